@@ -1,7 +1,7 @@
-"""Keras starts on its own backend unless somebody chooses one, and what is resumed stays on the one it has.
+"""Keras starts on its default backend unless the user chooses another; a resumed run or search stays on its backend.
 
-The class of faults: a backend that changes without anybody's word. A stopped run or search is then not found again, and
-begins anew; an exported variable or a name of a package that is not installed ends in a traceback of Keras'.
+The class of faults: a backend that changes by itself. A stopped run or search is then not recognised and starts again,
+and a variable or a package that is not installed ends in a traceback from Keras.
 """
 
 import json
@@ -16,6 +16,7 @@ from pathlib import Path
 import keras
 import pytest
 from made_search import make_search
+from messages import assert_mentions
 from shortcuts import undrawn, untraced
 
 import kzoo
@@ -26,14 +27,14 @@ from kzoo.results.speed import faster_than, fastest
 from kzoo.utils.files import read_json, write_json
 
 ROOT = Path(kzoo.__file__).parents[1]
-PROCESSOR = ["avx", "avx2", "fma"]  # of every row and every call here: macOS and Windows do not say what they have
+PROCESSOR = ["avx", "avx2", "fma"]  # of every row and every call here: macOS and Windows do not report theirs
 ROW = {
     "preset": "iris_fnn", "samples_per_second": {"tensorflow": 100.0, "jax": 310.0, "torch": 120.0},
     "machine": "Linux x86_64, 2 cores", "processor": PROCESSOR, "versions": {"keras": "3"},
     "date": "2026-01-01",
 }  # fmt: skip
 
-# One process for all calls. It says what Keras would start with, and where it would start, it is stopped.
+# A single process for all calls. It reports the backend of Keras, and stops where Keras would start.
 CALLS = """
 import contextlib, importlib.abc, io, json, os, sys
 
@@ -52,7 +53,7 @@ for words, backend, table, missing in json.loads(sys.stdin.read()):
     os.environ.pop("TF_ENABLE_ONEDNN_OPTS", None)
     os.environ.update({"KERAS_BACKEND": backend} if backend else {})
     results._read = lambda name: table if name == "speed.json" else read(name)
-    sys.modules.update(dict.fromkeys(missing))  # of which Python says that they are not there
+    sys.modules.update(dict.fromkeys(missing))  # Python treats these as not installed
     sys.meta_path.insert(0, Refusing())
     err = io.StringIO()
     with contextlib.redirect_stderr(err):
@@ -77,7 +78,7 @@ def call(words, *, environment=None, table=(), missing=()):
     return [words, environment, list(table), list(missing)]
 
 
-def asked(calls):
+def run_calls(calls):
     """Return (whether Keras starts, exit code, KERAS_BACKEND, stderr, TF_ENABLE_ONEDNN_OPTS) of each call."""
     done = subprocess.run(
         [sys.executable, "-c", CALLS], input=json.dumps(calls), capture_output=True, text=True, check=False,
@@ -89,8 +90,8 @@ def asked(calls):
 
 
 def backends(*calls):
-    """Return what Keras would start with in each call: None for its own choice."""
-    answers = asked(calls)
+    """Return the backend that each call would start Keras with: None for the default."""
+    answers = run_calls(calls)
     assert [starts for starts, *_ in answers] == [True] * len(calls), answers
     return [backend for _, _, backend, *_ in answers]
 
@@ -104,7 +105,7 @@ def stopped(folder, **options):
 
 @pytest.fixture(scope="module")
 def run_on_jax(tmp_path_factory):
-    """A stopped run that says of itself what one on JAX does; that one is in the slow test."""
+    """A stopped run whose config names JAX as its backend. The slow test has a real run on JAX."""
     folder = stopped(tmp_path_factory.mktemp("stopped") / "runs" / "iris_fnn-01", units=(8,), epochs=3)
     config = read_json(folder / "config.json")
     config |= {"backend": "jax", "command": config["command"] + " --backend jax", "callbacks": []}
@@ -118,7 +119,7 @@ SAME = "train iris_fnn --data iris --epochs 3 --set units=8"
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="whose run becomes one on JAX")
 def test_a_stopped_run_keeps_its_backend(run_on_jax, monkeypatch):
     monkeypatch.chdir(run_on_jax.parents[1])
-    one = str(run_on_jax)
+    path = str(run_on_jax)
     calls = {
         SAME: "jax",
         "train iris_fnn --data iris --set units=8 epochs=3": "jax",
@@ -127,10 +128,10 @@ def test_a_stopped_run_keeps_its_backend(run_on_jax, monkeypatch):
         f"{SAME} --resume never": None,
         f"{SAME} --seed 1": None,
         "train iris_fnn --data iris": None,
-        f"train iris_fnn --data iris --out {one}": "jax",  # whether it is the same run, `kzoo.train` says
-        f"train iris_fnn --data iris --out {one} --resume never": "jax",
-        f"train iris_fnn --data iris --out {one} --overwrite": None,
-        f"train iris_fnn --data iris --out {one}-else": None,
+        f"train iris_fnn --data iris --out {path}": "jax",  # `kzoo.train` checks whether it is the same run
+        f"train iris_fnn --data iris --out {path} --resume never": "jax",
+        f"train iris_fnn --data iris --out {path} --overwrite": None,
+        f"train iris_fnn --data iris --out {path}-else": None,
     }
     table = [ROW | {"samples_per_second": {"torch": 9.0, "tensorflow": 1.0}}]
     chosen = backends(
@@ -141,35 +142,34 @@ def test_a_stopped_run_keeps_its_backend(run_on_jax, monkeypatch):
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="whose run becomes one on JAX")
-def test_where_its_backend_is_not_installed_any_more_a_line_says_so(run_on_jax, monkeypatch):
+def test_a_stopped_run_names_its_backend_when_that_is_not_installed(run_on_jax, monkeypatch):
     monkeypatch.chdir(run_on_jax.parents[1])
-    new, named = asked(
+    new, named = run_calls(
         [call(SAME, missing=["jax"]), call(f"{SAME} --out {run_on_jax}", missing=["jax"])]
     )  # fmt: skip
     assert (new[0], new[2]) == (True, None)
-    assert "runs/iris_fnn-01 is left as it is: it goes on with jax only." in new[3]
-    assert named[:3] == [False, 2, None] and "goes on with jax only. " in named[3]
-    assert all('pip install "kzoo[jax]"' in said for *_, said, _ in (new, named))
+    assert_mentions(new[3], "runs/iris_fnn-01", "jax", 'pip install "kzoo[jax]"')
+    assert named[:3] == [False, 2, None]
+    assert_mentions(named[3], str(run_on_jax), "jax", 'pip install "kzoo[jax]"')
 
 
 def test_a_backend_that_contradicts_the_run_is_refused_by_name(run_on_jax, capsys):
     assert main([*SAME.split(), "--out", str(run_on_jax), "--backend", keras.backend.backend()]) == 2
-    said = capsys.readouterr().err
-    assert f"holds a different run (backend: jax there, {keras.backend.backend()} now). Pass --overwrite" in said
+    assert_mentions(capsys.readouterr().err, str(run_on_jax), "backend", "jax", keras.backend.backend(), "--overwrite")
 
 
 def test_a_stopped_run_and_a_search_keep_their_setting_of_onednn(tmp_path):
     run = stopped(tmp_path / "run", units=(8,), epochs=3)
     write_json(run / "config.json", read_json(run / "config.json") | {"backend": "tensorflow", "onednn": False})
     make_search(tmp_path / "search", planned=50, backend="tensorflow", onednn=False)
-    there = [f"{SAME} --out {run}", f"tune iris_fnn --out {tmp_path / 'search'}"]
+    resumed = [f"{SAME} --out {run}", f"tune iris_fnn --out {tmp_path / 'search'}"]
     calls = {
-        **dict.fromkeys(there, "0"),
-        f"{there[0]} --backend tensorflow": "0",
-        **{f"{words} --resume never": None for words in there},
+        **dict.fromkeys(resumed, "0"),
+        f"{resumed[0]} --backend tensorflow": "0",
+        **{f"{words} --resume never": None for words in resumed},
         f"{SAME} --out {run}-else": None,
     }
-    answers = asked([*map(call, calls), call(there[0], environment="tensorflow")])
+    answers = run_calls([*map(call, calls), call(resumed[0], environment="tensorflow")])
     assert [starts for starts, *_ in answers] == [True] * len(answers), answers
     assert dict(zip(calls, (setting for *_, setting in answers), strict=False)) == calls
     assert answers[-1][-1] == "0"
@@ -197,9 +197,9 @@ def test_a_search_keeps_its_backend():
     assert dict(zip(calls, backends(*map(call, calls)), strict=True)) == calls
 
 
-def test_keras_starts_on_its_own_backend_unless_somebody_chooses():
+def test_keras_starts_on_its_default_backend_unless_the_user_chooses_another():
     slow = ROW | {"samples_per_second": {"tensorflow": 3.0, "torch": 2.0}}
-    own, chosen, over, kept, none, best, less, first = backends(
+    default, chosen, option, variable, unmeasured, fastest_of_all, fastest_installed, first = backends(
         call("train iris_fnn"),
         call("train iris_fnn --backend torch", table=[ROW]),
         call("tune iris_fnn --backend jax", environment="torch"),
@@ -209,22 +209,23 @@ def test_keras_starts_on_its_own_backend_unless_somebody_chooses():
         call("train iris_fnn --backend auto", table=[ROW], missing=["jax"]),
         call("train iris_fnn --backend auto", table=[slow]),
     )
-    assert (own, chosen, over, kept, none) == (None, "torch", "jax", "torch", "torch")
-    assert (best, less, first) == ("jax", "torch", "tensorflow")
+    assert (default, chosen, option, variable, unmeasured) == (None, "torch", "jax", "torch", "torch")
+    assert (fastest_of_all, fastest_installed, first) == ("jax", "torch", "tensorflow")
 
 
-def test_what_cannot_be_is_said_before_keras_starts_and_chooses_nothing():
-    missing, unknown, wrong, twice = asked([
+def test_bad_backends_are_refused_before_keras_starts_and_set_no_variable():
+    missing, unknown, wrong, twice = run_calls([
         call("train iris_fnn --backend torch", missing=["torch"]),
         call("tune iris_fnn --backend jaxx"),
         call("train iris_fnn --backend jax --set dropuot=0.1"),
         call("train iris_fnn --set backend=jax"),
     ])  # fmt: skip
     assert [answer[:3] for answer in (missing, unknown, wrong, twice)] == [[False, 2, None]] * 4
-    assert 'This needs torch, which is not installed: pip install "kzoo[torch]"' in missing[3]
-    assert "--backend 'jaxx' is unknown. Did you mean 'jax'? Use one of: auto, tensorflow, jax, torch." in unknown[3]
-    assert "'backend' is an option of its own" in twice[3]
-    assert all(said.count("\n") == 1 for *_, said, _ in (missing, unknown, wrong, twice))
+    assert_mentions(missing[3], "torch", 'pip install "kzoo[torch]"')
+    assert_mentions(unknown[3], "--backend 'jaxx'", "'jax'", "auto, tensorflow, jax, torch")
+    assert_mentions(wrong[3], "'dropuot'", "'dropout'")
+    assert_mentions(twice[3], "'backend'", "--backend", "--set")
+    assert all(err.count("\n") == 1 for *_, err, _ in (missing, unknown, wrong, twice))
 
 
 def test_keras_that_has_started_is_not_started_again_on_another_backend(capsys):
@@ -232,9 +233,9 @@ def test_keras_that_has_started_is_not_started_again_on_another_backend(capsys):
     other = "jax" if running != "jax" else "torch"
     before = os.environ.get("KERAS_BACKEND")
     assert main(["train", "iris_fnn", "--backend", other]) == 2
-    said = capsys.readouterr().err
-    assert f"--backend {other!r}: in this process Keras has started on {running} already." in said
-    assert f"Set KERAS_BACKEND={other} before Keras is imported." in said and said.count("\n") == 1
+    err = capsys.readouterr().err
+    assert_mentions(err, f"--backend {other!r}", running, f"KERAS_BACKEND={other}")
+    assert err.count("\n") == 1
     assert os.environ.get("KERAS_BACKEND") == before
 
 
@@ -251,13 +252,12 @@ def measured(monkeypatch):
     return rates, now, other
 
 
-def test_a_backend_is_advised_above_half_as_fast_again_only(measured):
+def test_a_backend_is_recommended_only_if_it_is_more_than_half_as_fast_again(measured):
     rates, now, other = measured
-    line = (
-        f"{other} trained iris_fnn 3.1 times as fast as {now}, once compiled, where it was measured (Linux x86_64, 2 "
-        f"cores): --backend {other} on the command line, KERAS_BACKEND={other} in Python."
-    )
-    assert faster_than(now, "iris_fnn") == faster_than(now, "iris_fnn", samples=60) == [line]
+    (line,) = faster_than(now, "iris_fnn")
+    assert_mentions(line, other, "iris_fnn", "3.1", now, "Linux x86_64, 2 cores")
+    assert_mentions(line, f"--backend {other}", f"KERAS_BACKEND={other}")
+    assert faster_than(now, "iris_fnn", samples=60) == [line]
     assert faster_than(now, "iris_fnn", samples=40) == []  # 27 seconds saved: to compile may take as long
     assert fastest("iris_fnn") == other
     assert faster_than(other, "iris_fnn") == faster_than(now, "wine_fnn") == faster_than("mxnet", "iris_fnn") == []
@@ -266,7 +266,7 @@ def test_a_backend_is_advised_above_half_as_fast_again_only(measured):
     assert fastest("wine_fnn") is None
 
 
-def test_nothing_is_advised_from_another_kind_of_processor(measured, monkeypatch):
+def test_no_backend_is_recommended_from_another_kind_of_processor(measured, monkeypatch):
     rates, now, _ = measured
     for sets in PROCESSOR[:2], [*PROCESSOR, "amx_bf16"], []:
         row = ROW | {"samples_per_second": rates, "processor": sets}
@@ -277,28 +277,31 @@ def test_nothing_is_advised_from_another_kind_of_processor(measured, monkeypatch
     assert fastest("iris_fnn") == now
 
 
-def test_training_says_once_that_another_backend_is_faster(measured, untraced, undrawn, capsys):
-    def said(**options):
+def test_training_recommends_a_faster_backend_once(measured, untraced, undrawn, capsys):
+    _, _, other = measured
+
+    def recommendations(**options):
         with pytest.raises(kzoo.Interrupted):
             kzoo.train("iris_fnn", "iris", epochs=2, out="run", callbacks=[Stop()], check=False, **options)
-        return [line for line in capsys.readouterr().err.splitlines() if "times as fast" in line]
+        return [line for line in capsys.readouterr().err.splitlines() if f"--backend {other}" in line]
 
-    assert len(said()) == 1
-    assert said() == []  # it goes on
-    assert said(overwrite=True, progress=False) == []
+    assert len(recommendations()) == 1
+    assert recommendations() == []  # the run is resumed
+    assert recommendations(overwrite=True, progress=False) == []
 
 
-def test_a_model_of_ones_own_is_no_preset_that_was_measured(measured, untraced, undrawn, capsys):
+def test_a_users_model_gets_no_recommendation_of_a_preset_with_its_name(measured, untraced, undrawn, capsys):
+    _, _, other = measured
     model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3, "softmax")], name="iris_fnn")
     model.compile("sgd", "sparse_categorical_crossentropy")
     kzoo.train(model, "iris", epochs=1, out="run")
-    assert "times as fast" not in capsys.readouterr().err
+    assert f"--backend {other}" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     "row", results._read("speed.json"), ids=lambda row: "-".join([row["preset"], *row.get("processor", ())])
 )
-def test_a_measured_speed_is_a_presets(row):
+def test_a_measured_speed_names_a_preset_and_its_backends(row):
     assert set(row) == {"preset", "samples_per_second", "machine", "processor", "versions", "date"}
     kzoo.get_preset(row["preset"])
     assert set(row["samples_per_second"]) <= {"tensorflow", "jax", "torch"} <= set(row["versions"])
@@ -306,7 +309,7 @@ def test_a_measured_speed_is_a_presets(row):
 
 
 @pytest.mark.slow
-def test_a_run_and_a_search_on_jax_go_on_there():
+def test_a_run_and_a_search_on_jax_are_resumed_on_jax():
     pytest.importorskip("jax")
     environment = {k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"} | {"PYTHONPATH": str(ROOT)}
 
@@ -319,11 +322,12 @@ def test_a_run_and_a_search_on_jax_go_on_there():
     while not Path("runs/iris_fnn-01/journal").is_file() and process.poll() is None:
         time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
-    assert (process.wait(), "stopped by SIGTERM" in process.stderr.read()) == (143, True)
+    assert (process.wait(), "SIGTERM" in process.stderr.read()) == (143, True)
     config = kzoo.Run("runs/iris_fnn-01").config
     assert (config["backend"], config["command"].split()[3:5]) == ("jax", ["--backend", "jax"])
     _, err = begun(words).communicate()
-    assert "Resuming runs/iris_fnn-01" in err and [path.name for path in Path("runs").iterdir()] == ["iris_fnn-01"]
+    assert_mentions(err, "runs/iris_fnn-01")
+    assert [path.name for path in Path("runs").iterdir()] == ["iris_fnn-01"]
     assert kzoo.Run("runs/iris_fnn-01").summary["resumed"] == 1
     assert begun("tune iris_fnn --trials 1 --epochs 2 --backend jax").wait() == 0
     assert begun("tune iris_fnn --trials 2 --epochs 2 --out searches/iris_fnn-01").wait() == 0

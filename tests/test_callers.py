@@ -1,4 +1,4 @@
-"""Warnings and tracebacks show the line of the user's that called kzoo, and not kzoo's own."""
+"""Warnings and tracebacks show the user's line that called kzoo, and no line of kzoo."""
 
 import linecache
 import traceback
@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from messages import assert_mentions
 from PIL import Image
 
 import kzoo
@@ -24,13 +25,13 @@ def photos(tmp_path):
     return sorted(tmp_path.glob("*.png"))
 
 
-def load_a_setting_of_no_use(photos):
+def load_an_idle_setting(photos):
     file = photos[0].with_name("vain.toml")
     file.write_text('[idle_gru]\nbase = "text_gru"\nconfig = { dense_dropout = 0.5, dropout = 0.1 }\n')
     kzoo.load_presets(file)
 
 
-def evaluate_with_words_for_numbers(photos):
+def evaluate_with_a_target_of_letters(photos):
     table = pd.DataFrame(np.random.default_rng(0).random((30, 4))).assign(y=list("abc") * 10)
     kzoo.evaluate(kzoo.build("iris_fnn"), table, target="y")
 
@@ -39,38 +40,38 @@ WARNS = {
     "build": lambda photos: kzoo.build("iris_fnn", batch_size=4),
     "predict": lambda photos: kzoo.predict("digits_cnn", photos),
     "dark pixels": lambda photos: kzoo.predict("digits_cnn", np.eye(8)[None]),
-    "load_presets": load_a_setting_of_no_use,
-    "evaluate": evaluate_with_words_for_numbers,
+    "load_presets": load_an_idle_setting,
+    "evaluate": evaluate_with_a_target_of_letters,
 }
 
 
-@pytest.mark.parametrize("called", WARNS.values(), ids=WARNS)
-def test_a_warning_names_the_line_that_called_kzoo(photos, called):
+@pytest.mark.parametrize("call", WARNS.values(), ids=WARNS)
+def test_a_warning_names_the_line_that_called_kzoo(photos, call):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        called(photos)
-    found = [one for one in caught if issubclass(one.category, KzooWarning)]
-    assert found
-    assert {one.filename for one in found} == {__file__}
-    assert "kzoo." in linecache.getline(__file__, found[0].lineno)
+        call(photos)
+    ours = [warning for warning in caught if issubclass(warning.category, KzooWarning)]
+    assert ours
+    assert {warning.filename for warning in ours} == {__file__}
+    assert "kzoo." in linecache.getline(__file__, ours[0].lineno)
 
 
 def test_a_warning_from_a_callback_names_the_line_that_called_keras(photos):
-    class Asks(keras.callbacks.Callback):  # a user's callback: the line is in it
+    class Predicts(keras.callbacks.Callback):  # a user's callback, which holds the line
         def on_epoch_end(self, epoch, logs=None):
             kzoo.predict("digits_cnn", photos)
 
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile(loss="mse")
     with pytest.warns(KzooWarning) as caught:
-        model.fit(np.ones((2, 1)), np.ones(2), callbacks=[Asks()], verbose=0)
+        model.fit(np.ones((2, 1)), np.ones(2), callbacks=[Predicts()], verbose=0)
     line = linecache.getline(caught[0].filename, caught[0].lineno)
     assert 'kzoo.predict("digits_cnn", photos)' in line
 
 
 def frames_of(error):
-    """Return the files of a traceback below this test's, kzoo's by their last name."""
-    return [one.filename.rpartition("/kzoo/")[2] for one in traceback.extract_tb(error.__traceback__)][1:]
+    """Return the files of a traceback below the test itself, those of kzoo without the path before `kzoo/`."""
+    return [frame.filename.rpartition("/kzoo/")[2] for frame in traceback.extract_tb(error.__traceback__)][1:]
 
 
 REFUSED = {
@@ -87,7 +88,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("call", REFUSED.values(), ids=REFUSED)
-def test_an_error_shows_the_call_and_not_how_kzoo_is_built(call, monkeypatch):
+def test_an_error_shows_the_call_and_no_frames_inside_kzoo(call, monkeypatch):
     with pytest.raises(kzoo.KzooError) as refused:
         call()
     assert frames_of(refused.value) == [__file__, "utils/errors.py"]
@@ -99,7 +100,7 @@ def test_an_error_shows_the_call_and_not_how_kzoo_is_built(call, monkeypatch):
     assert len(frames_of(refused.value)) > 2
 
 
-def test_lines_of_the_user_that_kzoo_called_stay():
+def test_user_functions_that_kzoo_calls_stay_in_the_traceback():
     def model(hp):
         hp.Int("units", 1, 4)
         return kzoo.build("iris_fnn", dropout=-1)
@@ -111,8 +112,8 @@ def test_lines_of_the_user_that_kzoo_called_stay():
     assert "spaces/own.py" not in shown
 
 
-def test_a_fault_keeps_its_traceback(monkeypatch):
-    def broken(*given, **options):
+def test_a_fault_of_kzoo_keeps_its_whole_traceback(monkeypatch):
+    def broken(*arguments, **options):
         raise RuntimeError("a fault")
 
     monkeypatch.setattr("kzoo.training.road.Assignment.ready", broken)
@@ -127,7 +128,7 @@ def test_notebooks_show_the_cell_and_the_message(tmp_path, monkeypatch):
         kzoo.Search(tmp_path).retrain()
     lines = refused.value._render_traceback_()
     assert "kzoo.Search(tmp_path).retrain()" in "\n".join(lines)
-    assert "is not a search" in lines[-1]
+    assert_mentions(lines[-1], str(tmp_path), "search.json", "kzoo.tune")
     assert "search.py" not in "\n".join(lines[:-1])
     assert len(lines) < 8
     monkeypatch.setenv("KZOO_DEBUG", "1")

@@ -1,6 +1,6 @@
 """`layer_decay`: each layer's step is the learning rate times a power of its depth, whatever the optimizer.
 
-The class of fault: a setting that is stored and shown, and changes nothing, or something else than it says.
+The class of faults: a setting that is stored and shown, and has no effect, or another effect than its description.
 """
 
 import subprocess
@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from messages import refuses
 
 import kzoo
 from kzoo.contract import make_optimizer
@@ -23,14 +24,14 @@ DEEP = dict(low=2, norm=2, middle=1, outputs=0)  # of `chain`
 
 def chain():
     keras.utils.set_random_seed(0)
-    given = keras.Input((3,), name="inputs")
-    x = layers.Dense(4, name="low", activation="tanh")(given)
+    inputs = keras.Input((3,), name="inputs")
+    x = layers.Dense(4, name="low", activation="tanh")(inputs)
     x = layers.LayerNormalization(name="norm")(x)
     x = layers.Dense(4, name="middle", activation="tanh")(x)
-    return keras.Model(given, layers.Dense(2, name="outputs")(x))
+    return keras.Model(inputs, layers.Dense(2, name="outputs")(x))
 
 
-def test_depths_count_kernels_on_the_longest_way_to_the_answer():
+def test_depths_count_kernels_on_the_longest_path_to_the_output():
     assert depths(chain()) == DEEP | {"inputs": 3}
     deep = depths(kzoo.build("cifar_resnet", compile=False, filters=(4, 8), depth=2))
     convolutions = [f"block{i}_{j}_{c}_conv" for i in (2, 1) for j in (2, 1) for c in "ba"]
@@ -60,7 +61,7 @@ def random_gradients(count):
 
 
 def check_optimizers(names):
-    """Of one step: those after it begin elsewhere, and decay otherwise."""
+    """Compare a single step: later steps start from other weights, and decay differently."""
     gradients = random_gradients(1)
     for name in names:
         (whole, before), (slowed, _) = after(name, 1.0, gradients), after(name, DECAY, gradients)
@@ -70,7 +71,7 @@ def check_optimizers(names):
             np.testing.assert_allclose(slowed[path] - old, share * full, rtol=1e-3, atol=3e-7, err_msg=f"{name} {path}")
 
 
-SOME = ("adamw", "nadam", "muon")  # the usual one, and two that keep more than a gradient of each weight
+SOME = ("adamw", "nadam", "muon")  # the most common, and two that store more than a gradient of each weight
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def test_optimizers_step_and_decay_by_the_share_of_the_depth(names):
 
 
 def by_hand(gradients, before, *, momentum):
-    """Nesterov's SGD with decoupled weight decay, which leaves out biases and norms, at a rate of each layer's own."""
+    """Nesterov's SGD with decoupled weight decay, which leaves out biases and norms, at a rate for each layer."""
     weights, velocity = {path: v.astype("float64") for path, v in before.items()}, dict.fromkeys(before, 0.0)
     for step in gradients:
         for path, gradient in step.items():
@@ -95,9 +96,9 @@ def by_hand(gradients, before, *, momentum):
 
 def test_several_steps_are_those_of_the_textbook():
     gradients = random_gradients(4)
-    found, before = after("momentum", DECAY, gradients, momentum=0.8)
+    weights, before = after("momentum", DECAY, gradients, momentum=0.8)
     for path, value in by_hand(gradients, before, momentum=0.8).items():
-        np.testing.assert_allclose(found[path], value, rtol=1e-5, atol=1e-6, err_msg=path)
+        np.testing.assert_allclose(weights[path], value, rtol=1e-5, atol=1e-6, err_msg=path)
 
 
 def test_averaged_weights_are_those_of_the_slowed_steps():
@@ -117,7 +118,7 @@ def test_averaged_weights_are_those_of_the_slowed_steps():
 
 
 @pytest.mark.usefixtures("untraced")
-def test_the_setting_reaches_training_and_the_file_stays_keras_own(tmp_path):
+def test_the_setting_reaches_training_and_the_file_has_an_optimizer_of_keras(tmp_path):
     settings = dict(units=(6, 5), optimizer="sgd", learning_rate=0.1, weight_decay=0.0)
     x, y = np.random.default_rng(0).normal(size=(8, 4)).astype("float32"), np.arange(8) % 3
     moved = {}
@@ -133,9 +134,9 @@ def test_the_setting_reaches_training_and_the_file_stays_keras_own(tmp_path):
     assert type(keras.saving.load_model(tmp_path / "m.keras").optimizer) is keras.optimizers.SGD
 
 
-def test_a_rate_that_grows_downwards_is_refused():
-    for wrong in (0.0, 1.5):
-        with pytest.raises(kzoo.KzooError, match=f"layer_decay={wrong} is out of range"):
+def test_a_layer_decay_out_of_range_is_refused():
+    for wrong, limit in ((0.0, "1"), (1.5, "0")):
+        with refuses(f"layer_decay={wrong}", limit):
             kzoo.build("iris_fnn", layer_decay=wrong)
 
 

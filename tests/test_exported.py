@@ -1,10 +1,11 @@
-"""The manifest of an exported model: what is read is written again, anything else is refused in one line."""
+"""The manifest of an exported model: it is written as it was read, and a malformed manifest is refused in one line."""
 
 import copy
 import dataclasses
 import json
 
 import pytest
+from messages import assert_mentions, refuses
 
 from kzoo import ExportedModel, KzooError
 from kzoo.exported import FORMAT_VERSION, Entry, Manifest, is_inside
@@ -39,7 +40,7 @@ WRITTEN = {
 }  # fmt: skip
 
 
-def test_what_is_read_is_written_again(tmp_path):
+def test_a_manifest_is_written_as_it_was_read(tmp_path):
     manifest = Manifest.read(WRITTEN)
     assert manifest.json() == WRITTEN
     assert manifest.exports["onnx"].facts == {"opset": 15}
@@ -48,17 +49,17 @@ def test_what_is_read_is_written_again(tmp_path):
     assert Manifest.open(tmp_path) == manifest
     assert ExportedModel(tmp_path).config == WRITTEN
     assert WRITTEN["format_version"] == FORMAT_VERSION
-    beside = WRITTEN | {"baselines": [{"name": "majority", "scores": {"accuracy": 0.1}}]}
-    assert Manifest.read(beside).json() == beside
+    scored = WRITTEN | {"baselines": [{"name": "majority", "scores": {"accuracy": 0.1}}]}
+    assert Manifest.read(scored).json() == scored
 
 
-def test_nobody_changes_what_it_holds(tmp_path):
+def test_a_manifest_cannot_be_changed(tmp_path):
     manifest = Manifest.read(WRITTEN)
     with pytest.raises(dataclasses.FrozenInstanceError):
         manifest.name = "another"
-    said = manifest.json()
-    said["exports"]["onnx"]["status"] = "failed"
-    said["spec"]["config"]["units"].append(9)
+    document = manifest.json()
+    document["exports"]["onnx"]["status"] = "failed"
+    document["spec"]["config"]["units"].append(9)
     assert manifest.exports["onnx"].status == "ok" and manifest.spec["config"]["units"] == [8]
     manifest.write(tmp_path)
     exported = ExportedModel(tmp_path)
@@ -67,45 +68,59 @@ def test_nobody_changes_what_it_holds(tmp_path):
 
 
 def put(*path, value):
-    def change(said):
+    def change(document):
         for name in path[:-1]:
-            said = said[name]
-        said[path[-1]] = value
+            document = document[name]
+        document[path[-1]] = value
 
     return change
 
 
+NAMES = {"spec": "specification"}  # the words for entries in messages
+# A change of the manifest, and the parts of the message beyond the path of the file.
 WRONG = {
-    "no version": (lambda said: said.pop("format_version"), "is not the kzoo.json of an exported model"),
-    "a later version": (put("format_version", value=2), "format_version 2, and this kzoo reads 1: update kzoo"),
-    "a version that is a word": (put("format_version", value="\x1b[31m"), r"'\x1b[31m'"),
-    "an entry nobody knows": (put("licence", value="MIT"), "'licence', which this kzoo does not know"),
-    "labels of another type": (put("labels", value="cat"), "has labels='cat'"),
-    "data of another type": (put("data", value=[]), "has data=[]"),
-    "two inputs": (put("inputs", value=WRITTEN["inputs"] * 2), "one of its 'inputs'"),
-    "an input without a name": (put("inputs", value=[{"shape": [], "dtype": "int32"}]), "by name, shape, dtype"),
-    "a shape that is a number": (put("outputs", 0, "shape", value=3), "'outputs' without a name or a shape"),
-    "answers nobody knows": (put("outputs", 0, "kind", value="guesses"), "probabilities, values, logits nor scores"),
-    "an export that is a word": (put("exports", "onnx", value="model.onnx"), "nothing of the export 'onnx'"),
-    "an export without a status": (put("exports", "onnx", value={"format": "onnx"}), "no status for the export 'onnx'"),
-    "a status nobody knows": (put("exports", "onnx", "status", value="fine"), "the status 'fine'"),
-    "a size that is a word": (put("exports", "onnx", "bytes", value="big"), "has bytes='big' for the export 'onnx'"),
-    "a file without a checksum": (put("files", "a", value={"bytes": 1}), "no checksum of 'a'"),
+    "no version": (lambda document: document.pop("format_version"), ("exported model",)),
+    "a later version": (put("format_version", value=2), ("format_version 2", "1", "update kzoo")),
+    "a version that is a word": (put("format_version", value="\x1b[31m"), (r"'\x1b[31m'", "1", "update kzoo")),
+    "an unknown entry": (put("licence", value="MIT"), ("'licence'", "update kzoo")),
+    "labels of another type": (put("labels", value="cat"), ("labels='cat'", "kzoo.export")),
+    "data of another type": (put("data", value=[]), ("data=[]", "kzoo.export")),
+    "two inputs": (put("inputs", value=WRITTEN["inputs"] * 2), ("'inputs'", "name, shape, dtype", "kzoo.export")),
+    "an input without a name": (
+        put("inputs", value=[{"shape": [], "dtype": "int32"}]), ("'inputs'", "name, shape, dtype", "kzoo.export")
+    ),
+    "a shape that is a number": (put("outputs", 0, "shape", value=3), ("'outputs'", "name", "shape", "kzoo.export")),
+    "an unknown kind of output": (
+        put("outputs", 0, "kind", value="guesses"), ("probabilities, values, logits", "scores", "kzoo.export")
+    ),
+    "an export that is a word": (put("exports", "onnx", value="model.onnx"), ("'onnx'", "kzoo.export")),
+    "an export without a status": (
+        put("exports", "onnx", value={"format": "onnx"}), ("status", "'onnx'", "kzoo.export")
+    ),
+    "an unknown status": (put("exports", "onnx", "status", value="fine"), ("'fine'", "'onnx'", "kzoo.export")),
+    "a size that is a word": (
+        put("exports", "onnx", "bytes", value="big"), ("bytes='big'", "'onnx'", "kzoo.export")
+    ),
+    "a file without a checksum": (put("files", "a", value={"bytes": 1}), ("checksum", "'a'", "kzoo.export")),
 } | {
-    f"no {name}": (lambda said, name=name: said.pop(name), "has no") for name in list(WRITTEN)[1:]
+    f"no {name}": (lambda document, name=name: document.pop(name), (NAMES.get(name, name), "kzoo.export"))
+    for name in list(WRITTEN)[1:]
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_is_malformed_is_refused_in_one_line(name, tmp_path):
-    change, says = WRONG[name]
-    said = copy.deepcopy(WRITTEN)
-    change(said)
-    (tmp_path / "kzoo.json").write_text(json.dumps(said))
+def test_a_malformed_manifest_is_refused_in_one_line(name, tmp_path):
+    change, parts = WRONG[name]
+    document = copy.deepcopy(WRITTEN)
+    change(document)
+    path = tmp_path / "kzoo.json"
+    path.write_text(json.dumps(document))
     with pytest.raises(KzooError) as caught:
         _ = ExportedModel(tmp_path).name
-    assert says in str(caught.value) and str(tmp_path / "kzoo.json") in str(caught.value)
-    assert str(caught.value).isprintable()
+    message = str(caught.value)
+    assert_mentions(message, str(path))
+    assert_mentions(message.replace(str(path), ""), *parts)
+    assert message.isprintable()
 
 
 def test_names_that_lead_out_of_the_folder():
@@ -114,30 +129,30 @@ def test_names_that_lead_out_of_the_folder():
         assert not is_inside(name), name
 
 
-def test_an_entry_says_only_what_there_is():
+def test_an_entry_without_an_error_stores_none():
     assert "error" not in Entry(format="onnx", status="ok").json()
 
 
-def test_what_was_changed_after_the_export_is_refused(tmp_path):
-    """Swapped labels, say: the manifest has a checksum of all else in it, and one without it opens as before."""
+def test_a_manifest_that_was_changed_after_the_export_is_refused(tmp_path):
+    """Such as with swapped labels. It holds a checksum of its other entries; without a checksum it opens as before."""
     classes = WRITTEN | {"labels": ["a", "b"]}
     Manifest.read(classes).write(tmp_path)
     file = tmp_path / "kzoo.json"
     written = json.loads(file.read_text())
     assert ExportedModel(tmp_path).config == classes
     for change in (
-        lambda said: said["labels"].append("c"), lambda said: said["labels"].reverse(),
-        lambda said: said.update(name="x"), lambda said: said["inputs"][0].update(meaning="x"),
-        lambda said: said.update(sha256="0" * 64), lambda said: said.update(sha256=None),
-        lambda said: said.update(origin={"source": "x"}),
+        lambda entries: entries["labels"].append("c"), lambda entries: entries["labels"].reverse(),
+        lambda entries: entries.update(name="x"), lambda entries: entries["inputs"][0].update(meaning="x"),
+        lambda entries: entries.update(sha256="0" * 64), lambda entries: entries.update(sha256=None),
+        lambda entries: entries.update(origin={"source": "x"}),
     ):  # fmt: skip
-        said = copy.deepcopy(written)
-        change(said)
-        file.write_text(json.dumps(said))
-        with pytest.raises(KzooError, match=r"kzoo\.json was changed after the export: its sha256 is another"):
+        changed = copy.deepcopy(written)
+        change(changed)
+        file.write_text(json.dumps(changed))
+        with refuses(str(file), "sha256", "folder"):
             _ = ExportedModel(tmp_path).name
     file.write_text(json.dumps(dict(reversed(written.items())), indent=3, ensure_ascii=True))  # another way to write it
     assert ExportedModel(tmp_path).config == classes
-    said = {name: value for name, value in written.items() if name != "sha256"} | {"labels": ["b", "a"]}
-    file.write_text(json.dumps(said))
+    unsigned = {name: value for name, value in written.items() if name != "sha256"} | {"labels": ["b", "a"]}
+    file.write_text(json.dumps(unsigned))
     assert ExportedModel(tmp_path).labels == ["b", "a"]

@@ -1,4 +1,4 @@
-"""Pipes, sockets and devices where files are expected: one line, by every door, and nothing waits for them."""
+"""Pipes, sockets and devices instead of files are refused in one line by functions and commands, without waiting."""
 
 import os
 import signal
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from messages import assert_mentions
 from PIL import Image
 
 import kzoo
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system h
 
 @pytest.fixture(autouse=True)
 def _nothing_waits(tmp_path, monkeypatch):
-    """Work in a folder of one's own, and fail where a call waits for a pipe."""
+    """Work in a new folder, and fail where a call waits for a pipe."""
     monkeypatch.chdir(tmp_path)
 
     def waits(number, frame):
@@ -36,7 +37,7 @@ def _nothing_waits(tmp_path, monkeypatch):
 
 @pytest.fixture
 def made():
-    """Return the folder of a run and an export of a model of rows, and of a run of one of images."""
+    """Return the folder that holds a run and an export of a model of rows, and a run of a model of images."""
     for name in ("table", "images"):
         with zipfile.ZipFile(GOLDEN / name / "made.zip") as archive:
             archive.extractall(name)
@@ -59,21 +60,23 @@ def listening(name):
     return name
 
 
-def says(call, name, what="pipe"):
-    with pytest.raises(kzoo.KzooError) as error:
+def assert_refused(call, path, kind="pipe"):
+    """Fail unless a call is refused in one line with the path and the kind of the file."""
+    with pytest.raises(kzoo.KzooError) as caught:
         call()
-    assert f"{name!r} is a {what}" in str(error.value) and "\n" not in str(error.value), error.value
+    assert_mentions(str(caught.value), repr(path), kind)
+    assert "\n" not in str(caught.value)
 
 
 ENDINGS = ("csv", "tsv", "parquet", "npz", "txt", "md", "png")
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-@pytest.mark.parametrize(("make", "what"), [(pipe, "pipe"), (device, "device"), (listening, "socket")],
+@pytest.mark.parametrize(("make", "kind"), [(pipe, "pipe"), (device, "device"), (listening, "socket")],
                          ids=["pipe", "device", "socket"])  # fmt: skip
-def test_data_to_train_on(ending, make, what):
+def test_data_to_train_on(ending, make, kind):
     name = make(f"data.{ending}")
-    says(lambda: kzoo.load_data(name), name, what)
+    assert_refused(lambda: kzoo.load_data(name), name, kind)
 
 
 @pytest.mark.parametrize("words", [
@@ -88,7 +91,7 @@ def test_the_command_line(words, made, capsys, monkeypatch):
     for ending in ("csv", "parquet", "png", "keras", "toml", "onnx"):
         pipe(f"p.{ending}")
     Path("good.csv").write_text("a,y\n" + "1,u\n2,v\n" * 30)
-    ends = os.pipe()  # nobody writes into what stands for the standard input
+    ends = os.pipe()  # no process writes into this standard input
     before = os.dup(0)
     os.dup2(ends[0], 0)
     try:
@@ -97,32 +100,31 @@ def test_the_command_line(words, made, capsys, monkeypatch):
         os.dup2(before, 0)
         for end in (*ends, before):
             os.close(end)
-    said = capsys.readouterr().err.strip().splitlines()
-    assert len(said) == 1 and (" is a pipe, " in said[0] or " is a device, " in said[0] or "is not a run" in said[0]), (
-        said
-    )
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    (path,) = (word for word in words.format("p").split() if word.startswith(("p.", "/dev/")))
+    assert_mentions(line, repr(path), "device" if path == "/dev/zero" else "pipe")
 
 
 def test_inputs_of_an_export(made):
     model = kzoo.runtime.load(made / "table" / "export")
-    says(lambda: model.predict(pipe("p.csv")), "p.csv")
-    says(lambda: model.predict(device("z.csv")), "z.csv", "device")
+    assert_refused(lambda: model.predict(pipe("p.csv")), "p.csv")
+    assert_refused(lambda: model.predict(device("z.csv")), "z.csv", "device")
 
 
 def test_a_file_of_an_export(made):
     (file,) = (made / "table" / "export" / "onnx").glob("model.onnx")
     file.unlink()
     pipe(file)
-    says(lambda: kzoo.runtime.load(made / "table" / "export", "onnx"), str(file))
+    assert_refused(lambda: kzoo.runtime.load(made / "table" / "export", "onnx"), str(file))
 
 
-def test_a_pipe_called_a_model():
-    says(lambda: kzoo.load_model(pipe("p.keras")), "p.keras")
-    says(lambda: kzoo.load_presets(pipe("p.toml")), "p.toml")
+def test_a_pipe_with_the_name_of_a_model_or_preset_file():
+    assert_refused(lambda: kzoo.load_model(pipe("p.keras")), "p.keras")
+    assert_refused(lambda: kzoo.load_presets(pipe("p.toml")), "p.toml")
 
 
 def test_a_pipe_among_images_and_texts():
-    """In a folder of many it is not read, like any file that is no image."""
+    """In a folder with other files it is skipped, as any file that is no image."""
     rng = np.random.default_rng(0)
     for name in "ab":
         Path("images", name).mkdir(parents=True)
@@ -144,8 +146,8 @@ def test_a_pipe_among_the_files_of_a_table():
     assert len(kzoo.load_data("parts", target="y").train.x) > 0
 
 
-def test_standard_input_is_read_by_its_sign(made, monkeypatch):
-    """`-` goes on to work: it is no path."""
+def test_a_dash_still_reads_the_standard_input(made, monkeypatch):
+    """`-` is no path."""
     import io
 
     monkeypatch.setattr(sys, "stdin", io.StringIO("images/new.png\n"))

@@ -1,7 +1,7 @@
-"""JAX's compiled programs are kept from one process to the next, and nothing depends on whether they were.
+"""JAX's compiled programs are stored for later processes, and results do not depend on them.
 
-The class of faults: what has been compiled is compiled again in each process; or the folder that saves it is full,
-broken or somebody else's, and takes the training with it.
+The class of faults: programs are compiled again in each process; or their folder is full, broken or of another user,
+and training fails for that.
 """
 
 import os
@@ -20,7 +20,7 @@ ENV |= {"PYTHONPATH": os.pathsep.join(sys.path), "KERAS_BACKEND": "jax"}
 
 
 def weights(folder, name, **environment):
-    """Return the weights of a run that a process of its own trains, and what it said on stderr."""
+    """Return the weights of a run that another process trains, and the stderr of that process."""
     train = [sys.executable, "-m", "kzoo", "train", "iris_fnn", "--epochs", "2", "--quiet", "--out", name]
     done = subprocess.run(train, cwd=folder, env=ENV | environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -32,10 +32,10 @@ def read(file):
 
     import h5py
 
-    found = []
+    arrays = []
     with zipfile.ZipFile(file) as archive, h5py.File(archive.open("model.weights.h5")) as stored:
-        stored.visititems(lambda _, item: found.append(item[()]) if isinstance(item, h5py.Dataset) else None)
-    return found
+        stored.visititems(lambda _, item: arrays.append(item[()]) if isinstance(item, h5py.Dataset) else None)
+    return arrays
 
 
 def programs(folder):
@@ -43,29 +43,29 @@ def programs(folder):
 
 
 @pytest.mark.slow
-def test_programs_are_kept_and_nothing_depends_on_them(tmp_path):
+def test_programs_are_stored_and_results_do_not_depend_on_them(tmp_path):
     pytest.importorskip("jax")
-    kept = tmp_path / "kept"
-    truth, _ = weights(tmp_path, "first", KZOO_CACHE=str(kept))
-    compiled = programs(kept)
+    cache = tmp_path / "cache"
+    truth, _ = weights(tmp_path, "first", KZOO_CACHE=str(cache))
+    compiled = programs(cache)
     assert compiled
-    again, said = weights(tmp_path, "second", KZOO_CACHE=str(kept))
-    assert programs(kept) == compiled and said == ""
+    again, err = weights(tmp_path, "second", KZOO_CACHE=str(cache))
+    assert programs(cache) == compiled and err == ""
     for number, file in enumerate(compiled):  # as a process leaves them that is killed, or a disk that is full
         file.write_bytes(file.read_bytes()[: [0, 20, -1][number % 3]])
-    broken, said_of_broken = weights(tmp_path, "third", KZOO_CACHE=str(kept))
-    assert said_of_broken == ""
+    broken, err = weights(tmp_path, "third", KZOO_CACHE=str(cache))
+    assert err == ""
     (tmp_path / "file").write_text("no folder")
-    without, said = weights(tmp_path, "fourth", KZOO_CACHE=str(tmp_path / "file"))
-    assert said == ""
-    own = tmp_path / "own"
-    theirs, _ = weights(tmp_path, "fifth", KZOO_CACHE=str(tmp_path / "unused"), JAX_COMPILATION_CACHE_DIR=str(own))
+    without, err = weights(tmp_path, "fourth", KZOO_CACHE=str(tmp_path / "file"))
+    assert err == ""
+    folder = tmp_path / "users"
+    users, _ = weights(tmp_path, "fifth", KZOO_CACHE=str(tmp_path / "unused"), JAX_COMPILATION_CACHE_DIR=str(folder))
     assert not (tmp_path / "unused" / "jax").exists()
-    for other in (again, broken, without, theirs):
+    for other in (again, broken, without, users):
         assert len(other) == len(truth) and all(map(np.array_equal, truth, other))
 
 
-def test_no_more_is_kept_than_a_bound(tmp_path, monkeypatch):
+def test_the_folder_is_bounded_in_size(tmp_path, monkeypatch):
     monkeypatch.setattr(jax_cache, "_MOST", 250)
     for age in range(5):
         file = tmp_path / "machine" / f"{age}-cache"
@@ -76,7 +76,7 @@ def test_no_more_is_kept_than_a_bound(tmp_path, monkeypatch):
     assert [file.name for file in programs(tmp_path)] == ["0-cache", "1-cache"]
 
 
-def test_where_the_folder_is(monkeypatch, tmp_path):
+def test_the_path_of_the_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "users"))
     monkeypatch.delenv("KZOO_CACHE", raising=False)
     assert cache_folder() == tmp_path / "users" / "kzoo"

@@ -1,6 +1,6 @@
-"""TensorFlow computes with oneDNN where the processor has AVX2: the rule, who may overrule it, and what a run says.
+"""TensorFlow computes with oneDNN where the processor has AVX2, unless the user or a resumed run decides otherwise.
 
-The class of faults: a setting that is made too late, or over the user's own, or not again when a training is resumed.
+The setting must be made before TensorFlow is imported, and again when a training is resumed.
 """
 
 import json
@@ -9,10 +9,11 @@ import subprocess
 import sys
 
 import pytest
+from messages import assert_mentions
 
 from kzoo.utils import onednn
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere TensorFlow's own setting stays")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere TensorFlow's default stays")
 
 PLAIN, MODERN = "avx avx2 fma", "avx avx2 fma avx512f avx512_vnni"
 SCRIPT = """
@@ -28,43 +29,41 @@ print(json.dumps([onednn.advice(), onednn.advice()]))
 LATE = "import tensorflow\n" + SCRIPT
 
 
-def started(script, sets, folder, **environment):
-    """Run a script on a processor with these instruction sets, as far as kzoo knows; return what it printed."""
+def output_of(script, sets, folder, **environment):
+    """Run a script that believes the processor to have these instruction sets. Return the JSON lines it prints."""
     (folder / "cpuinfo").write_text(f"flags : {sets}\n")
-    kept = {name: value for name, value in os.environ.items() if name != onednn.VARIABLE}
+    rest = {name: value for name, value in os.environ.items() if name != onednn.VARIABLE}
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=folder, env=kept | environment, text=True, capture_output=True, timeout=300
+        [sys.executable, "-c", script], cwd=folder, env=rest | environment, text=True, capture_output=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_it_is_on_where_the_processor_has_avx2_and_tensorflow_hears_of_it(tmp_path):
-    settings, advice = started(SCRIPT, PLAIN, tmp_path)
+def test_onednn_is_on_in_tensorflow_where_the_processor_has_avx2(tmp_path):
+    settings, advice = output_of(SCRIPT, PLAIN, tmp_path)
     assert settings == [True, True, "1"] and advice == [[], []]
 
 
-def test_the_users_own_setting_stays(tmp_path):
-    settings, advice = started(SCRIPT, PLAIN, tmp_path, TF_ENABLE_ONEDNN_OPTS="0")
+def test_the_users_setting_stays(tmp_path):
+    settings, advice = output_of(SCRIPT, PLAIN, tmp_path, TF_ENABLE_ONEDNN_OPTS="0")
     assert settings == [False, False, "0"] and advice == [[], []]
 
 
-def test_a_tensorflow_that_is_there_already_is_left_as_it_is_and_one_line_says_so(tmp_path):
-    (_, enabled, variable), (first, second) = started(LATE, PLAIN, tmp_path)
+def test_a_tensorflow_that_was_imported_first_stays_without_onednn_and_a_single_line_gives_the_fix(tmp_path):
+    (_, enabled, variable), (first, second) = output_of(LATE, PLAIN, tmp_path)
     assert (enabled, variable, second) == (False, None, [])
-    assert first == [
-        "TensorFlow was imported before kzoo, without oneDNN, with which it is faster on this processor: import kzoo "
-        "first, or set TF_ENABLE_ONEDNN_OPTS=1."
-    ]
+    (line,) = first
+    assert_mentions(line, "TensorFlow", "import kzoo", "oneDNN", "TF_ENABLE_ONEDNN_OPTS=1")
 
 
 @pytest.fixture
 def fresh(monkeypatch):
-    """A process that has not imported TensorFlow, and nobody's setting."""
+    """A process that has not imported TensorFlow, without any setting of the user."""
     monkeypatch.setattr(onednn, "_prepared", False)
     monkeypatch.setattr(onednn, "_at_import", None)
     monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
-    monkeypatch.setenv(onednn.VARIABLE, "")  # so that it is as it was afterwards
+    monkeypatch.setenv(onednn.VARIABLE, "")  # which restores the old value afterwards
     monkeypatch.delenv(onednn.VARIABLE)
     return monkeypatch
 
@@ -90,15 +89,15 @@ def test_the_rule_follows_the_processor(name, fresh):
 OF_RUNS = {
     "as it began": ({"backend": "tensorflow", "onednn": False}, "0"),
     "on": ({"backend": "tensorflow", "onednn": True}, "1"),
-    "not known": ({"backend": "tensorflow", "onednn": None}, "1"),  # the rule's
-    "before it was recorded": ({"backend": "tensorflow", "processor": PLAIN.split()}, "0"),  # TensorFlow's own
+    "unknown": ({"backend": "tensorflow", "onednn": None}, "1"),  # the rule's
+    "before it was recorded": ({"backend": "tensorflow", "processor": PLAIN.split()}, "0"),  # TensorFlow's default
     "the same, elsewhere": ({"backend": "tensorflow", "processor": MODERN.split()}, "1"),
     "on JAX": ({"backend": "jax"}, "1"),
 }
 
 
 @pytest.mark.parametrize("name", OF_RUNS)
-def test_what_is_resumed_keeps_its_setting(name, fresh):
+def test_a_resumed_run_keeps_its_setting(name, fresh):
     config, variable = OF_RUNS[name]
     fresh.setattr(onednn, "instruction_sets", lambda: tuple(PLAIN.split()))
     onednn.keep(onednn.recorded(config))
@@ -106,7 +105,7 @@ def test_what_is_resumed_keeps_its_setting(name, fresh):
     assert os.environ[onednn.VARIABLE] == variable
 
 
-def test_not_even_a_run_overrules_the_user(fresh):
+def test_a_resumed_run_does_not_overrule_the_user(fresh):
     fresh.setenv(onednn.VARIABLE, "true")
     fresh.setattr(onednn, "instruction_sets", lambda: tuple(PLAIN.split()))
     onednn.keep(False)

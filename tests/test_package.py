@@ -1,7 +1,7 @@
-"""What is handed over: one version, a wheel and an sdist that hold what they should, and work where nothing else is.
+"""The package: a single version number, a wheel and an sdist with the right files, which work in a new environment.
 
-The slow ones build both from the files of this checkout, and install the wheel twice: in an environment that has only
-kzoo's dependencies beside it, and in one that has NumPy and a runtime alone.
+The slow tests build both from the files of this checkout, and install the wheel twice: into an environment with
+nothing but kzoo's dependencies, and into another with nothing but NumPy and a runtime.
 """
 
 import configparser
@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from messages import assert_mentions
 
 import kzoo
 
@@ -36,16 +37,16 @@ def tracked():
     return sorted(name for name in names if name and (ROOT / name).is_file())
 
 
-def test_there_is_one_version_number():
-    """The package says it, and everything else asks there; the changelog says which versions there were."""
+def test_the_version_number_is_written_in_the_package_only():
+    """Everything else reads it there; the changelog has the earlier ones."""
     assert CONFIG["metadata"]["version"] == "attr: kzoo.__version__"
     assert re.fullmatch(r"\d+\.\d+\.\d+(\.dev\d+|rc\d+)?", kzoo.__version__)
-    said = re.compile(rf"(?<![\d.]){re.escape(kzoo.__version__)}(?![\d.])")
+    version = re.compile(rf"(?<![\d.]){re.escape(kzoo.__version__)}(?![\d.])")
     for name in ("pyproject.toml", "setup.cfg", "CITATION.cff", "CONTRIBUTING.md", "SECURITY.md"):
-        assert not said.search((ROOT / name).read_text(encoding="utf-8")), name
+        assert not version.search((ROOT / name).read_text(encoding="utf-8")), name
 
 
-def test_the_project_says_where_it_lives():
+def test_the_project_has_links_to_its_source_issues_and_changelog():
     urls = dict(line.split(" = ") for line in CONFIG["metadata"]["project_urls"].strip().splitlines())
     assert {"Source", "Issues", "Changelog"} <= set(urls) and all(url.startswith("https://") for url in urls.values())
     assert urls["Source"] in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
@@ -56,7 +57,7 @@ def test_the_project_says_where_it_lives():
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """Build sdist and wheel of a copy of this checkout, and a wheel of what the sdist holds."""
+    """Build sdist and wheel from a copy of this checkout, and another wheel from the sdist."""
     try:
         assert int(distribution("setuptools").version.split(".")[0]) >= 77
     except (PackageNotFoundError, AssertionError):
@@ -66,11 +67,11 @@ def built(tmp_path_factory):
         (home / "copy" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, home / "copy" / name)
 
-    def build(what, source, out):
-        call = f"from setuptools import build_meta; print(build_meta.build_{what}({str(home / out)!r}))"
+    def build(kind, source, out):
+        call = f"from setuptools import build_meta; print(build_meta.build_{kind}({str(home / out)!r}))"
         words = [sys.executable, "-c", call]
-        said = subprocess.run(words, cwd=source, capture_output=True, check=True, encoding="utf-8").stdout
-        return home / out / said.split()[-1]
+        output = subprocess.run(words, cwd=source, capture_output=True, check=True, encoding="utf-8").stdout
+        return home / out / output.split()[-1]
 
     sdist = build("sdist", home / "copy", "out")
     with tarfile.open(sdist) as archive:
@@ -87,13 +88,13 @@ def contents(wheel):
 
 @pytest.mark.slow
 def test_the_wheel_is_the_package_and_nothing_else(built):
-    found = contents(built["wheel"])
+    files = contents(built["wheel"])
     about = f"kzoo-{kzoo.__version__}.dist-info/"
-    assert {name for name in found if not name.startswith(about)} == {n for n in tracked() if n.startswith("kzoo/")}
-    assert f"{about}licenses/LICENSE" in found and b"kzoo = kzoo.cli:main" in found[f"{about}entry_points.txt"]
-    metadata = found[f"{about}METADATA"].decode()
+    assert {name for name in files if not name.startswith(about)} == {n for n in tracked() if n.startswith("kzoo/")}
+    assert f"{about}licenses/LICENSE" in files and b"kzoo = kzoo.cli:main" in files[f"{about}entry_points.txt"]
+    metadata = files[f"{about}METADATA"].decode()
     assert f"\nVersion: {kzoo.__version__}\n" in metadata and "\nProject-URL: Source, https://" in metadata
-    for name, content in found.items():
+    for name, content in files.items():
         assert str(ROOT).encode() not in content, name
 
 
@@ -104,7 +105,7 @@ def test_the_sdist_holds_the_checkout_and_builds_the_same_wheel(built):
 
 
 def run(*words, cwd):
-    """Run a program of an environment, which must find nothing of this checkout; return what it printed."""
+    """Run a program of an environment, which must not see this checkout. Return its output."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "KZOO_"))}
     done = subprocess.run(words, cwd=cwd, env=clean, capture_output=True, encoding="utf-8", timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -128,22 +129,22 @@ def test_the_first_command_works_from_the_wheel_with_its_dependencies(built, tmp
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")  # they are half a gigabyte
     where = run(scripts / "python", "-c", "import kzoo; print(kzoo.__file__, kzoo.__version__)", cwd=tmp_path)
     assert where.split() == [str(site / "kzoo" / "__init__.py"), kzoo.__version__]
-    said = run(scripts / "kzoo", "train", "digits_cnn", "--epochs", "1", cwd=tmp_path)
-    assert "digits_cnn on digits: best epoch 1 of 1" in said
+    output = run(scripts / "kzoo", "train", "digits_cnn", "--epochs", "1", cwd=tmp_path)
+    assert_mentions(output, "digits_cnn", "digits", "1 of 1")
     run(scripts / "kzoo", "report", "runs/digits_cnn-01", cwd=tmp_path)
     assert (tmp_path / "runs" / "digits_cnn-01" / "report.html").is_file()
-    assert "100,458" in run(scripts / "kzoo", "show", "digits_cnn", cwd=tmp_path)
+    assert_mentions(run(scripts / "kzoo", "show", "digits_cnn", cwd=tmp_path), "100,458")
     assert kzoo.list_presets()[0] in run(scripts / "kzoo", "list", cwd=tmp_path)
 
 
 def link(name, site):
-    """Give an environment one of this one's packages, without what else it asks for."""
+    """Give an environment a package that is installed here, without its dependencies."""
     for top in {file.parts[0] for file in distribution(name).files if file.parts[0] != ".."}:
         (site / top).symlink_to(Path(distribution(name).locate_file(top)))
 
 
 @pytest.mark.slow
-def test_an_export_answers_where_numpy_and_a_runtime_are_alone(built, tmp_path):
+def test_an_export_predicts_with_nothing_but_numpy_and_a_runtime(built, tmp_path):
     pytest.importorskip("onnxruntime")
     site, scripts = environment(tmp_path / "env", built["wheel"])
     link("numpy", site), link("onnxruntime", site)
@@ -157,12 +158,12 @@ def test_an_export_answers_where_numpy_and_a_runtime_are_alone(built, tmp_path):
         "answers = kzoo.runtime.load('export').predict(numpy.load('digits.npy'))\n"
         "print(*answers.labels)"
     )
-    said = run(scripts / "python", "-c", code, cwd=tmp_path).split()
-    assert said == kzoo.predict("digits_cnn", digits, weights="digits").labels
-    assert "ok" in run(scripts / "kzoo", "check", "export", cwd=tmp_path)
+    labels = run(scripts / "python", "-c", code, cwd=tmp_path).split()
+    assert labels == kzoo.predict("digits_cnn", digits, weights="digits").labels
+    assert_mentions(run(scripts / "kzoo", "check", "export", cwd=tmp_path), "ok")
 
 
-# ---------------------------------------------------------------- who tests and releases it
+# ---------------------------------------------------------------- workflows that test and release
 
 
 def workflow(name):
@@ -170,13 +171,13 @@ def workflow(name):
     return yaml.safe_load((ROOT / ".github" / "workflows" / f"{name}.yml").read_text(encoding="utf-8"))
 
 
-def test_what_the_package_says_it_runs_on_is_tested():
+def test_every_python_version_of_the_classifiers_is_tested():
     jobs = workflow("tests")["jobs"]
-    said = re.findall(r"Python :: (3\.\d+)", CONFIG["metadata"]["classifiers"])
+    versions = re.findall(r"Python :: (3\.\d+)", CONFIG["metadata"]["classifiers"])
     matrix = jobs["tests"]["strategy"]["matrix"]
-    assert matrix["python"] == said and {os.split("-")[0] for os in matrix["os"]} == {"ubuntu", "macos", "windows"}
-    assert set(said) <= set(jobs["light"]["strategy"]["matrix"]["python"])
-    assert said[0] == CONFIG["options"]["python_requires"].removeprefix(">=")
+    assert matrix["python"] == versions and {os.split("-")[0] for os in matrix["os"]} == {"ubuntu", "macos", "windows"}
+    assert set(versions) <= set(jobs["light"]["strategy"]["matrix"]["python"])
+    assert versions[0] == CONFIG["options"]["python_requires"].removeprefix(">=")
 
 
 def test_a_release_needs_no_password():
@@ -186,8 +187,8 @@ def test_a_release_needs_no_password():
     assert "secrets." not in text and "password:" not in text
 
 
-def test_the_oldest_packages_are_those_that_setup_cfg_asks_for():
-    found = subprocess.run([sys.executable, ROOT / ".ci" / "oldest.py"], capture_output=True, check=True, text=True)
-    lines = found.stdout.split()
-    asked = re.findall(r"^([a-z][\w-]*)(?:\[\w+\])?>=([\d.]+)", CONFIG["options"]["install_requires"], re.MULTILINE)
-    assert lines[: len(asked)] == [f"{name}=={version}.*" for name, version in asked] and len(asked) > 10
+def test_the_oldest_packages_are_those_that_setup_cfg_requires():
+    done = subprocess.run([sys.executable, ROOT / ".ci" / "oldest.py"], capture_output=True, check=True, text=True)
+    lines = done.stdout.split()
+    required = re.findall(r"^([a-z][\w-]*)(?:\[\w+\])?>=([\d.]+)", CONFIG["options"]["install_requires"], re.MULTILINE)
+    assert lines[: len(required)] == [f"{name}=={version}.*" for name, version in required] and len(required) > 10

@@ -1,6 +1,6 @@
-"""README and docs/: what their blocks call exists, every page is reached, both languages say the same commands.
+"""README and docs/: their commands, options and names exist, links lead to every page, and both languages agree.
 
-`tests/test_pages_run.py` (slow) runs all of it.
+`tests/test_pages_run.py` (slow) runs the code.
 """
 
 import ast
@@ -55,12 +55,12 @@ def test_sentences_name_commands_and_options_that_exist(page):
     parser = make_parser(COMMANDS)
     options = {o for sub in (parser, *parser._subparsers._group_actions[0].choices.values()) for o in sub.options()}
     spans = re.findall(r"`([^`]+)`", text)
-    commands = {found[1] for span in spans if (found := re.match(r"kzoo (\w[\w-]*)", span))} - {"COMMAND"}
+    commands = {match[1] for span in spans if (match := re.match(r"kzoo (\w[\w-]*)", span))} - {"COMMAND"}
     assert commands <= {*COMMANDS}
-    ours = [span for span in spans if span.startswith(("kzoo ", "--"))]
-    said = {found[0] for span in ours for found in re.finditer(r"(?<!\S)--[a-z-]+", span)}
-    assert said - options - {"--resources"} == set()  # Dask's
-    presets = {found[1] for span in spans if (found := re.match(r"kzoo (?:train|show|tune) ([a-z_]+)(?![\w./])", span))}
+    calls_of_kzoo = [span for span in spans if span.startswith(("kzoo ", "--"))]
+    named = {match[0] for span in calls_of_kzoo for match in re.finditer(r"(?<!\S)--[a-z-]+", span)}
+    assert named - options - {"--resources"} == set()  # Dask's
+    presets = {match[1] for span in spans if (match := re.match(r"kzoo (?:train|show|tune) ([a-z_]+)(?![\w./])", span))}
     assert presets - {*kzoo.list_presets()} == set()
 
 
@@ -79,23 +79,23 @@ def test_python_compiles_and_its_names_of_kzoo_exist():
 
 
 def exists(dotted):
-    """Say whether `kzoo.a.b` names something, without importing Keras."""
+    """Return whether `kzoo.a.b` exists, without importing Keras."""
     first, *rest = dotted.split(".")[1:]
     if not rest:
         return first in dir(kzoo) or find_spec(f"kzoo.{first}") is not None
     module = find_spec(f"kzoo.{first}")
     if module is None:
         return first in dir(kzoo)  # an object's attribute
-    there = set()
+    names = set()
     for node in ast.parse(Path(module.origin).read_text(encoding="utf-8")).body:
-        there |= {getattr(node, "name", "")} | {a.asname or a.name for a in getattr(node, "names", ())}
-        there |= {target.id for target in getattr(node, "targets", ()) if isinstance(target, ast.Name)}
-    return rest[0] in there or (Path(module.origin).parent / f"{rest[0]}.py").is_file()
+        names |= {getattr(node, "name", "")} | {a.asname or a.name for a in getattr(node, "names", ())}
+        names |= {target.id for target in getattr(node, "targets", ()) if isinstance(target, ast.Name)}
+    return rest[0] in names or (Path(module.origin).parent / f"{rest[0]}.py").is_file()
 
 
-def test_toml_is_read():
-    found = [tomllib.loads(block.text) for page in PAGES for block in blocks(page) if block.language == "toml"]
-    assert [preset["base"] for file in found for preset in file.values()] == ["tabular_fnn"]
+def test_toml_blocks_can_be_read():
+    files = [tomllib.loads(block.text) for page in PAGES for block in blocks(page) if block.language == "toml"]
+    assert [preset["base"] for file in files for preset in file.values()] == ["tabular_fnn"]
 
 
 def test_both_languages_have_the_same_blocks():
@@ -112,7 +112,7 @@ def test_both_languages_have_the_same_blocks():
 
 
 @pytest.mark.parametrize(
-    "line, found",
+    ("line", "expected"),
     [
         ("kzoo predict runs/a x.csv --out a.csv | head -3", [["predict", "runs/a", "x.csv", "--out", "a.csv"]]),
         ("pip install x && .venv/bin/kzoo train digits_cnn", [["train", "digits_cnn"]]),
@@ -120,5 +120,5 @@ def test_both_languages_have_the_same_blocks():
         ("dask scheduler --port 8786", []),
     ],
 )
-def test_calls_are_found(line, found):
-    assert calls(line) == found
+def test_calls_of_kzoo_are_read_from_a_shell_line(line, expected):
+    assert calls(line) == expected

@@ -1,6 +1,6 @@
 """README and docs/ run: every command and every block of code, in order, in a folder with the files that they name.
 
-docs/serving.md needs a server that is asked: `tests/serve/test_docs.py` runs it.
+docs/serving.md needs a running server: `tests/serve/test_docs.py` runs it.
 """
 
 import os
@@ -14,8 +14,8 @@ from pages import PAGES, ROOT, blocks, lines
 from PIL import Image
 from walk_page import LEFT_OUT, compare
 
-# Runs and exports that a page takes for given, in the order in which they are made: folder -> what makes it.
-GIVEN = {
+# Page -> the commands that make the runs and exports it assumes, in order.
+ASSUMED = {
     "docs/presets.md": ["train image_cnn --data photos/ --out runs/cats-01"],
     "docs/data.md": [],
     "docs/scores.md": [
@@ -31,7 +31,7 @@ GIVEN = {
         "export runs/cats --formats onnx --out exports/cats",
     ],
 }  # fmt: skip
-# What Python blocks take for given.
+# Names that Python blocks assume.
 NAMES = """
 import hashlib
 from pathlib import Path
@@ -60,9 +60,9 @@ for file, layer in (("from_somebody.keras", keras.layers.Dense(2)), ("mine.keras
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name != "serving.md"], ids=lambda page: page.name)
 def test_a_page_runs(page, tmp_path):
     write_files(tmp_path)
-    given = GIVEN.get(page.relative_to(ROOT).as_posix(), ())
+    commands = ASSUMED.get(page.relative_to(ROOT).as_posix(), ())
     environment = os.environ | {"PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"}
-    for words in given:
+    for words in commands:
         run(
             tmp_path,
             environment,
@@ -80,12 +80,12 @@ def run(folder, environment, *words):
     return done.stdout
 
 
-def test_what_is_left_out_is_on_a_page():
-    said = [line for page in PAGES for block in blocks(page) if block.language == "sh" for line in lines(block)]
-    assert [start for start in LEFT_OUT if not any(line.startswith(start) for line in said)] == []
+def test_every_command_that_is_left_out_is_on_a_page():
+    commands = [line for page in PAGES for block in blocks(page) if block.language == "sh" for line in lines(block)]
+    assert [start for start in LEFT_OUT if not any(line.startswith(start) for line in commands)] == []
 
 
-def test_output_is_compared():
+def test_output_is_compared_with_the_page():
     shown = "accuracy 0.9563, best epoch 15 of 115, 25 s\n0  no\n"
     compare("accuracy 0.94, best epoch 21 of 98, 1 h 3 min\n0  no\n", shown, "here")
     for wrong in (shown.replace("0.9563", "0.75"), shown.replace("no", "yes"), shown + "1  no\n"):
@@ -102,16 +102,16 @@ def write_files(folder):
         file.write_text(f'#!/bin/sh\nexec "{sys.executable}" {words}"$@"\n')
         file.chmod(0o755)
     (folder / "names.py").write_text(NAMES)
-    for place, size, count, classes in (
+    for images, size, count, classes in (
         ("photos", 48, 40, "cat dog"), ("new_photos", 48, 4, "cat dog"), ("pets", 48, 6, "cat dog"),
         ("letters", 8, 12, "a b c"),
     ):  # fmt: skip
         for i, label in enumerate(classes.split()):
-            (folder / place / label).mkdir(parents=True)
+            (folder / images / label).mkdir(parents=True)
             for n in range(count):
                 shape = (size, size) if size == 8 else (size, size, 3)
                 pixels = rng.integers(60 * i, 100 + 60 * i, shape, dtype="uint8")
-                Image.fromarray(pixels).save(folder / place / label / f"{n}.png")
+                Image.fromarray(pixels).save(folder / images / label / f"{n}.png")
     for name in ("holiday.jpg", "photo.jpg"):
         Image.fromarray(rng.integers(0, 255, (48, 48, 3), dtype="uint8")).save(folder / name)
     for name, rows, answers in (("churn.csv", 200, True), ("may.csv", 60, True), ("new_customers.csv", 20, False)):

@@ -1,4 +1,4 @@
-"""The contract that every preset keeps. All of it runs for a preset the moment it is registered."""
+"""The contract of all presets: these tests run for a new preset as soon as it is registered."""
 
 import inspect
 import math
@@ -43,7 +43,7 @@ def small(name):
             wide = 16 if name.startswith(("cifar_mobile", "cifar_resnet")) else 12
             less[key] = (wide,) * min(len(config[key]), 2)
     for key in ("dropout", "pool_size"):
-        if isinstance(config.get(key), list | tuple):  # one for each of these
+        if isinstance(config.get(key), list | tuple):  # a value for each of these
             less[key] = tuple(config[key])[:2]
     if "depth" in config:
         less["depth"] = min(config["depth"], 2)
@@ -94,7 +94,7 @@ def batch(name, model, n=8, seed=0):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_config_names_are_the_builders(name):
+def test_names_in_config_are_arguments_of_the_builder(name):
     preset = kzoo.get_preset(name)
     builder, fixed = family_builder(preset.family)
     parameters = inspect.signature(builder).parameters
@@ -106,7 +106,7 @@ def test_config_names_are_the_builders(name):
 
 
 def test_five_hundred_rows_or_images_are_enough_steps():
-    """The class of faults: a preset whose epochs were chosen on many examples has hardly begun after them on few."""
+    """Epochs that were chosen on many examples are too few on a small data set: `min_steps` makes up for it."""
     for name in NAMES:
         preset = kzoo.get_preset(name)
         training = preset.training
@@ -116,10 +116,10 @@ def test_five_hundred_rows_or_images_are_enough_steps():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_parameter_count_is_the_recorded_one(name):
+def test_parameter_count_equals_the_recorded_count(name):
     model = kzoo.build(name, compile=False)
-    found = model.count_params()
-    assert found == kzoo.get_preset(name).params, f"write params={found:_} into the preset {name!r}"
+    count = model.count_params()
+    assert count == kzoo.get_preset(name).params, f"write params={count:_} into the preset {name!r}"
     assert network_of(name) == table_of(model), "run `python recipes/tables.py networks`"
 
 
@@ -140,14 +140,14 @@ def idle_variables(model, x, y, steps, until=0.0):
     return losses, [v.path for v in model.trainable_variables if not moved[v.path] and not v.path.endswith("key/bias")]
 
 
-# One of each way in which a builder goes; all presets: `-m slow`.
+# A preset for each path through a builder; all presets: `-m slow`.
 SHAPES = (
     "tabular_fnn", "tabular_resnet", "tabular_tabm", "text_ngrams", "cifar_cnn", "cifar_resnet", "cifar_mobile",
     "text_cnn", "series_tcn", "imdb_rnn", "text_bilstm", "char_gru", "cifar_vit", "text_transformer",
     "char_transformer", "char_gpt", "series_transformer", "tabular_transformer", "series_linear",
 )  # fmt: skip
 LEARNERS = (*SHAPES, "image_pretrained")
-# They need few steps, which as they come take less time than to trace one.
+# They need few steps, which without tracing take less time than tracing takes.
 QUICK_LEARNERS = {
     "adding_rnn", "cifar_cnn", "cifar_resnet", "series_tcn", "series_transformer", "tabular_fnn", "tabular_resnet",
     "tabular_tabm",
@@ -160,7 +160,7 @@ def test_a_shrunken_copy_overfits_a_tiny_batch_and_every_gradient_exists(name, r
         request.getfixturevalue("untraced")
     model = kzoo.build(name, seed=0, **small(name) | still(name))
     losses, idle = idle_variables(model, *batch(name, model), steps=100, until=0.3)
-    linear = len([layer for layer in model.layers if layer.weights]) == 1  # which learns nothing by heart
+    linear = len([layer for layer in model.layers if layer.weights]) == 1  # which memorises nothing
     assert min(losses[-10:]) < (0.9 if linear else 0.3) * losses[0], f"loss {losses[0]:.3f} -> {min(losses[-10:]):.3f}"
     assert idle == []
 
@@ -184,7 +184,7 @@ def test_every_gradient_exists_at_full_size(name):
 
 
 def check_padding(name, overrides):
-    """Left, right and other amounts of padding give one answer; another order of the words another, but for a bag."""
+    """Left, right and other amounts of padding give the same answer; another order of the words a different one."""
     model = kzoo.build(name, seed=0, compile=False, **overrides)
     length, words = kzoo.spec_of(model)["config"]["input_shape"][0], np.random.default_rng(1).integers(2, 30, 5)
     rng = np.random.default_rng(2)
@@ -197,7 +197,7 @@ def check_padding(name, overrides):
     assert np.isfinite(answers).all()  # the last row is all padding
     assert np.abs(answers[1:3] - answers[0]).max() < 1e-5
     assert np.abs(answers[4] - answers[3]).max() < 1e-5
-    bag = kzoo.get_preset(name).family == "fnn"  # for which the order is in the ids, of pairs
+    bag = kzoo.get_preset(name).family == "fnn"  # a bag of words, whose ids of pairs hold the order
     assert (np.abs(answers[3] - answers[0]).max() > 1e-4) is not bag
 
 
@@ -294,7 +294,7 @@ def test_overrides_reach_the_builder_and_the_contract():
     assert (config["rescale"], training["labels"]) == (False, "onehot")
 
 
-def test_dividing_by_255_twice_is_what_rescale_false_is_for():
+def test_rescale_false_takes_images_that_are_divided_by_255_already():
     raw, scaled = kzoo.build("digits_cnn", seed=0), kzoo.build("digits_cnn", seed=0, rescale=False)
     x = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 1)).astype("float32")
     difference = np.abs(predict(raw, x) - predict(scaled, x / 255))

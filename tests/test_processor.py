@@ -1,4 +1,4 @@
-"""What is known of the processor, on which the last bit of a result depends."""
+"""The instruction sets of the processor, on which the last bit of a result depends."""
 
 import pytest
 
@@ -16,20 +16,20 @@ CPUINFO = {
 
 
 @pytest.fixture(autouse=True)
-def _forgets():
+def _empty_cache():
     processor.instruction_sets.cache_clear()
     yield
     processor.instruction_sets.cache_clear()
 
 
 @pytest.mark.parametrize("name", CPUINFO)
-def test_instruction_sets_are_read_from_what_linux_says(name, tmp_path, monkeypatch):
+def test_instruction_sets_are_read_from_linux(name, tmp_path, monkeypatch):
     text, sets, bfloat16 = CPUINFO[name]
     (tmp_path / "cpuinfo").write_text(text)
     monkeypatch.setattr(processor, "_CPUINFO", tmp_path / "cpuinfo")
     assert processor.instruction_sets() == sets and processor.computes_bfloat16() == bfloat16
 
 
-def test_a_system_that_does_not_tell_has_no_known_sets(tmp_path, monkeypatch):
+def test_without_cpuinfo_there_are_no_instruction_sets(tmp_path, monkeypatch):
     monkeypatch.setattr(processor, "_CPUINFO", tmp_path / "none")
     assert processor.instruction_sets() == () and not processor.computes_bfloat16()

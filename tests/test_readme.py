@@ -1,4 +1,4 @@
-"""The tables and the recipes' own lines come from what was measured: `python recipes/tables.py write` writes them."""
+"""The tables and the lines in recipes come from measured results: `python recipes/tables.py write` writes them."""
 
 import re
 import runpy
@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from messages import assert_mentions
 from pages import PAGES
 
 import kzoo
@@ -23,7 +24,7 @@ def tables():
     return runpy.run_path(str(ROOT / "recipes" / "tables.py"))
 
 
-def test_tables_and_recipes_say_what_was_measured(tables):
+def test_tables_and_recipes_have_the_measured_results(tables):
     behind = [str(f.relative_to(ROOT)) for f, text in tables["wanted"]().items() if f.read_text("utf-8") != text]
     assert behind == [], "run: python recipes/tables.py write"
 
@@ -37,8 +38,8 @@ def test_the_examples_name_presets_that_exist():
 
 
 @pytest.mark.parametrize("page", ["README.md", "README.zh.md"])
-def test_the_table_starts_with_the_presets_that_check_and_list_name(page, capsys):
-    """One rule for all three: who asked `check` and `list` about a file was told three first presets."""
+def test_the_table_starts_with_the_presets_that_check_and_list_recommend(page, capsys):
+    """The same rule chooses all three."""
     rows = re.findall(r"^\| [^|]+ \| `(\w+)`[^|]* \|", (ROOT / page).read_text(encoding="utf-8"), re.M)
     tasks = (
         "tabular_classification", "tabular_regression", "image_classification", "text_classification",
@@ -46,12 +47,12 @@ def test_the_table_starts_with_the_presets_that_check_and_list_name(page, capsys
     )  # fmt: skip
     general = [name for name in kzoo.list_presets() if is_general(name)]
     firsts = {start_with(task, general) or start_with(task, kzoo.list_presets()) for task in tasks}
-    assert set(rows) == firsts | {"iris_fnn"}  # which is to teach with
+    assert set(rows) == firsts | {"iris_fnn"}  # a preset for teaching
     for data, name in ("telco_customer_churn.csv", "tabular_tabm"), ("ETTh1.csv", "series_linear"):
         assert main(["list", "--data", data]) == 0
-        said = capsys.readouterr().out
-        assert f"to start with on other data for this task: {name}" in said
-        assert name in next(line for line in said.splitlines()[2:] if "(" not in line[:4])  # the first with a network
+        lines = capsys.readouterr().out.splitlines()
+        assert_mentions(lines[-1], name)  # the preset for other data
+        assert name in next(line for line in lines[2:] if "(" not in line[:4])  # the first with a network
     random = np.random.default_rng(0)
     frame = pd.DataFrame({"a": random.normal(size=5_000), "b": random.normal(size=5_000)})  # as many as of telco's
     frame["y"] = np.where(frame["a"] + random.normal(size=5_000) > 0, "yes", "no")
@@ -61,13 +62,13 @@ def test_the_table_starts_with_the_presets_that_check_and_list_name(page, capsys
 def test_every_recipe_has_its_row_and_every_row_its_recipe():
     text = (ROOT / "recipes" / "README.md").read_text(encoding="utf-8").split("## Measured")[0]
     named = set(re.findall(r"`([\w/]+\.py)`", text))
-    there = {p.relative_to(ROOT / "recipes").as_posix() for p in RECIPES}
-    folders = {name for name in there if f"`{name.split('/')[0]}/`" in text}  # a folder named as a whole
-    assert named - there == set()
-    assert there - named - folders == set()
+    files = {p.relative_to(ROOT / "recipes").as_posix() for p in RECIPES}
+    folders = {name for name in files if f"`{name.split('/')[0]}/`" in text}  # a folder named as a whole
+    assert named - files == set()
+    assert files - named - folders == set()
 
 
-def test_a_line_takes_the_place_of_an_earlier_one(tables):
+def test_a_new_line_replaces_the_earlier_line(tables):
     with_line = tables["with_line"]
     script = '"""A recipe.\n\npython recipes/a.py    runs it\n"""\n\nimport kzoo\n'
     once = with_line(script, "Measured: 99%.")

@@ -1,4 +1,4 @@
-"""The registry through its public door."""
+"""The registry, through the public functions of kzoo."""
 
 import inspect
 import json
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from messages import refuses
 
 import kzoo
 from kzoo import registry
@@ -32,11 +33,11 @@ def test_listing_and_describing_load_nothing_heavy():
 
 def test_dir_shows_the_lazy_names():
     assert {"build", "train", "list_presets", "Run", "callbacks"} <= set(dir(kzoo))
-    with pytest.raises(AttributeError, match="no attribute 'bild'"):
+    with refuses("'kzoo'", "'bild'", error=AttributeError):
         _ = kzoo.bild
 
 
-def test_filters():
+def test_filters_of_list_presets():
     every = {name: kzoo.get_preset(name) for name in kzoo.list_presets()}
     cifar = [name for name in every if name.startswith("cifar_")]
     assert {"cifar_cnn", "cifar_mobile", "cifar_resnet", "cifar_vit"} <= set(cifar)
@@ -52,70 +53,81 @@ def test_filters():
     assert kzoo.list_presets(dataset="iris") == [name for name in every if every[name].dataset == "iris"]
 
 
+ONE_SIGMOID = ("labels='onehot'", "sigmoid", "labels='integer'", "outputs=2")
+
+
 @pytest.mark.parametrize(
-    ("call", "words"),
+    ("call", "parts"),
     [
-        (lambda: kzoo.list_presets(family="cnnn"), "Unknown family 'cnnn'. Did you mean 'cnn'?"),
+        (lambda: kzoo.list_presets(family="cnnn"), ("family", "'cnnn'", "'cnn'")),
+        (lambda: kzoo.list_presets(task="vision"), ("task", "'vision'", "image_classification, text_classification")),
+        (lambda: kzoo.list_presets(dataset="mnits"), ("'mnits'", "'mnist'")),
+        (lambda: kzoo.list_presets("cifar_cn"), ("'cifar_cn'", "'cifar_cnn'")),
+        (lambda: kzoo.list_presets(max_params="many"), ("max_params='many'", "number")),
+        (lambda: kzoo.build("cifar_cn"), ("preset", "'cifar_cn'", "'cifar_cnn'")),
+        (lambda: kzoo.build("cifar_cnn", classes=3), ("'classes'", "cifar_cnn", "'outputs'")),
+        (lambda: kzoo.build("cifar_cnn", lr=1), ("'lr'", "cifar_cnn", "'learning_rate'")),
+        (lambda: kzoo.build("cifar_cnn", num_heads=2), ("'num_heads'", "cifar_cnn", "transformer")),
+        (lambda: kzoo.build("cifar_cnn", dropout=1.0), ("dropout=1.0", "below 1")),
+        (lambda: kzoo.build("cifar_cnn", outputs=0), ("outputs=0", "1")),
+        (lambda: kzoo.build("cifar_cnn", outputs=2.5), ("outputs=2.5", "type")),
+        (lambda: kzoo.build("cifar_cnn", outputs=True), ("outputs=True", "type")),
+        (lambda: kzoo.build("cifar_cnn", optimizer="adm"), ("optimizer='adm'", "adam, adamw, sgd")),
+        (lambda: kzoo.build("cifar_cnn", learning_rate=float("nan")), ("learning_rate=nan", "0")),
+        (lambda: kzoo.build("cifar_cnn", dropout=(0.1, 0.2)), ("'cifar_cnn'", "dropout", "2", "3")),
+        (lambda: kzoo.build("cifar_cnn", label_smoothing=0.1), ("label_smoothing", "labels='onehot'")),
+        (lambda: kzoo.build("cifar_cnn", loss="mse"), ("loss='mse'", "image_classification", "auto, focal, hinge")),
+        (lambda: kzoo.build("diabetes_fnn", loss="hinge"), ("loss='hinge'", "tabular_regression", "mse, mae")),
         (
-            lambda: kzoo.list_presets(task="vision"),
-            "Unknown task 'vision'. It is one of: image_classification",
+            lambda: kzoo.build("char_gru", loss="hinge", labels="onehot"),
+            ("loss='hinge'", "language_modeling", "auto, focal"),
         ),
-        (lambda: kzoo.list_presets(dataset="mnits"), "Did you mean 'mnist'?"),
-        (lambda: kzoo.list_presets("cifar_cn"), "Did you mean 'cifar_cnn'?"),
-        (lambda: kzoo.list_presets(max_params="many"), "max_params='many' must be a number"),
-        (lambda: kzoo.build("cifar_cn"), "Unknown preset 'cifar_cn'. Did you mean 'cifar_cnn'?"),
-        (lambda: kzoo.build("cifar_cnn", classes=3), "Did you mean 'outputs'?"),
-        (lambda: kzoo.build("cifar_cnn", lr=1), "Did you mean 'learning_rate'?"),
-        (lambda: kzoo.build("cifar_cnn", num_heads=2), "cifar_cnn has no use for it"),
-        (lambda: kzoo.build("cifar_cnn", dropout=1.0), "dropout=1.0 is out of range"),
-        (lambda: kzoo.build("cifar_cnn", outputs=0), "outputs=0 is out of range"),
-        (lambda: kzoo.build("cifar_cnn", outputs=2.5), "outputs=2.5 has the wrong type"),
-        (lambda: kzoo.build("cifar_cnn", outputs=True), "outputs=True has the wrong type"),
-        (lambda: kzoo.build("cifar_cnn", optimizer="adm"), "optimizer='adm' is not one of its values"),
-        (lambda: kzoo.build("cifar_cnn", learning_rate=float("nan")), "learning_rate=nan is out of range"),
-        (lambda: kzoo.build("cifar_cnn", dropout=(0.1, 0.2)), "dropout has 2 values for 3 layers"),
-        (lambda: kzoo.build("cifar_cnn", label_smoothing=0.1), "need one-hot labels"),
-        (lambda: kzoo.build("cifar_cnn", loss="mse"), "loss='mse' is for values"),
-        (lambda: kzoo.build("diabetes_fnn", loss="hinge"), "loss='hinge' is for classes"),
-        (lambda: kzoo.build("char_gru", loss="hinge", labels="onehot"), "language_modeling is scored by that."),
-        (lambda: kzoo.build("cancer_fnn", labels="onehot"), "labels='onehot' has no effect on one sigmoid"),
-        (lambda: kzoo.build("iris_fnn", loss="kl", labels="onehot", label_smoothing=0.1), "no effect with loss='kl'"),
+        (lambda: kzoo.build("cancer_fnn", labels="onehot"), ONE_SIGMOID),
+        (
+            lambda: kzoo.build("iris_fnn", loss="kl", labels="onehot", label_smoothing=0.1),
+            ("label_smoothing=0.1", "loss='kl'", "label_smoothing=0"),
+        ),
         (
             lambda: kzoo.build("cancer_fnn", loss="hinge", output_activation="tanh", label_smoothing=0.1),
-            "label_smoothing=0.1 has no effect with loss='hinge'",
+            ("label_smoothing=0.1", "loss='hinge'", "label_smoothing=0"),
         ),
-        (lambda: kzoo.build("cifar_cnn", schedule="linear"), "warmup=0.05 goes with schedule"),
-        (lambda: kzoo.build("text_transformer", num_heads=5), "num_heads"),
-        (lambda: kzoo.build("cifar_cnn", steps=0), "steps=0 must be a whole number of at least 1"),
-        (lambda: kzoo.build("iris_fnn", linear_probe=True), "linear_probe=True is for kzoo.train(NAME, weights=...)"),
-        (lambda: kzoo.callbacks.quick(histograms=True), "histograms=True is for callbacks.standard"),
-        (lambda: kzoo.callbacks.standard(histograms=True, tensorboard=False), "leave one out"),
+        (
+            lambda: kzoo.build("cifar_cnn", schedule="linear"),
+            ("warmup=0.05", "schedule='constant'", "'cosine'", "'onecycle'", "'linear'", "warmup=0"),
+        ),
+        (lambda: kzoo.build("text_transformer", num_heads=5), ("'text_transformer'", "num_heads=5", "width=64")),
+        (lambda: kzoo.build("cifar_cnn", steps=0), ("steps=0", "1")),
+        (lambda: kzoo.build("iris_fnn", linear_probe=True), ("linear_probe=True", "kzoo.train(NAME, weights=...)")),
+        (lambda: kzoo.callbacks.quick(histograms=True), ("histograms=True", "callbacks.standard", "TensorBoard")),
+        (
+            lambda: kzoo.callbacks.standard(histograms=True, tensorboard=False),
+            ("histograms=True", "tensorboard=False"),
+        ),
     ],
 )
-def test_bad_input_is_one_line_with_the_fix(call, words):
-    with pytest.raises(kzoo.KzooError) as caught:
+def test_bad_input_is_refused_in_a_line_with_the_fix(call, parts):
+    with refuses(*parts) as caught:
         call()
-    assert words in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", [name for name in kzoo.list_presets()
                                   if kzoo.get_preset(name).training.get("labels") == "onehot"])  # fmt: skip
 def test_one_hot_labels_of_a_preset_are_for_its_several_outputs(name):
-    """One output takes 0 and 1, and nobody asked for anything else."""
+    """A single output takes labels of 0 and 1: then the labels are integers, unless the user chose one-hot labels."""
     sizes = (
         dict(filters=(2, 2), input_shape=(32, 32, 3)) if "filters" in kzoo.get_preset(name).config else dict(depth=1)
     )
     model = kzoo.build(name, outputs=1, steps=10, **sizes)
     assert type(model.loss).__name__ == "BinaryCrossentropy"
     assert kzoo.spec_of(model)["training"]["labels"] == "integer"
-    with pytest.raises(kzoo.KzooError, match="no effect on one sigmoid"):
+    with refuses(*ONE_SIGMOID):
         kzoo.build(name, outputs=1, labels="onehot", steps=10, **sizes)
 
 
 @pytest.fixture
 def preset():
-    """A preset of a user's own, taken out of the zoo again afterwards."""
+    """A preset of a user, removed from the zoo afterwards."""
     made = kzoo.Preset(
         name="mine_fnn", family="fnn", task="tabular_classification", summary="Mine.",
         config=dict(inputs="rows", input_shape=(3,), outputs=2, units=(5,)),
@@ -127,12 +139,13 @@ def preset():
     catalogue._owners.pop("mine_fnn", None)
 
 
-def test_a_preset_of_your_own_builds_and_its_name_is_taken(preset):
+def test_a_users_preset_builds_and_its_name_cannot_be_registered_again(preset):
     model = kzoo.build("mine_fnn", units=(7, 3))
     assert model.name == "mine_fnn"
     assert [layer.units for layer in model.layers if hasattr(layer, "units")] == [7, 3, 2]
-    with pytest.raises(kzoo.KzooError, match=r"'mine_fnn' of .*test_registry is already registered by .*test_registry"):
+    with refuses("'mine_fnn'", "test_registry") as caught:
         kzoo.register(preset)
+    assert str(caught.value).count("test_registry") == 2  # both owners
 
 
 def test_spec_rebuilds_after_the_preset_is_gone(preset):
@@ -154,14 +167,14 @@ def test_spec_rebuilds_after_the_preset_is_gone(preset):
 def test_models_that_kzoo_did_not_build_have_no_spec():
     import keras
 
-    with pytest.raises(kzoo.KzooError, match="has no specification"):
+    with refuses("specification", "kzoo.build"):
         kzoo.spec_of(keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]))
 
 
 def test_seed_fixes_the_weights():
-    one, same, other = (kzoo.build("iris_fnn", seed=s).get_weights()[0] for s in (1, 1, 2))
-    assert (one == same).all()
-    assert (one != other).any()
+    weights, same, other = (kzoo.build("iris_fnn", seed=s).get_weights()[0] for s in (1, 1, 2))
+    assert (weights == same).all()
+    assert (weights != other).any()
 
 
 def test_steps_turn_the_schedule_on():
@@ -176,18 +189,18 @@ def test_steps_turn_the_schedule_on():
     assert float(schedule(100)) == pytest.approx(0.0, abs=1e-9)
 
 
-def test_every_preset_takes_the_whole_contract():
+def test_every_preset_takes_all_settings_of_training():
     averaged = {"series_linear", "tabular_tabm", "text_gru", "text_lstm"}
     for name in kzoo.list_presets():
         _, training = registry.resolve(kzoo.get_preset(name), {})
         assert {name for name in TRAINING if not TRAINING[name].needs} <= set(training)
         assert (training["ema"] > 0, training["on_nan"], training["mode"]) == (name in averaged, "stop", None)
-    own = kzoo.Preset(name="a", family="fnn", task="tabular_regression", summary="", config={}, training={"epochs": 1})
+    mine = kzoo.Preset(name="a", family="fnn", task="tabular_regression", summary="", config={}, training={"epochs": 1})
     defaults = {name: argument.default for name, argument in TRAINING.items() if not argument.needs}
-    assert registry.resolve(own, {"ema": 0.5})[1] == defaults | {"epochs": 1, "ema": 0.5}
+    assert registry.resolve(mine, {"ema": 0.5})[1] == defaults | {"epochs": 1, "ema": 0.5}
 
 
-def test_every_preset_takes_what_its_builder_takes_where_it_has_a_use():
+def test_a_preset_takes_every_argument_of_its_builder_that_has_an_effect():
     assert kzoo.spec_of(kzoo.build("image_cnn", compile=False, block="plain", pool_size=3))["config"]["pool_size"] == 3
     assert kzoo.build("image_cnn", compile=False, units=(8,), units_norm="batch").get_layer("hidden1_norm")
     mine = kzoo.Preset(
@@ -202,43 +215,43 @@ def test_every_preset_takes_what_its_builder_takes_where_it_has_a_use():
 
 
 @pytest.mark.parametrize(
-    ("name", "overrides", "words"),
+    ("name", "overrides", "parts"),
     [
-        ("image_cnn", dict(pool_size=3), "image_cnn has no use for pool_size: it needs block='plain', not 'residual'."),
-        ("cifar_cnn", dict(horizon=3), "has no use for horizon: it needs inputs='series', not 'image'."),
-        ("image_cnn", dict(units_norm="batch"), "has no use for units_norm: it needs units, and there are none."),
-        ("line_fnn", dict(labels="onehot"), "no use for labels: it is for classes, and this task has values."),
-        ("text_gru", dict(augment=("flip",)), "has no use for augment: it needs inputs='image', not 'tokens'."),
-        ("text_gru", dict(dense_dropout=0.5), "no use for dense_dropout: it needs dense_units, and there are none."),
-        ("text_gru", dict(stateful_batch=4), "has no use for stateful_batch: it needs stateful=True, not False."),
-        ("tabular_fnn", dict(units=(), l2=0.01), "has no use for l2: it needs units, and there are none."),
-        ("text_ngrams", dict(dropout=0.5), "has no use for dropout: it needs units, and there are none."),
-        ("mnist_cnn", dict(block="residual", pool_size=3), "no use for pool_size: it needs block='plain', not 'resid"),
-        ("tabular_tabm", dict(bins=0, bins_dim=4), "has no use for bins_dim: it needs bins, and there are none."),
-        ("tabular_fnn", dict(rescale=False, input_clip=2), "no use for input_clip: it needs rescale=True, not False."),
+        ("image_cnn", dict(pool_size=3), ("pool_size", "block='plain'", "'residual'")),
+        ("cifar_cnn", dict(horizon=3), ("horizon", "inputs='series'", "'image'")),
+        ("image_cnn", dict(units_norm="batch"), ("units_norm", "units")),
+        ("line_fnn", dict(labels="onehot"), ("labels", "classes", "values")),
+        ("text_gru", dict(augment=("flip",)), ("augment", "inputs='image'", "'tokens'")),
+        ("text_gru", dict(dense_dropout=0.5), ("dense_dropout", "dense_units")),
+        ("text_gru", dict(stateful_batch=4), ("stateful_batch", "stateful=True", "False")),
+        ("tabular_fnn", dict(units=(), l2=0.01), ("l2", "units")),
+        ("text_ngrams", dict(dropout=0.5), ("dropout", "units")),
+        ("mnist_cnn", dict(block="residual", pool_size=3), ("pool_size", "block='plain'", "'residual'")),
+        ("tabular_tabm", dict(bins=0, bins_dim=4), ("bins_dim", "bins")),
+        ("tabular_fnn", dict(rescale=False, input_clip=2), ("input_clip", "rescale=True", "False")),
     ],
 )
-def test_what_would_change_nothing_is_refused(name, overrides, words):
-    with pytest.raises(kzoo.KzooError) as caught:
+def test_a_setting_without_effect_is_refused(name, overrides, parts):
+    with refuses(name, *parts) as caught:
         kzoo.build(name, **overrides)
-    assert words in str(caught.value)
+    assert len(str(caught.value)) < 200  # no list of all settings, which would name any part
 
 
-def test_gradients_are_clipped_in_one_way():
+def test_gradients_are_clipped_in_a_single_way():
     clipped = kzoo.get_preset("series_gru")
     assert clipped.training["global_clipnorm"] == 1.0
-    for asked in ({}, {"clipnorm": 0.5}, {"clipvalue": 0.1}, {"global_clipnorm": None}, {"clipnorm": None}):
-        optimizer = kzoo.build(clipped, **asked).optimizer
-        expected = dict(global_clipnorm=1.0, clipnorm=None, clipvalue=None) | asked
-        if any(asked.values()):
+    for settings in ({}, {"clipnorm": 0.5}, {"clipvalue": 0.1}, {"global_clipnorm": None}, {"clipnorm": None}):
+        optimizer = kzoo.build(clipped, **settings).optimizer
+        expected = dict(global_clipnorm=1.0, clipnorm=None, clipvalue=None) | settings
+        if any(settings.values()):
             expected["global_clipnorm"] = None
         assert {name: getattr(optimizer, name) for name in expected} == expected
-    for asked in ({"clipnorm": 0.5, "clipvalue": 0.1}, {"clipnorm": 0.5, "global_clipnorm": 2.0}):
-        with pytest.raises(kzoo.KzooError, match=r"exclude one another.*Keep one"):
-            registry.resolve(clipped, asked)
+    for settings in ({"clipnorm": 0.5, "clipvalue": 0.1}, {"clipnorm": 0.5, "global_clipnorm": 2}):
+        with refuses(*(f"{name}={value}" for name, value in settings.items())):
+            registry.resolve(clipped, settings)
 
 
-def test_an_average_is_the_optimizers():
+def test_weights_are_averaged_by_the_optimizer():
     plain, averaged = kzoo.build("iris_fnn").optimizer, kzoo.build("iris_fnn", ema=0.9).optimizer
     assert (plain.use_ema, averaged.use_ema, averaged.ema_momentum) == (False, True, 0.9)
 
@@ -253,7 +266,7 @@ def test_one_cycle_rises_for_30_percent_and_falls_to_nearly_nothing():
     assert float(short._learning_rate(10)) == pytest.approx(0.5)
 
 
-def test_one_namespace_and_every_name_is_known():
+def test_settings_of_networks_and_of_training_have_different_names():
     assert not set(CONFIG) & set(TRAINING)
     assert set(SYNONYMS.values()) <= set(ARGUMENTS)
     assert not set(SYNONYMS) & set(ARGUMENTS)
@@ -263,7 +276,7 @@ def test_one_namespace_and_every_name_is_known():
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_name_that_a_builder_takes_has_its_range_and_its_meaning(family):
+def test_every_argument_of_a_builder_has_a_range_and_a_meaning(family):
     builder = builder_of(family)
     assert [name for name in builder.takes if name not in CONFIG] == []
     assert [name for name in builder.takes if len(builder.meanings.get(name, "")) <= 5] == []
@@ -271,7 +284,7 @@ def test_every_name_that_a_builder_takes_has_its_range_and_its_meaning(family):
         assert CONFIG[name].check(name, default) == default
 
 
-def test_what_is_read_of_a_builder_is_what_it_is():
+def test_arguments_and_defaults_that_are_read_from_a_builders_file_are_right():
     for family in FAMILIES:
         function, fixed = registry.family_builder(family)
         parameters = {n: p for n, p in inspect.signature(function).parameters.items() if n not in ("name", *fixed)}
@@ -280,24 +293,20 @@ def test_what_is_read_of_a_builder_is_what_it_is():
 
 
 BROKEN_FAMILIES = [
-    (None, "A family's builder is looked for in 'broken_family', and there is no such Python file."),
-    ("x = 3", "A family's builder is looked for in 'broken_family', which has no function 'build'."),
-    (
-        "UNITS = (3,)\ndef build(*, name, units=UNITS):\n    pass",
-        "broken_family: the default of build's 'units' must be written as a plain value, such as (64, 32), not UNITS.",
-    ),
+    (None, ("broken_family", "Python file")),
+    ("x = 3", ("broken_family", "function", "'build'")),
+    ("UNITS = (3,)\ndef build(*, name, units=UNITS):\n    pass", ("broken_family", "'units'", "(64, 32)", "UNITS")),
 ]
 
 
-@pytest.mark.parametrize(("text", "words"), BROKEN_FAMILIES)
-def test_a_family_of_your_own_that_cannot_be_read(text, words, monkeypatch):
+@pytest.mark.parametrize(("text", "parts"), BROKEN_FAMILIES)
+def test_a_users_family_that_cannot_be_read_is_refused(text, parts, monkeypatch):
     monkeypatch.setitem(FAMILIES, "mine", ("broken_family", {}))
     monkeypatch.syspath_prepend(".")
     if text is not None:
         Path("broken_family.py").write_text(text)
-    with pytest.raises(kzoo.KzooError) as caught:
+    with refuses(*parts):
         kzoo.Preset(name="a", family="mine", task="forecasting", summary="", config={}, training={})
-    assert str(caught.value) == words
 
 
 OUTSIDE = """
@@ -310,8 +319,8 @@ def build(*, name, input_shape, outputs=2, wings=3):
         wings: how many wings it has.
             Two are usual.
     \"\"\"
-    given = keras.Input(input_shape)
-    return keras.Model(given, keras.layers.Dense(outputs, name=f"wings{wings}")(given), name=name)
+    inputs = keras.Input(input_shape)
+    return keras.Model(inputs, keras.layers.Dense(outputs, name=f"wings{wings}")(inputs), name=name)
 """
 
 
@@ -326,20 +335,20 @@ def test_a_family_outside_kzoo_has_its_defaults_and_meanings(monkeypatch):
     assert "outside_family" not in sys.modules  # read, not imported
     assert registry.meaning_of("wings", "mine") == "how many wings it has"
     assert kzoo.build(made, compile=False, wings=2).layers[-1].name == "wings2"
-    with pytest.raises(kzoo.KzooError, match="Did you mean 'wings'"):
+    with refuses("'wing'", "'wings'"):
         kzoo.build(made, wing=2)
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a/b", "a.b.c", ".a", "a.", "ä", "a-b", "a\n", 3])
-def test_a_name_is_letters_digits_and_underscores_after_one_package_at_most(name):
-    kept = dict(family="fnn", task="forecasting", summary="", config={}, training={})
-    with pytest.raises(kzoo.KzooError, match="must consist of letters, digits and underscores"):
-        kzoo.Preset(name=name, **kept)
-    assert kzoo.Preset(name="acme.tiny_2", **kept).name == "acme.tiny_2"
+def test_a_name_is_letters_digits_and_underscores_after_at_most_a_single_package(name):
+    fields = dict(family="fnn", task="forecasting", summary="", config={}, training={})
+    with refuses(repr(name), "letters", "digits", "underscores"):
+        kzoo.Preset(name=name, **fields)
+    assert kzoo.Preset(name="acme.tiny_2", **fields).name == "acme.tiny_2"
 
 
 def test_a_preset_must_be_plain_data():
-    with pytest.raises(kzoo.KzooError, match="must be plain data"):
+    with refuses("'x'", "type object"):  # of Python's JSON
         kzoo.Preset(
             name="x",
             family="fnn",
@@ -348,30 +357,30 @@ def test_a_preset_must_be_plain_data():
             config={"units_of_mine": object()},
             training={},
         )
-    with pytest.raises(kzoo.KzooError, match="in both config and training"):
+    with refuses("'x'", "'a'", "config", "training"):
         kzoo.Preset(name="x", family="fnn", task="forecasting", summary="", config={"a": 1}, training={"a": 1})
 
 
 def test_the_specification_of_a_built_model_makes_a_preset_again():
-    """Evaluating a run needs it; the builder's defaults are in there, and None is one of them."""
+    """Evaluating a run needs it. The specification has the builder's defaults too, also where they are None."""
     for name in ("tabular_transformer", "iris_fnn", "digits_cnn", "series_gru"):
         spec = kzoo.spec_of(kzoo.build(name, compile=False))
         assert registry.preset_of(spec).config == spec["config"]
 
 
 def test_numbers_of_numpy_are_numbers():
-    """Such as `labels.max() + 1` is: whoever counts with NumPy has these."""
+    """For example `labels.max() + 1`."""
     preset = kzoo.get_preset("iris_fnn")
     of_numpy = dict(outputs=np.int64(7), units=np.array([6, 5]), dropout=np.float32(0.25), rescale=np.bool_(False))
     of_numpy |= dict(input_shape=[np.int32(9)], activation=np.str_("gelu"), learning_rate=np.float32(0.5))
     of_python = dict(outputs=7, units=(6, 5), dropout=0.25, rescale=False)
     of_python |= dict(input_shape=(9,), activation="gelu", learning_rate=0.5)
-    found, expected = registry.resolve(preset, of_numpy), registry.resolve(preset, of_python)
-    assert repr(found) == repr(expected) and "np." not in repr(found)
-    with pytest.raises(kzoo.KzooError, match=r"^outputs=0 is out of range: it must be a whole number at least 1"):
+    resolved, expected = registry.resolve(preset, of_numpy), registry.resolve(preset, of_python)
+    assert repr(resolved) == repr(expected) and "np." not in repr(resolved)
+    with refuses("outputs=0", "1"):
         registry.resolve(preset, dict(outputs=np.int64(0)))
     few = kzoo.list_presets(max_params=np.int64(1_000))
     assert few == kzoo.list_presets(max_params=1_000) != kzoo.list_presets()
-    for wrong in (np.nan, np.float64(2.5), np.array([1, 2])):
-        with pytest.raises(kzoo.KzooError, match=r"^outputs=(nan|2.5|array\(\[1, 2\]\)) "):
+    for wrong, text in ((np.nan, "nan"), (np.float64(2.5), "2.5"), (np.array([1, 2]), "array([1, 2])")):
+        with refuses(f"outputs={text}"):
             registry.resolve(preset, dict(outputs=wrong))

@@ -1,4 +1,4 @@
-"""Small compiled models of one's own, and the findings of one check."""
+"""Small compiled models, and the findings of a single check."""
 
 import keras
 import numpy as np
@@ -51,14 +51,14 @@ def texts(rows=200, length=12, vocabulary=100, seed=0):
     return x, np.arange(rows) % 2
 
 
-def find(name, what, data=None, *, deep=False, **options):
-    """Return the findings of one check."""
-    return [found for found in kzoo.check(what, data, deep=deep, **options) if found.check == name]
+def find(name, subject, data=None, *, deep=False, **options):
+    """Return the findings of a single check."""
+    return [finding for finding in kzoo.check(subject, data, deep=deep, **options) if finding.check == name]
 
 
-def one(name, what, data=None, **options):
-    """Return the only finding of one check, complete and on one line each."""
-    (found,) = find(name, what, data, **options)
-    for text in (found.what, found.where, found.why, found.fix):
+def finding_of(name, subject, data=None, **options):
+    """Return the only finding of a check. Each of its texts must be a single line."""
+    (finding,) = find(name, subject, data, **options)
+    for text in (finding.what, finding.where, finding.why, finding.fix):
         assert text and "\n" not in text
-    return found
+    return finding

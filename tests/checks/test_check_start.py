@@ -1,31 +1,34 @@
-"""Faults of a network before its first step: each is planted and found, and its neighbour without it is not."""
+"""Each fault of a network before its first step is reported; a network without it has no finding."""
 
 import keras
 import numpy as np
 from keras import layers
-from small_models import CANCER, DIABETES, DIGITS, IRIS, dense, find, images, net, one
+from messages import assert_mentions
+from small_models import CANCER, DIABETES, DIGITS, IRIS, dense, find, finding_of, images, net
 
 X, Y = IRIS
 
 
-def test_a_first_loss_far_above_knowing_nothing():
+def test_a_first_loss_far_above_that_of_guessing():
     loud = keras.initializers.RandomNormal(stddev=30, seed=0)
     inside = [layers.Dense(16, "relu"), layers.Dense(3, "softmax", kernel_initializer=loud)]
-    found = one("initial_loss", net((4,), *inside), (X, Y))
-    assert found.level == "warning" and "ln(3) = 1.10" in found.what
+    finding = finding_of("initial_loss", net((4,), *inside), (X, Y))
+    assert finding.level == "warning"
+    assert_mentions(finding.what, "10.70", "ln(3)", "1.10")
     assert find("initial_loss", dense(), (X, Y)) == []
 
 
-def test_a_loss_that_is_nan_at_once():
+def test_a_first_loss_that_is_nan():
     model = net((4,), layers.Lambda(lambda x: keras.ops.log(x - 100)), layers.Dense(3, "softmax"))
-    found = one("initial_loss", model, (X, Y))
-    assert found.level == "error" and "nan" in found.what
+    finding = finding_of("initial_loss", model, (X, Y))
+    assert finding.level == "error"
+    assert_mentions(finding.what, "nan")
     model = net((10,), layers.Lambda(lambda x: keras.ops.log(x - 100)), layers.Dense(1), loss="mse", metrics=())
-    assert one("first_answers", model, DIABETES).level == "error"
+    assert finding_of("first_answers", model, DIABETES).level == "error"
     assert find("first_answers", dense(10, 1, None, loss="mse", metrics=()), DIABETES) == []
 
 
-def test_batch_norm_counts_as_in_training():
+def test_batch_norm_runs_in_training_mode():
     """Its running mean and variance mean nothing yet: with them a deep network seems to begin with a loss of 13."""
     inside = [part for i in range(12) for part in (layers.Dense(64), layers.BatchNormalization(), layers.ReLU())]
     model = net((4,), *inside, layers.Dense(3, "softmax"))
@@ -36,34 +39,35 @@ def test_batch_norm_counts_as_in_training():
 
 def test_dead_units():
     low = keras.initializers.Constant(-50.0)
-    found = one(
+    finding = finding_of(
         "dead_units", net((4,), layers.Dense(16, "relu", bias_initializer=low), layers.Dense(3, "softmax")), IRIS
     )
-    assert found.level == "error" and "100%" in found.what
+    assert finding.level == "error"
+    assert_mentions(finding.what, "100%")
     bias = [-50.0] * 13 + [0.0] * 3
     model = dense()
     model.layers[0].bias.assign(bias)
-    assert one("dead_units", model, (X, Y)).level == "warning"
+    assert finding_of("dead_units", model, (X, Y)).level == "warning"
     assert find("dead_units", dense(), (X, Y)) == find("dead_units", images(), DIGITS) == []
 
 
 def test_saturated_units():
     model = net((30,), layers.Dense(16, "tanh"), layers.Dense(2, "softmax"))
-    found = one("saturated_units", model, CANCER)  # raw areas of a thousand
-    assert found.level == "warning"
+    finding = finding_of("saturated_units", model, CANCER)  # raw areas of a thousand
+    assert finding.level == "warning"
     normal = (CANCER[0] - CANCER[0].mean(0)) / CANCER[0].std(0)
     assert find("saturated_units", model, (normal, CANCER[1])) == []
 
 
-def test_one_answer_for_everything():
+def test_equal_predictions_for_all_rows():
     inside = [layers.Rescaling(0.0), layers.Dense(8, "tanh", bias_initializer="ones"), layers.Dense(3, "softmax")]
-    found = one("answers_all_alike", net((4,), *inside), (X, Y))
-    assert found.level == "warning"
+    finding = finding_of("answers_all_alike", net((4,), *inside), (X, Y))
+    assert finding.level == "warning"
     zeros = net((4,), layers.Dense(8, "tanh"), layers.Dense(3, "softmax", kernel_initializer="zeros"))
     assert find("answers_all_alike", zeros, (X, Y)) == find("answers_all_alike", dense(), (X, Y)) == []
 
 
-def test_a_network_that_cannot_be_run():
+def test_a_network_that_raises_an_error():
     class Broken(keras.Model):
         def build(self, shape):
             self.dense = layers.Dense(3)
@@ -74,6 +78,7 @@ def test_a_network_that_cannot_be_run():
 
     model = Broken(name="broken")
     model.compile("adam", "sparse_categorical_crossentropy")
-    found = one("cannot_be_run", model, (X, Y))
-    assert found.level == "warning" and "out of order" in found.what
+    finding = finding_of("cannot_be_run", model, (X, Y))
+    assert finding.level == "warning"
+    assert "this layer is out of order" in finding.what  # the text of the exception
     assert find("cannot_be_run", dense(), (X, Y)) == []

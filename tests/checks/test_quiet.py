@@ -1,4 +1,4 @@
-"""No false alarm: every named set that needs no download, with each preset that is meant for it."""
+"""Named data sets without download have no finding with any preset that is meant for them."""
 
 import os
 import time
@@ -13,37 +13,37 @@ from kzoo.checks.subject import Subject
 from kzoo.data.named import NAMES
 
 HERE = ("iris", "wine", "breast_cancer", "diabetes", "line", "digits", "shapes", "adding", "sine", "pydocs", "opinions")
-OWN = [(name, kzoo.get_preset(name).dataset) for name in kzoo.list_presets()]
-PAIRS = [pair for pair in OWN if pair[1] in HERE] + [
+DEFAULTS = [(name, kzoo.get_preset(name).dataset) for name in kzoo.list_presets()]
+PAIRS = [pair for pair in DEFAULTS if pair[1] in HERE] + [
     ("image_cnn", "shapes"), ("text_cnn", "opinions"), ("text_lstm", "opinions"), ("tabular_fnn", "iris"),
     ("tabular_fnn", "wine"), ("tabular_fnn", "diabetes"), ("tabular_transformer", "diabetes"),
 ]  # fmt: skip
 REAL = os.environ.get("KZOO_REAL_DATA")
 
 
-def test_no_named_set_is_forgotten():
+def test_all_named_sets_are_covered():
     downloads = {"mnist", "fashion_mnist", "cifar10", "cifar100", "imdb", "reuters", "california_housing"}
     assert set(HERE) | downloads == set(NAMES) and {data for _, data in PAIRS} == set(HERE)
 
 
-# One of each kind of data and of each task, with its own set.
+# A preset for each kind of data and each task, with its default data set.
 _DEEP = ("iris_fnn", "line_fnn", "digits_cnn", "series_tcn", "text_cnn", "tabular_transformer")
 DEEP = {(name, kzoo.get_preset(name).dataset) for name in _DEEP}
 
 
 @pytest.mark.parametrize("preset, data", [pair for pair in PAIRS if pair not in DEEP])
-def test_quiet_on_named_sets(preset, data):
+def test_named_sets_have_no_findings(preset, data):
     assert kzoo.check(preset, data, deep=False) == []
 
 
 @pytest.mark.parametrize("preset, data", sorted(DEEP))
-def test_quiet_with_gradient_steps(preset, data):
+def test_no_findings_with_gradient_steps(preset, data):
     assert data in HERE and kzoo.check(preset) == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("preset, data", PAIRS)
-def test_quiet_with_gradient_steps_on_all(preset, data):
+def test_no_findings_with_gradient_steps_on_all_sets(preset, data):
     assert kzoo.check(preset, data) == []
 
 
@@ -65,7 +65,7 @@ def units(preset, data):
 
 
 @pytest.mark.parametrize("preset, data", [("adding_lstm", "adding"), ("char_gru", "pydocs"), ("image_cnn", "shapes")])
-def test_within_a_second(preset, data):
+def test_quick_checks_end_within_a_second(preset, data):
     assert units(preset, data) < QUICK
 
 
@@ -87,7 +87,7 @@ def test_within_a_second(preset, data):
         ("ETTh1.csv", ("tabular_fnn", "tabular_transformer"), {"target": "OT"}),
     ],
 )
-def test_quiet_on_real_data(source, presets, options):
+def test_real_data_has_no_findings(source, presets, options):
     path = Path(REAL) / source
     if not path.exists():
         pytest.skip(f"{path.name} is not in KZOO_REAL_DATA")
@@ -107,6 +107,6 @@ def test_every_check_has_a_test_that_plants_its_fault():
         "column_gives_value_away": "VALUE",
     }
     for name in CHECKS:
-        assert f'one("{name}"' in texts or f'["{name}' in texts or f'"{name}"' in texts or constants[name] in texts, (
-            name
-        )
+        assert (
+            f'finding_of("{name}"' in texts or f'["{name}' in texts or f'"{name}"' in texts or constants[name] in texts
+        ), name

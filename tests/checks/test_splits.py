@@ -1,12 +1,14 @@
-"""Faults across the splits: each is planted and found, and its neighbour without the fault is not."""
+"""Each fault across the splits is reported; splits without it have no finding."""
 
+import re
 import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
+from messages import assert_mentions
 from PIL import Image
-from small_models import CANCER, DIGITS, IRIS, dense, find, images, one, texts, words
+from small_models import CANCER, DIGITS, IRIS, dense, find, finding_of, images, texts, words
 
 import kzoo
 from kzoo.kinds.image.fitting import load_image_folder
@@ -16,20 +18,22 @@ TWICE, BELONG = "duplicates_across_splits", "rows_belong_together"
 
 def test_rows_that_are_trained_on_and_tested():
     x, y = CANCER
-    found = one(TWICE, dense(30, 2), (x, y), test=(x[50:80], y[50:80]))
-    assert found.level == "warning" and found.where.startswith("test, rows 0 (train row 50)")
+    finding = finding_of(TWICE, dense(30, 2), (x, y), test=(x[50:80], y[50:80]))
+    assert finding.level == "warning"
+    assert_mentions(finding.what, "30")
+    assert_mentions(finding.where, "test", "0", "train row 50")
     assert find(TWICE, dense(30, 2), (x[:400], y[:400]), test=(x[400:], y[400:])) == []
 
 
-def test_a_table_that_was_multiplied_before_it_was_split():
+def test_rows_duplicated_before_the_split():
     x, y = (np.concatenate([part, part]) for part in CANCER)
-    checks = [found.check for found in kzoo.check("tabular_fnn", (x, y), deep=False)]
+    checks = [finding.check for finding in kzoo.check("tabular_fnn", (x, y), deep=False)]
     assert TWICE in checks
     assert find(TWICE, "tabular_fnn", CANCER) == []
 
 
 def recordings(values=False, names=False, seed=0):
-    """Return 60 recordings of 16 rows each, which are alike, in any order; each has one answer, which is chance."""
+    """Return 60 recordings of 16 similar rows each, in random order; each recording has a random answer."""
     random = np.random.default_rng(seed)
     ids, count = np.repeat(np.arange(60), 16), 60 * 16
     x = random.normal(size=(60, 4))[ids] + random.normal(size=(count, 4)) / 4
@@ -43,45 +47,46 @@ def recordings(values=False, names=False, seed=0):
 @pytest.mark.parametrize("values", [False, True], ids=["classes", "values"])
 @pytest.mark.parametrize("names", [False, True], ids=["numbers", "names"])
 @pytest.mark.parametrize("memory", ["plenty", "little"])
-def test_a_column_whose_every_value_has_one_answer(values, names, memory, tmp_path, monkeypatch):
+def test_a_column_whose_values_each_have_a_single_answer(values, names, memory, tmp_path, monkeypatch):
     monkeypatch.setenv("KZOO_CACHE", str(tmp_path / "cache"))
     if memory == "little":
         pytest.importorskip("pyarrow")
         monkeypatch.setenv("KZOO_MEMORY", "1KiB")
     recordings(values, names).to_csv(file := tmp_path / "steps.csv", index=False)
-    found = one(BELONG, "tabular_fnn", file, target="answer")
-    assert "'recording'" in found.what and "960 rows of 60 values" in found.what
-    assert "group='recording'" in found.fix
-    assert one(BELONG, "tabular_fnn", file, target="answer", drop="recording")  # it is split at random all the same
+    finding = finding_of(BELONG, "tabular_fnn", file, target="answer")
+    assert_mentions(finding.what, "'recording'", "960", "60")
+    assert_mentions(finding.fix, "group='recording'")
+    assert finding_of(BELONG, "tabular_fnn", file, target="answer", drop="recording")  # still split at random
     assert find(BELONG, "tabular_fnn", file, target="answer", group="recording") == []
 
 
 def test_ids_of_a_table_that_is_sorted_by_class():
-    """Their classes follow one another as those of a measurement do, but each id is in one place of the table."""
+    """Sorted classes look like those of a measurement, but all rows of an id are neighbours."""
     frame = recordings().sort_values(["answer", "recording"]).reset_index(drop=True)
     frame["recording"] = frame.groupby(["answer", "recording"], sort=False).ngroup()
     frame = frame.drop(index=range(0, 900, 47))  # of some there are fewer rows
-    assert "of 60 values" in one(BELONG, "tabular_fnn", frame, target="answer", drop="recording").what
+    finding = finding_of(BELONG, "tabular_fnn", frame, target="answer", drop="recording")
+    assert_mentions(finding.what, "'recording'", "940", "60")
     assert find(BELONG, "tabular_fnn", frame.sample(frac=1, random_state=0), target="answer", drop="recording") == []
 
 
-def test_texts_of_an_author_who_has_one_label():
+def test_texts_of_authors_with_a_single_label():
     random = np.random.default_rng(0)
     author = np.repeat(np.arange(40), 5)
-    said = [" ".join(random.choice(["tea", "rain", "bus", "book", "sea", "road"], 7)) + f" {i}" for i in range(200)]
-    frame = pd.DataFrame({"author": author, "said": said, "mood": random.permutation(["good", "poor"] * 20)[author]})
-    assert "'author'" in one(BELONG, "text_cnn", frame, target="mood").what
+    notes = [" ".join(random.choice(["tea", "rain", "bus", "book", "sea", "road"], 7)) + f" {i}" for i in range(200)]
+    frame = pd.DataFrame({"author": author, "note": notes, "mood": random.permutation(["good", "poor"] * 20)[author]})
+    assert_mentions(finding_of(BELONG, "text_cnn", frame, target="mood").what, "'author'", "200", "40")
     assert find(BELONG, "text_cnn", frame, target="mood", group="author") == []
     assert find(BELONG, "text_cnn", frame.assign(author=author[::-1] % 7), target="mood") == []
 
 
-def test_ids_are_no_ids_once_a_row_has_another_answer():
+def test_ids_with_different_answers_are_not_reported():
     frame = recordings()
     frame.iloc[0, -1] = next(name for name in ("run", "sit") if name != frame.iloc[0, -1])
     assert find(BELONG, "tabular_fnn", frame, target="answer") == []
 
 
-def test_measurements_and_rare_classes_are_no_ids():
+def test_measurements_and_rare_classes_are_not_reported():
     random = np.random.default_rng(0)
     length = random.integers(10, 70, 900)
     answers = {
@@ -101,12 +106,12 @@ def test_measurements_and_rare_classes_are_no_ids():
         assert bool(find(BELONG, "tabular_fnn", frame, target="answer")) is not city
 
 
-def test_one_twin_in_iris_is_no_finding():
+def test_a_single_duplicate_in_iris_is_not_reported():
     for seed in range(4):
         assert find(TWICE, "iris_fnn", data_seed=seed) == []
 
 
-def test_rows_of_a_few_categories_are_equal_by_nature():
+def test_equal_rows_of_a_few_categories_are_not_reported():
     random = np.random.default_rng(0)
     x, y = random.integers(0, 4, (500, 4)).astype("float32"), random.integers(0, 3, 500)
     assert find(TWICE, dense(), (x[:400], y[:400]), test=(x[400:], y[400:])) == []
@@ -114,7 +119,7 @@ def test_rows_of_a_few_categories_are_equal_by_nature():
 
 def test_images_in_memory():
     x, y = DIGITS
-    assert one(TWICE, images(), (x[:1500], y[:1500]), test=(x[1400:], y[1400:]))
+    assert finding_of(TWICE, images(), (x[:1500], y[:1500]), test=(x[1400:], y[1400:]))
     assert find(TWICE, images(), (x[:1500], y[:1500]), test=(x[1500:], y[1500:])) == []
 
 
@@ -139,13 +144,14 @@ def test_images_in_folders(folder, monkeypatch):
     assert find(TWICE, "image_cnn", lazy()) == []
     for i in range(4):
         shutil.copy(folder / "train" / "cat" / f"{i}.png", folder / "test" / "dog" / f"{i + 3}.png")
-    found = one(TWICE, "image_cnn", lazy())
-    assert "4 of 30" in found.what and "train row 0" in found.where
+    finding = finding_of(TWICE, "image_cnn", lazy())
+    assert_mentions(finding.what, "4", "30")
+    assert_mentions(finding.where, "train row 0")
 
 
 def test_texts():
     x, y = texts(400)
-    assert one(TWICE, words(), (x, y), test=(x[:40], y[:40]))
+    assert finding_of(TWICE, words(), (x, y), test=(x[:40], y[:40]))
     assert find(TWICE, words(), (x[:300], y[:300]), test=(x[300:], y[300:])) == []
     short = x.copy()
     short[:, 3:] = 0  # "thank you" is written by many
@@ -153,7 +159,7 @@ def test_texts():
 
 
 @pytest.mark.parametrize("preset", ("text_gru", "text_ngrams"))
-def test_phrases_of_sentences_that_are_trained_on(tmp_path, preset):
+def test_phrases_of_training_sentences(tmp_path, preset):
     random = np.random.default_rng(0)
     vocabulary = np.array([f"word{i}" for i in range(60)])
     sentences = [random.choice(vocabulary, 30) for _ in range(120)]
@@ -161,27 +167,29 @@ def test_phrases_of_sentences_that_are_trained_on(tmp_path, preset):
     pieces += [(i, " ".join(words[j : j + 20])) for i, words in enumerate(sentences) for j in (0, 8)]
     table = pd.DataFrame(pieces, columns=["of", "text"]).assign(label=lambda rows: rows["of"] % 2)
     table.to_csv(tmp_path / "phrases.csv", index=False)
-    found = find("texts_inside_others", preset, tmp_path / "phrases.csv", target="label", drop="of")
-    assert [one.where.split(",")[0] for one in found] == ["validation", "test"]
-    assert "are parts of training texts, or hold some" in found[1].what and "group=" in found[1].fix
-    # What the line advises; and sentences alone, which have words in common, but no phrases.
+    findings = find("texts_inside_others", preset, tmp_path / "phrases.csv", target="label", drop="of")
+    assert [re.match(r"\w+", finding.where)[0] for finding in findings] == ["validation", "test"]
+    assert_mentions(findings[1].what, "72", "test", "training", "texts")
+    assert_mentions(findings[1].fix, "group=")
+    # No finding with the suggested fix, nor with sentences alone, which share words but no phrases.
     assert find("texts_inside_others", preset, tmp_path / "phrases.csv", target="label", group="of") == []
     table[:120].to_csv(tmp_path / "sentences.csv", index=False)
     assert find("texts_inside_others", preset, tmp_path / "sentences.csv", target="label", drop="of") == []
 
 
-def test_equal_texts_are_told_once():
+def test_equal_texts_are_reported_once():
     x, y = texts(400)
     x = np.concatenate([x, x[:, ::-1]], axis=1)
     twice = (x, y), dict(test=(x[:40], y[:40]))
-    assert one(TWICE, words(length=24), twice[0], **twice[1])
+    assert finding_of(TWICE, words(length=24), twice[0], **twice[1])
     assert find("texts_inside_others", words(length=24), twice[0], **twice[1]) == []
 
 
-def test_a_test_split_of_another_mixture():
+def test_a_test_split_with_other_class_shares():
     x, y = CANCER
     sorted_by_class = np.argsort(y, kind="stable")
     x, y = x[sorted_by_class], y[sorted_by_class]
-    found = one("class_shares_differ", dense(30, 2), (x[:300], y[:300]), test=(x[300:], y[300:]))
-    assert found.level == "warning" and "71%" in found.what
+    finding = finding_of("class_shares_differ", dense(30, 2), (x[:300], y[:300]), test=(x[300:], y[300:]))
+    assert finding.level == "warning"
+    assert_mentions(finding.what, "71%", "0%")
     assert find("class_shares_differ", "cancer_fnn") == find("class_shares_differ", dense(), IRIS, test=IRIS) == []

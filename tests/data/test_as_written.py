@@ -1,7 +1,7 @@
-"""Cells that a file's reader would make numbers of before anybody says that they are none: a class of faults.
+"""Cells that a reader of files could turn into numbers too early: codes with zeros in front, decimal commas, `NA`.
 
-`01067` becomes 1067, `90,5` becomes 90.5, and what training learns is then not what a dict or another file shows. Each
-road from a raw cell to what a network gets is walked here with the same cells.
+If `01067` became 1067 in training alone, a dict or another file would give the network another input. The same cells
+go through every reader here: training, prediction, evaluation and checks, from files, DataFrames, dicts and bytes.
 """
 
 import importlib.util
@@ -11,13 +11,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from messages import assert_mentions, missing_from, warns
 
 import kzoo
 from kzoo.data import encode, load_data
 from kzoo.kinds import kind_of
-from kzoo.utils.errors import KzooWarning
 
 N = 120
+
+
+def notes_with(notes, *parts):
+    """Return the notes that hold each of `parts`."""
+    return [note for note in notes if not missing_from(note, parts)]
 
 
 def labelled(reader, file, target="answer"):
@@ -43,7 +48,7 @@ def written(frame, name="flats.csv", **options):
     return name
 
 
-def test_codes_keep_their_zeros_on_every_road(tmp_path, monkeypatch):
+def test_codes_keep_their_zeros_in_every_source(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     file = written(flats().rename(columns={"plz": " plz "}))
     data = load_data(file, target="answer", columns={"plz": "category"}, validation=0)
@@ -54,38 +59,35 @@ def test_codes_keep_their_zeros_on_every_road(tmp_path, monkeypatch):
     np.testing.assert_array_equal(encode(reader, file), rows)
     np.testing.assert_array_equal(encode(reader, frame), rows)
     np.testing.assert_array_equal(encode(reader, frame.to_dict("records")), rows)
-    # What evaluates and what watches read with pandas, and no cell of these tells that it is a code.
+    # Evaluation and checks read with pandas, and no cell of this file shows that it is a code.
     figures = written(frame[frame["plz"].str.startswith("0")], "figures.csv")
     np.testing.assert_array_equal(labelled(reader, figures).x, encode(reader, figures))
     np.testing.assert_array_equal(fresh(reader, figures).x, encode(reader, figures))
 
 
-def test_numbers_with_zeros_in_front_are_said_to_be_read_as_numbers(tmp_path, monkeypatch):
+def test_notes_name_columns_of_numbers_with_zeros_in_front(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = {"month": "03", "none": "000", "share": "0.50", "day": "07.05.2024", "minus": "-012"}
     frame = flats(**{name: [cell] * 60 + ["1"] * 60 for name, cell in names.items() if name != "day"}, hole="0099")
     frame = frame.assign(hole=[None, "0099", "100"] * (N // 3), day="07.05.2024", late=[*map(str, range(119)), "007"])
-    said = [
-        f"Column {name!r} is read as a number, {cell!r} as {int(cell)}. If its cells are codes, say "
-        f"columns={{{name!r}: 'category'}}."
-        for name, cell in (("plz", "01067"), ("hole", "0099"), ("late", "007"))
-    ]
 
     def notes(source, **options):
-        found = load_data(source, target="answer", **options).notes
-        return [note for note in found if "is read as a number" in note]
+        return notes_with(load_data(source, target="answer", **options).notes, "'category'")
 
     file = written(frame)
-    assert notes(file) == notes(frame) == notes(written(frame, "semicolons.csv", sep=";")) == said
-    asked = {"plz": "category", "hole": "number", "late": {"decimal": "."}}
-    assert notes(file, columns=asked) == notes(frame, columns=asked) == []
+    expected = notes(file)
+    for note, (name, cell) in zip(expected, (("plz", "01067"), ("hole", "0099"), ("late", "007")), strict=True):
+        assert_mentions(note, repr(name), repr(cell), str(int(cell)), f"columns={{{name!r}: 'category'}}")
+    assert notes(frame) == notes(written(frame, "semicolons.csv", sep=";")) == expected
+    columns = {"plz": "category", "hole": "number", "late": {"decimal": "."}}
+    assert notes(file, columns=columns) == notes(frame, columns=columns) == []
     if importlib.util.find_spec("pyarrow"):
         monkeypatch.setenv("KZOO_MEMORY", "1KiB")
         monkeypatch.setenv("KZOO_CACHE", str(tmp_path / "cache"))
-        assert notes(file) == said
+        assert notes(file) == expected
 
 
-def test_line_breaks_in_cells_are_the_same_categories_on_every_road(tmp_path, monkeypatch):
+def test_line_breaks_in_cells_are_the_same_categories_in_every_source(tmp_path, monkeypatch):
     """A large table kept carriage returns that a new file of the same cells lost."""
     monkeypatch.chdir(tmp_path)
     streets = ["Am Markt 1\r\nBern", "Am Markt 1\nChur", "Genf"] * (N // 3)
@@ -113,11 +115,11 @@ def test_line_breaks_in_cells_are_the_same_categories_on_every_road(tmp_path, mo
     np.testing.assert_array_equal(encode(old, "flats.csv"), data.train.x)
 
 
-def test_a_category_that_training_has_not_seen_is_said(recwarn):
+def test_categories_that_training_has_not_seen_are_warned_of(recwarn):
     reader = load_data(flats(), target="answer", columns={"plz": "category"}).preprocessing
     assert not recwarn  # though rows of validation and test alone may have a category
     cells = ["01067", "99999", None, "", "1o67"]
-    with pytest.warns(KzooWarning, match=r"'plz': 2 of 5 values are categories .* \(row 2: '99999', row 5: '1o67'\)"):
+    with warns("'plz'", "2 of 5", "categories", "row 2", "'99999'", "row 5", "'1o67'"):
         codes = encode(reader, [{"plz": cell, "size": 50.0} for cell in cells])[:, -1]
     assert codes.tolist() == [1, 0, 0, 0, 0]
 
@@ -131,7 +133,7 @@ def test_a_test_file_is_read_as_the_training_file_is(tmp_path, monkeypatch):
     assert set(data.test.x[:, -1]) == {1, 2}
 
 
-def test_whole_numbers_beside_a_missing_one_are_the_same_categories(tmp_path, monkeypatch):
+def test_whole_numbers_with_missing_values_are_the_same_categories(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     frame = flats(plz=[None, *(np.arange(N - 1) % 3 + 8001.0)])  # as pandas has it
     reader = load_data(frame, target="answer", columns={"plz": "category"}).preprocessing
@@ -142,10 +144,10 @@ def test_whole_numbers_beside_a_missing_one_are_the_same_categories(tmp_path, mo
     assert encode(reader, [{"plz": 8002, "size": 50.0}])[0, -1] == 2
 
 
-def test_days_in_one_number_are_days_beside_a_missing_one():
+def test_numbers_such_as_20260101_with_missing_values_are_days():
     days = [None, *(20260101.0 + np.arange(N - 1) % 28)]
     reader = load_data(flats(day=days), target="answer", columns={"day": "date"}).preprocessing
-    column = next(one for one in reader["columns"] if one["name"] == "day")
+    column = next(column for column in reader["columns"] if column["name"] == "day")
     assert column["kind"] == "date" and "day" in column["medians"]
 
 
@@ -170,15 +172,15 @@ def test_names_of_classes_keep_their_zeros(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("cell", ["90,5", "90.5", 90.5])
-def test_a_file_with_decimal_commas_tells_how_its_numbers_are_written(cell, tmp_path, monkeypatch):
+def test_new_numbers_are_read_with_the_decimal_commas_of_training(cell, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     reader = load_data(written(flats(), sep=";", decimal=","), target="answer").preprocessing
-    size = next(one for one in reader["columns"] if one["name"] == "size")
+    size = next(column for column in reader["columns"] if column["name"] == "size")
     assert size["writing"] == {"decimal": ","}
     assert encode(reader, [{"plz": 1067, "size": cell}])[0, list(flats()).index("size")] == 90.5
 
 
-def test_new_files_write_numbers_as_they_like(tmp_path, monkeypatch):
+def test_new_files_may_write_numbers_in_another_way(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     reader = load_data(written(flats(plz=range(N)), sep=";", decimal=","), target="answer").preprocessing
 
@@ -186,7 +188,7 @@ def test_new_files_write_numbers_as_they_like(tmp_path, monkeypatch):
         (tmp_path / name).write_text("\n".join(lines))
         return [round(value, 3) for value in encode(reader, name)[:, 1].tolist()]
 
-    with pytest.warns(KzooWarning, match=r"'1\.234' is read as 1234, for the file writes decimal commas"):
+    with warns("'size'", "'1.234'", "1234", "1,234"):
         assert size(["plz;size", "3;90,5", "4;1.234"]) == [90.5, 1234]  # as where training sees both
     assert size(["plz;size", *["3;90"] * 9, "4;90,5", "5;90.5"])[-2:] == [90.5, 90.5]  # the first lines show no sign
     assert size(["plz,size", "3,90.5", "4,1.234"]) == [90.5, 1.234]
@@ -194,7 +196,7 @@ def test_new_files_write_numbers_as_they_like(tmp_path, monkeypatch):
     assert size(["plz\tsize", "3\t90.5", "4\t1.234"], "new.tsv") == [90.5, 1.234]
 
 
-def test_answers_with_decimal_commas_are_answers_where_a_file_shows_them_late(tmp_path, monkeypatch, untraced, undrawn):
+def test_targets_are_read_where_a_file_shows_decimal_commas_late(tmp_path, monkeypatch, untraced, undrawn):
     monkeypatch.chdir(tmp_path)
     frame = flats(answer=np.arange(N) / 2)
     file = written(frame, sep=";", decimal=",")
@@ -215,12 +217,12 @@ def test_a_series_with_decimal_commas(tmp_path, monkeypatch):
     np.testing.assert_array_equal(encode(data.preprocessing, texts), encode(data.preprocessing, rows))
 
 
-def test_signs_that_are_asked_for_reach_numbers_that_read_plainly(tmp_path, monkeypatch):
-    """`1.234` in every row is a plain number to a file's reader, which would not ask what was said of it."""
+def test_requested_signs_apply_to_numbers_that_look_plain(tmp_path, monkeypatch):
+    """Without them, `1.234` in every row is a plain number to a reader of files."""
     monkeypatch.chdir(tmp_path)
     file = written(flats(size=[f"{1 + i % 9}.{i % 10}34" for i in range(N)]))
-    said = {"size": {"decimal": ",", "thousands": "."}}
-    reader = load_data(file, target="answer", columns=said).preprocessing
+    columns = {"size": {"decimal": ",", "thousands": "."}}
+    reader = load_data(file, target="answer", columns=columns).preprocessing
     assert encode(reader, [{"plz": 1, "size": "1.234"}])[0, 1] == 1234
     assert encode(reader, file)[1, 1] == 2134
     assert fresh(reader, file).x[1, 1] == 2134
@@ -234,8 +236,8 @@ def towns(n=N):
 
 
 @pytest.mark.parametrize("suffix", ["frame", "parquet"])
-def test_words_that_are_categories_are_so_on_every_road(suffix, tmp_path, monkeypatch):
-    """A network that learned what `NA` means was scored on files in which it meant nothing."""
+def test_words_such_as_na_stay_categories_in_every_source(suffix, tmp_path, monkeypatch):
+    """Where training has learned `NA` as a category, a file with `NA` has it too."""
     monkeypatch.chdir(tmp_path)
     frame = towns().assign(answer=[["None", "mild", "severe"][i % 3] for i in range(N)])
     source = frame
@@ -247,8 +249,8 @@ def test_words_that_are_categories_are_so_on_every_road(suffix, tmp_path, monkey
     assert reader["columns"][-1]["values"] == sorted(WORDS) and data.class_names == ("None", "mild", "severe")
     file = written(frame, "towns.csv")
     for rows in (file, (tmp_path / file).read_bytes(), frame, frame.to_dict("records")):
-        taken = kind_of(reader).inference.received(reader, rows) if isinstance(rows, bytes) else rows
-        np.testing.assert_array_equal(encode(reader, taken), data.train.x)
+        raw = kind_of(reader).inference.received(reader, rows) if isinstance(rows, bytes) else rows
+        np.testing.assert_array_equal(encode(reader, raw), data.train.x)
     scored = labelled(reader, file)
     np.testing.assert_array_equal(scored.x, data.train.x)
     assert list(scored.y["answer"]) == list(frame["answer"])
@@ -273,7 +275,7 @@ def test_words_that_are_categories_are_so_on_every_road(suffix, tmp_path, monkey
     assert encode(reader, "empty.csv")[:, -1].tolist() == [0, 0]
 
 
-def test_an_empty_text_that_is_a_category_is_so_in_a_file(tmp_path, monkeypatch):
+def test_an_empty_text_that_is_a_category_stays_a_category_in_a_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     frame = towns().assign(town=["", "Rome", "Bern", ""] * (N // 4), answer=["a", "b"] * (N // 2))
     data = load_data(frame, target="answer", validation=0, test=0)
@@ -283,8 +285,8 @@ def test_an_empty_text_that_is_a_category_is_so_in_a_file(tmp_path, monkeypatch)
     np.testing.assert_array_equal(labelled(data.preprocessing, file).x, data.train.x)
 
 
-def test_blanks_of_a_file_are_a_category_and_what_is_empty_beside_them_is_missing(tmp_path, monkeypatch):
-    """What is empty became a blank in new rows, once training had seen one."""
+def test_blanks_of_a_file_are_a_category_and_empty_cells_are_missing(tmp_path, monkeypatch):
+    """Empty cells of new rows stay empty, although training has seen a blank."""
     monkeypatch.chdir(tmp_path)
     frame = towns().assign(town=[" ", "Rome", "Bern", None] * (N // 4), answer=["a", "b"] * (N // 2))
     data = load_data(file := written(frame), target="answer", validation=0, test=0)
@@ -299,24 +301,24 @@ def test_blanks_of_a_file_are_a_category_and_what_is_empty_beside_them_is_missin
         assert np.bincount(large.test.x[:][:, -1].astype(int)).tolist() == [N // 4] * 4
 
 
-def test_words_that_a_file_takes_for_missing_values_are_said(tmp_path, monkeypatch):
+def test_a_note_names_words_that_a_file_reads_as_missing_values(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     frame = towns().assign(size=["NA", *range(N - 1)], answer=["none", "None", "mild", "mild", "none"] * (N // 5))
     data = load_data(written(frame), target="answer", validation=0, test=0)
-    said = "Taken for missing values, as in any CSV file: 'None' in 'answer', 'NA', 'None', 'n/a' and 1 more in 'town'."
-    assert [note for note in data.notes if note.startswith(said)]
+    parts = ("'None' in 'answer'", "'NA', 'None', 'n/a'", "1 more in 'town'", "keep_default_na=False")
+    assert notes_with(data.notes, *parts)
     assert data.preprocessing["columns"][-1]["values"] == ["Bern", "Rome"]
     np.testing.assert_array_equal(encode(data.preprocessing, frame[frame["answer"] != "None"]), data.train.x)
     monkeypatch.setenv("KZOO_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("KZOO_MEMORY", "1KiB")
     if importlib.util.find_spec("pyarrow"):
-        assert [note for note in load_data("flats.csv", target="answer").notes if note.startswith(said)]
+        assert notes_with(load_data("flats.csv", target="answer").notes, *parts)
     plain = written(frame.assign(town=[None, "Rome", "Bern"] * (N // 3), answer=["a", "b"] * (N // 2)), na_rep="")
-    assert not [note for note in load_data(plain, target="answer").notes if "missing values" in note]
+    assert not notes_with(load_data(plain, target="answer").notes, "keep_default_na=False")
 
 
 @pytest.mark.filterwarnings("ignore::kzoo.utils.errors.KzooWarning")
-def test_labels_of_texts_that_a_file_takes_for_missing_values_are_said(tmp_path, monkeypatch):
+def test_a_note_names_labels_that_a_file_reads_as_missing_values(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     frame = pd.DataFrame(
         {"text": [f"so many words, {i}" for i in range(N)], "label": ["None", "mild", "null"] * (N // 3)}
@@ -324,18 +326,18 @@ def test_labels_of_texts_that_a_file_takes_for_missing_values_are_said(tmp_path,
     file = written(frame.replace("null", "severe"), "texts.csv")
     data = load_data(frame.replace("null", "severe"), preset="text_cnn", validation=0, test=file)
     assert (np.bincount(data.test.y) == [40, 40, 40]).all()
-    with pytest.warns(KzooWarning, match="Taken for missing values, as in any CSV file: 'None' in 'label'"):
+    parts = ("'None' in 'label'", "keep_default_na=False")
+    with warns(*parts):
         labelled(data.preprocessing, file, "label")
-    said = "Taken for missing values, as in any CSV file: 'None' in 'label'."
-    assert [note for note in load_data(file, preset="text_cnn").notes if note.startswith(said)]
+    assert notes_with(load_data(file, preset="text_cnn").notes, *parts)
     texts = frame.assign(text=["null", "so many"] * (N // 2))[["text"]]  # as written, in a frame and in a file
     written(texts, "new.csv")
-    with pytest.warns(KzooWarning, match="60 of 120 texts hold no word"):
+    with warns("60 of 120", "texts", "rows 1, 3, 5"):
         np.testing.assert_array_equal(*(encode(data.preprocessing, rows) for rows in ("new.csv", texts)))
 
 
-def test_names_that_look_like_numbers_tell_nothing_of_the_cells(tmp_path, monkeypatch):
-    """A column called `2.5` made the point the decimal sign of a file of commas."""
+def test_column_names_that_look_like_numbers_do_not_change_how_cells_are_read(tmp_path, monkeypatch):
+    """A column called `2.5` does not make the point the decimal sign of a file with decimal commas."""
     monkeypatch.chdir(tmp_path)
     sizes = np.arange(N) / 8 + 300
     frame = pd.DataFrame({"2.5": sizes, "b": np.arange(N) % 7, "answer": ["u", "v", "v"] * (N // 3)})

@@ -1,17 +1,17 @@
-"""Augmentation: pure in (seed, epoch, index), and each change is the one its name says."""
+"""Augmentation depends only on seed, epoch and index, and each change does what its name promises."""
 
 import numpy as np
 import pytest
+from messages import refuses
 from scipy import ndimage
 
 from kzoo.data.augment import AUGMENTATIONS, _resample, augment, uniforms
-from kzoo.utils.errors import KzooError
 
 COUNT = 64
 RNG = np.random.default_rng(7)
 PHOTOS = RNG.integers(0, 256, (COUNT, 32, 24, 3), "uint8")
 PURE = ("flip", "shift", "rotate", "zoom", "erase")
-ALONE = ("alternate", "nudge")  # each in the place of one of them
+ALONE = ("alternate", "nudge")  # other versions of flip and shift
 
 
 def change(*names, images=PHOTOS, seed=0, epoch=0, indices=None, labels=None):
@@ -20,7 +20,7 @@ def change(*names, images=PHOTOS, seed=0, epoch=0, indices=None, labels=None):
 
 
 @pytest.mark.parametrize("names", [*((n,) for n in (*PURE, *ALONE)), ("flip", "shift"), ALONE, PURE], ids="+".join)
-def test_an_example_is_changed_by_seed_epoch_and_index_alone(names):
+def test_changes_depend_only_on_seed_epoch_and_index(names):
     before = PHOTOS.copy()
     whole, _ = change(*names)
     assert whole.dtype == np.float32 and whole.shape == PHOTOS.shape
@@ -65,19 +65,19 @@ def test_alternate_mirrors_each_image_in_every_second_epoch():
 def test_shift_is_a_crop_of_the_mirrored_border(name, pads):
     shifted, _ = change(name)
     padded = np.pad(PHOTOS, ((0, 0), *((pad, pad) for pad in pads), (0, 0)), mode="reflect")
-    found = {}
+    offsets = {}
     heights, widths = (range(2 * pad + 1) for pad in pads)
     for y in heights:
         for x in widths:
             same = (padded[:, y : y + 32, x : x + 24] == shifted).all((1, 2, 3))
-            found |= {i: (y, x) for i in np.flatnonzero(same)}
-    assert len(found) == COUNT
-    assert {y for y, _ in found.values()} == set(heights) and {x for _, x in found.values()} == set(widths)
+            offsets |= {i: (y, x) for i in np.flatnonzero(same)}
+    assert len(offsets) == COUNT
+    assert {y for y, _ in offsets.values()} == set(heights) and {x for _, x in offsets.values()} == set(widths)
 
 
 @pytest.mark.parametrize("names", [("flip", "alternate"), ("shift", "nudge")], ids="+".join)
-def test_two_ways_of_one_change_exclude_one_another(names):
-    with pytest.raises(KzooError, match=f"{names[0]!r} and {names[1]!r}"):
+def test_two_versions_of_the_same_change_are_refused(names):
+    with refuses(*map(repr, names)):
         change(*names)
 
 
@@ -116,7 +116,7 @@ def test_resampling_agrees_with_scipy():
 @pytest.mark.parametrize("names", [("zoom",), ("flip", "shift", "rotate", "zoom")], ids="+".join)
 @pytest.mark.parametrize("shape", [(1, 7, 1), (5, 3, 3), (13, 20, 2), (16, 16, 4)], ids=str)
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
-def test_resampling_keeps_the_bits_that_runs_go_on_with(names, shape, dtype):
+def test_resampling_gives_the_same_bits_in_resumed_runs(names, shape, dtype):
     """One pixel after the other, with differences in single precision and the blend in double, rounded once."""
     images = (RNG.integers(0, 256, (40, *shape)) + (RNG.random((40, *shape)) if dtype == "float32" else 0)).astype(
         dtype
@@ -152,7 +152,7 @@ def mix(first, second, share):
     return (first.astype("float64") + (second - first).astype("float64") * share).astype("float32")
 
 
-def test_resampling_without_rotation_is_the_copy():
+def test_resampling_without_rotation_is_a_copy():
     few, zeros = PHOTOS[:9], np.zeros(9)
     args = few, np.arange(9) % 2 == 0, np.arange(9) - 4, np.arange(9) % 7 - 3
     np.testing.assert_array_equal(_resample(*args[:1], np.zeros(9, bool), *[zeros] * 3, zeros + 1), few)
@@ -162,7 +162,7 @@ def test_resampling_without_rotation_is_the_copy():
         np.testing.assert_array_equal(moved, crop[:, ::-1] if i % 2 == 0 else crop)
 
 
-def test_a_name_more_leaves_the_other_numbers_alone():
+def test_another_augmentation_does_not_change_the_draws_of_the_others():
     left_dark = np.zeros((COUNT, 32, 32, 1), "uint8")
     left_dark[:, :, 16:] = 200
     flipped = change("flip", images=left_dark)[0][:, 16, 4, 0] > 100
@@ -171,7 +171,7 @@ def test_a_name_more_leaves_the_other_numbers_alone():
     np.testing.assert_array_equal((both[:, 16, 4, 0] > 100)[~erased], flipped[~erased])
 
 
-def test_erase_covers_one_rectangle_of_every_second_image():
+def test_erase_covers_a_rectangle_of_every_second_image():
     erased, _ = change("erase", images=np.full((400, 32, 32, 3), 7.5, "float32"))
     changed = (erased != 7.5).any(-1)
     hit = changed.any((1, 2))
@@ -185,7 +185,7 @@ def test_erase_covers_one_rectangle_of_every_second_image():
 
 @pytest.mark.parametrize("name", ["mixup", "cutmix"])
 def test_mixes_share_the_labels_as_they_share_the_pixels(name):
-    level = 4.0 * np.arange(COUNT)  # the brightness tells who is in an image
+    level = 4.0 * np.arange(COUNT)  # the brightness shows which images are mixed
     images = np.broadcast_to(level[:, None, None, None], (COUNT, 32, 32, 1)).astype("float32")
     mixed, labels = change(name, images=images, labels=np.eye(COUNT, dtype="float32"))
     np.testing.assert_allclose(labels.sum(1), 1, atol=1e-5)
@@ -198,7 +198,7 @@ def test_mixes_share_the_labels_as_they_share_the_pixels(name):
     np.testing.assert_array_equal(again[1], labels)
 
 
-def test_of_two_mixes_each_batch_takes_one():
+def test_each_batch_gets_either_of_two_mixes():
     images = np.broadcast_to(4.0 * np.arange(COUNT)[:, None, None, None], (COUNT, 16, 16, 1))
     cut = []
     for epoch in range(20):
@@ -210,18 +210,18 @@ def test_of_two_mixes_each_batch_takes_one():
 
 def test_mixes_need_onehot_labels():
     for labels in (None, np.arange(COUNT)):
-        with pytest.raises(KzooError, match="one-hot"):
+        with refuses("'mixup'", "one-hot", "labels='onehot'"):
             change("mixup", labels=labels)
 
 
-def test_an_unknown_name_is_refused_with_the_nearest():
-    with pytest.raises(KzooError, match=r"Unknown augmentation 'flop'\. Did you mean 'flip'\?.*cutmix"):
+def test_an_unknown_name_is_refused_with_the_nearest_name():
+    with refuses("augmentation", "'flop'", "'flip'", "cutmix"):
         change("flop")
-    with pytest.raises(KzooError, match="Unknown augmentation 3"):
+    with refuses("augmentation", "3", "cutmix"):
         change(3)
 
 
-def test_no_names_only_change_the_type():
+def test_without_augmentations_only_the_type_changes():
     images, labels = change(labels=np.arange(COUNT))
     np.testing.assert_array_equal(images, PHOTOS)
     assert images.dtype == np.float32 and labels.dtype.kind == "i"

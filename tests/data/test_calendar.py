@@ -1,7 +1,7 @@
-"""The step of a series in the calendar: learned from its times, stored, continued after the last time of new rows.
+"""Dates of forecasts: the step is learned from the times of training, stored, and continued after the last new row.
 
-The fault: forecasts had numbers in place of times, and whoever dated them by hand got months of 30 days, Saturdays in
-series of business days, and an hour twice where the clocks change. Pandas' own ranges are the reference.
+Ranges of pandas are the reference: months have different lengths, weekends interrupt series of business days, and
+clocks repeat or skip an hour.
 """
 
 import warnings
@@ -9,15 +9,15 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from messages import assert_mentions, missing_from, refuses, warns
 
-from kzoo import KzooError, get_preset
+from kzoo import get_preset
 from kzoo.data import load_data
 from kzoo.data.encode import dated, encode
 from kzoo.kinds import misread
 from kzoo.kinds.series.calendar import Calendar
 from kzoo.predictions import Predictions
 from kzoo.registry import with_settings
-from kzoo.utils.errors import KzooWarning
 
 STEPS, HORIZON = 12, 8
 FREQUENCIES = {
@@ -36,6 +36,11 @@ def table(times):
     return pd.DataFrame({"when": times, "load": np.sin(np.arange(len(times)) / 3)})
 
 
+def notes_with(notes, *parts):
+    """Return the notes that hold each of `parts`."""
+    return [note for note in notes if not missing_from(note, parts)]
+
+
 def reader_of(times):
     return load_data(table(times), preset=preset(), time="when").preprocessing
 
@@ -48,16 +53,16 @@ def ahead(reader, raw):
 
 @pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
 @pytest.mark.parametrize("frequency", FREQUENCIES)
-def test_the_step_goes_on_as_that_of_pandas(frequency, zone):
-    begin = "1981-10-20" if frequency.startswith("Q") else "2021-10-20"  # pandas 2 knows no summer after 2037
+def test_forecasts_continue_with_the_step_of_pandas(frequency, zone):
+    begin = "1981-10-20" if frequency.startswith("Q") else "2021-10-20"  # pandas 2 has no summer time after 2037
     times = pd.date_range(begin, periods=160 + HORIZON, freq=frequency, tz=zone)
     reader = reader_of(times[:160])
     assert Calendar.of(reader).words == FREQUENCIES[frequency]
-    said = ahead(reader, table(times[:160]))
-    assert [pd.Timestamp(time) for time in said.times[0]] == list(times[160:])
-    assert said.time_name == "when" and list(said.columns()) == ["input", "step", "when", "load"]
-    assert [pd.Timestamp(time) for time in said.history_times[0]] == list(times[160 - STEPS : 160])
-    np.testing.assert_array_equal(said.history[0, :, 0], table(times)["load"][160 - STEPS : 160].astype("float32"))
+    forecast = ahead(reader, table(times[:160]))
+    assert [pd.Timestamp(time) for time in forecast.times[0]] == list(times[160:])
+    assert forecast.time_name == "when" and list(forecast.columns()) == ["input", "step", "when", "load"]
+    assert [pd.Timestamp(time) for time in forecast.history_times[0]] == list(times[160 - STEPS : 160])
+    np.testing.assert_array_equal(forecast.history[0, :, 0], table(times)["load"][160 - STEPS : 160].astype("float32"))
 
 
 @pytest.mark.parametrize("written", ["%Y-%m-%d %H:%M", "%d.%m.%Y %H:%M", "%Y-%m-%dT%H:%M:%S"])
@@ -65,33 +70,33 @@ def test_times_that_are_text(written, tmp_path):
     times = pd.date_range("2024-02-20", periods=160 + HORIZON, freq="h")
     table(times[:160].strftime(written)).to_csv(tmp_path / "new.csv", index=False)
     reader = load_data(tmp_path / "new.csv", preset=preset()).preprocessing
-    said = ahead(reader, str(tmp_path / "new.csv"))
-    assert [pd.Timestamp(time) for time in said.times[0]] == list(times[160:])
+    forecast = ahead(reader, str(tmp_path / "new.csv"))
+    assert [pd.Timestamp(time) for time in forecast.times[0]] == list(times[160:])
 
 
-@pytest.mark.parametrize("given", ["a DataFrame", "dicts"])
+@pytest.mark.parametrize("source", ["a DataFrame", "dicts"])
 @pytest.mark.parametrize(
     "written,frequency,last", [("%d/%m/%Y %H:%M", "h", "2024-03-07 23:00"), ("%m.%d.%Y", "D", "2024-12-12")]
 )
-def test_new_rows_have_the_order_of_day_and_month_that_training_found(written, frequency, last, given):
+def test_new_rows_are_read_with_the_order_of_day_and_month_of_training(written, frequency, last, source):
     """The new rows alone would be read the other way."""
     reader = reader_of(pd.date_range("2024-01-31", periods=160, freq=frequency).strftime(written))
     raw = table(pd.date_range(end=last, periods=STEPS, freq=frequency).strftime(written))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        said = ahead(reader, raw if given == "a DataFrame" else raw.to_dict("records"))
-    assert said.times[0][0] == pd.Timestamp(last) + pd.Timedelta(1, frequency)
+        forecast = ahead(reader, raw if source == "a DataFrame" else raw.to_dict("records"))
+    assert forecast.times[0][0] == pd.Timestamp(last) + pd.Timedelta(1, frequency)
 
 
-def test_new_rows_that_are_clearly_written_in_another_order_are_read_so_and_it_is_said():
+def test_new_rows_clearly_written_in_another_order_are_read_so_with_a_warning():
     times = pd.date_range("2024-01-31", periods=160, freq="h")
     reader = reader_of(times.strftime("%d/%m/%Y %H:%M"))
-    with pytest.warns(KzooWarning, match="month first here, and had the day first in training"):
-        said = ahead(reader, table(times.strftime("%m/%d/%Y %H:%M")))
-    assert pd.Timestamp(said.times[0][0]) == times[-1] + pd.Timedelta("1h")
+    with warns("'when'", "month", "day", "training"):
+        forecast = ahead(reader, table(times.strftime("%m/%d/%Y %H:%M")))
+    assert pd.Timestamp(forecast.times[0][0]) == times[-1] + pd.Timedelta("1h")
     iso = reader_of(times.strftime("%Y-%m-%d %H:%M"))
     assert "times" not in iso
-    with pytest.warns(KzooWarning, match="are read month first, for no number tells"):
+    with warns("'when'", "month", "2024-02-03"):
         ahead(iso, table(times[24:48].strftime("%m/%d/%Y %H:%M")))
 
 
@@ -100,30 +105,30 @@ def test_new_rows_that_are_clearly_written_in_another_order_are_read_so_and_it_i
 def test_whole_numbers_that_are_dates(written, frequency, kind, tmp_path):
     times = pd.date_range("2023-01-01", periods=160 + HORIZON, freq=frequency)
     written = times.strftime(written).astype(int).astype(kind)
-    reader = load_data(table(written[:160]), preset=preset()).preprocessing  # found by itself
+    reader = load_data(table(written[:160]), preset=preset()).preprocessing  # without time=
     assert reader["columns"] == ["load"] and Calendar.of(reader).words == FREQUENCIES[frequency]
     table(written[:160]).to_csv(tmp_path / "new.csv", index=False)
     for raw in (table(written[:160]), str(tmp_path / "new.csv"), table(written[140:160]).to_dict("records")):
         assert [pd.Timestamp(time) for time in ahead(reader, raw).times[0]] == list(times[160:])
 
 
-def test_numbers_that_are_no_dates_stay_numbers_and_what_spoils_dates_is_named():
+def test_numbers_that_are_no_dates_stay_numbers_and_a_note_names_the_wrong_date():
     days = pd.date_range("2023-01-01", periods=160, freq="D").strftime("%Y%m%d").astype(int).to_numpy()
     wrong = np.where(days == 20230228, 20230230, days)
     data = load_data(table(wrong), preset=preset(), time="when")
-    assert any(note == "'when' counts as numbers, not as dates (YYYYMMDD): 20230230 is no date." for note in data.notes)
+    assert notes_with(data.notes, "'when'", "numbers", "YYYYMMDD", "20230230")
     for numbers in (np.arange(160) + 202401, np.arange(160) * 7, np.arange(160) + 20230101):
         data = load_data(table(numbers), preset=preset(), time="when")
-        assert data.preprocessing["times"] == "numbers" and "no date" not in " ".join(data.notes)
+        assert data.preprocessing["times"] == "numbers" and not notes_with(data.notes, "YYYYMMDD")
     # Numbers of a run that was trained when they were no dates go on as numbers; new ones of dates stay dates.
     old = {name: value for name, value in data.preprocessing.items() if name != "times"}
     assert ahead(old, table(days[:150])).times[0][0] == 20230531.0
     dates = load_data(table(days), preset=preset(), time="when").preprocessing
-    with pytest.raises(KzooError, match=r"'when' holds no time in row 59: .*20230230"):
+    with refuses("'when'", "row 59", "20230230"):
         ahead(dates, table(wrong))
 
 
-def test_offsets_in_the_text_are_kept():
+def test_forecasts_have_the_offset_of_the_texts():
     times = pd.date_range("2024-01-20", periods=160 + HORIZON, freq="h", tz="Asia/Kolkata")
     text = [time.isoformat() for time in times]
     reader = reader_of(text[:160])
@@ -134,9 +139,9 @@ def test_offsets_in_the_text_are_kept():
 def test_new_rows_of_another_zone_are_dated_in_that_of_the_training():
     times = pd.date_range("2024-03-30", periods=160 + HORIZON, freq="h", tz="Europe/Berlin")
     reader = reader_of(times[:160])
-    said = ahead(reader, table(times[:160].tz_convert("UTC"))).times[0]
-    assert [str(time) for time in said] == [str(time) for time in times[160:]]
-    with pytest.warns(KzooWarning, match="say no zone here, and those of the training said Europe/Berlin"):
+    forecast = ahead(reader, table(times[:160].tz_convert("UTC"))).times[0]
+    assert [str(time) for time in forecast] == [str(time) for time in times[160:]]
+    with warns("'when'", "zone", "Europe/Berlin", "2024-01-31T10:00+02:00"):
         naive = ahead(reader, table(times[:160].tz_localize(None))).times[0]
     assert [str(time) for time in naive] == [str(time) for time in times[160:]]
 
@@ -148,20 +153,20 @@ def test_an_offset_of_the_other_half_of_the_year_does_not_move_days(frequency):
     reader = reader_of([time.isoformat() for time in times])
     reader["calendar"]["zone"] = "+01:00"
     new = pd.date_range("2022-01-01", "2024-12-31", freq=frequency, tz="Europe/Berlin")
-    place = new.searchsorted(pd.Timestamp("2024-05-31", tz="Europe/Berlin")) + 1
-    said = ahead(reader, table([time.isoformat() for time in new[:place]])).times[0]
-    assert [time.isoformat() for time in said[:4]] == [time.isoformat() for time in new[place : place + 4]]
+    end = new.searchsorted(pd.Timestamp("2024-05-31", tz="Europe/Berlin")) + 1
+    forecast = ahead(reader, table([time.isoformat() for time in new[:end]])).times[0]
+    assert [time.isoformat() for time in forecast[:4]] == [time.isoformat() for time in new[end : end + 4]]
 
 
-def test_an_hour_that_comes_twice():
+def test_an_hour_that_the_clocks_repeat():
     """The clocks went back at 3 on 27 October 2024."""
     times = pd.date_range("2024-10-20", periods=168 + HORIZON, freq="h", tz="Europe/Berlin")
-    said = [time.isoformat() for time in ahead(reader_of(times[:168]), table(times[:168])).times[0]]
-    assert said == [time.isoformat() for time in times[168:]]
-    assert said[2:4] == ["2024-10-27T02:00:00+02:00", "2024-10-27T02:00:00+01:00"]
+    forecast = [time.isoformat() for time in ahead(reader_of(times[:168]), table(times[:168])).times[0]]
+    assert forecast == [time.isoformat() for time in times[168:]]
+    assert forecast[2:4] == ["2024-10-27T02:00:00+02:00", "2024-10-27T02:00:00+01:00"]
 
 
-def test_gaps_shuffled_rows_and_holidays_leave_the_step_alone():
+def test_gaps_shuffled_rows_and_holidays_do_not_change_the_step():
     times = pd.date_range("2024-01-01", periods=200, freq="h").delete(range(60, 70))
     shuffled = table(times).sample(frac=1, random_state=0)
     assert ahead(reader_of(times), shuffled).times[0][0] == times[-1] + pd.Timedelta("1h")
@@ -170,35 +175,35 @@ def test_gaps_shuffled_rows_and_holidays_leave_the_step_alone():
 
 
 @pytest.mark.parametrize("week", ["Sun Mon Tue Wed Thu", "Mon Tue Wed Thu Fri Sat", "Sat Sun Mon Tue Wed"])
-def test_a_week_of_other_days_is_one_step_in_the_overview_and_in_forecasts(week):
+def test_working_weeks_of_other_days_are_steps_in_the_overview_and_in_forecasts(week):
     times = pd.date_range("2024-01-01", periods=160 + HORIZON, freq=pd.offsets.CustomBusinessDay(weekmask=week))
     data = load_data(table(times[:160]), preset=preset(), time="when")
     calendar = Calendar.of(data.preprocessing)
     days = [day for day in ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun") if day in week]
     assert calendar.words == data.overview["about"]["step"] == f"1 day ({' '.join(days)})"
     assert calendar.seasons == {"same weekday last week": len(days)}
-    said = ahead(data.preprocessing, table(times[:160]))
-    assert [pd.Timestamp(time) for time in said.times[0]] == list(times[160:])
+    forecast = ahead(data.preprocessing, table(times[:160]))
+    assert [pd.Timestamp(time) for time in forecast.times[0]] == list(times[160:])
     assert data.seen["time"]["holes"] == 0
-    with pytest.raises(KzooError, match="1 hour apart, and those of the training were 1 day"):
+    with refuses("1 hour", f"1 day ({' '.join(days)})"):
         ahead(data.preprocessing, table(pd.date_range("2024-01-01", periods=30, freq="h")))
 
 
-def test_a_day_that_is_rarely_worked_is_no_day_of_the_week():
+def test_a_single_working_saturday_does_not_change_the_step():
     times = pd.bdate_range("2024-01-01", periods=160).append(pd.DatetimeIndex(["2024-02-03"])).sort_values()
     calendar = Calendar.of(reader_of(times))
     assert (calendar.step, calendar.words) == ("business days", "1 business day")
 
 
 @pytest.mark.parametrize("week", ["11", "0000000", "11111001", 5, None, "abcdefg"])
-def test_a_stored_week_that_is_none_is_no_calendar(week):
+def test_an_invalid_stored_week_gives_no_calendar(week):
     assert Calendar.of({"calendar": dict(column="when", step="business days", every=1.0, week=week)}) is None
 
 
 def test_large_numbers_keep_their_digits():
     seconds = 1_700_000_000 + 900 * np.arange(160 + HORIZON)
-    said = ahead(reader_of(seconds[:160]), table(seconds[:160])).rows()
-    assert said[0]["times"] == [str(second) for second in seconds[160:]]
+    rows = ahead(reader_of(seconds[:160]), table(seconds[:160])).rows()
+    assert rows[0]["times"] == [str(second) for second in seconds[160:]]
 
 
 def test_a_column_of_numbers():
@@ -206,40 +211,43 @@ def test_a_column_of_numbers():
     assert ahead(reader_of(years), table(years)).times[0] == [1960.0 + i for i in range(HORIZON)]
 
 
-def test_no_step_no_times_and_it_is_said():
+def test_without_a_step_forecasts_have_no_times_and_a_note_names_the_column():
     random = np.random.default_rng(0)
     times = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.cumsum(random.exponential(3600, 160)), unit="s")
     data = load_data(table(times), preset=preset(), time="when")
-    assert "calendar" not in data.preprocessing and any("keeps no step" in note for note in data.notes)
+    assert "calendar" not in data.preprocessing and notes_with(data.notes, "'when'", "step", "forecasts")
     assert not ahead(data.preprocessing, table(times)).times
 
 
-def test_new_rows_without_a_time_have_numbers_and_it_is_said():
+def test_forecasts_from_rows_without_times_have_numbered_steps_and_a_warning():
     reader = reader_of(pd.date_range("2024-01-01", periods=160, freq="h"))
-    with pytest.warns(KzooWarning, match="no time column 'when'"):
-        said = ahead(reader, table(range(160)).drop(columns="when"))
-    assert not said.times and list(said.columns()) == ["input", "step", "load"]
+    with warns("time column", "'when'"):
+        forecast = ahead(reader, table(range(160)).drop(columns="when"))
+    assert not forecast.times and list(forecast.columns()) == ["input", "step", "load"]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert not ahead(reader, np.zeros((STEPS, 1), "float32")).times
 
 
-def test_new_rows_of_another_step_are_named():
+def test_new_rows_of_another_step_are_refused_or_warned_of():
     reader = reader_of(pd.date_range("2024-01-01", periods=160, freq="h"))
-    with pytest.raises(KzooError, match="1 day apart, and those of the training were 1 hour"):
+    with refuses("1 day", "1 hour"):
         ahead(reader, table(pd.date_range("2024-01-01", periods=30, freq="D")))
     reader = reader_of(pd.date_range("2024-01-01", periods=160, freq="D"))
-    with pytest.warns(KzooWarning, match="1 business day apart, and those of the training were 1 day"):
+    with warns("1 business day", "1 day"):
         ahead(reader, table(pd.date_range("2024-01-01", periods=30, freq="B")))
 
 
-STEPS_OF = ["min", "15min", "h", "4h", "D", "B", "W", "MS", "ME", "QS", "YS"]
+WORDS_OF = {
+    "min": "1 minute", "15min": "15 minutes", "h": "1 hour", "4h": "4 hours", "D": "1 day", "B": "1 business day",
+    "W": "1 week", "MS": "1 month", "ME": "1 month", "QS": "1 quarter", "YS": "1 year",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
-@pytest.mark.parametrize("step", STEPS_OF)
-def test_rows_of_the_training_step_are_taken_and_others_refused(step, zone):
-    """Wherever they begin, with a share of them missing and some twice: years are enough for clocks that change."""
+@pytest.mark.parametrize("step", WORDS_OF)
+def test_rows_of_the_training_step_are_read_and_others_refused(step, zone):
+    """From any first time, with some rows missing and some repeated; the years include changes of the clocks."""
     random = np.random.default_rng(0)
 
     def times(step, begin="2020-03-20 00:00", count=160):
@@ -252,23 +260,24 @@ def test_rows_of_the_training_step_are_taken_and_others_refused(step, zone):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 assert ahead(reader, table(rows)).values is not None
-    for other in STEPS_OF:
+    for other in WORDS_OF:
         new = table(times(other))
         if other == step or {step, other} in ({"D", "B"}, {"MS", "ME"}):
             continue
-        with pytest.raises(KzooError, match="apart, and those of the training were"):
+        named = [WORDS_OF[other]] if other not in ("B", "QS", "YS") else []  # these: in days, or in months
+        with refuses(WORDS_OF[step], *named):
             ahead(reader, new)
 
 
 def test_timestamps_of_numbers_in_another_unit_are_refused():
     seconds = 1_700_000_000 + 3600 * np.arange(160)
     reader = reader_of(seconds)
-    with pytest.raises(KzooError, match="are 3600000 apart, and those of the training were 3600"):
+    with refuses("3600000", "3600"):
         ahead(reader, table(seconds * 1000))
 
 
 @pytest.mark.parametrize(
-    "said",
+    "calendar",
     [
         None, [], "hourly", {"column": "when"}, {"column": "when", "step": "lunar", "every": 1},
         {"column": "when", "step": "days", "every": "1"}, {"column": "when", "step": "days", "every": 0.5},
@@ -281,32 +290,32 @@ def test_timestamps_of_numbers_in_another_unit_are_refused():
     ],
     ids=str,
 )  # fmt: skip
-def test_a_strangers_calendar_is_none(said):
+def test_an_invalid_stored_calendar_gives_no_times(calendar):
     times = pd.date_range("2024-01-01", periods=60, freq="h")
-    reader = reader_of(pd.date_range("2024-01-01", periods=160, freq="h")) | {"calendar": said}
+    reader = reader_of(pd.date_range("2024-01-01", periods=160, freq="h")) | {"calendar": calendar}
     assert not ahead(reader, table(times)).times
 
 
-def test_a_strangers_way_to_write_times_is_refused():
+def test_an_invalid_stored_way_to_write_times_is_refused():
     reader = reader_of(pd.date_range("2024-01-01", periods=160, freq="h").strftime("%d.%m.%Y %H:%M"))
     assert misread(reader, {}) is None
-    assert "times" in misread(reader | {"times": "backwards"}, {})
+    assert_mentions(misread(reader | {"times": "backwards"}, {}), "times", "'backwards'")
 
 
 @pytest.mark.parametrize("zone", ["../../etc/passwd", "Europe/Nowhere", "+99:99"])
-def test_a_zone_that_is_none(zone):
+def test_an_unknown_zone_is_refused(zone):
     times = pd.date_range("2024-01-01", periods=160, freq="h")
     reader = reader_of(times)
     reader = reader | {"calendar": reader["calendar"] | {"zone": zone}}
-    with pytest.raises(KzooError, match="time zone"):
+    with refuses("zone", f"{zone!r}", "tzdata"):
         ahead(reader, table(times))
 
 
-def test_years_beyond_all_dates():
+def test_forecasts_beyond_the_last_date_are_refused():
     times = pd.date_range("2024-01-01", periods=160, freq="h")
     reader = reader_of(times)
     reader = reader | {"calendar": reader["calendar"] | {"step": "months", "every": 1e6}}
-    times = times[:1].repeat(160)  # which show no step of their own
-    with pytest.raises(KzooError, match="out of the years"), warnings.catch_warnings():
+    times = times[:1].repeat(160)  # which show no step
+    with refuses("1000000 months"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         ahead(reader, table(times))

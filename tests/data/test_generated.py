@@ -1,4 +1,4 @@
-"""Generated data sets: the same everywhere, balanced, and as hard as they say."""
+"""Generated data sets: the same on every machine, balanced, and as hard as documented."""
 
 import hashlib
 import time
@@ -24,7 +24,7 @@ def read(image):
     return SHAPES[int(np.argmin(np.abs(covered - np.array([1, 0.637, 0.413]))))]
 
 
-def test_shapes_are_what_their_labels_say():
+def test_shapes_match_their_labels():
     images, classes, names = shapes(300)
     assert images.shape == (300, 64, 64, 3) and images.dtype == np.uint8 and names == SHAPES
     assert np.bincount(classes).tolist() == [100, 100, 100]
@@ -38,15 +38,15 @@ def test_shapes_are_what_their_labels_say():
 def test_shapes_vary():
     images, classes, _ = shapes(300)
     for number in range(3):
-        own = images[classes == number].reshape(100, -1)
-        assert len(np.unique(own[:, :3], axis=0)) > 90  # grounds
-    # Colours say nothing: means of the pixels do not tell the classes apart.
+        pixels = images[classes == number].reshape(100, -1)
+        assert len(np.unique(pixels[:, :3], axis=0)) > 90  # grounds
+    # Colours do not reveal the class: means of the pixels are not enough to classify.
     means = images.reshape(300, -1, 3).mean(axis=1)
     guess = LogisticRegression(max_iter=1000).fit(means[:200], classes[:200]).score(means[200:], classes[200:])
     assert guess < 0.5
 
 
-def test_the_same_on_every_machine():
+def test_generated_data_is_the_same_on_every_machine():
     """The seed decides: pinned, because a changed data set makes old runs incomparable."""
     started = time.process_time()
     images, classes, _ = shapes()
@@ -60,8 +60,8 @@ def test_the_same_on_every_machine():
     assert hashlib.sha256(lines.encode()).hexdigest()[:16] == "a8096bdf9e8b6040"
 
 
-def test_opinions_are_right():
-    """Read by rule: `not` turns a word round, and of two clauses the one that counts decides."""
+def test_opinions_match_their_labels():
+    """Read by rule: `not` reverses a word, and the clause that counts decides."""
     from kzoo.data import generated as g
 
     texts, labels = opinions()
@@ -101,7 +101,7 @@ def test_counting_words_is_not_enough():
         ("opinions", "text_cnn", (64,), ("negative", "positive")),
     ],
 )
-def test_named(name, preset, shape, classes):
+def test_generated_data_is_loaded_by_name(name, preset, shape, classes):
     data = kzoo.load_data(name, preset=preset)
     assert data.input_shape == shape and data.class_names == classes
     counts = np.bincount(data.test.y)

@@ -1,4 +1,4 @@
-"""Folders of images and single images, in every form people have them."""
+"""Folders of images and single images in all common formats: how they are read, split and refused."""
 
 import io
 import json
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from messages import assert_mentions, missing_from, refuses, warns
 from PIL import Image, ImageFile
 
 import kzoo
@@ -22,10 +23,11 @@ from kzoo.dataset.options import DataOptions
 from kzoo.kinds.image import jpeg, reading
 from kzoo.kinds.image.decode import decode
 from kzoo.kinds.image.fitting import image_preprocessing, load_image_folder
-from kzoo.utils.errors import KzooError, KzooWarning
+from kzoo.utils.errors import KzooWarning
 
 SHAPE = (8, 8, 3)
 COLOURS = {"ant": (200, 30, 30), "bee": (30, 200, 30), "cat": (30, 30, 200)}
+SUFFIXES = ("jpg", "jpeg", "jpe", "jfif", "png", "bmp", "gif", "webp", "tif", "tiff")
 
 
 def paint(path, colour=(120, 60, 20), size=(12, 10), **kwargs):
@@ -47,12 +49,17 @@ def colours_of(split):
     return np.asarray(split.x[np.arange(len(split))])[:, 4, 4].astype(int)
 
 
+def notes_with(notes, *parts):
+    """Return the notes that hold each of `parts`."""
+    return [note for note in notes if not missing_from(note, parts)]
+
+
 def check_labels(split):
     for colour, label in zip(colours_of(split), split.y, strict=True):
         assert np.abs(colour - list(COLOURS.values())[label]).max() <= 19
 
 
-def test_a_folder_with_the_name_of_a_set_is_not_that_set(photos, monkeypatch):
+def test_a_folder_with_the_name_of_a_data_set_is_not_that_data_set(photos, monkeypatch):
     digits_cnn = kzoo.get_preset("digits_cnn")
     assert kzoo.load_data(photos, preset=digits_cnn).name == "photos"
     mine = photos.rename(photos.parent / "digits")
@@ -63,7 +70,7 @@ def test_a_folder_with_the_name_of_a_set_is_not_that_set(photos, monkeypatch):
         assert command_of(digits_cnn, path, {}, DataOptions(), seed=0) == "kzoo train digits_cnn --data digits/"
     named = kzoo.load_data("digits", preset=digits_cnn)
     assert named.name == "digits" and len(named.class_names) == 10
-    assert named.notes[-1] == "digits is the data set of that name; what lies here under the same name is ./digits."
+    assert_mentions(named.notes[-1], "data set", "./digits")
     assert command_of(digits_cnn, "digits", {}, DataOptions(), seed=0) == "kzoo train digits_cnn --data digits"
 
 
@@ -108,26 +115,27 @@ def test_streaming_gives_the_same_as_memory(photos, monkeypatch):
         np.testing.assert_array_equal(left.x[1:3], right.x[1:3])
 
 
-def test_of_many_images_the_fingerprint_takes_names_sizes_and_some_contents(photos, monkeypatch):
+def test_the_fingerprint_of_many_images_covers_names_sizes_and_some_contents(photos, monkeypatch):
     monkeypatch.setattr("kzoo.kinds.image.fitting._DIGESTED", 7)
-    found = []
+    fingerprints = []
     for memory in ("1GiB", "1"):
         monkeypatch.setenv("KZOO_MEMORY", memory)
-        found.append(load_image_folder(photos, image_shape=SHAPE).fingerprint)
-    with open(photos / "ant" / "01.png", "ab") as longer:
-        longer.write(b" ")
+        fingerprints.append(load_image_folder(photos, image_shape=SHAPE).fingerprint)
+    with open(photos / "ant" / "01.png", "ab") as file:
+        file.write(b" ")
     for memory in ("1GiB", "1"):
         monkeypatch.setenv("KZOO_MEMORY", memory)
-        found.append(load_image_folder(photos, image_shape=SHAPE).fingerprint)
-    assert found[0] == found[1] != found[2] == found[3]
+        fingerprints.append(load_image_folder(photos, image_shape=SHAPE).fingerprint)
+    first, streamed, longer, longer_streamed = fingerprints
+    assert first == streamed != longer == longer_streamed
 
 
 @pytest.mark.filterwarnings("default::UserWarning")
 @pytest.mark.parametrize("digested", (10_000, 1))
-def test_processes_beside_read_what_this_one_reads(photos, monkeypatch, digested):
+def test_worker_processes_read_the_same_images_as_this_process(photos, monkeypatch, digested):
     monkeypatch.setattr("kzoo.kinds.image.fitting._DIGESTED", digested)
     paint(photos / "ant" / "06_broken.png").write_bytes(b"no image")
-    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)  # the other process has Pillow's own setting
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)  # the other process has Pillow's default
     cut = paint(photos / "ant" / "05.png", size=(64, 64), format="JPEG")
     cut.write_bytes(cut.read_bytes()[:-9])
     paint(photos / "bee" / "damaged.jpg", COLOURS["bee"], exif=b"Exif\0\0II*\0\x08\0\0\0\x09\0\x12\x01\x03\0")
@@ -135,28 +143,28 @@ def test_processes_beside_read_what_this_one_reads(photos, monkeypatch, digested
     if sys.platform == "linux":  # a name that is no text
         paint(odd, COLOURS["cat"])
     monkeypatch.setattr("kzoo.kinds.image.fitting._CHUNK", 2)
-    with pytest.warns(UserWarning, match="Corrupt EXIF data") as said:
+    with pytest.warns(UserWarning, match="Corrupt EXIF data") as warned:
         alone = load_image_folder(photos, image_shape=SHAPE)
     monkeypatch.setattr("kzoo.kinds.image.fitting.threads", lambda: 2)
     monkeypatch.setattr("kzoo.kinds.image.reading._WORTH", 30)
-    started, asked = [], []
+    started, replies = [], []
 
-    class Kept(reading.Reader):
+    class Recorded(reading.Reader):
         def __init__(self):
             super().__init__()
             started.append(self._process)
 
         def _ask(self, *args):
-            asked.append(super()._ask(*args))
-            return asked[-1]
+            replies.append(super()._ask(*args))
+            return replies[-1]
 
-    monkeypatch.setattr("kzoo.kinds.image.reading.Reader", Kept)
+    monkeypatch.setattr("kzoo.kinds.image.reading.Reader", Recorded)
     # The thread of this process waits for the other one, which would read nothing else of so few images.
     monkeypatch.setattr("kzoo.kinds.image.fitting.read", lambda *args: time.sleep(0.3) or reading.read(*args))
-    with pytest.warns(UserWarning, match="Corrupt EXIF data") as again:
+    with pytest.warns(UserWarning, match="Corrupt EXIF data") as warned_again:
         beside = load_image_folder(photos, image_shape=SHAPE)
-    assert started and asked and all(process.returncode is not None for process in started)
-    assert len(said) == len(again) and beside.notes == alone.notes and "06_broken.png" in beside.notes[0]
+    assert started and replies and all(process.returncode is not None for process in started)
+    assert len(warned) == len(warned_again) and beside.notes == alone.notes and "06_broken.png" in beside.notes[0]
     assert beside.fingerprint == alone.fingerprint
     for part in ("train", "validation", "test"):
         left, right = getattr(alone, part), getattr(beside, part)
@@ -164,7 +172,7 @@ def test_processes_beside_read_what_this_one_reads(photos, monkeypatch, digested
         np.testing.assert_array_equal(left.y, right.y)
 
 
-def test_a_process_beside_that_dies_costs_nothing_but_time(photos, monkeypatch):
+def test_a_worker_process_that_dies_changes_no_result(photos, monkeypatch):
     alone = load_image_folder(photos, image_shape=SHAPE)
     reader, names = reading.Reader(), [f"{i:02}.png" for i in range(20)]
     pixels, taken = np.zeros((20, *SHAPE), "uint8"), np.ones(20, bool)
@@ -184,7 +192,7 @@ def test_a_process_beside_that_dies_costs_nothing_but_time(photos, monkeypatch):
             assert load_image_folder(photos, image_shape=SHAPE).fingerprint == alone.fingerprint
 
 
-def test_official_folders_are_kept(photos, tmp_path):
+def test_folders_for_training_validation_and_test_are_the_splits(photos, tmp_path):
     root = tmp_path / "set"
     for part in ("Train", "val", "test"):
         for name in COLOURS:
@@ -196,8 +204,7 @@ def test_official_folders_are_kept(photos, tmp_path):
     assert [len(s) for s in (data.train, data.validation, data.test)] == [12, 12, 12] and not data.notes
     for split in (data.train, data.validation, data.test):
         check_labels(split)
-    note = load_image_folder(root, image_shape=SHAPE, test=0.5).notes[0]
-    assert "test=0.5 is not used" in note
+    assert_mentions(load_image_folder(root, image_shape=SHAPE, test=0.5).notes[0], "test=0.5")
 
 
 def test_a_missing_validation_folder_is_cut_from_training(photos, tmp_path):
@@ -215,13 +222,13 @@ def test_a_second_folder_is_the_test_set(photos, tmp_path):
     assert len(data.test) == 1 and len(data.train) == 54
     check_labels(data.test)
     paint(tmp_path / "more" / "kat" / "a.jpg")
-    with pytest.raises(KzooError, match=r"Class 'kat' is in the test .* Did you mean 'cat'"):
+    with refuses("'kat'", "test", "'cat'", "ant, bee, cat"):
         load_image_folder(photos, image_shape=SHAPE, test=tmp_path / "more")
-    with pytest.raises(KzooError, match="is the training folder itself"):
+    with refuses(f"test={str(photos)!r}", "training"):
         load_image_folder(photos, image_shape=SHAPE, test=str(photos))
 
 
-def test_hidden_and_other_files_are_left_alone(photos):
+def test_hidden_and_other_files_are_ignored(photos):
     paint(photos / ".cache" / "x.png")
     paint(photos / "__MACOSX" / "x.png")
     (photos / "ant" / "._00.png").write_bytes(b"resource fork")
@@ -231,37 +238,35 @@ def test_hidden_and_other_files_are_left_alone(photos):
     data = load_image_folder(photos, image_shape=SHAPE)
     assert data.class_names == ("ant", "bee", "cat")
     assert len(data.train) + len(data.validation) + len(data.test) == 61
-    assert not any("broken" in note or "Not read" in note for note in data.notes)
+    assert not data.notes
 
 
-def test_files_and_folders_that_may_be_images_and_are_not_read_are_named(photos, tmp_path):
-    """HEIC, AVIF, images beside class folders or beside `train/`: what is left out of what a user gives is said."""
-    known = load_image_folder(photos, image_shape=SHAPE)
+def test_notes_name_files_and_folders_that_may_hold_images_and_are_not_read(photos, tmp_path):
+    """HEIC and AVIF files, images outside class folders, and folders next to `train/`."""
+    before = load_image_folder(photos, image_shape=SHAPE)
     for name in ("ant/1.heic", "ant/more/2.HEIC", "bee/3.avif", "bee/noted.txt", "bee/Thumbs.db", "loose.heic", "4"):
         (photos / name).parent.mkdir(exist_ok=True)
         (photos / name).write_bytes(b"of a phone")
     paint(photos / "b.png"), paint(photos / "a.png")
     data = load_image_folder(photos, image_shape=SHAPE)
-    assert data.notes[:2] == [
-        "Not read: 2 images that lie in no class folder: a.png, b.png.",
-        "Not read: 3 .heic, 1 .avif, 1 without a suffix. Images are jpg jpeg jpe jfif png bmp gif webp tif tiff: "
-        "convert those that are images.",
-    ]
-    assert data.fingerprint == known.fingerprint and data.notes[2:] == known.notes
-    with pytest.warns(KzooWarning, match="Not read: 2 .heic. Images are"):
+    loose, unread = data.notes[:2]
+    assert_mentions(loose, "2", "class", "a.png, b.png")
+    assert_mentions(unread, "3 .heic", "1 .avif", "suffix", *SUFFIXES)
+    assert re.findall(r"\d+", unread) == ["3", "1", "1"]
+    assert data.fingerprint == before.fingerprint and data.notes[2:] == before.notes
+    with warns("2 .heic", *SUFFIXES):
         assert len(encode(photos / "ant", SHAPE)) == 20
     (photos / "new").mkdir()
     (photos / "new" / "x.heic").write_bytes(b"of a phone")
-    with pytest.raises(KzooError, match=r"folder 'new' has no images .*it\. Not read: 3 \.heic, 1 \.avif\."):
+    with refuses("'new'", "3 .heic", "1 .avif", *SUFFIXES):
         load_image_folder(photos, image_shape=SHAPE)
-    with pytest.raises(KzooError, match=r"There are no images in .* Not read: 1 \.heic\.$"):
+    with refuses(str(photos / "new"), "1 .heic", *SUFFIXES):
         encode_images(image_preprocessing(SHAPE), photos / "new")
     (photos / "new" / "x.heic").unlink()
     (photos / "new").rmdir()
     paint(tmp_path / "split" / "extra" / "x.png")
     photos.rename(tmp_path / "split" / "train")
-    note = "Not read: the images in extra/, beside train/."
-    assert note in load_image_folder(tmp_path / "split", image_shape=SHAPE).notes
+    assert notes_with(load_image_folder(tmp_path / "split", image_shape=SHAPE).notes, "extra/", "train/")
 
 
 def test_a_jfif_is_a_jpeg(photos):
@@ -279,15 +284,15 @@ def test_broken_images_are_named_and_left_out(photos, monkeypatch):
     for memory in ("1GiB", "1"):
         monkeypatch.setenv("KZOO_MEMORY", memory)
         data = load_image_folder(photos, image_shape=SHAPE)
-        (note,) = [n for n in data.notes if "broken" in n]
-        assert note == "Left out 3 broken images: bee/03.png, bee/04.png, cat/05.png."
+        (note,) = notes_with(data.notes, "3", "bee/03.png, bee/04.png, cat/05.png")
+        assert note.count(".png") == 3
         assert len(data.train) + len(data.validation) + len(data.test) == 57
         for split in (data.train, data.validation, data.test):
             check_labels(split)
     for i in range(6, 12):
         (photos / "cat" / f"{i:02}.png").write_text("not an image")
     notes = load_image_folder(photos, image_shape=SHAPE).notes
-    assert any("cat/07.png and 4 more." in note for note in notes)
+    assert notes_with(notes, "9", "cat/07.png", "4 more")
 
 
 def break_all(folder):
@@ -295,45 +300,45 @@ def break_all(folder):
         file.write_text("broken")
 
 
-def only_one(folder, name):
+def leave_one(folder, name):
     for file in sorted((folder / name).iterdir())[1:]:
         file.unlink()
 
 
 BAD = {
-    "not there": (lambda p: p.with_name("photo"), r"no folder .*Did you mean 'photos'"),
-    "a file": (lambda p: p / "ant" / "00.png", "is a file"),
-    "one class": (lambda p: p / "..", "only one class, 'photos'"),
-    "no class folders": (lambda p: p / "ant", "20 images but no class folders"),
-    "empty class": (lambda p: (p / "dog").mkdir() or p, "class folder 'dog' has no images"),
-    "half broken": (lambda p: break_all(p) or p, r"None of the 60 images can be read, 'ant/00\.png' first"),
-    "broken class": (lambda p: break_all(p / "bee") or p, "Every image of class 'bee' is broken"),
-    "single image": (lambda p: only_one(p, "bee") or p, "'bee'"),
-    "a number": (lambda p: 3, "3 is not a folder"),
+    "not there": (lambda p: p.with_name("photo"), ("photo'", "'photos'")),
+    "a file": (lambda p: p / "ant" / "00.png", ("00.png'", "file", "class")),
+    "single class": (lambda p: p / "..", ("'photos'", "..'", "class")),
+    "no class folders": (lambda p: p / "ant", ("20", "ant'", "class", *SUFFIXES)),
+    "empty class": (lambda p: (p / "dog").mkdir() or p, ("class", "'dog'", *SUFFIXES)),
+    "all broken": (lambda p: break_all(p) or p, ("60", "'ant/00.png'")),
+    "broken class": (lambda p: break_all(p / "bee") or p, ("class", "'bee'", "broken")),
+    "single image": (lambda p: leave_one(p, "bee") or p, ("1 of 3", "'bee'")),
+    "a number": (lambda p: 3, ("3", "folder")),
 }
 
 
-@pytest.mark.parametrize("make, message", BAD.values(), ids=BAD)
-def test_a_bad_folder_is_one_line(photos, make, message):
-    with pytest.raises(KzooError, match=message) as caught:
+@pytest.mark.parametrize("make, parts", BAD.values(), ids=BAD)
+def test_a_bad_folder_is_refused_in_a_single_line(photos, make, parts):
+    with refuses(*parts) as caught:
         load_image_folder(make(photos), image_shape=SHAPE)
     assert "\n" not in str(caught.value)
 
 
-def test_more_bad_input_is_one_line(photos, tmp_path):
+def test_bad_arguments_and_empty_folders_are_refused(photos, tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(KzooError, match="no images in"):
+    with refuses(str(tmp_path / "empty"), "images", *SUFFIXES):
         load_image_folder(tmp_path / "empty", image_shape=SHAPE)
     for shape in ((8, 8), (8, 8, 2), (0, 8, 3), "8x8x3", (8.5, 8, 3)):
-        with pytest.raises(KzooError, match=r"must be \(height, width, channels\)"):
+        with refuses(repr(shape), "(height, width, channels)", "1, 3 or 4"):
             load_image_folder(photos, image_shape=shape)
     for wrong in ({"validation": 1.5}, {"validation": -0.1}, {"validation": 0.9, "test": 0.2}, {"seed": -1}):
-        with pytest.raises(KzooError, match=r"validation|seed"):
+        with refuses(*(f"{name}={value}" for name, value in wrong.items())):
             load_image_folder(photos, image_shape=SHAPE, **wrong)
-    with pytest.raises(KzooError, match="test=True must be a fraction"):
+    with refuses("test=True", "fraction"):
         load_image_folder(photos, image_shape=SHAPE, test=True)
     paint(tmp_path / "odd" / "test" / "ant" / "a.png")
-    with pytest.raises(KzooError, match="no train/"):
+    with refuses("odd'", "test", "train/"):
         load_image_folder(tmp_path / "odd", image_shape=SHAPE)
 
 
@@ -343,7 +348,7 @@ def encode(source, shape):
     return images
 
 
-def test_a_fitting_image_is_not_touched(tmp_path):
+def test_an_image_of_the_right_size_is_not_changed(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), "uint8")
     Image.fromarray(pixels).save(tmp_path / "a.png")
     np.testing.assert_array_equal(encode(tmp_path / "a.png", SHAPE)[0], pixels)
@@ -360,13 +365,13 @@ def test_training_and_prediction_decode_alike(photos, monkeypatch):
         np.testing.assert_array_equal(encode(files, SHAPE), data.train.x[np.arange(60)])
 
 
-def test_the_middle_is_kept_and_nothing_is_squashed():
+def test_images_are_cropped_to_the_middle_and_not_squashed():
     wide = np.zeros((20, 60, 3), "uint8")
     wide[:, :20], wide[:, 20:40], wide[:, 40:] = (255, 0, 0), (0, 255, 0), (0, 0, 255)
     for image in (wide, wide.transpose(1, 0, 2)):
         middle = encode(image, (10, 10, 3))[0, 1:-1, 1:-1]  # scaled before it is cut: the rim blends
         np.testing.assert_array_equal(middle, np.broadcast_to((0, 255, 0), (8, 8, 3)))
-    halves = encode(wide[:, 10:50], (10, 20, 3))[0]  # the same proportions: all of it is kept
+    halves = encode(wide[:, 10:50], (10, 20, 3))[0]  # the same proportions: nothing is cut off
     assert halves[0, 0].tolist() == [255, 0, 0] and halves[0, -1].tolist() == [0, 0, 255]
 
 
@@ -384,7 +389,7 @@ def test_exif_rotation_is_applied(tmp_path, orientation):
     np.testing.assert_array_equal(encode(tmp_path / "turned.png", (16, 16, 3))[0], upright)
 
 
-def test_every_mode_becomes_the_channels_asked_for(tmp_path):
+def test_every_colour_mode_is_converted_to_the_requested_channels(tmp_path):
     grey = np.tile(np.arange(0, 256, 32, dtype="uint8"), (8, 1))
     image = Image.fromarray(grey)
     files = {}
@@ -408,36 +413,34 @@ def test_every_mode_becomes_the_channels_asked_for(tmp_path):
     np.testing.assert_array_equal(encode(tmp_path / "1.png", (8, 8, 1))[0, ..., 0], (grey > 100) * 255)
 
 
-def test_images_of_16_bits_that_use_a_small_part_of_them_are_read_with_a_word(tmp_path):
+def test_dark_16_bit_images_are_read_with_a_warning(tmp_path):
     grey = np.tile(np.arange(0, 3411, 310, dtype="uint16"), (12, 1))
     for name in "ab":
         for i in range(12):
             (tmp_path / "dim" / name).mkdir(parents=True, exist_ok=True)
             Image.fromarray(grey).save(tmp_path / "dim" / name / f"{i}.png")
-    says = r"Images of 16 bits reach 3,410 of 65,535, read as 13 of 255: if they have 12 bits, multiply them by 16\."
+    parts = ("16", "3,410", "65,535", "13", "255", "12", "by 16")
     notes = load_image_folder(tmp_path / "dim", image_shape=SHAPE).notes
-    assert [note for note in notes if re.fullmatch(says, note)]
+    assert notes_with(notes, *parts)
     file = tmp_path / "dim" / "a" / "0.png"
-    for given in (file, [Image.open(file)], [file, str(file)], tmp_path / "dim" / "a"):
-        with pytest.warns(KzooWarning, match=says):
-            assert encode(given, (12, 12, 1)).max() == 13
+    for source in (file, [Image.open(file)], [file, str(file)], tmp_path / "dim" / "a"):
+        with warns(*parts):
+            assert encode(source, (12, 12, 1)).max() == 13
     Image.fromarray(grey * 16).save(file)  # one that is bright, and the others are dark
     assert encode(tmp_path / "dim" / "a", (12, 12, 1)).max() == 212
     notes = load_image_folder(tmp_path / "dim", image_shape=SHAPE).notes
-    assert not [note for note in notes if "16 bits" in note]
+    assert not notes_with(notes, "65,535")
 
 
 @pytest.mark.parametrize(
     "low, high, dtype", [(-1, 1, "float32"), (0, 4000, "float32"), (-5, 70, "int32"), (0, 1e6, "int32")]
 )
-def test_numbers_of_a_file_that_are_no_pixels_are_not_cut_off(tmp_path, low, high, dtype):
+def test_values_outside_the_range_of_pixels_are_refused(tmp_path, low, high, dtype):
     image = Image.fromarray(np.array([[low, high]] * 2, dtype))
     image.save(tmp_path / "x.tif")
-    for given in (tmp_path / "x.tif", [image]):
-        with pytest.raises(
-            KzooError, match=rf"Cannot read .*: its numbers lie in {low}\.\..*, not in 0\.\.(255|65535):"
-        ):
-            encode(given, SHAPE)
+    for source in (tmp_path / "x.tif", [image]):
+        with refuses(f"{low}..{high:g}", "0..255" if dtype == "float32" else "0..65535"):
+            encode(source, SHAPE)
 
 
 def test_transparency_is_white(tmp_path):
@@ -497,7 +500,7 @@ def test_a_small_jpeg_reads_as_pillow_opens_it(kind):
     assert jpeg.plain(jpeg_of((400, 300), quality=1), below=300) is None  # that one is decoded at a part of its size
 
 
-def test_a_small_jpeg_is_looked_through_by_its_own_segments():
+def test_a_small_jpeg_is_read_segment_by_segment():
     """The mark where the pixels begin may stand in a comment too; files of two sizes begin with nearly the same."""
     comment = jpeg_of((17, 9), comment=b"\xff\xda\x00\x0c\xff\xd9")
     np.testing.assert_array_equal(decode(comment, (9, 17, 3)), opened(comment, (9, 17, 3)))
@@ -525,11 +528,11 @@ def test_a_damaged_small_jpeg_reads_as_pillow_opens_it_or_not_at_all():
         with Image.open(io.BytesIO(data)) as image:
             assert image.size == short.size and image.mode == short.mode
             np.testing.assert_array_equal(np.asarray(short), np.asarray(image))
-    with pytest.raises(KzooError, match="Cannot read this image: image file is truncated"):
+    with refuses("truncated"):
         decode(whole[:-40], shape)
 
 
-def test_a_jpeg_at_a_part_of_its_size_is_close_to_the_whole():
+def test_a_jpeg_decoded_at_half_its_size_is_close_to_the_whole():
     """Half of each side and more than twice what is wanted: as documented in `decode`."""
     y, x = np.mgrid[:256, :256]
     photo = np.stack([128 + 100 * np.sin(x / 9), 128 + 100 * np.cos(y / 7), (x + y) / 2], -1).astype("uint8")
@@ -542,7 +545,7 @@ def test_a_jpeg_at_a_part_of_its_size_is_close_to_the_whole():
     assert 0 < difference.mean() < 1 and difference.max() <= 10
 
 
-def test_splits_are_pieces_of_one_array(photos, monkeypatch):
+def test_splits_are_views_of_a_single_array(photos, monkeypatch):
     (photos / "bee" / "03.png").write_bytes(b"")
     data = load_image_folder(photos, image_shape=SHAPE)
     splits = (data.train, data.validation, data.test)
@@ -569,22 +572,22 @@ def test_inputs_of_every_kind(photos):
     assert encode(np.zeros((40, 30, 3)), (28, 28, 1)).shape == (1, 28, 28, 1)
 
 
-def test_unreadable_inputs_are_one_line(photos, tmp_path):
+def test_unreadable_inputs_are_refused_in_a_single_line(photos, tmp_path):
     preprocessing = image_preprocessing(SHAPE)
     (tmp_path / "bad.jpg").write_text("hello")
     (tmp_path / "empty").mkdir()
-    bad = {
-        "no image 'gone.png'": "gone.png",
-        "Cannot read image 'bad.jpg': not an image": tmp_path / "bad.jpg",
-        "no images in": tmp_path / "empty",
-        "no images to read": [],
-        "has 2 to 4 axes": np.zeros((2, 3, 4, 5, 6)),
-        r"must be \(height, width, channels\)": np.zeros((1, 9, 9, 7)),
-        "None is not an image": [None],
-        "3 is not an image": 3,
-    }
-    for message, inputs in bad.items():
-        with pytest.raises(KzooError, match=message) as caught:
+    bad = [
+        ("gone.png", ("'gone.png'",)),
+        (tmp_path / "bad.jpg", ("'bad.jpg'", "Pillow")),
+        (tmp_path / "empty", (str(tmp_path / "empty"), *SUFFIXES)),
+        ([], ("no images",)),
+        (np.zeros((2, 3, 4, 5, 6)), ("2 to 4", "(2, 3, 4, 5, 6)")),
+        (np.zeros((1, 9, 9, 7)), ("(9, 9, 7)", "(height, width, channels)", "1 to 4")),
+        ([None], ("None", "PIL")),
+        (3, ("3", "PIL")),
+    ]
+    for inputs, parts in bad:
+        with refuses(*parts) as caught:
             encode_images(preprocessing, inputs)
         assert "\n" not in str(caught.value)
 
@@ -596,7 +599,7 @@ def test_decoding_needs_no_keras():
     assert done.stdout.strip() == "[]", done.stderr
 
 
-def test_nor_is_a_folder_of_texts(tmp_path, monkeypatch):
+def test_a_folder_of_texts_with_the_name_of_a_data_set_is_not_that_data_set(tmp_path, monkeypatch):
     (tmp_path / "imdb").mkdir()
     for label in ("bad", "good"):
         (tmp_path / "imdb" / f"{label}.txt").write_text("".join(f"a {label} film, number {i}\n" for i in range(20)))
@@ -606,30 +609,29 @@ def test_nor_is_a_folder_of_texts(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("count", [1, 4])
-def test_floats_that_are_no_numbers_are_not_black(tmp_path, bad, count):
+def test_nan_and_infinite_pixels_are_refused(tmp_path, bad, count):
     values = np.full(4, 0.5, "float32")
     values[:count] = bad
     image = Image.fromarray(values.reshape(2, 2))
     image.save(tmp_path / "x.tif")
-    says = f"holds NaN or infinity in {count} of 4 pixels: fill them in and save it anew"
-    for given in (tmp_path / "x.tif", [image]):
-        with pytest.raises(KzooError, match=says):
-            encode(given, SHAPE)
-    # Among others it is left out, as any broken file is.
+    for source in (tmp_path / "x.tif", [image]):
+        with refuses("NaN", f"{count} of 4"):
+            encode(source, SHAPE)
+    # In a folder it is left out, as any broken file is.
     for name in "ab":
         (tmp_path / "many" / name).mkdir(parents=True)
         for i in range(12):
             Image.fromarray(np.full((12, 12), 0.1 + i / 20, "float32")).save(tmp_path / "many" / name / f"{i}.tif")
     image.save(tmp_path / "many" / "a" / "0.tif")
-    assert any("Left out 1 broken" in note for note in load_image_folder(tmp_path / "many", image_shape=SHAPE).notes)
+    assert notes_with(load_image_folder(tmp_path / "many", image_shape=SHAPE).notes, "1", "a/0.tif")
 
 
-def test_floats_that_are_neither_of_1_nor_of_255_are_read_with_a_word(tmp_path):
+def test_floats_that_reach_neither_1_nor_255_are_read_with_a_warning(tmp_path):
     file, values = tmp_path / "x.tif", np.linspace(0, 1.5, 144, dtype="float32").reshape(12, 12)
     Image.fromarray(values).save(file)
-    for given in (file, [Image.open(file)]):
-        with pytest.warns(KzooWarning, match=r"Images of floats reach 1\.5 of 255, and look black"):
-            assert encode(given, (12, 12, 1)).max() == 1
+    for source in (file, [Image.open(file)]):
+        with warns("1.5", "255", "0..1", "0..255"):
+            assert encode(source, (12, 12, 1)).max() == 1
     with warnings.catch_warnings():
         warnings.simplefilter("error", KzooWarning)
         for scale in (1 / 1.5, 170):

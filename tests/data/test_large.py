@@ -1,7 +1,6 @@
-"""Large data: what grows with the data is numbers, not Python's objects, and each different text is looked at once.
+"""Large data is read without a Python object for each cell or character, and each different text is read once.
 
-The fault was walking cells and characters one by one in Python, and keeping a second copy as text meanwhile. The faster
-ways are held against plain ones here: patterns for words, a dict for characters, objects in the place of `Texts`.
+The fast ways are compared with plain ways: patterns for words, a dict for characters, objects instead of `Texts`.
 """
 
 import random
@@ -25,7 +24,7 @@ NOT_ASCII = ["é", "e\u0301", "’", "中", "Σ", "\U0001f600", "\x85", "\u2028"
 
 
 def peak_of(load):
-    """Return the most bytes that were held at once."""
+    """Return the peak of memory in bytes."""
     tracemalloc.start()
     try:
         load()
@@ -48,8 +47,8 @@ def test_words_are_those_of_the_pattern(pieces):
     tokenizer, ids = learn_and_encode(texts, 6, size=12)
     counts = Counter(word for words in expected for word in words)
     assert tokenizer.vocabulary == sorted(counts, key=lambda word: (-counts[word], word))[:10]
-    known = {word: number for number, word in enumerate(tokenizer.vocabulary, start=2)}
-    wanted = [([known.get(word, 1) for word in words] + [0] * 6)[:6] for words in expected]
+    numbers = {word: number for number, word in enumerate(tokenizer.vocabulary, start=2)}
+    wanted = [([numbers.get(word, 1) for word in words] + [0] * 6)[:6] for words in expected]
     np.testing.assert_array_equal(ids, wanted)
     np.testing.assert_array_equal(tokenizer.encode(texts, 6), wanted)
 
@@ -61,8 +60,8 @@ def test_characters_are_numbered_as_a_dict_would(pieces):
     letters = unicodedata.normalize("NFC", text)
     counts = Counter(letters)
     assert tokenizer.vocabulary == sorted(counts, key=lambda letter: (-counts[letter], letter))[:12]
-    known = {letter: number for number, letter in enumerate(tokenizer.vocabulary, start=2)}
-    assert tokenizer.numbers(text).tolist() == [known.get(letter, 1) for letter in letters] == tokenizer.ids(text)
+    numbers = {letter: number for number, letter in enumerate(tokenizer.vocabulary, start=2)}
+    assert tokenizer.numbers(text).tolist() == [numbers.get(letter, 1) for letter in letters] == tokenizer.ids(text)
     np.testing.assert_array_equal(ids, [tokenizer.ids(text)[:50], [0] * 50])
 
 
@@ -84,7 +83,7 @@ CELLS = [
 
 
 @pytest.mark.parametrize("cells", [CELLS, CELLS[6:9] * 30 + CELLS[:1], ["3/2/2024"] * 3, [None] * 3])
-def test_a_rule_says_the_same_of_texts_as_of_objects(cells):
+def test_rules_give_the_same_for_texts_and_objects(cells):
     objects = np.array([*cells, *cells[:2]], object)
     texts = values.plain(pd.Series(objects))
     assert isinstance(texts, values.Texts) and list(texts) == list(objects) and len(texts) == len(objects)
@@ -98,7 +97,7 @@ def test_a_rule_says_the_same_of_texts_as_of_objects(cells):
     assert values.counted(texts) == values.counted(objects)
     assert values.looks_like_dates(texts) == values.looks_like_dates(objects)
     notes = [], []
-    first = [values.day_comes_first("day", column, said) for column, said in zip((texts, objects), notes, strict=True)]
+    first = [values.day_comes_first("day", column, into) for column, into in zip((texts, objects), notes, strict=True)]
     assert first[0] == first[1] and notes[0] == notes[1]
     for day_first in (False, True):
         np.testing.assert_array_equal(values.to_dates(texts, day_first), values.to_dates(objects, day_first))
@@ -110,7 +109,7 @@ def test_a_column_of_more_than_texts_stays_objects(other):
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gb18030"])
-def test_a_stream_of_text_is_the_text(tmp_path, encoding):
+def test_a_stream_of_text_gives_the_whole_text(tmp_path, encoding):
     path = tmp_path / "t.csv"
     path.write_bytes('a,b\r\n\r1,中\r\r\n"x\r\ny",2\r'.encode(encoding))
     for size in range(1, 7):

@@ -1,13 +1,13 @@
-"""How much memory there is for data: what the machine says, a container's limit, and a user's word."""
+"""How much memory is free for data: of the machine, within a container's limit, or as $KZOO_MEMORY sets it."""
 
 import pytest
+from messages import refuses
 
 from kzoo.storage import memory
-from kzoo.utils.errors import KzooError
 
 
 @pytest.fixture(autouse=True)
-def nothing_said(monkeypatch):
+def without_kzoo_memory(monkeypatch):
     monkeypatch.delenv("KZOO_MEMORY", raising=False)
 
 
@@ -19,17 +19,17 @@ def test_some_memory_is_free_and_no_more_than_there_is():
 
 
 @pytest.mark.parametrize(
-    ("said", "size"), [("2GiB", 2 << 30), ("500 mb", 500 << 20), ("1.5g", 3 << 29), ("4096", 4096)]
+    ("text", "size"), [("2GiB", 2 << 30), ("500 mb", 500 << 20), ("1.5g", 3 << 29), ("4096", 4096)]
 )
-def test_a_user_says_how_much(monkeypatch, said, size):
-    monkeypatch.setenv("KZOO_MEMORY", said)
+def test_kzoo_memory_sets_the_limit(monkeypatch, text, size):
+    monkeypatch.setenv("KZOO_MEMORY", text)
     assert memory.free_memory() == size
     assert memory.too_large(0.6 * size) and not memory.too_large(0.4 * size)
 
 
-def test_what_is_no_size_is_refused(monkeypatch):
+def test_an_invalid_size_is_refused(monkeypatch):
     monkeypatch.setenv("KZOO_MEMORY", "plenty")
-    with pytest.raises(KzooError, match="KZOO_MEMORY='plenty' is no size, such as 500MiB or 2GiB"):
+    with refuses("KZOO_MEMORY='plenty'", "500MiB", "2GiB"):
         memory.free_memory()
 
 

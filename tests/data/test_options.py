@@ -10,8 +10,8 @@ from kzoo.cli import make_parser
 from kzoo.dataset.options import NAMED, DataOptions
 
 OPTIONS = {field.name: field.default for field in fields(DataOptions)}
-SEED = {"seed": "data_seed"}  # as functions call it that have a seed of their own
-# What a function does without, and why.
+SEED = {"seed": "data_seed"}  # its name in functions that have another seed
+# The options that a function lacks, and why.
 WITHOUT = {
     "load_data": set(),
     "train": {"clip"},  # for `load_data` alone
@@ -42,8 +42,8 @@ def test_no_other_function_has_options_of_data():
 
 @pytest.mark.parametrize("command", ["train", "tune", "check"])
 def test_a_command_has_an_option_for_each(command):
-    (commands,) = (one for one in make_parser([command])._actions if one.dest == "command")
-    options = {one.dest: one.default for one in commands.choices[command]._actions}
+    (commands,) = (action for action in make_parser([command])._actions if action.dest == "command")
+    options = {action.dest: action.default for action in commands.choices[command]._actions}
     for name in (*NAMED, "data_seed"):
         assert name in options, name
         default = OPTIONS["seed" if name == "data_seed" else name]

@@ -6,11 +6,11 @@ import decimal
 import numpy as np
 import pandas as pd
 import pytest
+from messages import refuses
 
 import kzoo
 from kzoo.sources.tables.files import is_table, pieces_of, read_header, read_rows, read_table
 from kzoo.sources.tables.values import to_dates, to_numbers, to_words
-from kzoo.utils.errors import KzooError
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -62,7 +62,7 @@ def example(rows, seed):
     return pd.DataFrame({"a": a, "b": [f"b{value}" for value in b], "y": np.where(a + b > 1.5, "yes", "no")})
 
 
-def test_a_file_and_a_folder_are_what_the_same_csv_is(tmp_path):
+def test_a_file_and_a_folder_are_read_like_the_same_csv(tmp_path):
     frame = example(300, 0)
     frame.to_csv(tmp_path / "a.csv", index=False)
     frame.set_index(np.arange(300) * 2).to_parquet(tmp_path / "a.parquet")  # whose index is no column
@@ -80,33 +80,33 @@ def test_a_file_and_a_folder_are_what_the_same_csv_is(tmp_path):
     assert is_table(str(tmp_path / "a.parquet"))
 
 
-def test_what_is_refused(tmp_path, file, monkeypatch):
+def test_invalid_files_are_refused(tmp_path, file, monkeypatch):
     pq.write_table(pa.table({"a": [[1], [2]]}), tmp_path / "lists.parquet")
-    with pytest.raises(KzooError, match=r"Column 'a' of 'lists.parquet' holds list<.*>, and a cell is one number"):
+    with refuses("'a'", "'lists.parquet'", "list<", "number", "text", "date"):
         read_table(tmp_path / "lists.parquet")
     pq.write_table(pa.table([[1], [2]], names=["a", " a"]), tmp_path / "twice.parquet")
-    with pytest.raises(KzooError, match=r"Two columns of 'twice\.parquet' are called 'a'"):
+    with refuses("columns", "'twice.parquet'", "'a'", "name"):
         read_table(tmp_path / "twice.parquet")
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 no more")
-    with pytest.raises(KzooError, match=r"'broken\.parquet' is not a readable table"):
+    with refuses("'broken.parquet'", "magic bytes"):  # as pyarrow words it
         read_rows(tmp_path / "broken.parquet")
     folder = tmp_path / "folder"
     (folder / "year=2024").mkdir(parents=True)
     pq.write_table(pa.table({"a": [1, 2]}), folder / "year=2024" / "a.parquet")
-    with pytest.raises(KzooError, match="'year=2024' is a column in the name of a folder"):
+    with refuses("'folder'", "'year=2024'", "column"):
         read_table(folder)
     parts = tmp_path / "parts"
     parts.mkdir()
     pq.write_table(pa.table({"a": [1, 2]}), parts / "1.parquet")
     pq.write_table(pa.table({"b": [1, 2]}), parts / "2.parquet")
-    with pytest.raises(KzooError, match=r"'2\.parquet' has other columns than '1\.parquet'"):
+    with refuses("'2.parquet'", "columns", "'1.parquet'"):
         read_table(parts)
     pq.write_table(pa.table({"a": ["x"]}), parts / "2.parquet")
-    with pytest.raises(KzooError, match=r"column 'a' of '2\.parquet' holds string, and of '1\.parquet' int64"):
+    with refuses("'a'", "'2.parquet'", "string", "'1.parquet'", "int64"):
         read_table(parts)
     pq.write_table(pa.table({"a": pa.array([], pa.int64())}), tmp_path / "empty.parquet")
-    with pytest.raises(KzooError, match=r"'empty\.parquet' has no rows"):
+    with refuses("'empty.parquet'", "rows"):
         read_table(tmp_path / "empty.parquet")
     monkeypatch.setattr("kzoo.utils.optional.is_installed", lambda name: name != "pyarrow")
-    with pytest.raises(KzooError, match=r'needs pyarrow, which is not installed: pip install "kzoo\[arrow\]"'):
+    with refuses("pyarrow", 'pip install "kzoo[arrow]"'):
         read_rows(file)

@@ -1,8 +1,8 @@
-"""A table is read alike through every door: as which file it is learned from, as what its new rows come, and who asks.
+"""A table is read alike through every door: each type of file or object, in training and as new rows, for each reader.
 
 Tables are drawn at random (`random_tables.py`), and every feature of every row is compared with what its cell means: as
-float32, to the bit. Where a text can be read in two ways, a line that names its column will do. What networks make of
-such rows, and an exported model and a server of them, is in `tests/runtime/test_reading_in_runs.py`.
+float32, to the bit. Where a text can be read in two ways, a line that names its column will do. Networks, exported
+models and servers that read such rows are tested in `tests/runtime/test_reading_in_runs.py`.
 """
 
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ from kzoo.utils.errors import KzooError
 
 pytest.importorskip("pyarrow")
 TABLES, FEW, BLOCKS = 200, 8, 10
-MOST_LINES = 0.3  # share of the features in whose place a line may stand: half of the doors have another decimal sign
+MOST_LINES = 0.3  # share of the features that a line may replace: half of the doors have another decimal sign
 
 
 def learned(source, large, folder, test=0):
@@ -51,7 +51,7 @@ def in_order(split, data):
 
 
 def readers_of(door, data, source):
-    """Yield (who, whether memory has no room, what reads new rows that come through a door)."""
+    """Yield (name, whether memory is too small, function) of all that reads new rows from a door."""
     reader, learn = data.preprocessing, kind_of(data.preprocessing).fitting
 
     def labelled():
@@ -70,10 +70,10 @@ def readers_of(door, data, source):
 
 
 def facts_of(data):
-    """Return name of a column -> what was learned of it, which every door learns alike."""
-    apart = ("writing", "zoned", "zone", "blank", "day_first", "unreadable")  # how it is written
+    """Return name of a column -> the facts learned of it that must not depend on the door."""
+    ignored = ("writing", "zoned", "zone", "blank", "day_first", "unreadable")  # how it is written
     facts = {
-        column["name"]: {key: value for key, value in column.items() if key not in apart}
+        column["name"]: {key: value for key, value in column.items() if key not in ignored}
         for column in data.preprocessing["columns"]
     }
     for column in facts.values():
@@ -89,7 +89,7 @@ class Pair:
     Args:
         seed: of the tables, and of all that is drawn here.
         folder: for their files.
-        share: of the doors of new rows that are tried beside each door of training; all of them are beside some.
+        share: of the doors of new rows that are tried with each door of training; all of them are tried with some.
     """
 
     seed: int
@@ -120,7 +120,7 @@ class Pair:
                     self.compare_new(where, door, data, other, new)
 
     def compare_training(self, where, door, data, table):
-        """Compare the training rows, and what was learned of them."""
+        """Compare the training rows, and the facts learned of them."""
         spared = doubtful(table, data.notes, door)
         outcome = Outcome(*in_order(data.train, data), lines=data.notes)
         self.differences.add_features(where, outcome, data.preprocessing, table, spared)
@@ -149,19 +149,19 @@ class Pair:
         if not len(rows):
             assert outcome.error, where
             return
-        data = data or learned(source, large, self.folder)  # what was refused has a line
+        data = data or learned(source, large, self.folder)  # a refusal has a line
         outcome.lines += data.notes
         spared = doubtful(new, data.notes, door, other)
         self.differences.add_features(where, outcome, data.preprocessing, rows, spared)
         self.differences.add_answers(where, outcome, data.class_names, rows, spared)
 
     def compare_new(self, where, door, data, other, new):
-        """Compare new rows, whoever reads them."""
+        """Compare new rows, for each reader."""
         spared, source = doubtful(new, data.notes, door, other), other.open(new, self.folder, self.seed)
         for who, large, read in readers_of(other, data, source):
             with memory(large, self.folder):
                 outcome = outcome_of(read)
-            # What is wrong with new data is said by the checks that look at it, which do not run here.
+            # The checks that report mistakes in new data do not run here.
             outcome.lines += [*data.notes, *(map(repr, spared) if who == "check" else ())]
             at, rows = (
                 f"{where}, {who}{', large' * large} of {other.name}",

@@ -1,4 +1,4 @@
-"""A file that memory has room for is opened once, whatever is learned of it; a larger one is parsed twice."""
+"""A file that fits into memory is opened once, and a larger file is parsed twice."""
 
 import builtins
 import importlib
@@ -7,6 +7,7 @@ import os
 import numpy as np
 import pandas as pd
 import pytest
+from messages import assert_mentions
 
 import kzoo
 from kzoo.utils.optional import is_installed
@@ -51,9 +52,9 @@ def count_openings(monkeypatch, name):
     return opened
 
 
-@pytest.mark.parametrize("what", SOURCES)
-def test_a_file_is_opened_once(what, tmp_path, monkeypatch):
-    name, make, options = SOURCES[what]
+@pytest.mark.parametrize("case", SOURCES)
+def test_a_file_is_opened_once(case, tmp_path, monkeypatch):
+    name, make, options = SOURCES[case]
     if make is None:
         (tmp_path / name).write_text("one two three four\nfive six seven\n" * 400, encoding="utf-8")
     else:
@@ -65,7 +66,7 @@ def test_a_file_is_opened_once(what, tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(not is_installed("pyarrow"), reason="pyarrow reads such a table")
-def test_a_table_that_memory_has_no_room_for_is_parsed_twice(tmp_path, monkeypatch):
+def test_a_table_that_does_not_fit_into_memory_is_parsed_twice(tmp_path, monkeypatch):
     pd.concat([table()] * 100).to_csv(tmp_path / "table.csv", index=False)
     monkeypatch.setenv("KZOO_MEMORY", "1KiB")
     monkeypatch.setenv("KZOO_CACHE", str(tmp_path / "cache"))
@@ -73,6 +74,6 @@ def test_a_table_that_memory_has_no_room_for_is_parsed_twice(tmp_path, monkeypat
     parsed, real = [], csv.open_csv
     monkeypatch.setattr(csv, "open_csv", lambda path, *more: parsed.append(path) or real(path, *more))
     opened = count_openings(monkeypatch, "table.csv")
-    assert "too large for memory" in kzoo.load_data(tmp_path / "table.csv", target="kind").notes[0]
+    assert_mentions(kzoo.load_data(tmp_path / "table.csv", target="kind").notes[0], "'table.csv'", "memory", "1.0 KiB")
     assert len(parsed) == 2  # a sample and the counts, then the cells
-    assert len(opened) == 5, opened  # its sum; whether it is there; how it is written; its beginning, twice
+    assert len(opened) == 5, opened  # its sum; a test whether it exists; how it is written; its beginning, twice

@@ -1,7 +1,8 @@
-"""What is looked at of data that does not lie in memory."""
+"""The sample of rows that scores, baselines and checks read of data on disk."""
 
 import numpy as np
 import pytest
+from messages import assert_mentions
 
 from kzoo.dataset import sample
 from kzoo.dataset.dataset import Dataset, Split
@@ -18,7 +19,7 @@ def few(monkeypatch):
     monkeypatch.setattr(sample, "MOST", 10)
 
 
-def test_what_lies_in_memory_is_taken_whole(few):
+def test_data_in_memory_is_not_sampled(few):
     series = np.arange(40.0)
     for x in (series, Windows(series, np.arange(20), 3)):
         part = Split(x=x, y=np.arange(len(x)))
@@ -26,7 +27,7 @@ def test_what_lies_in_memory_is_taken_whole(few):
     assert sample.sampled(None) is None
 
 
-def test_a_sample_is_the_same_rows_each_time_and_is_read_when_it_is_asked_for(few, tmp_path):
+def test_a_sample_is_the_same_rows_each_time_and_is_read_late(few, tmp_path):
     values = mapped(tmp_path, np.arange(60.0).reshape(30, 2))
     for x in (values, Mapped(values, np.arange(30)), Windows(values, np.arange(30) % 28, 2)):
         part = Split(x=x, y=np.arange(30))
@@ -37,14 +38,12 @@ def test_a_sample_is_the_same_rows_each_time_and_is_read_when_it_is_asked_for(fe
         np.testing.assert_array_equal(one.x[:], np.asarray(x[one.y]))
 
 
-def test_a_data_set_says_of_what_it_is_a_sample(few, tmp_path):
+def test_a_line_tells_how_many_rows_a_sample_has(few, tmp_path):
     values = mapped(tmp_path, np.arange(60.0).reshape(30, 2))
     test = Split(x=values[:20], y=np.arange(20))
     small = Split(x=np.zeros((5, 2)), y=np.zeros(5))
     data = Dataset(name="d", task="tabular_regression", inputs="rows", train=small, test=test)
-    found = sample.with_samples(data)
-    assert found.train is small and len(found.test) == 10 and found.validation is None
-    assert sample.what_is_sampled(data) == (
-        "Scores, baselines and checks look at 10 of 20 test rows, the same ones each time."
-    )
-    assert sample.with_samples(found) is found and sample.what_is_sampled(found) is None
+    sampled = sample.with_samples(data)
+    assert sampled.train is small and len(sampled.test) == 10 and sampled.validation is None
+    assert_mentions(sample.what_is_sampled(data), "10 of 20", "test")
+    assert sample.with_samples(sampled) is sampled and sample.what_is_sampled(sampled) is None

@@ -1,5 +1,6 @@
 """Series: windows, the order of time, and that targets of one split stay out of the others."""
 
+import re
 import warnings
 from contextlib import nullcontext
 from dataclasses import replace
@@ -7,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from messages import assert_mentions, missing_from, refuses, warns
 
 import kzoo
-from kzoo import KzooError, get_preset
+from kzoo import get_preset
 from kzoo.cli.common import parse_settings
 from kzoo.cli.spelling import respell
 from kzoo.data import encode, load_data
@@ -23,6 +25,11 @@ from kzoo.utils.errors import KzooWarning
 def preset(steps=12, horizon=3):
     base = get_preset("series_gru")
     return with_settings(base, {**base.config, "input_shape": (steps, 1), "horizon": horizon}, base.training)
+
+
+def notes_with(data, *parts):
+    """Return the notes of a data set that hold each of `parts`."""
+    return [note for note in data.notes if not missing_from(note, parts)]
 
 
 def table(n=200):
@@ -68,8 +75,7 @@ def test_gaps_are_filled_from_the_past_and_order_is_restored():
     frame.loc[50:52, "load"] = np.nan
     data = load_data(frame.sample(frac=1, random_state=0), preset=preset())
     np.testing.assert_array_equal(data.train.x[45][:, 0], [45, 46, 47, 48, 49, 49, 49, 49, 53, 54, 55, 56])
-    notes = " ".join(data.notes)
-    assert "3 missing values" in notes and "sorted" in notes
+    assert notes_with(data, "3", "missing") and notes_with(data, "'date'", "sorted")
 
 
 @pytest.mark.parametrize("format", ["%d.%m.%Y %H:%M", "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M"])
@@ -82,7 +88,7 @@ def test_days_and_months_keep_the_order(format):
 
 def test_new_rows_are_sorted_by_the_same_column():
     frame = table().assign(typed=lambda f: f["date"][::-1].to_numpy())
-    frame = frame[["typed", "date", "load", "oil"]]  # the first dates are not the asked ones
+    frame = frame[["typed", "date", "load", "oil"]]  # the first dates are not those of `time`
     data = load_data(frame, preset=preset(), time="date")
     x = encode(data.preprocessing, frame.sample(frac=1, random_state=0))
     np.testing.assert_array_equal(x[0, :, 0], np.arange(188, 200))
@@ -94,24 +100,24 @@ def test_encode_the_latest_rows():
     x = encode(data.preprocessing, frame)
     np.testing.assert_array_equal(x[0, :, 1], np.arange(188, 200))
     np.testing.assert_array_equal(encode(data.preprocessing, data.test.x[np.array([3])]), data.test.x[np.array([3])])
-    with pytest.raises(KzooError, match="last 12 rows; got 5"):
+    with refuses("12 rows", "5"):
         encode(data.preprocessing, frame.tail(5))
 
 
 @pytest.mark.parametrize(
-    "frame,options,message",
+    "frame,options,parts",
     [
-        (table(20), {}, "window of 12 steps and 3 ahead"),
-        (table(), {"target": "oli"}, "Did you mean 'oil'"),
-        (table(), {"time": "when"}, "'when' is not in the series"),
-        (table()[["date"]], {}, "no numeric column"),
-        (table().assign(date=["never", *table()["date"][1:]]), {"time": "date"}, "no time in row 1"),
-        (table(), {"task": "classification"}, "does not suit series inputs. Use: regression, forecasting"),
-        (table(), {"test": 0.99}, "leave nothing"),
+        (table(20), {}, ("train", "'table'", "14 rows", "12 steps", "3", "input_shape=6, horizon=2")),
+        (table(), {"target": "oli"}, ("'oli'", "'oil'", "load, oil")),
+        (table(), {"time": "when"}, ("'when'", "date, load, oil")),
+        (table()[["date"]], {}, ("series", "numeric", "column")),
+        (table().assign(date=["never", *table()["date"][1:]]), {"time": "date"}, ("'date'", "row 1", "'never'")),
+        (table(), {"task": "classification"}, ("task='classification'", "series", "regression, forecasting")),
+        (table(), {"test": 0.99}, ("validation=0.1", "test=0.99", "train")),
     ],
 )
-def test_bad_series(frame, options, message):
-    with pytest.raises(KzooError, match=message):
+def test_bad_series(frame, options, parts):
+    with refuses(*parts):
         load_data(frame, preset=preset(), **options)
 
 
@@ -120,17 +126,20 @@ def test_second_series_for_test():
     assert len(data.test) == 60 - 12 - 3 + 1
 
 
+SEVERAL_SERIES = ("'date'", "'shop'", "2 series", "DataFrame.pivot(index='date', columns='shop')")
+
+
 def test_several_series_in_one_table_are_refused(tmp_path):
     one = table(100)
     both = pd.concat([one.assign(shop=shop, load=one["load"] * k) for k, shop in enumerate(("Bern", "Genf"), 1)])
     for frame in (both, both.sort_values("date"), both.assign(shop=both["shop"].map({"Bern": 1, "Genf": 2}))):
-        with pytest.raises(KzooError, match="'shop' tells the rows apart: 2 series in one table"):
+        with refuses(*SEVERAL_SERIES):
             load_data(frame, preset=preset(), target="load", drop=["shop"])
     data = load_data(one, preset=preset(), target="load")
-    with pytest.raises(KzooError, match="2 series in one table"):
+    with refuses(*SEVERAL_SERIES):
         encode(data.preprocessing, both)
     twice = pd.concat([one, one.iloc[40:43]])  # an hour that a clock shows twice is no other series
-    assert any("3 rows repeat a time" in note for note in load_data(twice, preset=preset()).notes)
+    assert notes_with(load_data(twice, preset=preset()), "3 rows", "time", "'date'")
 
 
 HOURS = pd.date_range("2024-01-01", periods=200, freq="h")
@@ -147,13 +156,13 @@ INDEXES = {
 
 @pytest.mark.parametrize("index", INDEXES)
 def test_an_index_of_times_is_the_time_column(index):
-    """Whatever order the rows have, in training and in each door of a trained reader."""
+    """In every order of the rows, in training and in each door of a trained reader."""
     frame = table().drop(columns="date")
     newest_first = frame.set_axis(INDEXES[index])[::-1]
     data = load_data(newest_first, preset=preset(), target="load")
     np.testing.assert_array_equal(data.train.x.values[:, 0], np.arange(200))
     assert data.preprocessing["calendar"]["column"] == ("date" if "name" in index else "time")
-    assert newest_first.index.equals(INDEXES[index][::-1])  # the caller's own is as it was
+    assert newest_first.index.equals(INDEXES[index][::-1])  # the caller's frame is unchanged
     np.testing.assert_array_equal(encode(data.preprocessing, newest_first)[0, :, 0], np.arange(188, 200))
     learn = kind("series").fitting
     split = learn.labelled(data.preprocessing, newest_first, targets=["load"], config=data.config)
@@ -163,49 +172,48 @@ def test_an_index_of_times_is_the_time_column(index):
     np.testing.assert_array_equal(tested.x.values[:, 0], np.arange(200))
 
 
-def test_an_index_beside_columns():
+def test_an_index_of_times_next_to_a_column_of_times():
     frame = table().assign(time=1.0)  # a column has the usual name
     data = load_data(frame.drop(columns="date").set_axis(HOURS)[::-1], preset=preset(), target="load")
     assert data.preprocessing["time"] == "index" and data.train.x[0][0, 0] == 0
     same = frame.set_axis(pd.DatetimeIndex(HOURS, name="date"))  # as set_index(drop=False) leaves it
     assert load_data(same, preset=preset(), target="load").preprocessing["time"] == "date"
-    asked = load_data(frame.set_axis(HOURS[::-1]), preset=preset(), target="load", time="date")
-    assert asked.train.x[0][0, 0] == 0
+    by_date = load_data(frame.set_axis(HOURS[::-1]), preset=preset(), target="load", time="date")
+    assert by_date.train.x[0][0, 0] == 0
     pair = (frame[["oil"]].set_axis(HOURS)[::-1], frame["load"][::-1])
     assert load_data(pair, preset=preset()).train.y[0][0, 0] == 12
     years = pd.Series(np.arange(200.0), index=pd.Index(range(1800, 2000), name="year"), name="load")
     data = load_data(years[::-1], preset=preset(), time="year")
     assert data.train.x[0][0, 0] == 0 and encode(data.preprocessing, years[::-1])[0, -1, 0] == 199
-    notes = load_data(years, preset=preset()).notes
-    assert any("The index of the DataFrame ('year') is not read" in note for note in notes)
+    assert notes_with(load_data(years, preset=preset()), "index", "'year'", "DataFrame.reset_index()")
 
 
-def test_levels_of_an_index_are_not_glued_together():
+def test_several_series_in_levels_of_an_index_are_refused():
     one = table().set_index("date")
-    with pytest.raises(KzooError, match="'shop' tells the rows apart: 2 series in one table"):
+    with refuses(*SEVERAL_SERIES):
         load_data(pd.concat({"Bern": one, "Genf": one * 2}, names=["shop"]), preset=preset(), target="load")
 
 
-def test_windows_are_not_asked_for_what_lies_across_a_hole():
-    """Steps count rows: behind a hole stands what came later, and not the next three hours."""
+def test_no_window_has_targets_across_a_gap():
+    """Steps count rows: the three rows after a gap are not the next three hours."""
     frame = table()
     with_hole = frame.drop(index=[60, 61, 62])
     data = load_data(with_hole, preset=preset())
-    asked = data.train.y[:][..., 0]
-    assert all(set(np.diff(steps)) == {1} for steps in asked)  # the load counts the hours
-    assert len(data.train) == 138 - 12 - 3 + 1 - 3 and any("3 windows left out" in note for note in data.notes)
+    targets = data.train.y[:][..., 0]
+    assert all(set(np.diff(steps)) == {1} for steps in targets)  # the load counts the hours
+    assert len(data.train) == 138 - 12 - 3 + 1 - 3 and notes_with(data, "3 windows", "missing")
     assert 63 in data.train.x[:][..., 0] and [58, 59, 63] in data.train.x[:][:, -3:, 0].tolist()  # inputs may
     assert data.fingerprint != load_data(with_hole.drop(columns="date"), preset=preset()).fingerprint
     whole = load_data(frame, preset=preset())
-    assert len(whole.train) == 140 - 12 - 3 + 1 and not any("left out" in note for note in whole.notes)
+    assert len(whole.train) == 140 - 12 - 3 + 1 and not any("window" in note.casefold() for note in whole.notes)
     assert whole.fingerprint == load_data(frame.drop(columns="date"), preset=preset()).fingerprint
 
 
-def test_a_series_of_holes_is_taken_as_it_is_and_says_so():
+def test_a_series_with_many_gaps_is_read_as_it_is_with_a_note():
     opening_hours = table(400)[lambda rows: rows.index % 24 < 4]
     data = load_data(opening_hours, preset=preset())
     assert len(data.train) == len(load_data(opening_hours.drop(columns="date"), preset=preset()).train)
-    assert any("more than half of a split" in note for note in data.notes)
+    assert notes_with(data, "38 windows", "missing", "half")
     with warnings.catch_warnings():  # and new rows like them
         warnings.simplefilter("error")
         encode(data.preprocessing, opening_hours)
@@ -213,13 +221,13 @@ def test_a_series_of_holes_is_taken_as_it_is_and_says_so():
     assert len(labelled) == len(opening_hours) - 12 - 3 + 1
 
 
-def test_new_rows_with_a_hole():
+def test_new_rows_with_a_gap():
     data = load_data(table(), preset=preset(), target="oil")
     new = table(100).drop(index=[90])
-    with pytest.warns(KzooWarning, match="3 windows left out: rows are missing among what is to be forecast"):
+    with warns("3 windows", "rows", "missing"):
         split = kind("series").fitting.labelled(data.preprocessing, new, targets=["oil"], config=data.config)
     assert len(split) == 99 - 12 - 3 + 1 - 3 and (np.diff(split.y[:][..., 0]) == -2).all()
-    with pytest.warns(KzooWarning, match="there is none between 2024-01-04 17:00 and 2024-01-04 19:00"):
+    with warns("missing", "12", "2024-01-04 17:00", "2024-01-04 19:00"):
         encode(data.preprocessing, new)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -230,11 +238,9 @@ def test_new_rows_that_come_twice():
     """As where the end of one file is the beginning of the next."""
     data = load_data(table(), preset=preset(), target="oil")
     new = pd.concat([table(100), table(100).tail(4)])
-    with pytest.warns(
-        KzooWarning, match=r"last 12, .* 4 rows have the time of the row before \(first 2024-01-05 00:00\)"
-    ):
+    with warns("12", "4 rows", "time", "2024-01-05 00:00"):
         encode(data.preprocessing, new)
-    with pytest.warns(KzooWarning, match="4 rows repeat a time in 'date'"):
+    with warns("4 rows", "time", "'date'"):
         kind("series").fitting.labelled(data.preprocessing, new, targets=["oil"], config=data.config)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -242,49 +248,45 @@ def test_new_rows_that_come_twice():
 
 
 @pytest.mark.parametrize("target", ["load", "load,oil"])
-@pytest.mark.parametrize("given", ["a DataFrame", "a file", "dicts", "the newest first"])
-def test_rows_at_the_end_without_a_target_are_the_future(given, target, tmp_path):
-    """The class of faults: a value that was made up is read as one that was measured, and nothing says so."""
+@pytest.mark.parametrize("form", ["a DataFrame", "a file", "dicts", "the newest first"])
+def test_rows_at_the_end_without_a_target_are_the_future(form, target, tmp_path):
+    """The class of faults: a value that was filled in is read as if it was measured, without a warning."""
     reader = load_data(table(), preset=preset(), target=target).preprocessing
     new = table(100).assign(load=lambda f: f["load"].where(f.index < 90))
     if target == "load,oil":
         new.loc[90:, "oil"] = np.nan
     new.to_csv(tmp_path / "new.csv", index=False)
     forms = {"a file": str(tmp_path / "new.csv"), "dicts": new.to_dict("records"), "the newest first": new[::-1]}
-    raw = forms.get(given, new)
+    raw = forms.get(form, new)
     with pytest.warns(KzooWarning) as caught:
         x = encode(reader, raw)
     np.testing.assert_array_equal(x[0, :, 0], np.arange(78, 90))
-    either, beside = (
-        ("'load' or 'oil'", "") if "," in target else ("'load'", " What other columns hold there is not read.")
-    )
-    assert [str(warning.message) for warning in caught] == [
-        f"The last 10 rows hold no number in {either}: the forecast begins after 2024-01-04 17:00, the last that does."
-        f"{beside}"
-    ]
-    said = dated(reader, raw, x, Predictions(values=np.zeros((1, 3, 1)), target_names=("load",), inputs=(0,)))
-    assert [str(time) for time in (said.history_times[0][-1], said.times[0][0])] == [
+    (message,) = (str(warning.message) for warning in caught)
+    assert_mentions(message, "10 rows", *map(repr, target.split(",")), "2024-01-04 17:00")
+    assert ("columns" in message) == (target == "load")  # the others are not read there
+    answers = dated(reader, raw, x, Predictions(values=np.zeros((1, 3, 1)), target_names=("load",), inputs=(0,)))
+    assert [str(time) for time in (answers.history_times[0][-1], answers.times[0][0])] == [
         "2024-01-04 17:00:00", "2024-01-04 18:00:00",
     ]  # fmt: skip
-    old = {name: value for name, value in reader.items() if name != "outputs"}  # of a run that does not say its targets
-    with pytest.warns(KzooWarning, match="hold no number" if "," in target else "12 values|10 are missing"):
+    old = {name: value for name, value in reader.items() if name != "outputs"}  # of a run that does not store targets
+    with warns("10 rows", "'load'", "'oil'") if "," in target else warns("24", "10", "missing", "'load' 10"):
         encode(old, raw)
 
 
 @pytest.mark.parametrize("target", [None, "load", "load,oil"])
-def test_rows_at_the_end_without_a_target_are_no_rows_to_learn_from(target):
+def test_rows_at_the_end_without_a_target_are_not_learned_from(target):
     whole, frame = load_data(table(150), preset=preset(), target=target), table()
     frame.loc[150:, ["load"] if target == "load" else ["load", "oil"]] = np.nan
-    for given in (frame, frame[::-1], frame.drop(columns="date"), frame.set_index("date")):
-        data = load_data(given, preset=preset(), target=target)
-        assert any("Left out at the end: 50 rows without" in note for note in data.notes)
+    for source in (frame, frame[::-1], frame.drop(columns="date"), frame.set_index("date")):
+        data = load_data(source, preset=preset(), target=target)
+        assert notes_with(data, "50 rows", *map(repr, target.split(",") if target else ()))
         assert data.fingerprint == whole.fingerprint and data.test.y[-1][-1, 0] == 149
         assert data.seen["time"] is None or data.seen["time"]["last"] == whole.seen["time"]["last"]
     frame.loc[199, "load"] = 1.0
-    assert not any("Left out" in note for note in load_data(frame, preset=preset(), target=target).notes)
+    assert not any(re.search(r"\d rows?\b", note) for note in load_data(frame, preset=preset(), target=target).notes)
 
 
-def test_what_a_forecast_is_made_from_and_is_missing():
+def test_missing_inputs_of_a_forecast_are_reported():
     reader = load_data(table(), preset=preset(), target="load").preprocessing
     new = table(100)
     new.loc[[60, 95, 96], "load"], new["oil"] = np.nan, new["oil"].astype(object)
@@ -292,23 +294,21 @@ def test_what_a_forecast_is_made_from_and_is_missing():
     with pytest.warns(KzooWarning) as caught:
         x = encode(reader, new)
     np.testing.assert_array_equal(x[0, -6:, 0], [94, 94, 94, 97, 98, 99])
-    said = [str(warning.message) for warning in caught]
-    assert "1 of 100 values cannot be read as a number" in said[0] and said[1:] == [
-        "The forecast is made from 24 values, of which 3 are missing ('load' 2, 'oil' 1): the last value before stands "
-        "in."
-    ]
-    with pytest.raises(KzooError, match="last 12 rows that do hold 'load'; got 10"):
+    unreadable, missing = (str(warning.message) for warning in caught)
+    assert_mentions(unreadable, "'oil'", "1 of 100", "row 98", "'sensor error'")
+    assert_mentions(missing, "24", "3", "missing", "'load' 2", "'oil' 1")
+    with refuses("12 rows", "'load'", "10"):
         encode(reader, table(40).assign(load=lambda f: f["load"].where(f.index < 10)))
-    with pytest.raises(KzooError, match="No row of the series holds a number in 'load'"):
+    with refuses("row", "number", "'load'"):
         encode(reader, table(40).assign(load=None))
 
 
-def test_what_was_made_up_is_not_scored():
+def test_values_that_were_filled_in_are_not_scored():
     frame = table()
     reader, config = (data := load_data(frame, preset=preset(), target="load")).preprocessing, data.config
     new = table(100).astype({"load": object})
     new.loc[50, "load"], new.loc[80:, "load"], new.loc[20, "oil"] = "sensor error", None, None
-    lines = ["1 of 100 values cannot be read", "22 missing values took the last value", "23 windows left out: a value"]
+    expected = ("'load'", "1 of 100", "row 51", "'sensor error'"), ("22", "missing"), ("23 windows", "value", "missing")
     with pytest.warns(KzooWarning) as caught:
         split = kind("series").fitting.labelled(reader, new, targets=["load"], config=config)
     tested = load_data(frame, preset=preset(), target="load", test=new)
@@ -316,34 +316,34 @@ def test_what_was_made_up_is_not_scored():
         steps = part.y[:][..., 0]
         assert len(part) == len(part.y) == 86 - 3 - 20 and 50 not in steps and (np.diff(steps) == 1).all()
         assert steps.max() == 79 and 50 in part.x[:][..., 0] - 1  # 49 stands in for it in inputs
-    notes = [note for note in tested.notes if note.startswith("Test series: ")]
-    for said in ([str(warning.message) for warning in caught], notes):
-        assert len(said) == 3 and all(line in one for line, one in zip(lines, said, strict=True))
+    for messages in ([str(warning.message) for warning in caught], notes_with(tested, "test")):
+        for message, parts in zip(messages, expected, strict=True):
+            assert_mentions(message, *parts)
     assert tested.fingerprint == load_data(frame, preset=preset(), target="load", test=table(100)).fingerprint
     nothing = table(100).assign(load=lambda f: f["load"].where(f.index % 2 > 0))
-    with pytest.raises(KzooError, match="No 3 rows of the table in a row hold all that is to be forecast"):
+    with refuses("3 rows", "forecast"):
         kind("series").fitting.labelled(reader, nothing, targets=["load"], config=config)
     for column in ("load", "oil"):
-        with pytest.raises(KzooError, match=f"Column '{column}' of the test series holds no number"):
+        with refuses(f"'{column}'", "test", "number"):
             load_data(frame, preset=preset(), target="load", test=table(100).assign(**{column: None}))
 
 
 @pytest.mark.parametrize("rows", [0, 1, 2])
-def test_new_rows_that_are_hardly_any(rows):
+def test_very_few_new_rows(rows):
     data = load_data(table(), preset=preset())
     seen = kind("series").fitting.fresh(data.preprocessing, table()[:rows], targets=[]).seen
     assert (seen["time"] or {"rows": 0})["rows"] == rows
 
 
-def test_times_with_a_zone_and_without_pandas_rows_of_the_hour_that_comes_twice():
-    """Of quarters of an hour by a clock that is put back, each comes after the one before it."""
+def test_rows_of_the_hour_that_a_clock_shows_twice_stay_in_order():
+    """Times with a zone and without: each quarter of an hour comes after the quarter before it."""
     aware = pd.date_range("2024-10-26", periods=200, freq="15min", tz="Europe/Berlin")
     data = load_data(table().assign(date=aware.strftime("%d.%m.%Y %H:%M")), preset=preset())
     for times in (aware, aware.strftime("%d.%m.%Y %H:%M"), [str(time) for time in aware]):
         frame = table().assign(date=times)
         np.testing.assert_array_equal(load_data(frame, preset=preset()).train.x.values[:, 0], np.arange(200))
-        said = pytest.warns(KzooWarning, match="'date' say .* and those of the training said no zone")
-        with said if "+02:00" in str(times[0]) else nullcontext():
+        expected = warns("'date'", "+01:00", "+02:00", "zone", "training")
+        with expected if "+02:00" in str(times[0]) else nullcontext():
             x = encode(data.preprocessing, frame[:112])  # the last hour comes the second time
         np.testing.assert_array_equal(x[0, :, 0], np.arange(100, 112))
 
@@ -353,28 +353,29 @@ def test_times_with_a_zone_and_without_pandas_rows_of_the_hour_that_comes_twice(
 def test_a_short_series_gets_the_settings_that_work_for_its_length(preset, rows, tmp_path):
     """The class of faults: advice that fails when it is followed, in Python and on the command line."""
     frame = pd.DataFrame({"load": np.sin(np.arange(rows) / 3), "heat": np.cos(np.arange(rows) / 3)})
-    with pytest.raises(KzooError, match="does not fit; give more rows, or use ") as caught:
+    with refuses("'table'", "24", "input_shape=", "horizon=") as caught:
         load_data(frame, preset=preset, target="load")
-    line = respell(str(caught.value), ["--set"])
-    settings = parse_settings(line.split("--set ")[1].removesuffix(".").split())
+    advice = re.search(r"--set ((?:\w+=\w+ ?)+)", respell(str(caught.value), ["--set"]))
+    settings = parse_settings(advice[1].split())
     assert settings.keys() == {"input_shape", "horizon"}
     resolved = with_settings(get_preset(preset), *resolve(get_preset(preset), settings))
     data = load_data(frame, preset=resolved, target="load")
     assert min(len(data.train), len(data.validation), len(data.test)) >= 1
-    assert len(data.train) >= rows // 5 or preset == "series_transformer"  # whose patches are of 16 steps
+    assert len(data.train) >= rows // 5 or preset == "series_transformer"  # its patches are of 16 steps
     assert kzoo.build(preset, **settings | data.config, compile=False).input_shape == (None, *data.input_shape)
 
 
 def test_a_series_that_is_too_short_for_any_window_gets_no_such_advice():
-    with pytest.raises(KzooError, match=r"does not fit; give more rows\.$"):
+    with refuses("'table'", "9 rows", "16 steps", "24") as caught:
         load_data(pd.DataFrame({"load": np.arange(12.0)}), preset="series_transformer", target="load")
+    assert "input_shape" not in str(caught.value) and "horizon" not in str(caught.value)
 
 
 @pytest.mark.parametrize("shape", [(60, 24, 3), (60, 24, 1)])
 def test_arrays_of_series_are_scaled_by_column_over_all_steps(shape):
     x = np.random.default_rng(0).normal([5, -2, 100][: shape[-1]], 3, size=shape).astype("float32")
     data = kzoo.load_data((x, x[:, :, 0].mean(axis=1)), preset="adding_gru")
-    assert "scale" not in data.config  # whose preset leaves numbers alone
+    assert "scale" not in data.config  # its preset does not rescale
     preset = kzoo.get_preset("adding_gru")
     scaled = replace(preset, name="scaled_gru", config=preset.config | {"rescale": True})
     config = kzoo.load_data((x, x[:, :, 0].mean(axis=1)), preset=scaled).config

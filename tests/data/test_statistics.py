@@ -1,4 +1,4 @@
-"""What a run remembers of its training data: numbers that are right, small, and JSON whatever the data is."""
+"""Statistics of the training data that a run stores: correct, small, and valid JSON for all data."""
 
 import json
 
@@ -13,15 +13,15 @@ from kzoo.dataset.dataset import Dataset, Split
 def test_a_table():
     frame = pd.DataFrame({"size": np.arange(100.0) / 3, "town": ["Bern", "Genf"] * 50, "sold": ["no", "yes"] * 50})
     data = kzoo.load_data(frame, target="sold")
-    found = statistics(data)
+    stored = statistics(data)
     x = data.train.x
-    (size,) = found["features"]
+    (size,) = stored["features"]
     assert size["name"] == "size" and np.isclose(size["mean"], x[:, 0].mean()) and np.isclose(size["sd"], x[:, 0].std())
     assert (size["low"], size["high"], size["count"]) == (x[:, 0].min(), x[:, 0].max(), len(x))
     assert np.allclose(size["shares"], 0.1, atol=0.02) and np.isclose(sum(size["shares"]), 1)
-    (town,) = found["categories"]
+    (town,) = stored["categories"]
     assert town["name"] == "town" and town["shares"][0] == 0 and np.isclose(sum(town["shares"]), 1)
-    assert np.isclose(sum(found["classes"]), 1) and found["columns"] == ["size", "town", "sold"]
+    assert np.isclose(sum(stored["classes"]), 1) and stored["columns"] == ["size", "town", "sold"]
 
 
 def test_only_the_training_rows_of_a_series_count():
@@ -49,6 +49,6 @@ def test_nan_and_one_hot_labels_do_not_break_the_file():
         name="mine", task="tabular_classification", inputs="rows", train=Split(x=x, y=np.eye(3)[[0, 2, 2]]),
         class_names=("a", "b", "c"),
     )  # fmt: skip
-    found = statistics(data)
-    assert json.dumps(found, allow_nan=False)
-    assert [f["mean"] for f in found["features"]] == [1.5] and np.allclose(found["classes"], [1 / 3, 0, 2 / 3])
+    stored = statistics(data)
+    assert json.dumps(stored, allow_nan=False)
+    assert [f["mean"] for f in stored["features"]] == [1.5] and np.allclose(stored["classes"], [1 / 3, 0, 2 / 3])

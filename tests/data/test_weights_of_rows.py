@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from messages import refuses
 from sklearn import metrics as sk
 
 import kzoo
 from kzoo.dataset import Split
 from kzoo.tasks import Target, problem
-from kzoo.utils.errors import KzooError
 
 N = 40
 PLAIN = dict(
@@ -40,8 +40,8 @@ def test_a_row_of_weight_2_trains_like_the_row_twice(preset, classes, tmp_path):
     plain = kzoo.train(preset, (x, y), out=tmp_path / "plain", batch_size=N, **settings)
 
     def answers(run):
-        said = kzoo.predict(run, x)
-        return said.values if said.probabilities is None else said.probabilities
+        predictions = kzoo.predict(run, x)
+        return predictions.values if predictions.probabilities is None else predictions.probabilities
 
     assert np.abs(answers(weighted) - answers(repeated)).max() < 1e-4
     assert np.abs(answers(weighted) - answers(plain)).max() > 1e-3
@@ -54,7 +54,7 @@ def test_a_row_of_weight_2_trains_like_the_row_twice(preset, classes, tmp_path):
         assert scores.get(name) == (None if same.get(name) is None else pytest.approx(same[name], rel=1e-4)), name
 
 
-def test_weights_go_through_many_steps_a_call_and_single_steps_alike(tmp_path):
+def test_weights_give_the_same_loss_with_many_steps_a_call_and_with_single_steps(tmp_path):
     x, y, weight = rows(True)
     settings = PLAIN | dict(batch_size=8)
     histories = [
@@ -119,9 +119,9 @@ def test_baselines_weigh_rows(classes, names):
     weighted = kzoo.load_data((x, y, weight), **split)
     twice = kzoo.load_data((np.repeat(x, times, axis=0), np.repeat(y, times)), **split)
     weighted.test, twice.test = weighted.train, twice.train
-    for one, other in zip(*(kzoo.baselines.score(data, names=names) for data in (weighted, twice)), strict=True):
-        assert one.name == other.name
-        assert one.value == pytest.approx(other.value, rel=1e-3), one.name
+    for first, second in zip(*(kzoo.baselines.score(data, names=names) for data in (weighted, twice)), strict=True):
+        assert first.name == second.name
+        assert first.value == pytest.approx(second.value, rel=1e-3), first.name
 
 
 def test_weights_follow_their_rows_into_splits_and_samples():
@@ -137,26 +137,26 @@ def test_weights_follow_their_rows_into_splits_and_samples():
 
 
 @pytest.mark.parametrize(
-    ("weight", "why"),
+    ("weight", "parts"),
     [
-        (np.ones(N - 1), "one number for each of the 40 rows"),
-        (np.ones((N, 1)), "one number for each of the 40 rows"),
-        (-np.ones(N), "holds -1 in row 1"),
-        (np.full(N, np.nan), "NaN"),
-        (np.zeros(N), "is 0 for every training row"),
-        (np.array(["a"] * N), "holds texts"),
+        (np.ones(N - 1), ("weight", "(39,)", "40 rows")),
+        (np.ones((N, 1)), ("weight", "(40, 1)", "40 rows")),
+        (-np.ones(N), ("weight", "-1", "row 1", "0")),
+        (np.full(N, np.nan), ("NaN",)),
+        (np.zeros(N), ("weight", "0", "training")),
+        (np.array(["a"] * N), ("weight", "numbers")),
     ],
 )
-def test_weights_that_are_none_are_one_line(weight, why):
+def test_invalid_weights_are_refused(weight, parts):
     x, y, _ = rows(True)
-    with pytest.raises(KzooError, match=why):
+    with refuses(*parts):
         kzoo.load_data((x, y, weight))
 
 
 def test_a_test_pair_needs_weights_where_the_training_rows_have_them():
     x, y, weight = rows(True)
-    with pytest.raises(KzooError, match="training and test rows alike"):
+    with refuses("weights", "training", "test", "(x, y, weight)"):
         kzoo.load_data((x, y, weight), test=(x, y))
-    with pytest.raises(KzooError, match="training and test rows alike"):
+    with refuses("weights", "training", "test", "(x, y, weight)"):
         kzoo.load_data((x, y), test=(x, y, weight))
     assert kzoo.load_data((x, y, weight), test=(x, y, weight)).test.weight.shape == (N,)

@@ -1,4 +1,4 @@
-"""One small run of each kind, shared by the tests of scores and of predictions."""
+"""A small run of each kind, shared by the tests of scores and of predictions."""
 
 import pytest
 from shortcuts import undrawn, untraced
@@ -8,9 +8,9 @@ from small_data import fit as traced
 WORDS = {"food": "soup bread salt", "law": "court judge trial", "sport": "goal match team"}
 
 
-def fit(*what, **options):
+def fit(*arguments, **options):
     with untraced():
-        return traced(*what, **options)
+        return traced(*arguments, **options)
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -25,7 +25,7 @@ def export(program, *arguments, **options):
 
 @pytest.fixture(autouse=True, scope="module")
 def _warm_children(warm_children_of_the_module):
-    """The same for all that the tests here export; no longer than they run, for others ask what is imported when."""
+    """The same for all exports of a module, and no longer: other tests look at what is imported when."""
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +40,7 @@ def digits_run(home):
 
 @pytest.fixture(scope="session")
 def digits_exported(digits_run, home, warm_python):
-    """Without the formats of TensorFlow, whose writing and checking does not ask what is in the network."""
+    """Without the formats of TensorFlow, which do not depend on what is in the network."""
     sizes = dict(quantize=["float16", "int8"])
     return export(warm_python, digits_run, home / "digits_exported", ["onnx", "litert"], **sizes)
 
@@ -59,12 +59,12 @@ def text_exported(text_run, home, warm_python):
 
 @pytest.fixture(scope="session")
 def ngrams_run(home):
-    apart = unicodedata.normalize("NFD", "naïve café")
-    said = {
-        "good": ["a good café , not bad", "很好吃 不错", f"{apart} is good"],
+    decomposed = unicodedata.normalize("NFD", "naïve café")
+    texts = {
+        "good": ["a good café , not bad", "很好吃 不错", f"{decomposed} is good"],
         "bad": ["not good", "不好吃", "bad naïve"],
     }
-    lines = [(text, label) for label, texts in said.items() for text in texts for _ in range(6)]
+    lines = [(text, label) for label, group in texts.items() for text in group for _ in range(6)]
     data = pd.DataFrame(lines, columns=["text", "label"])
     return fit("text_ngrams", data, home / "ngrams", target="label", input_shape=(40,), epochs=2)
 
@@ -91,5 +91,5 @@ def table_run(home, table):
 
 @pytest.fixture(scope="session")
 def table_exported(table_run, home, warm_python):
-    """Without the formats of TensorFlow, whose writing and checking does not ask what the numbers mean."""
+    """Without the formats of TensorFlow, which do not depend on what the numbers mean."""
     return export(warm_python, table_run, home / "table_exported", ["onnx", "litert"])

@@ -1,6 +1,6 @@
-"""Stands in for the process that converts, where what happens to the process is the question: it knows no TensorFlow.
+"""Stands in for the process that converts, without TensorFlow, where a test looks at how the process ends.
 
-It hands over the network and the files of an exported model that is there, but for ONNX is killed or hangs.
+It hands over the network and the files of an exported model that exists, but is killed or hangs at ONNX.
 """
 
 import os
@@ -16,23 +16,23 @@ from kzoo.utils.files import read_json
 
 
 def main(job, *steps):
-    given, end = ExportedModel(os.environ["EXPORTED"]), os.environ["END"]
+    exported, end = ExportedModel(os.environ["EXPORTED"]), os.environ["END"]
     folder = Path(read_json(job)["folder"])
 
     def do(step):
         if step == "network":
             for name in ("golden.npz", "model.weights.h5"):
-                shutil.copy(given.path / name, folder / name)
-            known = given.config
+                shutil.copy(exported.path / name, folder / name)
+            config = exported.config
             return {
-                "answer": known["outputs"][0]["shape"],
-                **{name: known[name] for name in ("parameters", "predict_ms", "versions")},
+                "answer": config["outputs"][0]["shape"],
+                **{name: config[name] for name in ("parameters", "predict_ms", "versions")},
             }
         if step == "onnx":
             os.kill(os.getpid(), signal.SIGKILL) if end == "killed" else time.sleep(600)
-        file = folder / given.exports[step]["file"]
+        file = folder / exported.exports[step]["file"]
         file.parent.mkdir()
-        shutil.copy(given.file(step), file)
+        shutil.copy(exported.file(step), file)
         return {}
 
     serve_steps(steps, do)

@@ -23,9 +23,9 @@ def test_int8_is_a_third_as_large_and_as_good(name, tmp_path):
     (data, settings), formats = INT8[name], ("onnx", "litert")
     lost = {key: [] for key in formats}
     for split in range(SPLITS):
-        place = tmp_path / str(split)
-        run = kzoo.train(name, data, out=place / "run", data_seed=split, progress=False, **settings)
-        exported = kzoo.export(run, place / "exported", formats, quantize="int8", progress=False)
+        folder = tmp_path / str(split)
+        run = kzoo.train(name, data, out=folder / "run", data_seed=split, progress=False, **settings)
+        exported = kzoo.export(run, folder / "exported", formats, quantize="int8", progress=False)
         for key in formats:
             full, small = exported.exports[key], exported.exports[f"{key}_int8"]
             print(name, split, key, small["bytes"] / full["bytes"], full["score"], small["score"], small["agreement"])

@@ -19,13 +19,13 @@ _MARKS = "<!-- matrix -->", "<!-- /matrix -->"
 
 @pytest.fixture(scope="session")
 def rows():
-    found = {}
-    yield found
-    if set(found) == set(kzoo.list_presets()):
-        write_matrix(found)
+    results = {}
+    yield results
+    if set(results) == set(kzoo.list_presets()):
+        write_matrix(results)
 
 
-def write_matrix(found):
+def write_matrix(results):
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("keras", "tensorflow", "onnxruntime",
                                                                         "ai-edge-litert", "tf2onnx"))  # fmt: skip
     lines = [
@@ -34,7 +34,7 @@ def write_matrix(found):
         f"| preset | `predict()` | {' | '.join(FORMATS)} |",
         f"|---|---|{'---|' * len(FORMATS)}",
     ]
-    for name, (predict, exports) in sorted(found.items()):
+    for name, (predict, exports) in sorted(results.items()):
         cells = [cell(exports[key]) for key in FORMATS]
         lines.append(f"| `{name}` | {predict['1']:.3g} ms | {' | '.join(cells)} |")
     begin, end = _MARKS

@@ -5,6 +5,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
+from messages import refuses
 from reference import batch_norm, conv2d, dense, max_pool, randomize, relu, softmax, weights
 
 import kzoo
@@ -301,46 +302,46 @@ def test_a_saved_model_answers_the_same(name, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("preset", "values", "message"),
+    ("preset", "values", "parts"),
     [
-        ("cifar_cnn", dict(block="dense"), "block='dense' is not one of its values"),
-        ("cifar_cnn", dict(block="dilated"), "takes inputs='series'; for inputs='image' use 'plain' or"),
-        ("cifar_cnn", dict(inputs="rows"), "inputs='rows' is unknown"),
-        ("cifar_cnn", dict(input_shape=(32, 32)), "input_shape"),
-        ("cifar_cnn", dict(input_shape=(32, 0, 3)), "input_shape=0"),
-        ("cifar_cnn", dict(pooling="last"), "pooling='last' is unknown"),
-        ("cifar_cnn", dict(padding="full"), "padding='full' is not one of its values"),
-        ("cifar_cnn", dict(norm="instance"), "norm='instance' is not one of its values"),
-        ("cifar_cnn", dict(activation="swiish"), "activation='swiish' is not one of its values"),
-        ("cifar_cnn", dict(filters=()), "filters is empty"),
-        ("cifar_cnn", dict(filters=(32, -1)), "filters=-1"),
-        ("cifar_cnn", dict(filters=32), "dropout has 3 values for 1 layers"),  # one stage
-        ("cifar_cnn", dict(kernel_size=(3, 5)), "must be one number; several are for block='parallel'"),
-        ("cifar_cnn", dict(depth=(1, 2)), "depth has 2 values for 3 layers"),
-        ("cifar_cnn", dict(depth=0), "depth=0"),
-        ("cifar_cnn", dict(kernel_size=0), "kernel_size=0"),
-        ("cifar_cnn", dict(pool_size=0), "pool_size=0"),
-        ("cifar_cnn", dict(dropout=(0.2, 0.3, 1.5)), "dropout=1.5"),
-        ("cifar_cnn", dict(units_dropout=1), "units_dropout=1"),
-        ("cifar_cnn", dict(units=(0,)), "units=0"),
-        ("cifar_cnn", dict(outputs=-3), "outputs=-3"),
-        ("cifar_cnn", dict(horizon=3), "inputs='series'"),
-        ("cifar_cnn", dict(scale=[1.0] * 3), "scale and offset belong to"),
-        ("cifar_cnn", dict(input_shape=(4, 4, 3)), "down to 1x1 pixels before block3_pool"),
-        ("mnist_cnn", dict(input_shape=(10, 10, 1)), "down to 1x1 pixels before block3_conv1"),
-        ("cifar_resnet", dict(filters=(32, 16)), r"filters=\(32, 16\) must not shrink"),
-        ("text_cnn", dict(kernel_size=()), "at least one window length"),
-        ("text_cnn", dict(kernel_size=(3, 3)), "none twice"),
-        ("text_cnn", dict(filters=(50, 60)), "filters has 2 values for 3 layers"),
-        ("text_cnn", dict(vocabulary_size=0), "vocabulary_size=0"),
-        ("text_cnn", dict(embedding_dim=0), "embedding_dim=0"),
-        ("text_cnn", dict(embedding_dropout=2), "embedding_dropout=2"),
-        ("series_tcn", dict(horizon=0), "horizon=0"),
-        ("series_tcn", dict(horizon=None), "reversible_norm=True"),
-        ("series_tcn", dict(outputs=2), "outputs=2"),
-        ("series_tcn", dict(scale=[1.0, 2.0]), "scale has 2 numbers for 1 input features"),
+        ("cifar_cnn", dict(block="dense"), ("block='dense'", "residual", "separable")),
+        ("cifar_cnn", dict(block="dilated"), ("block='dilated'", "inputs='series'", "inputs='image'", "'plain'")),
+        ("cifar_cnn", dict(inputs="rows"), ("inputs='rows'", "image", "tokens", "series")),
+        ("cifar_cnn", dict(input_shape=(32, 32)), ("input_shape=(32, 32)", "height", "width", "channels")),
+        ("cifar_cnn", dict(input_shape=(32, 0, 3)), ("input_shape=0",)),
+        ("cifar_cnn", dict(pooling="last"), ("pooling='last'", "flatten", "mean", "max")),
+        ("cifar_cnn", dict(padding="full"), ("padding='full'", "same", "valid")),
+        ("cifar_cnn", dict(norm="instance"), ("norm='instance'", "batch", "layer", "rms")),
+        ("cifar_cnn", dict(activation="swiish"), ("activation='swiish'", "relu", "silu")),
+        ("cifar_cnn", dict(filters=()), ("filters", "(32,)")),
+        ("cifar_cnn", dict(filters=(32, -1)), ("filters=-1",)),
+        ("cifar_cnn", dict(filters=32), ("dropout", "3", "1")),  # one stage
+        ("cifar_cnn", dict(kernel_size=(3, 5)), ("kernel_size=(3, 5)", "block='parallel'")),
+        ("cifar_cnn", dict(depth=(1, 2)), ("depth", "2", "3")),
+        ("cifar_cnn", dict(depth=0), ("depth=0",)),
+        ("cifar_cnn", dict(kernel_size=0), ("kernel_size=0",)),
+        ("cifar_cnn", dict(pool_size=0), ("pool_size=0",)),
+        ("cifar_cnn", dict(dropout=(0.2, 0.3, 1.5)), ("dropout=1.5",)),
+        ("cifar_cnn", dict(units_dropout=1), ("units_dropout=1",)),
+        ("cifar_cnn", dict(units=(0,)), ("units=0",)),
+        ("cifar_cnn", dict(outputs=-3), ("outputs=-3",)),
+        ("cifar_cnn", dict(horizon=3), ("horizon=3", "inputs='series'")),
+        ("cifar_cnn", dict(scale=[1.0] * 3), ("scale", "offset", "inputs='series'", "image")),
+        ("cifar_cnn", dict(input_shape=(4, 4, 3)), ("1x1", "block3_pool", "filters", "padding='same'")),
+        ("mnist_cnn", dict(input_shape=(10, 10, 1)), ("1x1", "block3_conv1", "filters", "padding='same'")),
+        ("cifar_resnet", dict(filters=(32, 16)), ("filters=(32, 16)", "block='residual'")),
+        ("text_cnn", dict(kernel_size=()), ("kernel_size=()",)),
+        ("text_cnn", dict(kernel_size=(3, 3)), ("kernel_size=(3, 3)",)),
+        ("text_cnn", dict(filters=(50, 60)), ("filters", "2", "3")),
+        ("text_cnn", dict(vocabulary_size=0), ("vocabulary_size=0",)),
+        ("text_cnn", dict(embedding_dim=0), ("embedding_dim=0",)),
+        ("text_cnn", dict(embedding_dropout=2), ("embedding_dropout=2",)),
+        ("series_tcn", dict(horizon=0), ("horizon=0",)),
+        ("series_tcn", dict(horizon=None), ("reversible_norm=True", "horizon")),
+        ("series_tcn", dict(outputs=2), ("outputs=2", "input_shape=(96, 1)")),
+        ("series_tcn", dict(scale=[1.0, 2.0]), ("scale", "2", "1")),
     ],
 )
-def test_bad_values_are_named(preset, values, message):
-    with pytest.raises(kzoo.KzooError, match=message):
+def test_bad_values_are_named(preset, values, parts):
+    with refuses(*parts):
         kzoo.build(replace(kzoo.get_preset(preset), config=kzoo.get_preset(preset).config | values))

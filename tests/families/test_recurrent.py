@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 import reference_sequence as reference
+from messages import refuses
 
 import kzoo
 from kzoo.families import recurrent
@@ -209,40 +210,40 @@ def test_a_saved_model_loads_safely_with_equal_answers(name, tmp_path):
     np.testing.assert_allclose(again.predict_on_batch(x), predict(model, x), atol=1e-6)
 
 
-@pytest.mark.parametrize(("change", "message"), [
-        (dict(inputs="image"), "inputs='image' is unknown"),
-    (dict(pooling="first"), "pooling='first' is not one of its values"),
-    (dict(input_shape=(9, 2)), "input_shape=(9, 2) must have 1 numbers"),
-    (dict(units=()), "units=() has no layer"),
-    (dict(units=(4, 0)), "units=0 is out of range: it must be a whole number at least 1"),
-    (dict(dropout=(0.1, 0.2)), "dropout has 2 values for 1 layers"),
-    (dict(dropout=1.0), "dropout=1.0 is out of range: it must be a number at least 0 and below 1"),
-    (dict(embedding_dropout=-0.1), "embedding_dropout=-0.1"),
-    (dict(recurrent_dropout=1.5), "recurrent_dropout=1.5"),
-    (dict(dense_dropout=1.5), "dense_dropout=1.5"),
-    (dict(outputs=0), "outputs=0"),
-    (dict(vocabulary_size=0), "vocabulary_size=0"),
-    (dict(embedding_dim=0), "embedding_dim=0"),
-    (dict(stateful=True, bidirectional=True), "stateful=True reads only forwards"),
-    (dict(stateful=True, stateful_batch=0), "stateful_batch=0"),
-    (dict(horizon=3), "horizon=3 forecasts a series"),
-    (dict(reversible_norm=True), "reversible_norm=True gives a forecast its level back; it needs a horizon"),
-    (dict(inputs="series", input_shape=(9, 1), horizon=3, outputs=2), "outputs=2 targets are forecast"),
-    (dict(inputs="series", input_shape=(9, 1), horizon=0, outputs=1), "horizon=0"),
-    (dict(inputs="series", input_shape=(9, 1), horizon=3, outputs=1, pooling=None), "pooling=None answers"),
-    (dict(inputs="series", input_shape=(9, 2), scale=[1.0]), "scale has 1 numbers for 2 input features"),
-    (dict(output_activation="soft"), "activation='soft' is not one of its values"),
+@pytest.mark.parametrize(("change", "parts"), [
+    (dict(inputs="image"), ("inputs='image'", "tokens", "series")),
+    (dict(pooling="first"), ("pooling='first'", "mean", "max", "last")),
+    (dict(input_shape=(9, 2)), ("input_shape=(9, 2)", "1", "tokens")),
+    (dict(units=()), ("units=()", "(64,)")),
+    (dict(units=(4, 0)), ("units=0", "1")),
+    (dict(dropout=(0.1, 0.2)), ("dropout", "2", "1")),
+    (dict(dropout=1.0), ("dropout=1.0", "0", "1")),
+    (dict(embedding_dropout=-0.1), ("embedding_dropout=-0.1",)),
+    (dict(recurrent_dropout=1.5), ("recurrent_dropout=1.5",)),
+    (dict(dense_dropout=1.5), ("dense_dropout=1.5",)),
+    (dict(outputs=0), ("outputs=0",)),
+    (dict(vocabulary_size=0), ("vocabulary_size=0",)),
+    (dict(embedding_dim=0), ("embedding_dim=0",)),
+    (dict(stateful=True, bidirectional=True), ("stateful=True", "bidirectional=False")),
+    (dict(stateful=True, stateful_batch=0), ("stateful_batch=0",)),
+    (dict(horizon=3), ("horizon=3", "inputs='series'")),
+    (dict(reversible_norm=True), ("reversible_norm=True", "horizon")),
+    (dict(inputs="series", input_shape=(9, 1), horizon=3, outputs=2), ("outputs=2", "input_shape=(9, 1)")),
+    (dict(inputs="series", input_shape=(9, 1), horizon=0, outputs=1), ("horizon=0",)),
+    (dict(inputs="series", input_shape=(9, 1), horizon=3, outputs=1, pooling=None),
+     ("pooling=None", "'last'", "'mean'", "'max'")),
+    (dict(inputs="series", input_shape=(9, 2), scale=[1.0]), ("scale", "1", "2")),
+    (dict(output_activation="soft"), ("output_activation='soft'", "softmax")),
 ])  # fmt: skip
-def test_bad_values_get_one_clear_line(change, message):
+def test_bad_values_are_named_in_a_line(change, parts):
     config = dict(input_shape=(9,), outputs=2, units=(4,)) | change
-    with pytest.raises(kzoo.KzooError) as caught:
+    with refuses(*parts) as caught:
         kzoo.build(
             kzoo.Preset(name="m", family="lstm", task="text_classification", summary="", config=config, training={})
         )
-    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_an_unknown_cell_is_named():
-    with pytest.raises(ValueError, match=r"cell='elman' is unknown\. Use one of: rnn, lstm, gru"):
+    with refuses("cell='elman'", "rnn", "lstm", "gru", error=ValueError):
         recurrent.build(name="m", cell="elman", input_shape=(9,), outputs=2)

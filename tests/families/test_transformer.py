@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import reference_sequence as reference
+from messages import refuses
 from reference import batch_norm
 
 import kzoo
@@ -316,54 +317,50 @@ def test_heads_share_the_width():
 
 
 BAD = [
-    (dict(inputs="audio"), "inputs='audio' is not one of its values"),
-    (dict(num_heads=3), "num_heads=3 must divide width=8"),
-    (dict(width=9, num_heads=3, positions="sinusoidal"), "width=9 must be even"),
-    (dict(depth=0), "depth=0"),
-    (dict(depth=(2, 2)), "depth=(2, 2) must be one number"),
-    (dict(outputs=0), "outputs=0"),
-    (dict(num_heads=0), "num_heads=0"),
-    (dict(vocabulary_size=0), "vocabulary_size=0"),
-    (dict(input_shape=(9, 2)), "input_shape=(9, 2) must have 1 numbers"),
-    (dict(norm="batch"), "norm='batch' is unknown. Use one of: layer, rms"),
-    (dict(inputs="rows", norm=None), "norm=None is unknown. Use one of: layer, rms, batch"),
-    (dict(norm_position="middle"), "norm_position='middle' is not one of its values"),
-    (dict(positions="rotated"), "positions='rotated' is not one of its values"),
-    (dict(positions="rotary", pooling="cls"), "positions='rotary' needs inputs='tokens', and pooling='mean' or None"),
-    (dict(positions="rotary", width=12, num_heads=4), "width=12 makes heads of 3 with num_heads=4"),
-    (dict(activation="gelo"), "activation='gelo' is not one of its values"),
-    (dict(dropout=1.0), "dropout=1.0"),
-    (dict(dropout=(0.1, 0.2)), "dropout=(0.1, 0.2) must be one number"),
-    (dict(dense_dropout=-1), "dense_dropout=-1"),
-    (dict(dense_units=(0,)), "dense_units=0"),
-    (dict(pooling="flatten"), "pooling='flatten' does not fit inputs='tokens'. Use one of: mean, cls, None."),
-    (dict(pooling="cls", causal=True), "causal=True needs inputs='tokens'"),
-    (dict(inputs="rows", causal=True), "causal=True needs inputs='tokens'"),
-    (dict(horizon=3), "horizon=3 forecasts a series"),
-    (dict(reversible_norm=True), "reversible_norm=True gives a forecast its level back"),
-    (dict(inputs="rows", pooling=None), "pooling=None does not fit inputs='rows'"),
-    (dict(inputs="rows", categories=(2,) * 10), "categories names 10 columns, but a row has only 9"),
-    (dict(inputs="rows", scale=[1.0]), "scale has 1 numbers for 9 input features"),
-    (dict(inputs="image", input_shape=(9, 8, 3)), "patch_size=4 must divide the height 9 and the width 8"),
-    (dict(inputs="image", input_shape=(8, 8, 3), patch_size=0), "patch_size=0"),
-    (
-        dict(inputs="series", input_shape=(9, 1), patch_size=10),
-        "patch_size=10 is longer than the window of 9",
-    ),
-    (dict(inputs="series", input_shape=(9, 1), patch_stride=-1), "patch_stride=-1"),
-    (dict(inputs="series", input_shape=(9, 1), horizon=2), "outputs=2 targets are forecast"),
-    (dict(inputs="series", input_shape=(9, 1), pooling="cls"), "pooling='cls' does not fit inputs='series'"),
+    (dict(inputs="audio"), ("inputs='audio'", "image", "rows", "series", "tokens")),
+    (dict(num_heads=3), ("num_heads=3", "width=8")),
+    (dict(width=9, num_heads=3, positions="sinusoidal"), ("width=9", "even", "positions='sinusoidal'")),
+    (dict(depth=0), ("depth=0",)),
+    (dict(depth=(2, 2)), ("depth=(2, 2)",)),
+    (dict(outputs=0), ("outputs=0",)),
+    (dict(num_heads=0), ("num_heads=0",)),
+    (dict(vocabulary_size=0), ("vocabulary_size=0",)),
+    (dict(input_shape=(9, 2)), ("input_shape=(9, 2)", "1", "tokens")),
+    (dict(norm="batch"), ("norm='batch'", "layer", "rms")),
+    (dict(inputs="rows", norm=None), ("norm=None", "layer", "rms", "batch")),
+    (dict(norm_position="middle"), ("norm_position='middle'", "pre", "post")),
+    (dict(positions="rotated"), ("positions='rotated'", "learned", "sinusoidal", "rotary")),
+    (dict(positions="rotary", pooling="cls"), ("positions='rotary'", "inputs='tokens'", "pooling='mean'", "None")),
+    (dict(positions="rotary", width=12, num_heads=4), ("width=12", "3", "num_heads=4", "positions='rotary'", "even")),
+    (dict(activation="gelo"), ("activation='gelo'", "gelu")),
+    (dict(dropout=1.0), ("dropout=1.0",)),
+    (dict(dropout=(0.1, 0.2)), ("dropout=(0.1, 0.2)",)),
+    (dict(dense_dropout=-1), ("dense_dropout=-1",)),
+    (dict(dense_units=(0,)), ("dense_units=0",)),
+    (dict(pooling="flatten"), ("pooling='flatten'", "inputs='tokens'", "mean", "cls", "None")),
+    (dict(pooling="cls", causal=True), ("causal=True", "inputs='tokens'", "pooling=None", "'mean'")),
+    (dict(inputs="rows", causal=True), ("causal=True", "inputs='tokens'", "pooling=None", "'mean'")),
+    (dict(horizon=3), ("horizon=3", "inputs='series'")),
+    (dict(reversible_norm=True), ("reversible_norm=True", "horizon")),
+    (dict(inputs="rows", pooling=None), ("pooling=None", "inputs='rows'", "mean", "cls", "flatten")),
+    (dict(inputs="rows", categories=(2,) * 10), ("categories", "10", "9")),
+    (dict(inputs="rows", scale=[1.0]), ("scale", "1", "9")),
+    (dict(inputs="image", input_shape=(9, 8, 3)), ("patch_size=4", "height 9", "width 8")),
+    (dict(inputs="image", input_shape=(8, 8, 3), patch_size=0), ("patch_size=0",)),
+    (dict(inputs="series", input_shape=(9, 1), patch_size=10), ("patch_size=10", "9 steps")),
+    (dict(inputs="series", input_shape=(9, 1), patch_stride=-1), ("patch_stride=-1",)),
+    (dict(inputs="series", input_shape=(9, 1), horizon=2), ("outputs=2", "input_shape=(9, 1)")),
+    (dict(inputs="series", input_shape=(9, 1), pooling="cls"), ("pooling='cls'", "inputs='series'", "mean", "flatten")),
 ]
 
 
-@pytest.mark.parametrize(("change", "message"), BAD)
-def test_bad_values_get_one_clear_line(change, message):
+@pytest.mark.parametrize(("change", "parts"), BAD)
+def test_bad_values_are_named_in_a_line(change, parts):
     config = dict(input_shape=(9,), outputs=2, width=8) | change
-    with pytest.raises(kzoo.KzooError) as caught:
+    with refuses(*parts) as caught:
         kzoo.build(
             kzoo.Preset(
                 name="m", family="transformer", task="text_classification", summary="", config=config, training={}
             )
         )
-    assert message in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""What all pictures have in common: light imports, the house's figure, no window."""
+"""All pictures: light imports, the figure class of kzoo, no window."""
 
 import ast
 import subprocess
@@ -26,14 +26,14 @@ def test_pictures_of_numbers_need_no_keras():
 
 
 @pytest.mark.usefixtures("warm_children")
-def test_the_names_are_functions_whatever_was_imported_before():
+def test_the_names_are_functions_also_after_their_modules_are_imported():
     before = "; ".join(f"import kzoo.plots.{path.stem}" for path in FILES if path.stem != "__init__")
     check = "import kzoo.plots as p; assert all(callable(getattr(p, name)) for name in p.__all__)"
     code = f"import gc; gc.disable(); {before}; {check}"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_every_name_is_there_and_no_other():
+def test_the_module_has_the_names_of_all_and_no_other():
     assert all(callable(getattr(plots, name)) for name in plots.__all__)
     assert set(dir(plots)) == set(plots.__all__)
     with pytest.raises(AttributeError, match="no attribute 'pie'"):
@@ -41,7 +41,7 @@ def test_every_name_is_there_and_no_other():
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
-def test_every_figure_is_the_houses_own_which_looks_for_fonts(path):
+def test_every_figure_is_of_the_class_that_looks_for_fonts(path):
     calls = [node.func for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
     made = [f for f in calls if getattr(f, "id", getattr(f, "attr", None)) in ("Figure", "LegibleFigure")]
     assert len(made) == (path.stem == "figure")

@@ -1,9 +1,9 @@
-"""The worst mistakes: which, in what order, and what stands above them."""
+"""The worst mistakes: which images, in which order, with which titles."""
 
 import numpy as np
 import pytest
+from messages import assert_mentions, refuses
 
-import kzoo
 from kzoo.plots import worst_mistakes
 
 IMAGES = np.arange(4)[:, None, None] * np.ones((4, 5, 5)) / 4
@@ -17,28 +17,34 @@ def titles(figure):
 
 def test_the_least_probable_truth_comes_first_and_right_answers_stay_out():
     figure = worst_mistakes(IMAGES, TRUE, P, ("dog", "cat"))
-    assert titles(figure) == ["dog 97 %\nis cat", "cat 80 %\nis dog", "cat 60 %\nis dog"]
+    for title, parts in zip(
+        titles(figure), (("dog 97 %", "cat"), ("cat 80 %", "dog"), ("cat 60 %", "dog")), strict=True
+    ):
+        assert_mentions(title, *parts)
     assert [axes.images[0].get_array()[0, 0] for axes in figure.axes] == [0.25, 0.5, 0.75]
-    assert figure.get_suptitle() == "3 mistakes, the worst first"
+    assert_mentions(figure.get_suptitle(), "3 mistakes")
     two = worst_mistakes(IMAGES, TRUE, P, ("dog", "cat"), count=2)
-    assert titles(two) == titles(figure)[:2] and two.get_suptitle() == "The worst 2 of 3 mistakes"
+    assert titles(two) == titles(figure)[:2]
+    assert_mentions(two.get_suptitle(), "2 of 3")
 
 
 def test_a_model_without_mistakes_shows_what_it_was_least_sure_of():
     figure = worst_mistakes(IMAGES, P.argmax(1), P, ("dog", "cat"), count=1)
-    assert titles(figure) == ["cat 60 %"] and "No mistakes" in figure.get_suptitle()
+    (title,) = titles(figure)
+    assert_mentions(title, "cat 60 %")
+    assert_mentions(figure.get_suptitle(), "no mistakes")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "options", "message"),
+    ("arguments", "options", "parts"),
     [
-        ((IMAGES[:3], TRUE, P), {}, "3 images for 4 labels"),
-        ((IMAGES, TRUE, P * np.nan), {}, "not numbers"),
-        ((IMAGES, [0, 1, 0, 2], P), {}, "true label 2"),
-        ((IMAGES, TRUE, P), {"count": 0}, "count=0"),
-        (([], [], np.zeros((0, 2))), {}, "shape"),
+        ((IMAGES[:3], TRUE, P), {}, ("3 images", "4 labels")),
+        ((IMAGES, TRUE, P * np.nan), {}, ("probabilities", "8", "NaN")),
+        ((IMAGES, [0, 1, 0, 2], P), {}, ("true label", "2", "0..1")),
+        ((IMAGES, TRUE, P), {"count": 0}, ("count=0",)),
+        (([], [], np.zeros((0, 2))), {}, ("true labels", "(0,)")),
     ],
 )
-def test_what_does_not_fit_is_refused(arguments, options, message):
-    with pytest.raises(kzoo.KzooError, match=message):
+def test_arguments_that_do_not_fit_are_refused(arguments, options, parts):
+    with refuses(*parts):
         worst_mistakes(*arguments, **options)

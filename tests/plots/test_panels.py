@@ -1,4 +1,4 @@
-"""Empty panels: one for each title, with the house's colours, outside pyplot."""
+"""Empty panels: one for each title, with the colours of kzoo, outside pyplot."""
 
 import sys
 
@@ -6,7 +6,7 @@ from kzoo.plots import panels
 from kzoo.plots.colors import LINES
 
 
-def test_panels_stand_side_by_side_with_the_colours_of_the_house(tmp_path):
+def test_panels_stand_side_by_side_with_the_colours_of_kzoo(tmp_path):
     figure, (left, right) = panels("Loss", "Accuracy $5", width=4, height=3)
     assert list(figure.get_size_inches()) == [8, 3]
     assert [axes.get_title(loc="left") for axes in (left, right)] == ["Loss", "Accuracy $5"]
@@ -14,6 +14,6 @@ def test_panels_stand_side_by_side_with_the_colours_of_the_house(tmp_path):
     assert drawn == list(LINES[:3])
     figure.savefig(tmp_path / "panels.png")
     assert (tmp_path / "panels.png").stat().st_size > 2000
-    places = [axes.get_position() for axes in (left, right)]
-    assert places[0].x1 < places[1].x0 and places[0].y0 == places[1].y0
+    boxes = [axes.get_position() for axes in (left, right)]
+    assert boxes[0].x1 < boxes[1].x0 and boxes[0].y0 == boxes[1].y0
     assert "matplotlib.pyplot" not in sys.modules or sys.modules["matplotlib.pyplot"].get_fignums() == []

@@ -1,11 +1,11 @@
-"""Forecasts and regressions: what is drawn where, the scores by hand, and what is refused."""
+"""Forecasts and regressions: lines and points, the scores by hand, and arguments that are refused."""
 
 import io
 
 import numpy as np
 import pytest
+from messages import assert_mentions, refuses
 
-import kzoo
 from kzoo.plots import forecast, predicted_against_true
 
 TRUTH = np.arange(10 * 6 * 2, dtype=float).reshape(10, 6, 2)
@@ -21,7 +21,7 @@ def test_windows_are_evenly_spaced_and_the_history_ends_where_the_forecast_begin
     panels = np.array(figure.axes[:8]).reshape(2, 4)
     assert [axes.get_title(loc="left") for axes in panels[0]] == ["window 1", "window 4", "window 7", "window 10"]
     assert [axes.get_ylabel() for axes in panels[:, 0]] == ["load", "heat"]
-    assert panels[1, 0].get_xlabel() == "steps from now"
+    assert_mentions(panels[1, 0].get_xlabel(), "steps")
     drawn = lines(panels[1, 2])
     np.testing.assert_array_equal(drawn["truth"].get_ydata(), TRUTH[6, :, 1])
     np.testing.assert_array_equal(drawn["forecast"].get_ydata(), TRUTH[6, :, 1] + 1)
@@ -30,11 +30,12 @@ def test_windows_are_evenly_spaced_and_the_history_ends_where_the_forecast_begin
     figure.savefig(io.BytesIO())
 
 
-def test_one_window_one_step_and_many_targets_can_be_drawn():
-    one = forecast(TRUTH[:1, :1, :1], TRUTH[:1, :1, :1])
-    assert len(one.axes) == 1 and lines(one.axes[0])["truth"].get_marker() == "o"
+def test_a_single_step_and_many_targets_can_be_drawn():
+    single = forecast(TRUTH[:1, :1, :1], TRUTH[:1, :1, :1])
+    assert len(single.axes) == 1 and lines(single.axes[0])["truth"].get_marker() == "o"
     many = forecast(np.zeros((3, 4, 20)), np.zeros((3, 4, 20)), count=2)
-    assert len(many.axes) == 18 and many.get_supxlabel() == "the first 9 of 20 targets"
+    assert len(many.axes) == 18
+    assert_mentions(many.get_supxlabel(), "9 of 20")
 
 
 def test_scores_stand_beside_the_points():
@@ -42,7 +43,7 @@ def test_scores_stand_beside_the_points():
     figure = predicted_against_true(true, predicted, ["price"])
     axes = figure.axes[0]
     # |errors| 0, 0, 2; R2 = 1 - 4 / 2.
-    assert axes.texts[0].get_text() == "mean absolute error 0.6667\nR² -1.000"
+    assert_mentions(axes.texts[0].get_text(), "0.6667", "R² -1.000")
     assert axes.get_title(loc="left") == "price" and axes.get_xlim() == axes.get_ylim()
     np.testing.assert_array_equal(axes.collections[0].get_offsets(), np.stack([true, predicted], 1))
 
@@ -59,21 +60,26 @@ def test_every_target_has_a_panel_and_all_steps_of_a_horizon_are_its_points():
 
 
 @pytest.mark.parametrize(
-    ("draw", "arguments", "options", "message"),
+    ("draw", "arguments", "options", "parts"),
     [
-        (forecast, (TRUTH, TRUTH[:, :5]), {}, "must be"),
-        (forecast, (TRUTH[0], TRUTH[0]), {}, r"\(windows, horizon, targets\)"),
-        (forecast, (TRUTH[:0], TRUTH[:0]), {}, "no values"),
-        (forecast, (TRUTH, TRUTH), {"history": np.zeros((9, 5, 2))}, r"history has shape \(9, 5, 2\)"),
-        (forecast, (TRUTH, TRUTH), {"history": np.zeros((10, 5, 1))}, "2 or more features"),
-        (forecast, (TRUTH, TRUTH), {"names": ["a"]}, "1 names for 2 targets"),
-        (forecast, (TRUTH, TRUTH), {"count": 0}, "count=0"),
-        (forecast, (TRUTH, TRUTH * np.nan), {}, "predicted holds 120 values that are not numbers"),
-        (predicted_against_true, ([1.0, 2.0], [1.0]), {}, "must be the same"),
-        (predicted_against_true, ([1.0, np.inf], [1.0, 2.0]), {}, "true holds 1 values"),
-        (predicted_against_true, ([], []), {}, "no values"),
+        (
+            forecast,
+            (TRUTH, TRUTH[:, :5]),
+            {},
+            ("truth", "(10, 6, 2)", "predicted", "(10, 5, 2)", "(windows, horizon, targets)"),
+        ),
+        (forecast, (TRUTH[0], TRUTH[0]), {}, ("truth", "(6, 2)", "(windows, horizon, targets)")),
+        (forecast, (TRUTH[:0], TRUTH[:0]), {}, ("truth",)),
+        (forecast, (TRUTH, TRUTH), {"history": np.zeros((9, 5, 2))}, ("history", "(9, 5, 2)", "10")),
+        (forecast, (TRUTH, TRUTH), {"history": np.zeros((10, 5, 1))}, ("history", "(10, 5, 1)", "2")),
+        (forecast, (TRUTH, TRUTH), {"names": ["a"]}, ("1 names", "2 targets")),
+        (forecast, (TRUTH, TRUTH), {"count": 0}, ("count=0",)),
+        (forecast, (TRUTH, TRUTH * np.nan), {}, ("predicted", "120", "NaN")),
+        (predicted_against_true, ([1.0, 2.0], [1.0]), {}, ("true", "(2,)", "predicted", "(1,)")),
+        (predicted_against_true, ([1.0, np.inf], [1.0, 2.0]), {}, ("true", "1", "inf")),
+        (predicted_against_true, ([], []), {}, ("true",)),
     ],
 )
-def test_what_does_not_fit_is_refused(draw, arguments, options, message):
-    with pytest.raises(kzoo.KzooError, match=message):
+def test_arguments_that_do_not_fit_are_refused(draw, arguments, options, parts):
+    with refuses(*parts):
         draw(*arguments, **options)

@@ -23,12 +23,12 @@ THREADS, PREDICTS = 32, 10_000
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     """An export that takes arrays: reading rows would be most of the time."""
-    place = tmp_path_factory.mktemp("golden")
+    folder = tmp_path_factory.mktemp("golden")
     with zipfile.ZipFile(GOLDEN / "made.zip") as archive:
-        archive.extractall(place)
-    manifest = place / "export" / "kzoo.json"
+        archive.extractall(folder)
+    manifest = folder / "export" / "kzoo.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"preprocessing": None}))
-    return place / "export"
+    return folder / "export"
 
 
 def inputs(exported):
@@ -37,11 +37,11 @@ def inputs(exported):
 
 
 @pytest.mark.parametrize("format", ["onnx", "litert"])
-def test_32_threads_of_10_000_predicts_each(exported, format):
+def test_32_threads_predict_10_000_times_each(exported, format):
     model, tables = kzoo.runtime.load(exported, format), inputs(exported)
     alone = [model.predict(x).probabilities for x in tables]
 
-    def ask(thread):
+    def count_wrong(thread):
         wrong = 0
         for turn in range(PREDICTS):
             which = (thread + turn) % len(tables)
@@ -49,7 +49,7 @@ def test_32_threads_of_10_000_predicts_each(exported, format):
         return wrong
 
     with ThreadPoolExecutor(THREADS) as pool:
-        assert list(pool.map(ask, range(THREADS))) == [0] * THREADS
+        assert list(pool.map(count_wrong, range(THREADS))) == [0] * THREADS
 
 
 PROCESS = """
@@ -68,11 +68,11 @@ sys.stdout.buffer.write(b"".join(a.tobytes() for a in answers))
 def test_8_processes_on_one_exported_model(exported, format):
     words = [sys.executable, "-c", PROCESS, str(exported), format, str(Path(__file__).parent)]
     processes = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(8)]
-    said = [process.communicate() for process in processes]
-    assert [process.returncode for process in processes] == [0] * 8, said[0][1][-2000:]
+    outputs = [process.communicate() for process in processes]
+    assert [process.returncode for process in processes] == [0] * 8, outputs[0][1][-2000:]
     model = kzoo.runtime.load(exported, format)
     alone = b"".join(model.predict(x).probabilities.tobytes() for x in inputs(exported))
-    assert {out for out, _ in said} == {alone}
+    assert {out for out, _ in outputs} == {alone}
 
 
 # Measured: 0.15. Of a plain `fit` of the same network TensorFlow keeps 17.
@@ -90,7 +90,7 @@ print(json.dumps(sizes))
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="needs the allocator of Linux")
-def test_20_trainings_in_one_process_keep_nothing(tmp_path):
+def test_20_trainings_in_a_process_hold_no_memory(tmp_path):
     done = subprocess.run([sys.executable, "-c", TRAININGS], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     sizes = json.loads(done.stdout.splitlines()[-1])

@@ -1,4 +1,4 @@
-"""From cold to the first answer: how long, how much memory, and what is never imported."""
+"""From cold to the first answer: time, memory, and packages that are never imported."""
 
 import csv
 import json
@@ -17,8 +17,8 @@ MEASURE = """
 import sys, json
 {code}
 peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
-found = sorted(set({heavy}) & set(sys.modules))
-print(json.dumps(dict(heavy=found, pillow="PIL" in sys.modules, mib=int(peak) / 1024)))
+imported = sorted(set({heavy}) & set(sys.modules))
+print(json.dumps(dict(heavy=imported, pillow="PIL" in sys.modules, mib=int(peak) / 1024)))
 """
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="peak memory is read from /proc")
 
@@ -32,23 +32,23 @@ def cold(code):
         capture_output=True, text=True, check=True, env=environment | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    said = json.loads(done.stdout.splitlines()[-1])
-    return said | {"seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime}
+    measured = json.loads(done.stdout.splitlines()[-1])
+    return measured | {"seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime}
 
 
 ANSWER = "import kzoo.runtime; kzoo.runtime.load({exported!r}, {format!r}).predict({inputs}).labels"
 COMMAND = "import kzoo.cli; assert kzoo.cli.main(['predict', {exported!r}, {inputs}]) == 0"
 
 
-def check(found, *, pillow):
-    assert found["heavy"] == [] and found["pillow"] == pillow
-    assert 10 < found["mib"] <= 150
+def check(measured, *, pillow):
+    assert measured["heavy"] == [] and measured["pillow"] == pillow
+    assert 10 < measured["mib"] <= 150
     # Processor time, for other processes may have the clock's; tests/benchmarks/runtime.py measures the whole.
-    assert found["seconds"] <= max(1.0, 5 * importing())
+    assert measured["seconds"] <= max(1.0, 5 * importing())
 
 
 def importing():
-    """Return the seconds of the processor that a Python takes to import what answers, here and now."""
+    """Return the processor seconds of importing NumPy and ONNX Runtime, measured now."""
     code = "import time, numpy, onnxruntime; print(time.process_time())"
     return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
 
@@ -78,7 +78,7 @@ def test_the_command_from_cold(images):
     check(cold(COMMAND.format(exported=str(images.exported), inputs=repr(photo))), pillow=True)
 
 
-def test_the_command_says_the_same_of_a_run_and_its_exported_model(rows, home, capsys, tmp_path):
+def test_the_command_answers_alike_for_a_run_and_its_exported_model(rows, home, capsys, tmp_path):
     from kzoo.cli import main
 
     documents, written = [], []
@@ -90,10 +90,10 @@ def test_the_command_says_the_same_of_a_run_and_its_exported_model(rows, home, c
         with open(out, encoding="utf-8-sig", newline="") as file:
             written.append(list(csv.DictReader(file)))
     assert len(documents[0]) == len(documents[1]) == len(written[0]) == len(written[1]) == 160
-    for one, other in zip(*documents, strict=True):
-        assert one["label"] == other["label"] and one["input"] == other["input"]
-        assert one["classes"][0]["probability"] == pytest.approx(other["classes"][0]["probability"], abs=1e-5)
-    for one, other in zip(*written, strict=True):
-        assert one.keys() == other.keys() and one["label"] == other["label"]
-        assert float(one["p_yes"]) == pytest.approx(float(other["p_yes"]), abs=1e-5)
+    for row, other in zip(*documents, strict=True):
+        assert row["label"] == other["label"] and row["input"] == other["input"]
+        assert row["classes"][0]["probability"] == pytest.approx(other["classes"][0]["probability"], abs=1e-5)
+    for row, other in zip(*written, strict=True):
+        assert row.keys() == other.keys() and row["label"] == other["label"]
+        assert float(row["p_yes"]) == pytest.approx(float(other["p_yes"]), abs=1e-5)
     assert list(written[0][0]) == list(kzoo.predict(rows.run, home / "customers.csv").to_frame().columns)

@@ -1,5 +1,8 @@
-"""Many steps in one compiled call: however an epoch is cut, the same bits; Keras' single step within rounding; and who
-looks at single steps, or stops between them, finds what is there."""
+"""A compiled call makes many training steps.
+
+However an epoch is divided into calls, the weights are the same to the bit, and those of Keras' single steps up to
+rounding. Callbacks may look at single steps, and training may stop between calls.
+"""
 
 import gc
 import os
@@ -12,6 +15,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from messages import assert_mentions, refuses
 from processor import in_units
 from shortcuts import pass_on_jax
 
@@ -37,7 +41,7 @@ GRU = dict(units=(4,), embedding_dim=4, vocabulary_size=12, batch_size=9, callba
 
 
 class Seen(keras.callbacks.Callback):
-    """A user's, which looks at the steps: the first is where each epoch begins to count."""
+    """A user's callback that records the steps; each epoch counts from its first step."""
 
     def __init__(self, then=None):
         super().__init__()
@@ -102,19 +106,19 @@ def assert_same(a, b):
     np.testing.assert_array_equal(weights(a), weights(b))
 
 
-def test_any_cut_gives_the_same_bits(whole, monkeypatch):
-    if keras.backend.backend() == "tensorflow":  # which begins an iterator of batches that nobody takes for as long
+def test_any_division_into_calls_gives_the_same_bits(whole, monkeypatch):
+    if keras.backend.backend() == "tensorflow":  # which would begin an iterator of unused batches
         monkeypatch.setattr(Batches, "dataset", lambda self: pytest.fail("batches were made beside the loop's"))
     assert_same(whole, fnn("run", steps_per_call=5))
 
 
-def test_who_looks_at_single_steps_sees_each_and_changes_no_bit(whole):
+def test_a_callback_sees_each_step_and_changes_no_bit(whole):
     seen = Seen()
     assert_same(whole, fnn("run", callbacks=[seen]))
     assert seen.begun == seen.ended == [*range(10), *range(10)]  # 94 rows in tens
 
 
-def test_who_looks_at_the_steps_of_a_validation_sees_each_too():
+def test_a_callback_sees_each_step_of_validation():
     class Validated(keras.callbacks.Callback):
         def on_test_batch_end(self, batch, logs=None):
             seen.append(batch)
@@ -124,7 +128,7 @@ def test_who_looks_at_the_steps_of_a_validation_sees_each_too():
     assert seen == [*range(5)] * 3
 
 
-def test_a_call_is_named_by_its_first_step_and_its_last():
+def test_callbacks_get_the_first_and_the_last_step_of_a_call():
     seen = Seen()
     fnn("run", callbacks=[seen], steps_per_call=4)
     # The first call compiles the program, and the next ones are as long as its steps let them be.
@@ -134,7 +138,7 @@ def test_a_call_is_named_by_its_first_step_and_its_last():
 
 
 @pytest.mark.parametrize("train", [fnn, members, pytest.param(gru, marks=pytest.mark.slow), series])
-def test_ten_steps_are_keras_own_to_rounding(train):
+def test_ten_steps_equal_those_of_keras_up_to_rounding(train):
     """The weights of a step are compared, not those of training: the paths of two roundings part in the long run."""
     after = {}
 
@@ -147,25 +151,25 @@ def test_ten_steps_are_keras_own_to_rounding(train):
 
     for most in (1, "auto"):
         seen, _ = note(most)
-        kept = []
-        seen.on_train_begin = lambda logs=None, kept=kept, seen=seen: kept.append(seen.model)
+        models = []
+        seen.on_train_begin = lambda logs=None, models=models, seen=seen: models.append(seen.model)
         with pytest.raises(RuntimeError):
             train(f"run{most}", callbacks=[seen], steps_per_call=most)
-        after[most] = np.concatenate([keras.ops.convert_to_numpy(w).ravel() for w in kept[0].trainable_variables])
+        after[most] = np.concatenate([keras.ops.convert_to_numpy(w).ravel() for w in models[0].trainable_variables])
     np.testing.assert_allclose(after["auto"], after[1], atol=1e-5, rtol=0)
     assert len(set(np.round(after[1], 3))) > 10  # it did train
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only there it is another operation")
-def test_any_cut_of_batch_normalisation_in_bfloat16_gives_the_same_bits(monkeypatch):
+def test_any_division_of_batch_normalisation_in_bfloat16_gives_the_same_bits(monkeypatch):
     ran, run = [], kernels._normalise
-    monkeypatch.setattr(kernels, "_normalise", lambda *given: ran.append(given) or run(*given))
+    monkeypatch.setattr(kernels, "_normalise", lambda *arguments: ran.append(arguments) or run(*arguments))
     whole, cut = (images(f"run{most}", steps_per_call=most, seed=3) for most in ("auto", 3))
     assert ran
     assert_same(whole, cut)
 
 
-def test_killed_between_calls_it_goes_on_to_the_same_bits(whole):
+def test_a_run_killed_between_calls_resumes_to_the_same_bits(whole):
     def cut_power(count, logs):
         if count == 5:
             raise RuntimeError("power cut")
@@ -177,7 +181,7 @@ def test_killed_between_calls_it_goes_on_to_the_same_bits(whole):
     assert_same(whole, run)
 
 
-def test_what_began_step_by_step_goes_on_so(whole):
+def test_a_run_begun_with_single_steps_resumes_with_single_steps(whole):
     def cut_power(count, logs):
         if count == 14:
             raise RuntimeError("power cut")
@@ -188,7 +192,7 @@ def test_what_began_step_by_step_goes_on_so(whole):
     assert_same(single, fnn("run", callbacks=[Seen()]))
 
 
-def test_what_has_to_go_on_step_by_step_says_so(capsys):
+def test_resuming_with_single_steps_is_reported(capsys):
     """The same weights and data; the model was compiled in another way meanwhile, which no request of a run holds."""
 
     def model(**options):
@@ -209,11 +213,11 @@ def test_what_has_to_go_on_step_by_step_says_so(capsys):
         train(model(), Seen(cut_power), epochs=2, journal_steps=2)
     run = train(model(run_eagerly=True), Seen(), epochs=2)
     assert run.summary["resumed"] == 1
-    assert "and now one does, because the model was compiled with run_eagerly" in capsys.readouterr().err
+    assert_mentions(capsys.readouterr().err, "run_eagerly", "bits")
 
 
-def test_a_signal_ends_a_training_where_a_call_ends():
-    """Nobody looks at single steps here: the journal is written where the call ended."""
+def test_a_signal_stops_training_at_the_end_of_a_call():
+    """No callback looks at single steps here: the journal is written where the call ended."""
     x = RANDOM.normal(size=(40_000, 5)).astype("float32")
     data, options = (
         (x, (x[:, 0] > 0).astype("int64")),
@@ -239,64 +243,64 @@ def test_a_signal_ends_a_training_where_a_call_ends():
 
 
 @pytest.mark.parametrize(
-    ("options", "why"),
+    ("options", "parts"),
     [
-        (dict(preset="image_cnn", augment=("flip",)), "batches are made in Python"),
-        (dict(run_eagerly=True), "the model was compiled with run_eagerly or steps_per_execution"),
-        (dict(steps_per_execution=2), "the model was compiled with run_eagerly or steps_per_execution"),
+        (dict(preset="image_cnn", augment=("flip",)), ("Python",)),
+        (dict(run_eagerly=True), ("run_eagerly", "steps_per_execution")),
+        (dict(steps_per_execution=2), ("run_eagerly", "steps_per_execution")),
     ],
 )
 @pytest.mark.usefixtures("untraced")
-def test_a_number_that_cannot_be_kept_is_said(options, why, capsys):
+def test_steps_per_call_without_effect_is_reported(options, parts, capsys):
     if "preset" in options:
-        data, what = (RANDOM.integers(0, 255, (12, 8, 8, 3)), np.arange(12) % 2), options.pop("preset")
+        data, model = (RANDOM.integers(0, 255, (12, 8, 8, 3)), np.arange(12) % 2), options.pop("preset")
         options |= dict(filters=(2,), units=())
     else:
         data = ROWS[:40], CLASSES[:40]
-        what = keras.Sequential([keras.Input((5,)), keras.layers.Dense(2)])
-        what.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), **options)
+        model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(2)])
+        model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), **options)
         options = {}
-    kzoo.train(what, data, out="run", check=False, epochs=1, steps_per_call=8, **options)
-    assert f"steps_per_call=8: one step at a time, because {why}" in capsys.readouterr().err
+    kzoo.train(model, data, out="run", check=False, epochs=1, steps_per_call=8, **options)
+    assert_mentions(capsys.readouterr().err, "steps_per_call=8", *parts)
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, True, "many", None])
-def test_what_is_no_number_of_steps_is_refused(value):
-    with pytest.raises(kzoo.KzooError, match=r"steps_per_call=.* must be 'auto' or a whole number of steps"):
+def test_invalid_steps_per_call_is_refused(value):
+    with refuses(f"steps_per_call={value!r}", "'auto'", "whole number"):
         kzoo.train("iris_fnn", steps_per_call=value)
 
 
-def test_on_the_command_line(capsys):
+def test_invalid_steps_per_call_is_refused_on_the_command_line(capsys):
     assert main(["train", "iris_fnn", "--steps-per-call", "none"]) == 2
-    assert "--steps-per-call none must be 'auto' or a whole number" in capsys.readouterr().err.replace("'none'", "none")
+    assert_mentions(capsys.readouterr().err.replace("'none'", "none"), "--steps-per-call none", "auto", "whole number")
 
 
-def test_a_callback_may_score_other_data_meanwhile(whole):
-    """What nobody asked the loop for is Keras' own: `evaluate`, `test_on_batch` and `predict` of a callback."""
-    found = []
+def test_a_callback_may_evaluate_other_data_during_training(whole):
+    """`evaluate`, `test_on_batch` and `predict` that a callback calls are those of Keras."""
+    losses = []
 
     class Other(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             x, y = ROWS[:7], keras.ops.one_hot(CLASSES[:7], 2)
-            found.append([self.model.evaluate(x, y, verbose=0)[0], self.model.test_on_batch(x, y)[0]])
+            losses.append([self.model.evaluate(x, y, verbose=0)[0], self.model.test_on_batch(x, y)[0]])
             assert self.model.predict(x, verbose=0).shape == (7, 2)
 
     run = fnn("run", callbacks=[Other()])
     assert_same(whole, run)
-    np.testing.assert_allclose(*np.transpose(found), rtol=1e-6)
+    np.testing.assert_allclose(*np.transpose(losses), rtol=1e-6)
 
 
-def test_a_model_whose_functions_are_replaced_is_not_miscounted(untraced):
+def test_replacing_the_train_function_needs_single_steps(untraced):
     class Meddles(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
             self.model.make_train_function(force=True)
 
-    with pytest.raises(kzoo.KzooError, match="replaced while it trained: pass steps_per_call=1"):
+    with refuses("steps_per_call=1"):
         fnn("run", callbacks=[Meddles()])
     assert fnn("run", callbacks=[Meddles()], steps_per_call=1, epochs=1).finished
 
 
-def test_a_call_takes_as_many_steps_as_a_quarter_of_a_second_lets_it():
+def test_a_call_lasts_a_quarter_of_a_second_at_most():
     made = []
 
     def program(first, count):
@@ -319,12 +323,12 @@ def test_on_jax():
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="looks at TensorFlow's graphs")
-def test_no_graph_of_a_training_stays(tmp_path):
-    """Of many steps in a call, of single ones, and of others who take steps: TensorFlow would keep each for good."""
+def test_no_graph_outlives_training(tmp_path):
+    """Graphs of many steps, of single steps and of other functions that train: TensorFlow would keep each for good."""
 
     def graphs():
         gc.collect()
-        return {id(thing) for thing in gc.get_objects() if type(thing).__name__.endswith("FuncGraph")}
+        return {id(item) for item in gc.get_objects() if type(item).__name__.endswith("FuncGraph")}
 
     before = graphs()
     for way, steps in ((gru, "auto"), (fnn, 1)):

@@ -1,7 +1,8 @@
-"""A frozen network sees each example once, and what lies above it learns as if it saw it in every epoch."""
+"""A frozen network sees each example once; the layers above it learn as if it saw each example in every epoch."""
 
 import numpy as np
 import pytest
+from messages import assert_mentions, missing_from
 
 import kzoo
 from kzoo.training import road
@@ -9,6 +10,7 @@ from kzoo.training import road
 pytestmark = pytest.mark.usefixtures("undrawn", "untraced")
 
 SMALL = dict(backbone="efficientnet_lite0", cut="stem_norm")
+NOTE = ("backbone", "frozen", "augmentation")  # of the note that each image is seen once
 
 
 def fit(out, **options):
@@ -21,26 +23,26 @@ def fit(out, **options):
     return kzoo.train("image_pretrained", (x, y), out=out, **SMALL | options)
 
 
-def test_what_is_trained_is_the_same_and_the_rest_stays(tmp_path, monkeypatch, capsys):
-    found = fit(tmp_path / "once")
-    assert "The backbone is frozen, and sees each image once" in capsys.readouterr().err
-    assert found.spec.training["augment"] == []
+def test_a_frozen_backbone_that_sees_each_image_once_trains_the_same_weights(tmp_path, monkeypatch, capsys):
+    once = fit(tmp_path / "once")
+    assert_mentions(capsys.readouterr().err, *NOTE)
+    assert once.spec.training["augment"] == []
     monkeypatch.setattr(road, "frozen_below", lambda model: None)  # each image in every epoch
-    whole = fit(tmp_path / "each")
-    for one, other in zip(found.model.get_weights(), whole.model.get_weights(), strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-5)
+    each = fit(tmp_path / "each")
+    for mine, theirs in zip(once.model.get_weights(), each.model.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-5)
     for name in ("val_loss", "loss"):
-        np.testing.assert_allclose(found.history[name], whole.history[name], rtol=1e-4)
-    assert found.history["loss"][0] != found.history["loss"][-1]  # it did learn
+        np.testing.assert_allclose(once.history[name], each.history[name], rtol=1e-4)
+    assert once.history["loss"][0] != once.history["loss"][-1]  # it did learn
     began = kzoo.build("image_pretrained", seed=3, compile=False, input_shape=(32, 32, 3), outputs=5, **SMALL)
-    np.testing.assert_array_equal(*(m.get_layer("stem").get_weights()[0] for m in (found.model, began)))
+    np.testing.assert_array_equal(*(m.get_layer("stem").get_weights()[0] for m in (once.model, began)))
 
 
-def test_augmentation_that_is_asked_for_is_kept(tmp_path, capsys):
+def test_requested_augmentation_stays(tmp_path, capsys):
     run = fit(tmp_path / "run", augment=("flip",), epochs=1)
     assert run.spec.training["augment"] == ["flip"]
-    assert "sees each image once" not in capsys.readouterr().err
+    assert missing_from(capsys.readouterr().err, NOTE) == [*NOTE]
 
 
-def test_the_checks_before_training_look_at_the_whole_network(tmp_path):
+def test_checks_before_training_look_at_the_whole_network(tmp_path):
     assert fit(tmp_path / "run", check=True, progress=False, epochs=1).finished

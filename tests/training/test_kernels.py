@@ -1,4 +1,4 @@
-"""Steps of a loop that take less time: against Keras' own to rounding, and to the bit where the formulas are others."""
+"""Faster steps of recurrent layers, attention, norms and optimizers equal those of Keras, up to rounding."""
 
 from contextlib import nullcontext
 from functools import partial
@@ -33,7 +33,7 @@ def adamw():
 
 
 @pytest.mark.parametrize(("kind", "rate"), [(layers.SimpleRNN, 0.1), (layers.LSTM, 0.5), (layers.GRU, 0.5)])
-def test_recurrent_layers_are_keras_own_to_rounding(kind, rate, monkeypatch):
+def test_recurrent_layers_equal_those_of_keras_up_to_rounding(kind, rate, monkeypatch):
     """All outputs and the last, forwards and backwards, the states handed on, three turns of two time steps.
 
     A large layer runs on two and three of the five examples side by side.
@@ -62,12 +62,12 @@ def test_recurrent_layers_are_keras_own_to_rounding(kind, rate, monkeypatch):
 
     # Traced in less than half of AdamW's time, and blind to no factor of a gradient, as that is.
     sgd = partial(keras.optimizers.SGD, rate)
-    own = trained(lambda: [Both()], sgd, cheap=False)
+    expected = trained(lambda: [Both()], sgd, cheap=False)
     assert not ran
     halves = "_run_by_halves" if keras.backend.backend() == "tensorflow" else "_run"
     for large, way in ((2**14, "_run"), (0, halves)):
         monkeypatch.setattr(recurrent, "_LARGE", large)
-        np.testing.assert_allclose(trained(lambda: [Both()], sgd, cheap=True), own, atol=1e-5, rtol=0)
+        np.testing.assert_allclose(trained(lambda: [Both()], sgd, cheap=True), expected, atol=1e-5, rtol=0)
         assert set(ran) == {way}
         ran.clear()
 
@@ -77,14 +77,16 @@ def noted(ran, name, run, *arguments):
     return run(*arguments)
 
 
-def test_a_large_layer_takes_one_example():
+def test_a_large_layer_runs_on_a_single_example():
     """The other part of that batch is empty."""
-    own, cheap = (trained(lambda: [layers.LSTM(64)], keras.optimizers.SGD, cheap=c, count=1) for c in (False, True))
-    np.testing.assert_allclose(cheap, own, atol=1e-5, rtol=0)
+    expected, cheap = (
+        trained(lambda: [layers.LSTM(64)], keras.optimizers.SGD, cheap=c, count=1) for c in (False, True)
+    )
+    np.testing.assert_allclose(cheap, expected, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("axes", [None, (1,)])
-def test_projections_of_attention_are_keras_own_to_rounding(axes, monkeypatch):
+def test_projections_of_attention_equal_those_of_keras_up_to_rounding(axes, monkeypatch):
     """Of three axes and of four; other equations too, and one that is no product of two matrices is left alone."""
     ran, run = [], kernels._einsum_dense
     monkeypatch.setattr(kernels, "_einsum_dense", lambda layer, x, **more: ran.append(layer) or run(layer, x, **more))
@@ -96,12 +98,12 @@ def test_projections_of_attention_are_keras_own_to_rounding(axes, monkeypatch):
     else:
         x = layers.EinsumDense("abcd,dc->abc", (6, 2))(x)
     model = keras.Model(inputs, x)
-    given = RANDOM.normal(size=(3, *inputs.shape[1:])).astype("float32")
-    own = model(given)
+    rows = RANDOM.normal(size=(3, *inputs.shape[1:])).astype("float32")
+    expected = model(rows)
     with kernels.cheap_steps(model):
-        np.testing.assert_allclose(model(given), own, atol=1e-6, rtol=0)
-    expected = 5 if axes is None else 4
-    assert len(ran) == (expected if keras.backend.backend() == "tensorflow" else 0)
+        np.testing.assert_allclose(model(rows), expected, atol=1e-6, rtol=0)
+    count = 5 if axes is None else 4
+    assert len(ran) == (count if keras.backend.backend() == "tensorflow" else 0)
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only there attention is another's")
@@ -117,10 +119,10 @@ def test_projections_of_attention_are_keras_own_to_rounding(axes, monkeypatch):
         ((2,), False, False, False),
     ],
 )
-def test_attention_is_keras_own_to_rounding(axes, masked, causal, ours, monkeypatch):
+def test_attention_equals_that_of_keras_up_to_rounding(axes, masked, causal, ours, monkeypatch):
     """With masks, one of them of a row without any token, and over one of two axes."""
     ran, run = [], kernels._heads_first
-    monkeypatch.setattr(kernels, "_heads_first", lambda *given: ran.append(given) or run(*given))
+    monkeypatch.setattr(kernels, "_heads_first", lambda *arguments: ran.append(arguments) or run(*arguments))
     x = RANDOM.normal(size=(5, 6, 8) if axes is None else (5, 6, 2, 8)).astype("float32")
     x[:, 4:] = 0
     x[0] = 0
@@ -156,10 +158,10 @@ def test_attention_is_keras_own_to_rounding(axes, masked, causal, ours, monkeypa
         ((4,), dict(), False),
     ],
 )
-def test_batch_normalisation_of_images_is_keras_own_to_rounding(shape, settings, ours, monkeypatch):
+def test_batch_normalisation_of_images_equals_that_of_keras_up_to_rounding(shape, settings, ours, monkeypatch):
     """What is learned and what is kept; other inputs, a layer in float64 and a frozen one are Keras' own to the bit."""
     ran, run = [], kernels._normalise
-    monkeypatch.setattr(kernels, "_normalise", lambda *given: ran.append(given) or run(*given))
+    monkeypatch.setattr(kernels, "_normalise", lambda *arguments: ran.append(arguments) or run(*arguments))
     x = RANDOM.normal(size=(9, *shape)).astype("float32") * 3 + 1
 
     def learned(cheap):
@@ -188,7 +190,7 @@ def test_batch_normalisation_of_images_is_keras_own_to_rounding(shape, settings,
         lambda: layers.GRU(3, unroll=True),
     ],
 )
-def test_a_layer_of_another_formula_is_keras_own(layer, monkeypatch):
+def test_layers_of_another_formula_run_as_in_keras(layer, monkeypatch):
     monkeypatch.setattr(recurrent, "_run", None)
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((4, 2)), layer()])
@@ -197,12 +199,12 @@ def test_a_layer_of_another_formula_is_keras_own(layer, monkeypatch):
         model(x, training=True)
 
 
-def test_a_masked_layer_is_keras_own(monkeypatch):
+def test_a_masked_layer_runs_as_in_keras(monkeypatch):
     monkeypatch.setattr(recurrent, "_run", None)
     model = keras.Sequential([keras.Input((6,)), layers.Embedding(9, 4, mask_zero=True), layers.LSTM(2)])
-    own = model(IDS)
+    expected = model(IDS)
     with kernels.cheap_steps(model):
-        np.testing.assert_array_equal(own, model(IDS))
+        np.testing.assert_array_equal(expected, model(IDS))
 
 
 @pytest.mark.parametrize(
@@ -214,12 +216,12 @@ def test_a_masked_layer_is_keras_own(monkeypatch):
         lambda: keras.optimizers.SGD(0.1, global_clipnorm=0.1),
     ],
 )
-def test_optimizers_are_keras_own_to_rounding(optimizer):
-    own, cheap = (trained(lambda: [layers.Flatten()], optimizer, cheap=cheap) for cheap in (False, True))
-    np.testing.assert_allclose(cheap, own, atol=1e-5, rtol=0)
+def test_optimizers_equal_those_of_keras_up_to_rounding(optimizer):
+    expected, cheap = (trained(lambda: [layers.Flatten()], optimizer, cheap=cheap) for cheap in (False, True))
+    np.testing.assert_allclose(cheap, expected, atol=1e-5, rtol=0)
 
 
-def test_beside_many_convolutions_the_optimizer_is_left_alone():
+def test_with_many_convolutions_the_optimizer_stays_as_in_keras():
     for count in (1, 2):
         model = keras.Sequential([keras.Input((6, 2)), *(layers.Conv1D(2, 2) for _ in range(count))])
         model.compile(adamw())
@@ -228,7 +230,7 @@ def test_beside_many_convolutions_the_optimizer_is_left_alone():
         assert replaced == (count == 1 and keras.backend.backend() == "tensorflow")
 
 
-def test_the_model_is_left_as_it_was():
+def test_the_model_is_restored_afterwards():
     model = keras.Sequential([keras.Input((4, 2)), layers.GRU(3)])
     model.compile(adamw())
     owners = model.layers[0], model.optimizer

@@ -1,13 +1,13 @@
-"""Members that answer by their mean: each learns by itself, and what is watched, scored and saved is the mean."""
+"""Members learn separately and answer by their mean, which is monitored, scored and saved."""
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
+from messages import refuses, warns
 
 import kzoo
 from kzoo.training.job import core_of
-from kzoo.utils.errors import KzooWarning
 
 pytestmark = pytest.mark.usefixtures("untraced", "undrawn")
 
@@ -20,7 +20,7 @@ def softmax_loss(probabilities, labels):
     return -np.log(np.take_along_axis(probabilities, labels[..., None], axis=-1)[..., 0])
 
 
-def test_the_loss_is_each_members_own_and_validation_sees_their_mean():
+def test_members_have_separate_losses_and_validation_uses_their_mean():
     model = kzoo.build("tabular_tabm", input_shape=(4,), outputs=3, units=(6,), members=5, dropout=0.0, seed=1)
     for weight in model.weights:
         weight.assign(RANDOM.normal(size=weight.shape, scale=0.5))
@@ -30,9 +30,9 @@ def test_the_loss_is_each_members_own_and_validation_sees_their_mean():
     labels, weight = RANDOM.integers(0, 3, 120), np.array([1.0, 2.0, 0.5])
     each = keras.ops.convert_to_numpy(keras.Model(model.input, model.get_layer("members").input)(ROWS))  # (N, 5, 3)
     mean = each.mean(axis=1)
-    found = core.evaluate(ROWS, labels, batch_size=120, verbose=0)
-    assert found[0] == pytest.approx(softmax_loss(mean, labels).mean(), rel=1e-4)
-    assert found[1] == pytest.approx((mean.argmax(1) == labels).mean())
+    scores = core.evaluate(ROWS, labels, batch_size=120, verbose=0)
+    assert scores[0] == pytest.approx(softmax_loss(mean, labels).mean(), rel=1e-4)
+    assert scores[1] == pytest.approx((mean.argmax(1) == labels).mean())
     np.testing.assert_allclose(core.predict(ROWS, verbose=0), model.predict(ROWS, verbose=0), atol=1e-6)
     core.save("core.keras")
     saved = keras.saving.load_model("core.keras")
@@ -45,7 +45,7 @@ def test_the_loss_is_each_members_own_and_validation_sees_their_mean():
     assert history["accuracy"][0] == pytest.approx((mean.argmax(1) == labels).mean())
 
 
-def test_values_are_watched_saved_and_scored_by_the_mean(tmp_path):
+def test_predicted_values_are_monitored_saved_and_scored_by_the_mean(tmp_path):
     table = pd.DataFrame(ROWS, columns=list("abcd"))
     table["kind"], table["mark"] = np.where(ROWS[:, 0] > 0, "x", "y"), np.arange(120) == 7
     table["far"], table["near"] = 1000 + 200 * ROWS[:, 1] ** 2, ROWS[:, 2] * 0.01
@@ -63,7 +63,7 @@ def test_values_are_watched_saved_and_scored_by_the_mean(tmp_path):
     np.testing.assert_allclose(far, kzoo.predict(run, table.assign(a=float(ROWS[:, 0].max()))).values, rtol=1e-5)
 
 
-def test_answers_are_known_for_probabilities(tmp_path):
+def test_answers_are_stored_as_probabilities_or_logits(tmp_path):
     labels = np.where(ROWS[:, 0] > 0.5, "yes", "no")
     options = dict(progress=False, check=False, **SMALL)
     run = kzoo.train("tabular_tabm", (ROWS, labels), out=tmp_path / "run", **options)
@@ -74,7 +74,7 @@ def test_answers_are_known_for_probabilities(tmp_path):
     assert kzoo.predict(logits, ROWS[:3]).probabilities.sum(axis=1) == pytest.approx(1)
 
 
-def test_the_ends_of_the_bins_are_quantiles_of_training_rows_and_asked_ones_win():
+def test_edges_of_bins_are_quantiles_of_training_rows_unless_they_are_set():
     x = np.concatenate([np.zeros((900, 2)), RANDOM.normal(size=(100, 2))]).astype("float32")
     x[:, 1] = np.arange(1000) == 3
     data = kzoo.load_data((x, (x[:, 0] > 0).astype(int)), validation=0, test=0, preset="tabular_tabm")
@@ -83,16 +83,16 @@ def test_the_ends_of_the_bins_are_quantiles_of_training_rows_and_asked_ones_win(
     assert (edges[0] == 0).sum() <= 6 and len(set(edges[0])) >= 6  # nine of ten rows are 0
     assert edges[0, 0] == x[:, 0].min() and edges[0, -1] == x[:, 0].max()
     assert sorted(set(edges[1])) == [0, 1]
-    asked = [float(place) for place in range(22)]
-    model = kzoo.build("tabular_tabm", data=data, bins=10, edges=asked, compile=False)
-    assert list(kzoo.spec_of(model)["config"]["edges"]) == asked
+    requested = [float(number) for number in range(22)]
+    model = kzoo.build("tabular_tabm", data=data, bins=10, edges=requested, compile=False)
+    assert list(kzoo.spec_of(model)["config"]["edges"]) == requested
 
 
-def test_plain_fit_is_told_who_trains_members():
+def test_plain_fit_of_members_refers_to_kzoo_train():
     data = kzoo.load_data("iris", preset="iris_fnn")
-    with pytest.warns(KzooWarning, match=r"model.fit\(x, y\) trains their mean"):
+    with warns("members", "model.fit(x, y)", "kzoo.train"):
         model = kzoo.build("tabular_tabm", data=data)
-    with pytest.raises(kzoo.KzooError, match=r"learns each of its members by itself.*use kzoo.train"):
+    with refuses("members", "kzoo.train", repr(model.name)):
         kzoo.fit_arguments(model, data)
-    with pytest.raises(kzoo.KzooError, match=r"learns each of its members by itself.*use kzoo.tune"):
+    with refuses("tabular_tabm", "members", "kzoo.tune"):
         kzoo.hypermodel("tabular_tabm")

@@ -1,6 +1,6 @@
-"""Plain Keras: what `kzoo.build` gives and `fit` is told ends where `kzoo.train` does, and nothing is lost on the way.
+"""`kzoo.build` and `kzoo.fit_arguments` with plain Keras `fit` end in the weights of `kzoo.train`.
 
-The class of faults: a setting that is accepted and reaches nothing, because the place that it names is another call's.
+These tests guard against a setting that is accepted by a call and has no effect in it.
 """
 
 import dataclasses
@@ -11,6 +11,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
+from messages import assert_mentions, missing_from, refuses, warns
 from sklearn.datasets import load_digits
 
 import kzoo
@@ -28,8 +29,8 @@ def texts():
 
 def digits():
     """Digits (240, 8, 8, 1), and ten classes."""
-    found = load_digits()
-    return (found.images[:240, ..., None] * 15.9).astype("uint8"), found.target[:240]
+    bunch = load_digits()
+    return (bunch.images[:240, ..., None] * 15.9).astype("uint8"), bunch.target[:240]
 
 
 def pictures():
@@ -68,8 +69,8 @@ def built(preset, data, **settings):
     return model, keras.Model(model.input, below[0]) if below else model
 
 
-def same_weights(one, other):
-    pairs = zip(one.get_weights(), other.get_weights(), strict=True)
+def same_weights(a, b):
+    pairs = zip(a.get_weights(), b.get_weights(), strict=True)
     return all(np.array_equal(a, b) for a, b in pairs)
 
 
@@ -84,7 +85,7 @@ def ends_where_train_ends(name, tmp_path):
     plain = kzoo.Run(tmp_path / "plain")
     assert same_weights(plain.model, run.model)
     assert plain.summary["test"] == run.summary["test"]
-    history = [{name: column for name, column in one.history.items() if name != "seconds"} for one in (plain, run)]
+    history = [{name: column for name, column in r.history.items() if name != "seconds"} for r in (plain, run)]
     assert history[0] == history[1]
 
 
@@ -96,7 +97,7 @@ def test_plain_fit_ends_in_the_weights_of_train(name, tmp_path):
 
 @pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("name", [n if n in COMPILED else pytest.param(n, marks=pytest.mark.slow) for n in PLAIN])
-def test_compiled_as_well(name, tmp_path):
+def test_compiled_plain_fit_ends_in_the_weights_of_train(name, tmp_path):
     ends_where_train_ends(name, tmp_path)
 
 
@@ -105,23 +106,23 @@ def iris():
     return kzoo.load_data("iris", preset="iris_fnn")
 
 
-def test_a_model_of_ones_own_gets_its_batches_too(iris, untraced, tmp_path):
-    def own():
+def test_a_compiled_keras_model_gets_its_batches_too(iris, untraced, tmp_path):
+    def compiled():
         keras.utils.set_random_seed(1)
         model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "softmax")], name="mine")
         model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
         return model
 
     options = dict(epochs=2, batch_size=16, class_weight="balanced", patience=1)
-    run = kzoo.train(own(), iris, out=tmp_path / "run", check=False, progress=False, **options)
-    model = own()
+    run = kzoo.train(compiled(), iris, out=tmp_path / "run", check=False, progress=False, **options)
+    model = compiled()
     optimizer = model.optimizer
     model.fit(**kzoo.fit_arguments(model, iris, **options), verbose=0)
     assert same_weights(model, run.model)
-    assert model.optimizer is optimizer, "what the user has compiled was compiled anew"
+    assert model.optimizer is optimizer, "the user's model was compiled anew"
 
 
-def test_what_the_user_compiled_stays(iris):
+def test_the_optimizer_of_the_user_stays(iris):
     model, _ = built("iris_fnn", iris, units=(4,))
     model.compile(keras.optimizers.SGD(0.5), "sparse_categorical_crossentropy")
     optimizer = model.optimizer
@@ -130,7 +131,7 @@ def test_what_the_user_compiled_stays(iris):
     assert float(optimizer.learning_rate) == 0.5
 
 
-def test_the_schedule_gets_the_length_of_the_training(iris):
+def test_the_schedule_gets_the_length_of_training(iris):
     model = kzoo.build("iris_fnn", data=iris, units=(4,))
     kzoo.fit_arguments(model, iris, schedule="linear", epochs=3, batch_size=10, progress=False)
     rate = model.optimizer._learning_rate
@@ -149,15 +150,16 @@ def test_train_gives_a_built_model_its_schedule_as_well(iris, untraced, tmp_path
     assert rates[-1] < rates[0]
 
 
-# ---------------------------------------------------------------- what `build` was asked for is kept on every road
+# ---------------------------------------------------------------- settings of `build` reach every way to train
 
-# Settings -> what they come to on iris, whose 108 training rows are 7 steps an epoch; the preset has 100 epochs.
+# Settings -> the length of training and parts of the note, on iris: its 108 training rows are 7 steps an epoch, and the
+# preset has 100 epochs.
 LENGTHS = [
-    (dict(epochs=2), dict(epochs=2, patience=10), ""),
-    (dict(max_steps=3), dict(epochs=1, patience=10), "training ends after 3 of them"),
-    (dict(max_steps=15), dict(epochs=2, patience=10), "epochs=2 (max_steps=15)"),
-    (dict(min_steps=770), dict(epochs=110, patience=11), "for at least 770 steps"),
-    (dict(min_steps=770, patience=4), dict(epochs=110, patience=4), "patience=4, for at least 770 steps"),
+    (dict(epochs=2), dict(epochs=2, patience=10), ()),
+    (dict(max_steps=3), dict(epochs=1, patience=10), ("max_steps=3",)),
+    (dict(max_steps=15), dict(epochs=2, patience=10), ("epochs=2", "max_steps=15")),
+    (dict(min_steps=770), dict(epochs=110, patience=11), ("epochs=110", "patience=11", "770", "min_steps")),
+    (dict(min_steps=770, patience=4), dict(epochs=110, patience=4), ("patience=4", "770", "min_steps")),
 ]
 
 
@@ -169,22 +171,22 @@ def quietly(preset, **settings):
 
 @pytest.fixture(scope="module")
 def longer():
-    """`iris_fnn`, which wants many steps as other presets do, and is no more patient than is said."""
-    own = kzoo.get_preset("iris_fnn")
-    return dataclasses.replace(own, training=own.training | dict(min_steps=560, patience=10))
+    """`iris_fnn` with a minimum of steps, as other presets have it, and less patience."""
+    preset = kzoo.get_preset("iris_fnn")
+    return dataclasses.replace(preset, training=preset.training | dict(min_steps=560, patience=10))
 
 
-@pytest.mark.parametrize(("settings", "lasts", "says"), LENGTHS, ids=str)
-def test_how_long_it_trains_is_what_build_was_asked(settings, lasts, says, longer, iris, monkeypatch, capsys, tmp_path):
-    """By name, and on both roads of a model that is there, with the same notes."""
+@pytest.mark.parametrize(("settings", "lasts", "parts"), LENGTHS, ids=str)
+def test_build_sets_the_length_of_training(settings, lasts, parts, longer, iris, monkeypatch, capsys, tmp_path):
+    """By the preset's name and with a built model, by `train` and by `fit`, with the same notes."""
     if "epochs" not in settings:
         longer = dataclasses.replace(longer, training=longer.training | {"min_steps": 0})
     begun = []
     monkeypatch.setattr(Fit, "train_until_end", lambda fit, signals: begun.append(fit.job.training) or stop())
     notes = []
-    for what, own in ((longer, settings), (quietly(longer, **settings), {})):
+    for model, options in ((longer, settings), (quietly(longer, **settings), {})):
         with pytest.raises(Stopped):
-            kzoo.train(what, iris, out=tmp_path / str(len(begun)), check=False, **own)
+            kzoo.train(model, iris, out=tmp_path / str(len(begun)), check=False, **options)
         notes.append(capsys.readouterr().err)
     arguments = kzoo.fit_arguments(quietly(longer, data=iris, **settings), iris)
     notes.append(capsys.readouterr().err)
@@ -192,7 +194,8 @@ def test_how_long_it_trains_is_what_build_was_asked(settings, lasts, says, longe
     for training in begun:
         assert {name: training[name] for name in lasts} == lasts
     assert begun[0] == begun[1]
-    assert all(says in said for said in notes[:2]) and ("An epoch has" in notes[1]) is bool(says)
+    for note in notes[:2]:
+        assert missing_from(note, ("7 steps", *parts)) == ([] if parts else ["7 steps"])
 
 
 class Stopped(Exception):
@@ -203,14 +206,14 @@ def stop():
     raise Stopped
 
 
-def test_notes_of_the_settings_are_said_by_fit_arguments(iris, capsys):
+def test_fit_arguments_prints_the_notes_of_the_settings(iris, capsys):
     model = quietly("iris_fnn", data=iris)
     kzoo.fit_arguments(model, iris, max_steps=3)
-    assert "training ends after 3 of them (max_steps=3)" in capsys.readouterr().err
+    assert_mentions(capsys.readouterr().err, "7 steps", "max_steps=3")
 
 
-def test_what_build_was_asked_is_not_settled_otherwise_later(iris, monkeypatch, capsys, tmp_path):
-    """`callbacks="long"` averages the weights where nobody has said anything of that."""
+def test_settings_of_build_are_not_changed_later(iris, monkeypatch, capsys, tmp_path):
+    """`callbacks="long"` averages the weights unless `ema` is set."""
     model = quietly("iris_fnn", data=iris, callbacks="long", ema=0.0)
     kzoo.fit_arguments(model, iris)
     assert not model.optimizer.use_ema and "ema=0.99" not in capsys.readouterr().err
@@ -219,26 +222,27 @@ def test_what_build_was_asked_is_not_settled_otherwise_later(iris, monkeypatch, 
         kzoo.train(quietly("iris_fnn", callbacks="long"), iris, out=tmp_path / "run", check=False)
     assert "ema=0.99" in capsys.readouterr().err, "train of a model that is there"
     alone = dataclasses.replace(iris, validation=None)
-    with pytest.raises(kzoo.KzooError, match="monitor='val_accuracy' needs validation data"):
+    with refuses("monitor='val_accuracy'", "validation", "'accuracy'"):
         kzoo.fit_arguments(quietly("iris_fnn", data=iris, monitor="val_accuracy"), alone)
 
 
-def test_of_what_the_user_compiled_no_contract_is_claimed(iris, untraced, undrawn, tmp_path):
-    """A cosine that was not there kept training from stopping early, and stood in `config.json`."""
+def test_the_contract_of_a_model_compiled_by_the_user_is_not_stored(iris, untraced, undrawn, tmp_path):
+    """A cosine schedule that was not compiled kept training from stopping early, and was stored in `config.json`."""
     model = quietly("iris_fnn", data=iris, schedule="cosine", epochs=30, seed=0, label_smoothing=0.1)
     model.compile(keras.optimizers.SGD(1e-9), "sparse_categorical_crossentropy", metrics=["accuracy"])
     options = dict(patience=2, check=False, baselines=False, progress=False, out=tmp_path / "run")
     run = kzoo.train(model, iris, **options)
-    assert run.summary["epochs"] == 3 and "not improved for 2 epochs" in run.summary["stopped_because"]
+    assert run.summary["epochs"] == 3
+    assert_mentions(run.summary["stopped_because"], "val_loss", "2 epochs")
     trained = run.spec.training
     assert trained["optimizer"] == "sgd" and trained["learning_rate"] == 1e-9 and trained["epochs"] == 30
     assert not {"schedule", "warmup", "loss", "label_smoothing", "weight_decay"} & set(trained)
     assert kzoo.evaluate(kzoo.Run(run.path), iris) == run.summary["test"]
-    assert kzoo.train(model, iris, **options).config["created"] == run.config["created"], "it was not found finished"
+    assert kzoo.train(model, iris, **options).config["created"] == run.config["created"], "it was trained again"
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "says"),
+    ("optimizer", "expected"),
     [
         (
             lambda: keras.optimizers.SGD(0.1, momentum=0.8, nesterov=True),
@@ -247,26 +251,26 @@ def test_of_what_the_user_compiled_no_contract_is_claimed(iris, untraced, undraw
         (lambda: keras.optimizers.Adadelta(0.5), dict(learning_rate=0.5)),
         (lambda: keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.1, 9)), dict(optimizer="adam")),
     ],
-    ids=["momentum", "one that kzoo has not", "a schedule of one's own"],
+    ids=["momentum", "an optimizer that kzoo lacks", "with a schedule"],
 )
-def test_the_optimizer_that_trains_is_the_one_that_is_written_down(optimizer, says, iris, untraced, undrawn, tmp_path):
+def test_the_optimizer_that_trains_is_stored(optimizer, expected, iris, untraced, undrawn, tmp_path):
     model = quietly("iris_fnn", data=iris, units=(4,), epochs=1, seed=0)
     model.compile(optimizer(), "sparse_categorical_crossentropy")
     options = dict(check=False, baselines=False, progress=False, callbacks="quick")
     trained = kzoo.train(model, iris, out=tmp_path / "run", **options).spec.training
     names = ("optimizer", "learning_rate", "momentum")
-    assert {name: trained[name] for name in names if name in trained} == says
+    assert {name: trained[name] for name in names if name in trained} == expected
 
 
-def test_a_plateau_is_of_the_callbacks_and_stays(iris):
+def test_the_plateau_callback_stays_after_compiling_again(iris):
     model = quietly("iris_fnn", data=iris, schedule="plateau")
     model.compile("sgd", "sparse_categorical_crossentropy")
     names = [type(c).__name__ for c in kzoo.fit_arguments(model, iris, progress=False)["callbacks"]]
     assert "Plateau" in names
 
 
-def test_a_run_that_says_other_least_steps_beside_the_same_epochs_is_the_same(iris, untraced, undrawn, tmp_path):
-    """Epochs that `build` was asked for were trained as asked, beside the preset's `min_steps`."""
+def test_a_run_with_other_min_steps_and_the_same_epochs_is_the_same(iris, untraced, undrawn, tmp_path):
+    """Older versions trained the epochs set in `build` and stored the preset's `min_steps` with them."""
     options = dict(check=False, baselines=False, progress=False, callbacks="quick", out=tmp_path / "run")
     run = kzoo.train(quietly("iris_fnn", data=iris, units=(4,), epochs=1), iris, **options)
     stored = json.loads((run.path / "config.json").read_text())
@@ -276,19 +280,16 @@ def test_a_run_that_says_other_least_steps_beside_the_same_epochs_is_the_same(ir
     assert again.config["created"] == "then"
 
 
-def test_build_names_once_what_plain_fit_would_not_see():
+def test_build_warns_once_of_settings_without_effect_in_plain_fit():
     seen = dict(augment=("flip",), class_weight="balanced", patience=2, callbacks="long", on_nan="stop")
-    with pytest.warns(KzooWarning) as found:
+    with warns(*seen, "kzoo.fit_arguments") as caught:
         kzoo.build("cifar_cnn", filters=(4,), units=(4,), dropout=0.1, **seen)
-    assert len(found) == 1
-    text = str(found[0].message)
-    assert all(name in text for name in seen)
-    assert "fit_arguments" in text
-    assert found[0].filename == __file__
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
 
 
-def test_a_schedule_without_a_length_is_named():
-    with pytest.warns(KzooWarning, match="schedule and warmup are for"):
+def test_build_warns_of_a_schedule_without_a_length():
+    with warns("schedule", "warmup", "kzoo.fit_arguments"):
         kzoo.build("iris_fnn", schedule="cosine", warmup=0.1)
     with warnings.catch_warnings():
         warnings.simplefilter("error", KzooWarning)
@@ -297,7 +298,7 @@ def test_a_schedule_without_a_length_is_named():
         kzoo.build("digits_cnn", filters=(4,), augment=())
 
 
-# A value of each setting of training that the preset does not have; what is not here changes how a model is compiled.
+# Another value of each setting of training that changes how a model is compiled.
 OTHER = dict(
     optimizer="sgd", learning_rate=0.5, weight_decay=0.1, global_clipnorm=1.0, clipnorm=1.0, clipvalue=1.0, ema=0.5,
     loss="focal", label_smoothing=0.1, labels="onehot", metrics=("accuracy", "top5"), schedule="cosine", warmup=0.5,
@@ -306,7 +307,7 @@ OTHER = dict(
 
 
 @pytest.mark.parametrize("name", TRAINING)
-def test_every_setting_of_training_is_compiled_or_named(name, monkeypatch):
+def test_every_setting_of_training_is_compiled_or_an_argument_of_fit(name, monkeypatch):
     """A new setting is in one of both, or this fails."""
     if name in OF_FIT:
         assert name not in OTHER
@@ -316,76 +317,76 @@ def test_every_setting_of_training_is_compiled_or_named(name, monkeypatch):
         kzoo.build("iris_fnn", outputs=6, **base | more)
         for more in ({"labels": "integer"} if name == "labels" else {}, {name: OTHER[name]})
     )
-    # What Keras has no argument for is set on the optimizer itself (tests/test_contract.py, tests/test_depths.py).
-    own = {"apply", "_backend_update_step"}
-    compiled = [(model.get_compile_config(), own & vars(model.optimizer).keys()) for model in (before, after)]
+    # Where Keras has no argument, the optimizer itself is changed (tests/test_contract.py, tests/test_depths.py).
+    changed = {"apply", "_backend_update_step"}
+    compiled = [(model.get_compile_config(), changed & vars(model.optimizer).keys()) for model in (before, after)]
     assert compiled[0] != compiled[1]
 
 
-# ---------------------------------------------------------------- what cannot be kept is refused
+# ---------------------------------------------------------------- refusals
 
 
-def test_a_network_built_without_the_data_in_view_is_refused(iris):
-    with pytest.raises(kzoo.KzooError, match=r"built without iris in view: .*scale.* Build it .* data=data"):
+def test_a_network_built_without_the_data_is_refused(iris):
+    with refuses("iris_fnn", "iris", "scale", "data=data"):
         kzoo.fit_arguments(kzoo.build("iris_fnn"), iris)
 
 
-def test_a_network_that_answers_in_units_names_the_part_to_fit():
+def test_the_part_to_fit_of_a_network_with_unscaled_answers_is_named():
     data = kzoo.load_data("diabetes", preset="diabetes_fnn")
     model = kzoo.build("diabetes_fnn", data=data)
-    with pytest.raises(kzoo.KzooError, match=r"core = keras.Model\(model.input, .*'unscale'\).input\)"):
+    with refuses("keras.Model(model.input, model.get_layer('unscale').input)"):
         kzoo.fit_arguments(model, data)
 
 
-def test_a_rate_that_was_set_by_hand_is_not_undone(iris):
+def test_a_learning_rate_set_by_hand_is_not_undone(iris):
     model = kzoo.build("iris_fnn", data=iris)
     model.optimizer.learning_rate = 0.25
-    with pytest.raises(kzoo.KzooError, match=r"learning_rate=0\.25 here"):
+    with refuses("learning_rate=0.25"):
         kzoo.fit_arguments(model, iris)
     kzoo.fit_arguments(model, iris, learning_rate=0.25, progress=False)
     assert float(model.optimizer.learning_rate) == 0.25
 
 
 @pytest.mark.parametrize(
-    "options, message",
+    "options, parts",
     [
-        (dict(on_nan="rollback"), "plain fit has none"),
-        (dict(linear_probe=True), "linear_probe=True needs weights="),
-        (dict(units=(3,)), "units= is a setting of the network"),
-        (dict(learning_rat=0.1), "learning_rat"),
-        (dict(seed=-1), "seed=-1 must be"),
-        (dict(callbacks=[3]), "not 3"),
-        (dict(epochs=0), "epochs=0"),
+        (dict(on_nan="rollback"), ("on_nan='rollback'", "'stop'")),
+        (dict(linear_probe=True), ("linear_probe=True", "weights=")),
+        (dict(units=(3,)), ("units=", "kzoo.build")),
+        (dict(learning_rat=0.1), ("learning_rat=",)),
+        (dict(seed=-1), ("seed=-1",)),
+        (dict(callbacks=[3]), ("callbacks=", "3")),
+        (dict(epochs=0), ("epochs=0",)),
     ],
 )
-def test_one_line_for_what_it_cannot_take(iris, options, message):
+def test_invalid_options_of_fit_arguments_are_refused(iris, options, parts):
     model = kzoo.build("iris_fnn", data=iris)
-    with pytest.raises(kzoo.KzooError, match=message):
+    with refuses(*parts):
         kzoo.fit_arguments(model, iris, **options)
 
 
 def test_a_folder_that_holds_a_run_is_left_alone(iris, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.json").write_text("{}")
-    with pytest.raises(kzoo.KzooError, match="holds a run already"):
+    with refuses(f"out={str(tmp_path / 'run')!r}", "folder"):
         kzoo.fit_arguments(kzoo.build("iris_fnn", data=iris), iris, out=tmp_path / "run")
     kzoo.fit_arguments(kzoo.build("iris_fnn", data=iris), iris, out=tmp_path / "new", progress=False)
     assert not (tmp_path / "new").exists(), "nothing is written before `fit` begins"
 
 
-@pytest.mark.parametrize("what", [None, "iris_fnn", 3])
-def test_only_a_model_is_fitted(what):
-    with pytest.raises(kzoo.KzooError, match=r"takes a keras\.Model"):
-        kzoo.fit_arguments(what)
+@pytest.mark.parametrize("value", [None, "iris_fnn", 3])
+def test_only_a_model_is_fitted(value):
+    with refuses("kzoo.fit_arguments", "keras.Model", type(value).__name__):
+        kzoo.fit_arguments(value)
 
 
 @pytest.mark.parametrize("data", ["iris", (1, 2), 3])
 def test_a_network_follows_loaded_data_alone(data):
-    with pytest.raises(kzoo.KzooError, match=r"what kzoo\.load_data returned"):
+    with refuses(f"data={type(data).__name__}", "kzoo.load_data"):
         kzoo.build("iris_fnn", data=data)
 
 
-def test_it_takes_the_data_options_that_train_takes():
+def test_fit_arguments_has_the_data_options_of_train():
     parameters = [inspect.signature(function).parameters for function in (kzoo.train, kzoo.fit_arguments)]
     data = ("target", "validation", "test", "drop", "group", "task", "time", "columns", "data_seed")
     assert [str(parameters[0][name]) for name in data] == [str(parameters[1][name]) for name in data]

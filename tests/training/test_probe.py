@@ -1,8 +1,9 @@
-"""The linear probe: with trained weights below it, the last layer begins as scikit-learn's logistic regression."""
+"""With the linear probe the last layer begins as scikit-learn's logistic regression on trained features."""
 
 import keras
 import numpy as np
 import pytest
+from messages import assert_mentions, missing_from, refuses
 from sklearn.linear_model import LogisticRegression
 
 import kzoo
@@ -36,37 +37,37 @@ def reference(model, x, y):
     (3, dict(outputs=3)), (3, dict(outputs=3, output_scale=0.25)), (2, dict(outputs=2)),
     (2, dict(outputs=1, output_activation="sigmoid")),
 ])  # fmt: skip
-def test_the_network_answers_as_scikit_learn_does(classes, settings):
+def test_the_network_answers_as_logistic_regression_of_scikit_learn(classes, settings):
     model, (x, y) = network(**settings), images(classes)
-    said = probe(model, model.input, Split(x=x, y=y), batch_size=16)
-    assert said == "Linear probe: the last layer begins with what fits 60 examples best."
-    found = keras.ops.convert_to_numpy(model(x, training=False))
-    found = np.hstack([1 - found, found]) if settings["outputs"] == 1 else found
-    np.testing.assert_allclose(found, reference(model, x, y), atol=2e-4)
-    assert (found.argmax(axis=1) == y).mean() > 0.9  # there was something to learn
-    kept = model.get_weights()
+    note = probe(model, model.input, Split(x=x, y=y), batch_size=16)
+    assert_mentions(note, "last layer", "60 examples")
+    answers = keras.ops.convert_to_numpy(model(x, training=False))
+    answers = np.hstack([1 - answers, answers]) if settings["outputs"] == 1 else answers
+    np.testing.assert_allclose(answers, reference(model, x, y), atol=2e-4)
+    assert (answers.argmax(axis=1) == y).mean() > 0.9  # there was something to learn
+    before = model.get_weights()
     assert probe(model, model.input, Split(x=x[::-1], y=y), batch_size=16) is None  # it is trained by now
-    assert all(np.array_equal(a, b) for a, b in zip(kept, model.get_weights(), strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
 
 
-def test_training_begins_with_it_where_it_is_asked_for(tmp_path, capsys):
-    # At a rate of nearly nothing, what is trained is what it began with.
+def test_training_begins_with_the_probe_if_linear_probe_is_set(tmp_path, capsys):
+    # At a learning rate of nearly 0 the weights stay those that training began with.
     still = dict(epochs=1, batch_size=16, learning_rate=1e-12, warmup=0.0, weight_decay=0.0, augment=())
     options = dict(weights=network(outputs=7), callbacks="quick", check=False, **still, **SMALL)
-    accuracy = {}
-    for asked in (True, False):
-        run = kzoo.train("image_cnn", images(3), out=tmp_path / str(asked), linear_probe=asked, **options)
-        accuracy[asked] = run.history["val_accuracy"][0]
-        assert ("Linear probe" in capsys.readouterr().err) is asked
+    accuracy, note = {}, ["last layer", "43 examples"]
+    for probed in (True, False):
+        run = kzoo.train("image_cnn", images(3), out=tmp_path / str(probed), linear_probe=probed, **options)
+        accuracy[probed] = run.history["val_accuracy"][0]
+        assert missing_from(capsys.readouterr().err, note) == ([] if probed else note)
     assert accuracy[True] == 1.0 and accuracy[False] < 0.7
 
 
-def test_what_has_no_such_layer_is_refused(tmp_path):
+def test_linear_probe_without_weights_a_fitting_layer_or_classes_is_refused(tmp_path):
     fit = dict(out=tmp_path / "run", linear_probe=True, check=False, progress=False, **SMALL)
-    with pytest.raises(kzoo.KzooError, match="linear_probe=True needs weights="):
+    with refuses("linear_probe=True", "weights="):
         kzoo.train("image_cnn", images(3), **fit)
-    with pytest.raises(kzoo.KzooError, match="linear_probe=True needs a dense last layer with a bias"):
+    with refuses("linear_probe=True", "last layer", "bias", "image_cnn"):
         kzoo.train("image_cnn", images(3), weights=network(outputs=3), output_bias=False, **fit)
-    with pytest.raises(kzoo.KzooError, match=r"linear_probe=True is for classes, and diabetes has values to predict"):
+    with refuses("linear_probe=True", "classes", "diabetes"):
         kzoo.train("tabular_fnn", "diabetes", weights=network(outputs=3), linear_probe=True)
     assert not (tmp_path / "run").exists()

@@ -1,4 +1,4 @@
-"""Searches that train nothing, for what is the engines' and the folder's."""
+"""Fixtures for searches that train nothing: tests of the engines and of the folder of a search."""
 
 import pytest
 from stand_in import StandIn
@@ -10,18 +10,17 @@ from kzoo.tuning.engines import bayesian
 
 
 @pytest.fixture(autouse=True)
-def _few_networks_are_built_to_be_counted(monkeypatch):
-    """For the line of a plan that says how large networks of the space are. Fixtures of a module search before this
-    begins, and build twenty."""
+def _few_networks_are_built_for_a_plan(monkeypatch):
+    """A plan counts the parameters of a few networks only. Fixtures of a module start before this, and build twenty."""
     monkeypatch.setattr(plan, "_SAMPLES", 2)
 
 
 @pytest.fixture
 def stand_in(monkeypatch):
-    """Let `kzoo.tune` ask a `StandIn` in place of a process that trains, and models of trials be made in less time."""
+    """Let `kzoo.tune` use a `StandIn` instead of a process that trains, and model trials faster."""
     monkeypatch.setattr(module, "Worker", StandIn)
     monkeypatch.setattr(bayesian, "_BEGINNINGS", 1)
-    for name, value in dict(kill_at=None, fail=staticmethod(lambda overrides, seed: None), asked=()).items():
+    for name, value in dict(kill_at=None, fail=staticmethod(lambda overrides, seed: None), trained=()).items():
         monkeypatch.setattr(StandIn, name, value)
     return StandIn
 
@@ -31,7 +30,7 @@ def search(stand_in):
     """Return a function that searches without training."""
 
     def call(out="search", preset="iris_fnn", **options):
-        given = {"trials": 12, "epochs": 9, "space": "quick", "progress": False} | options
-        return kzoo.tune(preset, out=out, **given)
+        defaults = {"trials": 12, "epochs": 9, "space": "quick", "progress": False}
+        return kzoo.tune(preset, out=out, **defaults | options)
 
     return call

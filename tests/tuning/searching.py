@@ -1,4 +1,4 @@
-"""One search in a process of its own, for tests that kill it: python tests/tuning/searching.py CASE FOLDER"""
+"""A search in a separate process, for tests that kill it: python tests/tuning/searching.py CASE FOLDER"""
 
 import json
 import os
@@ -12,7 +12,7 @@ OPTIONS = {
     "bayesian": dict(trials=8, epochs=2),
     "optuna": dict(trials=8, epochs=2),
     "hyperband": dict(trials=1, epochs=4),
-    # a function that builds models: a process trains those of a module, this one those of a script
+    # functions that build models: a separate process trains those of a module, this process those of a script
     "module": dict(engine="bayesian", trials=8, epochs=2),
     "script": dict(engine="random", trials=8, epochs=2),
 }

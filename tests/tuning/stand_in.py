@@ -1,4 +1,4 @@
-"""A worker that trains nothing, so that engines can be tried in no time."""
+"""A worker that trains nothing, so that tests of engines are fast."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ class Killed(BaseException):
 
 
 class StandIn:
-    """What `Worker` is to a search.
+    """Replaces the `Worker` of a search.
 
     `kill_at`: the number of the trial in which the process "dies"; `fail`: function of (overrides, seed) that returns
     a cause, or None.
@@ -21,11 +21,11 @@ class StandIn:
 
     kill_at = None
     fail = staticmethod(lambda overrides, seed: None)
-    asked = ()  # overrides of all trials, over all instances
+    trained = ()  # overrides of all trials, over all instances
 
     def __init__(self, log, **setup):
         self.preset, self.objective = setup["preset"], setup["objective"]
-        self.sent = dict(preset=self.preset, objective=self.objective)  # enough for another one
+        self.sent = dict(preset=self.preset, objective=self.objective)  # enough to make another
         self.epochs = self.preset.training["epochs"]
 
     def __enter__(self):
@@ -47,7 +47,7 @@ class StandIn:
         number = int(folder[-4:])
         if number == StandIn.kill_at:
             raise Killed
-        StandIn.asked = (*StandIn.asked, overrides)
+        StandIn.trained = (*StandIn.trained, overrides)
         if (cause := StandIn.fail(overrides, seed)) is not None:
             raise TrialFailed(cause)
         text = json.dumps({k: v for k, v in overrides.items()}, sort_keys=True)

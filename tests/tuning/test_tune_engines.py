@@ -1,4 +1,4 @@
-"""What every engine promises: the preset first, nothing twice, the same again, and no loss when it is killed."""
+"""Every engine tries the preset first, repeats no point, is reproducible, and loses nothing when it is killed."""
 
 import ast
 import json
@@ -9,6 +9,7 @@ from statistics import median
 
 import keras_tuner
 import pytest
+from messages import refuses
 from stand_in import Killed, StandIn
 
 import kzoo
@@ -36,31 +37,31 @@ def points_of(search):
 
 
 def test_9_trial_0_is_the_preset(search, engine):
-    found = search(engine=engine, space=space_for(engine), trials=3, epochs=3)
-    first = found.trials[0]
+    tuned = search(engine=engine, space=space_for(engine), trials=3, epochs=3)
+    first = tuned.trials[0]
     assert first["baseline"] and first["overrides"] == {} and first["epochs"] == 3
-    assert not any(r["baseline"] for r in found.trials[1:])
-    assert all(r["overrides"] for r in found.trials[1:])
+    assert not any(r["baseline"] for r in tuned.trials[1:])
+    assert all(r["overrides"] for r in tuned.trials[1:])
 
 
 def test_10_no_point_comes_twice(search, engine):
-    found = search(engine=engine, space=space_for(engine), trials=16)
-    points = points_of(found)
+    tuned = search(engine=engine, space=space_for(engine), trials=16)
+    points = points_of(tuned)
     assert len(set(points)) == len(points) >= 16
 
 
 @pytest.mark.parametrize("seed", [0])
 def test_8_the_same_seed_gives_the_same_leaderboard(search, engine, seed):
-    one, two = (search(name, engine=engine, space=space_for(engine), seed=seed) for name in ("one", "two"))
-    assert (one.path / "leaderboard.csv").read_bytes() == (two.path / "leaderboard.csv").read_bytes()
+    first, second = (search(name, engine=engine, space=space_for(engine), seed=seed) for name in ("first", "second"))
+    assert (first.path / "leaderboard.csv").read_bytes() == (second.path / "leaderboard.csv").read_bytes()
 
 
-def test_8_seed_0_is_a_seed_of_its_own(search):
+def test_8_every_seed_gives_different_points(search):
     points = [points_of(search(f"seed{seed}", engine="random", seed=seed))[1:] for seed in (0, 1, 2)]
     assert points[0] != points[1] != points[2]
 
 
-def test_2_killed_in_any_trial_it_goes_on_as_if_it_had_not_been(search, engine):
+def test_2_a_search_killed_in_any_trial_resumes_to_the_same_result(search, engine):
     options = dict(engine=engine, space=space_for(engine))
     whole = search("whole", **options)
     for moment in (0, 1, 4, 5, 9, 11):
@@ -68,22 +69,22 @@ def test_2_killed_in_any_trial_it_goes_on_as_if_it_had_not_been(search, engine):
         with pytest.raises(Killed):
             search("killed", **options)
     StandIn.kill_at = None
-    StandIn.asked = ()
-    found = search("killed", **options)
-    assert found.trials == whole.trials
-    assert (found.path / "leaderboard.csv").read_bytes() == (whole.path / "leaderboard.csv").read_bytes()
-    assert len(StandIn.asked) == len(whole.trials) - 11  # trials 0 to 10 were kept
+    StandIn.trained = ()
+    tuned = search("killed", **options)
+    assert tuned.trials == whole.trials
+    assert (tuned.path / "leaderboard.csv").read_bytes() == (whole.path / "leaderboard.csv").read_bytes()
+    assert len(StandIn.trained) == len(whole.trials) - 11  # trials 0 to 10 were stored
 
 
-def test_2_a_finished_search_is_returned_as_it_is(search, engine):
+def test_2_a_finished_search_is_returned_without_training(search, engine):
     options = dict(engine=engine, space=space_for(engine), trials=5)
     before = search(**options)
-    StandIn.asked = ()
+    StandIn.trained = ()
     again = search(**options)
-    assert StandIn.asked == () and again.trials == before.trials and again.finished
+    assert StandIn.trained == () and again.trials == before.trials and again.finished
 
 
-def test_19_more_trials_go_on_and_stay_in_order(search, engine):
+def test_19_more_trials_continue_a_search_in_order(search, engine):
     if engine == "hyperband":
         pytest.skip("it computes its own number")
     few = search(engine=engine, space=space_for(engine), trials=8)
@@ -93,18 +94,18 @@ def test_19_more_trials_go_on_and_stay_in_order(search, engine):
 
 
 @pytest.mark.parametrize("engine", ["random", "bayesian", "optuna"])
-def test_10_a_space_of_few_points_is_used_up_and_ends(search, engine):
+def test_10_a_search_ends_when_a_small_space_is_exhausted(search, engine):
     space = kzoo.space("iris_fnn").only("layers", "norm")
-    found = search(engine=engine, space=space, trials=50)
-    assert len(found.trials) == space.finite_size() == len(set(points_of(found))) < 50
-    assert found.finished
+    tuned = search(engine=engine, space=space, trials=50)
+    assert len(tuned.trials) == space.finite_size() == len(set(points_of(tuned))) < 50
+    assert tuned.finished
 
 
-def test_the_grid_has_every_value_of_what_counts_only_sometimes(search):
+def test_the_grid_has_every_value_of_conditional_hyperparameters(search):
     space = kzoo.space("iris_fnn", "full").only("residual", "units_shape", "schedule", "warmup")
-    found = search(engine="grid", space=space, trials=1000)
-    assert len(set(points_of(found))) == len(found.trials) == space.finite_size()
-    assert found.trials == search("again", engine="grid", space=space, trials=1000).trials
+    tuned = search(engine="grid", space=space, trials=1000)
+    assert len(set(points_of(tuned))) == len(tuned.trials) == space.finite_size()
+    assert tuned.trials == search("again", engine="grid", space=space, trials=1000).trials
 
 
 @pytest.mark.parametrize(("epochs", "trials", "most"), [(10, 30, 120), (27, 70, 375), (50, 90, 922), (100, 254, 2672)])
@@ -114,20 +115,20 @@ def test_17_the_cost_of_hyperband_is_exact(epochs, trials, most):
     assert size_of("hyperband", baseline=True, **shape)[:2] == (trials + 1, most + epochs)
 
 
-def test_17_hyperband_does_what_its_plan_says(search):
+def test_17_hyperband_follows_its_plan(search):
     plan = search(engine="hyperband", dry_run=True)
-    found = search(engine="hyperband")
+    tuned = search(engine="hyperband")
     trained = sum(
-        r["epochs"] - (found.trials[p]["epochs"] if (p := parent(r)) is not None else 0) for r in found.trials
+        r["epochs"] - (tuned.trials[p]["epochs"] if (p := parent(r)) is not None else 0) for r in tuned.trials
     )
-    assert (len(found.trials), trained) == (plan.trials, plan.epochs)
+    assert (len(tuned.trials), trained) == (plan.trials, plan.epochs)
 
 
 def parent(record):
     return record.get("hyperband", {}).get("parent")
 
 
-def test_hyperband_goes_on_with_the_best_of_a_round(search):
+def test_hyperband_continues_the_best_of_a_round(search):
     trials = search(engine="hyperband").trials
     promoted = [r for r in trials if parent(r) is not None]
     assert promoted
@@ -145,11 +146,11 @@ def test_hyperband_goes_on_with_the_best_of_a_round(search):
         assert before["score"] >= sorted(peers)[len(peers) // 2]
 
 
-def test_15_a_value_is_there_only_where_it_counts(search):
-    found = search(engine="random", space="full", trials=30)
-    optimizers = {r["hyperparameters"]["optimizer"] for r in found.trials}
+def test_15_conditional_values_exist_only_where_they_count(search):
+    tuned = search(engine="random", space="full", trials=30)
+    optimizers = {r["hyperparameters"]["optimizer"] for r in tuned.trials}
     assert len(optimizers) > 1
-    for record in found.trials:
+    for record in tuned.trials:
         rates = [n for n in record["hyperparameters"] if n.startswith("learning_rate")]
         assert len(rates) == 1
         assert ("warmup" in record["hyperparameters"]) == (
@@ -158,31 +159,31 @@ def test_15_a_value_is_there_only_where_it_counts(search):
 
 
 @pytest.mark.parametrize("engine", ["grid", "random", "bayesian", "hyperband"])
-def test_a_limit_of_parameters_is_kept_before_training(search, engine):
+def test_a_limit_of_parameters_is_checked_before_training(search, engine):
     space = kzoo.space("iris_fnn").only(
         "units_scale", "layers", "norm", "dropout" if engine != "grid" else "activation"
     )
-    found = search(engine=engine, space=space.limit(params=9_700), trials=8)
-    assert len(found.trials) >= 8
-    for overrides in StandIn.asked:
+    tuned = search(engine=engine, space=space.limit(params=9_700), trials=8)
+    assert len(tuned.trials) >= 8
+    for overrides in StandIn.trained:
         assert 100 * sum(overrides.get("units", (1,))) <= 9_700
 
 
-def test_a_grid_takes_each_point_once_and_the_preset_first(search):
+def test_a_grid_has_each_point_once_with_the_preset_first(search):
     space = kzoo.space("iris_fnn").only("norm", "activation")
-    found = search(engine="auto", space=space, trials=50)
-    assert found.config["engine"] == "grid"
-    assert len(found.trials) == space.finite_size() == len(set(points_of(found)))
+    tuned = search(engine="auto", space=space, trials=50)
+    assert tuned.config["engine"] == "grid"
+    assert len(tuned.trials) == space.finite_size() == len(set(points_of(tuned)))
 
 
 def test_a_grid_over_a_range_has_its_default_once(search):
     space = kzoo.space("iris_fnn").only("dropout")
-    found = search(engine="grid", space=space, trials=50)
-    values = [r["hyperparameters"]["dropout"] for r in found.trials]
+    tuned = search(engine="grid", space=space, trials=50)
+    values = [r["hyperparameters"]["dropout"] for r in tuned.trials]
     assert values[0] == 0.0 and values[1:] == sorted(values[1:]) and min(abs(v) for v in values[1:]) > 1e-3
 
 
-def test_auto_is_the_grid_where_it_can_be_afforded():
+def test_auto_chooses_the_grid_for_few_points():
     assert choose_engine("auto", 20, 20) == "grid"
     assert choose_engine("auto", 20, 21) == choose_engine("auto", 3, None) == "bayesian"
 
@@ -191,7 +192,7 @@ def test_auto_is_the_grid_where_it_can_be_afforded():
 def test_random_starts_leave_most_of_a_search_to_the_model(engine):
     if engine == "optuna":
         pytest.importorskip("optuna")
-    assert engine_named(engine).starts_of(30, 18) == 7  # KerasTuner's own would be 54
+    assert engine_named(engine).starts_of(30, 18) == 7  # KerasTuner itself would draw 54
     assert engine_named(engine).starts_of(12, 1) == 3
     assert engine_named("random").starts_of(12, 5) == 12
 
@@ -207,29 +208,29 @@ def test_starts_lie_around_the_preset_and_evenly(search, engine):
     trials = read_trials("starts")[1:11]
     assert len(trials) == 10
     default, rate = space.default(), next(p for p in space.parameters if p.name == "learning_rate")
-    own = [value == default[name] for r in trials for name, value in r["hyperparameters"].items()]
-    assert 0.4 < sum(own) / len(own) < 0.75  # half, and what is drawn may be the same
+    equal = [value == default[name] for r in trials for name, value in r["hyperparameters"].items()]
+    assert 0.4 < sum(equal) / len(equal) < 0.75  # half, and a drawn value may be equal too
     drawn = [v for r in trials if (v := r["hyperparameters"]["learning_rate"]) != default["learning_rate"]]
     low, high = math.log10(rate.low), math.log10(rate.high)
     parts = [int(10 * (math.log10(v) - low) / (high - low)) for v in drawn]
-    assert len(parts) == len(set(parts)) > 2  # each in a tenth of its own
+    assert len(parts) == len(set(parts)) > 2  # each in another tenth
     assert {r["hyperparameters"]["norm"] for r in trials} == {"none", "batch", "layer"}
 
 
 def proposed(engine, seed, luck=0.0, trials=25):
-    """Return how far from the best each proposal is, through KerasTuner's oracle alone: a bowl over a real space."""
+    """Return the distance of each proposal of KerasTuner's oracle from the best: a bowl over a real space."""
     space = kzoo.space("iris_fnn").only("learning_rate", "dropout").fix(optimizer="adam")
     oracle = make_oracle(
         engine, space=space, seed=seed, objective=("val_loss", "min"), trials=trials, epochs=1, baseline=False
     )
-    draw, found = random.Random(seed), []
+    draw, distances = random.Random(seed), []
     while (trial := oracle.create_trial("t")).status == "RUNNING":
         values = trial.hyperparameters.values
-        found.append((values["dropout"] - 0.37) ** 2 + 0.1 * math.log10(values["learning_rate"] / 2e-3) ** 2)
-        oracle.update_trial(trial.trial_id, {"val_loss": found[-1] + luck * draw.gauss(0, 1)})
+        distances.append((values["dropout"] - 0.37) ** 2 + 0.1 * math.log10(values["learning_rate"] / 2e-3) ** 2)
+        oracle.update_trial(trial.trial_id, {"val_loss": distances[-1] + luck * draw.gauss(0, 1)})
         trial.status = "COMPLETED"
         oracle.end_trial(trial)
-    return found
+    return distances
 
 
 def test_a_model_of_the_space_is_better_than_chance_on_the_same_budget():
@@ -240,7 +241,7 @@ def test_a_model_of_the_space_is_better_than_chance_on_the_same_budget():
         assert sorted(a for a, _ in pairs)[1] < sorted(b for _, b in pairs)[1]
 
 
-def test_luck_in_the_scores_does_not_make_it_wander():
+def test_noise_in_the_scores_does_not_mislead_the_model():
     """With KerasTuner's settings, which take a score for exact, the first median is half of the second, or more."""
     close, chance = (
         [min(proposed(engine, seed, luck=0.03, trials=20)) for seed in range(5)] for engine in ("bayesian", "random")
@@ -248,7 +249,7 @@ def test_luck_in_the_scores_does_not_make_it_wander():
     assert median(close) < median(chance) / 4
 
 
-def test_a_model_of_many_trials_stays_quick(monkeypatch):
+def test_the_model_is_fitted_to_a_limited_number_of_trials(monkeypatch):
     from kzoo.tuning.engines import bayesian as engines
 
     monkeypatch.setattr(engines, "_MODELLED", 10)
@@ -261,24 +262,24 @@ def test_a_model_of_many_trials_stays_quick(monkeypatch):
     assert max(sizes) == 10 and best < 0.01
 
 
-def test_3_a_damaged_record_is_trained_again_and_a_damaged_engine_file_is_nothing(search):
+def test_3_a_damaged_record_is_trained_again_and_a_damaged_engine_file_is_ignored(search):
     whole = search(engine="bayesian")
     (whole.path / "trials/0004/trial.json").write_text('{"trial": 4, "sta')
     (whole.path / "engine/oracle.json").write_text("")
     (whole.path / "end.json").unlink()
     assert len(read_trials(whole.path)) == 11
-    StandIn.asked = ()
+    StandIn.trained = ()
     again = search(engine="bayesian")
-    assert len(StandIn.asked) == 1 and again.trials[4] == search("other", engine="bayesian").trials[4]
+    assert len(StandIn.trained) == 1 and again.trials[4] == search("other", engine="bayesian").trials[4]
 
 
 def private_of_keras_tuner():
-    """Return the names that KerasTuner's oracles keep to themselves."""
-    found = set()
+    """Return the private names of KerasTuner's oracles."""
+    private = set()
     for name in ("RandomSearch", "BayesianOptimization", "Hyperband"):
         oracle = getattr(keras_tuner.oracles, f"{name}Oracle")(objective=keras_tuner.Objective("val_loss", "min"))
-        found |= {n for n in dir(oracle) if n.startswith("_") and not n.endswith("__")}
-    return found
+        private |= {n for n in dir(oracle) if n.startswith("_") and not n.endswith("__")}
+    return private
 
 
 def touches(source):
@@ -290,17 +291,17 @@ def touches(source):
     return names & private
 
 
-def test_what_keras_tuner_keeps_private_is_touched_in_one_file():
+def test_private_names_of_kerastuner_are_used_in_a_single_file():
     folder = Path(kzoo.__file__).parent / "tuning"
     files = {path.name: touches(path.read_text(encoding="utf-8")) for path in folder.rglob("*.py")}
-    assert {name for name, found in files.items() if found} == {"private.py"}
+    assert {name for name, private in files.items() if private} == {"private.py"}
     assert touches("class X:\n    def _save_trial(self): self._seed_state = 1") == {"_save_trial", "_seed_state"}
 
 
 def test_an_engine_is_a_file(engine):
-    """And nothing else names it: the fixture, the messages and the command's help take what is in the folder."""
+    """Nothing else names it: the fixture, the messages and the help of the command list the files of the folder."""
     folder = Path(kzoo.__file__).parent / "tuning" / "engines"
     assert set(ENGINES) - {"auto"} == {path.stem for path in folder.glob("*.py")} - {"__init__", "private", "steady"}
     assert issubclass(engine_named(engine), Steady)
-    with pytest.raises(kzoo.KzooError, match=f"It is one of: .*{engine}"):
+    with refuses("engine", "'none'", engine):
         choose_engine("none", 1, 1)

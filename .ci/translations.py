@@ -13,7 +13,7 @@ os.environ["KZOO_LANG"] = "en"
 from babel.messages import Catalog, extract, mofile, pofile
 
 from kzoo.cli import COMMANDS, make_parser
-from kzoo.cli.translated import translate
+from kzoo.cli.translation import translate
 from kzoo.utils.i18n import LANGUAGES, LOCALE
 
 CALLBACKS = Path(__file__).parents[1] / "kzoo" / "callbacks"

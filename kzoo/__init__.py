@@ -43,7 +43,7 @@ if TYPE_CHECKING:  # the names of `_PUBLIC`
     from kzoo.registry.preset_files import preset_to_toml as preset_to_toml
     from kzoo.reports import report as report
     from kzoo.run import Run as Run
-    from kzoo.training.plain import fit_arguments as fit_arguments
+    from kzoo.training.keras_fit import fit_arguments as fit_arguments
     from kzoo.training.train import train as train
     from kzoo.tuning.search import Search as Search
     from kzoo.tuning.spaces.hypermodel import hypermodel as hypermodel

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from kzoo.depths import slow_down
+from kzoo.layer_decay import apply_layer_decay
 from kzoo.registry.arguments import CLIPPING
 from kzoo.tasks import problem
 from kzoo.tasks.classes.fitting import needs_onehot_labels
@@ -47,7 +47,7 @@ def compile_model(model, *, task, config, training, steps=None, weighted=False):
     """
     optimizer = make_optimizer(training, steps=steps)
     if training.get("layer_decay", 1.0) != 1.0:
-        slow_down(optimizer, model, training["layer_decay"])
+        apply_layer_decay(optimizer, model, training["layer_decay"])
     metrics = make_metrics(task=task, config=config, training=training)
     model.compile(
         optimizer=optimizer,
@@ -57,14 +57,14 @@ def compile_model(model, *, task, config, training, steps=None, weighted=False):
     _compiled_here.add(model.optimizer)
 
 
-def compiled_here(model):
+def compiled_by_contract(model):
     """Say whether a model is compiled as its contract says, and nobody has compiled it since."""
     return getattr(model, "optimizer", None) in _compiled_here
 
 
-def is_as_built(model, training):
+def is_compiled_unchanged(model, training):
     """Say whether a model is compiled as its contract says, untrained, and its learning rate as it was."""
-    if not compiled_here(model) or int(model.optimizer.iterations):
+    if not compiled_by_contract(model) or int(model.optimizer.iterations):
         return False
     optimizer = model.optimizer
     scheduled = isinstance(optimizer._learning_rate, keras.optimizers.schedules.LearningRateSchedule)

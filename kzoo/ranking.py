@@ -6,18 +6,18 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import Any
 
-from kzoo.results import number, telling, value_of
+from kzoo.results import displayed_metric, number, value_of
 from kzoo.run import Run
 from kzoo.tasks import problem, score_named
-from kzoo.tasks.targets import mixes_units
+from kzoo.tasks.target_scores import mixes_units
 from kzoo.tuning.records import best_of
 from kzoo.tuning.search import Search, is_search
-from kzoo.utils.argument_checks import door
+from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import aligned
 
 
-@door
+@checked_arguments
 def compare(
     runs: Run | Search | str | os.PathLike[str] | Sequence[Run | Search | str | os.PathLike[str]],
     *,
@@ -192,7 +192,7 @@ def _shared_metric(group: Sequence[tuple[Run | Search, str]]) -> str | None:
     if not scored:
         return None
     of = problem(runs[0].config["data"]["task"])
-    return of.headline if len({telling(of.headline, scores, of.task) for scores in scored}) > 1 else None
+    return of.headline if len({displayed_metric(of.headline, scores, of.task) for scores in scored}) > 1 else None
 
 
 def _row(run: Run | Search, name: str, metric: str | None) -> dict[str, Any]:
@@ -203,7 +203,7 @@ def _row(run: Run | Search, name: str, metric: str | None) -> dict[str, Any]:
     split = next((s for s in ("test", "validation") if summary.get(s)), None)
     scores = summary[split] if split else {}
     if metric is None:
-        metric = telling(problem(task).headline, scores, problem(task).task)
+        metric = displayed_metric(problem(task).headline, scores, problem(task).task)
     if scores and value_of(scores, metric) is None and metric not in scores:
         raise KzooError(f"{run.path} ({task}) has no {metric!r} score. It has: {', '.join(_numbers(scores))}.")
     return dict(

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kzoo.kinds import misread
-from kzoo.nouns import CONFIG, FOLDS, Description, Spec, check_format, in_names_of_today, summary_form
 from kzoo.postprocessors import STEP
+from kzoo.stored_types import CONFIG, FOLDS, Description, Spec, check_format, summary_form, with_current_names
 from kzoo.tasks import Problem, Target, problem
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import path_of, read_arrays, read_json
@@ -33,7 +33,7 @@ def has_journal(folder: str | os.PathLike[str]) -> bool:
 class Run:
     """A trained model: a training run, opened from its folder.
 
-    Weights in the package and models without a run answer by the same attributes (`kzoo.weights.stored`, `kzoo.bare`).
+    Weights in the package (`kzoo.weights.packaged`) and untracked models (`kzoo.untracked`) have the same attributes.
 
     The folder holds `config.json` (what was trained, on what, with which versions), `history.csv`,
     `best.keras`, `last.keras`, `summary.json` (scores of the best weights), `answers.npz` (what they said on the
@@ -109,7 +109,7 @@ class Run:
     def config(self) -> dict[str, Any]:
         config = self._read("config.json", Mapping)
         check_format(config, self.path / "config.json")
-        config = in_names_of_today(config)
+        config = with_current_names(config)
         if wrong := misfit(config, CONFIG):
             raise KzooError(f"{self.path / 'config.json'} is not the one that kzoo.train writes: {wrong}. Train again.")
         with self._naming("config.json"):  # all of it, before any of it is used

@@ -65,11 +65,11 @@ def seconds_of(name, data, args):
     settings = parse_settings(args.set)
     if known and not settings:
         return max(row["seconds"] for row in known), f"measured {known[0]['date']}"
-    from kzoo.training.road import assign  # with Keras, which tables need not wait for
+    from kzoo.training.plan import plan_training  # with Keras, which tables need not wait for
 
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
-        assigned = assign(name, data, DataOptions(target=args.target), settings)
+        assigned = plan_training(name, data, DataOptions(target=args.target), settings)
         epochs = assigned.training["epochs"]  # of a preset with min_steps as many as this data asks for
         run = kzoo.train(
             name, assigned.data, out=Path(folder) / "run", progress=False, check=False, baselines=False,

@@ -260,7 +260,9 @@ def result_table():
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for r in results.rows():
-        beside = "; ".join(f"{b['what']}: {results.number(b['score'], r['metric'])}" for b in results.beside(r))
+        beside = "; ".join(
+            f"{b['what']}: {results.number(b['score'], r['metric'])}" for b in results.published_scores(r)
+        )
         simple = "; ".join(f"{k} {results.number(v, r['metric'])}" for k, v in (r.get("baselines") or {}).items())
         cells = [f"`{r['preset']}`", r["data"], results.score(r), r["over"], simple or "-", beside or "-"]
         cells += [f"{r['parameters']:,}"]

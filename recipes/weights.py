@@ -25,14 +25,14 @@ import pandas as pd
 
 import kzoo
 from kzoo import weights
+from kzoo.data.named_loaders import waves
 from kzoo.data.reload import load_again
-from kzoo.data.sets import waves
 from kzoo.kinds import kind
 from kzoo.kinds.text.fitting import read_folder
 from kzoo.loading import arrays_of
 from kzoo.sources.tables.frame import as_frame
 from kzoo.utils.files import finite, whole_file, write_json, write_text
-from kzoo.weights.stored import Stored
+from kzoo.weights.packaged import PretrainedWeights
 
 SAMPLES = Path(__file__).parent.parent / "tests" / "weights"
 MOST, MOST_IN_ALL = 4_000_000, 16_000_000  # bytes
@@ -170,8 +170,8 @@ def write(name, run, data, source):
     with whole_file(weights.FOLDER / entry.file) as temporary:
         temporary.write_bytes(content)
     index(entry)
-    scores = whole(kzoo.evaluate(Stored(preset, word), data))
-    few = whole(kzoo.evaluate(Stored(preset, word), sample(run, data, source, name)))
+    scores = whole(kzoo.evaluate(PretrainedWeights(preset, word), data))
+    few = whole(kzoo.evaluate(PretrainedWeights(preset, word), sample(run, data, source, name)))
     index(replace(entry, scores=scores, sample=few))
     print(f"{name}: {len(content):,} bytes, {metric} {entry.unrounded.get(metric)} -> {scores.get(metric)}")
 

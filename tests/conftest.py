@@ -1,4 +1,4 @@
-"""Quiet backends, no windows, and runs in a folder of their own."""
+"""Quiet backends, no windows, and a new folder for each test."""
 
 import gc
 import os
@@ -17,12 +17,12 @@ if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):  # with it each process comp
 
 import pytest
 
-WARM = None  # the path of a Python that has imported Keras already, where xdist's processes are forked from one
+WARM = None  # the path of a Python that has imported Keras already, if xdist's processes are forked from it
 if "KZOO_TESTS_PYTHON" in os.environ and "PYTEST_XDIST_WORKER" in os.environ:  # their children begin as others' do
     WARM, sys.executable = sys.executable, os.environ.pop("KZOO_TESTS_PYTHON")
 
-# Tests that share what is trained for several files, by the beginning of their names, and what they share. All others
-# go file by file. With each test for itself, every process would train every module's and folder's runs anew.
+# Beginning of test names -> the trained models that these tests share. They run in the same process; all other tests
+# go file by file. If tests were spread freely, every process would train every module's and folder's runs anew.
 SMOKE = "tests/recipes/test_smoke.py::test_a_recipe_runs_with_smoke["
 TOGETHER = {
     "tests/export/": "bundles of all formats",
@@ -39,7 +39,7 @@ TOGETHER = {
 
 
 def process_of(nodeid):
-    """Return a name for the tests that run in one process with this one."""
+    """Return a name for the group of tests that run in the same process as this test."""
     shared = (group for beginning, group in TOGETHER.items() if nodeid.startswith(beginning))
     return next(shared, nodeid if nodeid.startswith(SMOKE) else nodeid.split("::")[0])
 
@@ -58,7 +58,7 @@ def pytest_xdist_make_scheduler(config, log):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config):
-    """Let `-n auto` be one process more than there are cores: now and then each waits, for a child or for the disk."""
+    """Let `-n auto` start a process more than there are cores: now and then each waits, for a child or for the disk."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return cores + 1
 
@@ -78,19 +78,19 @@ def pytest_xdist_setupnodes(config, specs):
         spec.python = spec.python or shlex.quote(python)
 
 
-# Tracing a network makes a million objects that live on: the usual 700 make a collection of every second millisecond.
+# Tracing a network makes a million objects that stay: with the default of 700, half of the time is for collections.
 gc.set_threshold(200_000, 20, 100)
 
 
 def pytest_collection_finish():
-    """Keep garbage collections from looking through what was imported, which takes half a second after each run."""
+    """Exclude imported objects from garbage collections, which otherwise take half a second after each run."""
     gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _without_what_earlier_files_left():
-    """Let go of the graphs of a file of tests: every garbage collection would look through those of all files before,
-    which doubled the time of the later ones."""
+def _without_graphs_of_earlier_files():
+    """Free the graphs of a file of tests: garbage collections of later files would look through them, in twice the
+    time."""
     yield
     if "keras" in sys.modules:
         sys.modules["keras"].utils.clear_session(free_memory=False)
@@ -100,7 +100,7 @@ def _without_what_earlier_files_left():
 
 @pytest.fixture(autouse=True, scope="module")
 def _no_preset_of_a_test_stays():
-    """Fail a file that leaves presets of its own in the registry, where later files would list them."""
+    """Fail a file that leaves its presets in the registry, where later files would list them."""
     before = _presets_of_tests()
     yield
     assert _presets_of_tests() == before
@@ -113,7 +113,7 @@ def _presets_of_tests():
 
 
 @pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(tmp_path, monkeypatch):
+def _in_a_new_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
@@ -161,7 +161,7 @@ def warm_python():
 
 @pytest.fixture
 def warm_children(warm_python, monkeypatch):
-    """Let the children of this test begin with Keras imported; not for tests of what is imported when."""
+    """Let the children of this test begin with Keras imported; not for tests of imports."""
     monkeypatch.setattr(sys, "executable", warm_python)
 
 
@@ -175,13 +175,13 @@ def warm_children_of_the_module(warm_python):
 
 @pytest.fixture
 def registry_as_it_was():
-    """Take the presets that a test registers out of the zoo again."""
+    """Remove the presets that a test registers from the zoo afterwards."""
     import kzoo
     from kzoo.registry import catalogue
 
     kzoo.list_presets()
-    before = [(kept, dict(kept)) for kept in (catalogue._presets, catalogue._owners)]
+    before = [(entries, dict(entries)) for entries in (catalogue._presets, catalogue._owners)]
     yield
-    for kept, was in before:
-        kept.clear()
-        kept.update(was)
+    for entries, old in before:
+        entries.clear()
+        entries.update(old)

@@ -1,4 +1,4 @@
-"""A search's folder written by hand: real settings, made-up scores, as many trials as one likes in no time."""
+"""A search's folder without training: real settings, invented scores, any number of trials at once."""
 
 import math
 import random
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import kzoo
 from kzoo.registry import resolve
-from kzoo.tuning.engines.steady import random_points
+from kzoo.tuning.engines.base import random_points
 from kzoo.tuning.folder import write_leaderboard
 from kzoo.tuning.records import End, Objective, Trial
 from kzoo.utils.files import write_json
@@ -18,12 +18,12 @@ def make_search(folder, count=40, *, objective=ACCURACY, score=None, status=None
     """Write a search of `iris_fnn` on iris, and return it.
 
     Args:
-        folder: where.
-        count: trials.
+        folder: the folder to write.
+        count: number of trials.
         objective: the `Objective`.
         score: hyperparameters -> score; the default likes a middling learning rate and many units.
         status: number -> status; the default has some trials pruned, diverged and failed.
-        planned: trials that were asked for; the default is `count`.
+        planned: number of trials in the search's settings; the default is `count`.
         changes: entries of `search.json`.
     """
     folder = Path(folder)

@@ -8,14 +8,14 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 README, CHINESE = ROOT / "README.md", ROOT / "README.zh.md"
 DOCS = sorted((ROOT / "docs").glob("*.md"))
-PAGES = [README, *DOCS]  # the Chinese page has the same blocks as README: a test says so
+PAGES = [README, *DOCS]  # the Chinese page has the same blocks as README: a test checks it
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 _ENDS = ("|", "||", "&", "&&", ";", ">", ">>", "<")
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its language ("" for none), its text, the line where it begins; what it prints, where shown."""
+    """A fenced block: its language ("" for none), its text, its first line, and its output where the page shows it."""
 
     language: str
     text: str
@@ -24,17 +24,17 @@ class Block:
 
 
 def blocks(page) -> list[Block]:
-    """Return a page's blocks in order. A block of `text` directly below another is what that one prints."""
+    """Return a page's blocks in order. A block of `text` directly below another is the output of the other."""
     text = page.read_text(encoding="utf-8")
-    found, before = [], 0
+    result, before = [], 0
     for match in _FENCE.finditer(text):
         block = Block(match[1], match[2], text.count("\n", 0, match.start()) + 1)
-        if block.language == "text" and found and not text[before : match.start()].strip():
-            found[-1] = Block(found[-1].language, found[-1].text, found[-1].line, block.text)
+        if block.language == "text" and result and not text[before : match.start()].strip():
+            result[-1] = Block(result[-1].language, result[-1].text, result[-1].line, block.text)
         else:
-            found.append(block)
+            result.append(block)
         before = match.end()
-    return found
+    return result
 
 
 def lines(block) -> list[str]:
@@ -51,18 +51,18 @@ def calls(line) -> list[list[str]]:
     """Return the words behind each `kzoo` of a shell line."""
     words = shlex.shlex(line, posix=True, punctuation_chars=True)
     words.whitespace_split = True
-    found, here = [], []
+    result, command = [], []
     for word in [*words, ";"]:
         if word not in _ENDS:
-            here.append(word)
+            command.append(word)
             continue
-        if here and Path(here[0]).name == "kzoo":
-            found.append(here[1:])
-        here = []
-    return found
+        if command and Path(command[0]).name == "kzoo":
+            result.append(command[1:])
+        command = []
+    return result
 
 
 def links(page) -> list[str]:
     """Return the files that a page links to, as it names them."""
-    found = re.findall(r"\]\(([^)#\s]+)\)", page.read_text(encoding="utf-8"))
-    return [link for link in found if not link.startswith("http")]
+    targets = re.findall(r"\]\(([^)#\s]+)\)", page.read_text(encoding="utf-8"))
+    return [link for link in targets if not link.startswith("http")]

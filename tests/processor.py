@@ -1,6 +1,6 @@
-"""Bounds of time that hold on any processor: processor time, in units of work measured in the same run.
+"""Limits of time that hold on any processor: processor time, in units of work that are measured in the same run.
 
-A bound in seconds fails on a slower processor, and on one that other programs keep busy, through no fault of the code.
+A limit in seconds fails on a slow or busy processor without a mistake in the code.
 """
 
 import time
@@ -20,7 +20,7 @@ def _two_units():
 
 
 def unit() -> float:
-    """Return the processor seconds of one unit of work, about .01 on a processor of 2023: the best of five."""
+    """Return the processor seconds of a unit of work, about .01 on a processor of 2023: the best of five."""
     times = []
     for _ in range(5):
         began = time.process_time()

@@ -1,7 +1,7 @@
-"""Shorter ways for tests of other things: untraced steps, no picture and no baselines, trials in this process.
+"""Ways to train faster in tests: untraced steps, no picture and no baselines, trials in this process.
 
-`conftest.py` has the fixtures of a test (`untraced`, `undrawn`); a fixture that trains for a module or a session takes
-these with `with`.
+`conftest.py` has fixtures of these for a test (`untraced`, `undrawn`). A fixture that trains for a module or a session
+uses these context managers.
 """
 
 import os
@@ -43,16 +43,16 @@ def untraced(eagerly=True):
 
 @contextmanager
 def cheap_steps(tf):
-    """Let steps that are not traced run what those of users run: half the time of a recurrent layer, and of Adam's.
+    """Let untraced steps use the faster kernels of traced steps, which halves the time of recurrent layers and of Adam.
 
-    Outside of a graph a custom gradient wants tensors, and gets variables.
+    Outside of a graph, custom gradients need tensors but get variables.
     """
     from kzoo.training import kernels
 
-    own = kernels.ops.custom_gradient
+    original = kernels.ops.custom_gradient
 
     def custom_gradient(function):
-        return lambda *given: own(function)(*(map(tf.identity, given) if tf.executing_eagerly() else given))
+        return lambda *values: original(function)(*(map(tf.identity, values) if tf.executing_eagerly() else values))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernels, "_compiled_for_a_processor", lambda: True)
@@ -61,7 +61,7 @@ def cheap_steps(tf):
 
 
 class Blank:
-    """What a figure is to `kzoo.train`."""
+    """A figure as `kzoo.train` needs it."""
 
     def savefig(self, path, **options):
         open(path, "wb").close()
@@ -69,20 +69,20 @@ class Blank:
 
 @contextmanager
 def undrawn():
-    """Let `kzoo.train` write an empty file for its curves, and score nothing beside: a third of a small run's time."""
+    """Let `kzoo.train` write an empty file for its curves, and score no baselines: a third of a small run's time."""
     training = import_module("kzoo.training.train")  # its name in the package is the function's
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "curves", lambda *arguments, **options: Blank())
-        patch.setattr(training, "beside", lambda *arguments, **options: [])
+        patch.setattr(training, "score_baselines", lambda *arguments, **options: [])
         yield
 
 
 class Here:
-    """What `Worker` is to a search, without a process of its own, which would first import Keras for seconds."""
+    """The interface of `Worker` without a new process, which would first import Keras for seconds."""
 
     def __init__(self, log, *, trainer, threads, **setup):
         self.stop, self.on_epoch = Stop(), None
-        self.trainer = Trainer(**setup, stop=self.stop, tell=lambda *said: self.on_epoch and self.on_epoch(*said))
+        self.trainer = Trainer(**setup, stop=self.stop, tell=lambda *values: self.on_epoch and self.on_epoch(*values))
 
     def __enter__(self):
         return self
@@ -107,10 +107,10 @@ def in_this_process():
         yield
 
 
-def tune_here(*asked, **options):
+def tune_here(*arguments, **options):
     """Return `kzoo.tune`'s search, trained in this process."""
     with in_this_process():
-        return kzoo.tune(*asked, **options)
+        return kzoo.tune(*arguments, **options)
 
 
 def pass_on_jax(file):

@@ -116,7 +116,7 @@ def test_a_fault_of_kzoo_keeps_its_whole_traceback(monkeypatch):
     def broken(*arguments, **options):
         raise RuntimeError("a fault")
 
-    monkeypatch.setattr("kzoo.training.road.Assignment.ready", broken)
+    monkeypatch.setattr("kzoo.training.plan.TrainingPlan.ready", broken)
     with pytest.raises(RuntimeError) as failed:
         kzoo.train("iris_fnn", "iris", progress=False)
     assert "training/train.py" in frames_of(failed.value)

@@ -17,8 +17,8 @@ import kzoo
 import kzoo.training
 from kzoo import results
 from kzoo.cli import COMMANDS, common, main, predict
-from kzoo.cli.show import answers
-from kzoo.cli.spelling import respell
+from kzoo.cli.option_names import with_option_names
+from kzoo.cli.show import describe_outputs
 from kzoo.cli.train import scores_line
 from kzoo.registry import meaning_of
 from kzoo.registry.arguments import ARGUMENTS
@@ -253,7 +253,7 @@ def test_every_name_that_can_be_set_has_a_meaning():
         preset = kzoo.get_preset(name)
         for key in [*preset.config, *preset.training]:
             assert len(meaning_of(key, preset.family)) > 5, (name, key)
-        assert answers(preset.task, preset.config, preset.training)
+        assert describe_outputs(preset.task, preset.config, preset.training)
 
 
 def test_show_fits_eighty_columns(call):
@@ -555,7 +555,7 @@ def test_faults_of_the_machine_are_one_line_too():
         (MemoryError(), 2, "memory", "--set batch_size=16"),
         (ZeroDivisionError("division by zero"), 1, "ZeroDivisionError", "division by zero", "--debug"),
     ):
-        code, line = common.explain(error)
+        code, line = common.exit_code_and_line(error)
         assert code == expected and "\n" not in line
         assert_mentions(line, *parts)
 
@@ -594,8 +594,8 @@ def test_python_arguments_in_errors_become_options(text, expected):
         "--set",
         "--column",
     )
-    assert respell(text, options) == expected
-    assert respell(text, ()) == text
+    assert with_option_names(text, options) == expected
+    assert with_option_names(text, ()) == text
 
 
 @pytest.mark.usefixtures("untraced", "undrawn")

@@ -19,7 +19,7 @@ from sklearn import datasets, metrics
 
 import kzoo
 from kzoo.cli import main
-from kzoo.evaluation.versus import mcnemar, versus
+from kzoo.evaluation.comparison import compare_runs, mcnemar
 from kzoo.ranking import advantage
 
 pytestmark = pytest.mark.usefixtures("untraced")
@@ -367,8 +367,8 @@ def test_two_runs_are_compared_only_on_the_same_targets_and_scale(call, monkeypa
             linear = dict(input_shape=steps, horizon=horizon, out=f"ahead{horizon}")
             kzoo.train("series_linear", "old.csv", target="rent", drop=["a", "price"], **linear, **options)
     with refuses("new", "old.csv", "split", "file or folder"):  # rows that test a run may have trained the other
-        versus("new", "old", "old.csv")
-    result = versus("new", "old", "may.csv", metric="mse_standardised")
+        compare_runs("new", "old", "old.csv")
+    result = compare_runs("new", "old", "may.csv", metric="mse_standardised")
     errors = [((kzoo.predict(run, frame).values[:, 0] - frame["rent"]) ** 2).mean() for run in ("new", "old")]
     assert result["new"]["mse_standardised"] / result["old"]["mse_standardised"] == pytest.approx(errors[0] / errors[1])
     for new, old, *parts in (
@@ -380,7 +380,7 @@ def test_two_runs_are_compared_only_on_the_same_targets_and_scale(call, monkeypa
     # Errors of 1e-11 are no rounding.
     new, old = ({"mae": error, "examples": 300} for error in (7e-12, 5e-13))
     tiny = dict(metric="mae", new=new, old=old, difference=6.5e-12, advantage=-6.5e-12, test=None)
-    monkeypatch.setattr("kzoo.evaluation.versus", lambda *_, **__: tiny)
+    monkeypatch.setattr("kzoo.evaluation.comparison", lambda *_, **__: tiny)
     code, _, err = call("new", "old", "--data", "old.csv", "--fail-if-worse")
     assert (code, err) == (1, "")
 

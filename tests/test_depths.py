@@ -15,7 +15,7 @@ from messages import refuses
 
 import kzoo
 from kzoo.contract import make_optimizer
-from kzoo.depths import depths, slow_down
+from kzoo.layer_decay import apply_layer_decay, layer_depths
 from kzoo.registry.arguments import OPTIMIZERS
 
 RATE, DECAY, WEIGHT_DECAY = 0.05, 0.5, 0.1
@@ -32,8 +32,8 @@ def chain():
 
 
 def test_depths_count_kernels_on_the_longest_path_to_the_output():
-    assert depths(chain()) == DEEP | {"inputs": 3}
-    deep = depths(kzoo.build("cifar_resnet", compile=False, filters=(4, 8), depth=2))
+    assert layer_depths(chain()) == DEEP | {"inputs": 3}
+    deep = layer_depths(kzoo.build("cifar_resnet", compile=False, filters=(4, 8), depth=2))
     convolutions = [f"block{i}_{j}_{c}_conv" for i in (2, 1) for j in (2, 1) for c in "ba"]
     assert [deep[name] for name in convolutions] == [1, 2, 3, 4, 5, 6, 7, 8]
 
@@ -47,7 +47,7 @@ def after(name, decay, gradients, **more):
     model, training = chain(), dict(optimizer=name, learning_rate=RATE, schedule="constant", weight_decay=WEIGHT_DECAY)
     optimizer = make_optimizer(training | more)
     if decay != 1:
-        slow_down(optimizer, model, decay)
+        apply_layer_decay(optimizer, model, decay)
     before = values(model)
     for step in gradients:
         tensors = [keras.ops.convert_to_tensor(step[v.path]) for v in model.trainable_variables]
@@ -105,7 +105,7 @@ def test_averaged_weights_are_those_of_the_slowed_steps():
     """The mean over steps is made where the optimizer steps: it must not see the whole step."""
     model = chain()
     optimizer = make_optimizer(dict(optimizer="sgd", learning_rate=RATE, schedule="constant", ema=0.5))
-    slow_down(optimizer, model, DECAY)
+    apply_layer_decay(optimizer, model, DECAY)
     optimizer.build(model.trainable_variables)
     mean = values(model)
     for step in random_gradients(2):

@@ -1,8 +1,8 @@
-"""Arguments that nobody thought of: every public function and command answers them, or refuses them in one clear line.
+"""Unexpected arguments: every public function and command accepts them, or refuses them in one clear line.
 
-The class of faults: an argument of a wrong type, empty, huge, not finite, or with letters that no file has, travels to
-where somebody else raises. Half of the calls are valid but for one argument. Training itself is not begun: a call that
-comes as far as `fit`, as a worker or as a conversion has taken its arguments.
+The class of faults: an argument of a wrong type, empty, huge, not finite, or with letters that no file has, causes an
+error in another library. Half of the calls are valid but for one argument. Nothing is trained: a call that
+reaches `fit`, a worker or a conversion has accepted its arguments.
 """
 
 import functools
@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import kzoo
-from kzoo.cli import main
+from kzoo.cli import common, main
 from kzoo.runtime import load as load_runtime
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -37,7 +37,7 @@ QUIET = settings(
 
 
 class Reached(BaseException):
-    """The call was taken; what would follow is training."""
+    """The arguments were accepted; training would follow."""
 
 
 class Hostile:
@@ -53,7 +53,7 @@ class Hostile:
         raise RuntimeError("no items")
 
 
-# Not one of them is an argument that the functions below take gladly in every place.
+# None of them is a valid value for every argument of the functions below.
 ODD = [
     None, True, False, 0, 1, -1, 2**31, 2**63, 10**30, -(10**30), 0.0, -0.0, 0.5, 1e-300, 1e308, float("nan"),
     float("inf"), -float("inf"), 1 + 2j, "", " ", "a", "None", "nan", "0", "-1", "1e400", "\x00", "\x1b[31m", "\ud800",
@@ -81,18 +81,18 @@ ANYTHING = st.one_of(
 
 
 @functools.cache
-def things():
-    """Return runs, a search and an export that were written for good, and what can be asked of them."""
+def stored():
+    """Return the folders of stored runs, of exports and of a search."""
     import tempfile
 
-    place = Path(tempfile.mkdtemp(prefix="kzoo-fuzz-"))
+    home = Path(tempfile.mkdtemp(prefix="kzoo-fuzz-"))
     for kind in ("table", "values", "text", "series", "language", "images", "search"):
         with zipfile.ZipFile(GOLDEN / kind / "made.zip") as archive:
-            archive.extractall(place / kind)
-    runs = {path.parent.parent.name: path.parent for path in sorted(place.glob("*/run/config.json"))}
-    exports = sorted(path.parent for path in place.glob("table/*/kzoo.json"))
-    searches = sorted(path.parent for path in place.glob("*/*/search.json"))
-    return dict(place=place, runs=runs, exports=exports, search=searches[0])
+            archive.extractall(home / kind)
+    runs = {path.parent.parent.name: path.parent for path in sorted(home.glob("*/run/config.json"))}
+    exports = sorted(path.parent for path in home.glob("table/*/kzoo.json"))
+    searches = sorted(path.parent for path in home.glob("*/*/search.json"))
+    return dict(runs=runs, exports=exports, search=searches[0])
 
 
 def table():
@@ -106,8 +106,8 @@ def data_options(**more):
 
 
 def calls():
-    """Return name -> (function, valid arguments); each argument is put in the place of every odd thing there is."""
-    run = things()["runs"]["table"]
+    """Return name -> (function, valid arguments); each argument is replaced by odd values in the tests."""
+    run = stored()["runs"]["table"]
     iris = kzoo.load_data("iris", preset="iris_fnn")
     model = kzoo.build("iris_fnn", data=iris, units=(3,))
     overrides = dict(
@@ -116,7 +116,7 @@ def calls():
     )  # fmt: skip
     history = {"loss": [1.0, 0.5], "val_loss": [1.1, 0.7], "accuracy": [0.5, 0.7]}
     truth, p = np.array([0, 1, 1, 0]), np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.7, 0.3]])
-    answering = load_runtime(things()["exports"][0])
+    answering = load_runtime(stored()["exports"][0])
     bundle = dict(run_dir="runs/fuzz", monitor=None, mode=None, patience=3, stop_early=None, histograms=False)
     return {
         "list_presets": (
@@ -164,7 +164,7 @@ def calls():
         "predict": (kzoo.predict, dict(run=run, inputs=table().head(3), batch_size=2)),
         "predict_weights": (kzoo.predict, dict(run="series_linear", inputs=SERIES, weights="sine", batch_size=2)),
         "predict_model": (kzoo.predict, dict(run=model, inputs=iris.test.x[:3], batch_size=2)),
-        "runtime.load": (load_runtime, dict(exported=things()["exports"][0], format="onnx")),
+        "runtime.load": (load_runtime, dict(exported=stored()["exports"][0], format="onnx")),
         "runtime.predict": (answering.predict, dict(inputs=table().head(3), batch_size=2)),
         "report": (kzoo.report, dict(run=run, out="report.html", data=None)),
         "compare": (kzoo.compare, dict(runs=[run, run.parent / "run_2"], metric=None, baselines=True)),
@@ -174,12 +174,12 @@ def calls():
                  callbacks=None, validation=0.1, overwrite=False, progress=False),
         ),
         "ensemble": (
-            kzoo.ensemble, dict(runs=[run, things()["runs"]["values"]], method="mean", data=None, out="e"),
+            kzoo.ensemble, dict(runs=[run, stored()["runs"]["values"]], method="mean", data=None, out="e"),
         ),
         "generate": (
             kzoo.generate,
             dict(
-                run=things()["runs"]["language"], prompt="the ", length=2, temperature=1.0, top_k=None, top_p=0.9
+                run=stored()["runs"]["language"], prompt="the ", length=2, temperature=1.0, top_k=None, top_p=0.9
             ),
         ),
         "learning_rate_range": (kzoo.learning_rate_range, dict(preset="iris_fnn", data="iris", low=1e-4, high=1e-1)),
@@ -190,8 +190,8 @@ def calls():
         ),
         "load_model": (kzoo.load_model, dict(path=run / "best.keras", trusted=(), expected_sha256=None)),
         "Run": (kzoo.Run, dict(path=run, trusted=())),
-        "ExportedModel": (lambda path: kzoo.ExportedModel(path).exports, dict(path=things()["exports"][0])),
-        "Search": (lambda path: kzoo.Search(path).trials, dict(path=things()["search"])),
+        "ExportedModel": (lambda path: kzoo.ExportedModel(path).exports, dict(path=stored()["exports"][0])),
+        "Search": (lambda path: kzoo.Search(path).trials, dict(path=stored()["search"])),
         "tune": (
             kzoo.tune,
             dict(preset_or_build="tabular_fnn", data=table(), engine="random", trials=3, epochs=1, max_time=None,
@@ -211,7 +211,7 @@ def calls():
 
 
 def refuse_to_work(monkeypatch):
-    """Let what takes long be reached and not done."""
+    """Stop calls where training, a worker or a conversion would start."""
 
     def reached(*arguments, **options):
         raise Reached
@@ -223,7 +223,7 @@ def refuse_to_work(monkeypatch):
 
 
 def foreign(function, *arguments, **options):
-    """Call, and return the traceback of what is neither an answer nor one clear line; None where all is well."""
+    """Call, and return the traceback of an error that is no clear line of kzoo; None for a result or such a line."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -254,7 +254,7 @@ NAMES = [
     "learning_rate_range", "export", "load_model", "Run", "ExportedModel", "Search", "tune", "space", "hypermodel",
     "callbacks.standard", "callbacks.long", "plots.curves", "plots.confusion_matrix",
 ]  # fmt: skip
-# All doors are among them, or named here with the reason.
+# All public functions are among them, or named here with the reason.
 ELSEWHERE = {
     "Interrupted", "KzooError", "UnsafeModelError",  # raised, not called
     "Dataset", "baselines", "callbacks", "plots", "recipes", "register",  # made by load_data; modules; as `Preset` is
@@ -269,10 +269,10 @@ def test_every_public_function_is_called(made):
 @pytest.mark.filterwarnings("ignore::kzoo.utils.errors.KzooWarning")
 @pytest.mark.parametrize("name", NAMES)
 def test_the_valid_call_is_valid(name, made, monkeypatch, tmp_path):
-    """Else the fuzz would only see the first refusal."""
+    """Else the tests below would only reach the first refusal."""
     refuse_to_work(monkeypatch)
     function, valid = made[name]
-    if name == "ensemble":  # its two runs differ: that is said
+    if name == "ensemble":  # its two runs differ, which is refused
         with pytest.raises(kzoo.KzooError):
             function(**valid)
         return
@@ -282,26 +282,26 @@ def test_the_valid_call_is_valid(name, made, monkeypatch, tmp_path):
 
 def fuzz(name, made, examples):
     function, valid = made[name]
-    found = []
+    failures = []
 
     @settings(QUIET, max_examples=examples)
     @given(st.data())
     def call(data):
         names = list(valid)
-        one = data.draw(st.booleans())
+        single = data.draw(st.booleans())
         changed = (
-            [data.draw(st.sampled_from(names))] if one else data.draw(st.lists(st.sampled_from(names), min_size=1))
+            [data.draw(st.sampled_from(names))] if single else data.draw(st.lists(st.sampled_from(names), min_size=1))
         )
         options = valid | {name: data.draw(ANYTHING) for name in changed}
-        if said := foreign(function, **options):
-            found.append(({name: repr(options[name])[:200] for name in changed}, said))
+        if error := foreign(function, **options):
+            failures.append(({name: repr(options[name])[:200] for name in changed}, error))
 
     call()
-    assert not found, f"{len(found)} of {examples}: {found[0][0]}\n{found[0][1]}"
+    assert not failures, f"{len(failures)} of {examples}: {failures[0][0]}\n{failures[0][1]}"
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_odd_arguments_are_answered_or_refused_in_one_line(name, made, monkeypatch):
+def test_odd_arguments_are_accepted_or_refused_in_one_line(name, made, monkeypatch):
     refuse_to_work(monkeypatch)
     fuzz(name, made, 8)
 
@@ -315,15 +315,15 @@ def test_many_odd_arguments(name, made, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_every_odd_thing_in_every_place(name, made, monkeypatch):
+def test_every_odd_value_for_every_argument(name, made, monkeypatch):
     """The draws above miss most of them."""
     refuse_to_work(monkeypatch)
     function, valid = made[name]
-    found = {}
-    for argument, (place, odd) in itertools.product(valid, enumerate(ODD)):
-        if said := foreign(function, **valid | {argument: odd}):
-            found[argument, place, repr(odd)[:80]] = said
-    assert not found, f"{len(found)}: {list(found)}\n{next(iter(found.values()))}"
+    failures = {}
+    for argument, (number, odd) in itertools.product(valid, enumerate(ODD)):
+        if error := foreign(function, **valid | {argument: odd}):
+            failures[argument, number, repr(odd)[:80]] = error
+    assert not failures, f"{len(failures)}: {list(failures)}\n{next(iter(failures.values()))}"
 
 
 WORDS = [
@@ -357,11 +357,20 @@ COMMANDS = {
 }  # fmt: skip
 
 
-def fuzz_command(name, examples, capsys):
+def fuzz_command(name, examples, capsys, monkeypatch):
     begin, options = COMMANDS[name]
-    begin = [str(things()["runs"]["table"]) if word == "RUN" else word for word in begin]
+    begin = [str(stored()["runs"]["table"]) if word == "RUN" else word for word in begin]
     word = st.one_of(st.sampled_from(WORDS), st.sampled_from(WORDS), st.text(LETTERS, max_size=6))
-    found = []
+    failures, exit_code_and_line = [], common.exit_code_and_line
+
+    def refuse_faults(error):
+        """Raise an error that the command would report as a fault of kzoo."""
+        code, line = exit_code_and_line(error)
+        if code == 1:
+            raise error
+        return code, line
+
+    monkeypatch.setattr(common, "exit_code_and_line", refuse_faults)
 
     @settings(QUIET, max_examples=examples)
     @given(st.data())
@@ -370,23 +379,23 @@ def fuzz_command(name, examples, capsys):
         for _ in range(1 if data.draw(st.booleans()) else 2):
             option = data.draw(st.sampled_from(options))
             argv += [option, data.draw(word)] if option else [data.draw(word)]
-        said = foreign(main, argv)
+        error = foreign(main, argv)
         printed = capsys.readouterr().err
-        if said or "fault of kzoo" in printed or "Traceback" in printed:
-            found.append((argv, said or printed[-1500:]))
+        if error or "Traceback" in printed:
+            failures.append((argv, error or printed[-1500:]))
 
     call()
-    assert not found, f"{len(found)} of {examples}: {found[0][0]}\n{found[0][1]}"
+    assert not failures, f"{len(failures)} of {examples}: {failures[0][0]}\n{failures[0][1]}"
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_odd_words_after_every_command(name, made, monkeypatch, capsys):
     refuse_to_work(monkeypatch)
-    fuzz_command(name, 8, capsys)
+    fuzz_command(name, 8, capsys, monkeypatch)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_many_odd_words(name, made, monkeypatch, capsys):
     refuse_to_work(monkeypatch)
-    fuzz_command(name, 60, capsys)
+    fuzz_command(name, 60, capsys, monkeypatch)

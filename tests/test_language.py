@@ -11,7 +11,7 @@ from messages import assert_mentions, refuses
 
 import kzoo
 from kzoo.cli import COMMANDS, main
-from kzoo.cli.translated import columns, wrapped
+from kzoo.cli.translation import columns, wrapped
 from kzoo.utils.i18n import LOCALE, translator
 
 MESSAGES = LOCALE / "zh" / "LC_MESSAGES"

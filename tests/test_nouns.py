@@ -1,4 +1,4 @@
-"""The records of `kzoo.nouns` are frozen, their JSON is read as it was written, and unknown entries are refused."""
+"""The records of `kzoo.stored_types` are frozen, survive their JSON, and refuse unknown entries."""
 
 import dataclasses
 import json
@@ -10,7 +10,7 @@ from messages import assert_mentions, refuses
 import kzoo
 from kzoo.dataset.options import DataOptions
 from kzoo.dataset.splits import Fold
-from kzoo.nouns import Description, Member, Request, Spec, as_stored, differences, may_be_same
+from kzoo.stored_types import Description, Member, Request, Spec, differences, may_be_same_run, to_stored
 from kzoo.training.journal import State, write_journal
 from kzoo.utils.errors import KzooError
 
@@ -111,11 +111,11 @@ def test_a_journal_of_another_version_is_refused(tmp_path):
 def test_a_run_may_match_a_request_if_no_stored_entry_differs():
     request = Request(data=DATA, spec=SPEC)
     overrides = {"units": (8,), "epochs": np.int64(3), "class_weight": {np.int64(0): np.float32(2)}}
-    stored = on_disk(request) | {"overrides": as_stored(overrides)}
+    stored = on_disk(request) | {"overrides": to_stored(overrides)}
     json.dumps(stored)
     wanted = {"spec": {"preset": "iris_fnn", "seed": 1}, "data": {"name": "iris"}, "weights": None}
-    assert may_be_same(stored, wanted, {"epochs": 3, "units": 8, "class_weight": {"0": 2.0}})
+    assert may_be_same_run(stored, wanted, {"epochs": 3, "units": 8, "class_weight": {"0": 2.0}})
     for other in ({}, overrides | {"units": (8, 8)}, overrides | {"dropout": 0.2}):
-        assert not may_be_same(stored, wanted, other)
-    assert not may_be_same(stored, wanted | {"spec": {"seed": 2}}, overrides)
-    assert may_be_same(on_disk(request), wanted, {"units": 4})  # an older run stores no overrides
+        assert not may_be_same_run(stored, wanted, other)
+    assert not may_be_same_run(stored, wanted | {"spec": {"seed": 2}}, overrides)
+    assert may_be_same_run(on_disk(request), wanted, {"units": 4})  # an older run stores no overrides

@@ -209,7 +209,7 @@ def test_a_long_message_keeps_its_beginning_and_its_end():
 def test_bad_arguments_with_a_run_are_refused_in_a_line(name, run):
     call, parts = WITH_A_RUN[name]
     message = message_of(lambda: call(run), parts)
-    # Only for what is no array does the message list all that rows may be.
+    # Only a value that is no array gets the message that lists all types of rows.
     if parts is not TABLE_ROWS:
         assert "DataFrame" not in message
 

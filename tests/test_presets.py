@@ -15,7 +15,7 @@ from kzoo import contract
 from kzoo.network import table_of
 from kzoo.registry import family_builder, resolve
 from kzoo.results import network_of
-from kzoo.training.job import make_variables
+from kzoo.training.setup import make_variables
 
 NAMES = kzoo.list_presets(["*", "*@*"])
 
@@ -124,7 +124,7 @@ def test_parameter_count_equals_the_recorded_count(name):
 
 
 def idle_variables(model, x, y, steps, until=0.0):
-    """Train `steps` times on one batch, or until the loss is below a share of the first one.
+    """Train `steps` times on the same batch, or until the loss is below a share of the first loss.
 
     Returns:
         The losses, and the trainable variables that did not move.
@@ -184,11 +184,11 @@ def test_every_gradient_exists_at_full_size(name):
 
 
 def check_padding(name, overrides):
-    """Left, right and other amounts of padding give the same answer; another order of the words a different one."""
+    """Left, right and other amounts of padding give the same answer; another order of the words changes it."""
     model = kzoo.build(name, seed=0, compile=False, **overrides)
     length, words = kzoo.spec_of(model)["config"]["input_shape"][0], np.random.default_rng(1).integers(2, 30, 5)
     rng = np.random.default_rng(2)
-    for weight in model.trainable_variables:  # biases start at zero, and would hide what padding adds
+    for weight in model.trainable_variables:  # biases start at zero, and would hide the effect of padding
         weight.assign(rng.normal(scale=0.3 / max(1, weight.shape[-1] / 24) ** 0.5, size=weight.shape))
     rows = np.zeros((6, length), "int32")
     for row, (start, order) in enumerate([(0, 1), (length - 5, 1), (3, 1), (0, -1), (length - 5, -1)]):

@@ -70,8 +70,8 @@ ONE_SIGMOID = ("labels='onehot'", "sigmoid", "labels='integer'", "outputs=2")
         (lambda: kzoo.build("cifar_cnn", num_heads=2), ("'num_heads'", "cifar_cnn", "transformer")),
         (lambda: kzoo.build("cifar_cnn", dropout=1.0), ("dropout=1.0", "below 1")),
         (lambda: kzoo.build("cifar_cnn", outputs=0), ("outputs=0", "1")),
-        (lambda: kzoo.build("cifar_cnn", outputs=2.5), ("outputs=2.5", "type")),
-        (lambda: kzoo.build("cifar_cnn", outputs=True), ("outputs=True", "type")),
+        (lambda: kzoo.build("cifar_cnn", outputs=2.5), ("outputs=2.5", "1")),
+        (lambda: kzoo.build("cifar_cnn", outputs=True), ("outputs=True", "1")),
         (lambda: kzoo.build("cifar_cnn", optimizer="adm"), ("optimizer='adm'", "adam, adamw, sgd")),
         (lambda: kzoo.build("cifar_cnn", learning_rate=float("nan")), ("learning_rate=nan", "0")),
         (lambda: kzoo.build("cifar_cnn", dropout=(0.1, 0.2)), ("'cifar_cnn'", "dropout", "2", "3")),
@@ -85,15 +85,15 @@ ONE_SIGMOID = ("labels='onehot'", "sigmoid", "labels='integer'", "outputs=2")
         (lambda: kzoo.build("cancer_fnn", labels="onehot"), ONE_SIGMOID),
         (
             lambda: kzoo.build("iris_fnn", loss="kl", labels="onehot", label_smoothing=0.1),
-            ("label_smoothing=0.1", "loss='kl'", "label_smoothing=0"),
+            ("label_smoothing=0.1", "loss='kl'"),
         ),
         (
             lambda: kzoo.build("cancer_fnn", loss="hinge", output_activation="tanh", label_smoothing=0.1),
-            ("label_smoothing=0.1", "loss='hinge'", "label_smoothing=0"),
+            ("label_smoothing=0.1", "loss='hinge'"),
         ),
         (
             lambda: kzoo.build("cifar_cnn", schedule="linear"),
-            ("warmup=0.05", "schedule='constant'", "'cosine'", "'onecycle'", "'linear'", "warmup=0"),
+            ("warmup=0.05", "schedule='constant'", "'cosine'", "'onecycle'", "'linear'"),
         ),
         (lambda: kzoo.build("text_transformer", num_heads=5), ("'text_transformer'", "num_heads=5", "width=64")),
         (lambda: kzoo.build("cifar_cnn", steps=0), ("steps=0", "1")),
@@ -234,7 +234,7 @@ def test_a_preset_takes_every_argument_of_its_builder_that_has_an_effect():
 def test_a_setting_without_effect_is_refused(name, overrides, parts):
     with refuses(name, *parts) as caught:
         kzoo.build(name, **overrides)
-    assert len(str(caught.value)) < 200  # no list of all settings, which would name any part
+    assert len(str(caught.value)) < 200  # an unknown argument has a longer message, which lists all settings
 
 
 def test_gradients_are_clipped_in_a_single_way():
@@ -293,7 +293,7 @@ def test_arguments_and_defaults_that_are_read_from_a_builders_file_are_right():
 
 
 BROKEN_FAMILIES = [
-    (None, ("broken_family", "Python file")),
+    (None, ("'broken_family'", "file")),
     ("x = 3", ("broken_family", "function", "'build'")),
     ("UNITS = (3,)\ndef build(*, name, units=UNITS):\n    pass", ("broken_family", "'units'", "(64, 32)", "UNITS")),
 ]
@@ -317,7 +317,7 @@ def build(*, name, input_shape, outputs=2, wings=3):
 
     Args:
         wings: how many wings it has.
-            Two are usual.
+            Most have two.
     \"\"\"
     inputs = keras.Input(input_shape)
     return keras.Model(inputs, keras.layers.Dense(outputs, name=f"wings{wings}")(inputs), name=name)
@@ -348,7 +348,7 @@ def test_a_name_is_letters_digits_and_underscores_after_at_most_a_single_package
 
 
 def test_a_preset_must_be_plain_data():
-    with refuses("'x'", "type object"):  # of Python's JSON
+    with refuses("'x'", "object"):
         kzoo.Preset(
             name="x",
             family="fnn",

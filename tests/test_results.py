@@ -1,20 +1,21 @@
-"""The measured scores belong to presets that exist, and their mean is the mean of what was measured."""
+"""The measured scores belong to presets that exist, and their mean is the mean of the measurements."""
 
 import json
 import statistics
 from types import SimpleNamespace
 
 import pytest
+from messages import assert_mentions
 
 import kzoo
 from kzoo import results
 
 
 @pytest.mark.parametrize("row", results.rows(), ids=lambda r: f"{r['preset']}-{r['data']}-{r['over']}")
-def test_a_row_is_a_presets_own(row):
+def test_a_row_belongs_to_its_preset(row):
     preset = kzoo.get_preset(row["preset"])
-    ways = f"kzoo train {row['preset']}", f"kzoo.cross_validate('{row['preset']}'", "python recipes/"
-    assert row["command"].startswith(ways)
+    starts = f"kzoo train {row['preset']}", f"kzoo.cross_validate('{row['preset']}'", "python recipes/"
+    assert row["command"].startswith(starts)
     assert row["own_data"] == (row["data"].rstrip("/") == preset.dataset)
     assert row["score"] == pytest.approx(statistics.mean(row["scores"]), abs=1e-5)
     assert len(row["scores"]) == int(row["over"].split()[0])
@@ -39,7 +40,7 @@ def run(seed=0, data_seed=0, rmse=0.1, task="sequence_regression", **options):
     )
 
 
-def test_runs_of_several_seeds_become_one_row():
+def test_runs_of_several_seeds_become_a_single_row():
     runs = [run(1, rmse=0.3), run(0, rmse=0.1)]
     assert results.group_of(runs[0]) == results.group_of(runs[1])
     row = results.row_of(runs)
@@ -51,7 +52,7 @@ def test_runs_of_several_seeds_become_one_row():
     json.dumps(row)
 
 
-def test_splits_are_told_from_seeds_and_settings_from_each_other():
+def test_splits_seeds_and_settings_are_distinguished():
     assert results.row_of([run(0, 0), run(1, 1)])["over"] == "2 splits"
     assert results.row_of([run()])["over"] == "1 run" and results.row_of([run()])["sd"] is None
     draws = [results.draw_of(r) for r in (run(), run(), run(1, 0), run(0, 1), run(test=dict(number=1)))]
@@ -61,22 +62,21 @@ def test_splits_are_told_from_seeds_and_settings_from_each_other():
     assert results.group_of(other) != results.group_of(run())
 
 
-def test_what_a_split_brings_up_by_itself_is_no_setting_of_its_own():
+def test_values_that_follow_from_the_split_do_not_separate_runs():
     runs = [run(0, 0), run(1, 1), run(2, 2)]
-    plain, said = "kzoo train tabular_tabm --data a.csv", " --target y --set loss=mse"
-    for i, one in enumerate(runs):
-        one.config["command"] = plain + (f" --seed {i} --data-seed {i}" if i else "") + " --target y"
-        one.config["spec"]["training"] = dict(min_steps=2000, epochs=100 + i, loss=("mse", "huber", "huber")[i])
-        one.config["spec"]["config"]["input_shape"] = [70 + i]
-    assert len({results.group_of(one) for one in runs}) == 1
-    runs[1].config["spec"]["training"]["min_steps"] = 0  # then nothing but the preset or its user says how many epochs
-    runs[2].config["command"] = plain + said
-    assert len({results.group_of(one) for one in runs}) == 3
+    plain, settings = "kzoo train tabular_tabm --data a.csv", " --target y --set loss=mse"
+    for i, each in enumerate(runs):
+        each.config["command"] = plain + (f" --seed {i} --data-seed {i}" if i else "") + " --target y"
+        each.config["spec"]["training"] = dict(min_steps=2000, epochs=100 + i, loss=("mse", "huber", "huber")[i])
+        each.config["spec"]["config"]["input_shape"] = [70 + i]
+    assert len({results.group_of(each) for each in runs}) == 1
+    runs[1].config["spec"]["training"]["min_steps"] = 0  # then only the preset or its user can have chosen the epochs
+    runs[2].config["command"] = plain + settings
+    assert len({results.group_of(each) for each in runs}) == 3
     row = dict(preset="tabular_tabm", data="a.csv")
-    keys = [
-        results.key_of(row | dict(command=plain + one)) for one in (" --seed 2 --data-seed 2 --target y", " --target y")
-    ]
-    assert keys[0] == keys[1] != results.key_of(row | dict(command=plain + said))
+    endings = (" --seed 2 --data-seed 2 --target y", " --target y")
+    keys = [results.key_of(row | dict(command=plain + ending)) for ending in endings]
+    assert keys[0] == keys[1] != results.key_of(row | dict(command=plain + settings))
 
 
 def test_scores_are_written_as_people_read_them():
@@ -86,23 +86,24 @@ def test_scores_are_written_as_people_read_them():
     assert results.score(dict(metric="mse", score=0.00012, sd=0.00003)) == "MSE 0.00012 ± 3e-05"
 
 
-def test_figures_to_stand_beside_have_their_source():
+def test_published_figures_have_their_source():
     for figure in results._read("beside.json"):
         assert {"data", "metric", "what", "score", "source"} <= set(figure)
     reviews = dict(preset="text_cnn", data="reviews", metric="accuracy")
-    assert [b["score"] for b in results.beside(reviews)] == [0.761]
-    figures = results.beside(reviews | {"preset": "cifar_cnn", "data": "cifar10"})
-    assert len(figures) == 1 and figures[0]["what"].startswith("the tutorial's recipe, 20 epochs")
-    assert results.beside(reviews | {"preset": "cifar_mobile", "data": "cifar10"}) == []
+    assert [b["score"] for b in results.published_scores(reviews)] == [0.761]
+    figures = results.published_scores(reviews | {"preset": "cifar_cnn", "data": "cifar10"})
+    (figure,) = figures
+    assert_mentions(figure["what"], "tutorial", "20 epochs")
+    assert results.published_scores(reviews | {"preset": "cifar_mobile", "data": "cifar10"}) == []
 
 
-def test_of_baselines_on_some_data_the_most_repeated_counts_and_the_best_of_these():
+def test_the_best_of_the_most_repeated_baselines_is_chosen():
     def row(scores, value, metric="accuracy"):
         return dict(metric=metric, scores=[0.5] * scores, over=f"{scores} splits", baselines={"trees": value})
 
-    def said(*rows):
-        return [(one["score"], one["over"]) for one in results.without_network(list(rows))]
+    def chosen(*rows):
+        return [(each["score"], each["over"]) for each in results.baseline_rows(list(rows))]
 
-    assert said(row(1, 0.9), row(3, 0.7), row(3, 0.8), row(3, 0.6)) == [(0.8, "3 splits")]
-    assert said(row(1, 0.9), row(1, 0.95)) == [(0.95, "1 splits")]
-    assert said(row(2, 0.4, "mse"), row(2, 0.3, "mse")) == [(0.3, "2 splits")]  # of errors the least
+    assert chosen(row(1, 0.9), row(3, 0.7), row(3, 0.8), row(3, 0.6)) == [(0.8, "3 splits")]
+    assert chosen(row(1, 0.9), row(1, 0.95)) == [(0.95, "1 splits")]
+    assert chosen(row(2, 0.4, "mse"), row(2, 0.3, "mse")) == [(0.3, "2 splits")]  # the smallest error

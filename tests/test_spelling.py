@@ -1,6 +1,6 @@
-"""What a command prints names options, as whoever reads it has to write them: never `time=` or `columns={...}`.
+"""Commands print options as they are typed, such as `--time`, and never arguments of Python, such as `time=`.
 
-The fault: errors were respelled, and notes, warnings and findings spoke Python: "say time='datum'".
+This holds for errors, notes, warnings and findings.
 """
 
 import re
@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from messages import assert_mentions
 
 import kzoo
 from kzoo.cli import main
@@ -21,7 +22,7 @@ PYTHON = re.compile(
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """Files that each bring about a line with an argument in it."""
+    """Files for which a line with an argument is printed."""
     folder, random = tmp_path_factory.mktemp("spelling"), np.random.default_rng(0)
     hours = pd.date_range("2024-01-01", periods=ROWS, freq="h")
     frame = pd.DataFrame({"when": hours, "a": random.normal(size=ROWS), "b": random.normal(size=ROWS)})
@@ -84,25 +85,24 @@ COMMANDS_TO_TRY = [
 
 def test_commands_name_options_and_never_arguments_of_python(home, monkeypatch, capsys):
     monkeypatch.chdir(home)
-    said = {}
+    printed = {}
     for words in COMMANDS_TO_TRY:
         capsys.readouterr()
         assert main([str(word) for word in words]) in (0, 1, 2)
-        said[words] = "".join(capsys.readouterr())
-        assert "a fault of kzoo" not in said[words], words
-    said = {words: re.sub(r"DataFrame\.pivot\(.*?\)", "", text) for words, text in said.items()}  # it is pandas' own
-    wrong = {words: [line for line in text.splitlines() if PYTHON.search(line)] for words, text in said.items()}
+        printed[words] = "".join(capsys.readouterr())
+        assert "--debug" not in printed[words], words  # the option that an internal error of kzoo names
+    printed = {words: re.sub(r"DataFrame\.pivot\(.*?\)", "", text) for words, text in printed.items()}  # of pandas
+    wrong = {words: [line for line in text.splitlines() if PYTHON.search(line)] for words, text in printed.items()}
     assert not {words: lines for words, lines in wrong.items() if lines}
-    text = " ".join("".join(said.values()).split())
-    for option in (
-        "say --time when", "--column price=number:decimal=,", "--task overrides", "--drop", "--group", "--target",
-        "say --task regression",
-    ):  # fmt: skip
-        assert option in text, option
+    assert_mentions(
+        " ".join(printed.values()), "--time when", "--column price=number:decimal=,", "--task", "--drop", "--group",
+        "--target", "--task regression",
+    )  # fmt: skip
 
 
-def test_advice_to_read_a_table_as_a_series_is_given_where_it_works(home):
-    said = "If its rows follow one another in time"
-    assert any(said in note for note in kzoo.check(home / "hours.csv", target="y").overview["notes"])
-    assert not any(said in note for note in kzoo.check(home / "classes.csv", target="y").overview["notes"])
-    assert not any(said in note for note in kzoo.check(home / "shops.csv", target="b").overview["notes"])
+def test_only_a_table_that_can_be_read_as_a_series_gets_the_advice_to_do_so(home):
+    def advised(file, target):
+        return any("time='when'" in note for note in kzoo.check(home / file, target=target).overview["notes"])
+
+    assert advised("hours.csv", "y")
+    assert not advised("classes.csv", "y") and not advised("shops.csv", "b")

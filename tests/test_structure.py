@@ -1,4 +1,4 @@
-"""The shape of the house: imports point one way, light modules stay light, layers are Keras' own."""
+"""The structure of kzoo: the direction of imports, the imports of light modules, and no layers but those of Keras."""
 
 import ast
 import sys
@@ -12,7 +12,7 @@ from kzoo.kinds import READY, kinds
 PACKAGE = Path(kzoo.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-# Who may import whom, by first name below kzoo. What is everybody's: see `EVERYBODYS`.
+# Package or module of kzoo -> those that it may import. All may import those in `SHARED`.
 MAY_IMPORT = {
     "utils": set(),
     "storage": set(),
@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "kinds": {"dataset", "sources", "storage"},
     "registry": {"postprocessors"},
     "presets": {"registry"},
-    "errors": set(),  # as before of utils and registry, for packages that import them
+    "errors": set(),  # the errors of utils and registry, for packages that import them from here
     "family": {"registry"},
     "events": set(),
     "weights": {"registry", "results", "run"},
@@ -31,13 +31,13 @@ MAY_IMPORT = {
     "results": set(),
     "ranking": {"results", "run", "tuning"},
     "run": {"postprocessors", "registry"},
-    "bare": {"families", "registry", "run", "weights"},
+    "untracked": {"families", "registry", "run", "weights"},
     "exported": {"postprocessors"},
     "network": set(),
-    "nouns": set(),
+    "stored_types": set(),
     "baselines": {"data", "dataset", "results", "sources", "storage"},
-    "contract": {"depths", "registry"},
-    "depths": set(),
+    "contract": {"layer_decay", "registry"},
+    "layer_decay": set(),
     "families": {"registry"},
     "flops": set(),
     "gradients": set(),
@@ -49,11 +49,11 @@ MAY_IMPORT = {
     "runtime": {"data", "export", "exported", "predictions", "sources"},
     "checks": {"data", "dataset", "gradients", "plots", "sources", "storage"},
     "export": {
-        "bare", "checks", "data", "dataset", "exported", "loading", "predictions", "registry", "results", "run",
+        "untracked", "checks", "data", "dataset", "exported", "loading", "predictions", "registry", "results", "run",
         "weights",
     },
     "evaluation": {
-        "bare", "baselines", "checks", "data", "dataset", "gradients", "postprocessors", "predictions", "ranking",
+        "untracked", "baselines", "checks", "data", "dataset", "gradients", "postprocessors", "predictions", "ranking",
         "registry", "results", "run", "sources", "storage", "training", "workers",
     },
     "training": {
@@ -67,27 +67,28 @@ MAY_IMPORT = {
         "training", "weights", "workers",
     },
     "workers": {"registry"},
-    "reports": {"bare", "data", "dataset", "evaluation", "plots", "registry", "results", "run", "tuning"},
+    "reports": {"untracked", "data", "dataset", "evaluation", "plots", "registry", "results", "run", "tuning"},
     "__main__": {"cli"},
     "recipes": {"cli", "run", "training"},
     "cli": {
-        "bare", "codegen", "command", "data", "dataset", "evaluation", "export", "exported", "flops", "network",
+        "untracked", "codegen", "command", "data", "dataset", "evaluation", "export", "exported", "flops", "network",
         "plots", "ranking", "registry", "reports", "results", "run", "runtime", "serve", "sources", "training",
         "tuning", "weights", "workers",
     },
 }  # fmt: skip
-# Who may name whom beyond that, to be imported when it is asked for: what is light opens what is heavy.
+# Those that it may also name in a string, to import them when they are needed: light modules open heavy modules so.
 BY_NAME = {
-    "registry": {"contract", "families", "presets", "training", "weights"},  # families: which it reads, never imports
+    "registry": {"contract", "families", "presets", "training", "weights"},  # families: read, never imported
     "run": {"loading"},
-    "bare": {"loading"},
+    "untracked": {"loading"},
     "weights": {"loading"},
     "exported": {"export"},
     "network": {"flops"},
 }  # fmt: skip
-EVERYBODYS = {"__version__", "kinds", "nouns", "tasks", "utils"}
+SHARED = {"__version__", "kinds", "stored_types", "tasks", "utils"}
 STANDARD_LIBRARY_ONLY = (
-    "bare", "exported", "network", "nouns", "presets", "ranking", "registry", "results", "run", "utils", "weights",
+    "untracked", "exported", "network", "stored_types", "presets", "ranking", "registry", "results", "run", "utils",
+    "weights",
 )  # fmt: skip
 
 
@@ -113,7 +114,7 @@ def imports_of(path):
             else:
                 yield node.module, node.lineno
                 if node.module == "kzoo.utils.optional" and any(alias.name == "pandas" for alias in node.names):
-                    yield "pandas", node.lineno  # late, and yet an import of it
+                    yield "pandas", node.lineno  # a late import of pandas
 
 
 def names_of(path):
@@ -122,8 +123,8 @@ def names_of(path):
         text = node.values[0] if isinstance(node, ast.JoinedStr) and node.values else node
         text = text.value if isinstance(text, ast.Constant) and isinstance(text.value, str) else ""
         words = text.partition(":")[0].rstrip(".").split(".")
-        place = PACKAGE.parent.joinpath(*words)
-        if words[0] == "kzoo" and words[1:] and (place.is_dir() or place.with_suffix(".py").is_file()):
+        module = PACKAGE.parent.joinpath(*words)
+        if words[0] == "kzoo" and words[1:] and (module.is_dir() or module.with_suffix(".py").is_file()):
             yield ".".join(words), node.lineno
 
 
@@ -133,29 +134,29 @@ def part_of(path):
 
 
 def wrong_imports(path, part):
-    allowed = MAY_IMPORT[part] | EVERYBODYS | {part}
+    allowed = MAY_IMPORT[part] | SHARED | {part}
     named = allowed | BY_NAME.get(part, set())
     return [
-        f"{path.relative_to(PACKAGE)}:{line} {how} {module}"
-        for how, found, legal in (("imports", imports_of(path), allowed), ("names", names_of(path), named))
-        for module, line in found
+        f"{path.relative_to(PACKAGE)}:{line} {verb} {module}"
+        for verb, modules, legal in (("imports", imports_of(path), allowed), ("names", names_of(path), named))
+        for module, line in modules
         if module.split(".")[0] == "kzoo" and [*module.split("."), ""][1] not in legal
     ]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_imports_point_one_way(path):
+def test_imports_go_in_a_single_direction(path):
     part = part_of(path)
     if part == "__init__":
-        # Nothing else: whatever kzoo imports of TensorFlow comes after it.
+        # Nothing else, so that TensorFlow is imported after it.
         assert {m for m, _ in imports_of(path) if m.startswith("kzoo")} == {"kzoo.utils"}
         return
-    assert part in MAY_IMPORT, f"say in MAY_IMPORT what kzoo/{part} may import"
+    assert part in MAY_IMPORT, f"add kzoo/{part} to MAY_IMPORT"
     assert wrong_imports(path, part) == []
 
 
 def circles_in(graph):
-    """Return the packages of `graph` (name -> names that it imports) that import one another, however far around."""
+    """Return the packages of `graph` (name -> names that it imports) that import each other, directly or through others."""
     reached = {name: set(others) for name, others in graph.items()}
     grown = True
     while grown:
@@ -168,7 +169,7 @@ def circles_in(graph):
     return sorted(name for name, others in reached.items() if name in others)
 
 
-def test_no_package_imports_itself_by_way_of_another():
+def test_no_package_imports_itself_through_another():
     graph = {part_of(path): set() for path in FILES}
     for path in FILES:
         modules = (module.split(".") for module, _ in imports_of(path))
@@ -177,11 +178,12 @@ def test_no_package_imports_itself_by_way_of_another():
     assert circles_in(graph) == []
 
 
-def test_the_guard_of_circles_sees_one():
+def test_circular_imports_are_noticed():
     assert circles_in({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == ["a", "b", "c"]
 
 
-def test_warnings_go_through_the_one_function_that_names_the_line_of_the_user():
+def test_only_the_warn_function_of_errors_gives_warnings():
+    """It names the line of the user's code."""
     calls = [
         f"{path.relative_to(PACKAGE)}:{node.lineno}"
         for path in FILES
@@ -192,7 +194,7 @@ def test_warnings_go_through_the_one_function_that_names_the_line_of_the_user():
     assert calls == []
 
 
-def test_imports_for_a_type_checker_do_not_count_and_others_do(tmp_path):
+def test_only_imports_for_a_type_checker_are_ignored(tmp_path):
     file = tmp_path / "module.py"
     file.write_text(
         "if TYPE_CHECKING:\n    import keras\nelse:\n    import json\nif not TYPE_CHECKING:\n    import re\n"
@@ -200,7 +202,7 @@ def test_imports_for_a_type_checker_do_not_count_and_others_do(tmp_path):
     assert {module for module, _ in imports_of(file)} == {"json", "re"}
 
 
-def test_the_direction_guard_sees_a_wrong_import_also_by_name():
+def test_a_wrong_import_is_noticed_and_a_wrong_name_too():
     wrong = wrong_imports(
         PACKAGE / "registry" / "__init__.py", "utils"
     )  # registry's imports are not allowed to `utils`
@@ -219,35 +221,35 @@ def test_light_modules_import_the_standard_library_only(path):
     [path for path in FILES if part_of(path) == "kinds" and (path.stem == "__init__" or path.stem == "files")],
     ids=lambda path: str(path.relative_to(PACKAGE)),
 )
-def test_what_a_kind_says_of_itself_needs_the_standard_library_only(path):
-    """Presets and their settings ask for it."""
+def test_descriptions_of_kinds_import_the_standard_library_only(path):
+    """Presets and their settings need them."""
     test_light_modules_import_the_standard_library_only(path)
 
 
-# What an exported model's process may import; what is imported by name when needed is in tests/runtime/.
+# The process of an exported model may import these; late imports by name are tested in tests/runtime/.
 LIGHT = sys.stdlib_module_names | {"numpy"}
-ROOMS = sorted(path.parent for path in (PACKAGE / "kinds").glob("*/inference.py"))
+KINDS = sorted(path.parent for path in (PACKAGE / "kinds").glob("*/inference.py"))
 TABLE_FILES = [p for p in sorted((PACKAGE / "kinds" / "tables" / "files").glob("*.py")) if p.stem != "__init__"]
 LIGHT_HALVES = [
-    *(f"kinds.{room.name}.inference" for room in ROOMS), *(f"kinds.tables.files.{path.stem}" for path in TABLE_FILES),
+    *(f"kinds.{kind.name}.inference" for kind in KINDS), *(f"kinds.tables.files.{path.stem}" for path in TABLE_FILES),
 ]  # fmt: skip
-WHEN_ASKED = {"kzoo/predictions.py": {"pandas"}}  # for the DataFrame that a caller wants
+WHEN_NEEDED = {"kzoo/predictions.py": {"pandas"}}  # for `to_frame()`
 
 
 def reached_from(module):
-    """Return the files that importing a module of kzoo runs, the packages that it lies in among them."""
-    found, waiting = set(), [module]
+    """Return the files that run when a module of kzoo is imported, with the packages that contain it."""
+    files, waiting = set(), [module]
     while waiting:
         words = waiting.pop().split(".")
         for depth in range(1, len(words) + 1):
-            place = PACKAGE.parent.joinpath(*words[:depth])
-            for path in (place / "__init__.py", place.with_suffix(".py")):
-                if path.is_file() and path not in found:
-                    found.add(path)
+            name = PACKAGE.parent.joinpath(*words[:depth])
+            for path in (name / "__init__.py", name.with_suffix(".py")):
+                if path.is_file() and path not in files:
+                    files.add(path)
                     for node in nodes_of(path):
                         if isinstance(node, ast.ImportFrom) and node.module.startswith("kzoo"):
                             waiting += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return found
+    return files
 
 
 def heavy_imports(module):
@@ -255,7 +257,7 @@ def heavy_imports(module):
         f"{path.relative_to(PACKAGE.parent).as_posix()} imports {name}"
         for path in reached_from(module)
         for name in {m.split(".")[0] for m, _ in imports_of(path)} - LIGHT - {"kzoo"}
-        if name not in WHEN_ASKED.get(path.relative_to(PACKAGE.parent).as_posix(), ())
+        if name not in WHEN_NEEDED.get(path.relative_to(PACKAGE.parent).as_posix(), ())
     }
 
 
@@ -269,26 +271,26 @@ def test_an_exported_model_runs_on_numpy_and_the_standard_library(module):
     assert heavy_imports(module) == set()
 
 
-def test_the_guard_of_the_runtime_sees_what_is_far_away():
+def test_a_heavy_import_of_an_imported_module_is_noticed():
     assert "kzoo/sources/tables/frame.py imports pandas" in heavy_imports("kzoo.data.reload")  # three imports deep
 
 
 NAMES_OF_KINDS = frozenset(kinds())
-NAMES_OF_READERS = frozenset({READY, *(name for one in kinds().values() for name in one.readers)})
+NAMES_OF_READERS = frozenset({READY, *(name for kind in kinds().values() for name in kind.readers)})
 
 
 def compared(tree, names):
-    """Return the lines that compare something with one of these names, or choose by them."""
+    """Return the lines that compare a value with any of these names, or choose by them."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Compare):
-            member = isinstance(node.ops[0], ast.In | ast.NotIn)  # `"tokens" in scores` looks a name up
+            member = isinstance(node.ops[0], ast.In | ast.NotIn)  # `"tokens" in scores` is a look-up
             sides = node.comparators if member else [node.left, *node.comparators]
         elif isinstance(node, ast.MatchValue):
             sides = [node.value]
         elif isinstance(node, ast.Dict) and len(node.keys) > 1:
             sides = node.keys
-            if len({one.value for one in sides if isinstance(one, ast.Constant)} & names) < 2:
-                continue  # one of them may be a word like any other
+            if len({side.value for side in sides if isinstance(side, ast.Constant)} & names) < 2:
+                continue  # a single name may be a plain word
         else:
             continue
         words = [part for side in sides if side is not None for part in _parts(side)]
@@ -307,17 +309,17 @@ def compared_in(path):
     ]
 
 
-# Builders take `inputs` as a setting, and are about it.
+# Builders have `inputs` as a setting.
 OUTSIDE = [path for path in FILES if part_of(path) not in ("kinds", "families")]
 
 
 @pytest.mark.parametrize("path", OUTSIDE, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_kinds_of_input_are_told_apart_in_their_rooms_only(path):
-    """Others ask for facts, or call what the room has."""
+def test_kinds_of_input_are_distinguished_in_their_packages_only(path):
+    """Other modules use the attributes and functions of a kind."""
     assert compared_in(path) == []
 
 
-def test_the_guard_of_kinds_sees_every_way_to_tell_them_apart():
+def test_every_way_to_distinguish_kinds_is_noticed():
     for line in (
         'x == "rows"', '"tokens" != x', 'x in ("image", "rows")', 'x not in {"series"}', '{"rows": 1, "image": 2}[x]',
         'match x:\n    case "tokens":\n        pass',
@@ -333,11 +335,11 @@ def classes_of(path):
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_no_layer_loss_or_metric_of_our_own(path):
+def test_kzoo_defines_no_layer_loss_or_metric(path):
     """A saved model must open where kzoo is not installed."""
     for name, bases in classes_of(path):
-        bases = [base for base in bases if base != "keras_tuner.HyperModel"]  # no model, and saved in none
-        if name == "Members":  # which trains the layers of another model, and saves that
+        bases = [base for base in bases if base != "keras_tuner.HyperModel"]  # it is never saved
+        if name == "Members":  # it trains the layers of another model, which is saved
             continue
         assert not any(base.endswith(("Layer", "Loss", "Metric", "Model", "LearningRateSchedule")) for base in bases), (
             name
@@ -353,6 +355,6 @@ def test_builders_have_keyword_arguments_only_and_no_catch_all(path):
             assert node.args.vararg is None
 
 
-def test_every_public_name_can_be_had():
+def test_every_public_name_exists():
     for name in kzoo._PUBLIC:
         assert getattr(kzoo, name) is not None

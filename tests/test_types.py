@@ -1,4 +1,4 @@
-"""`py.typed` means something: every public name has a full signature, and mypy reads them as a user would."""
+"""`py.typed` is true: every public name has a full signature, and mypy checks programs that use them."""
 
 import ast
 import inspect
@@ -12,7 +12,7 @@ import kzoo.runtime
 
 
 def for_a_type_checker(module):
-    """Return name -> module of what a package imports below `if TYPE_CHECKING:`."""
+    """Return name -> module of all imports of a package below `if TYPE_CHECKING:`."""
     tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
     blocks = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
     return {alias.asname: node.module for block in blocks for node in block.body for alias in node.names}
@@ -22,8 +22,8 @@ def test_a_type_checker_sees_the_public_names():
     seen = for_a_type_checker(kzoo)
     assert sorted(seen) == sorted(kzoo._PUBLIC)
     for name, module in seen.items():
-        there = import_module(f"kzoo.{name}" if module == "kzoo" else module)
-        assert getattr(kzoo, name) in (there, getattr(there, name, None))  # kzoo.export is both
+        source = import_module(f"kzoo.{name}" if module == "kzoo" else module)
+        assert getattr(kzoo, name) in (source, getattr(source, name, None))  # kzoo.export is both
 
 
 def test_a_type_checker_sees_the_pictures():
@@ -37,11 +37,11 @@ def public_callables():
         doors |= {f"{module.__name__}.{name}": getattr(module, name) for name in module.__all__}
     doors |= {"Split": import_module("kzoo.data").Split, "Space": type(kzoo.space("iris_fnn"))}
     doors["export"] = import_module("kzoo.export").export
-    for name, thing in doors.items():
-        if inspect.isfunction(thing):
-            yield name, thing
-        elif inspect.isclass(thing):
-            for called, member in vars(thing).items():
+    for name, value in doors.items():
+        if inspect.isfunction(value):
+            yield name, value
+        elif inspect.isclass(value):
+            for called, member in vars(value).items():
                 member = getattr(member, "__func__", None) or getattr(member, "fget", None) or member
                 member = getattr(member, "func", member)  # cached_property
                 if inspect.isfunction(member) and (not called.startswith("_") or called == "__init__"):
@@ -57,9 +57,9 @@ def missing_annotations(function):
 
 
 def test_every_public_function_and_method_has_a_full_signature():
-    found = dict(public_callables())
-    assert len(found) > 120
-    assert {name: missing for name, function in found.items() if (missing := missing_annotations(function))} == {}
+    functions = dict(public_callables())
+    assert len(functions) > 120
+    assert {name: missing for name, function in functions.items() if (missing := missing_annotations(function))} == {}
 
 
 RIGHT = """
@@ -81,8 +81,8 @@ assert_type(run.history, dict[str, list[float | None]])
 data = kzoo.load_data((np.zeros((20, 4)), np.zeros(20)), validation=0.2, drop=["id"])
 assert_type(data, kzoo.Dataset)
 assert_type(kzoo.evaluate(run, data, split="validation"), dict[str, Any])
-said = kzoo.predict("runs/one", ["photo.png"])
-assert_type(said.probabilities, np.ndarray | None)
+answers = kzoo.predict("runs/one", ["photo.png"])
+assert_type(answers.probabilities, np.ndarray | None)
 assert_type(kzoo.compare([run, "runs/*"]), list[dict[str, Any]])
 assert_type(kzoo.ensemble([run, run], method="vote"), kzoo.Run)
 assert_type(kzoo.check(run)[0].level, str)
@@ -108,7 +108,7 @@ except kzoo.UnsafeModelError as error:
     print(error)
 """
 
-# A line, and what mypy must say of it.
+# A wrong line -> the code of mypy's error, and a word in it.
 WRONG = {
     "kzoo.trian('digits_cnn')": ("attr-defined", "trian"),
     "run.sumary": ("attr-defined", "sumary"),
@@ -129,19 +129,19 @@ WRONG = {
 }
 
 
-def test_mypy_takes_a_right_program_and_names_the_mistakes_of_a_wrong_one(tmp_path):
+def test_mypy_accepts_a_right_program_and_names_the_mistakes_of_a_wrong_program(tmp_path):
     (tmp_path / "right.py").write_text(RIGHT)
     head = ["import kzoo", "import kzoo.runtime", "run = kzoo.Run('runs/one')"]
     (tmp_path / "wrong.py").write_text("\n".join([*head, *WRONG]))
-    # From the checkout, as `python -m mypy` goes: what that has read of kzoo before is not read again.
+    # In the checkout, where `python -m mypy` has its cache.
     done = subprocess.run(
         [sys.executable, "-m", "mypy", tmp_path / "right.py", tmp_path / "wrong.py"],
         capture_output=True, text=True, cwd=Path(kzoo.__file__).parents[1],
     )  # fmt: skip
     errors = [line for line in done.stdout.splitlines() if ": error: " in line]
-    said = [line.partition("wrong.py:")[2] for line in errors]  # kept from another run, it has that run's folder
-    assert [line for line, here in zip(errors, said, strict=True) if not here] == [], done.stderr
+    texts = [line.partition("wrong.py:")[2] for line in errors]  # a cached line has the folder of an earlier run
+    assert [line for line, text in zip(errors, texts, strict=True) if not text] == [], done.stderr
     for number, (line, (code, word)) in enumerate(WRONG.items(), len(head) + 1):
-        here = [text for text in said if text.startswith(f"{number}: ")]
+        here = [text for text in texts if text.startswith(f"{number}: ")]
         assert any(text.endswith(f"[{code}]") and word in text for text in here), (line, here, done.stderr)
-    assert {int(text.split(":")[0]) for text in said} == set(range(len(head) + 1, len(head) + 1 + len(WRONG)))
+    assert {int(text.split(":")[0]) for text in texts} == set(range(len(head) + 1, len(head) + 1 + len(WRONG)))

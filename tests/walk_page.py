@@ -1,10 +1,10 @@
-"""Run every command and every block of code of one page, in order, in the folder where it is called:
+"""Run every command and every block of code of a page, in order, in the current folder:
 
 python tests/walk_page.py docs/data.md
 
-A block below which the page shows what it prints runs as it stands, in a process of its own, and is compared. All
-others run in this process, with trainings cut short; what cannot run is in `LEFT_OUT`, with its reason. The first that
-fails ends it with exit code 1. `test_pages_run.py` prepares a folder and calls it.
+A block whose output is on the page runs unchanged in a new process, and its output is compared. All others run in this
+process, with shorter trainings. Commands that cannot run are in `LEFT_OUT`, with the reason. The first failure ends the
+program with exit code 1. `test_pages_run.py` prepares a folder and calls it.
 """
 
 import functools
@@ -25,15 +25,15 @@ LEFT_OUT = {
     "python3 -m venv": "installing: .ci/run runs both of README's commands in a fresh clone",
     "pip install": "installing: tests/runtime/test_light_install.py does it",
     "kzoo train image_pretrained --data photos/ --weights imagenet": "Keras downloads these weights",
-    "kzoo serve": "it does not end: tests/serve/test_docs.py starts it, asks it and ends it",
-    "dask ": "two machines: tests/tuning/test_dask.py has a scheduler and its workers on one",
+    "kzoo serve": "it does not end: tests/serve/test_docs.py starts it, sends requests and stops it",
+    "dask ": "two machines: tests/tuning/test_dask.py has a scheduler and its workers on this machine",
     "kzoo tune digits_cnn --parallel 4 --scheduler": "two machines, as above",
 }
-# What a page leaves to the reader -> what stands for it here.
+# Text that a reader replaces -> the code for it in this test.
 STANDS_FOR = {
     '"9f86d081884c7d65..."': 'hashlib.sha256(Path("from_somebody.keras").read_bytes()).hexdigest()',
 }
-# Options that are added to a command, where they are not given: argparse takes the last of a repeated one.
+# Options that are added to a command: argparse takes the last of a repeated option.
 SHORTER = {
     "train": ["--max-steps", str(STEPS)],
     "tune": ["--trials", "3", "--epochs", "1", "--set", f"max_steps={STEPS}"],
@@ -62,15 +62,15 @@ def main(page):
 
 
 def prepared():
-    """Return the names that pages take for given, with trainings cut short."""
+    """Return the names that pages assume, with shorter trainings."""
     import kzoo
 
     kzoo.train = functools.partial(kzoo.train, max_steps=STEPS)
     kzoo.cross_validate = functools.partial(kzoo.cross_validate, max_steps=STEPS)
     tune = kzoo.tune
 
-    def short(what, *rest, **options):
-        return tune(what, *rest, **options | dict(epochs=1) | ({} if callable(what) else dict(max_steps=STEPS)))
+    def short(preset, *rest, **options):
+        return tune(preset, *rest, **options | dict(epochs=1) | ({} if callable(preset) else dict(max_steps=STEPS)))
 
     kzoo.tune = short
     names = {"kzoo": kzoo}
@@ -99,8 +99,8 @@ def shell(text, **options):
 def run(block, where, names):
     """Run a block of Python after those before it; its source is a file, which `kzoo.tune(build)` reads."""
     text = block.text
-    for said, meant in STANDS_FOR.items():
-        text = text.replace(said, meant)
+    for placeholder, code in STANDS_FOR.items():
+        text = text.replace(placeholder, code)
     file = Path(f"block{block.line}.py").absolute()
     file.write_text(text, encoding="utf-8")
     linecache.checkcache()
@@ -108,7 +108,7 @@ def run(block, where, names):
 
 
 def printed(block):
-    """Return what a block prints, as it stands."""
+    """Return the output of an unchanged block."""
     if block.language == "sh":
         return shell(block.text, check=True, stdout=subprocess.PIPE).stdout
     return subprocess.run([sys.executable, "-c", block.text], check=True, text=True, stdout=subprocess.PIPE).stdout
@@ -119,11 +119,11 @@ _NUMBER = re.compile(r"(?P<free>(?:\d+ h )?\d+(?:\.\d+)? (?:s|min)\b|\d+ of \d+)
 
 def compare(printed, shown, where):
     """Compare two texts: words exactly, scores within a tenth (processors differ), times and epochs not at all."""
-    what = f"{where} shows\n{shown}\nand it prints\n{printed}"
-    assert _NUMBER.sub("#", printed).split() == _NUMBER.sub("#", shown).split(), what
-    for one, other in zip(_NUMBER.finditer(printed), _NUMBER.finditer(shown), strict=True):
-        near = one["free"] or math.isclose(float(one["score"]), float(other["score"]), rel_tol=0.1, abs_tol=0.05)
-        assert near, f"{one[0]} is not {other[0]}: {what}"
+    both = f"{where} shows\n{shown}\nand it prints\n{printed}"
+    assert _NUMBER.sub("#", printed).split() == _NUMBER.sub("#", shown).split(), both
+    for new, old in zip(_NUMBER.finditer(printed), _NUMBER.finditer(shown), strict=True):
+        near = new["free"] or math.isclose(float(new["score"]), float(old["score"]), rel_tol=0.1, abs_tol=0.05)
+        assert near, f"{new[0]} is not {old[0]}: {both}"
 
 
 if __name__ == "__main__":

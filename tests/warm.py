@@ -1,10 +1,10 @@
 """A Python that has imported Keras already: children of tests, and xdist's processes, begin at once instead of after
 five seconds.
 
-`python warm.py SOCKET` is a server that imports what such children import, runs none of it, and forks for each child.
-`warm_python` lets `sys.executable` be a program that hands its words, folder, environment and open files over to the
-server and ends as the forked process does: with its exit code, or by its signal. Whoever kills the program kills the
-process. It is a process of its own in all but its imports, so this is not for tests of what is imported when.
+`python warm.py SOCKET` is a server that imports the modules which such children import, runs nothing of them, and forks
+for each child. `warm_python` yields a program that can replace `sys.executable`: it hands its arguments, folder,
+environment and open files over to the server, and ends as the forked process does, with its exit code or by its signal.
+If the program is killed, so is the process. Its imports are those of the server, so this is not for tests of imports.
 """
 
 import atexit
@@ -32,11 +32,11 @@ import json, os, signal, socket, sys
 if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
     os.execv({python!r}, [{python!r}, *sys.argv[1:]])
 server = socket.socket(socket.AF_UNIX)
-server.connect({place!r})
+server.connect({address!r})
 words = [{program!r}, *sys.argv[1:]]
-asked = json.dumps(dict(words=words, folder=os.getcwd(), environment=dict(os.environ))).encode()
-socket.send_fds(server, [len(asked).to_bytes(8, "big")], [0, 1, 2])
-server.sendall(asked)
+request = json.dumps(dict(words=words, folder=os.getcwd(), environment=dict(os.environ))).encode()
+socket.send_fds(server, [len(request).to_bytes(8, "big")], [0, 1, 2])
+server.sendall(request)
 for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, lambda number, frame: server.send(bytes([number])))
 code = int(server.recv(16) or b"1")
@@ -54,22 +54,22 @@ def warm_python():
         yield sys.executable
         return
     with tempfile.TemporaryDirectory() as folder:
-        place, program = Path(folder) / "socket", Path(folder) / "python"
-        client = CLIENT.format(python=sys.executable, place=str(place), program=str(program))
+        address, program = Path(folder) / "socket", Path(folder) / "python"
+        client = CLIENT.format(python=sys.executable, address=str(address), program=str(program))
         (Path(folder) / "client.py").write_text(client)
         program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -IS {folder}/client.py "$@"\n')
         program.chmod(0o755)
         environment = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         environment["JE_ARROW_MALLOC_CONF"] = "background_thread:false"  # pandas imports pyarrow where it is installed
-        words = [sys.executable, "-I", __file__, place]
-        said = Path(folder) / "said"
-        with open(said, "wb") as file:
+        words = [sys.executable, "-I", __file__, address]
+        errors = Path(folder) / "errors"
+        with open(errors, "wb") as file:
             server = subprocess.Popen(
                 words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file, env=environment,
                 start_new_session=True,  # Ctrl-C is for its clients, which pass it on
             )  # fmt: skip
         try:
-            assert server.stdout.readline() == b"warm\n", said.read_text()
+            assert server.stdout.readline() == b"warm\n", errors.read_text()
             yield str(program)
         finally:
             server.stdin.close()  # which ends it
@@ -77,10 +77,10 @@ def warm_python():
             server.stdout.close()
 
 
-def serve(place):
-    """Fork a process for everyone who connects, until the standard input ends."""
+def serve(address):
+    """Fork a process for every client, until the standard input ends."""
     listening = socket.socket(socket.AF_UNIX)
-    listening.bind(place)
+    listening.bind(address)
     listening.listen()
     gc.disable()  # which would look through all of it, again and again, and in each child
     for name in IMPORTS:
@@ -105,13 +105,13 @@ def serve(place):
 
 
 def attend(client):
-    """Fork the process that was asked for, and pass signals to it and its exit code back."""
+    """Fork the requested process, and pass signals to it and its exit code back."""
     size, files, _, _ = socket.recv_fds(client, 8, 3)
-    asked = json.loads(client.recv(int.from_bytes(size, "big"), socket.MSG_WAITALL))
+    request = json.loads(client.recv(int.from_bytes(size, "big"), socket.MSG_WAITALL))
     child = os.fork()
     if child == 0:
         client.close()
-        become(files, **asked)
+        become(files, **request)
     for file in (*files, 0, 1):  # or nobody would see the end of a pipe
         os.close(file)
     end = os.pidfd_open(child)
@@ -122,8 +122,8 @@ def attend(client):
             with suppress(OSError):
                 client.send(str(code).encode())
             os._exit(0)
-        said = client.recv(1)
-        os.kill(child, said[0] if said else signal.SIGKILL)
+        message = client.recv(1)
+        os.kill(child, message[0] if message else signal.SIGKILL)
 
 
 def become(files, words, folder, environment):
@@ -160,7 +160,7 @@ def become(files, words, folder, environment):
 
 
 def run(program, *words):
-    """Run `[-u] [-I] [-P] [-W ignore] -c CODE | -m MODULE | SCRIPT`, and what follows as its words."""
+    """Run `[-u] [-I] [-P] [-W ignore] -c CODE | -m MODULE | SCRIPT`, with the arguments that follow."""
     words, isolated, safe = list(words), False, False
     while words[0] in ("-u", "-I", "-P", "-W"):
         option = words.pop(0)

@@ -8,7 +8,7 @@ A baseline is a function with `@baseline`, found by listing this folder: it says
 what it is after, and how long it takes. It learns from training rows alone and chooses on validation rows alone.
 """
 
-from kzoo.baselines.baseline import Baseline, Result, listed
+from kzoo.baselines.baseline import Baseline, Result, list_baselines
 from kzoo.baselines.score import score
 
-__all__ = ["Baseline", "Result", "listed", "score"]
+__all__ = ["Baseline", "Result", "list_baselines", "score"]

@@ -98,7 +98,7 @@ def baseline(label, *needs, reference, seconds, lacks=(), logits=False):
     return register
 
 
-def listed(problem: Problem | None = None) -> list[Baseline]:
+def list_baselines(problem: Problem | None = None) -> list[Baseline]:
     """Return the baselines, all of them or those that have a meaning for a problem (`Dataset.problem`)."""
     package = import_module("kzoo.baselines")
     for module in pkgutil.iter_modules(package.__path__):  # each puts its own into the table

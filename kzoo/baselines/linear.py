@@ -52,10 +52,10 @@ def classifier(x, y, classes, *, inverse_strength, seed, weight=None):
         raise Unfit("the training rows that it takes have one class only")
     logistic = import_module("sklearn.linear_model").LogisticRegression
     model = logistic(C=inverse_strength, max_iter=_ITERATIONS, random_state=seed).fit(x, y, weight)
-    return lambda x: placed(model.predict_proba(x), present, classes)
+    return lambda x: with_all_classes(model.predict_proba(x), present, classes)
 
 
-def placed(p, present, classes):
+def with_all_classes(p, present, classes):
     """Return probabilities (B, classes) from those (B, C) of the classes that were among the training rows."""
     every = np.zeros((len(p), classes))
     every[:, present] = p

@@ -5,7 +5,15 @@ from importlib import import_module
 import numpy as np
 
 from kzoo.baselines.baseline import Unfit, baseline
-from kzoo.baselines.linear import INVERSE_STRENGTHS, STRENGTHS, Sums, classifier, placed, seconds_of, with_bias
+from kzoo.baselines.linear import (
+    INVERSE_STRENGTHS,
+    STRENGTHS,
+    Sums,
+    classifier,
+    seconds_of,
+    with_all_classes,
+    with_bias,
+)
 
 _LINEAR = "https://scikit-learn.org/stable/modules/linear_model.html"
 _BOOSTING = "https://scikit-learn.org/stable/modules/ensemble.html#histogram-based-gradient-boosting"
@@ -116,7 +124,7 @@ def trees(given):
     models = [boosting(**options).fit(x, column, given.weight) for column in columns]
     if not classes:
         return given.by_blocks(lambda x: np.stack([model.predict(x) for model in models], axis=1).reshape(-1, *shape))
-    return given.by_blocks(lambda x: placed(models[0].predict_proba(x), models[0].classes_, given.outputs))
+    return given.by_blocks(lambda x: with_all_classes(models[0].predict_proba(x), models[0].classes_, given.outputs))
 
 
 def _binned(given):

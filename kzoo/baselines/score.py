@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from threadpoolctl import threadpool_limits
 
-from kzoo.baselines.baseline import Baseline, Result, Unfit, listed
-from kzoo.baselines.given import Given, metric_of
+from kzoo.baselines.baseline import Baseline, Result, Unfit, list_baselines
+from kzoo.baselines.data import BaselineData, metric_of
 from kzoo.data.load import load_data
 from kzoo.dataset.dataset import Dataset, Split
 from kzoo.dataset.sample import with_samples
 from kzoo.tasks import score_named
-from kzoo.utils.argument_checks import checked_seed, door
+from kzoo.utils.argument_checks import checked_arguments, checked_seed
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import duration, hint, shown
 
@@ -24,7 +24,7 @@ _LONGEST = 30.0  # seconds of one baseline where nobody says how long: it takes 
 _FEWEST = 1_000  # training rows, with fewer of which it would say nothing of the data
 
 
-@door
+@checked_arguments
 def score(
     data: "Loadable",
     *,
@@ -41,7 +41,7 @@ def score(
 
     Args:
         data: a `Dataset`, or anything that `kzoo.load_data` takes.
-        names: of the baselines (see `kzoo.baselines.listed`); all that have a meaning for the data by default.
+        names: of the baselines (see `kzoo.baselines.list_baselines`); all that have a meaning for the data by default.
         split: "validation" or "test"; the default is the test split, or the validation split where there is no other.
         seconds: about how long each of them may take, by an estimate; half a minute by default. One that would take
             longer learns from fewer rows, and its notes say from how many; one that takes longer even with a thousand
@@ -63,7 +63,7 @@ def score(
         raise KzooError(f"{next(iter(options))}= says how data is loaded, and this is a Dataset: give it to load_data.")
     data = with_samples(data if isinstance(data, Dataset) else load_data(data, **options))
     chosen, part = _chosen(data, names), _part(data, split)
-    costs = {one.name: one.seconds(Given(data)) for one in chosen}
+    costs = {one.name: one.seconds(BaselineData(data)) for one in chosen}
     allowed, results = _LONGEST if seconds is None else seconds, []
     shared: dict[Any, Any] = {}
     for one in sorted(chosen, key=lambda one: costs[one.name]):
@@ -72,7 +72,9 @@ def score(
             why = f"left out: it takes about {duration(costs[one.name])}"
             results.append(_result(one, data, part, notes=(why,)))
             continue
-        results.append(_scored(one, data, part, Given(data, seed=seed, most=most, logits=one.logits, shared=shared)))
+        results.append(
+            _scored(one, data, part, BaselineData(data, seed=seed, most=most, logits=one.logits, shared=shared))
+        )
     return sorted(results, key=_place)
 
 
@@ -85,14 +87,14 @@ def _most_rows(one: Baseline, data: Dataset, cost: float, allowed: float) -> int
     count = len(data.train)
     if cost <= allowed:
         return count
-    least = cost if count <= _FEWEST else one.seconds(Given(data, most=_FEWEST))
+    least = cost if count <= _FEWEST else one.seconds(BaselineData(data, most=_FEWEST))
     if not least <= allowed:
         return None
     return int(_FEWEST + (count - _FEWEST) * (allowed - least) / (cost - least))
 
 
 def _chosen(data: Dataset, names: str | Sequence[str] | None) -> list[Baseline]:
-    known = {one.name: one for one in listed(data.problem)}
+    known = {one.name: one for one in list_baselines(data.problem)}
     if names is None:
         return list(known.values())
     if not isinstance(names, str | list | tuple):
@@ -115,7 +117,7 @@ def _part(data: Dataset, split: str | None) -> str:
     return split or there[0]
 
 
-def _scored(one: Baseline, data: Dataset, name: str, given: Given) -> Result:
+def _scored(one: Baseline, data: Dataset, name: str, given: BaselineData) -> Result:
     began = time.perf_counter()
     part: Split = getattr(data, name)
     try:

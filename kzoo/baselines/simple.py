@@ -5,7 +5,7 @@ import numpy as np
 from kzoo.baselines.baseline import Unfit, baseline
 from kzoo.dataset.sample import token_counts
 from kzoo.kinds.series.season import season_of
-from kzoo.kinds.series.simple import season_before
+from kzoo.kinds.series.simple_forecasts import season_before
 from kzoo.storage.windows import series_of
 
 _LAST = "last value"  # as `simple_forecasts` calls it

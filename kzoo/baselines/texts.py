@@ -5,7 +5,7 @@ from importlib import import_module
 import numpy as np
 
 from kzoo.baselines.baseline import Unfit, baseline
-from kzoo.baselines.given import Given
+from kzoo.baselines.data import BaselineData
 from kzoo.baselines.linear import classifier
 
 _LOOKED_AT = 256  # texts, to say how long they are
@@ -81,7 +81,7 @@ def _seconds(given, of_class):
 
     Padding behind the texts is no token.
     """
-    some = Given(given.data, most=_LOOKED_AT).x
+    some = BaselineData(given.data, most=_LOOKED_AT).x
     tokens = len(given.train) * np.count_nonzero(some) / max(len(some), 1)
     return 0.05 + tokens * (1.5e-6 + of_class * (given.outputs if given.outputs > 2 else 1))
 

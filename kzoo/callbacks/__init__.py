@@ -33,7 +33,7 @@ from kzoo.callbacks.rate import Plateau
 from kzoo.callbacks.record import HistoryFile, Recorder
 from kzoo.callbacks.saving import BestModel, Checkpoints
 from kzoo.callbacks.teaching import Teacher
-from kzoo.utils.argument_checks import door
+from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.discovery import installed
 from kzoo.utils.errors import KzooError
 
@@ -72,7 +72,7 @@ def named(name: str) -> Callable[..., list[keras.callbacks.Callback]]:
     return checked
 
 
-@door
+@checked_arguments
 def standard(
     run_dir: str | os.PathLike[str] | None = None,
     *,
@@ -120,7 +120,7 @@ def standard(
     return callbacks
 
 
-@door
+@checked_arguments
 def quick(run_dir: str | os.PathLike[str] | None = None, **options: Any) -> list[keras.callbacks.Callback]:
     """Return the bundle for trying things out: `standard` without TensorBoard.
 
@@ -132,7 +132,7 @@ def quick(run_dir: str | os.PathLike[str] | None = None, **options: Any) -> list
     return standard(run_dir, **options | {"tensorboard": False})
 
 
-@door
+@checked_arguments
 def long(
     run_dir: str | os.PathLike[str] | None = None, *, keep: int = 3, every: float | None = None, **options: Any
 ) -> list[keras.callbacks.Callback]:
@@ -158,7 +158,7 @@ def long(
     return bundle
 
 
-@door
+@checked_arguments
 def tuning(run_dir: str | os.PathLike[str] | None = None, **options: Any) -> list[keras.callbacks.Callback]:
     """Return the bundle for a search such as KerasTuner's, which deep-copies it for each trial.
 
@@ -170,7 +170,7 @@ def tuning(run_dir: str | os.PathLike[str] | None = None, **options: Any) -> lis
     return quick(run_dir, **options)
 
 
-@door
+@checked_arguments
 def debug(
     run_dir: str | os.PathLike[str] | None = None, *, sample: tuple[ArrayLike, ArrayLike] | None = None, **options: Any
 ) -> list[keras.callbacks.Callback]:
@@ -186,7 +186,7 @@ def debug(
     return bundle
 
 
-@door
+@checked_arguments
 def teaching(run_dir: str | os.PathLike[str] | None = None, **options: Any) -> list[keras.callbacks.Callback]:
     """Return the bundle that says after each epoch what happened and why: best so far, overfitting, patience.
 

@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 import keras
 
-from kzoo.callbacks.rate import check_one_way
+from kzoo.callbacks.rate import check_single_schedule
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint
-from kzoo.utils.metric_directions import known_direction
+from kzoo.utils.metric_directions import direction_by_name
 
 
 def direction(monitor: str, outputs: Sequence[str] | None = None) -> Literal["max", "min"]:
@@ -22,7 +22,7 @@ def direction(monitor: str, outputs: Sequence[str] | None = None) -> Literal["ma
     Raises:
         KzooError: the direction is not known.
     """
-    known, output = known_direction(monitor)
+    known, output = direction_by_name(monitor)
     if known is None or (output and outputs is not None and output not in map(str.lower, outputs)):
         raise KzooError(f"monitor={monitor!r} is unknown: is larger or smaller better? Add mode='max' or mode='min'.")
     return known
@@ -76,7 +76,7 @@ class Monitor(keras.callbacks.Callback):
         if mode not in (None, "max", "min"):
             raise KzooError(f"mode={mode!r} must be 'max' (larger is better), 'min', or None for a metric kzoo knows.")
         self.asked, self.mode, self.name = name, mode, "val_loss" if name is None else name
-        known, output = known_direction(self.name)
+        known, output = direction_by_name(self.name)
         if mode is not None and not output and known not in (None, mode):
             raise KzooError(f"mode={mode!r} is wrong for monitor={self.name!r}: it is {known!r}. Leave mode out.")
         self.sign = 1 if (mode or direction(self.name)) == "max" else -1
@@ -85,7 +85,7 @@ class Monitor(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         self.name = "val_loss" if self.asked is None else self.asked
         call = _arguments_of_fit(self.model)
-        check_one_way(self.model.optimizer, call.get("callbacks", ()))
+        check_single_schedule(self.model.optimizer, call.get("callbacks", ()))
         self.validated = call["validation_data"] is not None if call else None
         if self.asked is None and self.validated is False:
             self._watch_loss()

@@ -39,13 +39,13 @@ def is_number(optimizer: keras.optimizers.Optimizer) -> bool:
     return all(isinstance(getattr(one, "_learning_rate", None), keras.Variable) for one in each_optimizer(optimizer))
 
 
-def slow_down(optimizer: keras.optimizers.Optimizer, factor: float) -> None:
+def scale_learning_rate(optimizer: keras.optimizers.Optimizer, factor: float) -> None:
     """Multiply a learning rate that is a number."""
     for one in each_optimizer(optimizer):
         one.learning_rate = float(keras.ops.convert_to_numpy(one.learning_rate)) * factor
 
 
-def check_one_way(optimizer: keras.optimizers.Optimizer, callbacks: Iterable[keras.callbacks.Callback]) -> None:
+def check_single_schedule(optimizer: keras.optimizers.Optimizer, callbacks: Iterable[keras.callbacks.Callback]) -> None:
     """Refuse two ways of changing the learning rate: Keras fails at the first reduction, in the middle of a run.
 
     Raises:

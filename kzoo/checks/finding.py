@@ -42,7 +42,7 @@ class Findings(list[Finding]):
     """What `kzoo.check` found: a list, errors first.
 
     Args:
-        overview: how the data was read, as plain data (see `kzoo.dataset.overview`); None for new data, which is only
+        overview: how the data was read, as plain data (see `kzoo.dataset.summary`); None for new data, which is only
             compared.
 
     Attributes:

@@ -56,7 +56,7 @@ class LossInfo:
         return not self.from_logits and (self.name.endswith("crossentropy") or self.name.startswith("k"))
 
 
-def loss_of(model):
+def loss_info(model):
     """Return the `LossInfo` of a compiled model with one loss; None for several, or for one of the user's own."""
     loss, name = _only(getattr(model, "loss", None)), loss_name(model)
     if name not in _LABELS:

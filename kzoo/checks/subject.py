@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from kzoo.checks.losses import last_activation, loss_of
+from kzoo.checks.losses import last_activation, loss_info
 from kzoo.checks.probe import Probe
 from kzoo.dataset.sample import in_memory, with_samples
 from kzoo.kinds import kind
@@ -42,7 +42,7 @@ class Subject:
 
     @classmethod
     def of(cls, job) -> "Subject":
-        """Return what is to be looked at of a network that is ready to fit (see `kzoo.training.job.Job`)."""
+        """Return the subject of the checks for a `kzoo.training.setup.TrainingSetup`."""
         model = job.core if job.features is None else job.model  # what takes the data as it is
         return cls(job.data, model, job.spec.training, onehot=job.onehot, standardize=job.standardize)
 
@@ -117,7 +117,7 @@ class Subject:
     @cached_property
     def loss(self):
         """What the loss takes; None where it is none of Keras' own."""
-        return None if self.model is None else loss_of(self.model)
+        return None if self.model is None else loss_info(self.model)
 
     @cached_property
     def width(self):

@@ -13,14 +13,14 @@ from functools import partial
 from importlib import import_module
 
 from kzoo import __version__
-from kzoo.cli import common, early
-from kzoo.cli.spelling import respell
-from kzoo.cli.values import VALUES
+from kzoo.cli import common, preflight
+from kzoo.cli.choices import VALUES
+from kzoo.cli.option_names import with_option_names
 from kzoo.registry import list_presets
 from kzoo.registry.arguments import ARGUMENTS
 from kzoo.utils import fast_import as lean
 from kzoo.utils.errors import KzooError, KzooWarning
-from kzoo.utils.files import at_home
+from kzoo.utils.files import expand_user
 from kzoo.utils.formatting import hint, printable, spelled, spelling
 from kzoo.utils.i18n import language, translator
 from kzoo.utils.optional import require
@@ -100,7 +100,7 @@ def make_parser(called) -> argparse.ArgumentParser:
             "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error"
         )
     if language() != "en":
-        import_module("kzoo.cli.translated").translate(parser, translator("help"))
+        import_module("kzoo.cli.translation").translate(parser, translator("help"))
     return parser
 
 
@@ -114,7 +114,7 @@ def main(argv=None) -> int:
         argv: words after `kzoo`; the default is the process' own, which is kzoo's then: Keras is imported lean.
     """
     if argv is None:
-        lean.own_process()
+        lean.mark_kzoo_process()
         argv = sys.argv[1:]
     argv = [str(word) for word in argv]
     common.forgive_encoding()
@@ -130,13 +130,13 @@ def main(argv=None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt as stop:
-        common.say(f"interrupted: {stop}" if str(stop) else "interrupted")
+        common.print_note(f"interrupted: {stop}" if str(stop) else "interrupted")
         return 130
     except Exception as error:
         if "--debug" in argv:
             raise
-        code, line = common.explain(error)
-        common.say(f"error: {line}")
+        code, line = common.exit_code_and_line(error)
+        common.print_note(f"error: {line}")
         return code
 
 
@@ -145,7 +145,7 @@ def _showing(others):
 
     def show(message, category, *rest, **more):
         if issubclass(category, KzooWarning):
-            common.say(f"warning: {message}")
+            common.print_note(f"warning: {message}")
         else:
             others(message, category, *rest, **more)
 
@@ -167,13 +167,13 @@ def _run(argv):
         return 0
     for name in common.NAMED_FILES:
         if name in vars(args):
-            setattr(args, name, at_home(getattr(args, name)))
+            setattr(args, name, expand_user(getattr(args, name)))
     module = import_module(f"kzoo.cli.{args.command}")
-    with spelling(partial(respell, options=_called(parser, args.command).options())):
+    with spelling(partial(with_option_names, options=_called(parser, args.command).options())):
         try:
             # Whatever a library prints while it works must not mix with the document.
             with redirect_stdout(sys.stderr):
-                early.look(args)
+                preflight.preflight(args)
                 document = module.run(args)
         except KzooError as error:
             error.args = (spelled(error), *error.args[1:])

@@ -37,7 +37,7 @@ def add_option(parser):
     )
 
 
-def settle(args, preset: str, earlier: Iterable[Earlier]):
+def choose_backend(args, preset: str, earlier: Iterable[Earlier]):
     """Choose the backend. To be called when all else is checked, and before Keras is imported.
 
     --backend comes first, then `KERAS_BACKEND`, then what is resumed; auto, too, keeps the backend of what is resumed.
@@ -87,5 +87,5 @@ def _kept(resumed, *, given):
     extra = _EXTRAS.get(backend, "")
     if given:
         raise KzooError(f"{folder} goes on with {backend} only. {missing(backend, extra)}")
-    common.say(f"{folder} is left as it is: it goes on with {backend} only. {missing(backend, extra)}")
+    common.print_note(f"{folder} is left as it is: it goes on with {backend} only. {missing(backend, extra)}")
     return None

@@ -3,14 +3,14 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from kzoo.bare import run_of
-from kzoo.cli import common, export, overview, quiet, tables, train
+from kzoo.cli import common, data_summary, export, keras_import, tables, train
 from kzoo.data import detection
 from kzoo.exported import ExportedModel
 from kzoo.registry import get_preset
 from kzoo.results import number
 from kzoo.results.suggest import ranked_by
 from kzoo.tasks import score_named
+from kzoo.untracked import run_or_none
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural, spelled
 
@@ -53,13 +53,13 @@ def run(args):
     settings = train.settings_of(args)
     if args.resolved is not None:
         train.check_settings(args, settings)
-    elif args.preset is not None and not detection.is_data(args.preset) and run_of(args.preset) is None:
+    elif args.preset is not None and not detection.is_data(args.preset) and run_or_none(args.preset) is None:
         get_preset(args.preset)
-    door = quiet.load("kzoo.evaluation.check")
+    door = keras_import.import_quietly("kzoo.evaluation.check")
     findings, names = door.examine(
         args.preset,
         args.data,
-        common.asked_of_data(args),
+        common.requested_data_options(args),
         settings,
         deep=not args.quick,
         seed=args.seed,
@@ -90,7 +90,7 @@ def _training(args, presets):
     if not presets:
         return None
     data = args.preset if args.data is None else args.data
-    return common.training(args, get_preset(presets[0]["preset"]), data, seed=args.seed)
+    return common.train_command(args, get_preset(presets[0]["preset"]), data, seed=args.seed)
 
 
 def _exported(args):
@@ -103,9 +103,9 @@ def _exported(args):
             raise KzooError(
                 f"--{option} is for presets and runs: an exported model is compared with its own golden answers."
             )
-    quiet.hush()
+    keras_import.silence_tensorflow()
     exported = ExportedModel(args.preset)
-    exports = exported.check(begin=lambda key: common.say(f"{key}: checking"))
+    exports = exported.check(begin=lambda key: common.print_note(f"{key}: checking"))
     damage = exported.damage()
     failed = bool(damage) or any(entry["status"] == "failed" for entry in exports.values())
     return dict(exported=exported.path, exports=exports, damage=damage, exit_code=int(failed))
@@ -116,7 +116,7 @@ def render(document, args):
         lines = [*export.table(document["exports"]), *export.problems(document["exports"])]
         return "\n".join(lines + [f"  {line}" for line in document["damage"]])
     findings, count = document["findings"], len(document["checks"])
-    lines, numbers = [] if document["overview"] is None else [*overview.lines(document["overview"]), ""], []
+    lines, numbers = [] if document["overview"] is None else [*data_summary.summary_lines(document["overview"]), ""], []
     if not findings:
         lines.append(f"{count} checks, all quiet")
     for level in ("error", "warning"):

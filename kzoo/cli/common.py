@@ -14,7 +14,7 @@ import textwrap
 from importlib import import_module
 from pathlib import Path
 
-from kzoo.cli.spelling import meant
+from kzoo.cli.option_names import suggestion
 from kzoo.kinds import kind as kind_named
 from kzoo.tasks import problem
 from kzoo.utils.errors import KzooError, is_out_of_memory
@@ -42,7 +42,7 @@ class Parser(argparse.ArgumentParser):
 
     def refuse(self, word, argv):
         """Say that a word means nothing here, with the nearest option or the setting that it means."""
-        found = meant(word, argv, self.options())
+        found = suggestion(word, argv, self.options())
         if found is None and "--data" in self.options() and os.path.exists(word):
             found = f"--data {quote(word)}"
         guess = f"Did you mean {found!r}? " if found else ""
@@ -87,7 +87,7 @@ def data_options(args) -> dict:
     return given | dict(test=_share(given["test"]), drop=tuple(given["drop"]), columns=columns)
 
 
-def asked_of_data(args, **other):
+def requested_data_options(args, **other):
     """Return the same as `DataOptions`, with other values where they are named."""
     named = data_options(args) | other
     return import_module("kzoo.dataset.options").DataOptions(seed=named.pop("data_seed"), **named)
@@ -111,7 +111,7 @@ def _share(text):
         return text
 
 
-def training(args, preset, data, *, words=(), **options) -> str:
+def train_command(args, preset, data, *, words=(), **options) -> str:
     """Return the command that trains a preset on the data that this command was given, by the paths it was given.
 
     Args:
@@ -123,7 +123,7 @@ def training(args, preset, data, *, words=(), **options) -> str:
     """
     test = _share(args.test)
     # Of a path, a command that is stored has the name alone.
-    asked = asked_of_data(args, test=None if isinstance(test, str) else test)
+    asked = requested_data_options(args, test=None if isinstance(test, str) else test)
     none = dict(weights=None, freeze=None, precision=None, backend=None)
     line = import_module("kzoo.command").command_of(preset, None, {}, asked, **none | options)
     line += f" --data {quote(data)}" if data is not None else ""
@@ -165,12 +165,12 @@ def require(name):
         raise KzooError(f"This needs {name}: python -m pip install {name}") from None
 
 
-def say(line):
+def print_note(line):
     """Print a line for people on stderr."""
     print(printable(f"kzoo: {spelled(line)}"), file=sys.stderr)
 
 
-def explain(error):
+def exit_code_and_line(error):
     """Return the exit code for an exception and one line that says what to do."""
     text = " ".join(str(error).split())
     if isinstance(error, KzooError):

@@ -5,7 +5,7 @@ import io
 import os
 from importlib import import_module
 
-from kzoo.cli import common, leaderboard, quiet, tables
+from kzoo.cli import common, keras_import, leaderboard, tables
 from kzoo.ranking import compare, find_runs, lower_is_better
 from kzoo.results import number, value_of
 from kzoo.tasks import score_named
@@ -55,7 +55,7 @@ def run(args):
             raise KzooError(f"--{option.replace('_', '-')} needs --data, which neither run was trained on.")
     for option, endings in (("csv", (".csv",)), ("plot", common.PICTURES)):
         common.check_file(option, getattr(args, option), endings)
-    if leaderboard.is_one_search(args.run):
+    if leaderboard.is_search_alone(args.run):
         if args.metric is not None:
             raise KzooError("--metric ranks runs: a search's trials are ranked by its objective.")
         return leaderboard.leaderboard(args.run[0], csv=args.csv, plot=args.plot)
@@ -136,7 +136,9 @@ def _versus(args):
     runs = [found for word in args.run for found in find_runs(word)]
     if len(runs) != 2:
         raise KzooError(f"--data compares two runs, NEW and OLD, and {' '.join(args.run)} holds {len(runs)}.")
-    document = quiet.load("kzoo.evaluation").versus(*runs, args.data, target=args.target, metric=args.metric)
+    document = keras_import.import_quietly("kzoo.evaluation").comparison(
+        *runs, args.data, target=args.target, metric=args.metric
+    )
     # 0.9 - 0.91 is a little less than -0.01 to a computer.
     rounding = 1e-9 * max(abs(value_of(document[which], document["metric"])) for which in ("new", "old"))
     worse = document["advantage"] < -args.tolerance - rounding

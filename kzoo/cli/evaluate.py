@@ -1,9 +1,9 @@
 """Score a run: on the split that it was not trained on, or on data of your own."""
 
-from kzoo.bare import opened
-from kzoo.cli import common, quiet, tables
-from kzoo.cli.train import doubts_of
-from kzoo.tasks.targets import mixes_units
+from kzoo.cli import common, keras_import, tables
+from kzoo.cli.train import score_warnings_of
+from kzoo.tasks.target_scores import mixes_units
+from kzoo.untracked import as_run
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import number
 
@@ -32,14 +32,18 @@ def add_arguments(parser):
 def run(args):
     if args.split not in ("train", "validation", "test"):
         raise KzooError(f"--split {args.split!r} must be train, validation or test.")
-    named = opened(args.run, args.weights)
-    evaluate = quiet.load("kzoo.evaluation").evaluate
-    own = None if args.data is None else quiet.load("kzoo.data.reload").own_data(named, args.data, target=args.target)
+    named = as_run(args.run, args.weights)
+    evaluate = keras_import.import_quietly("kzoo.evaluation").evaluate
+    own = (
+        None
+        if args.data is None
+        else keras_import.import_quietly("kzoo.data.reload").data_of_run(named, args.data, target=args.target)
+    )
     given = args.data if own is None else own
     scores = evaluate(named, given, split=args.split, target=args.target, stateful=args.stateful, tta=args.tta)
     name = args.data or named.config["data"]["name"]
     data = name if given is args.data is not None else f"{name}, {args.split} split"
-    return dict(run=args.run, data=data, scores=scores, doubts=doubts_of(named, scores))
+    return dict(run=args.run, data=data, scores=scores, doubts=score_warnings_of(named, scores))
 
 
 def render(document, args):

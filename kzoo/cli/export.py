@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import kzoo.export
-from kzoo.bare import opened
-from kzoo.cli import common, quiet, tables
+from kzoo.cli import common, keras_import, tables
 from kzoo.export.format import QUANTIZED
 from kzoo.export.formats import formats, parse
+from kzoo.untracked import as_run
 from kzoo.utils.errors import ExportError
 from kzoo.utils.formatting import spelled
 
@@ -35,11 +35,13 @@ def add_arguments(parser):
 
 
 def run(args):
-    quiet.hush()
-    named = opened(args.run, args.weights)
+    keras_import.silence_tensorflow()
+    named = as_run(args.run, args.weights)
     names, quantize = parse(_words(args.formats), _words(args.quantize))
     if named.config["spec"]["family"] is None or named.folder is None:
-        quiet.load("keras")  # what is looked at here: an ensemble, a model of one's own, weights in the package
+        keras_import.import_quietly(
+            "keras"
+        )  # what is looked at here: an ensemble, a model of one's own, weights in the package
     out = args.out or Path("exports") / named.path.resolve().name
     try:
         exported = kzoo.export(

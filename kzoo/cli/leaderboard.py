@@ -102,6 +102,6 @@ def _what(row, defaults, start):
     return ", ".join(differs) or start
 
 
-def is_one_search(words) -> bool:
+def is_search_alone(words) -> bool:
     """Say whether the words of a command line are one search alone."""
     return len(words) == 1 and (Path(words[0]) / "search.json").is_file()

@@ -70,12 +70,12 @@ def _ranked(args, names):
     if not there:
         raise KzooError(f"Nothing was measured on {args.data!r}. --data takes one of: {_measured_on()}.")
     there = [row for row in there if row["preset"] in names]
-    found = [*there, *results.without_network(there)]
+    found = [*there, *results.baseline_rows(there)]
     if args.sort in ("seconds", "parameters"):
-        found.sort(key=lambda row: (row.get(args.sort, math.inf), -results.goodness(row)))
+        found.sort(key=lambda row: (row.get(args.sort, math.inf), -results.sortable_score(row)))
     else:
         first = _to_start_with(there)
-        found.sort(key=lambda row: (-results.goodness(row), row.get("preset") not in first))
+        found.sort(key=lambda row: (-results.sortable_score(row), row.get("preset") not in first))
     return [{field: row.get(field) for field in _RANKED} for row in found]
 
 

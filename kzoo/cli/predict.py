@@ -5,11 +5,11 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from kzoo.bare import opened
-from kzoo.cli import common, quiet
+from kzoo.cli import common, keras_import
 from kzoo.data.encode import encode_named
 from kzoo.kinds import kind as kind_named
 from kzoo.sources.unreadable import ANSWERED
+from kzoo.untracked import as_run
 from kzoo.utils.errors import KzooError
 
 EXAMPLES = """\
@@ -89,10 +89,10 @@ def _by_run(args):
         raise KzooError(
             f"--format {args.format} is for exported models, and {args.run} is a run: kzoo export {args.run}"
         )
-    named = opened(args.run, args.weights)
+    named = as_run(args.run, args.weights)
     # Read before the seconds that Keras takes to import: what is wrong with the inputs is said at once.
     inputs = encode_named(named.preprocessing, gather(named.config["data"]["inputs"], args.inputs))
-    return quiet.load("kzoo.evaluation.predict").answer(named, inputs, tta=args.tta)
+    return keras_import.import_quietly("kzoo.evaluation.predict").predict_encoded(named, inputs, tta=args.tta)
 
 
 def _by_exported(args):
@@ -100,7 +100,7 @@ def _by_exported(args):
         raise KzooError(f"--weights {args.weights} is for presets, and {args.run} is an exported model: leave it out.")
     if args.tta is not None:
         raise KzooError(f"--tta {args.tta} is for runs, and {args.run} is an exported model: leave it out.")
-    with quiet.silence():
+    with keras_import.silence():
         model = import_module("kzoo.runtime").load(args.run, args.format)
     return model.predict(gather(model.inputs, args.inputs))
 

@@ -1,8 +1,8 @@
 """Write the report of a run or a search, one HTML page: scores, curves, settings."""
 
-from kzoo.bare import opened
-from kzoo.cli import quiet
+from kzoo.cli import keras_import
 from kzoo.tuning.search import is_search
+from kzoo.untracked import as_run
 
 EXAMPLES = """\
 examples:
@@ -20,8 +20,8 @@ def add_arguments(parser):
 
 
 def run(args):
-    named = args.run if is_search(args.run) else opened(args.run, stored=False)
-    file = quiet.load("kzoo.reports").report(named, out=args.out, data=args.data)
+    named = args.run if is_search(args.run) else as_run(args.run, stored=False)
+    file = keras_import.import_quietly("kzoo.reports").report(named, out=args.out, data=args.data)
     return dict(run=args.run, report=str(file), bytes=file.stat().st_size)
 
 

@@ -54,7 +54,7 @@ def run(args):
     )
     log = import_module("kzoo.serve.log").Log()
     process = import_module("kzoo.serve.process")
-    only_here = import_module("kzoo.serve.front").is_loopback(args.host)
+    only_here = import_module("kzoo.serve.middleware").is_loopback(args.host)
     hosts = args.allow_host or ([] if only_here and token is None else None)
     app = import_module("kzoo.serve.app").make_app(
         args.exported, format=args.format, threads=args.threads, token=token, hosts=hosts, limits=limits, log=log

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 
-from kzoo.cli import common, quiet, tables
+from kzoo.cli import common, keras_import, tables
 from kzoo.cli.train import scores_line
 from kzoo.kinds import kind
 from kzoo.network import table_of
@@ -68,7 +68,7 @@ def run(args):
     if stored is not None:
         config = builder_of(preset.family).defaults | config
         return describe(preset, stored, config, training) | _known(preset)
-    quiet.load("keras")
+    keras_import.import_quietly("keras")
     model = build(preset, compile=False, **overrides)
     document = describe(preset, table_of(model), spec_of(model)["config"], training)
     document |= _known(preset)
@@ -95,7 +95,7 @@ def _run(run, args):
     network, spec = run.config.get("network"), run.spec
     model = None
     if network is None or plot is not None:  # a run of an older kzoo has none
-        quiet.load("keras")
+        keras_import.import_quietly("keras")
         model = run.model
         network = network or table_of(model)
     preset = None if spec.family is None else preset_of(spec.json())
@@ -137,7 +137,7 @@ def describe(preset, network, config, training) -> dict:
         parameters=network["parameters"],
         flops=network["flops"],
         goes_in=dict(kind=read) | network["goes_in"] | dict(meaning=kind(read).meaning if read else ""),
-        comes_out=dict(shape=answer, meaning="" if preset is None else answers(preset.task, config, training)),
+        comes_out=dict(shape=answer, meaning="" if preset is None else describe_outputs(preset.task, config, training)),
         layers=[
             dict(name=name, type=type, output_shape=shape, parameters=parameters)
             for name, type, shape, parameters in network["layers"]
@@ -149,7 +149,7 @@ def describe(preset, network, config, training) -> dict:
     )
 
 
-def answers(task, config, training) -> str:
+def describe_outputs(task, config, training) -> str:
     """Say in words what comes out of a network."""
     n, activation = config["outputs"], config.get("output_activation")
     facts = problem(task).facts
@@ -283,7 +283,7 @@ def _result(r):
     simple = ", ".join(
         f"{name} {said.number(value, r['metric'])}" for name, value in (r.get("baselines") or {}).items()
     )
-    figures = [f"{b['what']} {said.number(b['score'], r['metric'])} ({b['source']})" for b in said.beside(r)]
+    figures = [f"{b['what']} {said.number(b['score'], r['metric'])} ({b['source']})" for b in said.published_scores(r)]
     return [
         (r["data"], f"{score} ({others})" if others else score),
         *([("", f"without a network: {simple}")] if simple else []),

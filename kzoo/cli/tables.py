@@ -4,7 +4,7 @@ import io
 from importlib.util import find_spec
 
 from kzoo.cli.common import hanging, width
-from kzoo.tasks.targets import table_of
+from kzoo.tasks.target_scores import target_table
 from kzoo.utils.formatting import spelled
 
 
@@ -58,7 +58,7 @@ def _by_rich(rows, sides, indent):
 
 def of_targets(scores, doubts=()) -> list[str]:
     """Return the table of each target's scores, beside what needs no network, and what warns of them."""
-    rows, warned = table_of(scores), [line for sentence in doubts for line in _warned(sentence)]
+    rows, warned = target_table(scores), [line for sentence in doubts for line in _warned(sentence)]
     if not rows:
         return warned
     head = "each target, and the mean absolute error of what needs no network on the same examples:"

@@ -6,13 +6,13 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
-from kzoo.cli import backend, common, quiet, tables
-from kzoo.nouns import may_be_same
+from kzoo.cli import backend, common, keras_import, tables
 from kzoo.registry import get_preset, resolve
 from kzoo.registry.arguments import BUNDLES
 from kzoo.results import baselines
 from kzoo.run import Run
-from kzoo.tasks.targets import mixes_units
+from kzoo.stored_types import may_be_same_run
+from kzoo.tasks.target_scores import mixes_units
 from kzoo.utils import onednn
 from kzoo.utils.argument_checks import checked_steps_per_call
 from kzoo.utils.discovery import numbered_in
@@ -95,9 +95,9 @@ def run(args):
     settings = settings_of(args)
     check_settings(args, settings)
     preset, options = preset_of(args), _options(args, settings)
-    backend.settle(args, preset.name, _stopped(args, preset, settings))
+    backend.choose_backend(args, preset.name, _stopped(args, preset, settings))
     try:
-        done = quiet.load("kzoo.training").train(preset, args.data, **options)
+        done = keras_import.import_quietly("kzoo.training").train(preset, args.data, **options)
     except Interrupted as stop:
         done = stop.run
     summary = done.summary
@@ -109,7 +109,7 @@ def run(args):
         task=done.data.task,
         interrupted=bool(summary.get("interrupted")),
         summary=summary,
-        doubts=doubts_of(done, summary.get("test") or summary.get("validation") or {}),
+        doubts=score_warnings_of(done, summary.get("test") or summary.get("validation") or {}),
     )
 
 
@@ -131,14 +131,14 @@ def _repeats(run, args, preset, settings):
     """Say whether a run may be this command's, with the run's backend: this is known without its data."""
     name = import_module("kzoo.data.named").name_of(args.data or preset.dataset or "")
     asked = dict(
-        data=common.asked_of_data(args).stored() | {"name": name},
+        data=common.requested_data_options(args).stored() | {"name": name},
         spec={"preset": preset.name, "revision": preset.revision, "seed": args.seed},
         weights=args.weights and weights_name(args.weights, preset.name), freeze=frozen(args.freeze),
         deterministic=args.deterministic, devices=args.devices,
     )  # fmt: skip
     if args.precision != "auto":
         asked["precision"] = args.precision
-    return may_be_same(run.config, asked, settings)
+    return may_be_same_run(run.config, asked, settings)
 
 
 def _options(args, settings):
@@ -224,7 +224,7 @@ def render(document, args):
     return "\n".join(lines)
 
 
-def doubts_of(run, scores) -> list[str]:
+def score_warnings_of(run, scores) -> list[str]:
     """Return the sentences that warn of scores, where the task of a run has any."""
     judge = getattr(run.problem.task.scoring, "doubts", None)
     return judge(scores) if judge and scores else []

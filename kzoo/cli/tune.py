@@ -6,9 +6,9 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib import import_module
 from pathlib import Path
 
-from kzoo.cli import backend, common, quiet, tables, train
+from kzoo.cli import backend, common, keras_import, tables, train
 from kzoo.data.named import name_of
-from kzoo.nouns import differences
+from kzoo.stored_types import differences
 from kzoo.tuning.engines import ENGINES
 from kzoo.tuning.records import FINISHED, best_of, preset_score
 from kzoo.utils.discovery import numbered_in
@@ -71,9 +71,11 @@ def run(args):
     # Names and values are checked before the seconds that Keras takes to import.
     train.check_settings(args, settings)
     preset, space = train.preset_of(args), args.space
-    backend.settle(args, preset.name, _stopped(args, preset, settings))
+    backend.choose_backend(args, preset.name, _stopped(args, preset, settings))
     if args.max_params is not None:
-        space = quiet.load("kzoo.tuning.spaces.space").space(preset, space).limit(params=args.max_params)
+        space = (
+            keras_import.import_quietly("kzoo.tuning.spaces.space").space(preset, space).limit(params=args.max_params)
+        )
     options = dict(
         engine=args.engine, trials=args.trials, max_time=args.max_time, space=space,
         objective=args.objective, baseline=not args.no_baseline, prune=None if args.no_prune else "median",
@@ -84,7 +86,9 @@ def run(args):
     )  # fmt: skip
     try:
         with _executor(args) as executor:
-            search = quiet.load("kzoo.tuning.tune").tune(preset, args.data, executor=executor, **options)
+            search = keras_import.import_quietly("kzoo.tuning.tune").tune(
+                preset, args.data, executor=executor, **options
+            )
     except Interrupted as stop:
         return _document(stop.run, preset, args) | {"interrupted": True}
     if args.dry_run:
@@ -96,7 +100,7 @@ def _executor(args) -> AbstractContextManager:
     """Lend the executor that is asked for, or None."""
     if args.scheduler is None or args.dry_run:
         return nullcontext()
-    return quiet.load("kzoo.workers.cluster").executor_at(args.scheduler)
+    return keras_import.import_quietly("kzoo.workers.cluster").executor_at(args.scheduler)
 
 
 def _stopped(args, preset, fixed) -> Iterator[backend.Earlier]:
@@ -117,7 +121,7 @@ def _asks_for(request, args, preset, fixed):
     asked = dict(
         seed=args.seed, folds=args.folds, parallel=args.parallel, baseline=not args.no_baseline,
         weights=args.weights and weights_name(args.weights, preset.name), freeze=train.frozen(args.freeze),
-        data=common.asked_of_data(args).stored() | {"name": name_of(args.data or preset.dataset or "")},
+        data=common.requested_data_options(args).stored() | {"name": name_of(args.data or preset.dataset or "")},
         spec={"config": _only(fixed, config), "training": _only(fixed, training)},
     )  # fmt: skip
     if "epochs" in fixed:
@@ -153,7 +157,7 @@ def _document(search, preset, args):
 def _training(args, preset, best):
     """Return the command that trains the best trial's settings on the data of the search."""
     length = [] if args.epochs is None else [f"epochs={args.epochs}"]
-    return common.training(
+    return common.train_command(
         args, preset, args.data, words=[*args.set, *length, *_changed(best.overrides)], seed=args.seed,
         backend=args.backend, weights=args.weights, freeze=train.frozen(args.freeze),
     )  # fmt: skip

@@ -14,8 +14,8 @@ from kzoo.kinds.arrays import checked as checked
 from kzoo.kinds.arrays import refuse_nan
 from kzoo.sources.arrays import as_array, numbers_in, with_rows
 from kzoo.storage.memory import free_memory, too_large
-from kzoo.storage.windows import Mapped, taken
-from kzoo.tasks import choose
+from kzoo.storage.windows import Mapped, select_rows
+from kzoo.tasks import detection
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import first_line, in_bytes, shown
 
@@ -95,7 +95,7 @@ def load_arrays(
         **{
             part: rows
             if rows is None
-            else Split(x=taken(x, rows), y=y[rows], rows=rows, weight=None if weight is None else weight[rows])
+            else Split(x=select_rows(x, rows), y=y[rows], rows=rows, weight=None if weight is None else weight[rows])
             for part, rows in parts.items()
         },
         config=config | more_config,
@@ -166,15 +166,16 @@ def _targets(y, kind, task, preset, known, notes):
         raise KzooError(f"y of shape {y.shape} is neither labels (N,), one-hot rows nor targets (N, outputs).")
     _refuse_label_matrix(y, task)
     onehot = y.ndim == 2 and y.dtype.kind in "biuf" and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all()
-    fixed, possible = choose.fixed_by(preset), list(choose.fitting(kind).values())
+    fixed, possible = detection.fixed_by(preset), list(detection.fitting(kind).values())
     columns = [y.argmax(axis=1).astype(str)] if onehot else list(y.T) if y.ndim == 2 else [y]
-    likely, _ = choose.likely(kind, columns)
+    likely, _ = detection.likely_problem(kind, columns)
     if task is not None:
-        chosen = choose.asked_for(kind, task)
+        chosen = detection.requested_problem(kind, task)
     elif fixed is None or fixed.task not in [one.task for one in possible]:
-        if len(columns) > 1 and choose.would_be_classes(kind, columns)[1]:
+        if len(columns) > 1 and detection.would_be_classes(kind, columns)[1]:
             raise KzooError(
-                f"The {len(columns)} columns of y are labels (of the first {choose.likely(kind, columns[:1])[1]}), and "
+                f"The {len(columns)} columns of y are labels (of the first "
+                f"{detection.likely_problem(kind, columns[:1])[1]}), and "
                 "several labels to a row are not supported yet. Give one column of it, y[:, k]; or say "
                 "task='regression'."
             )

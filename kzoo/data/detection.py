@@ -17,7 +17,7 @@ from kzoo.kinds import Kind, Source, kind, kind_of, kinds, takes_ready_arrays
 from kzoo.registry import Preset, general_first, get_preset, list_presets
 from kzoo.sources.folders import counted, walked
 from kzoo.sources.tables.files import is_table, read_header, suffixes
-from kzoo.tasks import Problem, choose
+from kzoo.tasks import Problem, detection
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import path_of
 from kzoo.utils.formatting import hint, listed, shown
@@ -29,7 +29,7 @@ _SHOWN = 12  # names in a message
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class DetectedSource:
     """A source that has been recognised, and suits the preset and the options.
 
     Args:
@@ -43,7 +43,7 @@ class Seen:
     problem: Problem | None
 
 
-def glance(source: str | Path, preset: Preset | None, asked: DataOptions) -> None:
+def check_source(source: str | Path, preset: Preset | None, asked: DataOptions) -> None:
     """Refuse what can be seen to be wrong with data to train on, before anything is loaded.
 
     Args:
@@ -62,14 +62,14 @@ def glance(source: str | Path, preset: Preset | None, asked: DataOptions) -> Non
         check_named(source, preset, asked)
         return
     path = path_of(source, "a file, a folder or a data set")
-    if (seen := see(path, preset, asked)) is not None:
+    if (seen := detect(path, preset, asked)) is not None:
         given = read_header(path) if seen.source.form == "tabular" else path
         look = getattr(seen.kind.inference, "glance", None)  # a kind of a package may have none
         if look is not None and given is not None:
             look(given, seen.source.form, asked)
 
 
-def glance_new(reader: Mapping[str, Any], source: str | Path, targets: Sequence[str]) -> None:
+def check_new_source(reader: Mapping[str, Any], source: str | Path, targets: Sequence[str]) -> None:
     """Refuse what can be seen to be wrong with new data that is to be scored.
 
     Args:
@@ -118,13 +118,13 @@ def existing(source: str | Path) -> Path:
 
 def check_named(name: str, preset: Preset | None, asked: DataOptions) -> None:
     """Refuse a preset, or options, that do not suit a named data set."""
-    refuse(asked, ("time", "columns", "clip"), name)
+    refuse_options(asked, ("time", "columns", "clip"), name)
     if preset is not None and preset.config["inputs"] != NAMES[name]:
         raise _misfit(f"{name!r} gives {NAMES[name]}", preset, (NAMES[name],))
     check_options(name, **asked.pick("target", "drop", "group", "task"))
 
 
-def see(path: Path, preset: Preset | None, asked: DataOptions) -> Seen | None:
+def detect(path: Path, preset: Preset | None, asked: DataOptions) -> DetectedSource | None:
     """Recognise a file or a folder; None for a file of arrays.
 
     Raises:
@@ -132,7 +132,7 @@ def see(path: Path, preset: Preset | None, asked: DataOptions) -> Seen | None:
     """
     existing(path)
     if is_table(path):
-        return see_table(path.name, preset, asked)
+        return detect_table(path.name, preset, asked)
     if path.is_dir():
         return _folder(path, preset, asked)
     suffix = path.suffix.lower()
@@ -149,7 +149,7 @@ def see(path: Path, preset: Preset | None, asked: DataOptions) -> Seen | None:
 def _folder(path, preset, asked):
     source = _source_of_folder(path)
     if source is None:
-        refuse(asked, [option for option in _ABOUT_COLUMNS if option != "task"], path.name)
+        refuse_options(asked, [option for option in _ABOUT_COLUMNS if option != "task"], path.name)
         others = Counter(
             Path(name).suffix.lower()
             for _, files in islice(walked(path), _MOST_FOLDERS)
@@ -182,7 +182,7 @@ def _source(form, suffix):
     return next((source for source in _sources(form) if suffix in source.suffixes), None)
 
 
-def see_table(name: str, preset: Preset | None, asked: DataOptions) -> Seen:
+def detect_table(name: str, preset: Preset | None, asked: DataOptions) -> DetectedSource:
     """Take a table for what the preset takes; without one it is a series if a time is named, else rows."""
     tables = _sources("tabular")
     if preset is not None:
@@ -197,17 +197,17 @@ def _suiting(source, name, preset, asked):
     fitting = {one.name: one for one in kinds().values() if any(s.name == source.name for s in one.sources)}
     if preset is not None and preset.config["inputs"] not in fitting:
         raise _misfit(f"{name!r} is {source.name}", preset, fitting)
-    refuse(asked, [option for option in _ABOUT_COLUMNS if option not in source.options], source.rest or name)
+    refuse_options(asked, [option for option in _ABOUT_COLUMNS if option not in source.options], source.rest or name)
     if source.form == "tabular" and not isinstance(asked.group, str | int | None):
         raise KzooError(f"group={shown(asked.group)} must be the name of a column of {name!r}.")
     owner = next(one for one in fitting.values() if source in one.sources)
     problem = _problem(owner.name, source.order, source.usual, asked.task, preset, name) if source.usual else None
     if source.form == "folder" and problem is not None and "classes" not in problem.facts:
         raise KzooError(f"task={asked.task!r}: a folder of classes is a classification.")
-    return Seen(source=source, kind=owner, problem=problem)
+    return DetectedSource(source=source, kind=owner, problem=problem)
 
 
-def refuse(asked: DataOptions, names: Iterable[str], what: str) -> None:
+def refuse_options(asked: DataOptions, names: Iterable[str], what: str) -> None:
     """Raise `KzooError` for options that have no meaning for something."""
     for name in names:
         value = getattr(asked, name)
@@ -225,7 +225,7 @@ def _problem(kind, order, usual, task, preset, name):
     Raises:
         KzooError: a preset for rows with an order where these have none, or the reverse; `task` is unknown.
     """
-    found, fixed = choose.asked_for(kind, task or usual, order), choose.fixed_by(preset)
+    found, fixed = detection.requested_problem(kind, task or usual, order), detection.fixed_by(preset)
     if fixed is None:
         return found
     if order not in fixed.facts:

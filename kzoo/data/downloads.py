@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from kzoo.utils.errors import DownloadError, KzooError
-from kzoo.utils.files import at_home, whole_file
+from kzoo.utils.files import expand_user, whole_file
 
 _GOOGLE = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 _TORONTO = "https://www.cs.toronto.edu/~kriz/"
@@ -38,7 +38,7 @@ _FILES = {
 _NEED_NONE = "digits_cnn (digits), iris_fnn (iris), text_cnn (pydocs), series_tcn (sine) and adding_gru (adding)"
 
 
-def find(file, *, aliases=(), folder=""):
+def find_file(file, *, aliases=(), folder=""):
     """Return the path of a file: in `KZOO_DATA`, else in Keras' cache, else downloaded into that cache.
 
     Args:
@@ -49,8 +49,8 @@ def find(file, *, aliases=(), folder=""):
     Raises:
         DownloadError: it is nowhere and cannot be downloaded.
     """
-    shared = at_home(os.environ.get("KZOO_DATA"))
-    cache = Path(at_home(os.environ.get("KERAS_HOME")) or Path.home() / ".keras") / "datasets"
+    shared = expand_user(os.environ.get("KZOO_DATA"))
+    cache = Path(expand_user(os.environ.get("KERAS_HOME")) or Path.home() / ".keras") / "datasets"
     places = [*([Path(shared), Path(shared) / folder] if shared else []), cache, cache / folder]
     for place in places:
         for name in (file, *aliases):
@@ -133,8 +133,8 @@ def read_fashion():
 
     def pair(prefix):
         folder = "fashion-mnist"
-        labels = gzip.decompress(find(f"{prefix}-labels-idx1-ubyte.gz", folder=folder).read_bytes())
-        pixels = gzip.decompress(find(f"{prefix}-images-idx3-ubyte.gz", folder=folder).read_bytes())
+        labels = gzip.decompress(find_file(f"{prefix}-labels-idx1-ubyte.gz", folder=folder).read_bytes())
+        pixels = gzip.decompress(find_file(f"{prefix}-images-idx3-ubyte.gz", folder=folder).read_bytes())
         return np.frombuffer(pixels, np.uint8, offset=16).reshape(-1, 28, 28, 1), np.frombuffer(
             labels, np.uint8, offset=8
         )
@@ -152,7 +152,7 @@ def read_cifar(count):
         *(f"{name}/{inner}" for name in keras),
         *(f"{name}_archive" for name in keras),
     )
-    path = find(f"cifar-{count}-python.tar.gz", aliases=aliases)
+    path = find_file(f"cifar-{count}-python.tar.gz", aliases=aliases)
     if path.is_dir():
 
         def read(member):

@@ -68,7 +68,7 @@ def _read(reader, raw):
     return (_ready(reader, raw, kind), raw) if takes_ready_arrays(reader) else kind.inference.read(reader, raw)
 
 
-def in_words(task, target, outputs, encoded, reader, *, logits, postprocessing=()):
+def to_predictions(task, target, outputs, encoded, reader, *, logits, postprocessing=()):
     """Return what a network's outputs say: answers under their names, dated, with a row for what could not be read.
 
     Args:
@@ -82,11 +82,11 @@ def in_words(task, target, outputs, encoded, reader, *, logits, postprocessing=(
     steps = Postprocessor.read(postprocessing)
     outputs = steps.outputs(outputs, logits=logits)
     said = task.inference.answer(target, outputs, inputs=encoded.names, reader=reader, logits=logits)
-    said = steps.predictions(dated(reader, encoded.raw, encoded.x, said))
+    said = steps.predictions(with_times(reader, encoded.raw, encoded.x, said))
     return said.with_unread(encoded.names, encoded.unread)
 
 
-def dated(reader, raw, x, answers):
+def with_times(reader, raw, x, answers):
     """Return forecasts of a series with the times of their steps, and with what the model saw before them.
 
     Args:
@@ -138,7 +138,7 @@ def encode_named(preprocessing: dict, inputs, *, most: float = PREDICTED) -> Enc
     return Encoded(x=x, names=names, unread=unread, raw=inputs)
 
 
-def check_known(x, count):
+def check_token_ids(x, count):
     """Refuse token ids that a network has no embedding of; `count` is how many it knows, None where that is not said.
 
     Raises:

@@ -12,21 +12,21 @@ from kzoo.data.named import NAMES, load_named, name_of
 from kzoo.dataset import splits
 from kzoo.dataset.dataset import Dataset, Loadable
 from kzoo.dataset.options import DataOptions
-from kzoo.dataset.sample import what_is_sampled
+from kzoo.dataset.sample import sampling_note
 from kzoo.kinds import kind
 from kzoo.registry import Preset, get_preset, list_presets
 from kzoo.sources.arrays import with_rows
 from kzoo.sources.tables.frame import as_frame, is_pair, with_answers
 from kzoo.sources.tables.raw import as_names, is_arrow
-from kzoo.tasks.choose import WrongPreset
-from kzoo.utils.argument_checks import door
+from kzoo.tasks.detection import WrongPreset
+from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import path_of
 from kzoo.utils.formatting import listed
 from kzoo.utils.optional import of_pandas
 
 
-@door
+@checked_arguments
 def load_data(
     source: Loadable,
     *,
@@ -93,7 +93,7 @@ def load(source: Loadable, preset: str | Preset | None, asked: DataOptions) -> D
     with_overview(data)
     if asked.group is not None:
         data.seen["grouped"] = True
-    said = what_is_sampled(data)
+    said = sampling_note(data)
     if said is not None and said not in data.notes:
         data.notes.append(said)
     return data
@@ -135,7 +135,7 @@ def _named(name, preset, asked):
 
 
 def _path(path, preset, asked):
-    seen = detection.see(path, preset, asked)
+    seen = detection.detect(path, preset, asked)
     if seen is not None:
         return _of_source(seen, path, name_of(path), preset, asked)
     pair, tested = read_npz(path)
@@ -145,7 +145,7 @@ def _path(path, preset, asked):
 
 
 def _table(frame, preset, asked):
-    return _of_source(detection.see_table("table", preset, asked), frame, "table", preset, asked)
+    return _of_source(detection.detect_table("table", preset, asked), frame, "table", preset, asked)
 
 
 def _of_source(seen, given, name, preset, asked):
@@ -163,11 +163,11 @@ def _arrays(pair, name, preset, asked):
             raise KzooError("Weights beside a DataFrame are not supported yet: give arrays (x, y, weight).")
         frame, names = with_answers(x, y)
         if asked.target is not None and as_names(asked.target) != names:
-            detection.refuse(asked, ("target",), f"a pair (x, y), whose y is {listed(map(repr, names))}")
+            detection.refuse_options(asked, ("target",), f"a pair (x, y), whose y is {listed(map(repr, names))}")
         test = with_answers(*asked.test, names)[0] if is_pair(asked.test) else asked.test
         target = names if len(names) > 1 else names[0]
         return _table(frame.set_axis(x.index), preset, replace(asked, target=target, test=test))
-    detection.refuse(asked, ("target", "drop", "time", "columns", "clip"), "arrays")
+    detection.refuse_options(asked, ("target", "drop", "time", "columns", "clip"), "arrays")
     groups = asked.group
     if groups is not None:
         groups = splits.check_groups(groups)

@@ -5,7 +5,7 @@ from os.path import abspath
 from pathlib import Path
 from typing import Any
 
-from kzoo.tasks import choose, problem
+from kzoo.tasks import detection, problem
 from kzoo.utils.errors import KzooError
 
 # Name -> the function in `sets.py`, and what it is given.
@@ -78,14 +78,14 @@ def check_options(name, *, target=None, drop=(), group=None, task=None):
         raise KzooError(f"target=, drop= and group= name columns, and {name!r} is not a table.")
     own = problem(_OTHERS[name][0])
     order = "ordered" if "ordered" in own.facts else "unordered"
-    if task is not None and choose.asked_for(own.kind, task, order) is not own:
+    if task is not None and detection.requested_problem(own.kind, task, order) is not own:
         raise KzooError(f"task={task!r}: {name!r} is data for {own.name}.")
 
 
 def load_named(name, *, preset=None, target=None, validation=0.1, test=None, drop=(), group=None, task=None, seed=0):
     """Load a data set of `NAMES` (see `kzoo.load_data`)."""
     check_options(name, target=target, drop=drop, group=group, task=task)
-    sets = import_module("kzoo.data.sets")
+    sets = import_module("kzoo.data.named_loaders")
     options = {"name": name, "preset": preset, "validation": validation, "test": test, "seed": seed}
     if name in _TABLES:
         make, *given = _TABLES[name]

@@ -10,9 +10,9 @@ import numpy as np
 from kzoo.data.augment import MIXES, augment, check_augmentations
 from kzoo.dataset.sample import in_memory
 from kzoo.kinds import of_axes
-from kzoo.storage.ahead import Ahead
-from kzoo.storage.order import MOST, shuffled
-from kzoo.storage.stored import Stored, StoredParts
+from kzoo.storage.read_ahead import Ahead
+from kzoo.storage.row_files import StoredParts, StoredRows
+from kzoo.storage.shuffle import MOST, shuffled
 from kzoo.storage.windows import series_of
 from kzoo.utils.argument_checks import checked_count
 from kzoo.utils.errors import KzooError
@@ -60,7 +60,7 @@ class Batches:
         self._steps = min(steps, most or steps)
         self._order = None, None
         self.parts = None  # of rows that are read from a file
-        if isinstance(split.x, Stored):
+        if isinstance(split.x, StoredRows):
             self.parts = StoredParts(split, batch_size=self.batch_size, seed=self.seed, shuffle=shuffle)
         elif not self.augment and not self.in_memory and all(hasattr(part, "dtype") for part in (split.x, split.y)):
             self.parts = Ahead(self) if weight is None else None
@@ -224,7 +224,7 @@ class Batches:
         return batches.apply(tf.data.experimental.assert_cardinality(len(self))).with_options(options)
 
     def counted(self):
-        """Return what `fit` takes where a loop gathers the batches itself (`kzoo.training.calls`): an epoch's steps.
+        """Return what `fit` takes where a loop gathers the batches (`kzoo.training.multi_step`): an epoch's steps.
 
         Measured: to begin an iterator of `dataset()` takes 10 milliseconds, of this one half of one, and Keras begins
         up to four in an epoch. Its backends other than TensorFlow build from the first batch, and get it.

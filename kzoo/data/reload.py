@@ -9,18 +9,18 @@ import numpy as np
 
 from kzoo.data.arrays import from_tf, read_npz, weights_of
 from kzoo.data.detection import existing
-from kzoo.data.encode import check_known, encode
+from kzoo.data.encode import check_token_ids, encode
 from kzoo.data.load import load
 from kzoo.data.named import NAMES, name_of
 from kzoo.dataset.dataset import Dataset, Split
 from kzoo.dataset.options import DataOptions
 from kzoo.kinds import encoding, kind_of, takes_ready_arrays
-from kzoo.nouns import FOLDS
 from kzoo.registry import preset_of
 from kzoo.sources.arrays import class_numbers, with_rows
 from kzoo.sources.tables.files import is_table
 from kzoo.sources.tables.frame import is_pair, with_answers
 from kzoo.sources.tables.raw import as_names
+from kzoo.stored_types import FOLDS
 from kzoo.tasks import problem
 from kzoo.utils.errors import KzooError, KzooWarning, warn
 from kzoo.utils.formatting import length_of, listed, shown
@@ -49,7 +49,7 @@ def reload(run, source=None, *, target=None) -> Dataset:
         return load(source, preset_for(spec), DataOptions.of(described))
     if isinstance(source, str | Path):
         existing(source)
-    if (own := own_data(run, source, target=target)) is not None:
+    if (own := data_of_run(run, source, target=target)) is not None:
         return own
     if isinstance(source, str | Path) and (name := name_of(source)) == described.name.removesuffix(FOLDS):
         _warn_of(
@@ -84,7 +84,7 @@ def _warn_of(why):
     warn(f"{why}, its scores are too good.")
 
 
-def own_data(run, source, *, target=None) -> Dataset | None:
+def data_of_run(run, source, *, target=None) -> Dataset | None:
     """Return what a run was trained on, split as it was, where a file, a folder or arrays are just that; else None.
 
     A file or folder of another name is not looked into.
@@ -239,7 +239,7 @@ def _array(run, source):
         raise KzooError(f"data={shown(source)} must be arrays (x, y) or (x, y, weight), or a source of them.")
     x, y = encode(run.preprocessing, np.asarray(source[0])), with_rows(source[1], "y")
     if "ids" in kind_of(run.preprocessing).facts:
-        check_known(x, run.spec.config.get("vocabulary_size"))
+        check_token_ids(x, run.spec.config.get("vocabulary_size"))
     if len(x) != len(y):
         raise KzooError(f"x has {len(x)} rows and y has {len(y)}; they must be as many.")
     if "classes" in run.problem.facts:

@@ -5,7 +5,7 @@ import numpy as np
 from kzoo.dataset.dataset import Dataset
 from kzoo.dataset.sample import with_samples
 from kzoo.kinds import kind
-from kzoo.storage.windows import few, flat
+from kzoo.storage.windows import flat, sample_rows
 
 _DECILES = np.arange(1, 10) / 10
 
@@ -23,7 +23,7 @@ def statistics(data: Dataset) -> dict:
     names, numbers = kind(data.inputs).fitting.describe(data.train.x, data.feature_names, len(categories))
     found = {"features": _described(names, numbers)}
     if categories:
-        codes = few(data.train.x)[:, -len(categories) :].astype(int)
+        codes = sample_rows(data.train.x)[:, -len(categories) :].astype(int)
         found["categories"] = [
             {"name": name, "shares": (np.bincount(column, minlength=count)[:count] / len(column)).tolist()}
             for name, column, count in zip(data.feature_names[-len(categories) :], codes.T, categories, strict=True)

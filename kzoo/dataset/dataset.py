@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kzoo.dataset.overview import overview
-from kzoo.storage.windows import taken
+from kzoo.dataset.summary import summarize
+from kzoo.storage.windows import select_rows
 from kzoo.tasks import Problem, Target, problem
 from kzoo.utils.formatting import plural
 
@@ -51,7 +51,7 @@ class Split:
             places: (M,) row numbers.
         """
         rows, weight = (None if part is None else np.asarray(part)[places] for part in (self.rows, self.weight))
-        return Split(x=taken(self.x, places), y=taken(self.y, places), rows=rows, weight=weight)
+        return Split(x=select_rows(self.x, places), y=select_rows(self.y, places), rows=rows, weight=weight)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -121,7 +121,7 @@ class Dataset:
     def target(self) -> Target:
         """What was learned of the target, on the training rows."""
         sample = import_module("kzoo.dataset.sample")
-        common = self.seen["common"] if "common" in self.seen else sample.most_common(self)
+        common = self.seen["common"] if "common" in self.seen else sample.most_frequent(self)
         return Target(names=self.target_names, classes=self.class_names, config=self.config, common=common)
 
     @property
@@ -132,8 +132,8 @@ class Dataset:
 
     @property
     def overview(self) -> dict[str, Any]:
-        """How it was read, as plain data: see `kzoo.dataset.overview.overview`."""
-        return overview(self)
+        """How it was read, as plain data: see `kzoo.dataset.summary.summarize`."""
+        return summarize(self)
 
     def __repr__(self) -> str:
         sizes = " / ".join(str(len(s)) if s is not None else "0" for s in (self.train, self.validation, self.test))

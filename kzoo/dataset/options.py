@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from kzoo.dataset.dataset import Dataset, Loadable
 from kzoo.dataset.splits import Fold, is_source
-from kzoo.nouns import Description
+from kzoo.stored_types import Description
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import shown
 

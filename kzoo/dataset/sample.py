@@ -10,8 +10,8 @@ import numpy as np
 
 from kzoo.dataset.dataset import Dataset, Split
 from kzoo.sources.arrays import class_numbers
-from kzoo.storage.stored import Stored
-from kzoo.storage.windows import blocks, is_mapped, places_of_few, series_of
+from kzoo.storage.row_files import StoredRows
+from kzoo.storage.windows import blocks, is_mapped, sample_indices, series_of
 from kzoo.utils.formatting import listed
 
 MOST = 200_000  # rows of a split: an accuracy is within a quarter of a percent of that of any number of rows then
@@ -34,11 +34,11 @@ def sampled(part, most=None):
         most: rows, at the most; `MOST` by default.
     """
     most = most or MOST
-    if part is not None and isinstance(part.x, Stored):  # its rows were shuffled: the first are as good as any
+    if part is not None and isinstance(part.x, StoredRows):  # its rows were shuffled: the first are as good as any
         return Split(x=part.x.first(most), y=part.y.first(most))
     if part is None or len(part) <= most or (in_memory(part.x) and in_memory(part.y)):
         return part
-    places = places_of_few(len(part), most)
+    places = sample_indices(len(part), most)
     some = part.select(places)
     return some if part.rows is not None else replace(some, rows=places)
 
@@ -68,7 +68,7 @@ def token_counts(data) -> np.ndarray:
     return sum(counts, np.zeros(data.outputs, int))
 
 
-def most_common(data) -> int | None:
+def most_frequent(data) -> int | None:
     """Return the number of the class or token that the training rows have most often; None where they have values."""
     facts = data.problem.facts
     if "classes" in facts:
@@ -76,7 +76,7 @@ def most_common(data) -> int | None:
     return int(token_counts(data).argmax()) if "continues" in facts else None
 
 
-def what_is_sampled(data) -> str | None:
+def sampling_note(data) -> str | None:
     """Say of which splits a sample is looked at; None where that is of none."""
     parts = {name: part for name in _SPLITS if (part := getattr(data, name)) is not None}
     large = {name: part for name, part in parts.items() if sampled(part) is not part and len(part) > MOST}

@@ -7,10 +7,9 @@ from typing import Any, Literal
 import keras
 from numpy.typing import ArrayLike
 
-from kzoo.bare import opened, run_of
-from kzoo.checks import look
+from kzoo.checks import run_checks
 from kzoo.checks.finding import Findings
-from kzoo.checks.losses import loss_of
+from kzoo.checks.losses import loss_info
 from kzoo.checks.new_data import NewData
 from kzoo.checks.subject import Subject
 from kzoo.data.detection import is_data
@@ -19,22 +18,23 @@ from kzoo.data.reload import preset_for, reload
 from kzoo.dataset.dataset import Dataset, Loadable, Split
 from kzoo.dataset.options import DataOptions
 from kzoo.dataset.splits import Fold
-from kzoo.evaluation.first_look import first_look
+from kzoo.evaluation.check_data import check_data
 from kzoo.kinds import of_axes
 from kzoo.registry import Preset, names_a_preset
 from kzoo.run import Run
 from kzoo.sources.arrays import with_rows
 from kzoo.tasks import pair
-from kzoo.training.own import check_own, check_shape
-from kzoo.training.road import assign, settings_for
-from kzoo.utils.argument_checks import door
+from kzoo.training.custom_model import check_custom_model, check_shape
+from kzoo.training.plan import plan_training, settings_for
+from kzoo.untracked import as_run, run_or_none
+from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import shown
 
 _QUICK = ("settings", "data", "network")
 
 
-@door
+@checked_arguments
 def check(
     preset_or_model_or_run: "str | os.PathLike[str] | Preset | keras.Model | Run | Loadable | None" = None,
     data: "Loadable | None" = None,
@@ -112,17 +112,17 @@ def examine(
         if source is None:
             raise KzooError("Say what to check: a preset, a run, or data=.")
         _refuse_settings(of_training)
-        return first_look(source, options, deep=deep, seed=seed)
-    run = opened(what) if isinstance(what, keras.Model) and not what.compiled else run_of(what)
+        return check_data(source, options, deep=deep, seed=seed)
+    run = as_run(what) if isinstance(what, keras.Model) and not what.compiled else run_or_none(what)
     if run is not None and not run.tracked:
         _refuse_beside(run, of_training)
         kinds = tuple(kind for kind in _QUICK if kind != "settings")
         return _looked_at(Subject(_data_of(run, data, options), run.model), kinds)
     if run is not None and data is not None:
         _refuse_beside(run, of_training | {name: value for name, value in options.given().items() if name != "target"})
-        findings, names = look(NewData(run, data, target=options.target), ("new",))
+        findings, names = run_checks(NewData(run, data, target=options.target), ("new",))
         return Findings(findings), names
-    check_own(what, weights=weights, freeze=freeze, precision=precision)
+    check_custom_model(what, weights=weights, freeze=freeze, precision=precision)
     kinds = (*_QUICK, "steps") if deep else _QUICK
     if run is not None:
         loaded = reload(run)
@@ -136,10 +136,10 @@ def examine(
         _, own, _, training = settings_for(what, overrides)
         if own is not None:
             _refuse_options(options, ("test", "validation"), "arrays are looked at as model.fit would get them")
-            loss = loss_of(own)
+            loss = loss_info(own)
             given = _as_given(own, data, options.test, classes=loss is not None and loss.labels != "values")
             return _looked_at(Subject(given, own, training), kinds)
-    assigned = assign(what, data, options, overrides, seed=seed).freezing(freeze)
+    assigned = plan_training(what, data, options, overrides, seed=seed).freezing(freeze)
     job = assigned.ready(assigned.policy(precision), weights=weights, freeze=freeze, look=True)
     return _looked_at(Subject.of(job), kinds)
 
@@ -174,7 +174,7 @@ def _refuse_beside(run: Run, given: Mapping[str, Any]) -> None:
 
 
 def _looked_at(subject: Subject, kinds: Sequence[str]) -> tuple[Findings, list[str]]:
-    findings, names = look(subject, kinds)
+    findings, names = run_checks(subject, kinds)
     return Findings(findings, subject.data.overview), names
 
 

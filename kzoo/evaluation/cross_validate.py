@@ -21,20 +21,20 @@ from kzoo.dataset.splits import MOST_FOLDS, Fold
 from kzoo.registry import Preset, get_preset
 from kzoo.results import of_fold
 from kzoo.run import Run
-from kzoo.tasks.targets import mixes_units
+from kzoo.tasks.target_scores import mixes_units
 from kzoo.training import train
 from kzoo.training.folder import is_complete
-from kzoo.training.record import provenance
-from kzoo.training.train import say
-from kzoo.utils.argument_checks import door
+from kzoo.training.provenance import provenance
+from kzoo.training.train import print_notes
+from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import finite, whole_file, write_json
 from kzoo.utils.formatting import aligned, plural
-from kzoo.workers.crew import Silence, checked_crew, crew_of
+from kzoo.workers.pool import Silence, checked_pool, worker_pool
 from kzoo.workers.worker import TrialFailed, Worker, can_be_sent
 
 
-@door
+@checked_arguments
 def cross_validate(
     preset: str | Preset,
     data: "Loadable | None" = None,
@@ -112,7 +112,7 @@ def cross_validate(
         columns=columns,
     ) | overrides  # fmt: skip
     out, runs = Path(out or f"runs/cross-{preset.name}"), []
-    threads = checked_crew(parallel, threads, executor)
+    threads = checked_pool(parallel, threads, executor)
     folders = [out / f"fold-{number:02d}" for number in range(1, len(plan) + 1)]
     trainer: dict[str, Any] = dict(preset=preset, data=data, options=options, data_seed=seed, overwrite=overwrite)
     if threads is not None:
@@ -126,7 +126,7 @@ def cross_validate(
             raise KeyboardInterrupt(f"stopped in fold {number}; the same call continues it")
         runs.append(run)
         if number == 1:
-            say(run.config.get("notes", ()), progress)
+            print_notes(run.config.get("notes", ()), progress)
         if overwrite or not known:
             keras.utils.clear_session(free_memory=True)
         if progress:
@@ -163,7 +163,7 @@ def _train_elsewhere(
         )
     with tempfile.TemporaryDirectory() as logs:
         worker = Worker(Path(logs) / "worker.log", threads=threads, trainer=f"{__name__}:{Folds.__name__}", **trainer)
-        with worker, crew_of(worker, Silence(), parallel, executor) as crew:
+        with worker, worker_pool(worker, Silence(), parallel, executor) as crew:
             futures = {
                 crew.submit(number, signals=None, deadline=None, folder=os.fspath(folder), fold=fold): number
                 for number, (fold, folder) in enumerate(zip(plan, folders, strict=True), 1)

@@ -18,16 +18,16 @@ from kzoo.data.pipeline import Batches
 from kzoo.data.reload import load_again
 from kzoo.dataset.dataset import Loadable
 from kzoo.kinds import encoding
-from kzoo.nouns import FOLDS, Member, Request, Spec
 from kzoo.ranking import advantage, find_runs
-from kzoo.results import of_fold, telling, value_of
+from kzoo.results import displayed_metric, of_fold, value_of
 from kzoo.run import Run
+from kzoo.stored_types import FOLDS, Member, Request, Spec
 from kzoo.tasks import problem
-from kzoo.training.answers import score_and_keep
 from kzoo.training.folder import claimed, replaced
-from kzoo.training.record import provenance
+from kzoo.training.provenance import provenance
 from kzoo.training.score import forward, run_gives_logits
-from kzoo.utils.argument_checks import door
+from kzoo.training.stored_predictions import score_and_store
+from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.files import finite, whole_file, write_json
 
@@ -35,7 +35,7 @@ METHODS = ("mean", "vote", "weighted")
 _TIE = 1e-3  # share of the mean probability in a vote: less than one vote among 999 members, enough to break ties
 
 
-@door
+@checked_arguments
 def ensemble(
     runs: Run | str | os.PathLike[str] | Sequence[Run | str | os.PathLike[str]],
     *,
@@ -107,7 +107,7 @@ def _make(folder: Path, request: Request, members: Sequence[Run], method: str, d
             if not (scores or folds):
                 warn("The members have not kept all of their answers, so the ensemble has no scores: data= scores it.")
         else:
-            scores = score_and_keep(model, data, folder, logits=False)
+            scores = score_and_store(model, data, folder, logits=False)
         with whole_file(folder / "best.keras") as temporary:
             model.save(temporary)
         summary = dict(
@@ -304,7 +304,7 @@ def _gain(
 ) -> dict[str, Any]:
     """Return what `summary.json` says of the members, and by how much the ensemble is better than the best of them."""
     split = "test" if scores.get("test") else "validation"
-    metric = telling(problem(task).headline, scores.get(split) or {}, problem(task).task)
+    metric = displayed_metric(problem(task).headline, scores.get(split) or {}, problem(task).task)
     rows: list[dict[str, Any]] = [
         dict(
             run=run.path.name,

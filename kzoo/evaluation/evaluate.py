@@ -8,7 +8,6 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from kzoo.bare import opened
 from kzoo.data import Dataset, load_data
 from kzoo.data.named import NAMES
 from kzoo.data.reload import check_encoded, check_target, holds_arrays, reload
@@ -18,16 +17,17 @@ from kzoo.kinds import kind, takes_ready_arrays
 from kzoo.postprocessors.postprocessor import Postprocessor
 from kzoo.registry import preset_of, spec_of
 from kzoo.run import Run
-from kzoo.training.own import as_learned
+from kzoo.training.custom_model import as_learned
 from kzoo.training.score import run_gives_logits, score_split, views_of
-from kzoo.utils.argument_checks import checked_count, door
+from kzoo.untracked import as_run
+from kzoo.utils.argument_checks import checked_arguments, checked_count
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import listed
 
 _OF_TRAINING = ("target_offset", "target_scale")
 
 
-@door
+@checked_arguments
 def evaluate(
     run_or_model: Run | str | os.PathLike[str] | keras.Model,
     data: "Loadable | None" = None,
@@ -77,7 +77,7 @@ def evaluate(
     """
     if split not in ("train", "validation", "test"):
         raise KzooError(f"split={split!r} must be train, validation or test.")
-    run = opened(run_or_model, weights)
+    run = as_run(run_or_model, weights)
     if not run.tracked and takes_ready_arrays(run.preprocessing) and not holds_arrays(data):
         model, loaded = _for_model(run, data, target)
     else:

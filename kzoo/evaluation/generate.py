@@ -9,7 +9,6 @@ from weakref import WeakKeyDictionary
 import keras
 import numpy as np
 
-from kzoo.bare import opened
 from kzoo.dataset.dataset import Dataset, Split
 from kzoo.dataset.splits import check_seed
 from kzoo.kinds.text.inference import tokenizer_of
@@ -20,7 +19,8 @@ from kzoo.run import Run
 from kzoo.storage.windows import series_of
 from kzoo.tasks import with_facts
 from kzoo.training.score import forward, gives_logits
-from kzoo.utils.argument_checks import door
+from kzoo.untracked import as_run
+from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
 
 _MOST = 1_000_000  # tokens to write, or to choose from
@@ -28,7 +28,7 @@ _PIECE = 256  # tokens in a call, to score
 _WINDOWS = 32  # in a call
 
 
-@door
+@checked_arguments
 def generate(
     run: Run | str | os.PathLike[str],
     prompt: str = "",
@@ -64,7 +64,7 @@ def generate(
     Raises:
         KzooError: no language model, a value out of range, or a prompt without a known token.
     """
-    run = opened(run, weights)
+    run = as_run(run, weights)
     _check(run, prompt, length, temperature, top_k, top_p)
     check_seed(seed)
     tokenizer, random = tokenizer_of(run.preprocessing), np.random.default_rng(seed)

@@ -12,16 +12,16 @@ from kzoo.dataset.dataset import Loadable
 from kzoo.dataset.options import DataOptions
 from kzoo.gradients import traces_let_go
 from kzoo.registry import Preset, get_preset
-from kzoo.training.job import make_variables
-from kzoo.training.road import assign
-from kzoo.utils.argument_checks import door
+from kzoo.training.plan import plan_training
+from kzoo.training.setup import make_variables
+from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
 
 _FEWEST_STEPS = 20
 _DIVERGED = 4  # times the lowest loss
 
 
-@door
+@checked_arguments
 def learning_rate_range(
     preset: str | Preset,
     data: "Loadable | None" = None,
@@ -95,7 +95,7 @@ def _check(low: Any, high: Any, steps: Any) -> None:
 
 def _fresh(preset: str | Preset, data: Any, seed: int, overrides: dict[str, Any]) -> tuple[keras.Model, Batches]:
     """Return a compiled model as `kzoo.train` would start with, at a constant rate, and its batches."""
-    constant = assign(get_preset(preset), data, DataOptions(), overrides, seed=seed).training_with(
+    constant = plan_training(get_preset(preset), data, DataOptions(), overrides, seed=seed).training_with(
         schedule="constant", warmup=0.0
     )
     job = constant.ready(constant.policy())

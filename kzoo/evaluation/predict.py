@@ -6,19 +6,19 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from kzoo.bare import opened
-from kzoo.data.encode import Encoded, check_known, encode_named, in_words
+from kzoo.data.encode import Encoded, check_token_ids, encode_named, to_predictions
 from kzoo.kinds import kind_of
 from kzoo.predictions import Predictions
 from kzoo.run import Run
 from kzoo.sources.arrays import all_finite
 from kzoo.training.score import forward, run_gives_logits, views_of
-from kzoo.utils.argument_checks import checked_count, door
+from kzoo.untracked import as_run
+from kzoo.utils.argument_checks import checked_arguments, checked_count
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import found_at_home
+from kzoo.utils.files import expand_home
 
 
-@door
+@checked_arguments
 def predict(
     run: Run | str | os.PathLike[str] | keras.Model,
     inputs: Any,
@@ -45,13 +45,13 @@ def predict(
         KzooError: an input that does not fit, none that can be read, inputs that have no views, or a preset without
             weights.
     """
-    run = opened(run, weights)
+    run = as_run(run, weights)
     views_of(kind_of(run.preprocessing), tta)
     size = checked_count("batch_size", batch_size)
-    return answer(run, encode_named(run.preprocessing, found_at_home(inputs)), batch_size=size, tta=tta)
+    return predict_encoded(run, encode_named(run.preprocessing, expand_home(inputs)), batch_size=size, tta=tta)
 
 
-def answer(run: Run, encoded: Encoded, *, batch_size: int = 128, tta: str | None = None) -> Predictions:
+def predict_encoded(run: Run, encoded: Encoded, *, batch_size: int = 128, tta: str | None = None) -> Predictions:
     """Answer inputs that have been read.
 
     Raises:
@@ -60,13 +60,13 @@ def answer(run: Run, encoded: Encoded, *, batch_size: int = 128, tta: str | None
     kind = kind_of(run.preprocessing)
     x, model, views = encoded.x, run.model, views_of(kind, tta)
     if "ids" in kind.facts:
-        check_known(x, run.spec.config.get("vocabulary_size"))
+        check_token_ids(x, run.spec.config.get("vocabulary_size"))
     size = min(batch_size, len(x))
     answers = np.concatenate([forward(model, x[i : i + size], size, views) for i in range(0, len(x), size)])
     if not all_finite(answers):
         row = int(np.argwhere(~np.isfinite(answers))[0][0])
         raise KzooError(f"{run!r} gives NaN or infinity for input {row + 1}.")
-    return in_words(
+    return to_predictions(
         run.problem.task, run.target, answers, encoded, run.preprocessing, logits=run_gives_logits(run),
         postprocessing=run.postprocessing,
     )  # fmt: skip

@@ -10,9 +10,9 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from kzoo.bare import opened
 from kzoo.exported import ExportedModel
-from kzoo.utils.argument_checks import door
+from kzoo.untracked import as_run
+from kzoo.utils.argument_checks import checked_arguments
 
 if TYPE_CHECKING:
     import keras
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kzoo.run import Run
 
 
-@door
+@checked_arguments
 def export(
     model_or_run: "Run | str | os.PathLike[str] | keras.Model",
     path: str | os.PathLike[str],
@@ -63,8 +63,8 @@ def export(
         ExportError: every format failed; nothing has been written.
     """
     if weights is not None:
-        model_or_run = opened(model_or_run, weights)
-    return import_module("kzoo.export.make").make(
+        model_or_run = as_run(model_or_run, weights)
+    return import_module("kzoo.export.make").export_model(
         model_or_run, path, formats, quantize=quantize, check=verify, data=data, overwrite=overwrite,
         timeout=timeout, progress=progress,
     )  # fmt: skip

@@ -3,7 +3,7 @@
 from kzoo.export.formats import formats
 from kzoo.results import baselines
 from kzoo.tasks import problem
-from kzoo.tasks.targets import mixes_units, table_of
+from kzoo.tasks.target_scores import mixes_units, target_table
 from kzoo.utils.files import write_json, write_text
 from kzoo.utils.formatting import number
 
@@ -106,7 +106,7 @@ def _data(manifest):
         numbers = {n: v for n, v in scores.items() if isinstance(v, float) and not mixes_units(n, scores)}
         shown = [f"{name.replace('_', ' ')} {number(value)}" for name, value in numbers.items()]
         lines.append(f"* {split}: {', '.join(shown)}")
-        heads, *rows = table_of(scores) or [[]]
+        heads, *rows = target_table(scores) or [[]]
         for name, *cells in rows:
             said = [f"{head} {cell}" for head, cell in zip(heads[1:], cells, strict=True)]
             beside = f"; mean absolute error without a network: {', '.join(said[3:])}" if said[3:] else ""

@@ -12,11 +12,11 @@ import numpy as np
 
 from kzoo.data.named import ORIGINS
 from kzoo.export import card
+from kzoo.export.export_source import ConversionJob, export_source, plain
 from kzoo.export.formats import file_of, formats, keys_of, parse, split_key
-from kzoo.export.place import new_folder
 from kzoo.export.processes import run_steps
 from kzoo.export.sample import write_sample
-from kzoo.export.subject import Job, plain, subject_of
+from kzoo.export.staging import new_folder
 from kzoo.export.verify import AGREEMENT, TOLERANCE, difference, too_different, verify
 from kzoo.exported import MANIFEST, Entry, ExportedModel, Manifest, described, files_below
 from kzoo.utils.errors import ExportError, KzooError
@@ -24,7 +24,7 @@ from kzoo.utils.files import write_json
 from kzoo.utils.optional import check_installed
 
 
-def make(model_or_run, path, names, *, quantize, check, data, overwrite, timeout, progress) -> ExportedModel:
+def export_model(model_or_run, path, names, *, quantize, check, data, overwrite, timeout, progress) -> ExportedModel:
     """Export as `kzoo.export` describes it; `names` are its `formats`, and `check` its `verify`."""
     names, quantize = parse(names, quantize)
     wanted = [formats()[name] for name in names]
@@ -39,7 +39,7 @@ def make(model_or_run, path, names, *, quantize, check, data, overwrite, timeout
         raise KzooError(f"path={path!r} must be the folder to write.")
     if data is not None and not quantize:
         raise KzooError("data= calibrates and scores what quantize= writes, and that is nothing here: leave it out.")
-    subject = subject_of(model_or_run)
+    subject = export_source(model_or_run)
     for format in wanted:
         if why := format.refuses(subject.spec):
             raise KzooError(f"{subject.spec['preset']} cannot become {format.name}: {why}.")
@@ -47,7 +47,7 @@ def make(model_or_run, path, names, *, quantize, check, data, overwrite, timeout
     before = _exported_there(path, subject, overwrite)
     say = (lambda line: print(line, file=sys.stderr)) if progress else lambda line: None
     with new_folder(path) as (folder, work):
-        job = Job.of(subject, folder, work, version=_next_version(path))
+        job = ConversionJob.of(subject, folder, work, version=_next_version(path))
         if quantize:
             say(write_sample(subject, data, work / "sample.npz"))
         with closing(_work(job, subject, work, keys_of(names, quantize), timeout, say)) as steps:

@@ -5,7 +5,7 @@ import numpy as np
 from kzoo.data.named import NAMES
 from kzoo.data.reload import load_again
 from kzoo.dataset.sample import with_samples
-from kzoo.export.golden import draw
+from kzoo.export.golden_inputs import draw
 from kzoo.utils.errors import KzooError
 
 _CALIBRATION, _TEST = 512, 500  # of 128 rows, the extremes are often not those of others

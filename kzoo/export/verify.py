@@ -15,8 +15,8 @@ import numpy as np
 
 from kzoo.export.format import in_batches
 from kzoo.export.formats import formats, split_key
-from kzoo.export.limited import check_cost
 from kzoo.export.processes import run_steps, serve_steps
+from kzoo.export.sandbox import check_cost
 from kzoo.exported import Manifest
 from kzoo.utils.errors import KzooError
 from kzoo.utils.optional import check_installed
@@ -152,7 +152,7 @@ def difference(y, reference, classes) -> float:
 
 def _of_strings(session, preprocessing):
     """Return by how much the answers to strings differ from those to the ids that Python makes of them."""
-    texts = import_module("kzoo.export.strings").sentences(preprocessing)
+    texts = import_module("kzoo.export.tf_tokenizer").sentences(preprocessing)
     ids = import_module("kzoo.data").encode(preprocessing, texts)
     return difference(session.of_strings(texts), session(ids), True)
 

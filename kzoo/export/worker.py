@@ -11,10 +11,10 @@ import numpy as np
 from keras import layers
 
 from kzoo import __version__
+from kzoo.export.export_source import ConversionJob
 from kzoo.export.formats import file_of, formats, split_key
-from kzoo.export.golden import golden
+from kzoo.export.golden_inputs import golden
 from kzoo.export.processes import serve_steps
-from kzoo.export.subject import Job
 from kzoo.export.verify import latencies
 from kzoo.loading import load_keras_file
 from kzoo.registry import rebuild
@@ -130,7 +130,7 @@ class _Work:
 
 def main(job, *steps):
     keras.utils.disable_interactive_logging()
-    serve_steps(steps, _Work(Job(**read_json(job))).do)
+    serve_steps(steps, _Work(ConversionJob(**read_json(job))).do)
 
 
 if __name__ == "__main__":

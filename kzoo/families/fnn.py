@@ -156,7 +156,7 @@ def build(
 
 def _bag(ids, vocabulary_size, width, dropout, log_ratios):
     """Add the vectors of the real tokens of (B, T), and divide by the root of their number: (B, width)."""
-    # Zeros are weights that are not set yet (`kzoo.training.start`). The sums are answers, which are float32.
+    # Zeros are weights that are not set yet (`kzoo.training.initial_weights`). The sums are answers, which are float32.
     settings = dict(name=LOG_RATIOS, embeddings_initializer="zeros", dtype=parts.answer_dtype())
     x = layers.Embedding(vocabulary_size, width, **settings if log_ratios else dict(name="embedding"))(ids)  # (B, T, D)
     if dropout:

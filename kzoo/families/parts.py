@@ -99,8 +99,8 @@ def whiten(x, side, *, name=WHITENING):
     """Apply a frozen convolution that makes small patches white: as many filters as a patch has numbers, and their
     negatives.
 
-    Its weights come from the training images (`kzoo.training.start.whiten`), by the name of the layer; until then
-    they are random. In float32 always: the finest filters are differences of close numbers.
+    Its weights come from the training images (`kzoo.training.initial_weights.set_whitening`), by the name of the
+    layer; until then they are random. In float32 always: the finest filters are differences of close numbers.
 
     Args:
         x: (B, H, W, C).

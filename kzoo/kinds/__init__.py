@@ -43,7 +43,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 
-from kzoo.utils.discovery import Names, half, installed, rooms
+from kzoo.utils.discovery import Names, installed, list_modules, load_part
 from kzoo.utils.errors import KzooError
 from kzoo.utils.schema import Words, misfit
 
@@ -111,12 +111,12 @@ class Kind:
     @cached_property
     def inference(self):
         """The half that NumPy is enough for: `read`, `gather`, `show`, `draw`, `edges`."""
-        return half(self.room, "inference", "light")
+        return load_part(self.room, "inference", "light")
 
     @cached_property
     def fitting(self):
         """The other half: `load`, `take`, `fit`, `labelled`, `fresh`, `describe`."""
-        return half(self.room, "fitting", "learn")
+        return load_part(self.room, "fitting", "learn")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -160,7 +160,7 @@ class Fresh:
 @cache
 def _kinds() -> dict:
     """Return name -> kind of this folder."""
-    return {kind.name: kind for kind in rooms("kzoo.kinds", "KIND", folders=True).values()}
+    return {kind.name: kind for kind in list_modules("kzoo.kinds", "KIND", folders=True).values()}
 
 
 def kinds() -> dict:

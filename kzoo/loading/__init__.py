@@ -1,10 +1,10 @@
 """Opening models from anywhere: what a file may name, and the looks inside before Keras opens it."""
 
-from kzoo.loading.door import load_model, load_run, load_weights_file
-from kzoo.loading.foreign import inspect_keras_file, load_keras_file, loss_named_in, registered_in
-from kzoo.loading.stored import arrays_of, load_stored
+from kzoo.loading.keras_file import inspect_keras_file, load_keras_file, loss_named_in, registered_in
+from kzoo.loading.load import load_model, load_run, load_weights_file
+from kzoo.loading.packaged_weights import arrays_of, load_packaged
 
 __all__ = [
-    "arrays_of", "inspect_keras_file", "load_keras_file", "load_model", "load_run", "load_stored", "load_weights_file",
-    "loss_named_in", "registered_in",
+    "arrays_of", "inspect_keras_file", "load_keras_file", "load_model", "load_packaged", "load_run",
+    "load_weights_file", "loss_named_in", "registered_in",
 ]  # fmt: skip

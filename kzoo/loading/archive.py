@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 
-from kzoo.loading.refused import Refused, Unreadable, short
+from kzoo.loading.unsafe import Refused, Unreadable, short
 
 MAX_BYTES = 2 << 30  # of a file, and of all that comes out of it
 MAX_CONFIG = 3 << 20  # of characters that become objects 50 times their size; NASNetMobile has 0.8 million

@@ -14,7 +14,7 @@ from sklearn import metrics as sk
 from kzoo.plots.colors import BLUE, FAINT, GREY, INK, ORANGE, line_style
 from kzoo.plots.figure import new_figure, tidy
 from kzoo.plots.predictions import name_of
-from kzoo.utils.argument_checks import door
+from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import shown
 
@@ -23,7 +23,7 @@ _MOST_CURVES = 10
 _DENSEST = 0.5  # of a colour over the paper: ink stays legible on it, on white paper and on a dark page
 
 
-@door
+@checked_arguments
 def confusion_matrix(
     true: Sequence[int | str] | np.ndarray,
     predicted: Sequence[int | str] | np.ndarray,

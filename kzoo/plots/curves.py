@@ -10,10 +10,10 @@ from matplotlib.ticker import MaxNLocator
 
 from kzoo.plots.colors import BLUE, FAINT, GREEN, GREY, ORANGE
 from kzoo.plots.figure import new_figure, tidy
-from kzoo.utils.argument_checks import door
+from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import shown
-from kzoo.utils.metric_directions import known_direction
+from kzoo.utils.metric_directions import direction_by_name
 
 if TYPE_CHECKING:
     import keras
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _TITLES = {"auc": "AUC", "f1": "F1", "mae": "MAE", "rmse": "RMSE", "r2": "R2", "top5": "Top-5 accuracy"}
 
 
-@door
+@checked_arguments
 def curves(
     history: "Mapping[str, Sequence[float | None]] | keras.callbacks.History",
     *,
@@ -82,7 +82,7 @@ def best_of(column: str, numbers: Sequence[float], epochs: Sequence[int]) -> int
 
     None if it has none, or it is not known whether larger is better.
     """
-    known, _ = known_direction(column)
+    known, _ = direction_by_name(column)
     if known is None:
         return None
     sign = 1 if known == "max" else -1
@@ -105,7 +105,7 @@ def _best(
         raise KzooError(f"monitor={monitor!r} is not in the history: {', '.join(values)}.")
     if best_epoch is not None or monitor is None:
         return best_epoch
-    if known_direction(monitor)[0] is None:
+    if direction_by_name(monitor)[0] is None:
         raise KzooError(f"monitor={monitor!r} is unknown: is larger or smaller better? Give best_epoch instead.")
     return best_of(monitor, values[monitor], epochs)
 

@@ -10,7 +10,7 @@ from kzoo.plots.colors import line_style
 from kzoo.plots.curves import best_of, columns_of, name_of
 from kzoo.plots.figure import new_figure, tidy
 from kzoo.utils.errors import KzooError
-from kzoo.utils.metric_directions import known_direction
+from kzoo.utils.metric_directions import direction_by_name
 
 
 def overlay(histories: Mapping[str, Mapping[str, Sequence[float | None]]], *, metric: str | None = None) -> Figure:
@@ -35,7 +35,7 @@ def overlay(histories: Mapping[str, Mapping[str, Sequence[float | None]]], *, me
         best = best_of(column, values[column], epochs)
         top = math.nan if best is None else values[column][epochs.index(best)]
         lines.append((label, epochs, values[column], best, top, line_style(i)))
-    known, _ = known_direction(column)
+    known, _ = direction_by_name(column)
     sign = -1 if known == "max" else 1
     lines.sort(key=lambda line: (math.isnan(line[4]), sign * line[4] if known else 0))
     figure = new_figure(8.6, max(4.2, 1.2 + 0.24 * len(lines)))

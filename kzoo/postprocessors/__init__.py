@@ -33,13 +33,13 @@ _SHARED = ("postprocessor",)  # what is no step in this folder
 
 
 @cache
-def own_names() -> dict:
+def step_names() -> dict:
     """Return the names of the steps of this folder, as keys."""
     return dict.fromkeys(one.name for one in pkgutil.iter_modules(__path__) if one.name not in _SHARED)
 
 
 def _all_names() -> dict:
-    return own_names() | dict.fromkeys(entry.name for entry in entry_points("kzoo.postprocessors"))
+    return step_names() | dict.fromkeys(entry.name for entry in entry_points("kzoo.postprocessors"))
 
 
-NAMES = Names(own_names, _all_names)
+NAMES = Names(step_names, _all_names)

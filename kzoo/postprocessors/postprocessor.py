@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kzoo.postprocessors import NAMES, STAGES, STEP, own_names
+from kzoo.postprocessors import NAMES, STAGES, STEP, step_names
 from kzoo.predictions import Predictions
 from kzoo.tasks import Target
 from kzoo.utils.discovery import installed
@@ -18,7 +18,7 @@ _OF_OUTPUTS = STAGES[: STAGES.index("decide")]  # the others change predictions
 
 def _module(name: str) -> Any:
     """Return the module of a step; None where there is none."""
-    if name in own_names():
+    if name in step_names():
         return import_module(f"kzoo.postprocessors.{name}")
     return installed("kzoo.postprocessors").get(name)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from kzoo.cli import common, quiet, tables
+from kzoo.cli import common, keras_import, tables
 from kzoo.utils.errors import DownloadError, KzooError
-from kzoo.utils.files import at_home, read_json, whole_file, write_json
+from kzoo.utils.files import expand_user, read_json, whole_file, write_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,7 +60,7 @@ def arguments(
     parser.set_defaults(name=name)
     if data is not None:
         parser.add_argument("--data", default=data, help=f"your own files, or the name of a data set (default: {data})")
-    parser.add_argument("--out", default=None, type=at_home, help="folder for what it makes")
+    parser.add_argument("--out", default=None, type=expand_user, help="folder for what it makes")
     parser.add_argument("--smoke", action="store_true", help="seconds, to see that it runs")
     for option, given in options.items():
         keywords = given if isinstance(given, dict) else dict(default=given, type=_type_of(given))
@@ -81,9 +81,9 @@ def arguments(
         args.data = stand_in
     if backend is not None:
         os.environ["KERAS_BACKEND"] = args.backend  # read once, when Keras is first imported
-        with quiet.silence():
+        with keras_import.silence():
             common.require(args.backend)
-    quiet.load("keras")
+    keras_import.import_quietly("keras")
     return args
 
 
@@ -100,10 +100,10 @@ def _count(word: str) -> int:
 def _one_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     if issubclass(kind, KzooError):
         way_out = " --data takes your own files; --smoke needs no download." if issubclass(kind, DownloadError) else ""
-        common.say(f"error: {common.explain(error)[1]}{way_out}")
+        common.print_note(f"error: {common.exit_code_and_line(error)[1]}{way_out}")
         raise SystemExit(2)
     if issubclass(kind, KeyboardInterrupt):
-        common.say("interrupted")
+        common.print_note("interrupted")
         raise SystemExit(130)
     sys.__excepthook__(kind, error, trace)
 
@@ -136,7 +136,7 @@ def finish(
             command=_command(args.name, sys.argv[1:]),
             rows=rows,
             seconds=round(max(time.perf_counter() - _began, _trained(folder)), 1),
-            **quiet.load("kzoo.training.record").provenance(),
+            **keras_import.import_quietly("kzoo.training.provenance").provenance(),
         )
         write_json(folder / f"{stem}.json", kept)
     if figure is not None:

@@ -7,7 +7,7 @@ from statistics import mean
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from kzoo.cli import quiet
+from kzoo.cli import keras_import
 from kzoo.run import Run
 from kzoo.utils.errors import KzooError
 
@@ -52,7 +52,10 @@ def train_variants(
         raise KzooError("seeds= is empty: give at least one, such as (0, 1, 2).")
     for name, changes in variants.items():
         _check(name, changes)
-    train, clear_session = quiet.load("kzoo.training").train, quiet.load("keras").utils.clear_session
+    train, clear_session = (
+        keras_import.import_quietly("kzoo.training").train,
+        keras_import.import_quietly("keras").utils.clear_session,
+    )
     found: dict[str, list[Run]] = {name: [] for name in variants}
     for seed in seeds:
         for name, changes in variants.items():

@@ -24,8 +24,8 @@ from kzoo.registry.catalogue import (  # noqa: F401 (the registry is where they 
     word_for,
 )
 from kzoo.registry.family import FAMILIES, builder_of
-from kzoo.registry.preset import Preset, closed, completed, defaults_of, without_use
-from kzoo.utils.argument_checks import checked_count, checked_seed, door
+from kzoo.registry.preset import Preset, closed, completed, defaults_of, unused_names
+from kzoo.utils.argument_checks import checked_arguments, checked_count, checked_seed
 from kzoo.utils.errors import KzooError, is_out_of_memory, short_errors, warn
 from kzoo.utils.files import read_json
 from kzoo.utils.formatting import first_line, hint, listed
@@ -46,7 +46,7 @@ _UNSAID = object()
 _asked: "weakref.WeakKeyDictionary[keras.Model, frozenset[str]]" = weakref.WeakKeyDictionary()  # see `asked_of`
 
 
-@door
+@checked_arguments
 def build(
     name: str | Preset,
     *,
@@ -98,7 +98,7 @@ def build(
         import_module("kzoo.weights").check_weights(weights, preset.name)
     task, notes = preset.task, []
     if data is not None:
-        config, training, notes = import_module("kzoo.training.settle").settle_build(
+        config, training, notes = import_module("kzoo.training.adapt").adapt_build(
             preset, config, training, set(overrides), data
         )
         task, steps = data.task, steps or steps_of(training, len(data.train))
@@ -126,11 +126,11 @@ def build(
     model = rebuild(spec | dict(seed=seed), compile=compile, steps=steps)
     _asked[model] = frozenset(overrides)
     if data is not None:
-        start = import_module("kzoo.training.start")
-        start.begin(model, data.train)
+        start = import_module("kzoo.training.initial_weights")
+        start.initialize_from_data(model, data.train)
         if weights is not None:
-            spec = import_module("kzoo.nouns").Spec.read(_specs[model])
-            if said := start.begin_with(weights, model, spec, data)[1:]:
+            spec = import_module("kzoo.stored_types").Spec.read(_specs[model])
+            if said := start.load_initial_weights(weights, model, spec, data)[1:]:
                 warn(" ".join(said))
     return model
 
@@ -139,7 +139,7 @@ def _with_weights(
     preset: Preset, weights: Any, overrides: Mapping[str, Any], *, compile: bool, seed: int | None, steps: int | None
 ) -> "keras.Model":
     """Return a preset's network with given weights (see `build`)."""
-    model, spec = import_module("kzoo.training.start").built(preset, weights, overrides)
+    model, spec = import_module("kzoo.training.initial_weights").build_with_weights(preset, weights, overrides)
     if seed is not None:
         import_module("keras").utils.set_random_seed(checked_seed("seed", seed))
     if compile:
@@ -221,8 +221,8 @@ def resolve(preset: Preset, overrides: Mapping[str, Any]) -> tuple[dict[str, Any
     own, settings, default = preset.config | preset.training, config | training, defaults_of(preset.family)
     asking = [n for n in overrides if settings[n] not in (own.get(n, _UNSAID), default.get(n, _UNSAID))]
     # What a preset has without a use is for other tasks of its kind.
-    others = without_use(own, preset.family, preset.task, preset.config)
-    for name, why in without_use(asking, preset.family, preset.task, config).items():
+    others = unused_names(own, preset.family, preset.task, preset.config)
+    for name, why in unused_names(asking, preset.family, preset.task, config).items():
         if name not in others:
             raise KzooError(f"{preset.name} has no use for {name}: {why}.")
     config, training = completed(preset.family, preset.task, config, training)
@@ -295,7 +295,7 @@ def spec_of(thing: "str | os.PathLike[str] | keras.Model") -> dict[str, Any]:
         ) from None
 
 
-def asked_of(model: "keras.Model") -> frozenset[str]:
+def requested_settings(model: "keras.Model") -> frozenset[str]:
     """Return the names of the settings that `build` was given for a model; none of what it did not build."""
     return _asked.get(model, frozenset())
 
@@ -318,7 +318,7 @@ def built_models() -> "list[keras.Model]":
 def settings_of(preset: Preset, config: Mapping[str, Any], training: Mapping[str, Any]) -> list[str]:
     """Return the names that have a use in a preset with these settings, in the order in which they are declared."""
     names = [n for n in (*builder_of(preset.family).takes, *TRAINING) if n in config or n in training]
-    useless = without_use(names, preset.family, preset.task, config)
+    useless = unused_names(names, preset.family, preset.task, config)
     return [name for name in names if name not in useless]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from kzoo.utils.formatting import plural
 
 
-def settle_budget(training: dict[str, Any], asked: Collection[str], rows: int) -> list[str]:
+def resolve_budget(training: dict[str, Any], asked: Collection[str], rows: int) -> list[str]:
     """Let epochs in `training` be as many as the steps allow that there are to be at least, and at most.
 
     Args:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from kzoo.registry import plugins
 from kzoo.registry.family import FAMILIES
-from kzoo.registry.preset import Preset, choose, in_vain
+from kzoo.registry.preset import Preset, choose, unused_settings
 from kzoo.registry.preset_files import is_file_word, parts_of_word, read_presets
 from kzoo.tasks import problems
-from kzoo.utils.argument_checks import door
+from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError, short_errors, warn
 from kzoo.utils.formatting import hint, shown
 
@@ -103,7 +103,7 @@ def load_presets(path: str | os.PathLike[str]) -> list[str]:
 
 def _say_what_is_void(preset: Preset) -> None:
     """Warn of what a preset sets, and nothing in it heeds: one that an earlier kzoo wrote is taken all the same."""
-    for name, why in in_vain(preset).items():
+    for name, why in unused_settings(preset).items():
         line = f"Preset {preset.name!r} has no use for {name}: {why}."
         if line not in _said:  # a file is read whenever it is named
             _said.add(line)
@@ -212,7 +212,7 @@ def _place_in_list(name: str) -> int:
     return next((place for place, made in enumerate(_FOR_ANY) if name.startswith(made)), len(_FOR_ANY))
 
 
-@door
+@checked_arguments
 def list_presets(
     pattern: str | Iterable[str] = "*",
     *,

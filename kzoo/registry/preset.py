@@ -95,7 +95,7 @@ def completed(
     """
     builder = builder_of(family)
     defaults = {name: argument.default for name, argument in TRAINING.items()}
-    useless = without_use([*builder.defaults, *defaults], family, task, config)
+    useless = unused_names([*builder.defaults, *defaults], family, task, config)
     config, training = (
         {
             name: given[name] if name in given else default[name]
@@ -122,7 +122,7 @@ def closed(config: Mapping[str, Any]) -> dict[str, Any]:
     return dict(config) | ({"input_shape": (STEPS, *shape[1:])} if None in shape else {})
 
 
-def without_use(names: Iterable[str], family: str, task: str, config: Mapping[str, Any]) -> dict[str, str]:
+def unused_names(names: Iterable[str], family: str, task: str, config: Mapping[str, Any]) -> dict[str, str]:
     """Return name -> why it has no use, for those of the names that have none beside these settings.
 
     What uses hang on is the whole config, and "answers", what the task asks for.
@@ -136,11 +136,11 @@ def defaults_of(family: str) -> dict[str, Any]:
     return builder_of(family).defaults | {name: argument.default for name, argument in TRAINING.items()}
 
 
-def in_vain(preset: Preset) -> dict[str, str]:
+def unused_settings(preset: Preset) -> dict[str, str]:
     """Return name -> why it has no use, for the settings in a preset that have none and are not the default."""
     default, settings = defaults_of(preset.family), preset.config | preset.training
     said = [name for name, value in settings.items() if value not in (None, default.get(name))]
-    return without_use(said, preset.family, preset.task, preset.config)
+    return unused_names(said, preset.family, preset.task, preset.config)
 
 
 def is_preset_name(name: object) -> bool:

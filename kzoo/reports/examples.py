@@ -3,7 +3,7 @@
 import numpy as np
 
 from kzoo.kinds import kind
-from kzoo.reports.pictures import FIRST, are_first
+from kzoo.reports.figures import FIRST, are_first
 from kzoo.utils.formatting import number, percent
 
 

@@ -8,20 +8,20 @@ from typing import Any
 import keras
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from kzoo.bare import opened
 from kzoo.data.named import name_of
 from kzoo.dataset.dataset import Loadable
 from kzoo.evaluation import evaluate
 from kzoo.registry import get_preset, meaning_of
 from kzoo.reports.examples import examples_of
-from kzoo.reports.pictures import curves_of, pictures_of
-from kzoo.reports.scores import baseline_rows, headline, score_rows, warnings_of
+from kzoo.reports.figures import curves_of, pictures_of
+from kzoo.reports.scores import baseline_rows, primary_score, score_rows, warnings_of
 from kzoo.reports.search import page_of
-from kzoo.reports.words import shape_words, value_words
+from kzoo.reports.setting_format import shape_words, value_words
 from kzoo.run import Run
-from kzoo.tasks.targets import table_of
+from kzoo.tasks.target_scores import target_table
 from kzoo.tuning.search import Search, is_search
-from kzoo.utils.argument_checks import door
+from kzoo.untracked import as_run
+from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import write_text
 from kzoo.utils.formatting import duration, number, plural, printable
@@ -29,7 +29,7 @@ from kzoo.utils.formatting import duration, number, plural, printable
 _UNSCORED = "Nothing is known of its data, so no score stands here: data= scores it in a section of its own."
 
 
-@door
+@checked_arguments
 def report(
     run: Run | Search | str | os.PathLike[str] | keras.Model,
     *,
@@ -55,7 +55,7 @@ def report(
             raise KzooError("data= scores a run, and this is a search: retrain() makes a run of its winner.")
         search = run if isinstance(run, Search) else Search(run)
         return _write(_place(search, out), "search.html.j2", page_of(search))
-    run = opened(run, stored=False)
+    run = as_run(run, stored=False)
     if not run.finished:
         raise KzooError(f"{run.path} is not finished: there are no scores to report. Train it again to its end.")
     file = _place(run, out)
@@ -138,9 +138,9 @@ def _scores(run: Run) -> dict[str, Any]:
     split = next(iter(scores), None)
     return dict(
         split=split,
-        head=headline(scores[split], run, f"{split} ") if split else None,
+        head=primary_score(scores[split], run, f"{split} ") if split else None,
         score_rows=score_rows(run, scores),
-        targets=table_of(scores[split]) if split else [],
+        targets=target_table(scores[split]) if split else [],
         baselines=baseline_rows(summary),
         warnings=warnings_of(run, split) if run.tracked else [_UNSCORED],
         ensemble=_ensemble(summary.get("ensemble")),
@@ -159,8 +159,8 @@ def _ensemble(told: Mapping[str, Any] | None) -> dict[str, Any] | None:
 def _anew(run: Run, data: Any) -> dict[str, Any]:
     scores = evaluate(run, data)
     name = name_of(data) if isinstance(data, str | Path) else "new data"
-    return dict(name=name, head=headline(scores, run, "", own=False), score_rows=score_rows(run, {name: scores}),
-                targets=table_of(scores))  # fmt: skip
+    return dict(name=name, head=primary_score(scores, run, "", own=False), score_rows=score_rows(run, {name: scores}),
+                targets=target_table(scores))  # fmt: skip
 
 
 def _layers(model: keras.Model) -> list[dict[str, Any]]:

@@ -1,8 +1,8 @@
 """The score in one plain sentence, beside what one gets for nothing; and what to keep in mind with it."""
 
-from kzoo.results import baselines, telling, value_of
+from kzoo.results import baselines, displayed_metric, value_of
 from kzoo.tasks import score_named
-from kzoo.tasks.targets import mixes_units
+from kzoo.tasks.target_scores import mixes_units
 from kzoo.utils.formatting import number, percent, plural
 
 _FEW = 100  # examples, below which an interval is too wide to choose between models
@@ -10,7 +10,7 @@ _FAR = 1.5  # times
 _FAR_LOSS = 0.1  # nats, or standardised squared error
 
 
-def headline(scores, run, split, *, own=True):
+def primary_score(scores, run, split, *, own=True):
     """Return the one number that counts, its interval where it has one, and the baseline in a sentence.
 
     The number is the one that `compare`, baselines and the page of a server have, under the name that they give it.
@@ -29,7 +29,7 @@ def headline(scores, run, split, *, own=True):
         answers=run.answers if own else None,
         outputs=run.spec.config.get("outputs"),
     )
-    metric = telling(run.problem.headline, scores, task)
+    metric = displayed_metric(run.problem.headline, scores, task)
     known, value = task.scores.get(metric), value_of(scores, metric)
     if known is None or value is None:
         return head
@@ -72,7 +72,7 @@ def warnings_of(run, split):
     """Return a sentence for each thing a careful person would say beside the score."""
     summary = run.summary
     scores = summary.get(split) or {}
-    useless = headline(scores, run, split)["useless"] if scores else None
+    useless = primary_score(scores, run, split)["useless"] if scores else None
     judge = getattr(run.problem.task.scoring, "doubts", None)
     worse = judge(scores) if judge and scores else []
     beaten = baselines.beaten(summary)

@@ -6,8 +6,8 @@ from collections import Counter
 from kzoo import plots
 from kzoo.data.named import NAMES
 from kzoo.registry import get_preset, meaning_of
-from kzoo.reports.pictures import drawn
-from kzoo.reports.words import value_words
+from kzoo.reports.figures import drawn
+from kzoo.reports.setting_format import value_words
 from kzoo.tuning.importance import importance_of
 from kzoo.tuning.records import FINISHED, best_of, leaderboard, preset_score
 from kzoo.tuning.spaces.entry import shown

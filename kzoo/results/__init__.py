@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kzoo import tasks
-from kzoo.tasks.targets import mixes_units
+from kzoo.tasks.target_scores import mixes_units
 
 _SEEDS = re.compile(r" --(data-)?seed[ =]\d+|, (data_)?seed=\d+")
 
@@ -58,7 +58,7 @@ def set_of(data: str) -> str:
     return data.rstrip("/")
 
 
-def beside(row: dict) -> list[dict]:
+def published_scores(row: dict) -> list[dict]:
     """Return published and other figures for the same data and metric: what, score, source."""
     here = set_of(row["data"]), row["metric"]
     same = [b for b in _read("beside.json") if (set_of(b["data"]), b["metric"]) == here]
@@ -83,7 +83,7 @@ def score(row: dict) -> str:
     return text if percent else f"{known.short} {text}"
 
 
-def goodness(row: dict) -> float:
+def sortable_score(row: dict) -> float:
     """Return a row's score as a number of which more is better."""
     known: Any = tasks.score_named(row["metric"])
     return -row["score"] if known.best == "min" else row["score"]
@@ -96,7 +96,7 @@ def sentence(row: dict) -> str:
     return f"{what}, {row['over']}, {row['epochs']:g} epochs, {row['seconds']:.0f} s a run ({row['date']})."
 
 
-def without_network(measured: list[dict]) -> list[dict]:
+def baseline_rows(measured: list[dict]) -> list[dict]:
     """Return what needs no network on the data of some rows, a row each: its name as `baseline`, `metric`, `score`.
 
     Args:
@@ -107,7 +107,7 @@ def without_network(measured: list[dict]) -> list[dict]:
     for row in measured:
         for label, score in (row.get("baselines") or {}).items():
             one = dict(baseline=label, metric=row["metric"], score=score, sd=None, over=row["over"])
-            ranked = (len(row["scores"]), goodness(one)), one
+            ranked = (len(row["scores"]), sortable_score(one)), one
             key = row["metric"], label
             found[key] = max(found.get(key, ranked), ranked, key=lambda pair: pair[0])
     return [one for _, one in found.values()]
@@ -115,10 +115,10 @@ def without_network(measured: list[dict]) -> list[dict]:
 
 def key_of(row: dict) -> tuple:
     """Return what a new measurement replaces: the same preset, data and settings, over any repetitions."""
-    return row["preset"], row["data"], asked(row["command"])
+    return row["preset"], row["data"], without_seeds(row["command"])
 
 
-def asked(command: str | None) -> str | None:
+def without_seeds(command: str | None) -> str | None:
     """Return a command without its seeds: what runs were asked for that differ in nothing else."""
     return command if command is None else _SEEDS.sub("", command)
 
@@ -131,7 +131,7 @@ def group_of(run) -> tuple:
     """
     spec, data = run.config["spec"], run.config["data"]
     settings = spec["training"] | {name: spec["config"].get(name) for name in ("input_shape", "horizon")}
-    if command := asked(run.config.get("command")):
+    if command := without_seeds(run.config.get("command")):
         by_data = {"loss", "input_shape"} | ({"epochs", "patience"} if settings.get("min_steps") else set())
         settings = {name: value for name, value in settings.items() if name not in by_data}
     return spec["preset"], data["name"], of_fold(run), json.dumps([command, settings])
@@ -153,7 +153,7 @@ def row_of(runs: list) -> dict:
     first = min(runs, key=lambda r: (r.config["data"]["data_seed"], r.config["spec"]["seed"]))
     spec, data = first.config["spec"], first.config["data"]
     answered, tests = tasks.problem(data["task"]), [r.summary["test"] for r in runs]
-    metric = telling(answered.headline, tests[0], answered.task)
+    metric = displayed_metric(answered.headline, tests[0], answered.task)
     scores: list[Any] = [value_of(t, metric) for t in tests]
     own_metrics = {k: [t[k] for t in tests] for k in tests[0] if all(isinstance(t.get(k), float) for t in tests)}
     return {
@@ -204,7 +204,7 @@ def value_of(scores: Mapping[str, Any], metric: str) -> float | None:
     return value if isinstance(value, int | float) else None
 
 
-def telling(metric: str, scores: Mapping[str, Any], task: tasks.Task) -> str:
+def displayed_metric(metric: str, scores: Mapping[str, Any], task: tasks.Task) -> str:
     """Return the name of a score, or of another in its place: of a mean of several units the standardised one.
 
     One that counts instead of it where it is computed (average precision, of a rare class) takes its place. Where

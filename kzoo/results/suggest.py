@@ -25,11 +25,11 @@ def start_with(task: str, presets: list[str]) -> str | None:
     behind: dict[str, dict[tuple, float]] = {}
     for row in measured:
         scores = [row["score"], *(row.get("baselines") or {}).values()]
-        there = max(results.goodness(dict(row, score=score)) for score in scores)
+        there = max(results.sortable_score(dict(row, score=score)) for score in scores)
         best[_data_of(row)] = max(there, best.get(_data_of(row), there))
     for row in measured:
         key, known = _data_of(row), behind.setdefault(row["preset"], {})
-        known[key] = min(best[key] - results.goodness(row), known.get(key, math.inf))
+        known[key] = min(best[key] - results.sortable_score(row), known.get(key, math.inf))
     order = [name for name in presets if name in behind]
     return min(order, key=lambda name: (statistics.median(behind[name].values()), -len(behind[name])), default=None)
 
@@ -55,7 +55,7 @@ def ranked(presets: list[str], task: str, rows: int) -> list[dict[str, Any]]:
     sets = sorted({row["data"] for row in known}, key=lambda name: (_far(_rows(known, name), rows), name))
     found: dict[str, dict[str, Any]] = {}
     for name in sets:
-        there = sorted((row for row in known if row["data"] == name), key=results.goodness, reverse=True)
+        there = sorted((row for row in known if row["data"] == name), key=results.sortable_score, reverse=True)
         for row in there:
             found.setdefault(row["preset"], _said(row))
     if (first := start_with(task, presets)) is not None:

@@ -9,23 +9,23 @@ from typing import Any
 import numpy as np
 
 from kzoo import kinds
-from kzoo.data.encode import Encoded, check_known, encode_named, in_words
+from kzoo.data.encode import Encoded, check_token_ids, encode_named, to_predictions
 from kzoo.export.format import in_batches
 from kzoo.export.formats import formats
-from kzoo.export.limited import check_cost
+from kzoo.export.sandbox import check_cost
 from kzoo.exported import MANIFEST, ExportedModel, Manifest, is_inside
 from kzoo.predictions import ANSWERS, Predictions
 from kzoo.sources.arrays import all_finite, as_array, check_count
 from kzoo.sources.unreadable import ANSWERED
 from kzoo.tasks import Target, pair, problem
-from kzoo.utils.argument_checks import checked_count, door
+from kzoo.utils.argument_checks import checked_arguments, checked_count
 from kzoo.utils.errors import KzooError, short_errors
-from kzoo.utils.files import check_regular, found_at_home
+from kzoo.utils.files import check_regular, expand_home
 from kzoo.utils.formatting import hint, shown
 from kzoo.utils.optional import require
 
 
-@door
+@checked_arguments
 def load(
     exported: ExportedModel | str | os.PathLike[str], format: str | None = None, *, threads: int | None = None
 ) -> "Model":
@@ -103,7 +103,7 @@ class Model:
             KzooError: an input that cannot be read or does not fit.
         """
         batch_size = checked_count("batch_size", batch_size)
-        encoded = self._known(encode_named(self._preprocessing, found_at_home(inputs)))
+        encoded = self._known(encode_named(self._preprocessing, expand_home(inputs)))
         return self.say(encoded, self.check(self.answer(encoded.x, batch_size)))
 
     def receive(self, given: Any, most: int | None = None) -> Encoded:
@@ -154,13 +154,13 @@ class Model:
 
     def say(self, encoded: Encoded, answers: np.ndarray) -> Predictions:
         """Return what answers mean for the inputs they were given to."""
-        return in_words(
+        return to_predictions(
             self._task, self._target, answers, encoded, self._preprocessing, logits=ANSWERS.get(self._kind),
             postprocessing=self._postprocessing,
         )  # fmt: skip
 
     def _known(self, encoded: Encoded) -> Encoded:
-        check_known(encoded.x, self._ids)
+        check_token_ids(encoded.x, self._ids)
         return encoded
 
 

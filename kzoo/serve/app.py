@@ -18,15 +18,15 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from kzoo.serve import kserve, metrics, raw, tensorflow
-from kzoo.serve.about import about, short
-from kzoo.serve.exchange import JSON, NOTES, as_json
-from kzoo.serve.front import Front, refusal
+from kzoo.serve.codecs import JSON, NOTES, as_json
 from kzoo.serve.limits import Limits, Refused
 from kzoo.serve.log import Log
 from kzoo.serve.metrics import Metrics
+from kzoo.serve.middleware import Middleware, refusal
+from kzoo.serve.model_facts import list_entry, model_facts
+from kzoo.serve.model_repository import ModelRepository, Version, open_repository
 from kzoo.serve.openapi import document
 from kzoo.serve.service import Service
-from kzoo.serve.shelf import Shelf, Version, shelve
 from kzoo.utils.errors import KzooError, KzooWarning
 
 PAGE = Path(__file__).parent / "page"
@@ -44,7 +44,7 @@ _PAGE_HEADERS = {
 def make_app(
     exported: Sequence[str], *, format: str | None = None, threads: int = 1, token: str | None = None,
     hosts: Collection[str] | None = None, limits: Limits | None = None, log: Log | None = None,
-) -> Front:  # fmt: skip
+) -> Middleware:  # fmt: skip
     """Return an ASGI application that answers with exported models.
 
     Args:
@@ -60,7 +60,7 @@ def make_app(
         KzooError: no exported model, one that is damaged, or two of one name.
     """
     limits, log, counted = limits or Limits(), log or Log(), Metrics()
-    shelf = shelve(exported, format=format, threads=threads, limits=limits, done=counted.batch, tell=log)
+    shelf = open_repository(exported, format=format, threads=threads, limits=limits, done=counted.batch, tell=log)
     service = Service(shelf, limits)
     app = Starlette(
         routes=_routes(service, counted),
@@ -73,7 +73,7 @@ def make_app(
     app.router.redirect_slashes = False  # there is one address for everything
     page = frozenset(f"/{file.name}" for file in PAGE.glob("*")) | {"/"}
     open_to_all = page | {*_PROBES}
-    return Front(app, token=token, open_to_all=open_to_all, hosts=hosts, limits=limits, metrics=counted, log=log)
+    return Middleware(app, token=token, open_to_all=open_to_all, hosts=hosts, limits=limits, metrics=counted, log=log)
 
 
 @asynccontextmanager
@@ -101,7 +101,7 @@ async def _life(service: Service, log: Log, app: ASGIApp) -> AsyncIterator[None]
             service.close()
 
 
-async def _looking(shelf: Shelf, log: Log) -> None:
+async def _looking(shelf: ModelRepository, log: Log) -> None:
     while True:
         await asyncio.sleep(_LOOK)
         for model in shelf.models.values():
@@ -184,13 +184,13 @@ def _routes(service: Service, counted: Metrics) -> list[BaseRoute]:
             Route(f"{model}/answer", service.answering(raw.read), methods=post),
             Route(model, told(said)),
             Route(f"{model}/metadata", told(lambda s, v: tensorflow.metadata(s.name, str(v), v.manifest))),
-            Route(f"{model}/about", told(about)),
+            Route(f"{model}/about", told(model_facts)),
             Route(v2, told(kserve_metadata)),
             Route(f"{v2}/ready", told(lambda s, v: {"name": s.name, "ready": not v.broken})),
         ]
     return [
         *routes,
-        Route("/v1/models", always(lambda: {"models": [short(model) for model in shelf.models.values()]})),
+        Route("/v1/models", always(lambda: {"models": [list_entry(model) for model in shelf.models.values()]})),
         Route("/v2", always(kserve.server)),
         Route(_PROBES[0], always(lambda: {"live": True})),
         Route(_PROBES[1], always(lambda: {"ready": True})),

@@ -12,7 +12,7 @@ from kzoo import __version__
 from kzoo.data.encode import Encoded
 from kzoo.exported import Manifest
 from kzoo.runtime import Model
-from kzoo.serve.exchange import NOTES, Asked, Given, Reply, as_json
+from kzoo.serve.codecs import NOTES, DecodedRequest, ModelRequest, Reply, as_json
 from kzoo.serve.limits import read_json
 from kzoo.sources.arrays import as_array
 from kzoo.utils.errors import KzooError
@@ -50,7 +50,7 @@ def _described(name: str, datatype: str, shape: list) -> dict[str, Any]:
     return {"name": name, "datatype": datatype, "shape": [-1 if n is None else n for n in [None, *shape[1:]]]}
 
 
-def read(given: Given) -> Asked:
+def read(given: ModelRequest) -> DecodedRequest:
     """Read a request to infer: one tensor of the network's own shape, or `BYTES` of raw texts or files.
 
     Raises:
@@ -65,10 +65,10 @@ def read(given: Given) -> Asked:
     number = said.get("id", "")
     if not isinstance(number, str) or len(number) > 200:
         raise KzooError("The id of a request is a text of at most 200 characters.")
-    return Asked(encoded=encoded, reply=lambda answers: _reply(given, answers, number, binary))
+    return DecodedRequest(encoded=encoded, reply=lambda answers: _reply(given, answers, number, binary))
 
 
-def _parts(given: Given) -> tuple[Any, bytes]:
+def _parts(given: ModelRequest) -> tuple[Any, bytes]:
     """Return the JSON of a request, and the bytes of tensors after it."""
     if HEADER not in given.header:
         return read_json(given.body), b""
@@ -159,7 +159,7 @@ def _texts(tail: bytes) -> list:
         return found
 
 
-def _wants_binary(said: dict, outputs: Any, given: Given) -> bool:
+def _wants_binary(said: dict, outputs: Any, given: ModelRequest) -> bool:
     """Say whether the answer is to be bytes.
 
     Raises:
@@ -180,7 +180,7 @@ def _wants_binary(said: dict, outputs: Any, given: Given) -> bool:
     return binary
 
 
-def _reply(given: Given, answers: np.ndarray, number: str, binary: bool) -> Reply:
+def _reply(given: ModelRequest, answers: np.ndarray, number: str, binary: bool) -> Reply:
     tensor: dict[str, Any] = {"name": given.model.outputs, "datatype": "FP32", "shape": list(answers.shape)}
     said: dict[str, Any] = {"model_name": given.name, "model_version": given.version, "outputs": [tensor]}
     if number:

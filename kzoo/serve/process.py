@@ -16,9 +16,9 @@ from typing import Any
 
 import uvicorn
 
-from kzoo.serve.front import Front
 from kzoo.serve.limits import Limits
 from kzoo.serve.log import Log
+from kzoo.serve.middleware import Middleware
 from kzoo.utils.errors import KzooError
 from kzoo.utils.optional import is_installed
 
@@ -31,7 +31,7 @@ _LATE = 0.5  # seconds after the end's, when threads that still work are left be
 _WORKERS = ("kzoo-", "asyncio_")  # how the names of threads begin that read requests and compute answers
 
 
-def serve(app: Front, *, host: str, port: int, limits: Limits, log: Log) -> int:
+def serve(app: Middleware, *, host: str, port: int, limits: Limits, log: Log) -> int:
     """Answer until SIGTERM or Ctrl-C; return how many requests there were.
 
     Raises:
@@ -76,7 +76,7 @@ def _say_what_uvicorn_says(log: Log) -> None:
 class _Server(uvicorn.Server):
     """uvicorn's, with an end of our own."""
 
-    def __init__(self, app: Front, limits: Limits, log: Log) -> None:
+    def __init__(self, app: Middleware, limits: Limits, log: Log) -> None:
         options: dict[str, Any] = dict(
             ws="none", log_config=None, access_log=False, server_header=False, proxy_headers=False,
             limit_concurrency=limits.connections, timeout_keep_alive=_KEEP_ALIVE, backlog=_BACKLOG,

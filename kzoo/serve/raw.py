@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from kzoo.kinds import kind
-from kzoo.serve.exchange import JSON, NOTES, Asked, Given, Reply, as_json, content_of, with_notes
+from kzoo.serve.codecs import JSON, NOTES, DecodedRequest, ModelRequest, Reply, as_json, content_of, with_notes
 from kzoo.serve.limits import Refused, read_json
 from kzoo.sources.files import decoded
 from kzoo.sources.tables.files import suffixes
@@ -25,7 +25,7 @@ _NAME = re.compile(rb"""(?i)\bfilename\*?=("?)([^"\r\n;]*)\1""")
 _TYPE = re.compile(rb"(?im)^content-type:([^;\r\n]*)")
 
 
-def read(given: Given) -> Asked:
+def read(given: ModelRequest) -> DecodedRequest:
     """Read raw inputs by the type of their content.
 
     Raises:
@@ -37,10 +37,10 @@ def read(given: Given) -> Asked:
     encoded = given.model.receive(_inputs(given, media), given.most)
     accepted = given.header.get("accept", "")
     write = _table if CSV in accepted and JSON not in accepted else _document
-    return Asked(encoded=encoded, reply=lambda answers: write(given, given.model.say(encoded, answers)))
+    return DecodedRequest(encoded=encoded, reply=lambda answers: write(given, given.model.say(encoded, answers)))
 
 
-def _inputs(given: Given, media: str) -> Any:
+def _inputs(given: ModelRequest, media: str) -> Any:
     pictures = "pixels" in kind(given.model.inputs).facts
     if media in _AS_JSON:
         said = read_json(given.body)
@@ -66,7 +66,7 @@ def _text(body: bytes) -> str:
         raise KzooError("The text of the request is not UTF-8.") from None
 
 
-def _contents(given: Given) -> list[bytes] | list[str]:
+def _contents(given: ModelRequest) -> list[bytes] | list[str]:
     """Return the contents of the files of a form: for a model that reads texts, a text of each file of one."""
     files, takes = _files(given), kind(given.model.inputs)
     of_texts = tuple(s for source in takes.sources if source.form == "file" for s in source.suffixes)
@@ -81,7 +81,7 @@ def _contents(given: Given) -> list[bytes] | list[str]:
     return texts or [content for _, _, content in files]
 
 
-def _files(given: Given) -> list[tuple[str, str, bytes]]:
+def _files(given: ModelRequest) -> list[tuple[str, str, bytes]]:
     """Return the files of a form: name and type, in small letters, and content."""
     boundary = _BOUNDARY.search(given.header["content-type"])
     if boundary is None:
@@ -101,7 +101,7 @@ def _files(given: Given) -> list[tuple[str, str, bytes]]:
     return files
 
 
-def _document(given: Given, said: Any) -> Reply:
+def _document(given: ModelRequest, said: Any) -> Reply:
     """Reply as `kzoo predict --json` does."""
     rows = said.rows(_top(given))
     if given.query.get("history") == "true" and said.history is not None:  # what a picture of a forecast begins with
@@ -113,14 +113,14 @@ def _document(given: Given, said: Any) -> Reply:
     return Reply(body=as_json(with_notes(document)))
 
 
-def _top(given: Given) -> int:
+def _top(given: ModelRequest) -> int:
     word = given.query.get("top", str(_TOP))
     if not (word.isascii() and word.isdecimal() and 0 < len(word) < 6 and int(word)):
         raise KzooError(f"top={word[:40]!r} must be a whole number of classes, at least 1.")
     return int(word)
 
 
-def _table(given: Given, said: Any) -> Reply:
+def _table(given: ModelRequest, said: Any) -> Reply:
     """Reply with a table, as `kzoo predict --out` writes it."""
     written = io.StringIO()
     said.write_csv(written)

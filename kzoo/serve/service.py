@@ -10,14 +10,14 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kzoo.serve.exchange import NOTES, Asked, Given
+from kzoo.serve.codecs import NOTES, DecodedRequest, ModelRequest
 from kzoo.serve.limits import Limits, Refused, busy
-from kzoo.serve.shelf import Shelf, Shelved
+from kzoo.serve.model_repository import ModelRepository, ServedModel
 
 _T = TypeVar("_T")
 _SMALL = 1 << 16  # bytes of JSON, and numbers of an answer, that take little time
 _JSON_BEGINS = (b"{", b"[", b'"', b" ", b"\n")
-Protocol = Callable[[Given], Asked]
+Protocol = Callable[[ModelRequest], DecodedRequest]
 
 
 class Service:
@@ -28,7 +28,7 @@ class Service:
         limits: how much is taken.
     """
 
-    def __init__(self, shelf: Shelf, limits: Limits) -> None:
+    def __init__(self, shelf: ModelRepository, limits: Limits) -> None:
         self.shelf, self.limits, self.held = shelf, limits, 0
         # Requests are read and answers written here, for the loop has to hear others meanwhile: what is large a few at
         # a time, which bounds the memory that it takes, and what is small beside it, so that it does not wait.
@@ -63,14 +63,14 @@ class Service:
         return endpoint
 
     async def _answered(
-        self, request: Request, read: Protocol, shelved: Shelved, word: str | None, said: dict[str, Any]
+        self, request: Request, read: Protocol, shelved: ServedModel, word: str | None, said: dict[str, Any]
     ) -> Response:
         shelved.version(word)  # before a body is taken
         body = await self._body(request, said)
         version, loaded = await shelved.load(word)
         said["version"] = str(version)
         NOTES.set([])
-        given = Given(
+        given = ModelRequest(
             model=loaded.model, name=shelved.name, version=str(version), header=said["header"],
             query=request.query_params, body=body, most=loaded.most_rows,
         )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kzoo.exported import Manifest
-from kzoo.serve.exchange import Asked, Given, Reply, as_json, inputs_of, with_notes
+from kzoo.serve.codecs import DecodedRequest, ModelRequest, Reply, as_json, inputs_of, with_notes
 from kzoo.serve.limits import read_json
 from kzoo.utils.errors import KzooError
 
@@ -16,7 +16,7 @@ SIGNATURE = "serving_default"
 _TYPES = {"float32": "DT_FLOAT", "int32": "DT_INT32"}
 
 
-def read(given: Given) -> Asked:
+def read(given: ModelRequest) -> DecodedRequest:
     """Read `{"instances": [...]}` or `{"inputs": ...}`: arrays, or raw inputs in their place.
 
     Raises:
@@ -30,7 +30,7 @@ def read(given: Given) -> Asked:
         raise KzooError(f"There is no signature {signature!r:.60}; it is {SIGNATURE!r}.")
     encoded = inputs_of(given.model, _unnamed(said[ways[0]], given.model.inputs), given.most)
     word = "predictions" if ways == ["instances"] else "outputs"
-    return Asked(encoded=encoded, reply=lambda answers: _reply(word, answers))
+    return DecodedRequest(encoded=encoded, reply=lambda answers: _reply(word, answers))
 
 
 def _reply(word: str, answers: np.ndarray) -> Reply:

@@ -161,7 +161,7 @@ def decoded(data, name, notes=None):
     return text.replace("\r\n", "\n") if "\r" in text else text
 
 
-def say(lines, notes=None):
+def add_notes(lines, notes=None):
     """Append lines to notes; without any, warn."""
     if notes is not None:
         notes += lines
@@ -170,7 +170,7 @@ def say(lines, notes=None):
         warn(line)
 
 
-def in_one_line(said) -> list:
+def joined_notes(said) -> list:
     """Return lines that are said of one file each as one line, where there are any."""
     more = len(said) - 1
     return [f"{said[0]} So it is with {plural(more, 'more file')}." if more else said[0]] if said else []

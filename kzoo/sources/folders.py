@@ -36,7 +36,7 @@ def splits_in(root: Path) -> dict[str, Path]:
     return {split: root / names[word] for split, words in SPLIT_FOLDERS.items() for word in words if word in names}
 
 
-def beside_splits(root: Path, parts: Mapping[str, Path], what: str, holds: Callable[[Path], object]) -> list[str]:
+def extra_folders_note(root: Path, parts: Mapping[str, Path], what: str, holds: Callable[[Path], object]) -> list[str]:
     """Return a line that names folders beside those of the splits that hold examples; no line where none does.
 
     Args:

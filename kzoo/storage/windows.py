@@ -229,21 +229,21 @@ def series_of(values):
     return values.values if isinstance(values, Windows) else None
 
 
-def taken(values, rows):
+def select_rows(values, rows):
     """Return rows of an array or of windows; of what is read from files, something that reads them on demand."""
     if hasattr(values, "part"):
         return values.part(rows)
     return values[rows] if isinstance(values, np.ndarray) and not is_mapped(values) else Mapped(values, rows)
 
 
-def few(values, most=_MOST_ROWS):
+def sample_rows(values, most=_MOST_ROWS):
     """Return rows of inputs as an array, the same ones each time where there are more than `most`."""
     if hasattr(values, "first"):  # `Stored`, whose rows were shuffled
         return values.first(most)
-    return np.asarray(values[places_of_few(len(values), most)])
+    return np.asarray(values[sample_indices(len(values), most)])
 
 
-def places_of_few(count, most):
+def sample_indices(count, most):
     """Return all places (N,) of so many rows, or `most` of them, in order and the same ones each time."""
     if count <= most:
         return np.arange(count)
@@ -255,5 +255,5 @@ def flat(x):
     if series_of(x) is not None:
         x = x.covered()
         return x.reshape(len(x), -1)[-_MOST_ROWS:]
-    x = few(x)
+    x = sample_rows(x)
     return x.reshape(-1, x.shape[-1]) if x.ndim > 1 else x[:, None]

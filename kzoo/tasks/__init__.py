@@ -32,7 +32,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from kzoo.utils.discovery import Names, half, installed, rooms
+from kzoo.utils.discovery import Names, installed, list_modules, load_part
 from kzoo.utils.errors import KzooError
 from kzoo.utils.schema import Some
 
@@ -138,7 +138,7 @@ class Task:
     @cached_property
     def inference(self):
         """The half that NumPy is enough for: `learn`, `encode`, `answer`."""
-        return half(self.room, "inference", "light")
+        return load_part(self.room, "inference", "light")
 
     @cached_property
     def fitting(self):
@@ -224,7 +224,7 @@ class Judged:
 @cache
 def _tasks() -> dict:
     """Return name -> task of this folder."""
-    return rooms("kzoo.tasks", "TASK", folders=True)
+    return list_modules("kzoo.tasks", "TASK", folders=True)
 
 
 def tasks() -> dict:

@@ -28,7 +28,7 @@ def above(below: keras.Model, core: keras.Model) -> keras.Model:
     return keras.Model(below.output, core.output, name=core.name)
 
 
-def seen_by(below: keras.Model, split: Split, *, batch_size: int) -> Split:
+def with_features(below: keras.Model, split: Split, *, batch_size: int) -> Split:
     """Return a split whose inputs are what a network makes of them, (N, F) in float32."""
     batches = Batches(split, batch_size=batch_size)
     parts = (below.predict_on_batch(batches.batch(0, step)[0]) for step in range(len(batches)))

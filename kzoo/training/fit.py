@@ -8,14 +8,14 @@ import keras
 
 from kzoo import callbacks as bundles
 from kzoo.callbacks.curves import TensorBoard
-from kzoo.callbacks.rate import is_number, slow_down
+from kzoo.callbacks.rate import is_number, scale_learning_rate
 from kzoo.gradients import traces_let_go
-from kzoo.training.calls import Calls, why_single
 from kzoo.training.device import shared_by
-from kzoo.training.job import make_variables
 from kzoo.training.journal import State
+from kzoo.training.multi_step import Calls, why_single
 from kzoo.training.progress import ProgressBar
 from kzoo.training.resume import Cadence, Journal, Position, restore
+from kzoo.training.setup import make_variables
 from kzoo.utils.argument_checks import AUTO
 
 _CURVES = TensorBoard, keras.callbacks.TensorBoard  # which have nothing that a journal could keep
@@ -39,7 +39,7 @@ class Fit:
 
     Attributes:
         train, validation: the batches; `validation` may be None.
-        chunked: whether many steps go into a call (see `kzoo.training.calls`); it stays so when it is taken
+        chunked: whether many steps go into a call (see `kzoo.training.multi_step`); it stays so when it is taken
             up again, where it can.
         best: the callback that keeps the best weights.
         resumed, rollbacks: how often it was taken up, and how often it went back.
@@ -146,7 +146,7 @@ class Fit:
         if state is not None:
             restore(core, state, batch)
             if self.rollbacks > state.rollbacks and is_number(core.optimizer):  # a schedule has been compiled lower
-                slow_down(core.optimizer, 0.5 ** (self.rollbacks - state.rollbacks))
+                scale_learning_rate(core.optimizer, 0.5 ** (self.rollbacks - state.rollbacks))
         position = Position(self.train, state)
         journal = Journal(
             self.folder,

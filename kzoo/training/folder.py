@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
-from kzoo.nouns import Request
 from kzoo.registry.arguments import RESUME
 from kzoo.run import JOURNALS, Run, has_journal
+from kzoo.stored_types import Request
 from kzoo.training.journal import State
-from kzoo.training.record import provenance
+from kzoo.training.provenance import provenance
 from kzoo.utils import onednn
 from kzoo.utils.discovery import numbered_in
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import check_place, leftovers, read_json, remove_leftovers
+from kzoo.utils.files import check_writable, leftovers, read_json, remove_leftovers
 
 _ASIDE = ".before"  # where an earlier run waits until the new one has something to go on from
 _RUN_FILES = (
@@ -67,7 +67,7 @@ def claimed(out, request: Request, *, overwrite, resume):
             folder = numbered("runs", request.spec.preset, resume, lambda path: _goes_on(path, request), made)
         else:
             folder = Path(out)
-            check_place(folder, out)
+            check_writable(folder, out)
         claim = _look(folder, request, overwrite, resume)
         if claim.done is not None:
             yield claim
@@ -120,7 +120,7 @@ def numbered(base, preset, resume, goes_on, made):
     while True:
         folder = base / f"{preset}-{number:02d}"
         try:
-            check_place(folder, None)
+            check_writable(folder, None)
             made[:] = missing(folder)
             folder.mkdir(parents=True)
             return folder

@@ -1,7 +1,7 @@
 """What tells runs apart beside their settings: a model of one's own, the content of `weights=`, callbacks.
 
-Each becomes plain data that is the same in every process, for `kzoo.nouns.Request`. What cannot be compared, such as a
-function or a callback of one's own, is kept by its type alone, and a finished run that is asked for again says so.
+Each becomes plain data that is the same in every process, for `kzoo.stored_types.Request`. What cannot be compared,
+such as a function or a custom callback, is kept by its type alone, and a finished run that is requested again says so.
 """
 
 import hashlib
@@ -19,8 +19,8 @@ import keras
 import numpy as np
 
 from kzoo.callbacks.rate import is_number, rates
-from kzoo.nouns import UNKNOWN
 from kzoo.run import Run
+from kzoo.stored_types import UNKNOWN
 from kzoo.weights import DOWNLOADED, entry_of, is_word
 
 # Of Keras' serialized objects: what building and running a model changes, and what says nothing of what is learned.

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kzoo.checks.losses import last_activation, loss_of
+from kzoo.checks.losses import last_activation, loss_info
 from kzoo.data.pipeline import Batches
 from kzoo.dataset.sample import sampled
 from kzoo.kinds import fits, kind
@@ -59,7 +59,7 @@ def gives_logits(model, loss=None):
     Args:
         loss: the name of what it was trained with; by default that of the compiled model.
     """
-    compiled, ends = loss_of(model), last_activation(model)
+    compiled, ends = loss_info(model), last_activation(model)
     outputs: Any = getattr(model, "outputs", None)
     single = bool(outputs) and outputs[0].shape[-1] == 1
     found = logits_of(ends, loss or (compiled and compiled.name), single=single)

@@ -11,45 +11,45 @@ from typing import Any, Literal
 import keras
 from numpy.typing import ArrayLike
 
-from kzoo.checks import before_training
+from kzoo.checks import check_before_training
 from kzoo.command import command_of
 from kzoo.data.statistics import statistics
 from kzoo.dataset.dataset import Loadable
 from kzoo.dataset.options import DataOptions
-from kzoo.dataset.overview import brief
 from kzoo.dataset.splits import Fold
+from kzoo.dataset.summary import one_line
 from kzoo.loading import registered_in
 from kzoo.network import table_of
-from kzoo.nouns import Request, as_stored
 from kzoo.plots.curves import curves
 from kzoo.predictions import ANSWERS
 from kzoo.registry import Preset
 from kzoo.results.speed import faster_than
 from kzoo.run import POSTPROCESSING, Run, has_journal
-from kzoo.training.answers import score_and_keep
-from kzoo.training.beside import beside
+from kzoo.stored_types import Request, to_stored
+from kzoo.training.baselines import score_baselines
+from kzoo.training.custom_model import check_custom_model
 from kzoo.training.device import shared_by, spread_over
 from kzoo.training.fit import Fit
 from kzoo.training.folder import claimed, replaced
 from kzoo.training.identity import identity
-from kzoo.training.job import Job
+from kzoo.training.initial_weights import checked_name
 from kzoo.training.journal import remove_journal
-from kzoo.training.own import check_own
-from kzoo.training.record import provenance
+from kzoo.training.plan import plan_training
+from kzoo.training.provenance import provenance
 from kzoo.training.resume import Cadence, Signals, StopRequest
-from kzoo.training.road import assign
 from kzoo.training.score import learned_postprocessor
-from kzoo.training.slim import slim
-from kzoo.training.start import checked_name
+from kzoo.training.setup import TrainingSetup
+from kzoo.training.stored_predictions import score_and_store
+from kzoo.training.strip_optimizer import strip_optimizer
 from kzoo.utils import onednn
-from kzoo.utils.argument_checks import checked_seed, checked_steps_per_call, door
+from kzoo.utils.argument_checks import checked_arguments, checked_seed, checked_steps_per_call
 from kzoo.utils.errors import Interrupted, KzooError
 from kzoo.utils.files import finite, whole_file, write_json
 from kzoo.utils.formatting import plural, printable, spelled
 from kzoo.weights import frozen
 
 
-@door
+@checked_arguments
 def train(
     preset_or_model: str | Preset | keras.Model,
     data: "Loadable | None" = None,
@@ -136,10 +136,10 @@ def train(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time, columns=columns,
         seed=checked_seed("data_seed", data_seed),
     )  # fmt: skip
-    extra = own_callbacks(callbacks, epochs, overrides)
+    extra = user_callbacks(callbacks, epochs, overrides)
     freeze = frozen(freeze)
-    check_own(preset_or_model, weights=weights, freeze=freeze, precision=precision, devices=devices)
-    assigned = assign(preset_or_model, data, options, overrides, seed=seed).watching().freezing(freeze)
+    check_custom_model(preset_or_model, weights=weights, freeze=freeze, precision=precision, devices=devices)
+    assigned = plan_training(preset_or_model, data, options, overrides, seed=seed).watching().freezing(freeze)
     policy, distribution = assigned.policy(precision, deterministic=deterministic), spread_over(devices)
     if distribution is not None:
         assigned = assigned.shared_out(devices)
@@ -163,22 +163,22 @@ def train(
     )  # fmt: skip
     with claimed(out, request, overwrite=overwrite, resume=resume) as claim:
         if claim.done is not None:
-            say(claim.notes, progress)
+            print_notes(claim.notes, progress)
             return claim.done
         with shared_by(distribution):
             job = assigned.ready(policy, weights=weights, freeze=freeze, resumed=claim.state is not None)
-        warnings = before_training(job, command=repeat) if check else []
+        warnings = check_before_training(job, command=repeat) if check else []
         fit = Fit(
             job, claim.folder, state=claim.state, extra=extra, progress=progress, cadence=cadence,
             steps_per_call=calls, distribution=distribution,
         )  # fmt: skip
-        notes = [brief(job.data.overview), *job.data.notes, *job.notes, *warnings]
-        say([*notes, *claim.notes, *fit.notes, *onednn.advice()], progress)
+        notes = [one_line(job.data.overview), *job.data.notes, *job.notes, *warnings]
+        print_notes([*notes, *claim.notes, *fit.notes, *onednn.advice()], progress)
         if claim.state is not None:
             return _finished(fit, baselines)
         if assigned.preset is not None:
             samples = assigned.training["epochs"] * len(assigned.data.train)
-            say(faster_than(keras.backend.backend(), assigned.preset.name, samples), progress)
+            print_notes(faster_than(keras.backend.backend(), assigned.preset.name, samples), progress)
         with replaced(claim.folder):
             describe(
                 claim.folder, job, request, command=repeat, overrides=overrides,
@@ -187,7 +187,7 @@ def train(
             return _finished(fit, baselines)
 
 
-def own_callbacks(callbacks: Any, epochs: int | None, overrides: dict[str, Any]) -> list[keras.callbacks.Callback]:
+def user_callbacks(callbacks: Any, epochs: int | None, overrides: dict[str, Any]) -> list[keras.callbacks.Callback]:
     """Return the user's own callbacks; a bundle's name, and the epochs, become overrides.
 
     Raises:
@@ -205,8 +205,8 @@ def own_callbacks(callbacks: Any, epochs: int | None, overrides: dict[str, Any])
 
 
 def describe(
-    folder: Path, job: Job, request: Request, *, command: str | None, overrides: Mapping[str, Any] | None = None,
-    notes: Sequence[str] = (),
+    folder: Path, job: TrainingSetup, request: Request, *, command: str | None,
+    overrides: Mapping[str, Any] | None = None, notes: Sequence[str] = (),
 ) -> None:  # fmt: skip
     """Write what makes a folder a run's: what is trained on what, and what reads new inputs.
 
@@ -218,7 +218,7 @@ def describe(
         notes: of a fold, which whoever trains all of them says.
     """
     config = replace(request, spec=job.spec).json() | {"command": command, "statistics": statistics(job.data)}
-    config |= {} if overrides is None else {"overrides": as_stored(overrides)}
+    config |= {} if overrides is None else {"overrides": to_stored(overrides)}
     config |= {"network": table_of(job.saved)} | ({"notes": list(notes)} if notes else {})
     if "probabilities" in job.data.problem.facts:
         config["answers"] = next(word for word, logits in ANSWERS.items() if logits is job.gives_logits)
@@ -266,7 +266,7 @@ def summarise(fit: Fit, *, baselines: bool = True, interrupted: bool = False) ->
         how["postprocessor"] = learned_postprocessor(model, job.data, steps, **how)
         write_json(fit.folder / POSTPROCESSING, how["postprocessor"].json())
     summary = dict(
-        **score_and_keep(model, job.data, fit.folder, **how),
+        **score_and_store(model, job.data, fit.folder, **how),
         monitor=best.monitor,
         best_epoch=best.best_epoch + 1,
         best_value=best.best * best.sign,
@@ -280,13 +280,13 @@ def summarise(fit: Fit, *, baselines: bool = True, interrupted: bool = False) ->
         parameters=model.count_params(),
     )
     if baselines and not interrupted and (job.data.test is not None or job.data.validation is not None):
-        summary["baselines"] = beside(job.data, fit.seconds())
+        summary["baselines"] = score_baselines(job.data, fit.seconds())
     rows = {name: [row.get(name) for row in history] for name in history[0]}
     with whole_file(fit.folder / "curves.png", sync=False) as temporary:
         curves(rows, monitor=best.monitor, best_epoch=best.best_epoch + 1).savefig(temporary, dpi=120)
     write_json(fit.folder / "summary.json", finite(summary))
     if not interrupted:
-        slim(fit.folder)
+        strip_optimizer(fit.folder)
 
 
 def _how_it_ended(fit: Fit) -> str:
@@ -295,7 +295,7 @@ def _how_it_ended(fit: Fit) -> str:
     return "all epochs done" if done >= fit.until else f"a callback stopped it after {plural(done, 'epoch')}"
 
 
-def say(notes: Iterable[str], progress: bool) -> None:
+def print_notes(notes: Iterable[str], progress: bool) -> None:
     """Print notes, a line each, where there is to be progress."""
     if progress:
         for note in notes:

@@ -10,13 +10,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from kzoo.events import Events
-from kzoo.nouns import differences
+from kzoo.stored_types import differences
 from kzoo.training.folder import locked, missing, names_in, numbered, remove_empty
 from kzoo.training.journal import remove_journal
-from kzoo.tuning.records import FINISHED, leaderboard, place_of, ranked, read_trials, table_of
+from kzoo.tuning.records import FINISHED, leaderboard, ranked, read_trials, table_of, trial_folder
 from kzoo.tuning.search import Search
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import check_place, read_json, remove_leftovers, whole_file, write_json, write_text
+from kzoo.utils.files import check_writable, read_json, remove_leftovers, whole_file, write_json, write_text
 
 # May differ: the search goes on, longer or shorter.
 _FREE = ("trials", "max_time", "versions", "machine", "onednn", "created", "format_version", "kzoo_search")
@@ -42,12 +42,12 @@ def claimed(out, request, *, resume):
             folder = numbered("searches", preset, resume, lambda path: _goes_on(path, request), made)
         else:
             folder = Path(out)
-        check_place(folder, out)
+        check_writable(folder, out)
         _look(folder, request, resume)
         made = made or missing(folder)
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder):
-            tidy(folder)
+            remove_leftovers_of_search(folder)
             yield folder, _look(folder, request, resume)
     finally:
         if made and not (made[0] / "search.json").exists():
@@ -102,7 +102,7 @@ def _holds_search(folder, there):
         return False
 
 
-def tidy(folder):
+def remove_leftovers_of_search(folder):
     """Remove what killed writes left."""
     remove_leftovers(folder)
     for place in folder.glob("trials/*"):
@@ -125,7 +125,7 @@ def sweep(folder, trials, objective, *, states=True):
     """
     best = {t.number for t in ranked(trials, objective)[:_KEPT] if t.score is not None}
     for trial in trials:
-        place = place_of(folder, trial.number)
+        place = trial_folder(folder, trial.number)
         if trial.status not in FINISHED:
             continue
         if trial.number not in best:

@@ -25,7 +25,7 @@ _FOLDS, _TREES, _SHUFFLES = 5, 30, 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mattered:
+class HyperparameterImportance:
     """How much a hyperparameter mattered.
 
     Args:
@@ -113,7 +113,7 @@ def importance_of(trials, objective, parameters) -> Importance:
             if active not in done:
                 done[active] = _measure(columns, ranks, active)
             mean, sd, fit = done[active][name]
-            rows.append(Mattered(name=name, trials=len(active), mean=mean, sd=sd, r2=fit[0]))
+            rows.append(HyperparameterImportance(name=name, trials=len(active), mean=mean, sd=sd, r2=fit[0]))
     whole = done.get(tuple(range(len(scored)))) or _measure(columns, ranks, tuple(range(len(scored))))
     _, _, (r2, r2_sd) = next(iter(whole.values()), (0.0, 0.0, (0.0, 0.0)))
     return Importance(

@@ -6,10 +6,10 @@ from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any
 
-from kzoo.tuning.engines.private import plain_values, round_of
-from kzoo.tuning.engines.steady import make_oracle
+from kzoo.tuning.engines.base import make_oracle
+from kzoo.tuning.engines.keras_tuner_private import plain_values, round_of
 from kzoo.tuning.folder import sweep, write_hparams, write_leaderboard
-from kzoo.tuning.records import FINISHED, End, Outcome, Trial, best_of, place_of, read_trials
+from kzoo.tuning.records import FINISHED, End, Outcome, Trial, best_of, read_trials, trial_folder
 from kzoo.tuning.trial import peers_of
 from kzoo.utils.errors import KzooError
 from kzoo.workers.worker import TrialFailed
@@ -25,7 +25,7 @@ class Loop:
         request: the `Request`.
         space: the `Space` that it searches.
         worker: the `Worker` that looks at networks.
-        crew: who trains; see `kzoo.workers.crew`.
+        crew: who trains; see `kzoo.workers.pool`.
         signals: the `Signals` that are watched.
         deadline: time (`time.time()`) at which the budget ends, or None.
         show: the `Progress`.
@@ -148,7 +148,7 @@ class Loop:
         trial = self._new(number, values, round_of(proposal.hyperparameters))
         options = {}
         if (own := trial.hyperband) is not None:
-            parent = None if own.parent is None else str(place_of(self.folder, own.parent))
+            parent = None if own.parent is None else str(trial_folder(self.folder, own.parent))
             options = dict(until=own.until, parent=parent, keep_journal=True)
         elif self.request.prune is not None and not trial.baseline:
             options = dict(peers=peers_of(told, self.request.objective, folds=self.request.folds is not None))
@@ -156,8 +156,8 @@ class Loop:
         trial.write(self.folder)
         self.show.begin(trial)
         return self.crew.submit(
-            trial.number, signals=self.signals, deadline=self.deadline, folder=str(place_of(self.folder, trial.number)),
-            overrides=trial.overrides, seed=trial.seed, **options,
+            trial.number, signals=self.signals, deadline=self.deadline,
+            folder=str(trial_folder(self.folder, trial.number)), overrides=trial.overrides, seed=trial.seed, **options,
         )  # fmt: skip
 
     def _wait_for(self, first, under_way):

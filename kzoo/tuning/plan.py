@@ -8,7 +8,7 @@ from kzoo.callbacks.monitor import reported
 from kzoo.contract import metrics_for
 from kzoo.registry import steps_of_epoch
 from kzoo.tuning.engines import engine_named
-from kzoo.tuning.engines.steady import Size, make_oracle, random_points
+from kzoo.tuning.engines.base import Size, make_oracle, random_points
 from kzoo.tuning.records import Objective
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import duration, hint, plural
@@ -123,7 +123,7 @@ def make_plan(request, space, size, worker) -> Plan:
     )  # fmt: skip
 
 
-def settle_objective(objective, config, training, data, *, folds=None) -> Objective:
+def resolve_objective(objective, config, training, data, *, folds=None) -> Objective:
     """Return the `Objective` that is meant.
 
     Args:
@@ -141,7 +141,7 @@ def settle_objective(objective, config, training, data, *, folds=None) -> Object
     return _objective(objective, names, (training.get("metrics") or ("loss",))[0], data, folds)
 
 
-def objective_of_own(objective, model, data, *, folds=None) -> Objective:
+def objective_of_function(objective, model, data, *, folds=None) -> Objective:
     """Return the `Objective` that is meant where the models are the user's own.
 
     Args:

@@ -211,7 +211,7 @@ class Trial(Outcome, Mapping):
 
     def write(self, folder):
         """Write it into the folder of its search, whole or not at all."""
-        place = place_of(folder, self.number)
+        place = trial_folder(folder, self.number)
         place.mkdir(parents=True, exist_ok=True)
         write_json(place / "trial.json", self.to_json())
 
@@ -299,7 +299,7 @@ class Row:
         )  # fmt: skip
 
 
-def place_of(folder, number) -> Path:
+def trial_folder(folder, number) -> Path:
     """Return the folder of a trial."""
     return Path(folder) / "trials" / f"{number:04d}"
 

@@ -7,9 +7,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from kzoo.registry import Preset, get_preset, preset_of, rebuild, resolve, without_use
+from kzoo.registry import Preset, get_preset, preset_of, rebuild, resolve, unused_names
 from kzoo.registry.arguments import TRAINING
-from kzoo.registry.budget import settle_budget
+from kzoo.registry.budget import resolve_budget
 from kzoo.registry.family import FAMILIES
 from kzoo.tuning.records import (
     FINISHED,
@@ -20,9 +20,9 @@ from kzoo.tuning.records import (
     best_of,
     differing,
     leaderboard,
-    place_of,
     read_trials,
     table_of,
+    trial_folder,
 )
 from kzoo.tuning.spaces.entry import Parameter
 from kzoo.utils.errors import KzooError, short_errors
@@ -146,7 +146,7 @@ class Search:
         found = {name: v for name, v in settings.items() if name in there and v != _tuples(there[name])}
         if "epochs" in found:
             found.pop("min_steps", None)  # of the two, epochs have the last word
-        useless = without_use(found, own.family, spec["task"], spec["config"])
+        useless = unused_names(found, own.family, spec["task"], spec["config"])
         return {name: value for name, value in found.items() if name not in useless}
 
     def best_spec(self) -> dict[str, Any]:
@@ -170,9 +170,9 @@ class Search:
             return {n: v for n, v in trial.overrides.items() if n in spec["config"] or n in spec["training"]}
         preset = preset_of(spec)  # an earlier trial says what it overrides, and not what followed from that
         # Those of a search from before it was known that some have no effect beside the others.
-        useless = without_use(trial.overrides, preset.family, preset.task, {**preset.config, **trial.overrides})
+        useless = unused_names(trial.overrides, preset.family, preset.task, {**preset.config, **trial.overrides})
         config, training = resolve(preset, {n: v for n, v in trial.overrides.items() if n not in useless})
-        settle_budget(training, trial.overrides, self.request.data["train"])
+        resolve_budget(training, trial.overrides, self.request.data["train"])
         return differing(preset.config | preset.training, config | training)
 
     @short_errors
@@ -186,12 +186,12 @@ class Search:
             KzooError: it has no checkpoint: folds leave none.
         """
         best = self.best_trial()
-        file = place_of(self.path, best.number) / "best.keras"
+        file = trial_folder(self.path, best.number) / "best.keras"
         if not file.is_file():
             why = "it was scored over folds" if self.request.folds else "it is not there any more"
             raise KzooError(f"Trial {best.number} of {self.path} has no checkpoint: {why}. Use retrain().")
         if self.request.own:
-            return import_module("kzoo.tuning.winner").own_model(self, best, file)
+            return import_module("kzoo.tuning.winner").function_model(self, best, file)
         model = rebuild(self.best_spec() | {"seed": None}, compile=False)
         try:
             model.load_weights(file)

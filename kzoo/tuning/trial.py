@@ -16,17 +16,17 @@ import keras
 import numpy as np
 
 from kzoo.gradients import traces_let_go
-from kzoo.nouns import plain
 from kzoo.registry import Preset
+from kzoo.stored_types import plain
 from kzoo.training.device import prepare_device
 from kzoo.training.fit import Fit
-from kzoo.training.job import make_variables
 from kzoo.training.journal import State, remove_journal
+from kzoo.training.plan import TrainingPlan
 from kzoo.training.resume import Cadence, Signals, StopRequest
-from kzoo.training.road import Assignment
+from kzoo.training.setup import make_variables
 from kzoo.tuning.folds import fold_of
 from kzoo.tuning.records import Objective, Outcome, differing
-from kzoo.tuning.spaces.own import OwnSpace
+from kzoo.tuning.spaces.function_space import FunctionSpace
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import finite, whole_file
 
@@ -66,17 +66,17 @@ class Trainer:
     """
 
     def __init__(
-        self, *, preset: Preset | OwnSpace, data, objective, folds, fold_seed, asked=frozenset(), weights=None,
+        self, *, preset: Preset | FunctionSpace, data, objective, folds, fold_seed, asked=frozenset(), weights=None,
         freeze=None, stop=None, tell=None,
     ):  # fmt: skip
         self.data, self.objective = data, Objective(*objective)
         self.folds, self.fold_seed, self.weights, self.freeze = folds, fold_seed, weights, freeze
         self.stop, self.tell = stop or Signals(), tell or (lambda epoch, value: None)
         prepare_device("auto")
-        self.point: Assignment | OwnSpace = (
+        self.point: TrainingPlan | FunctionSpace = (
             preset
-            if isinstance(preset, OwnSpace)
-            else Assignment(
+            if isinstance(preset, FunctionSpace)
+            else TrainingPlan(
                 preset=preset, config=dict(preset.config), training=dict(preset.training), asked=asked, data=data
             )
         )
@@ -153,7 +153,7 @@ class Trainer:
 
     def _settled(self, overrides):
         """Return the settings that tell a trial from the preset; None of a function's models, which has none."""
-        if isinstance(self.point, OwnSpace):
+        if isinstance(self.point, FunctionSpace):
             return None
         before, after = (plain(one.config | one.training) for one in (self.point, self.point.changed(overrides)))
         return differing(before, after)
@@ -287,7 +287,7 @@ def _forget():
     gc.collect()
 
 
-def so_far(values, direction):
+def running_best(values, direction):
     """Return the best of a list of values up to each place; None and NaN count for nothing."""
     best, curve = None, []
     better = max if direction == "max" else min
@@ -316,7 +316,7 @@ def peers_of(trials, objective, *, folds):
         if folds:
             curve = [sum(trial.folds[: i + 1]) / (i + 1) for i in range(len(trial.folds))]
         else:
-            curve = so_far(trial.history.get(objective.name, ()), objective.direction)
+            curve = running_best(trial.history.get(objective.name, ()), objective.direction)
         if curve:
             peers.append((curve, trial.status == "completed"))
     return peers if len(peers) >= _STARTUP else []
@@ -367,7 +367,7 @@ class Median(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         value = (logs or {}).get(self.objective.name)
-        self.best = so_far([self.best, value if value is None else float(value)], self.objective.direction)[-1]
+        self.best = running_best([self.best, value if value is None else float(value)], self.objective.direction)[-1]
         if self.best is None or not self.grace <= epoch < self.last:
             return
         if below_median(self.objective, self.peers, epoch, self.best):

@@ -18,34 +18,34 @@ from numpy.typing import ArrayLike
 from kzoo import __version__
 from kzoo.dataset.dataset import Dataset, Loadable
 from kzoo.dataset.options import DataOptions
-from kzoo.dataset.overview import brief
 from kzoo.dataset.splits import Fold
-from kzoo.nouns import Spec, plain
+from kzoo.dataset.summary import one_line
 from kzoo.registry import Preset, get_preset
 from kzoo.results.speed import faster_than
+from kzoo.stored_types import Spec, plain
+from kzoo.training.custom_model import CUSTOM_MODEL
 from kzoo.training.folder import check_resume
-from kzoo.training.own import OWN_MODEL
-from kzoo.training.record import provenance
+from kzoo.training.plan import plan_training
+from kzoo.training.provenance import provenance
 from kzoo.training.resume import Signals
-from kzoo.training.road import assign
 from kzoo.tuning.engines import choose_engine, engine_named
 from kzoo.tuning.folder import begin_anew, claimed
 from kzoo.tuning.folds import check_folds
+from kzoo.tuning.initial_weights import InitialWeights
 from kzoo.tuning.loop import Loop
-from kzoo.tuning.plan import Plan, Size, make_plan, objective_of_own, settle_objective, size_of
+from kzoo.tuning.plan import Plan, Size, make_plan, objective_of_function, resolve_objective, size_of
 from kzoo.tuning.progress import Progress
 from kzoo.tuning.records import Objective, Request
 from kzoo.tuning.search import Search
-from kzoo.tuning.spaces.own import Build, OwnSpace, is_own, name_of, unexplored
+from kzoo.tuning.spaces.function_space import Build, FunctionSpace, builds_models, name_of, unexplored
 from kzoo.tuning.spaces.space import Space
 from kzoo.tuning.spaces.space import space as space_of
-from kzoo.tuning.start import Start
-from kzoo.utils.argument_checks import checked_count, checked_seconds, checked_seed, door
+from kzoo.utils.argument_checks import checked_arguments, checked_count, checked_seconds, checked_seed
 from kzoo.utils.errors import Interrupted, KzooError
 from kzoo.utils.files import write_json
 from kzoo.utils.formatting import printable, spelled
-from kzoo.workers.crew import checked_crew, crew_of
-from kzoo.workers.worker import Here, Worker, can_be_sent
+from kzoo.workers.pool import checked_pool, worker_pool
+from kzoo.workers.worker import InProcess, Worker, can_be_sent
 
 Tuned: TypeAlias = str | Preset | Build | keras_tuner.HyperModel
 
@@ -89,7 +89,7 @@ def tune(
     progress: bool = True,
     **overrides: Any,
 ) -> Search: ...
-@door
+@checked_arguments
 def tune(
     preset_or_build: Tuned,
     data: "Loadable | None" = None,
@@ -186,7 +186,7 @@ def tune(
     """
     began = clock.time()
     _check(trials, seed, data_seed, prune, baseline, dry_run)
-    threads = checked_crew(parallel, threads, executor)
+    threads = checked_pool(parallel, threads, executor)
     check_resume(resume)
     if watching := [name for name in ("monitor", "mode") if overrides.get(name) is not None]:
         raise KzooError(
@@ -200,9 +200,9 @@ def tune(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time,
         columns=columns, seed=data_seed,
     )  # fmt: skip
-    start = Start.of(preset_or_build, weights, freeze, executor)
+    start = InitialWeights.of(preset_or_build, weights, freeze, executor)
     asked: dict[str, Any] = dict(space=space, objective=objective, folds=folds, seed=seed)
-    if is_own(preset_or_build):
+    if builds_models(preset_or_build):
         what = _own_subject(preset_or_build, data, options, overrides, **asked)
     else:
         what = _preset_subject(preset_or_build, data, options, overrides, start=start, **asked)
@@ -239,9 +239,9 @@ def tune(
         data=replace(data, test=None, notes=[]), objective=what.objective, folds=folds, fold_seed=data_seed,
         asked=frozenset(overrides), weights=start.weights, freeze=start.freeze,
     )  # fmt: skip
-    process: type[Worker | Here] = Worker
+    process: type[Worker | InProcess] = Worker
     if (build := what.build) is not None and not can_be_sent(build):
-        process = Here
+        process = InProcess
         if threads is not None or executor is not None:
             raise KzooError(
                 f"{name_of(build)} is in no module that another process could import, so that this one has to train: "
@@ -261,7 +261,7 @@ def tune(
             return Search(before, data, build, start.weights)
         with process(folder / "worker.log", **setup) as worker:
             plan = make_plan(request, what.space, size, worker)
-            _say([brief(data.overview), *data.notes, *notes, str(plan)], progress)
+            _say([one_line(data.overview), *data.notes, *notes, str(plan)], progress)
             if before is None:
                 begin_anew(folder)
                 if what.build is None:
@@ -272,7 +272,7 @@ def tune(
             with (
                 signals.watched(),
                 Progress(plan, deadline=deadline, silent=not progress) as show,
-                crew_of(worker, show, parallel, executor) as crew,
+                worker_pool(worker, show, parallel, executor) as crew,
             ):
                 loop = Loop(
                     folder, request, what.space, worker=worker, crew=crew, signals=signals, deadline=deadline, show=show
@@ -295,8 +295,8 @@ class _Subject:
         build: the user's function; None for a preset.
     """
 
-    trained: Preset | OwnSpace
-    space: Space | OwnSpace
+    trained: Preset | FunctionSpace
+    space: Space | FunctionSpace
     spec: Spec
     data: Dataset
     objective: Objective
@@ -306,13 +306,13 @@ class _Subject:
 
 def _preset_subject(
     preset: Any, source: Any, options: DataOptions, overrides: dict[str, Any], *,
-    start: Start, space: Any, objective: Any, folds: Any, seed: int,
+    start: InitialWeights, space: Any, objective: Any, folds: Any, seed: int,
 ) -> _Subject:  # fmt: skip
     named = get_preset(preset)
     asked = _space(space, named)
-    assigned = assign(named, source, options, overrides, seed=seed).freezing(start.freeze)
+    assigned = plan_training(named, source, options, overrides, seed=seed).freezing(start.freeze)
     settled, data = assigned.settled, assigned.data
-    goal = settle_objective(objective, settled.config, settled.training, data, folds=folds)
+    goal = resolve_objective(objective, settled.config, settled.training, data, folds=folds)
     searched, notes = _searched(asked, named, settled, overrides), assigned.notes
     if start.weights is not None:
         searched, more = start.left_in(searched, data)
@@ -328,10 +328,10 @@ def _own_subject(
         raise KzooError("space= is of presets: a function's hyperparameters are those that it asks for.")
     named = unexplored(build, overrides)
     model = named.first_model()
-    assigned = assign(model, source, options, overrides, seed=seed)
-    own = {name: assigned.training[name] for name in OWN_MODEL if name in assigned.training}
+    assigned = plan_training(model, source, options, overrides, seed=seed)
+    own = {name: assigned.training[name] for name in CUSTOM_MODEL if name in assigned.training}
     spec = replace(assigned.spec, preset=named.name, family=None, config={}, training=own)
-    goal = objective_of_own(objective, model, assigned.data, folds=folds)
+    goal = objective_of_function(objective, model, assigned.data, folds=folds)
     # Last, because it takes a while: whatever else is wrong has been said by now.
     found = replace(named.explored(), settings={**overrides, "epochs": own["epochs"]}, training=own)
     return _Subject(
@@ -357,7 +357,9 @@ def _searched(asked: Space, named: Preset, settled: Preset, overrides: Mapping[s
     return searched
 
 
-def _sized(engine: str, *, trials: int, space: Space | OwnSpace, folds: int | None, **shape: Any) -> tuple[str, Size]:
+def _sized(
+    engine: str, *, trials: int, space: Space | FunctionSpace, folds: int | None, **shape: Any
+) -> tuple[str, Size]:
     """Return the engine that is meant, and the size of the search.
 
     Raises:

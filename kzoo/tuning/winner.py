@@ -12,14 +12,14 @@ from kzoo.contract import needs_onehot, stops_early
 from kzoo.data.named import NAMES
 from kzoo.data.reload import load_again
 from kzoo.loading import load_model
-from kzoo.nouns import Description, Spec
 from kzoo.registry import preset_of, rebuild
 from kzoo.registry.catalogue import list_presets
 from kzoo.registry.preset_files import preset_to_toml
+from kzoo.stored_types import Description, Spec
 from kzoo.training import train
 from kzoo.training.identity import weights_hash
 from kzoo.tuning.folds import with_all_rows
-from kzoo.tuning.spaces.own import TUNED, OwnSpace, checked_build, code_of
+from kzoo.tuning.spaces.function_space import TUNED, FunctionSpace, checked_build, code_of
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import write_text
 from kzoo.utils.formatting import as_python, first_line, shown
@@ -65,7 +65,7 @@ def built(search, build, trial, seed):
     """
     if build is None:
         raise KzooError(f"{search.path} is of models that a function builds: give it, with build={_name(search)}.")
-    space = checked_build(OwnSpace(build=build, policy=keras.config.dtype_policy().name))
+    space = checked_build(FunctionSpace(build=build, policy=keras.config.dtype_policy().name))
     stored, code = search.request.space.get("code"), code_of(build)
     if space.name != _name(search) or (None not in (stored, code) and stored != code):
         what = "it has changed since" if space.name == _name(search) else f"that was {_name(search)}"
@@ -73,7 +73,7 @@ def built(search, build, trial, seed):
     return space.model(trial.hyperparameters, seed)
 
 
-def own_model(search, trial, file):
+def function_model(search, trial, file):
     """Return the model of a function's that a trial kept: see `Search.best_model`.
 
     Raises:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from kzoo.utils.errors import KzooError, short_errors
-from kzoo.utils.files import at_home, path_of
+from kzoo.utils.files import expand_user, path_of
 from kzoo.utils.formatting import HUGE, MOST, as_python, shown
 
 _P = ParamSpec("_P")
@@ -158,10 +158,10 @@ def _told(name: str | None, value: Any) -> Any:
     value = as_python(value)
     if name in FORMS and len(getattr(value, "shape", ())) == 1 and hasattr(value, "tolist"):  # an array of names
         value = value.tolist()
-    return at_home(value) if name in _PLACES else value
+    return expand_user(value) if name in _PLACES else value
 
 
-def door(function: Callable[_P, _R]) -> Callable[_P, _R]:
+def checked_arguments(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """Let a public function refuse, by name, arguments of a type that it has no use for.
 
     Numbers of NumPy's reach it as Python's own, and paths with the user's folder for `~`.

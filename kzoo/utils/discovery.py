@@ -16,7 +16,7 @@ from kzoo.utils.errors import KzooError
 
 
 @cache
-def rooms(package: str, attribute: str, *, folders: bool = False) -> dict:
+def list_modules(package: str, attribute: str, *, folders: bool = False) -> dict:
     """Return name -> what each module of a package calls `attribute`, alphabetically; those without are left out.
 
     Args:
@@ -29,7 +29,7 @@ def rooms(package: str, attribute: str, *, folders: bool = False) -> dict:
     return {name: getattr(module, attribute) for name, module in modules.items() if hasattr(module, attribute)}
 
 
-def half(room: str, name: str, before: str):
+def load_part(room: str, name: str, before: str):
     """Return a module of a room; packages may still have it under the name that it had before.
 
     Args:

@@ -24,7 +24,7 @@ _ELSEWHERE = ("tensorflow",)  # where it does not run on that
 _own = False
 
 
-def own_process() -> None:
+def mark_kzoo_process() -> None:
     """Say that this process is kzoo's own: nobody else's code will ask Keras for what it did not find."""
     global _own
     _own = True

@@ -15,7 +15,7 @@ from kzoo.utils.formatting import shown
 _SMALL, _MOST_PACKED = 64 << 20, 200  # bytes of an array, above which it may not be packed to less than a 200th
 
 
-def at_home(word):
+def expand_user(word):
     """Return a text with the user's folder for a `~` that it begins with, as in a path; whatever else, as it is.
 
     A shell does so between two blanks only, not in `--out=~/runs`, and Python not at all. A folder called `~` is `./~`,
@@ -25,11 +25,11 @@ def at_home(word):
     return os.path.expanduser(word) if home else word
 
 
-def found_at_home(given):
+def expand_home(given):
     """Return a text that names what lies in the user's folder by `~` as its path, also in a list; else as it is."""
     if type(given) in (list, tuple):
-        return type(given)(found_at_home(one) if isinstance(one, str) else one for one in given)
-    path = at_home(given)
+        return type(given)(expand_home(one) if isinstance(one, str) else one for one in given)
+    path = expand_user(given)
     return path if path is not given and os.path.exists(path) else given
 
 
@@ -46,7 +46,7 @@ def path_of(word, what) -> Path:
     """
     if not isinstance(word, str | os.PathLike):
         raise KzooError(f"{shown(word)} is not {what}, nor the path of one.")
-    path = Path(at_home(word))
+    path = Path(expand_user(word))
     try:
         os.stat(path)
     except FileNotFoundError:
@@ -90,7 +90,7 @@ def open_regular(path) -> int:
     return file
 
 
-def check_place(folder, out):
+def check_writable(folder, out):
     """Raise `KzooError` unless a folder can be made, or written in."""
     shown = str(folder if out is None else out)
     path_of(folder, "a folder")
@@ -109,7 +109,7 @@ def check_place(folder, out):
 def cache_folder() -> Path:
     """Return the folder for what kzoo can make again: `$KZOO_CACHE`, else kzoo's in the user's cache folder."""
     users = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(at_home(os.environ.get("KZOO_CACHE")) or Path(at_home(users)) / "kzoo").absolute()
+    return Path(expand_user(os.environ.get("KZOO_CACHE")) or Path(expand_user(users)) / "kzoo").absolute()
 
 
 @contextmanager

@@ -25,7 +25,7 @@ _SMALLER_IS_BETTER = {
 }  # fmt: skip
 
 
-def known_direction(monitor: str) -> tuple[Literal["max", "min"] | None, str]:
+def direction_by_name(monitor: str) -> tuple[Literal["max", "min"] | None, str]:
     """Return the direction, None where it is not known, and what stands before the metric's own name.
 
     Args:

@@ -180,7 +180,7 @@ class Worker:
             self.process.stdin.flush()
 
 
-class Here:
+class InProcess:
     """What trains where a function of the user's cannot be had by another process: this one, with a `Worker`'s door.
 
     It cannot give back the memory of what it has trained.
@@ -280,7 +280,7 @@ def main():
         registry.FAMILIES.update(families)  # before the preset in the setup is unpickled
         setup = pickle.loads(setup)
         if isinstance(setup["preset"], registry.Preset):  # and no function of the user's, which may ask for anything
-            lean.own_process()
+            lean.mark_kzoo_process()
         lean.import_keras()
         trainer = class_named(trainer)(**setup, stop=stop, tell=lambda epoch, value: say("epoch", epoch, value))
     except Exception as error:

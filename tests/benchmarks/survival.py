@@ -53,7 +53,7 @@ def bare(preset, data, epochs):
 
 def whole(preset, data, epochs):
     """Train with everything that is on by default; the checks' seconds and what is written at the end count too."""
-    clock, checks, spent = Clock(), module.before_training, []
+    clock, checks, spent = Clock(), module.check_before_training, []
 
     def timed(*args, **options):
         began = time.perf_counter()
@@ -61,12 +61,12 @@ def whole(preset, data, epochs):
         spent.append(time.perf_counter() - began)
         return lines
 
-    module.before_training = timed
+    module.check_before_training = timed
     try:
         with tempfile.TemporaryDirectory() as folder:
             kzoo.train(preset, data, epochs=epochs, out=f"{folder}/run", callbacks=[clock], progress=False)
     finally:
-        module.before_training = checks
+        module.check_before_training = checks
     return clock.seconds + spent[0], spent[0]
 
 

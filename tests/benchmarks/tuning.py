@@ -31,8 +31,8 @@ import numpy as np
 import kzoo
 from kzoo.data.pipeline import Batches
 from kzoo.registry import resolve
-from kzoo.training.settle import settle
-from kzoo.tuning.trial import so_far
+from kzoo.training.adapt import adapt_to_data
+from kzoo.tuning.trial import running_best
 
 
 class Bare(kt.HyperModel):
@@ -78,7 +78,7 @@ def settled(preset, epochs, size, limit):
     preset = kzoo.get_preset(preset)
     data = kzoo.load_data(preset.dataset, preset=preset)
     config, training = resolve(preset, {"epochs": epochs})
-    config, training, _ = settle(preset, config, training, {"epochs"}, data)
+    config, training, _ = adapt_to_data(preset, config, training, {"epochs"}, data)
     space = kzoo.space(replace(preset, task=data.task, config=config, training=training), size)
     return data, space.limit(params=limit) if limit else space
 
@@ -139,7 +139,7 @@ def measure_epochs(args, folder):
     best = {seed: best_of(map(best_of, histories)) for seed, histories in bares.items()}
     goal = median(best.values())
     for seed in args.seeds:
-        curves = (so_far(history, direction(args)) for history in searches[seed])
+        curves = (running_best(history, direction(args)) for history in searches[seed])
         row = dict(seed=seed, bare_best=best[seed], kzoo_best=best_of(c[-1] for c in curves if c[-1] is not None))
         row |= dict(bare_epochs=sum(map(len, bares[seed])), kzoo_epochs=sum(map(len, searches[seed])))
         untils = dict(bare_until=until(bares[seed], goal, reached), kzoo_until=until(searches[seed], goal, reached))

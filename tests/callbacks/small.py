@@ -5,7 +5,7 @@ import numpy as np
 from sklearn import datasets
 
 import kzoo
-from kzoo.training.job import make_variables
+from kzoo.training.setup import make_variables
 
 _iris = datasets.load_iris()
 _order = np.random.default_rng(0).permutation(150)

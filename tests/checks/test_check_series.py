@@ -11,7 +11,7 @@ from messages import assert_mentions
 from small_models import finding_of
 
 import kzoo
-from kzoo.checks.look import look
+from kzoo.checks.runner import run_checks
 from kzoo.checks.subject import Subject
 
 ROWS = 1200
@@ -29,7 +29,7 @@ def hourly(rows=ROWS, **options):
 
 def checked(frame, **options):
     """Return the findings about a series, by name. It is faster than `kzoo.check`, which also builds a network."""
-    findings, _ = look(Subject(kzoo.load_data(frame, preset="series_gru", **options)), ("data",))
+    findings, _ = run_checks(Subject(kzoo.load_data(frame, preset="series_gru", **options)), ("data",))
     return {finding.check: finding for finding in findings}
 
 

@@ -127,7 +127,7 @@ def test_training_prints_each_warning_on_a_single_line(leaky, capsys, tmp_path):
 
 
 def test_training_prints_a_few_warnings_and_the_command_for_the_rest(leaky, capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr(import_module("kzoo.checks.look"), "_SHOWN", 1)
+    monkeypatch.setattr(import_module("kzoo.checks.runner"), "_SHOWN", 1)
     frame = pd.read_csv(leaky)
     for name in ("a", "b", "c"):
         frame[name] = frame["ward"] * 2

@@ -8,7 +8,7 @@ import pytest
 from processor import in_units
 
 import kzoo
-from kzoo.checks import CHECKS, look
+from kzoo.checks import CHECKS, run_checks
 from kzoo.checks.subject import Subject
 from kzoo.data.named import NAMES
 
@@ -57,7 +57,7 @@ def units(preset, data):
     model, best = kzoo.build(preset, **config), float("inf")
     for _ in range(3):
         began = time.process_time()
-        look(Subject(loaded, model, kzoo.get_preset(preset).training), ("settings", "data", "network"))
+        run_checks(Subject(loaded, model, kzoo.get_preset(preset).training), ("settings", "data", "network"))
         best = min(best, in_units(time.process_time() - began))
         if best < QUICK:
             break

@@ -13,7 +13,7 @@ from messages import assert_mentions, missing_from, refuses, warns
 
 from kzoo import get_preset
 from kzoo.data import load_data
-from kzoo.data.encode import dated, encode
+from kzoo.data.encode import encode, with_times
 from kzoo.kinds import misread
 from kzoo.kinds.series.calendar import Calendar
 from kzoo.predictions import Predictions
@@ -48,7 +48,9 @@ def reader_of(times):
 def ahead(reader, raw):
     """Return the forecast of a network that always answers 0, as the runtime dates it."""
     x = encode(reader, raw)
-    return dated(reader, raw, x, Predictions(values=np.zeros((1, HORIZON, 1)), target_names=("load",), inputs=(0,)))
+    return with_times(
+        reader, raw, x, Predictions(values=np.zeros((1, HORIZON, 1)), target_names=("load",), inputs=(0,))
+    )
 
 
 @pytest.mark.parametrize("zone", [None, "Europe/Berlin"])

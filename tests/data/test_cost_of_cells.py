@@ -13,13 +13,13 @@ import kzoo
 from kzoo.kinds.rows.columns import learn_columns
 from kzoo.kinds.text.tokenizer import Tokenizer
 from kzoo.serve import raw
-from kzoo.serve.exchange import Given
+from kzoo.serve.codecs import ModelRequest
 from kzoo.sources.files import decoded
 from kzoo.sources.tables.files import read_content
 from kzoo.sources.tables.files.csv import parsed
 from kzoo.sources.tables.numbers import PLAIN, Writing, is_doubtful, is_shown, learn
 from kzoo.sources.tables.raw import Rows
-from kzoo.sources.tables.values import day_comes_first, looks_like_dates, may_be_zoned, plain, to_dates, to_words
+from kzoo.sources.tables.values import are_dates, day_comes_first, may_be_zoned, plain, to_dates, to_words
 from kzoo.sources.tables.zones import minutes_in
 from kzoo.utils.errors import KzooError
 
@@ -31,7 +31,7 @@ READERS = {
     "doubtful numbers": lambda text: (is_shown(text), is_doubtful([text, "1.234"])),
     "a date": lambda text: to_dates(plain([text]), day_first=True),
     "the order of day and month": lambda text: day_comes_first("x", plain([text, "3/2/2024"]), []),
-    "dates or not": lambda text: (looks_like_dates(plain([text])), may_be_zoned(plain([text]))),
+    "dates or not": lambda text: (are_dates(plain([text])), may_be_zoned(plain([text]))),
     "words": lambda text: to_words(plain([text])),
     "a zone": lambda text: minutes_in(plain([text]), day_first=True),
     "a column": lambda text: learn_columns(
@@ -60,7 +60,7 @@ ENDS = ("x", "1", " €", "\n!")
 def form(text, name):
     body = f'--b\r\nContent-Disposition: form-data; name="f"; filename="{name}"\r\n\r\n{text}\r\n--b--\r\n'
     header = {"content-type": "multipart/form-data; boundary=b"}
-    request = Given(model=None, name="m", version="1", header=header, query={}, body=body.encode(), most=10)
+    request = ModelRequest(model=None, name="m", version="1", header=header, query={}, body=body.encode(), most=10)
     return raw._files(request)
 
 

@@ -59,7 +59,7 @@ WRONG = {
     "objects of different columns": ("9,000 rows", "81,000 values", "81,000 columns"),
     "very many objects": ("200,000", "10,000", "request"),
     "very many cells": ("500,000", "10,000", "request"),
-    "a long text among numbers": ("numbers", "texts", "7.5 GiB"),
+    "a long text among numbers": ("numbers", "texts", "11 GiB"),
 }
 
 

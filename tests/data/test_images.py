@@ -20,7 +20,7 @@ import kzoo
 from kzoo.command import command_of
 from kzoo.data.encode import encode as encode_images
 from kzoo.dataset.options import DataOptions
-from kzoo.kinds.image import jpeg, reading
+from kzoo.kinds.image import jpeg, parallel_reading
 from kzoo.kinds.image.decode import decode
 from kzoo.kinds.image.fitting import image_preprocessing, load_image_folder
 from kzoo.utils.errors import KzooWarning
@@ -146,10 +146,10 @@ def test_worker_processes_read_the_same_images_as_this_process(photos, monkeypat
     with pytest.warns(UserWarning, match="Corrupt EXIF data") as warned:
         alone = load_image_folder(photos, image_shape=SHAPE)
     monkeypatch.setattr("kzoo.kinds.image.fitting.threads", lambda: 2)
-    monkeypatch.setattr("kzoo.kinds.image.reading._WORTH", 30)
+    monkeypatch.setattr("kzoo.kinds.image.parallel_reading._WORTH", 30)
     started, replies = [], []
 
-    class Recorded(reading.Reader):
+    class Recorded(parallel_reading.Reader):
         def __init__(self):
             super().__init__()
             started.append(self._process)
@@ -158,34 +158,35 @@ def test_worker_processes_read_the_same_images_as_this_process(photos, monkeypat
             replies.append(super()._ask(*args))
             return replies[-1]
 
-    monkeypatch.setattr("kzoo.kinds.image.reading.Reader", Recorded)
+    monkeypatch.setattr("kzoo.kinds.image.parallel_reading.Reader", Recorded)
     # The thread of this process waits for the other one, which would read nothing else of so few images.
-    monkeypatch.setattr("kzoo.kinds.image.fitting.read", lambda *args: time.sleep(0.3) or reading.read(*args))
+    monkeypatch.setattr("kzoo.kinds.image.fitting.read", lambda *args: time.sleep(0.3) or parallel_reading.read(*args))
     with pytest.warns(UserWarning, match="Corrupt EXIF data") as warned_again:
-        beside = load_image_folder(photos, image_shape=SHAPE)
+        with_workers = load_image_folder(photos, image_shape=SHAPE)
     assert started and replies and all(process.returncode is not None for process in started)
-    assert len(warned) == len(warned_again) and beside.notes == alone.notes and "06_broken.png" in beside.notes[0]
-    assert beside.fingerprint == alone.fingerprint
+    assert len(warned) == len(warned_again)
+    assert with_workers.notes == alone.notes and "06_broken.png" in alone.notes[0]
+    assert with_workers.fingerprint == alone.fingerprint
     for part in ("train", "validation", "test"):
-        left, right = getattr(alone, part), getattr(beside, part)
+        left, right = getattr(alone, part), getattr(with_workers, part)
         np.testing.assert_array_equal(left.x, right.x)
         np.testing.assert_array_equal(left.y, right.y)
 
 
 def test_a_worker_process_that_dies_changes_no_result(photos, monkeypatch):
     alone = load_image_folder(photos, image_shape=SHAPE)
-    reader, names = reading.Reader(), [f"{i:02}.png" for i in range(20)]
-    pixels, taken = np.zeros((20, *SHAPE), "uint8"), np.ones(20, bool)
+    reader, names = parallel_reading.Reader(), [f"{i:02}.png" for i in range(20)]
+    pixels, present = np.zeros((20, *SHAPE), "uint8"), np.ones(20, bool)
     folder = str(photos / "ant") + os.sep
-    first = reader.read(folder, names, taken, pixels)
+    first = reader.read(folder, names, present, pixels)
     want = pixels.copy()
     reader._process.kill()
     pixels[:] = 0
-    assert reader.read(folder, names, taken, pixels) == first and len(first[1]) == 20 and want.any()
+    assert reader.read(folder, names, present, pixels) == first and len(first[1]) == 20 and want.any()
     np.testing.assert_array_equal(pixels, want)
     reader.close()
     monkeypatch.setattr("kzoo.kinds.image.fitting.threads", lambda: 2)
-    monkeypatch.setattr("kzoo.kinds.image.reading._WORTH", 1)
+    monkeypatch.setattr("kzoo.kinds.image.parallel_reading._WORTH", 1)
     for name, value in (("executable", "/usr/sbin/blender"), ("executable", None), ("executable", "/no/such/python3")):
         with monkeypatch.context() as changed:
             changed.setattr(sys, name, value)

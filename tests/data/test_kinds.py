@@ -10,8 +10,8 @@ from kzoo import kinds
 from kzoo.checks.subject import Subject
 from kzoo.data import encode, load_data
 from kzoo.data.statistics import statistics
-from kzoo.dataset.overview import brief
-from kzoo.export.golden import golden
+from kzoo.dataset.summary import one_line
+from kzoo.export.golden_inputs import golden
 from kzoo.sources.tables import files
 from kzoo.utils import discovery as listing
 
@@ -90,7 +90,7 @@ def listed_anew():
     """List kinds and types of files again, in the test and after it."""
 
     def clear():
-        for cached in (listing.rooms, kinds._kinds, files._own, files.suffixes):
+        for cached in (listing.list_modules, kinds._kinds, files._own, files.suffixes):
             cached.cache_clear()
 
     clear()
@@ -133,7 +133,7 @@ def test_a_new_kind_of_input_needs_a_single_folder(tmp_path, monkeypatch, listed
     x, reader = data.train.x, data.preprocessing
     assert data.task == "points:classes" and reader == {"kind": "cloud", "count": 5}
     assert data.overview["about"] == {"points": 5}
-    assert_mentions(brief(data.overview), "40 clouds")
+    assert_mentions(one_line(data.overview), "40 clouds")
     assert [feature["name"] for feature in statistics(data)["features"]] == ["column 0", "column 1"]
     assert Subject(data).batch[0].shape == (len(x), 5, 2) and Subject(data).columns is None
     np.savetxt(tmp_path / "one.txt", x[0])

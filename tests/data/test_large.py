@@ -93,9 +93,9 @@ def test_rules_give_the_same_for_texts_and_objects(cells):
     np.testing.assert_array_equal(values.to_numbers(texts), numbers)
     np.testing.assert_array_equal(values.unreadable(texts, numbers), values.unreadable(objects, numbers))
     np.testing.assert_array_equal(values.to_words(texts), values.to_words(objects))
-    np.testing.assert_array_equal(values.known(texts), values.known(objects))
+    np.testing.assert_array_equal(values.not_missing(texts), values.not_missing(objects))
     assert values.counted(texts) == values.counted(objects)
-    assert values.looks_like_dates(texts) == values.looks_like_dates(objects)
+    assert values.are_dates(texts) == values.are_dates(objects)
     notes = [], []
     first = [values.day_comes_first("day", column, into) for column, into in zip((texts, objects), notes, strict=True)]
     assert first[0] == first[1] and notes[0] == notes[1]

@@ -13,8 +13,8 @@ import kzoo
 from kzoo.data.pipeline import Batches
 from kzoo.dataset import sample
 from kzoo.dataset.splits import Fold
-from kzoo.kinds.rows import encoding, gather, large
-from kzoo.storage import stored
+from kzoo.kinds.rows import collect, encoding, out_of_core
+from kzoo.storage import row_files
 
 pytest.importorskip("pyarrow")
 ROWS = 600
@@ -87,7 +87,7 @@ def test_a_large_table_is_learned_and_encoded_as_it_is_in_memory(suffix, target,
     train, test = (write(table(seed=seed), tmp_path / f"{seed}.{suffix}") for seed in (0, 1))
     options = dict(target=target, test=test, validation=0, drop="value" if target == "y" else "y", clip=True)
     data, expected = kzoo.load_data(train, **options), in_memory(monkeypatch, train, **options)
-    assert isinstance(data.train.x, stored.Stored) and isinstance(expected.train.x, np.ndarray)
+    assert isinstance(data.train.x, row_files.StoredRows) and isinstance(expected.train.x, np.ndarray)
     assert alike(expected.config, data.config) and alike(expected.preprocessing, data.preprocessing)
     for name in ("task", "class_names", "feature_names", "target_names", "loaded"):
         assert getattr(data, name) == getattr(expected, name)
@@ -138,7 +138,7 @@ def test_groups_stay_together(tmp_path):
 
 
 def test_values_outside_the_sample_are_learned_too(tmp_path, monkeypatch):
-    monkeypatch.setattr(gather, "MOST_SAMPLED", 100)
+    monkeypatch.setattr(collect, "MOST_SAMPLED", 100)
     frame = table(1500)
     frame.loc[frame.index[-2:], "y"] = "maybe"
     frame["kind"] = frame["kind"].where(frame.index % 500 != 7, "seldom")
@@ -161,8 +161,8 @@ def test_values_outside_the_sample_are_learned_too(tmp_path, monkeypatch):
 
 
 def test_the_order_of_an_epoch_follows_from_seed_and_epoch(tmp_path, monkeypatch):
-    monkeypatch.setattr(stored, "_MOST_ROWS", 250)
-    monkeypatch.setattr(stored, "_BLOCKS", 5)
+    monkeypatch.setattr(row_files, "_MOST_ROWS", 250)
+    monkeypatch.setattr(row_files, "_BLOCKS", 5)
     file = write(table(1000).rename(columns={"id": "n"}), tmp_path / "a.csv")
     train = kzoo.load_data(file, target="y", test=0, validation=0).train
     options = dict(batch_size=32, shuffle=True, seed=3)
@@ -288,11 +288,11 @@ def test_a_stopped_encoding_begins_again(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as once:
-        once.setattr(gather.Buckets, "take", stopped)
+        once.setattr(collect.Buckets, "take", stopped)
         with pytest.raises(KeyboardInterrupt):
             kzoo.load_data(file, target="y")
     assert not any((tmp_path / "cache" / "data").iterdir()) and any((tmp_path / "left").iterdir())
-    key = large._key(file, large._contents(file, OPTIONS), None, OPTIONS)
+    key = out_of_core._key(file, out_of_core._contents(file, OPTIONS), None, OPTIONS)
     shutil.move(tmp_path / "left", tmp_path / "cache" / "data" / f"{key}.part")
     data = kzoo.load_data(file, target="y")
     (folder,) = (tmp_path / "cache" / "data").iterdir()
@@ -327,7 +327,7 @@ def test_tables_and_options_that_are_refused(tmp_path, monkeypatch):
         full.setattr(shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1024}))
         kzoo.load_data(file, target="y")
     with refuses("'a.csv'", "1.0 KiB", 'pip install "kzoo[arrow]"'), monkeypatch.context() as without:
-        without.setattr(large, "is_installed", lambda name: False)
+        without.setattr(out_of_core, "is_installed", lambda name: False)
         kzoo.load_data(file, target="y")
     other = write(frame.assign(y="perhaps"), tmp_path / "b.csv")
     with refuses("test", "class", "'perhaps'"):
@@ -335,7 +335,7 @@ def test_tables_and_options_that_are_refused(tmp_path, monkeypatch):
     with refuses("regression", "row 151", "'many'"):
         frame["value"] = frame["value"].astype(object)
         frame.loc[150, "value"] = "many"
-        monkeypatch.setattr(gather, "MOST_SAMPLED", 50)
+        monkeypatch.setattr(collect, "MOST_SAMPLED", 50)
         monkeypatch.setattr(encoding, "_MOST_CLASSES", 10)
         kzoo.load_data(write(frame, tmp_path / "c.csv"), target="value", seed=2)
 
@@ -349,7 +349,7 @@ def test_a_run_on_a_large_table_is_trained_scored_and_used(tmp_path, monkeypatch
     assert_mentions(capsys.readouterr().err, "'a.csv'", "1.0 KiB", "scores", "baselines", f"100 of {rows}")
     assert run.summary["test"]["examples"] == 100 and run.data.train > 500
     assert {"kind", "flag"} <= {one["name"] for one in run.config["statistics"]["categories"]} | {"flag"}
-    monkeypatch.setattr(gather, "MOST_SAMPLED", 60)
+    monkeypatch.setattr(collect, "MOST_SAMPLED", 60)
     with warns("'all.csv'", "memory", "60 of its 800"):
         assert kzoo.evaluate(run, shutil.copy(file, tmp_path / "all.csv"))["examples"] == 60
     assert kzoo.evaluate(run, file) == run.summary["test"]
@@ -363,7 +363,7 @@ def test_a_run_on_a_large_table_is_trained_scored_and_used(tmp_path, monkeypatch
 @pytest.mark.slow
 def test_several_steps_in_a_call_and_single_steps_train_on_the_same_rows(tmp_path, monkeypatch):
     """A call ends where the rows do that are in memory, and the bits are those of any other cut."""
-    monkeypatch.setattr(stored, "_MOST_ROWS", 128)
+    monkeypatch.setattr(row_files, "_MOST_ROWS", 128)
     data = kzoo.load_data(write(table(700), tmp_path / "a.csv"), target="y", drop="value", test=0)
     options = dict(epochs=2, batch_size=32, units=(4,), min_steps=0, progress=False, check=False, baselines=False)
     runs = [kzoo.train("tabular_fnn", data, out=tmp_path / str(n), steps_per_call=n, **options) for n in (2, 7)]

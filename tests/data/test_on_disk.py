@@ -14,8 +14,8 @@ from messages import assert_mentions, refuses
 import kzoo
 from kzoo.data import load_data
 from kzoo.data.pipeline import Batches
-from kzoo.kinds.text import language, long, tokenizer
-from kzoo.storage import order
+from kzoo.kinds.text import language, long_text, tokenizer
+from kzoo.storage import shuffle
 from kzoo.storage.windows import Mapped, Spaced, Windows, blocks
 
 WORDS = ["the", "cat", "sat", "Élan", "e\u0301t\u00e9", "ΟΔΟΣ", "中文", "said:", '"it\'s"', "so", "-", "quick"]
@@ -66,7 +66,7 @@ def book(tmp_path):
     ids=["characters", "words", "one token"],
 )
 def test_a_text_on_disk_is_the_text(book, monkeypatch, settings, cache):
-    monkeypatch.setattr(long, "_PIECE", 97)
+    monkeypatch.setattr(long_text, "_PIECE", 97)
     preset = kzoo.get_preset("char_gru")
     preset = kzoo.Preset(
         name="mine", family="gru", task=preset.task, summary="",
@@ -100,7 +100,7 @@ def test_a_changed_text_of_the_same_size_and_time_gets_new_tokens(book, tmp_path
 
 
 def test_a_second_text_and_long_fingerprints(book, tmp_path, monkeypatch):
-    monkeypatch.setattr(long, "TAKEN", 1000)
+    monkeypatch.setattr(long_text, "TAKEN", 1000)
     (tmp_path / "other.txt").write_text("a second text, about the cat\n" * 30)
     check_alike(*both(monkeypatch, lambda: load_data(book, preset="char_gru", test=tmp_path / "other.txt")))
     for memory in ("8GiB", TINY):
@@ -117,7 +117,7 @@ def test_a_second_text_and_long_fingerprints(book, tmp_path, monkeypatch):
 def test_every_encoding_is_read_in_pieces(book, encoding, monkeypatch):
     book.write_bytes(book.read_bytes().decode().encode(encoding))
     monkeypatch.setattr("kzoo.sources.files.read_text", None)  # nobody reads a whole file
-    monkeypatch.setattr(long, "_PIECE", 1000)
+    monkeypatch.setattr(long_text, "_PIECE", 1000)
     memory, disk = both(monkeypatch, lambda: load_data(book, preset="char_gru"))
     check_alike(memory, disk)
 
@@ -149,11 +149,11 @@ def test_rare_words_are_forgotten_where_too_many_differ(monkeypatch):
 
 def test_the_order_of_very_many_rows_can_be_computed_in_parts(monkeypatch):
     for count in (1, 2, 3, 17, 1000, 4097):
-        shuffled = order.shuffled(np.arange(count), count, 1, 2)
+        shuffled = shuffle.shuffled(np.arange(count), count, 1, 2)
         np.testing.assert_array_equal(np.sort(shuffled), np.arange(count))
-        np.testing.assert_array_equal(shuffled[3:9], order.shuffled(np.arange(count)[3:9], count, 1, 2))
+        np.testing.assert_array_equal(shuffled[3:9], shuffle.shuffled(np.arange(count)[3:9], count, 1, 2))
     assert abs(np.corrcoef(shuffled, np.arange(4097))[0, 1]) < 0.06
-    assert (shuffled == order.shuffled(np.arange(4097), 4097, 1, 3)).mean() < 0.01
+    assert (shuffled == shuffle.shuffled(np.arange(4097), 4097, 1, 3)).mean() < 0.01
     monkeypatch.setattr("kzoo.data.pipeline.MOST", 20)
     part = kzoo.dataset.dataset.Split(x=np.arange(50), y=np.arange(50))
     batches = Batches(part, batch_size=8, shuffle=True)

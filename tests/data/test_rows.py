@@ -10,8 +10,8 @@ from messages import assert_mentions, missing_from, refuses, warns
 
 from kzoo.data import encode, load_data
 from kzoo.sources.tables.files import pieces_of, read_rows, read_table
-from kzoo.sources.tables.raw import given_rows, rows_of
-from kzoo.sources.tables.values import date_parts, looks_like_dates, to_dates, to_numbers, to_words
+from kzoo.sources.tables.raw import checked_rows, rows_of
+from kzoo.sources.tables.values import are_dates, date_parts, to_dates, to_numbers, to_words
 
 FILES = {
     "plain": "a,b\n1,x\n2,y\n",
@@ -235,7 +235,7 @@ def test_new_dates_have_the_order_of_day_and_month_that_they_show_or_else_that_o
 
 def test_columns_of_pandas_and_numpy():
     zoned = pd.Series(pd.to_datetime(["2024-02-03 10:00"])).dt.tz_localize("Europe/Rome")
-    assert to_dates(zoned)[0] == np.datetime64("2024-02-03T10:00") and looks_like_dates(zoned)
+    assert to_dates(zoned)[0] == np.datetime64("2024-02-03T10:00") and are_dates(zoned)
     for column, numbers, words in (
         (pd.Series([1, 2, None], dtype="Int64"), [1, 2, np.nan], ["1", "2", None]),
         (pd.Series([1.0, None]), [1, np.nan], ["1", None]),
@@ -284,7 +284,7 @@ def test_a_dict_of_columns_is_columns_and_a_dict_of_cells_a_row(tmp_path):
 )
 def test_cells_that_are_lists_are_refused(rows, parts):
     with refuses(*parts):
-        given_rows(rows)
+        checked_rows(rows)
     if isinstance(rows, pd.DataFrame):
         with refuses(*parts):
             load_data(rows.assign(y=["u", "v"]), target="y")
@@ -296,7 +296,7 @@ def test_duplicate_columns_are_refused_or_renamed_with_a_note(tmp_path):
         load_data(frame, target="y")
     for rows in (frame, [{"a": 1, " a": 2}], {"a": [1], " a": [2]}, {"a": 1, "a ": 2}):
         with refuses("columns", "'a'", "name"):
-            given_rows(rows)
+            checked_rows(rows)
     for names in ("a,a,y", "a, a,y"):
         frame.to_csv(tmp_path / "a.csv", index=False, header=names.split(","))
         data = load_data(tmp_path / "a.csv", target="y")

@@ -45,5 +45,5 @@ def test_a_line_tells_how_many_rows_a_sample_has(few, tmp_path):
     data = Dataset(name="d", task="tabular_regression", inputs="rows", train=small, test=test)
     sampled = sample.with_samples(data)
     assert sampled.train is small and len(sampled.test) == 10 and sampled.validation is None
-    assert_mentions(sample.what_is_sampled(data), "10 of 20", "test")
-    assert sample.with_samples(sampled) is sampled and sample.what_is_sampled(sampled) is None
+    assert_mentions(sample.sampling_note(data), "10 of 20", "test")
+    assert sample.with_samples(sampled) is sampled and sample.sampling_note(sampled) is None

@@ -13,9 +13,9 @@ from messages import assert_mentions, missing_from, refuses, warns
 import kzoo
 from kzoo import get_preset
 from kzoo.cli.common import parse_settings
-from kzoo.cli.spelling import respell
+from kzoo.cli.option_names import with_option_names
 from kzoo.data import encode, load_data
-from kzoo.data.encode import dated
+from kzoo.data.encode import with_times
 from kzoo.kinds import kind
 from kzoo.predictions import Predictions
 from kzoo.registry import resolve, with_settings
@@ -264,7 +264,7 @@ def test_rows_at_the_end_without_a_target_are_the_future(form, target, tmp_path)
     (message,) = (str(warning.message) for warning in caught)
     assert_mentions(message, "10 rows", *map(repr, target.split(",")), "2024-01-04 17:00")
     assert ("columns" in message) == (target == "load")  # the others are not read there
-    answers = dated(reader, raw, x, Predictions(values=np.zeros((1, 3, 1)), target_names=("load",), inputs=(0,)))
+    answers = with_times(reader, raw, x, Predictions(values=np.zeros((1, 3, 1)), target_names=("load",), inputs=(0,)))
     assert [str(time) for time in (answers.history_times[0][-1], answers.times[0][0])] == [
         "2024-01-04 17:00:00", "2024-01-04 18:00:00",
     ]  # fmt: skip
@@ -355,7 +355,7 @@ def test_a_short_series_gets_the_settings_that_work_for_its_length(preset, rows,
     frame = pd.DataFrame({"load": np.sin(np.arange(rows) / 3), "heat": np.cos(np.arange(rows) / 3)})
     with refuses("'table'", "24", "input_shape=", "horizon=") as caught:
         load_data(frame, preset=preset, target="load")
-    advice = re.search(r"--set ((?:\w+=\w+ ?)+)", respell(str(caught.value), ["--set"]))
+    advice = re.search(r"--set ((?:\w+=\w+ ?)+)", with_option_names(str(caught.value), ["--set"]))
     settings = parse_settings(advice[1].split())
     assert settings.keys() == {"input_shape", "horizon"}
     resolved = with_settings(get_preset(preset), *resolve(get_preset(preset), settings))

@@ -6,10 +6,11 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from messages import assert_mentions, missing_from, refuses, warns
 from processor import in_units
 
 import kzoo
-from kzoo import KzooError, get_preset
+from kzoo import get_preset
 from kzoo.data import encode, load_data
 from kzoo.kinds.text.tokenizer import Tokenizer, learn_and_encode
 from kzoo.registry import with_settings
@@ -18,6 +19,11 @@ from kzoo.utils.errors import KzooWarning
 
 GOOD = [f"a lovely film number {i} , don't miss it !" for i in range(40)]
 BAD = [f"a dreadful film number {i} , skip it ." for i in range(40)]
+
+
+def notes_with(data, *parts):
+    """Return the notes of a data set that hold each of `parts`."""
+    return [note for note in data.notes if not missing_from(note, parts)]
 
 
 def learn_tokenizer(texts, **options):
@@ -62,7 +68,7 @@ def test_ids():
     again = Tokenizer(**json.loads(json.dumps(tokenizer.settings())))
     np.testing.assert_array_equal(again.encode(["b a zebra"], 4), [[2, 3, 1, 0]])
     assert tokenizer.decode([2, 3, 1, 0]) == "b a \ufffd"
-    with pytest.raises(KzooError, match="tokenizer='letters'"):
+    with refuses("tokenizer='letters'", "'words'", "'characters'"):
         Tokenizer(level="letters")
 
 
@@ -109,7 +115,7 @@ def test_a_file_for_each_document(tmp_path):
 
 @pytest.fixture
 def mixed(tmp_path):
-    """Two folders of documents, with suffixes in capitals and folders below, and what is no class beside them."""
+    """Two folders of documents, with suffixes in capitals and folders below, and folders that are no class."""
     for label, texts in (("pos", GOOD), ("neg", BAD)):
         for i, text in enumerate(texts[:30]):
             file = tmp_path / label / f"{i}.txt" if i < 10 else tmp_path / label / f"{i}.TXT"
@@ -128,7 +134,7 @@ def test_all_documents_of_a_class_are_read(mixed):
 
     data = load_data(mixed, preset="text_cnn")
     counts = np.bincount(np.concatenate([data.train.y, data.validation.y, data.test.y]))
-    assert counts.tolist() == [30, 30] and not any("Not read" in note for note in data.notes)
+    assert counts.tolist() == [30, 30] and not any(".txt" in note or "/" in note for note in data.notes)
     assert len(labelled(data.preprocessing, mixed, targets=[], config={})) == 60
     for name in ("test", "Dev"):
         (mixed / "all" / name).mkdir(parents=True)
@@ -142,12 +148,12 @@ def test_all_documents_of_a_class_are_read(mixed):
     (mixed / "all" / "unsup").mkdir()
     (mixed / "all" / "unsup" / "1.txt").write_text("a film")
     data = load_data(mixed / "all", preset="text_cnn")
-    assert "Not read: the texts in unsup/, beside Dev/, Train/, test/." in data.notes
+    assert notes_with(data, "unsup/", "Dev/, Train/, test/")
     assert (len(data.train), len(data.validation), len(data.test)) == (60, 4, 8)
     assert len(labelled(data.preprocessing, mixed / "all", targets=[], config={})) == 8  # of test/, as with images
 
 
-def test_what_a_folder_of_texts_holds_besides_is_said(mixed):
+def test_other_files_in_a_folder_of_texts_are_named(mixed):
     from kzoo.kinds.text.fitting import labelled
 
     (mixed / "neutral.txt").write_text("so so\nmiddling\n")
@@ -156,18 +162,16 @@ def test_what_a_folder_of_texts_holds_besides_is_said(mixed):
         (mixed / "pos" / f"{i}.html").write_text("<p>fine")
     (mixed / "neg" / "NOTES").write_text("about")
     data = load_data(mixed, preset="text_cnn")
-    said = [note for note in data.notes if "Not read" in note]
-    assert said == [
-        "Not read: 3 .html, 1 without a suffix. Texts are .txt: convert those that are texts.",
-        "Not read, since a class is a folder here: neutral.txt. Move the file of a class into one.",
-    ]
-    with pytest.warns(KzooWarning) as warned:
+    (suffixes,) = notes_with(data, "3 .html", "1", "suffix", ".txt")
+    (files,) = notes_with(data, "neutral.txt", "folder")
+    assert "README.md" not in suffixes + files
+    with pytest.warns(KzooWarning) as caught:
         labelled(data.preprocessing, mixed, targets=[], config={})
-    assert [str(one.message) for one in warned] == said
+    assert [str(warning.message) for warning in caught] == [suffixes, files]
     (mixed / "middling").mkdir()
-    for do in (lambda: load_data(mixed), lambda: labelled(data.preprocessing, mixed, targets=[], config={})):
-        with pytest.raises(KzooError, match=r"The class folder 'middling' has no texts \(.txt\): fill it or remove it"):
-            do()
+    for read in (lambda: load_data(mixed), lambda: labelled(data.preprocessing, mixed, targets=[], config={})):
+        with refuses("folder", "'middling'", ".txt"):
+            read()
 
 
 def test_class_files_in_capitals(class_files):
@@ -175,7 +179,7 @@ def test_class_files_in_capitals(class_files):
     (class_files / ".notes.txt").write_text("never read")
     assert load_data(class_files).class_names == ("bad", "good")
     (class_files / "good.txt").write_text("a film")
-    with pytest.raises(KzooError, match="two files for class 'good'"):
+    with refuses("'reviews'", "class 'good'", "good.TXT"):
         load_data(class_files)
 
 
@@ -185,23 +189,23 @@ def test_text_column(tmp_path):
     frame.to_csv(tmp_path / "r.csv", index=False)
     data = load_data(tmp_path / "r.csv", preset="text_gru", target="stars")
     assert data.class_names == ("1", "5") and data.feature_names == ("review",)
-    assert any("1 rows without text" in n for n in data.notes)
-    kinds = {one["name"]: (one["kind"], one["missing"]) for one in data.overview["columns"]}
+    assert notes_with(data, "1", "text", "label")
+    kinds = {column["name"]: (column["kind"], column["missing"]) for column in data.overview["columns"]}
     assert kinds == {"user": ("left out", 0), "review": ("text", 1), "stars": ("target", 0)}
     for raw in (frame.iloc[1:3], frame.iloc[1:3].to_dict("records"), GOOD[1:3]):
         x = encode(data.preprocessing, raw)
         assert x.shape == (2, 64) and (x[:, 0] > 1).all()
     assert encode(data.preprocessing, GOOD[1]).shape == (1, 64)
-    with pytest.raises(KzooError, match="Column 'review' is missing"):
+    with refuses("'review'", "missing", "user, stars"):
         encode(data.preprocessing, frame[["user", "stars"]])
 
 
 def test_vocabulary_comes_from_training_texts_only(class_files):
     data = load_data(class_files, preset="text_cnn")
     tested = {tuple(row) for split in (data.test, data.validation) for row in split.x}
-    held = [text for text in GOOD if tuple(encode(data.preprocessing, text)[0]) in tested]
-    assert held
-    changed = [text + " zebra" * 9 if text in held else text for text in GOOD]
+    others = [text for text in GOOD if tuple(encode(data.preprocessing, text)[0]) in tested]
+    assert others
+    changed = [text + " zebra" * 9 if text in others else text for text in GOOD]
     (class_files / "good.txt").write_text("\n".join(changed))
     again = load_data(class_files, preset="text_cnn")
     assert again.preprocessing == data.preprocessing and again.config == data.config
@@ -225,11 +229,11 @@ def test_language_model_per_step(tmp_path):
     assert x.shape == y.shape == (5, 100)
     np.testing.assert_array_equal(x[:, 1:], y[:, :-1])
     np.testing.assert_array_equal(x[1:, 0], y[:-1, -1])  # windows follow one another
-    known = dict(enumerate(data.preprocessing["vocabulary"], start=2))
-    assert "".join(known[i] for i in x[0]) == TEXT[:100]
-    # 80, 10 and 10 % of the text, one after the other.
-    assert "".join(known.get(i, "?") for i in data.test.x[0]) == TEXT[-round(len(TEXT) * 0.1) :][:100]
-    assert data.outputs == len(known) + 2
+    tokens = dict(enumerate(data.preprocessing["vocabulary"], start=2))
+    assert "".join(tokens[i] for i in x[0]) == TEXT[:100]
+    # 80, 10 and 10 % of the text, in this order.
+    assert "".join(tokens.get(i, "?") for i in data.test.x[0]) == TEXT[-round(len(TEXT) * 0.1) :][:100]
+    assert data.outputs == len(tokens) + 2
     prompt = encode(data.preprocessing, "the quick")
     assert prompt.shape == (1, 100) and (prompt[0, :-9] == 0).all() and (prompt[0, -9:] > 1).all()
 
@@ -254,32 +258,33 @@ def test_language_vocabulary_is_learned_on_the_first_part(tmp_path):
 
 def test_bad_texts(tmp_path):
     (tmp_path / "only.txt").write_text("\n".join(GOOD))
-    with pytest.raises(KzooError, match="one class only"):
+    with refuses("class", "('only')", ".txt"):
         load_data(tmp_path, preset="text_cnn")
     (tmp_path / "short.txt").write_text("two\nlines")
-    with pytest.raises(KzooError, match="fewer than 3 lines"):
+    with refuses("'short.txt'", "3 lines"):
         load_data(tmp_path / "short.txt", preset="char_gru")
     (tmp_path / "short.txt").write_text("a\nb\nc\nd")
-    with pytest.raises(KzooError, match="a window needs 101"):
+    with refuses("train", "'short.txt'", "5 characters", "101", "input_shape"):
         load_data(tmp_path / "short.txt", preset="char_gru")
     (tmp_path / "binary.txt").write_bytes(bytes([0xFF, 0x00, 0x81, 0xFF]) * 50)
-    with pytest.raises(KzooError, match="neither UTF-8 nor GB18030"):
+    with refuses("'binary.txt'", *ENCODINGS):
         load_data(tmp_path / "binary.txt", preset="char_gru")
-    with pytest.raises(KzooError, match="vocabulary_size=2"):
+    with refuses("vocabulary_size=2", "3"):
         load_data("pydocs", preset=smaller("text_cnn", vocabulary_size=2))
     frame = pd.DataFrame({"text": GOOD, "price": np.arange(40) + 0.5})
-    with pytest.raises(KzooError, match="Text goes with classes"):
+    with refuses("text", "classes", "'price'", "task="):
         load_data(frame, preset="text_cnn", target="price")
 
 
 # ---------------------------------------------------------------- files that are no text
 
 NO_TEXT = b"\xff\x00\x80\xff"  # neither UTF-8 nor GB18030
+ENCODINGS = ("UTF-8", "GB18030", "Windows-1252")
 
 
 @pytest.fixture
 def documents(tmp_path):
-    """Two folders of 30 reviews; one of them is no text, and another one is empty."""
+    """Two folders of 30 reviews: a file in the first is no text, and a file in the second is empty."""
     for name, words in {"good": "fine and good", "bad": "dull and long"}.items():
         (tmp_path / "reviews" / name).mkdir(parents=True)
         for i in range(30):
@@ -291,38 +296,38 @@ def documents(tmp_path):
 
 def test_documents_that_are_no_text_are_named_and_left_out(documents):
     data = load_data(documents)
-    assert "Left out 2 broken texts: bad/11.txt, good/07.txt." in data.notes
+    assert notes_with(data, "2", "texts", "bad/11.txt, good/07.txt")
     assert len(data.train) + len(data.validation) + len(data.test) == 58
     for name in ("good", "bad"):
         for i in range(20):
             (documents / name / f"{i:02}.txt").write_bytes(NO_TEXT)
-    with pytest.raises(KzooError, match=r"40 of 60 texts cannot be read, 'bad/00\.txt' first\. '00\.txt' is neither"):
+    with refuses("40 of 60", "'bad/00.txt'", "'00.txt'", *ENCODINGS, "50.0 %"):
         load_data(documents)
 
 
-def test_new_documents_follow_the_rule_of_images(documents):
+def test_few_broken_files_among_new_documents_are_left_out_and_many_refused(documents):
     from kzoo.kinds.text.fitting import labelled
 
     reader = load_data(documents).preprocessing
-    with pytest.warns(KzooWarning, match=r"Left out 2 broken texts: bad/11\.txt, good/07\.txt\."):
+    with warns("2", "texts", "bad/11.txt, good/07.txt"):
         assert len(labelled(reader, documents, targets=[], config={})) == 58
     for i in range(2):
         (documents / "bad" / f"{i:02}.txt").write_bytes(NO_TEXT)
-    with pytest.raises(KzooError, match="4 of 60 texts cannot be read"):
+    with refuses("4 of 60", "'bad/00.txt'", "5.0 %"):
         labelled(reader, documents, targets=[], config={})
 
 
-@pytest.mark.parametrize("content", [NO_TEXT, b"\n"])
-def test_a_class_cannot_be_left_out(class_files, content):
+@pytest.mark.parametrize(("content", "parts"), [(NO_TEXT, ENCODINGS), (b"\n", ("empty",))])
+def test_a_class_without_texts_is_refused(class_files, content, parts):
     (class_files / "good.txt").write_bytes(content)
-    with pytest.raises(KzooError, match=r"Class 'good' has no text: 'good\.txt' is "):
+    with refuses("class 'good'", "'good.txt'", *parts):
         load_data(class_files)
 
 
 def runs_of(tokens, longest):
-    """The different runs of one to so many tokens, by where they begin and how long they are."""
-    places = ((i, n) for i in range(len(tokens)) for n in range(1, longest + 1) if i + n <= len(tokens))
-    return list(dict.fromkeys(tuple(tokens[i : i + n]) for i, n in places))
+    """The different runs of 1 to `longest` tokens, in the order of their first token and their length."""
+    runs = ((i, n) for i in range(len(tokens)) for n in range(1, longest + 1) if i + n <= len(tokens))
+    return list(dict.fromkeys(tuple(tokens[i : i + n]) for i, n in runs))
 
 
 @pytest.mark.parametrize("level,between,ngrams", [("words", " ", 1), ("words", " ", 2), ("characters", "", 3)])
@@ -333,8 +338,8 @@ def test_ngrams_are_the_set_of_runs_of_tokens(level, between, ngrams):
     for text, row in zip(texts, again.encode(texts, 40), strict=True):
         tokens = list(text) if level == "characters" else again.split(text)
         runs = [between.join(run) for run in runs_of(tokens, ngrams)]
-        known = {run: i for i, run in enumerate(tokenizer.vocabulary, start=2)}
-        assert row[row > 0].tolist() == [known.get(run, 1) for run in runs if run in known or run == "x"]
+        ids = {run: i for i, run in enumerate(tokenizer.vocabulary, start=2)}
+        assert row[row > 0].tolist() == [ids.get(run, 1) for run in runs if run in ids or run == "x"]
         assert again.numbers(text).tolist() == row[row > 0].tolist()
 
 
@@ -357,12 +362,12 @@ def test_a_text_reader_with_ngrams(class_files):
     data = load_data(class_files, preset="text_ngrams")
     assert data.preprocessing["ngrams"] == 2 and "a lovely" in data.preprocessing["vocabulary"]
     x = encode(data.preprocessing, "a lovely a lovely")
-    known = data.preprocessing["vocabulary"]
-    assert [known[i - 2] for i in x[0] if i] == ["a", "a lovely", "lovely"]
+    vocabulary = data.preprocessing["vocabulary"]
+    assert [vocabulary[i - 2] for i in x[0] if i] == ["a", "a lovely", "lovely"]
     assert "ngrams" not in {k for k, v in load_data(class_files, preset="text_cnn").preprocessing.items() if v}
     (class_files.parent / "t.txt").write_text(TEXT)
     model = get_preset("char_gru")
-    with pytest.raises(KzooError, match="ngrams=2 is for labelled texts"):
+    with refuses("ngrams=2", "language model"):
         load_data(
             class_files.parent / "t.txt", preset=with_settings(model, model.config, model.training | {"ngrams": 2})
         )
@@ -370,10 +375,10 @@ def test_a_text_reader_with_ngrams(class_files):
 
 def test_ngrams_follow_how_the_data_was_read(class_files, tmp_path):
     data = load_data(class_files, preset="text_cnn")
-    with pytest.warns(KzooWarning, match="'?reviews'? was read with ngrams=None, and 2 would be the preset's own"):
+    with warns("reviews", "ngrams=None", "2", "preset"):
         model = kzoo.build("text_ngrams", data=data)
     assert kzoo.spec_of(model)["training"]["ngrams"] is None
-    with pytest.raises(KzooError, match="ngrams=3 contradicts reviews, which was read with ngrams=None"):
+    with refuses("ngrams=3", "reviews", "ngrams=None"):
         kzoo.build("text_ngrams", data=data, ngrams=3)
 
 
@@ -394,38 +399,38 @@ ENCODED = {
 }
 
 
-@pytest.mark.parametrize("what", ENCODED)
-def test_what_is_not_utf_8_is_found_out_and_said(what, tmp_path):
-    encoding, text = ENCODED[what]
+@pytest.mark.parametrize("case", ENCODED)
+def test_an_encoding_other_than_utf_8_is_detected_and_named(case, tmp_path):
+    encoding, text = ENCODED[case]
     file, notes = tmp_path / "a.txt", []
     file.write_bytes(text.encode(encoding))
     assert read_text(file, notes) == text
-    named = {"cp1252": "Windows-1252 (Western European)"}.get(encoding, "GB18030 (Chinese)")
-    assert notes == [f"'a.txt' is not UTF-8: it is read as {named}. If letters look wrong, save it as UTF-8."]
+    (note,) = notes
+    names = {"cp1252": ("Windows-1252", "Western European")}.get(encoding, ("GB18030", "Chinese"))
+    assert_mentions(note, "'a.txt'", "UTF-8", *names)
     with TextFile(file).open() as stream:
         assert stream.read() == text
     file.write_text(text, encoding="utf-8")
     assert read_text(file, notes) == text and len(notes) == 1
 
 
-def test_a_run_of_what_is_not_utf_8_says_so_on_every_road(tmp_path):
+def test_an_encoding_other_than_utf_8_is_named_in_notes_and_warnings(tmp_path):
     frame = pd.DataFrame({"Größe": np.arange(60) % 7, "y": ["Süd", "Köln"] * 30})
     frame.to_csv(tmp_path / "a.csv", index=False, encoding="cp1252")
     data = load_data(tmp_path / "a.csv", target="y", preset="tabular_fnn")
     assert data.class_names == ("Köln", "Süd") and data.feature_names == ("Größe",)
-    (said,) = (note for note in data.notes if "'a.csv' is not UTF-8: it is read as Windows-1252" in note)
-    with pytest.warns(KzooWarning, match="Windows-1252"):
+    assert len(notes_with(data, "'a.csv'", "UTF-8", "Windows-1252")) == 1
+    with warns("'a.csv'", "UTF-8", "Windows-1252"):
         encode(data.preprocessing, tmp_path / "a.csv")
     for name in ("gut", "übel"):
         (tmp_path / "docs").mkdir(exist_ok=True)
         lines = "\n".join(f"ein schöner Film, {name}, {i}" for i in range(100))
         (tmp_path / "docs" / f"{name}.txt").write_bytes(lines.encode("cp1252"))
     data = load_data(tmp_path / "docs", preset="text_cnn")
-    assert [note for note in data.notes if "UTF-8" in note] == [
-        said.replace("a.csv", "gut.txt") + " So it is with 1 more file."
-    ]
-    with pytest.warns(KzooWarning, match="Windows-1252.* So it is with 1 more file"):
+    (of_two,) = notes_with(data, "UTF-8")
+    assert_mentions(of_two, "'gut.txt'", "Windows-1252", "1 more")
+    with warns("'gut.txt'", "Windows-1252", "1 more"):
         encode(data.preprocessing, [tmp_path / "docs" / "gut.txt", tmp_path / "docs" / "übel.txt"])
     assert "schöner" in data.preprocessing["vocabulary"]
     data = load_data(tmp_path / "docs" / "gut.txt", preset="char_gru", test=tmp_path / "docs" / "übel.txt")
-    assert sum("Windows-1252" in note for note in data.notes) == 2
+    assert len(notes_with(data, "Windows-1252")) == 2

@@ -17,7 +17,7 @@ from sklearn import metrics
 
 import kzoo
 from kzoo.cli import main
-from kzoo.reports import pictures
+from kzoo.reports import figures
 from kzoo.runtime import load
 
 pytestmark = pytest.mark.usefixtures("untraced")
@@ -199,7 +199,7 @@ def test_plain_models_are_checked(trained):
 def test_plain_models_get_a_report(trained, tmp_path, monkeypatch):
     name, model, x, y, folder = trained
     if name not in ("cnn", "gru"):  # of three classes and of two: the pictures of the others are like these
-        monkeypatch.setattr(pictures, "_svg", lambda figure, alt: f'<svg aria-label="{alt}"></svg>')
+        monkeypatch.setattr(figures, "_svg", lambda figure, alt: f'<svg aria-label="{alt}"></svg>')
     for source in (model, folder):
         page = kzoo.report(source, out=tmp_path / "report.html", data=(x, y)).read_text(encoding="utf-8")
         assert model.name in page

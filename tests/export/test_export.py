@@ -17,10 +17,10 @@ from messages import assert_mentions, refuses
 import kzoo
 import kzoo.runtime
 from kzoo.data.named import NAMES, ORIGINS
-from kzoo.export import strings
+from kzoo.export import tf_tokenizer
 from kzoo.export.card import card as card_of
+from kzoo.export.export_source import ConversionJob, export_source
 from kzoo.export.formats import formats
-from kzoo.export.subject import Job, subject_of
 from kzoo.exported import described
 
 
@@ -157,7 +157,7 @@ def test_a_bag_of_ngrams_answers_raw_sentences_in_every_format(ngrams_run, ngram
     tf = pytest.importorskip("tensorflow")
     assert {entry.get("error") for entry in ngrams_exported.exports.values()} == {None}
     more = [unicodedata.normalize("NFD", text) for text in ("a naïve café, a naïve", "bad café")]
-    texts = [*strings.sentences(ngrams_run.preprocessing), "not good not good", "好吃不好", *more]
+    texts = [*tf_tokenizer.sentences(ngrams_run.preprocessing), "not good not good", "好吃不好", *more]
     expected = kzoo.predict(ngrams_run, texts).probabilities
     assert np.ptp(expected[:, 0]) > 0.3
     for key in ("onnx", "litert"):
@@ -197,9 +197,9 @@ def test_a_model_built_for_data_is_exported_with_its_preprocessing(table):
     dear = np.where(table["price"] > 3e5, "yes", "no")
     data = kzoo.load_data(table.drop(columns="price").assign(dear=dear), target="dear")
     model = kzoo.build("tabular_fnn", data=data, units=(4,), seed=0)
-    assert subject_of(model).run is None
+    assert export_source(model).run is None
     kzoo.fit_arguments(model, data, epochs=1, progress=False)
-    job = Job.of(subject := subject_of(model), Path("a"), Path("b"), version=1)
+    job = ConversionJob.of(subject := export_source(model), Path("a"), Path("b"), version=1)
     assert (subject.labels, subject.kind, job.run) == (("no", "yes"), "probabilities", None)
     assert job.preprocessing == data.preprocessing and subject.model is model
 
@@ -208,7 +208,7 @@ def test_answers_follow_the_loss_of_the_training_not_of_the_preset(digits_run, t
     shutil.copytree(digits_run.path, tmp_path / "run")
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     (tmp_path / "run" / "config.json").write_text(json.dumps(config | {"answers": "scores"}))  # of hinge, by `compile`
-    assert (subject_of(digits_run).kind, subject_of(tmp_path / "run").kind) == ("probabilities", "scores")
+    assert (export_source(digits_run).kind, export_source(tmp_path / "run").kind) == ("probabilities", "scores")
 
 
 @pytest.mark.parametrize("format", ["onnx", "litert"])

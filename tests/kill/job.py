@@ -30,10 +30,10 @@ def too_large(folder):
     """Return a table that memory has no room for, and of whose rows a part at a time lies in it."""
     from sklearn.datasets import load_breast_cancer
 
-    from kzoo.storage import stored
+    from kzoo.storage import row_files
 
     os.environ |= {"KZOO_MEMORY": "1KiB", "KZOO_CACHE": str(folder / "cache")}
-    stored._MOST_ROWS, file = 96, folder / "table.csv"
+    row_files._MOST_ROWS, file = 96, folder / "table.csv"
     if not file.exists():
         load_breast_cancer(as_frame=True).frame.to_csv(file, index=False)
     return file

@@ -1,4 +1,4 @@
-"""Files that attack whoever opens them, one function each: what it is called after is the hole that it uses.
+"""Files that attack a program that opens them, a function for each, with the name of the hole that it uses.
 
 Each writes into the current folder and returns the path to open. Whatever runs would write the file `canary`.
 """
@@ -488,7 +488,7 @@ def bomb_zip_asset():
 
 
 @attack
-def bomb_zip_says_less_than_it_holds():
+def bomb_zip_understates_its_size():
     name = write(parts_of(dense()) | {"model.weights.h5": bytes(300 * MIB)}, packed=("model.weights.h5",))
     raw = Path(name).read_bytes().replace(struct.pack("<L", 300 * MIB), struct.pack("<L", 1000))
     Path(name).write_bytes(raw)

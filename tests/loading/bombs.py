@@ -1,4 +1,4 @@
-"""Small files that would take gigabytes or minutes while they are opened, one function each: constants that compute at
+"""Small files that would take gigabytes or minutes while they are opened, a function for each: constants computed at
 once, axes of any length, graphs that are deep, wide or in a bad order, slow initializers, tags of ONNX.
 
 Each returns the files of what is to be opened: name -> bytes, where the first name is what `load_model` takes, or the
@@ -21,11 +21,11 @@ BOMBS, TAGS, CLASSES = {}, {}, {}
 
 
 def bomb(*arguments):
-    """Register a function; with arguments, once for each: (what it is called after, what it takes)."""
+    """Register a function; with arguments, once for each: (end of the name, arguments)."""
 
     def register(function):
         name = function.__name__
-        made = {f"{name}_{what}": functools.partial(function, *given) for what, *given in arguments} or {name: function}
+        made = {f"{name}_{end}": functools.partial(function, *values) for end, *values in arguments} or {name: function}
         BOMBS.update(made)
         CLASSES[name] = next(iter(made))
         return function
@@ -52,7 +52,7 @@ def layer(kind, name="evil", takes=None, *, module="keras.layers", nodes=None, b
     return made | {"name": name, "inbound_nodes": nodes} | ({"build_config": build} if build else {})
 
 
-def given(shape=(None, 4), name="x", dtype="float32"):
+def input_layer(shape=(None, 4), name="x", dtype="float32"):
     return layer("InputLayer", name, batch_shape=shape, dtype=dtype)
 
 
@@ -67,11 +67,11 @@ def stack(*layers, name="model"):
 
 
 def chain(*layers, shape=(None, 4), dtype="float32"):
-    """Layers one after the other, each a `layer` without what it takes."""
+    """Layers in a row, each a `layer` without inputs."""
     names = ["x", *(each["name"] for each in layers)]
     for before, each in zip(names, layers, strict=False):
         each["inbound_nodes"] = [{"args": [tensor(before, shape=shape, dtype=dtype)], "kwargs": {}}]
-    return graph(given(shape, dtype=dtype), *layers)
+    return graph(input_layer(shape, dtype=dtype), *layers)
 
 
 def keras_file(config, weights=None, packed=()):
@@ -121,7 +121,7 @@ VOLUME = numbers([[[[1.0]]]])
     ("random_crop", "RandomCrop", "keras.layers", IMAGES, dict(height=40_000, width=40_000)),
 )
 def constant(kind, module, value, config):
-    return keras_file(graph(given(), layer(kind, takes=[value], module=module, **config)))
+    return keras_file(graph(input_layer(), layer(kind, takes=[value], module=module, **config)))
 
 
 REPEAT = functools.partial(layer, "Repeat", module=NUMPY, repeats=HUGE, axis=0)
@@ -138,25 +138,27 @@ REPEAT = functools.partial(layer, "Repeat", module=NUMPY, repeats=HUGE, axis=0)
                                           "kwargs": {}}]),
 )  # fmt: skip
 def constant_hidden(nodes):
-    return keras_file(graph(given(), REPEAT(nodes=nodes)))
+    return keras_file(graph(input_layer(), REPEAT(nodes=nodes)))
 
 
 @bomb()
 def constant_in_a_model_inside():
-    inner = graph(given(), REPEAT(takes=[ONE]), name="inner") | {"inbound_nodes": [{"args": [tensor()], "kwargs": {}}]}
-    return keras_file(graph(given(), inner))
+    inner = graph(input_layer(), REPEAT(takes=[ONE]), name="inner") | {
+        "inbound_nodes": [{"args": [tensor()], "kwargs": {}}]
+    }
+    return keras_file(graph(input_layer(), inner))
 
 
 @bomb()
 def constant_in_a_model_inside_a_wrapper():
-    inner = graph(given(), REPEAT(takes=[ONE]), name="inner")
-    return keras_file(graph(given((None, 3, 4)), layer("TimeDistributed", takes=[tensor()], layer=inner)))
+    inner = graph(input_layer(), REPEAT(takes=[ONE]), name="inner")
+    return keras_file(graph(input_layer((None, 3, 4)), layer("TimeDistributed", takes=[tensor()], layer=inner)))
 
 
 @bomb()
 def model_among_the_arguments_of_a_node():
-    inner = graph(given(), *(layer("ReLU", f"r{i}", [tensor()]) for i in range(500)), name="inner")
-    return keras_file(graph(given(), layer("Add", takes=[[tensor(), inner]])))
+    inner = graph(input_layer(), *(layer("ReLU", f"r{i}", [tensor()]) for i in range(500)), name="inner")
+    return keras_file(graph(input_layer(), layer("Add", takes=[[tensor(), inner]])))
 
 
 # --- axes of any length ---------------------------------------------------------------------------------------------
@@ -191,7 +193,7 @@ def normalisation_by_what_is(config, shape):
 @bomb()
 def normalisation_by_its_build_config():
     evil = layer("Normalization", axis=-1, mean=0.0, variance=1.0, build={"input_shape": [None, HUGE]})
-    return keras_file(stack(given(), evil))
+    return keras_file(stack(input_layer(), evil))
 
 
 @bomb(
@@ -217,7 +219,7 @@ def huge_axis_of(config):
 def huge_axis_of_a(kind, config, options):
     x = tensor()
     node = {"args": [[x, x]] if kind == "Attention" else [x, x], "kwargs": options}
-    return keras_file(graph(given((None, 60_000, 1)), layer(kind, nodes=[node], **config)))
+    return keras_file(graph(input_layer((None, 60_000, 1)), layer(kind, nodes=[node], **config)))
 
 
 WORDS = dict(standardize="lower", split="whitespace", output_mode="int", ngrams=None, vocabulary=["a"])
@@ -259,42 +261,42 @@ def relus(count, takes=lambda i: f"r{i - 1}" if i else "x"):
 
 @bomb(("of_9990", 9_990), ("of_3000", 3_000))
 def deep(count):
-    return keras_file(graph(given(), *relus(count)))
+    return keras_file(graph(input_layer(), *relus(count)))
 
 
 @bomb()
 def reverse_order_of_3000():
-    return keras_file(graph(given(), *reversed(relus(3_000)), out="r2999"))
+    return keras_file(graph(input_layer(), *reversed(relus(3_000)), out="r2999"))
 
 
 @bomb()
 def reverse_order_of_700():
-    return keras_file(graph(given(), *reversed(relus(700)), out="r699"))
+    return keras_file(graph(input_layer(), *reversed(relus(700)), out="r699"))
 
 
 @bomb()
 def layers_that_wait_for_one_another():
-    return keras_file(graph(given(), *relus(700, takes=lambda i: f"r{(i + 1) % 700}")))
+    return keras_file(graph(input_layer(), *relus(700, takes=lambda i: f"r{(i + 1) % 700}")))
 
 
 @bomb(("of_9000", 9_000), ("of_2000", 2_000))
 def wide(count):
-    return keras_file(graph(given(), *relus(count, takes=lambda i: "x")))
+    return keras_file(graph(input_layer(), *relus(count, takes=lambda i: "x")))
 
 
 @bomb()
 def wide_sum_of_one_tensor():
-    return keras_file(graph(given(), layer("Add", takes=[[tensor()] * 20_000])))
+    return keras_file(graph(input_layer(), layer("Add", takes=[[tensor()] * 20_000])))
 
 
 @bomb()
 def wide_sum_as_keras_2_writes_it():
-    return keras_file(graph(given(), layer("Add", nodes=[[["x", 0, 0]] * 250_000])))
+    return keras_file(graph(input_layer(), layer("Add", nodes=[[["x", 0, 0]] * 250_000])))
 
 
 @bomb(*((key, key) for key in ("input_layers", "output_layers")))
 def ends_without_number(key):
-    model = graph(given(), layer("ReLU", "r", [tensor()]))
+    model = graph(input_layer(), layer("ReLU", "r", [tensor()]))
     model["config"][key] *= 200_000
     return keras_file(model)
 
@@ -302,18 +304,18 @@ def ends_without_number(key):
 @bomb()
 def long_constant_that_is_read_again_and_again():
     late = layer("Multiply", "late", [[tensor("r299"), numbers(*[1.0] * 500_000)]])
-    return keras_file(graph(given(), late, *reversed(relus(300)), out="r299"))
+    return keras_file(graph(input_layer(), late, *reversed(relus(300)), out="r299"))
 
 
 @bomb()
 def one_layer_called_20000_times():
     nodes = [{"args": [tensor()], "kwargs": {}}] * 20_000
-    return keras_file(graph(given(), layer("ReLU", nodes=nodes)))
+    return keras_file(graph(input_layer(), layer("ReLU", nodes=nodes)))
 
 
 @bomb(("of_300", 300), ("of_5000", 5_000))
 def sequential(count):
-    return keras_file(stack(given(), *(layer("ReLU", f"r{i}") for i in range(count))))
+    return keras_file(stack(input_layer(), *(layer("ReLU", f"r{i}") for i in range(count))))
 
 
 @bomb()
@@ -325,7 +327,7 @@ def sequential_without_inputs():
 def sequential_models_inside_one_another():
     model = layer("ReLU", "r")
     for depth in range(12):
-        model = stack(given(name=f"x{depth}"), model, layer("ReLU", f"r{depth}"), name=f"m{depth}")
+        model = stack(input_layer(name=f"x{depth}"), model, layer("ReLU", f"r{depth}"), name=f"m{depth}")
     return keras_file(model)
 
 
@@ -409,7 +411,7 @@ def field(number, content, tag=None):
 
 
 def onnx_file(location, external, inside):
-    """A model that adds a tensor of another file to its input; `inside` says in which part the tensor is."""
+    """A model that adds a tensor of another file to its input; `inside` is the part with the tensor."""
     entry = field(1, b"location") + field(2, b"secret")
     weight = field(1, b"\2") + varint(2 << 3) + b"\1" + field(8, b"w")
     weight += field(13, entry, external) + (location or varint(14 << 3)) + b"\1"

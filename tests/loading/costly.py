@@ -1,4 +1,4 @@
-"""Small ONNX and LiteRT files that take gigabytes, or for ever, once they run; one function each, which returns bytes.
+"""Small ONNX and LiteRT files that take gigabytes, or for ever, when they run; each function returns the bytes of a file.
 
 All take x (batch, 4), and give y of the same shape.
 """
@@ -34,7 +34,7 @@ def onnx_of(*nodes, functions=(), domains=(), **constants):
 
 
 def added(*nodes, **constants):
-    """Write a model that adds to its input the sum of what the last node gives, which is called `c`."""
+    """Write a model that adds to its input the sum of the output `c` of the last node."""
     return onnx_of(*nodes, node("ReduceSum", ["c"], ["r"], keepdims=0), node("Add", ["x", "r"], ["y"]), **constants)
 
 
@@ -129,7 +129,7 @@ def doubled_and_doubled():
 
 
 @costs
-def of_a_size_that_an_input_says():
+def of_a_size_that_an_input_sets():
     count = [node("ReduceSum", ["x"], ["s"], keepdims=0), node("Mul", ["s", "k"], ["m"])]
     count += [node("Cast", ["m"], ["i"], to=INT), node("Unsqueeze", ["i", "first"], ["n"])]
     made = node("ConstantOfShape", ["n"], ["c"])

@@ -1,4 +1,4 @@
-"""An exported model as `kzoo.export` writes it, made by hand: of what loading does not read, only the form."""
+"""An exported model as `kzoo.export` writes it, made by hand; files that loading does not read are placeholders."""
 
 import hashlib
 import json

@@ -8,16 +8,17 @@ import attacks
 import keras
 import pytest
 from attacks import ATTACKS
+from messages import refuses
 
 import kzoo
 
 HERE = Path(__file__).parent
-# Refused as what they are: no model at all, or one that contradicts itself.
+# Refused as broken: no model at all, or a model that contradicts itself.
 UNREADABLE = (
     "open_named_pipe",
     "open_pickle_called_keras",
     "open_bytes_before_the_zip",
-    "bomb_zip_says_less_than_it_holds",
+    "bomb_zip_understates_its_size",
     "bomb_architecture_by_its_build_config",
     "bomb_json_of_as_many_lists_as_fit",
 )
@@ -43,15 +44,15 @@ def _registry():
 @pytest.mark.parametrize("name", ATTACKS)
 def test_an_attack_is_refused(name, keras_opens_nothing):
     path = ATTACKS[name]()
-    Path("canary").unlink(missing_ok=True)  # making some of the files sings too
-    with pytest.raises(kzoo.KzooError) as caught:
+    Path("canary").unlink(missing_ok=True)  # making some of the files writes it, too
+    with refuses(path) as caught:
         kzoo.load_model(path)
-    assert "\n" not in str(caught.value) and str(caught.value).lstrip("'").startswith(path.split("/")[0])
+    assert "\n" not in str(caught.value)
     assert isinstance(caught.value, kzoo.UnsafeModelError) is (name not in UNREADABLE), str(caught.value)
     assert not Path("canary").exists()
 
 
-def test_there_are_as_many_attacks_as_promised():
+def test_there_are_at_least_25_attacks():
     assert len(ATTACKS) >= 25
 
 
@@ -65,7 +66,7 @@ dense().save("good.keras")
 kzoo.load_model("good.keras")  # what loading any model takes
 
 
-def memory(name):  # not getrusage, whose peak a child takes over from the process that started it
+def memory(name):  # not getrusage, whose peak a child inherits from its parent
     lines = open("/proc/self/status").read().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(name)) // 1024
 
@@ -80,9 +81,9 @@ for path in sys.argv[1:]:
 """
 
 
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux says how high memory went")
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux reports the peak of memory")
 @pytest.mark.usefixtures("warm_children")
-def test_no_attack_takes_memory(tmp_path):
+def test_no_attack_uses_much_memory(tmp_path):
     """Files are made here and opened in one process."""
     files = []
     for name in (name for name in ATTACKS if name.startswith(("bomb_", "cve_2026_0897"))):
@@ -106,12 +107,12 @@ def test_no_attack_takes_memory(tmp_path):
         "bomb_zip_asset",
     ],
 )
-def test_keras_itself_opens_what_is_refused(name):
-    """The attacks are real: under its own safe mode Keras opens these. A failure here is good news."""
+def test_keras_opens_files_that_kzoo_refuses(name):
+    """The attacks are real: Keras opens these in safe mode. A failure here is good news."""
     keras.saving.load_model(ATTACKS[name](), safe_mode=True)
 
 
-def test_what_a_model_was_compiled_with_is_left_out():
+def test_the_optimizer_and_loss_of_a_file_are_not_loaded():
     """Optimizer, loss and metrics of the file, and of models inside it, are never made."""
     keras.saving.register_keras_serializable("bird")(attacks.Canary)
     evil = attacks.layer("Canary", {}, module="bird", registered_name="bird>Canary")
@@ -124,7 +125,7 @@ def test_what_a_model_was_compiled_with_is_left_out():
 
     path = attacks.with_config(change, keras.Sequential([keras.Input((4,)), inner]))
     with pytest.raises(ValueError):
-        keras.saving.load_model(path, compile=False)  # Keras makes the inner one's
+        keras.saving.load_model(path, compile=False)  # Keras makes the optimizer of the inner model
     assert Path("canary").exists()
     Path("canary").unlink()
     model = kzoo.load_model(path)

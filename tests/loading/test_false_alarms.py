@@ -16,7 +16,7 @@ tensorflow_only = pytest.mark.skipif(keras.backend.backend() != "tensorflow", re
 
 
 def passes(model, name="honest.keras"):
-    """Save, load through the gate, and compare with what Keras alone loads."""
+    """Save, load with kzoo, and compare with what Keras loads."""
     model.save(name)
     loaded = kzoo.load_model(name)
     alone = keras.saving.load_model(name, compile=False)
@@ -93,8 +93,8 @@ def parts():
 
 def attention():
     x = keras.Input((5, 8))
-    own, additive = layers.Attention()([x, x]), layers.AdditiveAttention()([x, x])
-    return keras.Model(x, layers.Average()([own, additive, layers.GroupQueryAttention(4, 4, 2)(x, x)]))
+    dot, additive = layers.Attention()([x, x]), layers.AdditiveAttention()([x, x])
+    return keras.Model(x, layers.Average()([dot, additive, layers.GroupQueryAttention(4, 4, 2)(x, x)]))
 
 
 IMAGE = dict(shape=(8, 8, 4))
@@ -143,12 +143,12 @@ HONEST = {
 
 
 @pytest.mark.parametrize("name", HONEST)
-def test_what_keras_saves(name):
+def test_models_that_keras_saves_are_loaded(name):
     passes(HONEST[name]())
 
 
 @tensorflow_only
-def test_words_travel_as_a_file_and_answer_the_same():
+def test_models_with_a_vocabulary_file_are_loaded():
     import tensorflow as tf
 
     for mode in ("int", "tf_idf"):
@@ -157,7 +157,7 @@ def test_words_travel_as_a_file_and_answer_the_same():
         model = sequential(words, shape=(1,), dtype="string")
         some = tf.constant([["a e unknown"]])
         np.testing.assert_array_equal(model(some), passes(model)(some))
-    keys = layers.StringLookup(), layers.StringLookup(vocabulary=["x", "y"], name="given")
+    keys = layers.StringLookup(), layers.StringLookup(vocabulary=["x", "y"], name="fixed")
     keys[0].adapt(["x", "y"])
     for key in keys:
         passes(sequential(key, shape=(1,), dtype="string"))
@@ -176,7 +176,7 @@ SMALL = (
 @pytest.mark.parametrize(
     "name", [name if name in SMALL else pytest.param(name, marks=pytest.mark.slow) for name in kzoo.list_presets()]
 )
-def test_presets(name):
+def test_presets_are_loaded(name):
     passes(kzoo.build(name))
 
 
@@ -188,7 +188,7 @@ APPLICATIONS = (
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", APPLICATIONS)
-def test_networks_of_keras_applications(name):
+def test_networks_of_keras_applications_are_loaded(name):
     passes(getattr(keras.applications, name)(weights=None, classes=10))
 
 

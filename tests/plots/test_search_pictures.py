@@ -9,7 +9,7 @@ from messages import assert_mentions, missing_from, refuses
 
 from kzoo.plots import importance, search_curves, search_history
 from kzoo.plots.colors import RED
-from kzoo.tuning.importance import Importance, Mattered
+from kzoo.tuning.importance import HyperparameterImportance, Importance
 from kzoo.tuning.records import Trial
 
 ACCURACY, LOSS = ("val_accuracy", "max"), ("val_loss", "min")
@@ -128,8 +128,8 @@ def test_nothing_to_draw_is_refused(draw):
 
 
 def importance_with(r2, name="x"):
-    first = Mattered(name=name, mean=0.4, sd=0.1, trials=20, r2=r2)
-    second = Mattered(name="y", mean=0.1, sd=0.1, trials=16, r2=-0.1)
+    first = HyperparameterImportance(name=name, mean=0.4, sd=0.1, trials=20, r2=r2)
+    second = HyperparameterImportance(name="y", mean=0.1, sd=0.1, trials=16, r2=-0.1)
     return Importance(
         objective="val_accuracy", rows=(first, second), trials=20, r2=r2, r2_sd=0.1, repeats=10,
         left_out=(("momentum", "counted in 7 trials"),),

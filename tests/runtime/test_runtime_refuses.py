@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, save
 
 import kzoo
 import kzoo.runtime
-from kzoo.export.external import has_external_data
+from kzoo.export.onnx_external_data import has_external_data
 
 
 def assert_refused(call, *parts):
@@ -79,7 +79,7 @@ def test_files_that_were_altered(values, tmp_path):
     file = exported / "onnx" / "model.onnx"
     content = file.read_bytes()
     file.write_bytes(content[:-1])
-    refused(lambda: kzoo.runtime.load(exported), "model.onnx", "sha256")
+    assert_refused(lambda: kzoo.runtime.load(exported), "model.onnx", "sha256")
     file.write_bytes(content[:99] + bytes([content[99] ^ 1]) + content[100:])
     assert_refused(lambda: kzoo.runtime.load(exported), "model.onnx", "sha256")
     file.unlink()
@@ -90,7 +90,7 @@ def test_files_that_were_altered(values, tmp_path):
     for name in ("../elsewhere.onnx", str(tmp_path / "elsewhere.onnx")):
         facts = {"sha256": hashlib.sha256(content).hexdigest()}
         edit(exported, lambda d, n=name, f=facts: (d["exports"]["onnx"].update(file=n), d["files"].update({n: f})))
-        assert_refused(lambda n=name: kzoo.runtime.load(exported), f"'{name}'", "kzoo.json", "export again")
+        assert_refused(lambda: kzoo.runtime.load(exported), f"'{name}'", "kzoo.json", "export again")
 
 
 def test_formats_that_cannot_be_run(values, images, tmp_path):

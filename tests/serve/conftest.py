@@ -27,5 +27,5 @@ def exports(tmp_path_factory):
 @pytest.fixture(scope="session")
 def server(exports, tmp_path_factory):
     names = ("digits", "power", "table", "text", "language")
-    with serving(tmp_path_factory.mktemp("server"), *(exports / name for name in names)) as one:
-        yield one
+    with serving(tmp_path_factory.mktemp("server"), *(exports / name for name in names)) as running:
+        yield running

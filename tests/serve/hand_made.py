@@ -12,7 +12,7 @@ SERIES = {"kind": "series", "columns": ["load", "sun"], "steps": 6, "time": None
 
 
 def write_digits(path, *, seed=0, classes=10, scale=0.01, shift=0.0):
-    """Write a classifier of 8x8 images; the seed makes its answers its own."""
+    """Write a classifier of 8x8 images; another seed gives other answers."""
     weights = np.random.default_rng(seed).normal(0, scale, (64, classes)).astype("float32")
     bias = np.full(classes, shift, "float32")
     nodes = [
@@ -39,10 +39,11 @@ def write_series(path):
     return write(path, graph, "series", [6, 2], "values", [3, 1], SERIES, "forecasting", targets=["load"], horizon=3)
 
 
-def graph_of(nodes, constants, given, takes, gives, answers):
+def graph_of(nodes, constants, input_name, input_shape, output_name, output_shape):
     end = lambda name, shape: helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *shape])  # noqa: E731
     graph = helper.make_graph(
-        [helper.make_node(*node) for node in nodes], "made", [end(given, takes)], [end(gives, answers)],
+        [helper.make_node(*node) for node in nodes], "made", [end(input_name, input_shape)],
+        [end(output_name, output_shape)],
         [numpy_helper.from_array(values, name) for name, values in constants.items()],
     )  # fmt: skip
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
@@ -50,24 +51,27 @@ def graph_of(nodes, constants, given, takes, gives, answers):
     return model.SerializeToString()
 
 
-def write(path, content, given, takes, gives, answers, reader, task, *, labels=(), targets=(), horizon=None):
+def write(
+    path, content, input_name, input_shape, output_name, output_shape, reader, task, *, labels=(), targets=(),
+    horizon=None,
+):  # fmt: skip
     """Write the folder whole: `kzoo.json` comes last."""
     (path / "onnx").mkdir(parents=True, exist_ok=True)
     (path / "onnx" / "model.onnx").write_bytes(content)
     file = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
     scores = {"accuracy": 0.9, "accuracy_interval": [0.8, 0.95], "majority": 0.1, "examples": 100}
-    beside = {"name": "pixels", "label": "small image and logistic regression", "split": "test", "metric": "accuracy",
-              "scores": {"accuracy": 0.97}, "notes": []}  # fmt: skip
+    baseline = {"name": "pixels", "label": "small image and logistic regression", "split": "test", "metric": "accuracy",
+                "scores": {"accuracy": 0.97}, "notes": []}  # fmt: skip
     document = {
         "format_version": 1, "name": "made", "created": "2026-11-25", "parameters": 640,
         "spec": {"preset": "made", "family": "cnn", "task": task, "config": {"horizon": horizon}},
-        "inputs": [{"name": given, "shape": [None, *takes], "dtype": "float32", "meaning": ""}],
-        "outputs": [{"name": gives, "shape": [None, *answers], "kind": gives}],
+        "inputs": [{"name": input_name, "shape": [None, *input_shape], "dtype": "float32", "meaning": ""}],
+        "outputs": [{"name": output_name, "shape": [None, *output_shape], "kind": output_name}],
         "labels": list(labels), "targets": list(targets), "preprocessing": reader,
         "data": {"name": "digits", "train": 1294, "validation": 144, "test": 359},
         "metrics": {"test": scores} if labels else {}, "versions": {}, "predict_ms": {},
         "exports": {"onnx": {"format": "onnx", "quantize": None, "file": "onnx/model.onnx", "status": "ok"}},
-        "files": {"onnx/model.onnx": file}, "baselines": [beside] if labels else [],
+        "files": {"onnx/model.onnx": file}, "baselines": [baseline] if labels else [],
     }  # fmt: skip
     (path / "kzoo.json").write_text(json.dumps(document), encoding="utf-8")
     return path

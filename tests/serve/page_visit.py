@@ -1,14 +1,20 @@
-"""A browser on the page of a server: what it is given, what it shows, and what it must never do."""
+"""A browser on the page of a server: it fills in inputs, reads answers, and records errors and requests."""
 
 import os
 import shutil
 from contextlib import contextmanager
 
 import pytest
+from test_page_files import STRINGS
 
 ANSWERED = """() => document.querySelector('.answer:not(.old) .shown > :not(.empty)')
   && !document.querySelector('form[aria-busy]')"""
 WRONG = "() => document.querySelector('.error:not(:empty)')"
+
+
+def text(key, language="en", **values):
+    """Return a text of the page: whatever its wording, tests name it by its key."""
+    return STRINGS[key][("en", "zh").index(language)].format(**values)
 
 
 @contextmanager
@@ -33,10 +39,10 @@ class Visit:
     """
 
     def __init__(self, page, url):
-        self.page, self.url, self.said, self.asked = page, url, [], []
-        page.on("console", lambda message: self.said.append((message.type, message.text)))
-        page.on("pageerror", lambda error: self.said.append(("error", str(error))))
-        page.on("request", lambda request: self.asked.append(request.url))
+        self.page, self.url, self.console, self.requests = page, url, [], []
+        page.on("console", lambda message: self.console.append((message.type, message.text)))
+        page.on("pageerror", lambda error: self.console.append(("error", str(error))))
+        page.on("request", lambda request: self.requests.append(request.url))
 
     def open(self, name=""):
         """Show a model's page anew."""
@@ -45,12 +51,13 @@ class Visit:
         self.page.wait_for_selector(".ask, .token")
         return self.page
 
-    def way(self, name):
-        """Choose how the input is given."""
-        self.page.get_by_role("radio", name=name, exact=True).check()
+    def way(self, key):
+        """Choose a way of input, by the key of its text."""
+        self.page.get_by_role("radio", name=text(key), exact=True).check()
 
-    def ask(self, name="Ask"):
-        self.page.get_by_role("button", name=name, exact=True).click()
+    def click(self, key="ask", language="en"):
+        """Click the button with a text, by its key."""
+        self.page.get_by_role("button", name=text(key, language), exact=True).click()
 
     def answer(self):
         """Return the text of the answer, once it is there."""
@@ -59,51 +66,51 @@ class Visit:
         return self.page.locator(".shown").inner_text()
 
     def error(self):
-        """Return the one line that says what is wrong, once it is there; then there is no answer beside it."""
+        """Return the line of the error, once it is there; then no answer is shown."""
         self.page.wait_for_function(WRONG)
-        (line,) = [text for text in self.page.locator(".error").all_inner_texts() if text]
+        (line,) = [line for line in self.page.locator(".error").all_inner_texts() if line]
         assert "\n" not in line and not self.page.locator(".shown .bars, .shown table, .shown svg").count()
         return line
 
     def status(self):
-        """Return what a screen reader is told of the answer."""
+        """Return the text of the answer for a screen reader."""
         return self.page.locator(".answer [role=status]").inner_text()
 
     def draw(self, lines):
-        """Draw lines of points, given in shares of the pad."""
+        """Draw lines of points, in shares of the pad."""
         self.page.locator("canvas.pad").scroll_into_view_if_needed()
         box = self.page.locator("canvas.pad").bounding_box()
         for line in lines:
-            for place, (x, y) in enumerate(line):
+            for number, (x, y) in enumerate(line):
                 self.page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
-                if not place:
+                if not number:
                     self.page.mouse.down()
             self.page.mouse.up()
 
     def behaved(self, *, refused=False):
-        """The browser found no fault, and nobody else was asked.
+        """The browser reported no error, and sent no request to another server.
 
         Args:
             refused: the server was meant to refuse something, which a browser reports by itself.
         """
-        own = [text for kind, text in self.said if kind in ("error", "warning")]
+        faults = [message for kind, message in self.console if kind in ("error", "warning")]
         if refused:
-            own = [text for text in own if not text.startswith("Failed to load resource")]
-        assert not own
-        assert all(url.startswith((self.url, "blob:")) for url in self.asked), self.asked
+            faults = [message for message in faults if not message.startswith("Failed to load resource")]
+        assert not faults
+        assert all(url.startswith((self.url, "blob:")) for url in self.requests), self.requests
 
 
-FILES_GIVEN = """([selector, event, name, type, bytes]) => {
-  const given = new DataTransfer();
-  given.items.add(new File([new Uint8Array(bytes)], name, { type }));
+TRANSFER = """([selector, event, name, type, bytes]) => {
+  const files = new DataTransfer();
+  files.items.add(new File([new Uint8Array(bytes)], name, { type }));
   const at = document.querySelector(selector);
   const made = event === "paste"
-    ? new ClipboardEvent("paste", { clipboardData: given, bubbles: true })
-    : new DragEvent(event, { dataTransfer: given, bubbles: true, cancelable: true });
+    ? new ClipboardEvent("paste", { clipboardData: files, bubbles: true })
+    : new DragEvent(event, { dataTransfer: files, bubbles: true, cancelable: true });
   at.dispatchEvent(made);
 }"""
 
 
-def give(page, selector, event, name, media, content):
-    """Drop or paste a file, as a browser tells a page of it."""
-    page.evaluate(FILES_GIVEN, [selector, event, name, media, list(content)])
+def transfer(page, selector, event, name, media, content):
+    """Drop or paste a file, by the event that a browser sends to a page."""
+    page.evaluate(TRANSFER, [selector, event, name, media, list(content)])

@@ -45,9 +45,9 @@ class Served:
 
     def answers(self, name, x, **options):
         """Return what `:predict` gives for arrays."""
-        said = self.post(f"/v1/models/{name}:predict", json={"instances": np.asarray(x).tolist()}, **options)
-        assert said.status_code == 200, said.text
-        return np.array(said.json()["predictions"])
+        response = self.post(f"/v1/models/{name}:predict", json={"instances": np.asarray(x).tolist()}, **options)
+        assert response.status_code == 200, response.text
+        return np.array(response.json()["predictions"])
 
     def connect(self, timeout=10):
         return socket.create_connection((self.host, self.port), timeout)
@@ -58,7 +58,7 @@ class Served:
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     def peak(self, *, anew=False):
-        """Return the most MiB that it has had in memory since it was asked `anew`."""
+        """Return the most MiB that it has had in memory; `anew` begins to measure again."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         if anew:
             Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
@@ -66,10 +66,10 @@ class Served:
 
     def wait_for(self, true, seconds=60):
         until = time.monotonic() + seconds
-        while not (found := true()):
+        while not (value := true()):
             assert time.monotonic() < until, self.log()
             time.sleep(0.05)
-        return found
+        return value
 
 
 @contextmanager
@@ -79,7 +79,7 @@ def serving(folder, *words, code=None, env=None):
     Args:
         folder: for its log.
         words: of the command line.
-        code: to run in its place.
+        code: to run instead of it.
     """
     file = folder / "log.jsonl"
     environment = os.environ | {"PYTHONPATH": str(ROOT)} | (env or {})
@@ -104,26 +104,26 @@ def serving(folder, *words, code=None, env=None):
 
 
 @contextmanager
-def asking(server, clients=2, pause=0.1):
-    """Ask all the time, from several connections; yield what is answered: versions, or what went wrong."""
-    found, going = [], [True]
+def requesting(server, clients=2, pause=0.1):
+    """Send requests all the time, from several connections; yield (status, version, text or error) of each."""
+    results, going = [], [True]
 
-    def ask():
+    def send():
         session = requests.Session()
         tensor = {"name": "image", "datatype": "FP32", "shape": [1, 8, 8, 1], "data": [1.0] * 64}
         while going:
             try:
-                said = session.post(f"{server.url}/v2/models/m/infer", json={"inputs": [tensor]}, timeout=10)
-                found.append((said.status_code, said.json().get("model_version"), said.text))
+                response = session.post(f"{server.url}/v2/models/m/infer", json={"inputs": [tensor]}, timeout=10)
+                results.append((response.status_code, response.json().get("model_version"), response.text))
             except requests.RequestException as error:
-                found.append((0, None, repr(error)))
+                results.append((0, None, repr(error)))
             time.sleep(pause)
 
-    threads = [threading.Thread(target=ask) for _ in range(clients)]
+    threads = [threading.Thread(target=send) for _ in range(clients)]
     for thread in threads:
         thread.start()
     try:
-        yield found
+        yield results
     finally:
         going.clear()
         for thread in threads:

@@ -1,4 +1,4 @@
-"""Hostile bodies beside honest clients: these are answered soon, memory stays, and the server ends when it is told.
+"""Hostile bodies next to honest clients: these are answered soon, memory stays small, and the server ends on SIGTERM.
 
 The bodies are of at most a megabyte, and the honest requests one small image each.
 """
@@ -33,7 +33,7 @@ TABLE = ("age", "income", "code", "since", "town", "member")
 
 
 def tables(chance):
-    """Yield CSV files that are dear to read: wide, short, ragged, quoted, and cells that are dear to understand."""
+    """Yield CSV files that are expensive to read: wide, short, ragged, quoted, and with expensive cells."""
     columns = ",".join(TABLE)
     for cell in (" " * 300, "1" * 4_000, "1," * 300, "1 " * 2_000, "-" * 5_000, "1e" * 3_000, "0:" * 3_000, "(" * 4_000,
                  "2024-01-01T" * 500, "1'000'" * 700, "+00:00" * 700, "\u0301" * 2_000):  # fmt: skip
@@ -49,7 +49,7 @@ def tables(chance):
 
 
 def documents(chance):
-    """Yield (address, JSON) that is dear to read."""
+    """Yield (address, JSON) that is expensive to read."""
     digits = "/v1/models/digits:predict"
     for text in ("[" * 100_000, "[]," * 300_000, "{}," * 300_000, "1," * 500_000, "null," * 200_000, '"' + "a" * 10**6):
         yield digits, ('{"instances": [' + text + "0]}").encode()[:MOST]
@@ -69,7 +69,7 @@ def documents(chance):
 
 
 def bodies(count):
-    """Return so many (address, body, header): those of the class, and others by chance."""
+    """Return so many (address, body, header): each of the expensive kinds, and random others."""
     chance = random.Random(0)
     made = [("/v1/models/table/answer", body, {"Content-Type": "text/csv"}) for body in tables(chance)]
     made += [("/v1/models/power/answer", body, {"Content-Type": "text/csv"}) for body in tables(chance)]
@@ -103,10 +103,10 @@ class Crowd:
         session = requests.Session()
         while self.going:
             began = time.perf_counter()
-            said = session.post(f"{self.server.url}/v1/models/digits:predict", json={"instances": X}, timeout=60)
+            response = session.post(f"{self.server.url}/v1/models/digits:predict", json={"instances": X}, timeout=60)
             self.waits.append(time.perf_counter() - began)
-            if said.status_code != 200:
-                self.wrong.append(said.text)
+            if response.status_code != 200:
+                self.wrong.append(response.text)
             time.sleep(0.02)
 
     def hostile(self, waiting):
@@ -114,9 +114,9 @@ class Crowd:
         while waiting:
             address, body, header = waiting.pop()
             try:
-                said = session.post(self.server.url + address, body, headers=header, timeout=120)
-                if said.status_code >= 500 and said.status_code != 503:
-                    self.wrong.append((address, body[:50], said.text))
+                response = session.post(self.server.url + address, body, headers=header, timeout=120)
+                if response.status_code >= 500 and response.status_code != 503:
+                    self.wrong.append((address, body[:50], response.text))
             except requests.RequestException:
                 if self.going:  # it is cut off at the end
                     session = requests.Session()
@@ -148,10 +148,10 @@ def busy(count):
 
 
 @pytest.mark.parametrize(("count", "seconds"), [(30, 1.0), pytest.param(200, 0.2, marks=pytest.mark.slow)])
-def test_honest_clients_beside_hostile_ones(tmp_path, count, seconds):
-    """Beside other tests, which keep the processors busy, an honest client may wait a second."""
+def test_honest_clients_among_hostile_clients(tmp_path, count, seconds):
+    """While other tests keep the processors busy, an honest client may wait a second."""
     with serving(tmp_path, *exports(tmp_path)) as server:
-        for name in ("power", "table", "text"):  # they are opened when they are first asked
+        for name in ("power", "table", "text"):  # they are opened at their first request
             server.post(f"/v1/models/{name}/answer", json=[])
         server.answers("digits", X)
         with busy(2), Crowd(server) as alone:

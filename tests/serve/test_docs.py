@@ -1,4 +1,4 @@
-"""docs/serving.md and deploy/: each command and each block of Python runs, and what cannot run here is what it says."""
+"""docs/serving.md and deploy/: each command and each block of Python runs; files that cannot run here are checked."""
 
 import configparser
 import io
@@ -24,7 +24,7 @@ UNIT = ROOT / "deploy" / "kzoo-serve.service"
 
 
 @pytest.fixture(scope="module")
-def place(exports, tmp_path_factory):
+def folder(exports, tmp_path_factory):
     """The folder that the commands are run in."""
     home = tmp_path_factory.mktemp("docs")
     write_digits(home / "exports" / "digits_cnn")
@@ -34,14 +34,14 @@ def place(exports, tmp_path_factory):
     return home
 
 
-def test_what_is_shown_answers(place, monkeypatch):
-    """One server, started as it is shown there and as the container starts it, takes every call that is shown."""
-    monkeypatch.chdir(place)
+def test_the_calls_of_the_page_are_answered(folder, monkeypatch):
+    """A server, started as on the page and as in the container, answers every call of the page."""
+    monkeypatch.chdir(folder)
     (command,) = [shlex.split(line) for line in COMMANDS if line.startswith("kzoo serve ")]
     calls = [line for line in COMMANDS if line.startswith("curl ")]
     entry = json.loads(re.search(r"^ENTRYPOINT (\[.*\])$", DOCKERFILE, re.M)[1])
     assert entry[:2] == ["kzoo", "serve"] and entry[-2:] == ["--port", "8000"]
-    with serving(place, *command[2:], *entry[2:-2]) as server:
+    with serving(folder, *command[2:], *entry[2:-2]) as server:
         server.url = server.url.replace("0.0.0.0", "127.0.0.1")
         assert health(server.port) == 0
         for call in calls:
@@ -52,9 +52,9 @@ def test_what_is_shown_answers(place, monkeypatch):
                 json.loads(done.stdout)
         for language, block in BLOCKS:
             if language == "python":
-                with redirect_stdout(io.StringIO()) as said:
+                with redirect_stdout(io.StringIO()) as printed:
                     exec(block.replace("127.0.0.1:8000", f"127.0.0.1:{server.port}"), {})
-                assert said.getvalue().strip(), block
+                assert printed.getvalue().strip(), block
         assert {line["status"] for line in server.log("request")} == {200}
     assert len(calls) > 10
     assert health(server.port) == 1
@@ -67,7 +67,7 @@ def health(port):
     return subprocess.run(command, capture_output=True, check=False).returncode
 
 
-def test_the_other_commands_are_those_that_there_are(capsys):
+def test_the_other_commands_of_the_page_exist(capsys):
     from kzoo.cli import make_parser
 
     parser, others = make_parser({"export", "serve"}), []
@@ -95,7 +95,7 @@ def test_the_limits_are_those_of_the_server():
     assert f"| `--max-batch` | {limits.batch} |" in TEXT and f"| `--max-waiting` | {limits.waiting} |" in TEXT
 
 
-def test_the_image_installs_what_serving_takes():
+def test_the_image_installs_the_packages_of_serving():
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
     wanted = lambda text: {line for line in text.splitlines() if line and not line.startswith("#")}  # noqa: E731
@@ -109,7 +109,7 @@ def test_the_image_installs_what_serving_takes():
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not here")
-def test_the_unit_is_one_that_systemd_takes(tmp_path):
+def test_systemd_accepts_the_unit(tmp_path):
     text = UNIT.read_text(encoding="utf-8")
     (start,) = re.findall(r"^ExecStart=(\S+) (.*)$", text, re.M)
     from kzoo.cli import make_parser

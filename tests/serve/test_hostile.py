@@ -1,7 +1,7 @@
-"""Requests that are meant to harm: each gets 4xx and one line, memory stays, and no file is read.
+"""Requests that are meant to harm: each gets 4xx and a line, memory stays small, and no file is read.
 
-One server with a token and a short patience takes them all; after each it must still answer an honest one, and at the
-end it has to be what it was.
+A server with a token and a short timeout gets them all; it must still answer an honest request after them, and its log
+must have no traceback.
 """
 
 import base64
@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import requests
 from hand_made import write_digits, write_series
+from messages import assert_mentions
 from PIL import Image
 from served import serving
 
@@ -38,8 +39,8 @@ def nested(depth):
 
 
 def tensor(**changes):
-    one = {"name": "image", "datatype": "FP32", "shape": [1, 8, 8, 1], "data": [1.0] * 64} | changes
-    return json.dumps({"inputs": [{name: value for name, value in one.items() if value is not ...}]})
+    fields = {"name": "image", "datatype": "FP32", "shape": [1, 8, 8, 1], "data": [1.0] * 64} | changes
+    return json.dumps({"inputs": [{name: value for name, value in fields.items() if value is not ...}]})
 
 
 def infer(**changes):
@@ -290,33 +291,33 @@ def server(tmp_path_factory):
     Image.new("L", (8, 8)).save(home / "canary.png")
     (home / "canary.csv").write_text("load,sun\n" + f"{SECRET},1\n" * 9)
     code = f"import os; os.chdir({str(home)!r})\n" + SERVER.format(exported=exported, token=TOKEN)
-    with serving(home, code=code) as one:
-        one.session.headers["Authorization"] = f"Bearer {TOKEN}"
-        one.answers("digits", X), one.post(f"{POWER}/answer", json=[{"load": 1, "sun": 1}] * 6)
-        one.before = one.memory()
-        yield one
-        assert one.peak() < one.before + 150, "MiB"
-        assert [line["trace"] for line in one.log() if "trace" in line] == []
+    with serving(home, code=code) as running:
+        running.session.headers["Authorization"] = f"Bearer {TOKEN}"
+        running.answers("digits", X), running.post(f"{POWER}/answer", json=[{"load": 1, "sun": 1}] * 6)
+        running.before = running.memory()
+        yield running
+        assert running.peak() < running.before + 150, "MiB"
+        assert [line["trace"] for line in running.log() if "trace" in line] == []
 
 
-def check(said):
-    """An answer of 4xx says why in one line, and nothing of the machine."""
-    assert 400 <= said.status_code < 500, (said.status_code, said.text[:300])
-    why = said.json()["error"]
-    assert 0 < len(why) < 500 and len(why.splitlines()) == 1
-    assert not any(word in said.text for word in ("Traceback", "site-packages", "root:", SECRET, "/exports"))
-    assert "x-request-id" in said.headers
+def check(response):
+    """A response of 4xx has its reason in a line, and nothing of the machine."""
+    assert 400 <= response.status_code < 500, (response.status_code, response.text[:300])
+    reason = response.json()["error"]
+    assert 0 < len(reason) < 500 and len(reason.splitlines()) == 1
+    assert not any(word in response.text for word in ("Traceback", "site-packages", "root:", SECRET, "/exports"))
+    assert "x-request-id" in response.headers
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_it_is_refused_in_one_line(server, case):
+def test_a_hostile_request_is_refused_in_a_line(server, case):
     address, body, headers = CASES[case]
     check(server.post(address, body.encode() if isinstance(body, str) else body, headers=headers))
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_no_path_leads_anywhere(server, path):
-    """Sent as it is: requests would tidy it up."""
+def test_a_path_outside_of_the_server_is_not_found(server, path):
+    """Sent unchanged: the package requests would normalise it."""
     with server.connect() as connection:
         target = (
             path.encode("utf-8")
@@ -330,26 +331,26 @@ def test_no_path_leads_anywhere(server, path):
             + target
             + f" HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\n\r\n".encode()
         )
-        said = read_all(connection)
-    assert said.startswith(b"HTTP/1.1 404 "), said[:200]
-    assert b'{"error":' in said and b"root:" not in said and len(said.splitlines()) < 12
+        response = read_all(connection)
+    assert response.startswith(b"HTTP/1.1 404 "), response[:200]
+    assert b'{"error":' in response and b"root:" not in response and len(response.splitlines()) < 12
 
 
-@pytest.mark.parametrize("credentials", CREDENTIALS, ids=lambda one: str(one)[:30].encode("ascii", "replace").decode())
-def test_nothing_is_said_without_the_token(server, credentials):
+@pytest.mark.parametrize("credentials", CREDENTIALS, ids=lambda sent: ascii(sent)[:30])
+def test_requests_without_the_token_are_refused(server, credentials):
     headers = {} if credentials is None else {"Authorization": credentials.encode("latin-1")}
     for path in (f"{DIGITS}/about", "/metrics"):
-        said = requests.get(server.url + path, headers=headers, timeout=10)
-        assert said.status_code == 401 and said.headers["www-authenticate"] == "Bearer"
-        check(said)
+        response = requests.get(server.url + path, headers=headers, timeout=10)
+        assert response.status_code == 401 and response.headers["www-authenticate"] == "Bearer"
+        check(response)
     assert requests.get(server.url + "/v2/health/ready", headers=headers, timeout=10).status_code == 200
 
 
 def read_all(connection):
-    said = b""
+    content = b""
     while part := connection.recv(65536):
-        said += part
-    return said
+        content += part
+    return content
 
 
 def request(length, *more):
@@ -357,8 +358,8 @@ def request(length, *more):
     return "\r\n".join([*lines, *([] if length is None else [f"Content-Length: {length}"]), "", ""]).encode()
 
 
-def test_slow_bodies_and_headers_are_given_up_together(server):
-    """Each waits for the server to lose patience; so all wait at once."""
+def test_slow_bodies_and_headers_end_with_a_timeout(server):
+    """Each waits for the timeout of the server; so all wait at once."""
     begun = {
         "no body": request(100),
         "half a body": request(100) + b'{"instances":',
@@ -375,22 +376,23 @@ def test_slow_bodies_and_headers_are_given_up_together(server):
         time.sleep(0.1)
     for name, connection in connections.items():
         try:
-            said = read_all(connection)
+            response = read_all(connection)
         except ConnectionResetError:
-            said = b""
+            response = b""
         if "body" in name or "chunk" in name:
-            assert said.startswith(b"HTTP/1.1 408 ") and b"took longer than 1 s" in said, (name, said)
+            assert response.startswith(b"HTTP/1.1 408 "), (name, response)
+            assert_mentions(response.decode("latin-1"), "1 s")
         else:
-            assert said == b"", (name, said)
+            assert response == b"", (name, response)
         connection.close()
 
 
-def test_an_answer_that_nobody_takes_is_given_up(server):
+def test_a_client_that_reads_no_answer_is_cut_off(server):
     with server.connect() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        asked = f"GET /openapi.json HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode()
+        sent = f"GET /openapi.json HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode()
         with pytest.raises(OSError, match=r"reset|Broken pipe"):
-            connection.sendall(asked * 500)  # the answers fill all buffers on their way
+            connection.sendall(sent * 500)  # the answers fill all buffers on their way
             for _ in range(100):
                 time.sleep(0.1)
                 connection.sendall(b"\r\n")
@@ -403,19 +405,19 @@ def test_an_answer_that_nobody_takes_is_given_up(server):
     request(2, "X: " + "a" * 100_000), request(2, *("X: y" for _ in range(5_000))),
     b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", request(2, "X: a\nb\x00c"),
 ], ids=lambda sent: sent[-40:].decode("latin-1").encode("unicode_escape").decode()[:40])  # fmt: skip
-def test_what_is_hardly_http_ends_the_connection(server, sent):
+def test_malformed_http_ends_the_connection(server, sent):
     with server.connect() as connection:
         try:
             connection.sendall(sent)
-            said = read_all(connection)
+            response = read_all(connection)
         except (ConnectionResetError, BrokenPipeError):
-            said = b""  # the answer was lost with what was still on its way
-    assert not said or said[9:10] == b"4", said[:200]
+            response = b""  # the answer was lost in transit
+    assert not response or response[9:10] == b"4", response[:200]
     assert server.answers("digits", X).shape == (1, 10)
 
 
-def test_many_bodies_at_once_are_not_all_held(server):
-    """Beyond so many bytes of bodies, further ones are told to come again."""
+def test_many_bodies_at_once_are_not_all_in_memory(server):
+    """Beyond so many bytes of bodies, further requests get 503."""
     before = server.memory()
     server.peak(anew=True)
     connections = [server.connect() for _ in range(14)]
@@ -430,14 +432,14 @@ def test_many_bodies_at_once_are_not_all_held(server):
         try:
             answers.append(read_all(connection)[9:12])
         except OSError:
-            answers.append(b"")  # lost with what was still on its way
+            answers.append(b"")  # lost in transit
         connection.close()
     assert set(answers) <= {b"408", b"503", b""}
     assert server.peak() < before + 80, answers
 
 
 def test_numbers_of_one_request_do_not_reach_another(server):
-    """What overflows in the network spoils no answer but its own, also in one batch."""
+    """A number that overflows in the network changes no answer of other requests, also in the same batch."""
     wanted = server.answers("digits", X)
     for _ in range(3):
         assert server.post(f"{DIGITS}:predict", json={"instances": [[[[3e38]] * 8] * 8]}).status_code == 400

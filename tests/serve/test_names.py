@@ -1,18 +1,19 @@
-"""The names by which a server that listens on this machine alone may be called: browsers show whose page asks."""
+"""Host names of a server that listens on this machine alone: browsers send them, and the site of their page."""
 
 import json
 
 import pytest
 from hand_made import write_digits
+from messages import assert_mentions
 from served import serving
 
 pytest.importorskip("starlette", reason="pip install 'kzoo[serve]'")
-ASKED = ("/v1/models/m", "/", "/v2/health/live", "/metrics")
+PATHS = ("/v1/models/m", "/", "/v2/health/live", "/metrics")
 OTHERS = (
     "evil.example", "evil.example:8000", "localhost.evil.example", "127.0.0.1.evil.example", "192.168.0.1", "[::2]",
     "user@evil.example", "localhost@evil.example", "evil.example#localhost", "[", "", "example.org",
 )  # fmt: skip
-OWN = ("localhost", "localhost:9", "LOCALHOST", "127.0.0.1", "127.0.0.1:80", "[::1]", "[::1]:8000")
+LOCAL = ("localhost", "localhost:9", "LOCALHOST", "127.0.0.1", "127.0.0.1:80", "[::1]", "[::1]:8000")
 X = [[[[1.0]] * 8] * 8]
 
 
@@ -23,28 +24,30 @@ def digits(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(digits, tmp_path_factory):
-    with serving(tmp_path_factory.mktemp("server"), digits, env={"KZOO_TOKEN": ""}) as one:
-        yield one
+    with serving(tmp_path_factory.mktemp("server"), digits, env={"KZOO_TOKEN": ""}) as running:
+        yield running
 
 
 def status(server, path="/v1/models/m", **header):
-    """Return the status of an answer, which says in one line why where it is a refusal."""
-    said = server.get(path, headers={"Host": f"127.0.0.1:{server.port}"} | header)
-    if said.status_code != 200:
-        assert len(said.json()["error"].splitlines()) == 1 and "not this machine" in said.json()["error"], said.text
-    return said.status_code
+    """Return the status of a response, which has its reason in a line where it is a refusal."""
+    response = server.get(path, headers={"Host": f"127.0.0.1:{server.port}"} | header)
+    if response.status_code != 200:
+        reason = response.json()["error"]
+        assert_mentions(reason, *header, "localhost", "127.0.0.1", "--allow-host NAME")
+        assert len(reason.splitlines()) == 1
+    return response.status_code
 
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_another_name_is_refused(server, name):
-    assert [status(server, path, Host=name) for path in ASKED] == [403] * len(ASKED)
-    said = server.post("/v1/models/m:predict", json.dumps({"instances": X}), headers={"Host": name})
-    assert said.status_code == 403
+    assert [status(server, path, Host=name) for path in PATHS] == [403] * len(PATHS)
+    response = server.post("/v1/models/m:predict", json.dumps({"instances": X}), headers={"Host": name})
+    assert response.status_code == 403
 
 
-@pytest.mark.parametrize("name", OWN)
-def test_a_name_of_this_machine_is_not(server, name):
-    assert [status(server, path, Host=name) for path in ASKED] == [200] * len(ASKED)
+@pytest.mark.parametrize("name", LOCAL)
+def test_a_name_of_this_machine_is_answered(server, name):
+    assert [status(server, path, Host=name) for path in PATHS] == [200] * len(PATHS)
     assert status(server, Origin=f"http://{name}") == 200
 
 
@@ -55,13 +58,13 @@ def test_a_page_of_another_site_is_refused(server, origin):
     assert server.post("/v1/models/m:predict", body, headers=header).status_code == 403
 
 
-def test_a_program_that_gives_no_name_is_answered(server):
+def test_a_program_that_sends_no_name_is_answered(server):
     with server.connect() as connection:
         connection.sendall(b"GET /v2/health/live HTTP/1.0\r\n\r\n")
         assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
-def test_the_second_of_two_names_counts_too(server):
+def test_two_names_are_refused(server):
     with server.connect() as connection:
         connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: evil.example\r\nHost: localhost\r\n\r\n")
         assert connection.recv(65536)[9:10] == b"4"
@@ -75,6 +78,6 @@ def test_the_name_of_a_proxy_is_allowed_by_an_option(digits, tmp_path):
         assert status(server, Host="evil.example") == status(server, Origin="http://evil.example") == 403
 
 
-def test_with_a_token_any_name_does(digits, tmp_path):
+def test_with_a_token_any_name_is_answered(digits, tmp_path):
     with serving(tmp_path, digits, env={"KZOO_TOKEN": "a-token-of-tests"}) as server:
         assert status(server, Host="example.org", Authorization="Bearer a-token-of-tests") == 200

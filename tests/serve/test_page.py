@@ -1,4 +1,7 @@
-"""The page in a browser: every kind of input, what is wrong with it, waiting, keys, languages, and no harm."""
+"""The page in a browser: every kind of input, errors, waiting, keys, languages, and no harm.
+
+Texts of the page are named by their keys in `strings.js`.
+"""
 
 import io
 import json
@@ -10,7 +13,8 @@ import zlib
 import numpy as np
 import pytest
 from hand_made import graph_of, write, write_digits
-from page_visit import ANSWERED, WRONG, Visit, browsing, give
+from messages import assert_mentions
+from page_visit import ANSWERED, WRONG, Visit, browsing, text, transfer
 from served import serving
 
 pytestmark = pytest.mark.slow
@@ -24,9 +28,9 @@ KINDS = ("digits", "photos", "power", "table", "values", "text", "language", "nu
 def png(size=(20, 16), colour=(200, 30, 30)):
     from PIL import Image
 
-    kept = io.BytesIO()
-    Image.new("RGB", size, colour).save(kept, "PNG")
-    return kept.getvalue()
+    stream = io.BytesIO()
+    Image.new("RGB", size, colour).save(stream, "PNG")
+    return stream.getvalue()
 
 
 def write_photos(path):
@@ -62,8 +66,10 @@ def folders(exports, tmp_path_factory):
     write_photos(home / "photos")
     write_values(home / "values")
     write_digits(home / "numbers")
-    said = json.loads((home / "numbers" / "kzoo.json").read_text())
-    (home / "numbers" / "kzoo.json").write_text(json.dumps(said | {"preprocessing": None, "metrics": {}, "data": None}))
+    manifest = json.loads((home / "numbers" / "kzoo.json").read_text())
+    (home / "numbers" / "kzoo.json").write_text(
+        json.dumps(manifest | {"preprocessing": None, "metrics": {}, "data": None})
+    )
     return [*(exports / name for name in ("digits", "power", "table", "text", "language")),
             *(home / name for name in ("photos", "values", "numbers"))]  # fmt: skip
 
@@ -103,45 +109,46 @@ def ask_photos(tab):
 
 def ask_power(tab):
     tab.page.fill("textarea", WAVES)
-    tab.ask()
+    tab.click()
 
 
 def ask_plainly(tab):
-    tab.ask()
+    tab.click()
 
 
 def ask_text(tab):
     tab.page.fill("textarea", "Well, the film was a joy.")
-    tab.ask()
+    tab.click()
 
 
 def ask_language(tab):
     tab.page.fill("textarea", "the cat sees")
     tab.page.locator("input[type=range]").first.fill("12")
-    tab.ask("Continue")
+    tab.click("continue")
 
 
 ASKS = {"digits": ask_digits, "photos": ask_photos, "power": ask_power, "table": ask_plainly, "values": ask_plainly,
         "text": ask_text, "language": ask_language, "numbers": ask_plainly}  # fmt: skip
 
 
-# What is asked, and what is answered
+# Inputs and answers
 
 
-def test_what_is_known_of_a_model_stands_first(visit):
+def test_the_facts_of_the_model_come_first(visit):
     tab = visit()
     page = tab.open("digits")
     assert page.title() == "digits · kzoo" and page.locator("h1").inner_text() == "digits"
-    about = "Image classification · 640 parameters · trained on 1,294 examples of digits"
-    assert page.locator(".about").inner_text() == about
-    score = page.locator(".score").inner_text()
-    assert "90.0%" in score and "accuracy on 100 test examples" in score and "95 % interval: 80.0% to 95.0%" in score
+    facts = (text("task_image_classification"), text("parameters", n="640"), text("trained", n="1,294", name="digits"))
+    assert_mentions(page.locator(".about").inner_text(), *facts)
+    score, baseline = page.locator(".score").inner_text(), text("baseline_small image and logistic regression")
+    accuracy = text("score_test", name=text("score_accuracy"), n="100")
+    assert_mentions(score, "90.0%", accuracy, text("interval", low="80.0%", high="95.0%"))
     bars = [line.split("\n") for line in page.locator(".score li").all_inner_texts()]
-    assert bars == [["this model", "90.0%"], ["small image and logistic regression", "97.0%"],
-                    ["always the most frequent", "10.0%"]]  # fmt: skip
-    assert "A simpler method does as well or better: small image and logistic regression, 97.0%." in score
+    assert bars == [[text("thisModel"), "90.0%"], [baseline, "97.0%"],
+                    [text("baseline_always the most frequent"), "10.0%"]]  # fmt: skip
+    assert_mentions(score, text("beaten", name=baseline, value="97.0%"))
     tab.open("numbers")
-    assert "nothing shows how good it is" in page.locator("main").inner_text()
+    assert_mentions(page.locator("main").inner_text(), text("noScore"))
     page.get_by_role("link", name="text", exact=True).click()
     page.wait_for_function("() => document.title === 'text · kzoo'")
     assert page.locator("nav [aria-current]").inner_text() == "text"
@@ -153,16 +160,17 @@ def test_a_drawing_is_answered_when_a_line_ends(visit, site):
     tab.draw(TWO)
     tab.answer()
     sent = json.loads(page.locator("pre").inner_text().split("'")[-2])
-    (said,) = site.post("/v1/models/digits/answer", json=sent).json()["predictions"]
-    assert page.locator(".verdict strong").inner_text() == said["label"]
-    assert tab.status().startswith(f"Answer: {said['label']}, ")
+    (prediction,) = site.post("/v1/models/digits/answer", json=sent).json()["predictions"]
+    assert page.locator(".verdict strong").inner_text() == prediction["label"]
+    assert_mentions(tab.status(), prediction["label"], "%")
     bars = page.locator(".shown .bars li").all_inner_texts()
-    assert len(bars) == 9 and bars[-1].startswith("2 others") and bars[0].split("\n")[0] == said["label"]
+    assert len(bars) == 9 and bars[0].split("\n")[0] == prediction["label"]
+    assert_mentions(bars[-1], text("others", n="2"))
     pixels = np.array(sent["inputs"])
     assert pixels.shape == (1, 8, 8) and abs(pixels.mean() / 255 - 0.3) < 0.02 and pixels[0].max(1).all()
-    page.get_by_role("button", name="Clear").click()
-    tab.ask()
-    assert tab.error() == "Draw something first."
+    tab.click("clear")
+    tab.click()
+    assert tab.error() == text("drawFirst")
 
 
 def test_images_are_chosen_dropped_and_pasted(visit):
@@ -175,7 +183,7 @@ def test_images_are_chosen_dropped_and_pasted(visit):
     for at, event in ((".drop", "drop"), ("body", "paste")):
         page.reload()
         page.wait_for_selector(".drop")
-        give(page, at, event, "red.png", "image/png", png())
+        transfer(page, at, event, "red.png", "image/png", png())
         assert tab.answer() == first
     files = [{"name": f"{n}.png", "mimeType": "image/png", "buffer": png(colour=(n, n, n))} for n in (0, 128, 255)]
     page.set_input_files("input[type=file]", files)
@@ -184,7 +192,7 @@ def test_images_are_chosen_dropped_and_pasted(visit):
     assert not page.locator("main b:has-text('dark')").count() and page.title() == "photos · kzoo"
 
 
-def test_a_large_photograph_is_made_smaller_and_that_is_said(visit):
+def test_a_large_photograph_is_made_smaller_with_a_note(visit):
     tab = visit()
     tab.open("photos")
     noise = np.random.default_rng(0).integers(0, 256, (1500, 2500, 3), np.uint8)
@@ -197,7 +205,7 @@ def test_a_large_photograph_is_made_smaller_and_that_is_said(visit):
     large = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows, 1)) + chunk(b"IEND", b"")
     assert len(large) > 8 << 20
     tab.page.set_input_files("input[type=file]", {"name": "large.png", "mimeType": "image/png", "buffer": large})
-    assert "large.png was large and was sent as 2,048 × 1,229 pixels." in tab.answer()
+    assert_mentions(tab.answer(), text("shrunk", name="large.png", width="2,048", height="1,229"))
 
 
 def test_a_text_is_typed_and_a_table_of_texts_is_pasted(visit, site):
@@ -205,18 +213,18 @@ def test_a_text_is_typed_and_a_table_of_texts_is_pasted(visit, site):
     page = tab.open("text")
     page.fill("textarea", "Well, the film was a joy.")
     page.press("textarea", "Control+Enter")
-    (said,) = site.post("/v1/models/text/answer", json=["Well, the film was a joy."]).json()["predictions"]
-    assert tab.answer().split("\n")[0] == said["label"]
-    tab.way("Table (CSV)")
+    (prediction,) = site.post("/v1/models/text/answer", json=["Well, the film was a joy."]).json()["predictions"]
+    assert tab.answer().split("\n")[0] == prediction["label"]
+    tab.way("way_table")
     page.fill("textarea", 'text\nWell, the film was a joy.\n"They say, OUR soup was dreadful!"\n')
-    tab.ask()
+    tab.click()
     page.wait_for_selector(".shown tbody")
     rows = page.locator(".shown tbody tr").all_inner_texts()
-    assert rows[0].split("\t")[1] == said["label"] and rows[1].endswith("They say, OUR soup was dreadful!")
+    assert rows[0].split("\t")[1] == prediction["label"] and rows[1].endswith("They say, OUR soup was dreadful!")
     review = {"name": "review.TXT", "mimeType": "text/plain", "buffer": b"Well, the film was a joy."}
     page.locator("input[type=file]").set_input_files(review)
     page.wait_for_function("() => !document.querySelector('.shown tbody')")
-    assert tab.answer().split("\n")[0] == said["label"]
+    assert tab.answer().split("\n")[0] == prediction["label"]
 
 
 def test_a_text_is_continued(visit):
@@ -229,30 +237,31 @@ def test_a_text_is_continued(visit):
     assert written.startswith("the cat sees") and len(page.locator("mark").inner_text()) == 12
     ask_language(tab)
     page.wait_for_function(ANSWERED)
-    assert page.locator(".written").inner_text() == written  # at temperature 0 there is no chance in it
-    assert tab.status() == f"Written: {page.locator('mark').inner_text().strip()}"
+    assert page.locator(".written").inner_text() == written  # nothing is random at temperature 0
+    assert tab.status() == text("saidText", text=page.locator("mark").inner_text().strip())
 
 
-def test_a_text_that_is_cancelled_stays_as_far_as_it_was_written(visit):
+def test_a_cancelled_text_stays_as_far_as_it_was_written(visit):
     tab = visit()
     page = tab.open("language")
     page.fill("textarea", "the cat sees")
     page.locator("input[type=range]").first.fill("300")
-    tab.ask("Continue")
+    tab.click("continue")
     page.wait_for_selector("mark:not(:empty)")
-    tab.ask("Cancel")
+    tab.click("cancel")
     tab.answer()
     assert 0 < len(page.locator("mark").inner_text()) < 300
 
 
-def test_versions_are_chosen_from(visit, tmp_path):
+def test_a_version_can_be_chosen(visit, tmp_path):
     write_digits(tmp_path / "many")
     write_digits(tmp_path / "many" / "2", seed=5)
     with serving(tmp_path, tmp_path / "many") as server:
         tab = visit(server=server)
         page = tab.open("%E0%A4%A")  # an address that was cut off
-        assert page.get_by_label("Version").input_value() == "2" and not page.locator("nav").is_visible()
-        page.get_by_label("Version").select_option("1")
+        version = page.get_by_label(text("version"))
+        assert version.input_value() == "2" and not page.locator("nav").is_visible()
+        version.select_option("1")
         page.get_by_text("/v1/models/many/versions/1/answer").wait_for()
         with page.expect_response(lambda response: "/answer" in response.url) as answered:
             tab.draw(TWO)
@@ -266,52 +275,51 @@ def test_a_row_is_filled_in(visit, site):
     fields = {label: page.get_by_label(label, exact=True) for label in ("age", "income", "since", "town", "member")}
     assert fields["age"].input_value() == "55" and fields["since"].input_value() == "2020-05-14T11:00"
     towns = fields["town"].locator("option").all_inner_texts()
-    assert towns == ["Bern, BE", "Genf", "Zürich", 'the "old" town', "unknown or missing"]
+    assert towns == ["Bern, BE", "Genf", "Zürich", 'the "old" town', text("missing")]
     fields["age"].fill("31")
     fields["income"].fill("")  # it was missing in training, too
     fields["town"].select_option("Zürich")
     fields["since"].fill("2021-02-03T04:00")
-    tab.ask()
+    tab.click()
     row = {"age": 31, "income": None, "code": 1, "since": "2021-02-03T04:00", "town": "Zürich", "member": "no"}
-    (said,) = site.post("/v1/models/table/answer", json=[row]).json()["predictions"]
-    assert tab.answer().split("\n")[0] == said["label"]
-    page.get_by_role("button", name="Back to usual values").click()
+    (prediction,) = site.post("/v1/models/table/answer", json=[row]).json()["predictions"]
+    assert tab.answer().split("\n")[0] == prediction["label"]
+    tab.click("usual")
     assert fields["age"].input_value() == "55"
-    page.get_by_text("to an earlier input").wait_for()
+    page.get_by_text(text("earlier")).wait_for()
 
 
-def test_a_value_beyond_those_of_the_training_is_said(visit):
+def test_a_value_beyond_the_training_data_has_a_note(visit):
     tab = visit()
     page = tab.open("values")
-    assert "20 to 150 in training" in page.locator(".fields").inner_text()
-    tab.ask()
-    assert tab.answer().split() == ["rent", "703.25"] and tab.status() == "Answer: rent 703.25"
+    assert_mentions(page.locator(".fields").inner_text(), text("range", low="20", high="150"))
+    tab.click()
+    assert tab.answer().split() == ["rent", "703.25"] and tab.status() == text("saidValues", values="rent 703.25")
     page.get_by_label("size").fill("900")
-    tab.ask()
+    tab.click()
     page.wait_for_selector(".notes")
-    assert "1,502" in tab.answer() and "size counts as 150" in tab.answer()
+    assert_mentions(tab.answer(), "1,502", text("clipped", name="size", bound="150"))
 
 
 def test_a_table_is_pasted_or_uploaded_and_comes_back_as_csv(visit, site):
     tab = visit()
     page = tab.open("table")
-    tab.way("Table (CSV)")
+    tab.way("way_table")
     page.fill("textarea", TABLE)
-    tab.ask()
-    shown = tab.answer()
-    assert "2 rows." in shown and "2020-05-06" in shown
+    tab.click()
+    assert_mentions(tab.answer(), text("rows", n="2"), "2020-05-06")
     heads = page.locator("thead th").all_inner_texts()
-    assert heads[:4] == ["row", "class", "probability", "age"]
+    assert heads[:4] == [text("row"), text("class"), text("probability"), "age"]
     page.set_input_files("input[type=file]", {"name": "new.csv", "mimeType": "text/csv", "buffer": TABLE.encode()})
     page.wait_for_function(ANSWERED)
     with page.expect_download() as download:
-        page.get_by_role("button", name="Download all answers as CSV").click()
+        tab.click("download")
     headers = {"Content-Type": "text/csv", "Accept": "text/csv"}
     wanted = site.post("/v1/models/table/answer", TABLE, headers=headers).text
     assert download.value.path().read_text() == wanted
-    page.get_by_role("button", name="Use an example").click()
+    tab.click("example")
     assert page.input_value("textarea").startswith("age,income,code,since,town,member\n55,")
-    tab.ask()
+    tab.click()
     page.wait_for_function("() => document.querySelectorAll('.shown tbody tr').length === 1")
 
 
@@ -319,25 +327,27 @@ def test_a_forecast_is_a_table_and_a_picture(visit):
     tab = visit()
     page = tab.open("power")
     ask_power(tab)
-    assert "forecast" in tab.answer() and tab.status() == "A forecast of 3 steps is shown."
+    assert_mentions(tab.answer(), text("after"))
+    assert tab.status() == text("saidForecast", n="3")
     assert page.locator(".shown tbody tr").all_inner_texts() == ["1\t5.500", "2\t11.000", "3\t16.500"]
     page.wait_for_selector(".chart svg")
-    assert page.locator("svg title").text_content() == "load: forecast of 3 steps, from 5.5 to 16.5"
+    title = text("chart", name="load", n="3", first="5.5", last="16.5")
+    assert page.locator("svg title").text_content() == title
     points = page.locator("path.before").get_attribute("d").count("L") + 1
-    assert points == 6  # what the model saw, not all that was pasted
+    assert points == 6  # the window of the model, not all pasted rows
     assert page.locator("path.after").get_attribute("d").count("L") == 3  # from the last of those on
 
 
-def test_numbers_are_asked_of_a_model_of_which_nothing_else_is_known(visit):
+def test_a_model_without_preprocessing_takes_numbers(visit):
     tab = visit()
     page = tab.open("numbers")
     assert page.locator("textarea").input_value() == ""
     page.fill("textarea", json.dumps(np.zeros((8, 8, 1)).tolist()))
-    tab.ask()
+    tab.click()
     assert tab.answer().count("%") == 10
 
 
-# What is wrong
+# Errors
 
 
 def wrong_image(tab):
@@ -350,65 +360,65 @@ def wrong_file(tab):
 
 def wrong_row(tab):
     tab.page.get_by_label("code", exact=True).fill("")
-    tab.ask()
+    tab.click()
 
 
-def pasted(text):
+def pasted(content):
     def wrong(tab):
-        if tab.page.get_by_role("radio", name="Table (CSV)").count():
-            tab.way("Table (CSV)")
-        tab.page.fill("textarea", text)
-        tab.ask()
+        if tab.page.get_by_role("radio", name=text("way_table")).count():
+            tab.way("way_table")
+        tab.page.fill("textarea", content)
+        tab.click()
 
     return wrong
 
 
 WRONG_INPUTS = {
-    "digits, nothing": ("digits", ask_plainly, "Draw something first."),
-    "photos, nothing": ("photos", ask_plainly, "Choose an image first."),
-    "photos, no image": ("photos", wrong_image, "Cannot read this image"),
-    "photos, another file": ("photos", wrong_file, "a.pdf is not an image."),
-    "power, nothing": ("power", ask_plainly, "Paste a table or choose a file first."),
-    "power, too few": ("power", pasted("load,sun\n1,2\n"), "A forecast needs the last 6 rows; got 1."),
-    "table, nothing": ("table", pasted(""), "Paste a table or choose a file first."),
-    "table, a column": ("table", pasted("age\n1\n"), "Column 'income' is missing"),
-    "table, a field": ("table", wrong_row, "Fill in code: it was never missing in training."),
-    "text, nothing": ("text", ask_plainly, "Type something first."),
-    "text, columns": ("text", pasted("a,b\n1,2\n"), "is missing"),
-    "language, nothing": ("language", lambda tab: tab.ask("Continue"), "Type something first."),
-    "numbers, no JSON": ("numbers", pasted("[1, 2"), "This is not JSON"),
-    "numbers, shape": ("numbers", pasted("[[1, 2]]"), "Inputs have shape"),
+    "digits, nothing": ("digits", ask_plainly, (text("drawFirst"),)),
+    "photos, nothing": ("photos", ask_plainly, (text("imageFirst"),)),
+    "photos, no image": ("photos", wrong_image, ("image", "Pillow")),
+    "photos, another file": ("photos", wrong_file, (text("noImage", name="a.pdf"),)),
+    "power, nothing": ("power", ask_plainly, (text("pasteFirst"),)),
+    "power, too few": ("power", pasted("load,sun\n1,2\n"), ("6 rows", "1")),
+    "table, nothing": ("table", pasted(""), (text("pasteFirst"),)),
+    "table, a column": ("table", pasted("age\n1\n"), ("'income'", "missing")),
+    "table, a field": ("table", wrong_row, (text("fillIn", name="code"),)),
+    "text, nothing": ("text", ask_plainly, (text("typeFirst"),)),
+    "text, columns": ("text", pasted("a,b\n1,2\n"), ("'text'", "missing", "a, b")),
+    "language, nothing": ("language", lambda tab: tab.click("continue"), (text("typeFirst"),)),
+    "numbers, no JSON": ("numbers", pasted("[1, 2"), (text("noJson"),)),
+    "numbers, shape": ("numbers", pasted("[[1, 2]]"), ("shape", "(N, 8, 8, 1)")),
 }
 
 
 @pytest.mark.parametrize("case", WRONG_INPUTS)
-def test_what_is_wrong_is_one_line_near_the_input(visit, case):
-    name, wrong, line = WRONG_INPUTS[case]
+def test_an_error_is_a_line_near_the_input(visit, case):
+    name, wrong, parts = WRONG_INPUTS[case]
     tab = visit(refused=True)
     page = tab.open(name)
     wrong(tab)
-    assert line in tab.error()
+    assert_mentions(tab.error(), *parts)
     assert page.locator(".input .error:not(:empty)").get_attribute("role") == "alert"
-    if case.endswith(("nothing", "field")):  # who uses keys or a screen reader is where it can be put right
+    if case.endswith(("nothing", "field")):  # for keys and screen readers
         at = page.locator(":focus")
         assert at.get_attribute("aria-invalid") == "true"
         assert at.get_attribute("aria-describedby") == page.locator(".error:not(:empty)").get_attribute("id")
 
 
-def test_an_error_goes_with_the_next_answer_and_that_with_the_next_error(visit):
+def test_an_answer_replaces_the_error_and_an_error_the_answer(visit):
     tab = visit()
     page = tab.open("text")
-    tab.ask()
+    tab.click()
     tab.error()
     ask_text(tab)
     tab.answer()
     assert not page.locator("[aria-invalid]").count()
     page.fill("textarea", "")
-    tab.ask()
-    assert tab.error() == "Type something first." and not tab.status()
+    tab.click()
+    assert tab.error() == text("typeFirst") and not tab.status()
 
 
-# Waiting, tokens, a server that is gone
+# Waiting, tokens, a stopped server
 
 
 SLOW = """
@@ -424,56 +434,56 @@ main(["serve", *sys.argv[1:], "--port", "0"])
 """
 
 
-def test_a_slow_model_shows_that_it_is_at_work_and_can_be_cancelled(visit, exports, tmp_path):
+def test_a_slow_model_shows_its_progress_and_can_be_cancelled(visit, exports, tmp_path):
     code = SLOW.replace("*sys.argv[1:]", repr(str(exports / "text")))
     with serving(tmp_path, code=code) as server:
         tab = visit(server=server)
         page = tab.open("text")
         ask_text(tab)
-        page.get_by_text("At work.").first.wait_for()
-        page.get_by_text("At work for 1 s.").wait_for()
+        page.get_by_text(text("begun")).first.wait_for()
+        page.get_by_text(text("working", n="1")).wait_for()
         assert page.locator("form").get_attribute("aria-busy") == "true"
-        page.get_by_role("button", name="Cancel").click()
-        assert tab.error() == "Cancelled."
-        assert not page.get_by_role("button", name="Cancel").is_visible()
+        tab.click("cancel")
+        assert tab.error() == text("cancelled")
+        assert not page.get_by_role("button", name=text("cancel")).is_visible()
         ask_text(tab)
         assert "%" in tab.answer()
         assert not page.locator(".busy").is_visible() and not page.locator(".error:not(:empty)").count()
 
 
-def test_the_token_is_asked_for_and_kept_in_the_tab_alone(visit, exports, tmp_path):
+def test_the_token_is_stored_in_the_tab_alone(visit, exports, tmp_path):
     token = "Abcdef-123"
     with serving(tmp_path, exports / "text", env={"KZOO_TOKEN": token}) as server:
         tab = visit(server=server, refused=True)
         page = tab.open()
         for word in ("wrong-token", token):
-            page.get_by_label("Token").fill(word)
-            tab.ask("Open")
-            page.wait_for_selector("text=not the server's token" if word != token else ".ask")
+            page.get_by_label(text("token")).fill(word)
+            tab.click("open")
+            page.wait_for_selector(f"text={text('wrongToken')}" if word != token else ".ask")
         ask_text(tab)
         tab.answer()
-        kept = page.evaluate("() => [sessionStorage, localStorage].map(JSON.stringify).concat(document.cookie)")
-        assert token in kept[0] and not any(token in place for place in kept[1:])
+        stored = page.evaluate("() => [sessionStorage, localStorage].map(JSON.stringify).concat(document.cookie)")
+        assert token in stored[0] and not any(token in value for value in stored[1:])
         code = page.locator("pre").inner_text()
         assert "$KZOO_TOKEN" in code and token not in code
         page.reload()
         page.wait_for_selector(".ask")
-        assert not any(token in url for url in tab.asked)
+        assert not any(token in url for url in tab.requests)
 
 
-def test_a_server_that_is_gone_is_said(visit, exports, tmp_path):
+def test_a_stopped_server_has_an_error(visit, exports, tmp_path):
     with serving(tmp_path, exports / "text") as server:
         tab = visit(server=server, refused=True)
         tab.open("text")
     ask_text(tab)
-    assert tab.error() == "The server cannot be reached. Is it still running?"
+    assert tab.error() == text("unreachable")
 
 
-# From elsewhere
+# From other programs
 
 
 @pytest.mark.parametrize("name", ["photos", "table", "text", "power"])
-def test_what_is_copied_answers_the_same(visit, site, name, tmp_path):
+def test_copied_commands_give_the_same_answer(visit, site, name, tmp_path):
     tab = visit(permissions=["clipboard-read", "clipboard-write"])
     page = tab.open(name)
     with page.expect_response(lambda response: "/answer" in response.url) as answered:
@@ -482,23 +492,23 @@ def test_what_is_copied_answers_the_same(visit, site, name, tmp_path):
     wanted = answered.value.json()["predictions"]
     (tmp_path / "red.png").write_bytes(png())
     copied = {}
-    for way in ("curl", "Python"):
-        tab.way(way)
-        tab.ask(f"Copy as {way}")
-        page.get_by_text("Copied.").wait_for()
-        copied[way] = page.evaluate("() => navigator.clipboard.readText()")
-    asked = [[sys.executable, "-c", copied["Python"].replace("reply.json()", "reply.text")]]
+    for language in ("curl", "python"):
+        tab.way(language)
+        tab.click(f"copy_{language}")
+        page.get_by_text(text("copied")).wait_for()
+        copied[language] = page.evaluate("() => navigator.clipboard.readText()")
+    commands = [[sys.executable, "-c", copied["python"].replace("reply.json()", "reply.text")]]
     if shutil.which("curl"):
-        asked.append(["bash", "-c", copied["curl"].replace("curl ", "curl -s ", 1)])
-    for command in asked:
-        said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
-        found = json.loads(said)["predictions"]
+        commands.append(["bash", "-c", copied["curl"].replace("curl ", "curl -s ", 1)])
+    for command in commands:
+        printed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+        predictions = json.loads(printed)["predictions"]
         for row in wanted:
             row.pop("history", None)
-        assert found == wanted, command
+        assert predictions == wanted, command
 
 
-# For everybody
+# Accessibility and languages
 
 
 @pytest.mark.parametrize("look", ["light", "dark"])
@@ -510,18 +520,18 @@ def test_axe_finds_nothing_serious(visit, name, look):
 
     def check(when):
         page.wait_for_timeout(300)  # what fades has faded
-        found = [one for one in axe.run(page).response["violations"] if one["impact"] != "minor"]
-        assert not [(one["id"], one["impact"], [node["html"] for node in one["nodes"]]) for one in found], when
+        faults = [fault for fault in axe.run(page).response["violations"] if fault["impact"] != "minor"]
+        assert not [(fault["id"], fault["impact"], [n["html"] for n in fault["nodes"]]) for fault in faults], when
 
     check("empty")
     if name != "numbers":
         ASKS[name](tab)
         tab.answer()
         check("answered")
-    page.get_by_role("button", name="Clear").click() if name == "digits" else None
+    tab.click("clear") if name == "digits" else None
     if name in ("digits", "text", "power"):
         page.locator("textarea").fill("") if name != "digits" else None
-        tab.ask()
+        tab.click()
         page.wait_for_function(WRONG)
         check("wrong")
 
@@ -556,10 +566,13 @@ def test_chinese_by_the_browser_and_by_the_button(visit):
     tab = visit(locale="zh-CN")
     page = tab.open("digits")
     assert page.evaluate("() => document.documentElement.lang") == "zh-Hans"
-    assert page.locator(".about").inner_text() == "图像分类 · 640 个参数 · 用 digits 的 1,294 个样本训练"
-    assert "准确率" in page.locator(".score").inner_text() and "逻辑回归" in page.locator(".score").inner_text()
-    page.get_by_role("button", name="预测").click()
-    assert tab.error() == "请先写点什么。"
+    facts = (text("task_image_classification", "zh"), text("parameters", "zh", n="640"),
+             text("trained", "zh", n="1,294", name="digits"))  # fmt: skip
+    assert_mentions(page.locator(".about").inner_text(), *facts)
+    score = page.locator(".score").inner_text()
+    assert text("score_accuracy", "zh") in score and text("baseline_small image and logistic regression", "zh") in score
+    tab.click("ask", "zh")
+    assert tab.error() == text("drawFirst", "zh")
     tab.draw(TWO)
     shown = tab.answer()
     page.evaluate("() => document.querySelector('pre').remove()")
@@ -570,12 +583,13 @@ def test_chinese_by_the_browser_and_by_the_button(visit):
         "Python",
     }
     page.get_by_role("button", name="English").click()
-    assert tab.answer().count("%") == shown.count("%") and "others" in tab.answer()  # the answer has stayed
+    assert tab.answer().count("%") == shown.count("%")  # the answer has stayed
+    assert_mentions(tab.answer(), text("others", n="2"))
     assert page.evaluate("() => document.documentElement.lang") == "en"
     assert tab.open("text").get_by_role("button", name="中文").count()  # and it is remembered
 
 
-def test_all_of_it_by_keys(visit):
+def test_the_keyboard_is_enough(visit):
     tab = visit()
     page = tab.open("digits")
     page.keyboard.press("Tab")
@@ -585,7 +599,7 @@ def test_all_of_it_by_keys(visit):
     page.keyboard.press("Tab")
     assert page.evaluate("() => document.activeElement.value") == "draw"
     page.keyboard.press("Tab")
-    assert page.evaluate("() => document.activeElement.getAttribute('aria-label')") == "Drawing pad"
+    assert page.evaluate("() => document.activeElement.getAttribute('aria-label')") == text("pad")
     for key in ["ArrowUp"] * 12 + ["Space"] + ["ArrowDown"] * 24 + ["Space"]:
         page.keyboard.press(key)
     assert "%" in tab.answer()
@@ -598,7 +612,7 @@ def test_all_of_it_by_keys(visit):
     page.wait_for_selector(".drop")
 
 
-def test_names_of_strangers_are_text(visit):
+def test_names_from_the_model_are_text_not_markup(visit):
     tab = visit()
     page = tab.open("photos")
     ask_photos(tab)
@@ -606,10 +620,10 @@ def test_names_of_strangers_are_text(visit):
     assert not page.locator(".shown img, .shown b").count() and page.title() == "photos · kzoo"
     refused = page.evaluate("() => { try { document.body.innerHTML = '<b>'; return false; } catch { return true; } }")
     assert refused  # the policy forbids it to the page itself
-    assert "TrustedHTML" in tab.said.pop()[1]
+    assert "TrustedHTML" in tab.console.pop()[1]
 
 
-# Digits as people draw them
+# Digits drawn by hand
 
 
 DRAWN = {  # lines of points, in percent of the pad
@@ -634,15 +648,15 @@ def test_drawn_digits_are_recognised(visit, tmp_path):
         tab = visit(server=server)
         for name in ("digits_cnn",):
             page, read = tab.open(name), {}
-            assert page.locator(".score li").count() > 2  # what needs no network stands beside it
+            assert page.locator(".score li").count() > 2  # with baselines
             for digit, written in DRAWN.items():
                 points = [[point.split(",") for point in line.split()] for line in written.split(" / ")]
                 lines = [[(int(x) / 100, int(y) / 100) for x, y in line] for line in points]
-                page.get_by_role("button", name="Clear").click()
+                tab.click("clear")
                 with page.expect_response(lambda response: "/answer" in response.url):
                     tab.draw(lines[:-1])
                     tab.draw(lines[-1:])
                 page.wait_for_timeout(400)  # one more answer may come where it has two lines
                 tab.answer()
                 read[digit] = page.locator(".verdict strong").inner_text()
-            assert sum(found == digit for digit, found in read.items()) >= 9, (name, read)
+            assert sum(label == digit for digit, label in read.items()) >= 9, (name, read)

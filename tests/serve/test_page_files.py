@@ -1,4 +1,4 @@
-"""The page's files by themselves: nothing from elsewhere, nothing inline, every text in both languages."""
+"""The files of the page: nothing from other sites, nothing inline, every text in both languages."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ STRINGS = {quoted or name: (english, chinese) for quoted, name, english, chinese
 BLANK = re.compile(r"\{(\w+)\}")
 CHINESE = "[\u4e00-\u9fff]"
 NAMES = ("curl", "python")
-# Keys that are put together from what a model says, and by whom.
+# Keys that the scripts put together from facts of a model.
 MADE = ("task_", "score_", "baseline_", "way_", "copy_", "reads", "add", *NAMES)
 
 
@@ -26,17 +26,17 @@ def test_every_text_is_there_in_both_languages_with_the_same_blanks():
         assert not re.search(CHINESE, english) and (re.search(CHINESE, chinese) or not words or key in NAMES), key
 
 
-def test_every_text_is_said_and_every_key_has_a_text():
+def test_every_text_is_used_and_every_key_has_a_text():
     code = "".join(text for name, text in SCRIPTS.items() if name != "strings.js")
     page = (PAGE / "index.html").read_text(encoding="utf-8")
-    unsaid = [key for key in STRINGS if not key.startswith(MADE) and f'"{key}"' not in code and f'"{key}"' not in page]
-    assert not unsaid
+    unused = [key for key in STRINGS if not key.startswith(MADE) and f'"{key}"' not in code and f'"{key}"' not in page]
+    assert not unused
     keys = re.findall(r'\b(?:say|label): \[?"(\w+)"', code) + re.findall(r'\bProblem\("(\w+)"', code)
     keys += re.findall(r'\bsay\([\w.]+, "(\w+)"', code) + re.findall(r'data-say="(\w+)"', page)
     assert len(keys) > 50 and not set(keys) - STRINGS.keys()
 
 
-def test_whatever_a_model_may_be_has_a_name_in_both_languages():
+def test_every_task_score_and_baseline_has_a_name_in_both_languages():
     from kzoo.tasks import problems
 
     code = "".join(file.read_text(encoding="utf-8") for file in BASELINES.glob("*.py"))
@@ -48,7 +48,7 @@ def test_whatever_a_model_may_be_has_a_name_in_both_languages():
             assert not score.baseline or f"baseline_{score.label}" in STRINGS
 
 
-def test_nothing_is_inline_nor_from_elsewhere():
+def test_nothing_is_inline_or_from_other_sites():
     for file in PAGE.iterdir():
         text = file.read_text(encoding="utf-8")
         assert not re.findall(r"https?://(?!www\.w3\.org/2000/svg)", text), file.name
@@ -72,21 +72,21 @@ def test_the_policy_allows_this_server_alone():
     assert "unsafe" not in _PAGE_HEADERS["Content-Security-Policy"]
 
 
-def test_the_score_of_a_page_is_the_one_that_counts_also_where_it_is_made_of_another():
-    """As `compare` and a report have it: of windows the square of the RMSE, of a rare class the average precision."""
+def test_the_score_of_a_page_is_the_main_score_also_where_it_is_computed():
+    """As in `compare` and a report: for windows the square of the RMSE, for a rare class the average precision."""
     from types import SimpleNamespace
 
-    from kzoo.serve import about
+    from kzoo.serve import model_facts
 
     def scored(task, **scores):
         made = SimpleNamespace(spec={"task": task}, metrics={"test": dict(scores, examples=40)}, baselines=[])
-        return about._score(made)
+        return model_facts._score(made)
 
     windows = scored("sequence_regression", rmse=0.5, mae=0.4, r2=0.9)
     assert (windows["name"], windows["value"]) == ("mse", 0.25)
     rare = dict(accuracy=0.99, accuracy_interval=[0.98, 1.0], average_precision=0.4, majority=0.98)
-    found = scored("tabular_classification", **rare)
-    assert (found["name"], found["value"], found["interval"]) == ("average_precision", 0.4, None)
-    assert f"score_{found['name']}" in STRINGS
+    score = scored("tabular_classification", **rare)
+    assert (score["name"], score["value"], score["interval"]) == ("average_precision", 0.4, None)
+    assert f"score_{score['name']}" in STRINGS
     del rare["average_precision"]
     assert scored("tabular_classification", **rare)["name"] == "accuracy"

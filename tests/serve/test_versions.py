@@ -1,4 +1,4 @@
-"""Versions of a model: a new one takes over without a lost request, a broken one is refused and the old one stays."""
+"""Versions of a model: a new version takes over without a lost request; a broken version is refused."""
 
 import asyncio
 import json
@@ -9,10 +9,11 @@ import time
 import numpy as np
 import pytest
 from hand_made import write_digits
-from served import asking, serving
+from messages import assert_mentions
+from served import requesting, serving
 
 from kzoo.serve.limits import Limits
-from kzoo.serve.shelf import shelve
+from kzoo.serve.model_repository import open_repository
 
 pytest.importorskip("starlette", reason="pip install 'kzoo[serve]'")
 X = np.ones((1, 8, 8, 1))
@@ -24,8 +25,8 @@ def test_new_versions_take_over_and_broken_ones_do_not(tmp_path):
     (home / "notes").mkdir()  # no version
     with serving(tmp_path, home) as server:
         answers = {1: server.answers("m", X)}
-        with asking(server) as found:
-            # A new one, written slowly: it counts once it is whole.
+        with requesting(server) as results:
+            # A new version, written slowly: it counts once it is whole.
             write_digits(tmp_path / "two", seed=2)
             (home / "2").mkdir()
             shutil.copy(tmp_path / "two" / "kzoo.json", home / "2")
@@ -33,7 +34,7 @@ def test_new_versions_take_over_and_broken_ones_do_not(tmp_path):
             shutil.copytree(tmp_path / "two" / "onnx", home / "2" / "onnx")
             server.wait_for(lambda: server.log("taken over"))
             answers[2] = server.answers("m", X)
-            # Broken ones: a file that was altered, no manifest to read, and answers that are none.
+            # Broken versions: an altered file, too few classes, answers of NaN, and a manifest that is no JSON.
             write_digits(home / "3", seed=3)
             with open(home / "3" / "onnx" / "model.onnx", "ab") as file:
                 file.write(b"x")
@@ -43,21 +44,19 @@ def test_new_versions_take_over_and_broken_ones_do_not(tmp_path):
             (home / "6" / "kzoo.json").write_text("{")
             broken = {"3", "4", "5", "6"}
             server.wait_for(lambda: {line["version"] for line in server.log("refused")} >= broken)
-            # A better one beside the broken, and the one that answers written anew in its place.
+            # A good version after the broken versions, and then the same version written again.
             write_digits(home / "7", seed=7)
             server.wait_for(lambda: len(server.log("taken over")) == 2)
             answers[7] = server.answers("m", X)
             write_digits(home / "7", seed=8)
             server.wait_for(lambda: len(server.log("taken over")) == 3)
-        assert {(status, text[:0]) for status, _, text in found} == {(200, "")}, [one for one in found if one[0] != 200]
-        order = [version for _, version, _ in found]
+        assert {status for status, _, _ in results} == {200}, [result for result in results if result[0] != 200]
+        order = [version for _, version, _ in results]
         assert set(order) == {"1", "2", "7"}
         # Each answer is that of the version that it names.
-        for _, version, text in found[:: max(1, len(found) // 50)]:
-            said = np.array(json.loads(text)["outputs"][0]["data"])
-            assert any(np.allclose(said, one[0], atol=1e-6) for v, one in answers.items() if str(v) == version) or (
-                version == "7"
-            )
+        for _, version, text in results[:: max(1, len(results) // 50)]:
+            data = np.array(json.loads(text)["outputs"][0]["data"])
+            assert version == "7" or np.allclose(data, answers[int(version)][0], atol=1e-6)
         refused = server.log("refused")
         assert {line["version"] for line in refused} == broken and len(refused) < 8  # once each, not once a second
         assert not np.allclose(server.answers("m", X), answers[7])
@@ -70,18 +69,19 @@ def test_new_versions_take_over_and_broken_ones_do_not(tmp_path):
         np.testing.assert_allclose(server.answers("m", X), answers[2], atol=1e-6)
 
 
-def test_a_version_lies_beside_the_export_itself_and_an_old_one_stands_in(tmp_path):
-    """FOLDER is the first version, FOLDER/2 the second; one that cannot be opened when it is asked is passed over."""
+def test_a_version_in_the_folder_of_the_export_and_an_older_version_as_a_fallback(tmp_path):
+    """FOLDER is the first version, FOLDER/2 the second; a version that cannot be opened is skipped."""
     write_digits(tmp_path / "m", seed=1)
     write_digits(tmp_path / "m" / "2", seed=2)
     (tmp_path / "m" / "2" / "onnx" / "model.onnx").write_bytes(b"x")
     with serving(tmp_path, tmp_path / "m", f"other={write_digits(tmp_path / 'x y', seed=3)}") as server:
-        assert {one["name"] for one in server.get("/v1/models").json()["models"]} == {"m", "other"}
-        said = server.post("/v1/models/m/answer", json=X.tolist())
-        assert (said.status_code, said.json()["version"]) == (200, "1")
-        line = server.post("/v1/models/m/versions/2/answer", json=X.tolist())
-        assert line.status_code == 503 and line.json()["error"].startswith("Model 'm' version 2 cannot be opened")
-        assert str(tmp_path) not in line.text and str(tmp_path) in server.log("refused")[0]["error"]
+        assert {model["name"] for model in server.get("/v1/models").json()["models"]} == {"m", "other"}
+        response = server.post("/v1/models/m/answer", json=X.tolist())
+        assert (response.status_code, response.json()["version"]) == (200, "1")
+        refused = server.post("/v1/models/m/versions/2/answer", json=X.tolist())
+        assert refused.status_code == 503
+        assert_mentions(refused.json()["error"], "'m'", "version 2")
+        assert str(tmp_path) not in refused.text and str(tmp_path) in server.log("refused")[0]["error"]
         assert server.get("/v2/models/m/versions/2/ready").status_code == 503
         assert server.get("/v2/models/m/ready").status_code == 200
         assert server.get("/v1/models/m/versions/2").json()["model_version_status"][0]["state"] == "END"
@@ -93,8 +93,8 @@ def test_files_that_are_rewritten_with_their_size_and_time_are_opened_anew(tmp_p
     write_digits(tmp_path / "one", seed=1)
     write_digits(tmp_path / "two", seed=2)
     files = [path.relative_to(tmp_path / "two") for path in (tmp_path / "two").rglob("*") if path.is_file()]
-    said = []
-    shelf = shelve([tmp_path / "one"], limits=Limits(), tell=lambda event, **more: said.append(event))
+    events = []
+    repository = open_repository([tmp_path / "one"], limits=Limits(), tell=lambda event, **more: events.append(event))
     for file in files:
         to = tmp_path / "one" / file
         times, content = to.stat(), (tmp_path / "two" / file).read_bytes()
@@ -104,8 +104,8 @@ def test_files_that_are_rewritten_with_their_size_and_time_are_opened_anew(tmp_p
         assert (to.stat().st_size, to.stat().st_mtime_ns) == (times.st_size, times.st_mtime_ns)
 
     async def look():
-        await shelf["one"].look_again()
-        await shelf["one"].look_again()  # nothing is written any more
+        await repository["one"].look_again()
+        await repository["one"].look_again()  # nothing is written any more
 
     asyncio.run(look())
-    assert said == ["opened", "taken over"]
+    assert events == ["opened", "taken over"]

@@ -1,5 +1,5 @@
-"""Outside `kzoo/tasks/` nobody tells tasks apart by name: neither by a comparison, nor by a table, nor by what only one
-of them has (names of classes, a score)."""
+"""Outside `kzoo/tasks/` no code distinguishes tasks by name: neither by a comparison, nor by a table, nor by an
+attribute of a single task (names of classes, a score)."""
 
 import ast
 from pathlib import Path
@@ -10,10 +10,10 @@ import kzoo
 from kzoo.tasks import problems, tasks
 
 PACKAGE = Path(kzoo.__file__).parent
-# Presets and data sets say what they are for; these files compare nothing.
+# Presets and data sets name their task; these files compare nothing.
 FILES = [p for p in sorted(PACKAGE.rglob("*.py")) if p.relative_to(PACKAGE).parts[0] not in ("tasks", "presets")]
 NAMES = set(problems())
-SCORES = {name for task in tasks().values() for name in task.scores} - {"loss"}  # which Keras reports of any network
+SCORES = {name for task in tasks().values() for name in task.scores} - {"loss"}  # Keras reports it of any network
 PARTS = {"classification", "regression", "tabular", "modeling"}
 
 
@@ -26,29 +26,29 @@ def strings(node):
     return set()
 
 
-def asks_for_a_part(call):
-    """Say whether a call is `x.startswith("tabular")` or its like."""
-    said = set().union(*map(strings, call.args))
-    asks = getattr(call.func, "attr", "") in ("startswith", "endswith")
-    return asks and any(part in word for word in said for part in PARTS)
+def compares_a_part(call):
+    """Return whether a call is `x.startswith("tabular")` or similar."""
+    arguments = set().union(*map(strings, call.args))
+    compares = getattr(call.func, "attr", "") in ("startswith", "endswith")
+    return compares and any(part in text for text in arguments for part in PARTS)
 
 
 def offences(tree):
-    """Yield (line, what is wrong) of a file's syntax tree."""
+    """Yield (line, mistake) of a file's syntax tree."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Compare):
-            said = set().union(*(strings(side) for side in (node.left, *node.comparators)))
-            if found := said & NAMES:
-                yield node.lineno, f"compares with {min(found)!r}"
+            sides = set().union(*(strings(side) for side in (node.left, *node.comparators)))
+            if names := sides & NAMES:
+                yield node.lineno, f"compares with {min(names)!r}"
             membership = any(isinstance(op, ast.In | ast.NotIn) for op in node.ops)
-            if membership and (found := strings(node.left) & SCORES):
-                yield node.lineno, f"looks for the score {min(found)!r}"
+            if membership and (names := strings(node.left) & SCORES):
+                yield node.lineno, f"looks for the score {min(names)!r}"
         elif isinstance(node, ast.Dict | ast.MatchValue):
             keys = [node.value] if isinstance(node, ast.MatchValue) else [key for key in node.keys if key is not None]
-            if found := set().union(*map(strings, keys)) & NAMES:
-                yield keys[0].lineno, f"has a table or a case with {min(found)!r}"
-        elif isinstance(node, ast.Call) and asks_for_a_part(node):
-            yield node.lineno, "asks for a part of a name"
+            if names := set().union(*map(strings, keys)) & NAMES:
+                yield keys[0].lineno, f"has a table or a case with {min(names)!r}"
+        elif isinstance(node, ast.Call) and compares_a_part(node):
+            yield node.lineno, "compares a part of a name"
         tests = [node.test] if isinstance(node, ast.If | ast.IfExp | ast.While | ast.Assert) else []
         tests += node.values if isinstance(node, ast.BoolOp) else []
         tests += [node.operand] if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not) else []
@@ -61,7 +61,7 @@ def offences(tree):
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_nobody_outside_compares_names_of_tasks(path):
+def test_other_files_do_not_compare_names_of_tasks(path):
     assert list(offences(ast.parse(path.read_text(encoding="utf-8")))) == []
 
 
@@ -82,10 +82,10 @@ def test_nobody_outside_compares_names_of_tasks(path):
         "match task:\n    case 'forecasting': pass",
     ],
 )
-def test_the_guard_sees_each_way_of_telling_them_apart(code):
+def test_each_comparison_of_names_is_detected(code):
     assert len(list(offences(ast.parse(code)))) == 1
 
 
-def test_the_guard_lets_facts_and_names_pass():
+def test_facts_and_names_are_allowed():
     assert not list(offences(ast.parse("if 'classes' in data.problem.facts: names = run.class_names[0]")))
     assert not list(offences(ast.parse("load(task='forecasting', loss='mse')\nx = len(data.class_names) or None")))

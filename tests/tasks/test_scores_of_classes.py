@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from messages import assert_mentions, refuses
 from sklearn import metrics
 
 from kzoo import tasks
-from kzoo.results import telling
+from kzoo.results import displayed_metric
 from kzoo.tasks import Target
 
 CLASSES = tasks.problem("tabular_classification").task
@@ -13,7 +14,7 @@ CLASSES = tasks.problem("tabular_classification").task
 
 @pytest.mark.parametrize(("rows", "classes"), [(40, 2), (300, 3), (500, 10)])
 def test_f1_and_auc_are_those_of_scikit_learn(rows, classes, monkeypatch):
-    """With ties among the scores, some classes at a time, and where one is never answered or does not occur."""
+    """With ties among the scores, some classes at a time, and where a class is never answered or does not occur."""
     monkeypatch.setattr(CLASSES.scoring, "_AT_A_TIME", 2_000)
     random = np.random.default_rng(rows)
     truth = np.concatenate([np.arange(classes), random.integers(0, classes, rows)])
@@ -29,9 +30,9 @@ def test_f1_and_auc_are_those_of_scikit_learn(rows, classes, monkeypatch):
         assert scores["auc"] == (area if area is None else pytest.approx(area, abs=1e-12))
 
 
-def test_scores_that_are_not_numbers_are_no_answer():
+def test_scores_that_are_nan_are_refused():
     p = np.array([[0.5, 0.5], [0.5, np.nan]])
-    with pytest.raises(ValueError, match="nan"):
+    with refuses("nan", error=ValueError):
         CLASSES.scoring.score([(p, np.array([0, 1]))], None, logits=False)
 
 
@@ -43,25 +44,29 @@ def rare(share, rows=3_000, decimals=2):
 
 
 @pytest.mark.parametrize("turned", [False, True])
-def test_average_precision_of_a_rare_class_is_that_of_scikit_learn_and_counts(turned):
+def test_average_precision_of_a_rare_class_is_that_of_scikit_learn_and_is_displayed(turned):
     truth, p = rare(0.006)
     expected = metrics.average_precision_score(truth, p[:, 1])
     if turned:  # the rare class may come first
         truth, p = 1 - truth, p[:, ::-1]
     scores = CLASSES.scoring.score([(p, truth)], None, logits=False).scores
     assert scores["average_precision"] == pytest.approx(expected, abs=1e-12) and scores["accuracy"] > 0.8
-    assert telling("accuracy", scores, CLASSES) == "average_precision" and telling("f1", scores, CLASSES) == "f1"
+    assert (
+        displayed_metric("accuracy", scores, CLASSES) == "average_precision"
+        and displayed_metric("f1", scores, CLASSES) == "f1"
+    )
     (sentence,) = CLASSES.scoring.doubts(scores)
-    assert "0.6\u00a0% of these" in sentence and "probability of 0.5" in sentence
-    said = CLASSES.scoring.headline(scores, Target(), split="test ")
-    assert said["label"].startswith("average precision on 3,000 test examples") and said["scale"] is None
-    assert "average precision of 0.0060" in said["sentence"] and said["useless"] is None
+    assert_mentions(sentence, "0.6 %", "accuracy", "average precision", "0.5")
+    parts = CLASSES.scoring.headline(scores, Target(), split="test ")
+    assert_mentions(parts["label"], "average precision", "3,000 test examples")
+    assert_mentions(parts["sentence"], "average precision", "0.0060")
+    assert parts["scale"] is None and parts["useless"] is None
 
 
-def test_of_other_data_accuracy_counts():
+def test_of_other_data_accuracy_is_displayed():
     truth, p = rare(0.2)
     three = np.concatenate([p, np.zeros((len(p), 1))], axis=1)
     for answers, truth_of_some in ((p, truth), (three, truth), (p, np.zeros_like(truth))):
         scores = CLASSES.scoring.score([(answers, truth_of_some)], None, logits=False).scores
-        assert "average_precision" not in scores and telling("accuracy", scores, CLASSES) == "accuracy"
+        assert "average_precision" not in scores and displayed_metric("accuracy", scores, CLASSES) == "accuracy"
         assert CLASSES.scoring.doubts(scores) == []

@@ -18,10 +18,10 @@ from kzoo import baselines
 from kzoo.cli import main
 from kzoo.kinds.image.fitting import load_image_folder
 from kzoo.results import row_of
-from kzoo.storage.windows import places_of_few
+from kzoo.storage.windows import sample_indices
 from kzoo.tasks import Target
 from kzoo.tasks.classes.score import headline
-from kzoo.training import beside as module
+from kzoo.training import baselines as module
 
 pytestmark = pytest.mark.usefixtures("untraced")
 
@@ -88,12 +88,12 @@ def test_slow_baselines_are_skipped_and_failing_ones_do_not_stop_the_run(monkeyp
     data = kzoo.load_data("iris")
     monkeypatch.setenv("KZOO_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(module, "_SECONDS", 0.01)
-    scored = {baseline["name"]: baseline for baseline in module.beside(data, 0.0)}
+    scored = {baseline["name"]: baseline for baseline in module.score_baselines(data, 0.0)}
     assert scored["majority"]["scores"]["accuracy"] == pytest.approx(1 / 3)
     assert scored["trees"]["scores"] is None and re.search(r"\b0\.\d+ s\b", scored["trees"]["notes"][0])  # its time
-    all_of_them = module.beside(data, 10_000.0)  # two percent of it are enough
-    assert all(baseline["scores"] for baseline in all_of_them) and module.beside(data, 0.0) == all_of_them
-    other = module.beside(kzoo.load_data("iris", seed=1), 10_000.0)
+    all_of_them = module.score_baselines(data, 10_000.0)  # two percent of it are enough
+    assert all(baseline["scores"] for baseline in all_of_them) and module.score_baselines(data, 0.0) == all_of_them
+    other = module.score_baselines(kzoo.load_data("iris", seed=1), 10_000.0)
     assert [baseline["scores"] for baseline in other] != [baseline["scores"] for baseline in all_of_them]
 
     def broken(*arguments, **options):
@@ -113,23 +113,23 @@ def test_baselines_are_cached_for_the_next_process(monkeypatch, tmp_path):
     monkeypatch.setenv("KZOO_CACHE", str(cache))
     monkeypatch.setattr(baselines, "score", lambda data, **options: calls.append(1) or real(data, **options))
     data = kzoo.load_data("iris")
-    truth = module.beside(data, 10_000.0)
-    assert module.beside(kzoo.load_data("iris"), 10_000.0) == truth and len(calls) == 1
+    truth = module.score_baselines(data, 10_000.0)
+    assert module.score_baselines(kzoo.load_data("iris"), 10_000.0) == truth and len(calls) == 1
     (file,) = (cache / "baselines").iterdir()
     for broken in ("", "[1", '{"baselines": 3, "seconds": 1}', '{"seconds": 1e9}', "[]"):  # a full disk, a kill
         file.write_text(broken)
-        assert module.beside(data, 10_000.0) == truth and json.loads(file.read_text())["baselines"] == truth
+        assert module.score_baselines(data, 10_000.0) == truth and json.loads(file.read_text())["baselines"] == truth
     assert len(calls) == 6
-    module.beside(kzoo.load_data("iris", seed=1), 10_000.0)
+    module.score_baselines(kzoo.load_data("iris", seed=1), 10_000.0)
     assert len(calls) == 7 and len(list((cache / "baselines").iterdir())) == 2
     monkeypatch.setattr(module, "_code", lambda: "another version of what scores them")
-    module.beside(data, 10_000.0)
+    module.score_baselines(data, 10_000.0)
     assert len(calls) == 8
     monkeypatch.setattr(module, "_MOST", 1)
-    module.beside(kzoo.load_data("iris", seed=2), 10_000.0)
+    module.score_baselines(kzoo.load_data("iris", seed=2), 10_000.0)
     assert len(list((cache / "baselines").iterdir())) == 1
     monkeypatch.setenv("KZOO_CACHE", str(file))  # no folder, and none can be made there
-    assert module.beside(data, 10_000.0) == truth
+    assert module.score_baselines(data, 10_000.0) == truth
 
 
 def paragraphs_of(report):
@@ -226,10 +226,10 @@ def test_baselines_of_very_many_images_are_not_cached(tmp_path, monkeypatch):
     colours, results = {"ant": (200, 30, 30), "bee": (30, 200, 30)}, []
     for mixed in (False, True):  # files of the same names and sizes, of other colours
         for number, file in enumerate(files):
-            other = mixed and number not in places_of_few(len(files), 1)
+            other = mixed and number not in sample_indices(len(files), 1)
             file.parent.mkdir(parents=True, exist_ok=True)
             name = ("ant", "ant", "bee")[number % 3] if other else file.parent.name
             Image.new("RGB", (12, 10), colours[name]).save(file)
         data = load_image_folder(tmp_path / "photos", image_shape=(8, 8, 3), validation=0.2, test=0.3)
-        results.append((data.fingerprint, {b["name"]: b["scores"] for b in module.beside(data, 0.0)}))
+        results.append((data.fingerprint, {b["name"]: b["scores"] for b in module.score_baselines(data, 0.0)}))
     assert results[0][0] == results[1][0] and results[0][1] != results[1][1]

@@ -22,7 +22,7 @@ from shortcuts import pass_on_jax
 import kzoo
 from kzoo.cli import main
 from kzoo.data.pipeline import Batches
-from kzoo.training import calls, kernels
+from kzoo.training import kernels, multi_step
 from kzoo.training.journal import State
 
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -308,7 +308,7 @@ def test_a_call_lasts_a_quarter_of_a_second_at_most():
         time.sleep(0.001 * count)
         return {}, count, len(made) == 1
 
-    steps = calls._Steps(1000, program, 10**6)
+    steps = multi_step._Steps(1000, program, 10**6)
     steps.begin(3)
     while steps.ask(every=500):
         steps.run(None, "iterator")

@@ -5,7 +5,7 @@ import pytest
 from messages import assert_mentions, missing_from
 
 import kzoo
-from kzoo.training import road
+from kzoo.training import plan
 
 pytestmark = pytest.mark.usefixtures("undrawn", "untraced")
 
@@ -27,7 +27,7 @@ def test_a_frozen_backbone_that_sees_each_image_once_trains_the_same_weights(tmp
     once = fit(tmp_path / "once")
     assert_mentions(capsys.readouterr().err, *NOTE)
     assert once.spec.training["augment"] == []
-    monkeypatch.setattr(road, "frozen_below", lambda model: None)  # each image in every epoch
+    monkeypatch.setattr(plan, "frozen_below", lambda model: None)  # each image in every epoch
     each = fit(tmp_path / "each")
     for mine, theirs in zip(once.model.get_weights(), each.model.get_weights(), strict=True):
         np.testing.assert_allclose(mine, theirs, atol=1e-5)

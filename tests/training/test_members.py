@@ -7,7 +7,7 @@ import pytest
 from messages import refuses, warns
 
 import kzoo
-from kzoo.training.job import core_of
+from kzoo.training.setup import core_of
 
 pytestmark = pytest.mark.usefixtures("untraced", "undrawn")
 

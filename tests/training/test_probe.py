@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 import kzoo
 from kzoo.dataset.dataset import Split
-from kzoo.training.probe import _STRENGTH, probe
+from kzoo.training.linear_probe import _STRENGTH, linear_probe
 
 pytestmark = pytest.mark.usefixtures("undrawn", "untraced")
 
@@ -39,14 +39,14 @@ def reference(model, x, y):
 ])  # fmt: skip
 def test_the_network_answers_as_logistic_regression_of_scikit_learn(classes, settings):
     model, (x, y) = network(**settings), images(classes)
-    note = probe(model, model.input, Split(x=x, y=y), batch_size=16)
+    note = linear_probe(model, model.input, Split(x=x, y=y), batch_size=16)
     assert_mentions(note, "last layer", "60 examples")
     answers = keras.ops.convert_to_numpy(model(x, training=False))
     answers = np.hstack([1 - answers, answers]) if settings["outputs"] == 1 else answers
     np.testing.assert_allclose(answers, reference(model, x, y), atol=2e-4)
     assert (answers.argmax(axis=1) == y).mean() > 0.9  # there was something to learn
     before = model.get_weights()
-    assert probe(model, model.input, Split(x=x[::-1], y=y), batch_size=16) is None  # it is trained by now
+    assert linear_probe(model, model.input, Split(x=x[::-1], y=y), batch_size=16) is None  # it is trained by now
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
 
 

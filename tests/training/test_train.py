@@ -88,7 +88,7 @@ def spoil(model):
 
 
 def test_the_command_says_deterministic(tmp_path, monkeypatch, undrawn):
-    monkeypatch.setattr("kzoo.training.road.prepare_device", lambda precision, deterministic: "float32")
+    monkeypatch.setattr("kzoo.training.plan.prepare_device", lambda precision, deterministic: "float32")
     options = dict(max_steps=1, units=(2,), deterministic=True, check=False, baselines=False, progress=False)
     run = kzoo.train("iris_fnn", out=tmp_path, steps_per_call=1, callbacks="quick", **options)
     assert "--deterministic" in run.config["command"].split()
@@ -875,7 +875,7 @@ def test_the_order_of_the_examples_follows_the_seed(iris, monkeypatch):
             super().__init__(split, **settings)
             made.append(self)
 
-    monkeypatch.setattr("kzoo.training.job.Batches", Watched)
+    monkeypatch.setattr("kzoo.training.setup.Batches", Watched)
     fit("iris_fnn", iris, "five", seed=5, **SMALL | dict(epochs=2))
     train = made[0]
     assert train.epoch == 1  # the callback has told it

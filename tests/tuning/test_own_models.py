@@ -29,13 +29,13 @@ from kzoo.cli import main
 from kzoo.tuning import importance
 from kzoo.tuning import tune as module
 from kzoo.tuning.engines import ENGINES
-from kzoo.tuning.engines.steady import random_points
+from kzoo.tuning.engines.base import random_points
 from kzoo.tuning.importance import importance_of
 from kzoo.tuning.records import Objective, Trial
-from kzoo.tuning.spaces.own import own_space
+from kzoo.tuning.spaces.function_space import function_space
 from kzoo.tuning.trial import Trainer
 from kzoo.utils.errors import Interrupted
-from kzoo.workers.worker import Here, can_be_sent
+from kzoo.workers.worker import InProcess, can_be_sent
 
 QUIET = dict(progress=False)
 RATES = ["good", "fair", "slow", "none"]
@@ -88,7 +88,7 @@ def broad(model):
 def tuned(stand_in, iris):
     """Return a function that searches without training."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "Here", StandIn)
+        patch.setattr(module, "InProcess", StandIn)
 
         def call(build, out="search", **options):
             return kzoo.tune(build, iris, out=out, **{"trials": 8, "epochs": 9, **QUIET} | options)
@@ -108,7 +108,7 @@ def requested(build, values):
 
 
 def test_hyperparameters_are_discovered_with_their_conditions(nested):
-    space = own_space(nested, {})
+    space = function_space(nested, {})
     by_name = {p.name: p for p in space.parameters}
     assert set(by_name) == {"layers", *(f"{word}_{i}" for word in ("units", "drop", "share") for i in range(3))}
     assert by_name["units_0"].when is None and by_name["units_1"].when == ("layers", (2, 3))
@@ -119,7 +119,7 @@ def test_hyperparameters_are_discovered_with_their_conditions(nested):
 
 
 def test_ranges_are_those_of_kerastuner_and_include_the_upper_end(broad):
-    space = own_space(broad, {})
+    space = function_space(broad, {})
     by_name = {p.name: p for p in space.parameters}
     assert by_name["share"].values == (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)  # KerasTuner leaves 0.5 out
     assert by_name["momentum"].when == ("optimizer", ("sgd",)) and space.fixed == {"depth": 3}
@@ -135,7 +135,7 @@ def test_hyperparameters_of_a_combination_of_values_are_discovered(model):
             hp.Choice("many", [1, 2])
         return model
 
-    assert own_space(build, {}).names == ("a", "n", "m", "b", "both", "many")
+    assert function_space(build, {}).names == ("a", "n", "m", "b", "both", "many")
 
 
 def test_a_hypermodel_may_declare_hyperparameters_in_advance(model):
@@ -148,7 +148,7 @@ def test_a_hypermodel_may_declare_hyperparameters_in_advance(model):
             hp.Int("a", 1, 90)
             return model
 
-    assert own_space(Declared(), {}).names == ("deep/rare", "a")
+    assert function_space(Declared(), {}).names == ("deep/rare", "a")
 
 
 def test_a_point_that_fails_to_build_hides_no_other_point(model):
@@ -158,7 +158,7 @@ def test_a_point_that_fails_to_build_hides_no_other_point(model):
         hp.Choice("units", [1, 2])
         return model
 
-    assert own_space(build, {}).names == ("size", "units")
+    assert function_space(build, {}).names == ("size", "units")
 
 
 # Every engine
@@ -172,7 +172,7 @@ def test_the_default_comes_first_points_are_unique_and_a_killed_search_resumes(f
     build = request.getfixturevalue(function)
     whole = tuned(build, "whole", engine=engine)
     first = whole.trials[0]
-    assert first.baseline and first.hyperparameters == own_space(build, {}).default()
+    assert first.baseline and first.hyperparameters == function_space(build, {}).default()
     points = [json.dumps([t["hyperparameters"], t.get("hyperband", {}).get("until")]) for t in whole.trials]
     assert len(set(points)) == len(points) >= 8
     for trial in whole.trials:  # no inactive value, and no missing value
@@ -200,8 +200,8 @@ def test_the_grid_has_every_distinct_point_once(model, tuned):
 def test_the_plan_names_the_default_instead_of_a_preset(nested, tuned, tmp_path):
     plan = tuned(nested, dry_run=True, engine="random")
     assert_mentions(str(plan), "10 hyperparameters", "258 points")
-    (sizes,) = (line for line in str(plan).splitlines() if "default" in line)
-    assert_mentions(sizes, "100", "101", "parameters")
+    sizes = ("parameters", "100", "101", "default")
+    assert any(not missing_from(line, sizes) for line in str(plan).splitlines())
     assert plan.preset == "build" and "share_2" in plan.space and not (tmp_path / "search").exists()
 
 
@@ -482,7 +482,7 @@ def test_importance_lists_every_name_of_a_function(model, monkeypatch):
             hp.Choice(f"units_{i}", [1, 2, 4])
         return model
 
-    space, random = own_space(build, {}), np.random.default_rng(0)
+    space, random = function_space(build, {}), np.random.default_rng(0)
     trials = []
     for number, values in enumerate(random_points(space, 0, 60)):
         score = values["layers"] + random.normal(0, 0.1)
@@ -527,8 +527,10 @@ def test_models_have_the_dtype_policy_of_this_process_which_stays_unchanged(iris
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        setup = dict(preset=own_space(build_dense, {"epochs": 1}), data=iris, objective=("val_loss", "min"), folds=None)
-        with Here(None, trainer="kzoo.tuning.trial:Trainer", fold_seed=0, **setup) as here:
+        setup = dict(
+            preset=function_space(build_dense, {"epochs": 1}), data=iris, objective=("val_loss", "min"), folds=None
+        )
+        with InProcess(None, trainer="kzoo.tuning.trial:Trainer", fold_seed=0, **setup) as here:
             keras.config.set_dtype_policy("float32")
             here.ask("count", overrides={})
             here.ask("probe", overrides={}, samples=[])

@@ -12,7 +12,7 @@ from stand_in import StandIn
 
 import kzoo
 from kzoo.cli import main
-from kzoo.workers import crew
+from kzoo.workers import pool
 
 ENGINES = ("bayesian", "optuna", "random", "grid", "hyperband")
 
@@ -33,7 +33,7 @@ class Crowd(Executor):
         self.submitted, self.ends = 0, ends
 
     def submit(self, function, key, sent, job):
-        assert function is crew.train_here
+        assert function is pool.train_in_child
         self.submitted += 1
         if self.submitted > self.ends:
             raise RuntimeError("cannot schedule new futures after shutdown")

@@ -14,7 +14,7 @@ from stand_in import Killed, StandIn
 
 import kzoo
 from kzoo.tuning.engines import ENGINES, choose_engine, engine_named
-from kzoo.tuning.engines.steady import Steady, make_oracle
+from kzoo.tuning.engines.base import BaseEngine, make_oracle
 from kzoo.tuning.plan import size_of
 from kzoo.tuning.records import read_trials
 
@@ -294,14 +294,14 @@ def touches(source):
 def test_private_names_of_kerastuner_are_used_in_a_single_file():
     folder = Path(kzoo.__file__).parent / "tuning"
     files = {path.name: touches(path.read_text(encoding="utf-8")) for path in folder.rglob("*.py")}
-    assert {name for name, private in files.items() if private} == {"private.py"}
+    assert {name for name, private in files.items() if private} == {"keras_tuner_private.py"}
     assert touches("class X:\n    def _save_trial(self): self._seed_state = 1") == {"_save_trial", "_seed_state"}
 
 
 def test_an_engine_is_a_file(engine):
     """Nothing else names it: the fixture, the messages and the help of the command list the files of the folder."""
     folder = Path(kzoo.__file__).parent / "tuning" / "engines"
-    assert set(ENGINES) - {"auto"} == {path.stem for path in folder.glob("*.py")} - {"__init__", "private", "steady"}
-    assert issubclass(engine_named(engine), Steady)
+    assert set(ENGINES) - {"auto"} == {path.stem for path in folder.glob("*.py")} - {"__init__", "base", "keras_tuner_private"}
+    assert issubclass(engine_named(engine), BaseEngine)
     with refuses("engine", "'none'", engine):
         choose_engine("none", 1, 1)

@@ -97,7 +97,7 @@ def test_7_when_all_trials_fail_the_causes_are_listed(search):
     StandIn.fail = staticmethod(lambda overrides, seed: "no memory" if seed % 2 else "no disk")
     with refuses("no disk", "no memory", "5", "search") as caught:
         search(engine="random", trials=30)  # it gives up after ten of them
-    assert re.findall(r"\d+", str(caught.value)) == ["5", "5"]
+    assert re.findall(r"\d+", str(caught.value)).count("5") == 2  # for each cause
     with refuses("1", "no disk", "other"):
         search("other", engine="random", trials=1)
 

@@ -15,7 +15,7 @@ import kzoo
 from kzoo.callbacks import direction
 from kzoo.cli import main, make_parser
 from kzoo.cli.common import parse_settings, show_value
-from kzoo.tuning.plan import settle_objective
+from kzoo.tuning.plan import resolve_objective
 from kzoo.utils.argument_checks import checked_seconds
 
 
@@ -148,14 +148,14 @@ def test_6_every_objective_has_its_direction():
     data = kzoo.load_data("iris", preset="iris_fnn")
     preset = kzoo.get_preset("iris_fnn")
     for name, expected in (("val_loss", "min"), ("val_accuracy", "max"), ("val_top5", "max")):
-        assert settle_objective(name, preset.config, preset.training, data) == (name, expected)
-    assert settle_objective(None, preset.config, preset.training, data) == ("val_accuracy", "max")
+        assert resolve_objective(name, preset.config, preset.training, data) == (name, expected)
+    assert resolve_objective(None, preset.config, preset.training, data) == ("val_accuracy", "max")
     # KerasTuner silently uses "min" for these:
     for name in ("val_f1_score", "val_r2_score", "val_cosine_similarity", "val_binary_io_u", "val_mean_io_u"):
         assert direction(name) == "max"
     values = kzoo.load_data("diabetes", preset="diabetes_fnn")
     preset = kzoo.get_preset("diabetes_fnn")
-    assert settle_objective("val_rmse", preset.config, preset.training, values) == ("val_rmse", "min")
+    assert resolve_objective("val_rmse", preset.config, preset.training, values) == ("val_rmse", "min")
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from messages import missing_from
 
 import kzoo
 from kzoo.registry import resolve
-from kzoo.training.settle import settle
+from kzoo.training.adapt import adapt_to_data
 from kzoo.tuning.folds import fold_of, pooled, with_all_rows
 from kzoo.tuning.records import Objective, Outcome
-from kzoo.tuning.trial import Median, Trainer, below_median, comparable, peers_of, so_far
+from kzoo.tuning.trial import Median, Trainer, below_median, comparable, peers_of, running_best
 from kzoo.workers.worker import Stop
 
 pytestmark = pytest.mark.usefixtures("untraced")
@@ -32,7 +32,7 @@ def trainer(data):
     def make(goal=GOAL, folds=None, stop=None, **settings):
         preset = kzoo.get_preset("iris_fnn")
         config, training = resolve(preset, {"units": (8,), "epochs": 4, "batch_size": 32} | settings)
-        config, training, _ = settle(preset, config, training, set(settings), data)
+        config, training, _ = adapt_to_data(preset, config, training, set(settings), data)
         settled = replace(preset, config=config, training=training)
         held_back = replace(data, test=None)
         return Trainer(preset=settled, data=held_back, objective=goal, folds=folds, fold_seed=0, stop=stop)
@@ -148,7 +148,7 @@ def test_the_median_is_that_of_the_others_at_the_same_epoch():
     assert not below_median(GOAL, [*peers, ([0.1], False)], 2, -9.0)  # half are gone: the rest may all end
     assert below_median(LOSS, [([0.5], False), ([0.2, 0.1], True), ([0.3, 0.2], True)], 1, 0.3)
     assert peers_of(records[:2], GOAL, folds=False) == []
-    assert so_far([3.0, float("nan"), 2.0], "min") == [3.0, 3.0, 2.0]
+    assert running_best([3.0, float("nan"), 2.0], "min") == [3.0, 3.0, 2.0]
 
 
 @pytest.mark.parametrize(("epochs", "trained"), [(2, 2), (3, 3), (4, 3), (60, 7)])

@@ -1,14 +1,14 @@
 """The formats of exported files, found by listing this folder, and their names. NumPy and the standard library only."""
 
 from kzoo.export.format import QUANTIZED
-from kzoo.utils.discovery import rooms
+from kzoo.utils.discovery import list_modules
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint
 
 
 def formats() -> dict:
     """Return name -> `Format`, in their order."""
-    found = sorted(rooms(__name__, "FORMAT").values(), key=lambda one: (one.order, one.name))
+    found = sorted(list_modules(__name__, "FORMAT").values(), key=lambda one: (one.order, one.name))
     return {one.name: one for one in found}
 
 

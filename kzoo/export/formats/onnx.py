@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from kzoo.export.external import has_external_data
 from kzoo.export.format import QUANTIZED, Format, refuses_votes
+from kzoo.export.onnx_external_data import has_external_data
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import first_line
 from kzoo.utils.optional import require

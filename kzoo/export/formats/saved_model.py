@@ -12,7 +12,7 @@ def write(network, file, quantize):
     signatures, more = {"serving_default": module.serve}, {}
     preprocessing = network.preprocessing or {}
     if "vocabulary" in preprocessing:
-        strings = import_module("kzoo.export.strings")
+        strings = import_module("kzoo.export.tf_tokenizer")
         encode, module.table = strings.strings_to_ids(preprocessing)
         wrong = strings.disagreement(preprocessing, encode)
         if wrong is None:

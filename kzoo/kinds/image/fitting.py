@@ -32,12 +32,12 @@ from kzoo.kinds.image.inference import (
     images_in,
     threads,
 )
-from kzoo.kinds.image.reading import look, read, readers
-from kzoo.sources.folders import beside_splits, not_read
+from kzoo.kinds.image.parallel_reading import check_files, read, readers
+from kzoo.sources.folders import extra_folders_note, not_read
 from kzoo.sources.unreadable import ANSWERED, TRAINED, left_out
 from kzoo.storage.memory import too_large
 from kzoo.storage.progress import followed
-from kzoo.storage.windows import blocks, few, is_mapped, places_of_few
+from kzoo.storage.windows import blocks, is_mapped, sample_indices, sample_rows
 from kzoo.tasks.classes.inference import check_classes
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import in_bytes
@@ -83,7 +83,7 @@ def load_image_folder(
     """
     shape, root = check_shape(image_shape), folder_of(path)
     places = split_folders(root)
-    notes, others = beside_splits(root, places, "images", lambda folder: images_below(folder, "")), Counter[str]()
+    notes, others = extra_folders_note(root, places, "images", lambda folder: images_below(folder, "")), Counter[str]()
     if is_source(test):
         places["test"] = folder_of(test)
         if any(os.path.samefile(places["test"], places[other]) for other in places if other != "test"):
@@ -112,7 +112,7 @@ def load_image_folder(
         images[split], labels[split], partly = found, y[rows], partly or len(names) > _DIGESTED
         _check_left(classes, labels[split], split)
 
-    some = places_of_few(len(labels["train"]), _MOST)
+    some = sample_indices(len(labels["train"]), _MOST)
     notes += dim([places["train"] / digests["train"](row)[0] for row in some])
     if "test" in listed and test is not None and not is_source(test):
         notes.append(f"The test folder is the test set; test={test} is not used.")
@@ -165,10 +165,10 @@ def _read(folder, names, shape, *, keep):
     pixels = np.zeros((len(names), *shape), "uint8") if keep else None
     sizes, contents, errors, start_of_path = np.zeros(len(names), np.int64), {}, {}, os.path.join(folder, "")
     taken = np.zeros(len(names), bool)  # whose content the fingerprint takes
-    taken[places_of_few(len(names), _DIGESTED)] = True
+    taken[sample_indices(len(names), _DIGESTED)] = True
     chunk = max(_CHUNK, -(-len(names) // _TASKS))
     beside = readers(len(names), threads() - 1) if keep else []
-    own = [read if keep else look] * (threads() - len(beside))
+    own = [read if keep else check_files] * (threads() - len(beside))
     free = deque([reader.read for reader in beside] + own)  # a hand for each thread: that of a process, or its own
 
     def look_at_some(start):
@@ -280,7 +280,7 @@ def fresh(reader, source, *, targets):
     if not (isinstance(source, str | Path) and Path(source).is_dir()):
         return Fresh(x=read(reader, source)[0])
     names = images_in(Path(source))
-    some = [names[place] for place in places_of_few(len(names), _MOST)]
+    some = [names[place] for place in sample_indices(len(names), _MOST)]
     return Fresh(x=_readable(Path(source), some, tuple(reader["shape"]))[0])
 
 
@@ -293,14 +293,14 @@ def _readable(folder, names, shape):
     images, rows, _, errors = _read(folder, names, shape, keep=not too_large(len(names) * int(np.prod(shape))))
     if errors and (line := left_out(errors, [folder / name for name in names], "image", most=ANSWERED)):
         warn(line)
-    for line in dim([folder / names[row] for row in few(rows, _MOST)]):
+    for line in dim([folder / names[row] for row in sample_rows(rows, _MOST)]):
         warn(line)
     return images, rows
 
 
 def describe(x, names=(), categories=0):
     """Return brightness, contrast and colours."""
-    images = few(x, _MOST).astype("float32")
+    images = sample_rows(x, _MOST).astype("float32")
     columns = [images.mean(axis=(1, 2, 3)), images.std(axis=(1, 2, 3))]
     if images.shape[-1] == 1:
         return ["brightness", "contrast"], np.stack(columns, axis=1)

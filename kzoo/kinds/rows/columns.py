@@ -9,13 +9,13 @@ from kzoo.sources.tables.numbers import Writing, is_padded, learn
 from kzoo.sources.tables.raw import MOST
 from kzoo.sources.tables.values import (
     Texts,
+    are_dates,
     are_short_dates,
     counted,
     date_parts,
     day_comes_first,
-    known,
-    looks_like_dates,
     may_be_zoned,
+    not_missing,
     plain,
     to_dates,
     to_numbers,
@@ -89,13 +89,13 @@ def check_some(columns, targets, left_out):
 
 def _describe(name, values, clip, notes, said, doubts, decimal):
     """Return what is learned of a column, or why it is left out."""
-    filled, wanted = known(values), (said or {}).get("kind")
+    filled, wanted = not_missing(values), (said or {}).get("kind")
     if not filled.any():
         return "empty in the training rows"
     there = values[filled]
     if filled.all() and _is_constant(there):
         return "constant"
-    if wanted == "date" or (wanted is None and looks_like_dates(there)):
+    if wanted == "date" or (wanted is None and are_dates(there)):
         return _describe_date(name, values, notes, asked=wanted == "date")
     found: list = []
     learned = writing_of(name, values, said, found, decimal)
@@ -268,7 +268,7 @@ def _describe_numbers(name, numbers, clip, writing, notes):
 def _describe_date(name, values, notes, asked):
     day_first = day_comes_first(name, values, notes)
     dates = to_dates(values, day_first, wall_clock=True)
-    read = known(dates)[known(values)]
+    read = not_missing(dates)[not_missing(values)]
     if asked and not read.any():
         example = next(iter(counted(values)))
         raise KzooError(f"columns: {name!r} is to be a date, and no value is one, such as {example!r}.")

@@ -8,13 +8,21 @@ from contextlib import ExitStack
 import numpy as np
 
 from kzoo.dataset import splits
-from kzoo.kinds.rows.asked import named_columns
+from kzoo.kinds.rows.collect import (
+    MOST_DIFFERENT,
+    MOST_SAMPLED,
+    Buckets,
+    CategoryCounts,
+    ColumnMoments,
+    Sample,
+    TablePieces,
+)
+from kzoo.kinds.rows.column_options import named_columns
 from kzoo.kinds.rows.columns import (
     MOST_CATEGORIES,
     fingerprinted,
     with_blanks,
 )
-from kzoo.kinds.rows.gather import MOST_DIFFERENT, MOST_SAMPLED, Buckets, Extents, Placed, Sample, Words
 from kzoo.kinds.rows.inference import (
     cells_of,
     check_columns,
@@ -34,7 +42,7 @@ from kzoo.sources.tables.raw import Rows, require, rows_of
 from kzoo.sources.tables.values import MISSING, to_words
 from kzoo.sources.tables.zones import about_zone
 from kzoo.storage.progress import followed
-from kzoo.storage.stored import check_room, read_rows
+from kzoo.storage.row_files import check_room, read_rows
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural, shown
 from kzoo.utils.optional import of_pandas
@@ -68,7 +76,7 @@ class Encoding(TableFit):
 
     def encoded(self) -> dict:
         """Encode the table, and return what `large.py` opens it with."""
-        placed = Placed(self.pieces)
+        placed = TablePieces(self.pieces)
         self.survey(placed)
         self.learn()
         self.encode(placed)
@@ -170,7 +178,7 @@ class Encoding(TableFit):
         zones = self.zones.get("zones", {})
         self.numbers = [c | {"zone": zones.get(c["name"])} for c in self.columns if c["kind"] != "category"]
         self.tested_minutes = {name: set() for name in zones}
-        self.words = {c["name"]: Words(c["values"]) for c in self.columns if c["kind"] == "category"}
+        self.words = {c["name"]: CategoryCounts(c["values"]) for c in self.columns if c["kind"] == "category"}
         cells = sum(len(column.get("medians", " ")) for column in self.numbers)
         self.width = cells + len(self.words) + (len(self.targets) if self.classes is None else 1)
         self.holes, self.missing = set(), Counter()
@@ -315,7 +323,7 @@ class Encoding(TableFit):
             self.words.items(), (c for c in self.columns if c["kind"] == "category"), strict=True
         )}  # fmt: skip
         self.features = feature_names(self.columns)
-        self.extent, self.targets_extent = Extents(), Extents()
+        self.extent, self.targets_extent = ColumnMoments(), ColumnMoments()
         self.of_class = {}
         rows = {}
         for number, part in enumerate(_PARTS):

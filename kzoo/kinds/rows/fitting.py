@@ -9,20 +9,20 @@ import numpy as np
 from kzoo.dataset.dataset import Split
 from kzoo.kinds import Fresh
 from kzoo.kinds.arrays import as_type, checked
+from kzoo.kinds.rows.in_memory import load_table
 from kzoo.kinds.rows.inference import (
     apply_columns,
     as_dated,
-    kept_words,
+    missing_value_categories,
     read,
     two_readings,
 )
-from kzoo.kinds.rows.large import frame_of, is_large, load_large
-from kzoo.kinds.rows.memory import load_table
+from kzoo.kinds.rows.out_of_core import frame_of, is_large, load_large
 from kzoo.kinds.rows.scaling import robust_scaling
-from kzoo.sources.tables.numbers import in_texts, shown_sign, ways
+from kzoo.sources.tables.numbers import in_texts, number_formats, shown_sign
 from kzoo.sources.tables.raw import check_keys, decimal_of, require, rows_of
 from kzoo.sources.tables.values import MISSING, read_numbers, to_numbers, to_words
-from kzoo.storage.windows import Mapped, few, flat, taken
+from kzoo.storage.windows import Mapped, flat, sample_rows, select_rows
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.optional import pandas as pd
 
@@ -48,11 +48,15 @@ def fit(x, train, *, plain=False, notes=None, **more):
         plain: whether the caller has scaled them.
         notes: a list that gets a line for each thing to know.
     """
-    names, notes, rows = [f"column {i}" for i in range(x.shape[1])], [] if notes is None else notes, taken(x, train)
+    names, notes, rows = (
+        [f"column {i}" for i in range(x.shape[1])],
+        [] if notes is None else notes,
+        select_rows(x, train),
+    )
     if isinstance(rows, Mapped):
         if len(rows) > _MOST_ROWS:
             notes.append(f"The scale of the inputs is learned on {_MOST_ROWS:,} of {len(rows):,} training rows.")
-        rows = few(rows, _MOST_ROWS)
+        rows = sample_rows(rows, _MOST_ROWS)
     return x, {} if plain else robust_scaling(rows, names, notes), None
 
 
@@ -77,7 +81,7 @@ def _as_written(reader, targets):
     words = MISSING.intersection(classes)
     named = bool(words) or any(map(_changes_as_number, classes))
     targets = [name for name in targets if named or in_texts(writings.get(name))]
-    return {one["name"]: kept_words(one) for one in texts} | dict.fromkeys(targets, words)
+    return {one["name"]: missing_value_categories(one) for one in texts} | dict.fromkeys(targets, words)
 
 
 def _changes_as_number(name):
@@ -100,7 +104,7 @@ def _targets_as_learned(frame, targets, reader):
         numbers, there = read_numbers(values, stored := writings.get(name), decimal_of(frame)), values.dropna()
         if np.isnan(numbers[values.notna()]).any() and np.isfinite(plainly := to_numbers(there)).all():
             # Where one cell shows that they are written plainly, all are.
-            if len(ways(stored)) > 1 and shown_sign(there.astype(str), stored) != ".":
+            if len(number_formats(stored)) > 1 and shown_sign(there.astype(str), stored) != ".":
                 row = int(np.flatnonzero(np.isnan(numbers) & values.notna().to_numpy())[0])
                 raise KzooError(
                     f"Target {name!r} cannot be read in row {row + 1}.{two_readings([(row, values[row])], stored)}"

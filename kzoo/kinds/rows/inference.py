@@ -7,19 +7,19 @@ from functools import partial
 import numpy as np
 
 from kzoo.kinds import Shown
-from kzoo.kinds.rows.asked import asked_columns
+from kzoo.kinds.rows.column_options import column_options
 from kzoo.sources.arrays import check_count, numbers_in, whole_in
 from kzoo.sources.tables.numbers import new_groups, readings
 from kzoo.sources.tables.raw import (
     MOST,
     as_names,
     check_keys,
+    checked_rows,
     find_target,
-    from_elsewhere,
-    given_rows,
-    one_table,
+    received_rows,
     require,
     rows_of,
+    single_table,
 )
 from kzoo.sources.tables.values import (
     MISSING,
@@ -51,12 +51,12 @@ def read(reader, raw):
             raise KzooError(f"Rows have {x.shape[-1]} columns, the model takes {len(names)}: {listed(names, MOST)}.")
         check(reader, x)
         return x.astype(np.float32), raw
-    rows = given_rows(raw)
+    rows = checked_rows(raw)
     if not len(rows):
         raise KzooError("There are no rows to encode.")
     notes = []
     x, unread = read_new(reader, rows, notes)
-    for line in (*notes, *say_unread(columns, rows, unread)):
+    for line in (*notes, *unread_notes(columns, rows, unread)):
         warn(line)
     return x, raw
 
@@ -153,7 +153,7 @@ def as_dated(reader, rows, doubts) -> list:
     return columns
 
 
-def say_unread(columns, table, unread):
+def unread_notes(columns, table, unread):
     """Return a line for each column with cells that could not be read, or that training has not seen: they are missing.
 
     Args:
@@ -234,7 +234,7 @@ def glance(table, form, asked):
     """Refuse a table for what the names of its columns show."""
     group = [asked.group] if isinstance(asked.group, str) else []
     require(table, [*find_target(table, asked.target), *as_names(asked.drop), *group], "the table")
-    asked_columns(asked.columns, table)
+    column_options(asked.columns, table)
 
 
 def glance_new(reader, table, targets):
@@ -255,12 +255,12 @@ def check_columns(columns, rows):
 
 def gather(words):
     """Return the table that the words of a command line name."""
-    return one_table(words)
+    return single_table(words)
 
 
 def received(reader, given, most=None):
     """Return rows that came from elsewhere: the bytes of a CSV file, objects by column, or rows of features."""
-    rows = from_elsewhere(given, "A row", most)
+    rows = received_rows(given, "A row", most)
     check_count(len(rows), most)
     return rows
 
@@ -397,7 +397,7 @@ def codes_of(categories) -> dict:
     return whole | {word_of(word): code for word, code in codes.items()} | codes
 
 
-def kept_words(column) -> frozenset:
+def missing_value_categories(column) -> frozenset:
     """Return the words for missing values, such as `NA`, that are categories of a column.
 
     An empty cell is none where training knew the category of blanks from a CSV file, whose empty cells were missing.
@@ -411,7 +411,7 @@ def _features(column, rows, unread, missing):
         cells = cells_of(column, rows, unread)
         missing[column["name"]] = int(np.isnan(cells[0]).sum()) - len(unread[column["name"]])
         return filled(column, cells)
-    codes, values = codes_of(column["values"]), rows.cells(column["name"], kept_words(column))
+    codes, values = codes_of(column["values"]), rows.cells(column["name"], missing_value_categories(column))
     if isinstance(values, Texts):
         found = values.each([codes.get(word_of(text), 0) for text in values.different], 0, np.float32)
     else:

@@ -4,8 +4,8 @@ Both read the names of the columns, then the target and the task, then the input
 differs is how rows are split, encoded and kept; all rules are here, once.
 """
 
-from kzoo.dataset.overview import AS_ASKED
-from kzoo.kinds.rows.asked import asked_columns
+from kzoo.dataset.summary import AS_ASKED
+from kzoo.kinds.rows.column_options import column_options
 from kzoo.kinds.rows.columns import (
     check_some,
     learn_columns,
@@ -45,7 +45,7 @@ class TableFit:
         table = Rows(dict.fromkeys(names, ()))
         self.names, self.notes, self.preset, self.task, self.clip = list(names), notes, preset, task, clip
         self.targets, self.drop, self.group = find_target(table, target), as_names(drop), group
-        self.overrides = asked_columns(columns, table)
+        self.overrides = column_options(columns, table)
         self.excluded = [*self.targets, *self.drop, *([group] if group is not None else [])]
         require(table, self.excluded, "the table")
         self.inputs = [name for name in names if name not in self.excluded]

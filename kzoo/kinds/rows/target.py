@@ -5,7 +5,7 @@ import numpy as np
 from kzoo.kinds.rows.columns import stored_writing, writing_of
 from kzoo.sources.tables.raw import MOST
 from kzoo.sources.tables.values import plain, to_numbers, to_words
-from kzoo.tasks import choose
+from kzoo.tasks import detection
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed, plural, shown
 
@@ -72,7 +72,11 @@ def read_targets(frame, targets, said, task, doubts, decimal, *, different=False
                 f"say columns={{{name!r}: 'category'}}."
             )
         # "10%" and "20%" are names of classes, unless somebody says otherwise.
-        meant = choose.asked_for("rows", task) if task is not None else choose.likely("rows", [numbers])[0]
+        meant = (
+            detection.requested_problem("rows", task)
+            if task is not None
+            else detection.likely_problem("rows", [numbers])[0]
+        )
         if share == 1 and (asked or meant is None or "classes" not in meant.facts):
             frame, writings[name] = frame.assign(**{name: numbers}), writing.json()
             doubts += found
@@ -91,18 +95,18 @@ def choose_task(values, task, preset):
         KzooError: the target does not suit the task asked for, or (`choose.WrongPreset`) the preset.
     """
     columns = list(values.values())
-    (found, why), fixed = choose.likely("rows", columns), choose.fixed_by(preset)
+    (found, why), fixed = detection.likely_problem("rows", columns), detection.fixed_by(preset)
     if len(values) > 1 and task is None:
         why += _classes_among(values)
     if task is not None:
-        found, why = choose.asked_for("rows", task), f"task={task!r}"
+        found, why = detection.requested_problem("rows", task), f"task={task!r}"
         if fixed not in (None, found):
-            raise choose.WrongPreset(
+            raise detection.WrongPreset(
                 f"task={task!r} does not suit {preset.name}, a {fixed.name} preset.", "These take any: {}."
             )
     elif fixed not in (None, found):
-        if not choose.suits(fixed, columns):
-            raise choose.WrongPreset(
+        if not detection.suits_problem(fixed, columns):
+            raise detection.WrongPreset(
                 f"Target {next(iter(values))!r} makes this a {found.name} ({why}), but {preset.name} is for "
                 f"{fixed.name}.",
                 "Use one of: {}; or say task=.",
@@ -121,9 +125,9 @@ def _classes_among(values):
         KzooError: all of them are labels: a regression would answer with numbers that are no probabilities.
     """
     names = list(values)
-    places, labels = choose.would_be_classes("rows", list(values.values()))
+    places, labels = detection.would_be_classes("rows", list(values.values()))
     if labels:
-        _, why = choose.likely("rows", [values[names[0]]])
+        _, why = detection.likely_problem("rows", [values[names[0]]])
         raise KzooError(
             f"The targets {listed(map(repr, names), MOST)} are labels ({names[0]!r}: {why}), and several labels to a "
             f"row are not supported yet. Predict one of them, target={names[0]!r}, and leave the others out with "

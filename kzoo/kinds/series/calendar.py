@@ -14,10 +14,10 @@ from functools import cached_property
 
 import numpy as np
 
+from kzoo.kinds.series.time_formats import times_and_zone
 from kzoo.kinds.series.times import MONDAY_TO_FRIDAY, week_in_words, working_days
-from kzoo.kinds.series.written import times_and_zone
 from kzoo.sources.tables.raw import rows_of
-from kzoo.sources.tables.values import known
+from kzoo.sources.tables.values import not_missing
 from kzoo.sources.tables.zones import offset_of, offset_written, zone_named
 from kzoo.utils.errors import KzooError
 
@@ -245,14 +245,14 @@ def moments_of(raw, column, way, told=None) -> Moments | None:
     Args:
         raw: a DataFrame, or what `rows_of` takes.
         column: its name.
-        way: how it is written (see `kzoo.kinds.series.written`).
+        way: how it is written (see `kzoo.kinds.series.time_formats`).
         told: its times, where they have been read.
     """
     if hasattr(raw, "columns") and hasattr(raw, "iloc"):
         raw = raw.iloc[:, [[str(name).strip() for name in raw.columns].index(column)]]
     at, minutes, zone = times_and_zone(rows_of(raw), column, way)
     at = at if told is None else told
-    if not len(at) or not known(at).all():
+    if not len(at) or not not_missing(at).all():
         return None
     if at.dtype.kind != "M" or not np.isfinite(minutes).all():
         return Moments(at, at)

@@ -6,14 +6,14 @@ import numpy as np
 
 from kzoo.dataset import splits
 from kzoo.dataset.dataset import Dataset, Split
-from kzoo.dataset.overview import AS_ASKED
+from kzoo.dataset.summary import AS_ASKED
 from kzoo.kinds import STEPS, Fresh
 from kzoo.kinds.arrays import as_type, checked
-from kzoo.kinds.rows.asked import asked_columns, named_columns
+from kzoo.kinds.rows.column_options import column_options, named_columns
 from kzoo.kinds.rows.columns import about_weights, stored_writing, writing_of
 from kzoo.kinds.rows.fitting import describe
-from kzoo.kinds.rows.inference import say_unread
-from kzoo.kinds.rows.memory import seen_in_cells, text_columns
+from kzoo.kinds.rows.in_memory import cell_findings, text_columns
+from kzoo.kinds.rows.inference import unread_notes
 from kzoo.kinds.rows.scaling import scaling
 from kzoo.kinds.series.calendar import calendar_of
 from kzoo.kinds.series.index import with_index
@@ -28,13 +28,13 @@ from kzoo.kinds.series.inference import (
     written_as,
 )
 from kzoo.kinds.series.season import window
-from kzoo.kinds.series.simple import simple_forecasts
+from kzoo.kinds.series.simple_forecasts import simple_forecasts
 from kzoo.sources.tables.frame import about_index, as_frame
 from kzoo.sources.tables.numbers import in_texts
 from kzoo.sources.tables.overview import columns_read
 from kzoo.sources.tables.raw import MOST, as_names, require, rows_of
-from kzoo.sources.tables.values import known, plain
-from kzoo.storage.windows import Windows, few, taken
+from kzoo.sources.tables.values import not_missing, plain
+from kzoo.storage.windows import Windows, sample_rows, select_rows
 from kzoo.tasks.values.inference import Extent, spread
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import listed, plural, shown
@@ -108,7 +108,7 @@ def load_series(
     if tested is not None:
         doubts_of_test += about_times({"time": time} | clock, tested_times)
         doubts_of_test += refuse_other_step(clock, tested_times, "the test series")
-    said, doubts, unread, gone = asked_columns(columns, frame), [], {}, {}
+    said, doubts, unread, gone = column_options(columns, frame), [], {}, {}
     if other := [name for name, how in said.items() if how["kind"] != "number"]:
         raise KzooError(
             f"columns: {other[0]!r} is to be a {said[other[0]]['kind']}; a series has numbers. Leave it out: drop=."
@@ -119,7 +119,7 @@ def load_series(
     names, targets = _columns(first, target, as_names(drop), writings)
     doubts = [line for line in doubts if any(repr(name) in line for name in names)]
     values = filled(frame, names, notes, writings, unread, gone)
-    notes += [*doubts, *say_unread(names, frame, unread), *about_weights(names)]
+    notes += [*doubts, *unread_notes(names, frame, unread), *about_weights(names)]
     if target is not None:
         two = [name for name, column in zip(targets, values.T, strict=False) if np.isin(column, (0, 1)).all()]
         notes += [f"Target {name!r} holds 0 and 1 alone: its forecasts are numbers, not classes." for name in two]
@@ -128,7 +128,7 @@ def load_series(
     if times is not None:
         apart[times.column] = ("time", f"{times.step} apart, from {' to '.join(times.ends)}")
     known = [{"name": name, "kind": "number", "writing": writings.get(name)} for name in names]
-    seen = seen_in_cells(doubts, unread, len(frame)) | _seen(times, gone)
+    seen = cell_findings(doubts, unread, len(frame)) | _seen(times, gone)
     seen["read"] = columns_read(table, known, unread, targets=targets, apart=apart)
     writings = {name: writings[name] for name in names if name in writings}
     cuts = {
@@ -207,7 +207,7 @@ def _without_future(frame, times, target, notes):
     asked = [target] if target in list(frame.columns) else as_names(target)
     rows, there = rows_of(frame), np.zeros(len(frame), bool)
     for name in asked or frame.columns:
-        there |= known(rows[name]) if name in rows else True
+        there |= not_missing(rows[name]) if name in rows else True
     if not there.any() or there[-1]:
         return frame, times
     future = int(np.argmax(there[::-1]))
@@ -251,7 +251,7 @@ def _columns(frame, target, drop, writings):
         raise KzooError(f"The series has no numeric column; columns: {listed(frame.columns, MOST)}.")
     if lost := [c for c in asked if c not in numeric]:
         values = plain(frame[lost[0]])
-        example = f", such as {shown(values[known(values)][0])}" if known(values).any() else ""
+        example = f", such as {shown(values[not_missing(values)][0])}" if not_missing(values).any() else ""
         raise KzooError(f"Target {lost[0]!r} is not numeric{example}: a series is forecast in numbers, not in classes.")
     targets = asked or numeric
     return [*targets, *(c for c in numeric if c not in targets)], targets
@@ -353,7 +353,7 @@ def _filled_anew(frame, names, writings, targets, where):
     values = filled(frame, names, notes, writings, unread, gone)
     refuse_empty(gone, len(frame), where)
     unknown = np.unique(np.concatenate([gone[name] for name in names[:targets]]))
-    return values, unknown, [*say_unread(names, frame, unread), *notes]
+    return values, unknown, [*unread_notes(names, frame, unread), *notes]
 
 
 def _known_alone(split, unknown, where):
@@ -395,10 +395,10 @@ def fit(x, train, *, plain=False, notes=None, **more):
     """
     if plain:
         return x, {}, None
-    series, most = taken(x, train), max(1, _MOST_SCALED // x.shape[1])
+    series, most = select_rows(x, train), max(1, _MOST_SCALED // x.shape[1])
     if len(series) > most and notes is not None:
         notes.append(f"The scale of the inputs is learned on {most:,} of {len(series):,} training series.")
-    return x, scaling(few(series, most)), None
+    return x, scaling(sample_rows(series, most)), None
 
 
 def labelled(reader, source, *, targets, config):

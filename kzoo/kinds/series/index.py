@@ -1,7 +1,7 @@
 """The index of a DataFrame says when a row was, or which series it is of: it is read as columns. Without pandas."""
 
-from kzoo.kinds.series.written import are_dates_in_figures
-from kzoo.sources.tables.values import looks_like_dates
+from kzoo.kinds.series.time_formats import are_dates_in_figures
+from kzoo.sources.tables.values import are_dates
 
 
 def with_index(table, time=None):
@@ -49,7 +49,7 @@ def _taken_in(table, levels):
 def _are_times(values):
     if getattr(values.dtype, "tz", None) is not None or _are_periods(values.dtype):
         return True
-    return looks_like_dates(values) or are_dates_in_figures(values)
+    return are_dates(values) or are_dates_in_figures(values)
 
 
 def _are_periods(kind):

@@ -4,17 +4,17 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from kzoo.kinds.rows.asked import asked_columns
+from kzoo.kinds.rows.column_options import column_options
 from kzoo.kinds.rows.inference import draw as draw_rows
-from kzoo.kinds.rows.inference import edges, middle, say_unread, spread
+from kzoo.kinds.rows.inference import edges, middle, spread, unread_notes
 from kzoo.kinds.series import calendar as calendars
 from kzoo.kinds.series.calendar import Calendar, Moments
 from kzoo.kinds.series.index import with_index
+from kzoo.kinds.series.time_formats import NUMBERS, are_dates_in_figures, time_format_of, times_and_zone
 from kzoo.kinds.series.times import Times
-from kzoo.kinds.series.written import NUMBERS, are_dates_in_figures, times_and_zone, way_of
 from kzoo.sources.arrays import check_count, numbers_in
-from kzoo.sources.tables.raw import MOST, as_names, from_elsewhere, given_rows, one_table, require, rows_of
-from kzoo.sources.tables.values import known, looks_like_dates, to_words, unreadable
+from kzoo.sources.tables.raw import MOST, as_names, checked_rows, received_rows, require, rows_of, single_table
+from kzoo.sources.tables.values import are_dates, not_missing, to_words, unreadable
 from kzoo.sources.tables.zones import about_zone
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import listed
@@ -53,7 +53,7 @@ def read(reader, raw):
     refuse_empty(gone, len(rows), "the series")
     lines = (
         *doubts,
-        *say_unread(names, rows, unread),
+        *unread_notes(names, rows, unread),
         *_say_future(reader, rows, times, future),
         *_say_gone(gone, len(rows), steps),
         *_say_hole(None if reader.get("uneven") else times, steps),
@@ -133,7 +133,7 @@ def _past(reader, raw, doubts):
         (its `Rows` in order of time, their `Times` or None, how many rows are left out).
     """
     table, writings = with_index(raw, reader.get("time")), reader.get("writings") or {}
-    rows = given_rows(table)
+    rows = checked_rows(table)
     times = times_in(rows, reader.get("time"), [], learned=written_as(reader), doubts=doubts)
     require(rows, reader["columns"], "the series")
     order = np.arange(len(rows)) if times is None else times.order
@@ -185,7 +185,7 @@ def glance(table, form, asked):
     targets = [asked.target] if asked.target in table.columns else as_names(asked.target)
     time = [asked.time] if asked.time is not None else []
     require(table, [*time, *as_names(asked.drop), *targets], "the series")
-    asked_columns(asked.columns, table)
+    column_options(asked.columns, table)
 
 
 def glance_new(reader, table, targets):
@@ -246,12 +246,12 @@ def ahead(reader, raw, steps):
 
 def gather(words):
     """Return the table that the words of a command line name."""
-    return one_table(words)
+    return single_table(words)
 
 
 def received(reader, given, most=None):
     """Return a series that came from elsewhere: the bytes of a CSV file, objects by column, or windows of numbers."""
-    series = from_elsewhere(given, "A series' row", _MOST_ROWS)
+    series = received_rows(given, "A series' row", _MOST_ROWS)
     check_count(len(series) if isinstance(series, np.ndarray) and series.ndim == 3 else 1, most)
     return series
 
@@ -287,7 +287,7 @@ def time_column(table, time=None):
     if time is not None:
         require(rows, [time], "the series")
         return time
-    looks = ((look, name) for look in (looks_like_dates, are_dates_in_figures) for name in rows.columns)
+    looks = ((look, name) for look in (are_dates, are_dates_in_figures) for name in rows.columns)
     return next((name for look, name in looks if look(rows[name])), None)
 
 
@@ -315,9 +315,9 @@ def times_in(rows, column, notes, *, learned=None, doubts=None) -> Times | None:
     if column is None:
         notes.append("No time column: the rows are taken to be in order.")
         return None
-    way = way_of(column, rows[column], notes if doubts is None else doubts, learned)
+    way = time_format_of(column, rows[column], notes if doubts is None else doubts, learned)
     told, offsets, zone = times_and_zone(rows, column, way)
-    if not (there := known(told)).all():
+    if not (there := not_missing(told)).all():
         row = int(np.flatnonzero(~there)[0])
         raise KzooError(f"Time column {column!r} holds no time in row {row + 1}: {rows[column][row]!r}.")
     times = Times.of(column, told, offsets, way, zone)

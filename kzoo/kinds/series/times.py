@@ -132,7 +132,7 @@ class Times:
         real: (N,) the same by a clock that is never changed.
         clock: whose clock it is that was put forward and back, where there are no offsets; "" where it was not.
         offsets: (N,) minutes from UTC that the table says, NaN where it says none.
-        way: how the column is written (see `kzoo.kinds.series.written`).
+        way: how the column is written (see `kzoo.kinds.series.time_formats`).
         zone: of the column (see `kzoo.sources.tables.zones`).
     """
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from kzoo.dataset import splits
 from kzoo.dataset.dataset import Dataset, Split
-from kzoo.dataset.overview import AS_ASKED
+from kzoo.dataset.summary import AS_ASKED
 from kzoo.kinds import Fresh
 from kzoo.kinds.arrays import as_type, checked
 from kzoo.kinds.rows.columns import missing_words
@@ -17,10 +17,10 @@ from kzoo.kinds.rows.target import groups_in
 from kzoo.kinds.text.folders import SUFFIXES, check_classes, classes_below, folder_of_new, split_folders, texts_below
 from kzoo.kinds.text.inference import AsTexts, preprocessing_of, read, reads_the_end, texts_in
 from kzoo.kinds.text.language import follows, load_language, pieces, text_settings
-from kzoo.kinds.text.long import is_too_long
+from kzoo.kinds.text.long_text import is_too_long
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, learn_and_encode
-from kzoo.sources.files import TextFile, in_one_line, read_text, say
-from kzoo.sources.folders import beside_splits
+from kzoo.sources.files import TextFile, add_notes, joined_notes, read_text
+from kzoo.sources.folders import extra_folders_note
 from kzoo.sources.tables.files import is_table
 from kzoo.sources.tables.frame import about_index, as_frame
 from kzoo.sources.tables.overview import columns_read
@@ -28,8 +28,8 @@ from kzoo.sources.tables.raw import TARGET_NAMES, as_names, find_target, require
 from kzoo.sources.tables.repeated import repeated_ids
 from kzoo.sources.tables.values import MISSING, plain, to_numbers, to_words
 from kzoo.sources.unreadable import ANSWERED, TRAINED, left_out
-from kzoo.storage.windows import Mapped, blocks, few, series_of, taken
-from kzoo.tasks import choose
+from kzoo.storage.windows import Mapped, blocks, sample_rows, select_rows, series_of
+from kzoo.tasks import detection
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import percent
 from kzoo.utils.optional import pandas as pd
@@ -64,7 +64,7 @@ def load_text_folder(path, *, name, preset=None, validation=0.1, test=None, seed
         KzooError: no text, or one class only.
     """
     parts = split_folders(Path(path))
-    beside = beside_splits(Path(path), parts, "texts", lambda folder: texts_below(folder)[0])
+    beside = extra_folders_note(Path(path), parts, "texts", lambda folder: texts_below(folder)[0])
     if splits.is_source(test):
         parts["test"], test = Path(test), None
     elif isinstance(test, splits.Fold):
@@ -117,7 +117,7 @@ def read_folder(folder, *, most):
     names = [file.relative_to(folder).as_posix() for file, _ in named]
     note = left_out(broken, names, "text", most=most)
     check_classes(folder, dict.fromkeys(labels))
-    notes += in_one_line(said)
+    notes += joined_notes(said)
     return texts, labels, [*notes, note] if note else notes
 
 
@@ -154,10 +154,10 @@ def load_text_table(
     column_of_target = [plain(kept[targets[0]])]
     if isinstance(source, str | Path) and np.isfinite(numbers := to_numbers(column_of_target[0])).all():
         column_of_target = [numbers]
-    chosen, why = choose.likely("tokens", column_of_target)
+    chosen, why = detection.likely_problem("tokens", column_of_target)
     if task is not None:
-        chosen = choose.asked_for("tokens", task)
-    elif (fixed := choose.fixed_by(preset)) is not None and choose.suits(fixed, column_of_target):
+        chosen = detection.requested_problem("tokens", task)
+    elif (fixed := detection.fixed_by(preset)) is not None and detection.suits_problem(fixed, column_of_target):
         chosen = fixed
     if chosen is None:
         raise KzooError(
@@ -219,7 +219,7 @@ def build_text(
         problem: what the labels are for; by default what the preset is for, else a classification.
     """
     official, notes = dict(official or {}), list(notes)
-    problem = problem or choose.fixed_by(preset) or choose.asked_for("tokens", "classification")
+    problem = problem or detection.fixed_by(preset) or detection.requested_problem("tokens", "classification")
     light = problem.task.inference
     learned = light.learn(np.array(labels, dtype=str), [target])
     y = light.encode(learned, np.array(labels, dtype=str))
@@ -288,7 +288,7 @@ def fit(x, train, *, notes, vocabulary_size=None, **more):
         notes: a list that gets a line where ids become unknown.
         vocabulary_size: number of ids, where it is known.
     """
-    size = vocabulary_size or _highest(taken(x, train)) + 1
+    size = vocabulary_size or _highest(select_rows(x, train)) + 1
     if (highest := _highest(x)) >= size:
         known = partial(_known, size=size)
         x = x.made(known) if isinstance(x, Mapped) else known(x)
@@ -315,7 +315,7 @@ def labelled(reader, source, *, targets, config):
         raise KzooError("One text file has no labels: give a folder with a .txt file for each class, or a .csv file.")
     frame = as_frame(source, targets)
     require(frame, targets, "the table")
-    say(missing_words(frame.attrs.get("words", {}), [], targets))
+    add_notes(missing_words(frame.attrs.get("words", {}), [], targets))
     texts = np.array(texts_in(reader, frame), object)
     kept = frame[targets[0]].notna().to_numpy() & np.array([text.strip() != "" for text in texts], bool)
     if dropped := int((~kept).sum()):
@@ -356,7 +356,7 @@ def _new_folder(source):
 
 def describe(x, names=(), categories=0):
     """Return the length of texts and their share of unknown tokens."""
-    ids = few(x)
+    ids = sample_rows(x)
     real = (ids != PADDING).sum(axis=1)
     return ["tokens", "unknown share"], np.stack([real, (ids == UNKNOWN).sum(axis=1) / np.maximum(real, 1)], axis=1)
 
@@ -370,7 +370,7 @@ def overview(data):
         return {"noun": "windows", "about": {"tokens": sizes, "window": data.input_shape[0]} | known}
     about = known
     if len(data.train):
-        lengths = (few(data.train.x) != PADDING).sum(axis=1)
+        lengths = (sample_rows(data.train.x) != PADDING).sum(axis=1)
         said = {"shortest": int(lengths.min()), "median": int(np.median(lengths)), "longest": int(lengths.max())}
         about = {"tokens in a text": said} | known
     if data.seen.get("cut"):

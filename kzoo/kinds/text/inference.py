@@ -18,18 +18,18 @@ from kzoo.kinds.text.folders import (
 )
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, Tokenizer
 from kzoo.sources.arrays import check_count, numbers_in, whole_in
-from kzoo.sources.files import in_one_line, read_text, say
+from kzoo.sources.files import add_notes, joined_notes, read_text
 from kzoo.sources.tables.files import is_table
 from kzoo.sources.tables.raw import (
     MOST,
     Rows,
     as_names,
     check_keys,
+    checked_rows,
     find_target,
-    from_elsewhere,
-    given_rows,
     is_arrow,
     is_text,
+    received_rows,
     require,
     rows_of,
 )
@@ -154,7 +154,7 @@ def received(reader, given, most=None):
     """Return texts that came from elsewhere: a text or several, never paths; rows with a column of them; or ids."""
     texts = [given] if isinstance(given, str) else given
     if not isinstance(texts, list) or not texts or not all(isinstance(one, str) for one in texts):
-        texts = from_elsewhere(given, "A text of a table", most)
+        texts = received_rows(given, "A text of a table", most)
     check_count(len(texts), most)
     return AsTexts(texts) if isinstance(texts, list) else texts
 
@@ -208,7 +208,7 @@ def texts_in(reader, table) -> list[str]:
     Raises:
         KzooError: it has no column of texts.
     """
-    return _column(given_rows(table), reader.get("column") or "text")
+    return _column(checked_rows(table), reader.get("column") or "text")
 
 
 def _look_for_known(x, reader, items):
@@ -246,14 +246,14 @@ def _texts(raw, column):
         return _of_files(raw) if any(map(names_file, raw)) else ([str(one) for one in raw], raw)
     dicts = isinstance(raw, list) and all(isinstance(row, dict) for row in raw)
     if dicts or isinstance(raw, dict | Rows) or hasattr(raw, "iloc") or is_arrow(raw):
-        return _column(given_rows(raw), column or "text"), raw
+        return _column(checked_rows(raw), column or "text"), raw
     raise KzooError(f"Text is a string, a list of strings, or a table with a text column; got {type(raw).__name__}.")
 
 
 def _lines(path):
     said: list = []
     lines = [line for line in read_text(path, said).split("\n") if line.strip()]
-    say(said)
+    add_notes(said)
     if len(lines) > 1:
         each = "several files, or a folder, are a text each"
         _warn(f"{Path(path).name!r} is read as {len(lines):,} texts, one a line; {each}.")
@@ -275,7 +275,7 @@ def _of_files(paths):
         if text:
             texts.append(text)
         items.append(file if text else Unread(file, f"{Path(file).name!r} is empty."))
-    say(in_one_line(said))
+    add_notes(joined_notes(said))
     return texts, items
 
 

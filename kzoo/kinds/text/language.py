@@ -4,10 +4,10 @@ import numpy as np
 
 from kzoo.dataset import splits
 from kzoo.dataset.dataset import Dataset, Split
-from kzoo.kinds.text import long
+from kzoo.kinds.text import long_text
 from kzoo.kinds.text.inference import preprocessing_of, tokenizer_of
 from kzoo.kinds.text.tokenizer import PADDING
-from kzoo.storage.windows import Spaced, Windows, is_mapped, taken
+from kzoo.storage.windows import Spaced, Windows, is_mapped, select_rows
 from kzoo.utils.errors import KzooError
 
 _LENGTH, _VOCABULARY = 64, 20_000  # without a preset
@@ -33,7 +33,7 @@ def load_language(text, *, name, preset=None, validation=0.1, test=None, test_te
     if ngrams:
         raise KzooError(f"ngrams={ngrams} is for labelled texts: a language model reads one token after another.")
     per_step = preset is None or preset.config.get("pooling") is None
-    tokens = long.tokens_of(
+    tokens = long_text.tokens_of(
         text, test_text, name=name, level=level, size=size, validation=validation,
         test=0 if test_text is not None else 0.1 if test is None else test,
     )  # fmt: skip
@@ -71,13 +71,13 @@ def load_language(text, *, name, preset=None, validation=0.1, test=None, test_te
 def token_windows(ids, length, per_step):
     numbers = range(0, len(ids) - length, length if per_step else _STRIDE)
     starts = Spaced(numbers) if is_mapped(ids) else np.asarray(numbers)
-    y = Windows(ids, starts + 1, length) if per_step else taken(ids, starts + length)
+    y = Windows(ids, starts + 1, length) if per_step else select_rows(ids, starts + length)
     return Split(x=Windows(ids, starts, length), y=y)
 
 
 def follows(reader, source, *, per_step):
     """Return all windows of a new text and what follows them, as training would cut them."""
-    ids, length = long.numbers_of(tokenizer_of(reader), source), reader["length"]
+    ids, length = long_text.numbers_of(tokenizer_of(reader), source), reader["length"]
     if len(ids) <= length:
         raise KzooError(f"The text has {len(ids)} tokens, and a window needs {length + 1}.")
     return token_windows(ids, length, per_step)
@@ -85,7 +85,7 @@ def follows(reader, source, *, per_step):
 
 def pieces(reader, source):
     """Return a new text in pieces that do not overlap, (N, length)."""
-    ids, length = long.numbers_of(tokenizer_of(reader), source), reader["length"]
+    ids, length = long_text.numbers_of(tokenizer_of(reader), source), reader["length"]
     if len(ids) < length:
         raise KzooError(f"The text has {len(ids)} tokens, and a window needs {length}.")
     return ids[: len(ids) // length * length].reshape(-1, length)

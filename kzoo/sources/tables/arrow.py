@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import numpy as np
 
-from kzoo.sources.tables.numbers import ways
+from kzoo.sources.tables.numbers import number_formats
 from kzoo.sources.tables.raw import Rows
 from kzoo.sources.tables.values import Texts, plain, read_numbers, to_dates
 from kzoo.sources.tables.zones import offset_of
@@ -187,7 +187,7 @@ class Piece(Rows):
         column = _in_one(self.table.column(name))
         if not is_texts(column) or name in self._columns:
             return super().numbers(name, writing)
-        found = _numbers(column, ways(writing, self._decimal)[0].decimal)
+        found = _numbers(column, number_formats(writing, self._decimal)[0].decimal)
         if found is None:
             return super().numbers(name, writing)
         numbers, left = found

@@ -118,7 +118,7 @@ def new_groups(texts, stored, decimal) -> tuple:
         stored, decimal: see `ways`.
     """
     learned = (stored or {}).get("decimal")
-    if not learned or len(ways(stored)) < 2 or decimal is None:
+    if not learned or len(number_formats(stored)) < 2 or decimal is None:
         return ()
     doubtful = [text for text in texts if _other(learned) in text and len(readings(text, stored)) > 1]
     if not doubtful or (decimal or shown_sign(texts, stored)) != learned:
@@ -166,7 +166,7 @@ def _grouped(writing: Writing, decimal: str) -> Writing:
     return replace(writing, decimal=decimal, thousands="".join(sign for sign in THOUSANDS if sign != decimal))
 
 
-def ways(stored=None, decimal=None) -> tuple:
+def number_formats(stored=None, decimal=None) -> tuple:
     """Return the ways of writing that are tried on the cells of a column, in order.
 
     Args:

@@ -1,7 +1,7 @@
 """How the columns of a table were read, for people: their kinds, what is missing, why some are left out."""
 
 from kzoo.sources.tables.numbers import PLAIN, Writing
-from kzoo.sources.tables.values import MISSING, Texts, counted, known, plain
+from kzoo.sources.tables.values import MISSING, Texts, counted, not_missing, plain
 from kzoo.utils.formatting import plural, shown
 
 _MOST_LOOKED_AT = 1000  # different texts, in the search for one that shows how numbers are written
@@ -19,7 +19,7 @@ def columns_read(table, columns, unread, *, targets=(), apart=(), left_out=None)
         left_out: name -> why.
 
     Returns:
-        A list of dicts in the order of the file (see `kzoo.dataset.overview`).
+        A list of dicts in the order of the file (see `kzoo.dataset.summary`).
     """
     learned, apart = {column["name"]: column for column in columns}, dict(apart)
     apart |= {name: ("left out", why) for name, why in (left_out or {}).items()}
@@ -76,4 +76,4 @@ def missing_in(values) -> int:
     values = plain(values)
     counts = counted(values) if values.dtype == object else {}
     words = sum(count for text, count in counts.items() if isinstance(text, str) and text.strip() in MISSING)
-    return int((~known(values)).sum()) + words
+    return int((~not_missing(values)).sum()) + words

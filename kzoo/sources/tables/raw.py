@@ -11,7 +11,7 @@ import numpy as np
 from kzoo.sources.arrays import as_array, check_count
 from kzoo.sources.files import existing
 from kzoo.sources.tables.files import read_content, read_rows
-from kzoo.sources.tables.values import Texts, known, plain, read_numbers, to_dates
+from kzoo.sources.tables.values import Texts, not_missing, plain, read_numbers, to_dates
 from kzoo.sources.tables.zones import aware, minutes_in, on_clock, zone_of
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint, listed, plural, shown
@@ -71,7 +71,7 @@ class Rows:
             return values
         values, words = values.copy(), self.words.get(name, {})
         if "" in kept:
-            values[~known(values)] = ""
+            values[~not_missing(values)] = ""
         for place, word in words.items():
             values[place] = word if word in kept else None
         return values
@@ -117,7 +117,7 @@ class Rows:
         """Return the minutes from UTC of the cells of a column that hold a time (see `minutes`)."""
         there = np.isfinite(minutes)
         unknown = np.flatnonzero(~there)
-        there[unknown] = known(Rows({name: self[name][unknown]}).dates(name, day_first))
+        there[unknown] = not_missing(Rows({name: self[name][unknown]}).dates(name, day_first))
         return minutes[there]
 
     def local(self, name, day_first=False, zone=None):
@@ -204,7 +204,7 @@ def is_arrow(source) -> bool:
     return hasattr(source, "to_pandas") and hasattr(source, "column_names") and hasattr(source, "nbytes")
 
 
-def from_elsewhere(given, what, most=None):
+def received_rows(given, what, most=None):
     """Return what came over a network as a reader of tables takes it: a text in it is never a path.
 
     Args:
@@ -238,7 +238,7 @@ def from_elsewhere(given, what, most=None):
     return as_array(given, f"{what}s")
 
 
-def given_rows(source) -> Rows:
+def checked_rows(source) -> Rows:
     """Return `rows_of` what a caller gives, a DataFrame once its cells have been looked at."""
     if hasattr(source, "columns") and hasattr(source, "iloc"):
         check_cells(source, [str(name).strip() for name in source.columns])
@@ -402,7 +402,7 @@ def find_target(table, target):
     return targets
 
 
-def one_table(words):
+def single_table(words):
     """Return the one file that the words of a command line name.
 
     Raises:

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from kzoo.sources.tables.values import Texts, known, looks_like_dates
+from kzoo.sources.tables.values import Texts, are_dates, not_missing
 
 _FEWEST_VALUES = 21  # that repeat: a column of fewer is looked at as one that gives the target away
 _FEWEST_OF_ANOTHER = 5  # values that do not have the commonest answer
@@ -54,7 +54,7 @@ def _codes(columns):
 def _may_be_ids(values, answers):
     """Say whether a column holds texts or whole numbers, and none of its first values has two answers."""
     some = values[:_FIRST]
-    filled = known(some)
+    filled = not_missing(some)
     if not isinstance(values, Texts):
         if values.dtype.kind not in "iuf" or not (some[filled] == np.round(some[filled])).all():
             return False
@@ -75,7 +75,7 @@ def _answer_of_each(cells, answers):
 
 
 def _as_ids(name, values, answers, chances):
-    filled = known(values)
+    filled = not_missing(values)
     cells = (values.codes if isinstance(values, Texts) else values)[filled]
     if not isinstance(values, Texts) and not (cells == np.round(cells)).all():
         return []
@@ -90,7 +90,7 @@ def _as_ids(name, values, answers, chances):
     if sum(chances[int(n)] * times for n, times in zip(sizes, of_size, strict=True)) > _CHANCE:
         return []
     if isinstance(values, Texts):
-        if looks_like_dates(values[filled]):
+        if are_dates(values[filled]):
             return []
     elif counts.min() < counts.max() and not _in_one_place(cells, each[0]) and _follow_one_another(of_values):
         return []  # a measurement

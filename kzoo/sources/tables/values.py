@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from kzoo.sources.tables.numbers import PLAIN, contradicts, shown_sign, ways
+from kzoo.sources.tables.numbers import PLAIN, contradicts, number_formats, shown_sign
 
 # What stands for a missing value.
 MISSING = frozenset(
@@ -130,7 +130,7 @@ def _is_missing(value):
     return isinstance(value, float | np.floating | np.datetime64 | np.timedelta64) and bool(value != value)
 
 
-def known(values) -> np.ndarray:
+def not_missing(values) -> np.ndarray:
     """Return where a plain column has a value."""
     if isinstance(values, Texts):
         return values.codes >= 0
@@ -169,10 +169,10 @@ def read_numbers(values, stored=None, decimal=None) -> np.ndarray:
     shows none, the other cells of the column may tell.
 
     Args:
-        stored: see `kzoo.sources.tables.numbers.ways`.
+        stored: see `kzoo.sources.tables.numbers.number_formats`.
         decimal: the decimal sign of the file; empty where its first lines show none, None where there is no file.
     """
-    by_file, doubting = ways(stored, decimal), ways(stored or (decimal and {"decimal": decimal}))
+    by_file, doubting = number_formats(stored, decimal), number_formats(stored or (decimal and {"decimal": decimal}))
     if decimal is None or len(doubting) < 2 or (by_file == doubting and decimal):
         return to_numbers(values, *by_file)
     values = values if isinstance(values, np.ndarray) else plain(values)
@@ -180,7 +180,7 @@ def read_numbers(values, stored=None, decimal=None) -> np.ndarray:
         return to_numbers(values)
     texts = values.seen if isinstance(values, Texts) else {value for value in values if isinstance(value, str)}
     if not decimal:
-        return to_numbers(values, *ways(stored, shown_sign(texts, stored)))
+        return to_numbers(values, *number_formats(stored, shown_sign(texts, stored)))
     if any(contradicts(text, stored, decimal) for text in texts):
         return to_numbers(values, *doubting)
     return to_numbers(values, *by_file)
@@ -207,7 +207,7 @@ def unreadable(values, numbers) -> np.ndarray:
     """
     values = plain(values)
     places = np.flatnonzero(np.isnan(numbers))
-    places = places[known(values[places])]
+    places = places[not_missing(values[places])]
     if isinstance(values, Texts):
         words = values[places]
         return places[words.each([text.strip() not in MISSING for text in words.different], False, bool)]
@@ -229,7 +229,7 @@ def to_words(values) -> np.ndarray:
     if isinstance(values, Texts):
         return values.each([word_of(text) for text in values.different], None, object)
     words = np.empty(len(values), object)
-    there = known(values)
+    there = not_missing(values)
     if values.dtype.kind in "biuf":
         words[there] = values[there].astype(str).astype(object)
     else:
@@ -254,18 +254,18 @@ def counted(values) -> dict:
     values = plain(values)
     if isinstance(values, Texts):
         return {text: int(count) for text, count in zip(values.different, values.counts, strict=True) if count}
-    return Counter(values[known(values)].tolist())
+    return Counter(values[not_missing(values)].tolist())
 
 
-def looks_like_dates(values) -> bool:
+def are_dates(values) -> bool:
     """Tell whether nearly all values of a column are dates in figures."""
     values = plain(values)
     if values.dtype != object:
         return values.dtype.kind == "M"
-    values = values[known(values)]
+    values = values[not_missing(values)]
     if not len(values) or _share_of_dates(values) < _MOSTLY:
         return False
-    return known(to_dates(values)).mean() >= _MOSTLY
+    return not_missing(to_dates(values)).mean() >= _MOSTLY
 
 
 def _share_of_dates(values):
@@ -282,7 +282,9 @@ def day_comes_first(name, values, notes) -> bool:
     values = plain(values)
     if values.dtype.kind == "M":
         return False
-    texts = counted(values) if isinstance(values, Texts) else Counter(str(value) for value in values[known(values)])
+    texts = (
+        counted(values) if isinstance(values, Texts) else Counter(str(value) for value in values[not_missing(values)])
+    )
     found = [(match.groups(), n) for text, n in texts.items() if (match := _SHORT_DATE.match(_date_text(text)))]
     one, other = (sum(n for parts, n in found if int(parts[place]) > 12) for place in (0, 2))
     if one != other:

@@ -9,7 +9,7 @@ from pkgutil import iter_modules
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint
 
-_SHARED = ("private", "steady")  # what all of them are made of
+_SHARED = ("base", "keras_tuner_private")  # what all of them are made of
 ENGINES = ("auto", *(module.name for module in iter_modules(__path__) if module.name not in _SHARED))
 
 

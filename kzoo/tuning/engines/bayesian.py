@@ -8,15 +8,15 @@ from scipy.stats import norm, rankdata
 from sklearn.gaussian_process import GaussianProcessRegressor, kernels
 from threadpoolctl import threadpool_limits
 
-from kzoo.tuning.engines.private import OpenedBayesian
-from kzoo.tuning.engines.steady import Steady, run
+from kzoo.tuning.engines.base import BaseEngine, run
+from kzoo.tuning.engines.keras_tuner_private import OpenBayesian
 
 _PROMISING = 100  # points of which the best new one is taken
 _BEGINNINGS = 3  # of the search for length scales
 _MODELLED = 200  # trials that a model is made of: the best half of so many, and some of all the others
 
 
-class Engine(OpenedBayesian, Steady, kt.oracles.BayesianOptimizationOracle):
+class Engine(OpenBayesian, BaseEngine, kt.oracles.BayesianOptimizationOracle):
     """KerasTuner's takes a score for exact, and with luck in the scores it wanders; it needs some seconds for a
     proposal, and may propose what there was. Here the share of luck is learned too, scores count by their rank, so that
     a failure is no worse than the last place, and of many points the new one is taken that promises the most.

@@ -4,10 +4,10 @@ import math
 
 import keras_tuner as kt
 
-from kzoo.tuning.engines.steady import Steady, run, stop
+from kzoo.tuning.engines.base import BaseEngine, run, stop
 
 
-class Engine(Steady, kt.Oracle):
+class Engine(BaseEngine, kt.Oracle):
     """KerasTuner's own loses its place when it is resumed, and takes 0.3 and 0.30000000000000004 for two values."""
 
     @classmethod

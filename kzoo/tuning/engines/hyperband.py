@@ -2,13 +2,13 @@
 
 import keras_tuner as kt
 
-from kzoo.tuning.engines.private import OpenedHyperband, with_bracket
-from kzoo.tuning.engines.steady import Size, Steady
+from kzoo.tuning.engines.base import BaseEngine, Size
+from kzoo.tuning.engines.keras_tuner_private import OpenHyperband, with_bracket
 
 _FACTOR = 3  # a third of the trials of a round goes on
 
 
-class Engine(OpenedHyperband, Steady, kt.oracles.HyperbandOracle):
+class Engine(OpenHyperband, BaseEngine, kt.oracles.HyperbandOracle):
     """KerasTuner's own."""
 
     in_rounds = True

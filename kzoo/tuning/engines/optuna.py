@@ -2,7 +2,7 @@
 
 import keras_tuner as kt
 
-from kzoo.tuning.engines.steady import Steady, run
+from kzoo.tuning.engines.base import BaseEngine, run
 from kzoo.utils.optional import require
 
 optuna = require("optuna", extra="optuna")
@@ -10,7 +10,7 @@ optuna = require("optuna", extra="optuna")
 _TRIES = 50  # proposals before one is drawn at random
 
 
-class Engine(Steady, kt.Oracle):
+class Engine(BaseEngine, kt.Oracle):
     """Tree-structured Parzen estimators (https://papers.nips.cc/paper/4443) over the trials so far."""
 
     learns = True

@@ -2,8 +2,8 @@
 
 import keras_tuner as kt
 
-from kzoo.tuning.engines.steady import Steady
+from kzoo.tuning.engines.base import BaseEngine
 
 
-class Engine(Steady, kt.oracles.RandomSearchOracle):
+class Engine(BaseEngine, kt.oracles.RandomSearchOracle):
     """KerasTuner's own."""

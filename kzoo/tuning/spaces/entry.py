@@ -226,7 +226,7 @@ def recurrent(size) -> dict:
     return {family: size for family in FAMILIES if is_recurrent(family)}
 
 
-def one_of(name, meaning, *values, full=()):
+def choice(name, meaning, *values, full=()):
     """Return a `declare` for a setting that takes one of some words or numbers, the preset's own among them."""
 
     def declare(scene):

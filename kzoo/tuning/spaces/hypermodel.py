@@ -13,8 +13,8 @@ import numpy as np
 from kzoo import contract
 from kzoo.registry import Preset, build, get_preset, resolve
 from kzoo.registry.arguments import OF_FIT
-from kzoo.training.settle import balanced
-from kzoo.tuning.engines.private import round_of
+from kzoo.training.adapt import balanced
+from kzoo.tuning.engines.keras_tuner_private import round_of
 from kzoo.tuning.spaces.space import Space, space
 from kzoo.utils.errors import KzooError, KzooWarning, short_errors
 

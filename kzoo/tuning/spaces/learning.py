@@ -3,7 +3,7 @@ and the best epoch decide those."""
 
 from kzoo.kinds import kind
 from kzoo.tasks import problem
-from kzoo.tuning.spaces.entry import Entry, Parameter, one_of, recurrent
+from kzoo.tuning.spaces.entry import Entry, Parameter, choice, recurrent
 
 # Peak learning rate that goes with an optimizer, as a multiple of Adam's.
 PACE = {
@@ -62,7 +62,7 @@ def _warmup(scene):
 def _label_smoothing(scene):
     if "classes" not in problem(scene.task).facts or scene.settings.get("loss", "auto") not in ("auto", "crossentropy"):
         return None
-    return one_of("label_smoothing", "share of the label spread over all classes", 0.0, 0.1, full=(0.05, 0.2))(scene)
+    return choice("label_smoothing", "share of the label spread over all classes", 0.0, 0.1, full=(0.05, 0.2))(scene)
 
 
 def _clipping(scene):
@@ -102,13 +102,13 @@ ENTRIES = {
     "batch_size": Entry(sizes="quick", declare=_batch_size, sets=("batch_size",)),
     "schedule": Entry(
         sizes="standard",
-        declare=one_of("schedule", "course of the learning rate", "constant", "cosine", "plateau", full=("onecycle",)),
+        declare=choice("schedule", "course of the learning rate", "constant", "cosine", "plateau", full=("onecycle",)),
         sets=("schedule",),
     ),
     "warmup": Entry(sizes="standard", declare=_warmup, sets=("warmup",)),
     "weight_decay": Entry(
         sizes="standard",
-        declare=one_of("weight_decay", "decoupled weight decay", 0.0, 1e-4, 1e-3, 1e-2, full=(1e-1,)),
+        declare=choice("weight_decay", "decoupled weight decay", 0.0, 1e-4, 1e-3, 1e-2, full=(1e-1,)),
         sets=("weight_decay",),
     ),
     "label_smoothing": Entry(sizes="standard", declare=_label_smoothing, sets=("label_smoothing",)),
@@ -120,7 +120,7 @@ ENTRIES = {
     ),
     "augment": Entry(sizes="standard", declare=_augment, sets=("augment",), apply=_set_augment),
     "ema": Entry(
-        sizes="full", declare=one_of("ema", "momentum of averaged weights; 0: none", 0.0, 0.99, 0.999), sets=("ema",)
+        sizes="full", declare=choice("ema", "momentum of averaged weights; 0: none", 0.0, 0.99, 0.999), sets=("ema",)
     ),
 }
 

@@ -2,7 +2,7 @@
 
 from kzoo.kinds import kind
 from kzoo.tasks import problem
-from kzoo.tuning.spaces.entry import Entry, Parameter, one_of, rate, recurrent, resized, scale, scaled, set_rate
+from kzoo.tuning.spaces.entry import Entry, Parameter, choice, rate, recurrent, resized, scale, scaled, set_rate
 
 ACTIVATIONS = ("relu", "gelu", "silu")
 MORE_ACTIVATIONS = ("elu", "selu", "tanh")
@@ -76,7 +76,7 @@ def _where_it_has(name, meaning, *values):
     """Return a `declare` for a number that a preset either has or does without."""
 
     def declare(scene):
-        return one_of(name, meaning, *values)(scene) if scene.settings[name] else None
+        return choice(name, meaning, *values)(scene) if scene.settings[name] else None
 
     return declare
 
@@ -138,7 +138,7 @@ def _depth(scene):
 def _kernel_size(scene):
     own = scene.settings["kernel_size"]
     if not isinstance(own, tuple):
-        return one_of("kernel_size", "width of the convolutions", 3, 5, full=(7,))(scene)
+        return choice("kernel_size", "width of the convolutions", 3, 5, full=(7,))(scene)
     shorter = ("shorter",) if min(own) > 1 else ()
     return Parameter(
         name="kernel_size",
@@ -185,19 +185,19 @@ def _pooling(scene):
     if s["pooling"] is None or s.get("causal") or s.get("stateful"):
         return None
     values = _poolings(s) if "inputs" in s else ()
-    return one_of("pooling", "how positions become one vector", *values)(scene)
+    return choice("pooling", "how positions become one vector", *values)(scene)
 
 
 def _bidirectional(scene):
     if "continues" in problem(scene.task).facts or scene.settings.get("stateful"):
         return None  # a language model must not read what comes next
-    return one_of("bidirectional", "read in both directions", False, True)(scene)
+    return choice("bidirectional", "read in both directions", False, True)(scene)
 
 
 def _reversible_norm(scene):
     if not scene.settings.get("horizon"):
         return None
-    return one_of("reversible_norm", "what is taken off every window and put back", "last", True, False)(scene)
+    return choice("reversible_norm", "what is taken off every window and put back", "last", True, False)(scene)
 
 
 def _set_width(settings, value):
@@ -217,7 +217,7 @@ def _num_heads(scene):
 def _positions(scene):
     if scene.settings["positions"] is None:
         return None
-    return one_of("positions", "position encoding", "learned", "sinusoidal")(scene)
+    return choice("positions", "position encoding", "learned", "sinusoidal")(scene)
 
 
 ENTRIES = {
@@ -304,32 +304,32 @@ ENTRIES = {
     ),
     "activation": Entry(
         sizes=dict(fnn="standard", cnn="standard", transformer="standard", other="standard"),
-        declare=_of_layers(one_of("activation", "activation between layers", *ACTIVATIONS, full=MORE_ACTIVATIONS)),
+        declare=_of_layers(choice("activation", "activation between layers", *ACTIVATIONS, full=MORE_ACTIVATIONS)),
         sets=("activation",),
     ),
     "norm": Entry(
         sizes=dict(fnn="standard", cnn="standard", other="standard"),
-        declare=_of_layers(one_of("norm", "normalisation", None, "batch", "layer")),
+        declare=_of_layers(choice("norm", "normalisation", None, "batch", "layer")),
         sets=("norm",),
     ),
     "units_norm": Entry(
         sizes=dict(cnn="full"),
-        declare=one_of("units_norm", "normalisation in dense layers", None, "batch", "layer"),
+        declare=choice("units_norm", "normalisation in dense layers", None, "batch", "layer"),
         sets=("units_norm",),
     ),
     "layer_norm": Entry(
         sizes=recurrent("standard"),
-        declare=one_of("layer_norm", "layer norm after each recurrent layer", False, True),
+        declare=choice("layer_norm", "layer norm after each recurrent layer", False, True),
         sets=("layer_norm",),
     ),
     "norm_position": Entry(
         sizes=dict(transformer="standard"),
-        declare=one_of("norm_position", "norm before or after each sub-layer", "pre", "post"),
+        declare=choice("norm_position", "norm before or after each sub-layer", "pre", "post"),
         sets=("norm_position",),
     ),
     "l2": Entry(
         sizes=dict(fnn="standard", other="full"),
-        declare=_of_layers(one_of("l2", "L2 penalty on dense kernels", 0.0, 1e-4, 1e-3, 1e-2)),
+        declare=_of_layers(choice("l2", "L2 penalty on dense kernels", 0.0, 1e-4, 1e-3, 1e-2)),
         sets=("l2",),
     ),
     "pooling": Entry(

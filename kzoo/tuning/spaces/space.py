@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from kzoo.registry import Preset, build, get_preset, resolve, without_use
+from kzoo.registry import Preset, build, get_preset, resolve, unused_names
 from kzoo.registry.arguments import TRAINING
 from kzoo.registry.family import builder_of
 from kzoo.tuning.spaces import entries_of, make_fit
@@ -140,7 +140,7 @@ class Space(Points):
         make_fit(settings, self.fixed)
         own = self._start | self.settings
         changed = {n: v for n, v in settings.items() if v != own[n] or (n in self.fixed and n not in self.settings)}
-        useless = without_use(changed.keys() - self.fixed, self.preset.family, self.preset.task, settings)
+        useless = unused_names(changed.keys() - self.fixed, self.preset.family, self.preset.task, settings)
         return {name: value for name, value in changed.items() if name not in useless}
 
     def count_params(self, hp: "keras_tuner.HyperParameters | Mapping[str, Any]") -> int:
@@ -302,7 +302,7 @@ class Space(Points):
 
     def _scene(self, before: dict[str, Parameter]) -> Scene:
         own = self.settings.get("optimizer")
-        useless = without_use(self._start, self.preset.family, self.preset.task, self._start)
+        useless = unused_names(self._start, self.preset.family, self.preset.task, self._start)
         settings = {name: value for name, value in self._start.items() if name not in useless}
         return Scene(settings=settings, optimizer=own, task=self.preset.task, size=self.size, before=before)
 

@@ -27,8 +27,8 @@ from importlib import import_module
 from itertools import islice
 from pathlib import Path
 
-from kzoo.sources.files import say
-from kzoo.utils.discovery import installed, rooms
+from kzoo.sources.files import add_notes
+from kzoo.utils.discovery import installed, list_modules
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import check_regular
 
@@ -40,7 +40,7 @@ _LOOKED_AT = 100  # files of a folder, which have to be those of one table
 @cache
 def _own() -> dict:
     """Return suffix -> the module of this folder that reads it."""
-    return _by_suffix(import_module(f"{__name__}.{name}") for name in rooms(__name__, "SUFFIXES"))
+    return _by_suffix(import_module(f"{__name__}.{name}") for name in list_modules(__name__, "SUFFIXES"))
 
 
 @cache
@@ -100,7 +100,7 @@ def read_table(path, text=(), notes=None):
     frame.columns = [str(column).strip() for column in frame.columns]
     if not len(frame):
         raise KzooError(f"{Path(path).name!r} has no rows.")
-    say(frame.attrs.pop("notes", ()), notes)
+    add_notes(frame.attrs.pop("notes", ()), notes)
     return frame
 
 
@@ -113,7 +113,7 @@ def read_rows(path):
     rows = _module(path).rows(path)
     if not len(rows):
         raise KzooError(f"{Path(path).name!r} has no rows.")
-    say(rows.notes)
+    add_notes(rows.notes)
     return rows
 
 
@@ -129,7 +129,7 @@ def read_content(content, name="the table", most=None):
     rows = import_module(f"{__name__}.csv").parsed(content, name, columns=_MOST_COLUMNS, most=most)
     if not len(rows):
         raise KzooError(f"{name!r} has no rows.")
-    say(rows.notes)
+    add_notes(rows.notes)
     return rows
 
 

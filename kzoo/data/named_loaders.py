@@ -1,0 +1,206 @@
+"""How named data sets are made: scikit-learn's, generated ones, the Python documentation's, and Keras' downloads.
+
+`named.py` says which function here makes which. Those of tables return a DataFrame, the target last; all others take
+the options of `load_named` and return a `Dataset`.
+"""
+
+import pydoc_data.topics
+import re
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from kzoo.data import downloads
+from kzoo.data.arrays import load_arrays
+from kzoo.data.generated import opinions, shapes
+from kzoo.kinds.series.fitting import load_series
+from kzoo.kinds.text.fitting import build_text
+from kzoo.kinds.text.inference import preprocessing_of
+from kzoo.kinds.text.language import load_language, text_settings
+from kzoo.kinds.text.tokenizer import Tokenizer
+from kzoo.tasks import problem
+from kzoo.utils.errors import KzooError
+from kzoo.utils.optional import pandas as pd
+
+# Classes of the `pydocs` sentences -> the topics of the Python documentation they come from.
+PYDOCS_THEMES = {
+    "classes": ("specialnames",),
+    "debugger": ("debugger",),
+    "sequences": ("typesseq", "typesmapping"),
+    "statements": ("compound", "assignment", "import"),
+    "strings": ("string-methods", "formatstrings", "strings"),
+    "types": ("types",),
+}
+_FEWEST_WORDS = 5
+_ADDING_ROWS, _ADDING_TEST = 20_000, 2_000
+
+
+def sklearn_table(name):
+    bunch = getattr(import_module("sklearn.datasets"), f"load_{name}")(as_frame=True)
+    frame = bunch.frame
+    if "target_names" in bunch:
+        frame = frame.assign(target=bunch.target_names[frame["target"]].astype(str))
+    return frame
+
+
+def line():
+    # The tutorial's data, number for number: y = 4 + 3 x + noise.
+    random = np.random.RandomState(42)
+    x = 2 * random.rand(100, 1)
+    y = 4 + 3 * x + random.randn(100, 1)
+    return pd.DataFrame({"x": x[:, 0], "y": y[:, 0]})
+
+
+def california():
+    arrays = downloads.read_npz(downloads.find_file("california_housing.npz"))
+    # Keras documents which eight columns there are, not their order in the file.
+    columns = [f"x{i + 1}" for i in range(arrays["x"].shape[1])]
+    return pd.DataFrame(arrays["x"], columns=columns).assign(median_house_value=arrays["y"].reshape(-1))
+
+
+def digits(options):
+    images, labels = _digits()
+    x = (images * (255 / 16)).astype(np.float32)[..., None]  # (N, 8, 8, 1)
+    return _images(x, labels, None, [str(i) for i in range(10)], options)
+
+
+def _digits():
+    """Return scikit-learn's digits, without importing it: that takes half a second, and nothing else here needs it."""
+    found = find_spec("sklearn")
+    file = Path(found.origin).parent / "datasets" / "data" / "digits.csv.gz" if found and found.origin else None
+    if file is None or not file.is_file():
+        digits = import_module("sklearn.datasets").load_digits()
+        return digits.images, digits.target
+    rows = np.loadtxt(file, delimiter=",")  # 64 pixels and a label each
+    return rows[:, :-1].reshape(-1, 8, 8), rows[:, -1].astype(int)
+
+
+def _images(x, y, official, classes, options):
+    options = dict(options)
+    if official is not None and options["test"] is None:
+        options["test"] = official
+    return load_arrays(x, np.asarray(y).reshape(-1), class_names=classes, **options)
+
+
+def drawn_shapes(options):
+    x, y, classes = shapes()
+    return _images(x, y, None, classes, options)
+
+
+def mnist(options):
+    arrays = downloads.read_npz(downloads.find_file("mnist.npz"))
+    test = arrays["x_test"][..., None], arrays["y_test"]
+    return _images(arrays["x_train"][..., None], arrays["y_train"], test, [str(i) for i in range(10)], options)
+
+
+_CLOTHES = (
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+)  # fmt: skip
+
+
+def fashion(options):
+    train, test = downloads.read_fashion()
+    return _images(*train, test, _CLOTHES, options)
+
+
+def cifar(options, count):
+    train, test, classes = downloads.read_cifar(count)
+    return _images(*train, test, classes, options)
+
+
+def adding(options):
+    preset = options["preset"]
+    length = (preset and preset.config["input_shape"][0]) or 100
+    if length < 2:
+        raise KzooError(f"The adding problem needs at least 2 steps; input_shape has {length}.")
+    random = np.random.default_rng(options["seed"])
+    n = _ADDING_ROWS + _ADDING_TEST * 2
+    x = np.zeros((n, length, 2), np.float32)
+    x[..., 0] = random.random((n, length), np.float32)
+    marks = np.stack([random.integers(0, length // 2, n), random.integers(length // 2, length, n)], axis=1)
+    np.put_along_axis(x[..., 1], marks, 1, axis=1)
+    y = np.take_along_axis(x[..., 0], marks, axis=1).sum(axis=1)
+    options = dict(options)
+    if options["test"] is None:
+        test = x[-_ADDING_TEST:], y[-_ADDING_TEST:]
+        x, y = x[:-_ADDING_TEST], y[:-_ADDING_TEST]
+        options |= {"test": test}
+        if options["validation"] == 0.1:
+            options["validation"] = _ADDING_TEST / len(x)
+    note = f"Two of {length} numbers are marked; the target is their sum. Answering 1 has an MSE of 0.167."
+    return load_arrays(x, y, task="sequence_regression", notes=[note], **options)
+
+
+def waves():
+    """Return the table of `sine`."""
+    random = np.random.default_rng(0)
+    hours = np.arange(6000)
+    daily = np.sin(2 * np.pi * hours / 24) + 0.4 * np.sin(4 * np.pi * hours / 24 + 1)
+    weekly = 0.6 * np.sin(2 * np.pi * hours / 168)
+    value = 10 + 3 * daily + 3 * weekly + 0.5 * random.standard_normal(len(hours))
+    return pd.DataFrame({"time": pd.date_range("2020-01-01", periods=len(hours), freq="h"), "value": value})
+
+
+def sine(options):
+    options = {key: value for key, value in options.items() if key != "seed"}
+    return load_series(waves(), **options, notes=["A day and a week of sines, and noise of deviation 0.5."])
+
+
+def pydocs(options):
+    topics = pydoc_data.topics.topics
+    preset = options["preset"]
+    if preset is not None and "continues" in problem(preset.task).facts:
+        options = {key: value for key, value in options.items() if key != "seed"}
+        return load_language("\n\n".join(topics[name] for name in sorted(topics)), **options)
+    theme_of = {}
+    for theme, names in PYDOCS_THEMES.items():
+        for sentence in (s for name in names for s in _sentences(topics.get(name, ""))):
+            # A sentence under two themes has no right answer: it is left out.
+            theme_of[sentence] = theme if theme_of.get(sentence, theme) == theme else None
+    pairs = [(sentence, theme) for sentence, theme in theme_of.items() if theme]
+    texts, labels = zip(*pairs, strict=True)
+    note = f"Sentences of Python's own documentation; the class is the theme: {', '.join(PYDOCS_THEMES)}."
+    return build_text(list(texts), list(labels), **options, notes=[note], target="theme")
+
+
+def _sentences(topic):
+    paragraphs = [re.sub(r"\s+", " ", part).strip() for part in topic.split("\n\n")]
+    pieces = [piece for part in paragraphs for piece in re.split(r"(?<=[.!?:])\s+(?=[A-Z\"(])", part)]
+    return [piece for piece in pieces if len(piece.split()) >= _FEWEST_WORDS]
+
+
+def written_opinions(options):
+    note = "Generated sentences: 'not good' is a complaint, and after 'but' comes what counts."
+    return build_text(*opinions(), **options, notes=[note], target="opinion")
+
+
+def word_ids(options, name, classes=None):
+    arrays = downloads.read_npz(downloads.find_file(f"{name}.npz"))
+    words = downloads.read_json(downloads.find_file(f"{name}_word_index.json"))
+    length, size, *_ = text_settings(options["preset"])
+    # Words by rank: the file's id 1 is the most frequent word, kzoo's id 2 (0 pads, 1 is unknown).
+    vocabulary = sorted(words, key=words.get)[: size - 2]
+    tokenizer = Tokenizer(vocabulary=vocabulary, punctuation=False)
+    options = dict(options)
+    if "x_train" in arrays:
+        x, y = arrays["x_train"], arrays["y_train"]
+        if options["test"] is None:
+            options["test"] = _ranks_to_ids(arrays["x_test"], length, len(tokenizer)), arrays["y_test"]
+    else:
+        x, y = arrays["x"], arrays["y"]
+    names = classes or [str(i) for i in range(int(max(y)) + 1)]
+    return load_arrays(
+        _ranks_to_ids(x, length, len(tokenizer)), y, class_names=names,
+        preprocessing=preprocessing_of("text", tokenizer, length), vocabulary_size=len(tokenizer),
+        **options,
+    )  # fmt: skip
+
+
+def _ranks_to_ids(rows, length, size):
+    out = np.zeros((len(rows), length), np.int32)
+    for line, row in zip(out, rows, strict=True):
+        ranks = np.asarray(row[:length])
+        line[: len(ranks)] = np.where((ranks >= 1) & (ranks + 1 < size), ranks + 1, 1)
+    return out

@@ -1,4 +1,4 @@
-"""Runs side by side: ranked from their files alone, and a new one against an old one with an exit code."""
+"""Runs are compared: ranked from their files alone, and a new run against an old run with an exit code."""
 
 import csv
 import json
@@ -104,7 +104,7 @@ def test_the_metric_decides_the_order_and_smaller_errors_come_first():
 
 
 def test_average_precision_of_a_rare_class_counts_where_all_runs_have_it(capsys, monkeypatch, tmp_path):
-    """Runs of older versions have accuracy alone: then that is what all are compared by."""
+    """Runs of older versions have accuracy alone: all are then compared by accuracy."""
     monkeypatch.setenv("COLUMNS", "300")
     random = np.random.default_rng(0)
     frame = pd.DataFrame(random.normal(size=(900, 3)), columns=list("abc"))
@@ -380,7 +380,7 @@ def test_two_runs_are_compared_only_on_the_same_targets_and_scale(call, monkeypa
     # Errors of 1e-11 are no rounding.
     new, old = ({"mae": error, "examples": 300} for error in (7e-12, 5e-13))
     tiny = dict(metric="mae", new=new, old=old, difference=6.5e-12, advantage=-6.5e-12, test=None)
-    monkeypatch.setattr("kzoo.evaluation.comparison", lambda *_, **__: tiny)
+    monkeypatch.setattr("kzoo.evaluation.compare_runs", lambda *_, **__: tiny)
     code, _, err = call("new", "old", "--data", "old.csv", "--fail-if-worse")
     assert (code, err) == (1, "")
 

@@ -156,7 +156,7 @@ def test_imports_go_in_a_single_direction(path):
 
 
 def circles_in(graph):
-    """Return the packages of `graph` (name -> names that it imports) that import each other, directly or through others."""
+    """Return the packages of `graph` (name -> names that it imports) that import each other, also indirectly."""
     reached = {name: set(others) for name, others in graph.items()}
     grown = True
     while grown:

@@ -136,7 +136,7 @@ def _versus(args):
     runs = [found for word in args.run for found in find_runs(word)]
     if len(runs) != 2:
         raise KzooError(f"--data compares two runs, NEW and OLD, and {' '.join(args.run)} holds {len(runs)}.")
-    document = keras_import.import_quietly("kzoo.evaluation").comparison(
+    document = keras_import.import_quietly("kzoo.evaluation").compare_runs(
         *runs, args.data, target=args.target, metric=args.metric
     )
     # 0.9 - 0.91 is a little less than -0.01 to a computer.

@@ -1,4 +1,4 @@
-"""Small models on iris, and callbacks that look on."""
+"""Small models on iris, and callbacks that record weights or act at a given step."""
 
 import keras
 import numpy as np
@@ -35,7 +35,7 @@ def same(a, b):
 
 
 class Weights(keras.callbacks.Callback):
-    """Remember the weights that the callbacks see at each epoch's end, and those that training begins with."""
+    """Record the weights that callbacks see at the beginning and at the end of each epoch."""
 
     def on_train_begin(self, logs=None):
         self.ends, self.begins = [], []
@@ -71,5 +71,5 @@ class At(keras.callbacks.Callback):
 
 
 def best_epoch(bundle):
-    """Return the best epoch that a bundle has found, from 0."""
+    """Return the best epoch of a bundle's `BestModel`, from 0."""
     return next(c for c in bundle if isinstance(c, kzoo.callbacks.BestModel)).best_epoch

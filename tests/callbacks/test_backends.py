@@ -1,4 +1,4 @@
-"""The same tests on the other backends, and several steps in one call."""
+"""These tests on the other backends, and several steps in a single call."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ import kzoo
 
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="Keras has no steps_per_execution for PyTorch")
 @pytest.mark.parametrize("name", ["standard", "long", "debug", "teaching"])
-def test_several_steps_in_one_call(name, tmp_path):
+def test_several_steps_in_a_single_call(name, tmp_path):
     optimizer = keras.optimizers.SGD(0.1, use_ema=True)
     model, seen = network(optimizer, steps_per_execution=4), Weights()
     history = fit(model, [*getattr(kzoo.callbacks, name)(tmp_path / "run"), seen], epochs=3).history

@@ -1,4 +1,4 @@
-"""What a journal relies on: the callbacks' plain attributes are their whole state."""
+"""The plain attributes of the callbacks are their complete state: the journal of a run relies on it."""
 
 from pathlib import Path
 
@@ -60,10 +60,10 @@ def optimizer():
 SLOW = pytest.mark.slow
 
 
-@pytest.mark.parametrize(  # the others' callbacks are in these
+@pytest.mark.parametrize(  # they contain the callbacks of the other bundles
     "name", ["long", pytest.param("debug", marks=SLOW), pytest.param("teaching", marks=SLOW)]
 )
-def test_a_fresh_bundle_with_the_old_attributes_goes_on_exactly(name, tmp_path):
+def test_a_new_bundle_with_the_old_attributes_continues_exactly(name, tmp_path):
     def run(resume=None, first=0):
         model, seen = network(optimizer()), Weights()
         options = dict(patience=2, reduce_on_plateau=True, stop_early=True)

@@ -1,6 +1,6 @@
-"""What is asked of the golden things, by the script that made them and by the test; their answers as plain data.
+"""Questions to the stored runs, search and exports, for `make.py` and for the test; the answers are plain data.
 
-Only public names of kzoo are used, so that the same questions can be put to any later kzoo.
+Only public names of kzoo are used, so that the same questions work with any later kzoo.
 """
 
 import csv
@@ -35,7 +35,7 @@ SCORED = ("group", "run", "preset", "data", "task", "metric", "split", "score", 
 
 
 def unpack(folder):
-    """Copy the golden things to a folder that is not there yet, unpacked, and return it."""
+    """Copy the stored runs, search and exports to a new folder, unpacked, and return it."""
     shutil.copytree(HERE, folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     for archive in folder.rglob("made.zip"):
         shutil.unpack_archive(archive, archive.parent)
@@ -44,13 +44,13 @@ def unpack(folder):
 
 
 def _scores(run, data, **options):
-    """Score a run on all of its data, by another name: under its own it is split as it was for the training."""
+    """Score a run on all of its data, under another name: under its first name it is split as in training."""
     with tempfile.TemporaryDirectory() as folder:
         return kzoo.evaluate(run, another(data, folder), **options)
 
 
 def another(data, folder):
-    """Copy data into a folder, under another name; None, for a named set, stays that."""
+    """Copy data into a folder, under another name; None, for a named set, stays None."""
     if data is None:
         return None
     copy = Path(folder) / f"all{data.suffix}"
@@ -61,14 +61,14 @@ def questions(golden) -> dict:
     """Return every question: "part/what" -> a call without arguments, whose answer is plain data.
 
     Args:
-        golden: the folder of the unpacked golden things; nothing is written to it, nor read before a call.
+        golden: the unpacked folder; nothing is written to it, nor read before a call.
     """
-    asked = {}
+    calls = {}
     for part, names in RUNS.items():
         data, new = _data_of(golden, part), partial(raw, golden, part)
         for name in names:
             run = golden / part / name
-            asked |= {
+            calls |= {
                 f"{part}/{name} spec": partial(kzoo.spec_of, run),
                 f"{part}/{name} facts": partial(_facts, run),
                 f"{part}/{name} predict": partial(_predict, run, new),
@@ -78,40 +78,48 @@ def questions(golden) -> dict:
             }
     for part, name in EXPORTS.items():
         export, new = golden / part / name, partial(raw, golden, part)
-        asked |= {
+        calls |= {
             f"{part}/{name} spec": partial(kzoo.spec_of, export),
             f"{part}/{name} onnx": partial(_run_export, export, "onnx", new),
             f"{part}/{name} litert": partial(_run_export, export, "litert", new),
             f"{part}/{name} load_model": partial(_summary, export),
         }
     run = golden / "language" / "run"
-    asked |= {
+    calls |= {
         "table/export .keras file": partial(_summary, golden / "table" / "export" / "keras" / "model.keras"),
-        "table/run predict csv": lambda: said(kzoo.predict(golden / "table" / "run", golden / "table" / "new.csv")),
-        "values/run predict csv": lambda: said(kzoo.predict(golden / "values" / "run", golden / "values" / "new.csv")),
-        "table/run check new": lambda: _found(kzoo.check(golden / "table" / "run", golden / "table" / "new.csv")),
-        "text/run check new": lambda: _found(kzoo.check(golden / "text" / "run", NEW_TEXTS)),
-        "images/run check": lambda: _found(kzoo.check(golden / "images" / "run", deep=False)),
+        "table/run predict csv": lambda: predictions_as_data(
+            kzoo.predict(golden / "table" / "run", golden / "table" / "new.csv")
+        ),
+        "values/run predict csv": lambda: predictions_as_data(
+            kzoo.predict(golden / "values" / "run", golden / "values" / "new.csv")
+        ),
+        "table/run check new": lambda: _finding_rows(
+            kzoo.check(golden / "table" / "run", golden / "table" / "new.csv")
+        ),
+        "text/run check new": lambda: _finding_rows(kzoo.check(golden / "text" / "run", NEW_TEXTS)),
+        "images/run check": lambda: _finding_rows(kzoo.check(golden / "images" / "run", deep=False)),
         "images/run evaluate validation": partial(kzoo.evaluate, golden / "images" / "run", split="validation"),
-        "images/run predict arrays": lambda: said(kzoo.predict(golden / "images" / "run", _pixels(golden))),
+        "images/run predict arrays": lambda: predictions_as_data(
+            kzoo.predict(golden / "images" / "run", _pixels(golden))
+        ),
         "language/run evaluate stateful": partial(_scores, run, golden / "language" / "data.txt", stateful=True),
         "language/run generate": partial(kzoo.generate, run, "the cat ", length=40, seed=3),
         "table/compare": partial(_compared, golden, ["table"]),
         "series/compare": partial(_compared, golden, ["series", "values", "images"]),
     }
     search = golden / "search" / "iris"
-    asked |= {
+    calls |= {
         "search/facts": lambda: _search(kzoo.Search(search)),
         "search/leaderboard": lambda: _leaderboard(kzoo.Search(search)),
         "search/best_model": lambda: _answers(kzoo.Search(search).best_model(), [[5.1, 3.5, 1.4, 0.2], [6, 3, 5, 2]]),
         "search/report": partial(_report, search),
         "search/compare": partial(_compared_searches, golden),
     }
-    return asked
+    return calls
 
 
 def by_part(golden) -> dict:
-    """Ask everything: part -> question -> answer."""
+    """Answer every question: part -> question -> answer."""
     answers = {}
     for name, ask in questions(golden).items():
         part, question = name.split("/", 1)
@@ -134,7 +142,7 @@ def _rounded(text):
 
 
 def _data_of(golden, part):
-    """Return labelled data: all of a file, or None for the run's own test split."""
+    """Return labelled data: all of a file, or None for the test split of the run."""
     return {"images": None, "language": golden / "language" / "data.txt"}.get(part, golden / part / "data.csv")
 
 
@@ -155,38 +163,38 @@ def _pixels(golden):
     return np.stack([np.asarray(Image.open(file), "float32")[..., None] for file in files])
 
 
-def said(predictions):
-    """Return labels and all that stands beside them; of the inputs, only whether there is a name for each."""
+def predictions_as_data(predictions):
+    """Return labels and all other columns; of the inputs, only their number."""
     columns = {name: list(column) for name, column in predictions.columns().items() if name != "input"}
     return dict(count=len(predictions), labels=list(predictions.labels), columns=columns)
 
 
 def _predict(run, new):
-    return said(kzoo.predict(run, new()))
+    return predictions_as_data(kzoo.predict(run, new()))
 
 
 def _run_export(export, format, new):
-    return said(kzoo.runtime.load(export, format).predict(new()))
+    return predictions_as_data(kzoo.runtime.load(export, format).predict(new()))
 
 
 def _facts(path):
     run = kzoo.Run(path)
-    kept = {k: v for k, v in (run.answers or {}).items() if k in ("split", "rows", "truth", "answers", "shown")}
+    answers = {k: v for k, v in (run.answers or {}).items() if k in ("split", "rows", "truth", "answers", "shown")}
     config = {k: v for k, v in run.config.items() if k not in ("spec", "statistics", "command")}
     return dict(
         finished=run.finished, class_names=run.class_names, summary=run.summary, history=run.history, config=config,
-        preprocessing=run.preprocessing, kept={k: v if isinstance(v, str) else _digest(v) for k, v in kept.items()},
+        preprocessing=run.preprocessing, kept={k: v if isinstance(v, str) else _digest(v) for k, v in answers.items()},
     )  # fmt: skip
 
 
 def _digest(array):
-    """Return what shows that an array is the same: its shape, its first numbers, their sum."""
+    """Return the shape of an array, its first numbers, and their sum."""
     numbers = np.asarray(array, "float64")
     return dict(shape=numbers.shape, first=numbers.reshape(-1)[:5], sum=numbers.sum())
 
 
 def _summary(path):
-    """Return what a model is made of: layers, shapes, and the sum of each weight."""
+    """Return the layers of a model, its shapes, and the sum of each weight."""
     model = kzoo.load_model(path)
     return dict(
         name=model.name, takes=model.input_shape, gives=model.output_shape, parameters=model.count_params(),
@@ -196,7 +204,7 @@ def _summary(path):
 
 
 def _report(path):
-    """Return what a report is made of: its headings, and how many pictures and tables there are."""
+    """Return the headings of a report, and how many pictures and tables it has."""
     with tempfile.TemporaryDirectory() as folder:
         page = kzoo.report(path, out=Path(folder) / "report.html").read_text(encoding="utf-8")
     headings = re.findall(r"<h[1-3][^>]*>(.*?)</h", page, re.DOTALL)
@@ -207,7 +215,7 @@ def _answers(model, rows):
     return model.predict_on_batch(np.array(rows, "float32"))
 
 
-def _found(findings):
+def _finding_rows(findings):
     return [[finding.check, finding.level, finding.where] for finding in findings]
 
 
@@ -220,7 +228,7 @@ def _compared(golden, parts):
 
 
 def _compared_searches(golden):
-    copy = golden / "search" / "copy_of_iris"  # one search by itself is not compared
+    copy = golden / "search" / "copy_of_iris"  # a single search is not compared
     shutil.copytree(golden / "search" / "iris", copy)
     try:
         return _scored(kzoo.compare(golden / "search"))

@@ -1,4 +1,4 @@
-"""The data that the golden runs were trained on, drawn anew: the files beside this one are what counts."""
+"""Draw data like that of the golden runs; the runs were trained on the files in this folder."""
 
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def _save(frame, file):
 
 
 def customers(count, seed=0):
-    """A table of everything that tables have: gaps, dates, codes with leading zeros, commas, truth values; words."""
+    """A table with gaps, dates, codes with leading zeros, commas, truth values and words."""
     random = np.random.default_rng(seed)
     age = random.integers(18, 90, count).astype(object)
     income = random.normal(4000, 900, count).round(2).astype(object)
@@ -80,7 +80,7 @@ def flats(count, seed=0):
 
 def sentences(count, seed=0):
     random = np.random.default_rng(seed)
-    things, moods = ["the film", "her book", "that soup", "our room", "this song"], {
+    subjects, moods = ["the film", "her book", "that soup", "our room", "this song"], {
         "glad": ["a joy", "wonderful", "fresh and bright", "worth every penny"],
         "sad": ["a bore", "dreadful", "stale and grey", "a waste of time"],
         "so-so": ["neither here nor there", "as expected", "fine, I suppose"],
@@ -88,7 +88,7 @@ def sentences(count, seed=0):
     rows = []
     for _ in range(count):
         mood = str(random.choice(list(moods)))
-        words = random.choice(["Truly", "Well", "In the end", "They say"]), random.choice(things)
+        words = random.choice(["Truly", "Well", "In the end", "They say"]), random.choice(subjects)
         rows.append((f"{words[0]}, {words[1]} was {random.choice(moods[mood])}.", mood))
     return pd.DataFrame(rows, columns=["text", "mood"])
 
@@ -104,6 +104,7 @@ def hours(count, start=0):
 
 def story(lines, seed=0):
     random = np.random.default_rng(seed)
-    who, does, what = ["the cat", "a dog", "my aunt"], ["sees", "wants", "hides"], ["the moon", "a fish", "two hats"]
-    made = [f"{random.choice(who)} {random.choice(does)} {random.choice(what)}." for _ in range(lines)]
-    return "\n".join(made) + "\n"
+    subjects, verbs = ["the cat", "a dog", "my aunt"], ["sees", "wants", "hides"]
+    objects = ["the moon", "a fish", "two hats"]
+    sentences = [f"{random.choice(subjects)} {random.choice(verbs)} {random.choice(objects)}." for _ in range(lines)]
+    return "\n".join(sentences) + "\n"

@@ -1,16 +1,16 @@
-"""Make the golden things: real runs, a search and exported models, and what they answer.
+"""Make the golden files: real runs, a search and exported models, and their answers.
 
     python tests/golden/make.py OUT          write them all, with an `expected.json` in each folder, to OUT
-    python tests/golden/make.py --expected   ask the things that lie here, and print what they answer now
+    python tests/golden/make.py --expected   print the answers that the stored files give now
     python tests/golden/make.py --weights    train a small network of every family for two epochs; print hashes
 
-What lies beside this file was made on 26 November 2026, by the code as it was before its rooms were built anew. It is
-not to be made again: it is what users of that day have on their disks, and `test_golden.py` proves that it still opens
-and answers as it did. A new kind of thing gets a folder of its own. Of a report, `svg` is how many pictures the page of
-today has: wide ones became several, which a phone can show.
+The stored files were made on 26 November 2026, by the code before a large refactoring. They are not to be made again:
+users have such files on their disks, and `test_golden.py` proves that they still open and give the same answers. A new
+kind of file gets a new folder. In the answers about a report, `svg` is the number of pictures in the page of today:
+wide pictures were split, so that they fit on a phone.
 
-`--weights` prints, for each training, a hash of the weights after the last epoch and one of the best weights. Two
-commits that train alike print the same on one machine; other machines round differently.
+`--weights` prints, for each training, a hash of the weights after the last epoch and a hash of the best weights. Two
+commits that train alike print the same on the same machine; other machines round differently.
 """
 
 import argparse
@@ -42,7 +42,7 @@ LANGUAGE = dict(input_shape=(20,), batch_size=16, learning_rate=0.01)
 LITTLE = dict(width=8, num_heads=2, intermediate_dim=8, depth=1)
 IMAGE = dict(filters=(4, 8), units=(16,), depth=1)
 
-# Run -> preset, its data (a file beside it, or a named set), what `kzoo.train` is told. golden_table is a TOML preset.
+# Run -> preset, its data (a file here, or a named set), options of `kzoo.train`. golden_table is a TOML preset.
 RUNS = {
     "table/run": ("golden_table", "table/data.csv", dict(target="plan", epochs=12)),
     "table/run_2": ("golden_table", "table/data.csv", dict(target="plan", epochs=4, seed=1)),
@@ -65,7 +65,7 @@ EXPORTS = {
     "language/export": ("language/run", ("onnx", "litert")),
 }
 
-# Nobody needs them to open a run or a search, and they are larger than all else.
+# Not needed to open a run or a search, and larger than the rest.
 LEFT_OUT = ("tensorboard", "curves.png", "last.keras")
 
 # Training -> preset, data, settings: every family, every kind of input, every way of answering.
@@ -116,20 +116,20 @@ TRAININGS = {
 
 
 def train(golden, name):
-    """Train a run of `RUNS` into its place, or find it there."""
+    """Train a run of `RUNS` into its folder, or open it there."""
     return _train(golden, RUNS[name], golden / name)
 
 
-def _train(golden, what, folder, **more):
-    preset, data, options = what
+def _train(golden, settings, folder, **more):
+    preset, data, options = settings
     data = golden / data if "/" in data else data  # a file, or a named set
     return kzoo.train(preset, data, out=folder, progress=False, check=False, **options, **more)
 
 
 def make(out):
-    """Write all golden things to a folder that is not there yet."""
+    """Write all golden files to a new folder."""
     if out.exists():
-        sys.exit(f"{out} is there already.")
+        sys.exit(f"{out} exists already.")
     golden_data.write(out)
     kzoo.load_presets(out / "table" / "preset.toml")
     for name in RUNS:
@@ -149,16 +149,16 @@ def make(out):
 def pack(out):
     """Put runs, exports and the search of each part into its `made.zip`: a fifth of their size, no byte lost."""
     for part in (part for part in out.iterdir() if part.is_dir()):
-        made = [folder for folder in part.iterdir() if folder.is_dir() and folder.name != "new"]
+        folders = [folder for folder in part.iterdir() if folder.is_dir() and folder.name != "new"]
         with ZipFile(part / "made.zip", "w", ZIP_DEFLATED, compresslevel=9) as archive:
-            for file in sorted(file for folder in made for file in folder.rglob("*") if file.is_file()):
+            for file in sorted(file for folder in folders for file in folder.rglob("*") if file.is_file()):
                 archive.write(file, file.relative_to(part))
-        for folder in made:
+        for folder in folders:
             shutil.rmtree(folder)
 
 
 class LastWeights(keras.callbacks.Callback):
-    """Keeps a hash of the weights at the end of each epoch, before the best ones are put back."""
+    """Stores a hash of the weights at the end of each epoch, before the best weights are restored."""
 
     def on_epoch_end(self, epoch, logs=None):
         self.digest = digest(self.model)
@@ -170,12 +170,12 @@ def digest(model):
 
 
 def weights():
-    """Print a line for each training: a hash of its last weights, one of its best, and its name."""
+    """Print a line for each training: a hash of its last weights, a hash of its best weights, and its name."""
     print(f"# keras {keras.__version__}, {keras.backend.backend()}; last weights, best weights")
-    for name, what in TRAININGS.items():
+    for name, settings in TRAININGS.items():
         last = LastWeights()
         with tempfile.TemporaryDirectory() as folder:
-            run = _train(HERE, what, Path(folder) / "run", epochs=2, seed=0, callbacks=[last])
+            run = _train(HERE, settings, Path(folder) / "run", epochs=2, seed=0, callbacks=[last])
             print(last.digest[:32], digest(run.model)[:32], name, flush=True)
 
 
@@ -194,7 +194,7 @@ def main():
     elif args.out:
         make(args.out)
     else:
-        parser.error("say OUT, --expected or --weights")
+        parser.error("give OUT, --expected or --weights")
 
 
 if __name__ == "__main__":

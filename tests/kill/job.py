@@ -1,7 +1,7 @@
-"""One training that can be killed anywhere and started again, in a process of its own; `kill.py` does the killing.
+"""A training that can be killed anywhere and started again, in a separate process; `killing.py` kills it.
 
-python tests/kill/job.py NAME FOLDER              kzoo.train, which goes on by itself
-python tests/kill/job.py NAME FOLDER --stock      plain fit with Keras' own BackupAndRestore, beside it
+python tests/kill/job.py NAME FOLDER              kzoo.train, which resumes by itself
+python tests/kill/job.py NAME FOLDER --stock      plain fit with BackupAndRestore of Keras
 python tests/kill/job.py NAME FOLDER --kill save 5      kill -9 in the fifth write of a file
 python tests/kill/job.py NAME FOLDER --bundle long      with another callback bundle
 python tests/kill/job.py NAME FOLDER --steps-per-call 4 with so many steps in a call
@@ -27,7 +27,7 @@ BACKBONE = dict(backbone="efficientnet_lite0", cut="block2_1_project_norm")
 
 
 def too_large(folder):
-    """Return a table that memory has no room for, and of whose rows a part at a time lies in it."""
+    """Return a table that does not fit in memory, and is read in parts."""
     from sklearn.datasets import load_breast_cancer
 
     from kzoo.storage import row_files
@@ -40,7 +40,7 @@ def too_large(folder):
 
 
 def short_text(folder):
-    """Return a text file of a few lines, each another."""
+    """Return a text file of 300 different lines."""
     file = folder / "text.txt"
     if not file.exists():
         file.write_text("\n".join(f"{n} and {n % 7} are {n + n % 7}." for n in range(300)), encoding="utf-8")
@@ -81,9 +81,9 @@ def run(name, folder, killer, bundle=None, steps_per_call="auto"):
     options = dict(progress=False, journal_steps=3, steps_per_call=steps_per_call)
     if "backbone" in settings:  # trained elsewhere, for other classes
         options["weights"] = kzoo.build(preset, seed=1, compile=False, outputs=9, **BACKBONE)
-    if bundle is not None:  # `callbacks` is taken by the watcher
-        own = kzoo.get_preset(preset)
-        preset = dataclasses.replace(own, training=own.training | {"callbacks": bundle})
+    if bundle is not None:  # `callbacks` is the watcher
+        base = kzoo.get_preset(preset)
+        preset = dataclasses.replace(base, training=base.training | {"callbacks": bundle})
     callbacks = [watcher(killer)]
     kzoo.train(preset, data, out=folder / "run", epochs=EPOCHS, seed=7, callbacks=callbacks, **options, **settings)
 
@@ -124,11 +124,11 @@ def stock(name, folder, killer):
 
 
 class Killer:
-    """Kills its process with SIGKILL, once, from a thread of its own: in the middle of whatever is going on.
+    """Kills its process with SIGKILL, once, from another thread, so that it can happen anywhere.
 
     Args:
-        folder: in which `killed_in` says where that was.
-        moment: None for never, or (what, when): ("time", seconds from the beginning of the training), ("step", which
+        folder: where the file `killed_in` records the phase.
+        moment: None for never, or (kind, number): ("time", seconds from the beginning of the training), ("step", which
             step of this process), ("validation", which one), ("save", which write of a file in the folder).
     """
 
@@ -143,7 +143,7 @@ class Killer:
             threading.Timer(float(self.when), self.kill).start()
 
     def enter(self, phase, epoch=None):
-        """Say what is going on; kill soon where this is the moment."""
+        """Record the phase; kill soon if this is the moment."""
         self.phase = phase if epoch is None else f"{phase}, epoch {epoch + 1}"
         self.reach(phase)
 
@@ -157,7 +157,7 @@ class Killer:
         os.kill(os.getpid(), signal.SIGKILL)
 
     def _hear(self, event, arguments):
-        # Python tells of every file that is opened for writing and of every rename.
+        # Python reports every file that is opened for writing, and every rename.
         if event == "open" and isinstance(arguments[1], str) and set("wax+") & set(arguments[1]):
             path = str(arguments[0])
         elif event == "os.rename":
@@ -169,7 +169,7 @@ class Killer:
 
 
 def watcher(killer):
-    """Return a callback that digests every epoch's state and tells the killer what is going on."""
+    """Return a callback that digests the state of every epoch and reports the phase to the killer."""
     import keras
     import numpy as np
 
@@ -199,8 +199,8 @@ def watcher(killer):
 
         def on_train_end(self, logs=None):
             end = [digest(self.model.variables), digest(self.model.optimizer.variables)]
-            found = dict(epochs=self.epochs, end=end, seconds=time.monotonic() - self.began)
-            (killer.folder / "end.json").write_text(json.dumps(found))
+            result = dict(epochs=self.epochs, end=end, seconds=time.monotonic() - self.began)
+            (killer.folder / "end.json").write_text(json.dumps(result))
 
     return Watch()
 
@@ -224,7 +224,7 @@ def main():
         stock(args.name, args.folder, killer)
     else:
         run(args.name, args.folder, killer, args.bundle, args.steps_per_call or "auto")
-    os._exit(0)  # a kill that is still to come would only be late
+    os._exit(0)  # a later kill would have no effect
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Kill trainings at random moments, start them again, and hold their end against one that nobody disturbed.
+"""Kill trainings at random moments, start them again, and compare their end with that of an undisturbed training.
 
 python tests/kill/killing.py --kills 8            every job, kzoo and BackupAndRestore; prints the table of README.md
 python tests/kill/killing.py --jobs fnn lstm --backend jax --kills 4
@@ -21,7 +21,7 @@ JOB = Path(__file__).with_name("job.py")
 
 
 def words_for(name, folder, *, stock=False, moment=None, options=()):
-    """Return the command of a job; `options` are more of its words."""
+    """Return the command of a job; `options` are added to it."""
     words = [sys.executable, str(JOB), name, str(folder), *(["--stock"] if stock else []), *map(str, options)]
     return words + ([] if moment is None else ["--kill", *map(str, moment)])
 
@@ -35,13 +35,13 @@ def start(name, folder, *, backend, stock=False, moment=None, options=()):
 
 
 def undisturbed(name, folder, *, backend, stock=False, options=()):
-    """Return what a job ends with that nobody kills."""
+    """Run a job without killing it; return its end."""
     start(name, folder, backend=backend, stock=stock, options=options)
     return ended(folder)
 
 
 def ended(folder):
-    """Return what a job that has come to its end wrote."""
+    """Return what a finished job wrote."""
     return json.loads((folder / "end.json").read_text())
 
 
@@ -67,12 +67,12 @@ def disturbed(name, folder, *, kills, whole, backend, stock=False, seed=0, look=
     """Kill a job `kills` times and let it end. One that is over before it was killed begins anew, and dies sooner.
 
     Args:
-        whole: what `undisturbed` returned; it says how long a training takes.
+        whole: what `undisturbed` returned, with the seconds that a training takes.
         look: called with the folder after each kill.
         options: more words of the job's command.
 
     Returns:
-        (what it ends with, list of what it was killed in).
+        (its end, list of the phases in which it was killed).
     """
     killed_in = []
     for kind, at in moments(kills, whole["seconds"], f"{name} {seed}"):
@@ -91,20 +91,20 @@ def disturbed(name, folder, *, kills, whole, backend, stock=False, seed=0, look=
 
 
 def counts(killed_in):
-    """Return how often it was killed in what: Counter of save, validation, step, ...; of those, twice in an epoch."""
-    found = Counter("save" if text.startswith("save;") else text.split("; ")[-1].split(",")[0] for text in killed_in)
+    """Count the kills in each phase (save, validation, step, ...), and those in the same epoch as an earlier kill."""
+    result = Counter("save" if text.startswith("save;") else text.split("; ")[-1].split(",")[0] for text in killed_in)
     epochs = [text.rpartition("epoch ")[2] for text in killed_in if "epoch " in text]
-    found["again in the same epoch"] = len(epochs) - len(set(epochs))
-    return found
+    result["again in the same epoch"] = len(epochs) - len(set(epochs))
+    return result
 
 
-def same(found, whole):
-    """Say whether weights, optimizer and history of every epoch, and the end, are the same to the bit."""
-    return (found["epochs"], found["end"]) == (whole["epochs"], whole["end"])
+def same(result, whole):
+    """Return whether weights, optimizer and history of every epoch, and the end, are the same to the bit."""
+    return (result["epochs"], result["end"]) == (whole["epochs"], whole["end"])
 
 
 def loadable(folder):
-    """Load the best and the last model; where the history has an epoch, there are they."""
+    """Load the best and the last model, which exist if the history has an epoch."""
     import keras
 
     run = folder / "run"
@@ -114,7 +114,7 @@ def loadable(folder):
 
 
 def row(name, *, backend, kills, seed, out, kinds=("kzoo", "BackupAndRestore")):
-    """Return a row of the table: kzoo and, beside it, plain fit with BackupAndRestore."""
+    """Return a row of the table: kzoo, and plain fit with BackupAndRestore."""
     cells = {"job": name, "backend": backend}
     for kind in kinds:
         stock = kind != "kzoo"
@@ -123,21 +123,21 @@ def row(name, *, backend, kills, seed, out, kinds=("kzoo", "BackupAndRestore")):
         options = dict(kills=kills, whole=whole, backend=backend, stock=stock, seed=seed)
         began = time.monotonic()
         try:
-            found, killed = disturbed(name, folder / "killed", look=None if stock else loadable, **options)
-            verdict = "same bits" if same(found, whole) else _difference(found, whole)
+            result, killed = disturbed(name, folder / "killed", look=None if stock else loadable, **options)
+            verdict = "same bits" if same(result, whole) else _difference(result, whole)
         except AssertionError as error:  # BackupAndRestore may not start again at all
             killed, verdict = [], f"did not start again: {str(error).strip().splitlines()[-1][:60]}"
         cells[f"{kind}: kills"] = len(killed)
-        cells[f"{kind}: in"] = ", ".join(f"{n} {what}" for what, n in sorted(counts(killed).items()))
+        cells[f"{kind}: in"] = ", ".join(f"{n} {phase}" for phase, n in sorted(counts(killed).items()))
         cells[kind] = verdict
         print(json.dumps(cells | {"seconds": round(time.monotonic() - began)}), flush=True)
     return cells
 
 
-def _difference(found, whole):
-    if len(found["epochs"]) != len(whole["epochs"]):
-        return f"{len(found['epochs'])} epochs in the last process, not {len(whole['epochs'])}"
-    return f"final loss {found['epochs'][-1][1]['loss']:.4f}, not {whole['epochs'][-1][1]['loss']:.4f}"
+def _difference(result, whole):
+    if len(result["epochs"]) != len(whole["epochs"]):
+        return f"{len(result['epochs'])} epochs in the last process, not {len(whole['epochs'])}"
+    return f"final loss {result['epochs'][-1][1]['loss']:.4f}, not {whole['epochs'][-1][1]['loss']:.4f}"
 
 
 def table(rows):

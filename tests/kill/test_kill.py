@@ -1,4 +1,4 @@
-"""Killed at random moments and started again, a training ends as if nobody had touched it. All jobs: `-m slow`."""
+"""A training that is killed at random moments and started again ends in the same bits. All jobs: `-m slow`."""
 
 import random
 import sys
@@ -14,18 +14,18 @@ from killing import disturbed, ended, loadable, same, start, undisturbed
 
 def kill(name, folder, *, backend, kills):
     whole = undisturbed(name, folder / "whole", backend=backend)
-    # It is cut into other calls than the whole, whose calls the watcher makes single steps.
-    found, killed_in = disturbed(
+    # It has several steps to a call; in the undisturbed training the watcher makes them single steps.
+    result, killed_in = disturbed(
         name, folder / "killed", kills=kills, whole=whole, backend=backend, seed=1, look=loadable,
         options=("--steps-per-call", 4),
     )  # fmt: skip
     assert killed_in, "it was over before it was killed"
-    assert same(found, whole)
+    assert same(result, whole)
 
 
 @pytest.mark.usefixtures("undrawn", "warm_children")
 def test_a_killed_training_ends_in_the_same_bits(tmp_path):
-    """Killed at a random step and, taken up, in a random write. The ends, which nobody kills, are in this process."""
+    """Killed at a random step and, resumed, in a random write. The last trainings run in this process."""
 
     def in_this_process(folder):
         folder.mkdir(exist_ok=True)
@@ -42,7 +42,7 @@ def test_a_killed_training_ends_in_the_same_bits(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", JOBS)
-def test_every_family(name, tmp_path):
+def test_every_family_survives_kills(name, tmp_path):
     kill(name, tmp_path, backend="tensorflow", kills=8)
 
 
@@ -59,7 +59,7 @@ def test_other_backends(name, backend, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
-def test_killed_where_an_epoch_begins(backend, tmp_path):
+def test_a_training_killed_at_the_start_of_an_epoch(backend, tmp_path):
     """The journal is the one of the epoch before: 45 steps make an epoch of this job, and three a journal."""
     pytest.importorskip(backend)
     whole = undisturbed("transformer", tmp_path / "whole", backend=backend)

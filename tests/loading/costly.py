@@ -1,4 +1,4 @@
-"""Small ONNX and LiteRT files that take gigabytes, or for ever, when they run; each function returns the bytes of a file.
+"""Small ONNX and LiteRT files that take gigabytes or run for ever; each function returns the bytes of a file.
 
 All take x (batch, 4), and give y of the same shape.
 """

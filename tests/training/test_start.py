@@ -190,7 +190,7 @@ def test_the_last_layer_is_new_for_as_many_other_classes(first, capsys):
     assert_mentions(capsys.readouterr().err, "2 layers", "outputs")
     turned = fit("iris_fnn", names("c", "b", "d"), "turned", weights=named, freeze=True, **SMALL)
     assert unchanged(named.model, turned.model) == body
-    with refuses("freeze=", "nothing to train"):  # the same classes: all layers were copied
+    with refuses("freeze=", "train"):  # the same classes: all layers were copied
         fit("iris_fnn", names("a", "c", "b"), "same", weights=named, freeze=True, **SMALL)
 
 
@@ -218,8 +218,12 @@ def table(columns, count=400, **cells):
 
 
 # Parts of the notes on layers that follow their columns, and on weights without names.
-MOVED, UNNAMED = ("hidden1_dense", "a, b", "b, a"), ("classes and columns", "run's folder")
+MOVED, UNNAMED = ("hidden1_dense", "a, b", "b, a"), ("weights", "classes", "columns")
 STILL = dict(units=(8,), epochs=1, batch_size=64, optimizer="sgd", learning_rate=1e-12, norm=None, dropout=0.0)
+
+
+def has_line(text, parts):
+    return any(not missing_from(line, parts) for line in text.splitlines())
 
 
 @pytest.fixture(scope="module")
@@ -235,7 +239,7 @@ def test_weights_are_matched_by_columns_in_another_order(larger, kind, capsys):
     second = fit("tabular_fnn", table("ba"), target="label", weights=larger.path / kind, progress=True, **STILL)
     message = capsys.readouterr().err
     assert_mentions(message, *MOVED)
-    assert missing_from(message, UNNAMED) == [*UNNAMED]
+    assert not has_line(message, UNNAMED)
     assert second.summary["test"]["accuracy"] > 0.9
     if kind != "last.keras":
         first, turned = (kernels(run.model)["hidden1_dense"][0] for run in (larger, second))
@@ -253,7 +257,7 @@ def test_layers_that_read_other_columns_are_new_and_cannot_be_frozen(larger, cap
 
 def test_weights_without_names_of_classes_and_columns_are_reported(larger, capsys):
     fit("tabular_fnn", table("ba"), target="label", weights=larger.model, progress=True, **STILL)
-    assert_mentions(capsys.readouterr().err, *UNNAMED)
+    assert has_line(capsys.readouterr().err, UNNAMED)
     data = kzoo.load_data(table("ba"), target="label", preset="tabular_fnn")
     with warns(*MOVED):
         kzoo.build("tabular_fnn", data=data, weights=larger, units=(8,), norm=None)
@@ -373,15 +377,15 @@ def test_invalid_weights_and_freeze_are_refused(first, tmp_path):
     (tmp_path / "weights.h5").write_bytes(b"")
     (tmp_path / "empty").mkdir()
     for options, parts in (
-        (dict(weights="nowhere"), ("nowhere",)),
-        (dict(weights="weights.h5"), ("weights.h5", ".keras")),
-        (dict(weights="broken.keras"), ("broken.keras",)),
-        (dict(weights="empty"), ("empty", "run")),
-        (dict(weights=stranger), ("weights='stranger'", "iris_fnn")),
+        (dict(weights="nowhere"), ("weights='nowhere'", ".keras")),
+        (dict(weights="weights.h5"), ("weights='weights.h5'", ".keras")),
+        (dict(weights="broken.keras"), ("broken.keras", "read")),
+        (dict(weights="empty"), ("empty", "config.json")),
+        (dict(weights=stranger), ("weights='stranger'", "layer", "iris_fnn")),
         (dict(weights=5), ("weights=5", ".keras")),
         (dict(freeze=True), ("freeze=", "weights=")),
         (dict(weights=first, freeze="conv*"), ("freeze='conv*'", ", ".join(kernels(first.model)))),
-        (dict(weights=first, freeze="*"), ("freeze=", "nothing to train")),
+        (dict(weights=first, freeze="*"), ("freeze=", "train")),
     ):
         with refuses(*parts) as caught:
             fit("iris_fnn", rows(3), **SMALL | options)

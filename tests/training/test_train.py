@@ -1,4 +1,4 @@
-"""`kzoo.train` and `Run`: the folder, the same call twice, seeds, tasks, interrupts and broken disks."""
+"""`kzoo.train` and `Run`: the folder, repeated calls, seeds, tasks, interrupts and full disks."""
 
 import dataclasses
 import errno
@@ -16,6 +16,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from messages import assert_mentions, missing_from, refuses, warns
 from PIL import Image
 from sklearn import datasets
 
@@ -29,7 +30,6 @@ from kzoo.dataset.dataset import Split
 from kzoo.dataset.options import DataOptions
 from kzoo.registry import catalogue
 from kzoo.utils import processor
-from kzoo.utils.errors import KzooWarning
 
 pytestmark = pytest.mark.usefixtures("undrawn", "untraced")
 
@@ -87,14 +87,14 @@ def spoil(model):
 # ---------------------------------------------------------------- the folder
 
 
-def test_the_command_says_deterministic(tmp_path, monkeypatch, undrawn):
+def test_the_command_contains_deterministic(tmp_path, monkeypatch, undrawn):
     monkeypatch.setattr("kzoo.training.plan.prepare_device", lambda precision, deterministic: "float32")
     options = dict(max_steps=1, units=(2,), deterministic=True, check=False, baselines=False, progress=False)
     run = kzoo.train("iris_fnn", out=tmp_path, steps_per_call=1, callbacks="quick", **options)
     assert "--deterministic" in run.config["command"].split()
 
 
-def test_the_folder_says_what_was_trained_on_what(run):
+def test_the_folder_describes_the_model_and_the_data(run):
     config = run.config
     assert {"spec", "data", "versions", "command", "backend", "precision", "created"} <= set(config)
     assert set(config["spec"]) == {"preset", "revision", "family", "task", "config", "training", "seed", "kzoo"}
@@ -117,7 +117,7 @@ def groups_of(file):
         return set(weights), json.loads(archive.read("config.json"))["compile_config"]
 
 
-def test_a_finished_run_keeps_no_optimizer_and_one_that_can_go_on_does(run, iris):
+def test_a_finished_run_has_no_optimizer_and_a_resumable_run_has_it(run, iris):
     for name in ("best.keras", "last.keras"):
         groups, compiled = groups_of(run.path / name)
         assert "layers" in groups and "optimizer" not in groups and not compiled
@@ -141,7 +141,7 @@ def test_no_file_names_a_folder_of_this_machine(run):
             assert not any(secret in content for content in contents), (file.name, secret)
 
 
-def test_nor_do_the_names_of_your_own_files(tmp_path):
+def test_no_file_names_the_folder_of_your_data(tmp_path):
     for name in ("train.csv", "test.csv"):
         cancer(80).to_csv(tmp_path / name, index=False)
     options = dict(target="diagnosis", test=str(tmp_path / "test.csv"), weights=None)
@@ -194,7 +194,7 @@ def test_a_run_outlives_its_preset(run, monkeypatch):
         assert kzoo.evaluate(str(run.path)) == scores
 
 
-# ---------------------------------------------------------------- where it goes
+# ---------------------------------------------------------------- repeated calls and other folders
 
 
 def test_the_same_call_returns_the_run_and_a_different_one_is_refused(iris):
@@ -207,15 +207,15 @@ def test_the_same_call_returns_the_run_and_a_different_one_is_refused(iris):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(keras.Model, "fit", forbid)
         assert fit("iris_fnn", iris, **SMALL).summary == first.summary
-        for change, says in (
-            (dict(units=(7,)), "spec.config.units: [6] there, [7] now"),
-            (dict(seed=1), "spec.seed: 0 there, 1 now"),
-            (dict(data=kzoo.load_data("iris", preset="iris_fnn", seed=1)), "data.fingerprint"),
-            (dict(weights="run"), "weights: None there, run now"),
+        for change, parts in (
+            (dict(units=(7,)), ("spec.config.units", "[6]", "[7]")),
+            (dict(seed=1), ("spec.seed", "0", "1")),
+            (dict(data=kzoo.load_data("iris", preset="iris_fnn", seed=1)), ("data.fingerprint",)),
+            (dict(weights="run"), ("weights", "None", "run")),
         ):
-            with pytest.raises(kzoo.KzooError, match="overwrite=True") as caught:
+            with refuses(*parts, "overwrite=True") as caught:
                 fit("iris_fnn", **{"data": iris} | SMALL | change)
-            assert says in str(caught.value) and "\n" not in str(caught.value)
+            assert "\n" not in str(caught.value)
     assert (first.path / "best.keras").stat().st_mtime_ns == stamp
     replaced = fit("iris_fnn", iris, overwrite=True, **SMALL | dict(units=(7,)))
     assert replaced.model.get_layer("outputs").kernel.shape == (7, 3)
@@ -224,7 +224,7 @@ def test_the_same_call_returns_the_run_and_a_different_one_is_refused(iris):
 def test_a_file_whose_name_is_not_utf_8_is_named():
     name = os.fsdecode(b"caf\xe9.csv")
     datasets.load_iris(as_frame=True).frame.to_csv(name, index=False)
-    with pytest.raises(kzoo.KzooError, match=r"^'caf\\udce9.csv' is not a name in UTF-8: rename the file"):
+    with refuses(r"'caf\udce9.csv'", "UTF-8", "rename"):
         fit("iris_fnn", name, target="target", **SMALL)
     assert not Path("run").exists()
 
@@ -234,7 +234,7 @@ def test_out_that_cannot_be_a_run_is_refused(iris, tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "thesis.txt").write_text("mine")
     for out in ("file", "folder", "file/run"):
-        with pytest.raises(kzoo.KzooError, match=out):
+        with refuses(f"out={out!r}"):
             fit("iris_fnn", iris, out, overwrite=True, **SMALL)
     assert (tmp_path / "file").read_text() == (tmp_path / "folder" / "thesis.txt").read_text() == "mine"
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["file", "folder", "thesis.txt"]
@@ -254,7 +254,7 @@ def test_seeds(iris):
     moved = fit("iris_fnn", "iris", "d", data_seed=1, **SMALL)
     assert drawn[0] == drawn[1] != moved.config["data"]["fingerprint"]
     assert moved.config["data"]["data_seed"] == 1
-    assert kzoo.evaluate(moved) == moved.summary["test"]  # its own split, found again from its name
+    assert kzoo.evaluate(moved) == moved.summary["test"]  # its split is loaded again by name
 
 
 def test_the_test_split_never_steers_training(iris):
@@ -271,7 +271,7 @@ def test_the_test_split_never_steers_training(iris):
 
 
 @pytest.mark.usefixtures("traced")
-def test_regression_is_in_its_own_unit():
+def test_regression_answers_in_the_unit_of_the_target():
     data = kzoo.load_data("diabetes", preset="diabetes_fnn")
     run = fit("diabetes_fnn", data, epochs=20)
     assert run.summary["test"]["r2"] > 0.3
@@ -304,7 +304,7 @@ def test_two_classes_by_their_names_in_a_csv(preset, outputs, layer):
     assert set(kzoo.predict(run, "cells.csv").labels) == {"benign", "malignant"}
 
 
-def test_a_binary_preset_grows_a_softmax_for_three_classes():
+def test_a_binary_preset_gets_a_softmax_for_three_classes():
     words = {"sport": "goal match team", "food": "soup bread salt", "law": "court judge trial"}
     rows = [(f"{text} {i % 7}", name) for name, text in words.items() for i in range(20)]
     pd.DataFrame(rows, columns=["text", "label"]).to_csv("texts.csv", index=False)
@@ -315,7 +315,7 @@ def test_a_binary_preset_grows_a_softmax_for_three_classes():
     assert run.class_names == ["food", "law", "sport"] and run.config["spec"]["training"]["monitor"] == "val_loss"
 
 
-def test_any_table_preset_takes_a_regression():
+def test_a_preset_for_tables_accepts_a_regression():
     frame = cancer().drop(columns="diagnosis").rename(columns=str.upper)
     frame.to_csv("cells.csv", index=False)
     run = fit("tabular_fnn", "cells.csv", target="MEAN AREA", **SMALL)
@@ -369,32 +369,29 @@ def test_balanced_weights_are_by_how_rare_a_class_is(monkeypatch):
     assert seen["class_weight"] == pytest.approx({0: 72 / 116, 1: 72 / 28})  # 58 and 14 to train on
 
 
-def test_weights_of_classes_go_by_name_or_number(monkeypatch):
+def test_class_weights_are_given_by_name_or_number(monkeypatch):
     seen = {}
     whole = keras.Model.fit
     monkeypatch.setattr(keras.Model, "fit", lambda self, x, **o: seen.update(o) or whole(self, x, **o))
     random = np.random.default_rng(0)
     frame = pd.DataFrame({"a": random.normal(size=90), "b": random.normal(size=90), "y": ["no", "maybe", "yes"] * 30})
     options = dict(target="y", steps_per_call=1, overwrite=True, **SMALL)
-    for asked in ({"yes": 5}, {2: 5.0}, {np.int64(2): np.float32(5), 1: 1}, {"yes": 5, "no": 1}):
-        fit("tabular_fnn", frame, class_weight=asked, **options)
+    for weights in ({"yes": 5}, {2: 5.0}, {np.int64(2): np.float32(5), 1: 1}, {"yes": 5, "no": 1}):
+        fit("tabular_fnn", frame, class_weight=weights, **options)
         assert seen["class_weight"] == {0: 1.0, 1: 1.0, 2: 5.0}  # maybe, no, yes
-    for asked, said in (
-        ({"ja": 5}, "names 'ja', which is no class of table: maybe, no, yes"),
-        ({3: 5}, "names '3', which is no class"),
-        (
-            {"yes": 5, 2: 5},
-            "mixes names and numbers: 'yes' is the name of a class of table, and '2' is none",
-        ),
-        ({"yes": 0, "no": 0, "maybe": 0}, "weighs every class 0"),
-        ({"yes": -1}, r"class_weight\['yes'\]=-1.* must be a number at least 0"),
-        ({}, "holds nothing"),
+    for weights, parts in (
+        ({"ja": 5}, ("class_weight=", "'ja'", "table", "maybe, no, yes")),
+        ({3: 5}, ("class_weight=", "'3'", "table", "maybe, no, yes")),
+        ({"yes": 5, 2: 5}, ("class_weight=", "'yes'", "'2'", "table", "maybe, no, yes")),
+        ({"yes": 0, "no": 0, "maybe": 0}, ("class_weight={'yes': 0.0, 'no': 0.0, 'maybe': 0.0}",)),
+        ({"yes": -1}, ("class_weight['yes']=-1", "0")),
+        ({}, ("class_weight={}",)),
     ):
-        with pytest.raises(kzoo.KzooError, match=said):
-            fit("tabular_fnn", frame, class_weight=asked, **options)
+        with refuses(*parts):
+            fit("tabular_fnn", frame, class_weight=weights, **options)
 
 
-def test_a_number_that_is_the_name_of_a_class_is_its_name(monkeypatch):
+def test_a_number_that_is_a_class_name_is_read_as_the_name(monkeypatch):
     """Of classes 1, 2 and 3, is 2 the second or the third? A name, wherever there is one; "0" beside it is refused."""
     seen = {}
     whole = keras.Model.fit
@@ -403,7 +400,7 @@ def test_a_number_that_is_the_name_of_a_class_is_its_name(monkeypatch):
     options = dict(target="y", steps_per_call=1, overwrite=True, **SMALL)
     fit("tabular_fnn", frame, class_weight={2: 5}, **options)
     assert seen["class_weight"] == {0: 1.0, 1: 5.0, 2: 1.0}
-    with pytest.raises(kzoo.KzooError, match=r"mixes names and numbers: '2' is the name .* '0' is none"):
+    with refuses("class_weight=", "'2'", "'0'", "table", "1, 2, 3"):
         fit("tabular_fnn", frame, class_weight={"0": 1, "2": 5}, **options)
 
 
@@ -415,19 +412,19 @@ def test_weighed_classes_are_answered_more_often(tmp_path):
     options = dict(epochs=20, min_steps=0, callbacks="quick", seed=1)
     shares = {}
     for weight in (0.1, 10):
-        kept = {"no": 1.0, "yes": weight}
+        weights = {"no": 1.0, "yes": weight}
         run = kzoo.train(
-            "tabular_fnn", tmp_path / "rows.csv", target="y", class_weight=kept, out=tmp_path / str(weight),
+            "tabular_fnn", tmp_path / "rows.csv", target="y", class_weight=weights, out=tmp_path / str(weight),
             baselines=False, check=False, progress=False, **options,
         )  # fmt: skip
         shares[weight] = (run.answers["answers"].argmax(axis=1) == 1).mean()
-        assert run.config["spec"]["training"]["class_weight"] == kept
+        assert run.config["spec"]["training"]["class_weight"] == weights
     assert shares[0.1] < 0.25 and shares[10] > 0.5
-    said = shlex.split(run.config["command"])
-    word = said[said.index("--set") + 1]
+    command = shlex.split(run.config["command"])
+    word = command[command.index("--set") + 1]
     assert word == "class_weight={no:1.0,yes:10}" and parse_settings([word]) == {"class_weight": {"no": 1.0, "yes": 10}}
     assert parse_settings(["class_weight={'a, b': 2, c:.5,}"]) == {"class_weight": {"a, b": 2, "c": 0.5}}
-    with pytest.raises(kzoo.KzooError, match="'yes' in braces has no value"):
+    with refuses("'yes'", "value"):
         parse_settings(["class_weight={yes}"])
 
 
@@ -446,10 +443,10 @@ def test_weighed_classes_are_answered_more_often(tmp_path):
 def test_schedules(iris, schedule, course):
     run = fit("iris_fnn", iris, **SMALL | dict(schedule=schedule, epochs=4, learning_rate=0.01, batch_size=54))
     np.testing.assert_allclose(np.array(run.history["learning_rate"]) / 0.01, course, atol=2e-4)
-    assert run.summary["stopped_because"] == "all epochs done"
+    assert_mentions(run.summary["stopped_because"], "all", "epochs")
 
 
-def test_mixup_makes_one_hot_labels_inside():
+def test_mixup_uses_one_hot_labels_internally():
     digits = datasets.load_digits(n_class=3)
     x = (digits.images[:90] * 15.9).astype("float32")
     settings = dict(epochs=1, batch_size=64, filters=(4,), units=(4,), augment=("mixup", "shift"))
@@ -464,7 +461,7 @@ def test_one_hot_labels_and_pixels_divided_by_255():
     run = fit("digits_cnn", (x, y), rescale=False, labels="onehot", **settings)
     assert not [w for w in run.model.layers if isinstance(w, keras.layers.Rescaling)]
     np.testing.assert_allclose(kzoo.predict(run, x[:4]).probabilities, run.model(x[:4]), atol=1e-6)
-    with pytest.raises(kzoo.KzooError, match="rescale=False"):
+    with refuses("rescale=False"):
         fit("digits_cnn", (x, y), "other", **settings)
 
 
@@ -480,35 +477,36 @@ def test_mixed_precision_is_saved_as_float32(iris):
     assert same_weights(model, run.model) and np.isfinite(run.summary["test"]["loss"])
 
 
-def test_a_preset_says_its_precision_and_a_call_may_say_another(iris, tmp_path, monkeypatch):
+def test_a_call_may_override_the_precision_of_the_preset(iris, tmp_path, monkeypatch):
     mixed = dataclasses.replace(
         kzoo.get_preset("iris_fnn"), training=kzoo.get_preset("iris_fnn").training | dict(precision="mixed_bfloat16")
     )
-    said = {}
+    computed = {}
     monkeypatch.setattr(processor, "computes_bfloat16", lambda: True)
     for word in ("auto", "float32", "mixed_float16"):
         run = fit(mixed, iris, tmp_path / word, precision=word, **SMALL)
-        said[word] = run.config["precision"]
+        computed[word] = run.config["precision"]
         assert run.spec.training["precision"] == "mixed_bfloat16"
-    assert said == {"auto": "mixed_bfloat16", "float32": "float32", "mixed_float16": "mixed_float16"}
-    with pytest.raises(kzoo.KzooError, match="precision='mixed' is not one of its values: auto, float32"):
+    assert computed == {"auto": "mixed_bfloat16", "float32": "float32", "mixed_float16": "mixed_float16"}
+    with refuses("precision='mixed'", "auto, float32"):
         dataclasses.replace(mixed, training=mixed.training | dict(precision="mixed"))
 
 
-def test_a_processor_that_only_imitates_16_bits_trains_in_32_and_says_so(iris, tmp_path, monkeypatch, capsys):
+def test_a_processor_without_bfloat16_trains_in_float32_and_reports_it(iris, tmp_path, monkeypatch, capsys):
     mixed = dataclasses.replace(
         kzoo.get_preset("iris_fnn"), training=kzoo.get_preset("iris_fnn").training | dict(precision="mixed_bfloat16")
     )
     cases = ((False, "auto", "float32"), (True, "auto", "mixed_bfloat16"), (False, "mixed_bfloat16", "mixed_bfloat16"))
-    for does, asked, precision in (*cases, (True, "float32", "float32")):
-        monkeypatch.setattr(processor, "computes_bfloat16", lambda does=does: does)
-        run = fit(mixed, iris, tmp_path / f"{does}-{asked}", precision=asked, progress=True, **SMALL)
+    for computes, requested, precision in (*cases, (True, "float32", "float32")):
+        monkeypatch.setattr(processor, "computes_bfloat16", lambda computes=computes: computes)
+        run = fit(mixed, iris, tmp_path / f"{computes}-{requested}", precision=requested, progress=True, **SMALL)
         assert run.config["precision"] == precision
-        assert ("would only imitate it" in capsys.readouterr().err) == (not does and asked == "auto")
+        missing = missing_from(capsys.readouterr().err, ("processor", "float32"))
+        assert missing == ([] if not computes and requested == "auto" else ["processor", "float32"])
 
 
-def test_a_run_of_before_a_setting_is_the_same_run(iris):
-    """A contract that says no precision, momentum or rate of norm biases opens, and the same call finds it done."""
+def test_a_run_stored_before_a_setting_existed_is_the_same_run(iris):
+    """A stored contract without precision, momentum and norm_bias_rate is read, and the same call returns the run."""
     old = fit("iris_fnn", iris, **SMALL)
     config = json.loads((old.path / "config.json").read_text())
     for name in ("precision", "momentum", "norm_bias_rate"):
@@ -521,7 +519,7 @@ def test_a_run_of_before_a_setting_is_the_same_run(iris):
 
 
 @pytest.mark.parametrize(("most", "epochs", "steps"), [(3, 1, 3), (4, 1, 4), (6, 1, 4), (9, 2, 8), (99, 3, 12)])
-def test_steps_are_no_more_than_asked_and_schedules_end_with_them(iris, most, epochs, steps, capsys):
+def test_max_steps_limits_training_and_schedules(iris, most, epochs, steps, capsys):
     """An epoch of four steps is cut short, or there are fewer whole ones."""
 
     class Count(keras.callbacks.Callback):
@@ -533,12 +531,14 @@ def test_steps_are_no_more_than_asked_and_schedules_end_with_them(iris, most, ep
     run = fit("iris_fnn", iris, max_steps=most, **options)
     assert (run.summary["epochs"], len(counted), run.summary["interrupted"]) == (epochs, steps, False)
     assert run.history["learning_rate"][-1] == 0 and run.spec.training["max_steps"] == most
-    said = {3: "training ends after 3 of them", 4: "epochs=1", 6: "epochs=1", 9: "epochs=2"}
-    ends = f"An epoch has 4 steps here: {said.get(most)} (max_steps={most})."
-    assert (ends in capsys.readouterr().err) == (most in said)
+    message = capsys.readouterr().err
+    if most == 99:  # no fewer steps than without it
+        assert f"max_steps={most}" not in message
+    else:
+        assert_mentions(message, "4 steps", f"max_steps={most}", *([f"epochs={epochs}"] if most > 3 else []))
 
 
-def test_callbacks_by_name_replace_and_a_list_adds(iris):
+def test_a_callbacks_name_replaces_the_bundle_and_a_list_adds_to_it(iris):
     calls = []
     quick = fit("iris_fnn", iris, "quick", **SMALL)
     note = At(0, lambda model: calls.append(model.name))
@@ -558,28 +558,27 @@ class Worse(keras.callbacks.Callback):
         self.model.set_weights([w * 0 for w in self.model.get_weights()])
 
 
-@pytest.mark.parametrize("how", ["train", "fit", "one's own"])
-def test_what_is_scored_is_what_is_saved_whatever_a_callback_does_at_the_end(iris, how, capsys):
-    """The class of faults: what kzoo does as training ends is undone by callbacks that come after it."""
+@pytest.mark.parametrize("how", ["train", "fit", "compiled model"])
+def test_scores_are_of_the_saved_weights_even_if_a_callback_changes_them_at_the_end(iris, how, capsys):
+    """Callbacks run after those of kzoo, and must not undo their work."""
     model = kzoo.build("iris_fnn", **SMALL, seed=0, data=iris)
-    if how == "one's own":
+    if how == "compiled model":
         model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     if how == "fit":
         model.fit(**kzoo.fit_arguments(model, iris, out="run", callbacks=[Worse()], progress=False), verbose=0)
         run = kzoo.Run("run")
     else:
-        what, settings = ("iris_fnn", SMALL) if how == "train" else (model, dict(epochs=1))
-        run = fit(what, iris, callbacks=[Worse()], **settings)
+        trained, settings = ("iris_fnn", SMALL) if how == "train" else (model, dict(epochs=1))
+        run = fit(trained, iris, callbacks=[Worse()], **settings)
     assert np.any(run.model.get_weights()[0]) and kzoo.evaluate(run, iris) == run.summary["test"]
     assert how == "train" or same_weights(model, run.model)
-    said = "A callback (Worse) changed the weights as training ended: epoch 1, the best by val_loss, is what is saved"
-    assert said in capsys.readouterr().err
+    assert_mentions(capsys.readouterr().err, "Worse", "weights", "epoch 1", "val_loss")
 
 
 def test_a_callback_that_stops_training_is_named_as_the_cause(iris):
     stop = keras.callbacks.EarlyStopping(monitor="val_loss", min_delta=100, patience=1, restore_best_weights=True)
     run = fit("iris_fnn", iris, callbacks=[stop], **SMALL | dict(epochs=9))
-    assert run.summary["stopped_because"] == "a callback stopped it after 2 epochs"
+    assert_mentions(run.summary["stopped_because"], "callback", "2 epochs")
     assert kzoo.evaluate(run, iris) == run.summary["test"]
 
 
@@ -597,7 +596,8 @@ def test_an_interrupt_keeps_the_best_epoch(iris):
         kzoo.train("iris_fnn", iris, out="run", progress=False, callbacks=stop, **SMALL | dict(epochs=9))
     extra = stopped.value.run
     summary = extra.summary
-    assert (summary["interrupted"], summary["stopped_because"]) == (True, "interrupted")
+    assert summary["interrupted"] is True
+    assert_mentions(summary["stopped_because"], "interrupted")
     assert (summary["epochs"], summary["best_epoch"]) == (2, 1)
     for got, wanted in zip(extra.model.get_weights(), best["weights"], strict=True):
         np.testing.assert_array_equal(got, wanted)
@@ -627,9 +627,9 @@ def test_a_loss_that_explodes(iris):
     later = fit("iris_fnn", iris, "later", callbacks=[At(1, spoil, begin=True)], **SMALL | dict(epochs=5))
     assert later.summary["epochs"] == 2 and later.summary["best_epoch"] == 1
     assert "learning_rate" in later.summary["stopped_because"] and np.isfinite(later.summary["test"]["loss"])
-    with pytest.raises(kzoo.KzooError, match="Training failed: the loss became nan in epoch 1") as caught:
+    with refuses("loss", "nan", "epoch 1", "learning_rate") as caught:
         fit("iris_fnn", iris, "at once", callbacks=[At(0, spoil, begin=True)], **SMALL | dict(epochs=5))
-    assert "learning_rate" in str(caught.value) and "\n" not in str(caught.value)
+    assert "\n" not in str(caught.value)
     assert not Path("at once").exists()
 
 
@@ -659,29 +659,31 @@ def test_a_full_disk_leaves_the_older_best_model(iris, monkeypatch, capsys):
     capsys.readouterr()
     assert main(["train", "iris_fnn", "--out", "cli", "--epochs", "1", "--quiet"]) == 2
     err = capsys.readouterr().err
-    assert err.count("\n") == 1 and "the disk is full" in err and "Traceback" not in err
+    assert err.count("\n") == 1 and "Traceback" not in err
+    assert_mentions(err, "disk", "full", "--out")
 
 
-# ---------------------------------------------------------------- a model of your own
+# ---------------------------------------------------------------- compiled Keras models
 
 
-def test_a_model_of_your_own(iris):
+def test_a_compiled_keras_model(iris):
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")], name="mine")
-    with pytest.raises(kzoo.KzooError, match="compile"):
+    with refuses("'mine'", "model.compile"):
         fit(model, iris)
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    for bad, says in (
-        (dict(units=(3,)), "units"),
-        (dict(monitor="val_speed"), "val_speed"),
-        (dict(weights="x"), "weights="),
-        (dict(precision="mixed_bfloat16"), "precision='mixed_bfloat16' is how a network is built, and 'mine' is"),
-        (dict(data="wine"), r"\(4,\).*\(13,\)"),
+    policy = "keras.config.set_dtype_policy('mixed_bfloat16')"
+    for options, parts in (
+        (dict(units=(3,)), ("'units'", "epochs")),
+        (dict(monitor="val_speed"), ("monitor='val_speed'", "mode='max'")),
+        (dict(weights="x"), ("weights=", "presets")),
+        (dict(precision="mixed_bfloat16"), ("precision='mixed_bfloat16'", "'mine'", policy)),
+        (dict(data="wine"), ("'mine'", "(4,)", "wine", "(13,)")),
     ):
-        with pytest.raises(kzoo.KzooError, match=says):
-            fit(model, **{"data": iris} | bad)
-    with pytest.raises(kzoo.KzooError, match="weights= and freeze= are for presets"):
+        with refuses(*parts):
+            fit(model, **{"data": iris} | options)
+    with refuses("weights=", "freeze=", "presets"):
         kzoo.check(model, iris, weights="x")
-    with pytest.raises(kzoo.KzooError, match="not int"):
+    with refuses("keras.Model", "int"):
         fit(3, iris)
     assert not Path("run").exists()
     run = fit(model, iris, epochs=1)
@@ -691,40 +693,37 @@ def test_a_model_of_your_own(iris):
 
 
 def net(units=6, rate=1e-3, name="net"):
-    """A model whose layers Keras numbers on, with each that is made."""
+    """A model whose layers get new numbers from Keras each time."""
     dense = keras.layers.Dense
     model = keras.Sequential([keras.Input((4,)), dense(units, "relu"), dense(3, "softmax")], name=name)
     model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy")
     return model
 
 
-def test_a_model_of_your_own_is_known_again_by_its_layers_and_how_it_is_compiled(iris, capsys):
-    """The class of faults: what a caller made goes by its name or type alone, and another one counts as the same."""
+def test_a_keras_model_is_compared_by_its_layers_and_compilation(iris, capsys):
+    """Not by its name or type alone: another model must not count as the same."""
     first = fit(net(), iris, epochs=1)
     model = net()
     assert fit(model, iris, epochs=1, progress=True).summary == first.summary
-    said = capsys.readouterr().err
-    assert "run holds this run, finished: it is returned. Not compared: what your model had learned before" in said
-    assert "overwrite=True trains again." in said
+    assert_mentions(capsys.readouterr().err, "run", "model", "overwrite=True")
     other = net()
     other.compile(keras.optimizers.Adam(1e-3, beta_1=0.8), "sparse_categorical_crossentropy")
     frozen = net()
     frozen.layers[0].trainable = False
-    for changed, says in (
-        (net(units=7), "own_model.layers by Keras"),
-        (frozen, "own_model.layers by Keras"),
-        (net(rate=1e-2), "own_model.learning_rate: [0.001"),
-        (other, "own_model.compilation by Keras"),
+    for changed, parts in (
+        (net(units=7), ("own_model.layers by Keras",)),
+        (frozen, ("own_model.layers by Keras",)),
+        (net(rate=1e-2), ("own_model.learning_rate", *(f"[{np.float32(rate).item()}]" for rate in (1e-3, 1e-2)))),
+        (other, ("own_model.compilation by Keras",)),
     ):
-        with pytest.raises(kzoo.KzooError, match="holds a different run") as caught:
+        with refuses("run", *parts, "overwrite=True"):
             fit(changed, iris, epochs=1)
-        assert says in str(caught.value)
     model.fit(iris.train.x, iris.train.y, verbose=0)  # the model at hand, trained and its rate lower since, is the same
     model.optimizer.learning_rate = 1e-5
     assert fit(model, iris, epochs=1).summary == first.summary
 
 
-def test_callbacks_are_known_again_by_what_they_were_made_with(iris, capsys):
+def test_callbacks_are_compared_by_their_settings(iris, capsys):
     def stopping(patience=2):
         return keras.callbacks.EarlyStopping(patience=patience, min_delta=0.1)
 
@@ -733,8 +732,8 @@ def test_callbacks_are_known_again_by_what_they_were_made_with(iris, capsys):
     used.on_train_begin()
     used.on_epoch_end(0, {"val_loss": 0.3})  # which turns the sign of min_delta, and counts
     again = fit("iris_fnn", iris, callbacks=[used], **SMALL | dict(progress=True))
-    assert again.summary == first.summary and "Not compared" not in capsys.readouterr().err
-    with pytest.raises(kzoo.KzooError, match=r"callback_settings\.EarlyStopping\.patience: 2 there, 3 now"):
+    assert again.summary == first.summary and "overwrite=True" not in capsys.readouterr().err
+    with refuses("callback_settings.EarlyStopping.patience", "2", "3", "overwrite=True"):
         fit("iris_fnn", iris, callbacks=[stopping(3)], **SMALL)
 
     def falling(by):
@@ -744,67 +743,70 @@ def test_callbacks_are_known_again_by_what_they_were_made_with(iris, capsys):
     first = fit("iris_fnn", iris, "falling", callbacks=[falling(0.5)], **settings)
     again = fit("iris_fnn", iris, "falling", callbacks=[falling(0.1)], **settings | dict(progress=True))
     assert again.summary == first.summary
-    assert "Not compared: schedule of LearningRateScheduler. overwrite=True" in capsys.readouterr().err
+    assert_mentions(capsys.readouterr().err, "falling", "schedule", "LearningRateScheduler", "overwrite=True")
 
-    def logging(to):  # what only writes, and what nobody knows
+    def logging(to):  # a callback that only writes, and an unknown class
         return [keras.callbacks.CSVLogger(to), At(to, lambda model: None)]
 
     first = fit("iris_fnn", iris, "logged", callbacks=logging("a.csv"), **SMALL)
     again = fit("iris_fnn", iris, "logged", callbacks=logging("b.csv"), **SMALL | dict(progress=True))
     assert again.summary == first.summary
-    assert "Not compared: settings of At. overwrite=True" in capsys.readouterr().err
+    message = capsys.readouterr().err
+    assert_mentions(message, "logged", "settings", "At", "overwrite=True")
+    assert "CSVLogger" not in message
 
 
-def test_a_run_of_before_they_were_compared_is_the_same_run(iris, capsys):
+def test_an_older_run_without_these_settings_is_the_same_run(iris, capsys):
     settings = dict(callbacks=[keras.callbacks.TerminateOnNaN()], epochs=1)
     old = fit(net(), iris, **settings)
     config = json.loads((old.path / "config.json").read_text())
-    said_by_another = {name.replace(keras.__version__, "3.0"): value for name, value in config["own_model"].items()}
+    older_keras = {name.replace(keras.__version__, "3.0"): value for name, value in config["own_model"].items()}
     without = {name: value for name, value in config.items() if name not in ("own_model", "callback_settings")}
-    for before in (without, config | dict(own_model=said_by_another)):
+    for before in (without, config | dict(own_model=older_keras)):
         (old.path / "config.json").write_text(json.dumps(before))
         assert fit(net(units=9), iris, **settings | dict(progress=True)).summary == old.summary
-        said = capsys.readouterr().err
-        assert "Not compared: the layers and the compilation of your model, which it does not keep" in said
-        assert ("the settings of your callbacks, which it does not keep" in said) == (before is without)
+        message = capsys.readouterr().err
+        assert_mentions(message, "layers", "compilation", "model", "overwrite=True")
+        assert ("callbacks" in message) == (before is without)
 
 
-def test_what_has_no_effect_is_said_or_refused(iris, capsys):
+def test_settings_without_effect_are_reported_or_refused(iris, capsys):
     small = dict(check=False, callbacks="quick", units=(6,), batch_size=40, patience=1, epochs=2)
     kzoo.train("iris_fnn", iris, out="cosine", schedule="cosine", **small)
-    assert "patience=1 stops nothing: schedule='cosine' needs all its epochs." in capsys.readouterr().err
+    assert_mentions(capsys.readouterr().err, "patience=1", "schedule='cosine'", "schedule='constant'", "'plateau'")
     kzoo.train("iris_fnn", iris, out="constant", **small)
-    assert "stops nothing" not in capsys.readouterr().err
+    assert "patience=1" not in capsys.readouterr().err
     Path("a.txt").write_text("A cat sat on a mat and saw a rat.\n" * 200)
-    with pytest.raises(kzoo.KzooError, match=r"class_weight='balanced' is for classes, and a\.txt has tokens"):
+    with refuses("class_weight='balanced'", "classes", "a.txt", "tokens"):
         kzoo.train("char_gru", "a.txt", class_weight="balanced")
 
 
-def test_what_says_how_data_is_read_comes_too_late_for_data_that_was_read(iris):
+def test_settings_of_reading_are_refused_for_loaded_data(iris):
     Path("a.txt").write_text("A cat sat on a mat and saw a rat.\n" * 200)
     text = kzoo.load_data("a.txt", preset="char_gru")
-    for preset, data, options, says in (
-        ("iris_fnn", iris, dict(input_shape=(7,)), r"input_shape=\(7,\) contradicts iris, which was read as \(4,\)"),
-        ("char_gru", text, dict(input_shape=(20,)), r"\(20,\) contradicts a\.txt, which was read as \(100,\)"),
-        ("char_gru", text, dict(tokenizer="words"), r"tokenizer='words' contradicts a\.txt, which was read with tok"),
+    for preset, data, options, parts in (
+        ("iris_fnn", iris, dict(input_shape=(7,)), ("input_shape=(7,)", "iris", "(4,)")),
+        ("char_gru", text, dict(input_shape=(20,)), ("input_shape=(20,)", "a.txt", "(100,)")),
+        ("char_gru", text, dict(tokenizer="words"), ("tokenizer='words'", "a.txt", "tokenizer='characters'")),
     ):
-        with pytest.raises(kzoo.KzooError, match=says):
+        with refuses(*parts):
             kzoo.train(preset, data, out="run", **options)
-    with pytest.raises(kzoo.KzooError, match="tokenizer='characters' contradicts arrays, which has ids already"):
+    with refuses("tokenizer='characters'", "arrays", "ids"):
         kzoo.train("text_cnn", (np.ones((40, 64), int), np.arange(40) % 2), tokenizer="characters")
     assert not Path("run").exists()
 
 
-def test_a_run_of_a_built_model_says_what_it_computes_in_and_no_command_that_would_make_another(iris, capsys):
-    with pytest.warns(KzooWarning, match=r"precision='mixed_bfloat16' is for kzoo\.train\('iris_fnn'\): a network"):
+def test_a_run_of_a_built_model_stores_its_precision_and_no_command(iris, capsys):
+    policy = "keras.config.set_dtype_policy('mixed_bfloat16')"
+    with warns("precision='mixed_bfloat16'", "kzoo.train('iris_fnn')", policy):
         model = kzoo.build("iris_fnn", units=(6,), precision="mixed_bfloat16", optimizer="sgd", norm_bias_rate=9.0)
     run = fit(model, "iris", epochs=1, freeze=False, progress=True)
     assert run.config["precision"] == "float32" and run.config["command"] is None
-    said = capsys.readouterr().err
-    assert "kzoo.train computes iris_fnn in mixed_bfloat16, and this network is built in float32" in said
-    known = command_of(kzoo.get_preset("iris_fnn"), None, {}, DataOptions(), seed=0, deterministic=True)
-    assert known == "kzoo train iris_fnn --deterministic"
-    assert "norm_bias_rate=9 has no effect: no norm of this network has a bias that learns." in said
+    message = capsys.readouterr().err
+    assert_mentions(message, "iris_fnn", policy, "float32")
+    assert_mentions(message, "norm_bias_rate=9", "norm")
+    command = command_of(kzoo.get_preset("iris_fnn"), None, {}, DataOptions(), seed=0, deterministic=True)
+    assert command == "kzoo train iris_fnn --deterministic"
 
 
 def test_few_examples_get_more_epochs(iris, capsys):
@@ -813,17 +815,18 @@ def test_few_examples_get_more_epochs(iris, capsys):
     preset = dataclasses.replace(preset, training=preset.training | dict(epochs=2, patience=2))
     run = kzoo.train(preset, iris, out="run", check=False, callbacks="quick", **small, min_steps=14)
     assert run.spec.training["epochs"] == 5 == len(run.history["loss"]) and run.spec.training["patience"] == 5
-    assert "An epoch has 3 steps here: epochs=5 and patience=5, for at least 14 steps" in capsys.readouterr().err
+    assert_mentions(capsys.readouterr().err, "3 steps", "epochs=5", "patience=5", "14", "min_steps")
     arguments = kzoo.fit_arguments(kzoo.build(preset, data=iris, **small, min_steps=14), iris)
     assert arguments["epochs"] == 5
-    asked = kzoo.train(preset, iris, out="asked", check=False, callbacks="quick", **small, epochs=1)
-    assert len(asked.history["loss"]) == 1 and "An epoch has" not in capsys.readouterr().err
-    with pytest.raises(kzoo.KzooError, match="min_steps=40 and epochs=2 both say how long"):
+    short = kzoo.train(preset, iris, out="short", check=False, callbacks="quick", **small, epochs=1)
+    message = capsys.readouterr().err
+    assert len(short.history["loss"]) == 1 and "3 steps" not in message and "min_steps" not in message
+    with refuses("min_steps=40", "epochs=2"):
         kzoo.train(preset, iris, min_steps=40, epochs=2)
 
 
-def test_the_step_schedule_halves_as_the_tutorials_does():
-    """The class of faults: a schedule that is one step late, or goes on where its model ends."""
+def test_the_step_schedule_equals_that_of_the_tutorial():
+    """Neither a step late, nor with a further step after the last of the tutorial's."""
 
     def tutorials(epoch):
         return 0.001 * (1 if epoch < 10 else 0.5 if epoch < 20 else 0.25 if epoch < 30 else 0.125)
@@ -852,17 +855,17 @@ def test_the_step_is_traced_once(iris):
     assert len(traced) == 2  # in training and in validation
 
 
-def test_a_model_that_kzoo_built(iris):
+def test_a_model_built_by_kzoo(iris):
     model = kzoo.build("iris_fnn", units=(5,), seed=1)
     run = fit(model, iris, epochs=1)
     assert run.config["spec"]["preset"] == "iris_fnn" and run.config["spec"]["config"]["units"] == [5]
     assert same_weights(run.model, model)
 
 
-def test_overwriting_keeps_the_old_run_until_the_new_one_has_a_model(tmp_path):
+def test_overwriting_leaves_the_old_run_until_the_new_run_has_a_model(tmp_path):
     fit("iris_fnn", "iris", out="r", **SMALL)
     before = {f.name: f.read_bytes() for f in (tmp_path / "r").iterdir()}
-    with pytest.raises(kzoo.KzooError, match="Training failed"):
+    with refuses("loss", "epoch 1", "learning_rate"):
         fit("iris_fnn", "iris", out="r", optimizer="sgd", learning_rate=1e30, overwrite=True, **SMALL)
     assert {f.name: f.read_bytes() for f in (tmp_path / "r").iterdir()} == before
 
@@ -878,6 +881,6 @@ def test_the_order_of_the_examples_follows_the_seed(iris, monkeypatch):
     monkeypatch.setattr("kzoo.training.setup.Batches", Watched)
     fit("iris_fnn", iris, "five", seed=5, **SMALL | dict(epochs=2))
     train = made[0]
-    assert train.epoch == 1  # the callback has told it
+    assert train.epoch == 1  # set by the callback
     expected = np.random.default_rng([5, 1]).permutation(len(train.split))
     assert (train.order(1) == expected).all()

@@ -135,7 +135,7 @@ START = '[x]\nfamily = "fnn"\ntask = "tabular_classification"\n'
         ("x = 3", ("'x'", "preset", "[churn_fnn]")),
         ("[x", ("Expected ']'",)),  # of Python's parser
         ("[x]\nfamly = 'fnn'", ("[x]", "'famly'", "'family'")),
-        ("[x]\nfamily = 'fnn'", ("[x]", "task", "base")),
+        ("[x]\nfamily = 'fnn'", ("[x]", "task", "base =")),
         ("[x]\nbase = 'iris_fn'", ("preset", "'iris_fn'", "'iris_fnn'")),
         ("[x]\nbase = 'iris_fnn'\nfamily = 'cnn'", ("[x]", "family", "base", "iris_fnn", "'fnn'")),
         ("[x]\nbase = 'iris_fnn'\nconfig = 3", ("[x]", "config", "table", "[x.config]")),

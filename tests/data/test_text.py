@@ -162,8 +162,8 @@ def test_other_files_in_a_folder_of_texts_are_named(mixed):
         (mixed / "pos" / f"{i}.html").write_text("<p>fine")
     (mixed / "neg" / "NOTES").write_text("about")
     data = load_data(mixed, preset="text_cnn")
-    (suffixes,) = notes_with(data, "3 .html", "1", "suffix", ".txt")
-    (files,) = notes_with(data, "neutral.txt", "folder")
+    (suffixes,) = notes_with(data, "3 .html", "1", ".txt")
+    (files,) = notes_with(data, "neutral.txt")
     assert "README.md" not in suffixes + files
     with pytest.warns(KzooWarning) as caught:
         labelled(data.preprocessing, mixed, targets=[], config={})

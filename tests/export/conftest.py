@@ -25,7 +25,7 @@ def export(program, *arguments, **options):
 
 @pytest.fixture(autouse=True, scope="module")
 def _warm_children(warm_children_of_the_module):
-    """The same for all exports of a module, and no longer: other tests look at what is imported when."""
+    """The same for all exports of a module, and no longer: other tests look at imports."""
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +40,7 @@ def digits_run(home):
 
 @pytest.fixture(scope="session")
 def digits_exported(digits_run, home, warm_python):
-    """Without the formats of TensorFlow, which do not depend on what is in the network."""
+    """Without the formats of TensorFlow, which do not depend on the layers."""
     sizes = dict(quantize=["float16", "int8"])
     return export(warm_python, digits_run, home / "digits_exported", ["onnx", "litert"], **sizes)
 
@@ -91,5 +91,5 @@ def table_run(home, table):
 
 @pytest.fixture(scope="session")
 def table_exported(table_run, home, warm_python):
-    """Without the formats of TensorFlow, which do not depend on what the numbers mean."""
+    """Without the formats of TensorFlow, which do not depend on the meaning of the numbers."""
     return export(warm_python, table_run, home / "table_exported", ["onnx", "litert"])

@@ -67,8 +67,8 @@ def test_a_saved_model_has_the_layout_of_tensorflow_serving_and_each_weight_once
 def test_onnx_has_named_ends_and_a_free_batch(digits_exported):
     runtime = pytest.importorskip("onnxruntime")
     session = runtime.InferenceSession(digits_exported.file("onnx"))
-    (taken,), (answer,) = session.get_inputs(), session.get_outputs()
-    assert (taken.name, taken.shape) == ("image", ["batch", 8, 8, 1])
+    (input_,), (answer,) = session.get_inputs(), session.get_outputs()
+    assert (input_.name, input_.shape) == ("image", ["batch", 8, 8, 1])
     assert (answer.name, answer.shape) == ("probabilities", ["batch", 10])
 
 
@@ -107,8 +107,9 @@ def integer_factors(file):
 )
 def test_no_product_of_int8_weights_can_saturate(preset, small, operations, tmp_path):
     """Without VNNI, x86 adds two products of an unsigned and a signed 8-bit number in 16 bits."""
-    exported = kzoo.export(kzoo.build(preset, seed=0, **small), tmp_path / "own", "onnx", quantize="int8", verify=False,
-                           progress=False)  # fmt: skip
+    model = kzoo.build(preset, seed=0, **small)
+    options = dict(quantize="int8", verify=False, progress=False)
+    exported = kzoo.export(model, tmp_path / "exported", "onnx", **options)
     factors = integer_factors(exported.file("onnx_int8"))
     assert {operation for operation, _ in factors} == operations
     for operation, weights in factors:
@@ -137,7 +138,7 @@ def test_float16_keeps_the_digits_of_large_numbers(tmp_path):
     edges = np.concatenate([np.linspace(1.6e9, 1.601e9, 41), np.linspace(-3, 3, 41)]).tolist()
     small = dict(units=(8,), members=2, bins=40, bins_dim=2, edges=edges, outputs=1, output_activation=None)
     model = kzoo.build("tabular_tabm", compile=False, seed=0, input_shape=(2,), **small)
-    exported = kzoo.export(model, tmp_path / "own", ["onnx", "litert"], quantize="float16", data=x, progress=False)
+    exported = kzoo.export(model, tmp_path / "exported", ["onnx", "litert"], quantize="float16", data=x, progress=False)
     assert {key: entry.get("error") for key, entry in exported.exports.items()} == dict.fromkeys(exported.exports)
     assert min(entry["agreement"] for entry in exported.exports.values()) > 0.999
 
@@ -176,9 +177,9 @@ def test_the_runtime_answers_like_the_run(table_run, table, table_exported):
 
 
 def test_a_row_far_from_the_others_leaves_their_answers_alone(table, table_exported, tmp_path):
-    """ONNX Runtime finds one scale for all that goes in at once: of 99 rows beside one in another unit, 22 changed."""
+    """ONNX Runtime has a single scale for a batch: a row in another unit changed 22 of 99 other rows."""
     pytest.importorskip("onnxruntime")
-    folder = tmp_path / "own"
+    folder = tmp_path / "exported"
     shutil.copytree(table_exported.path, folder)
     file = folder / "onnx" / "model_int8.onnx"
     formats()["onnx"].write(SimpleNamespace(like="fnn"), file, "int8")

@@ -11,7 +11,7 @@ import kzoo
 
 @pytest.fixture(scope="module")
 def keras_model():
-    """Exact gelu and celu, for which TensorFlow's own conversion writes an ONNX file that does not load; and logits."""
+    """Exact gelu and celu, whose conversion by TensorFlow writes an ONNX file that does not load; and logits."""
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
         [keras.Input((5,)), layers.Dense(16, "gelu"), layers.Dense(8, "celu"), layers.Dense(3)], name="mine"
@@ -48,7 +48,7 @@ def test_an_ensemble_answers_with_all_its_members(home, tmp_path):
     assert (exported.path / "model.keras").exists()
 
 
-def test_a_unit_that_normalisation_made_large_costs_int8_nothing(tmp_path):
+def test_int8_is_accurate_for_a_unit_that_normalisation_made_large(tmp_path):
     keras.utils.set_random_seed(0)
     norm = layers.BatchNormalization()
     model = keras.Sequential([keras.Input((16,)), layers.Dense(256, "relu"), norm, layers.Dense(10, "softmax")])
@@ -56,6 +56,6 @@ def test_a_unit_that_normalisation_made_large_costs_int8_nothing(tmp_path):
     model.layers[0].set_weights([kernel, np.where(np.arange(256) == 0, -100, bias)])  # this unit is never active
     norm.gamma.assign(np.where(np.arange(256) == 0, 1000, 1))
     x = np.random.default_rng(0).normal(size=(600, 16)).astype("float32")
-    exported = kzoo.export(model, tmp_path / "own", ("onnx", "litert"), quantize="int8", data=x, progress=False)
+    exported = kzoo.export(model, tmp_path / "exported", ("onnx", "litert"), quantize="int8", data=x, progress=False)
     for key in ("onnx_int8", "litert_int8"):
         assert exported.exports[key]["status"] == "ok", exported.exports[key]

@@ -1,4 +1,4 @@
-"""Forward passes in NumPy, float64, written from the formulas: what the families are compared with."""
+"""Forward passes in NumPy, float64, written from the formulas, for comparison with the families."""
 
 import numpy as np
 

@@ -73,7 +73,7 @@ def rotary_attention(x, wq, wk, wv, wo, *, where, heads, mask, norms):
     """Multi-head self-attention of (B, N, D) whose queries and keys are turned, as complex numbers, by their places.
 
     Args:
-        where: place of each token, (B, N).
+        where: position of each token, (B, N).
         norms: functions for the heads of queries and of keys.
     """
     batch, tokens, width = x.shape

@@ -26,7 +26,7 @@ def until(model, layer):
     return keras.Model(model.input, model.get_layer(layer).output)
 
 
-def test_resnet_20_has_the_papers_size():
+def test_resnet_20_has_the_size_of_the_paper():
     model = build("cifar_resnet")
     convolutions = 9 * (3 * 16 + 6 * 16 * 16 + 16 * 32 + 5 * 32 * 32 + 32 * 64 + 5 * 64 * 64)
     norms = 2 * (7 * 16 + 6 * 32 + 6 * 64)
@@ -57,7 +57,7 @@ def layer_kinds(layers):
     return kinds
 
 
-def test_cifar_cnn_is_the_tutorials():
+def test_cifar_cnn_is_that_of_the_tutorial():
     L = keras.layers
     tutorial = []
     for filters, rate in ((32, 0.2), (64, 0.3), (128, 0.4)):
@@ -71,7 +71,7 @@ def test_cifar_cnn_is_the_tutorials():
     assert model.count_params() == 552_874
 
 
-def test_mnist_cnn_is_the_tutorials():
+def test_mnist_cnn_is_that_of_the_tutorial():
     L = keras.layers
     tutorial = [
         L.Conv2D(32, (3, 3), activation="relu"),

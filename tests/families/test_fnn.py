@@ -144,7 +144,7 @@ def test_bins_are_linear_between_their_ends_and_numbers_become_normal():
         [0.0, 0.0, 0.0, 0.0, 1.0],
         [1e6, 1e6, 1e6, 1e6, 1e6 + 1],
     ]
-    edges[3] = [1.6e9 + 1e6 * place for place in range(5)]
+    edges[3] = [1.6e9 + 1e6 * number for number in range(5)]
     model = fnn.build(
         name="net", input_shape=(4,), outputs=1, units=(), bins=4, bins_dim=3, edges=np.ravel(edges).tolist(),
         output_activation=None,
@@ -159,9 +159,9 @@ def test_bins_are_linear_between_their_ends_and_numbers_become_normal():
         distinct = sorted(set(ends))
         heights = [normal[[end == one for one in ends]].mean() for end in distinct]
         np.testing.assert_allclose(z[:, column], np.interp(x[:, column], distinct, heights), atol=1e-3)
-        for place, (low, high) in enumerate(pairwise(distinct)):
+        for i, (low, high) in enumerate(pairwise(distinct)):
             np.testing.assert_allclose(
-                bins[:, place, column], np.clip((x[:, column] - low) / (high - low), 0, 1), atol=1e-3
+                bins[:, i, column], np.clip((x[:, column] - low) / (high - low), 0, 1), atol=1e-3
             )
         assert not bins[:, len(distinct) - 1 :, column].any()
     kernel, bias = weights(model, "bins_embedding")
@@ -203,7 +203,7 @@ def test_gradients_match_finite_differences(residual):
     rows = np.concatenate([rng.normal(size=(6, 3)), rng.integers(0, 3, (6, 1))], axis=1).astype("float32")
     target = rng.normal(size=(6, 2))
 
-    @tf.function  # it is asked for some hundred times
+    @tf.function  # some hundred calls
     def loss():
         return tf.reduce_mean((model(rows, training=False) - target) ** 2)
 

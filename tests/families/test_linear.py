@@ -1,4 +1,4 @@
-"""Linear forecasts: the arithmetic, what they begin with, what has a say, and the refusals."""
+"""Linear forecasts: the arithmetic, the first answers, the columns that are used, and refusals."""
 
 import keras
 import numpy as np
@@ -37,7 +37,7 @@ def test_it_is_one_matrix_for_all_columns_around_the_last_value():
     np.testing.assert_allclose(predict(model, x), expected * [0.5, 2.0] + [-0.5, 2.0], atol=1e-4)
 
 
-def test_it_begins_with_the_last_value_and_other_columns_have_no_say():
+def test_it_begins_with_the_last_value_and_ignores_other_columns():
     x = rng.normal(size=(4, 12, 3)).astype("float32")
     np.testing.assert_allclose(predict(build(), x), np.repeat(x[:, -1:, :2], 5, axis=1), atol=1e-6)
     mean = np.repeat(x[:, :, :2].mean(axis=1, keepdims=True), 5, axis=1)
@@ -57,7 +57,7 @@ def test_one_answer_for_a_whole_series_comes_from_all_of_it():
 
 
 def test_training_comes_near_to_ridge_in_closed_form(tmp_path):
-    """On windows of two columns that follow one law, with a column beside them that has no part in it."""
+    """On windows of two columns that follow the same law, with a third column of noise."""
     t, random = np.arange(900), np.random.default_rng(1)
     level = random.normal(0, 0.05, (900, 2)).cumsum(axis=0)
     waves = np.stack([np.sin(2 * np.pi * t / 12), 40 * np.cos(2 * np.pi * t / 12)], axis=1)

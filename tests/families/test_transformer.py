@@ -72,21 +72,21 @@ def test_attention_matches_the_numpy_reference():
     mask[:, :, 0] = True
     layer(x, x)
     layer.set_weights([rng.normal(0, 0.5, w.shape) for w in layer.get_weights()])
-    for given in (None, mask):
-        answer = keras.ops.convert_to_numpy(layer(x, x, attention_mask=given))
-        np.testing.assert_allclose(answer, reference.attention(x, layer.get_weights(), given), atol=1e-5)
+    for attention_mask in (None, mask):
+        answer = keras.ops.convert_to_numpy(layer(x, x, attention_mask=attention_mask))
+        np.testing.assert_allclose(answer, reference.attention(x, layer.get_weights(), attention_mask), atol=1e-5)
 
 
 @pytest.mark.parametrize("activation", ["gelu", "relu"])
 @pytest.mark.parametrize("position", ["pre", "post"])
 @pytest.mark.parametrize("causal", [False, True])
 def test_one_encoder_block_matches_the_numpy_reference(position, activation, causal):
-    given, real = keras.Input((6, 8)), keras.Input((6,), dtype="bool")
+    inputs, real = keras.Input((6, 8)), keras.Input((6,), dtype="bool")
     answer = transformer.encoder_block(
-        given, name="b", num_heads=4, intermediate_dim=12, activation=activation, norm_position=position,
+        inputs, name="b", num_heads=4, intermediate_dim=12, activation=activation, norm_position=position,
         dropout=0.1, real=real, causal=causal,
     )  # fmt: skip
-    model = randomize(keras.Model([given, real], answer))
+    model = randomize(keras.Model([inputs, real], answer))
     x = rng.normal(size=(3, 6, 8)).astype("float32")
     tokens = np.arange(6) < np.array([[6], [4], [1]])
     mask = np.broadcast_to(tokens[:, None, :], (3, 6, 6)) & (np.tri(6, dtype=bool) if causal else True)
@@ -100,12 +100,12 @@ def test_one_encoder_block_matches_the_numpy_reference(position, activation, cau
 
 @pytest.mark.parametrize("position", ["pre", "post"])
 def test_a_block_of_patchtst_normalises_over_the_batch(position, monkeypatch):
-    given = keras.Input((6, 2, 8))  # two series that do not see each other
+    inputs = keras.Input((6, 2, 8))  # two series that do not see each other
     answer = transformer.encoder_block(
-        given, name="b", num_heads=4, intermediate_dim=12, activation="gelu", norm="batch", norm_position=position,
+        inputs, name="b", num_heads=4, intermediate_dim=12, activation="gelu", norm="batch", norm_position=position,
         dropout=0.1,
     )  # fmt: skip
-    model = randomize(keras.Model(given, answer))
+    model = randomize(keras.Model(inputs, answer))
     monkeypatch.setattr(reference, "layer_norm", lambda x, weights: batch_norm(x, *weights))
     x, weights = rng.normal(size=(3, 6, 2, 8)).astype("float32"), block_weights(model, "b")
     expected = [reference.encoder_block(x[:, :, i], weights, position=position) for i in range(2)]
@@ -260,7 +260,7 @@ def test_image_patches_are_read_where_they_are():
 
 
 @pytest.mark.parametrize("pooling", ["flatten", "mean"])
-def test_a_forecast_reads_the_past_of_its_own_series_alone(pooling):
+def test_a_forecast_depends_on_the_past_of_its_series_alone(pooling):
     model, x = small("series_transformer", pooling=pooling), examples("series_transformer")
     answer = predict(model, x)
     assert answer.shape == (3, 5, 2)
@@ -275,7 +275,7 @@ def test_a_forecast_reads_the_past_of_its_own_series_alone(pooling):
 
 @pytest.mark.parametrize("stride", [1, 2, 3, 4, 5])
 def test_the_newest_step_always_counts(stride):
-    # Without the window's own norm, which would carry the step into the forecast by another way.
+    # Without the norm of the window, through which the step would reach the forecast.
     model = small("series_transformer", patch_stride=stride, reversible_norm=False)
     x = examples("series_transformer")
     later = x.copy()
@@ -300,7 +300,7 @@ def test_rows_of_numbers_categories_or_both(columns, categories):
         assert np.abs(predict(model, changed) - answer).max() > 1e-5, f"column {column} is not read"
 
 
-def test_scaling_is_inside_and_regression_answers_in_its_own_unit():
+def test_scaling_is_inside_and_regression_answers_in_the_unit_of_the_target():
     settings = dict(categories=(), outputs=1, output_activation=None)
     plain = small("tabular_transformer", **settings)
     numbers = dict(scale=[2.0] * 5, offset=[-1.0] * 5, target_scale=[10.0], target_offset=[7.0])

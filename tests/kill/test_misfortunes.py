@@ -130,7 +130,7 @@ def test_a_read_only_folder_is_refused(tmp_path):
     done = subprocess.run(["unshare", "-rm", "sh", "-c", script], cwd=tmp_path, capture_output=True, text=True)
     assert (tmp_path / "code").read_text() == "2\n", done.stderr
     assert "Traceback" not in done.stderr
-    assert_mentions(done.stderr, "disk/run", "folder")
+    assert_mentions(done.stderr, "disk/run", repr(str(tmp_path / "disk")), "folder")
 
 
 # Calls that are killed several times at random moments, and the result that they must print as JSON.

@@ -111,7 +111,7 @@ def results(tmp_path_factory, warm_python):
     return json.loads((folder / "results.json").read_text()) | {"new": new, "stderr": done.stderr}
 
 
-def test_a_poisson_task_trains_with_its_own_loss_and_is_scored_by_its_deviance(results):
+def test_a_poisson_task_trains_with_its_loss_and_is_scored_by_its_deviance(results):
     counts, truth = results["count"], np.array(results["new"]["visits"])
     assert (counts["task"], counts["loss"]) == ("tabular_count", "poisson")
     assert counts["again"]["deviance"] < 0.8 * counts["again"]["deviance_of_mean"]

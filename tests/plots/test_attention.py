@@ -1,4 +1,4 @@
-"""Attention maps against softmax(Q K' / sqrt(d)) in NumPy, padding, labels, and what is refused."""
+"""Attention maps against softmax(Q K' / sqrt(d)) in NumPy, padding, labels, and refusals."""
 
 import io
 import os
@@ -33,7 +33,7 @@ def labels(axis):
 
 
 def reference(model, name, x, allowed):
-    """Return softmax(Q K' / sqrt(d)) of one layer, (heads, N, N), from its weights and what comes into it."""
+    """Return softmax(Q K' / sqrt(d)) of one layer, (heads, N, N), from its weights and its input."""
     layer = model.get_layer(name)
     below = layer.input[0]  # of queries, values and the mask
     y = keras.ops.convert_to_numpy(keras.Model(model.inputs[0], below)(x[None]))[0].astype("float64")
@@ -67,7 +67,7 @@ def test_text_is_shown_without_its_padding_and_rows_add_up_to_one(side):
     figure.savefig(io.BytesIO())
 
 
-def test_a_language_model_looks_back_only_and_any_layer_can_be_chosen():
+def test_a_language_model_attends_to_the_past_alone_and_any_layer_can_be_chosen():
     model = shaken("char_transformer")
     text = "to be, or\nnot"
     x = np.zeros(128, "int32")
@@ -91,7 +91,7 @@ def test_a_table_has_a_class_token_in_front_of_its_columns():
     assert labels(attention_map(model, x).axes[0].yaxis) == ["(class)", *"12345"]
 
 
-def test_a_mask_that_keras_carries_along_is_understood():
+def test_a_mask_of_keras_is_used():
     ids = keras.Input((6,), dtype="int32")
     attend = layers.MultiHeadAttention(2, 4, name="attend")
     x = layers.Embedding(9, 8, mask_zero=True)(ids)

@@ -1,4 +1,4 @@
-"""Confusion matrix, per-class bars, ROC and precision-recall: their numbers by hand, and what they refuse."""
+"""Confusion matrix, per-class bars, ROC and precision-recall: their numbers by hand, and refusals."""
 
 import io
 
@@ -25,7 +25,7 @@ def png(figure):
 
 
 def cells(figure):
-    """Return what the two layers of the matrix show together; NaN where both are empty."""
+    """Return the shares in the two layers of the matrix together; NaN where both are empty."""
     right, wrong = (mesh.get_array().astype(float).filled(np.nan) for mesh in figure.axes[0].collections)
     return np.where(np.isnan(right), wrong, right)
 
@@ -99,7 +99,7 @@ def test_two_classes_give_one_curve_each():
     np.testing.assert_array_equal(curve(both.axes[0], "yes").get_ydata(), roc.get_ydata())
 
 
-def test_many_classes_are_each_held_against_the_rest_and_averaged():
+def test_many_classes_are_each_compared_with_the_rest_and_averaged():
     rng = np.random.default_rng(0)
     true = np.arange(600) % 4
     p = rng.random((600, 4)) + 0.5 * np.eye(4)[true]
@@ -109,7 +109,7 @@ def test_many_classes_are_each_held_against_the_rest_and_averaged():
         mean = curve(axes, "mean")
         assert_mentions(mean.get_label(), "4")
         assert float(mean.get_label().split()[-1]) == pytest.approx(np.mean(single), abs=1e-3)
-        # The line that is drawn has the area that is written beside it.
+        # The area under the line is the number in its label.
         assert auc(mean.get_xdata(), mean.get_ydata()) == pytest.approx(np.mean(single), abs=4e-3)
     # The area under a ROC curve is the share of pairs in order.
     q = (p / p.sum(1, keepdims=True))[:, 0]

@@ -38,7 +38,7 @@ print(json.dumps(dict(
 
 
 def draw(titles, fonts=()):
-    """Draw images with these titles, twice; return what came of it and the lines on stderr."""
+    """Draw images with these titles, twice; return fonts and warnings, and the lines on stderr."""
     arguments = [sys.executable, "-c", SCRIPT, json.dumps([list(map(str, fonts)), titles])]
     done = subprocess.run(arguments, check=True, capture_output=True, text=True, encoding="utf-8")
     return json.loads(done.stdout), done.stderr.splitlines()
@@ -69,9 +69,9 @@ def font(tmp_path):
 
 def test_a_font_installed_after_matplotlib_listed_them_is_used(font):
     result, lines = draw(["飞机", "plane"], [font("Noto Sans CJK SC", "飞机")])
-    usual = result["families"][1]
-    assert result["families"][0] == [*usual, "Noto Sans CJK SC"] and "Noto" not in str(usual)
-    assert result["later"] == [[*usual, "Noto Sans CJK SC"], [*usual, "Noto Sans CJK SC"], usual]
+    latin = result["families"][1]
+    assert result["families"][0] == [*latin, "Noto Sans CJK SC"] and "Noto" not in str(latin)
+    assert result["later"] == [[*latin, "Noto Sans CJK SC"], [*latin, "Noto Sans CJK SC"], latin]
     assert result["glyphs"] == 0 and lines == []
 
 

@@ -96,9 +96,9 @@ def test_the_predicted_class_is_explained_unless_class_index_names_another():
 
 
 def test_an_empty_map_has_another_title():
-    empty, usual = (grad_cam(network(head=head), image()) for head in (-np.ones((2, 2), "float32"), HEAD))
-    assert not heat(empty).any() and heat(usual).any()
-    titles = [figure.axes[1].get_title(loc="left") for figure in (empty, usual)]
+    empty, full = (grad_cam(network(head=head), image()) for head in (-np.ones((2, 2), "float32"), HEAD))
+    assert not heat(empty).any() and heat(full).any()
+    titles = [figure.axes[1].get_title(loc="left") for figure in (empty, full)]
     for title in titles:
         assert_mentions(title, "maps")
     assert titles[0] != titles[1]

@@ -15,7 +15,7 @@ def titles(figure):
     return [axes.get_title() for axes in figure.axes]
 
 
-def test_the_least_probable_truth_comes_first_and_right_answers_stay_out():
+def test_the_least_probable_truth_comes_first_and_right_answers_are_left_out():
     figure = worst_mistakes(IMAGES, TRUE, P, ("dog", "cat"))
     for title, parts in zip(
         titles(figure), (("dog 97 %", "cat"), ("cat 80 %", "dog"), ("cat 60 %", "dog")), strict=True
@@ -28,7 +28,7 @@ def test_the_least_probable_truth_comes_first_and_right_answers_stay_out():
     assert_mentions(two.get_suptitle(), "2 of 3")
 
 
-def test_a_model_without_mistakes_shows_what_it_was_least_sure_of():
+def test_a_model_without_mistakes_shows_its_least_certain_answers():
     figure = worst_mistakes(IMAGES, P.argmax(1), P, ("dog", "cat"), count=1)
     (title,) = titles(figure)
     assert_mentions(title, "cat 60 %")

@@ -40,7 +40,7 @@ def test_the_best_run_comes_first_and_its_best_epoch_is_marked():
     assert_legend(lower, ("b", "1.000", "epoch 1"), ("a", "1.500", "epoch 2"))
 
 
-def test_of_a_metric_that_kzoo_does_not_know_no_epoch_is_the_best():
+def test_no_epoch_is_the_best_of_an_unknown_metric():
     histories = {"b": {"val_mine": [1.0, 0.5]}, "a": {"val_mine": [0.2, 0.9]}}
     assert legend(overlay(histories)) == ["b", "a"]
     named = {"low": {"val_binary_accuracy": [0.4, 0.5]}, "high": {"val_binary_accuracy": [0.5, 0.9]}}

@@ -38,7 +38,7 @@ def test_a_single_step_and_many_targets_can_be_drawn():
     assert_mentions(many.get_supxlabel(), "9 of 20")
 
 
-def test_scores_stand_beside_the_points():
+def test_scores_are_next_to_the_points():
     true, predicted = np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 5.0])
     figure = predicted_against_true(true, predicted, ["price"])
     axes = figure.axes[0]

@@ -16,7 +16,7 @@ import pytest
 from shortcuts import in_this_process, undrawn, untraced
 
 RECIPES = Path(__file__).parents[2] / "recipes"
-# A backend is chosen once in a process, and takes seconds to begin: what is played on it has one process together.
+# A backend is chosen once in a process, and takes seconds to start: its recipes run in a single process.
 ON_OTHER_BACKENDS = {
     "jax": {
         "iris_fnn": ["--smoke", "--backend", "jax"],
@@ -52,17 +52,17 @@ run_process = subprocess.run
 
 
 def refuse(*args, **kwargs):
-    raise OSError("a recipe's smoke run asked for the network")
+    raise OSError("the smoke run of a recipe uses the network")
 
 
 @pytest.fixture(autouse=True)
 def _presets_of_recipes_end_with_the_test(registry_as_it_was):
-    """A recipe may register presets, which the tests after it in this process know nothing of."""
+    """A recipe may register presets, which must not reach later tests of this process."""
 
 
 @pytest.fixture(scope="session")
 def on_backend(tmp_path_factory):
-    """Run what is played on JAX or PyTorch; return each `folder`, its `seconds`, and the `stderr` of all of them."""
+    """Run the recipes of JAX or PyTorch; return each `folder`, its `seconds`, and the `stderr` of the process."""
     runs = {}
 
     def run(backend):
@@ -77,24 +77,24 @@ def on_backend(tmp_path_factory):
 
 def play_on(backend, folder):
     recipes, cases = ON_OTHER_BACKENDS[backend], []
-    places = [folder / str(number) for number in range(len(recipes))]
-    for place, (name, words) in zip(places, recipes.items(), strict=True):
-        place.mkdir()
-        cases.append([str(place), str(RECIPES / f"{name.split(',')[0]}.py"), *words, "--out", str(place / "out")])
+    folders = [folder / str(number) for number in range(len(recipes))]
+    for path, (name, words) in zip(folders, recipes.items(), strict=True):
+        path.mkdir()
+        cases.append([str(path), str(RECIPES / f"{name.split(',')[0]}.py"), *words, "--out", str(path / "out")])
     environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
     words = [sys.executable, "-c", CHILD, json.dumps(cases)]
     done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     seconds = map(float, (folder / "seconds").read_text().split())
     return {
-        name: SimpleNamespace(left={}, seconds=its, folder=place, stderr=done.stderr)
-        for name, its, place in zip(recipes, seconds, places, strict=True)
+        name: SimpleNamespace(left={}, seconds=its, folder=path, stderr=done.stderr)
+        for name, its, path in zip(recipes, seconds, folders, strict=True)
     }
 
 
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory, on_backend):
-    """Run a recipe; return what it `left` in its names, its `folder`, and its `seconds` of processor time."""
+    """Run a recipe; return its variables as `left`, its `folder`, and its `seconds` of processor time."""
     runs = {}
 
     def run(name):
@@ -114,17 +114,17 @@ def smoke(tmp_path_factory, on_backend):
 
 @pytest.fixture
 def recipe(tmp_path):
-    """Run a recipe with words of the test's own, in its folder, and return what `smoke` returns."""
+    """Run a recipe with other arguments, in the folder of the test; the result is like that of `smoke`."""
     return lambda name, *words: play(RECIPES / f"{name}.py", tmp_path, *words)
 
 
 def processor_seconds():
-    """Return what this process and its children have used: other tests may be running beside it."""
+    """Return the seconds of this process and its children: other tests may run at the same time."""
     return sum(os.times()[:4])
 
 
 def play(script, folder, *words):
-    """Run a recipe in this process, with whatever it would start another process for."""
+    """Run a recipe in this process, with the recipes that it would run in another process."""
     began, out = processor_seconds(), ["--out", str(folder / "out")]
     with in_this_process(), undrawn(), pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

@@ -1,4 +1,4 @@
-"""A recipe as a command of its own; the line that its table keeps repeats it, and names no folder of the machine."""
+"""A recipe as a command: its table has the line that repeats it, without folders of the machine."""
 
 import json
 import os
@@ -11,14 +11,14 @@ import kzoo
 RECIPE = Path(__file__).parents[2] / "recipes" / "foundations" / "neuron.py"
 
 
-def test_a_recipe_is_a_command_and_keeps_it(tmp_path, warm_children):
+def test_a_recipe_stores_its_command(tmp_path, warm_children):
     words = [sys.executable, str(RECIPE), "--out", str(tmp_path / "deep" / "out"), "--smoke"]
     subprocess.run(words, check=True, capture_output=True, env=os.environ)
     (file,) = (tmp_path / "deep").rglob("neuron.json")
     assert json.loads(file.read_text())["command"] == "python recipes/foundations/neuron.py --smoke"
 
 
-def test_a_folder_at_home_needs_no_shell(monkeypatch, tmp_path):
+def test_a_tilde_in_out_is_the_home_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(sys, "argv", ["mine.py", "--out=~/made"])
     assert kzoo.recipes.arguments("mine", "").out == str(tmp_path / "made")
@@ -32,7 +32,7 @@ def test_files_are_named_without_their_folder():
     assert _command("iris_fnn", ["--out", "/tmp/deep/out", "--smoke"]) == "python recipes/iris_fnn.py --smoke"
 
 
-def test_a_folder_that_is_called_as_a_data_set_is_not_that_set(tmp_path):
+def test_a_folder_named_like_a_data_set_has_a_slash_in_the_command(tmp_path):
     from kzoo.recipes.script import _command
 
     folder = tmp_path / "cifar10"

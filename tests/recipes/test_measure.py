@@ -1,10 +1,11 @@
-"""What `recipes/measure.py` says before it measures, and the data that it times presets on."""
+"""The plan that `recipes/measure.py` prints before it measures, and the data on which it times presets."""
 
 import importlib.util
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from messages import assert_mentions
 
 import kzoo
 
@@ -19,7 +20,7 @@ def measure():
     return module
 
 
-def asked(**options):
+def arguments(**options):
     return SimpleNamespace(**dict(data=None, target=None, set=[], folds=None, splits=None, seeds=1) | options)
 
 
@@ -29,17 +30,18 @@ def test_long_runs_are_repeated_less_often(measure):
 
 def test_the_hours_come_before_the_training(measure, capsys, monkeypatch):
     monkeypatch.setattr(kzoo, "train", None)  # nothing is trained where the preset was measured on this data
-    measure.plan(asked(names=["iris_fnn", "adding_gru"], splits="auto"))
-    said = capsys.readouterr().out.splitlines()
+    measure.plan(arguments(names=["iris_fnn", "adding_gru"], splits="auto"))
+    adding, iris, total = capsys.readouterr().out.splitlines()
     rows = {row["preset"]: row["seconds"] for row in kzoo.results.rows() if row["data"] in ("iris", "adding")}
-    assert f"iris_fnn on iris: {rows['iris_fnn']:.0f} s a run (measured" in said[1] and "5 splits" in said[1]
-    assert f"adding_gru on adding: {rows['adding_gru']:.0f} s a run (measured" in said[0] and "3 splits" in said[0]
-    assert said[2] == f"{(3 * rows['adding_gru'] + 5 * rows['iris_fnn']) / 3600:.2f} hours in all"
+    assert_mentions(iris, "iris_fnn", "iris", f"{rows['iris_fnn']:.0f} s", "measured", "5 splits")
+    assert_mentions(adding, "adding_gru", "adding", f"{rows['adding_gru']:.0f} s", "measured", "3 splits")
+    assert_mentions(total, f"{(3 * rows['adding_gru'] + 5 * rows['iris_fnn']) / 3600:.2f} hours")
 
 
 def test_the_hours_are_those_of_the_epochs_that_few_examples_get(measure):
     settings = ["units=4", "batch_size=40", "min_steps=300"]  # three steps an epoch
-    assert measure.seconds_of("tabular_fnn", "iris", asked(set=settings))[1] == "two epochs timed, 100 at the most"
+    _, source = measure.seconds_of("tabular_fnn", "iris", arguments(set=settings))
+    assert_mentions(source, "epochs", "100")
 
 
 @pytest.mark.parametrize("name", ["series_rnn", "adding_rnn", "text_gru", "iris_fnn", "digits_cnn", "diabetes_fnn"])

@@ -1,4 +1,4 @@
-"""scikit-learn's tools over a preset, and what the recipes about validation claim."""
+"""scikit-learn's tools over a preset, and claims of the recipes about validation."""
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ def recipe(smoke):
     return smoke("practice/scikit_learn").left
 
 
-def test_the_grid_search_is_over_the_presets_own_settings(recipe):
+def test_the_grid_search_is_over_settings_of_the_preset(recipe):
     search, rows = recipe["search"], recipe["rows"]
     best = max(rows, key=lambda row: row["accuracy"])
     chosen = search.best_params_["net__model_kwargs"]
@@ -28,7 +28,7 @@ def test_the_grid_search_is_over_the_presets_own_settings(recipe):
     assert recipe["test_accuracy"] == pytest.approx(right.mean())
 
 
-def test_each_fold_is_scaled_by_its_own_training_rows(recipe):
+def test_each_fold_is_scaled_by_its_training_rows(recipe):
     x, y, seen = recipe["X"], recipe["y"], []
 
     class Watched(StandardScaler):
@@ -50,8 +50,8 @@ def test_the_preset_learns_inside_the_pipeline(recipe):
     assert scores.min() > 0.9
 
 
-def test_what_the_recipe_says_of_the_wrapper():
-    """When one of these fails, Keras has been mended and the recipe can be shorter."""
+def test_the_wrapper_of_keras_has_the_faults_that_the_recipe_works_around():
+    """When a check fails, Keras has been repaired and the recipe can be shorter."""
     wrapper = keras.wrappers.SKLearnClassifier(lambda X, y: None, fit_kwargs={"epochs": 3}, model_kwargs={"seed": 1})
     assert clone(wrapper).fit_kwargs is None and clone(wrapper).model_kwargs == {"seed": 1}
     assert not hasattr(wrapper, "predict_proba")
@@ -60,11 +60,11 @@ def test_what_the_recipe_says_of_the_wrapper():
 
 
 @pytest.mark.slow
-def test_the_mean_of_folds_is_what_the_folds_say(smoke):
-    found = smoke("practice/cross_validation").left
-    rows = {row["what"]: row for row in found["rows"]}
-    folds = found["scores"]["wine"]["one fold"]
-    assert [row["count"] for row in found["rows"]] == [2, 4, 2]
+def test_the_mean_of_folds_is_that_of_their_scores(smoke):
+    names = smoke("practice/cross_validation").left
+    rows = {row["what"]: row for row in names["rows"]}
+    folds = names["scores"]["wine"]["one fold"]
+    assert [row["count"] for row in names["rows"]] == [2, 4, 2]
     assert rows["one fold"]["mean"] == pytest.approx(rows["mean of 2 folds"]["mean"]) == pytest.approx(np.mean(folds))
-    assert found["scores"]["wine"]["mean of 2 folds"] == pytest.approx([np.mean(folds[:2]), np.mean(folds[2:])])
-    assert found["found"]["out_of_fold"]["rows"].tolist() == list(range(178))
+    assert names["scores"]["wine"]["mean of 2 folds"] == pytest.approx([np.mean(folds[:2]), np.mean(folds[2:])])
+    assert names["found"]["out_of_fold"]["rows"].tolist() == list(range(178))

@@ -11,11 +11,11 @@ from processor import in_units
 RECIPES = Path(__file__).parents[2] / "recipes"
 TOOLS = ("lite0.py", "measure.py", "tables.py", "weights.py")
 SCRIPTS = sorted(p for p in RECIPES.rglob("*.py") if p.name not in TOOLS)
-UNITS, SECONDS = 6000, 60  # units of `processor`; seconds that nothing but a hang takes
+UNITS, SECONDS = 6000, 60  # units of `processor`; seconds that only a hang takes
 
 
 def first_imports(script):
-    """Return what a script imports before it reads its command line, as code."""
+    """Return the imports of a script before it reads its command line, as code."""
     lines = []
     for node in ast.parse(script.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Import | ast.ImportFrom):
@@ -31,7 +31,7 @@ def test_a_recipe_runs_with_smoke(script, smoke):
     assert in_units(made.seconds) < UNITS
     pictures = list(made.folder.rglob(f"{script.stem}.png"))
     assert pictures and pictures[0].stat().st_size > 5000
-    assert list(made.folder.rglob(f"{script.stem}.json")), "kzoo.recipes.finish keeps the table of what was measured"
+    assert list(made.folder.rglob(f"{script.stem}.json")), "kzoo.recipes.finish writes the table of measurements"
     assert {p.name for p in made.folder.iterdir()} <= {"out"}, "everything a recipe writes belongs into --out"
 
 
@@ -46,7 +46,7 @@ def test_a_recipe_is_short_and_opens_as_a_notebook(script):
 
 
 def test_keras_is_imported_by_the_arguments_of_recipes():
-    """It chooses the backend and keeps back what TensorFlow writes at its start; an import before it does neither."""
+    """They choose the backend and hide the messages of TensorFlow; an earlier import would do neither."""
     code = "\n".join(dict.fromkeys(line for script in SCRIPTS for line in first_imports(script)))
     code += "\nimport sys\nassert not {'keras', 'tensorflow', 'jax', 'torch'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=5 * SECONDS)

@@ -1,4 +1,4 @@
-"""What the task recipes claim, beyond running: looked at in what they leave in their names."""
+"""Claims of the task recipes, beyond running, from their variables."""
 
 import runpy
 import sys
@@ -28,69 +28,69 @@ def recipe(monkeypatch):
     return run
 
 
-def test_cifar_keeps_the_test_images_apart_and_reuses_a_finished_run(recipe, tmp_path):
+def test_cifar_trains_without_the_test_images_and_reuses_a_finished_run(recipe, tmp_path):
     images, classes, _ = shapes(60)
     for i, (pixels, number) in enumerate(zip(images[:, ::2, ::2], classes % 2, strict=True)):
         file = tmp_path / "photos" / ("test" if i < 20 else "train") / ("cat", "frog")[number] / f"{i:02}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(file)
     words = ("--data", tmp_path / "photos", "--epochs", 1, "--out", tmp_path / "run")
-    found = recipe("cifar_cnn", *words, "--chinese")
-    data = found["data"]
+    names = recipe("cifar_cnn", *words, "--chinese")
+    data = names["data"]
     files = sorted((tmp_path / "photos/test").rglob("*.png"))  # by class, as the classes are numbered
     assert (data.test.x == np.stack([np.asarray(Image.open(file)) for file in files])).all()
     assert len(data.train) == 36 and len(data.validation) == 4  # a tenth of the training images, none of the test's
-    assert set(found["true"]) == {"猫", "青蛙"}
-    titles = [axes.get_title() for axes in found["figure"].axes]
+    assert set(names["true"]) == {"猫", "青蛙"}
+    titles = [axes.get_title() for axes in names["figure"].axes]
     assert len(titles) == 10 and all("猫" in title or "青蛙" in title for title in titles)
-    assert found["row"]["accuracy"] == found["run"].summary["test"]["accuracy"]
+    assert names["row"]["accuracy"] == names["run"].summary["test"]["accuracy"]
     before = (tmp_path / "run/best.keras").stat().st_mtime_ns
-    assert recipe("cifar_cnn", *words)["row"] == found["row"]
+    assert recipe("cifar_cnn", *words)["row"] == names["row"]
     assert (tmp_path / "run/best.keras").stat().st_mtime_ns == before
 
 
-def test_sentences_that_all_are_right(recipe, tmp_path):
+def test_counting_words_reaches_an_accuracy_of_1(recipe, tmp_path):
     (tmp_path / "mine").mkdir()
-    for name, own in (("positive", "a joy"), ("negative", "a bore")):
-        (tmp_path / "mine" / f"{name}.txt").write_text("\n".join(f"{own} {i}" for i in range(120)))
+    for name, words in (("positive", "a joy"), ("negative", "a bore")):
+        (tmp_path / "mine" / f"{name}.txt").write_text("\n".join(f"{words} {i}" for i in range(120)))
     words = ("--data", tmp_path / "mine", "--smoke", "--out", tmp_path / "out", "--presets", "text_cnn")
     counting = recipe("text_reviews", *words)["rows"][0]
     assert counting["accuracy"] == 1 and counting["high"] == pytest.approx(1)  # or a little less, by rounding
 
 
-def test_text_families_meet_the_same_sentences(recipe, tmp_path):
+def test_text_families_are_tested_on_the_same_sentences(recipe, tmp_path):
     rng = np.random.default_rng(0)
     (tmp_path / "mine").mkdir()
-    for name, own in (("positive", "a joy"), ("negative", "a bore")):
-        lines = [f"{' '.join(rng.choice(list('abcdefgh'), 4))} {own if i % 4 else ''} {i}" for i in range(60)]
+    for name, words in (("positive", "a joy"), ("negative", "a bore")):
+        lines = [f"{' '.join(rng.choice(list('abcdefgh'), 4))} {words if i % 4 else ''} {i}" for i in range(60)]
         (tmp_path / "mine" / f"{name}.txt").write_text("\n".join(lines))
     words = ("--data", tmp_path / "mine", "--smoke", "--out", tmp_path / "out", "--presets", "text_gru", "text_cnn")
-    found = recipe("text_reviews", *words)
-    one, other = found["data"].values()
-    assert (one.test.y == other.test.y).all() and len(one.test) == 24
-    assert [row["preset"] for row in found["rows"]] == ["counting words", "text_gru", "text_cnn"]
-    for row in found["rows"]:
+    names = recipe("text_reviews", *words)
+    first, second = names["data"].values()
+    assert (first.test.y == second.test.y).all() and len(first.test) == 24
+    assert [row["preset"] for row in names["rows"]] == ["counting words", "text_gru", "text_cnn"]
+    for row in names["rows"]:
         interval = binomtest(round(row["accuracy"] * 24), 24).proportion_ci(method="wilson")
         assert (row["low"], row["high"]) == pytest.approx((interval.low, interval.high), abs=1e-4)
-    assert found["rows"][0]["accuracy"] > 0.7  # three in four sentences have a word that tells
+    assert names["rows"][0]["accuracy"] > 0.7  # three in four sentences have a word of their class
 
 
 def test_a_table_is_cleaned_and_gets_its_column(smoke):
-    found = smoke("tabular_fnn").left
-    cut, added = found["data"].values()
-    frame = found["frame"]
+    names = smoke("tabular_fnn").left
+    cut, added = names["data"].values()
+    frame = names["frame"]
     assert frame["stops"].isna().any() and "stops is missing" in cut.feature_names
     assert not any("order_id" in name for name in cut.feature_names)
-    place = cut.feature_names.index("distance")
-    assert max(part.x[:, place].max() for part in (cut.train, cut.validation, cut.test)) < frame["distance"].max()
+    column = cut.feature_names.index("distance")
+    assert max(part.x[:, column].max() for part in (cut.train, cut.validation, cut.test)) < frame["distance"].max()
     assert "hours" in added.feature_names and "hours" not in cut.feature_names
     hours, distance, speed = (added.train.x[:, added.feature_names.index(n)] for n in ("hours", "distance", "speed"))
     whole = distance < distance.max()  # those not cut off
     assert np.median(np.abs(hours - distance / speed)[whole]) < 1e-4
-    assert [row["metric"] for row in found["rows"]] == ["r2"] * 2
+    assert [row["metric"] for row in names["rows"]] == ["r2"] * 2
 
 
-def test_a_table_of_classes_of_ones_own(recipe, tmp_path):
+def test_another_table_with_classes(recipe, tmp_path):
     size = np.random.default_rng(0).normal(size=80)
     pd.DataFrame({"size": size, "big": np.where(size > 0, "yes", "no")}).to_csv(tmp_path / "my.csv", index=False)
     words = ("--data", tmp_path / "my.csv", "--target", "big", "--out", tmp_path / "out")
@@ -100,7 +100,7 @@ def test_a_table_of_classes_of_ones_own(recipe, tmp_path):
 
 
 def few_layers(input_shape, *, include_top, weights, pooling, minimalistic=False):
-    """Stand in for MobileNetV3Small: some layers like its own, with the same names each time."""
+    """Stand in for MobileNetV3Small: a few layers with the same names each time."""
     assert not include_top and not minimalistic and pooling == "avg"
     inputs = keras.Input(input_shape)
     x = keras.layers.Rescaling(1 / 127.5, offset=-1, name="rescaling")(inputs)
@@ -113,24 +113,26 @@ def few_layers(input_shape, *, include_top, weights, pooling, minimalistic=False
     return model
 
 
-def test_finetuning_moves_the_top_alone(recipe, tmp_path, monkeypatch):
+def test_finetuning_changes_the_top_layers_alone(recipe, tmp_path, monkeypatch):
     monkeypatch.setattr(keras.applications, "MobileNetV3Small", few_layers)
     source = few_layers((64, 64, 3), include_top=False, weights=None, pooling="avg")
     source.save_weights(tmp_path / "mine.weights.h5")
-    given = {layer.name: layer.get_weights() for layer in source.layers}
-    found = recipe("image_finetune", "--smoke", "--weights", tmp_path / "mine.weights.h5", "--out", tmp_path / "out")
-    assert found["data"].train.x.max() > 1  # raw pixels: the network scales them
+    before = {layer.name: layer.get_weights() for layer in source.layers}
+    names = recipe("image_finetune", "--smoke", "--weights", tmp_path / "mine.weights.h5", "--out", tmp_path / "out")
+    assert names["data"].train.x.max() > 1  # raw pixels: the network scales them
 
     def moved(model):
         """Return the names of layers whose weights are no longer those of the file."""
-        pairs = {layer.name: (layer.get_weights(), given[layer.name]) for layer in model.layers if layer.name in given}
+        pairs = {
+            layer.name: (layer.get_weights(), before[layer.name]) for layer in model.layers if layer.name in before
+        }
         return [
             name for name, (now, then) in pairs.items() if any((a != b).any() for a, b in zip(now, then, strict=True))
         ]
 
-    assert moved(found["head"].model) == []
-    tuned = found["tuned"].model
-    names = [layer.name for layer in tuned.layers]
-    top = [name for name in names[len(names) * 3 // 4 :] if name.startswith("convolution")]  # no batch normalisation
+    assert moved(names["head"].model) == []
+    tuned = names["tuned"].model
+    layers = [layer.name for layer in tuned.layers]
+    top = [name for name in layers[len(layers) * 3 // 4 :] if name.startswith("convolution")]  # no batch normalisation
     assert len(top) > 1 and moved(tuned) == top
-    assert kzoo.evaluate(found["tuned"], found["data"])["accuracy"] == found["rows"][1]["accuracy"]
+    assert kzoo.evaluate(names["tuned"], names["data"])["accuracy"] == names["rows"][1]["accuracy"]

@@ -11,7 +11,7 @@ import kzoo
 
 @pytest.fixture(autouse=True, scope="module")
 def _importance_of_few_splits():
-    """A page shows the mean over random splits, of however many."""
+    """A page shows the mean over random splits: two are enough."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("kzoo.tuning.importance.REPEATS", 2)
         yield

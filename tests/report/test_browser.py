@@ -12,14 +12,14 @@ from small_reports import KINDS
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 # Runs in the page, before anything else of it.
 WATCH = """<script>
-const said = window.said = [];
-const say = (kind, what) => said.push(kind + ": " + what);
+const messages = window.messages = [];
+const say = (kind, detail) => messages.push(kind + ": " + detail);
 addEventListener("error", e => say("error", e.message || e.target.src || e.target.outerHTML), true);
 addEventListener("unhandledrejection", e => say("rejection", e.reason));
 addEventListener("securitypolicyviolation", e => say("refused by the policy", e.blockedURI));
 for (const level of ["error", "warn"]) console[level] = (...words) => say(level, words.join(" "));
 </script>"""
-# Runs around the page, which stands in frames as wide as a telephone and a screen; writes down what it finds.
+# Runs around the page, which is in frames as wide as a telephone and a screen; writes down its measurements.
 MEASURE = """<script>
 function luminance(color) {
   const parts = color.match(/[\\d.]+/g).slice(0, 3).map(v => v / 255);
@@ -42,8 +42,8 @@ function look(frame) {
   const boxes = [...page.querySelectorAll("svg")].map(s => s.getBoundingClientRect());
   const shade = (e, property) => contrast(view.getComputedStyle(e)[property], ground(e));
   return {
-    said: view.said,
-    asked: view.performance.getEntriesByType("resource").map(e => e.name).filter(n => !n.startsWith("data:")),
+    messages: view.messages,
+    requests: view.performance.getEntriesByType("resource").map(e => e.name).filter(n => !n.startsWith("data:")),
     dark: view.matchMedia("(prefers-color-scheme: dark)").matches,
     ground: luminance(view.getComputedStyle(page.body).backgroundColor),
     width: page.documentElement.clientWidth,
@@ -75,7 +75,7 @@ PHONE, SCREEN = 375, 1200
 def browser():
     for name in NAMES:
         path = shutil.which(name)
-        # Some systems have a script of that name that only says how to install it.
+        # Some systems have a script of that name that only prints how to install it.
         if path and subprocess.run([path, "--version"], capture_output=True, timeout=60).returncode == 0:
             return path
     pytest.skip(f"no browser: none of {', '.join(NAMES)} is installed")
@@ -83,7 +83,7 @@ def browser():
 
 @pytest.fixture
 def opened(browser, tmp_path):
-    """Open pages on a phone and on a screen; return what is found of each."""
+    """Open pages on a phone and on a screen; return the measurements of each."""
 
     def look(sources, *, dark=False):
         frames = []
@@ -101,9 +101,9 @@ def opened(browser, tmp_path):
         done = subprocess.run(words, capture_output=True, timeout=120, encoding="utf-8")
         body = re.search("<body>(.*)</body>", done.stdout, re.DOTALL)
         assert body, done.stderr[-2000:]
-        found = json.loads(html.unescape(body[1]))
-        assert [seen["width"] for seen in found] == [PHONE, SCREEN] * len(sources)
-        return list(zip(found[::2], found[1::2], strict=True))
+        views = json.loads(html.unescape(body[1]))
+        assert [seen["width"] for seen in views] == [PHONE, SCREEN] * len(sources)
+        return list(zip(views[::2], views[1::2], strict=True))
 
     return look
 
@@ -114,7 +114,7 @@ def test_a_report_is_drawn_silent_alone_and_fits(opened, report_of, request, dar
     for kind, views in zip(KINDS, opened(sources, dark=dark), strict=True):
         for seen in views:
             where = f"{kind}, {seen['width']} pixels wide: {seen}"
-            assert seen["said"] == [] and seen["asked"] == [], where
+            assert seen["messages"] == [] and seen["requests"] == [], where
             assert seen["dark"] is dark and (seen["ground"] < 0.05 if dark else seen["ground"] > 0.95), where
             assert seen["overflow"] <= 0 and seen["cards"] == 0, where
             assert seen["width"] != PHONE or seen["aside"] == [], where
@@ -125,14 +125,14 @@ def test_a_report_is_drawn_silent_alone_and_fits(opened, report_of, request, dar
             assert seen["fold"] and not any(seen["fold"]), where
 
 
-def test_the_check_sees_what_is_wrong(opened):
+def test_the_measurements_show_the_faults_of_a_bad_page(opened):
     bad = """<!DOCTYPE html><html><head><style>body { color: #777; background: #777 }</style></head><body>
     <p>grey</p><img src="http://127.0.0.1:9/a.png"><svg style="width: 1px" viewBox="0 0 1 1"></svg>
     <div style="width: 600px">wide</div><script>console.error("no"); nothing()</script></body></html>"""
     ((phone, screen),) = opened([bad])
-    assert any("127.0.0.1" in name for name in phone["asked"])
-    said = " ".join(phone["said"])
-    assert "error: no" in said and "nothing is not defined" in said
+    assert any("127.0.0.1" in name for name in phone["requests"])
+    messages = " ".join(phone["messages"])
+    assert "error: no" in messages and "nothing is not defined" in messages
     assert phone["overflow"] > 200 and screen["overflow"] <= 0
     assert phone["empty_images"] == phone["empty_pictures"] == 1
     assert phone["text"] < 1.1

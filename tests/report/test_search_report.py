@@ -1,10 +1,11 @@
-"""The report of a search: what it says is true, and what is doubtful about it is said."""
+"""The report of a search: its numbers are right, and it warns of luck and of failed trials."""
 
 import re
 from html import unescape
 
 import pytest
 from made_search import LOSS, make_search
+from messages import assert_mentions, missing_from
 from small_reports import SCRIPT
 from test_report import Page
 
@@ -22,38 +23,42 @@ def page_of(tmp_path):
 
 
 def cells(page, heading):
-    """Return the rows of the table after a heading."""
-    part = page.source[page.source.index(f">{heading}<") :].split("</table>")[0]
+    """Return the rows of the table after the heading with a word."""
+    headings = re.finditer("<h[23]>(.*?)</h[23]>", page.source)
+    start = next(match.end() for match in headings if not missing_from(match[1], [heading]))
+    part = page.source[start:].split("</table>")[0]
     rows = re.findall("<tr>(.*?)</tr>", part, re.DOTALL)
     return [[unescape(c) for c in re.findall("<t[dh][^>]*>(.*?)</t[dh]>", row, re.DOTALL)] for row in rows]
 
 
-def test_the_best_trial_stands_beside_the_preset(search_run, report_of):
+def test_the_best_trial_has_its_gain_over_the_preset(search_run, report_of):
     page, best = Page(report_of(search_run)), search_run.best_trial()
-    assert "<h1>iris_fnn tuned on iris</h1>" in page.source
-    assert f"{100 * best['score']:.1f} % val accuracy of trial {best['trial']}, the best of 40 trials" in page.text
+    assert_mentions(page.title(), "iris_fnn", "iris")
+    value, label, sentence = page.score()
+    assert value.replace("\xa0", " ") == f"{100 * best['score']:.1f} %"
+    assert_mentions(label, "val accuracy", f"trial {best['trial']}", "40 trials")
     gain = best["score"] - search_run.trials[0]["score"]
-    assert f"a gain of {100 * gain:.1f} points, which is {round(12 * gain)} of 12 examples" in page.text
-    for words in ("partly luck", "within chance for 12 examples", "ended without a score", "× loss was nan"):
-        assert words in page.text
-    headings = ["Score per trial", "Learning curves", "What mattered", "Leaderboard", "The winner's settings", "Use it"]
-    assert [h for h in page.headings() if h in headings] == headings
+    assert_mentions(sentence, "preset", f"{100 * gain:.1f} points", f"{round(12 * gain)} of 12")
+    warnings = page.warnings()
+    for parts in (("score", "loss was nan"), ("retrain", "preset"), ("12 examples", "points", "folds=5")):
+        assert sum(not missing_from(warning, parts) for warning in warnings) == 1, (parts, warnings)
+    page.assert_headings("score", "curves", "leaderboard", "winner's settings", "use")
     assert page.count("svg") == 3
 
 
-def test_the_leaderboard_is_the_searchs(search_run, report_of):
-    head, *rows = cells(Page(report_of(search_run)), "Leaderboard")
+def test_the_leaderboard_is_that_of_the_search(search_run, report_of):
+    head, *rows = cells(Page(report_of(search_run)), "leaderboard")
     board = search_run.leaderboard()
     assert len(rows) == 40 and [row[0] for row in rows] == [str(i) for i in range(1, 41)]
     assert [row[1].split("\xa0")[0] for row in rows] == [str(n) for n in board["trial"]]
     assert [row[2] for row in rows] == board["status"].tolist()
-    place = head.index("optimizer")
-    assert [row[place] for row in rows] == board["hp.optimizer"].tolist()
+    column = head.index("optimizer")
+    assert [row[column] for row in rows] == board["hp.optimizer"].tolist()
     assert head[-1] == "error" and rows[-1][-1] == "loss was nan"
 
 
-def test_what_changed_is_shown_before_and_after(search_run, report_of):
-    rows = {row[0]: row[1:3] for row in cells(Page(report_of(search_run)), "The winner's settings")[1:]}
+def test_changed_settings_are_shown_before_and_after(search_run, report_of):
+    rows = {row[0]: row[1:3] for row in cells(Page(report_of(search_run)), "winner's settings")[1:]}
     before, after = search_run.config["spec"], search_run.best_spec()
     assert rows["optimizer"] == [before["training"]["optimizer"], f"<b>{after['training']['optimizer']}</b>"]
     changed = {
@@ -67,28 +72,40 @@ def test_what_changed_is_shown_before_and_after(search_run, report_of):
 
 def test_a_winner_that_is_the_preset_and_a_search_too_short(page_of):
     page = page_of(4, score=lambda values, noise: 0.5, status=lambda number: "completed", planned=9)
-    assert "The best trial is the preset itself" in page.text and "no trial did better" in page.text
-    assert "4 of 9" in page.text and "The search is not finished" in page.text and "luck" not in page.text
-    assert "Importance needs at least 15 finished trials, and there are 4" in page.text and page.count("svg") == 2
+    value, _, sentence = page.score()
+    assert_mentions(value, "50.0")
+    assert_mentions(sentence, "preset")
+    assert missing_from(sentence, ["points"])  # no gain
+    sections = dict(part.split("</h2>") for part in page.source.split("<h2>")[1:])
+    (settings,) = [text for heading, text in sections.items() if not missing_from(heading, ["settings"])]
+    assert "<b>" not in settings  # of changed settings
+    assert_mentions(page.text, "4 of 9")
+    (warning,) = page.warnings()  # of the end of the search, and not of luck
+    assert_mentions(warning, "kzoo.tune")
+    assert_mentions(page.text, "importance", "15", "trials", "4")
+    assert page.count("svg") == 2
 
 
-def test_a_picture_that_would_say_nothing_is_left_out(page_of):
+def test_importance_no_better_than_chance_is_left_out(page_of):
     page = page_of(20, score=lambda values, noise: noise.random(), status=lambda number: "completed")
-    assert "no better than chance, so nothing is said of what mattered" in page.text
-    assert "What mattered" not in page.headings() and page.count("svg") == 2
+    assert_mentions(page.text, "R²", "chance", "folds=5")
+    assert page.count("svg") == 2 and page.count("h3") == 3  # of the pictures and the leaderboard
 
 
-def test_all_failed_is_a_page_too(page_of):
+def test_a_search_of_failed_trials_has_a_page(page_of):
     page = page_of(3, status=lambda number: "failed")
-    assert "No trial has a score" in page.text and "3 trials ended without a score" in page.text
-    assert "Use it" not in page.headings()
+    (warning,) = page.warnings()
+    assert_mentions(warning, "3 trials", "score")
+    assert 'class="score"' not in page.source and not page.has_heading("use")
 
 
 def test_a_loss_has_no_percentages_and_a_long_board_ends(page_of):
     page = page_of(120, objective=LOSS)
-    assert "val loss of trial" in page.text and "points" not in page.text
-    assert "The other 20 are in leaderboard.csv" in page.text
-    assert len(cells(page, "Leaderboard")) == 101
+    value, label, sentence = page.score()
+    assert_mentions(label, "val loss", "trial", "120 trials")
+    assert "%" not in value and missing_from(sentence, ["points"])
+    assert_mentions(page.note("leaderboard"), "20", "leaderboard.csv")
+    assert len(cells(page, "leaderboard")) == 101
 
 
 def test_nothing_becomes_markup(page_of, tmp_path):
@@ -102,11 +119,11 @@ def test_nothing_becomes_markup(page_of, tmp_path):
     assert SCRIPT in page.text and SCRIPT not in page.source
 
 
-def test_the_command_and_what_it_refuses(tmp_path, capsys):
+def test_the_command_and_its_refusal_of_data(tmp_path, capsys):
     make_search(tmp_path / "s", 6)
     assert main(["report", str(tmp_path / "s"), "--out", str(tmp_path / "a.html")]) == 0
     assert str(tmp_path / "a.html") in capsys.readouterr().out
     assert str(tmp_path) not in (tmp_path / "a.html").read_text(encoding="utf-8")
     assert main(["report", str(tmp_path / "s"), "--data", "iris"]) == 2
-    err = capsys.readouterr().err
-    assert "retrain() makes a run" in err and err.count("\n") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert_mentions(line, "--data", "search", "retrain()")

@@ -41,14 +41,14 @@ def write_exported(run, path, formats=("onnx",), *, batch=None):
         answer = keras.layers.Activation(kind)(answer)
     network = keras.Model(model.input, answer)
     shape, dtype = (None, *model.input.shape[1:]), keras.backend.standardize_dtype(model.input.dtype)
-    taken = keras.InputSpec(shape=(batch, *shape[1:]), dtype=dtype, name=data["inputs"])
+    signature = keras.InputSpec(shape=(batch, *shape[1:]), dtype=dtype, name=data["inputs"])
     exports, files = {}, {}
     for format in formats:
         name = {"onnx": "onnx/model.onnx", "litert": "litert/model.tflite"}[format]
         (path / name).parent.mkdir(parents=True)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            network.export(path / name, format=format, input_signature=[taken], verbose=False)
+            network.export(path / name, format=format, input_signature=[signature], verbose=False)
         files[name] = {"sha256": hashlib.sha256((path / name).read_bytes()).hexdigest(), "bytes": 1}
         exports[format] = {"format": format, "quantize": None, "file": name, "status": "ok", "batch": batch}
     values = not data["class_names"] and data["task"] != "language_modeling"

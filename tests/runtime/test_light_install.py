@@ -69,7 +69,7 @@ def test_a_format_that_cannot_be_checked_has_not_failed(folder):
     assert code == 0 and max(map(len, out.splitlines())) <= 80
 
 
-def test_an_altered_file_fails_there_too(folder):
+def test_an_altered_file_fails_in_a_light_install_too(folder):
     shutil.copytree(folder / "golden" / "table" / "export", folder / "altered")
     file = folder / "altered" / "onnx" / "model.onnx"
     file.write_bytes(file.read_bytes()[:-1] + b"x")

@@ -162,7 +162,7 @@ def test_points_that_can_mean_a_single_number_are_read(pair, tmp_path):
     wanted = np.float32([3.5, 0.455, 3.5, 1234.5, 1234567, 4.455, 12.3456, 1000])
     for source in (rows, rows.to_dict("records"), written(rows, tmp_path / "new.csv")):
         np.testing.assert_array_equal(encode(reader, source)[:8, 1], wanted)
-    # A file that shows its decimal sign, and whose cells agree with it, tells what the others are.
+    # The other cells follow the decimal sign of the file.
     sizes = ["3,5", "4.455"] * (N // 2)
     with warns("'size'", "'4.455'", "4455", "4,455"):
         assert encode(reader, written(flats(sizes), tmp_path / "new.csv"))[:2, 1].tolist() == [3.5, 4455]
@@ -278,7 +278,7 @@ def test_a_check_of_new_data_has_an_error(pair):
     assert [result.level for result in (unreadable, no_dates, few)] == ["error", "error", "warning"]
 
 
-def test_a_column_that_training_could_hardly_read_may_be_so_again():
+def test_a_column_that_was_mostly_unreadable_in_training_is_read_with_a_warning():
     cells = ["7" if i % 10 == 0 else "9" if i % 10 == 1 else "?" for i in range(N)]
     data = load_data(flats().assign(rooms=cells), target="open", columns={"rooms": "number"})
     with warns("'rooms'", "96 of 120", "number"):

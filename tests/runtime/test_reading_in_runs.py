@@ -72,7 +72,7 @@ class Trained:
         self.doors = [door for door in DOORS if not doubtful(self.new, (), self.door, door)]
 
     def sources(self, *, uploads):
-        """Yield (the new rows as they come through a door, what to say if they differ)."""
+        """Yield (the new rows as they come through a door, the message if they differ)."""
         for door in self.doors:
             if door.uploads == uploads:
                 where = f"table {self.seed}, learned from {self.door.name}{', large' * self.large}; {door.name}"

@@ -192,7 +192,7 @@ def test_the_first_format_with_an_installed_runtime_is_opened(images, monkeypatc
     assert kzoo.runtime.load(images.exported).format == "litert"
 
 
-def test_a_runtime_that_is_not_installed(images, monkeypatch):
+def test_a_missing_runtime_is_named_with_what_installs_it(images, monkeypatch):
     monkeypatch.setattr("kzoo.runtime.model.find_spec", lambda name: None)
     monkeypatch.setattr("kzoo.utils.optional.find_spec", lambda name: None)
     for format, extra in ((None, "onnx"), ("litert", "litert")):

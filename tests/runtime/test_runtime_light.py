@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="pe
 
 
 def cold(code):
-    """Run code in a fresh process; return what it imported, MiB at the peak, and seconds of processor time."""
+    """Run code in a fresh process; return its imports, MiB at the peak, and seconds of processor time."""
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONSTARTUP", "COVERAGE_PROCESS_START")}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(

@@ -34,7 +34,7 @@ def edit(exported, change):
 
 
 def put(exported, content):
-    """Put other bytes in place of the ONNX file, and their hash into the manifest."""
+    """Replace the bytes of the ONNX file, and its hash in the manifest."""
     (exported / "onnx" / "model.onnx").write_bytes(content)
     entry = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
     return edit(exported, lambda document: document["files"].update({"onnx/model.onnx": entry}))
@@ -69,12 +69,12 @@ def test_other_folders_are_refused(tmp_path, values):
         lambda d: d.update(preprocessing={"kind": ["table"]}),
     ],
 )
-def test_a_description_that_kzoo_did_not_write(values, tmp_path, change):
+def test_a_changed_kzoo_json_is_refused(values, tmp_path, change):
     exported = edit(copy(values, tmp_path / "b"), change)
     assert_refused(lambda: kzoo.runtime.load(exported), str(exported / "kzoo.json"), "kzoo.export", "export again")
 
 
-def test_files_that_were_altered(values, tmp_path):
+def test_altered_files_are_refused(values, tmp_path):
     exported = copy(values, tmp_path / "b")
     file = exported / "onnx" / "model.onnx"
     content = file.read_bytes()
@@ -93,7 +93,7 @@ def test_files_that_were_altered(values, tmp_path):
         assert_refused(lambda: kzoo.runtime.load(exported), f"'{name}'", "kzoo.json", "export again")
 
 
-def test_formats_that_cannot_be_run(values, images, tmp_path):
+def test_formats_that_cannot_be_run_are_refused(values, images, tmp_path):
     exported = copy(values, tmp_path / "b")
     assert_refused(lambda: kzoo.runtime.load(exported, "onnx_int8"), "format='onnx_int8'", "'onnx'")
     assert_refused(lambda: kzoo.runtime.load(exported, 8), "format=8", "onnx")
@@ -105,7 +105,7 @@ def test_formats_that_cannot_be_run(values, images, tmp_path):
     assert_refused(lambda: kzoo.runtime.load(exported), "without Keras", "onnx", "litert", "formats='onnx'")
 
 
-def test_files_that_are_not_models(values, images, tmp_path):
+def test_files_that_are_not_models_are_refused(values, images, tmp_path):
     for number, content in enumerate((b"", b"not a model", b"\x07" * 50, bytes(60))):
         exported = put(copy(values, tmp_path / f"b{number}"), content)
         assert_refused(lambda b=exported: kzoo.runtime.load(b), f"b{number}/onnx")
@@ -134,7 +134,7 @@ def external_model(path, nested):
 
 
 @pytest.mark.parametrize("nested", [False, True])
-def test_weights_in_other_files(values, tmp_path, nested):
+def test_weights_in_other_files_are_refused(values, tmp_path, nested):
     content = external_model(tmp_path / "external.onnx", nested)
     assert has_external_data(content)
     exported = put(copy(values, tmp_path / "b"), content)
@@ -196,7 +196,7 @@ def test_tags_with_bits_above_32_are_refused(values, tmp_path, other):
     assert_refused(lambda: kzoo.runtime.load(exported), "b/onnx", "ONNX file")
 
 
-def test_inputs_that_do_not_fit(images, rows, values, texts, series, home, tmp_path):
+def test_inputs_that_do_not_fit_are_refused(images, rows, values, texts, series, home, tmp_path):
     (tmp_path / "bad.png").write_bytes(b"\x89PNG no image")
     load = {name: kzoo.runtime.load(pair.exported) for name, pair in
             dict(images=images, rows=rows, values=values, texts=texts, series=series).items()}  # fmt: skip

@@ -1,4 +1,4 @@
-"""A server in a process of its own, as `kzoo serve` starts it, and requests to it."""
+"""A server in another process, as `kzoo serve` starts it, and requests to it."""
 
 import json
 import os
@@ -44,7 +44,7 @@ class Served:
         return self.session.post(self.url + path, data=data, timeout=60, **options)
 
     def answers(self, name, x, **options):
-        """Return what `:predict` gives for arrays."""
+        """Return the answers of `:predict` to arrays."""
         response = self.post(f"/v1/models/{name}:predict", json={"instances": np.asarray(x).tolist()}, **options)
         assert response.status_code == 200, response.text
         return np.array(response.json()["predictions"])

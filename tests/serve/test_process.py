@@ -86,7 +86,7 @@ def test_at_its_end_all_accepted_requests_are_answered(tmp_path, digits):
         held.close()
         failed = [text for status, _, text in results if status != 200]
         assert len(results) - len(failed) > 20
-        assert all("refused" in text for text in failed), failed  # by the system: nobody listens any more
+        assert all("refused" in text for text in failed), failed  # by the system: nothing listens any more
         answered = sum(line["status"] == 200 for line in server.log("request"))
         assert answered == len(results) - len(failed) + 2
         assert server.log("ended")[0]["requests"] == answered
@@ -145,7 +145,7 @@ def test_it_ends_while_a_request_hangs(tmp_path, digits, body, how):
             began = time.monotonic()
             server.process.send_signal(signal.SIGTERM)
             assert server.process.wait(60) == 0
-        assert time.monotonic() - began < 3 + 2 * starting(tmp_path)  # seconds, and what this machine is slow by
+        assert time.monotonic() - began < 3 + 2 * starting(tmp_path)  # seconds, more on a slow machine
         assert server.log("ended")
 
 

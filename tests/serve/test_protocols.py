@@ -56,7 +56,7 @@ def test_tritonclient(server, x, wanted, binary):
 
 
 def curl(*words):
-    """Return what curl prints, run as people run it."""
+    """Return the output of curl, run as users run it."""
     return json.loads(subprocess.run(["curl", "-s", *words], capture_output=True, text=True, check=True).stdout)
 
 
@@ -224,7 +224,7 @@ def test_a_series(server):
     table = "load,sun\n" + "".join(f"{row['load']},{row['sun']}\n" for row in rows)
     headers = {"Content-Type": "text/csv", "Accept": "text/csv"}
     seen = server.post("/v1/models/power/answer?history=true", json={"inputs": rows}).json()["predictions"]
-    assert seen[0]["history"] == [[float(hour)] for hour in range(3, 9)]  # what a picture of it begins with
+    assert seen[0]["history"] == [[float(hour)] for hour in range(3, 9)]  # the start of a picture
     lines = server.post("/v1/models/power/answer", table, headers=headers).text.splitlines()
     assert lines == ["input,step,load", "0,1,5.5", "0,2,11.0", "0,3,16.5"]
 

@@ -30,7 +30,7 @@ def test_new_versions_take_over_and_broken_ones_do_not(tmp_path):
             write_digits(tmp_path / "two", seed=2)
             (home / "2").mkdir()
             shutil.copy(tmp_path / "two" / "kzoo.json", home / "2")
-            time.sleep(0.5)  # less than what lies between two looks
+            time.sleep(0.5)  # less than the interval between two checks
             shutil.copytree(tmp_path / "two" / "onnx", home / "2" / "onnx")
             server.wait_for(lambda: server.log("taken over"))
             answers[2] = server.answers("m", X)

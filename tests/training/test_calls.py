@@ -108,7 +108,7 @@ def assert_same(a, b):
 
 def test_any_division_into_calls_gives_the_same_bits(whole, monkeypatch):
     if keras.backend.backend() == "tensorflow":  # which would begin an iterator of unused batches
-        monkeypatch.setattr(Batches, "dataset", lambda self: pytest.fail("batches were made beside the loop's"))
+        monkeypatch.setattr(Batches, "dataset", lambda self: pytest.fail("batches were made twice"))
     assert_same(whole, fnn("run", steps_per_call=5))
 
 

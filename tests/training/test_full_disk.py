@@ -11,7 +11,7 @@ from messages import assert_mentions
 
 import kzoo
 
-# Rounds: the size, and then a bigger one for the same command again; a file system of the script's own.
+# The same command runs twice: on a small file system made by the script, then on the enlarged one.
 SCRIPT = """
 set -e
 mkdir disk && mount -t tmpfs -o size={size} tmpfs disk
@@ -30,7 +30,7 @@ def may_mount():
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not may_mount(), reason="needs a file system of its own (unshare -rm mount -t tmpfs)")
+@pytest.mark.skipif(not may_mount(), reason="may not mount a file system (unshare -rm mount -t tmpfs)")
 # About 1.3 MB each: full in the first last.keras, in the first journal, in the second epoch's models.
 @pytest.mark.parametrize(("size", "models", "journal"), [("2m", 1, False), ("3m", 2, False), ("4400k", 2, True)])
 def test_a_full_disk_loses_nothing(size, models, journal, tmp_path):

@@ -78,7 +78,7 @@ def noted(ran, name, run, *arguments):
 
 
 def test_a_large_layer_runs_on_a_single_example():
-    """The other part of that batch is empty."""
+    """The second half of the batch is empty."""
     expected, cheap = (
         trained(lambda: [layers.LSTM(64)], keras.optimizers.SGD, cheap=c, count=1) for c in (False, True)
     )
@@ -159,7 +159,7 @@ def test_attention_equals_that_of_keras_up_to_rounding(axes, masked, causal, our
     ],
 )
 def test_batch_normalisation_of_images_equals_that_of_keras_up_to_rounding(shape, settings, ours, monkeypatch):
-    """What is learned and what is kept; other inputs, a layer in float64 and a frozen one are Keras' own to the bit."""
+    """Weights and statistics; other inputs, layers in float64 and frozen layers equal those of Keras to the bit."""
     ran, run = [], kernels._normalise
     monkeypatch.setattr(kernels, "_normalise", lambda *arguments: ran.append(arguments) or run(*arguments))
     x = RANDOM.normal(size=(9, *shape)).astype("float32") * 3 + 1

@@ -122,7 +122,7 @@ CASES = {
         preset="digits_cnn", data=(DIGITS.images[:250] * 15.9, DIGITS.target[:250]), filters=(4,), units=(),
         augment=("shift",), batch_size=40, validation=0, optimizer="momentum",
     ),
-    "filters set from the data, alternating mirrors and a rate of their own for norm biases, in bfloat16": dict(
+    "filters set from the data, alternating mirrors and a separate rate for norm biases, in bfloat16": dict(
         preset="cifar_speed", data=(np.tile(DIGITS.images[:120, ..., None] * 15.9, 3), DIGITS.target[:120]),
         filters=(4,), augment=("alternate", "nudge"), batch_size=16,
     ),
@@ -302,7 +302,7 @@ def test_another_kind_of_processor_is_reported(power_cut, capsys):
 
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow" or onednn.enabled() is None,
-    reason="no other backend has the setting, and it is known on x86-64 Linux alone",
+    reason="only TensorFlow on x86-64 Linux has the setting",
 )
 def test_another_setting_of_onednn_is_reported(power_cut, capsys):
     path = power_cut() / "config.json"
@@ -462,7 +462,7 @@ class Look(keras.callbacks.Callback):
 
 
 def test_files_of_an_earlier_run_are_removed_after_a_kill(tmp_path):
-    """An earlier run's files are set aside where there are some, and go when the new run is taken up."""
+    """Files of an earlier run are moved to `.before`, and removed when the new run resumes."""
 
     def train(out, **options):
         small = SMALL | dict(epochs=1)

@@ -429,7 +429,7 @@ def test_whitened_patches_have_mean_zero_and_the_identity_as_covariance(white):
     out = patches @ kernel.reshape(12, 24) + bias
     np.testing.assert_allclose(out.mean(0), 0, atol=1e-5)
     np.testing.assert_allclose(out[:, 12:], -out[:, :12], atol=1e-5)
-    # The variance that is added before the division, of at most 3e-5 beside 12 / 255 squared, is all that is missing.
+    # Only the variance that is added before the division is missing: at most 3e-5, compared with 12 / 255 squared.
     np.testing.assert_allclose(np.cov(out[:, :12].T, bias=True), np.eye(12), atol=0.02)
 
 
@@ -489,7 +489,7 @@ def test_a_trial_of_a_search_has_the_filters_and_the_precision_of_the_preset(whi
 
 # A bag of words begins with the log ratios of naive Bayes.
 def opinions(name="opinions.csv", words=("fine", "poor", "plain"), count=60, seed=0):
-    """Texts of two or three classes that each say a word of their own more often than others, and some nothing else."""
+    """Texts of two or three classes; each class has its most frequent word, and some texts have no other."""
     rng, classes = np.random.default_rng(seed), np.arange(count) % len(words)
     shares = np.eye(len(words)) * 2 + 1
     texts = [" ".join(rng.choice(words, rng.integers(1, 9), p=shares[k] / shares[k].sum())) for k in classes]

@@ -197,7 +197,7 @@ def test_a_run_outlives_its_preset(run, monkeypatch):
 # ---------------------------------------------------------------- repeated calls and other folders
 
 
-def test_the_same_call_returns_the_run_and_a_different_one_is_refused(iris):
+def test_the_same_call_returns_the_run_and_a_different_call_is_refused(iris):
     first = fit("iris_fnn", iris, **SMALL)
     stamp = (first.path / "best.keras").stat().st_mtime_ns
 
@@ -369,7 +369,7 @@ def test_balanced_weights_are_by_how_rare_a_class_is(monkeypatch):
     assert seen["class_weight"] == pytest.approx({0: 72 / 116, 1: 72 / 28})  # 58 and 14 to train on
 
 
-def test_class_weights_are_given_by_name_or_number(monkeypatch):
+def test_class_weights_have_names_or_numbers_as_keys(monkeypatch):
     seen = {}
     whole = keras.Model.fit
     monkeypatch.setattr(keras.Model, "fit", lambda self, x, **o: seen.update(o) or whole(self, x, **o))
@@ -392,7 +392,7 @@ def test_class_weights_are_given_by_name_or_number(monkeypatch):
 
 
 def test_a_number_that_is_a_class_name_is_read_as_the_name(monkeypatch):
-    """Of classes 1, 2 and 3, is 2 the second or the third? A name, wherever there is one; "0" beside it is refused."""
+    """Of the classes 1, 2 and 3, the key 2 is the class of that name, not the third; "0" with it is refused."""
     seen = {}
     whole = keras.Model.fit
     monkeypatch.setattr(keras.Model, "fit", lambda self, x, **o: seen.update(o) or whole(self, x, **o))
@@ -520,7 +520,7 @@ def test_a_run_stored_before_a_setting_existed_is_the_same_run(iris):
 
 @pytest.mark.parametrize(("most", "epochs", "steps"), [(3, 1, 3), (4, 1, 4), (6, 1, 4), (9, 2, 8), (99, 3, 12)])
 def test_max_steps_limits_training_and_schedules(iris, most, epochs, steps, capsys):
-    """An epoch of four steps is cut short, or there are fewer whole ones."""
+    """An epoch of four steps is cut short, or there are fewer epochs."""
 
     class Count(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):

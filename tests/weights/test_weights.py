@@ -158,7 +158,7 @@ def test_a_text_is_continued():
         (lambda: kzoo.evaluate("iris_fnn", "iris"), ("iris_fnn", "weights", "kzoo train iris_fnn", "digits_cnn")),
         (
             lambda: kzoo.predict("digits_cnn", [], weights="mnist"),
-            ("weights='mnist'", "unknown", "digits_cnn", "digits"),
+            ("weights='mnist'", "digits_cnn", "digits"),
         ),
         (lambda: kzoo.predict("runs/one", [], weights="digits"), ("weights='digits'", "preset", "'runs/one'")),
         (
@@ -168,7 +168,7 @@ def test_a_text_is_continued():
         (lambda: kzoo.report("digits_cnn"), ("digits_cnn", "run", "kzoo.train")),
         (
             lambda: kzoo.build("digits_cnn", weights="mnist"),
-            ("weights='mnist'", "exist", ".keras", ".weights.h5", "digits_cnn", "digits"),
+            ("weights='mnist'", ".keras", ".weights.h5", "digits_cnn", "digits"),
         ),
         (lambda: kzoo.build("digits_cnn", weights="digit"), ("weights='digit'", "'digits'", "digits_cnn")),
         (
@@ -182,7 +182,7 @@ def test_a_text_is_continued():
         (lambda: kzoo.build("digits_cnn", weights=5), ("weights=5", ".keras", "model")),
         (
             lambda: kzoo.train("iris_fnn", "iris", weights="digits", progress=False),
-            ("weights='digits'", "exist", ".keras", ".weights.h5", "model"),
+            ("weights='digits'", ".keras", ".weights.h5", "model"),
         ),
     ],
 )

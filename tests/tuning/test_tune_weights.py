@@ -93,7 +93,7 @@ def test_retraining_an_opened_search_needs_the_weights_of_its_run(digits_run, tm
     ("options", "parts"),
     [
         (dict(freeze=True), ("freeze=", "weights=")),
-        (dict(weights="nowhere"), ("weights='nowhere'", ".keras", ".weights.h5", "digits_cnn has digits")),
+        (dict(weights="nowhere"), ("weights='nowhere'", ".keras", ".weights.h5", "digits_cnn", "digits")),
         (dict(weights="imagenet"), ("weights='imagenet'", "backbone", "image_pretrained", "digits_cnn")),
         (dict(weights=np.ones(3)), ("weights=array([1., 1., 1.])", "trial", "folder", "file")),
         (dict(weights="digits", freeze="nothing*"), ("freeze='nothing*'", "block1_conv1, block1_norm1")),

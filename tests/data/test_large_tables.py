@@ -138,7 +138,7 @@ def test_groups_stay_together(tmp_path):
 
 
 def test_values_outside_the_sample_are_learned_too(tmp_path, monkeypatch):
-    monkeypatch.setattr(collect, "MOST_SAMPLED", 100)
+    monkeypatch.setattr(collect, "MAX_SAMPLE_ROWS", 100)
     frame = table(1500)
     frame.loc[frame.index[-2:], "y"] = "maybe"
     frame["kind"] = frame["kind"].where(frame.index % 500 != 7, "seldom")
@@ -335,7 +335,7 @@ def test_tables_and_options_that_are_refused(tmp_path, monkeypatch):
     with refuses("regression", "row 151", "'many'"):
         frame["value"] = frame["value"].astype(object)
         frame.loc[150, "value"] = "many"
-        monkeypatch.setattr(collect, "MOST_SAMPLED", 50)
+        monkeypatch.setattr(collect, "MAX_SAMPLE_ROWS", 50)
         monkeypatch.setattr(encoding, "_MOST_CLASSES", 10)
         kzoo.load_data(write(frame, tmp_path / "c.csv"), target="value", seed=2)
 
@@ -349,7 +349,7 @@ def test_a_run_on_a_large_table_is_trained_scored_and_used(tmp_path, monkeypatch
     assert_mentions(capsys.readouterr().err, "'a.csv'", "1.0 KiB", "scores", "baselines", f"100 of {rows}")
     assert run.summary["test"]["examples"] == 100 and run.data.train > 500
     assert {"kind", "flag"} <= {one["name"] for one in run.config["statistics"]["categories"]} | {"flag"}
-    monkeypatch.setattr(collect, "MOST_SAMPLED", 60)
+    monkeypatch.setattr(collect, "MAX_SAMPLE_ROWS", 60)
     with warns("'all.csv'", "memory", "60 of its 800"):
         assert kzoo.evaluate(run, shutil.copy(file, tmp_path / "all.csv"))["examples"] == 60
     assert kzoo.evaluate(run, file) == run.summary["test"]

@@ -9,8 +9,8 @@ import numpy as np
 
 from kzoo.dataset import splits
 from kzoo.kinds.rows.collect import (
-    MOST_DIFFERENT,
-    MOST_SAMPLED,
+    MAX_COUNTED_CATEGORIES,
+    MAX_SAMPLE_ROWS,
     Buckets,
     CategoryCounts,
     ColumnMoments,
@@ -19,9 +19,9 @@ from kzoo.kinds.rows.collect import (
 )
 from kzoo.kinds.rows.column_options import named_columns
 from kzoo.kinds.rows.columns import (
-    MOST_CATEGORIES,
-    fingerprinted,
-    with_blanks,
+    MAX_CATEGORIES,
+    fingerprint_columns,
+    mark_blank_categories,
 )
 from kzoo.kinds.rows.inference import (
     cells_of,
@@ -317,7 +317,7 @@ class Encoding(TableFit):
     def shuffle(self):
         """Fill holes in, number categories, and write each split, its rows shuffled; return how many rows each has."""
         self.columns = [self._exact(column) for column in self.columns]
-        self.columns = with_blanks(self.columns) if self.pieces.written else self.columns
+        self.columns = mark_blank_categories(self.columns) if self.pieces.written else self.columns
         answers = len(self.targets) if self.classes is None else 1
         codes = {name: words.numbered(column["values"]) for (name, words), column in zip(
             self.words.items(), (c for c in self.columns if c["kind"] == "category"), strict=True
@@ -361,14 +361,13 @@ class Encoding(TableFit):
         words = self.words[column["name"]]
         if words.full:
             self.notes.append(
-                f"Column {column['name']!r} has more than {MOST_DIFFERENT:,} categories: those that come later count "
-                "as unknown."
+                f"Column {column['name']!r} has more than {MAX_COUNTED_CATEGORIES:,} categories: those that come later "
+                "count as unknown."
             )
-        elif words.different > MOST_CATEGORIES:
+        elif words.different > MAX_CATEGORIES:
             self.notes = [note for note in self.notes if not note.startswith(f"Column {column['name']!r} has ")]
             self.notes.append(
-                f"Column {column['name']!r} has {words.different} categories; the {MOST_CATEGORIES} most frequent "
-                "count."
+                f"Column {column['name']!r} has {words.different} categories; the {MAX_CATEGORIES} most frequent count."
             )
         return column | {"values": words.best()}
 
@@ -388,7 +387,7 @@ class Encoding(TableFit):
     def about(self, rows) -> dict:
         """Return what there is to know of the encoded rows, as plain data."""
         inputs, width = len(self.features), len(self.features) + (len(self.targets) if self.classes is None else 1)
-        some = read_rows(self.folder / "train.rows", width, 0, min(rows["train"], MOST_SAMPLED))
+        some = read_rows(self.folder / "train.rows", width, 0, min(rows["train"], MAX_SAMPLE_ROWS))
         config = config_of(some[:, :inputs], self.columns, self.notes, self.extent.extent())
         learned = self.classes
         if learned is None:
@@ -442,7 +441,7 @@ class Encoding(TableFit):
             },
             fingerprint=splits.fingerprint(
                 self.digest.digest(), self.pieces.names, self.targets, self.problem.name,
-                fingerprinted(self.columns), [self.seed, self.validation, self.test, self.group, rows],
+                fingerprint_columns(self.columns), [self.seed, self.validation, self.test, self.group, rows],
             ),
         )  # fmt: skip
 

@@ -5,7 +5,7 @@ import numpy as np
 from kzoo.dataset import splits
 from kzoo.dataset.dataset import Dataset, Split
 from kzoo.kinds.rows.column_options import named_columns
-from kzoo.kinds.rows.columns import fingerprinted, with_blanks
+from kzoo.kinds.rows.columns import fingerprint_columns, mark_blank_categories
 from kzoo.kinds.rows.inference import apply_columns, feature_names, in_test_table, read_new, unread_notes
 from kzoo.kinds.rows.scaling import config_of
 from kzoo.kinds.rows.table import TableFit
@@ -69,7 +69,7 @@ def load_table(
         padded=attrs.get("padded", ()), zoned=(raw if tested is None else raw.take(np.arange(first))).updated(zoned),
     )  # fmt: skip
     if "words" in attrs:  # of a file
-        fit.columns = with_blanks(fit.columns, raw)
+        fit.columns = mark_blank_categories(fit.columns, raw)
     preprocessing = fit.preprocessing(learned.classes)
 
     unread, categories = {}, {column["name"] for column in fit.columns if column["kind"] == "category"}
@@ -100,7 +100,7 @@ def load_table(
         seen=fit.seen(rows, unread) | {"columns": list(frame.columns)} | cell_findings(fit.doubts, unread, len(frame)),
         fingerprint=splits.fingerprint(
             _hash(frame, rows, local="of_arrow" in attrs), list(frame.columns), targets, fit.problem.name,
-            *parts.values(), fingerprinted(fit.columns),
+            *parts.values(), fingerprint_columns(fit.columns),
         ),
     )  # fmt: skip
 

@@ -7,13 +7,13 @@ differs is how rows are split, encoded and kept; all rules are here, once.
 from kzoo.dataset.summary import AS_ASKED
 from kzoo.kinds.rows.column_options import column_options
 from kzoo.kinds.rows.columns import (
-    check_some,
+    check_any_column,
     learn_columns,
     missing_words,
     month_first,
-    padded_cells,
-    padded_notes,
-    zones_of,
+    time_zones_of,
+    zero_padded_cells,
+    zero_padding_notes,
 )
 from kzoo.kinds.rows.target import choose_task, read_targets
 from kzoo.sources.tables.overview import columns_read
@@ -79,7 +79,7 @@ class TableFit:
             decimal: the decimal sign of the file.
             words: name -> words that the file's reader took for missing values.
             classes: whether the target is one of classes.
-            padded: see `padded_cells`.
+            padded: see `zero_padded_cells`.
             written: `Rows` whose columns of texts, if no others, show how numbers are written; `raw` by default.
             zoned: `Rows` whose time zones count; those of `raw` by default.
         """
@@ -87,12 +87,12 @@ class TableFit:
             raw, train, decimal=decimal, clip=self.clip, notes=self.notes, asked=self.overrides, doubts=self.doubts,
             left_out=self.left_out,
         )  # fmt: skip
-        check_some(self.columns, self.targets, self.left_out)
+        check_any_column(self.columns, self.targets, self.left_out)
         numbers = [column["name"] for column in self.columns if column["kind"] == "number"]
         numbers = [name for name in numbers if name not in self.overrides]
-        self.notes += padded_notes(padded_cells(raw if written is None else written, numbers, padded))
+        self.notes += zero_padding_notes(zero_padded_cells(raw if written is None else written, numbers, padded))
         self.month_first = month_first(self.columns, raw, train)
-        self.zones = zones_of(self.columns, raw if zoned is None else zoned)
+        self.zones = time_zones_of(self.columns, raw if zoned is None else zoned)
         self.notes += missing_words(words, self.columns, self.targets if classes else ())
 
     def preprocessing(self, classes) -> dict:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kzoo.kinds.rows.columns import stored_writing, writing_of
+from kzoo.kinds.rows.columns import number_format_of, stored_number_format
 from kzoo.sources.tables.raw import MOST
 from kzoo.sources.tables.values import plain, to_numbers, to_words
 from kzoo.tasks import detection
@@ -56,8 +56,8 @@ def read_targets(frame, targets, said, task, doubts, decimal, *, different=False
         if asked == "date":
             raise KzooError(f"columns: {name!r} is the target, which is a number or a category, and no date.")
         found = []
-        writing = None if asked == "category" else writing_of(name, wanted, said.get(name), found, decimal)
-        if writing is None and (stored := stored_writing(None, decimal)) and wanted.dtype != object:
+        writing = None if asked == "category" else number_format_of(name, wanted, said.get(name), found, decimal)
+        if writing is None and (stored := stored_number_format(None, decimal)) and wanted.dtype != object:
             writings[name] = stored
         if writing is None or (asked is None and name not in figures and np.isfinite(to_numbers(wanted)).all()):
             continue  # plain figures in quotation marks are names

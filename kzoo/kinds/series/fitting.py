@@ -10,7 +10,7 @@ from kzoo.dataset.summary import AS_ASKED
 from kzoo.kinds import STEPS, Fresh
 from kzoo.kinds.arrays import as_type, checked
 from kzoo.kinds.rows.column_options import column_options, named_columns
-from kzoo.kinds.rows.columns import about_weights, stored_writing, writing_of
+from kzoo.kinds.rows.columns import number_format_of, stored_number_format, weight_column_notes
 from kzoo.kinds.rows.fitting import describe
 from kzoo.kinds.rows.in_memory import cell_findings, text_columns
 from kzoo.kinds.rows.inference import unread_notes
@@ -114,12 +114,12 @@ def load_series(
             f"columns: {other[0]!r} is to be a {said[other[0]]['kind']}; a series has numbers. Leave it out: drop=."
         )
     first = frame.iloc[:first_validation]
-    learned = {c: writing_of(c, first[c], said.get(c), doubts, decimal) for c in frame.columns}
-    writings = {c: stored for c, writing in learned.items() if (stored := stored_writing(writing, decimal))}
+    learned = {c: number_format_of(c, first[c], said.get(c), doubts, decimal) for c in frame.columns}
+    writings = {c: stored for c, writing in learned.items() if (stored := stored_number_format(writing, decimal))}
     names, targets = _columns(first, target, as_names(drop), writings)
     doubts = [line for line in doubts if any(repr(name) in line for name in names)]
     values = filled(frame, names, notes, writings, unread, gone)
-    notes += [*doubts, *unread_notes(names, frame, unread), *about_weights(names)]
+    notes += [*doubts, *unread_notes(names, frame, unread), *weight_column_notes(names)]
     if target is not None:
         two = [name for name, column in zip(targets, values.T, strict=False) if np.isin(column, (0, 1)).all()]
         notes += [f"Target {name!r} holds 0 and 1 alone: its forecasts are numbers, not classes." for name in two]

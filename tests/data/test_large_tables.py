@@ -203,8 +203,8 @@ def test_stored_rows_are_like_an_array(tmp_path):
 def test_rows_are_encoded_once_and_again_when_something_changes(tmp_path, monkeypatch):
     frame = table(300)
     file, made = write(frame, tmp_path / "a.csv"), []
-    encode = encoding.Encoding.encoded
-    monkeypatch.setattr(encoding.Encoding, "encoded", lambda table: made.append(1) or encode(table))
+    encode = encoding.Encoding.encode_table
+    monkeypatch.setattr(encoding.Encoding, "encode_table", lambda table: made.append(1) or encode(table))
     one, again = (kzoo.load_data(file, target="y") for _ in range(2))
     assert len(made) == 1 and one.fingerprint == again.fingerprint and one.config == again.config
     for data in (one, again):
@@ -258,7 +258,7 @@ def test_a_test_table_of_the_same_name_size_and_time_is_read_anew(tmp_path):
 
 
 def test_a_table_that_changes_while_it_is_encoded_is_refused(tmp_path, monkeypatch):
-    file, encoded = write(table(300), tmp_path / "a.csv"), encoding.Encoding.encoded
+    file, encoded = write(table(300), tmp_path / "a.csv"), encoding.Encoding.encode_table
 
     def appended(self):
         about = encoded(self)
@@ -267,7 +267,7 @@ def test_a_table_that_changes_while_it_is_encoded_is_refused(tmp_path, monkeypat
         return about
 
     with monkeypatch.context() as once:
-        once.setattr(encoding.Encoding, "encoded", appended)
+        once.setattr(encoding.Encoding, "encode_table", appended)
         with refuses("'a.csv'", "changed"):
             kzoo.load_data(file, target="y")
     assert not any((tmp_path / "cache" / "data").iterdir())
@@ -276,7 +276,7 @@ def test_a_table_that_changes_while_it_is_encoded_is_refused(tmp_path, monkeypat
         os.utime(file)  # a new time alone is no change
         return encoded(self)
 
-    monkeypatch.setattr(encoding.Encoding, "encoded", touched)
+    monkeypatch.setattr(encoding.Encoding, "encode_table", touched)
     assert kzoo.load_data(file, target="y").train.x.path.exists()
 
 

@@ -93,33 +93,31 @@ def _learn_column(name, values, clip, notes, override, format_warnings, decimal)
     present, kind = not_missing(values), (override or {}).get("kind")
     if not present.any():
         return "empty in the training rows"
-    values_present = values[present]
-    if present.all() and _is_constant(values_present):
+    filled = values[present]
+    if present.all() and _is_constant(filled):
         return "constant"
-    if kind == "date" or (kind is None and are_dates(values_present)):
+    if kind == "date" or (kind is None and are_dates(filled)):
         return _learn_date_column(name, values, notes, requested=kind == "date")
-    warnings: list = []
-    number_format = number_format_of(name, values, override, warnings, decimal)
+    column_warnings: list = []
+    number_format = number_format_of(name, values, override, column_warnings, decimal)
     numbers = to_numbers(values, *([] if number_format is None else [number_format]))
     is_number = np.isfinite(numbers[present])
     if kind == "number" and not is_number.any():
         raise KzooError(
-            f"columns: {name!r} cannot be read as a number: no value is a number, for example {values_present[0]!r}."
+            f"columns: {name!r} cannot be read as a number: no value is a number, for example {filled[0]!r}."
         )
-    are_floats = _are_floats(values_present)  # then values that are not finite are infinite, not categories
+    are_floats = _are_floats(filled)  # then values that are not finite are infinite, not categories
     if are_floats and not is_number.any():
         return "infinite in all training rows"
-    if kind == "number" or (
-        kind is None and (are_floats or _numeric_share(values_present, is_number) >= _MIN_NUMERIC_SHARE)
-    ):
+    if kind == "number" or (kind is None and (are_floats or _numeric_share(filled, is_number) >= _MIN_NUMERIC_SHARE)):
         if kind is None and _is_row_id(name, numbers):
             return "a row number or ID, different in every row"
-        format_warnings += warnings
+        format_warnings += column_warnings
         return _learn_number_column(
             name, numbers, clip, stored_number_format(number_format, decimal), notes
         ) | _unreadable_flag(is_number)
-    counts = _category_counts(values_present)
-    if kind is None and len(counts) > 0.9 * len(values_present):
+    counts = _category_counts(filled)
+    if kind is None and len(counts) > 0.9 * len(filled):
         return "a different text in nearly every row"
     if len(counts) > MAX_CATEGORIES:
         notes.append(f"Column {name!r} has {len(counts)} categories; only the {MAX_CATEGORIES} most frequent are used.")

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from kzoo.kinds.rows.column_options import column_options
+from kzoo.kinds.rows.inference import column_deviations, column_means, edges, unread_notes
 from kzoo.kinds.rows.inference import draw as draw_rows
-from kzoo.kinds.rows.inference import edges, middle, spread, unread_notes
 from kzoo.kinds.series import calendar as calendars
 from kzoo.kinds.series.calendar import Calendar, Moments
 from kzoo.kinds.series.index import with_index
@@ -278,7 +278,7 @@ def draw(given, random, shape):
     if len(shape) < 3:
         return draw_rows(given, random, shape)
     walk = np.cumsum(random.standard_normal(shape), axis=1) / np.sqrt(shape[1])
-    return walk * spread(given, shape) + middle(given, shape)
+    return walk * column_deviations(given, shape) + column_means(given, shape)
 
 
 def time_column(table, time=None):

@@ -333,9 +333,7 @@ def show(reader, x, names):
 
 
 def _displayed_row(row, columns):
-    """Return name -> displayed cell, given name -> encoded value of a row. Missing indicators are applied and
-    removed.
-    """
+    """Return name -> displayed cell, given name -> encoded value of a row; missing indicators are merged into them."""
     cells = {name: f"{value:.6g}" for name, value in row.items()}
     for column in columns:
         name = column["name"]

@@ -45,7 +45,7 @@ class TablePieces:
 class Sample:
     """A uniform sample of rows: those with the smallest hash of their index.
 
-    A row is in the sample or not whatever pieces the table is read in.
+    It does not depend on how the table is cut into pieces.
     """
 
     def __init__(self, seed):
@@ -118,6 +118,7 @@ class CategoryCounts:
         return codes
 
     def _code(self, category):
+        """Return the number of a category; a new category gets the next one, or 0 if there are too many."""
         code = self.codes.get(category)
         if code is None:
             if len(self.codes) >= MAX_COUNTED_CATEGORIES:
@@ -138,10 +139,8 @@ class CategoryCounts:
 
     def stored_codes(self, categories):
         """Return an array that maps the numbers of `codes_of` to the codes of these stored categories, 0 if unknown."""
-        stored_codes, codes = (
-            np.zeros(len(self.codes) + 1, np.float32),
-            {category: code for code, category in enumerate(categories, start=1)},
-        )
+        codes = {category: code for code, category in enumerate(categories, start=1)}
+        stored_codes = np.zeros(len(self.codes) + 1, np.float32)
         for category, number in self.codes.items():
             stored_codes[number] = codes.get(category, 0)
         return stored_codes
@@ -178,6 +177,7 @@ class Buckets:
             self._handle(int(numbers[group[0]])).write(np.ascontiguousarray(rows[group]).data)
 
     def _handle(self, number):
+        """Return the open file of a bucket."""
         if number not in self.handles:
             path = self.folder / f"{number}.bucket"
             self.handles[number] = self.exit_stack.enter_context(path.open("ab"))

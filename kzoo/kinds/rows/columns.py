@@ -201,8 +201,8 @@ def _numeric_share(values, is_number):
     """
     if is_number.all() or not is_number.any():
         return is_number.mean()
-    others = counted(values[~is_number])
-    infinite = sum(count for text, count in others.items() if isinstance(text, str) and _INFINITE.fullmatch(text))
+    not_numbers = counted(values[~is_number])
+    infinite = sum(count for text, count in not_numbers.items() if isinstance(text, str) and _INFINITE.fullmatch(text))
     return is_number.sum() / (len(is_number) - infinite)
 
 

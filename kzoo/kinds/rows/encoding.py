@@ -62,6 +62,20 @@ class Encoding(TableFit):
         preset: preset that the data is for, or None.
 
     The other arguments are those of `load_table`.
+
+    Attributes:
+        pieces, test_pieces: readers of the table, and of the test table or None.
+        target_counts: counts of the cells of a single target; None if there are too many distinct ones.
+        class_target, class_codes: the learned classes, and cell -> class code; None for a regression.
+        has_duplicates: whether rows are equal by chance.
+        constants, not_constant: excluded columns: name -> their constant cell (None if empty), and count of other
+            cells.
+        numeric_columns: the learned columns of numbers and dates.
+        category_counts: name -> `CategoryCounts` of the other columns.
+        incomplete: names of numeric columns with missing values in training rows.
+        missing, unread: name -> count of missing cells; name -> [count, first (row, cell)s] of unreadable cells.
+        training_categories, test_unknown: name -> number of categories before the test table, and what `unread` has, of
+            its unknown categories.
     """
 
     def __init__(self, source, folder, preset, *, target, validation, test, drop, group, task, columns, seed, clip):
@@ -109,8 +123,11 @@ class Encoding(TableFit):
             self.notes.append(missing_target_note(self.target_missing, "row"))
 
     def rows_with_target(self, table, first):
-        """Return the rows of a piece that have all targets, and their indices in the source. `first` is that of its
-        first row.
+        """Return the rows of a piece that have all targets, and their indices in the source.
+
+        Args:
+            table: the piece, as an Arrow table.
+            first: index of its first row.
         """
         compute, indices = arrow("pyarrow.compute"), first + np.arange(table.num_rows)
         has_target = np.ones(table.num_rows, bool)
@@ -130,7 +147,9 @@ class Encoding(TableFit):
         if self.target_counts is None:
             frame = self.learn_task(frame, decimal)
         else:  # all distinct cells of the target, of which the sample may lack rare ones
-            distinct = self.pieces.frame(_one_column_table(target, self.target_counts, table.schema), self.text_columns)
+            distinct = self.pieces.frame(
+                _single_column_table(target, self.target_counts, table.schema), self.text_columns
+            )
             distinct = self.learn_task(distinct, decimal, distinct=True)
         self.class_target = self.class_codes = None
         if "classes" in self.problem.facts:
@@ -154,7 +173,7 @@ class Encoding(TableFit):
         if self.test_pieces is not None:
             with in_test_table():
                 check_columns(self.columns, Rows(dict.fromkeys(self.test_pieces.names, ())))
-        self.schema, self.facts = table.schema, self.seen(rows, {})
+        self.schema, self.facts = table.schema, self.data_facts(rows, {})
         self.constants = {
             name: _first_cell(table, name) for name, reason in self.excluded_inputs.items() if reason == "constant"
         }
@@ -184,9 +203,7 @@ class Encoding(TableFit):
     # 3. Second pass: encode the rows.
 
     def second_pass(self, table_pieces):
-        """Encode the rows and distribute them to buckets, which are shuffled one at a time later; count exactly what
-        can be.
-        """
+        """Encode the rows, and distribute them to buckets that fit into memory; count cells of all rows."""
         zones = self.zones.get("zones", {})
         self.numeric_columns = [
             column | {"zone": zones.get(column["name"])} for column in self.columns if column["kind"] != "category"
@@ -217,10 +234,8 @@ class Encoding(TableFit):
                 self.test_pieces.kept |= dict.fromkeys(self.targets, MISSING.intersection(self.class_codes or ()))
                 training_unread = {name: (count, list(cells)) for name, (count, cells) in self.unread.items()}
                 training_missing = self.missing.copy()
-                self.training_categories, self.test_unknown = (
-                    {name: len(counts.codes) for name, counts in self.category_counts.items()},
-                    {},
-                )
+                self.training_categories = {name: len(counts.codes) for name, counts in self.category_counts.items()}
+                self.test_unknown = {}
                 for piece in self.test_pieces:
                     table, indices = self.rows_with_target(self.select_columns(piece.table), first)
                     self.add_rows(buckets, self.test_pieces, table, indices, np.full(len(indices), 2))
@@ -250,10 +265,8 @@ class Encoding(TableFit):
         """
         for column in self.numeric_columns:
             name = column["name"]
-            unread_count, cells = (
-                self.unread[name][0] - training_unread[name][0],
-                self.unread[name][1][len(training_unread[name][1]) :],
-            )
+            unread_count = self.unread[name][0] - training_unread[name][0]
+            cells = self.unread[name][1][len(training_unread[name][1]) :]
             filled_count = row_count - (self.missing[name] - training_missing[name])
             with in_test_table():
                 check_readable(column, unread_count, filled_count, cells)
@@ -346,7 +359,7 @@ class Encoding(TableFit):
             cell for cell in cells if cell not in self.class_codes
         ]:  # of the test table, in another spelling
             codes = self.problem.task.inference.encode(
-                self.class_target, pieces.frame(_one_column_table(target, new_cells, table.schema))[[target]]
+                self.class_target, pieces.frame(_single_column_table(target, new_cells, table.schema))[[target]]
             )
             self.class_codes |= dict(zip(new_cells, codes.tolist(), strict=True))
         return np.array([self.class_codes[cell] for cell in cells], np.int32)[encoded.indices.to_numpy()]
@@ -500,7 +513,7 @@ def _cell_counts(column) -> dict:
     return dict(zip(encoded.dictionary.to_pylist(), counts.tolist(), strict=True))
 
 
-def _one_column_table(name, cells, schema):
+def _single_column_table(name, cells, schema):
     """Return an Arrow table with one column of these cells."""
     pa = arrow()
     return pa.table({name: pa.array(list(cells), schema.field(name).type)})

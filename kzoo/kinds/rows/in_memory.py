@@ -67,10 +67,8 @@ def load_table(
         split_rows["test"] = np.arange(test_start, len(frame))
 
     # 4. Learn the inputs on the training rows.
-    inputs, train = (
-        rows.only([column for column in rows.columns if column not in fit.excluded], file_decimal),
-        split_rows["train"],
-    )
+    inputs = rows.only([column for column in rows.columns if column not in fit.excluded], file_decimal)
+    train = split_rows["train"]
     fit.learn_inputs(
         inputs, train, decimal, words=attrs.get("words", {}), classes=bool(learned.classes),
         padded_cells=attrs.get("padded", ()),
@@ -116,7 +114,7 @@ def load_table(
         feature_names=feature_names(fit.columns),
         target_names=learned.names,
         notes=notes + split_notes,
-        seen=fit.seen(rows, unread)
+        seen=fit.data_facts(rows, unread)
         | {"columns": list(frame.columns)}
         | cell_findings(fit.format_warnings, unread, len(frame)),
         fingerprint=splits.fingerprint(

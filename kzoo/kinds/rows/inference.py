@@ -367,14 +367,16 @@ def edges(given, rows):
     return np.concatenate([extreme, rows])
 
 
-def column_means(given, shape):
-    """Return the mean of each column (F,), 0 if unknown."""
-    return np.broadcast_to(given["mean"] or 0.0, shape[-1:]).astype(float).copy()
+def column_means(statistics, shape):
+    """Return the mean of each column (F,), 0 if unknown. `statistics` has `mean` and `sd`, as the argument of
+    `draw`.
+    """
+    return np.broadcast_to(statistics["mean"] or 0.0, shape[-1:]).astype(float).copy()
 
 
-def column_deviations(given, shape):
-    """Return the standard deviation of each column (F,), 1 if unknown."""
-    return np.broadcast_to(given["sd"] or 1.0, shape[-1:]).astype(float).copy()
+def column_deviations(statistics, shape):
+    """Return the standard deviation of each column (F,), 1 if unknown; see `column_means`."""
+    return np.broadcast_to(statistics["sd"] or 1.0, shape[-1:]).astype(float).copy()
 
 
 def feature_names(columns):

@@ -70,8 +70,8 @@ def load_large(source, *, name, preset=None, **options):
     """
     if isinstance(options["test"], splits.Fold):
         raise KzooError(
-            f"{name!r} is larger than memory and cannot be cross-validated: each fold would be encoded separately. Use "
-            "kzoo.train, which tests on held-out rows, or cross-validate a sample of it."
+            f"{name!r} is larger than memory and cannot be cross-validated, because its folds would be encoded one by "
+            "one. Use kzoo.train, which tests on held-out rows, or cross-validate a sample of it."
         )
     contents = _contents(source, options)
     with making(_key(source, contents, preset, options)) as (folder, partial_folder):

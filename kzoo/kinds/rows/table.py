@@ -111,7 +111,7 @@ class TableFit:
             stored | ({"writings": self.number_formats} if self.number_formats else {}) | self.month_first | self.zones
         )
 
-    def seen(self, rows, unread) -> dict:
+    def data_facts(self, rows, unread) -> dict:
         """Return the facts of the data for checks and the data summary: how each column was read, and IDs that several
         rows share.
 

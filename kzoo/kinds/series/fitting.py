@@ -145,8 +145,8 @@ def load_series(
     if times is not None:
         excluded[times.column] = ("time", f"{times.step} apart, from {' to '.join(times.ends)}")
     number_columns = [{"name": name, "kind": "number", "writing": number_formats.get(name)} for name in names]
-    seen = cell_findings(format_warnings, unread, len(frame)) | _time_facts(times, missing)
-    seen["read"] = columns_read(unsorted, number_columns, unread, targets=targets, apart=excluded)
+    facts = cell_findings(format_warnings, unread, len(frame)) | _time_facts(times, missing)
+    facts["read"] = columns_read(unsorted, number_columns, unread, targets=targets, apart=excluded)
     number_formats = {name: number_formats[name] for name in names if name in number_formats}
 
     # 4. Cut each split into windows.
@@ -201,7 +201,7 @@ def load_series(
         feature_names=tuple(names),
         target_names=tuple(targets),
         notes=[*notes, "The series is split in order of time."],
-        seen=seen,
+        seen=facts,
         fingerprint=splits.fingerprint(
             values,
             names,
@@ -310,8 +310,8 @@ def shorter_sizes(parts, steps, horizon, preset):
         steps, horizon: those of the windows that do not fit.
         preset: preset that the data is for; one that cuts windows into patches needs at least one patch.
     """
-    (_, train), *others = parts
-    max_horizon = min([horizon, train // 4, *(end - start for start, end in others if end > start)])
+    (_, train), *held_out = parts
+    max_horizon = min([horizon, train // 4, *(end - start for start, end in held_out if end > start)])
     min_steps = 1 if preset is None else preset.config.get("patch_size") or 1
     max_steps = min(steps, max((train - max_horizon) // 2, min_steps))
     if max_horizon < 1 or max_steps + max_horizon > train:

@@ -169,14 +169,14 @@ def _future_note(reader, rows, times, future):
         return
     last = f"row {len(rows)}" if times is None else times.format_time(times.timestamps[-1])
     subject = "The last row has" if future == 1 else f"The last {future} rows have"
-    others = (
+    ignored = (
         ""
         if len(_target_columns(reader)) == len(reader["columns"])
         else " Values of other columns in these rows are ignored."
     )
     yield (
         f"{subject} no number in {_joined_by_or(_target_columns(reader))}: the forecast starts after {last}, the last "
-        f"row with one.{others}"
+        f"row with one.{ignored}"
     )
 
 

@@ -321,7 +321,7 @@ def test_tables_and_options_that_are_refused(tmp_path, monkeypatch):
     with refuses("column", "'y'", "'id'", "'same'", "constant"):
         kzoo.load_data(file, target="y", drop=[name for name in frame.columns if name not in ("y", "same", "id")])
     with refuses("'price'", "100", "classes", "task='regression'"), monkeypatch.context() as few:
-        few.setattr(encoding, "_MOST_CLASSES", 100)
+        few.setattr(encoding, "_MAX_CLASSES", 100)
         kzoo.load_data(file, target="price", columns={"price": "category"})
     with refuses("1.0 KiB", "disk", "KZOO_CACHE"), monkeypatch.context() as full:
         full.setattr(shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1024}))
@@ -336,7 +336,7 @@ def test_tables_and_options_that_are_refused(tmp_path, monkeypatch):
         frame["value"] = frame["value"].astype(object)
         frame.loc[150, "value"] = "many"
         monkeypatch.setattr(collect, "MAX_SAMPLE_ROWS", 50)
-        monkeypatch.setattr(encoding, "_MOST_CLASSES", 10)
+        monkeypatch.setattr(encoding, "_MAX_CLASSES", 10)
         kzoo.load_data(write(frame, tmp_path / "c.csv"), target="value", seed=2)
 
 

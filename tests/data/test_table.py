@@ -56,7 +56,7 @@ def test_kinds_of_columns():
     assert data.config["categories"] == (4,) and data.input_shape == (9,)
     left_out = {column["name"]: column["about"] for column in data.overview["columns"] if column["kind"] == "left out"}
     assert set(left_out) == {"id", "country", "code"}
-    for name, word in {"id": "ID", "country": "constant", "code": "text"}.items():
+    for name, word in {"id": "rows", "country": "constant", "code": "text"}.items():
         assert_mentions(left_out[name], word)
     json.dumps([data.preprocessing, data.config])
 

@@ -111,7 +111,7 @@ def _learn_column(name, values, clip, notes, override, format_warnings, decimal)
         return "infinite in all training rows"
     if kind == "number" or (kind is None and (are_floats or _numeric_share(filled, is_number) >= _MIN_NUMERIC_SHARE)):
         if kind is None and _is_row_id(name, numbers):
-            return "a row number or ID, different in every row"
+            return "unique in all rows, like a row number or ID"
         format_warnings += column_warnings
         return _learn_number_column(
             name, numbers, clip, stored_number_format(number_format, decimal), notes

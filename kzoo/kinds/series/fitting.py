@@ -123,9 +123,9 @@ def load_series(
             f"columns: {not_numbers[0]!r} cannot be a {overrides[not_numbers[0]]['kind']}: a series contains only "
             "numbers. Exclude it with drop=."
         )
-    first = frame.iloc[:first_validation]
+    train_frame = frame.iloc[:first_validation]
     learned_formats = {
-        name: number_format_of(name, first[name], overrides.get(name), format_warnings, decimal)
+        name: number_format_of(name, train_frame[name], overrides.get(name), format_warnings, decimal)
         for name in frame.columns
     }
     number_formats = {
@@ -133,7 +133,7 @@ def load_series(
         for name, number_format in learned_formats.items()
         if (stored_format := stored_number_format(number_format, decimal))
     }
-    names, targets = _numeric_columns(first, target, as_names(drop), number_formats)
+    names, targets = _numeric_columns(train_frame, target, as_names(drop), number_formats)
     format_warnings = [note for note in format_warnings if any(repr(name) in note for name in names)]
     values = forward_fill(frame, names, notes, number_formats, unread, missing)
     notes += [*format_warnings, *unread_notes(names, frame, unread), *weight_column_notes(names)]
@@ -193,9 +193,8 @@ def load_series(
         },
         preprocessing={"kind": "series", "columns": names, "outputs": len(targets), "steps": steps, "time": time}
         | ({"writings": number_formats} if number_formats else {})
-        | (
-            {"uneven": True} if windows_over_gaps else {}
-        )  # such as opening hours: new rows are treated as consecutive, too
+        # With regular gaps, such as closing hours, new rows are treated as consecutive, too.
+        | ({"uneven": True} if windows_over_gaps else {})
         | ({"times": times.time_format} if times is not None and times.time_format else {})
         | time_settings,
         feature_names=tuple(names),

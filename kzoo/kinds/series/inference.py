@@ -126,7 +126,7 @@ def check_not_empty(missing, rows, where):
         where: the series, for the message.
     """
     if rows and (empty := [name for name, indices in missing.items() if len(indices) == rows]):
-        raise KzooError(f"Column {empty[0]!r} of {where} contains no numbers.")
+        raise KzooError(f"Column {empty[0]!r} of {where} has no number in any row.")
 
 
 def _past_rows(reader, raw, notes):

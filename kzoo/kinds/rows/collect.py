@@ -35,6 +35,7 @@ class TablePieces:
         )
 
     def _with_first_row(self):
+        """Yield (index of the first row, table) of each piece, and count the rows."""
         first = 0
         for piece in self.source:
             yield first, piece.table
@@ -53,6 +54,7 @@ class Sample:
         self.tables, self.indices, self.count = [], [], 0
 
     def _ranks(self, indices):
+        """Return a pseudorandom rank (N,) of each row index; the lowest are sampled."""
         with np.errstate(over="ignore"):
             return mixed(mixed(indices.astype(np.uint64)) ^ mixed(np.full(1, self.seed) + np.uint64(11)))
 

@@ -334,6 +334,7 @@ def mark_blank_categories(columns, table=None) -> list:
     """
 
     def has_blanks(column):
+        """Return whether a column has a blank category that is not an empty cell left by pandas."""
         return "" in column.get("values", ()) and (table is None or "" not in counted(table[column["name"]]))
 
     return [column | {"blank": True} if has_blanks(column) else column for column in columns]

@@ -186,8 +186,7 @@ class Encoding(TableFit):
         return len(np.unique(row_hashes)) < (1 - _DUPLICATE_SHARE) * len(row_hashes)
 
     def split_of(self, table, indices):
-        """Return the split of each row (N,): 0, 1 or 2, a function of the seed and of the cells or the group of the
-        row.
+        """Return the split of each row (N,), 0 to 2, drawn by a hash of the seed and of its cells, or of its group.
 
         Equal rows are thus in the same split. If rows are equal by chance, their indices count too.
         """
@@ -367,9 +366,7 @@ class Encoding(TableFit):
     # 4. Shuffle the buckets and write the splits.
 
     def write_splits(self):
-        """Fill missing values, convert category numbers to codes, and write the shuffled splits; return their row
-        counts.
-        """
+        """Fill missing values, convert category numbers to codes, write each split shuffled; return the row counts."""
         self.columns = [self._with_exact_counts(column) for column in self.columns]
         self.columns = mark_blank_categories(self.columns) if self.pieces.written else self.columns
         target_width = len(self.targets) if self.class_target is None else 1
@@ -559,4 +556,5 @@ class _FramePieces:
             yield Piece(settled(arrow().Table.from_pandas(rows, preserve_index=False), self.name))
 
     def frame(self, table, text_columns=()):
+        """Return a piece as a DataFrame."""
         return table.to_pandas()

@@ -42,9 +42,7 @@ _BLOCK_ROWS = 2**13  # stacked at once: they fit into the processor's cache
 
 
 def read(reader, raw):
-    """Encode raw rows (DataFrame, dict, list of dicts, path of a table) as `x`. An encoded array is checked and
-    returned.
-    """
+    """Encode raw rows (DataFrame, dict, list of dicts, path of a table) as `x`, or check an encoded array."""
     columns = reader["columns"]
     if isinstance(raw, np.ndarray):
         x = np.atleast_2d(numbers_in(raw, "Rows"))
@@ -100,8 +98,8 @@ def encode_new_rows(reader, rows, notes):
 
 
 def _thousands_note(name, ambiguous, sign) -> list:
-    """Return a note about a cell in which a sign is read as a thousands separator that training has not seen; []
-    without one.
+    """Return a note about a cell whose sign is read as a thousands separator, which training has not seen; [] without
+    one.
 
     Args:
         name: name of the column.
@@ -368,9 +366,7 @@ def edges(given, rows):
 
 
 def column_means(statistics, shape):
-    """Return the mean of each column (F,), 0 if unknown. `statistics` has `mean` and `sd`, as the argument of
-    `draw`.
-    """
+    """Return the mean of each column (F,), 0 if unknown. `statistics` has `mean` and `sd`, like those of `draw`."""
     return np.broadcast_to(statistics["mean"] or 0.0, shape[-1:]).astype(float).copy()
 
 
@@ -461,8 +457,7 @@ def _features(column, rows, unread, missing):
 
 
 def cells_of(column, rows, unread) -> list:
-    """Return the values of a number column, or the parts of a date column, as arrays (N,) with NaN for unreadable
-    cells.
+    """Return the values of a number column, or the parts of a date column, as arrays (N,); NaN for unreadable cells.
 
     Args:
         column: the learned column.

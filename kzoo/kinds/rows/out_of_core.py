@@ -161,6 +161,7 @@ def _open_dataset(folder, about, dataset_name):
     width, inputs, dtype, single = about["width"], about["inputs"], about["dtype"], about["single"]
 
     def open_split(split, rows):
+        """Return a `Split` that reads its rows from the file."""
         file = dict(path=folder / f"{split}.rows", rows=rows, width=width)
         y = StoredRows(**file, first=inputs, last=width, dtype=dtype, single=single)
         return Split(x=StoredRows(**file, first=0, last=inputs, dtype="float32"), y=y)

@@ -112,8 +112,7 @@ class TableFit:
         )
 
     def data_facts(self, rows, unread) -> dict:
-        """Return the facts of the data for checks and the data summary: how each column was read, and IDs that several
-        rows share.
+        """Return facts for the checks and the data summary: how columns were read, and IDs that several rows share.
 
         Args:
             rows: `Rows` of the table, or of a sample of it.

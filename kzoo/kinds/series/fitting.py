@@ -254,8 +254,8 @@ def _time_facts(times, missing):
 
 
 def _longest_run(indices, times):
-    """Return the `count` of cells without a number, and the length of the `longest` run of them from row `first` to row
-    `last`.
+    """Return the `count` of cells without a number, and of the `longest` run of them its length, `first` and `last`
+    row.
 
     Rows are named by their time, or without a time column by their index.
     """
@@ -319,8 +319,8 @@ def shorter_sizes(parts, steps, horizon, preset):
 
 
 def cut_windows(values, part, start, end, steps, horizon, targets, name, gaps=(), fix="provide more rows"):
-    """Return the windows whose targets are within rows start..end, as a `Split`; None if a split other than "train" is
-    empty.
+    """Return the windows whose targets are within rows start..end as a `Split`; None for an empty split other than
+    "train".
 
     Args:
         values: (rows, F), targets first.
@@ -345,8 +345,9 @@ def cut_windows(values, part, start, end, steps, horizon, targets, name, gaps=()
 
 
 def split_windows(series, steps, horizon, targets, name, *, fix="provide more rows"):
-    """Cut each split of a series into windows. Windows with a gap among their targets are excluded, unless that would
-    remove more than half of the windows of a split.
+    """Return the windows of each split of a series.
+
+    Windows with a gap among their targets are excluded, unless that would remove more than half of those of a split.
 
     Args:
         series: split -> (values, first row, end, rows before which rows are missing).
@@ -358,6 +359,7 @@ def split_windows(series, steps, horizon, targets, name, *, fix="provide more ro
     """
 
     def cut(exclude):
+        """Return split -> windows, with or without those that have a gap among their targets."""
         return {
             part: cut_windows(values, part, start, end, steps, horizon, targets, name, gaps if exclude else (), fix)
             for part, (values, start, end, gaps) in series.items()
@@ -433,8 +435,7 @@ def take(x, preset):
 
 
 def fit(x, train, *, plain=False, notes=None, **more):
-    """Return the series unchanged, the scaling of each column learned on all steps of the training series, and no
-    preprocessor.
+    """Return the series unchanged, the scaling of each column learned on the training series, and no preprocessor.
 
     Args:
         x: (N, T, F).

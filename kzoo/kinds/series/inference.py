@@ -83,8 +83,7 @@ def time_column_notes(reader, times) -> list:
 
 
 def check_step(reader, times, where, *, last=None) -> list:
-    """Refuse a series if most of its intervals are not the step of the training, the only one that the network has
-    learned.
+    """Refuse a series if most of its intervals are not the step of the training, which the network has learned.
 
     Args:
         reader: preprocessor, with its `Calendar`.
@@ -379,8 +378,7 @@ def _refuse_several_series(rows, column, timestamps, repeated):
 
 
 def forward_fill(table, names, notes, number_formats=None, unread=None, missing=None):
-    """Return columns as float32 (rows, F). Missing values are filled with the last value before, at the start with the
-    first.
+    """Return columns as float32 (rows, F), missing values filled with the last value before, or else the first.
 
     Args:
         table: `Rows` or a DataFrame, in order of time.

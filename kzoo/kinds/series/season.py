@@ -48,6 +48,7 @@ def window_length(
     }
 
     def limit_reason(steps):
+        """Return the reason why a window cannot have so many steps."""
         return f"{steps:,} steps would exceed {next(name for name, limit in bounds.items() if limit < steps)}"
 
     longest = max(min(bounds.values()), min_steps, 1)

@@ -65,8 +65,7 @@ def times_of(values, time_format) -> np.ndarray:
 
 
 def times_and_zone(rows, column, time_format) -> tuple[np.ndarray, np.ndarray, str]:
-    """Return the times of a column of `Rows`, in UTC if they state a zone; their UTC offsets in minutes (N,), and their
-    zone.
+    """Return (times, UTC offsets in minutes, zone) of a column of `Rows`; times (N,) are in UTC if they state a zone.
 
     Args:
         rows: `Rows`.

@@ -114,9 +114,7 @@ def week_in_words(week) -> str:
 
 
 def format_duration(seconds) -> str:
-    """Return seconds in the largest unit that divides them, or else in the largest unit of which there are at least
-    two.
-    """
+    """Return seconds as text, in the largest unit that divides them, or else the largest with at least two of it."""
     for unit, length in _SECONDS.items():
         if seconds >= length and not seconds % length:
             return plural(int(seconds // length), unit)

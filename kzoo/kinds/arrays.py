@@ -50,4 +50,4 @@ def refuse_nan(values, name):
             )
         start += len(block)
     if count:
-        raise KzooError(f"{name} holds {count} NaN or infinite values, the first in row {first_row}.")
+        raise KzooError(f"{name} contains {count} NaN or infinite values, the first in row {first_row}.")

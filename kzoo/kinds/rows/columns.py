@@ -104,7 +104,7 @@ def _learn_column(name, values, clip, notes, override, format_warnings, decimal)
     is_number = np.isfinite(numbers[present])
     if kind == "number" and not is_number.any():
         raise KzooError(
-            f"columns: {name!r} cannot be read as a number: no value is a number, for example {filled[0]!r}."
+            f"columns: {name!r} is declared as a number, but no value can be read as one, for example {filled[0]!r}."
         )
     are_floats = _are_floats(filled)  # then values that are not finite are infinite, not categories
     if are_floats and not is_number.any():
@@ -242,11 +242,11 @@ def number_format_of(name, values, override=None, format_warnings=None, decimal=
             f"{other_number:.12g}. If that is wrong, use columns={{{name!r}: {{'decimal': {sign!r}}}}}."
         )
     if learned.units and format_warnings is not None:
-        (cell, number), (other_cell, other_number) = (
+        (cell, value), (other_cell, other_value) = (
             (text, f"{learned.writing.read(text):.12g}") for text in learned.units
         )
         format_warnings.append(
-            f"Numbers of {name!r} have two units: {cell!r} is read as {number}, {other_cell!r} as {other_number}. If "
+            f"Numbers of {name!r} have two units: {cell!r} is read as {value}, {other_cell!r} as {other_value}. If "
             "that is wrong, convert them to one unit."
         )
     return learned.writing
@@ -288,7 +288,9 @@ def _learn_date_column(name, values, notes, requested):
     is_date = not_missing(dates)[not_missing(values)]
     if requested and not is_date.any():
         example = next(iter(counted(values)))
-        raise KzooError(f"columns: {name!r} cannot be read as a date: no value is a date, for example {example!r}.")
+        raise KzooError(
+            f"columns: {name!r} is declared as a date, but no value can be read as one, for example {example!r}."
+        )
     parts = date_parts(dates).items()
     medians = {part: float(np.nanmedian(v)) for part, v in parts if np.nanmin(v) < np.nanmax(v)}
     if not medians:

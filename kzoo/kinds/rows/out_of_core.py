@@ -88,7 +88,7 @@ def load_large(source, *, name, preset=None, **options):
     data.notes.insert(
         0,
         f"{name!r} does not fit into memory: it needs about {in_bytes(size_of(source))}, and {in_bytes(free_memory())} "
-        f"are free. Its rows {'have been' if partial_folder is None else 'were'} encoded to {str(folder)!r} "
+        f"are free. Its rows {'are already' if partial_folder is None else 'were'} encoded in {str(folder)!r} "
         f"({in_bytes(size)}) and are read from there. The folder can be removed; it is created again when needed.",
     )
     data.notes += filter(None, [sampling_note(data)])

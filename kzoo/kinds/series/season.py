@@ -1,6 +1,4 @@
-"""Default length of a window: at least two seasons, known from the calendar or detected in the training rows. NumPy
-only.
-"""
+"""Default length of a window: at least two seasons, of the calendar or detected in the rows. Imports only NumPy."""
 
 import math
 
@@ -67,15 +65,17 @@ def window_length(
     season = max(fitting)
     count = min(max(min_counts[season], math.ceil(STEPS / season)), longest // season)
     steps = count * season
-    longest_of = "longest " if calendar_seasons else ""
-    line = f"The window length is {format_steps(steps)}: {count} times the {longest_of}season, {format_steps(season)}"
+    line = f"The window length is {format_steps(steps)}: {count} times the season, {format_steps(season)}"
     if detected:
         return steps, line + ", detected in the training rows."
     longest_season = max(calendar_seasons)
     if longest_season == season:
         return steps, line + "."
     needed = min_counts[longest_season] * longest_season
-    return steps, f"{line} that fits: {limit_reason(needed)}. To use them anyway, set input_shape={needed}."
+    return (
+        steps,
+        f"{line}, the longest that fits: {limit_reason(needed)}. To use them anyway, set input_shape={needed}.",
+    )
 
 
 def season_of(values, longest) -> int | None:

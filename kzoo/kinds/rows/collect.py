@@ -71,6 +71,7 @@ class Sample:
         self.tables.append(table)
         self.indices.append(indices)
         self.count += len(indices)
+        # Thinned only at twice the size, so that a row is moved few times.
         if self.count > 2 * self.max_rows:
             self._thin()
 
@@ -162,6 +163,7 @@ class Buckets:
     def __init__(self, folder, shares, count, width, seed, exit_stack):
         self.folder, self.width, self.exit_stack = folder, width, exit_stack
         self.seed = np.uint64(seed % 2**64)
+        # Buckets per split, rounded up; fewer and larger ones if too many files would be open.
         needed = [-(-int(share * count * width * 4) // _BUCKET_BYTES) for share in shares]
         scale = min(1, _MAX_BUCKETS / max(sum(needed), 1))
         self.counts = np.array([max(1, int(number * scale)) for number in needed])
@@ -214,6 +216,7 @@ class ColumnMoments:
         if not self.count:
             self.mean, self.squares, self.low, self.high = mean, squares, low, high
         else:
+            # Merge the moments of two samples (Chan, Golub and LeVeque).
             difference, total = mean - self.mean, self.count + count
             self.mean = self.mean + difference * count / total
             self.squares = self.squares + squares + difference**2 * self.count * count / total

@@ -303,7 +303,7 @@ class Encoding(TableFit):
                 minutes = piece.minutes(name, column.get("day_first", False))[~np.isnan(cells[0])]
                 self.test_minutes[name].update(np.unique(minutes).tolist())
             for values in cells:
-                with np.errstate(over="ignore"):
+                with np.errstate(over="ignore"):  # an overflow becomes infinity, which is refused next
                     rows[:, position] = values
                 self._check_finite(name, values, rows[:, position], indices)
                 position += 1
@@ -329,6 +329,7 @@ class Encoding(TableFit):
         if self.class_target is None:
             rows[:, position:] = self._target_values(piece, indices)
         else:
+            # Class codes are stored as int32 in the bits of the last float32 column.
             rows[:, position:].view(np.int32)[:, 0] = self._encode_classes(pieces, table)
         buckets.add(rows, indices, row_splits)
 

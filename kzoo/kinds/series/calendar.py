@@ -165,6 +165,7 @@ class Calendar:
             wall = self._wall_time(moments, latest, zone)
             if self.step != "seconds":
                 return [day.replace(tzinfo=zone) for day in self._next_days(wall, count)]
+            # Seconds are counted in UTC, so that daylight saving time does not shift them.
             elapsed = [timedelta(seconds=self.every * (i + 1)) for i in range(count)]
             if zone is None:
                 return [wall + duration for duration in elapsed]

@@ -241,7 +241,7 @@ def _drop_future_rows(frame, times, target, notes):
         return frame, times
     future = int(np.argmax(has_target[::-1]))
     notes.append(f"Dropped at the end: {plural(future, 'row')} without {listed(map(repr, targets)) or 'a value'}.")
-    past = len(frame) - future
+    past = len(frame) - future  # rows of `frame` are in order of time, those of `times` in order of the table
     return frame.iloc[:past], None if times is None else times.take(times.order[:past])
 
 
@@ -254,8 +254,8 @@ def _time_facts(times, missing):
 
 
 def _longest_run(indices, times):
-    """Return the `count` of cells without a number, and of the `longest` run of them its length, `first` and `last`
-    row.
+    """Return the `count` of cells without a number, and `longest`, `first` and `last`: length and rows of the longest
+    run.
 
     Rows are named by their time, or without a time column by their index.
     """
@@ -319,8 +319,7 @@ def shorter_sizes(parts, steps, horizon, preset):
 
 
 def cut_windows(values, part, start, end, steps, horizon, targets, name, gaps=(), fix="provide more rows"):
-    """Return the windows whose targets are within rows start..end as a `Split`; None for an empty split other than
-    "train".
+    """Return the windows with targets within rows start..end as a `Split`; None for an empty split other than "train".
 
     Args:
         values: (rows, F), targets first.

@@ -98,10 +98,12 @@ def season_of(values, longest) -> int | None:
         return None
     time = np.linspace(-1, 1, len(values))[:, None]
     centred = values - values.mean(axis=0)
+    # Without its linear trend, with which any long lag would correlate.
     correlation = _autocorrelation(centred - time * (time * centred).mean(axis=0) / (time**2).mean(), longest)
     if correlation is None or not len(rises := np.flatnonzero(np.diff(correlation) > 0)):
         return None
     noise = _NOISE_DEVIATIONS / math.sqrt(len(values))
+    # Local maxima after the decay from lag 0.
     lags = np.arange(max(rises[0] + 1, 2), longest)
     lags = lags[(correlation[lags] > correlation[lags - 1]) & (correlation[lags] >= correlation[lags + 1])]
     peaks = [

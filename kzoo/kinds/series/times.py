@@ -340,6 +340,7 @@ def _to_standard_time(timestamps, forward, back):
     descending = (timestamps[1:] < timestamps[:-1]).mean() > 0.5  # newest row first
     order = np.argsort(timestamps[::-1] if descending else timestamps, kind="stable")
     order = len(timestamps) - 1 - order if descending else order
+    # Of two equal times in the repeated hour, the second is standard time.
     is_repeat = np.zeros(len(timestamps), bool)
     is_repeat[order[1:]] = timestamps[order[1:]] == timestamps[order[:-1]]
     in_repeated_hour = np.isin(timestamps.astype("M8[h]"), changes[~to_summer].astype("M8[h]"))

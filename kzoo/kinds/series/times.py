@@ -230,8 +230,8 @@ class Times:
     @cached_property
     def gaps(self) -> np.ndarray:
         """Indices, in order of time, of the rows before which rows are missing."""
-        max_holidays = 1 + _MAX_HOLIDAYS if self.step.unit == "working days" else 0
-        return np.flatnonzero((self.intervals > max(_MIN_GAP_STEPS, max_holidays)) & ~self.is_repeat) + 1
+        longest_allowed = 1 + _MAX_HOLIDAYS if self.step.unit == "working days" else 0
+        return np.flatnonzero((self.intervals > max(_MIN_GAP_STEPS, longest_allowed)) & ~self.is_repeat) + 1
 
     @cached_property
     def uneven_share(self) -> float:

@@ -1,42 +1,43 @@
-"""What is read: a folder for each kind of input. Standard library only, until one of its halves is used.
+"""Kinds of input: rows, image, text and series, one folder each. Imports only the standard library until `inference` or
+`fitting` of a kind is used.
 
-A `Kind` states facts about one input, and the sources that it is read from. Everything else that depends on the kind
-lies in its folder: `inference.py`, NumPy alone (Pillow where an image is decoded), which an exported model's runtime
-needs too, and `fitting.py`. Other code asks for a fact (`"pixels" in kind.facts`) or calls one of these functions; it
-never compares names. A *preprocessor*, `reader` in the code, is plain JSON data, learned on training data and stored
-with a run: what turns raw inputs into `x`, the same in training, checking and predicting.
+A `Kind` states facts about one kind of input and the sources it is read from. Everything else that depends on the kind
+is in its folder: `inference.py`, which needs only NumPy (and Pillow to decode images) and which the runtime of exported
+models uses too, and `fitting.py`. Other code asks for a fact (`"pixels" in kind.facts`) or calls one of the functions
+below; it never compares names. A *preprocessor* (`reader` in the code) is plain JSON data, learned on training data and
+stored with a run. It turns raw inputs into `x`, in the same way for training, checking and predicting.
 
-Inference half:
-    read(reader, raw) -> (x, items)         raw inputs with a reader; what each row of x was made of, for its name; a
-                                            file that cannot be read has no row: its item is an `Unread`
-    glance(given, form, asked)              refuse a source for its names alone: of a table's columns, in a folder; this
-                                            and the next need not be there
-    glance_new(reader, given, targets)      the same for new data with its answers
-    gather(words) -> raw                    the words of a command line: files, folders, texts
-    gather_lines(lines) -> raw              the lines of standard input, where they differ from these; need not be there
-    received(reader, given, most) -> raw    what came from elsewhere, as JSON has it, with `bytes` for the content of a
-                                            file: no text in it is a path. No more than so many inputs.
-                                            This and the next three need not be there
-    check(reader, x)                        refuse an x of the network's own shape that `read` would not make
-    form(reader) -> dict                    what a page has to ask for, as plain data
-    example(reader, x) -> given             an input as `received` takes it, to begin with; x is a golden one
-    show(reader, x, names) -> Shown         rows of x as people see them; None where there is nothing to show
-    ahead(reader, raw, steps) -> times      of a series, where it has any: when the steps after it come
-    views(x, name) -> (share, x) pairs      other looks of the inputs, for test-time augmentation; need not be there
-    draw(given, random, shape) -> x         inputs that a network could be given; edges(given, rows): the extreme ones
+Functions of `inference.py`; those marked (optional) may be missing:
+    read(reader, raw) -> (x, items)         encode raw inputs; `items` has the source of each row of x, used as its
+                                            name. A file that cannot be read has no row: its item is an `Unread`
+    glance(given, form, asked)              (optional) refuse a source by its names alone: columns of a table, files of
+                                            a folder
+    glance_new(reader, given, targets)      (optional) the same for new labelled data
+    gather(words) -> raw                    the inputs that command-line arguments name: files, folders, texts
+    gather_lines(lines) -> raw              (optional) the same for lines of standard input
+    received(reader, given, most) -> raw    (optional) inputs of a request: JSON values, `bytes` for the content of a
+                                            file. No text in them is taken for a path. At most `most` inputs
+    check(reader, x)                        (optional) refuse an encoded x that `read` cannot have made
+    form(reader) -> dict                    (optional) the fields of an input form, as plain data
+    example(reader, x) -> given             (optional) an example input as `received` takes it; x is a golden input
+    show(reader, x, names) -> Shown         rows of x for display; None if they cannot be shown
+    ahead(reader, raw, steps) -> times      (optional) of a series: the times of the next steps, if it has times
+    views(x, name) -> (share, x) pairs      (optional) augmented inputs and their weights, for test-time augmentation
+    draw(given, random, shape) -> x         random inputs in a plausible range
+    edges(given, rows)                      extreme inputs
 
-Fitting half:
-    load(source, form, ...) -> Dataset      learn a reader, and what the data says of the network
-    take(x, preset) -> x                    an array as it is given, checked, in the kind's axes and dtype
-    fit(x, train, ...) -> (x, config, reader)   what an array says of the network
-    asked_of(x, config) -> config           what a network's settings ask of the training inputs; need not be there
-    labelled(reader, source, ...) -> Split  new data with its answers, still raw unless the inputs hold them
-    simple_forecasts(reader, part)          of a series: what needs no network, to stand beside its scores
-    fresh(reader, source, targets) -> Fresh     new data as it is, to be looked at
-    describe(x, names, categories) -> (names, numbers)   a few numbers for each input: what drift is measured on
-    overview(data) -> dict                  what it says of how data was read (`Dataset.overview`); need not be there
+Functions of `fitting.py`:
+    load(source, form, ...) -> Dataset      learn a preprocessor, and the settings that the data fixes
+    take(x, preset) -> x                    check an array, and convert it to the axes and dtype of the kind
+    fit(x, train, ...) -> (x, config, reader)   learn from an array
+    asked_of(x, config) -> config           (optional) settings that are learned from the encoded training inputs
+    labelled(reader, source, ...) -> Split  new labelled data; labels are raw unless the inputs contain them
+    simple_forecasts(reader, part)          (optional) of a series: forecasts of the baselines
+    fresh(reader, source, targets) -> Fresh     new data for the checks, not validated yet
+    describe(x, names, categories) -> (names, numbers)   a few numbers for each input, on which drift is measured
+    overview(data) -> dict                  (optional) how the data was read (`Dataset.overview`)
 
-A folder here is found by listing, a kind of an installed package by its entry point in the group `kzoo.kinds`.
+Kinds of this folder are discovered by listing it, those of installed packages by the entry-point group `kzoo.kinds`.
 """
 
 from collections.abc import Callable, Mapping
@@ -47,9 +48,9 @@ from kzoo.utils.discovery import Names, installed, list_modules, load_part
 from kzoo.utils.errors import KzooError
 from kzoo.utils.schema import Words, misfit
 
-PLAIN = "rows"  # what an array is taken for when nothing says what it is
-STEPS = 96  # in a window of a series, where neither a setting nor data says how many
-READY = "array"  # the reader of every kind that takes arrays and nothing else: they are ready
+DEFAULT_KIND = "rows"  # kind of an array if nothing else is stated
+STEPS = 96  # length of a window of a series, if neither a setting nor the data decides it
+READY = "array"  # kind of the preprocessor of encoded arrays, the same for all kinds of input
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,13 +58,13 @@ class Source:
     """A form in which inputs of a kind come.
 
     Args:
-        name: in words: "a folder of images".
-        form: "tabular" (a DataFrame, or a file of one), "folder" (of classes, with files in it) or "file".
-        suffixes: of the files; a table's are those of `kzoo.sources.tables.files`.
+        name: for messages, such as "a folder of images".
+        form: "tabular" (a DataFrame or a table file), "folder" (of classes, with files in it) or "file".
+        suffixes: file suffixes; those of tables are in `kzoo.sources.tables.files`.
         order: "ordered" or "unordered": whether its rows follow one another.
-        usual: what it is for where nobody says, as `task=` would; empty where the target decides.
-        options: the arguments of `kzoo.load_data` about columns that have a meaning for it.
-        rest: in words, what those that have none are refused for; the name of the file where it is empty.
+        usual: default problem, as `task=` takes it; empty if the target decides.
+        options: arguments of `kzoo.load_data` about columns that apply to it.
+        rest: name used in the error about the other arguments; empty for the name of the file.
     """
 
     name: str
@@ -80,19 +81,20 @@ class Kind:
     """One kind of input.
 
     Args:
-        name: what a preset's config says as `inputs`, such as "tokens".
-        room: the module that holds `inference` and `fitting`.
-        dtype: of x, as the network takes it.
-        axes: of one x, in words.
-        meaning: what x holds, for people.
-        facts: "columns": the last axis has a name for each place; "pixels": 0..255; "ids": whole numbers that stand for
-            tokens, 0 for padding and 1 for an unknown one; "steps": the first axis has an order.
-        readers: name in stored preprocessing -> its form (see `kzoo.utils.schema`).
-        sources: what its data is read from.
-        example: an input on the command line.
-        makes: function of a stored reader: what it says of the network, by the builders' names, such as `input_shape`.
-        few: rows that the checks read of a split.
-        batch: rows that the checks run a network on.
+        name: the value of `inputs` in a preset's config, such as "tokens".
+        room: the module that contains `inference` and `fitting`.
+        dtype: dtype of x, as the network takes it.
+        axes: names of the axes of one x.
+        meaning: description of x for users.
+        facts: "columns": the last axis has named columns; "pixels": values 0..255; "ids": whole numbers that are token
+            ids, 0 for padding and 1 for an unknown token; "steps": the first axis is ordered.
+        readers: kind of a stored preprocessor -> its schema (see `kzoo.utils.schema`).
+        sources: sources of its data.
+        example: placeholder of an input on the command line.
+        makes: function of a preprocessor that returns the settings it fixes, by the builders' argument names, such as
+            `input_shape`.
+        few: number of rows of a split that the checks read.
+        batch: batch size with which the checks run a network.
     """
 
     name: str
@@ -110,25 +112,25 @@ class Kind:
 
     @cached_property
     def inference(self):
-        """The half that NumPy is enough for: `read`, `gather`, `show`, `draw`, `edges`."""
+        """The module that applies a preprocessor (NumPy): `read`, `gather`, `show`, `draw`, `edges`."""
         return load_part(self.room, "inference", "light")
 
     @cached_property
     def fitting(self):
-        """The other half: `load`, `take`, `fit`, `labelled`, `fresh`, `describe`."""
+        """The module that learns a preprocessor: `load`, `take`, `fit`, `labelled`, `fresh`, `describe`."""
         return load_part(self.room, "fitting", "learn")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Shown:
-    """Rows of x as people see them.
+    """Rows of x for display.
 
     Args:
-        form: "image", "text" or "row": how a page lays them out.
-        heads: of the columns.
-        cells: one for each row: a list of strings, or an image as `{"url": ..., "small": ...}`.
-        mark: what stands in cells for what the model cannot read; None where it reads all.
-        legend: a sentence that says what the mark is.
+        form: layout on a page: "image", "text" or "row".
+        heads: column headers.
+        cells: one entry per row: a list of strings, or an image as `{"url": ..., "small": ...}`.
+        mark: placeholder in cells for what the model cannot read; None if it reads everything.
+        legend: a sentence that explains the mark.
     """
 
     form: str
@@ -140,14 +142,14 @@ class Shown:
 
 @dataclass(kw_only=True, eq=False)
 class Fresh:
-    """New data as it is, before anybody has said that it fits.
+    """New data for the checks, before it is validated.
 
     Args:
-        x: what could be read; None where that is nothing.
-        answers: raw labels (N,) or the columns of a DataFrame; None without any.
-        frame: the table, where there is one.
-        missing: columns of the reader that it lacks.
-        seen: what only reading sees, such as the times of a series (see `Dataset.seen`); None where that is nothing.
+        x: encoded inputs of what could be read; None if nothing could.
+        answers: raw labels (N,) or target columns as a DataFrame; None without labels.
+        frame: the table, if the data is one.
+        missing: columns of the preprocessor that the data lacks.
+        seen: facts that only reading yields, such as the times of a series (see `Dataset.seen`); None without any.
     """
 
     x: object = None
@@ -164,7 +166,7 @@ def _kinds() -> dict:
 
 
 def kinds() -> dict:
-    """Return name -> kind, those of installed packages among them."""
+    """Return name -> kind, including those of installed packages."""
     return _kinds() | {kind.name: kind for kind in installed("kzoo.kinds").values()}
 
 
@@ -172,103 +174,105 @@ NAMES = Names(_kinds, kinds)
 
 
 def kind(name: str) -> Kind:
-    """Return a kind by the word that presets say as `inputs`.
+    """Return the kind of this name, the value of `inputs` in presets.
 
     Raises:
-        KzooError: no such kind.
+        KzooError: unknown kind.
     """
-    found = _kinds().get(name) or kinds().get(name)  # packages are looked through last: that takes time
-    if found is None:
-        raise KzooError(f"Unknown kind of input {name!r}. It is one of: {', '.join(kinds())}.")
-    return found
+    match = _kinds().get(name) or kinds().get(name)  # installed packages last: searching them is slow
+    if match is None:
+        raise KzooError(f"Unknown kind of input: {name!r}. Use one of: {', '.join(kinds())}.")
+    return match
 
 
 def kind_of(reader: Mapping) -> Kind:
-    """Return the kind that a stored reader, a run's or an exported model's preprocessing, reads.
+    """Return the kind of input that a stored preprocessor of a run or an exported model reads.
 
     Raises:
-        KzooError: no such reader.
+        KzooError: unknown kind of preprocessor.
     """
-    word = reader.get("kind")
-    if word == READY:
+    name = reader.get("kind")
+    if name == READY:
         return kind(reader["inputs"])
-    for known in (_kinds, kinds):
-        if found := next((one for one in known().values() if word in one.readers), None):
-            return found
-    readers = [reader for one in kinds().values() for reader in one.readers]
-    raise KzooError(f"Unknown kind of preprocessing {word!r}; expected one of: {', '.join([*readers, READY])}.")
+    for registry in (_kinds, kinds):
+        if match := next((candidate for candidate in registry().values() if name in candidate.readers), None):
+            return match
+    names = [stored for candidate in kinds().values() for stored in candidate.readers]
+    raise KzooError(f"Unknown kind of preprocessing: {name!r}; expected one of: {', '.join([*names, READY])}.")
 
 
 def takes_ready_arrays(reader: Mapping) -> bool:
-    """Say whether a stored reader takes arrays that are ready, and nothing else."""
+    """Return whether a stored preprocessor takes only encoded arrays."""
     return reader["kind"] == READY
 
 
-def fits(shape, takes) -> bool:
-    """Say whether a shape is one that is taken, of which an axis that is None takes any length."""
-    return len(shape) == len(takes) and all(b in (None, a) for a, b in zip(shape, takes, strict=True))
+def fits(shape, expected) -> bool:
+    """Return whether a shape matches an expected one, in which None matches any size."""
+    return len(shape) == len(expected) and all(
+        expected_size in (None, size) for size, expected_size in zip(shape, expected, strict=True)
+    )
 
 
 def misread(reader: object, config: Mapping) -> str | None:
-    """Say what of a stored reader is not as its kind wrote it, as the end of a sentence; None where all of it is.
+    """Return why a stored preprocessor is invalid, as the end of a sentence; None if it is valid.
 
     Args:
-        reader: what is stored.
-        config: of the network; of what it does not say, and of axes that are None, nothing is compared.
+        reader: the stored preprocessor.
+        config: settings of the network. Settings that it lacks, and sizes that are None, are not compared.
     """
-    if wrong := misfit(reader, {"kind": str}):
-        return wrong
+    if mismatch := misfit(reader, {"kind": str}):
+        return mismatch
     assert isinstance(reader, Mapping)
     if takes_ready_arrays(reader):
         return misfit(reader, {"inputs": str, "shape": [int]}) or misfit(reader["inputs"], Words(tuple(kinds())))
     try:
         kind = kind_of(reader)
     except KzooError as error:
-        return f"holds something else: {error}".rstrip(".")
-    if wrong := misfit(reader, kind.readers[reader["kind"]]):
-        return wrong
-    for name, makes in kind.makes(reader).items():
-        takes = config.get(name) or makes
-        if misfit(takes, [(int, None)], name):
-            return f"cannot be compared with a network of {name} {takes!r:.40}"
-        if not fits(makes, takes):
-            return f"makes inputs of {name} {makes}, and the network takes {list(takes)}"
+        return f"is invalid: {error}".rstrip(".")
+    if mismatch := misfit(reader, kind.readers[reader["kind"]]):
+        return mismatch
+    for name, produced in kind.makes(reader).items():
+        expected = config.get(name) or produced
+        if misfit(expected, [(int, None)], name):
+            return f"cannot be compared with a network of {name} {expected!r:.40}"
+        if not fits(produced, expected):
+            return f"makes inputs of {name} {produced}, but the network takes {list(expected)}"
     return None
 
 
 def encoding(reader: Mapping) -> dict:
-    """Return what of a stored reader decides `x`.
+    """Return the part of a stored preprocessor that determines `x`.
 
-    Times of a series and what is forecast say where it ends, and which dates of a table had the month first, and in
-    which zone times are, says how new rows are read.
+    Excluded are the calendar, time format and outputs of a series, which determine where it ends, and the date order
+    and time zones of a table, which determine how new rows are read.
     """
-    aside = ("calendar", "times", "outputs", "month_first", "zones")
-    return {name: value for name, value in reader.items() if name not in aside}
+    ignored = ("calendar", "times", "outputs", "month_first", "zones")
+    return {name: value for name, value in reader.items() if name not in ignored}
 
 
 def ready(name: str, shape) -> dict:
-    """Return the reader of arrays that are ready.
+    """Return the preprocessor of encoded arrays.
 
     Args:
-        name: of the kind.
-        shape: of one x.
+        name: name of the kind.
+        shape: shape of one x.
     """
     return {"kind": READY, "inputs": name, "shape": list(shape)}
 
 
 def with_facts(*facts: str) -> list[Kind]:
     """Return the kinds that have these facts."""
-    return [one for one in kinds().values() if one.facts >= set(facts)]
+    return [kind for kind in kinds().values() if kind.facts >= set(facts)]
 
 
 def of_axes(count: int, *, whole=False) -> Kind:
-    """Return the kind that an array is taken for by its look.
+    """Return the kind of an array, guessed from its number of axes and its dtype.
 
     Args:
-        count: its axes, that of the examples among them.
-        whole: it holds whole numbers that may be ids.
+        count: number of axes, including that of the examples.
+        whole: whether it holds whole numbers that may be token ids.
     """
-    fitting = [one for one in _kinds().values() if len(one.axes) + 1 == count]
-    return next((one for one in fitting if ("ids" in one.facts) == whole), None) or next(
-        (one for one in fitting if "ids" not in one.facts), _kinds()[PLAIN]
+    candidates = [candidate for candidate in _kinds().values() if len(candidate.axes) + 1 == count]
+    return next((candidate for candidate in candidates if ("ids" in candidate.facts) == whole), None) or next(
+        (candidate for candidate in candidates if "ids" not in candidate.facts), _kinds()[DEFAULT_KIND]
     )

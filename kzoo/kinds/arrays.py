@@ -1,4 +1,4 @@
-"""Arrays that hold inputs of a kind already: their axes, their type, and no NaN."""
+"""Checks and conversion of arrays of encoded inputs: axes, dtype, NaN. They may be memory-mapped."""
 
 from operator import methodcaller
 
@@ -10,14 +10,14 @@ from kzoo.utils.errors import KzooError
 
 
 def checked(x, name):
-    """Return an array of inputs of a kind, which has its axes and holds no NaN.
+    """Return an array of inputs of a kind after checking its axes and that all values are finite.
 
     Args:
         x: (N, ...).
-        name: of the kind.
+        name: name of the kind.
 
     Raises:
-        KzooError: other axes, NaN, infinity.
+        KzooError: wrong number of axes, NaN or infinity.
     """
     axes = kind(name).axes
     if x.ndim != len(axes) + 1:
@@ -28,22 +28,26 @@ def checked(x, name):
 
 
 def as_type(x, dtype):
-    """Return an array in a type; one that lies in a file stays there, and what is read of it becomes that type."""
+    """Return an array in a dtype; a memory-mapped one is converted as its rows are read."""
     if not is_mapped(x):
         return x.astype(dtype)
     return Mapped(x, then=methodcaller("astype", dtype, copy=False))
 
 
 def refuse_nan(values, name):
-    """Raise `KzooError` for NaN and infinity in an array, also in one that lies in a file."""
+    """Raise `KzooError` if an array, which may be memory-mapped, contains NaN or infinity."""
     if values.dtype.kind != "f":
         return
-    count, first, row = 0, None, 0
+    count, first_row, start = 0, None, 0
     for block in blocks(values):
-        bad = ~np.isfinite(block)
-        if bad.any():
-            count += int(bad.sum())
-            first = row + int(np.flatnonzero(bad.reshape(len(bad), -1).any(axis=1))[0]) if first is None else first
-        row += len(block)
+        not_finite = ~np.isfinite(block)
+        if not_finite.any():
+            count += int(not_finite.sum())
+            first_row = (
+                start + int(np.flatnonzero(not_finite.reshape(len(not_finite), -1).any(axis=1))[0])
+                if first_row is None
+                else first_row
+            )
+        start += len(block)
     if count:
-        raise KzooError(f"{name} holds {count} NaN or infinite values, the first in row {first}.")
+        raise KzooError(f"{name} contains {count} NaN or infinite values, the first in row {first_row}.")

@@ -59,7 +59,7 @@ def test_forecasts_continue_with_the_step_of_pandas(frequency, zone):
     begin = "1981-10-20" if frequency.startswith("Q") else "2021-10-20"  # pandas 2 has no summer time after 2037
     times = pd.date_range(begin, periods=160 + HORIZON, freq=frequency, tz=zone)
     reader = reader_of(times[:160])
-    assert Calendar.of(reader).words == FREQUENCIES[frequency]
+    assert Calendar.of(reader).description == FREQUENCIES[frequency]
     forecast = ahead(reader, table(times[:160]))
     assert [pd.Timestamp(time) for time in forecast.times[0]] == list(times[160:])
     assert forecast.time_name == "when" and list(forecast.columns()) == ["input", "step", "when", "load"]
@@ -108,7 +108,7 @@ def test_whole_numbers_that_are_dates(written, frequency, kind, tmp_path):
     times = pd.date_range("2023-01-01", periods=160 + HORIZON, freq=frequency)
     written = times.strftime(written).astype(int).astype(kind)
     reader = load_data(table(written[:160]), preset=preset()).preprocessing  # without time=
-    assert reader["columns"] == ["load"] and Calendar.of(reader).words == FREQUENCIES[frequency]
+    assert reader["columns"] == ["load"] and Calendar.of(reader).description == FREQUENCIES[frequency]
     table(written[:160]).to_csv(tmp_path / "new.csv", index=False)
     for raw in (table(written[:160]), str(tmp_path / "new.csv"), table(written[140:160]).to_dict("records")):
         assert [pd.Timestamp(time) for time in ahead(reader, raw).times[0]] == list(times[160:])
@@ -182,7 +182,7 @@ def test_working_weeks_of_other_days_are_steps_in_the_overview_and_in_forecasts(
     data = load_data(table(times[:160]), preset=preset(), time="when")
     calendar = Calendar.of(data.preprocessing)
     days = [day for day in ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun") if day in week]
-    assert calendar.words == data.overview["about"]["step"] == f"1 day ({' '.join(days)})"
+    assert calendar.description == data.overview["about"]["step"] == f"1 day ({' '.join(days)})"
     assert calendar.seasons == {"same weekday last week": len(days)}
     forecast = ahead(data.preprocessing, table(times[:160]))
     assert [pd.Timestamp(time) for time in forecast.times[0]] == list(times[160:])
@@ -194,7 +194,7 @@ def test_working_weeks_of_other_days_are_steps_in_the_overview_and_in_forecasts(
 def test_a_single_working_saturday_does_not_change_the_step():
     times = pd.bdate_range("2024-01-01", periods=160).append(pd.DatetimeIndex(["2024-02-03"])).sort_values()
     calendar = Calendar.of(reader_of(times))
-    assert (calendar.step, calendar.words) == ("business days", "1 business day")
+    assert (calendar.step, calendar.description) == ("business days", "1 business day")
 
 
 @pytest.mark.parametrize("week", ["11", "0000000", "11111001", 5, None, "abcdefg"])

@@ -138,7 +138,7 @@ def test_groups_stay_together(tmp_path):
 
 
 def test_values_outside_the_sample_are_learned_too(tmp_path, monkeypatch):
-    monkeypatch.setattr(collect, "MOST_SAMPLED", 100)
+    monkeypatch.setattr(collect, "MAX_SAMPLE_ROWS", 100)
     frame = table(1500)
     frame.loc[frame.index[-2:], "y"] = "maybe"
     frame["kind"] = frame["kind"].where(frame.index % 500 != 7, "seldom")
@@ -150,7 +150,7 @@ def test_values_outside_the_sample_are_learned_too(tmp_path, monkeypatch):
     read = {column["name"]: column for column in data.overview["columns"]}
     assert (read["a"]["missing"], read["a"]["unreadable"]) == (2, 1) and "a is missing" in data.feature_names
     assert read["holes"]["missing"] == frame["holes"].isna().sum()
-    assert read["same"]["about"] == "constant but for 1 row"
+    assert read["same"]["about"].startswith("constant ") and read["same"]["about"].endswith(" 1 row")
     assert notes_with(data.notes, "'a'", "1 of 1,500", "number", "row 14", "'?'")
     columns = {column["name"]: column for column in data.preprocessing["columns"]}
     assert columns["kind"]["values"] == sorted(set(frame["kind"]))
@@ -203,8 +203,8 @@ def test_stored_rows_are_like_an_array(tmp_path):
 def test_rows_are_encoded_once_and_again_when_something_changes(tmp_path, monkeypatch):
     frame = table(300)
     file, made = write(frame, tmp_path / "a.csv"), []
-    encode = encoding.Encoding.encoded
-    monkeypatch.setattr(encoding.Encoding, "encoded", lambda table: made.append(1) or encode(table))
+    encode = encoding.Encoding.encode_table
+    monkeypatch.setattr(encoding.Encoding, "encode_table", lambda table: made.append(1) or encode(table))
     one, again = (kzoo.load_data(file, target="y") for _ in range(2))
     assert len(made) == 1 and one.fingerprint == again.fingerprint and one.config == again.config
     for data in (one, again):
@@ -258,7 +258,7 @@ def test_a_test_table_of_the_same_name_size_and_time_is_read_anew(tmp_path):
 
 
 def test_a_table_that_changes_while_it_is_encoded_is_refused(tmp_path, monkeypatch):
-    file, encoded = write(table(300), tmp_path / "a.csv"), encoding.Encoding.encoded
+    file, encoded = write(table(300), tmp_path / "a.csv"), encoding.Encoding.encode_table
 
     def appended(self):
         about = encoded(self)
@@ -267,7 +267,7 @@ def test_a_table_that_changes_while_it_is_encoded_is_refused(tmp_path, monkeypat
         return about
 
     with monkeypatch.context() as once:
-        once.setattr(encoding.Encoding, "encoded", appended)
+        once.setattr(encoding.Encoding, "encode_table", appended)
         with refuses("'a.csv'", "changed"):
             kzoo.load_data(file, target="y")
     assert not any((tmp_path / "cache" / "data").iterdir())
@@ -276,7 +276,7 @@ def test_a_table_that_changes_while_it_is_encoded_is_refused(tmp_path, monkeypat
         os.utime(file)  # a new time alone is no change
         return encoded(self)
 
-    monkeypatch.setattr(encoding.Encoding, "encoded", touched)
+    monkeypatch.setattr(encoding.Encoding, "encode_table", touched)
     assert kzoo.load_data(file, target="y").train.x.path.exists()
 
 
@@ -321,7 +321,7 @@ def test_tables_and_options_that_are_refused(tmp_path, monkeypatch):
     with refuses("column", "'y'", "'id'", "'same'", "constant"):
         kzoo.load_data(file, target="y", drop=[name for name in frame.columns if name not in ("y", "same", "id")])
     with refuses("'price'", "100", "classes", "task='regression'"), monkeypatch.context() as few:
-        few.setattr(encoding, "_MOST_CLASSES", 100)
+        few.setattr(encoding, "_MAX_CLASSES", 100)
         kzoo.load_data(file, target="price", columns={"price": "category"})
     with refuses("1.0 KiB", "disk", "KZOO_CACHE"), monkeypatch.context() as full:
         full.setattr(shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1024}))
@@ -335,8 +335,8 @@ def test_tables_and_options_that_are_refused(tmp_path, monkeypatch):
     with refuses("regression", "row 151", "'many'"):
         frame["value"] = frame["value"].astype(object)
         frame.loc[150, "value"] = "many"
-        monkeypatch.setattr(collect, "MOST_SAMPLED", 50)
-        monkeypatch.setattr(encoding, "_MOST_CLASSES", 10)
+        monkeypatch.setattr(collect, "MAX_SAMPLE_ROWS", 50)
+        monkeypatch.setattr(encoding, "_MAX_CLASSES", 10)
         kzoo.load_data(write(frame, tmp_path / "c.csv"), target="value", seed=2)
 
 
@@ -349,7 +349,7 @@ def test_a_run_on_a_large_table_is_trained_scored_and_used(tmp_path, monkeypatch
     assert_mentions(capsys.readouterr().err, "'a.csv'", "1.0 KiB", "scores", "baselines", f"100 of {rows}")
     assert run.summary["test"]["examples"] == 100 and run.data.train > 500
     assert {"kind", "flag"} <= {one["name"] for one in run.config["statistics"]["categories"]} | {"flag"}
-    monkeypatch.setattr(collect, "MOST_SAMPLED", 60)
+    monkeypatch.setattr(collect, "MAX_SAMPLE_ROWS", 60)
     with warns("'all.csv'", "memory", "60 of its 800"):
         assert kzoo.evaluate(run, shutil.copy(file, tmp_path / "all.csv"))["examples"] == 60
     assert kzoo.evaluate(run, file) == run.summary["test"]

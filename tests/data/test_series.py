@@ -321,7 +321,7 @@ def test_values_that_were_filled_in_are_not_scored():
             assert_mentions(message, *parts)
     assert tested.fingerprint == load_data(frame, preset=preset(), target="load", test=table(100)).fingerprint
     nothing = table(100).assign(load=lambda f: f["load"].where(f.index % 2 > 0))
-    with refuses("3 rows", "forecast"):
+    with refuses("3 consecutive rows", "targets"):
         kind("series").fitting.labelled(reader, nothing, targets=["load"], config=config)
     for column in ("load", "oil"):
         with refuses(f"'{column}'", "test", "number"):
@@ -368,7 +368,7 @@ def test_a_short_series_gets_the_settings_that_work_for_its_length(preset, rows,
 def test_a_series_that_is_too_short_for_any_window_gets_no_such_advice():
     with refuses("'table'", "9 rows", "16 steps", "24") as caught:
         load_data(pd.DataFrame({"load": np.arange(12.0)}), preset="series_transformer", target="load")
-    assert "input_shape" not in str(caught.value) and "horizon" not in str(caught.value)
+    assert "input_shape=" not in str(caught.value) and "horizon=" not in str(caught.value)
 
 
 @pytest.mark.parametrize("shape", [(60, 24, 3), (60, 24, 1)])

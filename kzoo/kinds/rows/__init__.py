@@ -1,21 +1,24 @@
-"""Rows of a table: numbers and categories, one example a row."""
+"""Kind of input "rows": rows of a table, with numbers, dates and categories as columns."""
 
 from kzoo.kinds import Kind, Source
 from kzoo.utils.schema import Each, Words
 
-_SIGNS = {"decimal?": str, "thousands?": str, "marks?": [str]}  # how a column of texts writes its numbers
-_PARTS = ("year", "month", "day", "weekday", "hour")
+_NUMBER_FORMAT = {"decimal?": str, "thousands?": str, "marks?": [str]}  # format of the numbers in a text column
+_DATE_PARTS = ("year", "month", "day", "weekday", "hour")
 _COLUMN = (
     {"kind": Words(("number",)), "name": str, "median": float, "missing": bool, "low?": float, "high?": float,
-     "writing?": (_SIGNS, None), "unreadable?": bool},
-    {"kind": Words(("date",)), "name": str, "medians": Each(float, _PARTS), "missing": bool, "day_first?": bool,
+     "writing?": (_NUMBER_FORMAT, None), "unreadable?": bool},
+    {"kind": Words(("date",)), "name": str, "medians": Each(float, _DATE_PARTS), "missing": bool, "day_first?": bool,
      "zoned?": bool, "unreadable?": bool},
     {"kind": Words(("category",)), "name": str, "values": [str]},
 )  # fmt: skip
 
 
 def _makes(reader):
-    """Return how many features the columns become: a number each, of a date one for each part, and what is missing."""
+    """Return the settings that the columns fix: the number of features, and the codes of each category column.
+
+    A number column is one feature, a date column one per part; a missing indicator is one more.
+    """
     columns = reader["columns"]
     width = sum(len(column.get("medians", " ")) + column.get("missing", False) for column in columns)
     counts = [len(column["values"]) + 1 for column in columns if column["kind"] == "category"]
@@ -40,5 +43,5 @@ KIND = Kind(
         ),
     ),
     example="ROWS.csv",
-    batch=128,  # a row costs next to nothing
+    batch=128,  # rows are cheap
 )

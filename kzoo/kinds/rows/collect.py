@@ -1,35 +1,41 @@
-"""What is gathered of a table that is read piece by piece: a sample, counts, extents, and its rows in another order."""
+"""Parts of reading a table in pieces: a sample, category counts, moments of columns, and buckets of shuffled rows."""
 
 import numpy as np
 
-from kzoo.kinds.rows.columns import MOST_CATEGORIES
+from kzoo.kinds.rows.columns import MAX_CATEGORIES
 from kzoo.sources.tables.arrow import arrow, mixed
 from kzoo.sources.tables.values import Texts, to_words, word_of
 from kzoo.storage.progress import followed
 from kzoo.tasks.values.inference import Extent
 
-MOST_SAMPLED = 200_000  # rows of a sample
-_SAMPLE_BYTES, _FEWEST = 128 << 20, 2_000  # which are fewer where they are wide
-MOST_DIFFERENT = 100_000  # categories of a column that are counted
-_BUCKET, _MOST_BUCKETS = 32 << 20, 256  # bytes that are shuffled at once; files that are open at once
+MAX_SAMPLE_ROWS = 200_000  # if they are narrow enough, see below
+_SAMPLE_BYTES, _MIN_SAMPLE_ROWS = 128 << 20, 2_000  # a sample of wide rows has fewer of them
+MAX_COUNTED_CATEGORIES = 100_000  # per column
+_BUCKET_BYTES, _MAX_BUCKETS = 32 << 20, 256  # shuffled at once; open files
 
 
 class TablePieces:
-    """The pieces of a table, each with the place of its first row, and how many rows they have.
+    """The pieces of a table with the index of their first row.
 
     Args:
-        pieces: what reads it.
+        pieces: the reader of the table, which yields pieces.
+
+    Attributes:
+        rows: the number of rows; None until all pieces have been read once.
     """
 
     def __init__(self, pieces):
         self.source = pieces
-        self.rows = None  # once they have been counted
+        self.rows = None
 
-    def pieces(self, what):
-        """Yield (place of its first row, table) of each piece; who watches sees how far that is."""
-        return followed(self._placed(), f"{self.source.name}: {what}", self.rows, lambda piece: piece[1].num_rows)
+    def pieces(self, description):
+        """Yield (index of the first row, table) of each piece, and report progress under this description."""
+        return followed(
+            self._with_first_row(), f"{self.source.name}: {description}", self.rows, lambda piece: piece[1].num_rows
+        )
 
-    def _placed(self):
+    def _with_first_row(self):
+        """Yield (index of the first row, table) of each piece, and count the rows."""
         first = 0
         for piece in self.source:
             yield first, piece.table
@@ -38,141 +44,170 @@ class TablePieces:
 
 
 class Sample:
-    """A uniform sample of rows: those whose places come to the least numbers when they are mixed."""
+    """A uniform sample of rows: those with the smallest hash of their index.
+
+    It does not depend on how the table is cut into pieces.
+    """
 
     def __init__(self, seed):
-        self.seed, self.most, self.limit = np.uint64(seed % 2**64), None, None
-        self.tables, self.places, self.held = [], [], 0
+        self.seed, self.max_rows, self.max_rank = np.uint64(seed % 2**64), None, None
+        self.tables, self.indices, self.count = [], [], 0
 
-    def _ranks(self, places):
+    def _ranks(self, indices):
+        """Return a pseudorandom rank (N,) of each row index; the lowest are sampled."""
         with np.errstate(over="ignore"):
-            return mixed(mixed(places.astype(np.uint64)) ^ mixed(np.full(1, self.seed) + np.uint64(11)))
+            return mixed(mixed(indices.astype(np.uint64)) ^ mixed(np.full(1, self.seed) + np.uint64(11)))
 
-    def add(self, table, places):
+    def add(self, table, indices):
+        """Add the rows of a table that has these row indices (N,)."""
         if not table.num_rows:
             return
-        if self.most is None:
+        if self.max_rows is None:
             fit = _SAMPLE_BYTES * table.num_rows // max(table.nbytes, 1)
-            self.most = int(np.clip(fit, _FEWEST, MOST_SAMPLED))
-        if self.limit is not None:
-            kept = self._ranks(places) <= self.limit
-            table, places = table.filter(kept), places[kept]
+            self.max_rows = int(np.clip(fit, _MIN_SAMPLE_ROWS, MAX_SAMPLE_ROWS))
+        if self.max_rank is not None:
+            selected = self._ranks(indices) <= self.max_rank
+            table, indices = table.filter(selected), indices[selected]
         self.tables.append(table)
-        self.places.append(places)
-        self.held += len(places)
-        if self.held > 2 * self.most:
+        self.indices.append(indices)
+        self.count += len(indices)
+        # Thinned only at twice the size, so that a row is moved few times.
+        if self.count > 2 * self.max_rows:
             self._thin()
 
     def _thin(self):
-        pa, places = arrow(), np.concatenate(self.places)
-        ranks = self._ranks(places)
-        order = np.argpartition(ranks, self.most - 1)[: self.most] if len(ranks) > self.most else np.arange(len(ranks))
-        self.limit = ranks[order].max() if len(ranks) > self.most else self.limit
+        """Keep the `max_rows` rows of the lowest rank, in the order in which they were added."""
+        pa, indices = arrow(), np.concatenate(self.indices)
+        ranks = self._ranks(indices)
+        order = (
+            np.argpartition(ranks, self.max_rows - 1)[: self.max_rows]
+            if len(ranks) > self.max_rows
+            else np.arange(len(ranks))
+        )
+        self.max_rank = ranks[order].max() if len(ranks) > self.max_rows else self.max_rank
         order.sort()
         self.tables = [pa.concat_tables(self.tables).take(order).combine_chunks()]
-        self.places, self.held = [places[order]], len(order)
+        self.indices, self.count = [indices[order]], len(order)
 
-    def taken(self):
-        """Return the rows in their order, and their places."""
+    def finish(self):
+        """Return the sampled rows in the order of the table, and their row indices."""
         self._thin()
-        order = np.argsort(self.places[0], kind="stable")
-        self.tables, self.places = [self.tables[0].take(order)], [self.places[0][order]]
-        return self.tables[0], self.places[0]
+        order = np.argsort(self.indices[0], kind="stable")
+        self.tables, self.indices = [self.tables[0].take(order)], [self.indices[0][order]]
+        return self.tables[0], self.indices[0]
 
 
 class CategoryCounts:
-    """The categories of a column, numbered from 1 as they come, and counted over the training rows."""
+    """The categories of a column, numbered from 1 in order of appearance, and their counts in the training rows.
 
-    def __init__(self, words):
-        self.codes = {word: code for code, word in enumerate(words, start=1)}
-        self.counts, self.full = np.zeros(1024, np.int64), False
+    Attributes:
+        codes: category -> number.
+        is_full: whether categories were ignored because there are more than `MAX_COUNTED_CATEGORIES`.
+    """
+
+    def __init__(self, categories):
+        self.codes = {category: code for code, category in enumerate(categories, start=1)}
+        self.counts, self.is_full = np.zeros(1024, np.int64), False
 
     def codes_of(self, values, train):
-        """Return the number of each cell (N,), 0 for none; `train` says which of them are training rows."""
+        """Return the number of the category in each cell (N,), 0 for none. `train` masks the training rows."""
         if isinstance(values, Texts):
-            found = values.each([self._code(word_of(text)) for text in values.different], 0, np.int64)
+            codes = values.each([self._code(word_of(text)) for text in values.different], 0, np.int64)
         else:
-            found = np.array([0 if word is None else self._code(word) for word in to_words(values)], np.int64)
+            codes = np.array([0 if word is None else self._code(word) for word in to_words(values)], np.int64)
         if len(self.codes) >= len(self.counts):
             self.counts = np.concatenate([self.counts, np.zeros(len(self.codes) + 1, np.int64)])
-        self.counts += np.bincount(found[train], minlength=len(self.counts))
-        return found
+        self.counts += np.bincount(codes[train], minlength=len(self.counts))
+        return codes
 
-    def _code(self, word):
-        code = self.codes.get(word)
+    def _code(self, category):
+        """Return the number of a category; a new category gets the next one, or 0 if there are too many."""
+        code = self.codes.get(category)
         if code is None:
-            if len(self.codes) >= MOST_DIFFERENT:
-                self.full = True
+            if len(self.codes) >= MAX_COUNTED_CATEGORIES:
+                self.is_full = True
                 return 0
-            code = self.codes[word] = len(self.codes) + 1
+            code = self.codes[category] = len(self.codes) + 1
         return code
 
     @property
-    def different(self):
-        """How many the training rows have."""
+    def distinct_count(self):
+        """The number of categories in the training rows."""
         return int(np.count_nonzero(self.counts[1:]))
 
-    def best(self):
-        """Return those that count, as a reader stores them."""
-        seen = {word: self.counts[code] for word, code in self.codes.items() if self.counts[code]}
-        return sorted(sorted(seen, key=lambda word: (-seen[word], word))[:MOST_CATEGORIES])
+    def most_frequent(self):
+        """Return the most frequent categories, sorted, as a preprocessor stores them."""
+        counts = {category: self.counts[code] for category, code in self.codes.items() if self.counts[code]}
+        return sorted(sorted(counts, key=lambda category: (-counts[category], category))[:MAX_CATEGORIES])
 
-    def numbered(self, values):
-        """Return the code of a stored reader for each number that `codes_of` gave."""
-        table, codes = np.zeros(len(self.codes) + 1, np.float32), {word: n for n, word in enumerate(values, start=1)}
-        for word, code in self.codes.items():
-            table[code] = codes.get(word, 0)
-        return table
+    def stored_codes(self, categories):
+        """Return an array that maps the numbers of `codes_of` to the codes of these stored categories, 0 if unknown."""
+        codes = {category: code for code, category in enumerate(categories, start=1)}
+        stored_codes = np.zeros(len(self.codes) + 1, np.float32)
+        for category, number in self.codes.items():
+            stored_codes[number] = codes.get(category, 0)
+        return stored_codes
 
 
 class Buckets:
-    """Files, to each of which some rows of a split go, drawn by their places: each fits into memory."""
+    """Files that the rows of each split are randomly distributed to. One bucket fits into memory.
 
-    def __init__(self, folder, shares, count, width, seed, opened):
-        self.folder, self.width, self.opened = folder, width, opened
+    Args:
+        folder: where the files are written.
+        shares: approximate share of the rows in each split.
+        count, width: number of rows and of float32 values per row.
+        seed: random seed.
+        exit_stack: `ExitStack` that closes the files.
+    """
+
+    def __init__(self, folder, shares, count, width, seed, exit_stack):
+        self.folder, self.width, self.exit_stack = folder, width, exit_stack
         self.seed = np.uint64(seed % 2**64)
-        wanted = [-(-int(share * count * width * 4) // _BUCKET) for share in shares]
-        fewer = min(1, _MOST_BUCKETS / max(sum(wanted), 1))
-        self.counts = np.array([max(1, int(number * fewer)) for number in wanted])
-        self.first = np.cumsum(self.counts) - self.counts
+        # Buckets per split, rounded up; fewer and larger ones if too many files would be open.
+        needed = [-(-int(share * count * width * 4) // _BUCKET_BYTES) for share in shares]
+        scale = min(1, _MAX_BUCKETS / max(sum(needed), 1))
+        self.counts = np.array([max(1, int(number * scale)) for number in needed])
+        self.first_file = np.cumsum(self.counts) - self.counts
         self.handles = {}
 
-    def add(self, rows, places, parts):
-        """Add rows (N, width) that have these places and belong to these splits."""
+    def add(self, rows, indices, splits):
+        """Append rows (N, width) with these row indices (N,) to buckets of their splits (N,)."""
         with np.errstate(over="ignore"):
-            drawn = mixed(mixed(places.astype(np.uint64) + np.uint64(3)) ^ (self.seed + np.uint64(5)))
-        bucket = self.first[parts] + (drawn % self.counts[parts].astype(np.uint64)).astype(np.int64)
-        order = np.argsort(bucket, kind="stable")
-        ends = np.flatnonzero(np.diff(bucket[order])) + 1
+            random_numbers = mixed(mixed(indices.astype(np.uint64) + np.uint64(3)) ^ (self.seed + np.uint64(5)))
+        numbers = self.first_file[splits] + (random_numbers % self.counts[splits].astype(np.uint64)).astype(np.int64)
+        order = np.argsort(numbers, kind="stable")
+        ends = np.flatnonzero(np.diff(numbers[order])) + 1
         for group in np.split(order, ends):
-            self._handle(int(bucket[group[0]])).write(np.ascontiguousarray(rows[group]).data)
+            self._handle(int(numbers[group[0]])).write(np.ascontiguousarray(rows[group]).data)
 
     def _handle(self, number):
+        """Return the open file of a bucket."""
         if number not in self.handles:
             path = self.folder / f"{number}.bucket"
-            self.handles[number] = self.opened.enter_context(path.open("ab"))
+            self.handles[number] = self.exit_stack.enter_context(path.open("ab"))
         return self.handles[number]
 
-    def files(self, part):
-        """Return those of a split that hold anything."""
-        first = self.first[part]
-        paths = (self.folder / f"{number}.bucket" for number in range(first, first + self.counts[part]))
+    def files(self, split):
+        """Return the paths of the buckets of a split that contain rows."""
+        first = self.first_file[split]
+        paths = (self.folder / f"{number}.bucket" for number in range(first, first + self.counts[split]))
         return [path for path in paths if path.exists()]
 
     def take(self, path):
-        """Return the rows of one (N, width), which is then gone."""
+        """Return the rows (N, width) of a bucket, and delete its file."""
         rows = np.fromfile(path, np.float32).reshape(-1, self.width)
         path.unlink()
         return rows
 
 
 class ColumnMoments:
-    """Mean, deviation, least and largest of columns, over blocks of rows (doi:10.2307/2683386)."""
+    """Mean, standard deviation, minimum and maximum of columns, updated block by block (doi:10.2307/2683386)."""
 
     def __init__(self):
         self.count = 0
 
     def add(self, block):
+        """Update the moments with a block (rows, columns)."""
         if not len(block):
             return
         values = block.astype(np.float64)
@@ -181,13 +216,15 @@ class ColumnMoments:
         if not self.count:
             self.mean, self.squares, self.low, self.high = mean, squares, low, high
         else:
-            apart, total = mean - self.mean, self.count + count
-            self.mean = self.mean + apart * count / total
-            self.squares = self.squares + squares + apart**2 * self.count * count / total
+            # Merge the moments of two samples (Chan, Golub and LeVeque).
+            difference, total = mean - self.mean, self.count + count
+            self.mean = self.mean + difference * count / total
+            self.squares = self.squares + squares + difference**2 * self.count * count / total
             self.low, self.high = np.minimum(self.low, low), np.maximum(self.high, high)
         self.count += count
 
     def extent(self) -> Extent:
+        """Return the moments of all rows added so far; a standard deviation of zero counts as 1."""
         sd = np.sqrt(self.squares / self.count)
         sd = np.where(sd <= 1e-9 * np.maximum(1e-30, np.abs(self.mean)), 1.0, sd)
         return Extent(self.mean, sd, self.low, self.high)

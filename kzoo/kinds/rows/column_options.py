@@ -1,4 +1,4 @@
-"""What a user says of columns: `columns=`, checked against the names of a table. No pandas."""
+"""Column options: the argument `columns=`, checked against the columns of a table. Does not import pandas."""
 
 from collections.abc import Mapping
 
@@ -8,44 +8,46 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint
 
 KINDS = ("number", "category", "date")
-_WRITING = ("decimal", "thousands")
+_NUMBER_FORMAT = ("decimal", "thousands")
 
 
 def named_columns(columns) -> list:
-    """Return the names of columns that a user says something of: a file's cells of these stay as they are written."""
+    """Return the names of columns that have options. Their cells are read from a file as text."""
     return list(columns) if isinstance(columns, Mapping) else []
 
 
 def column_options(columns, table) -> dict:
-    """Return what a user says of columns as name -> {"kind": ..., "decimal": ..., "thousands": ...}, all optional.
+    """Return the checked column options: name -> {"kind": ..., "decimal": ..., "thousands": ...}, all keys optional.
 
     Args:
-        columns: name -> a word of `KINDS`, or such a dict; None for nothing.
+        columns: name -> one of `KINDS`, or a dict of options; None for none.
         table: `Rows` or a DataFrame.
 
     Raises:
-        KzooError: no such column, or something that cannot be said of one.
+        KzooError: unknown column, or an invalid option.
     """
     if not isinstance(columns or {}, Mapping):
         raise KzooError(f"columns={columns!r} must be a dict such as {{'zip': 'category'}}.")
-    said = {}
-    for name, how in (columns or {}).items():
+    options = {}
+    for name, option in (columns or {}).items():
         require(table, [name], "the table")
-        how = {"kind": how} if isinstance(how, str) else how
-        if not isinstance(how, Mapping) or set(how) - {"kind", *_WRITING}:
-            raise KzooError(f"columns: {name!r} is {how!r}; say one of {', '.join(KINDS)}, or {{'decimal': ','}}.")
-        kind = how.get("kind", "number")
+        option = {"kind": option} if isinstance(option, str) else option
+        if not isinstance(option, Mapping) or set(option) - {"kind", *_NUMBER_FORMAT}:
+            raise KzooError(
+                f"columns: {name!r} is {option!r}; use one of {', '.join(KINDS)}, or a dict such as {{'decimal': ','}}."
+            )
+        kind = option.get("kind", "number")
         if kind not in KINDS:
-            raise KzooError(f"columns: {name!r} is {kind!r}. {hint(kind, KINDS)}Use: {', '.join(KINDS)}.")
-        signs = {sign: how[sign] for sign in _WRITING if sign in how}
+            raise KzooError(f"columns: {name!r} is {kind!r}. {hint(kind, KINDS)}Use one of: {', '.join(KINDS)}.")
+        signs = {sign: option[sign] for sign in _NUMBER_FORMAT if sign in option}
         if signs and kind != "number":
-            raise KzooError(f"columns: {name!r} is a {kind}; {' and '.join(signs)} are for numbers.")
-        for sign, legal in (("decimal", DECIMALS), ("thousands", THOUSANDS)):
-            if sign in signs and signs[sign] not in legal:
+            raise KzooError(f"columns: {name!r} is a {kind}; {' and '.join(signs)} can be set for numbers only.")
+        for sign, allowed in (("decimal", DECIMALS), ("thousands", THOUSANDS)):
+            if sign in signs and signs[sign] not in allowed:
                 raise KzooError(
-                    f"columns: {name!r} has {sign}={signs[sign]!r}; it is one of {' '.join(map(repr, legal))}."
+                    f"columns: {name!r} has {sign}={signs[sign]!r}; it must be one of {' '.join(map(repr, allowed))}."
                 )
         if len(set(signs.values())) < len(signs):
-            raise KzooError(f"columns: {name!r} cannot have {signs['decimal']!r} for both decimal and thousands.")
-        said[name] = {"kind": kind, **signs}
-    return said
+            raise KzooError(f"columns: {name!r} cannot use {signs['decimal']!r} for both decimal and thousands.")
+        options[name] = {"kind": kind, **signs}
+    return options

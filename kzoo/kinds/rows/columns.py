@@ -1,4 +1,4 @@
-"""Columns of a table: what kind each one is, learned on training rows; `inference.py` applies it."""
+"""Columns of a table, learned on training rows: kinds, number formats, statistics. `inference.py` applies them."""
 
 import re
 from collections import Counter
@@ -27,195 +27,204 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed
 from kzoo.utils.optional import pandas as pd
 
-_MOSTLY = 0.95  # share of the values that must parse for a text column to count as numbers
-MOST_CATEGORIES = 1000
+_MIN_NUMERIC_SHARE = 0.95  # of the values of a text column that counts as numbers
+MAX_CATEGORIES = 1000
 _WEIGHT_NAMES = ("sample_weight", "sample_weights")
 _INFINITE = re.compile(r"\s*+[+-]?inf(inity)?\s*+", re.IGNORECASE)
 _ID_NAME = re.compile(r"(.*[_ ])?((?i:id|uuid|guid|index)|Unnamed: 0)|[A-Za-z]*[a-z](Id|ID)|.*(编号|序号)")
 
 
-def learn_columns(table, train, *, decimal=None, clip=False, notes, asked=(), doubts=None, left_out=None):
-    """Describe each useful column of the training rows as JSON data.
+def learn_columns(table, train, *, decimal=None, clip=False, notes, overrides=(), format_warnings=None, excluded=None):
+    """Learn each useful column on the training rows, as JSON data.
 
     Args:
-        table: `Rows`, without target.
-        train: places of the training rows.
-        decimal: the decimal sign of the file.
-        clip: cut numbers off at their 0.1 and 99.9 percentiles.
-        notes: a list that gets a line for each thing to know.
-        asked: what the user says of columns, see `asked_columns`.
-        doubts: a list that gets one line for each column whose numbers can be read in two ways.
-        left_out: a dict that gets name -> why of each column that is of no use.
+        table: `Rows` without target.
+        train: indices of the training rows.
+        decimal: decimal sign of the file.
+        clip: clip numbers at their 0.1 and 99.9 percentiles.
+        notes: list that notes for the user are appended to.
+        overrides: column options of the user, see `column_options`.
+        format_warnings: list that a line is appended to for each column with ambiguous numbers or mixed units.
+        excluded: dict that gets name -> reason for each column that is not useful.
 
     Returns:
-        A list of dicts: numbers and dates in the order of the file, then categories.
+        A list of dicts: numbers and dates in the order of the table, then categories.
     """
-    said, doubts = dict(asked), [] if doubts is None else doubts
-    described = {
-        name: _describe(name, table[name][train], clip, notes, said.get(name), doubts, decimal)
+    requested, format_warnings = dict(overrides), [] if format_warnings is None else format_warnings
+    learned = {
+        name: _learn_column(name, table[name][train], clip, notes, requested.get(name), format_warnings, decimal)
         for name in table.columns
     }
     notes += (
-        f"Column {name!r} is left out, though columns= names it: {described[name]}."
-        for name in said
-        if isinstance(described.get(name), str)
+        f"Column {name!r} is excluded although columns= lists it: {learned[name]}."
+        for name in requested
+        if isinstance(learned.get(name), str)
     )
-    if left_out is not None:
-        left_out |= {name: column for name, column in described.items() if isinstance(column, str)}
-    kept = [column for column in described.values() if not isinstance(column, str)]
-    notes += about_weights(column["name"] for column in kept)
-    return sorted(kept, key=lambda column: column["kind"] == "category")
+    if excluded is not None:
+        excluded |= {name: column for name, column in learned.items() if isinstance(column, str)}
+    useful = [column for column in learned.values() if not isinstance(column, str)]
+    notes += weight_column_notes(column["name"] for column in useful)
+    return sorted(useful, key=lambda column: column["kind"] == "category")
 
 
-def about_weights(inputs) -> list[str]:
-    """Return a line for each input that is called like weights of rows, which no training takes from a table."""
+def weight_column_notes(inputs) -> list[str]:
+    """Return a note for each input that is named like sample weights: tables have no weights in training."""
     return [
-        f"Column {name!r} is an input like any other: rows are not weighted by it. Leave it out with drop={name!r} "
-        "unless new rows have it too."
+        f"Column {name!r} is used as an input, not as sample weights. Exclude it with drop={name!r} unless new rows "
+        "have it too."
         for name in inputs
         if name.lower() in _WEIGHT_NAMES
     ]
 
 
-def check_some(columns, targets, left_out):
-    """Raise `KzooError` where `learn_columns` has left no column, with why it left them out."""
+def check_any_column(columns, targets, excluded):
+    """Raise `KzooError` with the reasons of the exclusions if `learn_columns` has returned no column."""
     if columns:
         return
-    why = "; ".join(f"{name!r}: {reason}" for name, reason in list(left_out.items())[:MOST])
+    reasons = "; ".join(f"{name!r}: {reason}" for name, reason in list(excluded.items())[:MOST])
     raise KzooError(
-        f"No usable column is left beside the target {', '.join(targets)!r}." + (f" Left out: {why}." if why else "")
+        f"There is no usable column besides the target {', '.join(targets)!r}."
+        + (f" Excluded: {reasons}." if reasons else "")
     )
 
 
-def _describe(name, values, clip, notes, said, doubts, decimal):
-    """Return what is learned of a column, or why it is left out."""
-    filled, wanted = not_missing(values), (said or {}).get("kind")
-    if not filled.any():
+def _learn_column(name, values, clip, notes, override, format_warnings, decimal):
+    """Return what is learned of a column, or the reason why it is excluded."""
+    present, kind = not_missing(values), (override or {}).get("kind")
+    if not present.any():
         return "empty in the training rows"
-    there = values[filled]
-    if filled.all() and _is_constant(there):
+    filled = values[present]
+    if present.all() and _is_constant(filled):
         return "constant"
-    if wanted == "date" or (wanted is None and are_dates(there)):
-        return _describe_date(name, values, notes, asked=wanted == "date")
-    found: list = []
-    learned = writing_of(name, values, said, found, decimal)
-    numbers = to_numbers(values, *([] if learned is None else [learned]))
-    read = np.isfinite(numbers[filled])
-    if wanted == "number" and not read.any():
-        raise KzooError(f"columns: {name!r} is to be a number, and no value is one, such as {there[0]!r}.")
-    floats = _are_numbers(there)  # what of it is no finite number is infinite, and never a category
-    if floats and not read.any():
-        return "infinite in every row"
-    if wanted == "number" or (wanted is None and (floats or _share_of_numbers(there, read) >= _MOSTLY)):
-        if wanted is None and _looks_like_id(name, numbers):
-            return "numbers the rows"
-        doubts += found
-        return _describe_numbers(name, numbers, clip, stored_writing(learned, decimal), notes) | _mostly_unread(read)
-    seen = _words_in(there)
-    if wanted is None and len(seen) > 0.9 * len(there):
+    if kind == "date" or (kind is None and are_dates(filled)):
+        return _learn_date_column(name, values, notes, requested=kind == "date")
+    column_warnings: list = []
+    number_format = number_format_of(name, values, override, column_warnings, decimal)
+    numbers = to_numbers(values, *([] if number_format is None else [number_format]))
+    is_number = np.isfinite(numbers[present])
+    if kind == "number" and not is_number.any():
+        raise KzooError(
+            f"columns: {name!r} is declared as a number, but no value can be read as one, for example {filled[0]!r}."
+        )
+    are_floats = _are_floats(filled)  # then values that are not finite are infinite, not categories
+    if are_floats and not is_number.any():
+        return "infinite in all training rows"
+    if kind == "number" or (kind is None and (are_floats or _numeric_share(filled, is_number) >= _MIN_NUMERIC_SHARE)):
+        if kind is None and _is_row_id(name, numbers):
+            return "unique in all rows, like a row number or ID"
+        format_warnings += column_warnings
+        return _learn_number_column(
+            name, numbers, clip, stored_number_format(number_format, decimal), notes
+        ) | _unreadable_flag(is_number)
+    counts = _category_counts(filled)
+    if kind is None and len(counts) > 0.9 * len(filled):
         return "a different text in nearly every row"
-    if len(seen) > MOST_CATEGORIES:
-        notes.append(f"Column {name!r} has {len(seen)} categories; the {MOST_CATEGORIES} most frequent count.")
-    best = sorted(seen, key=lambda word: (-seen[word], word))[:MOST_CATEGORIES]
-    return {"name": name, "kind": "category", "values": sorted(best)}
+    if len(counts) > MAX_CATEGORIES:
+        notes.append(f"Column {name!r} has {len(counts)} categories; only the {MAX_CATEGORIES} most frequent are used.")
+    categories = sorted(counts, key=lambda category: (-counts[category], category))[:MAX_CATEGORIES]
+    return {"name": name, "kind": "category", "values": sorted(categories)}
 
 
-def _mostly_unread(read):
-    """Return what a column says where most of its training cells cannot be read, which then is no fault of new ones."""
-    return {"unreadable": True} if read.mean() <= 0.5 else {}
+def _unreadable_flag(is_readable):
+    """Return the mark of a column with mostly unreadable training cells, so that new rows are not refused for it."""
+    return {"unreadable": True} if is_readable.mean() <= 0.5 else {}
 
 
 def missing_words(words, columns, targets=()) -> list:
-    """Return a line on words of a file that count as missing values and might be categories, where there are any.
+    """Return a note about words in a file that are read as missing values but may be categories, if there are any.
 
     Args:
-        words: name -> those that its reader took for missing values.
-        columns: what `learn_columns` found.
-        targets: names of those that are classes.
+        words: name of a column -> words that the reader of the file took for missing values.
+        columns: columns of `learn_columns`.
+        targets: names of targets that are classes.
     """
     names = [*targets, *(column["name"] for column in columns if column["kind"] == "category")]
-    found = [f"{listed(map(repr, sorted(words[name])))} in {name!r}" for name in names if words.get(name)]
-    if not found:
+    examples = [f"{listed(map(repr, sorted(words[name])))} in {name!r}" for name in names if words.get(name)]
+    if not examples:
         return []
     return [
-        f"Taken for missing values, as in any CSV file: {listed(found)}. Where these are categories, give a DataFrame "
-        "that has them: pandas.read_csv(..., keep_default_na=False)."
+        f"Read as missing values, as is usual for CSV files: {listed(examples)}. If these are categories, pass a "
+        "DataFrame of pandas.read_csv(..., keep_default_na=False)."
     ]
 
 
-def padded_cells(table, names, of_file=()) -> dict:
-    """Return name -> a cell with zeros in front, such as `01067`, of the columns of numbers that have one.
+def zero_padded_cells(table, names, numeric_cells=()) -> dict:
+    """Return name -> a cell with leading zeros, such as `01067`, for each number column that has one.
 
     Args:
         table: `Rows`.
-        names: of the columns.
-        of_file: the same of columns of which a file's reader has made whole numbers.
+        names: names of the number columns.
+        numeric_cells: the same for columns that the reader of the file has converted to whole numbers.
     """
     columns = {name: plain(table[name]) for name in names}
     texts = {name: counted(values) for name, values in columns.items() if values.dtype == object}
-    found = {name: next((text for text in cells if isinstance(text, str) and is_padded(text)), None)
+    padded = {name: next((text for text in cells if isinstance(text, str) and is_padded(text)), None)
              for name, cells in texts.items()}  # fmt: skip
-    found |= {name: cell for name, cell in dict(of_file).items() if name not in texts}
-    return {name: found[name] for name in names if found.get(name)}
+    padded |= {name: cell for name, cell in dict(numeric_cells).items() if name not in texts}
+    return {name: padded[name] for name in names if padded.get(name)}
 
 
-def padded_notes(cells):
-    """Yield a line for each column of numbers that may be codes, by `padded_cells`."""
-    for name, text in cells.items():
+def zero_padding_notes(cells):
+    """Yield a note for each number column that may contain codes, given the result of `zero_padded_cells`."""
+    for name, cell in cells.items():
         yield (
-            f"Column {name!r} is read as a number, {text!r} as {int(text)}. If its cells are codes, say "
+            f"Column {name!r} is read as a number, {cell!r} as {int(cell)}. If its cells are codes, use "
             f"columns={{{name!r}: 'category'}}."
         )
 
 
 def _is_constant(values):
+    """Return whether all values of a column without missing values are equal."""
     if values.dtype == object:
         return len(counted(values)) == 1 if isinstance(values, Texts) else pd.Series(values).nunique() == 1
     return bool((values == values[0]).all())
 
 
-def _are_numbers(values):
-    """Say whether a column without missing values holds numbers, some of them decimals, and no texts."""
+def _are_floats(values):
+    """Return whether a column without missing values contains only numbers, at least one of them a float."""
     values = plain(values)
     if isinstance(values, Texts) or values.dtype != object:
         return values.dtype.kind == "f"
     types = set(map(type, values))
-    decimals = any(issubclass(kind, float | np.floating) for kind in types)
-    return decimals and bool not in types and all(issubclass(kind, int | float | np.number) for kind in types)
+    any_float = any(issubclass(cell_type, float | np.floating) for cell_type in types)
+    return (
+        any_float and bool not in types and all(issubclass(cell_type, int | float | np.number) for cell_type in types)
+    )
 
 
-def _share_of_numbers(values, read):
-    """Return the share of numbers in a column without missing values, where an infinite one is no word.
+def _numeric_share(values, is_number):
+    """Return the share of numbers in a column without missing values; infinite values are ignored.
 
     Args:
-        values: the column.
-        read: (N,) whether a cell is a finite number.
+        values: the column (N,).
+        is_number: (N,) whether a cell is a finite number.
     """
-    if read.all() or not read.any():
-        return read.mean()
-    unread = counted(values[~read])
-    infinite = sum(count for text, count in unread.items() if isinstance(text, str) and _INFINITE.fullmatch(text))
-    return read.sum() / (len(read) - infinite)
+    if is_number.all() or not is_number.any():
+        return is_number.mean()
+    not_numbers = counted(values[~is_number])
+    infinite = sum(count for text, count in not_numbers.items() if isinstance(text, str) and _INFINITE.fullmatch(text))
+    return is_number.sum() / (len(is_number) - infinite)
 
 
-def _words_in(values) -> Counter:
-    """Return how often each word occurs in a column without missing values."""
+def _category_counts(values) -> Counter:
+    """Return the counts of the categories in a column without missing values."""
     if not isinstance(values, Texts):
         return Counter(to_words(values).tolist())
-    words: Counter = Counter()
+    categories: Counter = Counter()
     for text, count in counted(values).items():
-        words[word_of(text)] += count
-    return words
+        categories[word_of(text)] += count
+    return categories
 
 
-def writing_of(name, values, said=None, doubts=None, decimal=None) -> Writing | None:
-    """Return how a column of texts writes its numbers; None where it holds no texts.
+def number_format_of(name, values, override=None, format_warnings=None, decimal=None) -> Writing | None:
+    """Return the format of the numbers in a text column; None if the column contains no texts.
 
     Args:
+        name: name of the column.
         values: the column.
-        said: what the user says of it.
-        doubts: a list that gets a line where another way reads all of it too, and where it is in two units.
-        decimal: the decimal sign of its file.
+        override: the user's options of the column.
+        format_warnings: list that a line is appended to if the numbers are ambiguous or have two units.
+        decimal: decimal sign of the file.
     """
     values = plain(values)
     if values.dtype != object:
@@ -223,112 +232,127 @@ def writing_of(name, values, said=None, doubts=None, decimal=None) -> Writing | 
     texts = values.seen if isinstance(values, Texts) else [value for value in values if isinstance(value, str)]
     if not texts:
         return None
-    said = said or {}
-    learned = learn(texts, decimal, decimal=said.get("decimal"), thousands=said.get("thousands"))
-    if learned.other is not None and doubts is not None:
-        one, other = learned.writing.read(learned.example), learned.other.read(learned.example)
+    override = override or {}
+    learned = learn(texts, decimal, decimal=override.get("decimal"), thousands=override.get("thousands"))
+    if learned.other is not None and format_warnings is not None:
+        number, other_number = learned.writing.read(learned.example), learned.other.read(learned.example)
         sign = learned.other.decimal
-        doubts.append(
-            f"Numbers of {name!r} can be read in two ways: {learned.example!r} is taken for {one:.12g}, not "
-            f"{other:.12g}. If that is wrong, say columns={{{name!r}: {{'decimal': {sign!r}}}}}."
+        format_warnings.append(
+            f"Numbers of {name!r} are ambiguous: {learned.example!r} is read as {number:.12g}, not "
+            f"{other_number:.12g}. If that is wrong, use columns={{{name!r}: {{'decimal': {sign!r}}}}}."
         )
-    if learned.units and doubts is not None:
-        (one, figure), (other, figures) = ((text, f"{learned.writing.read(text):.12g}") for text in learned.units)
-        doubts.append(
-            f"Numbers of {name!r} are in two units: {one!r} is taken for {figure}, {other!r} for {figures}. If that is "
-            "wrong, write all in one unit."
+    if learned.units and format_warnings is not None:
+        (cell, value), (other_cell, other_value) = (
+            (text, f"{learned.writing.read(text):.12g}") for text in learned.units
+        )
+        format_warnings.append(
+            f"Numbers of {name!r} have two units: {cell!r} is read as {value}, {other_cell!r} as {other_value}. If "
+            "that is wrong, convert them to one unit."
         )
     return learned.writing
 
 
-def stored_writing(learned, decimal) -> dict | None:
-    """Return what a reader stores of how a column writes its numbers, for `ways`.
+def stored_number_format(number_format, decimal) -> dict | None:
+    """Return the number format of a column as a preprocessor stores it, the argument of `number_formats`.
 
     Args:
-        learned: what `writing_of` returned.
-        decimal: the decimal sign of the file, whose reader has made numbers of a column that holds no texts.
+        number_format: the result of `number_format_of`.
+        decimal: decimal sign of the file, whose reader has already converted a column without texts.
     """
-    if learned is not None:
-        return learned.json()
+    if number_format is not None:
+        return number_format.json()
     return {"decimal": ","} if decimal == "," else None
 
 
-def _describe_numbers(name, numbers, clip, writing, notes):
+def _learn_number_column(name, numbers, clip, number_format, notes):
+    """Return a number column: its median, number format, limits, and whether values are missing."""
     finite = numbers[np.isfinite(numbers)]
     notes += Extent.of(finite[:, None]).coarse([name])
     column = {"name": name, "kind": "number", "median": float(np.median(finite))}
-    if writing is not None:
-        column["writing"] = writing
+    if number_format is not None:
+        column["writing"] = number_format
     column["missing"] = len(finite) < len(numbers)
     if clip:
         column["low"], column["high"] = (float(v) for v in np.percentile(finite, (0.1, 99.9)))
     return column
 
 
-def _describe_date(name, values, notes, asked):
+def _learn_date_column(name, values, notes, requested):
+    """Return a date column, with the medians of the parts of the date that vary, or the reason why it is excluded.
+
+    Args:
+        requested: whether the user has declared it a date, so that it must contain some.
+    """
     day_first = day_comes_first(name, values, notes)
     dates = to_dates(values, day_first, wall_clock=True)
-    read = not_missing(dates)[not_missing(values)]
-    if asked and not read.any():
+    is_date = not_missing(dates)[not_missing(values)]
+    if requested and not is_date.any():
         example = next(iter(counted(values)))
-        raise KzooError(f"columns: {name!r} is to be a date, and no value is one, such as {example!r}.")
-    medians = {part: float(np.nanmedian(v)) for part, v in date_parts(dates).items() if np.nanmin(v) < np.nanmax(v)}
+        raise KzooError(
+            f"columns: {name!r} is declared as a date, but no value can be read as one, for example {example!r}."
+        )
+    parts = date_parts(dates).items()
+    medians = {part: float(np.nanmedian(v)) for part, v in parts if np.nanmin(v) < np.nanmax(v)}
     if not medians:
-        return "varies neither in date nor in hour"
+        return "constant date and hour"
     order = {"day_first": True} if day_first else {}
     missing = np.isnat(dates)
     zoned = may_be_zoned(values) and bool((dates != to_dates(values, day_first))[~missing].any())
     column = {"name": name, "kind": "date", **order, "zoned": zoned, "medians": medians}
-    return column | {"missing": bool(missing.any())} | _mostly_unread(read)
+    return column | {"missing": bool(missing.any())} | _unreadable_flag(is_date)
 
 
-def month_first(columns, table, train) -> dict:
-    """Return, for a reader, which columns had dates with the month first in training.
+def month_first_columns(columns, table, train) -> dict:
+    """Return the entry of the preprocessor with the names of columns whose dates had the month first in training.
 
     Args:
-        columns: what `learn_columns` found.
+        columns: columns of `learn_columns`.
         table: `Rows`.
-        train: places of the training rows.
+        train: indices of the training rows.
     """
     dates = [column["name"] for column in columns if column["kind"] == "date" and not column.get("day_first")]
-    found = [name for name in dates if are_short_dates(table[name][train])]
-    return {"month_first": found} if found else {}
+    names = [name for name in dates if are_short_dates(table[name][train])]
+    return {"month_first": names} if names else {}
 
 
-def zones_of(columns, table) -> dict:
-    """Return, for a reader, the time zone of each column of dates (see `kzoo.sources.tables.zones`).
+def time_zones_of(columns, table) -> dict:
+    """Return the entry of the preprocessor with the time zone of each date column (see `kzoo.sources.tables.zones`).
 
     Args:
-        columns: what `learn_columns` found.
+        columns: columns of `learn_columns`.
         table: `Rows` of the source.
     """
     dates = [column for column in columns if column["kind"] == "date"]
-    found = {column["name"]: table.zone(column["name"], column.get("day_first", False)) for column in dates}
-    return {"zones": found} if found else {}
+    zones = {column["name"]: table.zone(column["name"], column.get("day_first", False)) for column in dates}
+    return {"zones": zones} if zones else {}
 
 
-def with_blanks(columns, table=None) -> list:
-    """Return columns of a CSV file, where empty cells are missing; those with a category of blanks say so.
+def mark_blank_categories(columns, table=None) -> list:
+    """Return columns of a CSV file, where empty cells are missing; those with a blank category are marked.
 
     Args:
-        columns: what `learn_columns` found.
-        table: `Rows`, in which pandas may have left empty cells of very large numbers: a category like any other.
+        columns: columns of `learn_columns`.
+        table: `Rows`. pandas may have left empty cells in a column of very large numbers: there they are a category.
     """
 
     def has_blanks(column):
+        """Return whether a column has a blank category that is not an empty cell left by pandas."""
         return "" in column.get("values", ()) and (table is None or "" not in counted(table[column["name"]]))
 
     return [column | {"blank": True} if has_blanks(column) else column for column in columns]
 
 
-def fingerprinted(columns):
-    """Return columns as a fingerprint is told of them: as it was before it was said of zones, of blanks and of
-    cells that cannot be read."""
-    later = (("zoned", False), ("blank", True), ("unreadable", True))
-    return [{key: said for key, said in column.items() if (key, said) not in later} for column in columns]
+def fingerprint_columns(columns):
+    """Return columns as they enter the fingerprint of the data.
+
+    Entries that older versions did not store are removed, so that fingerprints stay the same.
+    """
+    added_later = (("zoned", False), ("blank", True), ("unreadable", True))
+    return [{key: value for key, value in column.items() if (key, value) not in added_later} for column in columns]
 
 
-def _looks_like_id(name, numbers):
+def _is_row_id(name, numbers):
+    """Return whether a column is named like an ID and contains different whole numbers."""
     if not _ID_NAME.fullmatch(name) or not (np.isfinite(numbers) & (numbers == np.round(numbers))).all():
         return False
     return len(np.unique(numbers)) == len(numbers)

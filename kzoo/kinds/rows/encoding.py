@@ -1,4 +1,4 @@
-"""A table that memory has no room for, as it is encoded: what each of its two readings does (see `large.py`)."""
+"""Encoding of a table that does not fit into memory: its two passes over the source (see `out_of_core.py`)."""
 
 import hashlib
 import os
@@ -9,8 +9,8 @@ import numpy as np
 
 from kzoo.dataset import splits
 from kzoo.kinds.rows.collect import (
-    MOST_DIFFERENT,
-    MOST_SAMPLED,
+    MAX_COUNTED_CATEGORIES,
+    MAX_SAMPLE_ROWS,
     Buckets,
     CategoryCounts,
     ColumnMoments,
@@ -19,23 +19,23 @@ from kzoo.kinds.rows.collect import (
 )
 from kzoo.kinds.rows.column_options import named_columns
 from kzoo.kinds.rows.columns import (
-    MOST_CATEGORIES,
-    fingerprinted,
-    with_blanks,
+    MAX_CATEGORIES,
+    fingerprint_columns,
+    mark_blank_categories,
 )
 from kzoo.kinds.rows.inference import (
     cells_of,
     check_columns,
-    check_share,
-    empty_line,
+    check_readable,
     feature_names,
-    filled,
+    fill_missing,
     in_test_table,
-    unread_line,
+    missing_note,
+    unread_note,
 )
 from kzoo.kinds.rows.scaling import config_of
 from kzoo.kinds.rows.table import TableFit
-from kzoo.kinds.rows.target import is_empty, without_target
+from kzoo.kinds.rows.target import empty_target_message, missing_target_note
 from kzoo.sources.tables.arrow import Piece, arrow, hashes, mixed, plain_of, settled
 from kzoo.sources.tables.files import is_table, pieces_of
 from kzoo.sources.tables.raw import Rows, require, rows_of
@@ -47,457 +47,515 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural, shown
 from kzoo.utils.optional import of_pandas
 
-_MOST_CLASSES = 10_000  # different cells of a target that are told apart
-_ALIKE = 0.1  # share of the sample's rows with a twin among them, above which rows are equal by chance
-_PIECE = 50_000  # rows of a DataFrame that are encoded at once
-_PARTS = ("train", "validation", "test")
+_MAX_CLASSES = 10_000  # distinct cells of a target
+_DUPLICATE_SHARE = 0.1  # of the sample, above which rows are assumed to be equal by chance
+_FRAME_PIECE_ROWS = 50_000  # encoded at once
+_SPLITS = ("train", "validation", "test")
 
 
 class Encoding(TableFit):
-    """A table that is being encoded.
+    """A table that is being encoded into files.
 
     Args:
-        source: the path of the table.
-        folder: where the rows go.
-        preset: what the data is for, or None.
-        asked: as `load_table` takes it.
+        source: path of the table.
+        folder: folder that the encoded rows are written to.
+        preset: preset that the data is for, or None.
+
+    The other arguments are those of `load_table`.
+
+    Attributes:
+        pieces, test_pieces: readers of the table, and of the test table or None.
+        target_counts: counts of the cells of a single target; None if there are too many distinct ones.
+        class_target, class_codes: the learned classes, and cell -> class code; None for a regression.
+        has_duplicates: whether rows are equal by chance.
+        constants, not_constant: excluded columns: name -> their constant cell (None if empty), and count of other
+            cells.
+        numeric_columns: the learned columns of numbers and dates.
+        category_counts: name -> `CategoryCounts` of the other columns.
+        incomplete: names of numeric columns with missing values in training rows.
+        missing, unread: name -> count of missing cells; name -> [count, first (row, cell)s] of unreadable cells.
+        training_categories, test_unknown: name -> number of categories before the test table, and what `unread` has, of
+            its unknown categories.
     """
 
     def __init__(self, source, folder, preset, *, target, validation, test, drop, group, task, columns, seed, clip):
-        self.pieces, self.tested = pieces, tested = pieces_of(source), _tested(test)
-        self.folder, self.seed, self.text = folder, int(seed), named_columns(columns)
-        self.validation, self.test = splits.fractions(validation, 0 if tested is not None else test)
+        self.pieces, self.test_pieces = pieces, test_pieces = pieces_of(source), _test_pieces(test)
+        self.folder, self.seed, self.text_columns = folder, int(seed), named_columns(columns)
+        self.validation, self.test = splits.fractions(validation, 0 if test_pieces is not None else test)
         super().__init__(
-            pieces.names, [*pieces.notes, *(() if tested is None else tested.notes)], preset=preset, target=target,
-            drop=drop, group=group, task=task, columns=columns, clip=clip,
+            pieces.names, [*pieces.notes, *(() if test_pieces is None else test_pieces.notes)], preset=preset,
+            target=target, drop=drop, group=group, task=task, columns=columns, clip=clip,
         )  # fmt: skip
-        if tested is not None:
-            require(Rows(dict.fromkeys(tested.names, ())), self.targets, "the test table")
+        if test_pieces is not None:
+            require(Rows(dict.fromkeys(test_pieces.names, ())), self.targets, "the test table")
 
-    def encoded(self) -> dict:
-        """Encode the table, and return what `large.py` opens it with."""
-        placed = TablePieces(self.pieces)
-        self.survey(placed)
+    def encode_table(self) -> dict:
+        """Encode the table, and return the metadata with which `out_of_core.py` opens it."""
+        table_pieces = TablePieces(self.pieces)
+        self.first_pass(table_pieces)
         self.learn()
-        self.encode(placed)
-        return self.about(self.shuffle())
+        self.second_pass(table_pieces)
+        return self.metadata(self.write_splits())
 
-    # The first reading.
+    # 1. First pass: sample and count rows.
 
-    def survey(self, placed):
-        """Count rows and the cells of a target, and draw the sample."""
-        self.sample, self.count, self.without = Sample(self.seed), 0, 0
-        self.cells = Counter() if len(self.targets) == 1 else None
-        for first, table in placed.pieces("looking at rows"):
-            table, places = self.with_target(table, first)
+    def first_pass(self, table_pieces):
+        """Count the rows and the distinct cells of a single target, and draw the sample."""
+        self.sample, self.count, self.target_missing = Sample(self.seed), 0, 0
+        self.target_counts = Counter() if len(self.targets) == 1 else None
+        for first, table in table_pieces.pieces("sampling rows"):
+            table, indices = self.rows_with_target(table, first)
             self.count += table.num_rows
-            self.sample.add(table, places)
-            if self.group is not None and (lost := table.column(self.group).null_count):
+            self.sample.add(table, indices)
+            if self.group is not None and (missing := table.column(self.group).null_count):
                 raise KzooError(
-                    f"group={self.group!r} is missing in {lost} of rows {first + 1} to {first + len(places)}; fill it "
-                    "in or leave group= out."
+                    f"group={self.group!r} is missing in {missing} of rows {first + 1} to {first + len(indices)}. Fill "
+                    "in the missing values or omit group=."
                 )
-            if self.cells is not None:
-                self.cells.update(_counted(table.column(self.targets[0])))
-                self.cells = None if len(self.cells) > _MOST_CLASSES else self.cells
+            if self.target_counts is not None:
+                self.target_counts.update(_cell_counts(table.column(self.targets[0])))
+                self.target_counts = None if len(self.target_counts) > _MAX_CLASSES else self.target_counts
         if not self.count:
-            empty = is_empty(self.targets[0], "row") if self.without else None
-            raise KzooError(empty or f"{self.pieces.name!r} has no rows.")
+            message = empty_target_message(self.targets[0], "row") if self.target_missing else None
+            raise KzooError(message or f"{self.pieces.name!r} has no rows.")
         splits.check_enough(self.count)
-        if self.without:
-            self.notes.append(without_target(self.without, "row"))
+        if self.target_missing:
+            self.notes.append(missing_target_note(self.target_missing, "row"))
 
-    def with_target(self, table, first):
-        """Return the rows of a table that have a target, and their places in the source."""
-        compute, places = arrow("pyarrow.compute"), first + np.arange(table.num_rows)
-        there = np.ones(table.num_rows, bool)
+    def rows_with_target(self, table, first):
+        """Return the rows of a piece that have all targets, and their indices in the source.
+
+        Args:
+            table: the piece, as an Arrow table.
+            first: index of its first row.
+        """
+        compute, indices = arrow("pyarrow.compute"), first + np.arange(table.num_rows)
+        has_target = np.ones(table.num_rows, bool)
         for name in self.targets:
-            there &= compute.is_null(table.column(name), nan_is_null=True).to_numpy() == 0
-        if there.all():
-            return table, places
-        self.without += int((~there).sum())
-        return table.filter(there), places[there]
+            has_target &= compute.is_null(table.column(name), nan_is_null=True).to_numpy() == 0
+        if has_target.all():
+            return table, indices
+        self.target_missing += int((~has_target).sum())
+        return table.filter(has_target), indices[has_target]
 
-    # What is learned, on the sample.
+    # 2. Learn from the sample.
 
     def learn(self):
-        """Learn what the target and the columns are; classes and categories are counted over all rows."""
-        table, places = self.sample.taken()
-        frame, decimal, target = self.pieces.frame(table, self.text), self.pieces.decimal, self.targets[0]
-        if self.cells is None:
+        """Learn the target and the columns on the sample. The classes of the target are those of all rows."""
+        table, indices = self.sample.finish()
+        frame, decimal, target = self.pieces.frame(table, self.text_columns), self.pieces.decimal, self.targets[0]
+        if self.target_counts is None:
             frame = self.learn_task(frame, decimal)
-        else:  # which shows what a column is, also where the sample lacks its rarest cells
-            different = self.pieces.frame(_table_of(target, self.cells, table.schema), self.text)
-            different = self.learn_task(different, decimal, different=True)
-        self.classes = self.code_of = None
+        else:  # all distinct cells of the target, of which the sample may lack rare ones
+            distinct = self.pieces.frame(
+                _single_column_table(target, self.target_counts, table.schema), self.text_columns
+            )
+            distinct = self.learn_task(distinct, decimal, distinct=True)
+        self.class_target = self.class_codes = None
         if "classes" in self.problem.facts:
-            if self.cells is None:
+            if self.target_counts is None:
                 raise KzooError(
-                    f"Target {target!r} has more than {_MOST_CLASSES:,} different values: too many classes for a table "
-                    "that is larger than memory. Say task='regression', or choose another target."
+                    f"Target {target!r} has more than {_MAX_CLASSES:,} distinct values: too many classes for a table "
+                    "that is larger than memory. Use task='regression', or choose another target."
                 )
-            light = self.problem.task.inference
-            twice = np.repeat(np.arange(len(different)), [min(count, 2) for count in self.cells.values()])
-            self.classes = light.learn(different[[target]].iloc[twice], self.targets)
-            codes = light.encode(self.classes, different[[target]]).tolist()
-            self.code_of = dict(zip(self.cells, codes, strict=True))
-        self.alike = self.group is None and self._are_alike(table)
-        train, rows = np.flatnonzero(self.split_of(table, places) == 0), rows_of(frame)
+            inference = self.problem.task.inference
+            # `learn` refuses classes with a single example: two of each stand for all of them.
+            repeated = np.repeat(np.arange(len(distinct)), [min(count, 2) for count in self.target_counts.values()])
+            self.class_target = inference.learn(distinct[[target]].iloc[repeated], self.targets)
+            codes = inference.encode(self.class_target, distinct[[target]]).tolist()
+            self.class_codes = dict(zip(self.target_counts, codes, strict=True))
+        self.has_duplicates = self.group is None and self._many_equal_rows(table)
+        train, rows = np.flatnonzero(self.split_of(table, indices) == 0), rows_of(frame)
         self.learn_inputs(
-            rows.only(self.inputs, decimal), train, decimal, words=self.pieces.words, classes=self.classes is not None,
-            written=Piece(table),
+            rows.only(self.inputs, decimal), train, decimal, words=self.pieces.words,
+            classes=self.class_target is not None, text_cells=Piece(table),
         )  # fmt: skip
-        if self.tested is not None:
+        if self.test_pieces is not None:
             with in_test_table():
-                check_columns(self.columns, Rows(dict.fromkeys(self.tested.names, ())))
-        self.schema, self.described = table.schema, self.seen(rows, {})
-        self.usual = {name: _first(table, name) for name, why in self.left_out.items() if why == "constant"}
-        self.usual |= {name: None for name, why in self.left_out.items() if why.startswith("empty")}
-        self.sampled, self.sample = len(places), None  # a hundred megabytes
+                check_columns(self.columns, Rows(dict.fromkeys(self.test_pieces.names, ())))
+        self.schema, self.facts = table.schema, self.data_facts(rows, {})
+        self.constants = {
+            name: _first_cell(table, name) for name, reason in self.excluded_inputs.items() if reason == "constant"
+        }
+        self.constants |= {name: None for name, reason in self.excluded_inputs.items() if reason.startswith("empty")}
+        self.sample_size, self.sample = len(indices), None  # frees about 100 MB
 
-    def _are_alike(self, table):
-        """Say whether rows are equal by chance, because few different ones are possible."""
-        found = hashes(table, self.inputs)
-        return len(np.unique(found)) < (1 - _ALIKE) * len(found)
+    def _many_equal_rows(self, table):
+        """Return whether rows are equal by chance, because few distinct rows are possible."""
+        row_hashes = hashes(table, self.inputs)
+        return len(np.unique(row_hashes)) < (1 - _DUPLICATE_SHARE) * len(row_hashes)
 
-    def split_of(self, table, places):
-        """Return the split of each row, 0 to 2: a function of its cells, or of its group, and of the seed."""
-        found = hashes(table, self.inputs if self.group is None else [self.group])
+    def split_of(self, table, indices):
+        """Return the split of each row (N,), 0 to 2, drawn by a hash of the seed and of its cells, or of its group.
+
+        Equal rows are thus in the same split. If rows are equal by chance, their indices count too.
+        """
+        row_hashes = hashes(table, self.inputs if self.group is None else [self.group])
         with np.errstate(over="ignore"):
-            if self.alike:
-                found = found + mixed(places.astype(np.uint64) + np.uint64(1))
-            found = mixed(found ^ mixed(np.full(1, self.seed % 2**64, np.uint64) + np.uint64(7)))
-        share = (found >> np.uint64(11)).astype(np.float64) / 2**53
+            if self.has_duplicates:
+                row_hashes = row_hashes + mixed(indices.astype(np.uint64) + np.uint64(1))
+            row_hashes = mixed(row_hashes ^ mixed(np.full(1, self.seed % 2**64, np.uint64) + np.uint64(7)))
+        random_share = (row_hashes >> np.uint64(11)).astype(np.float64) / 2**53
         held_out = self.test + self.validation * (1 - self.test)
-        return np.where(share < self.test, 2, np.where(share < held_out, 1, 0))
+        return np.where(random_share < self.test, 2, np.where(random_share < held_out, 1, 0))
 
-    # The second reading.
+    # 3. Second pass: encode the rows.
 
-    def encode(self, placed):
-        """Write the rows as numbers into buckets, of which one is shuffled at a time; count what is to be exact."""
+    def second_pass(self, table_pieces):
+        """Encode the rows, and distribute them to buckets that fit into memory; count cells of all rows."""
         zones = self.zones.get("zones", {})
-        self.numbers = [c | {"zone": zones.get(c["name"])} for c in self.columns if c["kind"] != "category"]
-        self.tested_minutes = {name: set() for name in zones}
-        self.words = {c["name"]: CategoryCounts(c["values"]) for c in self.columns if c["kind"] == "category"}
-        cells = sum(len(column.get("medians", " ")) for column in self.numbers)
-        self.width = cells + len(self.words) + (len(self.targets) if self.classes is None else 1)
-        self.holes, self.missing = set(), Counter()
-        self.unread, self.differs = {column["name"]: [0, []] for column in self.numbers}, Counter()
+        self.numeric_columns = [
+            column | {"zone": zones.get(column["name"])} for column in self.columns if column["kind"] != "category"
+        ]
+        self.test_minutes = {name: set() for name in zones}
+        self.category_counts = {
+            column["name"]: CategoryCounts(column["values"]) for column in self.columns if column["kind"] == "category"
+        }
+        feature_count = sum(len(column.get("medians", " ")) for column in self.numeric_columns)
+        self.width = feature_count + len(self.category_counts) + (len(self.targets) if self.class_target is None else 1)
+        self.incomplete, self.missing = set(), Counter()
+        self.unread, self.not_constant = {column["name"]: [0, []] for column in self.numeric_columns}, Counter()
         self.digest = hashlib.sha256()
         check_room(self.folder, int(1.2 * 4 * self.width * self.count))
-        with ExitStack() as opened:
-            buckets = Buckets(self.folder, self.shares(), self.count, self.width, self.seed, opened)
-            self.without = 0
-            for first, table in placed.pieces("encoding rows"):
-                table, places = self.with_target(table, first)
-                self.put(buckets, self.pieces, table, places, self.split_of(table, places))
-            if self.tested is not None:
-                self.without, first = 0, 0
-                kept = MISSING - {""} if self.pieces.written else MISSING
-                self.tested.kept = {name: kept.intersection(words.codes) for name, words in self.words.items()}
-                self.tested.kept |= dict.fromkeys(self.targets, MISSING.intersection(self.code_of or ()))
-                training = {name: (count, list(cells)) for name, (count, cells) in self.unread.items()}
-                missing = self.missing.copy()
-                self.known, self.strange = {name: len(words.codes) for name, words in self.words.items()}, {}
-                for piece in self.tested:
-                    table, places = self.with_target(self.with_inputs(piece.table), first)
-                    self.put(buckets, self.tested, table, places, np.full(len(places), 2))
+        with ExitStack() as exit_stack:
+            buckets = Buckets(self.folder, self.split_shares(), self.count, self.width, self.seed, exit_stack)
+            self.target_missing = 0
+            for first, table in table_pieces.pieces("encoding rows"):
+                table, indices = self.rows_with_target(table, first)
+                self.add_rows(buckets, self.pieces, table, indices, self.split_of(table, indices))
+            if self.test_pieces is not None:
+                # Rows of the test table are encoded as new data of a run is: checked, with notes about them only.
+                self.target_missing, first = 0, 0
+                missing_words = MISSING - {""} if self.pieces.written else MISSING
+                self.test_pieces.kept = {
+                    name: missing_words.intersection(counts.codes) for name, counts in self.category_counts.items()
+                }
+                self.test_pieces.kept |= dict.fromkeys(self.targets, MISSING.intersection(self.class_codes or ()))
+                training_unread = {name: (count, list(cells)) for name, (count, cells) in self.unread.items()}
+                training_missing = self.missing.copy()
+                self.training_categories = {name: len(counts.codes) for name, counts in self.category_counts.items()}
+                self.test_unknown = {}
+                for piece in self.test_pieces:
+                    table, indices = self.rows_with_target(self.select_columns(piece.table), first)
+                    self.add_rows(buckets, self.test_pieces, table, indices, np.full(len(indices), 2))
                     first += len(piece)
-                if first == self.without:
-                    raise KzooError(is_empty(self.targets[0], "test row"))
-                self.check_tested(training, missing, first - self.without)
-                if self.without:
-                    self.notes.append(without_target(self.without, "test row"))
-                for name, minutes in self.tested_minutes.items():
+                if first == self.target_missing:
+                    raise KzooError(empty_target_message(self.targets[0], "test row"))
+                self.check_test_table(training_unread, training_missing, first - self.target_missing)
+                if self.target_missing:
+                    self.notes.append(missing_target_note(self.target_missing, "test row"))
+                for name, minutes in self.test_minutes.items():
                     self.notes += about_zone(name, zones[name], np.array(list(minutes)))
             self.buckets = buckets
 
-    def with_inputs(self, table):
-        """Return targets and inputs of a test table; those that it lacks, and no network reads, are missing in it."""
+    def select_columns(self, table):
+        """Return the targets and inputs of a test table. Inputs that it lacks, which no network reads, are missing."""
         for name in self.inputs:
             if name not in table.schema.names:
                 table = table.append_column(name, arrow().nulls(len(table), self.schema.field(name).type))
         return table.select(self.targets + self.inputs)
 
-    def check_tested(self, unread, missing, rows):
-        """Refuse a test table with a column most of whose cells cannot be read.
+    def check_test_table(self, training_unread, training_missing, row_count):
+        """Refuse a test table with a column of mostly unreadable cells, and add notes about missing and unknown cells.
 
         Args:
-            unread, missing: what was counted before it.
-            rows: how many it has.
+            training_unread, training_missing: `unread` and `missing` before the test table was encoded.
+            row_count: number of its rows with a target.
         """
-        for column in self.numbers:
+        for column in self.numeric_columns:
             name = column["name"]
-            count, cells = self.unread[name][0] - unread[name][0], self.unread[name][1][len(unread[name][1]) :]
-            there = rows - (self.missing[name] - missing[name])
+            unread_count = self.unread[name][0] - training_unread[name][0]
+            cells = self.unread[name][1][len(training_unread[name][1]) :]
+            filled_count = row_count - (self.missing[name] - training_missing[name])
             with in_test_table():
-                check_share(column, count, there, cells)
-            if name not in self.holes:
-                self.notes += (f"In the test table: {line}" for line in empty_line(name, rows - there, rows))
-        for name, (count, cells) in self.strange.items():
-            if 2 * count > rows:
-                self.notes.append(f"In the test table: {unread_line(name, 'category', count, rows, cells)}")
+                check_readable(column, unread_count, filled_count, cells)
+            if name not in self.incomplete:
+                self.notes += (
+                    f"In the test table: {line}" for line in missing_note(name, row_count - filled_count, row_count)
+                )
+        for name, (unread_count, cells) in self.test_unknown.items():
+            if 2 * unread_count > row_count:
+                self.notes.append(f"In the test table: {unread_note(name, 'category', unread_count, row_count, cells)}")
 
-    def shares(self):
-        """Return about which share of the rows each split gets."""
+    def split_shares(self):
+        """Return the approximate share of the rows in each split."""
         held_out = self.validation * (1 - self.test)
-        return 1 - self.test - held_out, held_out, self.test if self.tested is None else 0.5
+        return 1 - self.test - held_out, held_out, self.test if self.test_pieces is None else 0.5
 
-    def put(self, buckets, pieces, table, places, parts):
-        """Write rows of a source with these places, which belong to these splits, and count what they hold."""
+    def add_rows(self, buckets, pieces, table, indices, row_splits):
+        """Encode rows of a source, add them to the buckets, and update the counts.
+
+        Args:
+            pieces: the source, `self.pieces` or `self.test_pieces`.
+            table: rows of a piece, as an Arrow table.
+            indices: (N,) indices of the rows in the source.
+            row_splits: (N,) splits of the rows, 0 to 2.
+        """
         if not table.num_rows:
             return
         self.digest.update(hashes(table, [*self.inputs, *self.targets]).tobytes())
-        piece, train = Piece(table, pieces.decimal), parts == 0
-        rows, at = np.empty((len(parts), self.width), np.float32), 0
-        for column in self.numbers:
+        piece, train = Piece(table, pieces.decimal), row_splits == 0
+        rows, position = np.empty((len(row_splits), self.width), np.float32), 0
+        for column in self.numeric_columns:
             name, unread = column["name"], {}
             cells = cells_of(column, piece, unread)
-            if pieces is self.tested and column["kind"] == "date":
+            if pieces is self.test_pieces and column["kind"] == "date":
                 minutes = piece.minutes(name, column.get("day_first", False))[~np.isnan(cells[0])]
-                self.tested_minutes[name].update(np.unique(minutes).tolist())
+                self.test_minutes[name].update(np.unique(minutes).tolist())
             for values in cells:
-                with np.errstate(over="ignore"):
-                    rows[:, at] = values
-                self._check_finite(name, values, rows[:, at], places)
-                at += 1
-            empty = np.isnan(cells[0])
-            if name not in self.holes and empty[train].any():
-                self.holes.add(name)
-            if len(bad := unread[name]):
-                self.unread[name][0] += len(bad)
-                some = bad[: 3 - len(self.unread[name][1])]
-                self.unread[name][1] += [(int(places[place]), piece[name][place]) for place in some]
-            self.missing[name] += int(empty.sum()) - len(bad)
-        for name, words in self.words.items():
-            rows[:, at] = words.codes_of(piece[name], train)
+                with np.errstate(over="ignore"):  # an overflow becomes infinity, which is refused next
+                    rows[:, position] = values
+                self._check_finite(name, values, rows[:, position], indices)
+                position += 1
+            is_missing = np.isnan(cells[0])
+            if name not in self.incomplete and is_missing[train].any():
+                self.incomplete.add(name)
+            if len(unread_rows := unread[name]):
+                self.unread[name][0] += len(unread_rows)
+                first_unread = unread_rows[: 3 - len(self.unread[name][1])]
+                self.unread[name][1] += [(int(indices[row]), piece[name][row]) for row in first_unread]
+            self.missing[name] += int(is_missing.sum()) - len(unread_rows)
+        for name, counts in self.category_counts.items():
+            rows[:, position] = counts.codes_of(piece[name], train)
             self.missing[name] += table.column(name).null_count
-            if pieces is self.tested:
-                new = np.flatnonzero(rows[:, at] > self.known[name])
-                count, cells = self.strange.get(name, (0, []))
-                cells += [(int(places[place]), piece[name][place]) for place in new[: 3 - len(cells)]]
-                self.strange[name] = (count + len(new), cells)
-            at += 1
-        for name, usual in self.usual.items():
-            self.differs[name] += _differing(table.column(name), usual)
-        if self.classes is None:
-            rows[:, at:] = self._values(piece, places)
+            if pieces is self.test_pieces:
+                unknown = np.flatnonzero(rows[:, position] > self.training_categories[name])
+                count, cells = self.test_unknown.get(name, (0, []))
+                cells += [(int(indices[row]), piece[name][row]) for row in unknown[: 3 - len(cells)]]
+                self.test_unknown[name] = (count + len(unknown), cells)
+            position += 1
+        for name, constant in self.constants.items():
+            self.not_constant[name] += _count_different(table.column(name), constant)
+        if self.class_target is None:
+            rows[:, position:] = self._target_values(piece, indices)
         else:
-            rows[:, at:].view(np.int32)[:, 0] = self._class_numbers(pieces, table)
-        buckets.add(rows, places, parts)
+            # Class codes are stored as int32 in the bits of the last float32 column.
+            rows[:, position:].view(np.int32)[:, 0] = self._encode_classes(pieces, table)
+        buckets.add(rows, indices, row_splits)
 
-    def _check_finite(self, name, values, found, places):
-        if np.isinf(found).any():
-            bad = int(np.flatnonzero(np.isinf(found))[0])
+    def _check_finite(self, name, values, encoded, indices):
+        """Raise `KzooError` if a value of a column is infinite as float32."""
+        if np.isinf(encoded).any():
+            row = int(np.flatnonzero(np.isinf(encoded))[0])
             raise KzooError(
-                f"Column {name!r} holds {values[bad]:g} in row {places[bad] + 1}, more than float32 has: leave it out, "
-                "or scale it."
+                f"Column {name!r} contains {values[row]:g} in row {indices[row] + 1}, which exceeds the range of "
+                "float32. Exclude the column or scale it."
             )
 
-    def _values(self, piece, places):
-        found = np.stack([piece.numbers(name, self.writings.get(name)) for name in self.targets], axis=1)
-        if (bad := np.flatnonzero(np.isnan(found).any(axis=1))).size:
+    def _target_values(self, piece, indices):
+        """Return the targets of a regression (N, targets)."""
+        values = np.stack([piece.numbers(name, self.number_formats.get(name)) for name in self.targets], axis=1)
+        if (bad := np.flatnonzero(np.isnan(values).any(axis=1))).size:
             cells = [piece[name][bad[0]] for name in self.targets]
-            raise KzooError(f"A regression target must be a number; row {places[bad[0]] + 1} holds {cells!r}.")
-        return found
+            raise KzooError(f"A regression target must be a number; row {indices[bad[0]] + 1} contains {cells!r}.")
+        return values
 
-    def _class_numbers(self, pieces, table):
+    def _encode_classes(self, pieces, table):
+        """Return the class codes of the target (N,), and remember those of new spellings in a test table."""
         target = self.targets[0]
         encoded = table.column(target).combine_chunks().dictionary_encode()
         cells = encoded.dictionary.to_pylist()
-        if new := [cell for cell in cells if cell not in self.code_of]:  # of the test data, written in another way
+        if new_cells := [
+            cell for cell in cells if cell not in self.class_codes
+        ]:  # of the test table, in another spelling
             codes = self.problem.task.inference.encode(
-                self.classes, pieces.frame(_table_of(target, new, table.schema))[[target]]
+                self.class_target, pieces.frame(_single_column_table(target, new_cells, table.schema))[[target]]
             )
-            self.code_of |= dict(zip(new, codes.tolist(), strict=True))
-        return np.array([self.code_of[cell] for cell in cells], np.int32)[encoded.indices.to_numpy()]
+            self.class_codes |= dict(zip(new_cells, codes.tolist(), strict=True))
+        return np.array([self.class_codes[cell] for cell in cells], np.int32)[encoded.indices.to_numpy()]
 
-    # The end.
+    # 4. Shuffle the buckets and write the splits.
 
-    def shuffle(self):
-        """Fill holes in, number categories, and write each split, its rows shuffled; return how many rows each has."""
-        self.columns = [self._exact(column) for column in self.columns]
-        self.columns = with_blanks(self.columns) if self.pieces.written else self.columns
-        answers = len(self.targets) if self.classes is None else 1
-        codes = {name: words.numbered(column["values"]) for (name, words), column in zip(
-            self.words.items(), (c for c in self.columns if c["kind"] == "category"), strict=True
-        )}  # fmt: skip
-        self.features = feature_names(self.columns)
-        self.extent, self.targets_extent = ColumnMoments(), ColumnMoments()
-        self.of_class = {}
-        rows = {}
-        for number, part in enumerate(_PARTS):
-            counts = np.zeros(len(self.classes.classes), int) if self.classes is not None else None
-            with open(self.folder / f"{part}.rows", "wb") as file:
-                rows[part] = 0
-                buckets = self.buckets.files(number)
-                for bucket in followed(buckets, f"{self.pieces.name}: shuffling {part} rows", len(buckets)):
-                    order = np.random.default_rng([self.seed, number, rows[part]])
+    def write_splits(self):
+        """Fill missing values, convert category numbers to codes, write each split shuffled; return the row counts."""
+        self.columns = [self._with_exact_counts(column) for column in self.columns]
+        self.columns = mark_blank_categories(self.columns) if self.pieces.written else self.columns
+        target_width = len(self.targets) if self.class_target is None else 1
+        categories = (column["values"] for column in self.columns if column["kind"] == "category")
+        stored_codes = {
+            name: counts.stored_codes(values)
+            for (name, counts), values in zip(self.category_counts.items(), categories, strict=True)
+        }
+        self.feature_names = feature_names(self.columns)
+        self.input_moments, self.target_moments = ColumnMoments(), ColumnMoments()
+        self.class_counts = {}
+        row_counts = {}
+        for split_number, split in enumerate(_SPLITS):
+            class_counts = np.zeros(len(self.class_target.classes), int) if self.class_target is not None else None
+            with open(self.folder / f"{split}.rows", "wb") as file:
+                row_counts[split] = 0
+                buckets = self.buckets.files(split_number)
+                for bucket in followed(buckets, f"{self.pieces.name}: shuffling {split} rows", len(buckets)):
+                    generator = np.random.default_rng([self.seed, split_number, row_counts[split]])
                     raw = self.buckets.take(bucket)
-                    x, y = self._finished(raw[order.permutation(len(raw))], codes, answers)
+                    x, y = self._encode(raw[generator.permutation(len(raw))], stored_codes, target_width)
                     file.write(np.ascontiguousarray(np.concatenate([x, y], axis=1)).data)
-                    rows[part] += len(x)
-                    if not number:
-                        self.extent.add(x[:, : len(self.features) - len(codes)])
-                    if counts is not None:
-                        counts += np.bincount(y.view(np.int32)[:, 0], minlength=len(counts))
-                    elif not number:
-                        self.targets_extent.add(y)
+                    row_counts[split] += len(x)
+                    if not split_number:
+                        self.input_moments.add(x[:, : len(self.feature_names) - len(stored_codes)])
+                    if class_counts is not None:
+                        class_counts += np.bincount(y.view(np.int32)[:, 0], minlength=len(class_counts))
+                    elif not split_number:
+                        self.target_moments.add(y)
                 file.flush()
                 os.fsync(file.fileno())
-            if counts is not None:
-                self.of_class[part] = counts.tolist()
-        if not rows["train"]:
-            raise KzooError("No row is left to train on: lower test= or validation=.")
-        if self.of_class and 0 in self.of_class["train"]:
-            lost = self.of_class["train"].index(0)
-            raise KzooError(f"Class number {lost} has no training row left; lower test= or validation=.")
-        return rows
+            if class_counts is not None:
+                self.class_counts[split] = class_counts.tolist()
+        if not row_counts["train"]:
+            raise KzooError("There are no training rows. Lower test= or validation=.")
+        if self.class_counts and 0 in self.class_counts["train"]:
+            class_number = self.class_counts["train"].index(0)
+            raise KzooError(f"Class number {class_number} has no training rows. Lower test= or validation=.")
+        return row_counts
 
-    def _exact(self, column):
-        """Return a column with what is now known exactly."""
+    def _with_exact_counts(self, column):
+        """Return a column with the facts that are known exactly after the second pass."""
         if column["kind"] != "category":
-            return column | {"missing": column["name"] in self.holes}
-        words = self.words[column["name"]]
-        if words.full:
+            return column | {"missing": column["name"] in self.incomplete}
+        counts = self.category_counts[column["name"]]
+        if counts.is_full:
             self.notes.append(
-                f"Column {column['name']!r} has more than {MOST_DIFFERENT:,} categories: those that come later count "
-                "as unknown."
+                f"Column {column['name']!r} has more than {MAX_COUNTED_CATEGORIES:,} categories; those that "
+                "appear later count as unknown."
             )
-        elif words.different > MOST_CATEGORIES:
+        elif counts.distinct_count > MAX_CATEGORIES:
             self.notes = [note for note in self.notes if not note.startswith(f"Column {column['name']!r} has ")]
             self.notes.append(
-                f"Column {column['name']!r} has {words.different} categories; the {MOST_CATEGORIES} most frequent "
-                "count."
+                f"Column {column['name']!r} has {counts.distinct_count} categories; only the {MAX_CATEGORIES} "
+                "most frequent are used."
             )
-        return column | {"values": words.best()}
+        return column | {"values": counts.most_frequent()}
 
-    def _finished(self, raw, codes, answers):
-        """Return inputs and answers (B, F) and (B, answers) of what `put` wrote."""
-        found, at = [], 0
+    def _encode(self, rows, stored_codes, target_width):
+        """Return inputs (B, F) and targets (B, target_width) of rows as `add_rows` has encoded them."""
+        features, position = [], 0
         for column in self.columns:
             if column["kind"] == "category":
-                found.append(codes[column["name"]][raw[:, at].astype(np.int64)])
-                at += 1
+                features.append(stored_codes[column["name"]][rows[:, position].astype(np.int64)])
+                position += 1
             else:
                 width = len(column.get("medians", " "))
-                found += filled(column, list(raw[:, at : at + width].T))
-                at += width
-        return np.stack(found, axis=1, dtype=np.float32, casting="same_kind"), raw[:, -answers:]
+                features += fill_missing(column, list(rows[:, position : position + width].T))
+                position += width
+        return np.stack(features, axis=1, dtype=np.float32, casting="same_kind"), rows[:, -target_width:]
 
-    def about(self, rows) -> dict:
-        """Return what there is to know of the encoded rows, as plain data."""
-        inputs, width = len(self.features), len(self.features) + (len(self.targets) if self.classes is None else 1)
-        some = read_rows(self.folder / "train.rows", width, 0, min(rows["train"], MOST_SAMPLED))
-        config = config_of(some[:, :inputs], self.columns, self.notes, self.extent.extent())
-        learned = self.classes
-        if learned is None:
-            y = some[:, inputs:]
-            learned = self.problem.task.inference.learn(y, self.targets, known=self.targets_extent.extent())
-            self.notes += splits.target_notes(learned)
-        for column in self.described["read"]:
+    def metadata(self, row_counts) -> dict:
+        """Return what describes the encoded rows, as JSON data."""
+        input_width, width = (
+            len(self.feature_names),
+            len(self.feature_names) + (len(self.targets) if self.class_target is None else 1),
+        )
+        sample = read_rows(self.folder / "train.rows", width, 0, min(row_counts["train"], MAX_SAMPLE_ROWS))
+        config = config_of(sample[:, :input_width], self.columns, self.notes, self.input_moments.extent())
+        target = self.class_target
+        if target is None:
+            y = sample[:, input_width:]
+            target = self.problem.task.inference.learn(y, self.targets, known=self.target_moments.extent())
+            self.notes += splits.target_notes(target)
+        for column in self.facts["read"]:
             name = column["name"]
             if name in self.missing:
                 column["missing"] = self.missing[name]
                 column["unreadable"] = self.unread.get(name, [0])[0]
-            if self.differs[name]:
-                column["about"] += f" but for {plural(self.differs[name], 'row')}"
-            if name in self.words:
-                count = len(next(c["values"] for c in self.columns if c["name"] == name))
+            if self.not_constant[name]:
+                column["about"] += f" except in {plural(self.not_constant[name], 'row')}"
+            if name in self.category_counts:
+                count = len(next(learned["values"] for learned in self.columns if learned["name"] == name))
                 column |= {"categories": count, "about": plural(count, "category")}
         unread = {name: (count, cells) for name, (count, cells) in self.unread.items() if count}
-        described = {column["name"]: column for column in self.columns}
-        total = sum(rows.values())
-        self.notes += self.doubts
-        for name, (n, cells) in unread.items():
-            column = described[name]
-            self.notes.append(unread_line(name, column["kind"], n, total, cells, column.get("writing")))
-        if self.alike:
+        columns = {column["name"]: column for column in self.columns}
+        row_count = sum(row_counts.values())
+        self.notes += self.format_warnings
+        for name, (count, cells) in unread.items():
+            column = columns[name]
+            self.notes.append(unread_note(name, column["kind"], count, row_count, cells, column.get("writing")))
+        if self.has_duplicates:
             self.notes.append(
-                "Many rows are equal, which few different ones that are possible bring about: rows are split by their "
-                "place in the table too, not by their cells alone."
+                "Many rows are equal because few distinct rows are possible: rows are split by their index as well as "
+                "by their cells."
             )
-        if self.count > self.sampled:
+        if self.count > self.sample_size:
             self.notes.append(
-                f"Kinds of columns, medians and quantiles are those of {self.sampled:,} of {self.count:,} rows; "
-                "classes, categories, means and deviations are those of all."
+                f"Column kinds, medians and quantiles are learned on {self.sample_size:,} of {self.count:,} rows; "
+                "classes, categories, means and standard deviations on all rows."
             )
         return dict(
             task=self.problem.name,
-            rows=rows,
+            rows=row_counts,
             width=width,
-            inputs=inputs,
-            dtype="float32" if self.classes is None else "int32",
-            single=self.classes is not None,
-            config=config | learned.config,
-            preprocessing=self.preprocessing(learned.classes),
-            class_names=list(learned.classes),
-            feature_names=list(self.features),
-            target_names=list(learned.names),
+            inputs=input_width,
+            dtype="float32" if self.class_target is None else "int32",
+            single=self.class_target is not None,
+            config=config | target.config,
+            preprocessing=self.preprocessing(target.classes),
+            class_names=list(target.classes),
+            feature_names=list(self.feature_names),
+            target_names=list(target.names),
             notes=self.notes,
-            seen=self.described | {
-                "doubts": self.doubts,
-                "unread": {name: [n, cells[0][0], total] for name, (n, cells) in unread.items()},
-                **({"of_class": self.of_class} if self.of_class else {}),
+            seen=self.facts | {
+                "doubts": self.format_warnings,
+                "unread": {name: [count, cells[0][0], row_count] for name, (count, cells) in unread.items()},
+                **({"of_class": self.class_counts} if self.class_counts else {}),
             },
             fingerprint=splits.fingerprint(
                 self.digest.digest(), self.pieces.names, self.targets, self.problem.name,
-                fingerprinted(self.columns), [self.seed, self.validation, self.test, self.group, rows],
+                fingerprint_columns(self.columns), [self.seed, self.validation, self.test, self.group, row_counts],
             ),
         )  # fmt: skip
 
 
-def _counted(column) -> dict:
-    """Return cell -> how often it occurs, of a column of Arrow."""
+def _cell_counts(column) -> dict:
+    """Return cell -> count of an Arrow column."""
     encoded = column.combine_chunks().dictionary_encode()
     counts = np.bincount(encoded.indices.to_numpy(), minlength=len(encoded.dictionary))
     return dict(zip(encoded.dictionary.to_pylist(), counts.tolist(), strict=True))
 
 
-def _table_of(name, cells, schema):
-    """Return a table of one column with these cells."""
+def _single_column_table(name, cells, schema):
+    """Return an Arrow table with one column of these cells."""
     pa = arrow()
     return pa.table({name: pa.array(list(cells), schema.field(name).type)})
 
 
-def _first(table, name):
-    """Return the first cell of a column that holds anything, as Arrow has it."""
+def _first_cell(table, name):
+    """Return the first cell of a column that is not missing, as an Arrow scalar."""
     return next(cell for cell in table.column(name) if cell.is_valid)
 
 
-def _differing(column, usual):
-    """Count the cells of a column that are not as usual, which is empty where that is None."""
-    if usual is None:
+def _count_different(column, constant):
+    """Return the number of cells that differ from the constant of a column, or that are not missing if it is None."""
+    if constant is None:
         return len(column) - column.null_count
-    if column.type != usual.type:  # of a second table, which has other types
+    if column.type != constant.type:  # a test table may have other types
         words = to_words(plain_of(column.drop_null()))
-        return int((words != to_words([usual.as_py()])[0]).sum())
-    return int(arrow("pyarrow.compute").sum(arrow("pyarrow.compute").not_equal(column, usual)).as_py() or 0)
+        return int((words != to_words([constant.as_py()])[0]).sum())
+    return int(arrow("pyarrow.compute").sum(arrow("pyarrow.compute").not_equal(column, constant)).as_py() or 0)
 
 
-def _tested(test):
-    """Return the pieces of a second source; None without one."""
+def _test_pieces(test):
+    """Return the pieces of the test table; None if `test` is a fraction."""
     if not splits.is_source(test):
         return None
     if of_pandas(test, "DataFrame"):
-        return _Frame(test)
+        return _FramePieces(test)
     if not is_table(test):
-        raise KzooError(f"test={shown(test)} is not a table: give a DataFrame, or the path of a file.")
+        raise KzooError(f"test={shown(test)} is not a table. Pass a DataFrame or the path of a table file.")
     return pieces_of(test)
 
 
-class _Frame:
-    """A DataFrame that is given as test data, in one piece."""
+class _FramePieces:
+    """A DataFrame with test data, read in pieces."""
 
     name, files, decimal, notes = "test", (), None, ()
 
     def __init__(self, frame):
-        self.given, self.names = frame, [str(column).strip() for column in frame.columns]
+        self.table, self.names = frame, [str(column).strip() for column in frame.columns]
 
     def __iter__(self):
-        for first in range(0, len(self.given), _PIECE):
-            rows = self.given.iloc[first : first + _PIECE].set_axis(self.names, axis=1)
+        for start in range(0, len(self.table), _FRAME_PIECE_ROWS):
+            rows = self.table.iloc[start : start + _FRAME_PIECE_ROWS].set_axis(self.names, axis=1)
             yield Piece(settled(arrow().Table.from_pandas(rows, preserve_index=False), self.name))
 
-    def frame(self, table, text=()):
+    def frame(self, table, text_columns=()):
+        """Return a piece as a DataFrame."""
         return table.to_pandas()

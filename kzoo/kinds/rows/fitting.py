@@ -1,7 +1,7 @@
 """Tables: a CSV file or a DataFrame becomes numbers, category codes and a target.
 
-The target decides the task: text, booleans, and whole numbers with at most 20 different values are classes;
-other numbers are a regression. `task=` overrides the rule.
+The target decides the task: text, booleans, and whole numbers with at most 20 distinct values are classes; other
+numbers are a regression. `task=` overrides the rule.
 """
 
 import numpy as np
@@ -11,11 +11,11 @@ from kzoo.kinds import Fresh
 from kzoo.kinds.arrays import as_type, checked
 from kzoo.kinds.rows.in_memory import load_table
 from kzoo.kinds.rows.inference import (
+    ambiguity_hint,
     apply_columns,
     as_dated,
     missing_value_categories,
     read,
-    two_readings,
 )
 from kzoo.kinds.rows.out_of_core import frame_of, is_large, load_large
 from kzoo.kinds.rows.scaling import robust_scaling
@@ -26,12 +26,12 @@ from kzoo.storage.windows import Mapped, flat, sample_rows, select_rows
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.optional import pandas as pd
 
-_MOST_ROWS = 200_000  # whose quantiles are taken
+_MAX_ROWS = 200_000  # for scales and quantiles
 
 
-def load(source, form, *, problem, **asked):
-    """Load a table; its target decides what it is for."""
-    return load_large(source, **asked) if is_large(source, **asked) else load_table(source, **asked)
+def load(source, form, *, problem, **options):
+    """Load a table, in memory or out of core. Its target decides the task."""
+    return load_large(source, **options) if is_large(source, **options) else load_table(source, **options)
 
 
 def take(x, preset):
@@ -40,13 +40,13 @@ def take(x, preset):
 
 
 def fit(x, train, *, plain=False, notes=None, **more):
-    """Return rows as they are, and the scale of the columns of the training rows.
+    """Return the rows unchanged, the scaling learned on the training rows, and no preprocessor.
 
     Args:
         x: (N, F).
-        train: places of the training rows.
-        plain: whether the caller has scaled them.
-        notes: a list that gets a line for each thing to know.
+        train: indices of the training rows.
+        plain: whether the caller has scaled the columns already.
+        notes: list that notes for the user are appended to.
     """
     names, notes, rows = (
         [f"column {i}" for i in range(x.shape[1])],
@@ -54,15 +54,15 @@ def fit(x, train, *, plain=False, notes=None, **more):
         select_rows(x, train),
     )
     if isinstance(rows, Mapped):
-        if len(rows) > _MOST_ROWS:
-            notes.append(f"The scale of the inputs is learned on {_MOST_ROWS:,} of {len(rows):,} training rows.")
-        rows = sample_rows(rows, _MOST_ROWS)
+        if len(rows) > _MAX_ROWS:
+            notes.append(f"The scale of the inputs is learned on {_MAX_ROWS:,} of {len(rows):,} training rows.")
+        rows = sample_rows(rows, _MAX_ROWS)
     return x, {} if plain else robust_scaling(rows, names, notes), None
 
 
 def labelled(reader, source, *, targets, config):
-    """Return the rows of a table that have a target, and their targets as they stand."""
-    frame = frame_of(source, _as_written(reader, targets))
+    """Return the rows of a table that have a target, with raw targets."""
+    frame = frame_of(source, _text_columns(reader, targets))
     require(frame, targets, "the table")
     frame = frame[frame[targets].notna().all(axis=1)].reset_index(drop=True)
     if not len(frame):
@@ -70,61 +70,71 @@ def labelled(reader, source, *, targets, config):
     return Split(x=read(reader, frame)[0], y=_targets_as_learned(frame, targets, reader))
 
 
-def _as_written(reader, targets):
-    """Return the columns of new rows that have to be read as they are written: name -> words such as `NA` in them.
+def _text_columns(reader, targets):
+    """Return the columns of new rows that must be read from a file as text: name -> words such as `NA` that are values.
 
-    A file's reader would take their cells for numbers, `01067` for 1067 where training saw the category `01067`, or for
-    missing values.
+    Otherwise the reader of the file would convert cells to numbers, such as `01067` to 1067 if training saw the
+    category `01067`, or to missing values.
     """
-    texts = [one for one in reader["columns"] if one["kind"] != "number" or in_texts(one.get("writing"))]
-    classes, writings = reader.get("classes", ()), reader.get("writings", {})
-    words = MISSING.intersection(classes)
-    named = bool(words) or any(map(_changes_as_number, classes))
-    targets = [name for name in targets if named or in_texts(writings.get(name))]
-    return {one["name"]: missing_value_categories(one) for one in texts} | dict.fromkeys(targets, words)
+    columns = [column for column in reader["columns"] if column["kind"] != "number" or in_texts(column.get("writing"))]
+    classes, stored_formats = reader.get("classes", ()), reader.get("writings", {})
+    missing_words = MISSING.intersection(classes)
+    are_texts = bool(missing_words) or any(map(_changes_as_number, classes))
+    targets = [name for name in targets if are_texts or in_texts(stored_formats.get(name))]
+    return {column["name"]: missing_value_categories(column) for column in columns} | dict.fromkeys(
+        targets, missing_words
+    )
 
 
 def _changes_as_number(name):
-    """Say whether the name of a class is a number, written in a way that the number alone does not give: `01`."""
+    """Return whether a class name is a number that is formatted differently if converted to a number and back: `01`."""
     number = to_numbers([name])
     return bool(np.isfinite(number[0])) and name not in ("True", "False", to_words(number)[0])
 
 
 def _targets_as_learned(frame, targets, reader):
-    """Return the targets of new rows with numbers read as training has learned that they are written, or plainly."""
-    found, writings, figures = frame[targets], reader.get("writings", {}), frame.attrs.get("figures", ())
+    """Return the targets of new rows, converted by the stored number formats, or as plain numbers if only these fit."""
+    converted, stored_formats, ambiguous_columns = (
+        frame[targets],
+        reader.get("writings", {}),
+        frame.attrs.get("figures", ()),
+    )
     classes = reader.get("classes", ())
-    if classes and {"True", "False"}.issuperset(classes):  # no numbers: with a cell missing they are objects as well
-        return found
+    if classes and {"True", "False"}.issuperset(classes):  # booleans, which are objects too if a cell is missing
+        return converted
     for name in targets:
-        values = found[name]
-        texts = pd.api.types.is_object_dtype(values) or pd.api.types.is_string_dtype(values)
-        if not texts or (name not in writings and name not in figures):
+        values = converted[name]
+        has_texts = pd.api.types.is_object_dtype(values) or pd.api.types.is_string_dtype(values)
+        if not has_texts or (name not in stored_formats and name not in ambiguous_columns):
             continue
-        numbers, there = read_numbers(values, stored := writings.get(name), decimal_of(frame)), values.dropna()
-        if np.isnan(numbers[values.notna()]).any() and np.isfinite(plainly := to_numbers(there)).all():
-            # Where one cell shows that they are written plainly, all are.
-            if len(number_formats(stored)) > 1 and shown_sign(there.astype(str), stored) != ".":
+        numbers, texts = (
+            read_numbers(values, stored_format := stored_formats.get(name), decimal_of(frame)),
+            values.dropna(),
+        )
+        if np.isnan(numbers[values.notna()]).any() and np.isfinite(plain_numbers := to_numbers(texts)).all():
+            # One cell that fits plain numbers only decides for all of them.
+            if len(number_formats(stored_format)) > 1 and shown_sign(texts.astype(str), stored_format) != ".":
                 row = int(np.flatnonzero(np.isnan(numbers) & values.notna().to_numpy())[0])
                 raise KzooError(
-                    f"Target {name!r} cannot be read in row {row + 1}.{two_readings([(row, values[row])], stored)}"
+                    f"Target {name!r} cannot be read in row "
+                    f"{row + 1}.{ambiguity_hint([(row, values[row])], stored_format)}"
                 )
-            numbers[values.notna()] = plainly
-        found = found.assign(**{name: np.where(np.isnan(numbers), values, numbers)})
-    return found
+            numbers[values.notna()] = plain_numbers
+        converted = converted.assign(**{name: np.where(np.isnan(numbers), values, numbers)})
+    return converted
 
 
 def fresh(reader, source, *, targets):
-    """Return a table that may lack columns; what is missing counts as empty."""
+    """Return a table that may lack columns, for the checks; missing columns count as empty."""
     if isinstance(source, list):
         names = [column["name"] for column in reader["columns"]]
         for line in check_keys(rows_of(source), names, targets):
             warn(line)
     if isinstance(source, dict | list):
         source = pd.DataFrame([source] if isinstance(source, dict) else list(source))
-    frame, names = frame_of(source, _as_written(reader, targets)), [column["name"] for column in reader["columns"]]
+    frame, names = frame_of(source, _text_columns(reader, targets)), [column["name"] for column in reader["columns"]]
     if not len(frame):
-        raise KzooError("There are no rows to look at.")
+        raise KzooError("The table has no rows.")
     missing = [name for name in names if name not in frame.columns]
     x = None
     if len(missing) < len(names):
@@ -137,45 +147,48 @@ def fresh(reader, source, *, targets):
 
 
 def answers_in(frame, targets):
-    """Return the target columns of the rows that have them, or None."""
+    """Return the target columns of the rows that have all targets; None if a target column is missing."""
     return frame[targets].dropna() if set(targets) <= set(frame.columns) else None
 
 
 def describe(x, names=(), categories=0):
-    """Return the columns, without categories."""
+    """Return the names and values (rows, columns) of the number columns."""
     values = flat(x)
     values = values[:, : values.shape[1] - categories]
-    known = list(names)[: values.shape[1]]
-    return known + [f"column {i}" for i in range(len(known), values.shape[1])], values
+    feature_names = list(names)[: values.shape[1]]
+    return feature_names + [f"column {i}" for i in range(len(feature_names), values.shape[1])], values
 
 
 def overview(data):
-    """Say how columns were read; of an array what they are called, or how many there are."""
+    """Return how columns were read; for an array the names of its columns, or their number."""
     if "read" in data.seen:
         return {"columns": data.seen["read"]}
     if "columns" in data.preprocessing:
-        return {"columns": [{"name": one["name"], "kind": one["kind"]} for one in data.preprocessing["columns"]]}
+        return {
+            "columns": [{"name": column["name"], "kind": column["kind"]} for column in data.preprocessing["columns"]]
+        }
     if data.feature_names:
         return {"columns": [{"name": name, "kind": "number"} for name in data.feature_names]}
     return {"about": {"columns": data.input_shape[-1]}} if data.input_shape else {}
 
 
 def asked_of(x, config):
-    """Return what a network's settings ask of the training rows: the ends of the bins of each column, where it has any.
+    """Return `edges`, the edges of the bins of each number column, if the network has bins.
 
-    They are quantiles. A value that is frequent counts for no more rows than belong into a bin: it fills one at most.
+    They are quantiles of the training rows. A frequent value counts for no more rows than one bin gets, so that it
+    fills at most one.
 
     Args:
         x: (N, F) training rows, numeric columns first.
-        config: the settings: `bins`, `categories`.
+        config: settings of the network: `bins`, `categories`.
     """
     bins = config.get("bins")
-    numbers = x[:: 1 + len(x) // _MOST_ROWS][:, : x.shape[1] - len(config.get("categories", ()))]
+    numbers = x[:: 1 + len(x) // _MAX_ROWS][:, : x.shape[1] - len(config.get("categories", ()))]
     if not bins or not numbers.shape[1]:
         return {}
-    places, edges = np.linspace(0, 1, bins + 1), []
+    quantiles, edges = np.linspace(0, 1, bins + 1), []
     for column in numbers.T:
         values, counts = np.unique(column, return_counts=True)
-        shared = np.repeat(values, np.minimum(counts, max(1, len(column) // bins)))
-        edges += np.quantile(shared, places, method="nearest").tolist()
+        limited = np.repeat(values, np.minimum(counts, max(1, len(column) // bins)))
+        edges += np.quantile(limited, quantiles, method="nearest").tolist()
     return {"edges": tuple(edges)}

@@ -1,15 +1,15 @@
-"""A table that memory has room for: read whole, split by a permutation, encoded at once (see `table.py`)."""
+"""Tables that fit into memory: read whole, split by a random permutation, encoded at once (see `table.py`)."""
 
 import numpy as np
 
 from kzoo.dataset import splits
 from kzoo.dataset.dataset import Dataset, Split
 from kzoo.kinds.rows.column_options import named_columns
-from kzoo.kinds.rows.columns import fingerprinted, with_blanks
-from kzoo.kinds.rows.inference import apply_columns, feature_names, in_test_table, read_new, unread_notes
+from kzoo.kinds.rows.columns import fingerprint_columns, mark_blank_categories
+from kzoo.kinds.rows.inference import apply_columns, encode_new_rows, feature_names, in_test_table, unread_notes
 from kzoo.kinds.rows.scaling import config_of
 from kzoo.kinds.rows.table import TableFit
-from kzoo.kinds.rows.target import groups_in, with_target
+from kzoo.kinds.rows.target import groups_in, rows_with_target
 from kzoo.sources.tables.frame import about_index, as_frame
 from kzoo.sources.tables.raw import Rows, decimal_of, require, rows_of
 from kzoo.sources.tables.values import MISSING, Texts, read_numbers
@@ -23,125 +23,153 @@ def load_table(
     """Load a table (see `kzoo.load_data`).
 
     Args:
-        source: a DataFrame or the path of a CSV file.
-        target: the column to predict, or several (names, or one string with commas) for a regression.
-        drop: columns to leave out.
-        group: column whose rows of one value stay in one split; it is no input.
-        columns: what columns are, where they are to be taken for something else; see `kzoo.load_data`.
-        clip: cut numeric columns off at their 0.1 and 99.9 percentiles.
+        source: a DataFrame, or the path of a table file.
+        target: name of the column to predict, or several for a regression (names, or one string with commas).
+        drop: columns to exclude.
+        group: column whose equal values stay in one split; it is not an input.
+        columns: column options that override what is detected, see `kzoo.load_data`.
+        clip: clip numeric columns at their 0.1 and 99.9 percentiles.
 
     Raises:
-        KzooError: a column that does not exist, or a target nothing can be learned from.
+        KzooError: unknown column, or a target that nothing can be learned from.
     """
+    # 1. Read the table and the test table.
     notes = [*about_index(source)]
     frame = as_frame(source, named_columns(columns), notes)
     attrs, decimal, names = dict(frame.attrs), frame.attrs.get("decimal"), list(frame.columns)
     fit = TableFit(
         names, notes, preset=preset, target=target, drop=drop, group=group, task=task, columns=columns, clip=clip
     )
-    zoned = rows_of(frame.loc[:, [hasattr(kind, "tz") or "tz=" in str(kind) for kind in frame.dtypes]])
-    of_file, targets, tested = decimal_of(frame), fit.targets, None
+    zoned_columns = rows_of(frame.loc[:, [hasattr(kind, "tz") or "tz=" in str(kind) for kind in frame.dtypes]])
+    file_decimal, targets, test_frame = decimal_of(frame), fit.targets, None
     if splits.is_source(test):
-        tested = _as_trained(as_frame(test, text_columns(frame, targets), notes), frame, decimal)
-        new_decimal = decimal_of(tested)
-        require(tested, targets, "the test table")
+        test_frame = _read_as_training_file(as_frame(test, text_columns(frame, targets), notes), frame, decimal)
+        test_decimal = decimal_of(test_frame)
+        require(test_frame, targets, "the test table")
 
-    # The rows with a target, those of the test table behind the others.
-    first = len(frame := with_target(frame, targets, notes, "row"))
-    if tested is not None:
-        tested = with_target(tested, targets, notes, "test row")
-        new_columns = list(tested.columns)
-        frame = pd.concat([frame, tested], ignore_index=True)
+    # 2. Keep rows with a target. Those of the test table are appended, so that they are encoded alike.
+    test_start = len(frame := rows_with_target(frame, targets, notes, "row"))
+    if test_frame is not None:
+        test_frame = rows_with_target(test_frame, targets, notes, "test row")
+        test_columns = list(test_frame.columns)
+        frame = pd.concat([frame, test_frame], ignore_index=True)
         frame.attrs = attrs
-    groups = None if group is None else groups_in(frame[group][:first], group)
+
+    # 3. Learn the task and split the rows.
+    groups = None if group is None else groups_in(frame[group][:test_start], group)
     frame = fit.learn_task(frame, decimal)
     rows = rows_of(frame)
-    learned, y, parts, more = splits.split_target(
-        fit.problem.task, frame[targets], first, names=targets, validation=validation,
-        test=0 if tested is not None else test, seed=seed, groups=groups,
+    learned, y, split_rows, split_notes = splits.split_target(
+        fit.problem.task, frame[targets], test_start, names=targets, validation=validation,
+        test=0 if test_frame is not None else test, seed=seed, groups=groups,
     )  # fmt: skip
-    if tested is not None:
-        parts["test"] = np.arange(first, len(frame))
+    if test_frame is not None:
+        split_rows["test"] = np.arange(test_start, len(frame))
 
-    raw, train = rows.only([column for column in rows.columns if column not in fit.excluded], of_file), parts["train"]
+    # 4. Learn the inputs on the training rows.
+    inputs = rows.only([column for column in rows.columns if column not in fit.excluded], file_decimal)
+    train = split_rows["train"]
     fit.learn_inputs(
-        raw, train, decimal, words=attrs.get("words", {}), classes=bool(learned.classes),
-        padded=attrs.get("padded", ()), zoned=(raw if tested is None else raw.take(np.arange(first))).updated(zoned),
+        inputs, train, decimal, words=attrs.get("words", {}), classes=bool(learned.classes),
+        padded_cells=attrs.get("padded", ()),
+        zoned=(inputs if test_frame is None else inputs.take(np.arange(test_start))).updated(zoned_columns),
     )  # fmt: skip
-    if "words" in attrs:  # of a file
-        fit.columns = with_blanks(fit.columns, raw)
+    if "words" in attrs:  # read from a file
+        fit.columns = mark_blank_categories(fit.columns, inputs)
     preprocessing = fit.preprocessing(learned.classes)
 
+    # 5. Encode all rows; rows of the test table as new data of a run are.
     unread, categories = {}, {column["name"] for column in fit.columns if column["kind"] == "category"}
-    x = apply_columns(fit.columns, raw, unread)
-    if tested is not None:
-        dates = [column["name"] for column in fit.columns if column["kind"] == "date" and column["name"] in tested]
-        new = Rows({name: raw[name][parts["test"]] for name in new_columns if name in raw}, new_decimal)
-        new, lines = new.updated(rows_of(tested[dates])), []
+    x = apply_columns(fit.columns, inputs, unread)
+    if test_frame is not None:
+        dates = [column["name"] for column in fit.columns if column["kind"] == "date" and column["name"] in test_frame]
+        test_inputs = Rows(
+            {name: inputs[name][split_rows["test"]] for name in test_columns if name in inputs}, test_decimal
+        )
+        test_inputs, test_notes = test_inputs.updated(rows_of(test_frame[dates])), []
         with in_test_table():
-            x[first:], of_new = read_new(preprocessing, new, lines)
-        strange = {name: of_new[name] for name in categories if 2 * len(of_new[name]) > len(new)}
-        notes += (f"In the test table: {line}" for line in (*lines, *unread_notes(fit.columns, new, strange)))
-        unread = {name: np.append(places[places < first], of_new[name] + first) for name, places in unread.items()}
-    # That a rare category is in validation or test rows alone is nobody's mistake.
-    unread = {name: places for name, places in unread.items() if name not in categories}
-    notes += [*fit.doubts, *unread_notes(fit.columns, raw, unread)]
+            x[test_start:], test_unread = encode_new_rows(preprocessing, test_inputs, test_notes)
+        new_categories = {
+            name: test_unread[name] for name in categories if 2 * len(test_unread[name]) > len(test_inputs)
+        }
+        notes += (
+            f"In the test table: {line}"
+            for line in (*test_notes, *unread_notes(fit.columns, test_inputs, new_categories))
+        )
+        unread = {
+            name: np.append(indices[indices < test_start], test_unread[name] + test_start)
+            for name, indices in unread.items()
+        }
+    # Rare categories may be in validation or test rows only: that is not worth a note.
+    unread = {name: indices for name, indices in unread.items() if name not in categories}
+    notes += [*fit.format_warnings, *unread_notes(fit.columns, inputs, unread)]
     return Dataset(
         name=name,
         task=fit.problem.name,
         inputs="rows",
-        **{part: None if rows is None else Split(x=x[rows], y=y[rows], rows=rows) for part, rows in parts.items()},
+        **{part: None if rows is None else Split(x=x[rows], y=y[rows], rows=rows) for part, rows in split_rows.items()},
         config=config_of(x[train], fit.columns, notes) | learned.config,
         preprocessing=preprocessing,
         class_names=learned.classes,
         feature_names=feature_names(fit.columns),
         target_names=learned.names,
-        notes=notes + more,
-        seen=fit.seen(rows, unread) | {"columns": list(frame.columns)} | cell_findings(fit.doubts, unread, len(frame)),
+        notes=notes + split_notes,
+        seen=fit.data_facts(rows, unread)
+        | {"columns": list(frame.columns)}
+        | cell_findings(fit.format_warnings, unread, len(frame)),
         fingerprint=splits.fingerprint(
-            _hash(frame, rows, local="of_arrow" in attrs), list(frame.columns), targets, fit.problem.name,
-            *parts.values(), fingerprinted(fit.columns),
+            _hash(frame, rows, wall_clock="of_arrow" in attrs), list(frame.columns), targets, fit.problem.name,
+            *split_rows.values(), fingerprint_columns(fit.columns),
         ),
     )  # fmt: skip
 
 
-def _as_trained(tested, frame, decimal):
-    """Return a test table whose numbers that can be read in two ways are read as the training file tells, if so."""
-    figures = [name for name in tested.attrs.get("figures", ()) if pd.api.types.is_numeric_dtype(frame.get(name))]
-    read = {name: read_numbers(tested[name], {"decimal": decimal} if decimal else None) for name in figures}
-    return tested.assign(**{name: numbers for name, numbers in read.items() if np.isfinite(numbers).all()})
+def _read_as_training_file(test_frame, train_frame, decimal):
+    """Return a test table with ambiguous numbers read by the decimal sign of the training file, where that fits all."""
+    ambiguous = [
+        name for name in test_frame.attrs.get("figures", ()) if pd.api.types.is_numeric_dtype(train_frame.get(name))
+    ]
+    numbers_of = {name: read_numbers(test_frame[name], {"decimal": decimal} if decimal else None) for name in ambiguous}
+    return test_frame.assign(**{name: numbers for name, numbers in numbers_of.items() if np.isfinite(numbers).all()})
 
 
-def cell_findings(doubts, unread, rows):
-    """Return what checks are told of cells: doubts, and name -> (how many cannot be read, the first, of how many)."""
-    found = {name: (len(places), int(places[0]), rows) for name, places in unread.items() if len(places)}
-    return {"doubts": doubts, "unread": found}
+def cell_findings(format_warnings, unread, rows):
+    """Return facts for the checks: format warnings, and name -> (number of unread cells, first row, number of rows)."""
+    first_cells = {name: (len(indices), int(indices[0]), rows) for name, indices in unread.items() if len(indices)}
+    return {"doubts": format_warnings, "unread": first_cells}
 
 
 def text_columns(frame, targets=()) -> dict:
-    """Return name -> words such as `NA` that are among its cells, of each column of a DataFrame that holds texts.
+    """Return name -> words such as `NA` among its cells, for each text column of a DataFrame.
 
-    A target of objects, none of which is a text, holds numbers: texts among them would be read as names of classes.
+    A target column of objects without texts contains numbers and is omitted: its cells must not be read as class names.
     """
-    objects = [name for name in targets if frame[name].dtype == object and not any(map(_is_text, frame[name]))]
-    texts = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name]) and name not in objects]
+    object_targets = [name for name in targets if frame[name].dtype == object and not any(map(_is_text, frame[name]))]
+    texts = [
+        name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name]) and name not in object_targets
+    ]
     return {name: MISSING.intersection(frame[name].unique()) for name in texts}
 
 
 def _is_text(cell):
+    """Return whether a cell is a string."""
     return isinstance(cell, str)
 
 
-def _hash(frame, rows, local):
-    """Return one number for each row, equal for equal rows in every process.
+def _hash(frame, rows, wall_clock):
+    """Return a hash of each row (N,) that is the same in every process.
 
     Args:
-        local: whether times with a zone count as its clock shows them.
+        frame: the table.
+        rows: the same as `Rows`.
+        wall_clock: whether times with a time zone are hashed as local times.
     """
-    if local:
-        zoned = {name: frame[name].dt.tz_localize(None) for name, kind in frame.dtypes.items() if hasattr(kind, "tz")}
+    if wall_clock:
+        zoned = {name: frame[name].dt.tz_localize(None) for name, dtype in frame.dtypes.items() if hasattr(dtype, "tz")}
         frame = frame.assign(**zoned)
-    columns = {c: v.astype(str) if pd.api.types.is_object_dtype(v) else v for c, v in frame.items()}
+    columns = {
+        name: column.astype(str) if pd.api.types.is_object_dtype(column) else column for name, column in frame.items()
+    }
     for name in columns:  # a category has the hash of its text
         if isinstance(texts := rows[name], Texts) and not pd.api.types.is_object_dtype(frame[name]):
             columns[name] = pd.Categorical.from_codes(texts.codes, texts.different)

@@ -1,9 +1,9 @@
-"""Tables that memory has no room for: encoded once into files of numbers, which training reads piece by piece.
+"""Tables larger than memory: encoded once into files of numbers, which training reads in parts.
 
-The table is read twice. The first time a uniform sample of its rows is drawn, on which all that is learned of columns
-is learned as it is of a table that fits; rows, and the classes of the target, are counted. The second time each row
-gets its split, by a hash of its cells, and its numbers; what can be known exactly is: how often each category occurs,
-what is missing, means and deviations. Its rows end up shuffled, so that any that follow one another are a sample.
+The table is read twice. The first pass draws a uniform sample of rows, on which columns are learned as on a table in
+memory, and counts rows and classes of the target. The second pass assigns each row to a split, by a hash of its cells,
+and encodes it; category counts, missing values, means and standard deviations are those of all rows. The rows are
+stored shuffled, so that any consecutive rows are a random sample.
 """
 
 import hashlib
@@ -31,94 +31,100 @@ from kzoo.utils.formatting import in_bytes
 from kzoo.utils.optional import is_installed, of_pandas
 from kzoo.utils.optional import pandas as pd
 
-FORMAT = 3  # of what is stored
+FORMAT = 3  # version of the stored files
 
 
-def is_large(source, *, name="", preset=None, **asked) -> bool:
-    """Say whether a source is a file or folder of a table that memory has no room for.
+def is_large(source, *, name="", preset=None, **options) -> bool:
+    """Return whether a source is a table file or folder that does not fit into memory.
 
-    One that has been encoded for the same call stays so, whatever else takes memory by now: a training that was stopped
-    goes on with the rows that it had. Only `$KZOO_MEMORY` is always obeyed.
+    A table that has been encoded for the same call counts as large even if enough memory is free now, so that a resumed
+    training continues with the same rows. `$KZOO_MEMORY` always applies.
 
     Args:
-        source: of any kind.
-        name, preset, asked: as `load_table` takes them; nothing where there is no such call.
+        source: a source of any type.
+        name, preset, options: as `load_table` takes them; empty if the table is not loaded.
 
     Raises:
-        KzooError: it is one, and pyarrow is not installed.
+        KzooError: it is large, and pyarrow is not installed.
     """
     if not is_table(source):
         return False
     if not too_large(size := size_of(source)):
-        if not asked or "KZOO_MEMORY" in os.environ or not is_any_made(_bytes_of(source)):
-            return False  # without a look at what the file holds
-        return is_made(_key(source, _contents(source, asked), preset, asked))
+        if not options or "KZOO_MEMORY" in os.environ or not is_any_made(_size_suffix(source)):
+            return False  # before the file is hashed, which takes time
+        return is_made(_key(source, _contents(source, options), preset, options))
     if not is_installed("pyarrow"):
         raise KzooError(
-            f"{Path(source).name!r} would take about {in_bytes(size)} of the {in_bytes(free_memory())} that are free. "
-            'pip install "kzoo[arrow]" reads it piece by piece; a larger KZOO_MEMORY reads it into memory all the same.'
+            f"{Path(source).name!r} needs about {in_bytes(size)} of memory, and {in_bytes(free_memory())} are free. "
+            "Install "
+            'pyarrow to read it in pieces: pip install "kzoo[arrow]". A larger KZOO_MEMORY reads it into memory anyway.'
         )
     return True
 
 
-def load_large(source, *, name, preset=None, **asked):
-    """Load a table that memory has no room for (see `load_table`): encode it, unless that has been done before.
+def load_large(source, *, name, preset=None, **options):
+    """Load a table that is larger than memory (see `load_table`). It is encoded first, unless it has been before.
 
     Raises:
-        KzooError: as `load_table` says it; folds; a disk without room.
+        KzooError: as for `load_table`; a cross-validation fold; not enough disk space.
     """
-    if isinstance(asked["test"], splits.Fold):
+    if isinstance(options["test"], splits.Fold):
         raise KzooError(
-            f"{name!r} is larger than memory, and folds of it would be encoded one by one: use kzoo.train, which tests "
-            "on rows that it holds out, or cross-validate a sample of it."
+            f"{name!r} is larger than memory and cannot be cross-validated, because its folds would be encoded one by "
+            "one. Use kzoo.train, which tests on held-out rows, or cross-validate a sample of it."
         )
-    contents = _contents(source, asked)
-    with making(_key(source, contents, preset, asked)) as (folder, part):
-        if part is not None:
-            about = Encoding(source, part, preset, **asked).encoded()
+    contents = _contents(source, options)
+    with making(_key(source, contents, preset, options)) as (folder, partial_folder):
+        if partial_folder is not None:
+            about = Encoding(source, partial_folder, preset, **options).encode_table()
             if any(isinstance(content, Content) and content.changed() for content in contents):
-                raise KzooError(f"{name!r} was changed while its rows were encoded: start again once it is complete.")
-            write_about(part, about)
-        about = read_about(folder if part is None else part)
-    data = _opened(folder, about, name)
+                raise KzooError(
+                    f"{name!r} has changed while its rows were encoded. Start again when the file is complete."
+                )
+            write_about(partial_folder, about)
+        about = read_about(folder if partial_folder is None else partial_folder)
+    data = _open_dataset(folder, about, name)
     size = sum(file.stat().st_size for file in folder.iterdir())
     data.notes.insert(
         0,
-        f"{name!r} is too large for memory, about {in_bytes(size_of(source))} where {in_bytes(free_memory())} are "
-        f"free: its rows are read from {str(folder)!r}, where they {'lie' if part is None else 'were'} encoded "
-        f"({in_bytes(size)}; remove it as you like, it is made again).",
+        f"{name!r} does not fit into memory: it needs about {in_bytes(size_of(source))}, and {in_bytes(free_memory())} "
+        f"are free. Its rows {'are already' if partial_folder is None else 'were'} encoded in {str(folder)!r} "
+        f"({in_bytes(size)}) and are read from there. The folder can be removed; it is created again when needed.",
     )
     data.notes += filter(None, [sampling_note(data)])
     return data
 
 
-def frame_of(source, text=()):
-    """Return a table as a DataFrame (see `as_frame`), a sample of its rows where memory has no room for all."""
+def frame_of(source, text_columns=()):
+    """Return a table as a DataFrame (see `as_frame`), or a sample of its rows if it does not fit into memory."""
     if not is_large(source):
-        return as_frame(source, text)
+        return as_frame(source, text_columns)
     pieces, sample = pieces_of(source), Sample(0)
-    pieces.kept = {name: words for name, words in text.items() if words} if isinstance(text, Mapping) else {}
-    placed = TablePieces(pieces)
-    for first, table in placed.pieces("looking at rows"):
+    pieces.kept = (
+        {name: words for name, words in text_columns.items() if words} if isinstance(text_columns, Mapping) else {}
+    )
+    table_pieces = TablePieces(pieces)
+    for first, table in table_pieces.pieces("sampling rows"):
         sample.add(table, first + np.arange(table.num_rows))
-    if not placed.rows:
+    if not table_pieces.rows:
         raise KzooError(f"{pieces.name!r} has no rows.")
-    frame = pieces.frame(sample.taken()[0], text)
+    frame = pieces.frame(sample.finish()[0], text_columns)
     add_notes(pieces.notes)
-    if len(frame) < placed.rows:
+    if len(frame) < table_pieces.rows:
         warn(
-            f"{pieces.name!r} is too large for memory: {len(frame):,} of its {placed.rows:,} rows are looked at, the "
-            "same ones each time."
+            f"{pieces.name!r} does not fit into memory. Only {len(frame):,} of its {table_pieces.rows:,} rows are "
+            "used, the same sample each time."
         )
     return frame
 
 
-def _contents(source, asked):
-    """Return the content of a table, and that of the test table that is asked for; None where there is none."""
-    return [_content(table) for table in (source, asked["test"] if splits.is_source(asked["test"]) else None)]
+def _contents(source, options):
+    """Return the contents of the table and of the test table; None for one that is not a table."""
+    return [_content(table) for table in (source, options["test"] if splits.is_source(options["test"]) else None)]
 
 
 def _content(source):
+    """Return what identifies a table: column types and a hash of a DataFrame, or the `Content` of files."""
     if of_pandas(source, "DataFrame"):
         columns = [(str(name), str(dtype)) for name, dtype in source.dtypes.items()]
         rows = pd.util.hash_pandas_object(source.astype(str)).to_numpy()
@@ -129,41 +135,44 @@ def _content(source):
         raise KzooError(f"Cannot read {str(source)!r}: {error.strerror}.") from None
 
 
-def _key(source, contents, preset, asked):
-    """Return a word for what a table holds, by its bytes, and for what is asked of it."""
-    asked, fixed = dict(asked), detection.fixed_by(preset)
-    if splits.is_source(asked["test"]):
-        del asked["test"]
-    # The names of the files say how they are read, and stand in what is noted of them.
-    parts = [
+def _key(source, contents, preset, options):
+    """Return the key of an encoded table: a hash of its contents and of the options, and its size."""
+    options, problem = dict(options), detection.fixed_by(preset)
+    if splits.is_source(options["test"]):
+        del options["test"]
+    # File names matter too: suffixes decide how files are read, and notes contain the names.
+    identity = [
         [[file.name for file in content.files], content.hashes] if isinstance(content, Content) else content
         for content in contents
     ]
-    written = json.dumps([FORMAT, __version__, parts, asked, fixed and fixed.name], sort_keys=True, default=str)
-    return hashlib.sha256(written.encode("utf-8", "surrogatepass")).hexdigest()[:20] + _bytes_of(source)
+    serialized = json.dumps(
+        [FORMAT, __version__, identity, options, problem and problem.name], sort_keys=True, default=str
+    )
+    return hashlib.sha256(serialized.encode("utf-8", "surrogatepass")).hexdigest()[:20] + _size_suffix(source)
 
 
-def _bytes_of(source) -> str:
-    """Return how a key ends: in how many bytes the files of a table have."""
+def _size_suffix(source) -> str:
+    """Return the end of a key: the total size of the files of a table in bytes."""
     return f"-{sum(file.stat().st_size for file in files_of(source) if file.is_file())}"
 
 
-def _opened(folder, about, name):
-    """Return the data set whose encoded rows lie in a folder."""
+def _open_dataset(folder, about, dataset_name):
+    """Return the data set whose encoded rows are in a folder."""
     width, inputs, dtype, single = about["width"], about["inputs"], about["dtype"], about["single"]
 
-    def split(part, rows):
-        file = dict(path=folder / f"{part}.rows", rows=rows, width=width)
+    def open_split(split, rows):
+        """Return a `Split` that reads its rows from the file."""
+        file = dict(path=folder / f"{split}.rows", rows=rows, width=width)
         y = StoredRows(**file, first=inputs, last=width, dtype=dtype, single=single)
         return Split(x=StoredRows(**file, first=0, last=inputs, dtype="float32"), y=y)
 
     config = about["config"]
     return Dataset(
-        name=name,
+        name=dataset_name,
         task=about["task"],
         inputs="rows",
-        **{part: split(part, rows) for part, rows in about["rows"].items() if rows},
-        config=config | {one: tuple(config[one]) for one in ("input_shape", "categories")},
+        **{split: open_split(split, rows) for split, rows in about["rows"].items() if rows},
+        config=config | {name: tuple(config[name]) for name in ("input_shape", "categories")},
         preprocessing=about["preprocessing"],
         class_names=tuple(about["class_names"]),
         feature_names=tuple(about["feature_names"]),

@@ -1,19 +1,19 @@
-"""`TableFit`: what is learned of a table, whether its rows lie in memory (`memory.py`) or in files (`encoding.py`).
+"""`TableFit`: what is learned of a table, in memory (`in_memory.py`) or out of core (`encoding.py`).
 
-Both read the names of the columns, then the target and the task, then the inputs, then describe what came out. What
-differs is how rows are split, encoded and kept; all rules are here, once.
+Both learn the column names, the target and task, the inputs, and a data summary, in this order. They differ in how rows
+are split, encoded and stored; the rules they share are here.
 """
 
 from kzoo.dataset.summary import AS_ASKED
 from kzoo.kinds.rows.column_options import column_options
 from kzoo.kinds.rows.columns import (
-    check_some,
+    check_any_column,
     learn_columns,
     missing_words,
-    month_first,
-    padded_cells,
-    padded_notes,
-    zones_of,
+    month_first_columns,
+    time_zones_of,
+    zero_padded_cells,
+    zero_padding_notes,
 )
 from kzoo.kinds.rows.target import choose_task, read_targets
 from kzoo.sources.tables.overview import columns_read
@@ -25,20 +25,22 @@ class TableFit:
     """What is learned of a table.
 
     Args:
-        names: of its columns.
-        notes: a list of lines to know, which grows.
-        preset: what the data is for, or None.
+        names: names of its columns.
+        notes: list that notes for the user are appended to.
+        preset: preset that the data is for, or None.
         target, drop, group, task, columns, clip: see `kzoo.load_data`.
 
     Attributes:
-        targets, excluded, inputs: names of columns: what is predicted, what is no input, what may be one.
-        overrides: what the user says of columns, by name (see `asked_columns`).
-        problem: what the target is for, once `learn_task` has found it.
-        columns: what was learned of the inputs, once `learn_inputs` has.
-        doubts: lines about numbers that can be read in two ways.
+        targets, excluded, inputs: names of the target columns, of columns that are no inputs, and of possible inputs.
+        overrides: column options of the user by name (see `column_options`).
+        problem: the problem that the target is for, set by `learn_task`.
+        columns: the learned input columns, set by `learn_inputs`.
+        excluded_inputs: name -> reason for each possible input that is not useful, set by `learn_inputs`.
+        number_formats: name -> stored number format of each text target, set by `learn_task`.
+        format_warnings: lines about ambiguous numbers and mixed units.
 
     Raises:
-        KzooError: a column that does not exist.
+        KzooError: unknown column.
     """
 
     def __init__(self, names, notes, *, preset, target, drop, group, task, columns, clip):
@@ -49,70 +51,77 @@ class TableFit:
         self.excluded = [*self.targets, *self.drop, *([group] if group is not None else [])]
         require(table, self.excluded, "the table")
         self.inputs = [name for name in names if name not in self.excluded]
-        self.doubts, self.left_out, self.writings = [], {}, {}
+        self.format_warnings, self.excluded_inputs, self.number_formats = [], {}, {}
 
-    def learn_task(self, frame, decimal, *, different=False):
-        """Learn how the target is written, and what it is for.
+    def learn_task(self, frame, decimal, *, distinct=False):
+        """Learn the number format of the target and the task.
 
         Args:
-            frame: the rows with a target; of one target alone its `different` cells, where that is said.
-            decimal: the decimal sign of the file.
+            frame: the rows with a target; of a single target only its `distinct` cells, if that is set.
+            decimal: decimal sign of the file.
+            distinct: see `read_targets`.
 
         Returns:
-            The frame, with numbers in place of texts that write them.
+            The frame, with numbers in place of texts that contain formatted numbers.
         """
-        frame, self.writings = read_targets(
-            frame, self.targets, self.overrides, self.task, self.doubts, decimal, different=different,
-            figures=frame.attrs.get("figures", ()),
+        frame, self.number_formats = read_targets(
+            frame, self.targets, self.overrides, self.task, self.format_warnings, decimal, distinct=distinct,
+            ambiguous_columns=frame.attrs.get("figures", ()),
         )  # fmt: skip
         rows = rows_of(frame[self.targets])
         self.problem, reason = choose_task({name: rows[name] for name in self.targets}, self.task, self.preset)
         self.notes.append(reason)
         return frame
 
-    def learn_inputs(self, raw, train, decimal, *, words, classes, padded=(), written=None, zoned=None):
-        """Learn what the inputs are, on training rows.
+    def learn_inputs(self, raw, train, decimal, *, words, classes, padded_cells=(), text_cells=None, zoned=None):
+        """Learn the input columns on training rows.
 
         Args:
             raw: `Rows` of the inputs.
-            train: numbers of the training rows.
-            decimal: the decimal sign of the file.
-            words: name -> words that the file's reader took for missing values.
-            classes: whether the target is one of classes.
-            padded: see `padded_cells`.
-            written: `Rows` whose columns of texts, if no others, show how numbers are written; `raw` by default.
-            zoned: `Rows` whose time zones count; those of `raw` by default.
+            train: indices of the training rows.
+            decimal: decimal sign of the file.
+            words: name -> words that the reader of the file took for missing values.
+            classes: whether the target is a class.
+            padded_cells: see `zero_padded_cells`.
+            text_cells: `Rows` whose text columns show how numbers are written; `raw` by default.
+            zoned: `Rows` with the time zones to learn; `raw` by default.
         """
         self.columns = learn_columns(
-            raw, train, decimal=decimal, clip=self.clip, notes=self.notes, asked=self.overrides, doubts=self.doubts,
-            left_out=self.left_out,
+            raw, train, decimal=decimal, clip=self.clip, notes=self.notes, overrides=self.overrides,
+            format_warnings=self.format_warnings, excluded=self.excluded_inputs,
         )  # fmt: skip
-        check_some(self.columns, self.targets, self.left_out)
+        check_any_column(self.columns, self.targets, self.excluded_inputs)
         numbers = [column["name"] for column in self.columns if column["kind"] == "number"]
         numbers = [name for name in numbers if name not in self.overrides]
-        self.notes += padded_notes(padded_cells(raw if written is None else written, numbers, padded))
-        self.month_first = month_first(self.columns, raw, train)
-        self.zones = zones_of(self.columns, raw if zoned is None else zoned)
+        self.notes += zero_padding_notes(
+            zero_padded_cells(raw if text_cells is None else text_cells, numbers, padded_cells)
+        )
+        self.month_first = month_first_columns(self.columns, raw, train)
+        self.zones = time_zones_of(self.columns, raw if zoned is None else zoned)
         self.notes += missing_words(words, self.columns, self.targets if classes else ())
 
     def preprocessing(self, classes) -> dict:
         """Return the preprocessor, as it is stored.
 
         Args:
-            classes: names of the classes; none of values.
+            classes: names of the classes; empty for a regression.
         """
         stored = {"kind": "table", "columns": self.columns, "targets": self.targets, "classes": list(classes)}
-        return stored | ({"writings": self.writings} if self.writings else {}) | self.month_first | self.zones
+        return (
+            stored | ({"writings": self.number_formats} if self.number_formats else {}) | self.month_first | self.zones
+        )
 
-    def seen(self, rows, unread) -> dict:
-        """Return how each column was read, and which look like ids of several rows.
+    def data_facts(self, rows, unread) -> dict:
+        """Return facts for the checks and the data summary: how columns were read, and IDs that several rows share.
 
         Args:
             rows: `Rows` of the table, or of a sample of it.
-            unread: name -> numbers of the rows whose cell could not be read.
+            unread: name -> indices of the rows with an unreadable cell.
         """
         excluded = dict.fromkeys(self.drop, ("left out", AS_ASKED))
         if self.group is not None:
             excluded[self.group] = ("group", "rows of one value stay in one split")
-        read = columns_read(rows, self.columns, unread, targets=self.targets, apart=excluded, left_out=self.left_out)
-        return {"columns": self.names, "repeated": repeated_ids(rows, self.targets, self.columns), "read": read}
+        summary = columns_read(
+            rows, self.columns, unread, targets=self.targets, apart=excluded, left_out=self.excluded_inputs
+        )
+        return {"columns": self.names, "repeated": repeated_ids(rows, self.targets, self.columns), "read": summary}

@@ -1,137 +1,172 @@
-"""The target of a table: which rows have one, how it writes its numbers, and what it is for."""
+"""The target of a table: rows that have one, the format of its numbers, and the task."""
 
 import numpy as np
 
-from kzoo.kinds.rows.columns import stored_writing, writing_of
+from kzoo.kinds.rows.columns import number_format_of, stored_number_format
 from kzoo.sources.tables.raw import MOST
 from kzoo.sources.tables.values import plain, to_numbers, to_words
 from kzoo.tasks import detection
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed, plural, shown
 
-_MOSTLY = 0.95  # share of a target's texts that must be numbers for the rest to be mistakes
+_MIN_NUMERIC_SHARE = 0.95  # of the texts of a target; the others are then mistakes, not class names
 
 
-def with_target(frame, targets, notes, what):
-    keep = frame[targets].notna().all(axis=1)
-    if not keep.any():
-        raise KzooError(is_empty(targets[0], what))
-    if dropped := int((~keep).sum()):
-        notes.append(without_target(dropped, what))
-    return frame if keep.all() else frame[keep].reset_index(drop=True)
+def rows_with_target(frame, targets, notes, noun):
+    """Return the rows of a frame that have all targets, with a new index.
+
+    Args:
+        frame: the table.
+        targets: names of the target columns.
+        notes: list that a note about dropped rows is appended to.
+        noun: "row" or "test row", for messages.
+
+    Raises:
+        KzooError: no row has a target.
+    """
+    has_target = frame[targets].notna().all(axis=1)
+    if not has_target.any():
+        raise KzooError(empty_target_message(targets[0], noun))
+    if dropped := int((~has_target).sum()):
+        notes.append(missing_target_note(dropped, noun))
+    return frame if has_target.all() else frame[has_target].reset_index(drop=True)
 
 
-def is_empty(target, what) -> str:
-    """Say that no row has a target: "row" or "test row"."""
-    return f"The target column {target!r}{' of the test table' if what == 'test row' else ''} is empty."
+def empty_target_message(target, noun) -> str:
+    """Return the error message for a target without values; `noun` is "row" or "test row"."""
+    return f"The target column {target!r}{' of the test table' if noun == 'test row' else ''} is empty."
 
 
-def without_target(count, what) -> str:
-    """Say that rows were left out: "row" or "test row"."""
-    return f"{plural(count, what)} without a target {'was' if count == 1 else 'were'} left out."
+def missing_target_note(count, noun) -> str:
+    """Return the note that rows without a target are dropped; `noun` is "row" or "test row"."""
+    return f"{plural(count, noun)} without a target {'was' if count == 1 else 'were'} dropped."
 
 
 def groups_in(values, name):
+    """Return the group of each row (N,) as a string.
+
+    Raises:
+        KzooError: a row without a group.
+    """
     if values.isna().any():
-        raise KzooError(f"group={name!r} is missing in {values.isna().sum()} rows; fill it in or leave group= out.")
+        raise KzooError(
+            f"group={name!r} is missing in {values.isna().sum()} rows. Fill in the missing values or omit group=."
+        )
     return to_words(values).astype(str)
 
 
-def read_targets(frame, targets, said, task, doubts, decimal, *, different=False, figures=()):
-    """Turn texts of targets that are numbers in figures, such as "1.234,50 €", into numbers.
+def read_targets(frame, targets, overrides, task, format_warnings, decimal, *, distinct=False, ambiguous_columns=()):
+    """Convert text targets that contain formatted numbers, such as "1.234,50 €", to numbers.
 
     Args:
-        frame: the table; of one target alone, its `different` cells where that is said.
-        figures: names of columns that a file's reader would have taken for numbers, could they be read in one way only.
+        frame: the table; of a single target only its `distinct` cells, if that is set.
+        targets: names of the target columns.
+        overrides: column options of the user, see `column_options`.
+        task: task that the user has set, or None.
+        format_warnings: list that lines about ambiguous numbers are appended to.
+        decimal: decimal sign of the file.
+        distinct: whether `frame` contains the distinct cells of the target instead of rows.
+        ambiguous_columns: names of columns that the reader of the file would have converted if their numbers were not
+            ambiguous.
 
     Returns:
-        (the table, name -> how such a target writes its numbers).
+        (the table, name -> number format of each such target, as stored).
 
     Raises:
-        KzooError: a target that the user calls a number, and a row is none.
+        KzooError: a target that should be numeric has a value that is not a number, or is declared a date.
     """
-    writings = {}
+    number_formats = {}
     for name in targets:
-        wanted, asked = plain(frame[name]), said.get(name, {}).get("kind")
-        if asked == "date":
-            raise KzooError(f"columns: {name!r} is the target, which is a number or a category, and no date.")
-        found = []
-        writing = None if asked == "category" else writing_of(name, wanted, said.get(name), found, decimal)
-        if writing is None and (stored := stored_writing(None, decimal)) and wanted.dtype != object:
-            writings[name] = stored
-        if writing is None or (asked is None and name not in figures and np.isfinite(to_numbers(wanted)).all()):
-            continue  # plain figures in quotation marks are names
-        numbers = to_numbers(wanted, writing)
+        values, kind = plain(frame[name]), overrides.get(name, {}).get("kind")
+        if kind == "date":
+            raise KzooError(f"columns: {name!r} is the target. A target must be a number or a category, not a date.")
+        target_warnings = []
+        number_format = (
+            None
+            if kind == "category"
+            else number_format_of(name, values, overrides.get(name), target_warnings, decimal)
+        )
+        if number_format is None and (stored := stored_number_format(None, decimal)) and values.dtype != object:
+            number_formats[name] = stored
+        if number_format is None or (
+            kind is None and name not in ambiguous_columns and np.isfinite(to_numbers(values)).all()
+        ):
+            continue  # numbers that are quoted in the file are class names
+        numbers = to_numbers(values, number_format)
         share = np.isfinite(numbers).mean()
-        if share < 1 and (asked == "number" or share >= _MOSTLY):
+        if share < 1 and (kind == "number" or share >= _MIN_NUMERIC_SHARE):
             bad = np.flatnonzero(np.isnan(numbers))
-            what, where = ("different values", "") if different else ("rows", f"row {bad[0] + 1}: ")
+            noun, row = ("different values", "") if distinct else ("rows", f"row {bad[0] + 1}: ")
             raise KzooError(
-                f"Target {name!r} holds numbers, but for {len(bad)} of {len(numbers)} {what}, such as {where}"
-                f"{shown(frame[name].iloc[bad[0]])}. Mend them or leave them out; if they are names of classes, "
-                f"say columns={{{name!r}: 'category'}}."
+                f"Target {name!r} contains numbers, except in {len(bad)} of {len(numbers)} {noun}, for example {row}"
+                f"{shown(frame[name].iloc[bad[0]])}. Correct or remove them. If the values are class names, use "
+                f"columns={{{name!r}: 'category'}}."
             )
-        # "10%" and "20%" are names of classes, unless somebody says otherwise.
-        meant = (
+        # A few different values such as "10%" and "20%" are class names, unless task= or columns= says otherwise.
+        problem = (
             detection.requested_problem("rows", task)
             if task is not None
             else detection.likely_problem("rows", [numbers])[0]
         )
-        if share == 1 and (asked or meant is None or "classes" not in meant.facts):
-            frame, writings[name] = frame.assign(**{name: numbers}), writing.json()
-            doubts += found
-    return frame, writings
+        if share == 1 and (kind or problem is None or "classes" not in problem.facts):
+            frame, number_formats[name] = frame.assign(**{name: numbers}), number_format.json()
+            format_warnings += target_warnings
+    return frame, number_formats
 
 
 def choose_task(values, task, preset):
-    """Decide what a target is for; return the problem, and a sentence that says why.
+    """Return the problem that a target is for, and a sentence with the reason.
 
     Args:
-        values: name -> column, of the targets.
-        task: what the user says it is, or None.
-        preset: what the data is for, or None.
+        values: name -> column of each target.
+        task: task that the user has set, or None.
+        preset: preset that the data is for, or None.
 
     Raises:
-        KzooError: the target does not suit the task asked for, or (`choose.WrongPreset`) the preset.
+        KzooError: the target does not suit the task, or (`detection.WrongPreset`) the preset.
     """
     columns = list(values.values())
-    (found, why), fixed = detection.likely_problem("rows", columns), detection.fixed_by(preset)
+    (problem, reason), fixed = detection.likely_problem("rows", columns), detection.fixed_by(preset)
     if len(values) > 1 and task is None:
-        why += _classes_among(values)
+        reason += _class_targets_note(values)
     if task is not None:
-        found, why = detection.requested_problem("rows", task), f"task={task!r}"
-        if fixed not in (None, found):
+        problem, reason = detection.requested_problem("rows", task), f"task={task!r}"
+        if fixed not in (None, problem):
             raise detection.WrongPreset(
-                f"task={task!r} does not suit {preset.name}, a {fixed.name} preset.", "These take any: {}."
+                f"task={task!r} does not suit {preset.name}, a {fixed.name} preset.", "Presets that take any task: {}."
             )
-    elif fixed not in (None, found):
+    elif fixed not in (None, problem):
         if not detection.suits_problem(fixed, columns):
             raise detection.WrongPreset(
-                f"Target {next(iter(values))!r} makes this a {found.name} ({why}), but {preset.name} is for "
+                f"Target {next(iter(values))!r} makes this a {problem.name} ({reason}), but {preset.name} is for "
                 f"{fixed.name}.",
-                "Use one of: {}; or say task=.",
+                "Use one of: {}; or set task=.",
             )
-        found, why = fixed, f"{preset.name} is for {fixed.name}"
-    if "classes" in found.facts and len(values) > 1:
-        raise KzooError(f"A classification has one target column; got {listed(values, MOST)}.")
+        problem, reason = fixed, f"{preset.name} is for {fixed.name}"
+    if "classes" in problem.facts and len(values) > 1:
+        raise KzooError(f"A classification takes one target column; got {listed(values, MOST)}.")
     override = "" if task is not None else "; task= overrides"
-    return found, f"{found.name.replace('_', ' ').capitalize()} of {listed(values, MOST)}: {why}{override}."
+    return problem, f"{problem.name.replace('_', ' ').capitalize()} of {listed(values, MOST)}: {reason}{override}."
 
 
-def _classes_among(values):
-    """Return what to add to "there are several targets" where some of them alone would be classes.
+def _class_targets_note(values):
+    """Return the note that some of several targets alone would be classes; empty if none would.
 
     Raises:
-        KzooError: all of them are labels: a regression would answer with numbers that are no probabilities.
+        KzooError: all targets are labels. A regression would predict numbers that are no probabilities.
     """
     names = list(values)
-    places, labels = detection.would_be_classes("rows", list(values.values()))
-    if labels:
-        _, why = detection.likely_problem("rows", [values[names[0]]])
+    indices, all_labels = detection.would_be_classes("rows", list(values.values()))
+    if all_labels:
+        _, reason = detection.likely_problem("rows", [values[names[0]]])
         raise KzooError(
-            f"The targets {listed(map(repr, names), MOST)} are labels ({names[0]!r}: {why}), and several labels to a "
-            f"row are not supported yet. Predict one of them, target={names[0]!r}, and leave the others out with "
-            "drop=; or say task='regression' where they are numbers to predict."
+            f"The targets {listed(map(repr, names), MOST)} are labels ({names[0]!r}: {reason}), and several labels per "
+            f"row are not supported yet. Predict one of them, target={names[0]!r}, and exclude the others with drop=; "
+            "or use task='regression' if they are numbers to predict."
         )
-    alone = listed((repr(names[place]) for place in places), MOST)
-    return f" (alone, {alone} would be classes; as numbers they have no probabilities)" if places else ""
+    class_targets = listed((repr(names[i]) for i in indices), MOST)
+    return (
+        f" ({class_targets} alone would be classes; predicted as numbers, they have no probabilities)"
+        if indices
+        else ""
+    )

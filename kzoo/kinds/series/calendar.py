@@ -1,9 +1,9 @@
-"""The step of a series in the calendar: learned from its times, stored with a run, continued by its forecasts.
+"""The step of a series in the calendar: learned from its times, stored with a run, and continued by forecasts.
 
-A step is a number of seconds (an hour, 15 minutes), of days, of business days (Monday to Friday, or the days that the
-rows of another week are of), of months (by the day
-of the month, which is cut off where a month is shorter, so that 31 is the end of each; or its first or last business
-day), or of a column of numbers. Seconds go on along the time that passes, the others along the wall clock. NumPy only.
+A step is a number of seconds (an hour, 15 minutes), of days, of business days (Monday to Friday, or other days of the
+week that have rows), of months (on a day of the month, or the last day of shorter months, so that 31 is the end of
+each; or on its first or last business day), or a difference of numbers. Seconds count elapsed time, the others local
+time. Imports only NumPy.
 """
 
 import math
@@ -22,26 +22,26 @@ from kzoo.sources.tables.zones import offset_of, offset_written, zone_named
 from kzoo.utils.errors import KzooError
 
 _STEPS = ("seconds", "days", "business days", "months", "numbers")
-_EVEN = 0.9  # share of the steps that must be alike: the others are gaps
-_JITTER = 0.25  # by which share of it a step of less than a day may vary
-_FEW = 3  # times, below which there is no telling
-_ENOUGH = 2_000  # to read dates takes time
+_MIN_REGULAR_SHARE = 0.9  # of the intervals; the others are gaps
+_JITTER = 0.25  # share of a step of less than a day by which it may vary
+_MIN_TIMES = 3  # fewer show no step
+_MAX_FIRST_ROWS = 2_000  # tried first, because parsing dates is slow
 _DAY = 86_400
 _WEEK = re.compile("(?=.*1)[01]{7}")
-_LIKE = 0.3  # of a step: how far one of new rows may be off and count as one
+_STEP_TOLERANCE = 0.3  # share of a step by which new rows may be off
 
 
 @dataclass(frozen=True)
 class Moments:
-    """A time column as it was read.
+    """The values of a time column.
 
     Args:
-        at: (N,) datetime64[us] in UTC, or on the wall clock where no zone is said; or numbers.
-        wall: (N,) the same on the wall clock.
-        zone: "Europe/Berlin", "+01:00" (that of the last row, where it is not the same in all), or empty.
+        times: (N,) datetime64[us] in UTC, or local times if no zone is known; or numbers.
+        wall: (N,) the same as local times.
+        zone: "Europe/Berlin", "+01:00" (of the last row, if rows differ), or empty.
     """
 
-    at: np.ndarray
+    times: np.ndarray
     wall: np.ndarray
     zone: str = ""
 
@@ -51,13 +51,13 @@ class Calendar:
     """The step of a series.
 
     Args:
-        column: its time column.
-        step: what is counted, one of `_STEPS`.
-        every: how many of them make a step.
-        day: of the month, for months: 31 is the end of each.
-        business: for months: "first" or "last" where the day is moved on, or back, to a business day.
-        zone: as `Moments` has it.
-        week: of business days: which days of the week, "1" or "0" for each from Monday; empty for Monday to Friday.
+        column: name of the time column.
+        step: unit, one of `_STEPS`.
+        every: number of units per step.
+        day: for months: day of the month; 31 is the end of each.
+        business: for months: "first" or "last" if the day is moved forward or backward to a business day.
+        zone: time zone, see `Moments`.
+        week: for business days: days of the week, "1" or "0" for each from Monday; empty for Monday to Friday.
     """
 
     column: str
@@ -70,24 +70,26 @@ class Calendar:
 
     @classmethod
     def of(cls, reader) -> "Calendar | None":
-        """Return that of a stored reader; None where it has none, or none that can be true."""
-        said = reader.get("calendar")
+        """Return the calendar of a stored preprocessor; None if it has none, or an invalid one."""
+        stored = reader.get("calendar")
         try:
-            calendar = cls(**said)
-            whole = calendar.step in ("seconds", "numbers") or calendar.every == int(calendar.every)
-            sound = 0 < calendar.every < 1e12 and whole and calendar.step in _STEPS and 1 <= calendar.day <= 31
-            sound = sound and (calendar.week == "" or _WEEK.fullmatch(calendar.week) is not None)
-            return calendar if sound and isinstance(calendar.zone, str) and isinstance(calendar.column, str) else None
+            calendar = cls(**stored)
+            is_whole = calendar.step in ("seconds", "numbers") or calendar.every == int(calendar.every)
+            is_valid = 0 < calendar.every < 1e12 and is_whole and calendar.step in _STEPS and 1 <= calendar.day <= 31
+            is_valid = is_valid and (calendar.week == "" or _WEEK.fullmatch(calendar.week) is not None)
+            return (
+                calendar if is_valid and isinstance(calendar.zone, str) and isinstance(calendar.column, str) else None
+            )
         except (TypeError, ValueError, OverflowError):
             return None
 
     def json(self) -> dict:
-        """Return it as it is stored, without what is not said."""
-        said = {name: value for name, value in asdict(self).items() if value != ""}
-        return said if self.step == "months" else {name: value for name, value in said.items() if name != "day"}
+        """Return the calendar as it is stored, without empty fields."""
+        fields = {name: value for name, value in asdict(self).items() if value != ""}
+        return fields if self.step == "months" else {name: value for name, value in fields.items() if name != "day"}
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """The step in words: "1 hour", "15 minutes", "1 business day", "1 day (Mon Tue Wed Thu Sun)"."""
         if self.step == "business days" and self.every == 1:
             return week_in_words(self._week)
@@ -105,7 +107,7 @@ class Calendar:
 
     @property
     def seasons(self) -> dict[str, int]:
-        """Name of each season that may repeat itself -> its length in steps."""
+        """Name of each possible season -> its length in steps."""
         every = self.every
         if self.step == "months":
             unit = {1: "month", 3: "quarter"}.get(int(every), "time")
@@ -122,116 +124,123 @@ class Calendar:
 
     @property
     def _week(self) -> str:
+        """The days of the week with business days, "1" or "0" for each from Monday."""
         return self.week or MONDAY_TO_FRIDAY
 
     @cached_property
     def _zone(self):
+        """The `tzinfo` of the training; None if no zone is known."""
         return zone_named(self.zone) if self.zone else None
 
-    def fits(self, moments: Moments) -> np.ndarray:
-        """Say of each step of a series, from one time to the next other one, whether it is one of these (N,)."""
-        at, first = np.unique(moments.at, return_index=True)
-        wall = moments.wall[first]
+    def matching_steps(self, moments: Moments) -> np.ndarray:
+        """Return whether each interval between distinct times of a series matches the step (distinct times - 1,)."""
+        times, first_rows = np.unique(moments.times, return_index=True)
+        wall = moments.wall[first_rows]
         if self.step == "numbers":
-            steps = np.diff(at)
+            steps = np.diff(times)
         elif self.step == "business days":
             days = wall.astype("datetime64[D]")
             steps = np.busday_count(days[:-1], days[1:], weekmask=self._week)
         elif self.step == "months":
             steps = np.diff(wall.astype("datetime64[M]").astype(int))
         else:
-            steps = np.diff(at) / np.timedelta64(1, "s") / (_DAY if self.step == "days" else 1)
-        return np.abs(steps / self.every - 1) <= _LIKE
+            steps = np.diff(times) / np.timedelta64(1, "s") / (_DAY if self.step == "days" else 1)
+        return np.abs(steps / self.every - 1) <= _STEP_TOLERANCE
 
-    def after(self, moments: Moments, count: int) -> list:
+    def next_times(self, moments: Moments, count: int) -> list:
         """Return the times of the next steps: `datetime`s in the zone, or numbers.
 
         Args:
-            moments: times that were seen, of which the latest counts.
-            count: how many.
+            moments: the times of the series; steps continue from the latest.
+            count: number of steps.
 
         Raises:
-            KzooError: they lie beyond the years that have a date.
+            KzooError: the times are beyond the years that have a date.
         """
-        latest = int(np.argmax(moments.at))
+        latest = int(np.argmax(moments.times))
         if self.step == "numbers":
-            return [float(moments.at[latest] + self.every * (i + 1)) for i in range(count)]
-        zone = self._clock(moments)
+            return [float(moments.times[latest] + self.every * (i + 1)) for i in range(count)]
+        zone = self._zone_to_count_in(moments)
         try:
-            wall = self._on_the_wall(moments, latest, zone)
+            wall = self._wall_time(moments, latest, zone)
             if self.step != "seconds":
-                return [day.replace(tzinfo=zone) for day in self._days_after(wall, count)]
-            passed = [timedelta(seconds=self.every * (i + 1)) for i in range(count)]
+                return [day.replace(tzinfo=zone) for day in self._next_days(wall, count)]
+            # Seconds are counted in UTC, so that daylight saving time does not shift them.
+            elapsed = [timedelta(seconds=self.every * (i + 1)) for i in range(count)]
             if zone is None:
-                return [wall + some for some in passed]
-            began = wall.replace(tzinfo=zone, fold=0) if not moments.zone else _python(moments.at[latest], UTC)
-            return [(began.astimezone(UTC) + some).astimezone(zone) for some in passed]
+                return [wall + duration for duration in elapsed]
+            start = wall.replace(tzinfo=zone, fold=0) if not moments.zone else _to_datetime(moments.times[latest], UTC)
+            return [(start.astimezone(UTC) + duration).astimezone(zone) for duration in elapsed]
         except (OverflowError, ValueError):
-            raise KzooError(f"A step of {self.words} leads out of the years that have a date.") from None
+            raise KzooError(f"A step of {self.description} leads beyond the supported years (1 to 9999).") from None
 
-    def shown(self, moments: Moments, count: int) -> list:
-        """Return the latest times that were seen, as `after` writes them."""
-        latest = np.argsort(moments.at, kind="stable")[-count:]
+    def last_times(self, moments: Moments, count: int) -> list:
+        """Return the latest `count` times of a series, in the format of `next_times`."""
+        latest = np.argsort(moments.times, kind="stable")[-count:]
         if self.step == "numbers":
-            return [float(moments.at[place]) for place in latest]
-        zone = self._clock(moments)
-        return [self._on_the_wall(moments, place, zone).replace(tzinfo=zone) for place in latest]
+            return [float(moments.times[row]) for row in latest]
+        zone = self._zone_to_count_in(moments)
+        return [self._wall_time(moments, row, zone).replace(tzinfo=zone) for row in latest]
 
-    def _clock(self, moments):
-        """Return the zone by whose clock steps are counted and written; None where none is known.
+    def _zone_to_count_in(self, moments):
+        """Return the zone in which steps are counted and times are written; None if none is known.
 
-        It is that of the training. An offset that its last row had may be that of the other half of the year, though:
-        by it the first day of a month is the last of the one before. Where more of the rows keep the step on a clock of
-        their own, it is theirs.
+        This is the zone of the training, with one exception. If that is a UTC offset, it may be the offset of the other
+        half of the year, in which the first day of a month would be the last of the month before. If more rows match
+        the step in their own local time, their zone is used.
         """
         if self._zone is None or not moments.zone:
             return self._zone or (zone_named(moments.zone) if moments.zone else None)
         offset = offset_of(self.zone)
         if offset is None:
             return self._zone
-        there, own = (self._keeps(wall).mean() for wall in (moments.at + np.timedelta64(offset), moments.wall))
-        return zone_named(moments.zone) if own > there else self._zone
+        training_share, own_share = (
+            self._matches(wall).mean() for wall in (moments.times + np.timedelta64(offset), moments.wall)
+        )
+        return zone_named(moments.zone) if own_share > training_share else self._zone
 
-    def _keeps(self, wall):
-        """Say of times on a clock (N,) whether they are days that the step leads to, at the usual time of the day."""
+    def _matches(self, wall):
+        """Return whether local times (N,) are on days of this calendar and at the most frequent time of day."""
         days = wall.astype("datetime64[D]")
         hours, counts = np.unique(wall - days, return_counts=True)
-        usual = wall - days == hours[counts.argmax()]
+        at_usual_time = wall - days == hours[counts.argmax()]
         if self.step == "months":
-            return usual & (days == day_of(days.astype("datetime64[M]"), self.day, self.business))
+            return at_usual_time & (days == day_of_month(days.astype("datetime64[M]"), self.day, self.business))
         if self.step == "business days":
-            return usual & np.is_busday(days, weekmask=self._week)
-        return usual & (self.step == "days")
+            return at_usual_time & np.is_busday(days, weekmask=self._week)
+        return at_usual_time & (self.step == "days")
 
-    def _on_the_wall(self, moments, place, zone):
-        """Return the latest time as the clocks of the zone show it, without a zone."""
+    def _wall_time(self, moments, row, zone):
+        """Return the time of a row in the local time of a zone, as a `datetime` without zone."""
         if zone is None or not moments.zone:
-            return _python(moments.wall[place])
-        return _python(moments.at[place], UTC).astimezone(zone).replace(tzinfo=None)
+            return _to_datetime(moments.wall[row])
+        return _to_datetime(moments.times[row], UTC).astimezone(zone).replace(tzinfo=None)
 
-    def _days_after(self, wall, count):
-        hour = wall - datetime(wall.year, wall.month, wall.day)
+    def _next_days(self, wall, count):
+        """Return the days of the next steps after a local time, as `datetime`s at the same time of day."""
+        time_of_day = wall - datetime(wall.year, wall.month, wall.day)
         every, today = int(self.every), np.datetime64(wall.date(), "D")
         if self.step == "days":
             days = today + every * np.arange(1, count + 1)
         elif self.step == "business days":
-            ahead = every * np.arange(1, count + 1)
-            days = np.busday_offset(today, ahead, roll="backward", weekmask=self._week)
+            steps = every * np.arange(1, count + 1)
+            days = np.busday_offset(today, steps, roll="backward", weekmask=self._week)
         else:
             months = today.astype("datetime64[M]") + every * np.arange(1, count + 1)
-            days = day_of(months, self.day, self.business)
-        return [_python(day.astype("datetime64[us]")) + hour for day in days]
+            days = day_of_month(months, self.day, self.business)
+        return [_to_datetime(day.astype("datetime64[us]")) + time_of_day for day in days]
 
 
-def _python(moment, zone=None):
-    found = moment.astype("datetime64[us]").item()
-    if not isinstance(found, datetime):  # NumPy has more years than Python
+def _to_datetime(time, zone=None):
+    """Return a datetime64 as `datetime` in a zone."""
+    converted = time.astype("datetime64[us]").item()
+    if not isinstance(converted, datetime):  # NumPy supports more years than Python
         raise OverflowError
-    return found.replace(tzinfo=zone)
+    return converted.replace(tzinfo=zone)
 
 
-def day_of(months, day, business=""):
-    """Return the day (N,) of each month, its last where it is shorter."""
+def day_of_month(months, day, business=""):
+    """Return a day of each month (N,), or its last day if it is shorter, moved to a business day if requested."""
     first = months.astype("datetime64[D]")
     length = ((months + 1).astype("datetime64[D]") - first).astype(int)
     days = first + np.minimum(day, length) - 1
@@ -239,90 +248,93 @@ def day_of(months, day, business=""):
     return np.busday_offset(days, 0, roll=roll) if roll else days
 
 
-def moments_of(raw, column, way, told=None) -> Moments | None:
-    """Read the time column of a table of any kind; None where a row has no time.
+def read_moments(raw, column, time_format, timestamps=None) -> Moments | None:
+    """Return the time column of a table as `Moments`; None if a row has no time.
 
     Args:
         raw: a DataFrame, or what `rows_of` takes.
-        column: its name.
-        way: how it is written (see `kzoo.kinds.series.time_formats`).
-        told: its times, where they have been read.
+        column: name of the time column.
+        time_format: see `kzoo.kinds.series.time_formats`.
+        timestamps: its times, if they have been read already.
     """
     if hasattr(raw, "columns") and hasattr(raw, "iloc"):
         raw = raw.iloc[:, [[str(name).strip() for name in raw.columns].index(column)]]
-    at, minutes, zone = times_and_zone(rows_of(raw), column, way)
-    at = at if told is None else told
-    if not len(at) or not not_missing(at).all():
+    times, minutes, zone = times_and_zone(rows_of(raw), column, time_format)
+    times = times if timestamps is None else timestamps
+    if not len(times) or not not_missing(times).all():
         return None
-    if at.dtype.kind != "M" or not np.isfinite(minutes).all():
-        return Moments(at, at)
-    zone = offset_written(minutes[int(np.argmax(at))]) if not zone or "," in zone else zone
-    return Moments(at, at + minutes.astype("m8[m]"), zone)
+    if times.dtype.kind != "M" or not np.isfinite(minutes).all():
+        return Moments(times, times)
+    zone = offset_written(minutes[int(np.argmax(times))]) if not zone or "," in zone else zone
+    return Moments(times, times + minutes.astype("m8[m]"), zone)
 
 
 def calendar_of(frame, times, rows) -> Calendar | None:
-    """Find the step that the training rows of a DataFrame keep, in the first of them where these tell it.
+    """Return the calendar of the training rows of a DataFrame, learned on the first of them if these show a step.
 
     Args:
+        frame: the table.
         times: its `Times`.
-        rows: how many are trained on, the earliest.
+        rows: number of training rows, the earliest.
     """
     column = times.column
-    few = learn(moments_of(frame.iloc[: min(rows, _ENOUGH)], column, times.way), column)
-    return few or learn(moments_of(frame, column, times.way), column, rows=rows)
+    calendar = learn_calendar(read_moments(frame.iloc[: min(rows, _MAX_FIRST_ROWS)], column, times.time_format), column)
+    return calendar or learn_calendar(read_moments(frame, column, times.time_format), column, rows=rows)
 
 
-def learn(moments: Moments | None, column, *, rows=None) -> Calendar | None:
-    """Find the step of a series; None where there is none that most of its times keep.
+def learn_calendar(moments: Moments | None, column, *, rows=None) -> Calendar | None:
+    """Return the calendar of a series; None if most of its intervals are not one step.
 
     Args:
-        moments: its times, in any order.
-        column: the name of the time column.
-        rows: how many of them, the earliest, to look at; all by default.
+        moments: its times, in any order; None if a row has no time.
+        column: name of the time column.
+        rows: number of rows to learn from, the earliest; all by default.
     """
-    if moments is None or len(moments.at) < _FEW:
+    if moments is None or len(moments.times) < _MIN_TIMES:
         return None
-    first = np.argsort(moments.at, kind="stable")[:rows]
-    moments = Moments(moments.at[first], moments.wall[first], moments.zone)
-    if moments.at.dtype.kind != "M":
-        every = _usual(np.diff(np.unique(moments.at)), 1e-6)
+    order = np.argsort(moments.times, kind="stable")[:rows]
+    moments = Moments(moments.times[order], moments.wall[order], moments.zone)
+    if moments.times.dtype.kind != "M":
+        every = _regular_step(np.diff(np.unique(moments.times)), 1e-6)
         return None if every is None else Calendar(column=column, step="numbers", every=every)
     wall = np.unique(moments.wall)
-    days, seconds = wall.astype("datetime64[D]"), np.diff(np.unique(moments.at)) / np.timedelta64(1, "s")
-    found = None
-    if len(np.unique(wall - days)) == 1 and len(days) >= _FEW:  # always at the same time of day
-        found = _of_months(days) or _of_days(days)
+    days, seconds = wall.astype("datetime64[D]"), np.diff(np.unique(moments.times)) / np.timedelta64(1, "s")
+    fields = None
+    if len(np.unique(wall - days)) == 1 and len(days) >= _MIN_TIMES:  # all at the same time of day
+        fields = _monthly_step(days) or _daily_step(days)
     elif len(seconds):
-        every = _usual(seconds, _JITTER if np.median(seconds) < _DAY else 1e-6)
-        found = None if every is None else dict(step="seconds", every=every)
-    return None if found is None else Calendar(column=column, zone=moments.zone, **found)
+        every = _regular_step(seconds, _JITTER if np.median(seconds) < _DAY else 1e-6)
+        fields = None if every is None else dict(step="seconds", every=every)
+    return None if fields is None else Calendar(column=column, zone=moments.zone, **fields)
 
 
-def _usual(steps, jitter):
-    """Return the usual step, if nearly all are like it."""
-    if len(steps) < _FEW - 1:
+def _regular_step(steps, jitter):
+    """Return the median of intervals, if nearly all are within `jitter` (a share of it); None otherwise."""
+    if len(steps) < _MIN_TIMES - 1:
         return None
-    usual = float(np.median(steps))
-    even = (np.abs(steps - usual) <= jitter * usual).mean() >= _EVEN
-    return usual if even and usual > 0 and math.isfinite(usual) else None
+    step = float(np.median(steps))
+    is_regular = (np.abs(steps - step) <= jitter * step).mean() >= _MIN_REGULAR_SHARE
+    return step if is_regular and step > 0 and math.isfinite(step) else None
 
 
-def _of_months(days):
+def _monthly_step(days):
+    """Return the fields of a calendar of months for sorted days (N,); None if they do not have one."""
     months = days.astype("datetime64[M]")
-    every = np.diff(months.astype(int))
-    if not (every > 0).all() or (usual := _usual(every, 0)) is None:
+    steps = np.diff(months.astype(int))
+    if not (steps > 0).all() or (step := _regular_step(steps, 0)) is None:
         return None
     last = int((days - months.astype("datetime64[D]")).astype(int).max()) + 1
     for day, business in ((last, ""), (31, "last"), (1, "first")):
-        if (days == day_of(months, day, business)).mean() >= _EVEN:
-            return dict(step="months", every=usual, day=day, business=business)
+        if (days == day_of_month(months, day, business)).mean() >= _MIN_REGULAR_SHARE:
+            return dict(step="months", every=step, day=day, business=business)
     return None
 
 
-def _of_days(days):
+def _daily_step(days):
+    """Return the fields of a calendar of days or business days for sorted days (N,); None if they do not have one."""
     steps, week = np.diff(days).astype(int), working_days(days)
-    daily = len(steps) and np.median(steps) == 1 and (steps > 1).any()  # else no days off were seen
-    if week and daily and _usual(np.busday_count(days[:-1], days[1:], weekmask=week), 0) == 1:
+    has_days_off = len(steps) and np.median(steps) == 1 and (steps > 1).any()  # otherwise rows show no days off
+    if week and has_days_off and _regular_step(np.busday_count(days[:-1], days[1:], weekmask=week), 0) == 1:
         return dict(step="business days", every=1.0, week="" if week == MONDAY_TO_FRIDAY else week)
-    every = _usual(steps, 0)
+    every = _regular_step(steps, 0)
     return None if every is None else dict(step="days", every=every)

@@ -1,4 +1,4 @@
-"""Time series: a numeric table with a time column becomes windows and the values that follow."""
+"""Time series: a numeric table with a time column becomes windows and the values that follow them."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from kzoo.dataset.summary import AS_ASKED
 from kzoo.kinds import STEPS, Fresh
 from kzoo.kinds.arrays import as_type, checked
 from kzoo.kinds.rows.column_options import column_options, named_columns
-from kzoo.kinds.rows.columns import about_weights, stored_writing, writing_of
+from kzoo.kinds.rows.columns import number_format_of, stored_number_format, weight_column_notes
 from kzoo.kinds.rows.fitting import describe
 from kzoo.kinds.rows.in_memory import cell_findings, text_columns
 from kzoo.kinds.rows.inference import unread_notes
@@ -18,16 +18,16 @@ from kzoo.kinds.rows.scaling import scaling
 from kzoo.kinds.series.calendar import calendar_of
 from kzoo.kinds.series.index import with_index
 from kzoo.kinds.series.inference import (
-    about_times,
-    filled,
-    refuse_empty,
-    refuse_other_step,
-    repeats,
-    time_column,
-    times_in,
-    written_as,
+    check_not_empty,
+    check_step,
+    detect_time_column,
+    forward_fill,
+    learned_time_format,
+    read_times,
+    repeat_notes,
+    time_column_notes,
 )
-from kzoo.kinds.series.season import window
+from kzoo.kinds.series.season import window_length
 from kzoo.kinds.series.simple_forecasts import simple_forecasts
 from kzoo.sources.tables.frame import about_index, as_frame
 from kzoo.sources.tables.numbers import in_texts
@@ -41,13 +41,13 @@ from kzoo.utils.formatting import listed, plural, shown
 
 __all__ = ["describe", "fit", "fresh", "labelled", "load", "overview", "simple_forecasts", "take"]
 
-_HORIZON = 24  # without a preset
-_MOST_SCALED = 2_000_000  # steps of arrays whose scale is learned
+_DEFAULT_HORIZON = 24  # without a preset
+_MAX_SCALED_STEPS = 2_000_000  # steps of arrays from which the scale is learned
 
 
-def load(source, form, *, problem, seed, task=None, **asked):
+def load(source, form, *, problem, seed, task=None, **options):
     """Load a table as a series."""
-    return load_series(source, task=problem.name, **asked)
+    return load_series(source, task=problem.name, **options)
 
 
 def load_series(
@@ -66,102 +66,123 @@ def load_series(
 ):
     """Load a series for forecasting, split in order of time.
 
-    Windows are as long as the preset says, or two seasons at least where it leaves that open (see `season.window`).
-    Inputs of validation and test windows may reach back into the part before; their targets never do.
-    Missing values take the last value before them.
+    Windows have the length of the preset, or at least two seasons if it has none (see `season.window_length`). Inputs
+    of validation and test windows may reach back into the split before; their targets never do. Missing values are
+    replaced by the last value before them.
 
     Args:
-        source: a DataFrame or the path of a CSV file.
-        target: the columns to forecast; all numeric ones by default. They come first in `x`.
-        columns: how columns write their numbers; see `kzoo.load_data`.
-        time: the time column; by default the first column of dates, else the order of the rows.
+        source: a DataFrame, or the path of a table file.
+        target: columns to forecast; by default all numeric ones. They come first in `x`.
+        columns: column options with number formats; see `kzoo.load_data`.
+        time: the time column; by default the first column of dates, or else the order of the rows.
         validation, test: fractions of all rows, 0.1 and 0.2 by default; or `test` a second series.
-        task: what is answered, by its public name.
+        task: public name of the task.
 
     Raises:
         KzooError: no numeric column, or too few rows for a window and its horizon.
     """
-    steps, horizon = STEPS, _HORIZON
+    steps, horizon = STEPS, _DEFAULT_HORIZON
     if preset is not None:
         steps, horizon = preset.config["input_shape"][0], preset.config.get("horizon") or 1
+
+    # 1. Read the series and the test series, sorted by time.
     source = with_index(source, time)
     notes = [*notes, *about_index(source)]
     frame = as_frame(source, named_columns(columns), notes)
-    table, decimal = frame, frame.attrs.get("decimal")
-    frame, times = in_order(frame, time_column(frame, time), notes)
-    frame, times = _without_future(frame, times, target, notes)
+    unsorted, decimal = frame, frame.attrs.get("decimal")
+    frame, times = sort_by_time(frame, detect_time_column(frame, time), notes)
+    frame, times = _drop_future_rows(frame, times, target, notes)
     time = None if times is None else times.column
-    tested, tested_times, doubts_of_test = None, None, []
+    test_frame, test_times, test_notes = None, None, []
     if splits.is_source(test):
-        learned = None if times is None else times.way
+        learned_format = None if times is None else times.time_format
         test = with_index(test, time)
-        tested = as_frame(test, text_columns(table), notes)
-        tested, tested_times = in_order(tested, time, [], learned, doubts_of_test)
+        test_frame = as_frame(test, text_columns(unsorted), notes)
+        test_frame, test_times = sort_by_time(test_frame, time, [], learned_format, test_notes)
+
+    # 2. Split, and learn the step of the training rows.
     first_validation, first_test = splits.split_time(
-        len(frame), validation=validation, test=0 if tested is not None else test
+        len(frame), validation=validation, test=0 if test_frame is not None else test
     )
-    calendar = None if times is None else calendar_of(table, times, first_validation)
+    calendar = None if times is None else calendar_of(unsorted, times, first_validation)
     if time is not None and calendar is None:
-        notes.append(f"{time!r} keeps no step: forecasts will have numbers in place of times, and no season to beat.")
-    clock = {"calendar": calendar.json()} if calendar else {}
-    clock |= {"zones": {times.column: times.zone}} if times is not None else {}
-    if tested is not None:
-        doubts_of_test += about_times({"time": time} | clock, tested_times)
-        doubts_of_test += refuse_other_step(clock, tested_times, "the test series")
-    said, doubts, unread, gone = column_options(columns, frame), [], {}, {}
-    if other := [name for name, how in said.items() if how["kind"] != "number"]:
-        raise KzooError(
-            f"columns: {other[0]!r} is to be a {said[other[0]]['kind']}; a series has numbers. Leave it out: drop=."
+        notes.append(
+            f"The times in {time!r} have no regular step: forecasts have step numbers instead of times, and there is "
+            "no seasonal baseline."
         )
-    first = frame.iloc[:first_validation]
-    learned = {c: writing_of(c, first[c], said.get(c), doubts, decimal) for c in frame.columns}
-    writings = {c: stored for c, writing in learned.items() if (stored := stored_writing(writing, decimal))}
-    names, targets = _columns(first, target, as_names(drop), writings)
-    doubts = [line for line in doubts if any(repr(name) in line for name in names)]
-    values = filled(frame, names, notes, writings, unread, gone)
-    notes += [*doubts, *unread_notes(names, frame, unread), *about_weights(names)]
+    time_settings = {"calendar": calendar.json()} if calendar else {}
+    time_settings |= {"zones": {times.column: times.zone}} if times is not None else {}
+    if test_frame is not None:
+        test_notes += time_column_notes({"time": time} | time_settings, test_times)
+        test_notes += check_step(time_settings, test_times, "the test series")
+
+    # 3. Learn the columns on the training rows, and fill missing values.
+    overrides, format_warnings, unread, missing = column_options(columns, frame), [], {}, {}
+    if not_numbers := [name for name, option in overrides.items() if option["kind"] != "number"]:
+        raise KzooError(
+            f"columns: {not_numbers[0]!r} cannot be a {overrides[not_numbers[0]]['kind']}: a series contains only "
+            "numbers. Exclude it with drop=."
+        )
+    train_frame = frame.iloc[:first_validation]
+    learned_formats = {
+        name: number_format_of(name, train_frame[name], overrides.get(name), format_warnings, decimal)
+        for name in frame.columns
+    }
+    number_formats = {
+        name: stored_format
+        for name, number_format in learned_formats.items()
+        if (stored_format := stored_number_format(number_format, decimal))
+    }
+    names, targets = _numeric_columns(train_frame, target, as_names(drop), number_formats)
+    format_warnings = [note for note in format_warnings if any(repr(name) in note for name in names)]
+    values = forward_fill(frame, names, notes, number_formats, unread, missing)
+    notes += [*format_warnings, *unread_notes(names, frame, unread), *weight_column_notes(names)]
     if target is not None:
-        two = [name for name, column in zip(targets, values.T, strict=False) if np.isin(column, (0, 1)).all()]
-        notes += [f"Target {name!r} holds 0 and 1 alone: its forecasts are numbers, not classes." for name in two]
-    apart = {name: ("left out", "hardly any numbers") for name in frame.columns if name not in names}
-    apart |= dict.fromkeys(as_names(drop), ("left out", AS_ASKED))
+        binary = [name for name, column in zip(targets, values.T, strict=False) if np.isin(column, (0, 1)).all()]
+        notes += [f"Target {name!r} contains only 0 and 1: its forecasts are numbers, not classes." for name in binary]
+    excluded = {name: ("left out", "mostly not numeric") for name in frame.columns if name not in names}
+    excluded |= dict.fromkeys(as_names(drop), ("left out", AS_ASKED))
     if times is not None:
-        apart[times.column] = ("time", f"{times.step} apart, from {' to '.join(times.ends)}")
-    known = [{"name": name, "kind": "number", "writing": writings.get(name)} for name in names]
-    seen = cell_findings(doubts, unread, len(frame)) | _seen(times, gone)
-    seen["read"] = columns_read(table, known, unread, targets=targets, apart=apart)
-    writings = {name: writings[name] for name in names if name in writings}
-    cuts = {
+        excluded[times.column] = ("time", f"{times.step} apart, from {' to '.join(times.ends)}")
+    number_columns = [{"name": name, "kind": "number", "writing": number_formats.get(name)} for name in names]
+    facts = cell_findings(format_warnings, unread, len(frame)) | _time_facts(times, missing)
+    facts["read"] = columns_read(unsorted, number_columns, unread, targets=targets, apart=excluded)
+    number_formats = {name: number_formats[name] for name in names if name in number_formats}
+
+    # 4. Cut each split into windows.
+    bounds = {
         "train": (0, first_validation),
         "validation": (first_validation, first_test),
         "test": (first_test, len(values)),
     }
-    series = {part: (values, *cut, holes_of(times)) for part, cut in cuts.items()}
-    if tested is not None:
-        require(tested, names, "the test series")
-        other, unknown, lines = _filled_anew(tested, names, writings, len(targets), "the test series")
-        notes += [f"Test series: {line}" for line in (*doubts_of_test, *repeats(tested_times), *lines)]
-        series["test"] = (other, 0, len(other), holes_of(tested_times))
-    fix = shorter(cuts.values(), steps or STEPS, horizon, preset)
+    series = {part: (values, *rows_of_part, gaps_of(times)) for part, rows_of_part in bounds.items()}
+    if test_frame is not None:
+        require(test_frame, names, "the test series")
+        test_values, unknown_rows, fill_notes = _fill_new_series(
+            test_frame, names, number_formats, len(targets), "the test series"
+        )
+        notes += [f"Test series: {note}" for note in (*test_notes, *repeat_notes(test_times), *fill_notes)]
+        series["test"] = (test_values, 0, len(test_values), gaps_of(test_times))
+    fix = shorter_sizes(bounds.values(), steps or STEPS, horizon, preset)
     if steps is None:
-        room = len(values) if tested is None else len(tested) - horizon
-        steps, line = window(
+        max_steps = len(values) if test_frame is None else len(test_frame) - horizon
+        steps, note = window_length(
             values[:first_validation, : len(targets)], horizon, columns=len(names), times=times, calendar=calendar,
-            room=room, least=preset.config.get("patch_size") or 1,
+            max_steps=max_steps, min_steps=preset.config.get("patch_size") or 1,
         )  # fmt: skip
-        notes.append(line)
-    made, left_out, across = windows_of(series, steps, horizon, len(targets), name, fix=fix)
-    notes += _about_holes(left_out, across)
-    if tested is not None:
-        made["test"], without = _known_alone(made["test"], unknown, "the test series")
-        notes += [f"Test series: {line}" for line in without]
+        notes.append(note)
+    parts, excluded_windows, windows_over_gaps = split_windows(series, steps, horizon, len(targets), name, fix=fix)
+    notes += _gap_notes(excluded_windows, windows_over_gaps)
+    if test_frame is not None:
+        parts["test"], excluded_notes = _windows_with_targets(parts["test"], unknown_rows, "the test series")
+        notes += [f"Test series: {note}" for note in excluded_notes]
     notes += Extent.of(values[:first_validation]).coarse(names)
     mean, std = spread(values[:first_validation])
     return Dataset(
         name=name,
         task=task,
         inputs="series",
-        **made,
+        **parts,
         config={
             "input_shape": (steps, len(names)),
             "outputs": len(targets),
@@ -171,210 +192,238 @@ def load_series(
             "target_offset": mean[: len(targets)],
         },
         preprocessing={"kind": "series", "columns": names, "outputs": len(targets), "steps": steps, "time": time}
-        | ({"writings": writings} if writings else {})
-        | ({"uneven": True} if across else {})  # as opening hours are: rows are taken as they come, new ones too
-        | ({"times": times.way} if times is not None and times.way else {})
-        | clock,
+        | ({"writings": number_formats} if number_formats else {})
+        # With regular gaps, such as closing hours, new rows are treated as consecutive, too.
+        | ({"uneven": True} if windows_over_gaps else {})
+        | ({"times": times.time_format} if times is not None and times.time_format else {})
+        | time_settings,
         feature_names=tuple(names),
         target_names=tuple(targets),
         notes=[*notes, "The series is split in order of time."],
-        seen=seen,
+        seen=facts,
         fingerprint=splits.fingerprint(
-            values, names, list(cuts.values()), steps, horizon, len(targets), *([left_out] if left_out else [])
+            values,
+            names,
+            list(bounds.values()),
+            steps,
+            horizon,
+            len(targets),
+            *([excluded_windows] if excluded_windows else []),
         ),
     )
 
 
-def in_order(frame, column, notes, learned=None, doubts=None):
-    """Return the rows in order of time, without its column (the one that training knew, else the first of dates).
+def sort_by_time(frame, column, notes, learned=None, time_notes=None):
+    """Return the rows in order of time without the time column, the one of the training or else the first of dates.
 
     Args:
-        notes, learned, doubts: see `times_in`.
+        frame: the table.
+        column, notes, learned, time_notes: see `read_times`.
 
     Returns:
         (the table, its `Times` or None without a time column).
     """
-    times = times_in(rows_of(frame), column, notes, learned=learned, doubts=doubts)
+    times = read_times(rows_of(frame), column, notes, learned=learned, time_notes=time_notes)
     if times is None:
         return frame, None
-    if not times.sorted:
+    if not times.is_sorted:
         frame = frame.iloc[times.order].reset_index(drop=True)
     return frame.drop(columns=times.column), times
 
 
-def _without_future(frame, times, target, notes):
-    """Return a series and its times without the rows at the end in which nothing is told of any target."""
-    asked = [target] if target in list(frame.columns) else as_names(target)
-    rows, there = rows_of(frame), np.zeros(len(frame), bool)
-    for name in asked or frame.columns:
-        there |= not_missing(rows[name]) if name in rows else True
-    if not there.any() or there[-1]:
+def _drop_future_rows(frame, times, target, notes):
+    """Return a series and its times without the rows at the end that have no value of any target."""
+    targets = [target] if target in list(frame.columns) else as_names(target)
+    rows, has_target = rows_of(frame), np.zeros(len(frame), bool)
+    for name in targets or frame.columns:
+        has_target |= not_missing(rows[name]) if name in rows else True
+    if not has_target.any() or has_target[-1]:
         return frame, times
-    future = int(np.argmax(there[::-1]))
-    notes.append(f"Left out at the end: {plural(future, 'row')} without {listed(map(repr, asked)) or 'a value'}.")
-    kept = len(frame) - future
-    return frame.iloc[:kept], None if times is None else times.take(times.order[:kept])
+    future = int(np.argmax(has_target[::-1]))
+    notes.append(f"Dropped at the end: {plural(future, 'row')} without {listed(map(repr, targets)) or 'a value'}.")
+    past = len(frame) - future  # rows of `frame` are in order of time, those of `times` in order of the table
+    return frame.iloc[:past], None if times is None else times.take(times.order[:past])
 
 
-def _seen(times, gone):
-    """Return what checks are told of the times of a series, and of its missing values."""
+def _time_facts(times, missing):
+    """Return facts for the checks about the times of a series and its missing values."""
     return {
-        "time": times.json() if times is not None and len(times.told) else None,
-        "gone": {name: _longest_run(places, times) for name, places in gone.items() if len(places)},
+        "time": times.json() if times is not None and len(times.timestamps) else None,
+        "gone": {name: _longest_run(indices, times) for name, indices in missing.items() if len(indices)},
     }
 
 
-def _longest_run(places, times):
-    """Describe cells without a number: `count`, and the `longest` run of them, from its `first` to its `last` row.
+def _longest_run(indices, times):
+    """Return the `count` of cells without a number, and `longest`, `first` and `last`: length and rows of the longest
+    run.
 
-    Rows are called by their times, without a time column by their numbers from 0.
+    Rows are named by their time, or without a time column by their index.
     """
-    runs = np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)
+    runs = np.split(indices, np.flatnonzero(np.diff(indices) > 1) + 1)
     run = max(runs, key=len)
-    names = [str(row) if times is None else times.said(times.told[times.order[row]]) for row in (run[0], run[-1])]
-    return {"count": len(places), "longest": len(run), "first": names[0], "last": names[1]}
+    names = [
+        str(row) if times is None else times.format_time(times.timestamps[times.order[row]])
+        for row in (run[0], run[-1])
+    ]
+    return {"count": len(indices), "longest": len(run), "first": names[0], "last": names[1]}
 
 
-def holes_of(times):
-    """Return the rows before which others are missing, none without a time column."""
-    return () if times is None else times.holes
+def gaps_of(times):
+    """Return the indices of rows before which rows are missing; empty without a time column."""
+    return () if times is None else times.gaps
 
 
-def _columns(frame, target, drop, writings):
+def _numeric_columns(frame, target, drop, number_formats):
+    """Return the numeric columns, targets first, and the targets.
+
+    Raises:
+        KzooError: no numeric column, an unknown column, or a target that is not numeric.
+    """
     require(frame, drop, "the series")
-    asked = [target] if target in list(frame.columns) else as_names(target)
-    require(frame, asked, "the series")
+    requested = [target] if target in list(frame.columns) else as_names(target)
+    require(frame, requested, "the series")
     rows = rows_of(frame)
-    read = {c: np.isfinite(rows.numbers(c, writings.get(c))).mean() for c in frame.columns if c not in drop}
-    numeric = [name for name, share in read.items() if share > 0.5]
+    numeric_share = {
+        name: np.isfinite(rows.numbers(name, number_formats.get(name))).mean()
+        for name in frame.columns
+        if name not in drop
+    }
+    numeric = [name for name, share in numeric_share.items() if share > 0.5]
     if not numeric:
-        raise KzooError(f"The series has no numeric column; columns: {listed(frame.columns, MOST)}.")
-    if lost := [c for c in asked if c not in numeric]:
-        values = plain(frame[lost[0]])
+        raise KzooError(f"The series has no numeric column. Its columns are: {listed(frame.columns, MOST)}.")
+    if not_numeric := [name for name in requested if name not in numeric]:
+        values = plain(frame[not_numeric[0]])
         example = f", such as {shown(values[not_missing(values)][0])}" if not_missing(values).any() else ""
-        raise KzooError(f"Target {lost[0]!r} is not numeric{example}: a series is forecast in numbers, not in classes.")
-    targets = asked or numeric
-    return [*targets, *(c for c in numeric if c not in targets)], targets
+        raise KzooError(
+            f"Target {not_numeric[0]!r} is not numeric{example}: a series is forecast as numbers, not as classes."
+        )
+    targets = requested or numeric
+    return [*targets, *(name for name in numeric if name not in targets)], targets
 
 
-def shorter(parts, steps, horizon, preset):
-    """Say what helps where windows do not fit: sizes that do, and leave several windows to train on.
+def shorter_sizes(parts, steps, horizon, preset):
+    """Return the fix for an error about windows that do not fit: sizes that fit, with several windows to train on.
 
     Args:
-        parts: (first row, row after the last) of each part, the training rows first.
-        steps, horizon: of the windows that do not fit.
-        preset: what they are for; one that cuts windows into patches needs one at least.
+        parts: (first row, end) of each split, the training rows first.
+        steps, horizon: those of the windows that do not fit.
+        preset: preset that the data is for; one that cuts windows into patches needs at least one patch.
     """
-    (_, train), *others = parts
-    ahead = min([horizon, train // 4, *(high - low for low, high in others if high > low)])
-    least = 1 if preset is None else preset.config.get("patch_size") or 1
-    back = min(steps, max((train - ahead) // 2, least))
-    if ahead < 1 or back + ahead > train:
-        return "give more rows"
-    return f"give more rows, or use input_shape={back}, horizon={ahead}"
+    (_, train), *held_out = parts
+    max_horizon = min([horizon, train // 4, *(end - start for start, end in held_out if end > start)])
+    min_steps = 1 if preset is None else preset.config.get("patch_size") or 1
+    max_steps = min(steps, max((train - max_horizon) // 2, min_steps))
+    if max_horizon < 1 or max_steps + max_horizon > train:
+        return "provide more rows"
+    return f"provide more rows, or use input_shape={max_steps}, horizon={max_horizon}"
 
 
-def cut_windows(values, part, low, high, steps, horizon, targets, name, holes=(), fix="give more rows"):
-    """Make the windows whose targets lie within rows low..high.
+def cut_windows(values, part, start, end, steps, horizon, targets, name, gaps=(), fix="provide more rows"):
+    """Return the windows with targets within rows start..end as a `Split`; None for an empty split other than "train".
 
     Args:
         values: (rows, F), targets first.
-        part: its name, for messages.
-        holes: rows before which others are missing. Windows with such a row among their targets are left out: what
-            stands there is not what follows.
-        fix: what helps where none fits, for the message.
+        part: name of the split, for messages.
+        gaps: rows before which rows are missing. Windows with a gap among their targets are excluded: these are not the
+            values that follow.
+        fix: advice in the error if no window fits.
     """
-    if low == high and part != "train":
+    if start == end and part != "train":
         return None
-    starts = np.arange(max(0, low - steps), high - steps - horizon + 1)
+    starts = np.arange(max(0, start - steps), end - steps - horizon + 1)
     if not len(starts):
         raise KzooError(
-            f"The {part} part of {name!r} has {high - low} rows, but a window of {steps} steps and {horizon} "
-            f"ahead does not fit; {fix}."
+            f"The {part} part of {name!r} has {end - start} rows, which is too few for a window of {steps} steps and a "
+            f"horizon of {horizon}; {fix}."
         )
-    if len(holes):
-        before = np.searchsorted(holes, starts + steps)
-        starts = starts[before == np.searchsorted(holes, starts + steps + horizon)]
+    if len(gaps):
+        gaps_before = np.searchsorted(gaps, starts + steps)
+        starts = starts[gaps_before == np.searchsorted(gaps, starts + steps + horizon)]
     y = Windows(np.ascontiguousarray(values[:, :targets]), starts + steps, horizon)
     return Split(x=Windows(values, starts, steps), y=y)
 
 
-def windows_of(series, steps, horizon, targets, name, *, fix="give more rows"):
-    """Cut the parts of a series into windows: those with a hole among their targets are left out, unless that would
-    cost a part more than half of its windows.
+def split_windows(series, steps, horizon, targets, name, *, fix="provide more rows"):
+    """Return the windows of each split of a series.
+
+    Windows with a gap among their targets are excluded, unless that would remove more than half of those of a split.
 
     Args:
-        series: part -> (values, first row, end, rows before which others are missing).
+        series: split -> (values, first row, end, rows before which rows are missing).
         fix: see `cut_windows`.
 
     Returns:
-        (part -> `Split` or None, the number of windows left out, of windows with a hole among their targets that stay).
+        (split -> `Split` or None, number of windows excluded, number of windows with a gap among their targets that
+        stay).
     """
 
-    def cut(leave_out):
+    def cut(exclude):
+        """Return split -> windows, with or without those that have a gap among their targets."""
         return {
-            part: cut_windows(values, part, low, high, steps, horizon, targets, name, holes if leave_out else (), fix)
-            for part, (values, low, high, holes) in series.items()
+            part: cut_windows(values, part, start, end, steps, horizon, targets, name, gaps if exclude else (), fix)
+            for part, (values, start, end, gaps) in series.items()
         }
 
-    whole, kept = cut(False), cut(True)
-    sizes = [(len(whole[part]), len(kept[part])) for part in series if whole[part] is not None]
-    across = sum(count - left for count, left in sizes)
-    if all(2 * left >= count for count, left in sizes):
-        return kept, across, 0
-    return whole, 0, across
+    all_windows, gapless = cut(False), cut(True)
+    sizes = [(len(all_windows[part]), len(gapless[part])) for part in series if all_windows[part] is not None]
+    over_gaps = sum(count - gapless_count for count, gapless_count in sizes)
+    if all(2 * gapless_count >= count for count, gapless_count in sizes):
+        return gapless, over_gaps, 0
+    return all_windows, 0, over_gaps
 
 
-def _about_holes(left_out, across):
-    """Yield a line about windows with a hole among their targets."""
-    if left_out:
-        yield f"{plural(left_out, 'window')} left out: rows are missing among what is to be forecast."
-    if across:
+def _gap_notes(excluded, over_gaps):
+    """Yield a note about windows with a gap among their targets, excluded or not."""
+    if excluded:
+        yield f"{plural(excluded, 'window')} excluded: rows are missing in their forecast horizon."
+    if over_gaps:
         yield (
-            f"{plural(across, 'window')} with missing rows among what is to be forecast: leaving them out would cost "
-            "more than half of a split, so the rows are taken as if they followed one another."
+            f"{plural(over_gaps, 'window')} with missing rows in the forecast horizon: excluding them would remove "
+            "more than half of a split, so the rows are treated as consecutive."
         )
 
 
-def _filled_anew(frame, names, writings, targets, where):
-    """Return a series that is to be scored, filled as that of the training.
+def _fill_new_series(frame, names, number_formats, targets, where):
+    """Return a series to score, with missing values filled as in training.
 
     Args:
-        targets: how many of the columns are forecast, the first ones.
-        where: what it is, for messages.
+        targets: number of columns to forecast, the first ones.
+        where: the series, for messages.
 
     Returns:
-        (values, the rows in which a target is missing, lines about what is missing).
+        (values, indices of rows in which a target is missing, notes about missing and unreadable values).
 
     Raises:
-        KzooError: a column without any number.
+        KzooError: a column without numbers.
     """
-    notes, unread, gone = [], {}, {}
-    values = filled(frame, names, notes, writings, unread, gone)
-    refuse_empty(gone, len(frame), where)
-    unknown = np.unique(np.concatenate([gone[name] for name in names[:targets]]))
-    return values, unknown, [*unread_notes(names, frame, unread), *notes]
+    notes, unread, missing = [], {}, {}
+    values = forward_fill(frame, names, notes, number_formats, unread, missing)
+    check_not_empty(missing, len(frame), where)
+    unknown_rows = np.unique(np.concatenate([missing[name] for name in names[:targets]]))
+    return values, unknown_rows, [*unread_notes(names, frame, unread), *notes]
 
 
-def _known_alone(split, unknown, where):
-    """Return a split without the windows in which a value that is to be forecast is missing, and lines about these.
+def _windows_with_targets(split, unknown_rows, where):
+    """Return a split without windows in which a target is missing, and notes about them.
 
     Args:
-        unknown: the rows in which one is.
-        where: what it is of, for the message.
+        unknown_rows: indices of the rows in which a target is missing.
+        where: the series, for the message.
 
     Raises:
-        KzooError: nothing is left.
+        KzooError: no window is left.
     """
     starts, steps = split.y.starts, split.y.length
-    there = np.searchsorted(unknown, starts) == np.searchsorted(unknown, starts + steps)
-    if there.all():
+    is_known = np.searchsorted(unknown_rows, starts) == np.searchsorted(unknown_rows, starts + steps)
+    if is_known.all():
         return split, []
-    if not there.any():
-        raise KzooError(f"No {steps} rows of {where} in a row hold all that is to be forecast: nothing can be scored.")
-    x, y = (Windows(part.values, part.starts[there], part.length) for part in (split.x, split.y))
-    line = f"{plural(int((~there).sum()), 'window')} left out: a value that is to be forecast is missing."
-    return Split(x=x, y=y), [line]
+    if not is_known.any():
+        raise KzooError(
+            f"No {steps} consecutive rows of {where} have values of all targets: there is nothing to score."
+        )
+    x, y = (Windows(part.values, part.starts[is_known], part.length) for part in (split.x, split.y))
+    note = f"{plural(int((~is_known).sum()), 'window')} excluded: a target value is missing."
+    return Split(x=x, y=y), [note]
 
 
 def take(x, preset):
@@ -385,60 +434,60 @@ def take(x, preset):
 
 
 def fit(x, train, *, plain=False, notes=None, **more):
-    """Return series as they are, and the scale of each column over all steps of the training series.
+    """Return the series unchanged, the scaling of each column learned on the training series, and no preprocessor.
 
     Args:
         x: (N, T, F).
-        train: numbers of the training series.
-        plain: whether the caller has scaled them.
-        notes: a list that gets a line where not all of them were looked at.
+        train: indices of the training series.
+        plain: whether the caller has scaled them already.
+        notes: list that a note is appended to if the scale is learned on a sample.
     """
     if plain:
         return x, {}, None
-    series, most = select_rows(x, train), max(1, _MOST_SCALED // x.shape[1])
+    series, most = select_rows(x, train), max(1, _MAX_SCALED_STEPS // x.shape[1])
     if len(series) > most and notes is not None:
         notes.append(f"The scale of the inputs is learned on {most:,} of {len(series):,} training series.")
     return x, scaling(sample_rows(series, most)), None
 
 
 def labelled(reader, source, *, targets, config):
-    """Return all windows of a series, and what follows each, but for those that something is missing of."""
+    """Return all windows of a series and the values that follow them, except those with missing targets."""
     name = Path(source).name if isinstance(source, str | Path) else "the table"
-    source, lines = with_index(source, reader.get("time")), list[str]()
-    frame = as_frame(source, _as_written(reader))
-    frame, times = in_order(frame, reader.get("time"), [], written_as(reader), lines)
+    source, notes = with_index(source, reader.get("time")), list[str]()
+    frame = as_frame(source, _text_columns(reader))
+    frame, times = sort_by_time(frame, reader.get("time"), [], learned_time_format(reader), notes)
     require(frame, reader["columns"], "the series")
-    lines += [*about_times(reader, times), *refuse_other_step(reader, times, name)]
+    notes += [*time_column_notes(reader, times), *check_step(reader, times, name)]
     outputs = config["outputs"]
-    values, unknown, more = _filled_anew(frame, reader["columns"], reader.get("writings"), outputs, name)
-    series = {"whole": (values, 0, len(values), () if reader.get("uneven") else holes_of(times))}
-    made, left_out, across = windows_of(series, reader["steps"], config["horizon"], outputs, name)
-    split, without = _known_alone(made["whole"], unknown, name)
-    for line in (*lines, *repeats(times), *more, *_about_holes(left_out, across), *without):
+    values, unknown_rows, fill_notes = _fill_new_series(frame, reader["columns"], reader.get("writings"), outputs, name)
+    series = {"whole": (values, 0, len(values), () if reader.get("uneven") else gaps_of(times))}
+    parts, excluded, over_gaps = split_windows(series, reader["steps"], config["horizon"], outputs, name)
+    split, target_notes = _windows_with_targets(parts["whole"], unknown_rows, name)
+    for line in (*notes, *repeat_notes(times), *fill_notes, *_gap_notes(excluded, over_gaps), *target_notes):
         warn(line)
     return split
 
 
-def _as_written(reader):
-    """Return the names of the columns of a new series that have to be read as they are written, as in training."""
-    return [name for name, writing in (reader.get("writings") or {}).items() if in_texts(writing)]
+def _text_columns(reader):
+    """Return the names of columns of a new series that must be read from a file as text, as in training."""
+    return [name for name, number_format in (reader.get("writings") or {}).items() if in_texts(number_format)]
 
 
 def fresh(reader, source, *, targets):
-    """Return a series in order of time, which may lack columns."""
+    """Return a series in order of time, which may lack columns, for the checks."""
     source = with_index(source, reader.get("time"))
-    frame, names = as_frame(source, _as_written(reader)), reader["columns"]
+    frame, names = as_frame(source, _text_columns(reader)), reader["columns"]
     missing = [name for name in names if name not in frame.columns]
-    frame, times = in_order(frame, reader.get("time"), [], written_as(reader))
-    refuse_other_step(reader, times, "the new series")
-    x, gone = None, {}
+    frame, times = sort_by_time(frame, reader.get("time"), [], learned_time_format(reader))
+    check_step(reader, times, "the new series")
+    x, missing_values = None, {}
     if len(frame) and not missing:
-        x = filled(frame, names, [], reader.get("writings"), gone=gone)
-    return Fresh(x=x, frame=frame, missing=missing, seen=_seen(times, gone))
+        x = forward_fill(frame, names, [], reader.get("writings"), missing=missing_values)
+    return Fresh(x=x, frame=frame, missing=missing, seen=_time_facts(times, missing_values))
 
 
 def overview(data):
-    """Say how the columns of a series were read, and in which steps of time; of arrays, their sizes."""
+    """Return how the columns of a series were read, and its steps; for arrays their sizes."""
     steps, horizon = data.input_shape[0], data.config.get("horizon")
     about = {"steps in": steps} | ({"ahead": horizon} if horizon else {})
     if "read" not in data.seen:

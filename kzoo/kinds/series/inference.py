@@ -1,16 +1,16 @@
-"""The last rows of a series become a window: in order of time, gaps filled, without pandas."""
+"""Encoding of the last rows of a series as a window: sorted by time, missing values filled. Does not import pandas."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
 from kzoo.kinds.rows.column_options import column_options
+from kzoo.kinds.rows.inference import column_deviations, column_means, edges, unread_notes
 from kzoo.kinds.rows.inference import draw as draw_rows
-from kzoo.kinds.rows.inference import edges, middle, spread, unread_notes
 from kzoo.kinds.series import calendar as calendars
 from kzoo.kinds.series.calendar import Calendar, Moments
 from kzoo.kinds.series.index import with_index
-from kzoo.kinds.series.time_formats import NUMBERS, are_dates_in_figures, time_format_of, times_and_zone
+from kzoo.kinds.series.time_formats import NUMBERS, are_digit_dates, time_format_of, times_and_zone
 from kzoo.kinds.series.times import Times
 from kzoo.sources.arrays import check_count, numbers_in
 from kzoo.sources.tables.raw import MOST, as_names, checked_rows, received_rows, require, rows_of, single_table
@@ -19,9 +19,9 @@ from kzoo.sources.tables.zones import about_zone
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import listed
 
-_MOST_ROWS = 500_000  # of a series that comes from elsewhere
-_FEW = 4  # rows, by which the step of a series is told from a hole
-_SEVERAL = 0.2  # share of the rows that repeat a time, above which they may be of several series
+_MAX_ROWS = 500_000  # of a series in a request
+_MIN_STEP_ROWS = 4  # rows that a step is computed from, so that a single gap does not decide it
+_MIN_REPEATED_SHARE = 0.2  # of the rows, from which they may belong to several series
 
 __all__ = [
     "ahead", "draw", "edges", "example", "form", "gather", "glance", "glance_new", "read", "received", "show",
@@ -29,159 +29,169 @@ __all__ = [
 
 
 def read(reader, raw):
-    """Turn the last rows of a series (DataFrame, list of dicts, path of a table), or ready windows, into windows."""
+    """Encode the last rows of a series (DataFrame, list of dicts, path of a table), or check an array of windows."""
     names, steps = reader["columns"], reader["steps"]
     if isinstance(raw, np.ndarray):
         x = numbers_in(raw, "Windows").astype(np.float32)
         x = x[None] if x.ndim == 2 else x
         if x.ndim != 3 or x.shape[1:] != (steps, len(names)):
             raise KzooError(
-                f"A window is {steps} steps of {len(names)} columns ({listed(names, MOST)}); got {x.shape[1:]}."
+                f"A window must have {steps} steps of {len(names)} columns ({listed(names, MOST)}); got {x.shape[1:]}."
             )
         return x, raw
-    doubts, unread, gone = [], {}, {}
-    rows, times, future = _past(reader, raw, doubts)
+    notes, unread, missing = [], {}, {}
+    rows, times, future = _past_rows(reader, raw, notes)
     if len(rows) < steps:
-        without = f" that do hold {_either(_targets(reader))}" if future else ""
-        raise KzooError(f"A forecast needs the last {steps} rows{without}; got {len(rows)}.")
-    # Of rows without times `ahead` says what that means for the forecast.
-    doubts += [
-        *([] if times is None else about_times(reader, times)),
-        *refuse_other_step(reader, times, "the series", last=steps),
+        requirement = f" with a value of {_joined_by_or(_target_columns(reader))}" if future else ""
+        raise KzooError(f"A forecast needs the last {steps} rows{requirement}; got {len(rows)}.")
+    # `ahead` warns about rows without times.
+    notes += [
+        *([] if times is None else time_column_notes(reader, times)),
+        *check_step(reader, times, "the series", last=steps),
     ]
-    x = filled(rows, names, [], reader.get("writings"), unread, gone)[None, -steps:]
-    refuse_empty(gone, len(rows), "the series")
-    lines = (
-        *doubts,
+    x = forward_fill(rows, names, [], reader.get("writings"), unread, missing)[None, -steps:]
+    check_not_empty(missing, len(rows), "the series")
+    messages = (
+        *notes,
         *unread_notes(names, rows, unread),
-        *_say_future(reader, rows, times, future),
-        *_say_gone(gone, len(rows), steps),
-        *_say_hole(None if reader.get("uneven") else times, steps),
-        *_say_repeats(times, steps),
+        *_future_note(reader, rows, times, future),
+        *_missing_note(missing, len(rows), steps),
+        *_gap_note(None if reader.get("uneven") else times, steps),
+        *_repeat_note(times, steps),
     )
-    for line in lines:
+    for line in messages:
         warn(line)
     return x, raw
 
 
-def about_times(reader, times) -> list:
-    """Return lines about the time column of a new series: another than in training, or in a zone that is not known.
+def time_column_notes(reader, times) -> list:
+    """Return notes about the time column of a new series: another column than in training, or in an unknown time zone.
 
     Args:
-        times: its `Times`, or None.
+        reader: preprocessor.
+        times: the `Times` of the series, or None.
     """
     column = reader.get("time")
     if column is None:
         return []
     if times is None:
-        return [f"There is no time column {column!r}: the rows are taken to be in order."]
-    lines = [] if times.column == column else [f"There is no time column {column!r}: {times.column!r} is taken for it."]
+        return [f"There is no time column {column!r}. The rows are assumed to be in order of time."]
+    lines = [] if times.column == column else [f"There is no time column {column!r}. {times.column!r} is used instead."]
     zone = (reader.get("zones") or {}).get(column)
-    in_doubt = zone == "" or np.isnan(times.offsets).any()  # else it is known when each row was
-    return lines + (about_zone(times.column, zone, times.offsets) if in_doubt else [])
+    is_uncertain = zone == "" or np.isnan(times.offsets).any()  # otherwise times are in UTC
+    return lines + (about_zone(times.column, zone, times.offsets) if is_uncertain else [])
 
 
-def refuse_other_step(reader, times, where, *, last=None) -> list:
-    """Refuse a series most of whose steps are not those of the training: the network knows no others.
+def check_step(reader, times, where, *, last=None) -> list:
+    """Refuse a series if most of its intervals are not the step of the training, which the network has learned.
 
     Args:
-        reader: from training, with its `Calendar`.
+        reader: preprocessor, with its `Calendar`.
         times: the `Times` of the series, or None.
         where: the series, for the message.
-        last: how many rows count, the last ones; all by default.
+        last: number of rows to check, the last ones; all by default.
 
     Returns:
-        A line instead where one step alone is there to tell.
+        A list with a note if there is a single interval only, which is another, or if types of times differ; or [].
 
     Raises:
-        KzooError: they are others.
+        KzooError: most intervals are others.
     """
     calendar = Calendar.of(reader)
     if calendar is None or times is None:
         return []
-    if (times.told.dtype.kind == "M") == (calendar.step == "numbers"):
-        new, was = ("numbers", "dates") if calendar.step != "numbers" else ("dates", "numbers")
-        return [f"Times of {times.column!r} are {new} in {where}, and were {was} in training: their steps may differ."]
-    times = times.take(times.order[-max(last or 0, _FEW) :] if last else times.order)
-    fits = calendar.fits(Moments(times.told, times.wall))
-    if not len(fits) or 2 * fits.sum() >= len(fits):
+    if (times.timestamps.dtype.kind == "M") == (calendar.step == "numbers"):
+        new_type, learned_type = ("numbers", "dates") if calendar.step != "numbers" else ("dates", "numbers")
+        return [
+            f"Times of {times.column!r} are {new_type} in {where}, but were {learned_type} in training. Their steps "
+            "may differ."
+        ]
+    times = times.take(times.order[-max(last or 0, _MIN_STEP_ROWS) :] if last else times.order)
+    matches = calendar.matching_steps(Moments(times.timestamps, times.wall))
+    if not len(matches) or 2 * matches.sum() >= len(matches):
         return []
-    line = f"The rows of {where} are {times.step} apart, and those of the training were {calendar.words}"
-    if len(fits) == 1:
-        return [f"{line}: the forecast goes on as if they were too."]
-    raise KzooError(f"{line}: give rows {calendar.words} apart, or train on such as these.")
+    line = f"The rows of {where} are {times.step} apart, but the training rows were {calendar.description} apart"
+    if len(matches) == 1:
+        return [f"{line}. The forecast assumes the step of the training."]
+    raise KzooError(f"{line}. Pass rows {calendar.description} apart, or train on rows like these.")
 
 
-def refuse_empty(gone, rows, where):
-    """Refuse a series for a column without any number: no value before stands in for what is missing.
+def check_not_empty(missing, rows, where):
+    """Refuse a series with a column without numbers: there is no earlier value to fill in.
 
     Args:
-        gone: what `filled` found.
+        missing: name -> indices of rows with a missing value, of `forward_fill`.
+        rows: number of rows.
         where: the series, for the message.
     """
-    if rows and (empty := [name for name, places in gone.items() if len(places) == rows]):
-        raise KzooError(f"Column {empty[0]!r} of {where} holds no number.")
+    if rows and (empty := [name for name, indices in missing.items() if len(indices) == rows]):
+        raise KzooError(f"Column {empty[0]!r} of {where} has no number in any row.")
 
 
-def _past(reader, raw, doubts):
-    """Return what of a series was: its rows without those at the end that hold no target, which are the future.
+def _past_rows(reader, raw, notes):
+    """Return the past of a series: its rows without those at the end that have no target, which are the future.
 
     Args:
-        doubts: a list that gets a line for each doubt about the times.
+        notes: list that notes about ambiguous times are appended to.
 
     Returns:
-        (its `Rows` in order of time, their `Times` or None, how many rows are left out).
+        (its `Rows` in order of time, their `Times` or None, number of future rows).
     """
     table, writings = with_index(raw, reader.get("time")), reader.get("writings") or {}
     rows = checked_rows(table)
-    times = times_in(rows, reader.get("time"), [], learned=written_as(reader), doubts=doubts)
+    times = read_times(rows, reader.get("time"), [], learned=learned_time_format(reader), time_notes=notes)
     require(rows, reader["columns"], "the series")
     order = np.arange(len(rows)) if times is None else times.order
-    there = np.zeros(len(rows), bool)
-    for name in _targets(reader):
-        there |= np.isfinite(rows.numbers(name, writings.get(name)))
-    if len(rows) and not there.any():
-        raise KzooError(f"No row of the series holds a number in {_either(_targets(reader))}.")
-    future = int(np.argmax(there[order][::-1])) if len(rows) else 0
+    has_target = np.zeros(len(rows), bool)
+    for name in _target_columns(reader):
+        has_target |= np.isfinite(rows.numbers(name, writings.get(name)))
+    if len(rows) and not has_target.any():
+        raise KzooError(f"No row of the series has a number in {_joined_by_or(_target_columns(reader))}.")
+    future = int(np.argmax(has_target[order][::-1])) if len(rows) else 0
     order = order[: len(order) - future]
     return rows.take(order), times if times is None else times.take(order), future
 
 
-def _targets(reader):
-    """Return the columns that are forecast; all of them where a run of before it was kept does not say so."""
+def _target_columns(reader):
+    """Return the columns that are forecast; all columns if a run of an earlier version did not store them."""
     return reader["columns"][: max(reader.get("outputs") or len(reader["columns"]), 1)]
 
 
-def _either(names):
+def _joined_by_or(names):
+    """Return quoted names joined by "or"."""
     return listed(map(repr, names), separator=" or ")
 
 
-def _say_future(reader, rows, times, future):
-    """Yield a line where rows at the end, `future` of them, have no target."""
+def _future_note(reader, rows, times, future):
+    """Yield a note if there are `future` rows without targets at the end, after these rows."""
     if not future:
         return
-    last = f"row {len(rows)}" if times is None else times.said(times.told[-1])
-    which = "The last row holds" if future == 1 else f"The last {future} rows hold"
-    beside = "" if len(_targets(reader)) == len(reader["columns"]) else " What other columns hold there is not read."
+    last = f"row {len(rows)}" if times is None else times.format_time(times.timestamps[-1])
+    subject = "The last row has" if future == 1 else f"The last {future} rows have"
+    ignored = (
+        ""
+        if len(_target_columns(reader)) == len(reader["columns"])
+        else " Values of other columns in these rows are ignored."
+    )
     yield (
-        f"{which} no number in {_either(_targets(reader))}: the forecast begins after {last}, the last that does."
-        f"{beside}"
+        f"{subject} no number in {_joined_by_or(_target_columns(reader))}: the forecast starts after {last}, the last "
+        f"row with one.{ignored}"
     )
 
 
-def _say_gone(gone, rows, steps):
-    """Yield a line where values are missing among the last steps."""
-    counts = {name: int((places >= rows - steps).sum()) for name, places in gone.items()}
-    if missing := sum(counts.values()):
-        each = listed(f"{name!r} {count}" for name, count in counts.items() if count)
+def _missing_note(missing, rows, steps):
+    """Yield a note if values are missing among the last steps."""
+    counts = {name: int((indices >= rows - steps).sum()) for name, indices in missing.items()}
+    if total := sum(counts.values()):
+        per_column = listed(f"{name!r} {count}" for name, count in counts.items() if count)
         yield (
-            f"The forecast is made from {steps * len(counts)} values, of which {missing} "
-            f"{'is' if missing == 1 else 'are'} missing ({each}): the last value before stands in."
+            f"{total} of the {steps * len(counts)} values that the forecast is based on "
+            f"{'is' if total == 1 else 'are'} missing ({per_column}). The last value before is used instead."
         )
 
 
 def glance(table, form, asked):
-    """Refuse a series for what the names of its columns show."""
+    """Refuse a series by the names of its columns."""
     targets = [asked.target] if asked.target in table.columns else as_names(asked.target)
     time = [asked.time] if asked.time is not None else []
     require(table, [*time, *as_names(asked.drop), *targets], "the series")
@@ -189,192 +199,204 @@ def glance(table, form, asked):
 
 
 def glance_new(reader, table, targets):
-    """Refuse a new series for what the names of its columns show."""
+    """Refuse a new series by the names of its columns."""
     require(table, reader["columns"], "the series")
 
 
-def _say_hole(times, steps):
-    """Yield a line where rows are missing among those that a forecast is made from."""
-    if times is None or not len(within := times.holes[times.holes > len(times.told) - steps]):
+def _gap_note(times, steps):
+    """Yield a note if rows are missing among the last steps."""
+    if times is None or not len(gaps := times.gaps[times.gaps > len(times.timestamps) - steps]):
         return
-    after, before = (times.said(when) for when in times.told[times.order][within[-1] - 1 :][:2])
+    after, before = (times.format_time(time) for time in times.timestamps[times.order][gaps[-1] - 1 :][:2])
     yield (
-        f"Rows are missing among the last {steps}, which the forecast is made from: there is none between {after} and "
-        f"{before}. The model takes the rows for neighbours."
+        f"Rows are missing among the last {steps}, which the forecast is based on: there is none between {after} and "
+        f"{before}. The model treats the rows around the gap as consecutive."
     )
 
 
-def _say_repeats(times, steps):
-    """Yield a line where rows repeat a time among those that a forecast is made from."""
-    first = 0 if times is None else len(times.told) - steps
-    if times is None or not (count := int(times.same[first:].sum())):
+def _repeat_note(times, steps):
+    """Yield a note if rows repeat a time among the last steps."""
+    first = 0 if times is None else len(times.timestamps) - steps
+    if times is None or not (count := int(times.is_repeat[first:].sum())):
         return
-    when = times.said(times.told[times.order][first + int(np.argmax(times.same[first:]))])
+    first_time = times.format_time(times.timestamps[times.order][first + int(np.argmax(times.is_repeat[first:]))])
     rows = "1 row has" if count == 1 else f"{count} rows have"
     yield (
-        f"Among the last {steps}, which the forecast is made from, {rows} the time of the row before (first {when}): "
-        "the model takes each for a step of its own."
+        f"Among the last {steps} rows, which the forecast is based on, {rows} the time of the row before (first: "
+        f"{first_time}). The model treats each as a separate step."
     )
 
 
 def ahead(reader, raw, steps):
-    """Return the times of the steps that follow a series, and those of the window, by the step that training learned.
+    """Return the times of the steps after a series, and of its window, given the step of the training.
 
     Args:
-        raw: what `read` took.
-        steps: how many.
+        raw: an input of `read`.
+        steps: number of steps.
 
     Returns:
-        (name of the time column, times (steps), times of the window); None where the step or the time is not known.
+        (name of the time column, times (steps), times of the window); None if the step or the times are unknown.
     """
     calendar = Calendar.of(reader)
     if calendar is None or isinstance(raw, np.ndarray):
         return None
-    rows, seen, _ = _past(reader, raw, [])
-    moments = None if seen is None else calendars.moments_of(rows, seen.column, seen.way, seen.told)
-    if moments is None or (moments.at.dtype.kind == "M") == (calendar.step == "numbers"):
-        why = "There is no time column" if moments is None else "Times are not written as in training, in"
-        why = f"{why} {calendar.column!r}: the steps of the forecast have numbers, 1 is the next row."
-        warn(why)
+    rows, times, _ = _past_rows(reader, raw, [])
+    moments = None if times is None else calendars.read_moments(rows, times.column, times.time_format, times.timestamps)
+    if moments is None or (moments.times.dtype.kind == "M") == (calendar.step == "numbers"):
+        message = (
+            "There is no time column" if moments is None else "Times are not in the format of the training in column"
+        )
+        message = f"{message} {calendar.column!r}. The steps of the forecast are numbered instead; 1 is the next row."
+        warn(message)
         return None
-    own = calendars.learn(moments, seen.column)
-    if own is not None and own.words != calendar.words:
-        why = f"These rows are {own.words} apart, and those of the training were {calendar.words}: no step fits both."
-        warn(why)
-    return calendar.column, calendar.after(moments, steps), calendar.shown(moments, reader["steps"])
+    new_calendar = calendars.learn_calendar(moments, times.column)
+    if new_calendar is not None and new_calendar.description != calendar.description:
+        message = (
+            f"These rows are {new_calendar.description} apart, but the training rows were {calendar.description} "
+            "apart. The times of the forecast have the step of the training."
+        )
+        warn(message)
+    return calendar.column, calendar.next_times(moments, steps), calendar.last_times(moments, reader["steps"])
 
 
 def gather(words):
-    """Return the table that the words of a command line name."""
+    """Return the table that command-line arguments name."""
     return single_table(words)
 
 
 def received(reader, given, most=None):
-    """Return a series that came from elsewhere: the bytes of a CSV file, objects by column, or windows of numbers."""
-    series = received_rows(given, "A series' row", _MOST_ROWS)
+    """Return the series of a request: the bytes of a CSV file, objects by column, or windows of numbers."""
+    series = received_rows(given, "A series' row", _MAX_ROWS)
     check_count(len(series) if isinstance(series, np.ndarray) and series.ndim == 3 else 1, most)
     return series
 
 
 def form(reader):
-    """Return how many rows a forecast is made from, and their columns."""
+    """Return the number of rows that a forecast needs, and their columns."""
     return {"steps": reader["steps"], "columns": reader["columns"], "time": reader.get("time")}
 
 
 def example(reader, x):
-    """Return rows of a series, without times."""
+    """Return rows of a series without times."""
     if x is None:
         return None
     return [dict(zip(reader["columns"], row, strict=True)) for row in x.round(4).astype(float).tolist()]
 
 
 def show(reader, x, names):
-    """Show nothing: a window is a picture with its forecast."""
+    """Return None: a window is plotted together with its forecast."""
     return None
 
 
 def draw(given, random, shape):
-    """Draw random walks around the mean of each column."""
+    """Return random walks (shape) around the mean of each column."""
     if len(shape) < 3:
         return draw_rows(given, random, shape)
     walk = np.cumsum(random.standard_normal(shape), axis=1) / np.sqrt(shape[1])
-    return walk * spread(given, shape) + middle(given, shape)
+    return walk * column_deviations(given, shape) + column_means(given, shape)
 
 
-def time_column(table, time=None):
-    """Return the column that is asked for, else the first that holds dates, or None."""
+def detect_time_column(table, time=None):
+    """Return the requested time column, or else the first column of dates; None without one."""
     rows = rows_of(table)
     if time is not None:
         require(rows, [time], "the series")
         return time
-    looks = ((look, name) for look in (are_dates, are_dates_in_figures) for name in rows.columns)
-    return next((name for look, name in looks if look(rows[name])), None)
+    candidates = ((is_time, name) for is_time in (are_dates, are_digit_dates) for name in rows.columns)
+    return next((name for is_time, name in candidates if is_time(rows[name])), None)
 
 
-def written_as(reader) -> str | None:
-    """Return how training found the time column to be written (see `written.way_of`); None where it did not say."""
+def learned_time_format(reader) -> str | None:
+    """Return the format of the time column in training (see `time_format_of`); None if it is not stored."""
     calendar = reader.get("calendar")
-    numbers = isinstance(calendar, Mapping) and calendar.get("step") == "numbers"  # a run of before it was kept
-    return reader.get("times") or (NUMBERS if numbers else None)
+    are_numbers = (
+        isinstance(calendar, Mapping) and calendar.get("step") == "numbers"
+    )  # runs of earlier versions do not store it
+    return reader.get("times") or (NUMBERS if are_numbers else None)
 
 
-def times_in(rows, column, notes, *, learned=None, doubts=None) -> Times | None:
-    """Return the times of the rows of a series: of the column that training knew, else of the first of dates.
+def read_times(rows, column, notes, *, learned=None, time_notes=None) -> Times | None:
+    """Return the times of the rows of a series, from the column of the training or else the first column of dates.
 
     Args:
         rows: `Rows`.
-        column: the time column, or None.
-        notes: a list that gets a line for each thing to know.
-        learned: how training found the column to be written.
-        doubts: a list that gets a line for each doubt about how it is; `notes` by default.
+        column: name of the time column, or None.
+        notes: list that notes for the user are appended to.
+        learned: format of the column in training.
+        time_notes: list that notes about an ambiguous format are appended to; `notes` by default.
+
+    Returns:
+        `Times`; None without a time column.
 
     Raises:
         KzooError: a row without a time, or rows of several series.
     """
-    column = column if column in rows.columns else time_column(rows)
+    column = column if column in rows.columns else detect_time_column(rows)
     if column is None:
-        notes.append("No time column: the rows are taken to be in order.")
+        notes.append("There is no time column: the rows are assumed to be in order of time.")
         return None
-    way = time_format_of(column, rows[column], notes if doubts is None else doubts, learned)
-    told, offsets, zone = times_and_zone(rows, column, way)
-    if not (there := not_missing(told)).all():
-        row = int(np.flatnonzero(~there)[0])
-        raise KzooError(f"Time column {column!r} holds no time in row {row + 1}: {rows[column][row]!r}.")
-    times = Times.of(column, told, offsets, way, zone)
-    if repeated := int(times.same.sum()):
-        _refuse_several_series(rows, column, told, repeated)
-    notes += repeats(times)
-    if not times.sorted:
+    time_format = time_format_of(column, rows[column], notes if time_notes is None else time_notes, learned)
+    timestamps, offsets, zone = times_and_zone(rows, column, time_format)
+    if not (has_time := not_missing(timestamps)).all():
+        row = int(np.flatnonzero(~has_time)[0])
+        raise KzooError(f"Time column {column!r} contains no time in row {row + 1}: {rows[column][row]!r}.")
+    times = Times.of(column, timestamps, offsets, time_format, zone)
+    if repeated := int(times.is_repeat.sum()):
+        _refuse_several_series(rows, column, timestamps, repeated)
+    notes += repeat_notes(times)
+    if not times.is_sorted:
         notes.append(f"The rows were not in order of {column!r} and were sorted.")
     return times
 
 
-def repeats(times) -> list:
-    """Return a line where rows of a series repeat a time."""
-    if times is None or not (repeated := int(times.same.sum())):
+def repeat_notes(times) -> list:
+    """Return a list with a note if rows of a series repeat a time; or []."""
+    if times is None or not (repeated := int(times.is_repeat.sum())):
         return []
-    return [f"{repeated} rows repeat a time in {times.column!r}; they are kept as they are."]
+    return [f"{repeated} rows repeat a time in {times.column!r}; they are kept."]
 
 
-def _refuse_several_series(rows, time, when, repeated):
-    """Refuse a table of several series, one of which each row is of: mixed by time, they would be one of noise."""
-    if repeated < _SEVERAL * len(when):
+def _refuse_several_series(rows, column, timestamps, repeated):
+    """Refuse a table of several series in rows: sorted by time, they would be mixed up to noise."""
+    if repeated < _MIN_REPEATED_SHARE * len(timestamps):
         return
     for name in rows.columns:
         values = to_words(rows[name])
-        seen = len(set(values))
+        series_count = len(set(values))
         if (
-            name == time
-            or seen < 2
-            or seen > len(when) - repeated
-            or len(set(zip(when, values, strict=True))) < len(when)
+            name == column
+            or series_count < 2
+            or series_count > len(timestamps) - repeated
+            or len(set(zip(timestamps, values, strict=True))) < len(timestamps)
         ):
             continue
         raise KzooError(
-            f"{time!r} repeats its times, and {name!r} tells the rows apart: {seen} series in one table. Give the rows "
-            f"of one of them, or a column for each, such as DataFrame.pivot(index={time!r}, columns={name!r})."
+            f"Times in {column!r} are repeated, and {name!r} distinguishes the rows: the table contains {series_count} "
+            f"series. Pass the rows of one of them, or one column per series, for example with "
+            f"DataFrame.pivot(index={column!r}, columns={name!r})."
         )
 
 
-def filled(table, names, notes, writings=None, unread=None, gone=None):
-    """Return columns as float32 (rows, F); a missing value takes the last one before it, at the start the first.
+def forward_fill(table, names, notes, number_formats=None, unread=None, missing=None):
+    """Return columns as float32 (rows, F), missing values filled with the last value before, or else the first.
 
     Args:
-        names: of the columns.
-        notes: a list that gets a line about missing values.
-        writings: name -> how a column of texts writes its numbers.
-        unread: a dict that gets name -> places of the cells that hold something that is no number.
-        gone: a dict that gets name -> places of all cells without a number.
+        table: `Rows` or a DataFrame, in order of time.
+        names: names of the columns.
+        notes: list that a note about missing values is appended to.
+        number_formats: name -> stored number format of a text column.
+        unread: dict that gets name -> indices of unreadable cells.
+        missing: dict that gets name -> indices of all cells without a number.
     """
-    rows, writings, unread = rows_of(table), writings or {}, {} if unread is None else unread
-    values = np.stack([rows.numbers(name, writings.get(name)) for name in names], axis=1)
+    rows, number_formats, unread = rows_of(table), number_formats or {}, {} if unread is None else unread
+    values = np.stack([rows.numbers(name, number_formats.get(name)) for name in names], axis=1)
     unread |= {name: unreadable(rows[name], column) for name, column in zip(names, values.T, strict=True)}
-    there = ~np.isnan(values)
-    if gone is not None:
-        gone |= {name: np.flatnonzero(~column) for name, column in zip(names, there.T, strict=True)}
-    if missing := int((~there).sum()):
-        notes.append(f"{missing} missing values took the last value before them.")
-        # Only what comes before may fill a gap; a column that starts empty starts with its first value.
-        last = np.maximum.accumulate(np.where(there, np.arange(len(values))[:, None], -1), axis=0)
-        values = np.take_along_axis(values, np.where(last < 0, there.argmax(axis=0), last), axis=0)
+    is_present = ~np.isnan(values)
+    if missing is not None:
+        missing |= {name: np.flatnonzero(~column) for name, column in zip(names, is_present.T, strict=True)}
+    if missing_count := int((~is_present).sum()):
+        notes.append(f"{missing_count} missing values were replaced by the last value before them.")
+        # Only earlier values may fill a gap, except at the start of a column.
+        last = np.maximum.accumulate(np.where(is_present, np.arange(len(values))[:, None], -1), axis=0)
+        values = np.take_along_axis(values, np.where(last < 0, is_present.argmax(axis=0), last), axis=0)
     return np.ascontiguousarray(values, np.float32)

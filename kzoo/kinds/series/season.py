@@ -1,4 +1,4 @@
-"""How many steps a window has where nobody says it: two seasons at least, found on the training rows. NumPy only."""
+"""Default length of a window: at least two seasons, of the calendar or detected in the rows. Imports only NumPy."""
 
 import math
 
@@ -6,113 +6,127 @@ import numpy as np
 
 from kzoo.kinds import STEPS
 
-_MOST = 1_000  # steps of a window that nobody asked for: recurrent networks take a time that grows with them
-_NUMBERS = 50_000  # in a window: the checks read 5,000 of them, a gigabyte
-_TWICE = 2  # seasons, from which a network can tell what comes again
-_GAPS = 0.05  # share of rows that may be missing where a season is counted in rows
-_ROWS, _COLUMNS = 20_000, 16  # that are looked at
-_ALIKE = 0.1  # least autocorrelation at a season
-_SURE = 4.0  # standard deviations of it in noise
-_TIED = 0.05  # of the highest one, by which its multiples may differ from it
+_MAX_STEPS = 1_000  # default windows are no longer: the time of recurrent networks grows with the length
+_MAX_VALUES = 50_000  # steps times columns of a window: the checks read 5,000 windows, 1 GB of float32
+_MIN_SEASONS = 2  # seasons in a window, so that it shows what repeats
+_MAX_MISSING_SHARE = 0.05  # of the rows, for seasons that are counted in rows
+_MAX_ROWS, _MAX_COLUMNS = 20_000, 16  # used to detect a season
+_MIN_AUTOCORRELATION = 0.1  # at a season
+_NOISE_DEVIATIONS = 4.0  # standard deviations that the autocorrelation of noise has, which a season must exceed
+_TIE_TOLERANCE = 0.05  # share of the highest peak by which peaks at its multiples may differ
 
 
-def window(values, horizon, *, columns=1, times=None, calendar=None, room=_MOST, least=1) -> tuple[int, str]:
-    """Choose the length of a window.
+def window_length(
+    values, horizon, *, columns=1, times=None, calendar=None, max_steps=_MAX_STEPS, min_steps=1
+) -> tuple[int, str]:
+    """Return the default length of a window, and a note with the reason.
 
-    It is `STEPS` or two of the longest season, whichever is more, in whole seasons; and so short that half of the
-    training rows begin one. The seasons are those of the calendar where the step of the rows is known, else what the
-    rows show.
+    It is `STEPS` or two of the longest season, whichever is more, in whole seasons; but at most half of the training
+    rows, less the horizon. Seasons are those of the calendar if the step of the rows is known, or else the one detected
+    in the training rows.
 
     Args:
         values: (rows, F) of the training split, targets only.
         horizon: steps to forecast.
-        columns: how many a window has, targets and others.
-        times: their `Times`, from the first row on, or None.
-        calendar: their `Calendar`, or None.
-        room: steps that it may have at most.
-        least: steps that the network needs.
+        columns: number of columns of a window, targets and others.
+        times: the `Times` of the rows, or None.
+        calendar: the `Calendar` of the rows, or None.
+        max_steps: upper limit of the length.
+        min_steps: number of steps that the network needs.
 
     Returns:
-        The number of steps, and a line that says why.
+        (number of steps, note).
     """
     rows = len(values)
     bounds = {
-        f"{_MOST:,} steps": _MOST,
-        f"{_NUMBERS:,} numbers": _NUMBERS // columns,
-        f"half of {rows:,} training rows": (rows - horizon) // 2,
-        "the test series has": room,
+        f"the limit of {_MAX_STEPS:,} steps": _MAX_STEPS,
+        f"the limit of {_MAX_VALUES:,} numbers": _MAX_VALUES // columns,
+        f"half of the {rows:,} training rows": (rows - horizon) // 2,
+        "the length of the test series": max_steps,
     }
 
-    def too_many(steps):
-        return f"{steps:,} steps would be more than {next(said for said, limit in bounds.items() if limit < steps)}"
+    def limit_reason(steps):
+        """Return the reason why a window cannot have so many steps."""
+        return f"{steps:,} steps would exceed {next(name for name, limit in bounds.items() if limit < steps)}"
 
-    most = max(min(bounds.values()), least, 1)
-    known = [] if calendar is None or not _even(times, rows) else sorted(calendar.seasons.values())
-    shown = [] if known else [found] if (found := season_of(values, most // _TWICE)) else []
-    said = _length(times if known else None)
-    fewest = {season: max(_TWICE, math.ceil(least / season)) for season in known + shown}
-    fitting = [season for season in fewest if fewest[season] * season <= most]
+    longest = max(min(bounds.values()), min_steps, 1)
+    calendar_seasons = [] if calendar is None or not _has_few_gaps(times, rows) else sorted(calendar.seasons.values())
+    detected = [] if calendar_seasons else [season] if (season := season_of(values, longest // _MIN_SEASONS)) else []
+    format_steps = _steps_formatter(times if calendar_seasons else None)
+    min_counts = {season: max(_MIN_SEASONS, math.ceil(min_steps / season)) for season in calendar_seasons + detected}
+    fitting = [season for season in min_counts if min_counts[season] * season <= longest]
     if not fitting:
-        steps = min(STEPS, most)
-        why = f"twice the season, {said(known[0])}, does not fit" if known else "the training rows show no season"
-        short = f", and {too_many(STEPS)}" if steps < STEPS else ""
-        return steps, f"A window is {said(steps)}: {why}{short}."
+        steps = min(STEPS, longest)
+        reason = "the training rows show no season"
+        if calendar_seasons:
+            reason = f"twice the season, {format_steps(calendar_seasons[0])}, does not fit"
+        shortened = f", and {limit_reason(STEPS)}" if steps < STEPS else ""
+        return steps, f"The window length is {format_steps(steps)}: {reason}{shortened}."
     season = max(fitting)
-    count = min(max(fewest[season], math.ceil(STEPS / season)), most // season)
+    count = min(max(min_counts[season], math.ceil(STEPS / season)), longest // season)
     steps = count * season
-    line = f"A window is {said(steps)}: {count} times the {'longest ' if known else ''}season, {said(season)}"
-    if shown:
-        return steps, line + ", which the training rows show."
-    longest = max(known)
-    if longest == season:
+    line = f"The window length is {format_steps(steps)}: {count} times the season, {format_steps(season)}"
+    if detected:
+        return steps, line + ", detected in the training rows."
+    longest_season = max(calendar_seasons)
+    if longest_season == season:
         return steps, line + "."
-    asked = fewest[longest] * longest
-    return steps, f"{line} that fits: {too_many(asked)}. For that, use input_shape={asked}."
+    needed = min_counts[longest_season] * longest_season
+    return (
+        steps,
+        f"{line}, the longest that fits: {limit_reason(needed)}. To use them anyway, set input_shape={needed}.",
+    )
 
 
 def season_of(values, longest) -> int | None:
-    """Find the lag at which a series is like itself again.
+    """Return the lag at which a series repeats itself.
 
-    It is the first peak of the autocorrelation, without a trend, that is nearly the highest. Moves must be alike there
-    too: a random walk has such peaks, which mean nothing.
+    It is the first of the nearly highest peaks of the autocorrelation of the series without trend. Differences must
+    correlate at this lag, too: a random walk has such peaks by chance.
 
     Args:
         values: (rows, F).
-        longest: lag that is looked at.
+        longest: maximum lag.
 
     Returns:
-        Rows, or None where nothing comes again.
+        The lag in rows, or None if there is no season.
     """
-    values = np.asarray(values[-_ROWS:, :_COLUMNS], float)
+    values = np.asarray(values[-_MAX_ROWS:, :_MAX_COLUMNS], float)
     if longest < 3 or len(values) < 3 * longest:
         longest = len(values) // 3
     if longest < 3:
         return None
     time = np.linspace(-1, 1, len(values))[:, None]
     centred = values - values.mean(axis=0)
-    alike = _autocorrelation(centred - time * (time * centred).mean(axis=0) / (time**2).mean(), longest)
-    if alike is None or not len(rises := np.flatnonzero(np.diff(alike) > 0)):
+    # Without its linear trend, with which any long lag would correlate.
+    correlation = _autocorrelation(centred - time * (time * centred).mean(axis=0) / (time**2).mean(), longest)
+    if correlation is None or not len(rises := np.flatnonzero(np.diff(correlation) > 0)):
         return None
-    sure = _SURE / math.sqrt(len(values))
+    noise = _NOISE_DEVIATIONS / math.sqrt(len(values))
+    # Local maxima after the decay from lag 0.
     lags = np.arange(max(rises[0] + 1, 2), longest)
-    lags = lags[(alike[lags] > alike[lags - 1]) & (alike[lags] >= alike[lags + 1])]
-    peaks = [int(lag) for lag in lags[alike[lags] > max(_ALIKE, sure)] if _moves_alike(values, int(lag))]
-    highest = max(alike[peaks], default=0.0)
-    return next((lag for lag in peaks if alike[lag] >= highest - max(sure, _TIED * highest)), None)
+    lags = lags[(correlation[lags] > correlation[lags - 1]) & (correlation[lags] >= correlation[lags + 1])]
+    peaks = [
+        int(lag)
+        for lag in lags[correlation[lags] > max(_MIN_AUTOCORRELATION, noise)]
+        if _differences_correlate(values, int(lag))
+    ]
+    highest = max(correlation[peaks], default=0.0)
+    return next((lag for lag in peaks if correlation[lag] >= highest - max(noise, _TIE_TOLERANCE * highest)), None)
 
 
-def _moves_alike(values, lag):
-    """Say whether what changes within a quarter of a lag is alike a lag later."""
+def _differences_correlate(values, lag):
+    """Return whether changes within a quarter of a lag correlate with those one lag later."""
     quarter = max(lag // 4, 1)
-    moves = values[quarter:] - values[:-quarter]
-    moves = _changing(moves - moves.mean(axis=0))
-    alike = (moves[lag:] * moves[:-lag]).mean(axis=0) / (moves**2).mean(axis=0)
-    return moves.shape[1] > 0 and alike.mean() > _SURE * math.sqrt(quarter / len(values))
+    differences = values[quarter:] - values[:-quarter]
+    differences = _without_constants(differences - differences.mean(axis=0))
+    correlation = (differences[lag:] * differences[:-lag]).mean(axis=0) / (differences**2).mean(axis=0)
+    return differences.shape[1] > 0 and correlation.mean() > _NOISE_DEVIATIONS * math.sqrt(quarter / len(values))
 
 
 def _autocorrelation(values, longest):
-    """Return the mean autocorrelation of columns at lags 0..longest; None of columns that never change."""
-    values = _changing(values - values.mean(axis=0))
+    """Return the mean autocorrelation of columns (longest + 1,) at lags from 0; None if all columns are constant."""
+    values = _without_constants(values - values.mean(axis=0))
     if not values.shape[1]:
         return None
     rows = len(values)
@@ -121,18 +135,18 @@ def _autocorrelation(values, longest):
     return (products / products[0]).mean(axis=1) * rows / (rows - np.arange(longest + 1))
 
 
-def _changing(centred):
-    """Return the columns of (rows, F) that are not always the same."""
+def _without_constants(centred):
+    """Return the columns of centred values (rows, F) that are not constant."""
     return centred[:, (centred**2).sum(axis=0) > 0]
 
 
-def _even(times, rows):
-    """Say whether hardly a row is missing among the first."""
-    return times is not None and float(times.between[: rows - 1].sum()) <= (1 + _GAPS) * (rows - 1)
+def _has_few_gaps(times, rows):
+    """Return whether hardly any row is missing among the first `rows`."""
+    return times is not None and float(times.intervals[: rows - 1].sum()) <= (1 + _MAX_MISSING_SHARE) * (rows - 1)
 
 
-def _length(times):
-    """Return a function that says how long so many steps are."""
+def _steps_formatter(times):
+    """Return a function that formats a number of steps, with their duration if it is known."""
     if times is None or not times.step.unit:
         return lambda steps: f"{steps} steps"
-    return lambda steps: f"{steps} steps ({times.step.times(steps)})"
+    return lambda steps: f"{steps} steps ({times.step.duration(steps)})"

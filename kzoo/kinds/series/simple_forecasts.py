@@ -1,4 +1,4 @@
-"""What needs no network: the last value before a window, and that of the same season before. NumPy only."""
+"""Baselines of forecasts: the last value before a window, and the value one season earlier. Imports only NumPy."""
 
 import numpy as np
 
@@ -7,35 +7,36 @@ from kzoo.storage.windows import series_of
 
 
 def simple_forecasts(reader, part):
-    """Yield (name, values (N, horizon, targets)) of the simplest forecasts for the windows of a split.
+    """Yield (name, values (N, horizon, targets)) of the baseline forecasts for the windows of a split.
 
-    They look back beyond a window where a season is longer; where the series has not begun there, they are NaN. Steps
-    that lie further ahead than a season take the last season that was over when the window ended.
+    Seasons longer than a window look back beyond it; before the start of the series values are NaN. Steps further ahead
+    than a season use the last season that has ended when the window ends.
 
     Args:
-        reader: what reads the series; its `calendar` says which seasons there may be.
-        part: the `Split`; nothing is yielded unless it was cut from a series.
+        reader: preprocessor of the series; its `calendar` decides the seasons.
+        part: the `Split`; nothing is yielded unless it is cut from a series.
     """
     series = series_of(part.y)
     if series is None or series.ndim != 2:
         return
     starts, steps = part.y.starts[:, None], np.arange(part.y.length)
     calendar = Calendar.of(reader)
-    yield "last value", _at(series, np.broadcast_to(starts - 1, (len(starts), len(steps))))
+    yield "last value", _values_at(series, np.broadcast_to(starts - 1, (len(starts), len(steps))))
     for name, season in (calendar.seasons if calendar else {}).items():
         yield name, season_before(part, season)
 
 
 def season_before(part, season):
-    """Return the values (N, horizon, targets) a season before those that follow the windows of a series.
+    """Return the values (N, horizon, targets) one season before those that follow the windows of a series.
 
     Args:
         part: the `Split`.
-        season: steps.
+        season: length in steps.
     """
     starts, steps = part.y.starts[:, None], np.arange(part.y.length)
-    return _at(part.y.values, starts + steps - season * (1 + steps // season))
+    return _values_at(part.y.values, starts + steps - season * (1 + steps // season))
 
 
-def _at(series, places):
-    return np.where((places >= 0)[..., None], series[np.maximum(places, 0)], np.nan)
+def _values_at(series, indices):
+    """Return rows of a series at indices (N, steps); NaN for negative ones."""
+    return np.where((indices >= 0)[..., None], series[np.maximum(indices, 0)], np.nan)

@@ -3,7 +3,7 @@
 import keras
 
 from kzoo import contract
-from kzoo.callbacks.rate import is_number
+from kzoo.callbacks.rate import has_settable_rate
 from kzoo.checks.losses import last_activation, loss_info
 from kzoo.kinds import fits
 from kzoo.registry import preset_of, resolve, spec_of
@@ -61,7 +61,7 @@ def _as_compiled(own, training):
     if (name := kinds.get(type(optimizer))) is not None:
         nesterov = name == "sgd" and optimizer.nesterov
         kept |= {"optimizer": "momentum", "momentum": optimizer.momentum} if nesterov else {"optimizer": name}
-    if is_number(optimizer):
+    if has_settable_rate(optimizer):
         if training["schedule"] == "plateau":  # which is a callback's, not the optimizer's
             kept["schedule"] = "plateau"
         if not trained and (rate := float(f"{float(optimizer.learning_rate):.7g}")) > 0:

@@ -8,7 +8,7 @@ import keras
 
 from kzoo import callbacks as bundles
 from kzoo.callbacks.curves import TensorBoard
-from kzoo.callbacks.rate import is_number, scale_learning_rate
+from kzoo.callbacks.rate import has_settable_rate, scale_learning_rate
 from kzoo.gradients import traces_let_go
 from kzoo.training.device import shared_by
 from kzoo.training.journal import State
@@ -145,7 +145,7 @@ class Fit:
         make_variables(core, batch)
         if state is not None:
             restore(core, state, batch)
-            if self.rollbacks > state.rollbacks and is_number(core.optimizer):  # a schedule has been compiled lower
+            if self.rollbacks > state.rollbacks and has_settable_rate(core.optimizer):  # a schedule has been compiled lower
                 scale_learning_rate(core.optimizer, 0.5 ** (self.rollbacks - state.rollbacks))
         position = Position(self.train, state)
         journal = Journal(

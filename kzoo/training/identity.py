@@ -18,7 +18,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kzoo.callbacks.rate import is_number, rates
+from kzoo.callbacks.rate import has_settable_rate, learning_rates
 from kzoo.run import Run
 from kzoo.stored_types import UNKNOWN
 from kzoo.weights import DOWNLOADED, entry_of, is_word
@@ -86,8 +86,8 @@ def model_identity(model) -> dict:
     """
     by = f"by Keras {keras.__version__}"  # another version says them otherwise: then they are not compared
     found = {f"layers {by}": _hash_of(lambda: _layers(model)), f"compilation {by}": _hash_of(model.get_compile_config)}
-    if is_number(model.optimizer) and not int(model.optimizer.iterations):
-        found["learning_rate"] = list(rates(model.optimizer).values())
+    if has_settable_rate(model.optimizer) and not int(model.optimizer.iterations):
+        found["learning_rate"] = list(learning_rates(model.optimizer).values())
     return found
 
 

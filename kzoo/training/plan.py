@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from kzoo import __version__, contract
-from kzoo.callbacks.rate import is_number
+from kzoo.callbacks.rate import has_settable_rate
 from kzoo.checks.losses import loss_info
 from kzoo.data import Dataset
 from kzoo.data.load import load
@@ -240,7 +240,7 @@ class TrainingPlan:
         own, spec = self.own, replace(self.spec, kzoo=__version__)
         if self.as_built:
             return self.compiled(own, core_of(own), saved=own, spec=spec, notes=other_precision(own, spec))
-        if self.training["on_nan"] == "rollback" and not is_number(own.optimizer):
+        if self.training["on_nan"] == "rollback" and not has_settable_rate(own.optimizer):
             raise KzooError(
                 f"on_nan='rollback' halves the learning rate, and that of your model {own.name!r} follows a schedule: "
                 "compile it with a number, or leave on_nan='rollback' out."

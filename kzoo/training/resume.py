@@ -17,7 +17,7 @@ from importlib import import_module
 import keras
 import numpy as np
 
-from kzoo.callbacks.saving import Pace
+from kzoo.callbacks.saving import WriteTimer
 from kzoo.training.journal import State, is_plain
 from kzoo.utils.errors import KzooError
 
@@ -126,12 +126,12 @@ class Journal(keras.callbacks.Callback):
         super().__init__()
         self.folder, self.position, self.kept, self.signals = folder, position, kept, signals
         self.state, self.cadence, self.record = state, cadence, record
-        self.at_once, self.pace = at_once, Pace()
+        self.at_once, self.timer = at_once, WriteTimer()
         self.inside = True  # whether one may be written inside an epoch
         self.epoch = self.length = self.first = 0  # which it is, its steps, and the one that it was taken up at
         self.waits_since: float | None = None
         self.random = None  # states of the generators that are to be set as late as can be
-        self.pace.start()
+        self.timer.start()
 
     def on_train_begin(self, logs=None):
         if self.state is not None:
@@ -169,7 +169,7 @@ class Journal(keras.callbacks.Callback):
         if done >= self.length:
             return
         steps = self.cadence.steps
-        due = done % steps == 0 if steps else self.pace.due(at_least=self.cadence.seconds)
+        due = done % steps == 0 if steps else self.timer.due(at_least=self.cadence.seconds)
         if self.inside and (due or self.signals.caught):
             self._write(self.epoch, done)
         self._stop_if_asked()
@@ -182,7 +182,7 @@ class Journal(keras.callbacks.Callback):
                 raise StopRequest
 
     def on_epoch_end(self, epoch, logs=None):
-        if self.cadence.steps or self.pace.due() or self.signals.caught:
+        if self.cadence.steps or self.timer.due() or self.signals.caught:
             self._write(epoch + 1, 0)
         self._stop_if_asked()
 
@@ -192,7 +192,7 @@ class Journal(keras.callbacks.Callback):
 
     def _write(self, epoch, step):
         """Write the journal; a state that has gone to NaN is not worth going on from, and ends the training."""
-        with self.pace.spend():
+        with self.timer.time_write():
             model = self.model
             variables = _values(model.variables)
             if not all(np.isfinite(v).all() for v in variables if v.dtype.kind == "f"):

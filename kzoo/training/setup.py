@@ -107,7 +107,7 @@ class TrainingSetup:
         """Return the bundle that the contract names, which writes into `folder`; into none where that is None."""
         training = self.training
         sample = {"sample": self.training_batches().batch(0, 0)[:2]} if training["callbacks"] == "debug" else {}
-        return bundles.named(training["callbacks"])(
+        return bundles.get_bundle(training["callbacks"])(
             folder,
             **sample,
             monitor=training["monitor"],

@@ -43,12 +43,13 @@ def adapt_to_data(preset, config, training, requested, data):
     config, training = dict(config), dict(training)
     notes: list[str] = []
     unused = unused_names(data.config, preset.family, data.task, config)
+    # 1. Settings that the data determines, such as input_shape, outputs and categories.
     for name, value in data.config.items():
         if name in unused or name in training or (name == "input_clip" and config.get(name) is not None):
             continue
         if name in requested and name in ("outputs", "horizon", "vocabulary_size") and config[name] != value:
             if name == "outputs" and {config[name], value} == {1, 2} and data.problem.task.single_head:
-                continue
+                continue  # two classes fit one sigmoid or two softmax outputs: `_adapt_head` decides
             if name == "vocabulary_size" and value < config[name]:  # the override is an upper limit
                 config[name] = value
                 continue
@@ -66,12 +67,14 @@ def adapt_to_data(preset, config, training, requested, data):
             config[name] = value
         elif name not in ("outputs", "input_shape", "input_clip") and value not in (None, ()):
             raise KzooError(f"{data.name} has {name}, which {preset.name} does not support.{_alternatives(data)}")
+    # 2. Settings that are computed from the training rows, such as the edges of bins.
     fitting = kind(data.inputs).fitting
     if hasattr(fitting, "asked_of"):
         computed = fitting.asked_of(sampled(data.train).x, config)
         config |= {name: value for name, value in computed.items() if name not in requested}
     if "bins" in requested and config.get("bins") and len(config["categories"]) == data.input_shape[-1]:
         notes.append(f"bins={config['bins']} has no effect: {data.name} has no numeric columns.")
+    # 3. Training settings, and the head. The order matters: the head depends on the loss, the metrics on the head.
     _adapt_text_reading(training, requested, data, notes)
     _adapt_loss(training, requested, data)
     _adapt_head(preset, config, training, requested, data, notes)

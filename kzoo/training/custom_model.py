@@ -77,7 +77,7 @@ def match_loss(model, data, reload):
     """Return data with the labels that the loss of a compiled model learns, if the loss determines them.
 
     Args:
-        data, reload: see `as_learned` (`data`, `again`).
+        data, reload: see `as_learned`.
     """
     loss, is_bounded = loss_info(model), last_activation(model) in ("sigmoid", "hard_sigmoid", "softmax")
     if loss is None or loss.labels not in _LEARNS or (is_bounded and loss.labels == "values"):

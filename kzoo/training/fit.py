@@ -138,7 +138,9 @@ class Fit:
         return self.job.training.get("on_nan") == "rollback" and self.diverged
 
     def _fit(self, signals, state):
+        """Fit once, from the beginning or from a state."""
         core, epochs = self.job.core, self.until
+        # 1. Compile, create the variables, and restore them from the state.
         if self.rollbacks and not self.job.as_given:
             self.job.compile(slower=0.5**self.rollbacks)
         batch = self.train.batch(0, 0)
@@ -148,6 +150,7 @@ class Fit:
             # A schedule needs no scaling here: `compile` above has lowered it.
             if self.rollbacks > state.rollbacks and has_settable_rate(core.optimizer):
                 scale_learning_rate(core.optimizer, 0.5 ** (self.rollbacks - state.rollbacks))
+        # 2. Callbacks: the position comes first, the journal last.
         position = Position(self.train, state)
         journal = Journal(
             self.folder,
@@ -173,6 +176,7 @@ class Fit:
             max_steps=self.steps_per_call,
             every=self.cadence.steps,
         )
+        # 3. Fit.
         with callback_list, traces_let_go(), warnings.catch_warnings():
             # An epoch that is resumed in its middle has fewer steps than Keras expects.
             warnings.filterwarnings("ignore", "Your input ran out of data")
@@ -184,6 +188,7 @@ class Fit:
                     verbose=0,
                 )
             except Exception:
+                # An error in making a batch reaches us wrapped by the backend: raise the original one.
                 for batches in filter(None, (self.train, self.validation)):
                     if batches.failed is not None:
                         raise batches.failed from None

@@ -84,7 +84,7 @@ def _leakage_notes(name, run, data):
     if run is None:
         return []
     if run.learned_from_test(data.name):
-        return [f"weights={name!r} were trained on the test data of {data.name}: test scores are too optimistic."]
+        return [f"weights={name!r} were trained on the test split of {data.name}: test scores are too optimistic."]
     return _other_split_notes(name, run, data, "test", "test scores")
 
 
@@ -129,8 +129,8 @@ def _axis_names(weights, run):
     """Return the `AxisNames` of the network that weights come from; None if they are unknown."""
     if run is not None:
         return AxisNames.of(run.data, run.preprocessing)
-    if isinstance(weights, keras.Model) and (data := fitted_on(weights)):
-        return AxisNames.of(Description.read(data[0]["data"]), data[1])
+    if isinstance(weights, keras.Model) and (stored := fitted_on(weights)):
+        return AxisNames.of(Description.read(stored[0]["data"]), stored[1])
     return None
 
 
@@ -223,11 +223,11 @@ def build_with_weights(preset, weights, overrides):
     Raises:
         KzooError: `weights` cannot be read, has weights of another network, or contradicts the overrides.
     """
-    word, run = checked_name(weights, preset.name), _find_run(weights, preset.name)
+    weights_name, run = checked_name(weights, preset.name), _find_run(weights, preset.name)
     if isinstance(run, _RunFile) and _unversioned(run.spec.preset) != _unversioned(preset.name):
         run = None
     if run is not None:
-        return _build_like_run(run, preset, word, overrides)
+        return _build_like_run(run, preset, weights_name, overrides)
     config, training = resolve(preset, overrides)
     spec = Spec(
         preset=preset.name, revision=preset.revision, family=preset.family, task=preset.task, config=config,
@@ -236,7 +236,7 @@ def build_with_weights(preset, weights, overrides):
     model, source = rebuild(spec.json(), compile=False), _load_model(weights, spec)
     if missing := copy_weights(source, model)[1]:
         raise KzooError(
-            f"weights={word!r} does not fit {preset.name} with these settings. Missing or different layers: "
+            f"weights={weights_name!r} does not fit {preset.name} with these settings. Missing or different layers: "
             f"{listed(missing)}."
         )
     if differing := _differing_layers(source, model):
@@ -246,14 +246,14 @@ def build_with_weights(preset, weights, overrides):
             else ""
         )
         raise KzooError(
-            f"weights={word!r} has the shapes of {preset.name}, but its layers {listed(differing, 5)} compute "
+            f"weights={weights_name!r} has the shapes of {preset.name}, but its layers {listed(differing, 5)} compute "
             "something else with these settings. Use the run's folder, or the settings that it was trained with"
             f"{scaling}."
         )
     if not isinstance(weights, keras.Model) and Path(weights).suffix == ".h5" and (unknown := _scaling_settings(spec)):
         warn(
-            f"weights={word!r} does not include the scaling of its network: predictions are correct only with the "
-            f"{listed(unknown, 4)} that it was trained with. A run or a .keras file includes them."
+            f"weights={weights_name!r} does not include the scaling of its network: predictions are correct only with "
+            f"the {listed(unknown, 4)} that it was trained with. A run or a .keras file includes them."
         )
     return model, spec_of(model)
 
@@ -301,21 +301,23 @@ def _layer_configs(model):
 
 
 def _unversioned(preset):
-    return preset.partition("@")[0]  # without the revision
+    """Return the name of a preset without its revision."""
+    return preset.partition("@")[0]
 
 
-def _build_like_run(run, preset, word, overrides):
+def _build_like_run(run, preset, weights_name, overrides):
+    """Return (network, specification) of a run, with new training settings; its other settings cannot be changed."""
     spec, default = run.spec, get_preset(preset.name).config if preset.name in list_presets() else preset.config
     if _unversioned(spec.preset) != _unversioned(preset.name):
-        raise KzooError(f"weights={word!r} are for the preset {spec.preset}, not for {preset.name}.")
+        raise KzooError(f"weights={weights_name!r} are for the preset {spec.preset}, not for {preset.name}.")
     requested = {name: value for name, value in preset.config.items() if default.get(name) != value} | dict(overrides)
     config, training = resolve(replace(preset, task=spec.task, config=spec.config, training=spec.training), requested)
     for name in requested:
         if name in config and plain(config[name]) != plain(spec.config.get(name)):
             raise KzooError(
-                f"{name}={requested[name]!r} contradicts weights={word!r}, which have {spec.config.get(name)!r}. Leave "
-                f"it out, or train with kzoo.train({preset.name!r}, ..., weights={word!r}), which copies the layers "
-                "that fit."
+                f"{name}={requested[name]!r} contradicts weights={weights_name!r}, which have {spec.config.get(name)!r}. "
+                f"Leave it out, or train with kzoo.train({preset.name!r}, ..., weights={weights_name!r}), which copies the "
+                "layers that fit."
             )
     model = _reopened(run).model  # a new model: the caller may train it
     remember_data(model, dict(run.config), run.preprocessing)
@@ -323,6 +325,7 @@ def _build_like_run(run, preset, word, overrides):
 
 
 def _reopened(run):
+    """Return a run again, whose `model` is a new object."""
     if isinstance(run, PretrainedWeights):
         return run
     return _RunFile(run.file) if isinstance(run, _RunFile) else Run(run.path)
@@ -348,6 +351,7 @@ def copy_weights(source, model, transfer=None):
         old = layers[name].get_weights() if name in layers and not (head and other_head) else None
         if old and transfer is not None:
             old = transfer.weights_for(layer, old, source=name, head=head)
+        # `old` is None for a layer without a match, or one that reads other columns.
         if old and [w.shape for w in old] == [w.shape for w in layer.get_weights()]:
             layer.set_weights(old)
             copied.append(layer.name)

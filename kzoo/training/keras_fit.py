@@ -105,6 +105,7 @@ def fit_arguments(
         progress,
     )
     fit = Fit(setup, folder, extra=extra)
+    # Before `fit`: on TensorFlow the first step would be traced twice otherwise.
     make_variables(setup.core, fit.train.batch(0, 0))
     request = Request(
         data=options.describe(setup.data),

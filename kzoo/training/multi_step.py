@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kzoo.train_steps.kernels import CONVOLUTIONS, cheap_steps
+from kzoo.training.kernels import CONVOLUTIONS, cheap_steps
 from kzoo.utils.argument_checks import AUTO
 from kzoo.utils.errors import KzooError
 

@@ -152,7 +152,7 @@ class TrainingPlan:
         remainder = len(self.data.train) % size
         if remainder == len(self.data.train):
             raise KzooError(
-                f"devices={devices} needs full batches, but batch_size={size} is more than the {remainder} training rows."
+                f"devices={devices} needs a full batch, but batch_size={size} exceeds the {remainder} training rows."
             )
         note = f"Skipping {plural(remainder, 'row')} at the end of each epoch: too few for a batch to split evenly."
         return replace(self, devices=devices, notes=(*self.notes, *([note] if remainder else ())))

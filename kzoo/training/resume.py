@@ -172,7 +172,7 @@ class Journal(keras.callbacks.Callback):
         due = done % steps == 0 if steps else self.timer.due(at_least=self.cadence.seconds)
         if self.can_write_in_epoch and (due or self.signals.caught):
             self._write(self.epoch, done)
-        self._stop_if_asked()
+        self._stop_after_signal()
 
     def on_test_batch_end(self, batch, logs=None):
         # No journal can be written during validation: finish a short one, so that the epoch is not lost.
@@ -184,9 +184,9 @@ class Journal(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if self.cadence.steps or self.timer.due() or self.signals.caught:
             self._write(epoch + 1, 0)
-        self._stop_if_asked()
+        self._stop_after_signal()
 
-    def _stop_if_asked(self):
+    def _stop_after_signal(self):
         if self.signals.caught:
             raise StopRequest
 

@@ -50,17 +50,21 @@ def write_predictions(file, split, scored, data_split, data):
         data_split: the `Split`.
         data: the `Dataset` that it belongs to.
     """
-    truth, answers = scored.truth, scored.answers
+    truth, predictions = scored.truth, scored.answers
     rows = np.arange(len(truth))
-    if answers.size > _MAX_NUMBERS and data.fold is None:
-        rows = rows[:: int(np.ceil(answers.size / _MAX_NUMBERS))]
-        truth, answers = truth[rows], answers[rows]
-    shown = _example_indices(data.problem, data.problem.task.scoring.judge(truth, answers, data.target), truth, rows)
+    if predictions.size > _MAX_NUMBERS and data.fold is None:
+        rows = rows[:: int(np.ceil(predictions.size / _MAX_NUMBERS))]
+        truth, predictions = truth[rows], predictions[rows]
+    shown = _example_indices(
+        data.problem, data.problem.task.scoring.judge(truth, predictions, data.target), truth, rows
+    )
     inputs = np.asarray(data_split.x[rows[shown]])
     if inputs.nbytes > _MAX_INPUT_BYTES:
         shown = shown[: max(1, int(len(shown) * _MAX_INPUT_BYTES / inputs.nbytes))]
         inputs = inputs[: len(shown)]
-    arrays = dict(split=split, rows=rows, truth=truth, answers=answers.astype(np.float32), shown=shown, inputs=inputs)
+    arrays = dict(
+        split=split, rows=rows, truth=truth, answers=predictions.astype(np.float32), shown=shown, inputs=inputs
+    )
     if data_split.rows is not None:
         arrays["source_rows"] = np.asarray(data_split.rows)[rows]
     with whole_file(file, sync=False) as temporary, open(temporary, "wb") as stream:

@@ -130,6 +130,7 @@ def train(
         Interrupted: Ctrl-C; the current step was finished and everything written. Its `run` is the run so far, which is
             returned in a notebook. SIGTERM has the same effect, and ends the process with exit code 143.
     """
+    # 1. Check the arguments, read the data, and adapt the settings to it.
     seed = checked_seed("seed", seed)
     cadence = Cadence(seconds=journal_seconds, steps=journal_steps)
     max_steps = checked_steps_per_call(steps_per_call)
@@ -144,6 +145,7 @@ def train(
     policy, distribution = plan.policy(precision, deterministic=deterministic), data_parallel(devices)
     if distribution is not None:
         plan = plan.split_over(devices)
+    # 2. Identify the run: the same request finds the same run again.
     name = checked_name(weights, plan.spec.preset)
     request = Request(
         data=options.describe(plan.data),
@@ -162,6 +164,7 @@ def train(
         weights=request.weights, freeze=freeze, precision=precision, backend=request.backend, devices=devices,
         deterministic=request.deterministic,
     )  # fmt: skip
+    # 3. Claim the folder, build the network, and train it, resuming from a journal if there is one.
     with claimed(out, request, overwrite=overwrite, resume=resume) as claim:
         if claim.done is not None:
             print_notes(claim.notes, progress)
@@ -261,6 +264,7 @@ def write_summary(fit: Fit, *, baselines: bool = True, interrupted: bool = False
         raise KeyboardInterrupt(f"stopped before the first epoch ended; {outcome}")
     if best.best_epoch is None:
         raise KzooError(f"Training failed: {best.stopped_because or 'no epoch had a finite value'}.")
+    # 1. Score the best weights.
     model, batch_size = setup.saved_weights(), max(setup.training["batch_size"], 128)
     examples = min(setup.examples, len(fit.train) * setup.training["batch_size"])
     options: dict[str, Any] = dict(logits=setup.gives_logits, batch_size=batch_size)
@@ -281,8 +285,10 @@ def write_summary(fit: Fit, *, baselines: bool = True, interrupted: bool = False
         samples_per_second=round(len(history) * examples / max(sum(r["seconds"] for r in history), 1e-9), 1),
         parameters=model.count_params(),
     )
+    # 2. Score baselines for comparison.
     if baselines and not interrupted and (setup.data.test is not None or setup.data.validation is not None):
         summary["baselines"] = score_baselines(setup.data, fit.seconds())
+    # 3. Write the curves, and last the summary: a folder with a summary is a finished run.
     rows = {name: [row.get(name) for row in history] for name in history[0]}
     with whole_file(fit.folder / "curves.png", sync=False) as temporary:
         curves(rows, monitor=best.monitor, best_epoch=best.best_epoch + 1).savefig(temporary, dpi=120)

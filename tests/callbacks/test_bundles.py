@@ -142,7 +142,7 @@ def test_without_validation_the_training_twin_is_watched(capsys):
     bundle = kzoo.callbacks.standard(reduce_on_plateau=True)
     history = fit(model, [*bundle, seen], validation=None, epochs=3).history
     assert weight(model) == seen.seen[int(np.argmin(history["loss"]))]
-    assert capsys.readouterr().err.count("watching loss") == 1
+    assert capsys.readouterr().err.count("monitoring loss") == 1
 
 
 def test_the_learning_rate_is_halved_on_a_plateau():

@@ -67,7 +67,7 @@ def test_a_stopped_process_keeps_its_folder_and_goes_on(whole, tmp_path):
         words_for("cnn", tmp_path), env=os.environ | {"KERAS_BACKEND": BACKEND}, capture_output=True, text=True
     )
     assert other.returncode != 0
-    assert "Another process trains in" in other.stderr.splitlines()[-1]
+    assert "Another process is training in" in other.stderr.splitlines()[-1]
     process.send_signal(signal.SIGCONT)
     assert process.wait(timeout=300) == 0
     assert same(ended(tmp_path), undisturbed("cnn", tmp_path / "whole", backend=BACKEND))

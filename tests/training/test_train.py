@@ -16,6 +16,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from messages import assert_mentions
 from PIL import Image
 from sklearn import datasets
 
@@ -380,13 +381,13 @@ def test_weights_of_classes_go_by_name_or_number(monkeypatch):
         fit("tabular_fnn", frame, class_weight=asked, **options)
         assert seen["class_weight"] == {0: 1.0, 1: 1.0, 2: 5.0}  # maybe, no, yes
     for asked, said in (
-        ({"ja": 5}, "names 'ja', which is no class of table: maybe, no, yes"),
-        ({3: 5}, "names '3', which is no class"),
+        ({"ja": 5}, "'ja' is not a class of table. Its classes: maybe, no, yes"),
+        ({3: 5}, "'3' is not a class"),
         (
             {"yes": 5, 2: 5},
-            "mixes names and numbers: 'yes' is the name of a class of table, and '2' is none",
+            "mixes class names and class numbers: 'yes' is the name of a class of table, and '2' is not",
         ),
-        ({"yes": 0, "no": 0, "maybe": 0}, "weighs every class 0"),
+        ({"yes": 0, "no": 0, "maybe": 0}, "every class the weight 0"),
         ({"yes": -1}, r"class_weight\['yes'\]=-1.* must be a number at least 0"),
         ({}, "holds nothing"),
     ):
@@ -403,7 +404,7 @@ def test_a_number_that_is_the_name_of_a_class_is_its_name(monkeypatch):
     options = dict(target="y", steps_per_call=1, overwrite=True, **SMALL)
     fit("tabular_fnn", frame, class_weight={2: 5}, **options)
     assert seen["class_weight"] == {0: 1.0, 1: 5.0, 2: 1.0}
-    with pytest.raises(kzoo.KzooError, match=r"mixes names and numbers: '2' is the name .* '0' is none"):
+    with pytest.raises(kzoo.KzooError, match=r"mixes class names and .*: '2' is the name .* '0' is not"):
         fit("tabular_fnn", frame, class_weight={"0": 1, "2": 5}, **options)
 
 
@@ -504,7 +505,7 @@ def test_a_processor_that_only_imitates_16_bits_trains_in_32_and_says_so(iris, t
         monkeypatch.setattr(processor, "computes_bfloat16", lambda does=does: does)
         run = fit(mixed, iris, tmp_path / f"{does}-{asked}", precision=asked, progress=True, **SMALL)
         assert run.config["precision"] == precision
-        assert ("would only imitate it" in capsys.readouterr().err) == (not does and asked == "auto")
+        assert ("mixed_bfloat16 would only be emulated" in capsys.readouterr().err) == (not does and asked == "auto")
 
 
 def test_a_run_of_before_a_setting_is_the_same_run(iris):
@@ -674,7 +675,7 @@ def test_a_model_of_your_own(iris):
         (dict(units=(3,)), "units"),
         (dict(monitor="val_speed"), "val_speed"),
         (dict(weights="x"), "weights="),
-        (dict(precision="mixed_bfloat16"), "precision='mixed_bfloat16' is how a network is built, and 'mine' is"),
+        (dict(precision="mixed_bfloat16"), "precision='mixed_bfloat16' .* 'mine' is built already"),
         (dict(data="wine"), r"\(4,\).*\(13,\)"),
     ):
         with pytest.raises(kzoo.KzooError, match=says):
@@ -704,8 +705,7 @@ def test_a_model_of_your_own_is_known_again_by_its_layers_and_how_it_is_compiled
     model = net()
     assert fit(model, iris, epochs=1, progress=True).summary == first.summary
     said = capsys.readouterr().err
-    assert "run holds this run, finished: it is returned. Not compared: what your model had learned before" in said
-    assert "overwrite=True trains again." in said
+    assert_mentions(said, "run has this run", "Not compared: what your model had learned before", "overwrite=True")
     other = net()
     other.compile(keras.optimizers.Adam(1e-3, beta_1=0.8), "sparse_categorical_crossentropy")
     frozen = net()
@@ -716,7 +716,7 @@ def test_a_model_of_your_own_is_known_again_by_its_layers_and_how_it_is_compiled
         (net(rate=1e-2), "own_model.learning_rate: [0.001"),
         (other, "own_model.compilation by Keras"),
     ):
-        with pytest.raises(kzoo.KzooError, match="holds a different run") as caught:
+        with pytest.raises(kzoo.KzooError, match="has a different run") as caught:
             fit(changed, iris, epochs=1)
         assert says in str(caught.value)
     model.fit(iris.train.x, iris.train.y, verbose=0)  # the model at hand, trained and its rate lower since, is the same
@@ -744,7 +744,7 @@ def test_callbacks_are_known_again_by_what_they_were_made_with(iris, capsys):
     first = fit("iris_fnn", iris, "falling", callbacks=[falling(0.5)], **settings)
     again = fit("iris_fnn", iris, "falling", callbacks=[falling(0.1)], **settings | dict(progress=True))
     assert again.summary == first.summary
-    assert "Not compared: schedule of LearningRateScheduler. overwrite=True" in capsys.readouterr().err
+    assert_mentions(capsys.readouterr().err, "Not compared: schedule of LearningRateScheduler.", "overwrite=True")
 
     def logging(to):  # what only writes, and what nobody knows
         return [keras.callbacks.CSVLogger(to), At(to, lambda model: None)]
@@ -752,7 +752,7 @@ def test_callbacks_are_known_again_by_what_they_were_made_with(iris, capsys):
     first = fit("iris_fnn", iris, "logged", callbacks=logging("a.csv"), **SMALL)
     again = fit("iris_fnn", iris, "logged", callbacks=logging("b.csv"), **SMALL | dict(progress=True))
     assert again.summary == first.summary
-    assert "Not compared: settings of At. overwrite=True" in capsys.readouterr().err
+    assert_mentions(capsys.readouterr().err, "Not compared: settings of At.", "overwrite=True")
 
 
 def test_a_run_of_before_they_were_compared_is_the_same_run(iris, capsys):
@@ -772,11 +772,11 @@ def test_a_run_of_before_they_were_compared_is_the_same_run(iris, capsys):
 def test_what_has_no_effect_is_said_or_refused(iris, capsys):
     small = dict(check=False, callbacks="quick", units=(6,), batch_size=40, patience=1, epochs=2)
     kzoo.train("iris_fnn", iris, out="cosine", schedule="cosine", **small)
-    assert "patience=1 stops nothing: schedule='cosine' needs all its epochs." in capsys.readouterr().err
+    assert_mentions(capsys.readouterr().err, "patience=1 has no effect", "schedule='cosine'")
     kzoo.train("iris_fnn", iris, out="constant", **small)
-    assert "stops nothing" not in capsys.readouterr().err
+    assert "has no effect" not in capsys.readouterr().err
     Path("a.txt").write_text("A cat sat on a mat and saw a rat.\n" * 200)
-    with pytest.raises(kzoo.KzooError, match=r"class_weight='balanced' is for classes, and a\.txt has tokens"):
+    with pytest.raises(kzoo.KzooError, match=r"class_weight='balanced' is for classification, and a\.txt has tokens"):
         kzoo.train("char_gru", "a.txt", class_weight="balanced")
 
 
@@ -790,7 +790,7 @@ def test_what_says_how_data_is_read_comes_too_late_for_data_that_was_read(iris):
     ):
         with pytest.raises(kzoo.KzooError, match=says):
             kzoo.train(preset, data, out="run", **options)
-    with pytest.raises(kzoo.KzooError, match="tokenizer='characters' contradicts arrays, which has ids already"):
+    with pytest.raises(kzoo.KzooError, match=r"tokenizer='characters' contradicts arrays, which .* token ids"):
         kzoo.train("text_cnn", (np.ones((40, 64), int), np.arange(40) % 2), tokenizer="characters")
     assert not Path("run").exists()
 
@@ -801,10 +801,10 @@ def test_a_run_of_a_built_model_says_what_it_computes_in_and_no_command_that_wou
     run = fit(model, "iris", epochs=1, freeze=False, progress=True)
     assert run.config["precision"] == "float32" and run.config["command"] is None
     said = capsys.readouterr().err
-    assert "kzoo.train computes iris_fnn in mixed_bfloat16, and this network is built in float32" in said
+    assert_mentions(said, "kzoo.train computes iris_fnn in mixed_bfloat16", "this network was built in float32")
     known = command_of(kzoo.get_preset("iris_fnn"), None, {}, DataOptions(), seed=0, deterministic=True)
     assert known == "kzoo train iris_fnn --deterministic"
-    assert "norm_bias_rate=9 has no effect: no norm of this network has a bias that learns." in said
+    assert_mentions(said, "norm_bias_rate=9 has no effect", "bias")
 
 
 def test_few_examples_get_more_epochs(iris, capsys):

@@ -315,9 +315,9 @@ def _build_like_run(run, preset, weights_name, overrides):
     for name in requested:
         if name in config and plain(config[name]) != plain(spec.config.get(name)):
             raise KzooError(
-                f"{name}={requested[name]!r} contradicts weights={weights_name!r}, which have {spec.config.get(name)!r}. "
-                f"Leave it out, or train with kzoo.train({preset.name!r}, ..., weights={weights_name!r}), which copies the "
-                "layers that fit."
+                f"{name}={requested[name]!r} contradicts weights={weights_name!r}, which have "
+                f"{spec.config.get(name)!r}. Leave it out, or train with kzoo.train({preset.name!r}, ..., "
+                f"weights={weights_name!r}), which copies the layers that fit."
             )
     model = _reopened(run).model  # a new model: the caller may train it
     remember_data(model, dict(run.config), run.preprocessing)

@@ -61,8 +61,8 @@ class TrainingSetup:
         """Compile the core by its training settings, with the learning rate multiplied by `slower`."""
         training = self.training | {"learning_rate": self.training["learning_rate"] * slower}
         steps, weighted = steps_of(training, self.examples), self.data.train.weight is not None
-        checked_models = () if self.features is None else (self.model,)  # for the checks before training
-        for model in (self.core, *checked_models):
+        also_compiled = () if self.features is None else (self.model,)  # for the checks before training
+        for model in (self.core, *also_compiled):
             contract.compile_model(
                 model, task=self.data.task, config=self.spec.config, training=training, steps=steps, weighted=weighted
             )
@@ -80,9 +80,8 @@ class TrainingSetup:
         train = self.data.train if self.features is None else self.features[0]
         max_batches = steps_of_epoch(self.training, self.examples)
         weight = train.weight
-        if (
-            weight is not None and (class_weights := self._class_weight()) is not None
-        ):  # `fit` takes only one of the two
+        # `fit` takes either row weights or class weights: multiply them.
+        if weight is not None and (class_weights := self._class_weight()) is not None:
             weight = weight * np.array([class_weights[i] for i in range(self.data.outputs)], "float32")[train.y]
         return self.batches(train, shuffle=True, seed=self.spec.seed, augment=augment, most=max_batches, weight=weight)
 

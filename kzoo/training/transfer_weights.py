@@ -122,6 +122,7 @@ class WeightTransfer:
         return f"category{old.index(column) + 1}" if column in old else None
 
     def _is_matched_category(self, name):
+        # Layers are called category1, category2, ... in the order of the categorical columns.
         number = name.removeprefix("category")
         has_categories = self.old.categories and self.new.categories
         return (
@@ -170,10 +171,8 @@ class WeightTransfer:
             for axis, (size, more) in enumerate(zip(shape, larger, strict=True)):
                 if size == more:
                     continue
-                if (size, more) != (
-                    count,
-                    count + 1,
-                ):  # an axis that depends on the columns, but not with one index for each
+                # The axis depends on the columns, but does not have exactly one index per column.
+                if (size, more) != (count, count + 1):
                     self.reinitialized.append(layer.name)
                     return None
                 weight = np.take(weight, self._order, axis)
@@ -195,7 +194,7 @@ class WeightTransfer:
             )
         if self.reinitialized:
             notes.append(
-                f"The columns or their order differ: {listed(self.reinitialized, 3)} gets no weights {columns}."
+                f"The columns or their order differ: no weights for {listed(self.reinitialized, 3)} {columns}."
             )
         unnamed = [
             noun

@@ -249,7 +249,9 @@ def _adapt_loss(training, requested, data):
 
 def _not_for_classes(name, training, data):
     predicted = "tokens" if "probabilities" in data.problem.facts else "values"
-    return KzooError(f"{name}={training[name]!r} is for classification, and {data.name} has {predicted} to predict.")
+    return KzooError(
+        f"{name}={training[name]!r} needs classes to predict, but {data.name} has {predicted}. Leave it out."
+    )
 
 
 def _adapt_text_reading(training, requested, data, notes):

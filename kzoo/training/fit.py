@@ -63,7 +63,7 @@ class Fit:
         if single_reason and state is not None and state.chunked:
             self.notes = [
                 f"Before it was stopped, this training made many steps per call. Now it makes one, because "
-                f"{single_reason}: results differ by rounding from an uninterrupted training."
+                f"{single_reason}. Results differ in the last bits from those of an uninterrupted training."
             ]
         elif single_reason and steps_per_call not in (AUTO, 1):
             self.notes = [f"steps_per_call={steps_per_call} has no effect: one step per call, because {single_reason}."]

@@ -573,8 +573,7 @@ def test_what_is_scored_is_what_is_saved_whatever_a_callback_does_at_the_end(iri
         run = fit(what, iris, callbacks=[Worse()], **settings)
     assert np.any(run.model.get_weights()[0]) and kzoo.evaluate(run, iris) == run.summary["test"]
     assert how == "train" or same_weights(model, run.model)
-    said = "A callback (Worse) changed the weights as training ended: epoch 1, the best by val_loss, is what is saved"
-    assert said in capsys.readouterr().err
+    assert_mentions(capsys.readouterr().err, "A callback (Worse) changed the weights", "epoch 1", "val_loss")
 
 
 def test_a_callback_that_stops_training_is_named_as_the_cause(iris):
@@ -776,7 +775,7 @@ def test_what_has_no_effect_is_said_or_refused(iris, capsys):
     kzoo.train("iris_fnn", iris, out="constant", **small)
     assert "has no effect" not in capsys.readouterr().err
     Path("a.txt").write_text("A cat sat on a mat and saw a rat.\n" * 200)
-    with pytest.raises(kzoo.KzooError, match=r"class_weight='balanced' is for classification, and a\.txt has tokens"):
+    with pytest.raises(kzoo.KzooError, match=r"class_weight='balanced' needs classes .* a\.txt has tokens"):
         kzoo.train("char_gru", "a.txt", class_weight="balanced")
 
 

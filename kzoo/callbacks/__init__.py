@@ -2,17 +2,17 @@
 
     model.fit(x, y, validation_data=(a, b), callbacks=kzoo.callbacks.standard("runs/mine"))
 
-| bundle     | what it adds to early stopping, best weights and the NaN guard, which all have           |
+| bundle     | in addition to early stopping, best weights and the NaN guard, which all bundles have    |
 |------------|------------------------------------------------------------------------------------------|
 | `standard` | for a real run: `best.keras`, `last.keras`, `history.csv`, TensorBoard                   |
-| `quick`    | for trying things out: the same without TensorBoard                                      |
-| `long`     | averaged weights, and the last few checkpoints, by epoch or by the clock                 |
+| `quick`    | for experiments: `standard` without TensorBoard                                          |
+| `long`     | averaged weights, and the last few checkpoints, one per epoch or every few seconds       |
 | `tuning`   | for a search: can be deep-copied, writes nothing outside the trial's folder              |
-| `debug`    | norms, updates, gradients, dead units and histograms of every layer, and what is wrong   |
-| `teaching` | says after each epoch, in plain English or Chinese, what happened and why                |
+| `debug`    | norms, updates, gradients, dead units and histograms of every layer, and their problems  |
+| `teaching` | explains after each epoch, in plain English or Chinese, what happened and why            |
 
-They work with any Keras model, on every backend. Training that ends well leaves the best weights in the model; for
-Ctrl-C and exceptions in plain `fit` there is `restored`.
+They work with any Keras model, on every backend. `fit` that ends normally leaves the best weights in the model; use
+`restored` to get them after Ctrl-C or an exception, too.
 """
 
 import os
@@ -45,29 +45,29 @@ __all__ = [
 ]  # fmt: skip
 
 
-def named(name: str) -> Callable[..., list[keras.callbacks.Callback]]:
-    """Return the bundle of a name: one of these functions, or one of an installed package.
+def get_bundle(name: str) -> Callable[..., list[keras.callbacks.Callback]]:
+    """Return the bundle function of a name: one of this module, or one of an installed package.
 
-    A package brings a bundle under the entry-point group `kzoo.callback_bundles`: a function that takes what `standard`
-    takes, and returns a list with the callbacks of `standard` among its own.
+    A package adds a bundle under the entry-point group `kzoo.callback_bundles`: a function that takes the arguments of
+    `standard`, and returns a list that includes the callbacks of `standard`.
 
     Raises:
-        KzooError: what the package brings returns no such list.
+        KzooError: the list that the package's function returns lacks a `Recorder` or a `BestModel`.
     """
-    own = globals().get(name)
-    if own is not None:
-        return own
+    bundle = globals().get(name)
+    if bundle is not None:
+        return bundle
     function = installed("kzoo.callback_bundles")[name]
 
     def checked(run_dir: str | os.PathLike[str] | None = None, **options: Any) -> list[keras.callbacks.Callback]:
-        made = list(function(run_dir, **options))
-        for needed in (Recorder, BestModel):
-            if not any(isinstance(callback, needed) for callback in made):
+        callbacks = list(function(run_dir, **options))
+        for required in (Recorder, BestModel):
+            if not any(isinstance(callback, required) for callback in callbacks):
                 raise KzooError(
-                    f"callbacks={name!r} has no {needed.__name__}, which training reads: begin with "
-                    "kzoo.callbacks.standard(run_dir, **options), and add to it."
+                    f"callbacks={name!r} has no {required.__name__}, which training needs. Start from "
+                    "kzoo.callbacks.standard(run_dir, **options) and add your callbacks to that list."
                 )
-        return made
+        return callbacks
 
     return checked
 
@@ -85,30 +85,33 @@ def standard(
     tensorboard: bool = True,
     save: Callable[[Path], object] | None = None,
 ) -> list[keras.callbacks.Callback]:
-    """Return the bundle for a real run: best weights kept and restored, files, curves, early stopping.
+    """Return the bundle for a real run: best weights saved and restored, model files, curves, early stopping.
 
     Args:
         run_dir: folder for `best.keras`, `last.keras`, `history.csv` and `tensorboard/`; None writes nothing.
-        monitor: what decides which epoch is best; None is `val_loss`, or `loss` where there is no validation data.
-        mode: "max" or "min", for a metric of your own: kzoo does not know whether larger is better.
-        patience: validated epochs without improvement before training stops; as in Keras, 0 is the first such epoch.
+        monitor: name of the metric that decides which epoch is best; None is `val_loss`, or `loss` without validation
+            data.
+        mode: "max" or "min", for a custom metric, whose direction kzoo does not know.
+        patience: validated epochs without improvement before training stops; as in Keras, 0 stops at the first one.
         stop_early: None stops early unless the optimizer follows a learning-rate schedule, which needs its full
-            length; the best epoch is restored all the same.
-        reduce_on_plateau: halve the learning rate after `patience // 2` epochs without improvement. Not
-            together with a learning-rate schedule.
+            length; the best epoch is restored in either case.
+        reduce_on_plateau: halve the learning rate after `patience // 2` epochs without improvement. Cannot be combined
+            with a learning-rate schedule.
         histograms: also write weight histograms to TensorBoard, each epoch.
-        tensorboard: False for none of its files.
+        tensorboard: False writes no TensorBoard files.
         save: function that writes the model to a path; the default is `model.save`.
 
     Raises:
-        KzooError: a monitor whose direction is unknown, or histograms without TensorBoard; and, before the first epoch
-            of `fit`, one that the model does not report, or two things that change the learning rate.
+        KzooError: the direction of `monitor` is unknown, or `histograms` without TensorBoard; and, before the first
+            epoch of `fit`, the model does not report `monitor`, or two callbacks or schedules change the learning rate.
     """
     if histograms and not tensorboard:
-        raise KzooError("histograms=True are files of TensorBoard, and tensorboard=False writes none: leave one out.")
+        raise KzooError(
+            "histograms=True writes TensorBoard files, and tensorboard=False turns them off. Leave one of them out."
+        )
     watched, guard = Monitor(monitor, mode), NanGuard()
     recorder = Recorder(watched)
-    # What looks at the weights comes after the average, what saves them after the guard.
+    # The order matters: callbacks that read the weights come after the average, those that save them after the guard.
     callbacks = [recorder, watched, Average(), guard]
     if reduce_on_plateau:
         callbacks.append(Plateau(watched, patience=max(patience // 2, 1)))
@@ -122,13 +125,13 @@ def standard(
 
 @checked_arguments
 def quick(run_dir: str | os.PathLike[str] | None = None, **options: Any) -> list[keras.callbacks.Callback]:
-    """Return the bundle for trying things out: `standard` without TensorBoard.
+    """Return the bundle for experiments: `standard` without TensorBoard.
 
     Args:
         run_dir, options: those of `standard`.
     """
-    if wrong := [name for name in ("tensorboard", "histograms") if options.get(name)]:
-        raise KzooError(f"{wrong[0]}=True is for callbacks.standard: this bundle writes no files of TensorBoard.")
+    if unsupported := [name for name in ("tensorboard", "histograms") if options.get(name)]:
+        raise KzooError(f"{unsupported[0]}=True needs callbacks.standard: this bundle writes no TensorBoard files.")
     return standard(run_dir, **options | {"tensorboard": False})
 
 
@@ -136,25 +139,28 @@ def quick(run_dir: str | os.PathLike[str] | None = None, **options: Any) -> list
 def long(
     run_dir: str | os.PathLike[str] | None = None, *, keep: int = 3, every: float | None = None, **options: Any
 ) -> list[keras.callbacks.Callback]:
-    """Return the bundle for long training: averaged weights, and the last checkpoints beside the best one.
+    """Return the bundle for long training: averaged weights, and the last few checkpoints in addition to the best one.
 
-    The average (https://doi.org/10.1137/0330046) is the optimizer's: compile with
-    `keras.optimizers.Adam(use_ema=True)`; `kzoo.train` does. It is what is validated, saved and left in the model.
+    The optimizer computes the average (https://doi.org/10.1137/0330046): compile with
+    `keras.optimizers.Adam(use_ema=True)`, as `kzoo.train` does. The averaged weights are validated, saved and left in
+    the model.
 
     Args:
         run_dir: also gets `checkpoints/epoch-0012.keras`.
-        keep: how many checkpoints stay.
-        every: seconds from one checkpoint to the next, looked at after each step too; None: one each epoch.
+        keep: number of checkpoints to keep.
+        every: seconds between checkpoints, also checked after each step; None writes one after each epoch.
         options: those of `standard`.
 
     Raises:
-        KzooError: `keep` or `every` out of range; and what `standard` raises.
+        KzooError: `keep` or `every` is out of range; and as `standard`.
     """
     bundle = standard(run_dir, **options)
-    _one(bundle, Average).wanted = True
+    _find(bundle, Average).warn_if_missing = True
     if run_dir is not None:
-        guard, save = _one(bundle, NanGuard), options.get("save")
-        _before_best(bundle, Checkpoints(Path(run_dir) / "checkpoints", guard, keep=keep, every=every, save=save))
+        guard, save = _find(bundle, NanGuard), options.get("save")
+        _insert_before_best(
+            bundle, Checkpoints(Path(run_dir) / "checkpoints", guard, keep=keep, every=every, save=save)
+        )
     return bundle
 
 
@@ -162,7 +168,7 @@ def long(
 def tuning(run_dir: str | os.PathLike[str] | None = None, **options: Any) -> list[keras.callbacks.Callback]:
     """Return the bundle for a search such as KerasTuner's, which deep-copies it for each trial.
 
-    It writes nothing but, where it is given the trial's folder, `history.csv` and the two models there.
+    Given the trial's folder, it writes `history.csv` and the two models there; otherwise it writes nothing.
 
     Args:
         run_dir, options: those of `standard`.
@@ -174,34 +180,34 @@ def tuning(run_dir: str | os.PathLike[str] | None = None, **options: Any) -> lis
 def debug(
     run_dir: str | os.PathLike[str] | None = None, *, sample: tuple[ArrayLike, ArrayLike] | None = None, **options: Any
 ) -> list[keras.callbacks.Callback]:
-    """Return the bundle for a network that does not learn: statistics of every layer, and what is wrong with them.
+    """Return the bundle for a network that does not learn: statistics of every layer, and a diagnosis of problems.
 
     Args:
         run_dir: also gets `debug.csv`, a row for each epoch and layer, and weight histograms for TensorBoard.
-        sample: `(x, y)`, a batch of training data, for gradients, activations and dead units too.
+        sample: `(x, y)`, a batch of training data; adds gradients, activations and dead units.
         options: those of `standard`.
     """
     bundle = standard(run_dir, **{"histograms": options.get("tensorboard", True)} | options)
-    _before_best(bundle, Debug(run_dir, sample))
+    _insert_before_best(bundle, Debug(run_dir, sample))
     return bundle
 
 
 @checked_arguments
 def teaching(run_dir: str | os.PathLike[str] | None = None, **options: Any) -> list[keras.callbacks.Callback]:
-    """Return the bundle that says after each epoch what happened and why: best so far, overfitting, patience.
+    """Return the bundle that explains after each epoch what happened and why: best so far, overfitting, patience.
 
     Args:
         run_dir, options: those of `standard`.
     """
     bundle = quick(run_dir, **options)
-    return [*bundle, Teacher(_one(bundle, Monitor), _one(bundle, BestModel))]
+    return [*bundle, Teacher(_find(bundle, Monitor), _find(bundle, BestModel))]
 
 
 @contextmanager
 def restored(bundle: list[keras.callbacks.Callback]) -> Iterator[list[keras.callbacks.Callback]]:
-    """Leave the best weights in the model and write the files when `fit` is interrupted or raises, too.
+    """Restore the best weights and write the files also when `fit` is interrupted or raises.
 
-    Keras tells its callbacks nothing then. The exception goes on.
+    Keras does not call its callbacks in that case. The exception is raised again.
 
         with kzoo.callbacks.restored(bundle):
             model.fit(x, y, callbacks=bundle)
@@ -209,12 +215,12 @@ def restored(bundle: list[keras.callbacks.Callback]) -> Iterator[list[keras.call
     try:
         yield bundle
     finally:
-        _one(bundle, BestModel).finish()
+        _find(bundle, BestModel).finish()
 
 
-def _before_best(bundle: list[keras.callbacks.Callback], callback: keras.callbacks.Callback) -> None:
-    bundle.insert(bundle.index(_one(bundle, BestModel)), callback)
+def _insert_before_best(bundle: list[keras.callbacks.Callback], callback: keras.callbacks.Callback) -> None:
+    bundle.insert(bundle.index(_find(bundle, BestModel)), callback)
 
 
-def _one(bundle: Sequence[keras.callbacks.Callback], kind: type[_T]) -> _T:
-    return next(callback for callback in bundle if isinstance(callback, kind))
+def _find(bundle: Sequence[keras.callbacks.Callback], callback_type: type[_T]) -> _T:
+    return next(callback for callback in bundle if isinstance(callback, callback_type))

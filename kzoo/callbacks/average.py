@@ -1,4 +1,4 @@
-"""Averaged weights: what is validated is what is saved."""
+"""Averaged weights: the model is validated and saved with the same averaged weights."""
 
 import sys
 from collections.abc import Iterable
@@ -7,57 +7,57 @@ from typing import Any
 import keras
 import numpy as np
 
-from kzoo.callbacks.rate import each_optimizer
+from kzoo.callbacks.rate import inner_optimizers
 
 
 class Average(keras.callbacks.Callback):
-    """Show everybody the averaged weights from validation until the next epoch begins.
+    """Put the averaged weights into the model from validation until the next epoch begins.
 
-    The average is the optimizer's (`use_ema=True`); without one this does nothing. It is copied into the model
-    before validation, or at the end of an epoch that has none, and stays while the callbacks at the end of the epoch
-    look at the model and save it, those after the bundle too; the weights that are trained come back when the next
-    epoch begins. (`keras.callbacks.SwapEMAWeights` exchanges the two, and Keras' own last step then copies the wrong
-    one when training stops early.) Before every callback that looks at weights.
+    The optimizer computes the average (`use_ema=True`); without one this callback does nothing. The average is copied
+    into the model before validation, or at the end of an epoch without validation. It stays there while callbacks at
+    the end of the epoch read and save the model, including those after the bundle; the trained weights are restored
+    when the next epoch begins. (`keras.callbacks.SwapEMAWeights` swaps the two, and Keras' own last step then copies
+    the wrong one when training stops early.) Must come before every callback that reads the weights.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.wanted = False  # say so where there is no average
+        self.warn_if_missing = False  # print a note if the optimizer keeps no average
         self.running = False
         self.trained: list[np.ndarray] | None = None
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.running, self.trained = True, None
-        if self.wanted and not self._has_average():
+        if self.warn_if_missing and not self._has_average():
             print("No averaged weights: the optimizer has no use_ema=True.", file=sys.stderr)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         if self.trained is not None:
-            for variable, value in zip(self.model.trainable_variables, self.trained, strict=True):
-                variable.assign(value)
+            for variable, weights in zip(self.model.trainable_variables, self.trained, strict=True):
+                variable.assign(weights)
             self.trained = None
 
     def on_test_begin(self, logs: Any = None) -> None:
-        self._show_average()
+        self._use_average()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self._show_average()
+        self._use_average()
 
     def on_train_end(self, logs: Any = None) -> None:
         self.running, self.trained = False, None
 
     def _has_average(self) -> bool:
-        return any(one.use_ema for one in each_optimizer(self.model.optimizer))
+        return any(optimizer.use_ema for optimizer in inner_optimizers(self.model.optimizer))
 
-    def _show_average(self) -> None:
+    def _use_average(self) -> None:
         if self.running and self.trained is None and self._has_average():
             variables = self.model.trainable_variables
-            self.trained = _values(variables)
+            self.trained = _to_arrays(variables)
             self.model.optimizer.finalize_variable_values(variables)
-            # On JAX the two now share their memory, which the next step would give away twice: take a copy.
-            for variable, value in zip(variables, _values(variables), strict=True):
-                variable.assign(value)
+            # On JAX, average and weights now share memory, which the next step would donate twice: copy them.
+            for variable, weights in zip(variables, _to_arrays(variables), strict=True):
+                variable.assign(weights)
 
 
-def _values(variables: Iterable[keras.Variable]) -> list[np.ndarray]:
+def _to_arrays(variables: Iterable[keras.Variable]) -> list[np.ndarray]:
     return [np.array(keras.ops.convert_to_numpy(v)) for v in variables]

@@ -1,4 +1,4 @@
-"""TensorBoard's curves on every backend, at the cost of an epoch instead of that of a step."""
+"""TensorBoard curves on every backend, written once per epoch instead of once per step."""
 
 import time
 from importlib import import_module
@@ -9,18 +9,18 @@ import keras
 
 from kzoo.events import Events
 
-_FOLDERS = {"": "train", "val_": "validation"}  # as Keras' own callback names them
+_FOLDERS = {"": "train", "val_": "validation"}  # prefix of a metric -> folder, as in `keras.callbacks.TensorBoard`
 
 
 class TensorBoard(keras.callbacks.Callback):
-    """Metrics of each epoch, in the folders and under the names of Keras' own callback.
+    """Write the metrics of each epoch, in the folders and under the names of `keras.callbacks.TensorBoard`.
 
-    That one needs TensorFlow, two seconds on another backend, and asks for a summary of every metric at every step,
-    nine tenths of what all callbacks of a run cost where steps are short.
+    That one imports TensorFlow, which takes two seconds on another backend, and computes a summary of every metric at
+    every step: with short steps, nine tenths of the cost of all callbacks of a run.
 
     Args:
-        folder: where the files go.
-        histograms: also write those of the weights, each epoch.
+        folder: folder for the event files.
+        histograms: also write histograms of the weights, each epoch.
     """
 
     def __init__(self, folder: str, *, histograms: bool = False) -> None:
@@ -28,25 +28,29 @@ class TensorBoard(keras.callbacks.Callback):
         self._folder, self._histograms, self._events = Path(folder), histograms, dict[str, Events]()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        for start, place in _FOLDERS.items():
-            names = [name for name in logs or {} if name.startswith("val_") == bool(start)]
+        for prefix, split in _FOLDERS.items():
+            names = [name for name in logs or {} if name.startswith("val_") == bool(prefix)]
             if names:
-                self._of(place).scalars({f"epoch_{n.removeprefix(start)}": float(logs[n]) for n in names}, epoch)
+                self._event_file(split).scalars(
+                    {f"epoch_{n.removeprefix(prefix)}": float(logs[n]) for n in names}, epoch
+                )
         if self._histograms:
-            draw = import_module("tensorboard.plugins.histogram.summary_v2").histogram_pb
+            make_summary = import_module("tensorboard.plugins.histogram.summary_v2").histogram_pb
             for layer in self.model.layers:
                 for weight in layer.weights:
                     values = keras.ops.convert_to_numpy(keras.ops.cast(weight, "float32"))
-                    self._of("train").summary(draw(f"{weight.path.replace(':', '_')}/histogram", values), epoch)
+                    self._event_file("train").summary(
+                        make_summary(f"{weight.path.replace(':', '_')}/histogram", values), epoch
+                    )
         for events in self._events.values():
             events.flush()
 
-    def _of(self, place: str) -> Events:
-        if place not in self._events:
-            now = time.time_ns()
-            name = f"events.out.tfevents.{now // 10**9:010d}.{now % 10**9:09d}.kzoo"
-            self._events[place] = Events(self._folder / place / name)
-        return self._events[place]
+    def _event_file(self, split: str) -> Events:
+        if split not in self._events:
+            created = time.time_ns()
+            name = f"events.out.tfevents.{created // 10**9:010d}.{created % 10**9:09d}.kzoo"
+            self._events[split] = Events(self._folder / split / name)
+        return self._events[split]
 
     def on_train_end(self, logs: Any = None) -> None:
         for events in self._events.values():

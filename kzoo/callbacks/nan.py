@@ -1,4 +1,4 @@
-"""Training that has gone wrong: NaN and infinity, in the loss or in the weights."""
+"""A callback that stops training on NaN or infinity, in the loss or in the weights."""
 
 import math
 import time
@@ -9,30 +9,34 @@ import numpy as np
 
 from kzoo.utils.i18n import gettext_noop
 
-ADVICE = gettext_noop("{what}; try a smaller learning_rate, or limit the gradients with global_clipnorm=1.0")
+ADVICE = gettext_noop("{what}; try a smaller learning_rate, or clip the gradients with global_clipnorm=1.0")
 _LOSS_IN_EPOCH = gettext_noop("the loss became {loss} in epoch {epoch}")
 _LOSS_AT_STEP = gettext_noop("the loss became {loss} in epoch {epoch}, by step {step}")
 _WEIGHT = gettext_noop("the weight {weight} is no longer finite after epoch {epoch}")
 
 
 def not_finite(model: keras.Model) -> str | None:
-    """Return the name of the first weight that holds NaN or infinity, or None."""
+    """Return the path of the first weight that contains NaN or infinity, or None."""
     for weight in model.weights:
-        value = keras.ops.convert_to_numpy(weight)
-        if not np.issubdtype(value.dtype, np.integer) and not np.isfinite(value).all():
+        array = keras.ops.convert_to_numpy(weight)
+        if not np.issubdtype(array.dtype, np.integer) and not np.isfinite(array).all():
             return weight.path
     return None
 
 
 class NanGuard(keras.callbacks.Callback):
-    """Stop when the loss or a weight is no longer finite; before everything that saves.
+    """Stop when the loss or a weight is no longer finite. Must come before every callback that saves.
 
-    The loss is looked at about once a second and at each epoch's end; the weights at each epoch's end, because a
-    ReLU can hide their NaN from the loss. `tripped` says that it happened, `because` where, in English; `cause` has
-    the sentence and what goes into it.
+    The loss is checked about once a second and at the end of each epoch; the weights at the end of each epoch, because
+    a ReLU can hide their NaN from the loss.
+
+    Attributes:
+        tripped: whether it happened.
+        because: the reason and what to try, in English; empty otherwise.
+        cause: the message's template and its values, for translation.
     """
 
-    async_safe = True  # Keras may call the batch hook from a thread: it touches no model
+    async_safe = True  # Keras may call the batch hooks from another thread: they do not touch the weights
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,7 +45,7 @@ class NanGuard(keras.callbacks.Callback):
 
     @property
     def because(self) -> str:
-        """What happened where, and what to try; empty while all is well."""
+        """The reason and what to try; empty while everything is finite."""
         sentence, values = self.cause
         return ADVICE.format(what=sentence.format(**values)) if sentence else ""
 
@@ -49,7 +53,7 @@ class NanGuard(keras.callbacks.Callback):
         self.tripped, self.cause = False, ["", {}]
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self.epoch, self.looked = epoch, time.monotonic()
+        self.epoch, self.checked_at = epoch, time.monotonic()
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         if self.tripped:
@@ -57,21 +61,21 @@ class NanGuard(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         now = time.monotonic()
-        if now - self.looked >= 1.0:
-            self.looked = now
-            self._look_at(logs, _LOSS_AT_STEP, step=batch + 1)
+        if now - self.checked_at >= 1.0:
+            self.checked_at = now
+            self._check_loss(logs, _LOSS_AT_STEP, step=batch + 1)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self._look_at(logs, _LOSS_IN_EPOCH)
+        self._check_loss(logs, _LOSS_IN_EPOCH)
         if not self.tripped and (weight := not_finite(self.model)):
             self._trip(_WEIGHT, weight=weight)
         if self.tripped:
             self.model.stop_training = True
 
-    def _look_at(self, logs: Any, sentence: str, **where: int) -> None:
+    def _check_loss(self, logs: Any, sentence: str, **position: int) -> None:
         loss = float((logs or {}).get("loss", 0.0))
         if not self.tripped and not math.isfinite(loss):
-            self._trip(sentence, loss=loss, **where)
+            self._trip(sentence, loss=loss, **position)
 
     def _trip(self, sentence: str, **values: Any) -> None:
         self.tripped, self.cause = True, [sentence, {"epoch": self.epoch + 1} | values]

@@ -1,4 +1,4 @@
-"""The learning rate: what it is, and one way at a time to change it."""
+"""Reading and changing the learning rate, and a check that only one thing changes it."""
 
 import math
 from collections.abc import Iterable
@@ -12,58 +12,65 @@ from kzoo.utils.errors import KzooError
 if TYPE_CHECKING:
     from kzoo.callbacks.monitor import Monitor
 
-_CHANGE_THE_RATE = (keras.callbacks.ReduceLROnPlateau, keras.callbacks.LearningRateScheduler)
+_RATE_CALLBACKS = (keras.callbacks.ReduceLROnPlateau, keras.callbacks.LearningRateScheduler)
 
 
-def each_optimizer(optimizer: keras.optimizers.Optimizer) -> list[keras.optimizers.Optimizer]:
-    """Return the optimizers inside: of a loss scale, and of several for several groups of layers."""
+def inner_optimizers(optimizer: keras.optimizers.Optimizer) -> list[keras.optimizers.Optimizer]:
+    """Return the optimizers that an optimizer wraps (loss scaling, one for each group of layers), else itself."""
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     return list(getattr(inner, "optimizers", [inner]))
 
 
-def rates(optimizer: keras.optimizers.Optimizer) -> dict[str, float]:
-    """Return the present learning rate as an entry of an epoch's logs, or one for each of several optimizers."""
-    each = each_optimizer(optimizer)
-    names = ["learning_rate"] if len(each) == 1 else [f"learning_rate_{one.name}" for one in each]
-    return {n: float(keras.ops.convert_to_numpy(one.learning_rate)) for n, one in zip(names, each, strict=True)}
+def learning_rates(optimizer: keras.optimizers.Optimizer) -> dict[str, float]:
+    """Return the current learning rate under the name that it has in the logs; one per inner optimizer."""
+    optimizers = inner_optimizers(optimizer)
+    names = ["learning_rate"] if len(optimizers) == 1 else [f"learning_rate_{inner.name}" for inner in optimizers]
+    return {
+        name: float(keras.ops.convert_to_numpy(inner.learning_rate))
+        for name, inner in zip(names, optimizers, strict=True)
+    }
 
 
 def follows_schedule(optimizer: keras.optimizers.Optimizer) -> bool:
-    """Say whether the learning rate is a schedule over the steps, which nobody else may change."""
+    """Return whether the learning rate is a `LearningRateSchedule`, which no callback may change."""
     schedule = keras.optimizers.schedules.LearningRateSchedule
-    return any(isinstance(getattr(one, "_learning_rate", None), schedule) for one in each_optimizer(optimizer))
+    return any(isinstance(getattr(inner, "_learning_rate", None), schedule) for inner in inner_optimizers(optimizer))
 
 
-def is_number(optimizer: keras.optimizers.Optimizer) -> bool:
-    """Say whether the learning rate is a number, which can be set, and neither a schedule nor another function."""
-    return all(isinstance(getattr(one, "_learning_rate", None), keras.Variable) for one in each_optimizer(optimizer))
+def has_settable_rate(optimizer: keras.optimizers.Optimizer) -> bool:
+    """Return whether the learning rate is a variable, which can be set, and not a schedule or a function."""
+    return all(
+        isinstance(getattr(inner, "_learning_rate", None), keras.Variable) for inner in inner_optimizers(optimizer)
+    )
 
 
 def scale_learning_rate(optimizer: keras.optimizers.Optimizer, factor: float) -> None:
-    """Multiply a learning rate that is a number."""
-    for one in each_optimizer(optimizer):
-        one.learning_rate = float(keras.ops.convert_to_numpy(one.learning_rate)) * factor
+    """Multiply a learning rate that is a variable (see `has_settable_rate`) by a factor."""
+    for inner in inner_optimizers(optimizer):
+        inner.learning_rate = float(keras.ops.convert_to_numpy(inner.learning_rate)) * factor
 
 
 def check_single_schedule(optimizer: keras.optimizers.Optimizer, callbacks: Iterable[keras.callbacks.Callback]) -> None:
-    """Refuse two ways of changing the learning rate: Keras fails at the first reduction, in the middle of a run.
+    """Raise KzooError if two things would change the learning rate.
+
+    Keras itself fails only at the first reduction, in the middle of a run.
 
     Raises:
-        KzooError: a schedule together with a callback that sets the rate, or two such callbacks.
+        KzooError: a schedule is combined with a callback that sets the rate, or two such callbacks are used.
     """
-    changing = [callback for callback in callbacks if isinstance(callback, _CHANGE_THE_RATE)]
-    names = ["reduce_on_plateau" if isinstance(c, Plateau) else type(c).__name__ for c in changing]
-    if changing and follows_schedule(optimizer):
+    rate_callbacks = [callback for callback in callbacks if isinstance(callback, _RATE_CALLBACKS)]
+    names = ["reduce_on_plateau" if isinstance(c, Plateau) else type(c).__name__ for c in rate_callbacks]
+    if rate_callbacks and follows_schedule(optimizer):
         raise KzooError(
             f"{names[0]} cannot change the learning rate, which follows a schedule. Leave it out, or compile the "
-            f"optimizer with a number as its learning_rate."
+            "optimizer with a number as its learning_rate."
         )
-    if len(changing) > 1:
-        raise KzooError(f"{' and '.join(names)} would both set the learning rate. Keep one.")
+    if len(rate_callbacks) > 1:
+        raise KzooError(f"{' and '.join(names)} would both set the learning rate. Use only one of them.")
 
 
 class Plateau(keras.callbacks.ReduceLROnPlateau):
-    """Keras' own, halving, which watches what the bundle watches; NaN is not an improvement.
+    """`ReduceLROnPlateau` with factor 0.5 that monitors the bundle's metric and never counts NaN as an improvement.
 
     Args:
         watched: the bundle's `Monitor`.
@@ -79,7 +86,7 @@ class Plateau(keras.callbacks.ReduceLROnPlateau):
         value = self.watched.value(logs)
         if value is None:
             return
-        if not math.isfinite(value):  # Keras would take a NaN in the first epoch for the best there is
+        if not math.isfinite(value):  # Keras would take a NaN in the first epoch as the best value
             value = -self.watched.sign * np.inf
         self.monitor = self.watched.name
         super().on_epoch_end(epoch, logs | {self.monitor: value})

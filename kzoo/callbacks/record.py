@@ -1,4 +1,4 @@
-"""`history.csv`: what each epoch gave."""
+"""Recording the logs of each epoch, in memory and in `history.csv`."""
 
 import csv
 import io
@@ -11,21 +11,21 @@ from typing import Any
 import keras
 
 from kzoo.callbacks.monitor import Monitor
-from kzoo.callbacks.rate import rates
+from kzoo.callbacks.rate import learning_rates
 from kzoo.utils.files import write_text
 
 
 class Recorder(keras.callbacks.Callback):
-    """Add the learning rate to each epoch's logs, to the last one's a validation, and keep them in `rows`.
+    """Record each epoch's logs in `rows`, after adding the learning rate and, to the last epoch, validation metrics.
 
-    First in a bundle, so that every later callback sees both.
+    First in a bundle, so that all later callbacks see both in the logs.
 
     Args:
         watched: the bundle's `Monitor`.
 
     Attributes:
-        clock: function that returns seconds. One that goes on where a journal stopped makes an epoch that is taken up
-            in its middle as long as both its parts.
+        clock: function that returns seconds. With a clock that continues from a journal's time, the time of an epoch
+            that was interrupted and resumed includes both parts.
     """
 
     def __init__(self, watched: Monitor) -> None:
@@ -33,7 +33,7 @@ class Recorder(keras.callbacks.Callback):
         self.watched = watched
         self.clock: Callable[[], float] = time.perf_counter
         self.rows: list[dict[str, Any]] = []
-        self.epoch_began: float | None = None  # by the clock; None between two epochs
+        self.epoch_began: float | None = None  # reading of `clock`; None between two epochs
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.rows, self.epoch_began = [], None
@@ -44,7 +44,7 @@ class Recorder(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         logs.update(self.watched.last_validation(epoch, logs))
-        logs.update(rates(self.model.optimizer))
+        logs.update(learning_rates(self.model.optimizer))
         assert self.epoch_began is not None
         seconds, self.epoch_began = self.clock() - self.epoch_began, None
         self.rows.append({"epoch": epoch + 1, "seconds": round(seconds, 3)} | {k: float(v) for k, v in logs.items()})
@@ -53,7 +53,7 @@ class Recorder(keras.callbacks.Callback):
 class HistoryFile(keras.callbacks.Callback):
     """Write `history.csv` after each epoch.
 
-    Behind what saves the models: where there is a row, there are they.
+    Must come after the callback that saves the models: an epoch is in the file only once its models are written.
 
     Args:
         run_dir: folder of the file, or None.
@@ -70,9 +70,9 @@ class HistoryFile(keras.callbacks.Callback):
             return
         rows = self.recorder.rows
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        columns = list(dict.fromkeys(name for row in rows for name in row))  # not each epoch validates
-        out = io.StringIO()
-        writer = csv.DictWriter(out, columns, lineterminator="\n", restval="")
+        columns = list(dict.fromkeys(name for row in rows for name in row))  # not every epoch has validation metrics
+        buffer = io.StringIO()
+        writer = csv.DictWriter(buffer, columns, lineterminator="\n", restval="")
         writer.writeheader()
         writer.writerows(rows)
-        write_text(self.path, out.getvalue(), sync=False)
+        write_text(self.path, buffer.getvalue(), sync=False)

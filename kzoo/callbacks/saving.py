@@ -1,4 +1,4 @@
-"""What is written while a model trains: the best weights and the last, checkpoints, and how often."""
+"""Callbacks that write models during training: the best and the last one, and checkpoints."""
 
 import math
 import os
@@ -24,11 +24,11 @@ NO_BETTER = gettext_noop("{name} has not improved for {epochs}")
 
 
 class BestModel(keras.callbacks.Callback):
-    """Keep the best weights, restore them at the end, stop when nothing improves.
+    """Keep the best weights, restore them at the end, and stop early without improvement.
 
     The weights are copied in memory when an epoch is the best so far. `best.keras` and `last.keras` are written at
-    the end of the first epoch, then as often as that costs about 1 % of the time, and at the end; each whole or not
-    at all, and neither ever with NaN in its weights. An epoch whose watched value is not finite is never the best.
+    the end of the first epoch, then as often as costs about 1 % of the time, and at the end. Writes are atomic, and a
+    model with NaN in its weights is never written. An epoch whose monitored value is not finite is never the best.
 
     Args:
         run_dir: folder of the two files, or None.
@@ -36,7 +36,7 @@ class BestModel(keras.callbacks.Callback):
         guard: the bundle's `NanGuard`.
         patience: validated epochs without improvement before training stops.
         stop_early: None stops early unless the optimizer follows a learning-rate schedule.
-        every: seconds between two writes; None by what they cost.
+        every: seconds between two writes; None limits them to about 1 % of the time.
         save: function that writes the model to a path.
     """
 
@@ -66,12 +66,12 @@ class BestModel(keras.callbacks.Callback):
 
     @property
     def monitor(self) -> str:
-        """The name of what is watched."""
+        """The name of the monitored metric."""
         return self.watched.name
 
     @property
     def sign(self) -> int:
-        """1 where larger is better, -1 where smaller is; `best` is the value times this."""
+        """1 if larger is better, -1 if smaller is; `best` is the best value times this sign."""
         return self.watched.sign
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -80,7 +80,7 @@ class BestModel(keras.callbacks.Callback):
         self.waited = 0
         self.stopped_because, self.finished = "", False
         self.stops = not follows_schedule(self.model.optimizer) if self.stop_early is None else self.stop_early
-        self.pace = Pace(self.every)
+        self.timer = WriteTimer(self.every)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.first = epoch if self.first is None else self.first
@@ -88,7 +88,7 @@ class BestModel(keras.callbacks.Callback):
             self.stopped_because = self.guard.because
             return
         value = self.watched.value(logs)
-        if value is not None:  # an epoch without a validation counts for nothing
+        if value is not None:  # epochs without validation do not count
             self.waited += 1
         if value is not None and math.isfinite(value) and self.sign * value > self.best:
             self.best, self.best_epoch, self.waited = self.sign * value, epoch, 0
@@ -96,18 +96,18 @@ class BestModel(keras.callbacks.Callback):
         if self.stops and self.waited >= max(self.patience, 1):
             self.stopped_because = NO_BETTER.format(name=self.monitor, epochs=plural(self.waited, "epoch"))
             self.model.stop_training = True
-        if self.pace.due() or (self.unsaved and not self.kept):
+        if self.timer.due() or (self.unsaved and not self.kept):
             self._write_both()
 
     def on_train_end(self, logs: Any = None) -> None:
         self.finish()
 
     def finish(self) -> None:
-        """Write both files and leave the best weights in the model; also after an interrupt. Twice is once."""
+        """Write both files and restore the best weights, also after an interrupt. A second call does nothing."""
         if self.finished:
             return
         self.finished = True
-        if self.first is None:  # no epoch has ended: there is nothing to keep
+        if self.first is None:  # no epoch has ended: nothing to save
             return
         try:
             self._write_both(last=not self.guard.tripped and not_finite(self.model) is None)
@@ -116,7 +116,7 @@ class BestModel(keras.callbacks.Callback):
                 self.model.set_weights(self.weights)
 
     def restore(self) -> bool:
-        """Bring the best weights back where something changed them after the end, and say whether it did."""
+        """Restore the best weights if they were changed after the end, and return whether they were."""
         if self.weights is None or all(map(np.array_equal, self.model.get_weights(), self.weights)):
             return False
         self.model.set_weights(self.weights)
@@ -126,17 +126,17 @@ class BestModel(keras.callbacks.Callback):
         if self.run_dir is None:
             return
         self.run_dir.mkdir(parents=True, exist_ok=True)
-        with self.pace.spend():
+        with self.timer.time_write():
             step, same = int(self.model.optimizer.iterations), False
-            if self.unsaved or self.written == step:  # since then nothing was trained: last.keras will be a copy
-                present = self.model.get_weights()
-                same = all(np.array_equal(a, b) for a, b in zip(present, self.weights, strict=True))
+            if self.unsaved or self.written == step:  # untrained since: last.keras can be a copy
+                current = self.model.get_weights()
+                same = all(np.array_equal(a, b) for a, b in zip(current, self.weights, strict=True))
             if self.unsaved:
                 if not same:
                     self.model.set_weights(self.weights)
                 self._write("best.keras")
                 if not same:
-                    self.model.set_weights(present)
+                    self.model.set_weights(current)
                 self.unsaved, self.kept, self.written = False, True, step
             if last:
                 self._write("last.keras", copy_of=self.run_dir / "best.keras" if same else None)
@@ -152,18 +152,18 @@ class BestModel(keras.callbacks.Callback):
 class Checkpoints(keras.callbacks.Callback):
     """Write a checkpoint each epoch, or every few seconds, and keep the newest few.
 
-    `epoch-0012.keras` is the model after epoch 12; with `every`, `epoch-0013-step-000240.keras` is one within the
-    next epoch, with the weights that are trained (an average is in its optimizer). None is written with NaN in it.
+    `epoch-0012.keras` is the model after epoch 12. With `every`, `epoch-0013-step-000240.keras` is written within the
+    next epoch and has the trained weights (its optimizer has the average). Models with NaN are not written.
 
     Args:
-        folder: where they go.
+        folder: folder for the checkpoints.
         guard: the bundle's `NanGuard`.
-        keep: how many stay.
-        every: seconds from one to the next; None: one at the end of each epoch.
+        keep: number of checkpoints to keep.
+        every: seconds between checkpoints; None writes one at the end of each epoch.
         save: function that writes the model to a path.
 
     Raises:
-        KzooError: `keep` or `every` out of range.
+        KzooError: `keep` or `every` is out of range.
     """
 
     def __init__(
@@ -177,61 +177,63 @@ class Checkpoints(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         if isinstance(keep, bool) or not isinstance(keep, int) or keep < 1:
-            raise KzooError(f"keep={keep!r} must be a whole number of checkpoints, at least 1.")
+            raise KzooError(f"keep={keep!r} must be an integer of at least 1 (checkpoints).")
         if every is not None and not (isinstance(every, int | float) and every > 0):
-            raise KzooError(f"every={every!r} must be seconds above 0, or None for a checkpoint each epoch.")
+            raise KzooError(
+                f"every={every!r} must be a number of seconds greater than 0, or None for a checkpoint each epoch."
+            )
         self.folder, self.guard, self.keep, self.every, self.save = Path(folder), guard, keep, every, save
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self.pace, self.epoch = Pace(self.every or 0), 0
-        self.pace.start()
+        self.timer, self.epoch = WriteTimer(self.every or 0), 0
+        self.timer.start()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        # The model is touched only when one is due: on JAX that gathers its whole state.
-        if self.every is not None and self.pace.due() and not_finite(self.model) is None:
+        # Read the model only when a checkpoint is due: on JAX, reading it gathers the whole state.
+        if self.every is not None and self.timer.due() and not_finite(self.model) is None:
             self._write(f"epoch-{self.epoch + 1:04d}-step-{batch + 1:06d}.keras")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if self.pace.due() and not self.guard.tripped:
+        if self.timer.due() and not self.guard.tripped:
             self._write(f"epoch-{epoch + 1:04d}.keras")
 
     def _write(self, name: str) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        with self.pace.spend(), whole_file(self.folder / name) as temporary:
+        with self.timer.time_write(), whole_file(self.folder / name) as temporary:
             (self.save or self.model.save)(temporary)
         written = sorted(self.folder.glob("epoch-*.keras"), key=lambda path: (path.stat().st_mtime_ns, path.name))
         for old in written[: -self.keep]:
             old.unlink()
 
 
-class Pace:
-    """Say when the next write is due: at once, and then by the clock or by what the last one cost.
+class WriteTimer:
+    """Decide when the next write is due: the first one at once, later ones by the clock or by the cost of the last one.
 
-    No plain value, so that a resumed run does not take over another process' clock.
+    Being an object, it is not stored in the journal, so a resumed run does not get another process' clock.
 
     Args:
-        every: seconds between two writes; None for 100 times what the last one took, about 1 % of the time.
+        every: seconds between two writes; None waits 100 times the duration of the last one, about 1 % of the time.
     """
 
     def __init__(self, every: float | None = None) -> None:
         self.every, self.last, self.cost = every, -math.inf, 0.0
 
     def due(self, at_least: float = 0.0) -> bool:
-        """Say whether it is time; never within `at_least` seconds of the last write."""
+        """Return whether a write is due; never within `at_least` seconds of the last one."""
         wait = 100 * self.cost if self.every is None else self.every
         return time.monotonic() - self.last >= max(wait, at_least)
 
     def start(self) -> None:
-        """Count from now as from a write that cost nothing."""
+        """Restart the clock, as after a write that cost nothing."""
         self.last = time.monotonic()
 
     @contextmanager
-    def spend(self) -> Iterator[None]:
-        """Time a write."""
-        began = time.monotonic()
+    def time_write(self) -> Iterator[None]:
+        """Measure the duration of the write in the block."""
+        start = time.monotonic()
         yield
         self.last = time.monotonic()
-        self.cost = self.last - began
+        self.cost = self.last - start

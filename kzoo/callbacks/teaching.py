@@ -1,4 +1,4 @@
-"""What happened in each epoch, and why: in plain English, or in Chinese where `KZOO_LANG=zh`."""
+"""A callback that explains each epoch in plain English, or in Chinese with `KZOO_LANG=zh`."""
 
 import math
 import sys
@@ -13,27 +13,27 @@ from kzoo.callbacks.saving import NO_BETTER, BestModel
 from kzoo.utils.formatting import plural
 from kzoo.utils.i18n import translator
 
-_GAP = 1.3  # validation loss over training loss from which on it is worth a word
+_GAP = 1.3  # ratio of validation loss to training loss from which overfitting is reported
 
 
 class Teacher(keras.callbacks.Callback):
-    """Say after each epoch what happened and why, on stderr. Last in a bundle.
+    """Print after each epoch on stderr what happened and why. Last in a bundle.
 
     Args:
         watched: the bundle's `Monitor`.
-        best: the bundle's `BestModel`, which decides; this one only tells.
+        best: the bundle's `BestModel`, whose decisions are explained.
 
     Raises:
-        KzooError: `$KZOO_LANG` names another language than English and Chinese.
+        KzooError: `$KZOO_LANG` names a language other than English and Chinese.
     """
 
     def __init__(self, watched: Monitor, best: BestModel) -> None:
         super().__init__()
         self.watched, self.best = watched, best
-        translator("teaching")  # an unsupported language is refused here, not after an epoch
+        translator("teaching")  # raises for an unsupported language before the first epoch
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self.rate, self.known, self.said_gap, self.bad = None, None, False, 0
+        self.rate, self.previous_best, self.gap_printed, self.gap_epochs = None, None, False, 0
         better = _translate("larger") if self.watched.sign == 1 else _translate("smaller")
         held_out = self.watched.name.startswith("val_")
         data = _translate("data that the network does not learn from") if held_out else _translate("training data")
@@ -51,13 +51,13 @@ class Teacher(keras.callbacks.Callback):
                 print(f"  {line}", file=sys.stderr)
 
     def on_train_end(self, logs: Any = None) -> None:
-        _print("Training ended: {why}.", why=self._why())
+        _print("Training ended: {why}.", why=self._stop_reason())
         if self.best.best_epoch is None:
             _print("No epoch had a finite value, so there is no best model.")
         else:
-            _print("The weights of epoch {epoch}, the best, are back in the model.", epoch=self.best.best_epoch + 1)
+            _print("The model has the weights of the best epoch, {epoch}.", epoch=self.best.best_epoch + 1)
 
-    def _why(self) -> str:
+    def _stop_reason(self) -> str:
         if self.best.guard.tripped:
             sentence, values = self.best.guard.cause
             return _translate(ADVICE, what=_translate(sentence, **values))
@@ -69,13 +69,13 @@ class Teacher(keras.callbacks.Callback):
     def _progress(self, epoch: int, logs: Mapping[str, Any]) -> str:
         best, name, value = self.best, self.watched.name, logs.get(self.watched.name)
         if best.guard.tripped:
-            return _translate("{why}.", why=self._why())
+            return _translate("{why}.", why=self._stop_reason())
         if value is None:
             return _translate("no validation in this epoch.")
         if not math.isfinite(value):
-            return _translate("{name} is {value}, which is never the best.", name=name, value=value)
+            return _translate("{name} is {value}, which never counts as the best.", name=name, value=value)
         if best.best_epoch == epoch:
-            before, self.known = self.known, value
+            before, self.previous_best = self.previous_best, value
             if before is None:
                 return _translate(
                     "{name} {value:.4g}, the best so far. These weights are kept.", name=name, value=value
@@ -92,12 +92,12 @@ class Teacher(keras.callbacks.Callback):
             value=value,
             best=best.best * best.sign,
             epoch=best.best_epoch + 1,
-            then=self._then(),
+            then=self._outlook(),
         )
 
-    def _then(self) -> str:
+    def _outlook(self) -> str:
         if not self.best.stops:
-            return _translate("The learning-rate schedule needs its full length, so training goes on.")
+            return _translate("The learning-rate schedule needs its full length, so training continues.")
         left = max(self.best.patience, 1) - self.best.waited
         if left > 0:
             return _translate("Patience: {epochs} more.", epochs=plural(left, "epoch"), count=left)
@@ -107,16 +107,16 @@ class Teacher(keras.callbacks.Callback):
         loss, validation = logs.get("loss"), logs.get("val_loss")
         if loss is None or validation is None or not loss > 0:
             return ""
-        self.bad = self.bad + 1 if validation > _GAP * loss else 0
-        if self.bad < 2:  # once may be chance
-            self.said_gap = self.said_gap and self.bad > 0
+        self.gap_epochs = self.gap_epochs + 1 if validation > _GAP * loss else 0
+        if self.gap_epochs < 2:  # a single epoch may be chance
+            self.gap_printed = self.gap_printed and self.gap_epochs > 0
             return ""
-        if self.said_gap:
+        if self.gap_printed:
             return ""
-        self.said_gap = True
+        self.gap_printed = True
         return _translate(
             "Loss is {loss:.4g} on training data and {validation:.4g} on validation data: the network is starting to "
-            "memorise its examples. More data, augmentation, dropout or a smaller network help.",
+            "overfit, that is, to memorise its examples. Try more data, augmentation, dropout or a smaller network.",
             loss=loss,
             validation=validation,
         )
@@ -132,7 +132,7 @@ class Teacher(keras.callbacks.Callback):
 
 
 def _translate(message: str, **values: Any) -> str:
-    """Return a message in the language of `$KZOO_LANG`, its fields filled in."""
+    """Return a message in the language of `$KZOO_LANG`, with its fields filled in."""
     return translator("teaching")(message).format(**values)
 
 

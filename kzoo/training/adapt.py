@@ -1,4 +1,4 @@
-"""The network follows the data: classes, columns, vocabulary, loss and metrics."""
+"""Adapting a preset to the data: classes, columns, vocabulary, loss and metrics."""
 
 import inspect
 
@@ -14,251 +14,276 @@ from kzoo.tasks import problem
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed
 
-# Settings that say something about a kind of answers only: name -> the fact, and what takes the setting's effect away.
-_ONLY_FOR = {
+# Settings that only some tasks have: name -> (fact that the task needs, value without effect).
+_ONLY_FOR_FACT = {
     "label_smoothing": ("probabilities", 0.0),
     "class_weight": ("classes", None),
     "linear_probe": ("probabilities", False),
 }
 
 
-def adapt_to_data(preset, config, training, asked, data):
-    """Return the config and training contract that fit the data.
+def adapt_to_data(preset, config, training, requested, data):
+    """Return the config and the training settings of a preset, adapted to the data.
 
     Args:
         preset: the preset.
-        config, training: its settings with the user's overrides in.
-        asked: names the user has set; a contradiction with the data is an error, never a silent change.
+        config, training: its settings, with the user's overrides applied.
+        requested: names of the user's overrides; one that contradicts the data is an error, never changed silently.
         data: a `Dataset`.
 
     Returns:
-        (config, training, notes): `notes` has a line for each change that is not a matter of course.
+        (config, training, notes): `notes` has a line for each change that a user would not expect.
 
     Raises:
-        KzooError: the data and the preset do not fit.
+        KzooError: the data does not fit the preset or an override.
     """
-    _check_fit(preset, config, data)
+    _check_inputs_and_task(preset, config, data)
     builder, _ = family_builder(preset.family)
-    known = set(inspect.signature(builder).parameters)
+    accepted = set(inspect.signature(builder).parameters)
     config, training = dict(config), dict(training)
     notes: list[str] = []
-    useless = unused_names(data.config, preset.family, data.task, config)
+    unused = unused_names(data.config, preset.family, data.task, config)
+    # 1. Settings that the data determines, such as input_shape, outputs and categories.
     for name, value in data.config.items():
-        if name in useless or name in training or (name == "input_clip" and config.get(name) is not None):
+        if name in unused or name in training or (name == "input_clip" and config.get(name) is not None):
             continue
-        if name in asked and name in ("outputs", "horizon", "vocabulary_size") and config[name] != value:
+        if name in requested and name in ("outputs", "horizon", "vocabulary_size") and config[name] != value:
             if name == "outputs" and {config[name], value} == {1, 2} and data.problem.task.single_head:
-                continue
-            if name == "vocabulary_size" and value < config[name]:  # what was asked is a limit
+                continue  # two classes fit one sigmoid or two softmax outputs: `_adapt_head` decides
+            if name == "vocabulary_size" and value < config[name]:  # the override is an upper limit
                 config[name] = value
                 continue
             raise KzooError(f"{name}={config[name]!r} contradicts {data.name}, which has {value}. Leave it out.")
-        if name in asked and name == "input_shape" and not _as_asked(value, config[name], kind(data.inputs).facts):
+        if (
+            name in requested
+            and name == "input_shape"
+            and not _shape_matches(value, config[name], kind(data.inputs).facts)
+        ):
             raise KzooError(
                 f"input_shape={config[name]!r} contradicts {data.name}, which was read as {tuple(value)}. Leave it "
                 "out, or let kzoo.train read the file itself."
             )
-        if name in known:
+        if name in accepted:
             config[name] = value
         elif name not in ("outputs", "input_shape", "input_clip") and value not in (None, ()):
-            raise KzooError(f"{preset.name} cannot take {name}, which {data.name} has.{_alternatives(data)}")
-    learn = kind(data.inputs).fitting
-    if hasattr(learn, "asked_of"):
-        found = learn.asked_of(sampled(data.train).x, config)
-        config |= {name: value for name, value in found.items() if name not in asked}
-    if "bins" in asked and config.get("bins") and len(config["categories"]) == data.input_shape[-1]:
-        notes.append(f"bins={config['bins']} has no effect: no column of {data.name} holds numbers.")
-    _settle_reading(training, asked, data, notes)
-    _settle_loss(training, asked, data)
-    _settle_head(preset, config, training, asked, data, notes)
-    _settle_metrics(config, training, asked, data, notes)
-    notes += adapt_fit(training, asked, data)
+            raise KzooError(f"{data.name} has {name}, which {preset.name} does not support.{_alternatives(data)}")
+    # 2. Settings that are computed from the training rows, such as the edges of bins.
+    fitting = kind(data.inputs).fitting
+    if hasattr(fitting, "asked_of"):
+        computed = fitting.asked_of(sampled(data.train).x, config)
+        config |= {name: value for name, value in computed.items() if name not in requested}
+    if "bins" in requested and config.get("bins") and len(config["categories"]) == data.input_shape[-1]:
+        notes.append(f"bins={config['bins']} has no effect: {data.name} has no numeric columns.")
+    # 3. Training settings, and the head. The order matters: the head depends on the loss, the metrics on the head.
+    _adapt_text_reading(training, requested, data, notes)
+    _adapt_loss(training, requested, data)
+    _adapt_head(preset, config, training, requested, data, notes)
+    _adapt_metrics(config, training, requested, data, notes)
+    notes += adapt_fit(training, requested, data)
     return config, training, notes
 
 
-def _as_asked(shape, asked, facts):
-    """Say whether inputs have the shape that was asked for, as far as it says one: of a series data has the columns."""
-    asked = asked[:1] if facts >= {"columns", "steps"} else asked
-    return len(asked) <= len(shape) and all(one in (None, there) for one, there in zip(asked, shape, strict=False))
+def _shape_matches(shape, requested, facts):
+    """Return whether inputs have the requested shape; None matches any size.
+
+    Of a series, only the requested number of steps counts: the data determines the columns.
+    """
+    requested = requested[:1] if facts >= {"columns", "steps"} else requested
+    return len(requested) <= len(shape) and all(
+        wanted in (None, actual) for wanted, actual in zip(requested, shape, strict=False)
+    )
 
 
-def adapt_build(preset, config, training, asked, data):
-    """Do what `settle` does, for `kzoo.build`: with labels as the loss wants them, which a compiled model carries.
+def adapt_build(preset, config, training, requested, data):
+    """Return what `adapt_to_data` returns, for `kzoo.build`: with the label format that the compiled loss needs.
 
     Raises:
-        KzooError: `data` is not a `Dataset`; and what `settle` raises.
+        KzooError: `data` is not a `Dataset`; and as `adapt_to_data`.
     """
     if not isinstance(data, Dataset):
-        raise KzooError(f"data={type(data).__name__} must be what kzoo.load_data returned.")
-    config, training, notes = adapt_to_data(preset, config, training, asked, data)
+        raise KzooError(f"data= must be the Dataset that kzoo.load_data returns, not {type(data).__name__}.")
+    config, training, notes = adapt_to_data(preset, config, training, requested, data)
     return config, with_labels(data.task, config, training)[0], notes
 
 
-def adapt_fit(training, asked, data):
-    """Settle what is `fit`'s in `training`, and return a note for each change: how long it is, and the callbacks.
+def adapt_fit(training, requested, data):
+    """Adapt the settings of `fit` in `training` (epochs, callbacks), in place, and return a note for each change.
 
     Raises:
-        KzooError: weights of classes that there are not, or where there are no classes; postprocessing steps that the
-            task cannot have, or that have no validation data to learn from.
+        KzooError: class weights for unknown classes, or for a task without classes; postprocessing steps that the task
+            does not support, or without validation data to learn them from.
     """
     if training.get("class_weight") is not None and "classes" not in data.problem.facts:
-        raise _for_classes("class_weight", training, data)
+        raise _not_for_classes("class_weight", training, data)
     if training.get("postprocess"):
         check_names(training["postprocess"], data.problem.facts)
         if data.validation is None:
             steps = ",".join(training["postprocess"])
             raise KzooError(
-                f"postprocess={steps} is learned on validation data, and there is none: set validation=0.1."
+                f"postprocess={steps} is learned on validation data, and there is none. Set validation=0.1."
             )
-    notes = resolve_budget(training, asked, len(data.train))
-    if "patience" in asked and not stops_early(training):
+    notes = resolve_budget(training, requested, len(data.train))
+    if "patience" in requested and not stops_early(training):
         notes.append(
-            f"patience={training['patience']} stops nothing: schedule={training['schedule']!r} needs all its epochs. "
-            "With schedule='constant' or 'plateau' a training may end early."
+            f"patience={training['patience']} has no effect: schedule={training['schedule']!r} needs all epochs. Early "
+            "stopping works with schedule='constant' or 'plateau'."
         )
     if isinstance(training.get("class_weight"), dict) and "classes" in data.problem.facts:
         class_weights_of(training["class_weight"], data)
-    if training["callbacks"] == "long" and "ema" not in asked and training.get("ema") == 0:
+    if training["callbacks"] == "long" and "ema" not in requested and training.get("ema") == 0:
         training["ema"] = 0.99
-        notes.append("callbacks='long' averages the weights: ema=0.99. Set ema=0 for none.")
+        notes.append("callbacks='long' averages the weights: ema=0.99. Set ema=0 to turn averaging off.")
     return notes
 
 
-def adapt_monitor(training, asked, data):
-    """Name in `training` what is watched on this data, and return a note where that is not what was set.
+def adapt_monitor(training, requested, data):
+    """Set the monitored metric in `training`, in place, and return a note if it is not the configured one.
 
     Raises:
-        KzooError: a validation value was asked for, and there is no validation data.
+        KzooError: a validation metric was requested, and there is no validation data.
     """
-    named = training.get("monitor")
-    monitor = named or "val_loss"
-    twin = monitor.removeprefix("val_")
-    training["monitor"] = monitor if data.validation is not None else twin
+    configured = training.get("monitor")
+    monitor = configured or "val_loss"
+    fallback = monitor.removeprefix("val_")
+    training["monitor"] = monitor if data.validation is not None else fallback
     if training["monitor"] == monitor:
         return []
-    if "monitor" in asked and named:
-        raise KzooError(f"monitor={monitor!r} needs validation data. Set validation=0.1, or watch {twin!r}.")
-    return [f"No {monitor}, there is no validation data: watching {twin}."]
+    if "monitor" in requested and configured:
+        raise KzooError(f"monitor={monitor!r} needs validation data. Set validation=0.1, or monitor={fallback!r}.")
+    return [f"There is no validation data for {monitor}: monitoring {fallback}."]
 
 
-def class_weights_of(asked, data):
-    """Return number of a class -> weight, of what was asked by the classes' names, or all of it by their numbers.
+def class_weights_of(class_weight, data):
+    """Return class number -> weight, for a `class_weight` whose keys are class names or class numbers.
 
-    Names come first: where one of the keys is a name, all of them are.
+    Names take precedence: if any key is the name of a class, all keys must be names.
 
     Raises:
-        KzooError: a class that there is not, names and numbers side by side, or a class twice.
+        KzooError: an unknown class, a mix of names and numbers, a class named twice, or all weights 0.
     """
-    names, found = [str(name) for name in data.class_names], {}
-    numbers = {str(number): number for number in range(data.outputs)}
-    places = {name: place for place, name in enumerate(names)} if any(name in names for name in asked) else numbers
-    for name, weight in asked.items():
-        if name not in places:
-            there = listed(names, most=10) if names else f"0 to {data.outputs - 1}"
-            if places is not numbers and name in numbers:
-                named = next(name for name in asked if name in names)
+    class_names, weights = [str(name) for name in data.class_names], {}
+    by_number = {str(number): number for number in range(data.outputs)}
+    numbers = (
+        {name: number for number, name in enumerate(class_names)}
+        if any(name in class_names for name in class_weight)
+        else by_number
+    )
+    for name, weight in class_weight.items():
+        if name not in numbers:
+            valid = listed(class_names, most=10) if class_names else f"0 to {data.outputs - 1}"
+            if numbers is not by_number and name in by_number:
+                class_name = next(name for name in class_weight if name in class_names)
                 raise KzooError(
-                    f"class_weight={asked} mixes names and numbers: {named!r} is the name of a class of {data.name}, "
-                    f"and {name!r} is none. Use the names: {there}."
+                    f"class_weight={class_weight} mixes class names and class numbers: {class_name!r} is the name of a "
+                    f"class of {data.name}, and {name!r} is not. Use the names: {valid}."
                 )
-            raise KzooError(f"class_weight={asked} names {name!r}, which is no class of {data.name}: {there}.")
-        if places[name] in found:
-            raise KzooError(f"class_weight={asked} names a class twice.")
-        found[places[name]] = weight
-    if len(found) == data.outputs and not any(found.values()):
-        raise KzooError(f"class_weight={asked} weighs every class 0: nothing would be learned.")
-    return found
+            raise KzooError(
+                f"class_weight={class_weight}: {name!r} is not a class of {data.name}. Its classes: {valid}."
+            )
+        if numbers[name] in weights:
+            raise KzooError(f"class_weight={class_weight} names a class twice. Name each class once.")
+        weights[numbers[name]] = weight
+    if len(weights) == data.outputs and not any(weights.values()):
+        raise KzooError(f"class_weight={class_weight} gives every class the weight 0. Set at least one above 0.")
+    return weights
 
 
 def balanced(counts) -> dict[int, float]:
-    """Return number of a class -> weight, by how rare it is: the mean count of a class over its own."""
+    """Return class number -> weight, inversely proportional to its count: the mean count per class / its count."""
     return {i: int(counts.sum()) / (len(counts) * max(int(n), 1)) for i, n in enumerate(counts)}
 
 
-def _check_fit(preset, config, data):
+def _check_inputs_and_task(preset, config, data):
     if config.get("inputs") != data.inputs:
         raise KzooError(
-            f"{preset.name} takes {config.get('inputs')}, and {data.name} gives {data.inputs}.{_alternatives(data)}"
+            f"{preset.name} takes {config.get('inputs')} as inputs, and {data.name} has {data.inputs}."
+            f"{_alternatives(data)}"
         )
-    if not _takes(preset, data.problem):
-        raise KzooError(f"{preset.name} is for {preset.task}, and {data.name} is {data.task}.{_alternatives(data)}")
+    if not _accepts(preset, data.problem):
+        raise KzooError(f"{preset.name} is for {preset.task}, and {data.name} is for {data.task}.{_alternatives(data)}")
 
 
-def _takes(preset, wanted):
-    """Say whether a preset is for this kind of input, with or without an order: the head follows the data."""
-    own = problem(preset.task)
-    return own.kind == wanted.kind and ("ordered" in own.facts) == ("ordered" in wanted.facts)
+def _accepts(preset, target):
+    """Return whether a preset can be adapted to a problem: same kind of input, both ordered or both unordered."""
+    default = problem(preset.task)
+    return default.kind == target.kind and ("ordered" in default.facts) == ("ordered" in target.facts)
 
 
 def _alternatives(data):
-    names = general_first(name for name in list_presets() if _takes(get_preset(name), data.problem))
-    return f" Presets for it: {', '.join(names)}." if names else ""
+    names = general_first(name for name in list_presets() if _accepts(get_preset(name), data.problem))
+    return f" Presets for this data: {', '.join(names)}." if names else ""
 
 
-def _settle_head(preset, config, training, asked, data, notes):
-    """End the network in what the data asks for; two classes share one output where the preset has it so."""
-    way = data.problem.task
+def _adapt_head(preset, config, training, requested, data, notes):
+    """Set the outputs that the data needs; two classes share one sigmoid output if the preset or the user has it so."""
+    task = data.problem.task
     single = preset.config["outputs"] == 1 and preset.config.get("output_activation") == "sigmoid"
-    asked_single = "outputs" in asked and config["outputs"] == 1
-    shared = bool(way.single_head) and data.outputs == 2 and (single or asked_single)
+    requested_single = "outputs" in requested and config["outputs"] == 1
+    shared = bool(task.single_head) and data.outputs == 2 and (single or requested_single)
     config["outputs"] = 1 if shared else data.outputs
     if config.get("output_activation") is None:
         return
-    if way.head != "linear":
-        if "output_activation" not in asked:
-            config["output_activation"] = way.single_head if shared else way.head
+    if task.head != "linear":
+        if "output_activation" not in requested:
+            config["output_activation"] = task.single_head if shared else task.head
             if shared and training["loss"] == "hinge":
                 config["output_activation"] = "tanh"
-                notes.append("loss='hinge' compares one answer with -1 and +1: output_activation='tanh'.")
-    elif "output_activation" in asked:
-        notes.append(f"output_activation={config['output_activation']!r} bounds the predicted values.")
+                notes.append("loss='hinge' compares one output with -1 and +1: output_activation='tanh'.")
+    elif "output_activation" in requested:
+        notes.append(f"output_activation={config['output_activation']!r} limits the range of the predicted values.")
     else:
         config["output_activation"] = None
 
 
-def _settle_loss(training, asked, data):
+def _adapt_loss(training, requested, data):
     facts, losses = data.problem.facts, data.problem.task.losses
-    if "loss" not in asked and training.get("loss") not in losses:
+    if "loss" not in requested and training.get("loss") not in losses:
         training["loss"] = data.config.get("loss", losses[0])
-    for name, (fact, neutral) in _ONLY_FOR.items():
+    for name, (fact, neutral) in _ONLY_FOR_FACT.items():
         if fact in facts or name not in training:
             continue
-        if training[name] != neutral and name in asked:
-            raise _for_classes(name, training, data)
+        if training[name] != neutral and name in requested:
+            raise _not_for_classes(name, training, data)
         training[name] = neutral
 
 
-def _for_classes(name, training, data):
-    others = "tokens" if "probabilities" in data.problem.facts else "values"
-    return KzooError(f"{name}={training[name]!r} is for classes, and {data.name} has {others} to predict.")
+def _not_for_classes(name, training, data):
+    predicted = "tokens" if "probabilities" in data.problem.facts else "values"
+    return KzooError(
+        f"{name}={training[name]!r} needs classes to predict, but {data.name} has {predicted}. Leave it out."
+    )
 
 
-def _settle_reading(training, asked, data, notes):
-    """Let `ngrams` say how texts were read: of ids, and of data that was loaded for another preset, nothing else is."""
+def _adapt_text_reading(training, requested, data, notes):
+    """Set `ngrams` to the value that the texts were read with: data loaded before cannot be read again.
+
+    Raises:
+        KzooError: a requested `tokenizer` or `ngrams` that differs from how the data was read.
+    """
     level = data.preprocessing.get("level")
-    if "tokenizer" in asked and "tokenizer" in training and training["tokenizer"] != level:
-        what = f"was read with tokenizer={level!r}" if level else "has ids already"
-        raise KzooError(f"tokenizer={training['tokenizer']!r} contradicts {data.name}, which {what}.")
-    if "ngrams" not in training or training["ngrams"] == (was := data.preprocessing.get("ngrams")):
+    if "tokenizer" in requested and "tokenizer" in training and training["tokenizer"] != level:
+        reading = f"was read with tokenizer={level!r}" if level else "already consists of token ids"
+        raise KzooError(f"tokenizer={training['tokenizer']!r} contradicts {data.name}, which {reading}.")
+    if "ngrams" not in training or training["ngrams"] == (stored := data.preprocessing.get("ngrams")):
         return
-    if "ngrams" in asked:
-        raise KzooError(f"ngrams={training['ngrams']} contradicts {data.name}, which was read with ngrams={was}.")
-    notes.append(f"{data.name} was read with ngrams={was}, and {training['ngrams']} would be the preset's own.")
-    training["ngrams"] = was
+    if "ngrams" in requested:
+        raise KzooError(f"ngrams={training['ngrams']} contradicts {data.name}, which was read with ngrams={stored}.")
+    notes.append(f"{data.name} was read with ngrams={stored}; the preset's default is {training['ngrams']}.")
+    training["ngrams"] = stored
 
 
-def _settle_metrics(config, training, asked, data, notes):
-    fitting = metrics_for(data.task, config)
-    kept = tuple(m for m in training.get("metrics", ()) if m in fitting)
-    if kept != tuple(training.get("metrics", ())):
-        if "metrics" in asked:
-            wrong = next(m for m in training["metrics"] if m not in fitting)
-            raise KzooError(f"metrics={wrong!r} does not fit this data. Use: {', '.join(fitting)}.")
-        training["metrics"] = kept or fitting[:1]
+def _adapt_metrics(config, training, requested, data, notes):
+    available = metrics_for(data.task, config)
+    metrics = tuple(m for m in training.get("metrics", ()) if m in available)
+    if metrics != tuple(training.get("metrics", ())):
+        if "metrics" in requested:
+            unsupported = next(m for m in training["metrics"] if m not in available)
+            raise KzooError(f"metrics={unsupported!r} does not fit this data. Use one of: {', '.join(available)}.")
+        training["metrics"] = metrics or available[:1]
     monitored = (training.get("monitor") or "val_loss").removeprefix("val_")
     if monitored != "loss" and monitored not in training["metrics"]:
-        if "monitor" in asked:
-            known = ", ".join(["val_loss", *(f"val_{name}" for name in training["metrics"])])
-            raise KzooError(f"monitor={training['monitor']!r} is not reported. Use one of: {known}.")
-        notes.append(f"monitor={training['monitor']!r} does not fit this data: watching val_loss.")
+        if "monitor" in requested:
+            reported = ", ".join(["val_loss", *(f"val_{name}" for name in training["metrics"])])
+            raise KzooError(f"monitor={training['monitor']!r} is not reported. Use one of: {reported}.")
+        notes.append(f"monitor={training['monitor']!r} does not fit this data: monitoring val_loss.")
         training["monitor"] = "val_loss"

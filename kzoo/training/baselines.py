@@ -1,4 +1,4 @@
-"""What needs no network, beside the scores of a run: on the same split, in a moment."""
+"""Scores of baselines on the same split as a run, cached on disk."""
 
 import hashlib
 import json
@@ -13,75 +13,81 @@ from kzoo.data import Dataset
 from kzoo.utils.files import cache_folder, read_json, write_json
 from kzoo.utils.formatting import first_line
 
-_SECONDS, _SHARE = 5.0, 0.02  # that each of them may take: so long, or so much of the training where that is more
-_MOST = 1_000  # files of a few kB each that are kept from one process to the next, those that were written last
+# Time limit of each baseline: this many seconds, or this share of the training time if that is longer.
+_MIN_SECONDS, _TIME_SHARE = 5.0, 0.02
+_MAX_FILES = 1_000  # cache files of a few kB each; the newest are kept
 
 
 def score_baselines(data: Dataset, seconds: float) -> list[dict[str, Any]]:
-    """Score baselines on the split that a run is scored on; return what `summary.json` keeps of each, best first.
+    """Return the scores of the baselines on the split that a run is scored on, best first, as `summary.json` has them.
 
-    They are kept in `$KZOO_CACHE/baselines`, by what the data and its splits hold: other seeds and presets on it get
-    the same, and so does the next process.
+    Scores are cached in `$KZOO_CACHE/baselines`, keyed by the contents of the data and its splits, so that runs with
+    other seeds and presets on the same data share them, also across processes.
 
     Args:
-        data: that the run was trained on.
-        seconds: that its training took: those that would take long beside it learn from fewer rows, and say so.
+        data: the data that the run was trained on.
+        seconds: its training time. Baselines that would take long in comparison are fitted on fewer rows, and note it.
     """
-    allowed, file = max(_SECONDS, _SHARE * seconds), _file(data)
-    if (kept := _read(file, allowed)) is not None:
-        return kept
+    time_limit, cache_file = max(_MIN_SECONDS, _TIME_SHARE * seconds), _cache_file(data)
+    if (summaries := _read_cache(cache_file, time_limit)) is not None:
+        return summaries
     try:
-        found = baselines.score(data, seconds=allowed)
-    except Exception as error:  # hours of training are not lost for them
-        why = (f"failed: {first_line(error)}",)
-        return [dict(name="baselines", label="baselines", split="test", metric="", scores=None, notes=why)]
-    kept = [
+        scored = baselines.score(data, seconds=time_limit)
+    except Exception as error:  # a failing baseline must not lose hours of training
+        notes = (f"failed: {first_line(error)}",)
+        return [dict(name="baselines", label="baselines", split="test", metric="", scores=None, notes=notes)]
+    summaries = [
         dict(
-            name=one.name, label=one.label, split=one.split, metric=one.metric, scores=dict(one.scores) or None,
-            notes=list(one.notes),
+            name=baseline.name, label=baseline.label, split=baseline.split, metric=baseline.metric,
+            scores=dict(baseline.scores) or None, notes=list(baseline.notes),
         )
-        for one in found
+        for baseline in scored
     ]  # fmt: skip
-    _keep(file, allowed, kept, complete=all(one.scores and one.rows is None for one in found))
-    return kept
+    _write_cache(
+        cache_file,
+        time_limit,
+        summaries,
+        complete=all(baseline.scores and baseline.rows is None for baseline in scored),
+    )
+    return summaries
 
 
-def _file(data: Dataset) -> Path | None:
-    """Return where the baselines of some data are kept; None where nothing says what all of the data holds."""
+def _cache_file(data: Dataset) -> Path | None:
+    """Return the cache file for some data; None if the data has no fingerprint of all its contents."""
     if not data.fingerprint or data.seen.get("partly"):
         return None
-    key = json.dumps([data.fingerprint, repr(data.config), _code()])
+    key = json.dumps([data.fingerprint, repr(data.config), _code_version()])
     return cache_folder() / "baselines" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
 
 
 @cache
-def _code() -> str:
-    """Return what changes with anything that scores of baselines follow from beside the data."""
-    package, seen = Path(__file__).parents[1], hashlib.sha256()
+def _code_version() -> str:
+    """Return a key for everything besides the data that affects the scores: code and library versions."""
+    package, digest = Path(__file__).parents[1], hashlib.sha256()
     for folder in ("baselines", "tasks"):
         for file in sorted((package / folder).rglob("*.py")):
-            seen.update(file.read_bytes())
-    return f"{seen.hexdigest()} {version('scikit-learn')} {version('numpy')} {version('scipy')}"
+            digest.update(file.read_bytes())
+    return f"{digest.hexdigest()} {version('scikit-learn')} {version('numpy')} {version('scipy')}"
 
 
-def _read(file: Path | None, allowed: float) -> list[dict[str, Any]] | None:
-    """Return what is kept, where all of it was computed from all rows, or as long was allowed for it as is now."""
+def _read_cache(file: Path | None, time_limit: float) -> list[dict[str, Any]] | None:
+    """Return the cached scores if they were computed from all rows or with at least this time limit, else None."""
     if file is None:
         return None
     try:
-        known = read_json(file)
-        kept: list[dict[str, Any]] = known["baselines"]
-        return kept if known["seconds"] >= allowed or known["complete"] else None
-    except (OSError, ValueError, LookupError, TypeError):  # there is none, or another process was ended in it
+        cached = read_json(file)
+        summaries: list[dict[str, Any]] = cached["baselines"]
+        return summaries if cached["seconds"] >= time_limit or cached["complete"] else None
+    except (OSError, ValueError, LookupError, TypeError):  # no such file, or a damaged one
         return None
 
 
-def _keep(file: Path | None, allowed: float, kept: list[dict[str, Any]], *, complete: bool) -> None:
+def _write_cache(file: Path | None, time_limit: float, summaries: list[dict[str, Any]], *, complete: bool) -> None:
     if file is None:
         return
-    with suppress(OSError, ValueError, TypeError):  # no room, a score that is no number: computed again next time
+    with suppress(OSError, ValueError, TypeError):  # disk full, or a score that is not JSON: computed again next time
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_json(file, {"seconds": allowed, "baselines": kept, "complete": complete}, sync=False)
-        written = sorted(file.parent.glob("*.json"), key=lambda one: one.stat().st_mtime)
-        for old in written[:-_MOST]:
+        write_json(file, {"seconds": time_limit, "baselines": summaries, "complete": complete}, sync=False)
+        written = sorted(file.parent.glob("*.json"), key=lambda path: path.stat().st_mtime)
+        for old in written[:-_MAX_FILES]:
             old.unlink()

@@ -1,9 +1,9 @@
-"""A model of one's own: what it is trained with, and what it can be trained on."""
+"""Custom models (compiled Keras models that are not presets): their training settings, and data that fits them."""
 
 import keras
 
 from kzoo import contract
-from kzoo.callbacks.rate import is_number
+from kzoo.callbacks.rate import has_settable_rate
 from kzoo.checks.losses import last_activation, loss_info
 from kzoo.kinds import fits
 from kzoo.registry import preset_of, resolve, spec_of
@@ -12,7 +12,7 @@ from kzoo.tasks import detection
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint, plural
 
-# What a model of your own is trained with; the rest is in its `compile`.
+# Default training settings of a custom model; the others are arguments of its `compile`.
 CUSTOM_MODEL = dict(
     batch_size=32,
     epochs=10,
@@ -24,113 +24,117 @@ CUSTOM_MODEL = dict(
     callbacks="standard",
     on_nan="stop",
 )
-# What the labels of a loss look like -> the fact of the tasks that it learns; a sigmoid's may be either.
+# Label format of a loss -> the fact of the tasks that it can learn. Not for sigmoid outputs, which fit either task.
 _LEARNS = {"values": "values", "numbers": "numbered", "one-hot": "numbered"}
 
 
-def settings_of(own, overrides):
-    """Return (preset or None, config, training) of a compiled model, before any data is seen.
+def custom_model_settings(model, overrides):
+    """Return (preset or None, config, training) of a compiled model, before any data is read.
 
     Raises:
-        KzooError: it is not compiled, or a setting that it does not take.
+        KzooError: the model is not compiled, or an override is not a setting of custom models.
     """
-    if not own.compiled:
-        raise KzooError(f"Model {own.name!r} is not compiled: call model.compile(optimizer, loss) first.")
+    if not model.compiled:
+        raise KzooError(f"Model {model.name!r} is not compiled. Call model.compile(optimizer, loss) first.")
     training = dict(CUSTOM_MODEL)
     for name, value in overrides.items():
         if name not in training:
-            known = ", ".join(training)
-            raise KzooError(f"Unknown argument {name!r} for a model of your own. {hint(name, training)}Use: {known}.")
+            names = ", ".join(training)
+            raise KzooError(f"Unknown argument {name!r} for a custom model. {hint(name, training)}Use one of: {names}.")
         training[name] = TRAINING[name].check(name, value)
     try:
-        spec = spec_of(own)
+        spec = spec_of(model)
     except KzooError:
         return None, {}, training
     preset = preset_of(spec)
     config, settings = resolve(preset, {name: training[name] for name in overrides})
-    return preset, config, _as_compiled(own, settings)
+    return preset, config, _compiled_settings(model, settings)
 
 
-def _as_compiled(own, training):
-    """Return the settings of a built model; where somebody has compiled it since, `compile`'s are not the preset's."""
-    optimizer, trained = own.optimizer, int(own.optimizer.iterations)
-    if contract.compiled_by_contract(own) and (trained or contract.is_compiled_unchanged(own, training)):
+def _compiled_settings(model, training):
+    """Return the training settings of a model built by `kzoo.build`, without the preset's if it was compiled again."""
+    optimizer, steps = model.optimizer, int(model.optimizer.iterations)
+    if contract.compiled_by_contract(model) and (steps or contract.is_compiled_unchanged(model, training)):
         return training
-    kept = {name: value for name, value in training.items() if name in OF_FIT}
-    kinds = {kind: name for name, (kind, fixed) in contract.OPTIMIZERS.items() if not fixed or name == "muon"}
-    if (name := kinds.get(type(optimizer))) is not None:
+    settings = {name: value for name, value in training.items() if name in OF_FIT}
+    optimizer_names = {
+        optimizer_class: name
+        for name, (optimizer_class, fixed) in contract.OPTIMIZERS.items()
+        if not fixed or name == "muon"
+    }
+    if (name := optimizer_names.get(type(optimizer))) is not None:
         nesterov = name == "sgd" and optimizer.nesterov
-        kept |= {"optimizer": "momentum", "momentum": optimizer.momentum} if nesterov else {"optimizer": name}
-    if is_number(optimizer):
-        if training["schedule"] == "plateau":  # which is a callback's, not the optimizer's
-            kept["schedule"] = "plateau"
-        if not trained and (rate := float(f"{float(optimizer.learning_rate):.7g}")) > 0:
-            kept["learning_rate"] = rate
-    return kept
+        settings |= {"optimizer": "momentum", "momentum": optimizer.momentum} if nesterov else {"optimizer": name}
+    if has_settable_rate(optimizer):
+        if training["schedule"] == "plateau":  # implemented by a callback, not by the optimizer
+            settings["schedule"] = "plateau"
+        if not steps and (rate := float(f"{float(optimizer.learning_rate):.7g}")) > 0:
+            settings["learning_rate"] = rate
+    return settings
 
 
-def as_compiled_for(own, data, again):
-    """Return data for what the loss of a compiled model learns, where it says it.
+def match_loss(model, data, reload):
+    """Return data with the labels that the loss of a compiled model learns, if the loss determines them.
 
     Args:
-        data, again: see `as_learned`.
+        data, reload: see `as_learned`.
     """
-    loss, shares = loss_info(own), last_activation(own) in ("sigmoid", "hard_sigmoid", "softmax")
-    if loss is None or loss.labels not in _LEARNS or (shares and loss.labels == "values"):
+    loss, is_bounded = loss_info(model), last_activation(model) in ("sigmoid", "hard_sigmoid", "softmax")
+    if loss is None or loss.labels not in _LEARNS or (is_bounded and loss.labels == "values"):
         return data
-    whose = f"The loss of your model {own.name!r}, {loss.name},"
-    return as_learned(_LEARNS[loss.labels], data, again, whose=whose)
+    subject = f"The loss of model {model.name!r}, {loss.name},"
+    return as_learned(_LEARNS[loss.labels], data, reload, whose=subject)
 
 
 def as_learned(fact, data, again, *, whose):
-    """Return data for what a model of one's own answers: whole numbers may be classes as well as values.
+    """Return data whose labels are what a custom model predicts: integers can be classes or values.
 
     Args:
-        fact: "values" or "numbered", which the data's task has to have.
-        data: as it was read by its own look.
-        again: function of a task's name that reads it anew; None where it has been read for good.
-        whose: what says so, for the message.
+        fact: "values" or "numbered", a fact that the data's task must have.
+        data: the data with the task that was detected.
+        again: function of a task's name that reads the data again; None if it cannot be read again.
+        whose: subject of the error message, such as "The loss of model 'mine'".
 
     Raises:
-        KzooError: nothing of this kind of input has the fact, or what the data is for has been said, and is another.
+        KzooError: no task for this kind of input has the fact, or the task was set by the user and does not have it.
     """
     if fact in data.problem.facts or not data.problem.facts & {"values", "numbered"}:
         return data
-    found = [name for name, one in detection.fitting(data.inputs).items() if fact in one.facts]
+    tasks = [name for name, problem in detection.fitting(data.inputs).items() if fact in problem.facts]
     learns, has = ("values", "classes") if fact == "values" else ("classes", "values")
-    if again is not None and found:
-        return again(found[-1])
+    if again is not None and tasks:
+        return again(tasks[-1])
     if fact == "values" and data.outputs == 2:
-        return data  # they are said or sure to be classes, and two of them, 0 and 1, are numbers too
-    cure = f" Say task={found[0]!r} where it is loaded." if found else ""
-    raise KzooError(f"{whose} is for {learns}, and {data.name} has {has} to predict.{cure}")
+        return data  # two classes, 0 and 1, can be learned as values
+    fix = f" Set task={tasks[0]!r} when loading the data." if tasks else ""
+    raise KzooError(f"{whose} is for {learns}, and {data.name} has {has} to predict.{fix}")
 
 
-def check_shape(own, data):
-    """Refuse a model of one's own with several inputs or outputs, and data of another shape than it takes."""
-    inputs, outputs = (list(getattr(own, name, None) or ()) for name in ("inputs", "outputs"))
+def check_shape(model, data):
+    """Raise KzooError for a custom model with several inputs or outputs, or one that takes another input shape."""
+    inputs, outputs = (list(getattr(model, name, None) or ()) for name in ("inputs", "outputs"))
     if len(inputs) > 1 or len(outputs) > 1:
         raise KzooError(
-            f"Model {own.name!r} has {plural(len(inputs), 'input')} and {plural(len(outputs), 'output')}: kzoo trains "
-            "models with one of each. Keras' own fit takes others, with kzoo.callbacks."
+            f"Model {model.name!r} must have exactly one input and one output, and has {plural(len(inputs), 'input')} "
+            f"and {plural(len(outputs), 'output')}. Train it with Keras' own fit, which takes kzoo.callbacks."
         )
     if len(inputs) != 1:
         return
-    takes, gives = tuple(inputs[0].shape[1:]), data.input_shape
-    if not fits(gives, takes):
-        raise KzooError(f"Model {own.name!r} takes inputs of shape {takes}, and {data.name} gives {gives}.")
+    expected, shape = tuple(inputs[0].shape[1:]), data.input_shape
+    if not fits(shape, expected):
+        raise KzooError(f"Model {model.name!r} takes inputs of shape {expected}, and {data.name} has {shape}.")
 
 
-def check_custom_model(what, *, weights=None, freeze=None, precision="auto", devices=None):
-    """Refuse, for a model of one's own, what says how a preset's network is built."""
-    if not isinstance(what, keras.Model):
+def check_custom_model(model, *, weights=None, freeze=None, precision="auto", devices=None):
+    """Raise KzooError if arguments that determine how a preset is built are given for a custom model."""
+    if not isinstance(model, keras.Model):
         return
     if devices is not None:
-        raise KzooError("devices= is for presets: build your own model inside keras.distribution's scope.")
+        raise KzooError("devices= is for presets. Build a custom model inside the scope of a keras.distribution.")
     if weights is not None or freeze is not None:
-        raise KzooError("weights= and freeze= are for presets; set the weights of your own model before training.")
+        raise KzooError("weights= and freeze= are for presets. Set the weights of a custom model before training.")
     if precision != "auto":
         raise KzooError(
-            f"precision={precision!r} is how a network is built, and {what.name!r} is: "
-            f"keras.config.set_dtype_policy({precision!r}) before it is."
+            f"precision={precision!r} applies when a network is built, and {model.name!r} is built already. Call "
+            f"keras.config.set_dtype_policy({precision!r}) before building it."
         )

@@ -1,4 +1,4 @@
-"""The device that Keras trains on: what it is told before a training, and whether it computes in bfloat16."""
+"""The device that Keras trains on: its configuration before training, and its support for bfloat16."""
 
 import os
 from contextlib import AbstractContextManager, nullcontext
@@ -16,14 +16,16 @@ from kzoo.utils.jax_cache import keep_programs
 
 
 def prepare_device(precision, *, deterministic=False):
-    """Let TensorFlow take GPU memory as it needs it, and JAX keep its programs; return the dtype policy to build with.
+    """Configure the backend, and return the dtype policy to build with.
+
+    TensorFlow allocates GPU memory as needed, and JAX caches its compiled programs.
 
     Args:
-        precision: "auto" is mixed_bfloat16 on a GPU that has it, float32 elsewhere.
-        deterministic: let operations be deterministic, or fail.
+        precision: "auto" is mixed_bfloat16 on a GPU that supports it, float32 elsewhere.
+        deterministic: make operations deterministic, or fail.
 
     Raises:
-        KzooError: an unknown precision, or a backend that had to be told earlier.
+        KzooError: `precision` is unknown, or determinism has to be configured before the backend starts.
     """
     if deterministic:
         _make_deterministic()
@@ -36,62 +38,61 @@ def prepare_device(precision, *, deterministic=False):
     for gpu in tf.config.list_physical_devices("GPU"):
         try:
             tf.config.experimental.set_memory_growth(gpu, True)
-        except RuntimeError:  # the GPU is already in use by this process, with whatever it was told then
+        except RuntimeError:  # this process already uses the GPU: memory growth can no longer be changed
             os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     if precision != "auto":
         return precision
-    return "mixed_bfloat16" if _gpus() and computes_bfloat16() else "float32"
+    return "mixed_bfloat16" if _gpu_capabilities() and computes_bfloat16() else "float32"
 
 
-def spread_over(devices) -> "keras.distribution.DataParallel | None":
-    """Return how a training is spread over so many devices of this machine, each with its part of every batch.
+def data_parallel(devices) -> "keras.distribution.DataParallel | None":
+    """Return a `DataParallel` distribution that splits every batch over this many local devices; None for None.
 
     Raises:
-        KzooError: no number, another backend than JAX, or more devices than there are.
+        KzooError: `devices` is not a positive integer, the backend is not JAX, or there are fewer devices.
     """
     if devices is None:
         return None
     checked_count("devices", devices)
     if keras.backend.backend() != "jax":
+        raise KzooError(f"devices={devices} needs the JAX backend. Use --backend jax, or set KERAS_BACKEND=jax.")
+    available = keras.distribution.list_devices()
+    if devices > len(available):
         raise KzooError(
-            f"devices={devices}: Keras trains on several devices with JAX alone: --backend jax, or KERAS_BACKEND=jax."
+            f"devices={devices}, but JAX has {plural(len(available), 'device')}. To split a CPU into {devices}, set "
+            f"XLA_FLAGS=--xla_force_host_platform_device_count={devices}."
         )
-    there = keras.distribution.list_devices()
-    if devices > len(there):
-        raise KzooError(
-            f"devices={devices}, and JAX sees {plural(len(there), 'device')}. "
-            f"XLA_FLAGS=--xla_force_host_platform_device_count={devices} makes {devices} of a processor."
-        )
-    return keras.distribution.DataParallel(devices=there[:devices], auto_shard_dataset=False)
+    return keras.distribution.DataParallel(devices=available[:devices], auto_shard_dataset=False)
 
 
-def shared_by(distribution) -> AbstractContextManager[Any]:
-    """Let variables and batches be spread as a distribution says; None leaves them to one device."""
+def distribution_scope(distribution) -> AbstractContextManager[Any]:
+    """Return the scope of a distribution, or a null context for None."""
     return nullcontext() if distribution is None else distribution.scope()
 
 
 def computes_bfloat16() -> bool:
-    """Say whether Keras' device computes in bfloat16 itself, so that it is worth something.
+    """Return whether the device computes in bfloat16 natively, so that mixed_bfloat16 is faster than float32.
 
-    All GPUs have to; of processors Linux alone tells, and JAX is slower there in bfloat16 than in float32.
+    With several GPUs, all of them must. On CPUs only Linux reports it, and JAX is slower there in bfloat16 than in
+    float32.
     """
-    gpus = _gpus()
-    if gpus:
-        return min(gpus) >= (8, 0)
+    capabilities = _gpu_capabilities()
+    if capabilities:
+        return min(capabilities) >= (8, 0)
     return keras.backend.backend() != "jax" and processor.computes_bfloat16()
 
 
-def _gpus() -> list[tuple[int, ...]]:
-    """Return the compute capability of each GPU that the backend sees; (0, 0) is an unknown one."""
+def _gpu_capabilities() -> list[tuple[int, ...]]:
+    """Return the compute capability of each GPU of the backend; (0, 0) if it is unknown."""
     if keras.backend.backend() == "torch":
         cuda = import_module("torch").cuda
         return [cuda.get_device_capability(i) for i in range(cuda.device_count())]
     if keras.backend.backend() == "jax":
-        devices = [one for one in import_module("jax").local_devices() if one.platform == "gpu"]
-        return [tuple(map(int, str(one.compute_capability).split("."))) for one in devices]
+        devices = [device for device in import_module("jax").local_devices() if device.platform == "gpu"]
+        return [tuple(map(int, str(device.compute_capability).split("."))) for device in devices]
     config = import_module("tensorflow").config
     details = map(config.experimental.get_device_details, config.list_physical_devices("GPU"))
-    return [one.get("compute_capability", (0, 0)) for one in details]
+    return [device.get("compute_capability", (0, 0)) for device in details]
 
 
 def _make_deterministic():
@@ -103,4 +104,6 @@ def _make_deterministic():
     elif backend == "jax" and import_module("jax").default_backend() == "gpu":
         flag = "--xla_gpu_deterministic_ops=true"
         if flag not in os.environ.get("XLA_FLAGS", ""):
-            raise KzooError(f"deterministic=True on JAX and a GPU: set XLA_FLAGS={flag} before Python starts.")
+            raise KzooError(
+                f"deterministic=True with JAX on a GPU needs XLA_FLAGS={flag}. Set it before Python starts."
+            )

@@ -1,4 +1,4 @@
-"""One training: the callbacks around `fit`, from where it goes on, and back where it diverged."""
+"""`Fit`: one training with its callbacks, resumed from a journal, and rolled back if it diverges."""
 
 import sys
 import time
@@ -8,41 +8,41 @@ import keras
 
 from kzoo import callbacks as bundles
 from kzoo.callbacks.curves import TensorBoard
-from kzoo.callbacks.rate import is_number, scale_learning_rate
+from kzoo.callbacks.rate import has_settable_rate, scale_learning_rate
 from kzoo.gradients import traces_let_go
-from kzoo.training.device import shared_by
+from kzoo.training.device import distribution_scope
 from kzoo.training.journal import State
-from kzoo.training.multi_step import Calls, why_single
+from kzoo.training.multi_step import MultiStepCallbackList, single_step_reason
 from kzoo.training.progress import ProgressBar
 from kzoo.training.resume import Cadence, Journal, Position, restore
 from kzoo.training.setup import make_variables
 from kzoo.utils.argument_checks import AUTO
 
-_CURVES = TensorBoard, keras.callbacks.TensorBoard  # which have nothing that a journal could keep
-_ROLLBACKS = 3  # a training that diverges at an eighth of its learning rate has another fault
+_TENSORBOARDS = TensorBoard, keras.callbacks.TensorBoard  # without state for the journal
+_MAX_ROLLBACKS = 3  # after this many halvings, the learning rate is not the cause
 
 
 class Fit:
-    """A training in a folder, from its beginning or from a journal's state on.
+    """A training in a folder, from the beginning or resumed from a journal's state.
 
     Args:
-        job: the network made ready.
-        folder: where the journal goes, and what the bundle writes.
-        state: the `State` to go on from, or None.
-        extra: callbacks beside the bundle's.
-        progress: whether to show any.
+        job: the `TrainingSetup`.
+        folder: folder for the journal and the files of the callback bundle.
+        state: the `State` to resume from, or None.
+        extra: callbacks in addition to the bundle.
+        progress: whether to show a progress bar.
         cadence: when to write the journal; None for the default.
-        until: the epoch to stop after, where that is before the contract's last; its schedules stay as they are.
-        models: whether the bundle may write models and curves into the folder.
+        until: the epoch to stop after, if before the last one of the training settings; schedules keep their length.
+        models: whether the bundle writes models and curves into the folder.
         steps_per_call: see `kzoo.train`.
-        distribution: how each batch is shared out between devices; None for one.
+        distribution: a `keras.distribution` that splits each batch between devices; None for one device.
 
     Attributes:
-        train, validation: the batches; `validation` may be None.
-        chunked: whether many steps go into a call (see `kzoo.training.multi_step`); it stays so when it is taken
-            up again, where it can.
-        best: the callback that keeps the best weights.
-        resumed, rollbacks: how often it was taken up, and how often it went back.
+        train, validation: the `Batches`; `validation` may be None.
+        chunked: whether a call makes many steps (see `kzoo.training.multi_step`); kept when a training is resumed, if
+            possible.
+        best: the bundle's `BestModel`.
+        resumed, rollbacks: how often the training was resumed, and how often it was rolled back.
     """
 
     def __init__(
@@ -54,142 +54,151 @@ class Fit:
         self.until = until or job.training["epochs"]
         self.train, self.validation = job.training_batches(), job.validation_batches()
         self.steps_per_call, self.distribution = steps_per_call, distribution
-        with shared_by(distribution):
-            single = why_single(job.core, self.train, self.validation, class_weight=job.class_weight())
+        with distribution_scope(distribution):
+            single_reason = single_step_reason(job.core, self.train, self.validation, class_weight=job.class_weight())
         if state is not None and not state.chunked:
-            single = "it began so"
-        self.chunked = single is None and (steps_per_call != 1 or state is not None)
+            single_reason = "the training started that way"
+        self.chunked = single_reason is None and (steps_per_call != 1 or state is not None)
         self.notes = []
-        if single and state is not None and state.chunked:
+        if single_reason and state is not None and state.chunked:
             self.notes = [
-                f"Many steps went into a call before it was stopped, and now one does, because {single}: its bits "
-                "differ by rounding from those that it would have had."
+                f"Before it was stopped, this training made many steps per call. Now it makes one, because "
+                f"{single_reason}. Results differ in the last bits from those of an uninterrupted training."
             ]
-        elif single and steps_per_call not in (AUTO, 1):
-            self.notes = [f"steps_per_call={steps_per_call}: one step at a time, because {single}."]
+        elif single_reason and steps_per_call not in (AUTO, 1):
+            self.notes = [f"steps_per_call={steps_per_call} has no effect: one step per call, because {single_reason}."]
         self.bundle = job.callbacks(folder if models else None)
         self.recorder = next(c for c in self.bundle if isinstance(c, bundles.Recorder))
         self.recorder.clock = self.seconds
         self.best = next(c for c in self.bundle if isinstance(c, bundles.BestModel))
         self.bar = ProgressBar(epochs=job.training["epochs"], batches=self.train, monitor=job.training["monitor"])
-        self.shown = [self.bar] if progress else []
+        self.progress_callbacks = [self.bar] if progress else []
         self.resumed = 0 if state is None else state.resumed + 1
         self.rollbacks = 0 if state is None else state.rollbacks
-        self.before = 0.0 if state is None else state.seconds
-        self.began = time.monotonic()
+        self.seconds_before = 0.0 if state is None else state.seconds
+        self.started = time.monotonic()
 
     @property
     def history(self) -> list[dict]:
-        """What each epoch gave."""
+        """The logs of each epoch."""
         return self.recorder.rows
 
     @property
     def diverged(self) -> bool:
-        """Whether the loss or a weight was no longer finite."""
+        """Whether the loss or a weight became NaN or infinite."""
         return any(getattr(c, "tripped", False) for c in self.bundle)
 
     def seconds(self) -> float:
-        """Return the seconds of training, those before it was stopped among them."""
-        return self.before + time.monotonic() - self.began
+        """Return the seconds of training, including those before it was stopped."""
+        return self.seconds_before + time.monotonic() - self.started
 
     def start(self):
         """Start the clock."""
-        self.began = time.monotonic()
+        self.started = time.monotonic()
 
     def train_until_end(self, signals):
-        """Fit; where the training diverged and `on_nan` says so, go back to the last journal, at half the rate.
+        """Fit; if the training diverges and `on_nan="rollback"`, continue from the last journal at half the rate.
 
-        However it ends, the best weights are in the model then.
+        However it ends, the model then has the best weights.
 
         Raises:
-            StopRequest: `signals` asked for an end; the journal has been written.
+            StopRequest: a signal was received; the journal has been written.
         """
         self.start()
         try:
-            with shared_by(self.distribution):
-                self._fit_until_it_holds(signals)
+            with distribution_scope(self.distribution):
+                self._fit_with_rollbacks(signals)
         finally:
             self.bar.close()
             self.end()
 
     def end(self):
-        """Leave in the model what is saved, the best weights, whatever the user's callbacks did as they ended."""
+        """Restore the best weights, also if the user's callbacks changed the model at the end of training."""
         self.best.finish()
         if self.best.restore() and self.extra:
-            names = ", ".join(type(one).__name__ for one in self.extra)
+            names = ", ".join(type(callback).__name__ for callback in self.extra)
             print(
-                f"A callback ({names}) changed the weights as training ended: epoch {self.best.best_epoch + 1}, the "
-                f"best by {self.best.monitor}, is what is saved and scored.",
+                f"A callback ({names}) changed the weights at the end of training. The weights of epoch "
+                f"{self.best.best_epoch + 1}, the best by {self.best.monitor}, are saved and scored instead.",
                 file=sys.stderr,
             )
 
-    def _fit_until_it_holds(self, signals):
+    def _fit_with_rollbacks(self, signals):
         self._fit(signals, self.state)
-        while self._goes_back() and self.rollbacks < _ROLLBACKS:
+        while self._rolls_back() and self.rollbacks < _MAX_ROLLBACKS:
             state, _ = State.newest(self.folder)
             if state is None:
                 return
             self.rollbacks += 1
-            where = f"epoch {state.epoch + 1}" + (f", step {state.step}" if state.step else "")
-            print(f"{self.best.stopped_because}: back to {where}, at half the learning rate.", file=sys.stderr)
+            position = f"epoch {state.epoch + 1}" + (f", step {state.step}" if state.step else "")
+            print(f"{self.best.stopped_because}: going back to {position}, at half the learning rate.", file=sys.stderr)
             self._fit(signals, state)
 
-    def _goes_back(self):
+    def _rolls_back(self):
         return self.job.training.get("on_nan") == "rollback" and self.diverged
 
     def _fit(self, signals, state):
+        """Fit once, from the beginning or from a state."""
         core, epochs = self.job.core, self.until
+        # 1. Compile, create the variables, and restore them from the state.
         if self.rollbacks and not self.job.as_given:
             self.job.compile(slower=0.5**self.rollbacks)
         batch = self.train.batch(0, 0)
         make_variables(core, batch)
         if state is not None:
             restore(core, state, batch)
-            if self.rollbacks > state.rollbacks and is_number(core.optimizer):  # a schedule has been compiled lower
+            # A schedule needs no scaling here: `compile` above has lowered it.
+            if self.rollbacks > state.rollbacks and has_settable_rate(core.optimizer):
                 scale_learning_rate(core.optimizer, 0.5 ** (self.rollbacks - state.rollbacks))
+        # 2. Callbacks: the position comes first, the journal last.
         position = Position(self.train, state)
         journal = Journal(
             self.folder,
             position=position,
-            kept=[c for c in (*self.bundle, *self.extra) if not isinstance(c, _CURVES)],
+            callbacks=[c for c in (*self.bundle, *self.extra) if not isinstance(c, _TENSORBOARDS)],
             signals=signals,
             state=state,
             cadence=self.cadence,
-            at_once=self.job.training.get("on_nan") == "rollback",
+            at_start=self.job.training.get("on_nan") == "rollback",
             record=lambda: dict(
                 rollbacks=self.rollbacks, resumed=self.resumed, seconds=self.seconds(), chunked=self.chunked
             ),
         )
-        shared = [] if self.distribution is None else [_AloneWhileItValidates(self.distribution)]
-        calls = Calls(
-            [*shared, position, *self.bundle, *self.extra, *self.shown, journal],
+        validation_scope = [] if self.distribution is None else [_UndistributedValidation(self.distribution)]
+        callback_list = MultiStepCallbackList(
+            [*validation_scope, position, *self.bundle, *self.extra, *self.progress_callbacks, journal],
             model=core,
             batches=self.train,
             validation=self.validation,
             epochs=epochs,
             class_weight=self.job.class_weight(),
             chunked=self.chunked,
-            most=self.steps_per_call,
+            max_steps=self.steps_per_call,
             every=self.cadence.steps,
         )
-        with calls, traces_let_go(), warnings.catch_warnings():
-            # An epoch that is taken up in its middle is shorter than Keras was told.
+        # 3. Fit.
+        with callback_list, traces_let_go(), warnings.catch_warnings():
+            # An epoch that is resumed in its middle has fewer steps than Keras expects.
             warnings.filterwarnings("ignore", "Your input ran out of data")
             try:
                 core.fit(
                     **self.arguments(chunked=self.chunked),
                     initial_epoch=0 if state is None else epochs if state.stopped else state.epoch,
-                    callbacks=calls,
+                    callbacks=callback_list,
                     verbose=0,
                 )
             except Exception:
+                # An error in making a batch reaches us wrapped by the backend: raise the original one.
                 for batches in filter(None, (self.train, self.validation)):
                     if batches.failed is not None:
                         raise batches.failed from None
                 raise
 
     def arguments(self, *, chunked=False) -> dict:
-        """Return what Keras' `fit` takes, but for the callbacks; no batches where `Calls` makes them."""
+        """Return the arguments of Keras' `fit` except the callbacks.
+
+        With `chunked`, x only counts steps: `MultiStepCallbackList` gathers the batches.
+        """
         train, validation = (
             None if batches is None else batches.counted() if chunked else batches.dataset()
             for batches in (self.train, self.validation)
@@ -203,8 +212,8 @@ class Fit:
         )
 
 
-class _AloneWhileItValidates(keras.callbacks.Callback):
-    """Let validation batches, the last of which is shorter, go to each device whole."""
+class _UndistributedValidation(keras.callbacks.Callback):
+    """Turn the distribution off during validation, whose last batch may be too short to split evenly."""
 
     def __init__(self, distribution):
         super().__init__()

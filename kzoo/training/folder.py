@@ -1,6 +1,6 @@
-"""A run's folder: whose it is, one process at a time in it, and an earlier run set aside.
+"""A run's folder: claiming it for one process, and setting an earlier run aside.
 
-It is a new run's, a finished one's that is asked for again, or a killed one's that goes on.
+The folder is empty, or it has the same run, finished (returned as it is) or stopped (resumed).
 """
 
 import errno
@@ -21,7 +21,7 @@ from kzoo.utils.discovery import numbered_in
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import check_writable, leftovers, read_json, remove_leftovers
 
-_ASIDE = ".before"  # where an earlier run waits until the new one has something to go on from
+_ASIDE = ".before"  # an earlier run, until the new one has a model or a journal
 _RUN_FILES = (
     "config.json", "preprocessing.json", "postprocessing.json", "history.csv", "best.keras", "last.keras",
     "summary.json", "answers.npz", "curves.png", "report.html", "tensorboard", "checkpoints", "debug.csv", *JOURNALS,
@@ -30,14 +30,14 @@ _RUN_FILES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A folder that is this process' alone.
+    """A folder claimed for a run.
 
     Args:
-        folder: the run's.
-        done: the finished run, where it holds the same one.
-        stopped: the same run, where it was stopped in it.
-        state: its journal's state, once the folder is locked.
-        notes: a line for each thing to know.
+        folder: the run's folder.
+        done: the same run, if the folder has it finished.
+        stopped: the same run, if the folder has it stopped.
+        state: the state of its journal, once the folder is locked.
+        notes: lines to print.
     """
 
     folder: Path
@@ -49,87 +49,87 @@ class Claim:
 
 @contextmanager
 def claimed(out, request: Request, *, overwrite, resume):
-    """Yield the `Claim` of a run; its folder is locked inside the block, and goes again if it is left empty.
+    """Yield the `Claim` of a run. Its folder is locked inside the block, and removed afterwards if it is empty.
 
     Args:
-        out: a folder, or None for `runs/PRESET-NN`: the newest one that can go on, else a new one.
-        request: what identifies a run, to compare with what is there.
-        overwrite: replace whatever run is there.
-        resume: "auto" continues where it can, "must" does so or refuses, "never" starts over.
+        out: a folder, or None for `runs/PRESET-NN`: the newest one that can be resumed, else a new one.
+        request: the `Request` that identifies the run, compared with the folder's.
+        overwrite: replace any run in the folder.
+        resume: "auto" resumes if possible, "must" raises if it is not, "never" starts over.
 
     Raises:
-        KzooError: a different run, one that another process trains, or a folder that may not be written.
+        KzooError: the folder has a different run, another process trains in it, or it cannot be written.
     """
     check_resume(resume)
-    made: list[Path] = []
+    created: list[Path] = []
     try:
         if out is None:
-            folder = numbered("runs", request.spec.preset, resume, lambda path: _goes_on(path, request), made)
+            folder = numbered("runs", request.spec.preset, resume, lambda path: _can_resume(path, request), created)
         else:
             folder = Path(out)
             check_writable(folder, out)
-        claim = _look(folder, request, overwrite, resume)
+        claim = _inspect(folder, request, overwrite, resume)
         if claim.done is not None:
             yield claim
             return
         if resume == "must" and (claim.stopped is None or not has_journal(folder)):
-            _no_journal(folder)
-        made = made or missing(folder)
+            _raise_no_journal(folder)
+        created = created or missing(folder)
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder):
             remove_leftovers(folder)
-            claim = _look(folder, request, overwrite, resume)  # once more: the process before may have finished it
+            claim = _inspect(folder, request, overwrite, resume)  # again: another process may have finished it
             if claim.stopped is not None:
-                claim = _taken_up(claim, resume)
+                claim = _resumed(claim, resume)
             yield claim
     finally:
-        remove_empty(made)
+        remove_empty(created)
 
 
 def check_resume(resume):
-    """Raise `KzooError` for a way of resuming that there is not."""
+    """Raise KzooError if `resume` is unknown."""
     if resume not in RESUME:
         raise KzooError(f"resume={resume!r} is unknown. Use one of: {', '.join(RESUME)}.")
 
 
 def missing(folder):
-    """Return a folder and those above it, as far as they are still to be made; from the bottom up."""
+    """Return a folder and its parents, as far as they do not exist yet, innermost first."""
     return [path for path in (folder, *folder.parents) if not path.exists()]
 
 
-def remove_empty(made):
-    """Remove those folders that nothing was written to, from the bottom up."""
-    for path in made:
+def remove_empty(folders):
+    """Remove the empty ones of some folders, given innermost first."""
+    for path in folders:
         if path.is_dir() and not any(path.iterdir()):
             path.rmdir()
 
 
-def numbered(base, preset, resume, goes_on, made):
-    """Return the newest folder `base/PRESET-NN` that can go on, else a new one.
+def numbered(base, preset, resume, can_resume, created):
+    """Return the newest folder `base/PRESET-NN` that can be resumed, else a new one.
 
     Args:
-        goes_on: path -> whether what is in it can go on.
-        made: a list, which becomes the folders that were made for a new one.
+        can_resume: function of a path, returns whether the run in it can be resumed.
+        created: a list, filled with the folders that were created for a new one.
     """
-    base, taken = Path(base), numbered_in(base, preset)
+    base, existing = Path(base), numbered_in(base, preset)
     if resume != "never":
-        for path in taken.values():
-            if goes_on(path) and not is_locked(path):
+        for path in existing.values():
+            if can_resume(path) and not is_locked(path):
                 return path
-    number = max(taken, default=0) + 1
+    number = max(existing, default=0) + 1
     while True:
         folder = base / f"{preset}-{number:02d}"
         try:
             check_writable(folder, None)
-            made[:] = missing(folder)
+            created[:] = missing(folder)
             folder.mkdir(parents=True)
             return folder
         except FileExistsError:
             number += 1
 
 
-def _goes_on(folder, request):
-    """Say whether a folder holds the same run, stopped, with a journal."""
+def _can_resume(folder, request):
+    """Return whether a folder has the same run, stopped, with a journal."""
     try:
         run = Run(folder)
         return run.stopped and not request.differences(run.config)
@@ -137,93 +137,96 @@ def _goes_on(folder, request):
         return False
 
 
-def _look(folder, request, overwrite, resume):
-    """Return the claim that what is in a folder leads to."""
-    there = names_in(folder)
-    if there and not _holds_run(folder, there):
-        raise KzooError(f"out={str(folder)!r} holds other files and no run. Name a new folder.")
-    if not there or overwrite or "config.json" not in there:
+def _inspect(folder, request, overwrite, resume):
+    """Return the `Claim` for a folder, depending on its contents."""
+    names = names_in(folder)
+    if names and not _holds_run(folder, names):
+        raise KzooError(f"out={str(folder)!r} has other files and no run. Use a new folder.")
+    if not names or overwrite or "config.json" not in names:
         return Claim(folder=folder)
     run = Run(folder)
-    if different := request.differences(run.config):
-        shown = "; ".join(different[:3]) + (f"; and {len(different) - 3} more" if len(different) > 3 else "")
-        raise KzooError(f"{folder} holds a different run ({shown}). Pass overwrite=True, or another folder.")
+    if differences := request.differences(run.config):
+        shown = "; ".join(differences[:3]) + (f"; and {len(differences) - 3} more" if len(differences) > 3 else "")
+        raise KzooError(f"{folder} has a different run ({shown}). Pass overwrite=True, or use another folder.")
     if run.finished and not run.summary.get("interrupted"):
         unknown = request.uncompared(run.config)
-        return Claim(folder=folder, done=run, notes=(_found(folder, unknown),) if unknown else ())
+        return Claim(folder=folder, done=run, notes=(_finished_note(folder, unknown),) if unknown else ())
     return Claim(folder=folder, stopped=None if resume == "never" else run)
 
 
-def _found(folder, unknown):
-    what = "; ".join(unknown)
-    return f"{folder} holds this run, finished: it is returned. Not compared: {what}. overwrite=True trains again."
+def _finished_note(folder, uncompared):
+    fields = "; ".join(uncompared)
+    return f"{folder} has this run, finished: returning it. Not compared: {fields}. Pass overwrite=True to train again."
 
 
 def names_in(folder):
-    """Return the names of what is in a folder, but for the lock and what a killed write left."""
+    """Return the names of the files in a folder, without the lock and the leftovers of killed writes."""
     present = set(folder.iterdir()) - set(leftovers(folder)) if folder.exists() else ()
     return {path.name for path in present} - {".lock"}
 
 
-def _taken_up(claim, resume):
-    """Return the claim of a stopped run with its journal's state."""
+def _resumed(claim, resume):
+    """Return the claim of a stopped run, with the state of its journal."""
     state, notes = State.newest(claim.folder)
     if state is not None:
-        _remove(claim.folder / _ASIDE)  # that this one replaces; it was killed before it could be
-        notes += [_where(claim.folder, state, claim.stopped), *_other_machine(claim.stopped)]
+        _remove(claim.folder / _ASIDE)  # the run that this one replaced, left when it was killed
+        notes += [_resume_note(claim.folder, state, claim.stopped), *_machine_notes(claim.stopped)]
     elif resume == "must":
-        _no_journal(claim.folder)
+        _raise_no_journal(claim.folder)
     else:
-        notes.append(f"{claim.folder} has no journal to go on from: the same training begins again.")
+        notes.append(f"{claim.folder} has no journal to resume from: the training starts over.")
     return replace(claim, state=state, notes=tuple(notes))
 
 
-def _no_journal(folder):
-    raise KzooError(f"resume='must', and {folder} has no journal to go on from. Use resume='auto'.")
+def _raise_no_journal(folder):
+    raise KzooError(f"resume='must', but {folder} has no journal to resume from. Use resume='auto'.")
 
 
-def _holds_run(folder, there):
-    """Say whether a folder is a run's, even a damaged one; other programs have a config.json too."""
-    if "config.json" not in there:  # one that was killed as it began has nothing else yet
-        return there <= {_ASIDE, "preprocessing.json"}
+def _holds_run(folder, names):
+    """Return whether the files of a folder are a run's, even a damaged one's; other programs have a config.json too."""
+    if "config.json" not in names:  # a run that was killed at its start
+        return names <= {_ASIDE, "preprocessing.json"}
     try:
         config = read_json(folder / "config.json")
     except ValueError:
-        return "preprocessing.json" in there
+        return "preprocessing.json" in names
     return isinstance(config, dict) and "spec" in config
 
 
-def _where(folder, state, run):
+def _resume_note(folder, state, run):
     epochs = run.spec.training["epochs"]
     if state.stopped or state.epoch == epochs:
-        return f"Resuming {folder}: it is trained, only the scores are missing."
+        return f"Resuming {folder}: training is complete, only the scores are missing."
     step = f", after step {state.step}" if state.step else ""
-    return f"Resuming {folder} in epoch {state.epoch + 1} of {epochs}{step}. (resume='never' starts over.)"
+    return f"Resuming {folder} in epoch {state.epoch + 1} of {epochs}{step}. Pass resume='never' to start over."
 
 
-def _other_machine(run):
-    """Return a note for each difference from the machine of the journal that may change the last bit."""
-    here, notes = provenance(), []
-    before, now = run.config["versions"], here["versions"]
-    versions = [f"{name} {before.get(name)} there, {now[name]} now" for name in now if before.get(name) != now[name]]
+def _machine_notes(run):
+    """Return a note for each difference from the journal's machine that may change results in the last bit."""
+    current, notes = provenance(), []
+    old, new = run.config["versions"], current["versions"]
+    versions = [f"{name} {old.get(name)} before, {new[name]} now" for name in new if old.get(name) != new[name]]
     if versions:
-        notes.append(f"Other versions ({'; '.join(versions)}): it continues, but the bits may differ.")
-    sets_before, sets_now = run.config.get("processor"), here["processor"]
-    if sets_before and sets_now and sets_before != sets_now:
-        lost = [f"no {name} now" for name in sets_before if name not in sets_now]
-        new = [f"{name} now" for name in sets_now if name not in sets_before]
-        notes.append(f"Another kind of processor ({', '.join(lost + new)}): it continues, but the bits may differ.")
-    kept, now = onednn.recorded(run.config), here["onednn"]
-    if kept is not None and now is not None and kept != now:
+        notes.append(f"Resuming with other versions ({'; '.join(versions)}): results may differ in the last bits.")
+    old, new = run.config.get("processor"), current["processor"]
+    if old and new and old != new:
+        lost = [f"no {name} now" for name in old if name not in new]
+        gained = [f"{name} now" for name in new if name not in old]
         notes.append(
-            f"oneDNN is {'on' if now else 'off'}, and was {'on' if kept else 'off'} when this run began: it continues, "
-            f"but the bits may differ. {onednn.VARIABLE}={int(kept)} before TensorFlow is imported keeps them."
+            f"Resuming on another kind of processor ({', '.join(lost + gained)}): results may differ in the last bits."
+        )
+    old, new = onednn.recorded(run.config), current["onednn"]
+    if old is not None and new is not None and old != new:
+        notes.append(
+            f"oneDNN is {'on' if new else 'off'}, and was {'on' if old else 'off'} when this run started: results may "
+            f"differ in the last bits. Set {onednn.VARIABLE}={int(old)} before TensorFlow is imported to get the same "
+            "bits."
         )
     return notes
 
 
 def is_complete(folder):
-    """Say whether a folder holds a run that was trained to its end, neither killed nor interrupted."""
+    """Return whether a folder has a run that was trained to its end, neither killed nor interrupted."""
     try:
         return not Run(folder).summary["interrupted"]
     except KzooError:
@@ -232,7 +235,7 @@ def is_complete(folder):
 
 @contextmanager
 def replaced(folder):
-    """Set an earlier run's files aside; they come back if the new one leaves nothing to go on from."""
+    """Set an earlier run's files aside in the block; restore them if it fails without a model or a journal."""
     aside = folder / _ASIDE
     _remove(aside)
     if any((folder / name).exists() for name in _RUN_FILES):
@@ -265,15 +268,15 @@ def _remove(path):
 
 @contextmanager
 def locked(folder):
-    """Keep other processes out of a folder while the block runs.
+    """Lock a folder against other processes while the block runs.
 
-    On Unix the folder itself is locked (flock), so there is no file to be left behind; on Windows, `.lock` in it.
-    A file system without locks is used without.
+    On Unix the folder itself is locked (flock), so that no lock file can be left behind; on Windows, `.lock` in it. On
+    a file system without locks, the folder is not locked.
 
     Raises:
-        KzooError: another process is in there.
+        KzooError: another process has locked the folder.
     """
-    handle = _take(folder)
+    handle = _lock_handle(folder)
     try:
         yield
     finally:
@@ -282,7 +285,7 @@ def locked(folder):
 
 
 def is_locked(folder) -> bool:
-    """Say whether another process, or another training in this one, is in a folder."""
+    """Return whether another process, or another training in this one, has locked a folder."""
     try:
         with locked(folder):
             return False
@@ -290,7 +293,7 @@ def is_locked(folder) -> bool:
         return True
 
 
-def _take(folder):
+def _lock_handle(folder):
     path = os.path.join(folder, ".lock") if os.name == "nt" else folder
     handle = os.open(path, os.O_RDWR | os.O_CREAT if os.name == "nt" else os.O_RDONLY)
     try:
@@ -304,5 +307,5 @@ def _take(folder):
         os.close(handle)
         if error.errno not in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
             return None
-        raise KzooError(f"Another process trains in {folder}. Wait for it, or choose another folder.") from None
+        raise KzooError(f"Another process is training in {folder}. Wait for it, or use another folder.") from None
     return handle

@@ -1,7 +1,8 @@
-"""What tells runs apart beside their settings: a model of one's own, the content of `weights=`, callbacks.
+"""The identity of a run besides its settings: a custom model, the content of `weights=`, and callbacks.
 
-Each becomes plain data that is the same in every process, for `kzoo.stored_types.Request`. What cannot be compared,
-such as a function or a custom callback, is kept by its type alone, and a finished run that is requested again says so.
+Each becomes plain data that is the same in every process, for `kzoo.stored_types.Request`. Of objects that cannot be
+compared, such as functions and custom callbacks, only the type is stored; a note says so when a finished run is
+requested again.
 """
 
 import hashlib
@@ -18,39 +19,42 @@ from typing import Any
 import keras
 import numpy as np
 
-from kzoo.callbacks.rate import is_number, rates
+from kzoo.callbacks.rate import has_settable_rate, learning_rates
 from kzoo.run import Run
 from kzoo.stored_types import UNKNOWN
 from kzoo.weights import DOWNLOADED, entry_of, is_word
 
-# Of Keras' serialized objects: what building and running a model changes, and what says nothing of what is learned.
-_NOT_OF_IT = (
+# Keys of Keras' serialized objects that building or running a model changes, or that do not affect what is learned.
+_IGNORED_KEYS = (
     "build_config", "build_input_shape", "compile_config", "shared_object_id", "run_eagerly", "steps_per_execution",
     "jit_compile", "auto_scale_loss",
 )  # fmt: skip
-_NAMING = ("name", "keras_history", "input_layers", "output_layers")
-# Keras' callbacks that change what is learned.
-_STEER = (
+_NAME_KEYS = ("name", "keras_history", "input_layers", "output_layers")
+# Keras' callbacks that affect what is learned.
+_TRAINING_CALLBACKS = (
     keras.callbacks.EarlyStopping, keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau,
     keras.callbacks.SwapEMAWeights,
 )  # fmt: skip
-_LONG = 200  # characters of a value, above which its hash is kept
+_MAX_CHARACTERS = 200  # longer values are stored as a hash
 
 
-def identity(own, weights, preset, callbacks) -> dict:
-    """Return the fields of a `Request` that say what its caller has made.
+def identity(model, weights, preset, callbacks) -> dict:
+    """Return the fields of a `Request` that identify the user's objects.
 
     Args:
-        own: a compiled model, or None.
-        weights: what a training begins with (see `kzoo.train`), or None.
-        preset: its name.
-        callbacks: the user's own.
+        model: a compiled custom model, or None.
+        weights: the initial weights (see `kzoo.train`), or None.
+        preset: the preset's name.
+        callbacks: the user's callbacks.
     """
     return dict(
-        own_model=None if own is None else model_identity(own),
+        own_model=None if model is None else model_identity(model),
         weights_sha256=weights_hash(weights, preset),
-        callbacks=tuple(type(one).__name__ for one in callbacks),
-        callback_settings=_numbered([(type(one).__name__, settings_of(one)) for one in callbacks]) or None,
+        callbacks=tuple(type(callback).__name__ for callback in callbacks),
+        callback_settings=_with_unique_names(
+            [(type(callback).__name__, callback_settings(callback)) for callback in callbacks]
+        )
+        or None,
     )
 
 
@@ -58,18 +62,18 @@ def identity(own, weights, preset, callbacks) -> dict:
 
 
 def weights_hash(weights, preset) -> str | None:
-    """Return a hash of what `weights=` stands for; None for none, for what is downloaded, and for no file."""
+    """Return a hash of the weights that `weights=` names; None for None, downloaded weights and missing files."""
     if weights is None or (isinstance(weights, str) and weights == DOWNLOADED):
         return None
     if isinstance(weights, keras.Model):
         arrays = [np.ascontiguousarray(w) for w in weights.get_weights()]
-        return _hash(*(part for a in arrays for part in (f"{a.dtype} {a.shape}".encode(), a.tobytes())))
+        return _digest(*(part for a in arrays for part in (f"{a.dtype} {a.shape}".encode(), a.tobytes())))
     if is_word(weights, preset):
         return entry_of(preset, weights).sha256
     path = Path(weights)
     if isinstance(weights, Run) or path.is_dir():
         path /= "best.keras"
-    if not path.is_file():  # which is an error for whoever reads it, and none for a run that is finished
+    if not path.is_file():  # an error when the weights are read, but not for a finished run
         return None
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -79,111 +83,114 @@ def weights_hash(weights, preset) -> str | None:
 
 
 def model_identity(model) -> dict:
-    """Return hashes of a model's layers and of how it is compiled, and the learning rate that it begins with.
+    """Return hashes of a model's layers and of its compilation, and its initial learning rate.
 
-    Not its weights: the same script makes others each time, and a training that goes on has its own. Once steps have
-    been made, the rate is where these have brought it: it is left out.
+    The weights are not included: the same script draws others each time, and a resumed training has its own. After the
+    first step the learning rate is no longer the initial one, and is left out.
     """
-    by = f"by Keras {keras.__version__}"  # another version says them otherwise: then they are not compared
-    found = {f"layers {by}": _hash_of(lambda: _layers(model)), f"compilation {by}": _hash_of(model.get_compile_config)}
-    if is_number(model.optimizer) and not int(model.optimizer.iterations):
-        found["learning_rate"] = list(rates(model.optimizer).values())
-    return found
+    version = f"by Keras {keras.__version__}"  # versions serialize differently: hashes of two versions are not compared
+    hashes = {
+        f"layers {version}": _config_hash(lambda: _serialize(model)),
+        f"compilation {version}": _config_hash(model.get_compile_config),
+    }
+    if has_settable_rate(model.optimizer) and not int(model.optimizer.iterations):
+        hashes["learning_rate"] = list(learning_rates(model.optimizer).values())
+    return hashes
 
 
-def _layers(model) -> Any:
-    """Return all that Keras says of a model; of a subclassed one, of each layer in it too."""
-    said: Any = None
-    with suppress(NotImplementedError):  # a class that has no get_config
-        said = keras.saving.serialize_keras_object(model)
-    if isinstance(model, keras.Sequential) or hasattr(model, "operations"):  # a functional one's config has them all
-        return said
-    return [type(model).__name__, said, *map(_layers, getattr(model, "layers", ()))]
+def _serialize(model) -> Any:
+    """Return a model as Keras serializes it; for a subclassed model, also each of its layers."""
+    config: Any = None
+    with suppress(NotImplementedError):  # the class has no get_config
+        config = keras.saving.serialize_keras_object(model)
+    if isinstance(model, keras.Sequential) or hasattr(model, "operations"):  # the config has all layers
+        return config
+    return [type(model).__name__, config, *map(_serialize, getattr(model, "layers", ()))]
 
 
-def _hash_of(say) -> Any:
-    """Return a hash of what Keras says, where it can."""
+def _config_hash(get_config) -> Any:
+    """Return a hash of a config, or an `UNKNOWN` mark if it cannot be serialized."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of functions without a name
+        warnings.simplefilter("ignore")  # Keras warns of lambdas
         try:
-            said = json.loads(json.dumps(say(), default=lambda value: type(value).__name__))
-        except (NotImplementedError, TypeError, ValueError):  # layers or functions that cannot be written down
+            config = json.loads(json.dumps(get_config(), default=lambda value: type(value).__name__))
+        except (NotImplementedError, TypeError, ValueError):  # layers or functions that cannot be serialized
             return {UNKNOWN: "unsaid"}
-    return _hash(json.dumps(_comparable(said, _names_by_keras(said)), sort_keys=True).encode())
+    return _digest(json.dumps(_comparable(config, _stable_names(config)), sort_keys=True).encode())
 
 
-def _names_by_keras(said) -> dict[str, str]:
-    """Return the names that Keras has numbered, such as dense_7, each with one that is the same in every process."""
-    found: dict[str, str] = {}
+def _stable_names(config) -> dict[str, str]:
+    """Return automatic name -> name that is the same in every process, for names such as dense_7."""
+    stable: dict[str, str] = {}
 
     def walk(value):
         if isinstance(value, dict):
-            kind, config = value.get("class_name"), value.get("config")
+            class_name, config = value.get("class_name"), value.get("config")
             name = config.get("name") if isinstance(config, dict) else None
-            if isinstance(kind, str) and isinstance(name, str) and name not in found:
+            if isinstance(class_name, str) and isinstance(name, str) and name not in stable:
                 stem = re.sub(r"_\d+$", "", name)
-                if stem.replace("_", "") == kind.replace("_", "").lower():
-                    found[name] = f"{stem}:{sum(known.startswith(f'{stem}:') for known in found.values())}"
+                if stem.replace("_", "") == class_name.replace("_", "").lower():
+                    stable[name] = f"{stem}:{sum(used.startswith(f'{stem}:') for used in stable.values())}"
         for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
             walk(inner)
 
-    walk(said)
-    return found
+    walk(config)
+    return stable
 
 
-def _comparable(value, names, naming=False):
+def _comparable(value, names, is_name=False):
     if isinstance(value, list):
-        layers = [one for one in value if not (isinstance(one, dict) and one.get("class_name") == "InputLayer")]
-        return [_comparable(one, names, naming) for one in layers]
+        layers = [inner for inner in value if not (isinstance(inner, dict) and inner.get("class_name") == "InputLayer")]
+        return [_comparable(inner, names, is_name) for inner in layers]
     if not isinstance(value, dict):
-        return names.get(value, value) if naming and isinstance(value, str) else value
-    kind = value.get("class_name")
-    if kind == "__lambda__":  # its bytes name the file, and differ between versions of Python
-        return kind
-    if kind == "RandomCrop":  # which draws a seed where it is given none
-        value = value | {"config": {name: one for name, one in value["config"].items() if name != "seed"}}
+        return names.get(value, value) if is_name and isinstance(value, str) else value
+    class_name = value.get("class_name")
+    if class_name == "__lambda__":  # its bytes contain the file name, and depend on the Python version
+        return class_name
+    if class_name == "RandomCrop":  # draws a seed if none is given
+        value = value | {"config": {name: inner for name, inner in value["config"].items() if name != "seed"}}
     return {
-        name: _comparable(inner, names, naming or name in _NAMING)
+        name: _comparable(inner, names, is_name or name in _NAME_KEYS)
         for name, inner in value.items()
-        if name not in _NOT_OF_IT and not (name == "learning_rate" and isinstance(inner, float))
+        if name not in _IGNORED_KEYS and not (name == "learning_rate" and isinstance(inner, float))
     }
 
 
 # ---------------------------------------------------------------- callbacks
 
 
-def settings_of(callback) -> dict:
-    """Return what a callback was made with that steers training: the values that it keeps of its arguments.
+def callback_settings(callback) -> dict:
+    """Return the arguments of a callback that affect training, as far as it has them as attributes.
 
-    Of Keras' callbacks that only write or show something, nothing; what one of somebody's own does is not known.
+    The dict is empty for Keras' callbacks that only write or show something. What a custom callback does is unknown.
     """
-    if not isinstance(callback, _STEER):
+    if not isinstance(callback, _TRAINING_CALLBACKS):
         keras_own = type(callback).__module__.partition(".")[0] == "keras"
         return {} if keras_own else {"settings": {UNKNOWN: type(callback).__name__}}
-    kept, settings = vars(callback), {}
-    for kind in type(callback).__mro__:
-        made: Any = vars(kind).get("__init__")
-        if made is None or kind in (keras.callbacks.Callback, object):
+    attributes, settings = vars(callback), {}
+    for callback_class in type(callback).__mro__:
+        init: Any = vars(callback_class).get("__init__")
+        if init is None or callback_class in (keras.callbacks.Callback, object):
             continue
-        for name, parameter in list(inspect.signature(made).parameters.items())[1:]:
-            here = next((place for place in (name, f"_{name}") if place in kept), None)
-            named = parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-            if name in settings or name == "verbose" or not named:
+        for name, parameter in list(inspect.signature(init).parameters.items())[1:]:
+            attribute = next((attribute for attribute in (name, f"_{name}") if attribute in attributes), None)
+            has_name = parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+            if name in settings or name == "verbose" or not has_name:
                 continue
-            if here is not None:
-                # Keras turns the sign of min_delta, once it knows which direction is better.
-                settings[name] = _plain(abs(kept[here]) if name == "min_delta" else kept[here])
-            elif kind is type(callback):
+            if attribute is not None:
+                # Keras changes the sign of min_delta once it knows the metric's direction.
+                settings[name] = _to_json(abs(attributes[attribute]) if name == "min_delta" else attributes[attribute])
+            elif callback_class is type(callback):
                 settings[name] = {UNKNOWN: "not kept"}
     return settings
 
 
-def _plain(value):
-    """Return a value as JSON has it: arrays and long values as a hash, paths without folders of this machine."""
+def _to_json(value):
+    """Return a value as JSON: arrays and long values as a hash, paths without their folders."""
     if isinstance(value, np.ndarray | np.generic):
         value = value.item() if value.ndim == 0 else value
     if isinstance(value, np.ndarray):
-        return {UNKNOWN: "object"} if value.dtype.hasobject else _hash(f"{value.dtype}".encode(), value.tobytes())
+        return {UNKNOWN: "object"} if value.dtype.hasobject else _digest(f"{value.dtype}".encode(), value.tobytes())
     if isinstance(value, os.PathLike) or (isinstance(value, str) and os.path.isabs(value)):
         return Path(value).name
     if isinstance(value, float) and not math.isfinite(value):
@@ -192,28 +199,28 @@ def _plain(value):
         return value
     if isinstance(value, list | tuple | dict):
         pairs = value.items() if isinstance(value, dict) else enumerate(value)
-        each = {str(name): _plain(one) for name, one in pairs}
-        if any(isinstance(one, dict) and UNKNOWN in one for one in each.values()):
+        entries = {str(name): _to_json(inner) for name, inner in pairs}
+        if any(isinstance(inner, dict) and UNKNOWN in inner for inner in entries.values()):
             return {UNKNOWN: type(value).__name__}
-        value = each if isinstance(value, dict) else list(each.values())
+        value = entries if isinstance(value, dict) else list(entries.values())
         text = json.dumps(value)
-        return value if len(text) < _LONG else _hash(text.encode())
+        return value if len(text) < _MAX_CHARACTERS else _digest(text.encode())
     if isinstance(value, str):
-        return value if len(value) < _LONG else _hash(value.encode())
+        return value if len(value) < _MAX_CHARACTERS else _digest(value.encode())
     return {UNKNOWN: type(value).__name__}
 
 
-def _numbered(pairs) -> dict:
-    """Return (name, value) as a dict; a second one of a name is called "name 2"."""
-    found: dict[str, Any] = {}
+def _with_unique_names(pairs) -> dict:
+    """Return (name, value) pairs as a dict; the second value of a name gets the key "name 2"."""
+    named: dict[str, Any] = {}
     for name, value in pairs:
-        count = 1 + sum(known.partition(" ")[0] == name for known in found)
-        found[name if count == 1 else f"{name} {count}"] = value
-    return found
+        count = 1 + sum(used.partition(" ")[0] == name for used in named)
+        named[name if count == 1 else f"{name} {count}"] = value
+    return named
 
 
-def _hash(*parts: bytes) -> str:
-    digest = hashlib.sha256()
+def _digest(*parts: bytes) -> str:
+    sha = hashlib.sha256()
     for part in parts:
-        digest.update(part)
-    return digest.hexdigest()[:16]
+        sha.update(part)
+    return sha.hexdigest()[:16]

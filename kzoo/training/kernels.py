@@ -1,15 +1,15 @@
-"""What makes the steps of a loop cheap on a processor; the model stays of Keras' own layers and optimizer.
+"""Faster training steps on a CPU, for models made of Keras' own layers and optimizers.
 
-While a step is traced, recurrent layers and Adam run the functions below in the place of their own: the same formulas,
-whose answers differ by rounding. Measured on two cores, of the whole step, in `tests/benchmarks/README.md`.
+While a step is traced, the functions below replace methods of layers and of the optimizer: the same formulas, with
+results that differ by rounding. `tests/benchmarks/README.md` has measurements of whole steps on two cores.
 
 * A recurrent layer multiplies its inputs, and sums the gradients of its weights, for many time steps at once: see
   `recurrent.py`.
-* On TensorFlow, the projections of attention are products of two matrices, not of one for each example, and what is as
-  large as its scores is gone through less often.
-* On TensorFlow, batch normalisation of images is one operation in the place of several passes over them.
-* On TensorFlow, Adam is one operation for each variable in the place of a dozen, and the gradient of an embedding is
-  made dense once instead of four times.
+* On TensorFlow, the projections of attention are single matrix products instead of one per example, and there are fewer
+  passes over tensors as large as the attention scores.
+* On TensorFlow, batch normalisation of images is one operation instead of several passes over the images.
+* On TensorFlow, Adam is one operation per variable instead of a dozen, and the gradient of an embedding is made dense
+  once instead of four times.
 """
 
 import math
@@ -33,7 +33,7 @@ CONVOLUTIONS = (
 
 @contextmanager
 def cheap_steps(model: keras.Model) -> Iterator[None]:
-    """Let a step that is traced meanwhile run the functions here, where they say the same as Keras' own."""
+    """Use the functions of this module in steps that are traced inside the block, where they compute the same."""
     replaced: list[tuple[Any, str, Callable[..., Any]]] = []
     if _compiled_for_a_processor():
         optimizer, on_tensorflow = getattr(model, "optimizer", None), keras.backend.backend() == "tensorflow"
@@ -45,17 +45,19 @@ def cheap_steps(model: keras.Model) -> Iterator[None]:
                 replaced.append((layer, "call", partial(_einsum_dense, layer)))
             if type(layer) is keras.layers.MultiHeadAttention and on_tensorflow:
                 replaced.append((layer, "_compute_attention", partial(_attention, layer)))
-            if type(layer) is keras.layers.BatchNormalization and on_tensorflow and _is_plain(layer):
+            if type(layer) is keras.layers.BatchNormalization and on_tensorflow and _is_supported(layer):
                 replaced.append((layer, "call", partial(_batch_norm, layer)))
-        # Beside many convolutions the gain does not show (1.02 of `cifar_cnn`), and rounding grows fastest: by the
-        # fourth step some of its weights were 0.006 away.
+        # With many convolutions there is hardly any gain (a factor of 1.02 for `cifar_cnn`), and rounding errors grow
+        # fastest: after four steps some of its weights differed by 0.006.
         if optimizer is not None and on_tensorflow and sum(isinstance(layer, CONVOLUTIONS) for layer in layers) < 2:
             if type(optimizer) in (keras.optimizers.Adam, keras.optimizers.AdamW) and not optimizer.amsgrad:
                 replaced.append((optimizer, "update_step", partial(_adam, optimizer)))
             if optimizer.global_clipnorm and not optimizer.clipnorm:
-                replaced.append((optimizer, "_clip_gradients", partial(_clipped, optimizer.global_clipnorm)))
+                replaced.append(
+                    (optimizer, "_clip_gradients", partial(_clip_by_global_norm, optimizer.global_clipnorm))
+                )
     for owner, name, function in replaced:
-        vars(owner)[name] = function  # not by `setattr`, by which Keras keeps what is to be saved
+        vars(owner)[name] = function  # `setattr` would make Keras track the function as part of the saved state
     try:
         yield
     finally:
@@ -64,7 +66,7 @@ def cheap_steps(model: keras.Model) -> Iterator[None]:
 
 
 def _compiled_for_a_processor() -> bool:
-    """Say whether steps are compiled, and for no accelerator, which has kernels of its own."""
+    """Return whether steps are compiled for a CPU. Accelerators have their own fast kernels."""
     if keras.backend.backend() == "jax":
         return bool(import_module("jax").default_backend() == "cpu")
     config = import_module("tensorflow").config
@@ -75,7 +77,7 @@ def _compiled_for_a_processor() -> bool:
 
 
 def _adam(optimizer: Any, gradient: Any, variable: Any, rate: Any) -> None:
-    """Update a variable and its moments, as `Adam.update_step` does, which still takes gradients of rows."""
+    """Update a variable and its moments as `Adam.update_step` does; sparse gradients are passed on to that."""
     tf = import_module("tensorflow")
     if isinstance(gradient, tf.IndexedSlices):
         type(optimizer).update_step(optimizer, gradient, variable, rate)
@@ -97,25 +99,25 @@ def _adam(optimizer: Any, gradient: Any, variable: Any, rate: Any) -> None:
     )
 
 
-def _clipped(most: float, gradients: list[Any]) -> list[Any]:
-    """Clip gradients by their global norm, as Keras does: those of rows that occur twice count one by one."""
+def _clip_by_global_norm(max_norm: float, gradients: list[Any]) -> list[Any]:
+    """Clip gradients by their global norm, as Keras does: in sparse gradients, repeated rows count separately."""
     tf = import_module("tensorflow")
-    there = [g for g in gradients if g is not None]
-    squares = [tf.reduce_sum(tf.square(g.values if isinstance(g, tf.IndexedSlices) else g)) for g in there]
+    present = [g for g in gradients if g is not None]
+    squares = [tf.reduce_sum(tf.square(g.values if isinstance(g, tf.IndexedSlices) else g)) for g in present]
     norm = tf.sqrt(tf.add_n(squares))
-    scale = most * tf.minimum(1.0 / norm, 1.0 / most) + (norm - norm)  # NaN where the norm is not finite
+    scale = max_norm * tf.minimum(1.0 / norm, 1.0 / max_norm) + (norm - norm)  # NaN where the norm is not finite
     return [None if g is None else tf.convert_to_tensor(g) * scale for g in gradients]
 
 
 # Batch normalisation, on TensorFlow
 
 
-def _is_plain(layer: Any) -> bool:
+def _is_supported(layer: Any) -> bool:
     return layer.compute_dtype in ("bfloat16", "float32") and not (layer.renorm or layer.synchronized)
 
 
 def _batch_norm(layer: Any, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-    """Normalise as `BatchNormalization.call` does; images, while the layer learns, in one operation."""
+    """Normalise as `BatchNormalization.call` does; images in training with a single operation."""
     images = len(inputs.shape) == 4 and layer.axis in (-1, 3) and mask is None
     if not (images and training and layer.trainable):
         return type(layer).call(layer, inputs, training=training, mask=mask)
@@ -123,7 +125,7 @@ def _batch_norm(layer: Any, inputs: Any, training: bool | None = None, mask: Any
 
 
 def _normalise(layer: Any, inputs: Any) -> Any:
-    """Return images (B, H, W, C) normalised by their own mean and variance, which move those that the layer keeps."""
+    """Return images (B, H, W, C) normalised by the batch's mean and variance, and update the moving averages."""
     tf, channels = import_module("tensorflow"), inputs.shape[-1]
     outputs, mean, unbiased, *_ = tf.raw_ops.FusedBatchNormV3(
         x=tf.cast(inputs, layer.compute_dtype),
@@ -134,8 +136,8 @@ def _normalise(layer: Any, inputs: Any) -> Any:
         epsilon=layer.epsilon,
     )
     variance = unbiased * (1.0 - channels / tf.cast(tf.size(inputs), "float32"))
-    for moving, seen in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
-        moving.assign(moving * layer.momentum + seen * (1.0 - layer.momentum))
+    for moving, batch_moment in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
+        moving.assign(moving * layer.momentum + batch_moment * (1.0 - layer.momentum))
     return outputs
 
 
@@ -143,16 +145,18 @@ def _normalise(layer: Any, inputs: Any) -> Any:
 
 
 def _summed_axes(layer: Any) -> int:
-    """Return how many axes a layer sums over, if these are the last of its inputs and the first of its kernel; or 0."""
+    """Return how many axes a layer sums over if they are the last of its inputs and the first of its kernel, else 0."""
     terms, result = layer.equation.split("->")
     inputs, kernel = terms.split(",")
     count = sum(axis in inputs for axis in kernel)
-    fits = inputs[len(inputs) - count :] == kernel[:count] and result == inputs[: len(inputs) - count] + kernel[count:]
-    return count if fits else 0
+    matches = (
+        inputs[len(inputs) - count :] == kernel[:count] and result == inputs[: len(inputs) - count] + kernel[count:]
+    )
+    return count if matches else 0
 
 
 def _einsum_dense(layer: Any, inputs: Any, training: bool | None = None) -> Any:
-    """Apply an `EinsumDense` as one product of two matrices, in the place of one for each example."""
+    """Return the outputs of an `EinsumDense`, computed by one matrix product instead of one per example."""
     kernel, count = ops.convert_to_tensor(layer.kernel), _summed_axes(layer)
     width, shape = math.prod(kernel.shape[:count]), ops.shape(inputs)
     y = ops.matmul(ops.reshape(inputs, (-1, width)), ops.reshape(kernel, (width, -1)))
@@ -165,15 +169,17 @@ def _attention(
     layer: Any, query: Any, key: Any, value: Any, attention_mask: Any = None, training: bool | None = None,
     return_attention_scores: bool = False, use_causal_mask: bool = False,
 ) -> tuple[Any, Any]:  # fmt: skip
-    """Attend as `MultiHeadAttention._compute_attention` does: (B, T, ..., N, H) of each, and no scores.
+    """Return (outputs, None) as `MultiHeadAttention._compute_attention` does, for inputs of shape (B, T, ..., N, H).
 
-    What is as large as the scores is gone through four times fewer: queries are scaled in the place of scores, what is
-    masked is a number that is added, and each row of the scores' gradient is centred by a sum over outputs, as in
-    FlashAttention (arXiv:2205.14135).
+    Four passes over tensors of the size of the scores are saved: the queries are scaled instead of the scores, the mask
+    is an added bias, and each row of the scores' gradient is centred by a sum over the outputs, as in FlashAttention
+    (arXiv:2205.14135).
     """
-    rank, masked = len(query.shape), attention_mask is not None or use_causal_mask
-    other = layer._dropout or return_attention_scores or query.dtype != "float32" or layer._attention_axes != (1,)
-    if other or rank < 4 or (rank > 4 and masked):
+    rank, is_masked = len(query.shape), attention_mask is not None or use_causal_mask
+    is_unsupported = (
+        layer._dropout or return_attention_scores or query.dtype != "float32" or layer._attention_axes != (1,)
+    )
+    if is_unsupported or rank < 4 or (rank > 4 and is_masked):
         return type(layer)._compute_attention(
             layer, query, key, value, attention_mask, training, return_attention_scores, use_causal_mask
         )
@@ -182,29 +188,29 @@ def _attention(
         mask = ops.expand_dims(ops.cast(attention_mask, "bool"), 1)  # (B, 1, T, S)
     elif use_causal_mask:
         mask = tf.linalg.band_part(tf.ones((tf.shape(query)[1], tf.shape(key)[1]), "bool"), -1, 0)
-    added = None if mask is None else tf.where(mask, 0.0, -0.7 * query.dtype.max)  # Keras' own large number
+    bias = None if mask is None else tf.where(mask, 0.0, -0.7 * query.dtype.max)  # the same large number as in Keras
 
     def run(*arrays: Any) -> tuple[Any, Any]:
-        return _heads_first(layer._inverse_sqrt_key_dim, added, *arrays)
+        return _attend(layer._inverse_sqrt_key_dim, bias, *arrays)
 
     return ops.custom_gradient(run)(*map(ops.convert_to_tensor, (query, key, value))), None
 
 
-def _heads_first(scale: float, added: Any, query: Any, key: Any, value: Any) -> tuple[Any, Any]:
-    """Return what queries find, (B, T, ..., N, H), and the function that turns its gradient into those of all three."""
+def _attend(scale: float, bias: Any, query: Any, key: Any, value: Any) -> tuple[Any, Any]:
+    """Return the attention outputs (B, T, ..., N, H), and the function from their gradient to those of the inputs."""
     tf, rank = import_module("tensorflow"), len(query.shape)
-    forth, back = [0, *range(2, rank - 1), 1, rank - 1], [0, rank - 2, *range(1, rank - 2), rank - 1]
-    q, k, v = (tf.transpose(array, forth) for array in (query * scale, key, value))  # (B, ..., N, T, H)
+    to_heads, from_heads = [0, *range(2, rank - 1), 1, rank - 1], [0, rank - 2, *range(1, rank - 2), rank - 1]
+    q, k, v = (tf.transpose(array, to_heads) for array in (query * scale, key, value))  # (B, ..., N, T, H)
     scores = tf.matmul(q, k, transpose_b=True)
-    p = tf.nn.softmax(scores if added is None else scores + added)
-    found = tf.matmul(p, v)
+    p = tf.nn.softmax(scores if bias is None else scores + bias)
+    attended = tf.matmul(p, v)
 
-    def gradients(slope: Any) -> list[Any]:
-        slope = tf.transpose(slope, forth)
-        of_p = tf.matmul(slope, v, transpose_b=True)
-        of_scores = p * (of_p - tf.reduce_sum(slope * found, axis=-1, keepdims=True))
-        of_query, of_key = tf.matmul(of_scores, k) * scale, tf.matmul(of_scores, q, transpose_a=True)
-        of_value = tf.matmul(p, slope, transpose_a=True)
-        return [tf.transpose(array, back) for array in (of_query, of_key, of_value)]
+    def gradients(grad: Any) -> list[Any]:
+        grad = tf.transpose(grad, to_heads)
+        grad_p = tf.matmul(grad, v, transpose_b=True)
+        grad_scores = p * (grad_p - tf.reduce_sum(grad * attended, axis=-1, keepdims=True))
+        grad_query, grad_key = tf.matmul(grad_scores, k) * scale, tf.matmul(grad_scores, q, transpose_a=True)
+        grad_value = tf.matmul(p, grad, transpose_a=True)
+        return [tf.transpose(array, from_heads) for array in (grad_query, grad_key, grad_value)]
 
-    return tf.transpose(found, back), gradients
+    return tf.transpose(attended, from_heads), gradients

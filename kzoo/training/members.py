@@ -1,4 +1,4 @@
-"""Members that answer by their mean, and learn each by itself."""
+"""A model whose members are trained separately and predict their mean (TabM)."""
 
 from typing import Any
 
@@ -7,22 +7,22 @@ from keras import ops
 
 
 class Members(keras.Model):
-    """The part of a network that ends in the layer "members", to be fitted.
+    """The part of a network up to the layer "members", for training.
 
-    In training it answers with each member, and the loss is the mean over the members of the loss of each: as if there
-    were `members` times as many examples. Otherwise it answers with their mean, as the network that is saved does, and
-    so do its metrics and what validation gives. What it saves is a plain model of the same layers.
+    In training it outputs the predictions of each member, and the loss is the mean of the members' losses, as if there
+    were `members` times as many examples. Metrics, validation and inference use the mean of the members, as the saved
+    network does. `save` writes a plain model of the same layers.
 
     Args:
-        inputs: of the network.
-        mean: what its layer "members" gives, (B, outputs).
-        each: what goes into it, (B, members, outputs).
-        name: of the network.
+        inputs: inputs of the network.
+        mean: output of its layer "members", (B, outputs).
+        each: input of that layer, (B, members, outputs).
+        name: name of the network.
     """
 
     def __init__(self, inputs: Any, mean: Any, each: Any, *, name: str) -> None:
         super().__init__(inputs, mean, name=name)
-        self.each = keras.Model(inputs, each).call  # a function: the same layers, which would be tracked twice
+        self.each = keras.Model(inputs, each).call  # only the method: Keras would track the layers of a model twice
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         return (self.each if training else super().call)(inputs, training=training, mask=mask)
@@ -33,7 +33,7 @@ class Members(keras.Model):
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
-        if len(y_pred.shape) == 3:  # (B, members, outputs): each is an example
+        if len(y_pred.shape) == 3:  # (B, members, outputs): each member counts as an example
             members = y_pred.shape[1]
             y, sample_weight = (None if v is None else ops.repeat(v, members, axis=0) for v in (y, sample_weight))
             y_pred = ops.reshape(y_pred, (-1, y_pred.shape[2]))

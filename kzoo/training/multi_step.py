@@ -1,8 +1,8 @@
-"""Many steps in one compiled call, behind Keras' own `fit`.
+"""Many training steps in one compiled call, within Keras' own `fit`.
 
-A small network's step costs less than what Python does around each. Here the loop over steps is part of the compiled
-program, and its batches are gathered from data that lies on the device. How many steps a call makes is an argument of
-that program: however an epoch is cut into calls, its bits are the same, also after a kill.
+A step of a small network costs less than the Python code around it. Here the loop over steps is part of the compiled
+program, and batches are gathered from data on the device. The number of steps of a call is an argument of that program,
+so that results are the same bits however an epoch is divided into calls, also after a kill.
 """
 
 import sys
@@ -19,67 +19,67 @@ from kzoo.training.kernels import CONVOLUTIONS, cheap_steps
 from kzoo.utils.argument_checks import AUTO
 from kzoo.utils.errors import KzooError
 
-_SECONDS = 0.25  # of a call: signals, journal and progress wait for its end
-_MOST_BYTES = 2**30  # of data on the device
+_CALL_SECONDS = 0.25  # target duration of a call: signals, journal and progress bar wait for its end
+_MAX_BYTES = 2**30  # maximum size of the data on the device
 
 
-def why_single(model: keras.Model, *batches: Any, class_weight: Any = None) -> str | None:
-    """Return why a training takes one step at a time, as Keras does; None where many go into a call.
+def single_step_reason(model: keras.Model, *batches: Any, class_weight: Any = None) -> str | None:
+    """Return why a training makes only one step per call, as Keras does; None if it can make many.
 
     Args:
-        model: compiled.
-        batches: those to train and to validate on; None for none.
-        class_weight: as `fit` takes it.
+        model: a compiled model.
+        batches: the `Batches` to train and to validate on; None is ignored.
+        class_weight: as in `fit`.
     """
-    there = [b for b in batches if b is not None]
-    if not all(b.in_memory or b.parts for b in there):
+    used = [b for b in batches if b is not None]
+    if not all(b.in_memory or b.parts for b in used):
         return "batches are made in Python: augmented, or read on demand"
     backend = keras.backend.backend()
     if backend not in ("tensorflow", "jax"):
-        return f"the {backend} backend runs one step at a time"
+        return f"the {backend} backend makes one step per call"
     if model.run_eagerly or model.steps_per_execution != 1:
         return "the model was compiled with run_eagerly or steps_per_execution"
     if keras.distribution.distribution() is not None:
         return "the data is distributed"
     if backend == "tensorflow":
         if model.jit_compile:
-            return "XLA compiles the step for one length of batch"
+            return "XLA compiles the step for a single batch size"
         distribute = import_module("tensorflow").distribute
         if distribute.has_strategy() or model.distribute_strategy is not distribute.get_strategy():
             return "the model is distributed"
     elif not model.jit_compile:
         return "the model was compiled with jit_compile=False"
-    elif import_module("jax").default_backend() == "cpu" and not all(map(_loops_on_jax, model._flatten_layers())):
-        return "on JAX and a CPU a loop around convolutions takes minutes, and a layer is one, or is not of Keras"
-    if sum(array.nbytes for b in there if not b.parts for array in b.arrays) > _MOST_BYTES:
+    elif import_module("jax").default_backend() == "cpu" and not all(map(_can_loop_on_jax, model._flatten_layers())):
+        return "on JAX and a CPU, loops over steps with convolutions or custom layers take minutes"
+    if sum(array.nbytes for b in used if not b.parts for array in b.arrays) > _MAX_BYTES:
         return "the data is larger than 1 GiB"
-    if class_weight and there[0].split.y.ndim != 1:
-        return "class weights of several answers"
+    if class_weight and used[0].split.y.ndim != 1:
+        return "class weights are not supported for several targets"
     return None
 
 
-def _loops_on_jax(layer: keras.layers.Layer) -> bool:
-    # Measured: 16 steps of `cifar_cnn` in one call did not end within 135 seconds of processor time.
-    ours = type(layer).__module__.partition(".")[0] in ("keras", "kzoo")
-    return ours and not isinstance(layer, CONVOLUTIONS)
+def _can_loop_on_jax(layer: keras.layers.Layer) -> bool:
+    # Convolutions are slow in JAX's loops: 16 steps of `cifar_cnn` in one call took more than 135 s of CPU time.
+    is_known = type(layer).__module__.partition(".")[0] in ("keras", "kzoo")
+    return is_known and not isinstance(layer, CONVOLUTIONS)
 
 
-class Calls(keras.callbacks.CallbackList):
-    """Keras' list of a training's callbacks, which knows where an epoch begins and ends when Keras does not.
+class MultiStepCallbackList(keras.callbacks.CallbackList):
+    """Keras' `CallbackList`, which also divides epochs into calls of many steps and ends them.
 
-    Callbacks are told of calls as Keras tells them of steps: before one the number of its first step, after it the
-    number of its last. Those of a user that look at single steps get single steps; the program is the same.
+    The batch hooks of callbacks run once per call: before it with the number of its first step, after it with that of
+    its last. If a user's callback has batch hooks, calls make single steps; the program is the same.
 
     Args:
-        callbacks: in order.
-        model: compiled, its variables made.
-        batches: the `Batches` to train on; `epoch` and `first` are set by the first callback.
-        epochs: of the whole training.
+        callbacks: the callbacks, in order.
+        model: a compiled model whose variables exist.
+        batches: the `Batches` to train on; the first callback sets their `epoch` and `first`.
+        epochs: number of epochs of the training.
         validation: the `Batches` to validate on, or None.
-        class_weight: as `fit` takes it.
-        chunked: whether many steps go into a call.
-        most: steps to a call, at the most, or "auto".
-        every: a call ends where a multiple of so many steps of an epoch is done; None for anywhere.
+        class_weight: as in `fit`.
+        chunked: whether a call makes many steps.
+        max_steps: maximum number of steps per call, or "auto".
+        every: a call ends where a multiple of this many steps of an epoch is done; None for anywhere.
     """
 
     def __init__(
@@ -92,254 +92,270 @@ class Calls(keras.callbacks.CallbackList):
         validation: Any = None,
         class_weight: dict[int, float] | None = None,
         chunked: bool = False,
-        most: int | str = AUTO,
+        max_steps: int | str = AUTO,
         every: int | None = None,
     ) -> None:
         super().__init__(list(callbacks), add_history=True, model=model, epochs=epochs, steps=len(batches))
-        if most == AUTO:
-            most = 1 if any(map(_looks_at_steps, self.callbacks)) else sys.maxsize
-        train = test = None
+        if max_steps == AUTO:
+            max_steps = 1 if any(map(_has_batch_hooks, self.callbacks)) else sys.maxsize
+        train_program = test_program = None
         if chunked:
-            program = _tensorflow if keras.backend.backend() == "tensorflow" else _jax
-            train = program(model, model.train_step, batches, class_weight)
-            test = None if validation is None else program(model, model.test_step, validation)
+            make_program = _tensorflow_program if keras.backend.backend() == "tensorflow" else _jax_program
+            train_program = make_program(model, model.train_step, batches, class_weight)
+            test_program = None if validation is None else make_program(model, model.test_step, validation)
         self.batches, self.every = batches, every
-        self.training = _Steps(len(batches), train, int(most))
-        self.validating = _Steps(len(validation or ()), test, int(most))
+        self.train_steps = _EpochSteps(len(batches), train_program, int(max_steps))
+        self.test_steps = _EpochSteps(len(validation or ()), test_program, int(max_steps))
 
-    def __enter__(self) -> "Calls":
-        """Let the model run its steps here; leaving gives it back its own functions."""
+    def __enter__(self) -> "MultiStepCallbackList":
+        """Replace the model's train and test functions; leaving the block restores them."""
         model: Any = self.model
         model.make_train_function()
         model.make_test_function()
-        self.own = model.train_function, model.test_function
-        self.ours = tuple(map(partial, (self.training.run, self.validating.run), self.own))
-        model.train_function, model.test_function = self.ours
+        self.keras_functions = model.train_function, model.test_function
+        self.multi_step_functions = tuple(
+            map(partial, (self.train_steps.run, self.test_steps.run), self.keras_functions)
+        )
+        model.train_function, model.test_function = self.multi_step_functions
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.model.train_function, self.model.test_function = self.own
+        self.model.train_function, self.model.test_function = self.keras_functions
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         super().on_epoch_begin(epoch, logs)
-        self.training.begin(self.batches.first)
+        self.train_steps.begin(self.batches.first)
 
     def _check(self) -> None:
-        """Raise `KzooError` where somebody has put other functions in the model: Keras has no batches for them."""
-        if self.training.program and (self.model.train_function, self.model.test_function) != self.ours:
-            raise KzooError("The model's own functions were replaced while it trained: pass steps_per_call=1.")
+        """Raise KzooError if a callback replaced the model's functions: Keras has no batches for others."""
+        if (
+            self.train_steps.program
+            and (self.model.train_function, self.model.test_function) != self.multi_step_functions
+        ):
+            raise KzooError(
+                "A callback replaced the model's train or test function during training. Pass steps_per_call=1."
+            )
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        if self.training.ask(self.every):
-            super().on_train_batch_begin(self.training.done, logs)
+        if self.train_steps.start_call(self.every):
+            super().on_train_batch_begin(self.train_steps.done, logs)
         self._check()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        super().on_train_batch_end(self.training.answered() - 1, logs)
+        super().on_train_batch_end(self.train_steps.end_call() - 1, logs)
 
     def on_test_begin(self, logs: Any = None) -> None:
         super().on_test_begin(logs)
-        self.validating.begin()
+        self.test_steps.begin()
 
     def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
-        if self.validating.ask():
-            super().on_test_batch_begin(self.validating.done, logs)
+        if self.test_steps.start_call():
+            super().on_test_batch_begin(self.test_steps.done, logs)
         self._check()
 
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
-        super().on_test_batch_end(self.validating.answered() - 1, logs)
+        super().on_test_batch_end(self.test_steps.end_call() - 1, logs)
 
 
-def _looks_at_steps(callback: keras.callbacks.Callback) -> bool:
-    """Say whether a callback of somebody else's wants to see each step."""
-    hooks = [f"on_{which}batch_{end}" for which in ("", "train_", "test_") for end in ("begin", "end")]
-    kind = type(callback)
-    if kind.__module__.partition(".")[0] == "kzoo":
+def _has_batch_hooks(callback: keras.callbacks.Callback) -> bool:
+    """Return whether a callback that is not kzoo's has batch hooks."""
+    hooks = [f"on_{phase}batch_{end}" for phase in ("", "train_", "test_") for end in ("begin", "end")]
+    callback_class = type(callback)
+    if callback_class.__module__.partition(".")[0] == "kzoo":
         return False
-    return any(getattr(kind, name) is not getattr(keras.callbacks.Callback, name) for name in hooks)
+    return any(getattr(callback_class, name) is not getattr(keras.callbacks.Callback, name) for name in hooks)
 
 
-class _Steps:
-    """The steps of an epoch: in calls of a program, or one by one by the model's own function.
+class _EpochSteps:
+    """The steps of an epoch, made by calls of a multi-step program, or one by one by the model's own function.
 
     Args:
-        length: steps of a whole epoch.
-        program: function of (first, count), and the state before them on JAX, that makes steps: returns their result,
-            how many it made, and whether it was compiled for that. None: the model's own function makes each.
-        most: steps to a call, at the most.
+        length: number of steps of a whole epoch.
+        program: function of (first, count), preceded on JAX by the state, that makes steps. Returns (result, number of
+            steps made, whether the call compiled the program). None uses the model's own function.
+        max_steps: maximum number of steps per call.
     """
 
-    def __init__(self, length: int, program: Callable[..., Any] | None, most: int) -> None:
-        self.length, self.program, self.most = length, program, most
-        self.count = 1  # of the next call: as many as `_SECONDS` let there be
+    def __init__(self, length: int, program: Callable[..., Any] | None, max_steps: int) -> None:
+        self.length, self.program, self.max_steps = length, program, max_steps
+        self.count = 1  # steps of the next call, adjusted to `_CALL_SECONDS`
         self.begin()
 
     def begin(self, first: int = 0) -> None:
-        """Begin an epoch with this step."""
-        self.first, self.done, self.made = first, 0, 0
-        self.wanted: int | None = None  # steps of the call that Keras is about to make; 0: the epoch is over
+        """Start an epoch at a step."""
+        self.first, self.done, self.steps_made = first, 0, 0
+        self.call_steps: int | None = None  # steps of the next call; 0: the epoch is over; None: not called by `fit`
 
-    def ask(self, every: int | None = None) -> bool:
-        """Say whether there is a next call, and let `run` make it: up to the next multiple of `every` steps."""
-        at = self.first + self.done
-        self.wanted = min(self.count, self.length - at, every - at % every if every else self.length)
-        return self.wanted > 0
+    def start_call(self, every: int | None = None) -> bool:
+        """Set the number of steps of the next call, up to a multiple of `every`; return False if the epoch is over."""
+        position = self.first + self.done
+        self.call_steps = min(self.count, self.length - position, every - position % every if every else self.length)
+        return self.call_steps > 0
 
-    def run(self, own: Callable[..., Any], *arguments: Any) -> Any:
-        """Make the steps that were asked for; a call that nobody asked for, such as `test_on_batch`, is Keras' own.
+    def run(self, keras_function: Callable[..., Any], *arguments: Any) -> Any:
+        """Make the steps of a call. Without `start_call` before it, as in `test_on_batch`, call Keras' own function.
 
         Raises:
-            StopIteration: the epoch is over, which Keras takes for the end of its data.
+            StopIteration: the epoch is over. Keras handles it like the end of its data.
         """
-        wanted, self.wanted = self.wanted, None
-        if wanted is None:
-            return own(*arguments)
-        if not wanted:
+        call_steps, self.call_steps = self.call_steps, None
+        if call_steps is None:
+            return keras_function(*arguments)
+        if not call_steps:
             raise StopIteration
         if self.program is None:
-            self.made = 1
-            return own(*arguments)
-        began = time.perf_counter()
-        result, self.made, compiled = self.program(*arguments[:-1], self.first + self.done, wanted)
-        if not compiled:  # which says nothing of the time that its steps take
-            seconds = (time.perf_counter() - began) / self.made
-            self.count = max(1, min(int(_SECONDS / max(seconds, 1e-9)), 8 * self.count, self.most))
+            self.steps_made = 1
+            return keras_function(*arguments)
+        start = time.perf_counter()
+        result, self.steps_made, compiled = self.program(*arguments[:-1], self.first + self.done, call_steps)
+        if not compiled:  # the time of a compiling call says nothing about its steps
+            seconds = (time.perf_counter() - start) / self.steps_made
+            self.count = max(1, min(int(_CALL_SECONDS / max(seconds, 1e-9)), 8 * self.count, self.max_steps))
         return result
 
-    def answered(self) -> int:
+    def end_call(self) -> int:
         """Return how many steps of the epoch are done."""
-        self.done, self.made = self.done + (self.made or 1), 0  # or by somebody else's function
+        self.done, self.steps_made = self.done + (self.steps_made or 1), 0  # 0: a replaced function made the step
         return self.done
 
 
-def _weights(y: Any, class_weight: dict[int, float] | None) -> list[np.ndarray]:
-    """Return an array with a weight of each example where classes have weights; else none."""
+def _example_weights(y: Any, class_weight: dict[int, float] | None) -> list[np.ndarray]:
+    """Return a list with the array of example weights (N,) if classes have weights, else an empty list."""
     if not class_weight:
         return []
     table = np.array([class_weight[label] for label in range(len(class_weight))], "float32")
     return [table[y]]
 
 
-class _Held:
-    """What lies on the device of the rows of an epoch: those around a step, or all where they lie in memory.
+class _DeviceData:
+    """The rows of an epoch on the device: all rows, or those of one part if the data is read from a file.
 
     Args:
         batches: the `Batches`.
-        class_weight: as `fit` takes it.
-        put: function of an array that puts it there.
+        class_weight: as in `fit`.
+        to_device: function that moves an array to the device.
     """
 
-    def __init__(self, batches: Any, class_weight: Any, put: Callable[[Any], Any]) -> None:
-        self.batches, self.class_weight, self.put = batches, class_weight, put
-        self.where: Any = None
+    def __init__(self, batches: Any, class_weight: Any, to_device: Callable[[Any], Any]) -> None:
+        self.batches, self.class_weight, self.to_device = batches, class_weight, to_device
+        self.position: Any = None
         self.arrays: Any = None
-        self.places: Any = None
+        self.order: Any = None
 
-    def around(self, step: int) -> tuple[list[Any], Any, int, int]:
-        """Return (arrays, places in them in the order of the epoch, the first step that these are of, and the end)."""
+    def load(self, step: int) -> tuple[list[Any], Any, int, int]:
+        """Return (arrays, row indices in the order of the epoch, first step of the part, end step) for a step."""
         first, end = self.batches.span(step)
-        where = self.batches.epoch, first
-        if self.where != where:
-            arrays, places = self.batches.part(*where)
+        position = self.batches.epoch, first
+        if self.position != position:
+            arrays, order = self.batches.part(*position)
             if self.arrays is None or self.batches.parts:
                 y = self.batches.split.y if self.batches.parts is None else arrays[1]
-                self.arrays = list(map(self.put, [*arrays, *_weights(y, self.class_weight)]))
-            self.where, self.places = where, places
-        return self.arrays, self.places, first, end
+                self.arrays = list(map(self.to_device, [*arrays, *_example_weights(y, self.class_weight)]))
+            self.position, self.order = position, order
+        return self.arrays, self.order, first, end
 
 
-def _tensorflow(model: Any, step: Callable[..., Any], batches: Any, class_weight: Any = None) -> Callable[..., Any]:
-    """Return a function of (first, count) that makes steps and returns their logs."""
+def _tensorflow_program(
+    model: Any, step: Callable[..., Any], batches: Any, class_weight: Any = None
+) -> Callable[..., Any]:
+    """Return a function of (first, count) that makes steps and returns (logs, steps made, whether it was compiled)."""
     if batches.parts:
-        return _tensorflow_by_parts(model, step, batches, class_weight)
+        return _tensorflow_program_by_parts(model, step, batches, class_weight)
     tf = import_module("tensorflow")
-    arrays = [*batches.constants, *map(tf.constant, _weights(batches.split.y, class_weight))]
-    places, size = batches.places(tf), batches.batch_size
-    made: set[bool] = set()  # once it is compiled, for any length
+    arrays = [*batches.constants, *map(tf.constant, _example_weights(batches.split.y, class_weight))]
+    order, size = batches.places(tf), batches.batch_size
+    compiled: set[bool] = set()  # not empty after the first call, which compiles for any number of steps
 
-    def one(at: Any) -> Any:
+    def one_step(index: Any) -> Any:
         with cheap_steps(model):
-            step(batches.gathered(arrays, places[at * size : (at + 1) * size]))
-        return at + 1
+            step(batches.gathered(arrays, order[index * size : (index + 1) * size]))
+        return index + 1
 
     @partial(tf.function, autograph=False)
     def loop(first: Any, count: Any) -> Any:
-        tf.while_loop(lambda at: at < first + count, lambda at: [one(at)], [first], parallel_iterations=1)
+        tf.while_loop(
+            lambda index: index < first + count, lambda index: [one_step(index)], [first], parallel_iterations=1
+        )
         return model.get_metrics_result()
 
     def call(first: int, count: int) -> tuple[Any, int, bool]:
-        new = not made
-        made.add(True)
-        return loop(tf.constant(first, "int64"), tf.constant(count, "int64")), count, new
+        is_new = not compiled
+        compiled.add(True)
+        return loop(tf.constant(first, "int64"), tf.constant(count, "int64")), count, is_new
 
     return call
 
 
-def _tensorflow_by_parts(model: Any, step: Callable[..., Any], batches: Any, class_weight: Any) -> Callable[..., Any]:
-    """Return the same for rows that are read from a file: a call ends where the part that is in memory does."""
-    tf, size, made = import_module("tensorflow"), batches.batch_size, set[bool]()
+def _tensorflow_program_by_parts(
+    model: Any, step: Callable[..., Any], batches: Any, class_weight: Any
+) -> Callable[..., Any]:
+    """Return the same for rows that are read from a file: a call ends where the part in memory ends."""
+    tf, size, compiled = import_module("tensorflow"), batches.batch_size, set[bool]()
 
-    def put(array: Any) -> Any:
+    def to_device(array: Any) -> Any:
         with tf.device("cpu:0"):
             return tf.constant(array)
 
-    held = _Held(batches, class_weight, put)
+    device_data = _DeviceData(batches, class_weight, to_device)
 
     @partial(tf.function, autograph=False, reduce_retracing=True)
-    def loop(count: Any, places: Any, *arrays: Any) -> Any:
-        def one(at: Any) -> Any:
+    def loop(count: Any, call_order: Any, *arrays: Any) -> Any:
+        def one_step(index: Any) -> Any:
             with cheap_steps(model):
-                step(batches.gathered(arrays, places[at * size : (at + 1) * size]))
-            return at + 1
+                step(batches.gathered(arrays, call_order[index * size : (index + 1) * size]))
+            return index + 1
 
         begin = tf.zeros((), "int64")
-        tf.while_loop(lambda at: at < count, lambda at: [one(at)], [begin], parallel_iterations=1)
+        tf.while_loop(lambda index: index < count, lambda index: [one_step(index)], [begin], parallel_iterations=1)
         return model.get_metrics_result()
 
     def call(first: int, count: int) -> tuple[Any, int, bool]:
-        arrays, places, begin, end = held.around(first)
-        at, count, new = first - begin, min(count, end - first), not made
-        made.add(True)
-        order = put(places[at * size : (at + count) * size])
-        return loop(tf.constant(count, "int64"), order, *arrays), count, new
+        arrays, order, begin, end = device_data.load(first)
+        index, count, is_new = first - begin, min(count, end - first), not compiled
+        compiled.add(True)
+        call_order = to_device(order[index * size : (index + count) * size])
+        return loop(tf.constant(count, "int64"), call_order, *arrays), count, is_new
 
     return call
 
 
-def _jax(model: Any, step: Callable[..., Any], batches: Any, class_weight: Any = None) -> Callable[..., Any]:
-    """Return a function of (state, first, count) that makes steps and returns their logs and the state."""
+def _jax_program(model: Any, step: Callable[..., Any], batches: Any, class_weight: Any = None) -> Callable[..., Any]:
+    """Return a function of (state, first, count) that makes steps.
+
+    It returns ((logs, state), steps made, whether it was compiled).
+    """
     jax = import_module("jax")
-    held, size = _Held(batches, class_weight, jax.numpy.asarray), batches.batch_size
-    known: list[Any] = [None, None]
+    device_data, size = _DeviceData(batches, class_weight, jax.numpy.asarray), batches.batch_size
+    cached: list[Any] = [None, None]  # (epoch, first step) of a part, and its row indices on the device
     longest = min(batches.parts.batches, len(batches.split) // size) if batches.parts else 0
-    made = set()
+    compiled = set()
 
     @partial(jax.jit, donate_argnums=0)
     def loop(state: Any, order: Any, first: Any, count: Any, arrays: Any) -> Any:
-        def one(at: Any, state: Any) -> Any:
+        def one_step(index: Any, state: Any) -> Any:
             with cheap_steps(model):
-                _, after = step(state, batches.gathered(arrays, order[at]))
-            return tuple(map(list, after))
+                _, new_state = step(state, batches.gathered(arrays, order[index]))
+            return tuple(map(list, new_state))
 
-        state = jax.lax.fori_loop(first, first + count, one, tuple(map(list, state)))
+        state = jax.lax.fori_loop(first, first + count, one_step, tuple(map(list, state)))
         with keras.StatelessScope(state_mapping=list(zip(model.metrics_variables, state[-1], strict=True))):
             return model.get_metrics_result(), state
 
     def call(state: Any, first: int, count: int) -> tuple[Any, int, bool]:
-        arrays, places, begin, _ = held.around(first)
-        at, whole = first - begin, len(places) // size
-        if at >= whole:  # the last batch, which is shorter: a program of its own
-            order, at, count = places[None, whole * size :].astype("int32"), 0, 1
+        arrays, epoch_order, begin, _ = device_data.load(first)
+        index, full_batches = first - begin, len(epoch_order) // size
+        if index >= full_batches:  # the last batch is shorter, and gets a separate program
+            order, index, count = epoch_order[None, full_batches * size :].astype("int32"), 0, 1
         else:
-            if known[0] != held.where:
-                rows = np.zeros((max(whole, longest), size), "int32")  # of one shape: a program takes seconds
-                rows[:whole] = places[: whole * size].reshape(whole, size)
-                known[:] = held.where, jax.numpy.asarray(rows)
-            order, count = known[1], min(count, whole - at)
-        new = order.shape not in made
-        made.add(order.shape)
-        logs, state = loop(state, order, np.int32(at), np.int32(count), arrays)
+            if cached[0] != device_data.position:
+                rows = np.zeros((max(full_batches, longest), size), "int32")  # one shape, as compiling takes seconds
+                rows[:full_batches] = epoch_order[: full_batches * size].reshape(full_batches, size)
+                cached[:] = device_data.position, jax.numpy.asarray(rows)
+            order, count = cached[1], min(count, full_batches - index)
+        is_new = order.shape not in compiled
+        compiled.add(order.shape)
+        logs, state = loop(state, order, np.int32(index), np.int32(count), arrays)
         jax.block_until_ready(logs)
-        return (logs, state), count, new
+        return (logs, state), count, is_new
 
     return call

@@ -1,6 +1,6 @@
-"""The road from a call's arguments to a network ready to fit: `assign` settles what is trained, `ready` builds it.
+"""From the arguments of a call to a compiled network: `plan_training` makes a `TrainingPlan`, `ready` builds it.
 
-`train`, `check`, `tune`, each of its trials and the learning-rate range walk it; cross-validation through `train`.
+Used by `train`, `check`, `tune`, each trial of a search and the learning-rate range test.
 """
 
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from kzoo import __version__, contract
-from kzoo.callbacks.rate import is_number
+from kzoo.callbacks.rate import has_settable_rate
 from kzoo.checks.losses import loss_info
 from kzoo.data import Dataset
 from kzoo.data.load import load
@@ -17,9 +17,9 @@ from kzoo.dataset.options import DataOptions
 from kzoo.registry import Preset, build, get_preset, rebuild, requested_settings, resolve, spec_of, with_settings
 from kzoo.stored_types import Spec
 from kzoo.training.adapt import adapt_fit, adapt_monitor, adapt_to_data
-from kzoo.training.custom_model import as_compiled_for, check_shape, settings_of
+from kzoo.training.custom_model import check_shape, custom_model_settings, match_loss
 from kzoo.training.device import computes_bfloat16, prepare_device
-from kzoo.training.features import above, frozen_below, with_features
+from kzoo.training.features import frozen_below, head_above, with_features
 from kzoo.training.initial_weights import initialize_from_data, load_initial_weights
 from kzoo.training.linear_probe import linear_probe
 from kzoo.training.setup import TrainingSetup, core_of, unscaled
@@ -30,18 +30,18 @@ from kzoo.weights import check_freeze, check_linear_probe
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingPlan:
-    """What is to be trained: a preset or a model of one's own, with settings that fit the data.
+    """A preset or a custom model, with settings adapted to the data.
 
     Args:
-        preset: as it was named; None for a model that did not come from one.
-        own: a compiled model of the user's, or None.
-        config, training: the settings.
-        asked: names that the user has set.
+        preset: the preset as it was requested; None for a model that was not built from one.
+        own: the user's compiled model, or None.
+        config, training: the settings of the network and of training.
+        asked: names of the settings that the user has set.
         data: the `Dataset`.
-        seed: of weights, order, dropout and augmentation.
-        notes: a line for each thing to know; those of the data are the data's.
-        devices: over how many each batch is shared out; None for one that Keras chooses.
-        as_built: whether `own` is as `kzoo.build` compiled it, so that it may be compiled anew.
+        seed: seed of weights, order, dropout and augmentation.
+        notes: lines to print; those about the data are in `data.notes`.
+        devices: number of devices that share each batch; None for the one that Keras chooses.
+        as_built: whether `own` is compiled as `kzoo.build` did it, so that it may be compiled again.
     """
 
     preset: Preset | None
@@ -58,60 +58,60 @@ class TrainingPlan:
     @property
     def settled(self) -> Preset:
         """The preset with these settings, for this data."""
-        preset: Any = self.preset  # there is one: a model of one's own is not settled
+        preset: Any = self.preset  # not None: only presets are adapted
         return replace(preset, task=self.data.task, config=self.config, training=self.training)
 
     def changed(self, overrides, *, data=None, seed=None) -> "TrainingPlan":
-        """Return what other settings make of it, from these on: a trial of a search.
+        """Return the plan with other settings: a trial of a search.
 
         Args:
-            overrides: settings that differ.
-            data: other data, such as a fold of it.
-            seed: another one.
+            overrides: the settings that differ.
+            data: other data, such as a fold; None for the same.
+            seed: another seed; None for the same.
 
         Raises:
-            KzooError: a name or value that the preset does not take.
+            KzooError: the preset does not take a setting or its value.
         """
         data, seed = self.data if data is None else data, self.seed if seed is None else seed
-        asked = self.asked | frozenset(overrides)
-        return _settle(self.settled, *resolve(self.settled, overrides), asked, data, seed)
+        requested = self.asked | frozenset(overrides)
+        return _adapted_plan(self.settled, *resolve(self.settled, overrides), requested, data, seed)
 
     def count(self, overrides) -> int:
-        """Return the number of parameters of the network that other settings make.
+        """Return the number of parameters of the network with other settings.
 
         Raises:
-            KzooError: it cannot be built.
+            KzooError: the network cannot be built.
         """
         return build(self.changed(overrides).settled, compile=False).count_params()
 
     def training_with(self, **values) -> "TrainingPlan":
-        """Return it with other training settings, which are taken as they are."""
+        """Return the plan with other training settings, which are neither checked nor adapted."""
         return replace(self, training=self.training | values)
 
-    def watching(self) -> "TrainingPlan":
-        """Return it with a name for what is watched on this data.
+    def with_monitor(self) -> "TrainingPlan":
+        """Return the plan with the name of the metric to monitor on this data.
 
         Raises:
-            KzooError: a validation value was asked for, and there is no validation data.
+            KzooError: a validation metric was requested, and there is no validation data.
         """
         training = dict(self.training)
         notes = adapt_monitor(training, self.asked, self.data)
         return replace(self, training=training, notes=(*self.notes, *notes))
 
     def freezing(self, freeze) -> "TrainingPlan":
-        """Return it without augmentation where a backbone is frozen: it then sees each image once.
+        """Return the plan without augmentation if the backbone is frozen: its features are computed once per image.
 
         Args:
-            freeze: see `kzoo.train`; globs leave augmentation as it is, and so does one that was asked for.
+            freeze: see `kzoo.train`; with glob patterns, and if the user has set it, augmentation is unchanged.
         """
         if freeze is not True or "backbone" not in self.config or "augment" in self.asked:
             return self
-        note = "The backbone is frozen, and sees each image once, before the first epoch: without augmentation."
+        note = "The backbone is frozen: its features are computed once, before the first epoch, without augmentation."
         return replace(self, training=self.training | {"augment": ()}, notes=(*self.notes, note))
 
     @property
     def spec(self) -> Spec:
-        """The specification that a run or a search stores; the job's has all of the config."""
+        """The specification that a run or a search stores; that of the `TrainingSetup` has the full config."""
         return Spec(
             preset=self.preset.name if self.preset else self.own.name,
             revision=self.preset.revision if self.preset else None,
@@ -123,202 +123,212 @@ class TrainingPlan:
         )
 
     def policy(self, precision="auto", *, deterministic=False) -> str:
-        """Return the dtype policy to train with: what is asked, else the settings' where the device computes with it.
+        """Return the dtype policy to train with: the requested one, else the settings' if the device supports it.
 
         Raises:
             KzooError: see `prepare_device`.
         """
         device = prepare_device(precision, deterministic=deterministic)
-        wanted = self.training.get("precision", "auto")
-        if precision != "auto" or wanted == "auto":
+        requested = self.training.get("precision", "auto")
+        if precision != "auto" or requested == "auto":
             return device
-        return "float32" if self._would_imitate else wanted
+        return "float32" if self._emulates_bfloat16 else requested
 
     @property
-    def _would_imitate(self) -> bool:
-        """Whether the settings want bfloat16, with which the device does not compute."""
+    def _emulates_bfloat16(self) -> bool:
+        """Whether the settings ask for bfloat16 and the device would only emulate it."""
         return self.training.get("precision") == "mixed_bfloat16" and not computes_bfloat16()
 
-    def shared_out(self, devices) -> "TrainingPlan":
-        """Return it for several devices, each of which gets as much of every batch.
+    def split_over(self, devices) -> "TrainingPlan":
+        """Return the plan for several devices, which share each batch evenly.
 
         Raises:
-            KzooError: a batch that cannot be shared out, or no whole batch.
+            KzooError: the batch size is not divisible by the number of devices, or larger than the training split.
         """
         size = self.training["batch_size"]
         if size % devices:
-            fit = ", ".join(str(devices * n) for n in (size // devices, size // devices + 1) if n)
-            raise KzooError(f"devices={devices}: batch_size={size} cannot be shared out evenly. Use one of: {fit}.")
-        left = len(self.data.train) % size
-        if left == len(self.data.train):
-            raise KzooError(f"devices={devices}: batch_size={size} is more than all {left} training rows.")
-        note = f"{plural(left, 'row')} of each epoch's order, less than a batch, cannot be shared out: left out there."
-        return replace(self, devices=devices, notes=(*self.notes, *([note] if left else ())))
+            sizes = ", ".join(str(devices * n) for n in (size // devices, size // devices + 1) if n)
+            raise KzooError(f"batch_size={size} is not divisible by devices={devices}. Use one of: {sizes}.")
+        remainder = len(self.data.train) % size
+        if remainder == len(self.data.train):
+            raise KzooError(
+                f"devices={devices} needs a full batch, but batch_size={size} exceeds the {remainder} training rows."
+            )
+        note = f"Skipping {plural(remainder, 'row')} at the end of each epoch: too few for a batch to split evenly."
+        return replace(self, devices=devices, notes=(*self.notes, *([note] if remainder else ())))
 
     def ready(self, policy, *, weights=None, freeze=None, resumed=False, look=False) -> "TrainingSetup":
-        """Return the network built, begun with trained weights, and compiled.
+        """Return the `TrainingSetup`: the network built, with its initial weights, and compiled.
 
         Args:
             policy: the dtype policy to train with (see `policy`).
             weights, freeze: see `kzoo.train`.
-            resumed: all that learns is about to be replaced by what a journal holds: without the linear probe.
-            look: nothing will be fitted: without what takes a pass over the data.
+            resumed: skip the linear probe, as a journal will replace all trained weights.
+            look: skip everything that takes a pass over the data, as nothing will be fitted.
 
         Raises:
-            KzooError: a network that cannot be built, or weights that do not fit.
+            KzooError: the network cannot be built, or `weights` do not fit it.
         """
         if self.own is not None:
-            return self._own_job()
+            return self._custom_model_setup()
         check_freeze(freeze, weights)
         check_linear_probe("linear_probe" in self.asked and self.training["linear_probe"], weights)
         model = _built(self.spec, policy)
         spec = replace(self.spec, config=spec_of(model)["config"], kzoo=__version__)
         notes, core, features = [], core_of(model), None
-        if policy == "float32" and self._would_imitate:
-            notes.append("In float32: mixed_bfloat16 is the preset's, and this processor would only imitate it.")
+        if policy == "float32" and self._emulates_bfloat16:
+            notes.append("Training in float32: the preset's mixed_bfloat16 would only be emulated on this CPU.")
         if weights is not None:
-            initialize_from_data(
-                model, self.data.train
-            )  # which is for what `weights` lack, such as words of the new data
+            # First, for parameters that `weights` do not have, such as words of the new data.
+            initialize_from_data(model, self.data.train)
             notes += load_initial_weights(weights, model, spec, self.data, freeze=freeze)
             if not look:
-                below = None if self.training.get("augment") else frozen_below(model)
-                given, train = model.input, self.data.train
-                if below is not None:
-                    core, features = above(below, core), self._seen_by(below)
-                    given, train = below.output, features[0]
+                frozen = None if self.training.get("augment") else frozen_below(model)
+                inputs, train = model.input, self.data.train
+                if frozen is not None:
+                    core, features = head_above(frozen, core), self._features_of(frozen)
+                    inputs, train = frozen.output, features[0]
                 if self.training.get("linear_probe") and not resumed:
-                    notes += filter(None, [linear_probe(model, given, train, batch_size=self.training["batch_size"])])
+                    notes += filter(None, [linear_probe(model, inputs, train, batch_size=self.training["batch_size"])])
         elif "backbone" in self.config:
             notes.append(
-                "No weights=: the backbone begins at random, and needs many more photos so. weights='imagenet' "
-                "downloads trained ones, weights=FILE brings those of a .keras file."
+                "Without weights=, the backbone starts from random weights and needs many more images. Pass "
+                "weights='imagenet' to download pretrained weights, or weights=FILE to load a .keras file."
             )
         saved = model if policy == "float32" else _built(replace(spec, seed=None), "float32")
         return self.compiled(model, core, saved=saved, spec=spec, notes=notes, features=features)
 
-    def _seen_by(self, below):
-        """Return the training and the validation split as a frozen part of the network sees them."""
+    def _features_of(self, frozen):
+        """Return the training and the validation split with the features of the frozen part of the network."""
         splits = self.data.train, self.data.validation
-        return tuple(s and with_features(below, s, batch_size=self.training["batch_size"]) for s in splits)
+        return tuple(s and with_features(frozen, s, batch_size=self.training["batch_size"]) for s in splits)
 
     def compiled(self, model, core, *, saved, spec, notes=(), features=None) -> "TrainingSetup":
-        """Compile a network that has been built, and return the job.
+        """Compile a built network, and return its `TrainingSetup`.
 
         Args:
             model: the whole network.
-            core: what is trained of it (see `core_of`).
-            saved, spec, features: see `Job`.
-            notes: what there is to know beside its own.
+            core: the part of it that is trained (see `core_of`).
+            saved, spec, features: see `TrainingSetup`.
+            notes: lines to print in addition to the plan's.
         """
         initialize_from_data(model, self.data.train)
         notes, standardize = [*self.notes, *notes], None
-        hurry = self.training.get("norm_bias_rate", 1.0)
-        if hurry != 1.0 and not any(v.name == contract.NORM_BIAS for v in core.trainable_variables):
-            notes.append(f"norm_bias_rate={hurry:g} has no effect: no norm of this network has a bias that learns.")
+        norm_bias_rate = self.training.get("norm_bias_rate", 1.0)
+        if norm_bias_rate != 1.0 and not any(v.name == contract.NORM_BIAS for v in core.trainable_variables):
+            notes.append(
+                f"norm_bias_rate={norm_bias_rate:g} has no effect: no normalisation layer of this network has a "
+                "trainable bias."
+            )
         if unscaled(model) is not None:
-            # The loss sees standardised targets; the layer on top puts the answers back into their own unit.
+            # The loss is computed on standardised targets; the layer "unscale" on top restores their unit.
             standardize = (self.config["target_offset"], self.config["target_scale"])
-            notes.append("While training, loss and metrics are of standardised targets; scores are in their own unit.")
+            notes.append(
+                "Loss and metrics during training are of standardised targets; scores are in the targets' unit."
+            )
         training, onehot = contract.with_labels(self.data.task, self.config, self.training)
-        job = TrainingSetup(
+        setup = TrainingSetup(
             model=model, core=core, saved=saved, data=self.data, spec=spec, standardize=standardize, onehot=onehot,
             training=training, notes=tuple(notes), features=features, whole_batches=self.devices is not None,
         )  # fmt: skip
-        job.compile()
-        return job
+        setup.compile()
+        return setup
 
-    def _loss_wants_onehot(self):
-        loss, gives = loss_info(self.own), getattr(self.own, "outputs", None) or ()
+    def _loss_needs_onehot(self):
+        loss, outputs = loss_info(self.own), getattr(self.own, "outputs", None) or ()
         if loss is None or "numbered" not in self.data.problem.facts:
             return False
-        each = len(gives) == 1 and gives[0].shape[-1] == self.data.outputs > 1  # has an answer of its own
-        return loss.labels == "one-hot" or (loss.labels == "values" and each)
+        has_output_per_class = (
+            len(outputs) == 1 and outputs[0].shape[-1] == self.data.outputs > 1
+        )  # as many outputs as classes
+        return loss.labels == "one-hot" or (loss.labels == "values" and has_output_per_class)
 
-    def _own_job(self):
+    def _custom_model_setup(self):
         keras.utils.set_random_seed(self.seed)
-        own, spec = self.own, replace(self.spec, kzoo=__version__)
+        model, spec = self.own, replace(self.spec, kzoo=__version__)
         if self.as_built:
-            return self.compiled(own, core_of(own), saved=own, spec=spec, notes=other_precision(own, spec))
-        if self.training["on_nan"] == "rollback" and not is_number(own.optimizer):
+            return self.compiled(model, core_of(model), saved=model, spec=spec, notes=other_precision(model, spec))
+        if self.training["on_nan"] == "rollback" and not has_settable_rate(model.optimizer):
             raise KzooError(
-                f"on_nan='rollback' halves the learning rate, and that of your model {own.name!r} follows a schedule: "
-                "compile it with a number, or leave on_nan='rollback' out."
+                f"on_nan='rollback' halves the learning rate, which follows a schedule in model {model.name!r}. "
+                "Compile it with a number as its learning_rate, or leave on_nan='rollback' out."
             )
         return TrainingSetup(
-            model=own, core=own, saved=own, data=self.data, spec=spec, standardize=None,
-            onehot=self.data.outputs if self.training.get("labels") == "onehot" or self._loss_wants_onehot() else None,
+            model=model, core=model, saved=model, data=self.data, spec=spec, standardize=None,
+            onehot=self.data.outputs if self.training.get("labels") == "onehot" or self._loss_needs_onehot() else None,
             training=self.training, notes=self.notes, as_given=True,
         )  # fmt: skip
 
 
 def other_precision(model, spec: Spec) -> list[str]:
-    """Say that a built network computes in something else than its settings let `kzoo.train` build it in."""
-    wanted, policy = spec.training.get("precision", "auto"), model.dtype_policy.name
-    if wanted in ("auto", policy):
+    """Return a note if a built network has another dtype policy than `kzoo.train` would build it with."""
+    requested, policy = spec.training.get("precision", "auto"), model.dtype_policy.name
+    if requested in ("auto", policy):
         return []
     return [
-        f"kzoo.train computes {spec.preset} in {wanted}, and this network is built in {policy}: "
-        f"keras.config.set_dtype_policy({wanted!r}) before kzoo.build makes them alike."
+        f"kzoo.train computes {spec.preset} in {requested}, but this network was built in {policy}. Call "
+        f"keras.config.set_dtype_policy({requested!r}) before kzoo.build to get the same."
     ]
 
 
-def plan_training(what, source, options: DataOptions, overrides, *, seed=0, asked=frozenset()) -> TrainingPlan:
-    """Settle what is to be trained on what.
+def plan_training(
+    preset_or_model, source, options: DataOptions, overrides, *, seed=0, requested=frozenset()
+) -> TrainingPlan:
+    """Return the `TrainingPlan` for a preset or custom model and a source of data.
 
     Args:
-        what: a preset's name, a `Preset`, or a compiled model of one's own.
+        preset_or_model: a preset's name, a `Preset`, or a compiled custom model.
         source: anything that `kzoo.load_data` takes; None is the preset's own data set.
         options: how the source is read and split.
-        overrides: settings that the user has set.
-        seed: of weights, order, dropout and augmentation.
-        asked: names that the user has set before, and that the preset has.
+        overrides: the user's settings.
+        seed: seed of weights, order, dropout and augmentation.
+        requested: names of settings that the user has set before, and that the preset has already.
 
     Raises:
-        KzooError: settings or data that do not exist, or do not fit each other.
+        KzooError: settings or data do not exist, or do not fit each other.
     """
-    preset, own, config, training = settings_for(what, overrides)
+    preset, model, config, training = settings_for(preset_or_model, overrides)
     data = load_for(source, preset, config, training, options)
-    asked = frozenset(overrides) | asked
-    if own is None:
-        return _settle(preset, config, training, asked, data, seed)
+    requested = frozenset(overrides) | requested
+    if model is None:
+        return _adapted_plan(preset, config, training, requested, data, seed)
     if preset is None:
-        said = isinstance(source, Dataset) or options.task is not None
-        data = as_compiled_for(
-            own, data, None if said else lambda task: load(source, None, replace(options, task=task))
+        has_task = isinstance(source, Dataset) or options.task is not None
+        data = match_loss(
+            model, data, None if has_task else lambda task: load(source, None, replace(options, task=task))
         )
-    check_shape(own, data)
-    asked |= requested_settings(own)
-    notes = adapt_fit(training, asked, data)
+    check_shape(model, data)
+    requested |= requested_settings(model)
+    notes = adapt_fit(training, requested, data)
     return TrainingPlan(
-        preset=preset, own=own, config=config, training=training, asked=asked, data=data, seed=seed,
-        notes=tuple(notes), as_built=preset is not None and contract.is_compiled_unchanged(own, preset.training),
+        preset=preset, own=model, config=config, training=training, asked=requested, data=data, seed=seed,
+        notes=tuple(notes), as_built=preset is not None and contract.is_compiled_unchanged(model, preset.training),
     )  # fmt: skip
 
 
-def _settle(preset, config, training, asked, data, seed):
-    config, training, notes = adapt_to_data(preset, config, training, asked, data)
+def _adapted_plan(preset, config, training, requested, data, seed):
+    config, training, notes = adapt_to_data(preset, config, training, requested, data)
     return TrainingPlan(
-        preset=preset, config=config, training=training, asked=asked, data=data, seed=seed, notes=tuple(notes)
+        preset=preset, config=config, training=training, asked=requested, data=data, seed=seed, notes=tuple(notes)
     )
 
 
-def settings_for(what, overrides):
-    """Return (preset or None, model of one's own or None, config, training) before any data is seen."""
-    if isinstance(what, str | Preset):
-        preset = get_preset(what)
+def settings_for(preset_or_model, overrides):
+    """Return (preset or None, custom model or None, config, training) before any data is read."""
+    if isinstance(preset_or_model, str | Preset):
+        preset = get_preset(preset_or_model)
         return preset, None, *resolve(preset, overrides)
-    if not isinstance(what, keras.Model):
-        raise KzooError(f"kzoo.train takes a preset's name or a keras.Model, not {type(what).__name__}.")
-    preset, config, training = settings_of(what, overrides)
-    return preset, what, config, training
+    if not isinstance(preset_or_model, keras.Model):
+        raise KzooError(f"kzoo.train takes a preset's name or a keras.Model, not {type(preset_or_model).__name__}.")
+    preset, config, training = custom_model_settings(preset_or_model, overrides)
+    return preset, preset_or_model, config, training
 
 
 def load_for(source, preset, config, training, options: DataOptions) -> Dataset:
-    """Return a source as a `Dataset`, read as these settings want it; None is the preset's own data."""
+    """Return a source as a `Dataset`, read as these settings need it; None is the preset's own data set."""
     if source is None:
         if preset is None or preset.dataset is None:
-            raise KzooError("Say what to train on: data= takes a named set, a file, a folder or arrays.")
+            raise KzooError("No data to train on: set data= to a named data set, a file, a folder or arrays.")
         source = preset.dataset
     options.check_loaded(source)
     return load(source, with_settings(preset, config, training) if preset else None, options)

@@ -1,4 +1,4 @@
-"""What `config.json` says beside the request: where and when the run was made."""
+"""The provenance of a run in `config.json`: versions, machine and time."""
 
 import os
 import platform
@@ -14,6 +14,7 @@ from kzoo.utils.processor import instruction_sets
 
 
 def provenance():
+    """Return the provenance of a run that is made now, as plain data."""
     backend = keras.backend.backend()
     packages = (
         "keras",

@@ -1,9 +1,10 @@
-"""Recurrent layers in a loop of steps on a processor: the formulas of Keras' cells, over many time steps at once.
+"""Recurrent layers on a CPU: the formulas of Keras' cells, applied to many time steps at once.
 
-Most multiply their inputs, and sum the gradients of their weights, for all time steps at once; Keras does both within
-its loop over time, one time step to a turn. A large layer, on TensorFlow, does so within a turn of several time steps,
-and runs a loop for each half of the batch: two cores have work then, which products of one time step do not give them.
-Either way loses where the other wins: measured in `tests/benchmarks/README.md`.
+In most layers, the product of inputs and kernel and the gradients of the weights are computed for all time steps at
+once; Keras computes both within its loop, one time step per iteration. A large layer on TensorFlow computes them for a
+chunk of several time steps per iteration, and runs a loop for each half of the batch: this keeps two cores busy, which
+products for a single time step do not. Each of the two is slower where the other is faster: see the measurements in
+`tests/benchmarks/README.md`.
 """
 
 import math
@@ -13,39 +14,40 @@ from typing import Any
 import keras
 from keras import activations, ops
 
-_TURN = 10  # time steps to a turn of TensorFlow's loop, at the most: more take longer to trace, and no less to run
-_JAX_TURN = 4  # of JAX's: 1 gave half as much, 8 less
-_HALVES_TURN = 5  # where each half of a batch has a loop
-_LARGE = 2**14  # numbers in the recurrent kernel; below it a second loop costs more than it gives
+_CHUNK = 10  # maximum time steps per iteration of TensorFlow's loop: more take longer to trace, and are not faster
+_JAX_UNROLL = 4  # time steps per iteration of JAX's loop: the speed-up was half as large with 1, and smaller with 8
+_HALVES_CHUNK = 5  # the same as `_CHUNK`, with a loop for each half of the batch
+_LARGE_KERNEL = 2**14  # size of the recurrent kernel from which two loops are faster than one
 
 
 def recurrent_layer(
     layer: Any, sequences: Any, initial_state: Any, mask: Any, training: bool = False
 ) -> tuple[Any, ...]:
-    """Run a layer over its time steps, as its `inner_loop` does: the last output, all outputs, the last states."""
+    """Return what `inner_loop` of a layer returns: its last output, all outputs, and the last states."""
     cell = layer.cell
-    if mask is not None or layer.unroll or layer.stateful or sequences.shape[1] is None or not _is_plain(cell):
+    if mask is not None or layer.unroll or layer.stateful or sequences.shape[1] is None or not _is_supported(cell):
         return type(layer).inner_loop(layer, sequences, initial_state, mask, training=training)
     if layer.go_backwards:
         sequences = ops.flip(sequences, axis=1)
     arguments = sequences, cell.kernel, cell.recurrent_kernel, cell.bias, *initial_state
 
-    way = _run_by_halves if math.prod(cell.recurrent_kernel.shape) >= _LARGE and _in_a_graph() else _run
+    is_large = math.prod(cell.recurrent_kernel.shape) >= _LARGE_KERNEL
+    run_cell = _run_by_halves if is_large and _in_tensorflow_graph() else _run
 
     def run(*arguments: Any) -> tuple[Any, Any]:
-        return way(CELLS[type(layer)], layer.return_sequences, *arguments)
+        return run_cell(CELLS[type(layer)], layer.return_sequences, *arguments)
 
     outputs, *states = ops.custom_gradient(run)(*map(ops.convert_to_tensor, arguments))
     return states[0], outputs, states
 
 
-def _in_a_graph() -> bool:
-    """Say whether TensorFlow traces this: only then do functions in it run side by side."""
+def _in_tensorflow_graph() -> bool:
+    """Return whether TensorFlow is tracing: only in a graph do functions run in parallel."""
     return keras.backend.backend() == "tensorflow" and not import_module("tensorflow").executing_eagerly()
 
 
-def _is_plain(cell: Any) -> bool:
-    """Say whether a cell computes what the formulas here do."""
+def _is_supported(cell: Any) -> bool:
+    """Return whether the formulas here compute what a cell computes."""
     return (
         cell.use_bias
         and not (cell.dropout or cell.recurrent_dropout)
@@ -59,57 +61,63 @@ def _run(cell: Any, sequences: bool, x: Any, kernel: Any, recurrent: Any, bias: 
     """Run a cell over time.
 
     Args:
-        cell: one of `_CELLS`.
-        sequences: whether all outputs are wanted.
+        cell: one of `CELLS`.
+        sequences: whether to return all outputs.
         x: (B, T, D).
-        kernel, recurrent: (D, G), (H, G), with all gates side by side.
+        kernel, recurrent: (D, G), (H, G), with all gates concatenated.
         bias: (G,), or (2, G): of the inputs, of the states.
-        states: (B, H) each; the first is the output of the step before.
+        states: (B, H) each; the first is the output of the previous step.
 
     Returns:
-        All outputs (B, T, H), or the last one (B, 1, H), and the last states; the function that turns gradients of
-        these into those of `x` and what follows it, as `ops.custom_gradient` wants it.
+        (outputs, *last states) with the outputs (B, T, H), or only the last one (B, 1, H); and the function for
+        `ops.custom_gradient` that turns gradients of these into those of `x` and the arguments after it.
     """
     steps, width = x.shape[1:]
-    of_inputs, of_states = (bias[0], bias[1]) if len(bias.shape) == 2 else (bias, None)
+    x_bias, h_bias = (bias[0], bias[1]) if len(bias.shape) == 2 else (bias, None)
     x = ops.reshape(ops.transpose(x, (1, 0, 2)), (-1, width))  # (T * B, D)
-    gates = ops.reshape(ops.matmul(x, kernel) + of_inputs, (steps, -1, kernel.shape[1]))
+    x_gates = ops.reshape(ops.matmul(x, kernel) + x_bias, (steps, -1, kernel.shape[1]))
 
-    def forward(before: Any, at: Any) -> tuple[Any, Any]:
-        moved = ops.matmul(before[0], recurrent)
-        after, kept = cell.forward(at[0], moved if of_states is None else moved + of_states, before)
-        return after, (*after, *kept)
+    def forward(previous: Any, inputs: Any) -> tuple[Any, Any]:
+        h_gates = ops.matmul(previous[0], recurrent)
+        current, saved = cell.forward(inputs[0], h_gates if h_bias is None else h_gates + h_bias, previous)
+        return current, (*current, *saved)
 
-    last, made = _scanned(forward, states, [gates])
-    after, kept = made[: len(states)], made[len(states) :]
-    outputs = ops.transpose(after[0], (1, 0, 2)) if sequences else last[0][:, None]
+    last, columns = _scan(forward, states, [x_gates])
+    current, saved = columns[: len(states)], columns[len(states) :]
+    outputs = ops.transpose(current[0], (1, 0, 2)) if sequences else last[0][:, None]
 
-    def gradients(*slopes: Any) -> tuple[Any, ...]:
-        of_outputs, *of_last = slopes[0] if isinstance(slopes[0], list | tuple) else slopes  # JAX gives them as one
+    def gradients(*grads: Any) -> tuple[Any, ...]:
+        grad_outputs, *grad_last = grads[0] if isinstance(grads[0], list | tuple) else grads  # JAX passes one tuple
         if not sequences:
-            of_last[0] = of_last[0] + of_outputs[:, 0]
-        before = [ops.concatenate([s[None], a[:-1]]) for s, a in zip(states, after, strict=True)]
-        back = ops.transpose(recurrent)
+            grad_last[0] = grad_last[0] + grad_outputs[:, 0]
+        previous = [ops.concatenate([s[None], c[:-1]]) for s, c in zip(states, current, strict=True)]
+        recurrent_transposed = ops.transpose(recurrent)
 
-        def backward(slopes: Any, at: Any) -> tuple[Any, Any]:
-            mine, at = (slopes[0] + at[0], at[1:]) if sequences else (slopes[0], at)
-            split = len(before), 2 * len(before)
-            of_gates, of_moved, straight = cell.backward(
-                (mine, *slopes[1:]), at[: split[0]], at[split[0] : split[1]], at[split[1] :]
+        def backward(grads: Any, inputs: Any) -> tuple[Any, Any]:
+            grad_output, inputs = (grads[0] + inputs[0], inputs[1:]) if sequences else (grads[0], inputs)
+            ends = len(previous), 2 * len(previous)
+            grad_x_gates, grad_h_gates, direct = cell.backward(
+                (grad_output, *grads[1:]), inputs[: ends[0]], inputs[ends[0] : ends[1]], inputs[ends[1] :]
             )
-            through = ops.matmul(of_moved, back)
-            first = through if straight[0] is None else through + straight[0]
-            return (first, *straight[1:]), (of_gates,) if of_moved is of_gates else (of_gates, of_moved)
+            through_gates = ops.matmul(grad_h_gates, recurrent_transposed)
+            first = through_gates if direct[0] is None else through_gates + direct[0]
+            return (first, *direct[1:]), (grad_x_gates,) if grad_h_gates is grad_x_gates else (
+                grad_x_gates,
+                grad_h_gates,
+            )
 
-        given = [ops.transpose(of_outputs, (1, 0, 2))] if sequences else []
-        of_states, parts = _scanned(backward, of_last, [*given, *before, *after, *kept], reverse=True)
-        of_gates, of_moved = (ops.reshape(part, (-1, kernel.shape[1])) for part in (parts[0], parts[-1]))
-        of_x = ops.transpose(ops.reshape(ops.matmul(of_gates, ops.transpose(kernel)), (steps, -1, width)), (1, 0, 2))
-        of_recurrent = ops.matmul(ops.transpose(ops.reshape(before[0], (-1, recurrent.shape[0]))), of_moved)
-        of_bias = ops.sum(of_gates, axis=0)
+        inputs = [ops.transpose(grad_outputs, (1, 0, 2))] if sequences else []
+        grad_states, gate_grads = _scan(backward, grad_last, [*inputs, *previous, *current, *saved], reverse=True)
+        grad_x_gates, grad_h_gates = (
+            ops.reshape(grad, (-1, kernel.shape[1])) for grad in (gate_grads[0], gate_grads[-1])
+        )
+        grad_x = ops.reshape(ops.matmul(grad_x_gates, ops.transpose(kernel)), (steps, -1, width))
+        grad_x = ops.transpose(grad_x, (1, 0, 2))
+        grad_recurrent = ops.matmul(ops.transpose(ops.reshape(previous[0], (-1, recurrent.shape[0]))), grad_h_gates)
+        grad_bias = ops.sum(grad_x_gates, axis=0)
         if len(bias.shape) == 2:
-            of_bias = ops.stack([of_bias, ops.sum(of_moved, axis=0)])
-        return of_x, ops.matmul(ops.transpose(x), of_gates), of_recurrent, of_bias, *of_states
+            grad_bias = ops.stack([grad_bias, ops.sum(grad_h_gates, axis=0)])
+        return grad_x, ops.matmul(ops.transpose(x), grad_x_gates), grad_recurrent, grad_bias, *grad_states
 
     return (outputs, *last), gradients
 
@@ -117,271 +125,278 @@ def _run(cell: Any, sequences: bool, x: Any, kernel: Any, recurrent: Any, bias: 
 def _run_by_halves(
     cell: Any, sequences: bool, x: Any, kernel: Any, recurrent: Any, bias: Any, *states: Any
 ) -> tuple[Any, Any]:
-    """Do what `_run` does, on TensorFlow, with a loop for each half of the batch."""
+    """Return what `_run` returns, on TensorFlow, with a loop for each half of the batch."""
     tf = import_module("tensorflow")
-    width, (units, wide), count, two = x.shape[-1], recurrent.shape, len(states), len(bias.shape) == 2
-    of_both: tuple[Any, ...] = (bias[0], bias[1]) if two else (bias,)  # of the inputs, of the states
+    width, (units, gate_width), count, has_two = x.shape[-1], recurrent.shape, len(states), len(bias.shape) == 2
+    biases: tuple[Any, ...] = (bias[0], bias[1]) if has_two else (bias,)  # of the inputs, of the states
 
     def forward(x: Any, *states: Any) -> tuple[Any, ...]:
-        def turn(before: Any, given: Any, rows: Any) -> tuple[Any, ...]:
-            gates = tf.matmul(tf.reshape(given[0], (-1, width)), kernel) + of_both[0]
+        def run_chunk(previous: Any, chunk: Any, rows: Any) -> tuple[Any, ...]:
+            x_gates = tf.matmul(tf.reshape(chunk[0], (-1, width)), kernel) + biases[0]
             rows = []
-            for of_gates in tf.unstack(tf.reshape(gates, (given[0].shape[0], -1, wide))):
-                moved = tf.matmul(before[0], recurrent)
-                before, kept = cell.forward(of_gates, moved + of_both[1] if two else moved, before)
-                rows.append((*before, *kept))
-            return before, rows, ()
+            for step_gates in tf.unstack(tf.reshape(x_gates, (chunk[0].shape[0], -1, gate_width))):
+                h_gates = tf.matmul(previous[0], recurrent)
+                previous, saved = cell.forward(step_gates, h_gates + biases[1] if has_two else h_gates, previous)
+                rows.append((*previous, *saved))
+            return previous, rows, ()
 
-        last, columns, _ = _scanned_in_turns(
-            turn, states, [_turned(x)], units, begin=states, columns=count + cell.keeps
+        last, columns, _ = _scan_chunks(
+            run_chunk, states, [_swap_batch_and_time(x)], units, initial=states, columns=count + cell.saved_count
         )
-        outputs = _turned(columns[0].stack()[1:]) if sequences else last[0][:, None]
+        outputs = _swap_batch_and_time(columns[0].stack()[1:]) if sequences else last[0][:, None]
         return outputs, *last, *columns
 
-    def backward(x: Any, of_outputs: Any, *more: Any) -> tuple[Any, ...]:
-        of_last, columns, given = more[:count], more[count:], [_turned(x)]
+    def backward(x: Any, grad_outputs: Any, *tensors: Any) -> tuple[Any, ...]:
+        grad_last, columns, inputs = tensors[:count], tensors[count:], [_swap_batch_and_time(x)]
         if sequences:
-            given.append(_turned(of_outputs))
+            inputs.append(_swap_batch_and_time(grad_outputs))
         else:
-            of_last = (of_last[0] + of_outputs[:, 0], *of_last[1:])
+            grad_last = (grad_last[0] + grad_outputs[:, 0], *grad_last[1:])
 
-        def turn(carried: Any, given: Any, rows: Any) -> tuple[Any, ...]:
-            slopes, sums = carried
-            found: list[tuple[Any, Any]] = []
-            for time, row in reversed(list(enumerate(rows))):
+        def run_chunk(carry: Any, chunk: Any, rows: Any) -> tuple[Any, ...]:
+            grads, sums = carry
+            gate_grads: list[tuple[Any, Any]] = []
+            for step, row in reversed(list(enumerate(rows))):
                 if sequences:
-                    slopes = (slopes[0] + given[1][time], *slopes[1:])
-                before, after, kept = row[:count], row[count : 2 * count], row[2 * count :]
-                of_gates, of_moved, straight = cell.backward(slopes, before, after, kept)
-                found.insert(0, (of_gates, of_moved))
-                through = tf.matmul(of_moved, recurrent, transpose_b=True)
-                slopes = (through if straight[0] is None else through + straight[0], *straight[1:])
-            of_gates = tf.concat([gates for gates, _ in found], 0)
-            of_moved = tf.concat([moved for _, moved in found], 0) if two else of_gates
-            inputs, before = tf.reshape(given[0], (-1, width)), tf.concat([row[0] for row in rows], 0)
-            of_bias = [tf.reduce_sum(slope, axis=0) for slope in (of_gates, of_moved)[: len(of_both)]]
-            more = (
-                tf.matmul(inputs, of_gates, transpose_a=True),
-                tf.matmul(before, of_moved, transpose_a=True),
-                *of_bias,
+                    grads = (grads[0] + chunk[1][step], *grads[1:])
+                previous, current, saved = row[:count], row[count : 2 * count], row[2 * count :]
+                grad_x_gates, grad_h_gates, direct = cell.backward(grads, previous, current, saved)
+                gate_grads.insert(0, (grad_x_gates, grad_h_gates))
+                through_gates = tf.matmul(grad_h_gates, recurrent, transpose_b=True)
+                grads = (through_gates if direct[0] is None else through_gates + direct[0], *direct[1:])
+            grad_x_gates = tf.concat([x_gates for x_gates, _ in gate_grads], 0)
+            grad_h_gates = tf.concat([h_gates for _, h_gates in gate_grads], 0) if has_two else grad_x_gates
+            inputs, previous = tf.reshape(chunk[0], (-1, width)), tf.concat([row[0] for row in rows], 0)
+            grad_biases = [tf.reduce_sum(grad, axis=0) for grad in (grad_x_gates, grad_h_gates)[: len(biases)]]
+            weight_grads = (
+                tf.matmul(inputs, grad_x_gates, transpose_a=True),
+                tf.matmul(previous, grad_h_gates, transpose_a=True),
+                *grad_biases,
             )
-            of_x = tf.reshape(tf.matmul(of_gates, kernel, transpose_b=True), (len(rows), -1, width))
-            return (slopes, tuple(map(tf.add, sums, more))), [], (of_x,)
+            grad_x = tf.reshape(tf.matmul(grad_x_gates, kernel, transpose_b=True), (len(rows), -1, width))
+            return (grads, tuple(map(tf.add, sums, weight_grads))), [], (grad_x,)
 
-        sums = tuple(map(tf.zeros_like, (kernel, recurrent, *of_both)))
-        (of_states, sums), _, (of_x,) = _scanned_in_turns(
-            turn, (tuple(of_last), sums), given, units, made=columns, states=count, pieces=(width,), reverse=True
-        )
-        return _turned(of_x), *of_states, *sums
+        sums = tuple(map(tf.zeros_like, (kernel, recurrent, *biases)))
+        (grad_states, sums), _, (grad_x,) = _scan_chunks(
+            run_chunk, (tuple(grad_last), sums), inputs, units, saved=columns, states=count, widths=(width,),
+            reverse=True,
+        )  # fmt: skip
+        return _swap_batch_and_time(grad_x), *grad_states, *sums
 
-    made = _in_halves(forward, [x, *states])
-    after = [tf.concat(parts, 0) for parts in zip(*(half[: 1 + count] for half in made), strict=True)]
+    halves = _map_halves(forward, [x, *states])
+    joined = [tf.concat(parts, 0) for parts in zip(*(half[: 1 + count] for half in halves), strict=True)]
 
-    def gradients(*slopes: Any) -> tuple[Any, ...]:
-        found = _in_halves(backward, [x, *slopes], [half[1 + count :] for half in made])
-        of_x, *more = zip(*found, strict=True)
-        of_kernel, of_recurrent, *of_bias = map(sum, more[count:])
-        of_states = [tf.concat(parts, 0) for parts in more[:count]]
-        return tf.concat(of_x, 0), of_kernel, of_recurrent, tf.stack(of_bias) if two else of_bias[0], *of_states
+    def gradients(*grads: Any) -> tuple[Any, ...]:
+        half_grads = _map_halves(backward, [x, *grads], [half[1 + count :] for half in halves])
+        grad_x, *others = zip(*half_grads, strict=True)
+        grad_kernel, grad_recurrent, *grad_biases = map(sum, others[count:])
+        grad_states = [tf.concat(parts, 0) for parts in others[:count]]
+        grad_bias = tf.stack(grad_biases) if has_two else grad_biases[0]
+        return tf.concat(grad_x, 0), grad_kernel, grad_recurrent, grad_bias, *grad_states
 
-    return tuple(after), gradients
+    return tuple(joined), gradients
 
 
-class _Simple:
+class _SimpleRNNCell:
     """The cell of `SimpleRNN`.
 
-    A cell's `forward` takes what the inputs and the states before give each gate (B, G), and those states; it returns
-    the states after, and what else `backward` needs. That takes gradients of the states after, the states before and
-    after, and what was kept; it returns gradients of the two (B, G), and of the states before where the second does
-    not reach them, or None.
+    `forward` takes what the inputs and the previous states contribute to the gates, (B, G) each, and the previous
+    states. It returns the new states, and tensors that `backward` needs. `backward` takes gradients of the new states,
+    the previous and the new states, and the saved tensors. It returns the gradients of the two contributions, (B, G)
+    each, and for each previous state the gradient that does not pass through the gates, or None.
     """
 
-    keeps = 0
+    saved_count = 0
 
     @staticmethod
-    def forward(gates: Any, moved: Any, before: Any) -> Any:
-        return (ops.tanh(gates + moved),), ()
+    def forward(x_gates: Any, h_gates: Any, previous: Any) -> Any:
+        return (ops.tanh(x_gates + h_gates),), ()
 
     @staticmethod
-    def backward(slopes: Any, before: Any, after: Any, kept: Any) -> Any:
-        slope = _of_tanh(after[0], slopes[0])
-        return slope, slope, (None,)
+    def backward(grads: Any, previous: Any, current: Any, saved: Any) -> Any:
+        grad = _tanh_grad(current[0], grads[0])
+        return grad, grad, (None,)
 
 
-class _Long:
-    """The cell of `LSTM`: gates of input, forgetting, candidate and output; its states are output and memory."""
+class _LSTMCell:
+    """The cell of `LSTM`, with input gate, forget gate, candidate and output gate; its states are output and memory."""
 
-    keeps = 5
+    saved_count = 5
 
     @staticmethod
-    def forward(gates: Any, moved: Any, before: Any) -> Any:
-        i, f, g, o = ops.split(gates + moved, 4, axis=1)
+    def forward(x_gates: Any, h_gates: Any, previous: Any) -> Any:
+        i, f, g, o = ops.split(x_gates + h_gates, 4, axis=1)
         i, f, g, o = ops.sigmoid(i), ops.sigmoid(f), ops.tanh(g), ops.sigmoid(o)
-        memory = f * before[1] + i * g
-        shown = ops.tanh(memory)
-        return (o * shown, memory), (i, f, g, o, shown)
+        memory = f * previous[1] + i * g
+        activated = ops.tanh(memory)
+        return (o * activated, memory), (i, f, g, o, activated)
 
     @staticmethod
-    def backward(slopes: Any, before: Any, after: Any, kept: Any) -> Any:
-        (of_output, of_memory), (i, f, g, o, shown) = slopes, kept
-        of_memory = of_memory + _of_tanh(shown, of_output * o)
-        slope = ops.concatenate(
+    def backward(grads: Any, previous: Any, current: Any, saved: Any) -> Any:
+        (grad_output, grad_memory), (i, f, g, o, activated) = grads, saved
+        grad_memory = grad_memory + _tanh_grad(activated, grad_output * o)
+        grad = ops.concatenate(
             [
-                _of_sigmoid(i, of_memory * g),
-                _of_sigmoid(f, of_memory * before[1]),
-                _of_tanh(g, of_memory * i),
-                _of_sigmoid(o, of_output * shown),
+                _sigmoid_grad(i, grad_memory * g),
+                _sigmoid_grad(f, grad_memory * previous[1]),
+                _tanh_grad(g, grad_memory * i),
+                _sigmoid_grad(o, grad_output * activated),
             ],
             axis=1,
         )
-        return slope, slope, (None, of_memory * f)
+        return grad, grad, (None, grad_memory * f)
 
 
-class _Gated:
-    """The cell of `GRU` that resets after the product: gates of update, reset and candidate."""
+class _GRUCell:
+    """The cell of `GRU` with `reset_after=True`: update gate, reset gate and candidate."""
 
-    keeps = 4
-
-    @staticmethod
-    def forward(gates: Any, moved: Any, before: Any) -> Any:
-        (z, r, g), (mz, mr, mg) = ops.split(gates, 3, axis=1), ops.split(moved, 3, axis=1)
-        z, r = ops.sigmoid(z + mz), ops.sigmoid(r + mr)
-        g = ops.tanh(g + r * mg)
-        return (z * before[0] + (1 - z) * g,), (z, r, g, mg)
+    saved_count = 4
 
     @staticmethod
-    def backward(slopes: Any, before: Any, after: Any, kept: Any) -> Any:
-        (slope,), (z, r, g, mg) = slopes, kept
-        of_g = _of_tanh(g, slope * (1 - z))
-        of_z, of_r = _of_sigmoid(z, slope * (before[0] - g)), _of_sigmoid(r, of_g * mg)
-        of_moved = ops.concatenate([of_z, of_r, of_g * r], axis=1)
-        return ops.concatenate([of_z, of_r, of_g], axis=1), of_moved, (slope * z,)
+    def forward(x_gates: Any, h_gates: Any, previous: Any) -> Any:
+        (z, r, g), (hz, hr, hg) = ops.split(x_gates, 3, axis=1), ops.split(h_gates, 3, axis=1)
+        z, r = ops.sigmoid(z + hz), ops.sigmoid(r + hr)
+        g = ops.tanh(g + r * hg)
+        return (z * previous[0] + (1 - z) * g,), (z, r, g, hg)
+
+    @staticmethod
+    def backward(grads: Any, previous: Any, current: Any, saved: Any) -> Any:
+        (grad,), (z, r, g, hg) = grads, saved
+        grad_g = _tanh_grad(g, grad * (1 - z))
+        grad_z, grad_r = _sigmoid_grad(z, grad * (previous[0] - g)), _sigmoid_grad(r, grad_g * hg)
+        grad_h_gates = ops.concatenate([grad_z, grad_r, grad_g * r], axis=1)
+        return ops.concatenate([grad_z, grad_r, grad_g], axis=1), grad_h_gates, (grad * z,)
 
 
-CELLS = {keras.layers.SimpleRNN: _Simple, keras.layers.LSTM: _Long, keras.layers.GRU: _Gated}
+CELLS = {keras.layers.SimpleRNN: _SimpleRNNCell, keras.layers.LSTM: _LSTMCell, keras.layers.GRU: _GRUCell}
 
 
-def _of_tanh(y: Any, slope: Any) -> Any:
+def _tanh_grad(y: Any, grad: Any) -> Any:
     if keras.backend.backend() == "tensorflow":
-        return import_module("tensorflow").raw_ops.TanhGrad(y=y, dy=slope)
-    return slope * (1 - y * y)
+        return import_module("tensorflow").raw_ops.TanhGrad(y=y, dy=grad)
+    return grad * (1 - y * y)
 
 
-def _of_sigmoid(y: Any, slope: Any) -> Any:
+def _sigmoid_grad(y: Any, grad: Any) -> Any:
     if keras.backend.backend() == "tensorflow":
-        return import_module("tensorflow").raw_ops.SigmoidGrad(y=y, dy=slope)
-    return slope * y * (1 - y)
+        return import_module("tensorflow").raw_ops.SigmoidGrad(y=y, dy=grad)
+    return grad * y * (1 - y)
 
 
-def _scanned(step: Any, states: Any, inputs: Any, *, reverse: bool = False) -> tuple[Any, Any]:
-    """Take steps over time: from states and one (B, ...) of each input to states and outputs.
+def _scan(step: Any, states: Any, inputs: Any, *, reverse: bool = False) -> tuple[Any, Any]:
+    """Call a step function for each time step.
 
     Args:
+        step: function of the states and of the inputs (B, ...) of one time step; returns the new states and outputs.
         states: (B, ...) each.
         inputs: (T, B, ...) each.
-        reverse: whether the last step is taken first.
+        reverse: whether to start with the last time step.
 
     Returns:
-        The states at the end, and the outputs (T, B, ...).
+        The final states, and the outputs (T, B, ...).
     """
     if keras.backend.backend() == "jax":
         scan = import_module("jax").lax.scan
-        return scan(step, tuple(states), tuple(inputs), reverse=reverse, unroll=_JAX_TURN)
+        return scan(step, tuple(states), tuple(inputs), reverse=reverse, unroll=_JAX_UNROLL)
     tf = import_module("tensorflow")
     length = inputs[0].shape[0]
-    turn = max(size for size in range(1, _TURN + 1) if length % size == 0)
-    turns = length // turn
-    inputs = [tf.reshape(array, (turns, turn, -1, array.shape[-1])) for array in inputs]
+    size = max(size for size in range(1, _CHUNK + 1) if length % size == 0)
+    chunks = length // size
+    inputs = [tf.reshape(array, (chunks, size, -1, array.shape[-1])) for array in inputs]
 
-    def one(count: Any, states: Any) -> tuple[Any, Any, Any]:
-        at = turns - 1 - count if reverse else count
-        parts, made = [tf.unstack(array[at], turn) for array in inputs], []
-        for time in reversed(range(turn)) if reverse else range(turn):
+    def run_chunk(count: Any, states: Any) -> tuple[Any, Any, Any]:
+        index = chunks - 1 - count if reverse else count
+        parts, rows = [tf.unstack(array[index], size) for array in inputs], []
+        for time in reversed(range(size)) if reverse else range(size):
             states, outputs = step(states, [part[time] for part in parts])
-            made.append(outputs)
-        made = made[::-1] if reverse else made
-        return at, list(states), [tf.stack(column) for column in zip(*made, strict=True)]
+            rows.append(outputs)
+        rows = rows[::-1] if reverse else rows
+        return index, list(states), [tf.stack(column) for column in zip(*rows, strict=True)]
 
-    at, states, outputs = one(0, states)  # which says what comes out of a turn
-    arrays = [tf.TensorArray(a.dtype, turns, element_shape=a.shape).write(at, a) for a in outputs]
+    # The first chunk runs outside the loop: its outputs give the dtypes and shapes of the arrays.
+    index, states, outputs = run_chunk(0, states)
+    arrays = [tf.TensorArray(o.dtype, chunks, element_shape=o.shape).write(index, o) for o in outputs]
 
-    def more(count: Any, states: Any, arrays: Any) -> tuple[Any, Any, Any]:
-        at, states, outputs = one(count, states)
-        return count + 1, states, [array.write(at, a) for array, a in zip(arrays, outputs, strict=True)]
+    def body(count: Any, states: Any, arrays: Any) -> tuple[Any, Any, Any]:
+        index, states, outputs = run_chunk(count, states)
+        return count + 1, states, [array.write(index, o) for array, o in zip(arrays, outputs, strict=True)]
 
     _, states, arrays = tf.while_loop(
-        lambda count, *_: count < turns, more, (1, states, arrays), parallel_iterations=1
+        lambda count, *_: count < chunks, body, (1, states, arrays), parallel_iterations=1
     )  # fmt: skip
     return states, [tf.reshape(array.stack(), (length, -1, array.element_shape[-1])) for array in arrays]
 
 
-def _turned(array: Any) -> Any:
-    """Return (B, T, ...) as (T, B, ...), and the other way round."""
+def _swap_batch_and_time(array: Any) -> Any:
+    """Return (B, T, ...) as (T, B, ...), and vice versa."""
     return ops.transpose(array, (1, 0, 2))
 
 
-def _in_halves(function: Any, arrays: Any, more: Any = ((), ())) -> list[Any]:
-    """Call a function for each half of a batch; TensorFlow runs them side by side.
+def _map_halves(function: Any, arrays: Any, tensors: Any = ((), ())) -> list[Any]:
+    """Call a function for each half of a batch; TensorFlow runs the two calls in parallel.
 
     Args:
-        function: of arrays, and of tensors that belong to the half.
+        function: function of the arrays, and of tensors for the half.
         arrays: (B, ...) each.
-        more: for each half, the tensors that belong to it.
+        tensors: for each half, its tensors.
     """
     tf = import_module("tensorflow")
-    of_any_length = [tf.TensorSpec([None, *array.shape[1:]], array.dtype) for array in arrays]
-    signature = of_any_length + [tf.TensorSpec(value.shape, value.dtype) for value in more[0]]
-    function = tf.function(function, autograph=False, input_signature=signature)  # traced once for both
+    array_specs = [tf.TensorSpec([None, *array.shape[1:]], array.dtype) for array in arrays]
+    signature = array_specs + [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in tensors[0]]
+    function = tf.function(function, autograph=False, input_signature=signature)  # traced once for both halves
     half = tf.shape(arrays[0])[0] // 2
     return [
-        function(*(array[:half] for array in arrays), *more[0]),
-        function(*(array[half:] for array in arrays), *more[1]),
+        function(*(array[:half] for array in arrays), *tensors[0]),
+        function(*(array[half:] for array in arrays), *tensors[1]),
     ]
 
 
-def _scanned_in_turns(
-    turn: Any, carry: Any, given: Any, units: int, *, begin: Any = (), columns: int = 0, made: Any = (),
-    states: int = 0, pieces: Any = (), reverse: bool = False,
+def _scan_chunks(
+    run_chunk: Any, carry: Any, inputs: Any, units: int, *, initial: Any = (), columns: int = 0, saved: Any = (),
+    states: int = 0, widths: Any = (), reverse: bool = False,
 ) -> tuple[Any, Any, Any]:  # fmt: skip
-    """Take steps over time on TensorFlow, several to a turn that sees all of them.
+    """Call a function for each chunk of several time steps, on TensorFlow.
+
+    A row has the tensors of one time step; a column has one of these tensors for all time steps.
 
     Args:
-        turn: a function of what is carried, of (turn, B, ...) of each array, and of what was made at each of its time
-            steps, a tuple each: states before, states after, what was kept. It returns what is carried on, such tuples
-            that it makes (states after, what is kept), and pieces (turn, B, D).
-        given: (T, B, ...) each.
-        units: the width of what is made.
-        begin: the states before the first time step.
-        columns: how much is made at a time step.
-        made: columns of an earlier scan, of which so many are `states`.
-        pieces: the width of each piece.
-        reverse: whether the last time step is taken first.
+        run_chunk: function of the carry, of the inputs (chunk, B, ...), and of a row for each time step of the chunk:
+            (*previous states, *current states, *saved tensors) if there are saved columns. Returns the new carry, a row
+            (*states, *saved tensors) for each time step, and pieces (chunk, B, D).
+        inputs: (T, B, ...) each.
+        units: width of the columns.
+        initial: the states before the first time step.
+        columns: number of columns to write.
+        saved: columns written by an earlier scan, of which the first `states` are states.
+        widths: the width D of each piece.
+        reverse: whether to start with the last chunk.
 
     Returns:
-        What is carried at the end; the columns, with the states before the first time step; the pieces, (T, B, D).
+        The final carry; the columns, beginning with the initial states; the pieces, (T, B, D).
     """
-    tf, dtype, length = import_module("tensorflow"), given[0].dtype, given[0].shape[0]
-    size = max(size for size in range(1, _HALVES_TURN + 1) if length % size == 0)
+    tf, dtype, length = import_module("tensorflow"), inputs[0].dtype, inputs[0].shape[0]
+    size = max(size for size in range(1, _HALVES_CHUNK + 1) if length % size == 0)
 
     def row(time: Any) -> tuple[Any, ...]:
-        places = [*((column, time) for column in range(states)), *((column, time + 1) for column in range(len(made)))]
-        values = (tf.TensorArray(dtype, flow=made[column]).read(place) for column, place in places)
-        return tuple(tf.ensure_shape(value, (None, units)) for value in values)
+        # Index 0 of a column has the initial states: the state before time step t is at t, the one after it at t + 1.
+        cells = [*((column, time) for column in range(states)), *((column, time + 1) for column in range(len(saved)))]
+        tensors = (tf.TensorArray(dtype, flow=saved[column]).read(index) for column, index in cells)
+        return tuple(tf.ensure_shape(tensor, (None, units)) for tensor in tensors)
 
-    def more(count: Any, carry: Any, arrays: Any, blocks: Any) -> tuple[Any, ...]:
+    def body(count: Any, carry: Any, arrays: Any, blocks: Any) -> tuple[Any, ...]:
         first = length - size - count if reverse else count
-        now = [tf.ensure_shape(array[first : first + size], (size, *array.shape[1:])) for array in given]
-        carry, rows, found = turn(carry, now, [row(first + time) for time in range(size)] if made else [])
-        for time, values in enumerate(rows):
-            arrays = [array.write(first + time + 1, value) for array, value in zip(arrays, values, strict=True)]
-        blocks = [block.write(first // size, piece) for block, piece in zip(blocks, found, strict=True)]
+        chunk = [tf.ensure_shape(array[first : first + size], (size, *array.shape[1:])) for array in inputs]
+        carry, rows, pieces = run_chunk(carry, chunk, [row(first + time) for time in range(size)] if saved else [])
+        for time, tensors in enumerate(rows):
+            arrays = [array.write(first + time + 1, tensor) for array, tensor in zip(arrays, tensors, strict=True)]
+        blocks = [block.write(first // size, piece) for block, piece in zip(blocks, pieces, strict=True)]
         return count + size, carry, arrays, blocks
 
     arrays = [tf.TensorArray(dtype, length + 1, element_shape=(None, units)) for _ in range(columns)]
-    for column, state in enumerate(begin):
+    for column, state in enumerate(initial):
         arrays[column] = arrays[column].write(0, state)
-    blocks = [tf.TensorArray(dtype, length // size, element_shape=(size, None, width)) for width in pieces]
+    blocks = [tf.TensorArray(dtype, length // size, element_shape=(size, None, width)) for width in widths]
     _, carry, arrays, blocks = tf.while_loop(
-        lambda count, *_: count < length, more, (0, carry, arrays, blocks), parallel_iterations=1
+        lambda count, *_: count < length, body, (0, carry, arrays, blocks), parallel_iterations=1
     )
-    return carry, arrays, [tf.reshape(b.stack(), (length, -1, width)) for b, width in zip(blocks, pieces, strict=True)]
+    return carry, arrays, [tf.reshape(b.stack(), (length, -1, width)) for b, width in zip(blocks, widths, strict=True)]

@@ -1,8 +1,8 @@
-"""What makes a killed training go on exactly where it was: signals, and callbacks that write and restore the journal.
+"""Resuming a killed training exactly where it was: signals, and callbacks that write and restore the journal.
 
-Between two steps all of a training's state is in a few places: variables of model, optimizer and metrics (dropout's
-seeds among them), the plain attributes of its callbacks, and the position (epoch, step), from which order and
-augmentation follow (`kzoo.data.pipeline`).
+Between two steps the full state of a training is: the variables of model, optimizer and metrics (including the seeds of
+dropout), the plain attributes of its callbacks, and the position (epoch, step), which determines order and augmentation
+(`kzoo.data.pipeline`).
 """
 
 import os
@@ -17,20 +17,20 @@ from importlib import import_module
 import keras
 import numpy as np
 
-from kzoo.callbacks.saving import Pace
+from kzoo.callbacks.saving import WriteTimer
 from kzoo.training.journal import State, is_plain
 from kzoo.utils.errors import KzooError
 
-_WAITS = 3.0  # seconds that a signal waits for a validation to end
+_MAX_WAIT = 3.0  # seconds that a signal waits for a running validation
 _KERAS_OWN = {"_model", "params", "validation_data"}
 
 
 class StopRequest(BaseException):
-    """A signal asked for an end, and the journal has been written. Not an `Exception`: nothing may swallow it."""
+    """Raised after a signal, once the journal is written. A `BaseException`: `except Exception` must not catch it."""
 
 
 class Signals:
-    """What has been asked for: `caught` is the number of the first signal, or None."""
+    """Records SIGINT and SIGTERM: `caught` is the number of the first signal, or None."""
 
     caught = None
 
@@ -41,30 +41,30 @@ class Signals:
 
     @contextmanager
     def watched(self):
-        """Catch SIGINT and SIGTERM inside the block. Only the main thread may; others leave things be."""
+        """Catch SIGINT and SIGTERM inside the block. A second signal exits at once. Only works in the main thread."""
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
-        before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        previous = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield self
         finally:
-            for number, handler in before.items():
-                # None: a handler that was not installed from Python, and cannot be put back by it
+            for number, handler in previous.items():
+                # None: the handler was not installed from Python, which cannot restore it
                 signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cadence:
-    """When the journal is written; after an epoch and inside it.
+    """How often the journal is written.
 
     Args:
-        seconds: between two journals inside an epoch, at the least. At epoch ends, and here too, no more often than
-            makes them cost one percent of the time.
-        steps: in place of both: a journal after every this many steps, and after every epoch.
+        seconds: minimum seconds between two journals inside an epoch. There and at the end of epochs, journals take at
+            most about one percent of the time.
+        steps: write a journal after every this many steps and after every epoch instead, whatever it costs.
 
     Raises:
-        KzooError: a value that is neither.
+        KzooError: `seconds` is not a number of at least 0, or `steps` not a positive integer or None.
     """
 
     seconds: float = 30.0
@@ -73,17 +73,17 @@ class Cadence:
     def __post_init__(self):
         seconds, steps = self.seconds, self.steps
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
-            raise KzooError(f"journal_seconds={seconds!r} must be a number of seconds, 0 or more.")
+            raise KzooError(f"journal_seconds={seconds!r} must be a number of seconds of at least 0.")
         if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int) or steps < 1):
-            raise KzooError(f"journal_steps={steps!r} must be a whole number of steps, or None.")
+            raise KzooError(f"journal_steps={steps!r} must be a positive integer, or None.")
 
 
 class Position(keras.callbacks.Callback):
-    """First in the list: tell the pipeline where it is.
+    """Set the position (epoch, first step) of the batches; first in the list of callbacks.
 
     Args:
         batches: the training split's `Batches`.
-        state: the `State` to go on from, or None.
+        state: the `State` to resume from, or None.
     """
 
     def __init__(self, batches, state=None):
@@ -97,50 +97,50 @@ class Position(keras.callbacks.Callback):
 
 
 def seed_epoch(seed, epoch):
-    """Seed PyTorch for an epoch: its loader draws from the process' generator, as dropout does.
+    """Seed PyTorch for an epoch: its loader and dropout draw from the same process-wide generator.
 
-    After an epoch that was taken up in its middle the loader has drawn once less. The other backends' dropout has seeds
-    of its own.
+    In an epoch that was resumed in its middle, the loader draws one number less, which this evens out. Dropout of the
+    other backends has its own seeds.
     """
     if keras.backend.backend() == "torch":
-        drawn = np.random.SeedSequence([seed, epoch]).generate_state(1)[0]
-        import_module("torch").manual_seed(int(drawn))
+        state = np.random.SeedSequence([seed, epoch]).generate_state(1)[0]
+        import_module("torch").manual_seed(int(state))
 
 
 class Journal(keras.callbacks.Callback):
-    """Last in the list: write the journal, restore from it, and end the training when a signal asks for it.
+    """Write the journal, restore callbacks from it, and stop training after a signal; last in the list of callbacks.
 
     Args:
-        folder: the run's.
+        folder: the run's folder.
         position: the `Position` that is first in the list.
-        kept: the callbacks whose plain attributes are part of the state. What is bound to the process, such as a clock,
-            sits in an object.
-        signals: the `Signals` that are being watched.
-        state: the `State` to go on from, or None.
-        cadence: when to write it.
-        at_once: write one before the first step too.
-        record: function that returns the rest of a `State`: `seconds`, `resumed`, `rollbacks` and `chunked`.
+        callbacks: the callbacks whose plain attributes are part of the state. State that belongs to the process, such
+            as a clock, must be in an object.
+        signals: the `Signals` to obey.
+        state: the `State` to resume from, or None.
+        cadence: the `Cadence` of the journal.
+        at_start: also write a journal before the first step.
+        record: function that returns the other fields of a `State`: `seconds`, `resumed`, `rollbacks` and `chunked`.
     """
 
-    def __init__(self, folder, *, position, kept, signals, record, cadence, state=None, at_once=False):
+    def __init__(self, folder, *, position, callbacks, signals, record, cadence, state=None, at_start=False):
         super().__init__()
-        self.folder, self.position, self.kept, self.signals = folder, position, kept, signals
+        self.folder, self.position, self.callbacks, self.signals = folder, position, callbacks, signals
         self.state, self.cadence, self.record = state, cadence, record
-        self.at_once, self.pace = at_once, Pace()
-        self.inside = True  # whether one may be written inside an epoch
-        self.epoch = self.length = self.first = 0  # which it is, its steps, and the one that it was taken up at
-        self.waits_since: float | None = None
-        self.random = None  # states of the generators that are to be set as late as can be
-        self.pace.start()
+        self.at_start, self.timer = at_start, WriteTimer()
+        self.can_write_in_epoch = True  # False if Keras makes several steps per call
+        self.epoch = self.length = self.first = 0  # the epoch, its number of steps, and its first step
+        self.signalled_at: float | None = None
+        self.random = None  # states of the random generators, set as late as possible
+        self.timer.start()
 
     def on_train_begin(self, logs=None):
         if self.state is not None:
-            restore_callbacks(self.kept, self.state.callbacks)
-        elif self.at_once:
+            restore_callbacks(self.callbacks, self.state.callbacks)
+        elif self.at_start:
             self.model.optimizer.build(self.model.trainable_variables)
             self._write(0, 0)
-        # With several steps to one call, Keras would run past the end of an epoch that was taken up in its middle.
-        self.inside = self.model.steps_per_execution == 1
+        # With several steps per call, Keras would run past the end of an epoch that is resumed in its middle.
+        self.can_write_in_epoch = self.model.steps_per_execution == 1
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch, self.length, self.first = epoch, len(self.position.batches), self.position.batches.first
@@ -152,7 +152,7 @@ class Journal(keras.callbacks.Callback):
             else:
                 self._restore_random()
         self.state = None
-        # This comes last: what was restored at the beginning of an epoch is how the epoch before it ended.
+        # Last: at the start of an epoch, the restored state is that of the end of the previous epoch.
         seed_epoch(self.position.batches.seed, epoch)
 
     def on_train_batch_begin(self, batch, logs=None):
@@ -160,7 +160,7 @@ class Journal(keras.callbacks.Callback):
             self._restore_random()
 
     def _restore_random(self):
-        # As late as it was taken: PyTorch's loader draws from its generator when an epoch begins.
+        # At the first step, where it was saved: PyTorch's loader draws from the generator when an epoch begins.
         set_random_states(self.random)
         self.random = None
 
@@ -169,32 +169,32 @@ class Journal(keras.callbacks.Callback):
         if done >= self.length:
             return
         steps = self.cadence.steps
-        due = done % steps == 0 if steps else self.pace.due(at_least=self.cadence.seconds)
-        if self.inside and (due or self.signals.caught):
+        due = done % steps == 0 if steps else self.timer.due(at_least=self.cadence.seconds)
+        if self.can_write_in_epoch and (due or self.signals.caught):
             self._write(self.epoch, done)
-        self._stop_if_asked()
+        self._stop_after_signal()
 
     def on_test_batch_end(self, batch, logs=None):
-        # Within a validation no journal can be written: a short one is finished, so that its epoch is not lost.
+        # No journal can be written during validation: finish a short one, so that the epoch is not lost.
         if self.signals.caught:
-            self.waits_since = self.waits_since or time.monotonic()
-            if time.monotonic() - self.waits_since > _WAITS:
+            self.signalled_at = self.signalled_at or time.monotonic()
+            if time.monotonic() - self.signalled_at > _MAX_WAIT:
                 raise StopRequest
 
     def on_epoch_end(self, epoch, logs=None):
-        if self.cadence.steps or self.pace.due() or self.signals.caught:
+        if self.cadence.steps or self.timer.due() or self.signals.caught:
             self._write(epoch + 1, 0)
-        self._stop_if_asked()
+        self._stop_after_signal()
 
-    def _stop_if_asked(self):
+    def _stop_after_signal(self):
         if self.signals.caught:
             raise StopRequest
 
     def _write(self, epoch, step):
-        """Write the journal; a state that has gone to NaN is not worth going on from, and ends the training."""
-        with self.pace.spend():
+        """Write the journal, or stop training if a weight is not finite."""
+        with self.timer.time_write():
             model = self.model
-            variables = _values(model.variables)
+            variables = _to_arrays(model.variables)
             if not all(np.isfinite(v).all() for v in variables if v.dtype.kind == "f"):
                 model.stop_training = True
                 return
@@ -203,9 +203,9 @@ class Journal(keras.callbacks.Callback):
                 step=step,
                 stopped=bool(model.stop_training) and step == 0,
                 variables=variables,
-                optimizer=_values(model.optimizer.variables),
-                metrics=_values(model.metrics_variables) if step else [],
-                callbacks=[[type(c).__name__, _attributes(c)] for c in self.kept],
+                optimizer=_to_arrays(model.optimizer.variables),
+                metrics=_to_arrays(model.metrics_variables) if step else [],
+                callbacks=[[type(c).__name__, _attributes(c)] for c in self.callbacks],
                 random=random_states(),
                 **self.record(),
             )
@@ -213,7 +213,7 @@ class Journal(keras.callbacks.Callback):
 
 
 def random_states() -> dict:
-    """Return the states of the generators that belong to the process; dropout on PyTorch draws from one of them."""
+    """Return the states of the process-wide random generators; dropout on PyTorch uses one of them."""
     states = dict(python=random.getstate(), numpy=np.random.get_state())
     if keras.backend.backend() == "torch":
         torch = import_module("torch")
@@ -223,7 +223,7 @@ def random_states() -> dict:
 
 
 def set_random_states(states):
-    """Set what `random_states` returned."""
+    """Restore states that `random_states` returned."""
     random.setstate(states["python"])
     np.random.set_state(states["numpy"])
     if "torch" in states:
@@ -234,15 +234,15 @@ def set_random_states(states):
 
 
 def restore(model, state, batch):
-    """Bring model and optimizer back to a journal's state.
+    """Restore model and optimizer from a journal's state.
 
     Args:
-        model: a compiled network; trained or not.
+        model: a compiled network, trained or not.
         state: the `State`.
-        batch: (x, y) of one step, to make the metrics' variables, which Keras does only when it first needs them.
+        batch: (x, y) of one step, to create the variables of the metrics, which Keras does only when it needs them.
 
     Raises:
-        KzooError: the journal is of another network.
+        KzooError: the journal is from another network.
     """
     model.optimizer.build(model.trainable_variables)
     model.test_on_batch(*batch)
@@ -252,32 +252,33 @@ def restore(model, state, batch):
 
 
 def assign(variables, values):
-    """Assign journalled values, all or none.
+    """Assign the values of a journal to variables, all or none.
 
     Raises:
-        KzooError: they do not fit.
+        KzooError: their number or shapes differ.
     """
     shapes, stored = [tuple(v.shape) for v in variables], [v.shape for v in values]
     if shapes != stored:
         raise KzooError(
-            "The journal is of another network: its variables differ. Pass resume='never' to train from scratch."
+            "The journal is from another network: its variables differ. Pass resume='never' to train from scratch."
         )
     for variable, value in zip(variables, values, strict=True):
-        if value.dtype.kind == "V":  # bfloat16, which NumPy's files do not know by name
+        if value.dtype.kind == "V":  # bfloat16, whose name is not stored in NumPy files
             value = value.view(keras.ops.convert_to_numpy(variable).dtype)
         variable.assign(value)
 
 
 def restore_callbacks(callbacks, stored):
-    """Overwrite the plain attributes of callbacks, after their `on_train_begin`.
+    """Restore the plain attributes of callbacks, after their `on_train_begin`.
 
     Raises:
-        KzooError: they are not the callbacks that the journal knows.
+        KzooError: they are not the callbacks of the journal.
     """
     names = [type(c).__name__ for c in callbacks]
     if names != [name for name, _ in stored]:
         raise KzooError(
-            f"The journal is of other callbacks: {', '.join(n for n, _ in stored)}; now {', '.join(names)}."
+            f"The journal has other callbacks: {', '.join(n for n, _ in stored)}; now {', '.join(names)}. Pass the "
+            "same callbacks, or resume='never'."
         )
     for callback, (_, attributes) in zip(callbacks, stored, strict=True):
         vars(callback).update(attributes)
@@ -287,5 +288,5 @@ def _attributes(callback):
     return {k: v for k, v in vars(callback).items() if k not in _KERAS_OWN and is_plain(v)}
 
 
-def _values(variables):
+def _to_arrays(variables):
     return [np.asarray(keras.ops.convert_to_numpy(v)) for v in variables]

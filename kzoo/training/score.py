@@ -1,4 +1,4 @@
-"""A model's answers to a split, and their scores, which the way of answering computes: not by Keras' metrics."""
+"""Predictions for a split and their scores, computed by the task and not by Keras' metrics."""
 
 from typing import Any
 
@@ -16,114 +16,122 @@ from kzoo.tasks import Scored
 from kzoo.utils.errors import KzooError
 
 
-def score_split(model, part, data, *, logits, postprocessor=None, batch_size=128, tta=None) -> Scored:
-    """Score one split of a data set with a model whose answers are in the targets' own unit.
+def score_split(model, split, data, *, logits, postprocessor=None, batch_size=128, tta=None) -> Scored:
+    """Return the scores of a model on one split of a data set.
 
-    Of a split that does not lie in memory, it is a sample (see `kzoo.dataset.sample`).
+    A split that is not in memory is sampled (see `kzoo.dataset.sample`).
 
     Args:
-        logits: what they are where they name classes (see `gives_logits`).
-        postprocessor: the run's `Postprocessor`; None for none.
+        model: a model whose outputs are in the targets' unit.
+        split: the `Split`.
+        data: the `Dataset` that it belongs to.
+        logits: whether outputs for classes are logits (see `gives_logits`).
+        postprocessor: the run's `Postprocessor`, or None.
+        batch_size: examples per step.
         tta: the test-time augmentation, or None.
     """
-    views, learn = views_of(kind(data.inputs), tta), kind(data.inputs).fitting
-    part = sampled(part)
-    batches = _answered(model, part, batch_size, views)
+    views, fitting = views_of(kind(data.inputs), tta), kind(data.inputs).fitting
+    split = sampled(split)
+    batches = _predict_batches(model, split, batch_size, views)
     if postprocessor is not None:
         batches = ((postprocessor.outputs(outputs, logits=logits), truth) for outputs, truth in batches)
-    more = {}  # of tasks that are no forecasts, `score` takes nothing beside
-    if "ordered" in data.problem.facts and hasattr(learn, "simple_forecasts"):
-        more = {"beside": learn.simple_forecasts(data.preprocessing, part)}
-    if part.weight is not None:
-        more["weight"] = part.weight
-    return data.problem.task.scoring.score(batches, data.target, logits=logits, **more)
+    options = {}  # only the `score` of forecasts takes `beside`
+    if "ordered" in data.problem.facts and hasattr(fitting, "simple_forecasts"):
+        options = {"beside": fitting.simple_forecasts(data.preprocessing, split)}
+    if split.weight is not None:
+        options["weight"] = split.weight
+    return data.problem.task.scoring.score(batches, data.target, logits=logits, **options)
 
 
 def learned_postprocessor(model, data, names, *, logits, batch_size=128) -> Postprocessor:
-    """Return postprocessing steps that are learned on the validation split (see `kzoo.postprocessors`).
+    """Return a postprocessor whose steps are learned on the validation split (see `kzoo.postprocessors`).
 
     Args:
-        model: with its best weights.
+        model: the model, with its best weights.
         data: a `Dataset` with a validation split.
-        names: of the steps.
+        names: names of the steps.
         logits: see `gives_logits`.
+        batch_size: examples per step.
     """
-    batches = list(_answered(model, sampled(data.validation), batch_size))
+    batches = list(_predict_batches(model, sampled(data.validation), batch_size))
     outputs, truth = (np.concatenate(column) for column in zip(*batches, strict=True))
     return learn(names, outputs, truth, target=data.target, logits=logits, rows="validation")
 
 
 def gives_logits(model, loss=None):
-    """Say whether a model's answers are logits (True), probabilities (False) or neither (None; see `logits_of`).
+    """Return whether a model's outputs are logits (True), probabilities (False) or neither (None; see `logits_of`).
 
     Args:
-        loss: the name of what it was trained with; by default that of the compiled model.
+        loss: name of the loss that the model was trained with; by default, that of the compiled model.
     """
-    compiled, ends = loss_info(model), last_activation(model)
+    compiled, activation = loss_info(model), last_activation(model)
     outputs: Any = getattr(model, "outputs", None)
     single = bool(outputs) and outputs[0].shape[-1] == 1
-    found = logits_of(ends, loss or (compiled and compiled.name), single=single)
+    logits = logits_of(activation, loss or (compiled and compiled.name), single=single)
     if loss is not None or getattr(model, "loss", None) is None:
-        return found
-    # A model of one's own: its loss says what a plain number at its end is, and what an end that is not known gives.
+        return logits
+    # A custom model: `from_logits` of its loss decides for linear and unknown last activations.
     if compiled is None or not compiled.name.endswith("crossentropy"):
-        return None if found else found
-    if ends in (None, "linear"):
-        return compiled.from_logits if ends is None else compiled.from_logits or None
-    return found
+        return None if logits else logits
+    if activation in (None, "linear"):
+        return compiled.from_logits if activation is None else compiled.from_logits or None
+    return logits
 
 
 def run_gives_logits(run):
-    """Say the same of a run's model: as its training wrote it down, for the stored model has forgotten its loss."""
-    if run.spec.members:  # an ensemble joins probabilities
+    """Return what `gives_logits` returned when a run was trained: the stored model does not have its loss."""
+    if run.spec.members:  # an ensemble averages probabilities
         return False
-    said = run.config.get("answers")
-    if said is None:  # of before that was written down
+    stored = run.config.get("answers")
+    if stored is None:  # a run of an older version
         return gives_logits(run.model, run.spec.training.get("loss"))
-    return ANSWERS.get(said)
+    return ANSWERS.get(stored)
 
 
 def views_of(kind, tta):
-    """Return the function from inputs to their views that a test-time augmentation asks for; None for none.
+    """Return the function from inputs to their views for a test-time augmentation; None without one.
 
     Args:
         kind: the `Kind` of the inputs.
         tta: "mirror", "shift" or None.
 
     Raises:
-        KzooError: no such one, or a kind that has no views.
+        KzooError: `tta` is unknown, or the kind does not support it.
     """
     if tta is None:
         return None
     if tta not in TTA:
         raise KzooError(f"tta={tta!r} is unknown. Use one of: {', '.join(TTA)}.")
     if not hasattr(kind.inference, "views"):
-        raise KzooError(f"tta={tta!r} is for images, and this model reads {kind.name}: leave it out.")
+        raise KzooError(f"tta={tta!r} is for images, and this model takes {kind.name} as inputs. Leave it out.")
     return lambda x: kind.inference.views(x, tta)
 
 
 def forward(model, x, size, views=None):
-    """Return the answers to at most `size` rows, filled up to `size`: one shape, so that nothing is traced twice.
+    """Return the outputs for at most `size` rows, which are padded to `size`, so that the model is traced only once.
 
     Args:
-        views: what makes (share, x) pairs of x, whose answers are joined by these shares; None for x alone.
+        model: the model.
+        x: its inputs, at most `size` rows.
+        size: number of rows to predict.
+        views: function from x to (weight, view) pairs, whose outputs are summed with these weights; None for only x.
     """
     if views is not None:
         return sum(np.float32(share) * forward(model, view, size) for share, view in views(x))
-    rows, takes = len(x), model.input_shape
-    if isinstance(takes, tuple) and not fits(x.shape[1:], takes[1:]):
-        raise KzooError(f"The inputs have the shape {x.shape[1:]}, and the model takes {takes[1:]}: they do not fit.")
+    rows, expected = len(x), model.input_shape
+    if isinstance(expected, tuple) and not fits(x.shape[1:], expected[1:]):
+        raise KzooError(f"The inputs have shape {x.shape[1:]}, but the model takes inputs of shape {expected[1:]}.")
     if rows < size:
         x = np.concatenate([x, np.repeat(x[:1], size - rows, axis=0)])
     return np.asarray(keras.ops.convert_to_numpy(model.predict_on_batch(x)), dtype="float32")[:rows]
 
 
-def _answered(model, part, batch_size, views=None):
-    """Yield (answers, truth) a batch at a time."""
-    batches = Batches(part, batch_size=batch_size)
+def _predict_batches(model, split, batch_size, views=None):
+    """Yield (outputs, truth) for each batch."""
+    batches = Batches(split, batch_size=batch_size)
     for step in range(len(batches)):
         x, y = batches.batch(0, step)[:2]
-        answers = forward(model, x, min(batch_size, len(part)), views)
-        if not np.isfinite(answers).all():
-            raise KzooError("The model's answers are not finite: its weights went to NaN or infinity in training.")
-        yield answers, np.asarray(y)
+        outputs = forward(model, x, min(batch_size, len(split)), views)
+        if not np.isfinite(outputs).all():
+            raise KzooError("The model's outputs are not finite: its weights became NaN or infinite in training.")
+        yield outputs, np.asarray(y)

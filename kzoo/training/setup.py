@@ -1,4 +1,4 @@
-"""`Job`: a network ready to fit, with what its `fit` takes; which part of a network it is that trains."""
+"""`TrainingSetup`: a compiled network with the batches, callbacks and class weights for its `fit`."""
 
 import warnings
 from dataclasses import dataclass
@@ -26,16 +26,16 @@ class TrainingSetup:
 
     Args:
         model: the whole network.
-        core: what is trained of it.
-        saved: what goes to disk: float32, and answers in their own unit.
+        core: the part of it that is trained.
+        saved: the network that is saved: in float32, with outputs in the targets' unit.
         data: the `Dataset`.
-        spec: from what it was built, all of its config resolved.
-        standardize, onehot: what the pipeline does to the labels (see `kzoo.data.pipeline.Batches`).
-        training: the contract as it was compiled: the spec's, with labels as the loss wants them.
-        notes: a line for each thing to know; those of the data are the data's.
-        features: the training and the validation split as a frozen network sees them, where `core` is the rest of it.
-        whole_batches: whether what is less than a batch at the end of an epoch is left out.
-        as_given: whether the core is compiled as its user did it, and not as the contract says.
+        spec: the `Spec` that it was built from, with the full config.
+        standardize, onehot: transformations of the labels (see `kzoo.data.pipeline.Batches`).
+        training: the training settings that it was compiled with: those of `spec`, with the label format of the loss.
+        notes: lines to print; those about the data are in `data.notes`.
+        features: the training and the validation split with the features of the frozen part, if `core` is the rest.
+        whole_batches: whether an incomplete batch at the end of an epoch is skipped.
+        as_given: whether the core is compiled by the user, and not by kzoo.
     """
 
     model: keras.Model
@@ -53,61 +53,62 @@ class TrainingSetup:
 
     @property
     def examples(self) -> int:
-        """How many rows an epoch trains on."""
+        """Number of training examples in an epoch."""
         count = len(self.data.train)
         return count - count % self.training["batch_size"] if self.whole_batches else count
 
     def compile(self, *, slower=1.0):
-        """Compile the core as its contract says, with the learning rate times `slower`."""
+        """Compile the core by its training settings, with the learning rate multiplied by `slower`."""
         training = self.training | {"learning_rate": self.training["learning_rate"] * slower}
         steps, weighted = steps_of(training, self.examples), self.data.train.weight is not None
-        whole = () if self.features is None else (self.model,)  # which checks look at
-        for model in (self.core, *whole):
+        also_compiled = () if self.features is None else (self.model,)  # for the checks before training
+        for model in (self.core, *also_compiled):
             contract.compile_model(
                 model, task=self.data.task, config=self.spec.config, training=training, steps=steps, weighted=weighted
             )
 
     def batches(self, split, **options) -> Batches:
-        """Return the batches of a split as the core takes them; `options` are those of `Batches`."""
+        """Return the batches of a split for the core; `options` are those of `Batches`."""
         options = {"weight": split.weight} | options
         return Batches(
             split, batch_size=self.training["batch_size"], onehot=self.onehot, standardize=self.standardize, **options
         )
 
     def training_batches(self) -> Batches:
-        """Return the batches to train on: shuffled and augmented, a function of the seed."""
+        """Return the batches to train on, shuffled and augmented as a function of the seed."""
         augment = self.training.get("augment", ())
         train = self.data.train if self.features is None else self.features[0]
-        most = steps_of_epoch(self.training, self.examples)
+        max_batches = steps_of_epoch(self.training, self.examples)
         weight = train.weight
-        if weight is not None and (of_classes := self._class_weight()) is not None:  # `fit` takes one of the two
-            weight = weight * np.array([of_classes[i] for i in range(self.data.outputs)], "float32")[train.y]
-        return self.batches(train, shuffle=True, seed=self.spec.seed, augment=augment, most=most, weight=weight)
+        # `fit` takes either row weights or class weights: multiply them.
+        if weight is not None and (class_weights := self._class_weight()) is not None:
+            weight = weight * np.array([class_weights[i] for i in range(self.data.outputs)], "float32")[train.y]
+        return self.batches(train, shuffle=True, seed=self.spec.seed, augment=augment, most=max_batches, weight=weight)
 
     def validation_batches(self) -> Batches | None:
-        """Return the batches to validate on, in the split's own order, where there are any."""
+        """Return the batches to validate on, in the order of the split; None without a validation split."""
         validation = self.data.validation if self.features is None else self.features[1]
         return None if validation is None else self.batches(sampled(validation))
 
     def class_weight(self) -> dict[int, float] | None:
-        """Return what `fit` takes to weigh classes; None where it is not asked, or rows have weights, which hold it."""
+        """Return the `class_weight` of `fit`; None without class weights, or if they are part of the row weights."""
         return None if self.data.train.weight is not None else self._class_weight()
 
     def _class_weight(self):
-        """Return number of a class -> weight, as is said or by how rare it is; None where it is not asked."""
-        asked = self.training.get("class_weight")
-        if asked is None or "classes" not in self.data.problem.facts:
+        """Return class number -> weight, by the setting or balanced; None without class weights."""
+        requested = self.training.get("class_weight")
+        if requested is None or "classes" not in self.data.problem.facts:
             return None
-        if asked != "balanced":
-            said = class_weights_of(asked, self.data)
-            return {i: said.get(i, 1.0) for i in range(self.data.outputs)}
+        if requested != "balanced":
+            weights = class_weights_of(requested, self.data)
+            return {i: weights.get(i, 1.0) for i in range(self.data.outputs)}
         return balanced(class_counts(self.data, "train"))
 
     def callbacks(self, folder) -> list[keras.callbacks.Callback]:
-        """Return the bundle that the contract names, which writes into `folder`; into none where that is None."""
+        """Return the callback bundle of the training settings, which writes into `folder`; None writes nothing."""
         training = self.training
         sample = {"sample": self.training_batches().batch(0, 0)[:2]} if training["callbacks"] == "debug" else {}
-        return bundles.named(training["callbacks"])(
+        return bundles.get_bundle(training["callbacks"])(
             folder,
             **sample,
             monitor=training["monitor"],
@@ -119,42 +120,44 @@ class TrainingSetup:
         )
 
     def save(self, path):
-        """Write the model, in float32 and with answers in their own unit."""
+        """Write the model to a path, in float32 and with outputs in the targets' unit."""
         self.saved_weights().save(path)
 
     @property
     def gives_logits(self) -> bool | None:
-        """What the answers are, where they name classes (see `kzoo.training.score.gives_logits`)."""
+        """Whether outputs for classes are logits (see `kzoo.training.score.gives_logits`)."""
         return gives_logits(self.core, self.training.get("loss"))
 
     def saved_weights(self) -> keras.Model:
-        """Return the model that goes to disk, with the weights that training has reached."""
+        """Return the model that is saved, with the current weights."""
         if self.saved is not self.model:
             self.saved.set_weights(self.model.get_weights())
         return self.saved
 
 
 def unscaled(model):
-    """Return the tensor below the layer "unscale", in standardised targets; None where a network has no such layer."""
+    """Return the input of the layer "unscale", on the scale of standardised targets; None without such a layer."""
     layer = layer_with(model, UNSCALE)
     return None if layer is None else layer.input
 
 
 def core_of(model):
-    """Return what is trained of a network: all of it, what lies below "unscale", or each of its "members"."""
-    below = unscaled(model)
+    """Return the part of a network to train: all of it, the part below "unscale", or the part with its "members"."""
+    unscaled_output = unscaled(model)
     mean = layer_with(model, MEMBERS)
     if mean is not None:
-        return Members(model.input, model.output if below is None else below, mean.input, name=model.name)
-    return model if below is None else keras.Model(model.input, below, name=model.name)
+        return Members(
+            model.input, model.output if unscaled_output is None else unscaled_output, mean.input, name=model.name
+        )
+    return model if unscaled_output is None else keras.Model(model.input, unscaled_output, name=model.name)
 
 
 def make_variables(model, batch):
-    """Make the variables of optimizer and metrics, which Keras on TensorFlow makes inside the first step otherwise.
+    """Create the variables of optimizer and metrics before `fit`.
 
-    TensorFlow would trace that step a second time for them: without it, two epochs of a small network take a quarter to
-    a half less processor time. Where devices share the batches, Keras compiles for the variables that there are.
-    Elsewhere its `fit` sees to it.
+    Keras on TensorFlow would create them inside the first step, and trace that step a second time: without that, two
+    epochs of a small network take a quarter to a half less CPU time. With a distribution, Keras compiles for the
+    variables that exist. In other cases `fit` creates them early enough.
 
     Args:
         model: a compiled network.
@@ -163,8 +166,10 @@ def make_variables(model, batch):
     if keras.backend.backend() == "tensorflow" or keras.distribution.distribution() is not None:
         x, y, *weight = keras.tree.map_structure(lambda rows: rows[:2], batch)
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "The structure of `inputs`")  # a model of [x] takes x in `fit`, silently
-            answers = model(x, training=False)
-        model.compute_metrics(x, y, answers, *(weight or [None]))
+            warnings.filterwarnings(
+                "ignore", "The structure of `inputs`"
+            )  # `fit` accepts x for a model of [x] without a warning
+            outputs = model(x, training=False)
+        model.compute_metrics(x, y, outputs, *(weight or [None]))
         model.optimizer.build(model.trainable_variables)
         model.reset_metrics()

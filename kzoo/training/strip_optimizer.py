@@ -1,4 +1,4 @@
-"""A finished run's model files without the optimizer: its state is twice the weights, and nothing goes on from it."""
+"""Removing the optimizer from the model files of a finished run: its state is twice as large as the weights."""
 
 import io
 import json
@@ -14,7 +14,7 @@ _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
 
 
 def strip_optimizer(folder: Path) -> None:
-    """Take the optimizer out of a run's models; where there is no room for a new file, the old one stays as it is."""
+    """Remove the optimizer from a run's models; if the disk is full, a file stays unchanged."""
     for name in ("best.keras", "last.keras"):
         if (folder / name).is_file():
             with suppress(OSError):
@@ -22,23 +22,23 @@ def strip_optimizer(folder: Path) -> None:
 
 
 def without_optimizer(file: Path) -> None:
-    """Write a `.keras` file anew with its network and weights alone, as Keras saves a model that is not compiled."""
+    """Rewrite a `.keras` file without its optimizer, as Keras saves a model that is not compiled."""
     with zipfile.ZipFile(file) as archive:
-        parts = [(info, archive.read(info)) for info in archive.infolist()]
-    changed = {_CONFIG: _not_compiled, _WEIGHTS: _weights_alone}
+        parts = [(member, archive.read(member)) for member in archive.infolist()]
+    rewrite = {_CONFIG: _without_compile_config, _WEIGHTS: _without_optimizer_weights}
     with whole_file(file) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        for info, content in parts:
-            archive.writestr(info, changed.get(info.filename, bytes)(content))
+        for member, content in parts:
+            archive.writestr(member, rewrite.get(member.filename, bytes)(content))
 
 
-def _not_compiled(content: bytes) -> bytes:
+def _without_compile_config(content: bytes) -> bytes:
     return json.dumps(json.loads(content) | {"compile_config": {}}).encode()
 
 
-def _weights_alone(content: bytes) -> bytes:
-    out = io.BytesIO()
-    with h5py.File(io.BytesIO(content), "r") as source, h5py.File(out, "w") as target:
+def _without_optimizer_weights(content: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with h5py.File(io.BytesIO(content), "r") as source, h5py.File(buffer, "w") as target:
         for name in source:
             if name != "optimizer":
                 source.copy(name, target)
-    return out.getvalue()
+    return buffer.getvalue()

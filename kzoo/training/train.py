@@ -1,4 +1,4 @@
-"""`train`: a preset and data become a run."""
+"""`train`: train a preset or a custom model on data, and write a run."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ from kzoo.run import POSTPROCESSING, Run, has_journal
 from kzoo.stored_types import Request, to_stored
 from kzoo.training.baselines import score_baselines
 from kzoo.training.custom_model import check_custom_model
-from kzoo.training.device import shared_by, spread_over
+from kzoo.training.device import data_parallel, distribution_scope
 from kzoo.training.fit import Fit
 from kzoo.training.folder import claimed, replaced
 from kzoo.training.identity import identity
@@ -82,56 +82,58 @@ def train(
     progress: bool = True,
     **overrides: Any,
 ) -> Run:
-    """Train a preset, or a compiled model of your own, and return the run.
+    """Train a preset or a custom compiled model, and return the run.
 
-    The head follows the data: number of classes or targets, loss and metrics. The epoch with the best
-    validation value is kept; the test split is looked at once, at the end.
+    The head is adapted to the data: number of classes or targets, loss and metrics. The weights of the epoch with the
+    best validation value are kept; the test split is used once, at the end.
 
     Args:
         preset_or_model: a preset's name, a `Preset`, or a compiled `keras.Model`.
         data: anything `kzoo.load_data` takes; the default is the preset's own data set.
-        out: the run's folder; the default is `runs/PRESET-NN`. A folder that holds the same run, finished,
-            is returned as it is.
-        epochs: passes over the training split, in place of the preset's; schedules follow.
-        seed: of weights, order, dropout and augmentation.
-        data_seed: of the split into training, validation and test data.
+        out: the run's folder; the default is `runs/PRESET-NN`. If the folder has the same run, finished, that run is
+            returned.
+        epochs: passes over the training split, instead of the preset's; schedules are adapted.
+        seed: seed of weights, order, dropout and augmentation.
+        data_seed: seed of the split into training, validation and test data.
         callbacks: the name of a bundle, which replaces the preset's, or a list, which is added to it.
-        weights: to begin with, taken layer by layer: of a run, a `.keras` or `.weights.h5` file or a model, or stored
-            ones of this preset by their name (`kzoo show PRESET` lists them); "imagenet" downloads those of a backbone.
-            They follow words, classes, columns and categories by name; files that are no run's, by place.
-        freeze: layers that keep their weights: a glob, several, or True for all that `weights` gave.
-        precision: "float32", "mixed_bfloat16" or "mixed_float16"; "auto" is the preset's where the device computes
-            with it, which a line says where not, and the device's own where the preset has none. Saved models are
-            float32. A model of your own computes in what it was built in.
-        deterministic: refuse or replace operations whose bits differ from run to run, which a CPU hardly has and a GPU
-            does; slower. With TensorFlow it then holds for the whole process.
-        devices: how many of this machine share each batch (JAX); the same number gives the same bits. What is less
-            than a batch at the end of an epoch's order is left out there.
+        weights: initial weights, copied layer by layer from a run, a `.keras` or `.weights.h5` file or a model, or
+            pretrained weights of this preset by their name (`kzoo show PRESET` lists them); "imagenet" downloads those
+            of a backbone. They are matched by the names of words, classes, columns and categories; those of files that
+            are not a run's, by position.
+        freeze: layers to freeze: one or several glob patterns of layer names, or True for all copied layers.
+        precision: "float32", "mixed_bfloat16" or "mixed_float16". "auto" is the preset's if the device supports it
+            (else a note is printed), and depends on the device if the preset has none. Saved models are in float32. A
+            custom model computes in the precision that it was built with.
+        deterministic: replace or refuse operations whose results differ from run to run, which is rare on a CPU and
+            common on a GPU; slower. With TensorFlow it then applies to the whole process.
+        devices: number of local devices that share each batch (JAX only); the same number gives the same bits. An
+            incomplete batch at the end of an epoch is skipped.
         overwrite: replace a different run in `out`.
-        resume: "auto" goes on, bit for bit, with the same run where it was stopped in `out` (with `out=None`: in the
-            newest of `runs/PRESET-NN`); "must" does so or refuses; "never" starts over.
-        journal_seconds: between two journals inside an epoch, at the least; there is one after each epoch too, but
-            never so often that they cost more than one percent of the time.
-        journal_steps: write one after this many steps, and after each epoch, whatever it costs.
-        steps_per_call: how many steps one compiled call makes, at the most. "auto" is a quarter of a second's worth
-            where network, data and backend allow it (TensorFlow and JAX; arrays in memory, not augmented), which is
-            what makes small networks fast; 1 is Keras' own single step, from which the other differs by rounding. A
-            callback of yours that looks at single steps sees each.
+        resume: "auto" resumes the same run, bit for bit, if it was stopped in `out` (with `out=None`: in the newest of
+            `runs/PRESET-NN`); "must" does so or raises; "never" starts over.
+        journal_seconds: minimum seconds between two journals inside an epoch. There is also one after each epoch, but
+            journals take at most one percent of the time.
+        journal_steps: write a journal after this many steps and after each epoch instead, whatever it costs.
+        steps_per_call: maximum number of steps per compiled call. "auto" makes as many as take a quarter of a second,
+            if network, data and backend allow it (TensorFlow and JAX; arrays in memory, not augmented), which speeds up
+            small networks; 1 uses Keras' own step, whose results differ by rounding. If a custom callback has batch
+            hooks, "auto" makes single steps.
         target, validation, test, drop, group, task, time, columns: see `kzoo.load_data`.
-        check: run the quick checks of `kzoo.check` first; an error stops, a warning is printed.
-        baselines: score what needs no network beside it, on the same split (`kzoo.baselines`): in about five seconds
-            each, or two percent of the training's time. What would take longer learns from fewer rows, and says so.
-        progress: False for silence.
-        overrides: any name in the preset's `config` or `training`.
+        check: run the quick checks of `kzoo.check` first; an error is raised, a warning is printed.
+        baselines: also score baselines on the same split (`kzoo.baselines`), for about five seconds each, or two
+            percent of the training time. Baselines that would take longer are fitted on fewer rows, and note it.
+        progress: False prints nothing.
+        overrides: any setting in the preset's `config` or `training`.
 
     Raises:
-        KzooError: anything that can be known before the first epoch; nothing has been written then.
-        Interrupted: Ctrl-C; the step was finished and everything written. Its `run` is what there is, which a notebook
-            gets as the return value. SIGTERM ends the process with exit code 143 in the same way.
+        KzooError: anything that is wrong before the first epoch; nothing has been written then.
+        Interrupted: Ctrl-C; the current step was finished and everything written. Its `run` is the run so far, which is
+            returned in a notebook. SIGTERM has the same effect, and ends the process with exit code 143.
     """
+    # 1. Check the arguments, read the data, and adapt the settings to it.
     seed = checked_seed("seed", seed)
     cadence = Cadence(seconds=journal_seconds, steps=journal_steps)
-    calls = checked_steps_per_call(steps_per_call)
+    max_steps = checked_steps_per_call(steps_per_call)
     options = DataOptions(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time, columns=columns,
         seed=checked_seed("data_seed", data_seed),
@@ -139,95 +141,98 @@ def train(
     extra = user_callbacks(callbacks, epochs, overrides)
     freeze = frozen(freeze)
     check_custom_model(preset_or_model, weights=weights, freeze=freeze, precision=precision, devices=devices)
-    assigned = plan_training(preset_or_model, data, options, overrides, seed=seed).watching().freezing(freeze)
-    policy, distribution = assigned.policy(precision, deterministic=deterministic), spread_over(devices)
+    plan = plan_training(preset_or_model, data, options, overrides, seed=seed).with_monitor().freezing(freeze)
+    policy, distribution = plan.policy(precision, deterministic=deterministic), data_parallel(devices)
     if distribution is not None:
-        assigned = assigned.shared_out(devices)
-    name = checked_name(weights, assigned.spec.preset)
+        plan = plan.split_over(devices)
+    # 2. Identify the run: the same request finds the same run again.
+    name = checked_name(weights, plan.spec.preset)
     request = Request(
-        data=options.describe(assigned.data),
-        spec=assigned.spec,
+        data=options.describe(plan.data),
+        spec=plan.spec,
         weights=name,
         freeze=freeze,
-        precision=policy if assigned.own is None else assigned.own.dtype_policy.name,
+        precision=policy if plan.own is None else plan.own.dtype_policy.name,
         backend=keras.backend.backend(),
         deterministic=bool(deterministic),
         devices=devices,
-        **identity(assigned.own, weights, assigned.spec.preset, extra),
+        **identity(plan.own, weights, plan.spec.preset, extra),
     )
-    # A built model may have other weights and settings than a command can say.
-    repeat = command_of(
-        None if assigned.own is not None else assigned.preset, data, overrides, options, seed=seed,
+    # Only for presets: a command cannot express the weights and settings of a built model.
+    command = command_of(
+        None if plan.own is not None else plan.preset, data, overrides, options, seed=seed,
         weights=request.weights, freeze=freeze, precision=precision, backend=request.backend, devices=devices,
         deterministic=request.deterministic,
     )  # fmt: skip
+    # 3. Claim the folder, build the network, and train it, resuming from a journal if there is one.
     with claimed(out, request, overwrite=overwrite, resume=resume) as claim:
         if claim.done is not None:
             print_notes(claim.notes, progress)
             return claim.done
-        with shared_by(distribution):
-            job = assigned.ready(policy, weights=weights, freeze=freeze, resumed=claim.state is not None)
-        warnings = check_before_training(job, command=repeat) if check else []
+        with distribution_scope(distribution):
+            setup = plan.ready(policy, weights=weights, freeze=freeze, resumed=claim.state is not None)
+        warnings = check_before_training(setup, command=command) if check else []
         fit = Fit(
-            job, claim.folder, state=claim.state, extra=extra, progress=progress, cadence=cadence,
-            steps_per_call=calls, distribution=distribution,
+            setup, claim.folder, state=claim.state, extra=extra, progress=progress, cadence=cadence,
+            steps_per_call=max_steps, distribution=distribution,
         )  # fmt: skip
-        notes = [one_line(job.data.overview), *job.data.notes, *job.notes, *warnings]
+        notes = [one_line(setup.data.overview), *setup.data.notes, *setup.notes, *warnings]
         print_notes([*notes, *claim.notes, *fit.notes, *onednn.advice()], progress)
         if claim.state is not None:
-            return _finished(fit, baselines)
-        if assigned.preset is not None:
-            samples = assigned.training["epochs"] * len(assigned.data.train)
-            print_notes(faster_than(keras.backend.backend(), assigned.preset.name, samples), progress)
+            return _train_and_score(fit, baselines)
+        if plan.preset is not None:
+            samples = plan.training["epochs"] * len(plan.data.train)
+            print_notes(faster_than(keras.backend.backend(), plan.preset.name, samples), progress)
         with replaced(claim.folder):
-            describe(
-                claim.folder, job, request, command=repeat, overrides=overrides,
+            write_config(
+                claim.folder, setup, request, command=command, overrides=overrides,
                 notes=notes if isinstance(test, Fold) else (),
             )  # fmt: skip
-            return _finished(fit, baselines)
+            return _train_and_score(fit, baselines)
 
 
 def user_callbacks(callbacks: Any, epochs: int | None, overrides: dict[str, Any]) -> list[keras.callbacks.Callback]:
-    """Return the user's own callbacks; a bundle's name, and the epochs, become overrides.
+    """Return the user's callbacks; the name of a bundle and the epochs are added to `overrides`, in place.
 
     Raises:
-        KzooError: `callbacks` is neither.
+        KzooError: `callbacks` is neither a name nor callbacks.
     """
     if epochs is not None:
         overrides["epochs"] = epochs
     if isinstance(callbacks, str):
         overrides["callbacks"] = callbacks
         return []
-    extra = list(callbacks) if isinstance(callbacks, list | tuple) else [] if callbacks is None else [callbacks]
-    if wrong := [c for c in extra if not isinstance(c, keras.callbacks.Callback)]:
-        raise KzooError(f"callbacks= takes a bundle's name or a list of keras callbacks, not {wrong[0]!r}.")
-    return extra
+    user_list = list(callbacks) if isinstance(callbacks, list | tuple) else [] if callbacks is None else [callbacks]
+    if invalid := [c for c in user_list if not isinstance(c, keras.callbacks.Callback)]:
+        raise KzooError(f"callbacks= must be the name of a bundle or a list of Keras callbacks, not {invalid[0]!r}.")
+    return user_list
 
 
-def describe(
-    folder: Path, job: TrainingSetup, request: Request, *, command: str | None,
+def write_config(
+    folder: Path, setup: TrainingSetup, request: Request, *, command: str | None,
     overrides: Mapping[str, Any] | None = None, notes: Sequence[str] = (),
 ) -> None:  # fmt: skip
-    """Write what makes a folder a run's: what is trained on what, and what reads new inputs.
+    """Write the `config.json` and `preprocessing.json` of a run.
 
     Args:
-        folder: the run's.
-        job, request: what is trained, and what was asked for.
-        command: that repeats it.
-        overrides: settings that were changed; None where a model was built with them.
-        notes: of a fold, which whoever trains all of them says.
+        folder: the run's folder.
+        setup: the `TrainingSetup`.
+        request: the `Request`.
+        command: the command that repeats the run, or None.
+        overrides: the user's settings; None if a model was built with them.
+        notes: notes of a fold, which cross-validation prints.
     """
-    config = replace(request, spec=job.spec).json() | {"command": command, "statistics": statistics(job.data)}
+    config = replace(request, spec=setup.spec).json() | {"command": command, "statistics": statistics(setup.data)}
     config |= {} if overrides is None else {"overrides": to_stored(overrides)}
-    config |= {"network": table_of(job.saved)} | ({"notes": list(notes)} if notes else {})
-    if "probabilities" in job.data.problem.facts:
-        config["answers"] = next(word for word, logits in ANSWERS.items() if logits is job.gives_logits)
-    write_json(folder / "preprocessing.json", job.data.preprocessing)
+    config |= {"network": table_of(setup.saved)} | ({"notes": list(notes)} if notes else {})
+    if "probabilities" in setup.data.problem.facts:
+        config["answers"] = next(name for name, logits in ANSWERS.items() if logits is setup.gives_logits)
+    write_json(folder / "preprocessing.json", setup.data.preprocessing)
     write_json(folder / "config.json", config | provenance())
 
 
-def _finished(fit: Fit, baselines: bool) -> Run:
-    """Train, however it ends, score the best weights, and return the run.
+def _train_and_score(fit: Fit, baselines: bool) -> Run:
+    """Train until the end or an interrupt, score the best weights, and return the run.
 
     Raises:
         Interrupted: Ctrl-C, except in a notebook.
@@ -240,9 +245,9 @@ def _finished(fit: Fit, baselines: bool) -> Run:
     except (StopRequest, KeyboardInterrupt):
         interrupted = True
     if signals.caught == signal.SIGTERM:
-        print(f"{fit.folder}: stopped by SIGTERM; the same call goes on from there.", file=sys.stderr)
+        print(f"{fit.folder}: stopped by SIGTERM. Run the same call again to resume.", file=sys.stderr)
         raise SystemExit(128 + signal.SIGTERM)
-    summarise(fit, baselines=baselines, interrupted=interrupted)
+    write_summary(fit, baselines=baselines, interrupted=interrupted)
     run = Run(fit.folder, trusted=registered_in(fit.job.saved) if fit.job.spec.family is None else ())
     if not interrupted:
         remove_journal(fit.folder)
@@ -251,36 +256,39 @@ def _finished(fit: Fit, baselines: bool) -> Run:
     return run
 
 
-def summarise(fit: Fit, *, baselines: bool = True, interrupted: bool = False) -> None:
-    """Write the scores of the best weights beside those of baselines, and the curves: the run is finished."""
-    job, best, history = fit.job, fit.best, fit.history
+def write_summary(fit: Fit, *, baselines: bool = True, interrupted: bool = False) -> None:
+    """Write the scores of the best weights and of baselines, and the curves, which completes the run."""
+    setup, best, history = fit.job, fit.best, fit.history
     if not history:
-        more = "the same call goes on from there" if has_journal(fit.folder) else "nothing was kept"
-        raise KeyboardInterrupt(f"stopped before the first epoch ended; {more}")
+        outcome = "run the same call again to resume" if has_journal(fit.folder) else "nothing was saved"
+        raise KeyboardInterrupt(f"stopped before the first epoch ended; {outcome}")
     if best.best_epoch is None:
         raise KzooError(f"Training failed: {best.stopped_because or 'no epoch had a finite value'}.")
-    model, batch_size = job.saved_weights(), max(job.training["batch_size"], 128)
-    seen = min(job.examples, len(fit.train) * job.training["batch_size"])
-    how: dict[str, Any] = dict(logits=job.gives_logits, batch_size=batch_size)
-    if steps := job.training.get("postprocess"):
-        how["postprocessor"] = learned_postprocessor(model, job.data, steps, **how)
-        write_json(fit.folder / POSTPROCESSING, how["postprocessor"].json())
+    # 1. Score the best weights.
+    model, batch_size = setup.saved_weights(), max(setup.training["batch_size"], 128)
+    examples = min(setup.examples, len(fit.train) * setup.training["batch_size"])
+    options: dict[str, Any] = dict(logits=setup.gives_logits, batch_size=batch_size)
+    if steps := setup.training.get("postprocess"):
+        options["postprocessor"] = learned_postprocessor(model, setup.data, steps, **options)
+        write_json(fit.folder / POSTPROCESSING, options["postprocessor"].json())
     summary = dict(
-        **score_and_store(model, job.data, fit.folder, **how),
+        **score_and_store(model, setup.data, fit.folder, **options),
         monitor=best.monitor,
         best_epoch=best.best_epoch + 1,
         best_value=best.best * best.sign,
         epochs=len(history),
         interrupted=interrupted,
-        stopped_because="interrupted" if interrupted else best.stopped_because or _how_it_ended(fit),
+        stopped_because="interrupted" if interrupted else best.stopped_because or _stop_reason(fit),
         seconds=round(fit.seconds(), 2),
         resumed=fit.resumed,
         rollbacks=fit.rollbacks,
-        samples_per_second=round(len(history) * seen / max(sum(r["seconds"] for r in history), 1e-9), 1),
+        samples_per_second=round(len(history) * examples / max(sum(r["seconds"] for r in history), 1e-9), 1),
         parameters=model.count_params(),
     )
-    if baselines and not interrupted and (job.data.test is not None or job.data.validation is not None):
-        summary["baselines"] = score_baselines(job.data, fit.seconds())
+    # 2. Score baselines for comparison.
+    if baselines and not interrupted and (setup.data.test is not None or setup.data.validation is not None):
+        summary["baselines"] = score_baselines(setup.data, fit.seconds())
+    # 3. Write the curves, and last the summary: a folder with a summary is a finished run.
     rows = {name: [row.get(name) for row in history] for name in history[0]}
     with whole_file(fit.folder / "curves.png", sync=False) as temporary:
         curves(rows, monitor=best.monitor, best_epoch=best.best_epoch + 1).savefig(temporary, dpi=120)
@@ -289,14 +297,14 @@ def summarise(fit: Fit, *, baselines: bool = True, interrupted: bool = False) ->
         strip_optimizer(fit.folder)
 
 
-def _how_it_ended(fit: Fit) -> str:
-    """Say how a training ended that nothing of kzoo's stopped: a callback of the user's may have."""
-    done = len(fit.history)
-    return "all epochs done" if done >= fit.until else f"a callback stopped it after {plural(done, 'epoch')}"
+def _stop_reason(fit: Fit) -> str:
+    """Return why a training ended that kzoo did not stop: all epochs are done, or a user's callback stopped it."""
+    epochs = len(fit.history)
+    return "all epochs done" if epochs >= fit.until else f"a callback stopped it after {plural(epochs, 'epoch')}"
 
 
 def print_notes(notes: Iterable[str], progress: bool) -> None:
-    """Print notes, a line each, where there is to be progress."""
+    """Print notes on stderr, a line each, if `progress` is set."""
     if progress:
         for note in notes:
             print(printable(spelled(note)), file=sys.stderr)

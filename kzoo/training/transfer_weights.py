@@ -1,4 +1,4 @@
-"""What trained weights stand for in another network: they follow words, classes, columns and categories by name."""
+"""Transferring weights to another network: matching words, classes, columns and categories by name."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,19 +13,19 @@ from kzoo.tasks import problem
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed
 
-_PER_DATA = ("scale", "offset", "edges", "target_scale", "target_offset")  # as many numbers as there are columns
+_PER_COLUMN = ("scale", "offset", "edges", "target_scale", "target_offset")  # settings with a number per column
 
 
 @dataclass(frozen=True, kw_only=True)
 class AxisNames:
-    """What the places of a network's inputs and answers are called; empty where nothing says it.
+    """Names along the input and output axes of a network; empty if they are unknown.
 
     Args:
-        words: the token list.
-        classes: what is told apart.
-        targets: columns of values that are predicted.
-        numbers: columns of numbers, in the order of x.
-        categories: column of categories -> its values, in the order of their codes.
+        words: the vocabulary.
+        classes: names of the classes.
+        targets: names of the predicted columns.
+        numbers: names of the numeric columns, in the order of x.
+        categories: name of a categorical column -> its values, in the order of their codes.
     """
 
     words: tuple = ()
@@ -36,11 +36,11 @@ class AxisNames:
 
     @classmethod
     def of(cls, described, reader) -> "AxisNames":
-        """Return what a run or data knows.
+        """Return the names in the data of a run, or in a `Dataset`.
 
         Args:
             described: a `Dataset`, or its `Description`.
-            reader: what turns raw inputs into x (see `Dataset.preprocessing`).
+            reader: the preprocessor, as plain data (see `Dataset.preprocessing`).
         """
         columns = reader.get("columns", ()) if "columns" in kind(described.inputs).facts else ()
         categories = {
@@ -59,82 +59,94 @@ class AxisNames:
 
     @property
     def columns(self) -> tuple:
-        """All columns, those of numbers first, as x has them."""
+        """All columns in the order of x: numeric ones, then categorical ones."""
         return (*self.numbers, *self.categories)
 
 
 class WeightTransfer:
-    """Which weights of a network are copied into another one, and how they are moved in between.
+    """Decides which weights of a trained network another one gets, and reorders them to match its names.
 
     Args:
-        old: the `Names` of the trained network; None where nothing says them: weights are copied by place.
-        new: those of the data.
-        spec: of the network that begins with the weights, a `Spec`.
+        old: the `AxisNames` of the trained network; None if they are unknown: weights are copied by position.
+        new: the `AxisNames` of the data.
+        spec: the `Spec` of the network that gets the weights.
+
+    Attributes:
+        reinitialized: layers that read columns which cannot be matched, and keep their initial weights.
+        reordered: layers whose weights were reordered to match the columns.
     """
 
     def __init__(self, old, new, spec):
-        self.known, self.old, self.new, self.spec = old is not None, old or AxisNames(), new, spec
-        self.begun, self.followed = [], []  # layers that read columns, and begin anew; or follow the columns' names
-        self._order = self._growing = None
+        self.has_names, self.old, self.new, self.spec = old is not None, old or AxisNames(), new, spec
+        self.reinitialized, self.reordered = [], []
+        self._order = self._enlarged = None
         if old is not None and old.columns and new.columns and old.columns != new.columns:
-            self._growing = self._grown(columns=1)
+            # An axis that is longer in a network with one more column is an axis of columns.
+            self._enlarged = self._enlarged_shapes(columns=1)
             same = sorted(old.numbers) == sorted(new.numbers) and len(set(old.numbers)) == len(old.numbers)
             if same and list(old.categories) == list(new.categories):
                 self._order = [old.numbers.index(name) for name in new.numbers]
 
-    def _grown(self, **more):
-        """Return layer -> shapes of its weights, of the network with more columns, or targets; None: there is none."""
-        config = dict(self.spec.config) | dict.fromkeys(name for name in _PER_DATA if name in self.spec.config)
-        config["input_shape"] = (*config["input_shape"][:-1], config["input_shape"][-1] + more.get("columns", 0))
-        config["outputs"] += more.get("targets", 0)
+    def _enlarged_shapes(self, **added):
+        """Return layer -> shapes of its weights, for the network with more columns or targets; None if not possible."""
+        config = dict(self.spec.config) | dict.fromkeys(name for name in _PER_COLUMN if name in self.spec.config)
+        config["input_shape"] = (*config["input_shape"][:-1], config["input_shape"][-1] + added.get("columns", 0))
+        config["outputs"] += added.get("targets", 0)
         try:
             with without_values():
                 model = rebuild(self.spec.json() | dict(config=config, seed=None), compile=False)
-        except KzooError:  # a family that cannot have one more: all of it may read them
+        except KzooError:  # the family cannot have one more: all layers may read the columns
             return None
         return {layer.name: [tuple(weight.shape) for weight in layer.weights] for layer in model.layers}
 
     def other_head(self, last) -> bool:
-        """Say whether the last layer tells other things apart than the old one, or the same in another order.
+        """Return whether the last layer predicts other classes or targets than the old one, or in another order.
 
         Args:
             last: the layer.
         """
-        if not self.known:
+        if not self.has_names:
             return False
         if self.old.classes != self.new.classes:
             return True
         if self.old.targets == self.new.targets or max(len(self.old.targets), len(self.new.targets)) < 2:
             return False
-        grown = self._grown(columns=1, targets=1)  # a forecast's targets are among its columns
-        return grown is None or grown.get(last.name) != _shapes(last)
+        enlarged = self._enlarged_shapes(columns=1, targets=1)  # a forecast's targets are among its columns
+        return enlarged is None or enlarged.get(last.name) != _shapes(last)
 
     def source_of(self, name) -> str | None:
-        """Return the name of the layer whose weights a layer gets; None where there is none."""
-        if not self._follows_category(name):
+        """Return the name of the layer whose weights a layer gets; None if it gets none."""
+        if not self._is_matched_category(name):
             return name
         old, column = list(self.old.categories), list(self.new.categories)[int(name[len("category") :]) - 1]
         return f"category{old.index(column) + 1}" if column in old else None
 
-    def _follows_category(self, name):
+    def _is_matched_category(self, name):
+        # Layers are called category1, category2, ... in the order of the categorical columns.
         number = name.removeprefix("category")
-        known = self.old.categories and self.new.categories
-        return bool(known) and number != name and number.isdecimal() and 0 < int(number) <= len(self.new.categories)
+        has_categories = self.old.categories and self.new.categories
+        return (
+            bool(has_categories)
+            and number != name
+            and number.isdecimal()
+            and 0 < int(number) <= len(self.new.categories)
+        )
 
-    def moved(self, layer, old, *, source, head):
-        """Return the weights that a layer gets; None where it begins anew.
+    def weights_for(self, layer, old, *, source, head):
+        """Return the weights that a layer gets; None if it keeps its initial weights.
 
         Args:
-            layer: of the new network.
+            layer: the layer of the new network.
             old: weights of the old layer.
-            source: its name.
-            head: whether it is the last one with weights.
+            source: name of the old layer.
+            head: whether it is the last layer with weights.
         """
         new = layer.get_weights()
-        if self._follows_category(layer.name):
-            was, now = list(self.old.categories.values()), list(self.new.categories.values())
-            place = lambda name: int(name.removeprefix("category")) - 1  # noqa: E731
-            return _move_rows(old, new, was[place(source)], now[place(layer.name)], special=1)  # missing comes first
+        if self._is_matched_category(layer.name):
+            old_categories, new_categories = list(self.old.categories.values()), list(self.new.categories.values())
+            index = lambda name: int(name.removeprefix("category")) - 1  # noqa: E731
+            # The first row of a category's table is for missing values.
+            return _move_rows(old, new, old_categories[index(source)], new_categories[index(layer.name)], special=1)
         if self.old.words and self.new.words:
             words = self.old.words, self.new.words
             if isinstance(layer, keras.layers.Embedding) and layer.name != "positions":
@@ -143,43 +155,48 @@ class WeightTransfer:
                 return [_move_rows([a.T], [b.T], *words)[0].T for a, b in zip(old, new, strict=True)]
         if self.old.columns == self.new.columns or not (self.old.columns and self.new.columns):
             return old
-        return self._by_columns(layer, old)
+        return self._reorder_columns(layer, old)
 
-    def _by_columns(self, layer, old):
-        """Return weights with each column's in its new place; None where a layer reads columns, and cannot follow."""
+    def _reorder_columns(self, layer, old):
+        """Return weights in the order of the new columns; None if a layer reads columns that cannot be matched."""
         shapes, count = _shapes(layer), len(self.new.numbers)
-        grown = shapes if self._growing is None else self._growing.get(layer.name, shapes)
-        if self._growing is not None and grown == shapes:
+        enlarged = shapes if self._enlarged is None else self._enlarged.get(layer.name, shapes)
+        if self._enlarged is not None and enlarged == shapes:
             return old
-        if self._order is None or self._growing is None or [w.shape for w in old] != shapes:
-            self.begun.append(layer.name)
+        if self._order is None or self._enlarged is None or [w.shape for w in old] != shapes:
+            self.reinitialized.append(layer.name)
             return None
-        moved = []
-        for weight, shape, larger in zip(old, shapes, grown, strict=True):
+        reordered = []
+        for weight, shape, larger in zip(old, shapes, enlarged, strict=True):
             for axis, (size, more) in enumerate(zip(shape, larger, strict=True)):
                 if size == more:
                     continue
-                if (size, more) != (count, count + 1):  # not one place for each column
-                    self.begun.append(layer.name)
+                # The axis depends on the columns, but does not have exactly one index per column.
+                if (size, more) != (count, count + 1):
+                    self.reinitialized.append(layer.name)
                     return None
                 weight = np.take(weight, self._order, axis)
-            moved.append(weight)
-        self.followed.append(layer.name)
-        return moved
+            reordered.append(weight)
+        self.reordered.append(layer.name)
+        return reordered
 
     def notes(self, copied) -> list[str]:
-        """Return a line for each thing to know of what was matched.
+        """Return notes about how names were matched.
 
         Args:
-            copied: names of the layers that have the weights.
+            copied: names of the copied layers.
         """
-        columns = f"({listed(self.old.columns, 5)} there, {listed(self.new.columns, 5)} here)"
-        said = []
-        if self.followed:
-            said.append(f"Columns in another order, which {listed(self.followed, 3)} followed {columns}.")
-        if self.begun:
-            said.append(f"Other columns, or in another order: new for that {listed(self.begun, 3)} {columns}.")
-        unsaid = [
+        columns = f"(weights: {listed(self.old.columns, 5)}; data: {listed(self.new.columns, 5)})"
+        notes = []
+        if self.reordered:
+            notes.append(
+                f"The columns have another order: the weights of {listed(self.reordered, 3)} were reordered {columns}."
+            )
+        if self.reinitialized:
+            notes.append(
+                f"The columns or their order differ: no weights for {listed(self.reinitialized, 3)} {columns}."
+            )
+        unnamed = [
             noun
             for noun, old, new in (
                 ("words", self.old.words, self.new.words),
@@ -188,14 +205,16 @@ class WeightTransfer:
             )
             if bool(old) != bool(new) and (noun != "classes" or "outputs" in copied)
         ]
-        if unsaid and self.known:
-            said.append(f"Either these weights or the data have no names of {' and '.join(unsaid)}: matched by place.")
-        elif unsaid:
-            said.append(
-                f"These weights do not say their {' and '.join(unsaid)}: matched by place. Give the run's folder where "
-                "they may be others, or in another order."
+        if unnamed and self.has_names:
+            notes.append(
+                f"Either the weights or the data have no names of {' and '.join(unnamed)}: matched by position."
             )
-        return said
+        elif unnamed:
+            notes.append(
+                f"The weights have no names of {' and '.join(unnamed)}: matched by position. If names or their order "
+                "may differ, use the run's folder."
+            )
+        return notes
 
 
 def _shapes(layer):
@@ -203,12 +222,15 @@ def _shapes(layer):
 
 
 def _move_rows(old, new, old_names, new_names, special=2):
-    """Return an embedding's table with each row at its name's new place; padding and unknown come before the first."""
+    """Return an embedding's table with its rows in the order of the new names.
+
+    The first `special` rows (padding and unknown words, or missing values) stay in place.
+    """
     if len(old) != 1 or old[0].shape[1:] != new[0].shape[1:]:
         return old
-    table, where = np.array(new[0]), {name: i for i, name in enumerate(old_names)}
+    table, old_indices = np.array(new[0]), {name: i for i, name in enumerate(old_names)}
     table[:special] = old[0][:special]
     for i, name in enumerate(new_names):
-        if name in where and i + special < len(table):
-            table[i + special] = old[0][where[name] + special]
+        if name in old_indices and i + special < len(table):
+            table[i + special] = old[0][old_indices[name] + special]
     return [table]

@@ -308,11 +308,11 @@ def test_a_call_lasts_a_quarter_of_a_second_at_most():
         time.sleep(0.001 * count)
         return {}, count, len(made) == 1
 
-    steps = multi_step._Steps(1000, program, 10**6)
+    steps = multi_step._EpochSteps(1000, program, 10**6)
     steps.begin(3)
-    while steps.ask(every=500):
+    while steps.start_call(every=500):
         steps.run(None, "iterator")
-        steps.answered()
+        steps.end_call()
     assert steps.first + steps.done == 1000 and sum(made) == 997
     assert made[0] == 1 and 60 < max(made) <= 250
 

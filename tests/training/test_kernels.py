@@ -38,7 +38,7 @@ def test_recurrent_layers_equal_those_of_keras_up_to_rounding(kind, rate, monkey
 
     A large layer runs on two and three of the five examples side by side.
     """
-    for name in ("_TURN", "_HALVES_TURN"):
+    for name in ("_CHUNK", "_HALVES_CHUNK"):
         monkeypatch.setattr(recurrent, name, 2)
     ran = []
     for name in ("_run", "_run_by_halves"):
@@ -66,7 +66,7 @@ def test_recurrent_layers_equal_those_of_keras_up_to_rounding(kind, rate, monkey
     assert not ran
     halves = "_run_by_halves" if keras.backend.backend() == "tensorflow" else "_run"
     for large, way in ((2**14, "_run"), (0, halves)):
-        monkeypatch.setattr(recurrent, "_LARGE", large)
+        monkeypatch.setattr(recurrent, "_LARGE_KERNEL", large)
         np.testing.assert_allclose(trained(lambda: [Both()], sgd, cheap=True), expected, atol=1e-5, rtol=0)
         assert set(ran) == {way}
         ran.clear()
@@ -121,8 +121,8 @@ def test_projections_of_attention_equal_those_of_keras_up_to_rounding(axes, monk
 )
 def test_attention_equals_that_of_keras_up_to_rounding(axes, masked, causal, ours, monkeypatch):
     """With masks, one of them of a row without any token, and over one of two axes."""
-    ran, run = [], kernels._heads_first
-    monkeypatch.setattr(kernels, "_heads_first", lambda *arguments: ran.append(arguments) or run(*arguments))
+    ran, run = [], kernels._attend
+    monkeypatch.setattr(kernels, "_attend", lambda *arguments: ran.append(arguments) or run(*arguments))
     x = RANDOM.normal(size=(5, 6, 8) if axes is None else (5, 6, 2, 8)).astype("float32")
     x[:, 4:] = 0
     x[0] = 0

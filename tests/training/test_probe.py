@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 import kzoo
 from kzoo.dataset.dataset import Split
-from kzoo.training.linear_probe import _STRENGTH, linear_probe
+from kzoo.training.linear_probe import _C, linear_probe
 
 pytestmark = pytest.mark.usefixtures("undrawn", "untraced")
 
@@ -30,7 +30,7 @@ def reference(model, x, y):
     below = keras.Model(model.input, model.get_layer("outputs").input)
     features = keras.ops.convert_to_numpy(below(x, training=False)).astype("float64")
     features /= np.sqrt((features**2).sum(axis=1).mean())
-    return LogisticRegression(C=_STRENGTH, max_iter=1000).fit(features, y).predict_proba(features)
+    return LogisticRegression(C=_C, max_iter=1000).fit(features, y).predict_proba(features)
 
 
 @pytest.mark.parametrize("classes, settings", [

@@ -19,8 +19,8 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.files import check_writable, read_json, remove_leftovers, whole_file, write_json, write_text
 
 # May differ: the search goes on, longer or shorter.
-_FREE = ("trials", "max_time", "versions", "machine", "onednn", "created", "format_version", "kzoo_search")
-_KEPT = 3  # checkpoints of so many best trials stay
+_MAY_DIFFER = ("trials", "max_time", "versions", "machine", "onednn", "created", "format_version", "kzoo_search")
+_CHECKPOINTS = 3  # checkpoints of so many best trials stay
 
 
 @contextmanager
@@ -35,55 +35,55 @@ def claimed(out, request, *, resume):
     Raises:
         KzooError: a different search, one that another process is at, or a folder that may not be written.
     """
-    made: list[Path] = []
+    created: list[Path] = []
     try:
         if out is None:
             preset = request.spec["preset"]
-            folder = numbered("searches", preset, resume, lambda path: _goes_on(path, request), made)
+            folder = numbered("searches", preset, resume, lambda path: _can_continue(path, request), created)
         else:
             folder = Path(out)
         check_writable(folder, out)
-        _look(folder, request, resume)
-        made = made or missing(folder)
+        _open_search(folder, request, resume)
+        created = created or missing(folder)
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder):
             remove_leftovers_of_search(folder)
-            yield folder, _look(folder, request, resume)
+            yield folder, _open_search(folder, request, resume)
     finally:
-        if made and not (made[0] / "search.json").exists():
-            (made[0] / "worker.log").unlink(missing_ok=True)
-        remove_empty(made)
+        if created and not (created[0] / "search.json").exists():
+            (created[0] / "worker.log").unlink(missing_ok=True)
+        remove_empty(created)
 
 
-def _goes_on(folder, request):
+def _can_continue(folder, request):
     """Say whether a folder holds the same search, not yet at its end."""
     try:
         search = Search(folder)
-        return not different(search, request) and not search.finished
+        return not request_differences(search, request) and not search.finished
     except KzooError:
         return False
 
 
-def different(search, request) -> list[str]:
+def request_differences(search, request) -> list[str]:
     """Return what tells a search from what is asked; more or fewer trials, or another time, do not."""
-    asked = {name: value for name, value in request.to_json().items() if name not in _FREE}
-    return differences(search.request.to_json(), asked)
+    requested = {name: value for name, value in request.to_json().items() if name not in _MAY_DIFFER}
+    return differences(search.request.to_json(), requested)
 
 
-def _look(folder, request, resume):
+def _open_search(folder, request, resume):
     """Return the search that is to go on in a folder, or None for a new one."""
-    there = names_in(folder)
-    if there and not _holds_search(folder, there):
+    names = names_in(folder)
+    if names and not _holds_search(folder, names):
         raise KzooError(f"out={str(folder)!r} holds other files and no search. Name a new folder.")
-    if "search.json" not in there:
+    if "search.json" not in names:
         if resume == "must":
             raise KzooError(f"resume='must', and {folder} holds no search to go on with. Use resume='auto'.")
         return None
     search = Search(folder)
     if resume == "never":
         return None
-    if found := different(search, request):
-        shown = "; ".join(found[:3]) + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
+    if differing := request_differences(search, request):
+        shown = "; ".join(differing[:3]) + (f"; and {len(differing) - 3} more" if len(differing) > 3 else "")
         raise KzooError(
             f"{folder} holds a different search ({shown}). Choose another folder, or resume='never' to replace it."
         )
@@ -92,10 +92,10 @@ def _look(folder, request, resume):
     return search
 
 
-def _holds_search(folder, there):
+def _holds_search(folder, names):
     """Say whether a folder is a search's, be it one that was killed as it began."""
-    if "search.json" not in there:
-        return there <= {"preprocessing.json", "worker.log", ".lock"}
+    if "search.json" not in names:
+        return names <= {"preprocessing.json", "worker.log", ".lock"}
     try:
         return "kzoo_search" in read_json(folder / "search.json")
     except (ValueError, TypeError):
@@ -105,11 +105,11 @@ def _holds_search(folder, there):
 def remove_leftovers_of_search(folder):
     """Remove what killed writes left."""
     remove_leftovers(folder)
-    for place in folder.glob("trials/*"):
-        remove_leftovers(place)
+    for path in folder.glob("trials/*"):
+        remove_leftovers(path)
 
 
-def begin_anew(folder):
+def clear_search(folder):
     """Remove what an earlier search left in a folder that is ours."""
     for name in ("trials", "engine", "tensorboard"):
         shutil.rmtree(folder / name, ignore_errors=True)
@@ -117,21 +117,21 @@ def begin_anew(folder):
         (folder / name).unlink(missing_ok=True)
 
 
-def sweep(folder, trials, objective, *, states=True):
+def clean_up(folder, trials, objective, *, states=True):
     """Remove the checkpoints of all but the best trials, and the training states that nothing will go on from.
 
     Args:
         states: whether those of finished trials may go; Hyperband's trials go on from one another.
     """
-    best = {t.number for t in ranked(trials, objective)[:_KEPT] if t.score is not None}
+    best = {t.number for t in ranked(trials, objective)[:_CHECKPOINTS] if t.score is not None}
     for trial in trials:
-        place = trial_folder(folder, trial.number)
+        path = trial_folder(folder, trial.number)
         if trial.status not in FINISHED:
             continue
         if trial.number not in best:
-            (place / "best.keras").unlink(missing_ok=True)
+            (path / "best.keras").unlink(missing_ok=True)
         if states:
-            remove_journal(place)
+            remove_journal(path)
 
 
 def write_leaderboard(folder, trials, objective):
@@ -150,11 +150,11 @@ def write_hparams(folder, trial):
     if find_spec("tensorboard") is None:
         return
     hparams_pb = import_module("tensorboard.plugins.hparams.summary_v2").hparams_pb
-    name, now = f"trial {trial.number}", time.time()
-    place = folder / "tensorboard" / f"{trial.number:04d}" / "events.out.tfevents.0.kzoo"
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(place, sync=False) as temporary, closing(Events(temporary, at=now)) as events:
-        events.summary(hparams_pb(dict(trial.hyperparameters), name, now - trial.seconds))
+    name, end = f"trial {trial.number}", time.time()
+    path = folder / "tensorboard" / f"{trial.number:04d}" / "events.out.tfevents.0.kzoo"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path, sync=False) as temporary, closing(Events(temporary, at=end)) as events:
+        events.summary(hparams_pb(dict(trial.hyperparameters), name, end - trial.seconds))
         for metric, values in trial.history.items():
             for epoch, value in enumerate(values):
                 if value is not None:

@@ -100,7 +100,7 @@ def importance_of(trials, objective, parameters) -> Importance:
         )
     columns = _columns(scored, parameters)
     ranks = rankdata([objective.sign * t.score for t in scored]) / len(scored)
-    rows, left_out, done = [], [], {}
+    rows, left_out, measured = [], [], {}
     if len(set(ranks)) == 1:
         raise KzooError(f"All {len(scored)} trials have the same score: nothing made a difference.")
     for name, values in columns.items():
@@ -110,12 +110,12 @@ def importance_of(trials, objective, parameters) -> Importance:
         elif len({values[i] for i in active}) == 1:
             left_out.append((name, "one value only"))
         else:
-            if active not in done:
-                done[active] = _measure(columns, ranks, active)
-            mean, sd, fit = done[active][name]
-            rows.append(HyperparameterImportance(name=name, trials=len(active), mean=mean, sd=sd, r2=fit[0]))
-    whole = done.get(tuple(range(len(scored)))) or _measure(columns, ranks, tuple(range(len(scored))))
-    _, _, (r2, r2_sd) = next(iter(whole.values()), (0.0, 0.0, (0.0, 0.0)))
+            if active not in measured:
+                measured[active] = _measure(columns, ranks, active)
+            mean, sd, r2_scores = measured[active][name]
+            rows.append(HyperparameterImportance(name=name, trials=len(active), mean=mean, sd=sd, r2=r2_scores[0]))
+    overall = measured.get(tuple(range(len(scored)))) or _measure(columns, ranks, tuple(range(len(scored))))
+    _, _, (r2, r2_sd) = next(iter(overall.values()), (0.0, 0.0, (0.0, 0.0)))
     return Importance(
         objective=objective.name, rows=tuple(sorted(rows, key=lambda row: -row.mean)), trials=len(scored), r2=r2,
         r2_sd=r2_sd, repeats=REPEATS, left_out=tuple(left_out),
@@ -134,82 +134,82 @@ def _columns(trials, parameters):
     The learning rates of the optimizers are one hyperparameter: the place in the range that goes with the optimizer.
     """
     columns: dict[str, Any] = {}
-    for p in parameters:
-        stem, place = _stem(p), _placed(p)
-        column = columns.setdefault(stem, [None] * len(trials))
+    for parameter in parameters:
+        name, position = _shared_name(parameter), _position_function(parameter)
+        column = columns.setdefault(name, [None] * len(trials))
         for i, trial in enumerate(trials):
-            value = trial.hyperparameters.get(p.name)
+            value = trial.hyperparameters.get(parameter.name)
             if value is not None:
-                column[i] = place(value) if stem != p.name else value
+                column[i] = position(value) if name != parameter.name else value
     return columns
 
 
-def _stem(p):
+def _shared_name(parameter):
     """Return "learning_rate" for "learning_rate_adam", which counts if the optimizer is "adam"; else the name."""
-    values: Any = p.when[1] if p.when else ()
-    ending = f"_{values[0]}" if len(values) == 1 and isinstance(values[0], str) else None
-    return p.name.removesuffix(ending) if ending else p.name
+    values: Any = parameter.when[1] if parameter.when else ()
+    suffix = f"_{values[0]}" if len(values) == 1 and isinstance(values[0], str) else None
+    return parameter.name.removesuffix(suffix) if suffix else parameter.name
 
 
-def _placed(p):
+def _position_function(parameter):
     """Return a function that gives the place of a value in its range, from 0 to 1."""
-    if p.values:
-        return p.values.index
-    low, high = (math.log(end) if p.log else end for end in (p.low, p.high))
-    return lambda value: ((math.log(value) if p.log else value) - low) / ((high - low) or 1)
+    if parameter.values:
+        return parameter.values.index
+    low, high = (math.log(end) if parameter.log else end for end in (parameter.low, parameter.high))
+    return lambda value: ((math.log(value) if parameter.log else value) - low) / ((high - low) or 1)
 
 
 def _measure(columns, ranks, rows):
     """Return name -> (mean, sd, (R2, its sd)) for each hyperparameter that counts in all of some trials."""
-    coded = {}
+    encoded = {}
     for name, values in columns.items():
-        mine = [values[i] for i in rows]
-        if None not in mine and len(set(mine)) > 1:
-            coded[name] = _coded(mine)
-    if not coded:
+        column = [values[i] for i in rows]
+        if None not in column and len(set(column)) > 1:
+            encoded[name] = _encode(column)
+    if not encoded:
         return {}
     y = ranks[list(rows)]
-    table = np.hstack(list(coded.values()))
-    ends = np.cumsum([part.shape[1] for part in coded.values()])
-    places = {name: slice(end - part.shape[1], end) for (name, part), end in zip(coded.items(), ends, strict=True)}
-    losses: dict[str, list[float]] = {name: [] for name in places}
-    fits: list[float] = []
+    table = np.hstack(list(encoded.values()))
+    ends = np.cumsum([part.shape[1] for part in encoded.values()])
+    slices = {name: slice(end - part.shape[1], end) for (name, part), end in zip(encoded.items(), ends, strict=True)}
+    importances: dict[str, list[float]] = {name: [] for name in slices}
+    r2_scores: list[float] = []
     for repeat in range(REPEATS):
-        whole, shuffled = _predict(table, y, places, repeat)
-        spread = np.sum((y - y.mean()) ** 2)
-        fits.append(1 - np.sum((y - whole) ** 2) / spread)
-        for name in places:
-            worse = np.sum((y - shuffled[name]) ** 2) / _SHUFFLES / spread
-            losses[name].append(fits[-1] - (1 - worse))
-    return {name: (*_mean_sd(lost), _mean_sd(fits)) for name, lost in losses.items()}
+        intact, shuffled = _predict(table, y, slices, repeat)
+        variation = np.sum((y - y.mean()) ** 2)
+        r2_scores.append(1 - np.sum((y - intact) ** 2) / variation)
+        for name in slices:
+            error = np.sum((y - shuffled[name]) ** 2) / _SHUFFLES / variation
+            importances[name].append(r2_scores[-1] - (1 - error))
+    return {name: (*_mean_sd(samples), _mean_sd(r2_scores)) for name, samples in importances.items()}
 
 
 def _mean_sd(values):
     return float(np.mean(values)), float(np.std(values, ddof=1))
 
 
-def _coded(values):
+def _encode(values):
     """Return a column for numbers; for words, a column of 0 and 1 for each."""
-    if all(isinstance(v, int | float) for v in values):
+    if all(isinstance(value, int | float) for value in values):
         return np.array(values, "float64")[:, None]
     words = sorted(set(map(str, values)))
-    return np.array([[float(str(v) == word) for word in words] for v in values])
+    return np.array([[float(str(value) == word) for word in words] for value in values])
 
 
-def _predict(table, y, places, seed):
+def _predict(table, y, slices, seed):
     """Return the forest's predictions of rows it has not seen, and those with each hyperparameter's values shuffled."""
     random = np.random.default_rng(seed)
-    whole = np.empty(len(y))
-    shuffled = {name: np.empty((_SHUFFLES, len(y))) for name in places}
-    for seen, unseen in KFold(_FOLDS, shuffle=True, random_state=seed).split(table):
-        forest = RandomForestRegressor(_TREES, random_state=seed).fit(table[seen], y[seen])
-        rows = [table[unseen]]
-        for place in places.values():
+    intact = np.empty(len(y))
+    shuffled = {name: np.empty((_SHUFFLES, len(y))) for name in slices}
+    for train, test in KFold(_FOLDS, shuffle=True, random_state=seed).split(table):
+        forest = RandomForestRegressor(_TREES, random_state=seed).fit(table[train], y[train])
+        inputs = [table[test]]
+        for columns in slices.values():
             for _ in range(_SHUFFLES):
-                rows.append(table[unseen].copy())
-                rows[-1][:, place] = table[random.permutation(len(y))[: len(unseen)], place]
-        guesses = forest.predict(np.vstack(rows)).reshape(len(rows), len(unseen))
-        whole[unseen] = guesses[0]
-        for i, name in enumerate(places):
-            shuffled[name][:, unseen] = guesses[1 + i * _SHUFFLES : 1 + (i + 1) * _SHUFFLES]
-    return whole, shuffled
+                inputs.append(table[test].copy())
+                inputs[-1][:, columns] = table[random.permutation(len(y))[: len(test)], columns]
+        predictions = forest.predict(np.vstack(inputs)).reshape(len(inputs), len(test))
+        intact[test] = predictions[0]
+        for i, name in enumerate(slices):
+            shuffled[name][:, test] = predictions[1 + i * _SHUFFLES : 1 + (i + 1) * _SHUFFLES]
+    return intact, shuffled

@@ -32,7 +32,7 @@ class InitialWeights:
     freeze: str | bool | tuple[str, ...] | None = None
 
     @classmethod
-    def of(cls, preset_or_build: Any, weights: Any, freeze: Any, executor: Any) -> "InitialWeights":
+    def from_arguments(cls, preset_or_build: Any, weights: Any, freeze: Any, executor: Any) -> "InitialWeights":
         """Return what was asked for.
 
         Raises:
@@ -54,15 +54,15 @@ class InitialWeights:
                 f"weights={shown(weights)}: each trial opens them anew. Give a run's folder, a file or a word."
             )
         check_weights(weights, preset)
-        named = is_word(weights, preset) or weights == DOWNLOADED
-        if executor is not None and not named:
+        is_name = is_word(weights, preset) or weights == DOWNLOADED
+        if executor is not None and not is_name:
             raise KzooError(
                 f"weights={name_of(weights, preset)!r} lies on this machine, and executor= trains on others: "
                 "name stored ones by their word, or leave executor= out."
             )
         return cls(
             preset=preset,
-            weights=str(weights) if named else os.path.abspath(weights),
+            weights=str(weights) if is_name else os.path.abspath(weights),
             freeze=freeze,
         )
 
@@ -76,7 +76,7 @@ class InitialWeights:
             freeze=self.freeze,
         )
 
-    def left_in(self, space: Space, data: Dataset) -> tuple[Space, list[str]]:
+    def restrict(self, space: Space, data: Dataset) -> tuple[Space, list[str]]:
         """Return a space without what would make other networks than the weights are of, and what there is to know.
 
         Args:
@@ -86,12 +86,12 @@ class InitialWeights:
         Raises:
             KzooError: nothing is left.
         """
-        kept = [name for name in space.names if not changes_layers(name)]
-        if not kept:
+        searched = [name for name in space.names if not changes_layers(name)]
+        if not searched:
             raise KzooError("With weights= the network is theirs, and this space has nothing else to search.")
-        left = [name for name in space.names if name not in kept]
-        lines = [f"Trials begin with weights={name_of(self.weights, self.preset)!r}."]
-        lines += knows_validation_rows(self.weights, self.preset, data)
-        if left:
-            lines.append(f"The network is that of the weights: not searched are {listed(left, len(left))}.")
-        return space.only(*kept) if left else space, lines
+        excluded = [name for name in space.names if name not in searched]
+        notes = [f"Trials begin with weights={name_of(self.weights, self.preset)!r}."]
+        notes += knows_validation_rows(self.weights, self.preset, data)
+        if excluded:
+            notes.append(f"The network is that of the weights: not searched are {listed(excluded, len(excluded))}.")
+        return space.only(*searched) if excluded else space, notes

@@ -64,22 +64,22 @@ class Plan:
         name, direction = self.objective
         points = "a continuum" if self.points is None else f"{self.points:,} points"
         folds = "" if self.folds is None else f", each over {self.folds} folds"
-        where = f"around {self.start}" if engine_named(self.engine).learns else "at random"
-        low, own, high = self.params
+        region = f"around {self.start}" if engine_named(self.engine).learns else "at random"
+        low, default, high = self.params
         lines = [
             f"{self.preset} on {self.data}: engine {self.engine}, {name} ({direction}), "
             f"{plural(self.hyperparameters, 'hyperparameter')}, {points}",
-            f"{self.trials} trials{folds}, at most {self.epochs:,} epochs; {self.random} of them drawn {where} "
+            f"{self.trials} trials{folds}, at most {self.epochs:,} epochs; {self.random} of them drawn {region} "
             f"({self.random / max(self.trials, 1):.0%})",
         ]
         if self.parallel > 1:
-            each = "" if self.threads is None else f", {plural(self.threads, 'thread')} each"
-            lines.append(f"{self.parallel} trials at once{each}: what is proposed follows from this number")
+            threads = "" if self.threads is None else f", {plural(self.threads, 'thread')} each"
+            lines.append(f"{self.parallel} trials at once{threads}: what is proposed follows from this number")
         if self.brackets:
             rounds = ", ".join(f"{n} to epoch {after}" for n, _, after in self.brackets)
             lines.append(f"{self.engine} decides the number of trials itself: {self.start} in full, then {rounds}")
         lines.append(
-            f"{low:,} to {high:,} parameters among {self.sampled} points, {self.start} {own:,}; "
+            f"{low:,} to {high:,} parameters among {self.sampled} points, {self.start} {default:,}; "
             f"at most {duration(self.seconds)} if all epochs are trained ({self.step * 1000:.1f} ms a single step)"
         )
         return "\n".join(lines)
@@ -102,7 +102,7 @@ def make_plan(request, space, size, worker) -> Plan:
     """
     samples = [space.overrides(values) for values in random_points(space, request.seed, _SAMPLES)]
     try:
-        probe = worker.ask("probe", overrides=space.overrides(space.default()), samples=samples)
+        probe = worker.call("probe", overrides=space.overrides(space.default()), samples=samples)
     except TrialFailed as error:
         raise KzooError(f"{request.spec['preset']} cannot be trained: {error}") from None
     limit = math.inf if space.max_params is None else space.max_params
@@ -138,7 +138,7 @@ def resolve_objective(objective, config, training, data, *, folds=None) -> Objec
         KzooError: a value that is not reported, the wrong direction, or no validation data to take it from.
     """
     names = ["loss", *metrics_for(data.task, config)]
-    return _objective(objective, names, (training.get("metrics") or ("loss",))[0], data, folds)
+    return _resolve(objective, names, (training.get("metrics") or ("loss",))[0], data, folds)
 
 
 def objective_of_function(objective, model, data, *, folds=None) -> Objective:
@@ -153,37 +153,39 @@ def objective_of_function(objective, model, data, *, folds=None) -> Objective:
         KzooError: as there; or the direction of a metric of one's own is not said.
     """
     names = reported(model)
-    first = next((name for name in names or () if name != "loss" and not name.endswith("_loss")), "loss")
-    return _objective(objective, names, first, data, folds)
+    default = next((name for name in names or () if name != "loss" and not name.endswith("_loss")), "loss")
+    return _resolve(objective, names, default, data, folds)
 
 
-def _objective(objective, names, first, data, folds):
+def _resolve(objective, names, default, data, folds):
     """Return the `Objective` among reported names (None where they are not known); `first` is the default."""
     if objective is None:
-        objective = f"val_{first}"
+        objective = f"val_{default}"
     if hasattr(objective, "name") and hasattr(objective, "direction"):
         objective = objective.name, objective.direction
     pair = isinstance(objective, tuple | list) and len(objective) == 2
-    name, asked = objective if pair else (objective, None)
-    if not isinstance(name, str) or asked not in (None, "max", "min"):
+    name, stated = objective if pair else (objective, None)
+    if not isinstance(name, str) or stated not in (None, "max", "min"):
         raise KzooError(f"objective={objective!r} must be a name, or a pair such as ('val_accuracy', 'max').")
-    legal = None if names is None else [f"val_{each}" for each in names]
+    validation_names = None if names is None else [f"val_{reported_name}" for reported_name in names]
     if name in (names or ()) or (names is None and not name.startswith("val_")):
         raise KzooError(
             f"objective={name!r} is measured on the training data, which any network can learn. Use 'val_{name}'."
         )
-    if legal is not None and name not in legal:
-        raise KzooError(f"objective={name!r} is not reported. {hint(name, legal)}Use one of: {', '.join(legal)}.")
+    if validation_names is not None and name not in validation_names:
+        raise KzooError(
+            f"objective={name!r} is not reported. {hint(name, validation_names)}Use one of: {', '.join(validation_names)}."
+        )
     try:
-        known = direction(name)
+        resolved = direction(name)
     except KzooError:
-        if asked is None:
+        if stated is None:
             raise KzooError(
                 f"objective={name!r}: is larger or smaller better? Write ({name!r}, 'max') or ({name!r}, 'min')."
             ) from None
-        known = asked
-    if asked not in (None, known):
-        raise KzooError(f"objective={name!r} has the direction {known!r}, not {asked!r}. Leave the direction out.")
+        resolved = stated
+    if stated not in (None, resolved):
+        raise KzooError(f"objective={name!r} has the direction {resolved!r}, not {stated!r}. Leave the direction out.")
     if data.validation is None and folds is None:
         raise KzooError(f"objective={name!r} needs validation data. Set validation=0.1, or folds=5.")
-    return Objective(name, known)
+    return Objective(name, resolved)

@@ -86,13 +86,15 @@ class Request:
 
     def to_json(self) -> dict:
         """Return it as plain data."""
-        own = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {"kzoo_search": 1, "format_version": FORMAT} | own | {"objective": self.objective._asdict()}
+        document = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {"kzoo_search": 1, "format_version": FORMAT} | document | {"objective": self.objective._asdict()}
 
     def stored(self) -> dict:
         """Return it as `search.json` has it, which says of the fields that came later what is unusual."""
-        usual = dict(parallel=1, threads=None, weights=None, weights_sha256=None, freeze=None, onednn=None)
-        return {name: value for name, value in self.to_json().items() if name not in usual or value != usual[name]}
+        defaults = dict(parallel=1, threads=None, weights=None, weights_sha256=None, freeze=None, onednn=None)
+        return {
+            name: value for name, value in self.to_json().items() if name not in defaults or value != defaults[name]
+        }
 
     def write(self, folder):
         """Write a search's `search.json`."""
@@ -107,14 +109,14 @@ class Request:
         """
         file = Path(folder) / "search.json"
         try:
-            data = read_json(file)
+            document = read_json(file)
         except ValueError:
             raise KzooError(f"{file} is damaged: it is not JSON. Tune again.") from None
-        if not isinstance(data, dict) or data.pop("kzoo_search", None) is None:
+        if not isinstance(document, dict) or document.pop("kzoo_search", None) is None:
             raise KzooError(f"{file} is not the one that kzoo.tune writes. Tune again.")
-        known = _known(cls, data, file)
+        arguments = _checked_fields(cls, document, file)
         try:
-            return cls(**known | {"objective": Objective(**known["objective"])})
+            return cls(**arguments | {"objective": Objective(**arguments["objective"])})
         except (KeyError, TypeError):
             raise KzooError(f"{file} is not the one that kzoo.tune writes: it lacks entries. Tune again.") from None
 
@@ -171,7 +173,7 @@ class Outcome:
     @classmethod
     def read(cls, file) -> "Outcome":
         """Return what `write` wrote."""
-        return cls(**_known(cls, read_json(file), file))
+        return cls(**_checked_fields(cls, read_json(file), file))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,15 +207,19 @@ class Trial(Outcome, Mapping):
 
     def to_json(self) -> dict:
         """Return it as plain data; `hyperband`, `folds` and `settled` are there where they mean something."""
-        own = asdict(self)
-        whole = {"format_version": FORMAT, "trial": own.pop("number")} | own
-        return {name: v for name, v in whole.items() if v is not None or name not in ("hyperband", "folds", "settled")}
+        record = asdict(self)
+        document = {"format_version": FORMAT, "trial": record.pop("number")} | record
+        return {
+            name: value
+            for name, value in document.items()
+            if value is not None or name not in ("hyperband", "folds", "settled")
+        }
 
     def write(self, folder):
         """Write it into the folder of its search, whole or not at all."""
-        place = trial_folder(folder, self.number)
-        place.mkdir(parents=True, exist_ok=True)
-        write_json(place / "trial.json", self.to_json())
+        path = trial_folder(folder, self.number)
+        path.mkdir(parents=True, exist_ok=True)
+        write_json(path / "trial.json", self.to_json())
 
     @classmethod
     def read(cls, file) -> "Trial":
@@ -223,14 +229,14 @@ class Trial(Outcome, Mapping):
             KzooError: it has what this kzoo does not know.
             OSError, ValueError: it cannot be read, or is damaged.
         """
-        data = read_json(file)
-        if not isinstance(data, dict) or "trial" not in data:
+        document = read_json(file)
+        if not isinstance(document, dict) or "trial" not in document:
             raise ValueError(f"{file} holds no trial")
-        data["number"] = data.pop("trial")
-        known = _known(cls, data, file)
+        document["number"] = document.pop("trial")
+        arguments = _checked_fields(cls, document, file)
         try:
-            hyperband = Round(**known["hyperband"]) if known.get("hyperband") else None
-            return cls(**known | {"hyperband": hyperband})
+            hyperband = Round(**arguments["hyperband"]) if arguments.get("hyperband") else None
+            return cls(**arguments | {"hyperband": hyperband})
         except TypeError as error:
             raise ValueError(f"{file} lacks entries") from error
 
@@ -268,7 +274,7 @@ class End:
         """Return what a search's `end.json` says, or None where it has none, or a damaged one."""
         file = Path(folder) / "end.json"
         try:
-            return cls(**_known(cls, read_json(file), file))
+            return cls(**_checked_fields(cls, read_json(file), file))
         except KzooError:
             raise
         except (OSError, ValueError, TypeError):
@@ -306,19 +312,19 @@ def trial_folder(folder, number) -> Path:
 
 def read_trials(folder) -> list[Trial]:
     """Return the trials of a search, in the order of their numbers; one that is damaged is as one that never was."""
-    found = []
-    for place in Path(folder).glob("trials/*"):
-        if not re.fullmatch(r"\d{4,}", place.name):
+    trials = []
+    for path in Path(folder).glob("trials/*"):
+        if not re.fullmatch(r"\d{4,}", path.name):
             continue
         try:
-            trial = Trial.read(place / "trial.json")
+            trial = Trial.read(path / "trial.json")
         except KzooError:  # what a newer kzoo wrote is not damaged
             raise
         except (OSError, ValueError):
             continue
-        if trial.number == int(place.name):
-            found.append(trial)
-    return sorted(found, key=lambda trial: trial.number)
+        if trial.number == int(path.name):
+            trials.append(trial)
+    return sorted(trials, key=lambda trial: trial.number)
 
 
 def ranked(trials, objective) -> list[Trial]:
@@ -364,17 +370,17 @@ def differing(before, after) -> dict[str, Any]:
     return {name: value for name, value in after.items() if name not in before or before[name] != value}
 
 
-def _known(kind, data, file) -> dict:
+def _checked_fields(record_class, document, file) -> dict:
     """Return the entries of a file's JSON, but for the number of its format.
 
     Raises:
         KzooError: a format, or an entry, that this kzoo does not know.
     """
-    data = dict(data)
-    version = data.pop("format_version", 1)
+    document = dict(document)
+    version = document.pop("format_version", 1)
     if version != FORMAT:
         raise KzooError(f"{file} has the format {version!r}, and this kzoo reads {FORMAT}: a newer kzoo wrote it.")
-    unknown = set(data) - {f.name for f in fields(kind)}
+    unknown = set(document) - {f.name for f in fields(record_class)}
     if unknown:
         raise KzooError(f"{file} has an entry {min(unknown)!r}, which this kzoo does not know: a newer kzoo wrote it.")
-    return data
+    return document

@@ -66,9 +66,9 @@ class Search:
     ) -> None:
         self.path, self.data, self.build, self.weights = path_of(path, "a search"), data, build, weights
         if not (self.path / "search.json").is_file():
-            what = "is a file" if self.path.is_file() else "does not exist"
-            what = "has no search.json" if self.path.is_dir() else what
-            raise KzooError(f"{self.path} is not a search: it {what}. kzoo.tune writes one.")
+            problem = "is a file" if self.path.is_file() else "does not exist"
+            problem = "has no search.json" if self.path.is_dir() else problem
+            raise KzooError(f"{self.path} is not a search: it {problem}. kzoo.tune writes one.")
 
     def __repr__(self) -> str:
         return f"<Search {self.path}: {self.request.spec['preset']} on {self.request.data['name']}>"
@@ -140,14 +140,18 @@ class Search:
         """
         if self.request.own:
             return dict(self.best_trial().hyperparameters)
-        spec, own = self.best_spec(), self._own_preset()
+        spec, preset = self.best_spec(), self._registered_preset()
         settings = spec["config"] | spec["training"] | import_module("kzoo.tuning.winner").onehot(spec)
-        there = own.config | own.training
-        found = {name: v for name, v in settings.items() if name in there and v != _tuples(there[name])}
-        if "epochs" in found:
-            found.pop("min_steps", None)  # of the two, epochs have the last word
-        useless = unused_names(found, own.family, spec["task"], spec["config"])
-        return {name: value for name, value in found.items() if name not in useless}
+        preset_settings = preset.config | preset.training
+        overrides = {
+            name: value
+            for name, value in settings.items()
+            if name in preset_settings and value != _as_tuples(preset_settings[name])
+        }
+        if "epochs" in overrides:
+            overrides.pop("min_steps", None)  # of the two, epochs have the last word
+        unused = unused_names(overrides, preset.family, spec["task"], spec["config"])
+        return {name: value for name, value in overrides.items() if name not in unused}
 
     def best_spec(self) -> dict[str, Any]:
         """Return the specification of the best trial's network: family and resolved settings."""
@@ -156,22 +160,28 @@ class Search:
     def spec_of(self, trial: Trial) -> dict[str, Any]:
         """Return the specification of a trial's network; `trial` is one of `trials`."""
         spec = self.request.spec
-        config, training = ({k: _tuples(v) for k, v in spec[part].items()} for part in ("config", "training"))
-        for name, value in self._settled(trial).items():
-            (training if name in TRAINING and name not in config else config)[name] = _tuples(value)
+        config, training = ({k: _as_tuples(v) for k, v in spec[part].items()} for part in ("config", "training"))
+        for name, value in self._changed_settings(trial).items():
+            (training if name in TRAINING and name not in config else config)[name] = _as_tuples(value)
         return spec | dict(config=config, training=training, seed=trial.seed)
 
-    def _settled(self, trial: Trial) -> Mapping[str, Any]:
+    def _changed_settings(self, trial: Trial) -> Mapping[str, Any]:
         """Return the settings of a trial that its specification differs in from the search's."""
         spec = self.request.spec
         if trial.settled is not None:
             return trial.settled
         if spec["family"] not in FAMILIES:  # a function's models, or those of a package that is not here
-            return {n: v for n, v in trial.overrides.items() if n in spec["config"] or n in spec["training"]}
+            return {
+                name: value
+                for name, value in trial.overrides.items()
+                if name in spec["config"] or name in spec["training"]
+            }
         preset = preset_of(spec)  # an earlier trial says what it overrides, and not what followed from that
         # Those of a search from before it was known that some have no effect beside the others.
-        useless = unused_names(trial.overrides, preset.family, preset.task, {**preset.config, **trial.overrides})
-        config, training = resolve(preset, {n: v for n, v in trial.overrides.items() if n not in useless})
+        unused = unused_names(trial.overrides, preset.family, preset.task, {**preset.config, **trial.overrides})
+        config, training = resolve(
+            preset, {name: value for name, value in trial.overrides.items() if name not in unused}
+        )
         resolve_budget(training, trial.overrides, self.request.data["train"])
         return differing(preset.config | preset.training, config | training)
 
@@ -188,8 +198,8 @@ class Search:
         best = self.best_trial()
         file = trial_folder(self.path, best.number) / "best.keras"
         if not file.is_file():
-            why = "it was scored over folds" if self.request.folds else "it is not there any more"
-            raise KzooError(f"Trial {best.number} of {self.path} has no checkpoint: {why}. Use retrain().")
+            reason = "it was scored over folds" if self.request.folds else "it is not there any more"
+            raise KzooError(f"Trial {best.number} of {self.path} has no checkpoint: {reason}. Use retrain().")
         if self.request.own:
             return import_module("kzoo.tuning.winner").function_model(self, best, file)
         model = rebuild(self.best_spec() | {"seed": None}, compile=False)
@@ -269,7 +279,7 @@ class Search:
         draw = {"history": plots.search_history, "curves": plots.search_curves}[kind]
         return draw(trials, self.objective, start=self.request.start)
 
-    def _own_preset(self) -> Preset:
+    def _registered_preset(self) -> Preset:
         """The preset as it is registered; the one that was searched, where it is not."""
         spec = self.request.spec
         try:
@@ -279,12 +289,12 @@ class Search:
                           config=spec["config"], training=spec["training"])  # fmt: skip
 
 
-def is_search(thing: object) -> bool:
+def is_search(source: object) -> bool:
     """Say whether something is a search, or the path of one."""
-    return isinstance(thing, Search) or (
-        isinstance(thing, str | os.PathLike) and (path_of(thing, "a search") / "search.json").is_file()
+    return isinstance(source, Search) or (
+        isinstance(source, str | os.PathLike) and (path_of(source, "a search") / "search.json").is_file()
     )
 
 
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(v) for v in value) if isinstance(value, list | tuple) else value
+def _as_tuples(value: Any) -> Any:
+    return tuple(_as_tuples(element) for element in value) if isinstance(value, list | tuple) else value

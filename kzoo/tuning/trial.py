@@ -66,25 +66,25 @@ class Trainer:
     """
 
     def __init__(
-        self, *, preset: Preset | FunctionSpace, data, objective, folds, fold_seed, asked=frozenset(), weights=None,
+        self, *, preset: Preset | FunctionSpace, data, objective, folds, fold_seed, overridden=frozenset(), weights=None,
         freeze=None, stop=None, tell=None,
     ):  # fmt: skip
         self.data, self.objective = data, Objective(*objective)
         self.folds, self.fold_seed, self.weights, self.freeze = folds, fold_seed, weights, freeze
         self.stop, self.tell = stop or Signals(), tell or (lambda epoch, value: None)
         prepare_device("auto")
-        self.point: TrainingPlan | FunctionSpace = (
+        self.plan: TrainingPlan | FunctionSpace = (
             preset
             if isinstance(preset, FunctionSpace)
             else TrainingPlan(
-                preset=preset, config=dict(preset.config), training=dict(preset.training), asked=asked, data=data
+                preset=preset, config=dict(preset.config), training=dict(preset.training), asked=overridden, data=data
             )
         )
 
     def job(self, overrides, seed, data=None):
         """Return the network of some overrides, ready to fit."""
         name, direction = self.objective
-        trial = self.point.changed(overrides, data=self.data if data is None else data, seed=seed)
+        trial = self.plan.changed(overrides, data=self.data if data is None else data, seed=seed)
         trial = trial.training_with(monitor=name, mode=direction, callbacks="tuning")
         if trial.own is None:
             metric, metrics = name.removeprefix("val_"), trial.training["metrics"]
@@ -97,7 +97,7 @@ class Trainer:
         Raises:
             KzooError: it cannot be built.
         """
-        return self.point.count(overrides)
+        return self.plan.count(overrides)
 
     def probe(self, overrides, samples, seconds=3.0) -> Probe:
         """Look at the default point before anything is trained.
@@ -114,20 +114,20 @@ class Trainer:
         times = []
         with traces_let_go():
             for _ in range(3):
-                began = time.perf_counter()
+                started = time.perf_counter()
                 job.core.train_on_batch(*batch)
-                times.append(time.perf_counter() - began)
-        counts, began = [], time.monotonic()
+                times.append(time.perf_counter() - started)
+        counts, started = [], time.monotonic()
         for sample in samples:
-            if time.monotonic() - began > seconds:
+            if time.monotonic() - started > seconds:
                 break
             try:
                 counts.append(self.count(sample))
             except KzooError:
                 counts.append(None)
-        found = Probe(params=job.model.count_params(), counts=counts, first=times[0], step=min(times[1:]))
-        _forget()
-        return found
+        probe = Probe(params=job.model.count_params(), counts=counts, first=times[0], step=min(times[1:]))
+        _free_memory()
+        return probe
 
     def train(self, *, folder, overrides, seed, until=None, parent=None, peers=(), keep_journal=False) -> Outcome:
         """Train a trial; where its folder holds the journal of a killed one, go on with that.
@@ -144,43 +144,43 @@ class Trainer:
         folder = Path(folder)
         try:
             if self.folds is not None:
-                found = self._cross_validate(folder, overrides, seed, peers)
+                outcome = self._cross_validate(folder, overrides, seed, peers)
             else:
-                found = self._train(folder, overrides, seed, until, parent, peers, keep_journal)
-            return replace(found, settled=self._settled(overrides))
+                outcome = self._train(folder, overrides, seed, until, parent, peers, keep_journal)
+            return replace(outcome, settled=self._changed_settings(overrides))
         finally:
-            _forget()
+            _free_memory()
 
-    def _settled(self, overrides):
+    def _changed_settings(self, overrides):
         """Return the settings that tell a trial from the preset; None of a function's models, which has none."""
-        if isinstance(self.point, FunctionSpace):
+        if isinstance(self.plan, FunctionSpace):
             return None
-        before, after = (plain(one.config | one.training) for one in (self.point, self.point.changed(overrides)))
+        before, after = (plain(plan.config | plan.training) for plan in (self.plan, self.plan.changed(overrides)))
         return differing(before, after)
 
     def _train(self, folder, overrides, seed, until, parent, peers, keep_journal):
         state, _ = State.newest(folder)
         if state is None and parent is not None:
-            state, lines = State.newest(parent)
+            state, notes = State.newest(parent)
             if state is None:
-                raise KzooError(f"{parent} has no state to go on from. {' '.join(lines)}")
+                raise KzooError(f"{parent} has no state to go on from. {' '.join(notes)}")
         job = self.job(overrides, seed)
-        pruning = [Median(self.objective, peers, job.training["epochs"])] if peers else []
+        pruning = [MedianPruner(self.objective, peers, job.training["epochs"])] if peers else []
         fit = self._fit(job, folder, state, pruning, until, every_epoch=keep_journal)
-        found = self._run(fit)
-        if any(callback.pruned for callback in pruning) and found.status == "completed":
-            found = replace(found, status="pruned")
-        if found.score is not None:
+        outcome = self._run(fit)
+        if any(callback.pruned for callback in pruning) and outcome.status == "completed":
+            outcome = replace(outcome, status="pruned")
+        if outcome.score is not None:
             with whole_file(folder / "best.keras") as temporary:
                 fit.job.save(temporary)
-        if found.status != "interrupted" and not keep_journal:
+        if outcome.status != "interrupted" and not keep_journal:
             remove_journal(folder)
-        return found
+        return outcome
 
     def _fit(self, job, folder, state, extra, until=None, *, every_epoch=False):
         cadence = Cadence(steps=10**9) if every_epoch else Cadence()
-        told = _Tell(self.objective.name, self.tell)
-        return Fit(job, folder, state=state, extra=[*extra, told], cadence=cadence, until=until, models=False)
+        reporter = _EpochReporter(self.objective.name, self.tell)
+        return Fit(job, folder, state=state, extra=[*extra, reporter], cadence=cadence, until=until, models=False)
 
     def _run(self, fit):
         """Fit, and return what came of it."""
@@ -189,21 +189,21 @@ class Trainer:
             fit.train_until_end(self.stop)
         except StopRequest:
             interrupted = True
-        rows, best = fit.history, fit.best
-        none = best.best_epoch is None
+        history, best = fit.history, fit.best
+        unscored = best.best_epoch is None
         status, error = "interrupted" if interrupted else "completed", ""
-        if fit.diverged or (none and not interrupted):
+        if fit.diverged or (unscored and not interrupted):
             status, error = "diverged", best.stopped_because or f"{self.objective.name} was never finite"
-        names = [name for name in (rows[0] if rows else ()) if name not in ("epoch", "seconds")]
+        names = [name for name in (history[0] if history else ()) if name not in ("epoch", "seconds")]
         return Outcome(
             status=status,
-            score=None if none or status == "diverged" else float(best.best * best.sign),
-            best_epoch=None if none else best.best_epoch + 1,
-            epochs=len(rows),
+            score=None if unscored or status == "diverged" else float(best.best * best.sign),
+            best_epoch=None if unscored else best.best_epoch + 1,
+            epochs=len(history),
             seconds=round(fit.seconds(), 3),
             params=fit.job.model.count_params(),
             error=error,
-            history=finite({name: [row.get(name) for row in rows] for name in names}),
+            history=finite({name: [row.get(name) for row in history] for name in names}),
         )
 
     def _fold(self, number):
@@ -213,9 +213,9 @@ class Trainer:
         """Train a network for each fold; the score is the mean of the best epochs', or what that would likely be."""
         parts = []
         for number in range(self.folds):
-            place = folder / f"fold-{number + 1}"
-            place.mkdir(exist_ok=True)
-            parts.append(self._one_fold(place, number, overrides, seed))
+            path = folder / f"fold-{number + 1}"
+            path.mkdir(exist_ok=True)
+            parts.append(self._train_fold(path, number, overrides, seed))
             if parts[-1].status != "completed":
                 break
             if peers and number + 1 < self.folds:
@@ -224,48 +224,50 @@ class Trainer:
                     parts[-1] = replace(parts[-1], status="pruned")
                     break
         if parts[-1].status != "interrupted":
-            for place in folder.glob("fold-*"):
-                shutil.rmtree(place, ignore_errors=True)
-        found = _together(parts)
-        if found.status == "pruned":
-            found = replace(found, score=comparable(self.objective, peers, len(parts) - 1, found.score))
-        return found
+            for path in folder.glob("fold-*"):
+                shutil.rmtree(path, ignore_errors=True)
+        outcome = _combine_folds(parts)
+        if outcome.status == "pruned":
+            outcome = replace(outcome, score=estimate_all_folds(self.objective, peers, len(parts) - 1, outcome.score))
+        return outcome
 
-    def _one_fold(self, place, number, overrides, seed):
-        done = place / "fold.json"
-        if done.is_file():
-            return Outcome.read(done)
-        state, _ = State.newest(place)
-        fit = self._fit(self.job(overrides, seed, self._fold(number)), place, state, ())
-        found = self._run(fit)
-        if found.status == "completed":
-            found.write(done)
-        _forget()
-        return found
+    def _train_fold(self, folder, number, overrides, seed):
+        file = folder / "fold.json"
+        if file.is_file():
+            return Outcome.read(file)
+        state, _ = State.newest(folder)
+        fit = self._fit(self.job(overrides, seed, self._fold(number)), folder, state, ())
+        outcome = self._run(fit)
+        if outcome.status == "completed":
+            outcome.write(file)
+        _free_memory()
+        return outcome
 
 
-class _Tell(keras.callbacks.Callback):
+class _EpochReporter(keras.callbacks.Callback):
     """Tell how far a training is."""
 
     def __init__(self, name, tell):
         super().__init__()
-        self.told = SimpleNamespace(name=name, tell=tell)  # in an object: no state of the training
+        self.report = SimpleNamespace(name=name, tell=tell)  # in an object: no state of the training
 
     def on_epoch_end(self, epoch, logs=None):
-        value = (logs or {}).get(self.told.name, math.nan)
-        self.told.tell(epoch + 1, float(value))
+        value = (logs or {}).get(self.report.name, math.nan)
+        self.report.tell(epoch + 1, float(value))
 
 
-def _together(parts) -> Outcome:
+def _combine_folds(parts) -> Outcome:
     """Return the outcomes of a trial's folds as one."""
-    last, counted = parts[-1], [part for part in parts if part.score is not None]
-    scores = [part.score for part in counted]
+    last, scored = parts[-1], [part for part in parts if part.score is not None]
+    scores = [part.score for part in scored]
     length = min(part.epochs for part in parts)
-    history = {n: [_mean([part.history[n][i] for part in parts]) for i in range(length)] for n in parts[0].history}
+    history = {
+        name: [_mean([part.history[name][i] for part in parts]) for i in range(length)] for name in parts[0].history
+    }
     return Outcome(
         status=last.status,
         score=float(np.mean(scores)) if last.status in ("completed", "pruned") else None,
-        best_epoch=round(np.mean([part.best_epoch for part in counted])) if counted else None,
+        best_epoch=round(np.mean([part.best_epoch for part in scored])) if scored else None,
         epochs=sum(part.epochs for part in parts),
         seconds=round(sum(part.seconds for part in parts), 3),
         params=last.params,
@@ -279,7 +281,7 @@ def _mean(values):
     return None if any(v is None for v in values) else float(np.mean(values))
 
 
-def _forget():
+def _free_memory():
     """Let go of the graphs and weights of a trial: TensorFlow would keep them all."""
     policy = keras.config.dtype_policy()  # which would go too: this process may be the user's
     keras.utils.clear_session(free_memory=False)  # as the line below does, once
@@ -328,15 +330,17 @@ def below_median(objective, peers, step, value) -> bool:
     Those that were pruned before count as worse: among the survivors alone, half of the good ones would go too.
     """
     worst = -math.inf if objective.direction == "max" else math.inf
-    there = [c[min(step, len(c) - 1)] if whole or step < len(c) else worst for c, whole in peers]
-    there = [v for v in there if v is not None]
-    if len(there) < _STARTUP:
+    peer_values = [
+        curve[min(step, len(curve) - 1)] if complete or step < len(curve) else worst for curve, complete in peers
+    ]
+    peer_values = [reached for reached in peer_values if reached is not None]
+    if len(peer_values) < _STARTUP:
         return False
-    middle = median(there)
-    return value < middle if objective.direction == "max" else value > middle
+    median_value = median(peer_values)
+    return value < median_value if objective.direction == "max" else value > median_value
 
 
-def comparable(objective, peers, step, value) -> float:
+def estimate_all_folds(objective, peers, step, value) -> float:
     """Return what the mean over some folds says of the mean over all: folds differ in how hard they are.
 
     Args:
@@ -344,13 +348,13 @@ def comparable(objective, peers, step, value) -> float:
         step: the last fold that was trained, from 0.
         value: the mean up to it, which was below the median there: so it is no better than the median at the end.
     """
-    whole = [curve for curve, complete in peers if complete]
-    moved = value + median(curve[-1] - curve[step] for curve in whole)
+    curves = [curve for curve, complete in peers if complete]
+    shifted = value + median(curve[-1] - curve[step] for curve in curves)
     worse = min if objective.direction == "max" else max
-    return worse(moved, median(curve[-1] for curve in whole))
+    return worse(shifted, median(curve[-1] for curve in curves))
 
 
-class Median(keras.callbacks.Callback):
+class MedianPruner(keras.callbacks.Callback):
     """Stop a trial whose best value so far is worse than the median of what the others had reached by then.
 
     Args:

@@ -29,7 +29,7 @@ from kzoo.training.plan import plan_training
 from kzoo.training.provenance import provenance
 from kzoo.training.resume import Signals
 from kzoo.tuning.engines import choose_engine, engine_named
-from kzoo.tuning.folder import begin_anew, claimed
+from kzoo.tuning.folder import claimed, clear_search
 from kzoo.tuning.folds import check_folds
 from kzoo.tuning.initial_weights import InitialWeights
 from kzoo.tuning.loop import Loop
@@ -49,11 +49,11 @@ from kzoo.workers.worker import InProcess, Worker, can_be_sent
 
 Tuned: TypeAlias = str | Preset | Build | keras_tuner.HyperModel
 
-_FEW = 200  # validation rows: with fewer, an accuracy's standard error is some percent
+_FEW_ROWS = 200  # validation rows: with fewer, an accuracy's standard error is some percent
 
 
 @overload
-def tune(preset_or_build: Tuned, data: "Loadable | None" = None, *, dry_run: Literal[True], **asked: Any) -> Plan: ...
+def tune(preset_or_build: Tuned, data: "Loadable | None" = None, *, dry_run: Literal[True], **options: Any) -> Plan: ...
 @overload
 def tune(
     preset_or_build: Tuned,
@@ -184,13 +184,13 @@ def tune(
         KzooError: anything that can be known before the first trial; or no trial succeeded, with the causes.
         Interrupted: Ctrl-C; its `run` is the `Search`, which a notebook gets as the return value.
     """
-    began = clock.time()
-    _check(trials, seed, data_seed, prune, baseline, dry_run)
+    started = clock.time()
+    _check_arguments(trials, seed, data_seed, prune, baseline, dry_run)
     threads = checked_pool(parallel, threads, executor)
     check_resume(resume)
-    if watching := [name for name in ("monitor", "mode") if overrides.get(name) is not None]:
+    if reserved := [name for name in ("monitor", "mode") if overrides.get(name) is not None]:
         raise KzooError(
-            f"{watching[0]}={overrides[watching[0]]!r}: what a search watches is its objective=, such as 'val_loss', "
+            f"{reserved[0]}={overrides[reserved[0]]!r}: what a search watches is its objective=, such as 'val_loss', "
             "or ('val_gain', 'max') for a metric of your own."
         )
     budget = None if max_time is None else checked_seconds("max_time", max_time)
@@ -200,48 +200,50 @@ def tune(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time,
         columns=columns, seed=data_seed,
     )  # fmt: skip
-    start = InitialWeights.of(preset_or_build, weights, freeze, executor)
-    asked: dict[str, Any] = dict(space=space, objective=objective, folds=folds, seed=seed)
+    initial_weights = InitialWeights.from_arguments(preset_or_build, weights, freeze, executor)
+    requested: dict[str, Any] = dict(space=space, objective=objective, folds=folds, seed=seed)
     if builds_models(preset_or_build):
-        what = _own_subject(preset_or_build, data, options, overrides, **asked)
+        subject = _function_subject(preset_or_build, data, options, overrides, **requested)
     else:
-        what = _preset_subject(preset_or_build, data, options, overrides, start=start, **asked)
-    data, notes = what.data, list(what.notes)
-    if what.spec.config.get("target_scale") is not None:
+        subject = _preset_subject(
+            preset_or_build, data, options, overrides, initial_weights=initial_weights, **requested
+        )
+    data, notes = subject.data, list(subject.notes)
+    if subject.spec.config.get("target_scale") is not None:
         notes.append("The scores of trials are of standardised targets; test scores are in the targets' own unit.")
-    if "backbone" in what.spec.config and weights is None:
+    if "backbone" in subject.spec.config and weights is None:
         notes.append(
             "Trials begin with random weights, the backbone too: what a search finds so is not for training with "
             "weights=. Give them to the search."
         )
-    if (bundle := overrides.get("callbacks", "quick")) not in ("standard", "quick", "tuning"):
-        notes.append(f"callbacks={bundle!r} is for the run of retrain(): trials write and say nothing themselves.")
+    if (callbacks := overrides.get("callbacks", "quick")) not in ("standard", "quick", "tuning"):
+        notes.append(f"callbacks={callbacks!r} is for the run of retrain(): trials write and say nothing themselves.")
     if folds is not None:
         check_folds(folds, data)
-    elif data.validation is not None and len(data.validation) < _FEW:
+    elif data.validation is not None and len(data.validation) < _FEW_ROWS:
         notes.append(
             f"{len(data.validation)} validation rows choose the winner, so luck has a say. folds=5 scores "
             f"each trial on all {len(data.train) + len(data.validation)}."
         )
-    chosen, size = _sized(
-        engine, trials=trials, epochs=what.trained.training["epochs"], baseline=baseline, space=what.space,
-        objective=what.objective, folds=folds,
+    chosen, size = _engine_and_size(
+        engine, trials=trials, epochs=subject.trained.training["epochs"], baseline=baseline, space=subject.space,
+        objective=subject.objective, folds=folds,
     )  # fmt: skip
     request = Request(
-        data=options.describe(data).json(), spec=plain(what.spec.json()), space=plain(what.space.to_json()),
-        engine=chosen, objective=what.objective, epochs=what.trained.training["epochs"],
+        data=options.describe(data).json(), spec=plain(subject.spec.json()), space=plain(subject.space.to_json()),
+        engine=chosen, objective=subject.objective, epochs=subject.trained.training["epochs"],
         prune=None if engine_named(chosen).in_rounds else prune, folds=folds, baseline=baseline, seed=seed,
         backend=keras.backend.backend(), trials=size.trials, max_time=budget, parallel=parallel, threads=threads,
-        **start.identity(),
+        **initial_weights.identity(),
     )  # fmt: skip
     setup: dict[str, Any] = dict(  # of those who train: they never have the test rows
-        trainer="kzoo.tuning.trial:Trainer", threads=threads, preset=what.trained,
-        data=replace(data, test=None, notes=[]), objective=what.objective, folds=folds, fold_seed=data_seed,
-        asked=frozenset(overrides), weights=start.weights, freeze=start.freeze,
+        trainer="kzoo.tuning.trial:Trainer", threads=threads, preset=subject.trained,
+        data=replace(data, test=None, notes=[]), objective=subject.objective, folds=folds, fold_seed=data_seed,
+        overridden=frozenset(overrides), weights=initial_weights.weights, freeze=initial_weights.freeze,
     )  # fmt: skip
-    process: type[Worker | InProcess] = Worker
-    if (build := what.build) is not None and not can_be_sent(build):
-        process = InProcess
+    worker_class: type[Worker | InProcess] = Worker
+    if (build := subject.build) is not None and not can_be_sent(build):
+        worker_class = InProcess
         if threads is not None or executor is not None:
             raise KzooError(
                 f"{name_of(build)} is in no module that another process could import, so that this one has to train: "
@@ -252,33 +254,40 @@ def tune(
             f"trial."
         )
     if dry_run:
-        with tempfile.TemporaryDirectory() as folder, process(Path(folder) / "worker.log", **setup) as worker:
-            plan = make_plan(request, what.space, size, worker)
-        _say([*notes, str(plan)], progress)
+        with tempfile.TemporaryDirectory() as folder, worker_class(Path(folder) / "worker.log", **setup) as worker:
+            plan = make_plan(request, subject.space, size, worker)
+        _print_notes([*notes, str(plan)], progress)
         return plan
-    with claimed(out, request, resume=resume) as (folder, before):
-        if before is not None and before.finished and before.request.trials >= size.trials:
-            return Search(before, data, build, start.weights)
-        with process(folder / "worker.log", **setup) as worker:
-            plan = make_plan(request, what.space, size, worker)
-            _say([one_line(data.overview), *data.notes, *notes, str(plan)], progress)
-            if before is None:
-                begin_anew(folder)
-                if what.build is None:
-                    _say(faster_than(request.backend, what.spec.preset), progress)
+    with claimed(out, request, resume=resume) as (folder, previous):
+        if previous is not None and previous.finished and previous.request.trials >= size.trials:
+            return Search(previous, data, build, initial_weights.weights)
+        with worker_class(folder / "worker.log", **setup) as worker:
+            plan = make_plan(request, subject.space, size, worker)
+            _print_notes([one_line(data.overview), *data.notes, *notes, str(plan)], progress)
+            if previous is None:
+                clear_search(folder)
+                if subject.build is None:
+                    _print_notes(faster_than(request.backend, subject.spec.preset), progress)
             write_json(folder / "preprocessing.json", plain(data.preprocessing))
-            _stamped(request).write(folder)
-            signals, deadline = Signals(), None if budget is None else began + budget
+            _with_provenance(request).write(folder)
+            signals, deadline = Signals(), None if budget is None else started + budget
             with (
                 signals.watched(),
-                Progress(plan, deadline=deadline, silent=not progress) as show,
-                worker_pool(worker, show, parallel, executor) as crew,
+                Progress(plan, deadline=deadline, silent=not progress) as display,
+                worker_pool(worker, display, parallel, executor) as pool,
             ):
                 loop = Loop(
-                    folder, request, what.space, worker=worker, crew=crew, signals=signals, deadline=deadline, show=show
+                    folder,
+                    request,
+                    subject.space,
+                    worker=worker,
+                    pool=pool,
+                    signals=signals,
+                    deadline=deadline,
+                    progress=display,
                 )
-                because = loop.run()
-    return _ended(Search(folder, data, build, start.weights), loop, because, signals, progress)
+                reason = loop.run()
+    return _conclude(Search(folder, data, build, initial_weights.weights), loop, reason, signals, progress)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -306,58 +315,60 @@ class _Subject:
 
 def _preset_subject(
     preset: Any, source: Any, options: DataOptions, overrides: dict[str, Any], *,
-    start: InitialWeights, space: Any, objective: Any, folds: Any, seed: int,
+    initial_weights: InitialWeights, space: Any, objective: Any, folds: Any, seed: int,
 ) -> _Subject:  # fmt: skip
-    named = get_preset(preset)
-    asked = _space(space, named)
-    assigned = plan_training(named, source, options, overrides, seed=seed).freezing(start.freeze)
-    settled, data = assigned.settled, assigned.data
-    goal = resolve_objective(objective, settled.config, settled.training, data, folds=folds)
-    searched, notes = _searched(asked, named, settled, overrides), assigned.notes
-    if start.weights is not None:
-        searched, more = start.left_in(searched, data)
-        notes = (*notes, *more)
-    return _Subject(trained=settled, space=searched, spec=assigned.spec, data=data, objective=goal, notes=notes)
+    named_preset = get_preset(preset)
+    requested_space = _checked_space(space, named_preset)
+    plan = plan_training(named_preset, source, options, overrides, seed=seed).freezing(initial_weights.freeze)
+    adapted, data = plan.settled, plan.data
+    resolved = resolve_objective(objective, adapted.config, adapted.training, data, folds=folds)
+    adapted_space, notes = _adapt_space(requested_space, named_preset, adapted, overrides), plan.notes
+    if initial_weights.weights is not None:
+        adapted_space, weights_notes = initial_weights.restrict(adapted_space, data)
+        notes = (*notes, *weights_notes)
+    return _Subject(trained=adapted, space=adapted_space, spec=plan.spec, data=data, objective=resolved, notes=notes)
 
 
-def _own_subject(
+def _function_subject(
     build: Any, source: Any, options: DataOptions, overrides: dict[str, Any], *,
     space: Any, objective: Any, folds: Any, seed: int,
 ) -> _Subject:  # fmt: skip
     if space != "standard":
         raise KzooError("space= is of presets: a function's hyperparameters are those that it asks for.")
-    named = unexplored(build, overrides)
-    model = named.first_model()
-    assigned = plan_training(model, source, options, overrides, seed=seed)
-    own = {name: assigned.training[name] for name in CUSTOM_MODEL if name in assigned.training}
-    spec = replace(assigned.spec, preset=named.name, family=None, config={}, training=own)
-    goal = objective_of_function(objective, model, assigned.data, folds=folds)
+    function_space = unexplored(build, overrides)
+    model = function_space.first_model()
+    plan = plan_training(model, source, options, overrides, seed=seed)
+    training = {name: plan.training[name] for name in CUSTOM_MODEL if name in plan.training}
+    spec = replace(plan.spec, preset=function_space.name, family=None, config={}, training=training)
+    resolved = objective_of_function(objective, model, plan.data, folds=folds)
     # Last, because it takes a while: whatever else is wrong has been said by now.
-    found = replace(named.explored(), settings={**overrides, "epochs": own["epochs"]}, training=own)
+    explored = replace(
+        function_space.explored(), settings={**overrides, "epochs": training["epochs"]}, training=training
+    )
     return _Subject(
-        trained=found, space=found, spec=spec, data=assigned.data, objective=goal, notes=assigned.notes, build=build
+        trained=explored, space=explored, spec=spec, data=plan.data, objective=resolved, notes=plan.notes, build=build
     )
 
 
-def _searched(asked: Space, named: Preset, settled: Preset, overrides: Mapping[str, Any]) -> Space:
+def _adapt_space(space: Space, preset: Preset, adapted: Preset, overrides: Mapping[str, Any]) -> Space:
     """Return the space for a settled preset; what is overridden is fixed in it.
 
     Raises:
         KzooError: nothing is left to search.
     """
-    fixed = {name: (settled.config | settled.training)[name] for name in overrides if name != "epochs"}
+    fixed = {name: (adapted.config | adapted.training)[name] for name in overrides if name != "epochs"}
     # What is fixed is fixed in a space of the preset's own values: another optimizer has a learning rate of its own.
     config, training = (
-        now | {name: own[name] for name in own if name in fixed and name in now}
-        for own, now in ((named.config, settled.config), (named.training, settled.training))
+        current | {name: original[name] for name in original if name in fixed and name in current}
+        for original, current in ((preset.config, adapted.config), (preset.training, adapted.training))
     )
-    searched = asked.for_preset(replace(settled, config=config, training=training)).fix(**fixed)
+    searched = space.for_preset(replace(adapted, config=config, training=training)).fix(**fixed)
     if not searched.names:
         raise KzooError("Nothing is left to search: every hyperparameter of this space is fixed.")
     return searched
 
 
-def _sized(
+def _engine_and_size(
     engine: str, *, trials: int, space: Space | FunctionSpace, folds: int | None, **shape: Any
 ) -> tuple[str, Size]:
     """Return the engine that is meant, and the size of the search.
@@ -381,38 +392,38 @@ def _sized(
     return chosen, size
 
 
-def _stamped(request: Request) -> Request:
+def _with_provenance(request: Request) -> Request:
     """Return the request with where and when it is carried out."""
-    made = provenance()
+    recorded = provenance()
     spec = dict(request.spec) | {"kzoo": __version__}
-    where = {name: made[name] for name in ("versions", "machine", "onednn", "created")}
-    return replace(request, spec=spec, **where)
+    fields = {name: recorded[name] for name in ("versions", "machine", "onednn", "created")}
+    return replace(request, spec=spec, **fields)
 
 
-def _ended(search: Search, loop: Loop, because: str, signals: Signals, progress: bool) -> Search:
+def _conclude(search: Search, loop: Loop, reason: str, signals: Signals, progress: bool) -> Search:
     """Return the search, or raise what its end calls for; say what came out."""
     if signals.caught == signal.SIGTERM:
         print(f"{search.path}: stopped by SIGTERM; the same call goes on from there.", file=sys.stderr)
         raise SystemExit(128 + signal.SIGTERM)
-    if because == "stopped":
+    if reason == "stopped":
         if "ipykernel" in sys.modules:
             return search
         raise Interrupted(search)
-    best, done, lines = loop.best, len(loop.finished), []
-    if best is None and because != "max_time":
+    best, finished, lines = loop.best, len(loop.finished), []
+    if best is None and reason != "max_time":
         raise KzooError(f"No trial succeeded: {loop.causes()}. {search.path} has the trials.")
-    if because == "max_time":
-        asked = loop.request.trials
-        lines.append(f"Time is up after {done} of {asked} trials. The same call with more time goes on.")
-    if because == "exhausted":
-        lines.append(f"The space has no further point within its limits: the search ends after {done} trials.")
+    if reason == "max_time":
+        requested = loop.request.trials
+        lines.append(f"Time is up after {finished} of {requested} trials. The same call with more time goes on.")
+    if reason == "exhausted":
+        lines.append(f"The space has no further point within its limits: the search ends after {finished} trials.")
     if best is not None:
         lines.append(f"best: trial {best.number}, {search.objective.name} {best.score:.4f}")
-    _say(lines, progress)
+    _print_notes(lines, progress)
     return search
 
 
-def _space(space: Any, preset: Preset) -> Space:
+def _checked_space(space: Any, preset: Preset) -> Space:
     """Return the `Space` that is meant.
 
     Raises:
@@ -429,7 +440,7 @@ def _space(space: Any, preset: Preset) -> Space:
     return space_of(preset, space)
 
 
-def _check(trials: Any, seed: Any, data_seed: Any, prune: Any, baseline: Any, dry_run: Any) -> None:
+def _check_arguments(trials: Any, seed: Any, data_seed: Any, prune: Any, baseline: Any, dry_run: Any) -> None:
     for name, value in (("baseline", baseline), ("dry_run", dry_run)):
         if not isinstance(value, bool):
             raise KzooError(f"{name}={value!r} must be True or False.")
@@ -440,7 +451,7 @@ def _check(trials: Any, seed: Any, data_seed: Any, prune: Any, baseline: Any, dr
         raise KzooError(f"prune={prune!r} must be 'median' or None.")
 
 
-def _say(notes: Iterable[str], progress: bool) -> None:
+def _print_notes(notes: Iterable[str], progress: bool) -> None:
     if progress:
         for note in notes:
             print(printable(spelled(note)), file=sys.stderr)

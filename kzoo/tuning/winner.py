@@ -30,46 +30,48 @@ def retrain(search, data, *, trial, on, epochs, out, seed, build, options):
     """Train a trial of a search once more, and return the run: see `Search.retrain`."""
     if on not in ("train", "train+validation"):
         raise KzooError(f"on={on!r} is unknown. Use one of: train, train+validation.")
-    best = search.best_trial() if trial is None else _trial(search, trial)
-    spec, epochs = search.spec_of(best), as_python(epochs)
+    chosen = search.best_trial() if trial is None else _trial(search, trial)
+    spec, epochs = search.spec_of(chosen), as_python(epochs)
     if epochs == "best":
         # A schedule needs its full length: squeezed into the epochs up to the best one it would be another.
         training = spec["training"]
-        epochs = best_epoch(best, search.objective.name) if stops_early(training) else training["epochs"]
+        epochs = best_epoch(chosen, search.objective.name) if stops_early(training) else training["epochs"]
     elif isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
         raise KzooError(f"epochs={epochs!r} must be 'best' or a whole number of at least 1.")
-    loaded = _data(search, data)
-    watched = search.objective.name
-    seed = best.seed if seed is None else seed
+    dataset = _data(search, data)
+    monitor = search.objective.name
+    seed = chosen.seed if seed is None else seed
     if search.request.own:
-        model = built(search, search.build if build is None else build, best, seed)
-        options = _own_settings(search, best) | options
+        model = build_model(search, search.build if build is None else build, chosen, seed)
+        options = _trial_settings(search, chosen) | options
     else:
-        model, options = preset_of(spec), _begun(search, options)
-        metric, known = watched.removeprefix("val_"), tuple(spec["training"]["metrics"])
-        if metric != "loss" and metric not in known:
-            options = {"metrics": (*known, metric)} | options
+        model, options = preset_of(spec), _with_initial_weights(search, options)
+        metric, metrics = monitor.removeprefix("val_"), tuple(spec["training"]["metrics"])
+        if metric != "loss" and metric not in metrics:
+            options = {"metrics": (*metrics, metric)} | options
         options = {"ema": spec["training"]["ema"]} | options  # as the trial had it, whatever callbacks= would ask for
     if on == "train+validation":
-        loaded, watched = with_all_rows(loaded), "loss"
+        dataset, monitor = with_all_rows(dataset), "loss"
     elif search.request.own:
         options = {"mode": search.objective.direction} | options
-    return train(model, loaded, out=out, epochs=epochs, **{"monitor": watched, "seed": seed} | options)
+    return train(model, dataset, out=out, epochs=epochs, **{"monitor": monitor, "seed": seed} | options)
 
 
-def built(search, build, trial, seed):
+def build_model(search, build, trial, seed):
     """Return the compiled model of a trial of a function's models, its weights drawn from a seed.
 
     Raises:
         KzooError: the function is not at hand, or is not the one that the search was of.
     """
     if build is None:
-        raise KzooError(f"{search.path} is of models that a function builds: give it, with build={_name(search)}.")
+        raise KzooError(
+            f"{search.path} is of models that a function builds: give it, with build={_build_name(search)}."
+        )
     space = checked_build(FunctionSpace(build=build, policy=keras.config.dtype_policy().name))
     stored, code = search.request.space.get("code"), code_of(build)
-    if space.name != _name(search) or (None not in (stored, code) and stored != code):
-        what = "it has changed since" if space.name == _name(search) else f"that was {_name(search)}"
-        raise KzooError(f"build={space.name} is not what {search.path} was tuned with: {what}.")
+    if space.name != _build_name(search) or (None not in (stored, code) and stored != code):
+        reason = "it has changed since" if space.name == _build_name(search) else f"that was {_build_name(search)}"
+        raise KzooError(f"build={space.name} is not what {search.path} was tuned with: {reason}.")
     return space.model(trial.hyperparameters, seed)
 
 
@@ -81,7 +83,7 @@ def function_model(search, trial, file):
     """
     if search.build is None:
         return load_model(file)
-    model = built(search, search.build, trial, trial.seed)
+    model = build_model(search, search.build, trial, trial.seed)
     if not model.built and search.data is not None:
         model(np.asarray(search.data.train.x[np.arange(1)]))
     try:
@@ -93,32 +95,36 @@ def function_model(search, trial, file):
     return model
 
 
-def _own_settings(search, trial):
+def _trial_settings(search, trial):
     """Return the settings of training that a trial of a function's models had, but for its epochs."""
-    given = {k: v for k, v in search.request.space["settings"].items() if k not in ("epochs", "monitor", "mode")}
-    return given | {name: v for name, v in trial.hyperparameters.items() if name in TUNED}
+    settings = {
+        name: value
+        for name, value in search.request.space["settings"].items()
+        if name not in ("epochs", "monitor", "mode")
+    }
+    return settings | {name: value for name, value in trial.hyperparameters.items() if name in TUNED}
 
 
-def _begun(search, options):
+def _with_initial_weights(search, options):
     """Return the options of a training that begins with the weights of the search's trials.
 
     Raises:
         KzooError: they are not at hand, or are others.
     """
-    asked, preset = search.request, search.request.spec["preset"]
-    if asked.weights is None:
+    request, preset = search.request, search.request.spec["preset"]
+    if request.weights is None:
         return options
-    given = options.get("weights", search.weights) or (asked.weights if asked.weights_at_hand else None)
-    if given is None:
-        raise KzooError(f"The trials of {search.path} began with {asked.weights!r}: give it, with weights=.")
-    if isinstance(given, str | os.PathLike):
-        check_weights(given, preset)
-    if asked.weights_sha256 not in (None, weights_hash(given, preset)):
-        raise KzooError(f"weights={shown(given)} is not what {search.path} was tuned with: it holds other weights.")
-    return {"freeze": asked.freeze} | options | {"weights": given}
+    weights = options.get("weights", search.weights) or (request.weights if request.weights_at_hand else None)
+    if weights is None:
+        raise KzooError(f"The trials of {search.path} began with {request.weights!r}: give it, with weights=.")
+    if isinstance(weights, str | os.PathLike):
+        check_weights(weights, preset)
+    if request.weights_sha256 not in (None, weights_hash(weights, preset)):
+        raise KzooError(f"weights={shown(weights)} is not what {search.path} was tuned with: it holds other weights.")
+    return {"freeze": request.freeze} | options | {"weights": weights}
 
 
-def _name(search):
+def _build_name(search):
     return search.request.spec["preset"]
 
 
@@ -128,14 +134,14 @@ def best_epoch(trial, objective) -> int:
     scores, losses = (trial.history.get(name) for name in (objective, "val_loss"))
     if trial.folds or not scores or not losses:  # over folds: a mean, which evens luck out
         return trial.best_epoch
-    reached = scores[trial.best_epoch - 1]
-    equal = [i for i, score in enumerate(scores) if score == reached and losses[i] is not None]
-    return min(equal, key=lambda i: losses[i], default=trial.best_epoch - 1) + 1
+    best_score = scores[trial.best_epoch - 1]
+    ties = [i for i, score in enumerate(scores) if score == best_score and losses[i] is not None]
+    return min(ties, key=lambda i: losses[i], default=trial.best_epoch - 1) + 1
 
 
 def _trial(search, number):
     """Return a trial that was trained, by its number."""
-    scored = {t.number: t for t in search.trials if t.score is not None}
+    scored = {trial.number: trial for trial in search.trials if trial.score is not None}
     if isinstance(number, bool) or number not in scored:
         legal = ", ".join(map(str, scored)) or "none"
         raise KzooError(f"trial={number!r} is not a trial of {search.path} that has a score. Those are: {legal}.")
@@ -150,8 +156,8 @@ def _data(search, source):
     """
     if source is None and search.data is not None:
         return search.data
-    spec, described = Spec.read(search.request.spec), Description.read(search.request.data)
-    return load_again(spec, described, source, what=f"the data that {search.path} was tuned on")
+    spec, description = Spec.read(search.request.spec), Description.read(search.request.data)
+    return load_again(spec, description, source, what=f"the data that {search.path} was tuned on")
 
 
 def onehot(spec):
@@ -162,10 +168,12 @@ def onehot(spec):
 def save_preset(search, name, path):
     """Write the winner as a preset of its own, and return the file: see `Search.save_preset`."""
     if search.request.own:
-        raise KzooError(f"A preset is settings, and {_name(search)} is a function: keep best_config() or retrain().")
+        raise KzooError(
+            f"A preset is settings, and {_build_name(search)} is a function: keep best_config() or retrain()."
+        )
     spec, best, data = search.best_spec(), search.best_trial(), search.request.data["name"]
-    scored = f"{search.objective.name} {best.score:.4g}, the best of {len(search.trials)} trials"
-    summary = f"{spec['preset']} tuned on {data}: {scored}."
+    score_text = f"{search.objective.name} {best.score:.4g}, the best of {len(search.trials)} trials"
+    summary = f"{spec['preset']} tuned on {data}: {score_text}."
     training = spec["training"] | onehot(spec)
     preset = preset_of(spec | {"preset": name, "revision": 1, "training": training})  # says what is wrong with the name
     if name in list_presets():

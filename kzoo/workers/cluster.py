@@ -24,10 +24,10 @@ def check_address(address: str):
     """
     try:
         parts = urlsplit(address)
-        known = parts.scheme in ("tcp", "tls") and parts.hostname and parts.port is not None
+        valid = parts.scheme in ("tcp", "tls") and parts.hostname and parts.port is not None
     except ValueError:
-        known = False
-    if not known:
+        valid = False
+    if not valid:
         raise KzooError(
             f"--scheduler {address}: write tcp://HOST:PORT or tls://HOST:PORT, as `dask scheduler` says it."
         )

@@ -22,12 +22,12 @@ from typing import Any
 
 from kzoo import registry
 from kzoo.utils import child_process as child
-from kzoo.utils import fast_import as lean
+from kzoo.utils import fast_import as fast_import
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import first_line
 
 _GROWTH = 40 * 2**20  # bytes by which a worker may grow before another takes its place: ten small trials or so
-_ANSWERS = 8  # before which it may grow by five times as much: a new one takes seconds to begin
+_WARMUP_CALLS = 8  # before which it may grow by five times as much: a new one takes seconds to begin
 _PATIENCE = 20.0  # seconds for the end of a step and a journal, when training is to stop
 
 
@@ -45,7 +45,7 @@ class TrialFailed(Exception):
 
 
 @dataclass(frozen=True)
-class Sent:
+class WorkerSpec:
     """What a process has to know before it can train: plain data and pickles, which any machine can take.
 
     Args:
@@ -74,10 +74,10 @@ class Worker:
         setup: the trainer's other arguments.
     """
 
-    def __init__(self, log, *, trainer="", threads=None, sent=None, **setup):
+    def __init__(self, log, *, trainer="", threads=None, spec=None, **setup):
         self.log, self.process, self.inbox = Path(log), None, queue.Queue()
-        self.answered, self.least = 0, None  # answers of the process, and the least memory that it had
-        self.sent = sent or Sent(
+        self.reply_count, self.base_memory = 0, None  # answers of the process, and the least memory that it had
+        self.spec = spec or WorkerSpec(
             families=dict(registry.FAMILIES), setup=pickle.dumps(setup), trainer=trainer, threads=threads,
             backend=import_module("keras").backend.backend(),
         )  # fmt: skip
@@ -91,17 +91,17 @@ class Worker:
 
     def start(self):
         """Start the process; it imports while we do other things."""
-        self.inbox, self.answered, self.least = queue.Queue(), 0, None
+        self.inbox, self.reply_count, self.base_memory = queue.Queue(), 0, None
         environment = os.environ | {
-            "KERAS_BACKEND": self.sent.backend,
+            "KERAS_BACKEND": self.spec.backend,
             "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3"),
         }
-        if self.sent.threads is not None:
-            environment |= dict.fromkeys(_THREADS, str(self.sent.threads))
+        if self.spec.threads is not None:
+            environment |= dict.fromkeys(_THREADS, str(self.spec.threads))
         with open(self.log, "ab") as log:
             self.process = child.start(__name__, stderr=log, environment=environment)
-        threading.Thread(target=_answers, args=(self.process.stdout, self.inbox), daemon=True).start()
-        self._send((self.sent.families, self.sent.trainer, self.sent.setup))
+        threading.Thread(target=_read_replies, args=(self.process.stdout, self.inbox), daemon=True).start()
+        self._send((self.spec.families, self.spec.trainer, self.spec.setup))
 
     def close(self):
         """End the process."""
@@ -114,7 +114,7 @@ class Worker:
                 stream.close()
         self.process = None
 
-    def ask(self, name, *, signals=None, deadline=None, on_epoch=None, tick=None, **arguments):
+    def call(self, name, *, signals=None, deadline=None, on_epoch=None, tick=None, **arguments):
         """Have a method of `Trainer` called, and return what it returns.
 
         Args:
@@ -131,22 +131,22 @@ class Worker:
         if self.process is None:
             self.start()
         self._send((name, deadline, pickle.dumps(arguments)))
-        asked_at = None
+        stop_sent_at = None
         while True:
-            if signals is not None and signals.caught and asked_at is None:
-                asked_at = time.monotonic()
+            if signals is not None and signals.caught and stop_sent_at is None:
+                stop_sent_at = time.monotonic()
                 self._send("stop")
             try:
                 message = self.inbox.get(timeout=0.2)
             except queue.Empty:
                 if tick is not None:
                     tick()
-                if asked_at is not None and time.monotonic() - asked_at > _PATIENCE:
+                if stop_sent_at is not None and time.monotonic() - stop_sent_at > _PATIENCE:
                     self.close()
                     raise TrialFailed("it did not stop in time") from None
                 continue
             if message is None:
-                raise TrialFailed(self._died())
+                raise TrialFailed(self._exit_cause())
             if message[0] == "epoch":
                 if on_epoch is not None:
                     on_epoch(*message[1:])
@@ -158,13 +158,13 @@ class Worker:
 
     def _measure(self, memory):
         """End a process that has grown; the next request starts another one. The first answers fill its caches."""
-        self.answered += 1
-        if self.answered <= 2:
-            self.least = memory
-        elif memory - self.least > _GROWTH * (1 if self.answered >= _ANSWERS else 5):
+        self.reply_count += 1
+        if self.reply_count <= 2:
+            self.base_memory = memory
+        elif memory - self.base_memory > _GROWTH * (1 if self.reply_count >= _WARMUP_CALLS else 5):
             self.close()
 
-    def _died(self):
+    def _exit_cause(self):
         if self.process is None:
             return "it was stopped"
         code = self.process.wait()
@@ -187,7 +187,7 @@ class InProcess:
     """
 
     def __init__(self, log, *, trainer, threads=None, **setup):
-        self.made, self.setup = class_named(trainer), setup
+        self.trainer_class, self.setup = import_class(trainer), setup
         self.stop, self.on_epoch, self.trainer = Stop(), None, None
 
     def __enter__(self):
@@ -196,50 +196,50 @@ class InProcess:
     def __exit__(self, *_):
         pass
 
-    def ask(self, name, *, signals=None, deadline=None, on_epoch=None, tick=None, **arguments):
+    def call(self, name, *, signals=None, deadline=None, on_epoch=None, tick=None, **arguments):
         """Do what `Worker.ask` does."""
         self.stop.signals, self.stop.deadline, self.on_epoch = signals, deadline, on_epoch
         try:
             if self.trainer is None:
-                self.trainer = self.made(**self.setup, stop=self.stop, tell=self._tell)
+                self.trainer = self.trainer_class(**self.setup, stop=self.stop, tell=self._report_epoch)
             return getattr(self.trainer, name)(**arguments)
         except Exception as error:
             if isinstance(error, KzooError) and name != "train":
                 raise
-            raise TrialFailed(describe(error)) from error
+            raise TrialFailed(error_line(error)) from error
 
-    def _tell(self, epoch, value):
+    def _report_epoch(self, epoch, value):
         if self.on_epoch is not None:
             self.on_epoch(epoch, value)
 
 
-def class_named(name):
+def import_class(name):
     """Return the class that "module:class" names."""
     module, _, name = name.partition(":")
     return getattr(import_module(module), name)
 
 
-def can_be_sent(thing) -> bool:
+def can_be_sent(target) -> bool:
     """Say whether another process can have something: it is made of what can be imported there by its name."""
     try:
-        _ByName(io.BytesIO()).dump(thing)
+        _ImportablePickler(io.BytesIO()).dump(target)
     except Exception:  # whatever an object of the user's raises
         return False
     return True
 
 
-class _ByName(pickle.Pickler):
+class _ImportablePickler(pickle.Pickler):
     """Refuse functions and classes of a script, a notebook or a module that no file holds."""
 
-    def reducer_override(self, thing):
-        if isinstance(thing, type | FunctionType):
-            first = thing.__module__.partition(".")[0]
-            if first == "__main__" or not any(finder.find_spec(first, None) for finder in sys.meta_path):
-                raise pickle.PicklingError(first)
+    def reducer_override(self, target):
+        if isinstance(target, type | FunctionType):
+            package = target.__module__.partition(".")[0]
+            if package == "__main__" or not any(finder.find_spec(package, None) for finder in sys.meta_path):
+                raise pickle.PicklingError(package)
         return NotImplemented
 
 
-def _answers(stream, inbox):
+def _read_replies(stream, inbox):
     while True:
         try:
             inbox.put(pickle.load(stream))
@@ -255,49 +255,49 @@ class Stop:
     """When training is to end: at a time, when it is asked for, or when `signals` have caught one."""
 
     def __init__(self):
-        self.asked, self.deadline, self.signals = threading.Event(), None, None
+        self.requested, self.deadline, self.signals = threading.Event(), None, None
 
     @property
     def caught(self):
         late = self.deadline is not None and time.time() >= self.deadline
         signalled = self.signals is not None and self.signals.caught
-        return True if late or signalled or self.asked.is_set() else None
+        return True if late or signalled or self.requested.is_set() else None
 
 
 def main():
-    answers = os.fdopen(os.dup(1), "wb")
+    replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints must not get between the answers
     inbox, stop, lock = queue.Queue(), Stop(), threading.Lock()
-    threading.Thread(target=_requests, args=(inbox, stop), daemon=True).start()
+    threading.Thread(target=_read_requests, args=(inbox, stop), daemon=True).start()
 
-    def say(*message):
+    def send(*message):
         with lock:
-            pickle.dump(message, answers)
-            answers.flush()
+            pickle.dump(message, replies)
+            replies.flush()
 
     families, trainer, setup = inbox.get()
     try:
         registry.FAMILIES.update(families)  # before the preset in the setup is unpickled
         setup = pickle.loads(setup)
         if isinstance(setup["preset"], registry.Preset):  # and no function of the user's, which may ask for anything
-            lean.mark_kzoo_process()
-        lean.import_keras()
-        trainer = class_named(trainer)(**setup, stop=stop, tell=lambda epoch, value: say("epoch", epoch, value))
+            fast_import.mark_kzoo_process()
+        fast_import.import_keras()
+        trainer = import_class(trainer)(**setup, stop=stop, tell=lambda epoch, value: send("epoch", epoch, value))
     except Exception as error:
-        say("failed", describe(error), isinstance(error, KzooError))
+        send("failed", error_line(error), isinstance(error, KzooError))
         return
     while True:
-        name, deadline, packed = inbox.get()
-        arguments = pickle.loads(packed)  # here: NumPy in it must not be imported by two threads at once
-        stop.asked.clear()
+        name, deadline, pickled = inbox.get()
+        arguments = pickle.loads(pickled)  # here: NumPy in it must not be imported by two threads at once
+        stop.requested.clear()
         stop.deadline = deadline
         try:
-            say("done", getattr(trainer, name)(**arguments), resident())
+            send("done", getattr(trainer, name)(**arguments), memory_in_use())
         except Exception as error:
-            say("failed", describe(error), isinstance(error, KzooError))
+            send("failed", error_line(error), isinstance(error, KzooError))
 
 
-def _requests(inbox, stop):
+def _read_requests(inbox, stop):
     """Pass requests on; end the process when nobody is there any more to make one."""
     while True:
         try:
@@ -305,20 +305,20 @@ def _requests(inbox, stop):
         except (EOFError, OSError, pickle.UnpicklingError):
             os._exit(0)
         if message == "stop":
-            stop.asked.set()
+            stop.requested.set()
         else:
             inbox.put(message)
 
 
-def describe(error) -> str:
+def error_line(error) -> str:
     """Return an exception as one line, with its type where it is not one of ours."""
     if isinstance(error, KzooError):
         return str(error)
-    kind, said = type(error).__name__, first_line(error)
-    return kind if said == kind else f"{kind}: {said}"
+    type_name, message = type(error).__name__, first_line(error)
+    return type_name if message == type_name else f"{type_name}: {message}"
 
 
-def resident() -> int:
+def memory_in_use() -> int:
     """Return the memory of this process in bytes, as far as the system says."""
     try:
         with open("/proc/self/statm") as file:

@@ -192,9 +192,9 @@ def test_auto_chooses_the_grid_for_few_points():
 def test_random_starts_leave_most_of_a_search_to_the_model(engine):
     if engine == "optuna":
         pytest.importorskip("optuna")
-    assert engine_named(engine).starts_of(30, 18) == 7  # KerasTuner itself would draw 54
-    assert engine_named(engine).starts_of(12, 1) == 3
-    assert engine_named("random").starts_of(12, 5) == 12
+    assert engine_named(engine).startup_count_of(30, 18) == 7  # KerasTuner itself would draw 54
+    assert engine_named(engine).startup_count_of(12, 1) == 3
+    assert engine_named("random").startup_count_of(12, 5) == 12
 
 
 @pytest.mark.parametrize("engine", ["bayesian", "optuna"])
@@ -301,7 +301,11 @@ def test_private_names_of_kerastuner_are_used_in_a_single_file():
 def test_an_engine_is_a_file(engine):
     """Nothing else names it: the fixture, the messages and the help of the command list the files of the folder."""
     folder = Path(kzoo.__file__).parent / "tuning" / "engines"
-    assert set(ENGINES) - {"auto"} == {path.stem for path in folder.glob("*.py")} - {"__init__", "base", "keras_tuner_private"}
+    assert set(ENGINES) - {"auto"} == {path.stem for path in folder.glob("*.py")} - {
+        "__init__",
+        "base",
+        "keras_tuner_private",
+    }
     assert issubclass(engine_named(engine), BaseEngine)
     with refuses("engine", "'none'", engine):
         choose_engine("none", 1, 1)

@@ -53,10 +53,10 @@ class BaseEngine(OpenOracle):
     max_trials: int  # KerasTuner's
     trials: Any
 
-    def __init__(self, *, space, seed, objective, trials, epochs, baseline, known=None, accept=None):
+    def __init__(self, *, space, seed, objective, trials, epochs, baseline, previous=None, accept=None):
         self.space, self.base_seed, self.baseline = space, seed, baseline
-        self.known, self.accept, self.folder = known or {}, accept or (lambda values: True), None
-        self.starts = self.starts_of(trials, len(space.names))
+        self.previous, self.accept, self.folder = previous or {}, accept or (lambda values: True), None
+        self.startup_count = self.startup_count_of(trials, len(space.names))
         self.proposal_seed = seed  # another one for each trial
         super().__init__(
             objective=kt.Objective(*objective), hyperparameters=declared(space), seed=seed + 1, tune_new_entries=False,
@@ -64,10 +64,10 @@ class BaseEngine(OpenOracle):
         )  # fmt: skip
         self.verbose = 0
         points = space.finite_size()
-        self.try_often(TRIES if points is None else min(max(TRIES, 20 * points), 20_000))
+        self.set_max_collisions(TRIES if points is None else min(max(TRIES, 20 * points), 20_000))
 
     @classmethod
-    def starts_of(cls, trials, dimensions) -> int:
+    def startup_count_of(cls, trials, dimensions) -> int:
         """Return how many trials there are before a model of the space proposes them.
 
         KerasTuner's own three for each hyperparameter would leave nothing of an ordinary search but chance.
@@ -80,7 +80,7 @@ class BaseEngine(OpenOracle):
 
     def size(self, epochs, folds) -> Size:
         """Return how large the search will be; `epochs` are those of the longest training."""
-        random = min(self.starts, self.max_trials)
+        random = min(self.startup_count, self.max_trials)
         return Size(
             trials=self.max_trials, epochs=self.max_trials * epochs * (folds or 1),
             random=random - int(self.baseline and random > 0),
@@ -90,47 +90,49 @@ class BaseEngine(OpenOracle):
         """Propose a trial, as KerasTuner asks for it."""
         number = int(trial_id)
         self.proposal_seed = int(np.random.SeedSequence([self.base_seed, number]).generate_state(1)[0] >> 1)
-        self.draw_from(self.proposal_seed)
+        self.set_draw_seed(self.proposal_seed)
         if number == 0 and self.baseline:
-            return run(self.space.default())
-        if number in self.known and not self.in_rounds:
-            return run(self.known[number])
+            return proposal(self.space.default())
+        if number in self.previous and not self.in_rounds:
+            return proposal(self.previous[number])
         return self.propose(trial_id)
 
     def propose(self, trial_id):
         """Propose a trial that there has not been."""
         return super().populate_space(trial_id)
 
-    def scored(self) -> int:
+    def scored_count(self) -> int:
         """Return how many trials have a score."""
         return sum(trial.status == "COMPLETED" for trial in self.trials.values())
 
-    def start(self, number):
+    def propose_startup(self, number):
         """Propose trial `number` from the first few, before a model has enough to learn from.
 
         Around the preset, which is a good place: half of the values, by chance, stay its own. The others lie evenly, in
         a part of its own of the hyperparameter's range for each trial (https://doi.org/10.2307/1268522).
         """
-        row, rows = number - self.baseline, self.starts - self.baseline
+        row, rows = number - self.baseline, self.startup_count - self.baseline
         if row < rows:
             random = np.random.RandomState(np.random.SeedSequence(self.base_seed).generate_state(1))
             point = kt.HyperParameters()
             for parameter in self.hyperparameters.space:
-                part = (random.permutation(rows)[row] + random.uniform(size=rows)[row]) / rows
-                own = random.uniform(size=rows)[row] < 0.5
+                quantile = (random.permutation(rows)[row] + random.uniform(size=rows)[row]) / rows
+                keep_default = random.uniform(size=rows)[row] < 0.5
                 point.merge([parameter])
                 if point.is_active(parameter):
-                    point.values[parameter.name] = parameter.default if own else parameter.prob_to_value(part)
-            if not self.has_had(point.values) and self.accept(point.values):
-                return run(point.values)
-        return self.at_random()
+                    point.values[parameter.name] = (
+                        parameter.default if keep_default else parameter.prob_to_value(quantile)
+                    )
+            if not self.was_tried(point.values) and self.accept(point.values):
+                return proposal(point.values)
+        return self.propose_random()
 
-    def at_random(self):
+    def propose_random(self):
         """Propose any new point."""
         values = self.draw()
-        return stop() if values is None else run(values)
+        return no_proposal() if values is None else proposal(values)
 
-    def write_to(self, folder):
+    def write_files_to(self, folder):
         """Have KerasTuner's files written from now on, for those who know them; they are never read."""
         self.folder = folder
 
@@ -143,9 +145,9 @@ class BaseEngine(OpenOracle):
     def save_trial(self, trial):
         """Write KerasTuner's file of a trial, whole or not at all."""
         if self.folder is not None:
-            place = self.folder / f"trial_{trial.trial_id}"
-            place.mkdir(parents=True, exist_ok=True)
-            write_text(place / "trial.json", json.dumps(trial.get_state()), sync=False)
+            path = self.folder / f"trial_{trial.trial_id}"
+            path.mkdir(parents=True, exist_ok=True)
+            write_text(path / "trial.json", json.dumps(trial.get_state()), sync=False)
 
 
 def make_oracle(engine, **options) -> BaseEngine:
@@ -170,11 +172,11 @@ def random_points(space, seed, count) -> list[dict]:
     return [values for values in points if values is not None]
 
 
-def run(values):
+def proposal(values):
     """Propose a point, as KerasTuner wants it said."""
     return {"status": "RUNNING", "values": dict(values)}
 
 
-def stop():
+def no_proposal():
     """Say that there is no point any more."""
     return {"status": "STOPPED", "values": None}

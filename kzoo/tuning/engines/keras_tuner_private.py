@@ -8,7 +8,7 @@ import numpy as np
 from kzoo.tuning.records import Round
 
 TRIES = 1000  # draws before a space counts as used up
-_MARK = "tuner/"  # with which KerasTuner's Hyperband begins the names of its own entries among the values of a trial
+_PREFIX = "tuner/"  # with which KerasTuner's Hyperband begins the names of its own entries among the values of a trial
 
 
 class OpenOracle:
@@ -16,15 +16,15 @@ class OpenOracle:
 
     _duplicate: Any  # KerasTuner's
 
-    def draw_from(self, seed):
+    def set_draw_seed(self, seed):
         """Draw from this seed on: each draw of an oracle moves it, and its constructor takes 0 for any."""
         self._seed_state = seed
 
-    def try_often(self, draws):
+    def set_max_collisions(self, count):
         """Give up after so many points in a row that there have been: 20 end a search that has hundreds left."""
-        self._max_collisions = draws
+        self._max_collisions = count
 
-    def has_had(self, values) -> bool:
+    def was_tried(self, values) -> bool:
         """Say whether there has been a trial with these values: KerasTuner asks only of what it draws itself."""
         return self._duplicate(values)
 
@@ -53,24 +53,26 @@ class OpenBayesian(OpenOracle):
         """Return the model of the space; the constructor calls this, and takes no other model."""
         return self.model(len(self._nonfixed_space()))
 
-    def tried(self):
+    def observations(self):
         """Return the trials so far as points (N, D) in the unit cube, and their scores, of which less is better.
 
         Those under way count as middling ones. KerasTuner asks the model of the proposal before for their scores, and a
         search that is resumed has none.
         """
-        whole, under_way, self.ongoing_trials = self.trials, self.ongoing_trials, {}
-        parts = [[t for t in whole.values() if (t.status == "RUNNING") == running] for running in (False, True)]
+        all_trials, ongoing, self.ongoing_trials = self.trials, self.ongoing_trials, {}
+        ended_and_running = [
+            [t for t in all_trials.values() if (t.status == "RUNNING") == running] for running in (False, True)
+        ]
         try:
-            self.trials = {trial.trial_id: trial for trial in parts[0]}
+            self.trials = {trial.trial_id: trial for trial in ended_and_running[0]}
             points, scores = self._vectorize_trials()
-            if parts[1]:
-                self.trials = {trial.trial_id: _as_if_ended(trial) for trial in parts[1]}
-                others, _ = self._vectorize_trials()
-                points = np.concatenate([points, others])
-                scores = np.concatenate([scores, np.full(len(others), np.median(scores))])
+            if ended_and_running[1]:
+                self.trials = {trial.trial_id: _completed_copy(trial) for trial in ended_and_running[1]}
+                running_points, _ = self._vectorize_trials()
+                points = np.concatenate([points, running_points])
+                scores = np.concatenate([scores, np.full(len(running_points), np.median(scores))])
         finally:
-            self.trials, self.ongoing_trials = whole, under_way
+            self.trials, self.ongoing_trials = all_trials, ongoing
         return points, scores
 
     def values_at(self, point):
@@ -78,10 +80,10 @@ class OpenBayesian(OpenOracle):
         return self._vector_to_values(point)
 
 
-def _as_if_ended(trial):
-    ended = copy.copy(trial)
-    ended.status, ended.score = "COMPLETED", 0.0
-    return ended
+def _completed_copy(trial):
+    completed = copy.copy(trial)
+    completed.status, completed.score = "COMPLETED", 0.0
+    return completed
 
 
 class OpenHyperband(OpenOracle):
@@ -98,28 +100,30 @@ class OpenHyperband(OpenOracle):
 
     def rounds(self):
         """Return (trials, epochs before, epochs after) of each round of each bracket."""
-        found = []
+        rounds = []
         for bracket in reversed(range(self._get_num_brackets())):
             for number in range(bracket + 1):
                 before = self._get_epochs(bracket, number - 1) if number else 0
-                found.append((self._get_size(bracket, number), before, self._get_epochs(bracket, number)))
-        return tuple(found)
+                rounds.append((self._get_size(bracket, number), before, self._get_epochs(bracket, number)))
+        return tuple(rounds)
 
 
 def with_bracket(values, bracket) -> dict:
     """Return the values of a trial of Hyperband with the number of its bracket among KerasTuner's own entries."""
-    return values | {f"{_MARK}bracket": bracket}
+    return values | {f"{_PREFIX}bracket": bracket}
 
 
 def plain_values(hyperparameters) -> dict:
     """Return the values of a `keras_tuner.HyperParameters` without Hyperband's own entries."""
-    return {name: value for name, value in hyperparameters.values.items() if not name.startswith(_MARK)}
+    return {name: value for name, value in hyperparameters.values.items() if not name.startswith(_PREFIX)}
 
 
 def round_of(hyperparameters) -> Round | None:
     """Return the `Round` that Hyperband's own entries mean; None where there are none."""
-    own = {name.removeprefix(_MARK): v for name, v in hyperparameters.values.items() if name.startswith(_MARK)}
-    if "epochs" not in own:
+    entries = {
+        name.removeprefix(_PREFIX): value for name, value in hyperparameters.values.items() if name.startswith(_PREFIX)
+    }
+    if "epochs" not in entries:
         return None
-    parent = int(own["trial_id"]) if "trial_id" in own else None
-    return Round(bracket=own["bracket"], round=own["round"], until=own["epochs"], parent=parent)
+    parent = int(entries["trial_id"]) if "trial_id" in entries else None
+    return Round(bracket=entries["bracket"], round=entries["round"], until=entries["epochs"], parent=parent)

@@ -16,11 +16,11 @@ FAMILIES = {family for entry in ENTRIES.values() if not isinstance(entry.sizes, 
 
 def entries_of(family: str, size: str) -> dict[str, Entry]:
     """Return the entries of a family's space, in the order in which they are declared."""
-    called = family if family in FAMILIES else "other"
-    return {name: entry for name, entry in ENTRIES.items() if entry.is_in(called, size)}
+    space_family = family if family in FAMILIES else "other"
+    return {name: entry for name, entry in ENTRIES.items() if entry.is_in(space_family, size)}
 
 
-def make_fit(settings: dict[str, Any], fixed: Container[str] = ()) -> None:
+def make_consistent(settings: dict[str, Any], fixed: Container[str] = ()) -> None:
     """Change what single entries cannot know of one another; names in `fixed` stay as they are."""
-    learning.make_fit(settings, fixed)
-    network.make_fit(settings, fixed)
+    learning.make_consistent(settings, fixed)
+    network.make_consistent(settings, fixed)

@@ -36,15 +36,15 @@ class Parameter:
     log: bool = False
     whole: bool = False
     when: tuple | None = None
-    called: str = ""
+    alias: str = ""
 
-    def answers_to(self, name) -> bool:
+    def is_named(self, name) -> bool:
         """Say whether a user means this parameter."""
-        return name in (self.name, self.called)
+        return name in (self.name, self.alias)
 
-    def is_active(self, chosen) -> bool:
+    def is_active(self, point) -> bool:
         """Say whether it counts beside the chosen values of the others."""
-        return self.when is None or chosen.get(self.when[0]) in self.when[1]
+        return self.when is None or point.get(self.when[0]) in self.when[1]
 
     def declare(self, hp):
         """Register it on a `keras_tuner.HyperParameters`."""
@@ -68,7 +68,7 @@ class Parameter:
         span: Any = (self.low, self.high)
         return span[1] - span[0] + 1 if self.whole else None
 
-    def each(self) -> tuple:
+    def all_values(self) -> tuple:
         """Return its values, where they are not a continuum."""
         span: Any = (self.low, self.high)
         return self.values or (tuple(range(span[0], span[1] + 1)) if self.whole else (self.low,))
@@ -79,24 +79,26 @@ class Parameter:
         Raises:
             KzooError: a value that it does not have.
         """
-        value = written(value)
+        value = encode(value)
         if self.values:
-            match = [v for v in self.values if v == value and isinstance(v, str) == isinstance(value, str)]
+            match = [
+                legal for legal in self.values if legal == value and isinstance(legal, str) == isinstance(value, str)
+            ]
             if match:
                 return match[0]
         elif _is_number(value) and self.low <= value <= self.high and (not self.whole or value == int(value)):
             return int(value) if self.whole else float(value)
         raise KzooError(
-            f"{self.name}={shown(value)} is outside the space: {self.legal()}. "
-            f"{hint(value, [v for v in self.values if isinstance(v, str)])}"
+            f"{self.name}={shown(value)} is outside the space: {self.describe_values()}. "
+            f"{hint(value, [legal for legal in self.values if isinstance(legal, str)])}"
             + (
                 f"Each optimizer has its own: .fix(optimizer=...) first, or narrow {self.name} by its name."
-                if self.called and self.when
+                if self.alias and self.when
                 else "A part of the space is what .narrow() leaves; .fix() takes any value that the preset can have."
             )
         )
 
-    def narrowed(self, wanted):
+    def narrowed(self, selection):
         """Return it with fewer values; its default moves to the nearest one that is left.
 
         Args:
@@ -105,48 +107,52 @@ class Parameter:
         Raises:
             KzooError: an empty or reversed range, or values that it does not have.
         """
-        pair = isinstance(wanted, tuple) and len(wanted) == 2 and all(map(_is_number, wanted))
-        if not isinstance(wanted, tuple | list) or (not pair and not wanted):
+        pair = isinstance(selection, tuple) and len(selection) == 2 and all(map(_is_number, selection))
+        if not isinstance(selection, tuple | list) or (not pair and not selection):
             raise KzooError(
-                f"narrow({self.name}={wanted!r}) needs a pair of numbers for a range, or a list of values. "
-                f"It has {self.legal()}."
+                f"narrow({self.name}={selection!r}) needs a pair of numbers for a range, or a list of values. "
+                f"It has {self.describe_values()}."
             )
-        if pair and wanted[0] > wanted[1]:
-            raise KzooError(f"narrow({self.name}={wanted!r}) is reversed: write the smaller number first.")
+        if pair and selection[0] > selection[1]:
+            raise KzooError(f"narrow({self.name}={selection!r}) is reversed: write the smaller number first.")
         if not pair:
-            values = tuple(dict.fromkeys(self.check(v) for v in wanted))
-            return self._within(replace(self, values=values, low=None, high=None, log=False, whole=False))
+            values = tuple(dict.fromkeys(self.check(value) for value in selection))
+            return self._with_legal_default(replace(self, values=values, low=None, high=None, log=False, whole=False))
         if self.values:
             if isinstance(self.values[0], str):
-                raise KzooError(f"{self.name} has no range: narrow({self.name}=[...]) takes some of {self.legal()}.")
-            values = tuple(v for v in self.values if wanted[0] <= v <= wanted[1])
+                raise KzooError(
+                    f"{self.name} has no range: narrow({self.name}=[...]) takes some of {self.describe_values()}."
+                )
+            values = tuple(value for value in self.values if selection[0] <= value <= selection[1])
             if not values:
-                raise KzooError(f"narrow({self.name}={wanted!r}) leaves none of its values: {self.legal()}.")
-            return self._within(replace(self, values=values))
-        low, high = (self.check(end) for end in wanted)
-        return self._within(replace(self, low=low, high=high))
+                raise KzooError(
+                    f"narrow({self.name}={selection!r}) leaves none of its values: {self.describe_values()}."
+                )
+            return self._with_legal_default(replace(self, values=values))
+        low, high = (self.check(bound) for bound in selection)
+        return self._with_legal_default(replace(self, low=low, high=high))
 
-    def _within(self, narrow):
+    def _with_legal_default(self, narrowed):
         """Give a narrowed copy the value that is nearest to the default."""
-        if not narrow.values:
-            nearest = min(max(self.default, narrow.low), narrow.high)
-        elif self.default in narrow.values or isinstance(self.default, str):
-            nearest = self.default if self.default in narrow.values else narrow.values[0]
+        if not narrowed.values:
+            nearest = min(max(self.default, narrowed.low), narrowed.high)
+        elif self.default in narrowed.values or isinstance(self.default, str):
+            nearest = self.default if self.default in narrowed.values else narrowed.values[0]
         else:
-            nearest = min(narrow.values, key=lambda v: abs(v - self.default))
-        return replace(narrow, default=nearest)
+            nearest = min(narrowed.values, key=lambda value: abs(value - self.default))
+        return replace(narrowed, default=nearest)
 
-    def legal(self) -> str:
+    def describe_values(self) -> str:
         """Say which values it has."""
         if self.values:
-            return ", ".join(shown(v) for v in self.values)
+            return ", ".join(shown(value) for value in self.values)
         return f"{shown(self.low)} to {shown(self.high)}" + (", log" if self.log else "")
 
     def to_json(self) -> dict:
         """Return its values and default as plain data."""
-        extent = dict(values=list(self.values)) if self.values else dict(low=self.low, high=self.high, log=self.log)
+        domain = dict(values=list(self.values)) if self.values else dict(low=self.low, high=self.high, log=self.log)
         when = None if self.when is None else {self.when[0]: list(self.when[1])}
-        return dict(name=self.name, default=self.default, when=when) | extent
+        return dict(name=self.name, default=self.default, when=when) | domain
 
     @classmethod
     def from_json(cls, data) -> "Parameter":
@@ -160,7 +166,7 @@ class Parameter:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scene:
+class SpaceContext:
     """What a hyperparameter's range depends on.
 
     Args:
@@ -175,7 +181,7 @@ class Scene:
     optimizer: str | None
     task: str
     size: str
-    before: dict = field(default_factory=dict)
+    earlier: dict = field(default_factory=dict)
 
     def by_size(self, quick, standard, full=None):
         """Return what belongs to the size; `full` is like `standard` where it is not said."""
@@ -203,25 +209,25 @@ class Entry:
 
     def is_in(self, family, size) -> bool:
         """Say whether a family's space of a size has it."""
-        least = self.sizes if isinstance(self.sizes, str) else self.sizes.get(family)
-        return least is not None and SIZES.index(least) <= SIZES.index(size)
+        smallest = self.sizes if isinstance(self.sizes, str) else self.sizes.get(family)
+        return smallest is not None and SIZES.index(smallest) <= SIZES.index(size)
 
-    def parameters(self, scene) -> list:
+    def parameters(self, context) -> list:
         """Return its parameters in a scene."""
-        if self.sets[0] not in scene.settings:
+        if self.sets[0] not in context.settings:
             return []
-        found = self.declare(scene)
-        return [] if found is None else [found] if isinstance(found, Parameter) else list(found)
+        declared = self.declare(context)
+        return [] if declared is None else [declared] if isinstance(declared, Parameter) else list(declared)
 
     def change(self, settings, value):
         """Change the settings to a value of it."""
         if self.apply is None:
-            settings[self.sets[0]] = read(value)
+            settings[self.sets[0]] = decode(value)
         else:
             self.apply(settings, value)
 
 
-def recurrent(size) -> dict:
+def recurrent_sizes(size) -> dict:
     """Return a size for each recurrent family."""
     return {family: size for family in FAMILIES if is_recurrent(family)}
 
@@ -229,63 +235,63 @@ def recurrent(size) -> dict:
 def choice(name, meaning, *values, full=()):
     """Return a `declare` for a setting that takes one of some words or numbers, the preset's own among them."""
 
-    def declare(scene):
-        own = written(scene.settings[name])
-        legal = dict.fromkeys([own, *map(written, values + (full if scene.size == "full" else ()))])
-        legal = sorted(legal) if not isinstance(own, str) else list(legal)
-        return Parameter(name=name, meaning=meaning, values=tuple(legal), default=own)
+    def declare(context):
+        default = encode(context.settings[name])
+        choices = dict.fromkeys([default, *map(encode, values + (full if context.size == "full" else ()))])
+        choices = sorted(choices) if not isinstance(default, str) else list(choices)
+        return Parameter(name=name, meaning=meaning, values=tuple(choices), default=default)
 
     return declare
 
 
-def scale(name, setting, meaning):
+def multiplier(name, setting, meaning):
     """Return a `declare` for a multiplier of the preset's widths."""
 
-    def declare(scene):
-        if not scene.settings[setting]:
+    def declare(context):
+        if not context.settings[setting]:
             return None
-        factors = scene.by_size((0.5, 1.0, 2.0), (0.25, 0.5, 1.0, 2.0), (0.25, 0.5, 0.75, 1.0, 1.5, 2.0))
+        factors = context.by_size((0.5, 1.0, 2.0), (0.25, 0.5, 1.0, 2.0), (0.25, 0.5, 0.75, 1.0, 1.5, 2.0))
         return Parameter(name=name, meaning=meaning, values=factors, default=1.0)
 
     return declare
 
 
-def rate(name, meaning):
+def dropout_rate(name, meaning):
     """Return a `declare` for a dropout rate; of several, it is the largest, and the others keep their share of it."""
 
-    def declare(scene):
-        own = scene.settings[name]
-        own = max(own, default=None) if isinstance(own, tuple) else own
-        if own is None:
+    def declare(context):
+        default = context.settings[name]
+        default = max(default, default=None) if isinstance(default, tuple) else default
+        if default is None:
             return None
-        return Parameter(name=name, meaning=meaning, low=0.0, high=0.6 if own <= 0.5 else 0.9, default=own)
+        return Parameter(name=name, meaning=meaning, low=0.0, high=0.6 if default <= 0.5 else 0.9, default=default)
 
     return declare
 
 
-def set_rate(name):
+def set_dropout_rate(name):
     """Return the `apply` of `rate`."""
 
     def apply(settings, value):
-        own = settings[name]
-        if not isinstance(own, tuple):
+        rates = settings[name]
+        if not isinstance(rates, tuple):
             settings[name] = value
-        elif any(own):
-            settings[name] = tuple(value * share / max(own) for share in own)
+        elif any(rates):
+            settings[name] = tuple(value * rate / max(rates) for rate in rates)
         else:
-            settings[name] = (value,) * len(own)
+            settings[name] = (value,) * len(rates)
 
     return apply
 
 
-def scaled(widths, factor, least=1):
+def scale_widths(widths, factor, minimum=1):
     """Return widths times a factor, as whole numbers."""
     if isinstance(widths, tuple):
-        return tuple(max(least, round(width * factor)) for width in widths)
-    return max(least, round(widths * factor))
+        return tuple(max(minimum, round(width * factor)) for width in widths)
+    return max(minimum, round(widths * factor))
 
 
-def resized(values, count, *, grow=False):
+def resize(values, count, *, grow=False):
     """Return a tuple cut or extended to `count` values: with its last value, or by the ratio of its last two.
 
     None becomes more than twice the largest: networks would soon be too large to train.
@@ -293,21 +299,21 @@ def resized(values, count, *, grow=False):
     """
     if not isinstance(values, tuple) or not values:
         return values
-    most, values = 2 * max(values), list(values[:count])
+    limit, values = 2 * max(values), list(values[:count])
     ratio = values[-1] / values[-2] if grow and len(values) > 1 else 1
     while len(values) < count:
-        values.append(min(max(1, round(values[-1] * ratio)), most) if grow else values[-1])
+        values.append(min(max(1, round(values[-1] * ratio)), limit) if grow else values[-1])
     return tuple(values)
 
 
-def written(value):
+def encode(value):
     """Return a value as a parameter writes it: None and flags are words, because KerasTuner has neither in a choice."""
     if value is None or isinstance(value, bool):
         return str(value).lower()
     return value
 
 
-def read(value):
+def decode(value):
     """Return what a setting is given for the value of a parameter."""
     return {"none": None, "true": True, "false": False}.get(value, value)
 

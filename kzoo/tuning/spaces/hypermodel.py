@@ -41,30 +41,30 @@ def hypermodel(preset: str | Preset, space: str | Space = "standard", **override
         raise KzooError(
             f"{preset.name} learns each of its members by itself, which Keras' own fit does not: use kzoo.tune."
         )
-    searched = _space_of(preset, space)
-    _refuse_lost(preset, {**searched.fixed, **overrides})
-    if "augment" in preset.training and "augment" not in searched.fixed:
+    adapted_space = _space_of(preset, space)
+    _check_ignored(preset, {**adapted_space.fixed, **overrides})
+    if "augment" in preset.training and "augment" not in adapted_space.fixed:
         overrides = {"augment": ()} | overrides
-    return PresetHyperModel(searched.fix(**overrides))
+    return PresetHyperModel(adapted_space.fix(**overrides))
 
 
-def _refuse_lost(preset: Preset, fixed: dict[str, Any]) -> None:
+def _check_ignored(preset: Preset, fixed: dict[str, Any]) -> None:
     """Refuse what Keras' own fit is not told of by KerasTuner, and what a trial would therefore do without."""
     for name in sorted({*OF_FIT} - {"batch_size", "patience"}):
-        kept = "balanced" if name == "class_weight" else preset.training.get(name)
-        if fixed.get(name) not in (None, (), [], False, kept):
+        unchanged = "balanced" if name == "class_weight" else preset.training.get(name)
+        if fixed.get(name) not in (None, (), [], False, unchanged):
             raise KzooError(
                 f"{name}={fixed[name]!r} is lost here, where what KerasTuner's search passes to fit decides: leave it "
                 "out, or use kzoo.tune."
             )
 
 
-def _space_of(preset: Preset, given: str | Space) -> Space:
-    if not isinstance(given, Space):
-        return space(preset, given)
-    if given.preset.name != preset.name:
-        raise KzooError(f"This is the space of {given.preset.name}, and not of {preset.name}: use one of its own.")
-    return given
+def _space_of(preset: Preset, requested: str | Space) -> Space:
+    if not isinstance(requested, Space):
+        return space(preset, requested)
+    if requested.preset.name != preset.name:
+        raise KzooError(f"This is the space of {requested.preset.name}, and not of {preset.name}: use one of its own.")
+    return requested
 
 
 class PresetHyperModel(keras_tuner.HyperModel):
@@ -92,7 +92,7 @@ class PresetHyperModel(keras_tuner.HyperModel):
         overrides, (config, training) = self.space.overrides(hp), self._settings(hp)
         if contract.needs_onehot(self.space.preset.task, config, training):
             overrides = overrides | {"labels": "onehot"}
-        with trained_as_built():
+        with without_fit_warnings():
             model = build(self.space.preset, **overrides)
         params, limit = model.count_params(), self.space.max_params
         if limit is not None and params > limit:
@@ -122,7 +122,7 @@ class PresetHyperModel(keras_tuner.HyperModel):
         if training.get("class_weight") is not None and "class_weight" not in kwargs:
             if y is None:
                 raise KzooError("class_weight needs labels as an array y: fix it with class_weight=None.")
-            kwargs["class_weight"] = _balanced(y)
+            kwargs["class_weight"] = _balanced_weights(y)
         if contract.needs_onehot(task, config, training) and training.get("labels") != "onehot":
             if y is None:
                 raise KzooError("Label smoothing needs labels as an array y: fix it with space.fix(label_smoothing=0).")
@@ -144,7 +144,7 @@ class PresetHyperModel(keras_tuner.HyperModel):
 
 
 @contextmanager
-def trained_as_built() -> Iterator[None]:
+def without_fit_warnings() -> Iterator[None]:
     """Keep `kzoo.build` from saying what `fit` alone does not see: whoever fits these models sees to it."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".* for kzoo.fit_arguments", KzooWarning)
@@ -152,12 +152,12 @@ def trained_as_built() -> Iterator[None]:
 
 
 def _plateau(training: dict[str, Any], kwargs: dict[str, Any]) -> keras.callbacks.Callback:
-    watched = "val_loss" if kwargs.get("validation_data") or kwargs.get("validation_split") else "loss"
+    monitor = "val_loss" if kwargs.get("validation_data") or kwargs.get("validation_split") else "loss"
     patience = max(training.get("patience", 10) // 2, 1)
-    return keras.callbacks.ReduceLROnPlateau(monitor=watched, factor=0.5, patience=patience)
+    return keras.callbacks.ReduceLROnPlateau(monitor=monitor, factor=0.5, patience=patience)
 
 
-def _balanced(y: Any) -> dict[int, float]:
+def _balanced_weights(y: Any) -> dict[int, float]:
     """Return a weight for each class, by how rare it is among integer labels."""
     labels = np.asarray(y)
     labels = labels.argmax(-1) if labels.ndim == 2 and labels.shape[-1] > 1 else labels

@@ -1,4 +1,4 @@
-"""The folder of a search: whose it is, what is written there beside the records, and what goes again."""
+"""The folder of a search: locking it, resuming or replacing its search, and the files written next to the records."""
 
 import csv
 import io
@@ -18,22 +18,22 @@ from kzoo.tuning.search import Search
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import check_writable, read_json, remove_leftovers, whole_file, write_json, write_text
 
-# May differ: the search goes on, longer or shorter.
+# A search continues even if these settings differ: it may get longer or shorter.
 _MAY_DIFFER = ("trials", "max_time", "versions", "machine", "onednn", "created", "format_version", "kzoo_search")
-_CHECKPOINTS = 3  # checkpoints of so many best trials stay
+_CHECKPOINTS = 3  # number of best trials whose checkpoints are kept
 
 
 @contextmanager
 def claimed(out, request, *, resume):
-    """Yield (folder, search or None); the folder is locked inside the block, and goes again if it is left empty.
+    """Yield (folder, search or None) with the folder locked; a folder that is left without a search is removed.
 
     Args:
-        out: a folder, or None for `searches/PRESET-NN`: the newest one that can go on, else a new one.
-        request: the `Request`, to compare with what is there.
-        resume: "auto" continues where it can, "must" does so or refuses, "never" starts over.
+        out: a folder, or None for `searches/PRESET-NN`: the newest one whose search can continue, else a new one.
+        request: the `Request`, which is compared with an existing search.
+        resume: "auto" continues if possible, "must" continues or raises, "never" starts over.
 
     Raises:
-        KzooError: a different search, one that another process is at, or a folder that may not be written.
+        KzooError: the folder has a different search, is used by another process, or cannot be written.
     """
     created: list[Path] = []
     try:
@@ -56,7 +56,7 @@ def claimed(out, request, *, resume):
 
 
 def _can_continue(folder, request):
-    """Say whether a folder holds the same search, not yet at its end."""
+    """Return True if a folder has the same search and it is not finished."""
     try:
         search = Search(folder)
         return not request_differences(search, request) and not search.finished
@@ -65,19 +65,23 @@ def _can_continue(folder, request):
 
 
 def request_differences(search, request) -> list[str]:
-    """Return what tells a search from what is asked; more or fewer trials, or another time, do not."""
+    """Return the differences between a search's request and a new one; `_MAY_DIFFER` is ignored."""
     requested = {name: value for name, value in request.to_json().items() if name not in _MAY_DIFFER}
     return differences(search.request.to_json(), requested)
 
 
 def _open_search(folder, request, resume):
-    """Return the search that is to go on in a folder, or None for a new one."""
+    """Return the search to continue in a folder, or None to start a new one.
+
+    Raises:
+        KzooError: the folder has other files or a different search, or `resume="must"` finds nothing to continue.
+    """
     names = names_in(folder)
     if names and not _holds_search(folder, names):
-        raise KzooError(f"out={str(folder)!r} holds other files and no search. Name a new folder.")
+        raise KzooError(f"out={str(folder)!r} contains other files and no search. Use a new folder.")
     if "search.json" not in names:
         if resume == "must":
-            raise KzooError(f"resume='must', and {folder} holds no search to go on with. Use resume='auto'.")
+            raise KzooError(f"resume='must' needs an existing search, but {folder} contains none. Use resume='auto'.")
         return None
     search = Search(folder)
     if resume == "never":
@@ -85,15 +89,16 @@ def _open_search(folder, request, resume):
     if differing := request_differences(search, request):
         shown = "; ".join(differing[:3]) + (f"; and {len(differing) - 3} more" if len(differing) > 3 else "")
         raise KzooError(
-            f"{folder} holds a different search ({shown}). Choose another folder, or resume='never' to replace it."
+            f"{folder} contains a different search ({shown}). Choose another folder, or use resume='never' to "
+            f"replace it."
         )
     if resume == "must" and not read_trials(folder):
-        raise KzooError(f"resume='must', and {folder} has no trial yet to go on from. Use resume='auto'.")
+        raise KzooError(f"resume='must' needs at least one trial, but {folder} has none yet. Use resume='auto'.")
     return search
 
 
 def _holds_search(folder, names):
-    """Say whether a folder is a search's, be it one that was killed as it began."""
+    """Return True if the file names are those of a search, including one killed before it wrote `search.json`."""
     if "search.json" not in names:
         return names <= {"preprocessing.json", "worker.log", ".lock"}
     try:
@@ -103,14 +108,14 @@ def _holds_search(folder, names):
 
 
 def remove_leftovers_of_search(folder):
-    """Remove what killed writes left."""
+    """Remove temporary files that interrupted writes have left."""
     remove_leftovers(folder)
     for path in folder.glob("trials/*"):
         remove_leftovers(path)
 
 
 def clear_search(folder):
-    """Remove what an earlier search left in a folder that is ours."""
+    """Remove the files of an earlier search from a folder that this process has locked."""
     for name in ("trials", "engine", "tensorboard"):
         shutil.rmtree(folder / name, ignore_errors=True)
     for name in ("leaderboard.csv", "leaderboard.json", "end.json"):
@@ -118,10 +123,13 @@ def clear_search(folder):
 
 
 def clean_up(folder, trials, objective, *, states=True):
-    """Remove the checkpoints of all but the best trials, and the training states that nothing will go on from.
+    """Remove the checkpoints of all but the best trials, and training states that are no longer needed.
 
     Args:
-        states: whether those of finished trials may go; Hyperband's trials go on from one another.
+        folder: the search's folder.
+        trials: the trials.
+        objective: the `Objective`.
+        states: whether to remove the states of finished trials. Hyperband needs them: later rounds continue its trials.
     """
     best = {t.number for t in ranked(trials, objective)[:_CHECKPOINTS] if t.score is not None}
     for trial in trials:
@@ -146,7 +154,7 @@ def write_leaderboard(folder, trials, objective):
 
 
 def write_hparams(folder, trial):
-    """Write a finished trial for TensorBoard's HParams page, into `tensorboard/0000/`; nothing without TensorBoard."""
+    """Write a finished trial to `tensorboard/0000/` for TensorBoard's HParams page, if TensorBoard is installed."""
     if find_spec("tensorboard") is None:
         return
     hparams_pb = import_module("tensorboard.plugins.hparams.summary_v2").hparams_pb

@@ -1,4 +1,4 @@
-"""Folds for a search: parts of the training and validation rows. The test rows stay out of all of them."""
+"""Cross-validation folds of a search, made of the training and validation rows. Test rows are in none of them."""
 
 from dataclasses import replace
 
@@ -12,11 +12,11 @@ from kzoo.utils.errors import KzooError
 
 
 class Rows:
-    """Some rows of one or two splits' inputs or answers, read on demand.
+    """Selected rows of the inputs or targets of one or two splits, read on demand.
 
     Args:
         parts: arrays, or objects with `__len__` and `__getitem__(indices) -> array`.
-        places: which rows of them all, in order.
+        rows: indices into the concatenated parts, in order.
     """
 
     def __init__(self, parts, rows):
@@ -52,33 +52,35 @@ def pooled(data: Dataset) -> Split:
 
 
 def with_all_rows(data: Dataset) -> Dataset:
-    """Return the data with the validation rows among the training rows."""
+    """Return the data with the validation rows added to the training rows."""
     renamed = fingerprint(data.fingerprint, "train+validation")
     return replace(data, train=pooled(data), validation=None, fingerprint=renamed)
 
 
 def check_folds(folds, data: Dataset):
-    """Check that the data can be divided so.
+    """Check that the data can be divided into folds.
 
     Raises:
-        KzooError: no number, more than the rows of the smallest class, or rows that have an order or belong together.
+        KzooError: `folds` is not an integer of at least 2 or exceeds the rows of the smallest class, or the rows are
+            ordered or grouped.
     """
     checked_count("folds", folds, least=2)
     if "ordered" in data.problem.facts:
         raise KzooError(
-            f"folds={folds}: {data.name} has an order, and folds would train on its future. Use folds=None."
+            f"folds={folds} is not supported for {data.name}: its rows have an order, and folds would train on "
+            f"later rows. Use folds=None."
         )
     if data.seen.get("grouped"):
-        raise KzooError("folds= would tear the groups of group= apart. Use folds=None, or leave group= out.")
+        raise KzooError("folds= would split the groups of group=. Use folds=None, or omit group=.")
     rows = pooled(data)
     limit = int(np.bincount(_labels(rows)).min()) if "classes" in data.problem.facts else len(rows)
     if folds > limit:
         unit = "rows of the smallest class" if "classes" in data.problem.facts else "rows"
-        raise KzooError(f"folds={folds} is more than the {limit} {unit}.")
+        raise KzooError(f"folds={folds} must not exceed {limit}, the number of {unit}.")
 
 
 def fold_of(data: Dataset, number, folds, seed) -> Dataset:
-    """Return one fold as the validation split, and the other rows as the training split."""
+    """Return one fold as the validation split and the other folds as the training split."""
     rows = pooled(data)
     splitter = model_selection.StratifiedKFold if "classes" in data.problem.facts else model_selection.KFold
     labels = _labels(rows) if "classes" in data.problem.facts else None

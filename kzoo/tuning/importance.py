@@ -1,10 +1,10 @@
-"""Which hyperparameters decided how a search's trials came out.
+"""Hyperparameter importance: how strongly each hyperparameter decided the ranking of a search's trials.
 
-A random forest learns the rank of the trials from their hyperparameters; a hyperparameter matters by as much as the
-forest's prediction of trials it has not seen gets worse when its values are shuffled (permutation importance, Breiman
-2001, "Random Forests"). Ranks, because one loss of 1000 among losses of 0.1 would be all that a forest learns. No value
-is made up for trials in which a hyperparameter does not count: with its default filled in, `momentum` takes the credit
-that is the `optimizer`'s.
+A random forest predicts the rank of trials from their hyperparameters. The importance of a hyperparameter is the loss
+of R2 on held-out trials when its values are shuffled (permutation importance, Breiman 2001, "Random Forests"). Ranks
+are predicted because a single loss of 1000 among losses of 0.1 would dominate a fit of the scores. Trials in which a
+hyperparameter is inactive get no imputed value: with its default filled in, `momentum` would get the credit of
+`optimizer`.
 """
 
 import math
@@ -18,21 +18,21 @@ from sklearn.model_selection import KFold
 
 from kzoo.utils.errors import KzooError
 
-CHANCE = 0.1  # the most R2 in 120 draws of scores without meaning: 20, 40, 80 trials, 10 hyperparameters (95 %: 0.03)
-LEAST = 15  # trials, below which a forest learns nothing that one should believe
+CHANCE = 0.1  # largest R2 of 120 draws of random scores: 20, 40, 80 trials, 10 hyperparameters (95 %: 0.03)
+LEAST = 15  # fewest trials for which a forest's result is reliable
 REPEATS = 10
 _FOLDS, _TREES, _SHUFFLES = 5, 30, 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class HyperparameterImportance:
-    """How much a hyperparameter mattered.
+    """The importance of one hyperparameter.
 
     Args:
-        name: of it.
-        mean, sd: loss of R2 over the random splits.
-        trials: in how many it counted.
-        r2: of the forest for these.
+        name: its name.
+        mean, sd: mean and standard deviation over the random splits of the loss of R2 when it is shuffled.
+        trials: number of trials in which it was active.
+        r2: R2 of the forest on these trials.
     """
 
     name: str
@@ -43,21 +43,21 @@ class HyperparameterImportance:
 
     @property
     def weak(self) -> bool:
-        """Whether the forest predicts no better than chance, and the loss means nothing."""
+        """Whether the forest predicts no better than chance, which makes the importance meaningless."""
         return self.r2 < CHANCE
 
 
 @dataclass(frozen=True, kw_only=True)
 class Importance:
-    """What decided the rank of a search's trials.
+    """Importance of the hyperparameters of a search.
 
     Args:
-        objective: name of what was searched for.
-        rows: a `Mattered` for each hyperparameter, the most important first.
-        trials: that have a score, each point once.
-        r2, r2_sd: of the forest for all of them.
-        repeats: random splits.
-        left_out: (name, why) of the other hyperparameters.
+        objective: name of the objective.
+        rows: a `HyperparameterImportance` for each hyperparameter, the most important first.
+        trials: number of distinct points with a score.
+        r2, r2_sd: mean and standard deviation of the forest's R2 on all of them.
+        repeats: number of random splits.
+        left_out: (name, reason) of each hyperparameter without an importance.
     """
 
     objective: str
@@ -70,20 +70,18 @@ class Importance:
 
     @property
     def weak(self) -> bool:
-        """Whether the forest predicts no better than chance, and none of it means anything."""
+        """Whether the forest predicts no better than chance, which makes all importances meaningless."""
         return self.r2 < CHANCE
 
     @property
     def sentence(self) -> str:
         """How well the forest predicts."""
         end = ": no better than chance" if self.weak else ""
-        return (
-            f"A random forest predicts the rank of trials it has not seen with R² {self.r2:.2f} ± {self.r2_sd:.2f}{end}"
-        )
+        return f"A random forest predicts the rank of held-out trials with R² {self.r2:.2f} ± {self.r2_sd:.2f}{end}"
 
 
 def importance_of(trials, objective, parameters) -> Importance:
-    """Return what mattered, the most important first.
+    """Return the hyperparameter importances of a search.
 
     Args:
         trials: as in `Search.trials`.
@@ -91,24 +89,24 @@ def importance_of(trials, objective, parameters) -> Importance:
         parameters: as in `Search.parameters`.
 
     Raises:
-        KzooError: fewer than 15 trials with a score.
+        KzooError: fewer than 15 trials have a score, or all scores are equal.
     """
     scored = _latest([t for t in trials if t.score is not None and t.status in ("completed", "pruned")])
     if len(scored) < LEAST:
         raise KzooError(
-            f"Importance needs at least {LEAST} finished trials, and there are {len(scored)}. Tune on with trials=30."
+            f"Importance needs at least {LEAST} finished trials, got {len(scored)}. Continue the search with trials=30."
         )
     columns = _columns(scored, parameters)
     ranks = rankdata([objective.sign * t.score for t in scored]) / len(scored)
     rows, left_out, measured = [], [], {}
     if len(set(ranks)) == 1:
-        raise KzooError(f"All {len(scored)} trials have the same score: nothing made a difference.")
+        raise KzooError(f"All {len(scored)} trials have the same score, so no hyperparameter has an effect.")
     for name, values in columns.items():
         active = tuple(i for i, value in enumerate(values) if value is not None)
         if len(active) < LEAST:
-            left_out.append((name, f"counted in {len(active)} trials"))
+            left_out.append((name, f"active in only {len(active)} trials"))
         elif len({values[i] for i in active}) == 1:
-            left_out.append((name, "one value only"))
+            left_out.append((name, "only one value"))
         else:
             if active not in measured:
                 measured[active] = _measure(columns, ranks, active)
@@ -123,15 +121,15 @@ def importance_of(trials, objective, parameters) -> Importance:
 
 
 def _latest(trials):
-    """Return the last record of each point: Hyperband continues a point as a new trial."""
+    """Return the last trial of each point: Hyperband continues a point as a new trial."""
     last = {tuple(sorted(t.hyperparameters.items())): t for t in trials}
     return sorted(last.values(), key=lambda t: t.number)
 
 
 def _columns(trials, parameters):
-    """Return the values of each hyperparameter in all trials, None where it does not count.
+    """Return name -> its value in each trial, None where the hyperparameter is inactive.
 
-    The learning rates of the optimizers are one hyperparameter: the place in the range that goes with the optimizer.
+    The learning rates of all optimizers form one column: the position within each optimizer's range.
     """
     columns: dict[str, Any] = {}
     for parameter in parameters:
@@ -145,14 +143,14 @@ def _columns(trials, parameters):
 
 
 def _shared_name(parameter):
-    """Return "learning_rate" for "learning_rate_adam", which counts if the optimizer is "adam"; else the name."""
+    """Return "learning_rate" for "learning_rate_adam" if it depends on the optimizer "adam"; otherwise the name."""
     values: Any = parameter.when[1] if parameter.when else ()
     suffix = f"_{values[0]}" if len(values) == 1 and isinstance(values[0], str) else None
     return parameter.name.removesuffix(suffix) if suffix else parameter.name
 
 
 def _position_function(parameter):
-    """Return a function that gives the place of a value in its range, from 0 to 1."""
+    """Return a function that maps a value to its position in the parameter's range, from 0 to 1."""
     if parameter.values:
         return parameter.values.index
     low, high = (math.log(end) if parameter.log else end for end in (parameter.low, parameter.high))
@@ -160,7 +158,13 @@ def _position_function(parameter):
 
 
 def _measure(columns, ranks, rows):
-    """Return name -> (mean, sd, (R2, its sd)) for each hyperparameter that counts in all of some trials."""
+    """Return name -> (mean, sd, (R2, its sd)) for each hyperparameter that varies and is active in all given trials.
+
+    Args:
+        columns: name -> values of all trials.
+        ranks: array (trials,).
+        rows: indices of the trials to use.
+    """
     encoded = {}
     for name, values in columns.items():
         column = [values[i] for i in rows]
@@ -189,7 +193,7 @@ def _mean_sd(values):
 
 
 def _encode(values):
-    """Return a column for numbers; for words, a column of 0 and 1 for each."""
+    """Return a float column (N, 1) for numbers, and one 0/1 column for each category otherwise."""
     if all(isinstance(value, int | float) for value in values):
         return np.array(values, "float64")[:, None]
     words = sorted(set(map(str, values)))
@@ -197,7 +201,7 @@ def _encode(values):
 
 
 def _predict(table, y, slices, seed):
-    """Return the forest's predictions of rows it has not seen, and those with each hyperparameter's values shuffled."""
+    """Return out-of-fold predictions, unshuffled (N,) and for each hyperparameter shuffled (_SHUFFLES, N)."""
     random = np.random.default_rng(seed)
     intact = np.empty(len(y))
     shuffled = {name: np.empty((_SHUFFLES, len(y))) for name in slices}

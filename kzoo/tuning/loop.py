@@ -1,4 +1,4 @@
-"""A search from its first trial to its last: ask the engine, have it trained, write it down, tell the engine."""
+"""`Loop`: propose trials, have workers train them, store the outcomes and report them to the engine."""
 
 import time
 import warnings
@@ -14,21 +14,21 @@ from kzoo.tuning.trial import peers_of
 from kzoo.utils.errors import KzooError
 from kzoo.workers.worker import TrialFailed
 
-_TUNER_ID = "kzoo"  # KerasTuner wants to know who asks
+_TUNER_ID = "kzoo"  # KerasTuner identifies its callers
 
 
 class Loop:
-    """One search, new or gone on with.
+    """A new or resumed search.
 
     Args:
-        folder: the search's, locked by us.
+        folder: the search's folder, locked by this process.
         request: the `Request`.
-        space: the `Space` that it searches.
-        worker: the `Worker` that looks at networks.
-        crew: who trains; see `kzoo.workers.pool`.
-        signals: the `Signals` that are watched.
+        space: the `Space` to search.
+        worker: the `Worker` that counts parameters.
+        pool: the workers that train; see `kzoo.workers.pool`.
+        signals: the `Signals` to watch.
         deadline: time (`time.time()`) at which the budget ends, or None.
-        show: the `Progress`.
+        progress: the `Progress`.
     """
 
     def __init__(self, folder, request, space, *, worker, pool, signals, deadline, progress):
@@ -45,7 +45,7 @@ class Loop:
 
     @property
     def finished(self) -> list[Trial]:
-        """The trials that are over, in order."""
+        """The finished trials, by number."""
         return [trial for _, trial in sorted(self.trials.items()) if trial.status in FINISHED]
 
     @property
@@ -54,16 +54,16 @@ class Loop:
         return best_of(self.trials.values(), self.request.objective)
 
     def causes(self) -> str:
-        """Return why trials failed, each cause once with its number."""
+        """Return the three most frequent causes of failure with their counts."""
         counts = Counter(trial.error or trial.status for trial in self.trials.values() if trial.score is None)
         return "; ".join(f"{count} x {cause}" for cause, count in counts.most_common(3))
 
     def run(self) -> str:
-        """Train what is missing, and return why it ended: see `End`."""
+        """Train the missing trials and return the reason for the end: see `End`."""
         clean_up(self.folder, self.finished, self.request.objective, states=not self.oracle.in_rounds)
         self.progress.restore(self.finished)
         with warnings.catch_warnings():
-            # KerasTuner calls what Python deprecates, on each request; Optuna's samplers say that they are new.
+            # KerasTuner calls deprecated functions on each request; Optuna's samplers warn that they are experimental.
             warnings.filterwarnings("ignore", module="keras_tuner|optuna")
             reason = self._run()
         complete = reason in ("complete", "exhausted")
@@ -72,13 +72,14 @@ class Loop:
         return reason
 
     def _run(self):
-        """Propose trial n when exactly the trials up to n - slots have been told of, whichever of them ended first.
+        """Propose trial n once exactly the trials up to n - slots have been reported, in whichever order they ended.
 
-        So what is proposed depends on how many trials are under way, and not on who trains them, how fast, or who dies.
+        So the proposals depend on the number of concurrent trials, but not on which worker trains, its speed or its
+        failures.
         """
-        pending: dict[int, tuple[Any, Future | None]] = {}  # number -> what was proposed, what will have come of it
+        pending: dict[int, tuple[Any, Future | None]] = {}  # number -> (proposal, future)
         reported: list[Trial] = []
-        reason = None  # no more is proposed
+        reason = None  # once set, nothing more is proposed
         while True:
             while reason is None and len(pending) < self.pool.slots:
                 proposal, reason = self._propose(len(reported) + len(pending), reported)
@@ -100,12 +101,12 @@ class Loop:
                 reported.append(trial)
 
     def _propose(self, count, reported):
-        """Return (proposal, None), (None, why there is none), or (None, None) where a trial has to end first."""
+        """Return (proposal, None), (None, reason to stop), or (None, None) if a pending trial has to end first."""
         if self.signals.caught:
             return None, "stopped"
-        # KerasTuner keeps, for each who asks, the trial that is under way.
+        # KerasTuner keeps one running trial for each tuner id.
         proposal = self.oracle.create_trial(f"{_TUNER_ID}{count % self.pool.slots}")
-        if proposal.status == "IDLE":  # of Hyperband, whose round has to end
+        if proposal.status == "IDLE":  # Hyperband waits for the end of a round
             return None, None
         if proposal.status == "STOPPED":
             as_planned = self.oracle.in_rounds or len(self.oracle.trials) >= self.request.trials
@@ -121,11 +122,11 @@ class Loop:
         return number in self.trials and self.trials[number].status in FINISHED
 
     def _should_give_up(self, reported):
-        """Say whether all trials so far have failed, and enough of them to say that the others will too."""
+        """Return True if all trials have failed, and enough of them to expect that the others fail too."""
         return best_of(reported, self.request.objective) is None and len(reported) >= max(10, self.request.trials // 3)
 
     def _new_trial(self, number, values, hyperband):
-        """Return a trial that has not been trained; one that goes on with another's training has its seed too."""
+        """Return a trial to train; one that continues another trial's training has its seed."""
         seed = (self.request.seed + number) % 2**32
         if hyperband is not None and hyperband.parent is not None:
             seed = self.trials[hyperband.parent].seed
@@ -135,7 +136,7 @@ class Loop:
         )  # fmt: skip
 
     def _start(self, proposal, reported):
-        """Have a proposal trained, and return the future of its outcome; None where that is known."""
+        """Submit a proposal to the pool and return the future of its outcome; None if the trial is finished already."""
         number, values = int(proposal.trial_id), plain_values(proposal.hyperparameters)
         if self._is_finished(number):
             if self.trials[number].hyperparameters != values:
@@ -144,7 +145,7 @@ class Loop:
                     f"keras-tuner differ; use out= with a new folder."
                 )
             return None
-        self.oracle.write_files_to(self.folder / "engine")  # what was replayed goes there with the first new trial
+        self.oracle.write_files_to(self.folder / "engine")  # replayed trials are written with the first new one
         trial = self._new_trial(number, values, round_of(proposal.hyperparameters))
         options = {}
         if (hyperband := trial.hyperband) is not None:
@@ -161,7 +162,7 @@ class Loop:
         )  # fmt: skip
 
     def _wait_for(self, oldest, pending):
-        """Wait for one trial; write down each that ends meanwhile."""
+        """Wait for one trial; store every trial that ends in the meantime."""
         futures = {future: number for number, (_, future) in pending.items() if future is not None}
         while True:
             for future, number in futures.items():
@@ -175,7 +176,7 @@ class Loop:
                 self.pool.cancel()
 
     def _finish(self, trial, future):
-        """Write down what came of a trial."""
+        """Store the outcome of a trial."""
         try:
             outcome = future.result()
         except TrialFailed as error:
@@ -191,7 +192,7 @@ class Loop:
         self._clean_up(states=not self.oracle.in_rounds)
 
     def _report(self, proposal, trial):
-        """Tell the engine how a trial ended."""
+        """Report a trial's outcome to the engine."""
         if trial.score is None:
             proposal.status, proposal.message = "FAILED", trial.error
         else:
@@ -202,7 +203,7 @@ class Loop:
         self.oracle.end_trial(proposal)
 
     def _accept(self, values):
-        """Say whether the network of some values is small enough to be trained."""
+        """Return True if the network of some values has at most `max_params` parameters."""
         limit, key = self.space.max_params, _key(values)
         if limit is None:
             return True
@@ -215,7 +216,7 @@ class Loop:
         return self.within_limit[key]
 
     def _clean_up(self, *, states):
-        """Leave the folder as it should be found: the checkpoints of the best, and the leaderboard."""
+        """Remove checkpoints and states that are not needed, and write the leaderboard."""
         clean_up(self.folder, self.finished, self.request.objective, states=states)
         write_leaderboard(self.folder, [trial for _, trial in sorted(self.trials.items())], self.request.objective)
 

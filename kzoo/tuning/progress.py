@@ -1,4 +1,4 @@
-"""How a search goes: a live table on a terminal or in a notebook, a plain line for each trial elsewhere. On stderr."""
+"""Progress of a search on stderr: a live table in a terminal or notebook, otherwise one line per trial."""
 
 import sys
 import time
@@ -14,12 +14,12 @@ from kzoo.tuning.records import FINISHED, Trial, best_of
 from kzoo.tuning.spaces.entry import shown
 from kzoo.utils.formatting import duration, plural, spelled
 
-_ROWS = 12  # of the live table
+_ROWS = 12  # rows of the live table
 
 
 @dataclass(frozen=True)
 class _Running:
-    """The trial that is being trained: since when (`time.monotonic()`), its last epoch and the value there."""
+    """A running trial: its start (`time.monotonic()`), its last epoch and the objective there."""
 
     trial: Trial
     started: float
@@ -28,7 +28,7 @@ class _Running:
 
 
 class Progress:
-    """Show trials, the best so far and the time left.
+    """Show trials, the best score so far and the time left.
 
     Args:
         plan: a `Plan`.
@@ -65,23 +65,23 @@ class Progress:
             )
 
     def restore(self, trials):
-        """Say which trials there are already."""
+        """Show the trials of a resumed search."""
         self.trials = list(trials)
         self.draw()
 
     def start_trial(self, trial):
-        """Say that a trial begins."""
+        """Show that a trial starts."""
         self.running = self.running | {trial.number: _Running(trial, time.monotonic())}
         self.draw()
 
     def epoch(self, number, epoch, value):
-        """Say that an epoch of a trial has ended."""
+        """Show the value that the objective had after an epoch of a trial."""
         if (running := self.running.get(number)) is not None:
             self.running = self.running | {number: replace(running, epoch=epoch, value=value)}
             self.draw()
 
     def end_trial(self, trial):
-        """Say how it ended."""
+        """Show the outcome of a trial."""
         self.trials = [*(t for t in self.trials if t.number != trial.number), trial]
         self.running = {number: running for number, running in self.running.items() if number != trial.number}
         if self.live is None:
@@ -89,7 +89,7 @@ class Progress:
         self.draw()
 
     def draw(self):
-        """Draw the table again."""
+        """Redraw the table."""
         if self.live is not None:
             self.live.update(Group(self._table(_ROWS), Text(self._footer())), refresh=True)
 
@@ -111,7 +111,7 @@ class Progress:
         return ", ".join(texts) or "training the first trial"
 
     def _seconds_left(self):
-        """Return the seconds left: by what a trial took so far, and no more than the budget."""
+        """Return the estimated seconds left by the mean time of a trial, at most the budget; None if unknown."""
         finished = sum(trial.status in FINISHED for trial in self.trials)
         mean = sum(trial.seconds for trial in self.trials) / len(self.trials) if self.trials else None
         remaining = None if mean is None else mean * max(self.plan.trials - finished, 0) / self.plan.parallel
@@ -151,7 +151,7 @@ class Progress:
 
 
 def _epoch_text(trial):
-    """Return at which epoch the score was reached."""
+    """Return the epoch of the score as text."""
     if trial.folds is not None:
         source = "estimated from" if trial.status == "pruned" else "mean of"
         return f"{source} {plural(len(trial.folds), 'fold')}, epoch {trial.best_epoch} on average"

@@ -1,6 +1,6 @@
-"""One trial, trained as `kzoo.train` would train it, in the worker process; it never has the test data.
+"""Training of one trial in the worker process, as by `kzoo.train` but without test data.
 
-`Trainer` trains it, over folds if that is asked for. `Median` ends one that is worse than half of the others were.
+`Trainer` trains it, with folds if requested; `MedianPruner` stops trials that are worse than the median.
 """
 
 import gc
@@ -30,18 +30,18 @@ from kzoo.tuning.spaces.function_space import FunctionSpace
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import finite, whole_file
 
-_STARTUP = 3  # trials before one can be pruned
-_GRACE = (2, 0.1)  # epochs, or this share of them, in which none is: what starts slowly may end well
+_STARTUP = 3  # trials that must have ended before one can be pruned
+_GRACE = (2, 0.1)  # epochs, or this share of them, without pruning: slow starters may end well
 
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """What the default point is like, before anything is trained.
+    """Measurements of the default point before the search.
 
     Args:
-        params: its parameters.
+        params: its number of parameters.
         counts: those of other points, None for one that cannot be built.
-        first, step: seconds of the first training step, which compiles it, and of the next one.
+        first, step: seconds of the first training step, which compiles the network, and of the next one.
     """
 
     params: int
@@ -51,18 +51,18 @@ class Probe:
 
 
 class Trainer:
-    """Train trials of one search.
+    """Trains the trials of a search.
 
     Args:
-        preset: the preset as it is settled for the data, with what the user fixed; or an `OwnSpace`.
-        asked: names of the settings that the user has set.
-        weights, freeze: what each begins with (see `Start`).
+        preset: the preset adapted to the data, with the user's fixed settings; or a `FunctionSpace`.
+        overridden: names of the settings that the user has set.
+        weights, freeze: initial weights of each trial (see `InitialWeights`).
         data: a `Dataset` without its test split.
         objective: the `Objective`.
-        folds: how many parts to cross-validate over, or None.
-        fold_seed: draws the folds.
-        stop: the `Signals` whose `caught` becomes true when training is to end after the step.
-        tell: function of (epoch, value), called after each epoch.
+        folds: number of folds, or None.
+        fold_seed: seed of the division into folds.
+        stop: the `Signals`; training ends after the current step once `caught` is true.
+        tell: function of (epoch, objective), called after each epoch.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Trainer:
         return trial.ready(trial.policy(), weights=self.weights, freeze=self.freeze)
 
     def count(self, overrides):
-        """Return the number of parameters of some overrides' network.
+        """Return the number of parameters of the network of some overrides.
 
         Raises:
             KzooError: it cannot be built.
@@ -100,11 +100,11 @@ class Trainer:
         return self.plan.count(overrides)
 
     def probe(self, overrides, samples, seconds=3.0) -> Probe:
-        """Look at the default point before anything is trained.
+        """Return the `Probe` of the default point.
 
         Args:
             overrides: of the default point.
-            samples: overrides of other points, to count their parameters; as many as the time allows.
+            samples: overrides of other points whose parameters are counted while the time lasts.
             seconds: that time.
         """
         job = self.job(overrides, 0, None if self.folds is None else self._fold(0))
@@ -130,16 +130,16 @@ class Trainer:
         return probe
 
     def train(self, *, folder, overrides, seed, until=None, parent=None, peers=(), keep_journal=False) -> Outcome:
-        """Train a trial; where its folder holds the journal of a killed one, go on with that.
+        """Train a trial and return its `Outcome`; continue from the journal in its folder if there is one.
 
         Args:
-            folder: the trial's.
-            overrides: settings of the preset that differ.
+            folder: the trial's folder.
+            overrides: settings that differ from the preset.
             seed: of weights, order, dropout and augmentation.
-            until: the epoch to stop after; None for the contract's last.
-            parent: folder of a trial whose training goes on here (Hyperband).
-            peers: what other trials had reached after each epoch, or each fold; empty for no pruning.
-            keep_journal: leave the training's state for a trial that continues it.
+            until: the epoch to stop after; None for the last one of the settings.
+            parent: folder of the trial whose training continues here (Hyperband).
+            peers: curves of other trials as from `peers_of`; empty for no pruning.
+            keep_journal: keep the training state for a trial that continues this one.
         """
         folder = Path(folder)
         try:
@@ -152,7 +152,7 @@ class Trainer:
             _free_memory()
 
     def _changed_settings(self, overrides):
-        """Return the settings that tell a trial from the preset; None of a function's models, which has none."""
+        """Return the settings in which a trial differs from the preset; None for models of a function."""
         if isinstance(self.plan, FunctionSpace):
             return None
         before, after = (plain(plan.config | plan.training) for plan in (self.plan, self.plan.changed(overrides)))
@@ -163,7 +163,7 @@ class Trainer:
         if state is None and parent is not None:
             state, notes = State.newest(parent)
             if state is None:
-                raise KzooError(f"{parent} has no state to go on from. {' '.join(notes)}")
+                raise KzooError(f"{parent} has no training state to continue from. {' '.join(notes)}")
         job = self.job(overrides, seed)
         pruning = [MedianPruner(self.objective, peers, job.training["epochs"])] if peers else []
         fit = self._fit(job, folder, state, pruning, until, every_epoch=keep_journal)
@@ -183,7 +183,7 @@ class Trainer:
         return Fit(job, folder, state=state, extra=[*extra, reporter], cadence=cadence, until=until, models=False)
 
     def _run(self, fit):
-        """Fit, and return what came of it."""
+        """Fit and return the outcome."""
         interrupted = False
         try:
             fit.train_until_end(self.stop)
@@ -210,7 +210,10 @@ class Trainer:
         return fold_of(self.data, number, self.folds, self.fold_seed)
 
     def _cross_validate(self, folder, overrides, seed, peers):
-        """Train a network for each fold; the score is the mean of the best epochs', or what that would likely be."""
+        """Train a network for each fold.
+
+        The score is the mean of the folds' best epochs; if pruned, an estimate of that mean over all folds.
+        """
         parts = []
         for number in range(self.folds):
             path = folder / f"fold-{number + 1}"
@@ -245,11 +248,13 @@ class Trainer:
 
 
 class _EpochReporter(keras.callbacks.Callback):
-    """Tell how far a training is."""
+    """Reports the objective after each epoch."""
 
     def __init__(self, name, tell):
         super().__init__()
-        self.report = SimpleNamespace(name=name, tell=tell)  # in an object: no state of the training
+        self.report = SimpleNamespace(
+            name=name, tell=tell
+        )  # in a namespace, so that it is not saved with the training state
 
     def on_epoch_end(self, epoch, logs=None):
         value = (logs or {}).get(self.report.name, math.nan)
@@ -282,15 +287,15 @@ def _mean(values):
 
 
 def _free_memory():
-    """Let go of the graphs and weights of a trial: TensorFlow would keep them all."""
-    policy = keras.config.dtype_policy()  # which would go too: this process may be the user's
-    keras.utils.clear_session(free_memory=False)  # as the line below does, once
+    """Free the graphs and weights of a trial, which TensorFlow would keep."""
+    policy = keras.config.dtype_policy()  # clear_session resets it, and this process may be the user's
+    keras.utils.clear_session(free_memory=False)  # gc.collect() below does this once
     keras.config.set_dtype_policy(policy)
     gc.collect()
 
 
 def running_best(values, direction):
-    """Return the best of a list of values up to each place; None and NaN count for nothing."""
+    """Return the best value so far at each position; None and NaN are ignored."""
     best, curve = None, []
     better = max if direction == "max" else min
     for value in values:
@@ -301,15 +306,16 @@ def running_best(values, direction):
 
 
 def peers_of(trials, objective, *, folds):
-    """Return what other trials had reached after each epoch (or fold), as `Median` wants it.
+    """Return the curves of other trials for `MedianPruner` and `below_median`.
 
     Args:
-        trials: finished ones.
+        trials: finished trials.
         objective: the `Objective`.
-        folds: whether a step is a fold, and no epoch.
+        folds: whether a step is a fold, not an epoch.
 
     Returns:
-        A list of (curve, whole): a curve that is whole stays at its last value, one that was cut off says no more.
+        A list of (curve, complete), the best value at each step; empty for fewer than 3 trials. A complete curve stays
+        at its last value after its end.
     """
     peers = []
     for trial in trials:
@@ -325,9 +331,9 @@ def peers_of(trials, objective, *, folds):
 
 
 def below_median(objective, peers, step, value) -> bool:
-    """Say whether a value at a step (from 0) is worse than the median of the others there.
+    """Return True if a value at a step (from 0) is worse than the median of the peers there.
 
-    Those that were pruned before count as worse: among the survivors alone, half of the good ones would go too.
+    Peers pruned before the step count as worse: among the survivors alone, half of the good trials would be pruned.
     """
     worst = -math.inf if objective.direction == "max" else math.inf
     peer_values = [
@@ -341,12 +347,13 @@ def below_median(objective, peers, step, value) -> bool:
 
 
 def estimate_all_folds(objective, peers, step, value) -> float:
-    """Return what the mean over some folds says of the mean over all: folds differ in how hard they are.
+    """Return an estimate of the mean score over all folds from the mean over the first ones: folds differ in
+    difficulty.
 
     Args:
-        peers: as for `below_median`; one of them is whole.
-        step: the last fold that was trained, from 0.
-        value: the mean up to it, which was below the median there: so it is no better than the median at the end.
+        peers: as for `below_median`; at least one is complete.
+        step: the last trained fold, from 0.
+        value: the mean up to it, which is worse than the median there, so the estimate is at most the final median.
     """
     curves = [curve for curve, complete in peers if complete]
     shifted = value + median(curve[-1] - curve[step] for curve in curves)
@@ -355,11 +362,11 @@ def estimate_all_folds(objective, peers, step, value) -> float:
 
 
 class MedianPruner(keras.callbacks.Callback):
-    """Stop a trial whose best value so far is worse than the median of what the others had reached by then.
+    """Stops a trial whose best value so far is worse than the median of its peers at the same epoch.
 
     Args:
         objective: the `Objective`.
-        peers: what `peers_of` returned.
+        peers: from `peers_of`.
         epochs: of the whole training.
     """
 

@@ -66,8 +66,8 @@ class Trainer:
     """
 
     def __init__(
-        self, *, preset: Preset | FunctionSpace, data, objective, folds, fold_seed, overridden=frozenset(), weights=None,
-        freeze=None, stop=None, tell=None,
+        self, *, preset: Preset | FunctionSpace, data, objective, folds, fold_seed, overridden=frozenset(),
+        weights=None, freeze=None, stop=None, tell=None,
     ):  # fmt: skip
         self.data, self.objective = data, Objective(*objective)
         self.folds, self.fold_seed, self.weights, self.freeze = folds, fold_seed, weights, freeze
@@ -347,7 +347,7 @@ def below_median(objective, peers, step, value) -> bool:
 
 
 def estimate_all_folds(objective, peers, step, value) -> float:
-    """Return an estimate of the mean score over all folds from the mean over the first ones: folds differ in
+    """Return an estimate of the mean score over all folds from the mean over the first ones; folds differ in
     difficulty.
 
     Args:

@@ -190,8 +190,8 @@ def tune(
     check_resume(resume)
     if reserved := [name for name in ("monitor", "mode") if overrides.get(name) is not None]:
         raise KzooError(
-            f"{reserved[0]}={overrides[reserved[0]]!r} is not supported by kzoo.tune. Use objective=, such as 'val_loss', "
-            "or ('val_gain', 'max') for a custom metric."
+            f"{reserved[0]}={overrides[reserved[0]]!r} is not supported by kzoo.tune. Use objective=, such as "
+            "'val_loss', or ('val_gain', 'max') for a custom metric."
         )
     budget = None if max_time is None else checked_seconds("max_time", max_time)
     if epochs is not None:
@@ -250,8 +250,8 @@ def tune(
                 f"Omit parallel=, threads= and executor=, or move it to a module."
             )
         notes.append(
-            f"{name_of(build)} is not in a module that another process can import. Trials train in this process, and its memory grows with each "
-            f"trial."
+            f"{name_of(build)} is not in a module that another process can import. Trials train in this "
+            f"process, and its memory grows with each trial."
         )
     if dry_run:
         with tempfile.TemporaryDirectory() as folder, worker_class(Path(folder) / "worker.log", **setup) as worker:

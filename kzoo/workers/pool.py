@@ -1,7 +1,7 @@
-"""A crew: one process, several on this machine, or an executor's, on any machines; they train trials, or folds.
+"""Worker pools: one process, several on this machine, or those of an executor. They train trials or folds.
 
-`submit` takes a trial and returns a `concurrent.futures.Future` of what came of it, which raises `TrialFailed` where it
-failed. What a search proposes follows from `slots`, how many are under way at once, and from nothing else here.
+`submit` returns a `concurrent.futures.Future` of the outcome, which raises `TrialFailed` on failure. What a search
+proposes depends on `slots`, the number of concurrent trials, and on nothing else here.
 """
 
 import atexit
@@ -26,7 +26,7 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import first_line
 from kzoo.workers.worker import TrialFailed, Worker, WorkerSpec
 
-_SEARCH_FILES = ("trial.json",)  # in a trial's folder what the search writes itself
+_SEARCH_FILES = ("trial.json",)  # files in a trial's folder that the search writes itself
 
 
 class Silence:
@@ -40,11 +40,11 @@ class Silence:
 
 
 class SingleWorker:
-    """One trial at a time, trained before `submit` returns.
+    """A pool of one worker: a trial is trained before `submit` returns.
 
     Args:
         worker: the `Worker`.
-        show: the `Progress`.
+        progress: the `Progress`.
     """
 
     slots = 1
@@ -53,22 +53,22 @@ class SingleWorker:
         self.worker, self.progress = worker, progress
 
     def submit(self, number, *, signals, deadline, **arguments) -> "Future[Any]":
-        """Train a trial; see `Several`."""
+        """Train a trial; see `LocalWorkers.submit`."""
         return _completed_future(lambda: self.worker.call(
             "train", signals=signals, deadline=deadline, tick=self.progress.draw,
             on_epoch=partial(self.progress.epoch, number), **arguments,
         ))  # fmt: skip
 
     def cancel(self):
-        """Let nothing wait: here nothing does."""
+        """Do nothing: no trial is pending."""
 
 
 class LocalWorkers:
-    """Some processes of this machine.
+    """A pool of processes on this machine.
 
     Args:
-        workers: a `Worker` for each trial that is under way.
-        show: the `Progress`.
+        workers: a `Worker` for each concurrent trial.
+        progress: the `Progress`.
     """
 
     def __init__(self, workers, progress):
@@ -79,11 +79,11 @@ class LocalWorkers:
             self.idle.put(worker)
 
     def submit(self, number, *, signals, deadline, **arguments) -> "Future[Any]":
-        """Have a trial trained.
+        """Train a trial and return the future of its outcome.
 
         Args:
-            number: the trial's.
-            signals, deadline: what ends the training; see `Worker.ask`.
+            number: of the trial.
+            signals, deadline: end the training; see `Worker.call`.
             arguments: of `Trainer.train`.
         """
 
@@ -107,16 +107,16 @@ class LocalWorkers:
         self.threads.shutdown()
 
     def cancel(self):
-        """Let nothing wait: a training that is told to stop does so by itself."""
+        """Do nothing: a training that is signalled ends by itself."""
 
 
 class ExecutorWorkers:
-    """The processes of a `concurrent.futures.Executor`; they need no folder in common with this one.
+    """A pool of the processes of a `concurrent.futures.Executor`; they need no shared folder.
 
     Args:
-        executor: such as Dask's, a `ProcessPoolExecutor`, or one of your own.
-        slots: how many trials are under way at once.
-        sent: what a process has to know: the `Sent`, which goes to each of them once.
+        executor: such as Dask's, a `ProcessPoolExecutor`, or a custom one.
+        slots: number of concurrent trials.
+        spec: the `WorkerSpec`, which is sent to each process once.
     """
 
     def __init__(self, executor: Executor, slots: int, spec: WorkerSpec):
@@ -126,7 +126,7 @@ class ExecutorWorkers:
         self.under_way: dict[Future[Any], Future[Any]] = {}
 
     def submit(self, number, *, signals, deadline, folder, parent=None, **arguments) -> "Future[Any]":
-        """Have a trial trained; see `Several`. The files of its folder go there, and come back."""
+        """Train a trial; see `LocalWorkers.submit`. The files of its folder are sent there and back."""
         job = TrainingJob(
             version=__version__, files=_read_files(folder), parent=None if parent is None else _read_files(parent),
             seconds=None if deadline is None else deadline - time.time(), arguments=arguments,
@@ -136,15 +136,15 @@ class ExecutorWorkers:
         return future
 
     def cancel(self):
-        """Wait for no training any more: nobody here can tell one to stop, and it will be trained again."""
+        """Stop waiting for running trials: they cannot be signalled, and will be trained again."""
         for future, remote in list(self.under_way.items()):
             remote.cancel()
-            _resolve(future, TrialFailed("it was given up"))
+            _resolve(future, TrialFailed("it was cancelled"))
 
     def _submit(self, future, folder, job, spec):
         try:
             remote = self.executor.submit(train_in_child, self.key, spec, job)
-        except RuntimeError as error:  # broken, or shut down
+        except RuntimeError as error:  # the executor is broken, or shut down
             return _resolve(future, _broken_executor(error))
         self.under_way[future] = remote
         remote.add_done_callback(lambda remote: self._on_done(future, folder, job, remote))
@@ -155,27 +155,27 @@ class ExecutorWorkers:
             return
         try:
             reply = remote.result()
-            if reply is None:  # that process has not heard of this yet
+            if reply is None:  # that process does not have the worker spec yet
                 return self._submit(future, folder, job, self.spec)
             outcome, files = pickle.loads(reply)
             _write_files(folder, files)
             _resolve(future, outcome)
         except (CancelledError, BrokenProcessPool) as error:
             _resolve(future, _broken_executor(error))
-        except Exception as error:  # the executor's: such as Dask's, when a fourth worker has died of this trial
+        except Exception as error:  # of the executor, such as Dask's after this trial has killed four workers
             _resolve(future, TrialFailed(f"{type(error).__name__}: {first_line(error)}"))
 
 
 def checked_pool(parallel: Any, threads: Any, executor: Any) -> int | None:
-    """Return the threads of each training; None where this process trains as ever.
+    """Return the number of threads of each training; None for Keras' default in a single worker.
 
     Raises:
-        KzooError: what is no number, or no executor.
+        KzooError: `parallel` or `threads` is not a positive integer, or `executor` is not an executor.
     """
     checked_count("parallel", parallel)
     if executor is not None and not isinstance(executor, Executor):
         raise KzooError(
-            f"executor={executor!r} must be a concurrent.futures.Executor; of a Dask client, client.get_executor()."
+            f"executor={executor!r} must be a concurrent.futures.Executor. For a Dask client, use client.get_executor()."
         )
     if threads is None:
         return 1 if parallel > 1 or executor is not None else None
@@ -184,20 +184,20 @@ def checked_pool(parallel: Any, threads: Any, executor: Any) -> int | None:
 
 @contextmanager
 def worker_pool(worker, progress, parallel, executor) -> "Iterator[SingleWorker | LocalWorkers | ExecutorWorkers]":
-    """Lend who trains a search.
+    """Yield the pool of workers that trains a search.
 
     Args:
-        worker: the `Worker` that looks at networks; alone it trains, too.
-        show: the `Progress`.
-        parallel: how many are trained at once.
-        executor: the user's, or None.
+        worker: the `Worker` that counts parameters; without `parallel` and `executor` it also trains.
+        progress: the `Progress`.
+        parallel: number of concurrent trials.
+        executor: the user's executor, or None.
     """
     if executor is not None:
         yield ExecutorWorkers(executor, parallel, worker.spec)
     elif parallel == 1:
         yield SingleWorker(worker, progress)
     else:
-        worker.close()  # it has looked, and begins again if it has to
+        worker.close()  # only needed to count parameters; it restarts on the next call
         logs = [worker.log.with_name(f"worker-{i + 1}.log") for i in range(parallel)]
         pool = LocalWorkers([Worker(log, spec=worker.spec) for log in logs], progress)
         try:
@@ -209,12 +209,12 @@ def worker_pool(worker, progress, parallel, executor) -> "Iterator[SingleWorker 
 def _broken_executor(error):
     error_name = type(error).__name__
     return KzooError(
-        f"The executor trains no more ({error_name}: {first_line(error)}). With another the same call goes on."
+        f"The executor stopped ({error_name}: {first_line(error)}). Repeat the call with a new executor to continue."
     )
 
 
 def _resolve(future, outcome):
-    """Let a future end with a result, or an exception."""
+    """Set the result or exception of a future, unless it is done."""
     if future.done():
         return
     if isinstance(outcome, Exception):
@@ -224,7 +224,7 @@ def _resolve(future, outcome):
 
 
 def _completed_future(function):
-    """Return a future of what a function returns, or raises, now."""
+    """Return a future with the result, or the exception, of calling a function now."""
     future: Future[Any] = Future()
     try:
         future.set_result(function())
@@ -233,17 +233,17 @@ def _completed_future(function):
     return future
 
 
-# Seen from a process of the executor
+# In a process of the executor
 
 
 class TrainingJob(NamedTuple):
-    """A trial to be trained anywhere.
+    """A trial to train on any machine.
 
     Args:
-        version: of the kzoo that asks.
+        version: the kzoo version of the search.
         files: relative path -> content, of the trial's folder.
-        parent: the same of the trial whose training it goes on with, or None.
-        seconds: after which training ends, or None.
+        parent: the same for the trial whose training it continues, or None.
+        seconds: time until the training ends, or None.
         arguments: of `Trainer.train`.
     """
 
@@ -256,20 +256,20 @@ class TrainingJob(NamedTuple):
 
 _searches: dict[
     str, tuple[WorkerSpec, list[Worker]]
-] = {}  # of one search: by its key, and the processes that train nothing now
+] = {}  # key of the search -> its spec and idle workers; at most one key
 _lock = threading.Lock()
 
 
 def train_in_child(key: str, spec: bytes | None, job: TrainingJob) -> bytes | None:
-    """Train a trial in a process below this one, which ends with it, and return what came of it and the files, pickled.
+    """Train a trial in a child process and return the pickled (outcome, files); the child ends with this process.
 
     Args:
         key: of the search.
-        sent: the pickled `Sent`; None for one that this process has had before. Where it has not, the answer is None.
+        spec: the pickled `WorkerSpec`; None if this process has received it before. If it has not, None is returned.
         job: the trial.
     """
     if job.version != __version__:
-        error = TrialFailed(f"kzoo {__version__} is installed there, and kzoo {job.version} asks")
+        error = TrialFailed(f"the executor has kzoo {__version__}, but this search needs kzoo {job.version}")
         return pickle.dumps((error, {}))
     if not _register(key, spec):
         return None
@@ -289,7 +289,7 @@ def train_in_child(key: str, spec: bytes | None, job: TrainingJob) -> bytes | No
 
 
 def _register(key, spec):
-    """Say whether this process knows a search; of another one it then knows nothing any more."""
+    """Return True if this process has the spec of a search; a new spec replaces the previous one."""
     with _lock:
         if key not in _searches and spec is not None:
             _close_idle()
@@ -300,7 +300,7 @@ def _register(key, spec):
 
 @contextmanager
 def _borrowed_worker(key) -> Iterator[Worker]:
-    """Lend a process of this search."""
+    """Yield an idle or new worker of a search."""
     with _lock:
         spec, idle = _searches[key]
         worker = idle.pop() if idle else Worker(_log_folder() / f"{time.monotonic_ns()}.log", spec=spec)
@@ -329,14 +329,14 @@ def _close_idle():
 
 
 def _read_files(folder) -> dict[str, bytes]:
-    """Return relative path -> content of the files of a trial."""
+    """Return relative path -> content of a trial's files."""
     folder = Path(folder)
     paths = [path for path in folder.rglob("*") if path.is_file() and path.name not in _SEARCH_FILES]
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
 def _write_files(folder, files):
-    """Let a folder hold these files of a trial, and no others but the search's own."""
+    """Replace the files of a trial in a folder, except those that the search writes itself."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in _read_files(folder).keys() - files:
         (folder / name).unlink()

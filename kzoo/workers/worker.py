@@ -1,7 +1,7 @@
-"""The process in which trials are trained, from both sides: `Worker` asks, `main` answers over a pipe.
+"""The worker process that trains trials: `Worker` sends requests through a pipe, `main` replies.
 
-A process of its own, because TensorFlow never gives back all the memory of a model: the search starts another one when
-this one has grown. It ends as soon as the process that started it does, however that ends.
+It is a separate process because TensorFlow never frees all the memory of a model: a worker that has grown is replaced
+by a new one. It ends as soon as its parent process does, however that ends.
 """
 
 import io
@@ -26,33 +26,33 @@ from kzoo.utils import fast_import as fast_import
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import first_line
 
-_GROWTH = 40 * 2**20  # bytes by which a worker may grow before another takes its place: ten small trials or so
-_WARMUP_CALLS = 8  # before which it may grow by five times as much: a new one takes seconds to begin
-_PATIENCE = 20.0  # seconds for the end of a step and a journal, when training is to stop
+_GROWTH = 40 * 2**20  # bytes by which a worker may grow before it is replaced: about ten small trials
+_WARMUP_CALLS = 8  # calls during which it may grow by five times as much: starting a new one takes seconds
+_PATIENCE = 20.0  # seconds to finish a step and write the journal after a stop request
 
 
-# What TensorFlow, XLA (of JAX) and the libraries below them take for the number of threads; PyTorch takes OMP's.
+# Environment variables for the number of threads of TensorFlow, XLA (JAX) and their libraries; PyTorch reads OMP's.
 _THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "NPROC", "OMP_NUM_THREADS", "MKL_NUM_THREADS",
             "OPENBLAS_NUM_THREADS")  # fmt: skip
 
 
 class TrialFailed(Exception):
-    """A trial could not be trained; the message is its cause on one line."""
+    """A trial could not be trained; the message is the cause on one line."""
 
 
-# Seen from the search. Keras is imported where it is needed: the other side imports this file, and must be ready to
-# end with its parent before it spends seconds on that.
+# In the process of the search. Keras is imported where it is needed: the worker imports this file too, and must be able
+# to end with its parent before it spends seconds on that import.
 
 
 @dataclass(frozen=True)
 class WorkerSpec:
-    """What a process has to know before it can train: plain data and pickles, which any machine can take.
+    """All that a worker process needs to start: plain data and pickles, which can be sent to any machine.
 
     Args:
         families: the `FAMILIES` of the registry.
         trainer, threads: see `Worker`.
         setup: the arguments of the trainer, pickled.
-        backend: of Keras.
+        backend: the Keras backend.
     """
 
     families: Mapping[str, Any]
@@ -63,20 +63,23 @@ class WorkerSpec:
 
 
 class Worker:
-    """A process that trains, started when it is first needed and again when it has died or grown.
+    """A process that trains, started on first use and again after it has died or grown too large.
 
     Args:
-        log: file that gets what the process prints.
-        trainer: "module:class" of what is made there. Its constructor takes `stop`, whose `caught` says that training
+        log: file for the output of the process.
+        trainer: "module:class" of the trainer. Its constructor takes `stop`, whose `caught` becomes true when training
             has to end, and `tell`, a function of (epoch, value); its `train` trains into a `folder`.
-        threads: how many it trains with; None for as many as Keras takes.
-        sent: `sent` of another `Worker`, be it of another machine, in place of the others.
+        threads: number of threads; None for Keras' default.
+        spec: the `spec` of another `Worker`, instead of the other arguments.
         setup: the trainer's other arguments.
     """
 
     def __init__(self, log, *, trainer="", threads=None, spec=None, **setup):
         self.log, self.process, self.inbox = Path(log), None, queue.Queue()
-        self.reply_count, self.base_memory = 0, None  # answers of the process, and the least memory that it had
+        self.reply_count, self.base_memory = (
+            0,
+            None,
+        )  # replies of the process, and its memory (bytes) after the first ones
         self.spec = spec or WorkerSpec(
             families=dict(registry.FAMILIES), setup=pickle.dumps(setup), trainer=trainer, threads=threads,
             backend=import_module("keras").backend.backend(),
@@ -90,7 +93,7 @@ class Worker:
         self.close()
 
     def start(self):
-        """Start the process; it imports while we do other things."""
+        """Start the process without waiting for its imports."""
         self.inbox, self.reply_count, self.base_memory = queue.Queue(), 0, None
         environment = os.environ | {
             "KERAS_BACKEND": self.spec.backend,
@@ -115,18 +118,19 @@ class Worker:
         self.process = None
 
     def call(self, name, *, signals=None, deadline=None, on_epoch=None, tick=None, **arguments):
-        """Have a method of `Trainer` called, and return what it returns.
+        """Call a method of the trainer in the process, and return its result.
 
         Args:
             name: the method.
             signals: once its `caught` is true, the training is told to end after the step.
-            deadline: time (seconds since the epoch) at which it ends so by itself.
+            deadline: time (seconds since the epoch) at which the training ends.
             on_epoch: called with (epoch, value) after each epoch.
-            tick: called some times a second.
+            tick: called several times a second.
             arguments: of the method.
 
         Raises:
-            TrialFailed: it raised, or the process died.
+            TrialFailed: the method raised, or the process died.
+            KzooError: a method other than `train` raised it.
         """
         if self.process is None:
             self.start()
@@ -157,7 +161,7 @@ class Worker:
                 return message[1]
 
     def _measure(self, memory):
-        """End a process that has grown; the next request starts another one. The first answers fill its caches."""
+        """End the process if it has grown; the next call starts a new one. The first replies fill its caches."""
         self.reply_count += 1
         if self.reply_count <= 2:
             self.base_memory = memory
@@ -175,15 +179,15 @@ class Worker:
         return f"the process ended with code {code}{': ' + tail[0][:300] if tail else ''}"
 
     def _send(self, message):
-        with suppress(OSError):  # it has died, which the other pipe tells
+        with suppress(OSError):  # it has died: reading from the other pipe reports that
             pickle.dump(message, self.process.stdin)
             self.process.stdin.flush()
 
 
 class InProcess:
-    """What trains where a function of the user's cannot be had by another process: this one, with a `Worker`'s door.
+    """The interface of `Worker` in this process, for functions that another process cannot import.
 
-    It cannot give back the memory of what it has trained.
+    It cannot free the memory of trained models.
     """
 
     def __init__(self, log, *, trainer, threads=None, **setup):
@@ -197,7 +201,7 @@ class InProcess:
         pass
 
     def call(self, name, *, signals=None, deadline=None, on_epoch=None, tick=None, **arguments):
-        """Do what `Worker.ask` does."""
+        """Call a method of the trainer, as `Worker.call`."""
         self.stop.signals, self.stop.deadline, self.on_epoch = signals, deadline, on_epoch
         try:
             if self.trainer is None:
@@ -214,22 +218,22 @@ class InProcess:
 
 
 def import_class(name):
-    """Return the class that "module:class" names."""
+    """Return the class named by "module:class"."""
     module, _, name = name.partition(":")
     return getattr(import_module(module), name)
 
 
 def can_be_sent(target) -> bool:
-    """Say whether another process can have something: it is made of what can be imported there by its name."""
+    """Return True if another process can unpickle an object: all its classes and functions can be imported."""
     try:
         _ImportablePickler(io.BytesIO()).dump(target)
-    except Exception:  # whatever an object of the user's raises
+    except Exception:  # a user's object may raise anything
         return False
     return True
 
 
 class _ImportablePickler(pickle.Pickler):
-    """Refuse functions and classes of a script, a notebook or a module that no file holds."""
+    """Pickler that refuses functions and classes of a script, a notebook or a module without a file."""
 
     def reducer_override(self, target):
         if isinstance(target, type | FunctionType):
@@ -248,11 +252,11 @@ def _read_replies(stream, inbox):
             return
 
 
-# Seen from the process itself
+# In the worker process
 
 
 class Stop:
-    """When training is to end: at a time, when it is asked for, or when `signals` have caught one."""
+    """Whether training has to end: at the deadline, on request, or when `signals` have caught one."""
 
     def __init__(self):
         self.requested, self.deadline, self.signals = threading.Event(), None, None
@@ -266,7 +270,7 @@ class Stop:
 
 def main():
     replies = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever prints must not get between the answers
+    os.dup2(2, 1)  # prints of libraries must not get between the replies
     inbox, stop, lock = queue.Queue(), Stop(), threading.Lock()
     threading.Thread(target=_read_requests, args=(inbox, stop), daemon=True).start()
 
@@ -279,7 +283,7 @@ def main():
     try:
         registry.FAMILIES.update(families)  # before the preset in the setup is unpickled
         setup = pickle.loads(setup)
-        if isinstance(setup["preset"], registry.Preset):  # and no function of the user's, which may ask for anything
+        if isinstance(setup["preset"], registry.Preset):  # a user's function may need anything of Keras
             fast_import.mark_kzoo_process()
         fast_import.import_keras()
         trainer = import_class(trainer)(**setup, stop=stop, tell=lambda epoch, value: send("epoch", epoch, value))
@@ -288,7 +292,7 @@ def main():
         return
     while True:
         name, deadline, pickled = inbox.get()
-        arguments = pickle.loads(pickled)  # here: NumPy in it must not be imported by two threads at once
+        arguments = pickle.loads(pickled)  # in this thread: two threads must not import NumPy at once
         stop.requested.clear()
         stop.deadline = deadline
         try:
@@ -298,7 +302,7 @@ def main():
 
 
 def _read_requests(inbox, stop):
-    """Pass requests on; end the process when nobody is there any more to make one."""
+    """Pass on the requests of the parent; end this process when the parent is gone."""
     while True:
         try:
             message = pickle.load(sys.stdin.buffer)
@@ -311,7 +315,7 @@ def _read_requests(inbox, stop):
 
 
 def error_line(error) -> str:
-    """Return an exception as one line, with its type where it is not one of ours."""
+    """Return an exception as one line, with its type unless it is a KzooError."""
     if isinstance(error, KzooError):
         return str(error)
     type_name, message = type(error).__name__, first_line(error)
@@ -319,7 +323,7 @@ def error_line(error) -> str:
 
 
 def memory_in_use() -> int:
-    """Return the memory of this process in bytes, as far as the system says."""
+    """Return the resident memory of this process in bytes (its peak where only that is known), 0 on Windows."""
     try:
         with open("/proc/self/statm") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

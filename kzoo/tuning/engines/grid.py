@@ -1,4 +1,4 @@
-"""Every point once, the last hyperparameter fastest, each one's default first."""
+"""Grid search: every point once, the last hyperparameter fastest, each default first."""
 
 import math
 
@@ -8,7 +8,8 @@ from kzoo.tuning.engines.base import BaseEngine, no_proposal, proposal
 
 
 class Engine(BaseEngine, kt.Oracle):
-    """KerasTuner's own loses its place when it is resumed, and takes 0.3 and 0.30000000000000004 for two values."""
+    """Grid search. KerasTuner's loses its position when resumed, and takes 0.3 and 0.30000000000000004 for different
+    values."""
 
     @classmethod
     def startup_count_of(cls, trials, dimensions):
@@ -40,7 +41,7 @@ class Engine(BaseEngine, kt.Oracle):
 
 
 def _active_values(hps):
-    """Return the values that count; what has begun to is at its first one (KerasTuner would draw one at random)."""
+    """Return the active values; newly active ones get their first value (KerasTuner would draw a random one)."""
     for parameter in hps.space:
         if not hps.is_active(parameter):
             hps.values.pop(parameter.name, None)
@@ -50,7 +51,7 @@ def _active_values(hps):
 
 
 def grid_values(parameter):
-    """Return the values of a hyperparameter on the grid, its default first; ten of a continuum."""
+    """Return the values of a hyperparameter on the grid, its default first; ten for a continuous range."""
     if hasattr(parameter, "min_value"):
         others = [choice for choice in sorted(parameter.values) if not math.isclose(choice, parameter.default)]
     else:

@@ -1,15 +1,16 @@
-"""Many short trainings, of which the best go on (https://arxiv.org/abs/1603.06560); the preset runs beside them."""
+"""Hyperband: many short trainings, the best of which continue (https://arxiv.org/abs/1603.06560), and the preset in
+full."""
 
 import keras_tuner as kt
 
 from kzoo.tuning.engines.base import BaseEngine, Size
 from kzoo.tuning.engines.keras_tuner_private import OpenHyperband, with_bracket
 
-_FACTOR = 3  # a third of the trials of a round goes on
+_FACTOR = 3  # one third of the trials of a round continues
 
 
 class Engine(OpenHyperband, BaseEngine, kt.oracles.HyperbandOracle):
-    """KerasTuner's own."""
+    """KerasTuner's Hyperband."""
 
     in_rounds = True
 

@@ -1,4 +1,4 @@
-"""Optuna's TPE as an oracle of KerasTuner: Optuna proposes, everything else stays as it is. Needs `kzoo[optuna]`."""
+"""Optuna's TPE as an oracle of KerasTuner. Needs `kzoo[optuna]`."""
 
 import keras_tuner as kt
 
@@ -7,7 +7,7 @@ from kzoo.utils.optional import require
 
 optuna = require("optuna", extra="optuna")
 
-_TRIES = 50  # proposals before one is drawn at random
+_TRIES = 50  # attempts before a random point is proposed
 
 
 class Engine(BaseEngine, kt.Oracle):
@@ -31,7 +31,7 @@ class Engine(BaseEngine, kt.Oracle):
         return self.propose_random()
 
     def study(self):
-        """Return an Optuna study of all trials so far, whose sampler has the seed of the trial to come."""
+        """Return an Optuna study of all trials so far, with a sampler seeded for the next one."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         sampler = optuna.samplers.TPESampler(
             seed=self.proposal_seed, n_startup_trials=self.startup_count, multivariate=True, group=True,
@@ -51,7 +51,7 @@ class Engine(BaseEngine, kt.Oracle):
 
 
 def distribution(parameter):
-    """Return a `Parameter` as Optuna knows it."""
+    """Return the Optuna distribution of a `Parameter`."""
     if parameter.values:
         return optuna.distributions.CategoricalDistribution(parameter.values)
     if parameter.whole:

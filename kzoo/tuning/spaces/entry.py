@@ -1,4 +1,4 @@
-"""What the spaces are made of: a `Parameter` is a hyperparameter of one preset, an `Entry` makes it for any preset."""
+"""`Parameter`, a hyperparameter of one preset, and `Entry`, which declares it for any preset."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -8,7 +8,7 @@ from kzoo.registry.family import FAMILIES, is_recurrent
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint
 
-SIZES = ("quick", "standard", "full")  # each has what the ones before it have
+SIZES = ("quick", "standard", "full")  # each includes the ones before it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,15 +16,15 @@ class Parameter:
     """A hyperparameter.
 
     Args:
-        name: what KerasTuner calls it.
-        meaning: one plain line.
-        default: the preset's own value.
+        name: its name in KerasTuner.
+        meaning: a short description.
+        default: the preset's value.
         values: the legal values, all of one type; empty for a range.
-        low, high: the ends of a range, both included.
-        log: draw evenly over the powers of ten.
-        whole: whole numbers only.
-        when: (name, values): it counts only while that parameter has one of these values; None for always.
-        called: what a user calls it, and others with it: `learning_rate` is one per optimizer.
+        low, high: the bounds of a range, both included.
+        log: sample on a logarithmic scale.
+        whole: integers only.
+        when: (name, values): active only if that parameter has one of these values; None for always.
+        alias: another name for users, possibly of several parameters: `learning_rate` is one for each optimizer.
     """
 
     name: str
@@ -39,17 +39,17 @@ class Parameter:
     alias: str = ""
 
     def is_named(self, name) -> bool:
-        """Say whether a user means this parameter."""
+        """Return True if `name` is the parameter's name or alias."""
         return name in (self.name, self.alias)
 
     def is_active(self, point) -> bool:
-        """Say whether it counts beside the chosen values of the others."""
+        """Return True if the parameter is active at a point, given as the values of the others."""
         return self.when is None or point.get(self.when[0]) in self.when[1]
 
     def declare(self, hp):
-        """Register it on a `keras_tuner.HyperParameters`."""
+        """Declare it on a `keras_tuner.HyperParameters`."""
         if self.values and isinstance(self.default, bool):
-            hp.Boolean(self.name, default=self.default)  # of flags, a choice makes numbers
+            hp.Boolean(self.name, default=self.default)  # hp.Choice would turn booleans into numbers
         elif self.values:
             hp.Choice(self.name, list(self.values), default=self.default)
         elif self.whole:
@@ -57,10 +57,10 @@ class Parameter:
         else:
             hp.Float(
                 self.name, self.low, self.high, sampling="log" if self.log else "linear", default=self.default
-            )  # no step: KerasTuner's steps leave out the upper end
+            )  # no step: KerasTuner's steps omit the upper end
 
     def size(self) -> int | None:
-        """Return the number of its values; None for a continuum."""
+        """Return the number of values, None if continuous."""
         if self.values:
             return len(self.values)
         if self.low == self.high:
@@ -69,15 +69,15 @@ class Parameter:
         return span[1] - span[0] + 1 if self.whole else None
 
     def all_values(self) -> tuple:
-        """Return its values, where they are not a continuum."""
+        """Return all values if the number is finite."""
         span: Any = (self.low, self.high)
         return self.values or (tuple(range(span[0], span[1] + 1)) if self.whole else (self.low,))
 
     def check(self, value):
-        """Return a value of it as this parameter writes it.
+        """Return a value as this parameter encodes it.
 
         Raises:
-            KzooError: a value that it does not have.
+            KzooError: the value is not legal.
         """
         value = encode(value)
         if self.values:
@@ -92,48 +92,48 @@ class Parameter:
             f"{self.name}={shown(value)} is outside the space: {self.describe_values()}. "
             f"{hint(value, [legal for legal in self.values if isinstance(legal, str)])}"
             + (
-                f"Each optimizer has its own: .fix(optimizer=...) first, or narrow {self.name} by its name."
+                f"Each optimizer has its own: use .fix(optimizer=...) first, or narrow {self.name} by name."
                 if self.alias and self.when
-                else "A part of the space is what .narrow() leaves; .fix() takes any value that the preset can have."
+                else ".narrow() only selects from the space; .fix() takes any value that is valid for the preset."
             )
         )
 
     def narrowed(self, selection):
-        """Return it with fewer values; its default moves to the nearest one that is left.
+        """Return the parameter with fewer values; its default moves to the nearest remaining one.
 
         Args:
-            wanted: a pair of numbers is a range, both ends included; a list, or words, are values.
+            selection: a pair of numbers is a range, both bounds included; a list, or strings, are values.
 
         Raises:
-            KzooError: an empty or reversed range, or values that it does not have.
+            KzooError: an empty or reversed range, or illegal values.
         """
         pair = isinstance(selection, tuple) and len(selection) == 2 and all(map(_is_number, selection))
         if not isinstance(selection, tuple | list) or (not pair and not selection):
             raise KzooError(
-                f"narrow({self.name}={selection!r}) needs a pair of numbers for a range, or a list of values. "
-                f"It has {self.describe_values()}."
+                f"narrow({self.name}={selection!r}) must be a pair of numbers for a range, or a list of values. "
+                f"Legal values: {self.describe_values()}."
             )
         if pair and selection[0] > selection[1]:
-            raise KzooError(f"narrow({self.name}={selection!r}) is reversed: write the smaller number first.")
+            raise KzooError(f"narrow({self.name}={selection!r}) is reversed. Put the smaller number first.")
         if not pair:
             values = tuple(dict.fromkeys(self.check(value) for value in selection))
             return self._with_legal_default(replace(self, values=values, low=None, high=None, log=False, whole=False))
         if self.values:
             if isinstance(self.values[0], str):
                 raise KzooError(
-                    f"{self.name} has no range: narrow({self.name}=[...]) takes some of {self.describe_values()}."
+                    f"{self.name} has no range. Use narrow({self.name}=[...]) with some of: {self.describe_values()}."
                 )
             values = tuple(value for value in self.values if selection[0] <= value <= selection[1])
             if not values:
                 raise KzooError(
-                    f"narrow({self.name}={selection!r}) leaves none of its values: {self.describe_values()}."
+                    f"narrow({self.name}={selection!r}) contains none of its values: {self.describe_values()}."
                 )
             return self._with_legal_default(replace(self, values=values))
         low, high = (self.check(bound) for bound in selection)
         return self._with_legal_default(replace(self, low=low, high=high))
 
     def _with_legal_default(self, narrowed):
-        """Give a narrowed copy the value that is nearest to the default."""
+        """Return a narrowed copy with the value nearest to this default as default."""
         if not narrowed.values:
             nearest = min(max(self.default, narrowed.low), narrowed.high)
         elif self.default in narrowed.values or isinstance(self.default, str):
@@ -143,20 +143,20 @@ class Parameter:
         return replace(narrowed, default=nearest)
 
     def describe_values(self) -> str:
-        """Say which values it has."""
+        """Return the legal values as text."""
         if self.values:
             return ", ".join(shown(value) for value in self.values)
         return f"{shown(self.low)} to {shown(self.high)}" + (", log" if self.log else "")
 
     def to_json(self) -> dict:
-        """Return its values and default as plain data."""
+        """Return values and default as plain data."""
         domain = dict(values=list(self.values)) if self.values else dict(low=self.low, high=self.high, log=self.log)
         when = None if self.when is None else {self.when[0]: list(self.when[1])}
         return dict(name=self.name, default=self.default, when=when) | domain
 
     @classmethod
     def from_json(cls, data) -> "Parameter":
-        """Return what `to_json` wrote, which says nothing of the meaning."""
+        """Return the parameter that `to_json` wrote, without its meaning."""
         ((name, values),) = (data["when"] or {None: ()}).items()
         return cls(
             name=data["name"], meaning="", default=data["default"], values=tuple(data.get("values", ())),
@@ -167,14 +167,14 @@ class Parameter:
 
 @dataclass(frozen=True, kw_only=True)
 class SpaceContext:
-    """What a hyperparameter's range depends on.
+    """The preset and space for which a hyperparameter is declared.
 
     Args:
-        settings: a preset's config and training contract in one mapping, with what was fixed; a name may be missing.
-        optimizer: the preset's own, for which its learning rate was chosen.
+        settings: a preset's config and training settings in one mapping, including fixed ones; a name may be missing.
+        optimizer: the preset's optimizer, for which its learning rate was chosen.
         task: the preset's task.
         size: "quick", "standard" or "full".
-        before: the parameters that were declared before this one, by name.
+        earlier: name -> parameter of those declared before.
     """
 
     settings: Mapping
@@ -184,7 +184,7 @@ class SpaceContext:
     earlier: dict = field(default_factory=dict)
 
     def by_size(self, quick, standard, full=None):
-        """Return what belongs to the size; `full` is like `standard` where it is not said."""
+        """Return the argument for the size; `full` defaults to `standard`."""
         return {"quick": quick, "standard": standard, "full": standard if full is None else full}[self.size]
 
 
@@ -193,12 +193,12 @@ class Entry:
     """A hyperparameter of a space.
 
     Args:
-        sizes: the smallest size of a space that has it: of every family's, or family -> size. There, "other" stands for
-            the families that no entry names, and one that is missing does not have it.
-        declare: Scene -> a `Parameter`, several, or None where the preset has no use for it. The preset's own value
-            is the default.
-        sets: the settings it changes. Fixing one of them takes the entry out of the space; without the first one in
-            the preset there is nothing to set.
+        sizes: the smallest size of a space that includes it, for every family or as family -> size. There "other" is
+            for families named by no entry; a missing family does not have it.
+        declare: SpaceContext -> a `Parameter`, several, or None if the preset has no use for it. The preset's value is
+            the default.
+        sets: the settings that it changes. Fixing one of them removes the entry from the space; if the preset lacks the
+            first one, the entry is left out.
         apply: (settings, value) -> None, changes the settings; by default the value is the setting.
     """
 
@@ -208,19 +208,19 @@ class Entry:
     apply: Callable | None = None
 
     def is_in(self, family, size) -> bool:
-        """Say whether a family's space of a size has it."""
+        """Return True if a family's space of a size includes it."""
         smallest = self.sizes if isinstance(self.sizes, str) else self.sizes.get(family)
         return smallest is not None and SIZES.index(smallest) <= SIZES.index(size)
 
     def parameters(self, context) -> list:
-        """Return its parameters in a scene."""
+        """Return its parameters in a context."""
         if self.sets[0] not in context.settings:
             return []
         declared = self.declare(context)
         return [] if declared is None else [declared] if isinstance(declared, Parameter) else list(declared)
 
     def change(self, settings, value):
-        """Change the settings to a value of it."""
+        """Change the settings for a value."""
         if self.apply is None:
             settings[self.sets[0]] = decode(value)
         else:
@@ -228,12 +228,12 @@ class Entry:
 
 
 def recurrent_sizes(size) -> dict:
-    """Return a size for each recurrent family."""
+    """Return family -> size for the recurrent families."""
     return {family: size for family in FAMILIES if is_recurrent(family)}
 
 
 def choice(name, meaning, *values, full=()):
-    """Return a `declare` for a setting that takes one of some words or numbers, the preset's own among them."""
+    """Return a `declare` for a setting with some categorical or numeric values, including the preset's."""
 
     def declare(context):
         default = encode(context.settings[name])
@@ -257,7 +257,8 @@ def multiplier(name, setting, meaning):
 
 
 def dropout_rate(name, meaning):
-    """Return a `declare` for a dropout rate; of several, it is the largest, and the others keep their share of it."""
+    """Return a `declare` for a dropout rate; of several rates it is the largest, and the others keep their ratio to
+    it."""
 
     def declare(context):
         default = context.settings[name]
@@ -270,7 +271,7 @@ def dropout_rate(name, meaning):
 
 
 def set_dropout_rate(name):
-    """Return the `apply` of `rate`."""
+    """Return the `apply` for `dropout_rate`."""
 
     def apply(settings, value):
         rates = settings[name]
@@ -285,17 +286,17 @@ def set_dropout_rate(name):
 
 
 def scale_widths(widths, factor, minimum=1):
-    """Return widths times a factor, as whole numbers."""
+    """Return widths times a factor, as integers of at least `minimum`."""
     if isinstance(widths, tuple):
         return tuple(max(minimum, round(width * factor)) for width in widths)
     return max(minimum, round(widths * factor))
 
 
 def resize(values, count, *, grow=False):
-    """Return a tuple cut or extended to `count` values: with its last value, or by the ratio of its last two.
+    """Return a tuple cut or extended to `count` values, by repeating the last value.
 
-    None becomes more than twice the largest: networks would soon be too large to train.
-    What is not a tuple is one value for all, and stays.
+    With `grow`, it is extended by the ratio of the last two values, up to twice the largest: networks would soon be too
+    large to train. Anything but a tuple is one value for all layers, and is returned unchanged.
     """
     if not isinstance(values, tuple) or not values:
         return values
@@ -307,19 +308,19 @@ def resize(values, count, *, grow=False):
 
 
 def encode(value):
-    """Return a value as a parameter writes it: None and flags are words, because KerasTuner has neither in a choice."""
+    """Return a setting as a value for KerasTuner: None and booleans become strings, which `Choice` needs."""
     if value is None or isinstance(value, bool):
         return str(value).lower()
     return value
 
 
 def decode(value):
-    """Return what a setting is given for the value of a parameter."""
+    """Return the setting for an encoded value."""
     return {"none": None, "true": True, "false": False}.get(value, value)
 
 
 def shown(value) -> str:
-    """Write a value for people."""
+    """Return a value as text."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 

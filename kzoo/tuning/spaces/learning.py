@@ -1,28 +1,30 @@
-"""What can be tuned in training: an entry per hyperparameter, shared by every family. Never the epochs: early stopping
-and the best epoch decide those."""
+"""Hyperparameters of training: entries for all families.
+
+Epochs are not among them: early stopping and the best epoch determine them.
+"""
 
 from kzoo.kinds import kind
 from kzoo.tasks import problem
 from kzoo.tuning.spaces.entry import Entry, Parameter, choice, recurrent_sizes
 
-# Peak learning rate that goes with an optimizer, as a multiple of Adam's.
+# Typical peak learning rate of an optimizer, as a multiple of Adam's.
 RATE_FACTORS = {
     "adam": 1.0, "adamw": 1.0, "nadam": 1.0, "rmsprop": 1.0, "lion": 0.1, "muon": 1.0,
     "adagrad": 10.0, "momentum": 10.0, "sgd": 100.0,
 }  # fmt: skip
-WARMUP_SCHEDULES = ("constant", "cosine")  # schedules in which a share of warm-up is a matter of choice
+WARMUP_SCHEDULES = ("constant", "cosine")  # schedules for which the share of warm-up is searched
 
 
 def _optimizer(context):
     default = context.settings["optimizer"]
-    adamw = () if default in ("adam", "adamw") else ("adamw",)  # with the same weight decay these two are one
+    adamw = () if default in ("adam", "adamw") else ("adamw",)  # with the same weight decay, both are the same
     full_only = ("nadam", "lion", "sgd") if context.size == "full" else ()
     values = tuple(dict.fromkeys([default, *adamw, "momentum", "rmsprop", *full_only]))
     return Parameter(name="optimizer", meaning="optimizer", values=values, default=default)
 
 
 def _learning_rate(context):
-    """Return a range around the preset's, moved to each optimizer that may be chosen."""
+    """Return a range around the preset's learning rate, scaled for each optimizer in the space."""
     optimizer = context.earlier.get("optimizer")
     if optimizer is None:
         return _rate_for(context.settings.get("optimizer"), context, name="learning_rate")
@@ -75,9 +77,9 @@ def _label_smoothing(context):
 
 def _clipping(context):
     if context.settings.get("clipnorm") is not None or context.settings.get("clipvalue") is not None:
-        return None  # gradients are clipped in one way
+        return None  # gradients are already clipped in another way
     if context.settings.get("norm_bias_rate", 1.0) != 1.0:
-        return None  # which multiplies gradients after they would have been clipped
+        return None  # it multiplies gradients after clipping
     default = context.settings["global_clipnorm"] or 0.0
     values = tuple(sorted({default, 0.0, 1.0, 5.0}))
     return Parameter(
@@ -98,7 +100,7 @@ def _augment(context):
 
 
 def _set_augment(settings, value):
-    """Grow the augmentation; mirroring stays where the preset mirrors: not every image may be."""
+    """Set the augmentation; mirroring is kept from the preset, because not every image may be mirrored."""
     mirror = tuple(name for name in ("flip", "alternate") if name in settings["augment"])
     light, medium = (*mirror, "shift"), (*mirror, "shift", "zoom", "rotate")
     settings["augment"] = {"none": (), "light": light, "medium": medium, "strong": (*medium, "erase")}[value]
@@ -134,7 +136,7 @@ ENTRIES = {
 
 
 def make_consistent(settings, fixed=()):
-    """Take the warm-up from a schedule that has none, unless it was fixed."""
+    """Remove the warm-up for a schedule that has none, unless it is fixed."""
     without_warmup = settings.get("schedule", "constant") not in (*WARMUP_SCHEDULES, "onecycle")
     if without_warmup and settings.get("warmup") and "warmup" not in fixed:
         settings["warmup"] = 0.0

@@ -1,4 +1,4 @@
-"""What can be tuned in a network: an entry per hyperparameter, for any family that has its settings."""
+"""Hyperparameters of the network: entries for any family that has the settings."""
 
 from kzoo.kinds import kind
 from kzoo.tasks import problem
@@ -41,7 +41,7 @@ def _set_layers(settings, count):
 
 
 def _if_hidden(declare):
-    """Return a `declare` for what happens in hidden layers: nothing where a network has none."""
+    """Return a `declare` for a setting of hidden layers: None if the network has none."""
 
     def declare_if_hidden(context):
         hidden = any(context.settings.get(name) for name in ("units", "filters", "width"))
@@ -70,7 +70,7 @@ def _units_shape(context):
         return None  # residual blocks share one width
     return Parameter(
         name="units_shape",
-        meaning="all as wide as the first, or each half of the one before",
+        meaning="all as wide as the first, or each half of the previous one",
         values=("preset", "constant", "funnel"),
         default="preset",
         when=("residual", ("false",)) if residual_searched else None,
@@ -83,7 +83,7 @@ def _set_units_shape(settings, value):
 
 
 def _choice_if_set(name, meaning, *values):
-    """Return a `declare` for a number that a preset either has or does without."""
+    """Return a `declare` for a number that some presets set to None or 0, which disables it."""
 
     def declare(context):
         return choice(name, meaning, *values)(context) if context.settings[name] else None
@@ -119,7 +119,8 @@ def _set_stages(settings, count):
 
 
 def image_remains(settings, count) -> bool:
-    """Say whether an image is still there after `count` stages that pool; plain ones also shrink without padding."""
+    """Return True if an image still has pixels after `count` pooling stages; without padding, plain stages shrink it
+    too."""
     not_image = "inputs" in settings and not _reads_images(settings)
     block = settings.get("block", "plain")
     if not_image or block not in ("plain", "pooled"):
@@ -170,7 +171,7 @@ def _block(context):
     settings = context.settings
     if not _reads_images(settings):
         return None
-    growing = list(settings["filters"]) == sorted(settings["filters"])  # what residual blocks need
+    growing = list(settings["filters"]) == sorted(settings["filters"])  # residual blocks require this
     blocks = dict.fromkeys(("plain", "residual", "separable", settings["block"]))
     choices = [block for block in blocks if block != "residual" or growing]
     return Parameter(name="block", meaning="kind of stage", values=tuple(choices), default=settings["block"])
@@ -181,7 +182,7 @@ def _reads_images(settings):
 
 
 def _poolings(settings):
-    """Return how positions may become one vector, by what reads them; the preset's own comes on top."""
+    """Return the legal poolings by kind of layer; the preset's is added."""
     forecasts = kind(settings["inputs"]).facts >= {"columns", "steps"}
     if "filters" in settings:
         return ("last", "mean") if forecasts else ("mean", "max")
@@ -200,18 +201,20 @@ def _pooling(context):
 
 def _bidirectional(context):
     if "continues" in problem(context.task).facts or context.settings.get("stateful"):
-        return None  # a language model must not read what comes next
+        return None  # a language model must not read later tokens
     return choice("bidirectional", "read in both directions", False, True)(context)
 
 
 def _reversible_norm(context):
     if not context.settings.get("horizon"):
         return None
-    return choice("reversible_norm", "what is taken off every window and put back", "last", True, False)(context)
+    return choice("reversible_norm", "statistic subtracted from every window and added back", "last", True, False)(
+        context
+    )
 
 
 def _set_width(settings, value):
-    """Scale the width of a Transformer, and its feed-forward layers with it."""
+    """Scale the width of a Transformer and of its feed-forward layers."""
     settings["width"] = scale_widths(settings["width"], value)
     if "intermediate_dim" in settings:
         settings["intermediate_dim"] = scale_widths(settings["intermediate_dim"], value)
@@ -219,7 +222,7 @@ def _set_width(settings, value):
 
 def _num_heads(context):
     width, default = context.settings.get("width", 0), context.settings["num_heads"]
-    pair = 2 if context.settings.get("positions") == "rotary" else 1  # numbers that a head turns together
+    pair = 2 if context.settings.get("positions") == "rotary" else 1  # rotary positions rotate pairs of numbers
     values = sorted(
         {default, *(heads for heads in (1, 2, 4, 8) if width % (heads * pair) == 0 and width // heads >= 4)}
     )
@@ -360,11 +363,11 @@ ENTRIES = {
 
 
 def make_consistent(settings, fixed=()):
-    """Change what the single entries cannot know of one another, so that the network can be built.
+    """Change settings that depend on several entries so that the network can be built.
 
     Args:
         settings: of a whole point; changed in place.
-        fixed: names that must stay as they are.
+        fixed: names that are not changed.
     """
     if "filters" in settings and "filters" not in fixed:
         while len(settings["filters"]) > 1 and not image_remains(settings, len(settings["filters"])):
@@ -375,5 +378,5 @@ def make_consistent(settings, fixed=()):
 
 
 def changes_layers(name: str) -> bool:
-    """Say whether a hyperparameter makes another network, of which trained weights are not."""
+    """Return True if a hyperparameter changes the layers, so that trained weights do not fit."""
     return name in ENTRIES and not (name.endswith("dropout") or name == "l2")

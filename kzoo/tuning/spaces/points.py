@@ -1,4 +1,4 @@
-"""`Points`: what follows from a list of hyperparameters, whatever they are of; engines ask for nothing else."""
+"""`Points`: the interface of search spaces that the engines use, derived from a list of hyperparameters."""
 
 import math
 from contextlib import ExitStack
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
 
 
 class Points:
-    """The points that some hyperparameters span."""
+    """The points spanned by some hyperparameters."""
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
-        """Return the hyperparameters that are searched, parents before those that depend on them."""
+        """Return the searched hyperparameters, parents before those that depend on them."""
         raise NotImplementedError
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Return the names of the hyperparameters as KerasTuner sees them."""
+        """Return KerasTuner's names of the hyperparameters."""
         return tuple(parameter.name for parameter in self.parameters)
 
     def default(self) -> dict[str, Any]:
-        """Return the values of the default point, the active ones only."""
+        """Return the active values of the default point."""
         point: dict[str, Any] = {}
         for parameter in self.parameters:
             if parameter.is_active(point):
@@ -33,8 +33,10 @@ class Points:
         return point
 
     def declare(self, hp: "keras_tuner.HyperParameters") -> None:
-        """Register every hyperparameter on a `keras_tuner.HyperParameters`, conditional ones in their scopes."""
-        scopes: dict[str, tuple[tuple[str, tuple], ...]] = {}  # KerasTuner knows a parent only inside its own scopes
+        """Declare every hyperparameter on a `keras_tuner.HyperParameters`, conditional ones in their scopes."""
+        scopes: dict[
+            str, tuple[tuple[str, tuple], ...]
+        ] = {}  # KerasTuner finds a parent only within the parent's scopes
         for parameter in self.parameters:
             conditions = () if parameter.when is None else (*scopes[parameter.when[0]], parameter.when)
             scopes[parameter.name] = conditions
@@ -44,11 +46,11 @@ class Points:
                 parameter.declare(hp)
 
     def finite_size(self) -> int | None:
-        """Return the number of distinct points; None where a hyperparameter is a continuum."""
+        """Return the number of distinct points, None if a hyperparameter is continuous."""
         return _product([self._point_count(parameter) for parameter in self.parameters if parameter.when is None])
 
     def _point_count(self, parameter: Parameter) -> int | None:
-        """Return the number of values of a hyperparameter, each with all that counts beside it."""
+        """Return the number of points of a hyperparameter and all that depend on it, None if continuous."""
         children = [
             parameter for parameter in self.parameters if parameter.when and parameter.when[0] == parameter.name
         ]
@@ -60,9 +62,9 @@ class Points:
         )
 
     def table(self, title: str) -> str:
-        """Return a line for each hyperparameter: its values, its default and what it means."""
+        """Return a table with a line for each hyperparameter: values, default and meaning."""
         size = self.finite_size()
-        points = "a continuum" if size is None else plural(size, "point")
+        points = "infinitely many points" if size is None else plural(size, "point")
         rows = [("name", "values", "default", "meaning")]
         for parameter in self.parameters:
             condition = (

@@ -75,7 +75,7 @@ class Importance:
 
     @property
     def sentence(self) -> str:
-        """How well the forest predicts."""
+        """A sentence on how well the forest predicts."""
         end = ": no better than chance" if self.weak else ""
         return f"A random forest predicts the rank of held-out trials with R² {self.r2:.2f} ± {self.r2_sd:.2f}{end}"
 
@@ -194,10 +194,10 @@ def _mean_sd(values):
 
 def _encode(values):
     """Return a float column (N, 1) for numbers, and one 0/1 column for each category otherwise."""
-    if all(isinstance(value, int | float) for value in values):
+    if all(isinstance(category, int | float) for category in values):
         return np.array(values, "float64")[:, None]
     words = sorted(set(map(str, values)))
-    return np.array([[float(str(value) == word) for word in words] for value in values])
+    return np.array([[float(str(category) == word) for word in words] for category in values])
 
 
 def _predict(table, y, slices, seed):

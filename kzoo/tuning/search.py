@@ -146,14 +146,14 @@ class Search:
         settings = spec["config"] | spec["training"] | import_module("kzoo.tuning.winner").onehot(spec)
         preset_settings = preset.config | preset.training
         overrides = {
-            name: value
-            for name, value in settings.items()
-            if name in preset_settings and value != _as_tuples(preset_settings[name])
+            name: setting
+            for name, setting in settings.items()
+            if name in preset_settings and setting != _as_tuples(preset_settings[name])
         }
         if "epochs" in overrides:
             overrides.pop("min_steps", None)  # epochs overrides min_steps
         unused = unused_names(overrides, preset.family, spec["task"], spec["config"])
-        return {name: value for name, value in overrides.items() if name not in unused}
+        return {name: setting for name, setting in overrides.items() if name not in unused}
 
     def best_spec(self) -> dict[str, Any]:
         """Return the specification of the best trial's network: family and resolved settings."""
@@ -174,15 +174,15 @@ class Search:
             return trial.settled
         if spec["family"] not in FAMILIES:  # models of a function, or of a package that is not installed
             return {
-                name: value
-                for name, value in trial.overrides.items()
+                name: setting
+                for name, setting in trial.overrides.items()
                 if name in spec["config"] or name in spec["training"]
             }
         preset = preset_of(spec)  # trials of older versions store only their overrides, not what follows from them
         # Older versions did not remove overrides that have no effect with the others.
         unused = unused_names(trial.overrides, preset.family, preset.task, {**preset.config, **trial.overrides})
         config, training = resolve(
-            preset, {name: value for name, value in trial.overrides.items() if name not in unused}
+            preset, {name: setting for name, setting in trial.overrides.items() if name not in unused}
         )
         resolve_budget(training, trial.overrides, self.request.data["train"])
         return differing(preset.config | preset.training, config | training)

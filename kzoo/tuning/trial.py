@@ -347,8 +347,7 @@ def below_median(objective, peers, step, value) -> bool:
 
 
 def estimate_all_folds(objective, peers, step, value) -> float:
-    """Return an estimate of the mean score over all folds from the mean over the first ones; folds differ in
-    difficulty.
+    """Return the estimated mean score over all folds, given the mean over the first ones; folds differ in difficulty.
 
     Args:
         peers: as for `below_median`; at least one is complete.

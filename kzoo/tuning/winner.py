@@ -98,11 +98,11 @@ def function_model(search, trial, file):
 def _trial_settings(search, trial):
     """Return the training settings of a trial of a build function, without epochs and monitor."""
     settings = {
-        name: value
-        for name, value in search.request.space["settings"].items()
+        name: setting
+        for name, setting in search.request.space["settings"].items()
         if name not in ("epochs", "monitor", "mode")
     }
-    return settings | {name: value for name, value in trial.hyperparameters.items() if name in TUNED}
+    return settings | {name: setting for name, setting in trial.hyperparameters.items() if name in TUNED}
 
 
 def _with_initial_weights(search, options):

@@ -175,7 +175,8 @@ def checked_pool(parallel: Any, threads: Any, executor: Any) -> int | None:
     checked_count("parallel", parallel)
     if executor is not None and not isinstance(executor, Executor):
         raise KzooError(
-            f"executor={executor!r} must be a concurrent.futures.Executor. For a Dask client, use client.get_executor()."
+            f"executor={executor!r} must be a concurrent.futures.Executor. For a Dask client, use "
+            f"client.get_executor()."
         )
     if threads is None:
         return 1 if parallel > 1 or executor is not None else None

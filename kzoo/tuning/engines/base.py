@@ -46,8 +46,8 @@ class BaseEngine(OpenOracle):
     """
 
     learns = False  # whether it fits a model to the trials, after startup trials around the preset
-    # Whether the best trials of a round are trained further: then the engine sets the number of trials, nothing else prunes,
-    # training states are kept, and its state can only be restored by proposing all trials again.
+    # Whether the best trials of a round are trained further: then the engine sets the number of trials, nothing else
+    # prunes, training states are kept, and its state can only be restored by proposing all trials again.
     in_rounds = False
     max_trials: int  # KerasTuner's
     trials: Any

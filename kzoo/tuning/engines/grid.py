@@ -8,8 +8,7 @@ from kzoo.tuning.engines.base import BaseEngine, no_proposal, proposal
 
 
 class Engine(BaseEngine, kt.Oracle):
-    """Grid search. KerasTuner's loses its position when resumed, and takes 0.3 and 0.30000000000000004 for different
-    values."""
+    """Grid search. KerasTuner's loses its position when resumed, and takes 0.3 and 0.1 + 0.2 for two values."""
 
     @classmethod
     def startup_count_of(cls, trials, dimensions):

@@ -1,5 +1,4 @@
-"""Hyperband: many short trainings, the best of which continue (https://arxiv.org/abs/1603.06560), and the preset in
-full."""
+"""Hyperband: many short trainings, of which the best continue (https://arxiv.org/abs/1603.06560)."""
 
 import keras_tuner as kt
 
@@ -10,7 +9,7 @@ _FACTOR = 3  # one third of the trials of a round continues
 
 
 class Engine(OpenHyperband, BaseEngine, kt.oracles.HyperbandOracle):
-    """KerasTuner's Hyperband."""
+    """KerasTuner's Hyperband; with a baseline, the preset is trained too."""
 
     in_rounds = True
 

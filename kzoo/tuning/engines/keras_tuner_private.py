@@ -46,8 +46,7 @@ class OpenOracle:
 
 
 class OpenBayesian(OpenOracle):
-    """Private parts of `BayesianOptimizationOracle`: mapping values, some of them conditional, to the unit cube and
-    back."""
+    """Private parts of `BayesianOptimizationOracle`: mapping (conditional) values to the unit cube and back."""
 
     def _make_gpr(self):
         """Return the model; KerasTuner's constructor calls this, and accepts no other model."""
@@ -120,10 +119,12 @@ def plain_values(hyperparameters) -> dict:
 
 def round_of(hyperparameters) -> Round | None:
     """Return the `Round` of Hyperband's entries, or None without them."""
-    entries = {
-        name.removeprefix(_PREFIX): value for name, value in hyperparameters.values.items() if name.startswith(_PREFIX)
+    marked = {
+        name.removeprefix(_PREFIX): number
+        for name, number in hyperparameters.values.items()
+        if name.startswith(_PREFIX)
     }
-    if "epochs" not in entries:
+    if "epochs" not in marked:
         return None
-    parent = int(entries["trial_id"]) if "trial_id" in entries else None
-    return Round(bracket=entries["bracket"], round=entries["round"], until=entries["epochs"], parent=parent)
+    parent = int(marked["trial_id"]) if "trial_id" in marked else None
+    return Round(bracket=marked["bracket"], round=marked["round"], until=marked["epochs"], parent=parent)

@@ -116,14 +116,14 @@ class Parameter:
         if pair and selection[0] > selection[1]:
             raise KzooError(f"narrow({self.name}={selection!r}) is reversed. Put the smaller number first.")
         if not pair:
-            values = tuple(dict.fromkeys(self.check(value) for value in selection))
+            values = tuple(dict.fromkeys(self.check(option) for option in selection))
             return self._with_legal_default(replace(self, values=values, low=None, high=None, log=False, whole=False))
         if self.values:
             if isinstance(self.values[0], str):
                 raise KzooError(
                     f"{self.name} has no range. Use narrow({self.name}=[...]) with some of: {self.describe_values()}."
                 )
-            values = tuple(value for value in self.values if selection[0] <= value <= selection[1])
+            values = tuple(option for option in self.values if selection[0] <= option <= selection[1])
             if not values:
                 raise KzooError(
                     f"narrow({self.name}={selection!r}) contains none of its values: {self.describe_values()}."
@@ -139,13 +139,13 @@ class Parameter:
         elif self.default in narrowed.values or isinstance(self.default, str):
             nearest = self.default if self.default in narrowed.values else narrowed.values[0]
         else:
-            nearest = min(narrowed.values, key=lambda value: abs(value - self.default))
+            nearest = min(narrowed.values, key=lambda option: abs(option - self.default))
         return replace(narrowed, default=nearest)
 
     def describe_values(self) -> str:
         """Return the legal values as text."""
         if self.values:
-            return ", ".join(shown(value) for value in self.values)
+            return ", ".join(shown(option) for option in self.values)
         return f"{shown(self.low)} to {shown(self.high)}" + (", log" if self.log else "")
 
     def to_json(self) -> dict:
@@ -257,8 +257,7 @@ def multiplier(name, setting, meaning):
 
 
 def dropout_rate(name, meaning):
-    """Return a `declare` for a dropout rate; of several rates it is the largest, and the others keep their ratio to
-    it."""
+    """Return a `declare` for a dropout rate; of several it is the largest, and the others keep their ratio to it."""
 
     def declare(context):
         default = context.settings[name]
@@ -295,8 +294,8 @@ def scale_widths(widths, factor, minimum=1):
 def resize(values, count, *, grow=False):
     """Return a tuple cut or extended to `count` values, by repeating the last value.
 
-    With `grow`, it is extended by the ratio of the last two values, up to twice the largest: networks would soon be too
-    large to train. Anything but a tuple is one value for all layers, and is returned unchanged.
+    With `grow`, it is extended by the ratio of the last two values. No value exceeds twice the largest, because networks
+    would otherwise become too large to train. Anything but a tuple is one value for all layers, and is returned unchanged.
     """
     if not isinstance(values, tuple) or not values:
         return values

@@ -149,11 +149,13 @@ class FunctionSpace(Points):
         for parameter in hyperparameters:
             if parameter.name == "epochs":
                 raise KzooError(
-                    "A hyperparameter called epochs is not searched: each trial is scored at its best epoch. Use epochs=."
+                    "A hyperparameter called epochs is not searched: each trial is scored at its best epoch. "
+                    "Use epochs=."
                 )
             if parameter.name in self.settings:
                 raise KzooError(
-                    f"{parameter.name} is a hyperparameter of {self.name}. Omit {parameter.name}=, or rename the hyperparameter."
+                    f"{parameter.name} is a hyperparameter of {self.name}. Omit {parameter.name}=, or rename "
+                    f"the hyperparameter."
                 )
         if not hyperparameters:
             raise KzooError(
@@ -394,8 +396,8 @@ def _parameter(hyperparameter: Any, when: tuple[str, tuple] | None) -> Parameter
     whole, default = isinstance(hyperparameter.min_value, int), hyperparameter.default
     if not hyperparameter.min_value <= default <= hyperparameter.max_value:
         raise KzooError(
-            f"{hyperparameter.name} has the default {default}, outside its range of {hyperparameter.min_value} to "
-            f"{hyperparameter.max_value}."
+            f"{hyperparameter.name} has the default {default}, outside its range of "
+            f"{hyperparameter.min_value} to {hyperparameter.max_value}."
         )
     default = default if whole else float(default)
     if hyperparameter.step is not None and not (
@@ -404,8 +406,8 @@ def _parameter(hyperparameter: Any, when: tuple[str, tuple] | None) -> Parameter
         values = tuple(sorted({default, *_steps(hyperparameter, whole)}))
         return Parameter(name=hyperparameter.name, meaning="", default=default, values=values, when=when)
     return Parameter(
-        name=hyperparameter.name, meaning="", default=default, low=hyperparameter.min_value, high=hyperparameter.max_value,
-        log=hyperparameter.sampling == "log", whole=whole, when=when,
+        name=hyperparameter.name, meaning="", default=default, low=hyperparameter.min_value,
+        high=hyperparameter.max_value, log=hyperparameter.sampling == "log", whole=whole, when=when,
     )  # fmt: skip
 
 

@@ -119,8 +119,7 @@ def _set_stages(settings, count):
 
 
 def image_remains(settings, count) -> bool:
-    """Return True if an image still has pixels after `count` pooling stages; without padding, plain stages shrink it
-    too."""
+    """Return True if an image still has pixels after `count` stages; those with "valid" padding shrink it too."""
     not_image = "inputs" in settings and not _reads_images(settings)
     block = settings.get("block", "plain")
     if not_image or block not in ("plain", "pooled"):

@@ -252,9 +252,8 @@ class _EpochReporter(keras.callbacks.Callback):
 
     def __init__(self, name, tell):
         super().__init__()
-        self.report = SimpleNamespace(
-            name=name, tell=tell
-        )  # in a namespace, so that it is not saved with the training state
+        # In a namespace, so that it is not saved with the training state.
+        self.report = SimpleNamespace(name=name, tell=tell)
 
     def on_epoch_end(self, epoch, logs=None):
         value = (logs or {}).get(self.report.name, math.nan)

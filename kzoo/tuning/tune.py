@@ -388,7 +388,7 @@ def _engine_and_size(
     size = size_of(chosen, trials=trials, space=space, folds=folds, **shape)
     if in_rounds and points is not None and size.random >= points:
         raise KzooError(
-            f"engine={chosen!r} needs at least {size.random} different points, but the space has {points}. "
+            f"engine={chosen!r} needs more than {size.random} different points, but the space has {points}. "
             f"Use engine='grid' or fewer epochs."
         )
     return chosen, size

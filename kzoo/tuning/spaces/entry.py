@@ -294,8 +294,9 @@ def scale_widths(widths, factor, minimum=1):
 def resize(values, count, *, grow=False):
     """Return a tuple cut or extended to `count` values, by repeating the last value.
 
-    With `grow`, it is extended by the ratio of the last two values. No value exceeds twice the largest, because networks
-    would otherwise become too large to train. Anything but a tuple is one value for all layers, and is returned unchanged.
+    With `grow`, it is extended by the ratio of the last two values. No value exceeds twice the largest, because
+    networks would otherwise become too large to train. Anything but a tuple is one value for all layers, and is
+    returned unchanged.
     """
     if not isinstance(values, tuple) or not values:
         return values

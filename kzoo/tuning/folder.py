@@ -43,12 +43,12 @@ def claimed(out, request, *, resume):
         else:
             folder = Path(out)
         check_writable(folder, out)
-        _open_search(folder, request, resume)
+        _open_search(folder, request, resume)  # raises before the folder is created or locked
         created = created or missing(folder)
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder):
             remove_leftovers_of_search(folder)
-            yield folder, _open_search(folder, request, resume)
+            yield folder, _open_search(folder, request, resume)  # again: another process may have changed it
     finally:
         if created and not (created[0] / "search.json").exists():
             (created[0] / "worker.log").unlink(missing_ok=True)

@@ -178,6 +178,7 @@ def _measure(columns, ranks, rows):
     slices = {name: slice(end - part.shape[1], end) for (name, part), end in zip(encoded.items(), ends, strict=True)}
     importances: dict[str, list[float]] = {name: [] for name in slices}
     r2_scores: list[float] = []
+    # A column of R2 losses for each hyperparameter, one value per random split.
     for repeat in range(REPEATS):
         intact, shuffled = _predict(table, y, slices, repeat)
         variation = np.sum((y - y.mean()) ** 2)
@@ -209,6 +210,7 @@ def _predict(table, y, slices, seed):
         forest = RandomForestRegressor(_TREES, random_state=seed).fit(table[train], y[train])
         inputs = [table[test]]
         for columns in slices.values():
+            # Shuffled values come from all trials, held-out or not.
             for _ in range(_SHUFFLES):
                 inputs.append(table[test].copy())
                 inputs[-1][:, columns] = table[random.permutation(len(y))[: len(test)], columns]

@@ -1,6 +1,6 @@
 """Training of one trial in the worker process, as by `kzoo.train` but without test data.
 
-`Trainer` trains it, with folds if requested; `MedianPruner` stops trials that are worse than the median.
+`Trainer` trains it, with folds if requested; `Median` stops trials that are worse than the median.
 """
 
 import gc
@@ -111,7 +111,7 @@ class Trainer:
         fit = self._fit(job, Path("."), None, ())
         batch = fit.train.batch(0, 0)
         make_variables(job.core, batch)
-        times = []
+        times = []  # seconds; the first step includes the compilation
         with traces_let_go():
             for _ in range(3):
                 started = time.perf_counter()
@@ -165,7 +165,7 @@ class Trainer:
             if state is None:
                 raise KzooError(f"{parent} has no training state to continue from. {' '.join(notes)}")
         job = self.job(overrides, seed)
-        pruning = [MedianPruner(self.objective, peers, job.training["epochs"])] if peers else []
+        pruning = [Median(self.objective, peers, job.training["epochs"])] if peers else []
         fit = self._fit(job, folder, state, pruning, until, every_epoch=keep_journal)
         outcome = self._run(fit)
         if any(callback.pruned for callback in pruning) and outcome.status == "completed":
@@ -179,7 +179,7 @@ class Trainer:
 
     def _fit(self, job, folder, state, extra, until=None, *, every_epoch=False):
         cadence = Cadence(steps=10**9) if every_epoch else Cadence()
-        reporter = _EpochReporter(self.objective.name, self.tell)
+        reporter = _Tell(self.objective.name, self.tell)
         return Fit(job, folder, state=state, extra=[*extra, reporter], cadence=cadence, until=until, models=False)
 
     def _run(self, fit):
@@ -247,7 +247,8 @@ class Trainer:
         return outcome
 
 
-class _EpochReporter(keras.callbacks.Callback):
+# Journals store the names of the two callbacks below and their attributes: renaming them would break resuming.
+class _Tell(keras.callbacks.Callback):
     """Reports the objective after each epoch."""
 
     def __init__(self, name, tell):
@@ -305,7 +306,7 @@ def running_best(values, direction):
 
 
 def peers_of(trials, objective, *, folds):
-    """Return the curves of other trials for `MedianPruner` and `below_median`.
+    """Return the curves of other trials for `Median` and `below_median`.
 
     Args:
         trials: finished trials.
@@ -359,7 +360,7 @@ def estimate_all_folds(objective, peers, step, value) -> float:
     return worse(shifted, median(curve[-1] for curve in curves))
 
 
-class MedianPruner(keras.callbacks.Callback):
+class Median(keras.callbacks.Callback):
     """Stops a trial whose best value so far is worse than the median of its peers at the same epoch.
 
     Args:

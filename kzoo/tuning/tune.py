@@ -184,6 +184,7 @@ def tune(
         KzooError: an invalid argument, raised before the first trial; or no trial succeeded, with the causes.
         Interrupted: Ctrl-C; its `run` is the `Search`, which is returned instead in a notebook.
     """
+    # 1. Check the arguments.
     started = clock.time()
     _check_arguments(trials, seed, data_seed, prune, baseline, dry_run)
     threads = checked_pool(parallel, threads, executor)
@@ -196,6 +197,7 @@ def tune(
     budget = None if max_time is None else checked_seconds("max_time", max_time)
     if epochs is not None:
         overrides["epochs"] = epochs
+    # 2. Load the data, and adapt the preset or explore the function.
     options = DataOptions(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time,
         columns=columns, seed=data_seed,
@@ -225,6 +227,7 @@ def tune(
             f"{len(data.validation)} validation rows are few for choosing the best trial. folds=5 scores "
             f"each trial on all {len(data.train) + len(data.validation)} rows."
         )
+    # 3. Describe the search, and set up the workers.
     chosen, size = _engine_and_size(
         engine, trials=trials, epochs=subject.trained.training["epochs"], baseline=baseline, space=subject.space,
         objective=subject.objective, folds=folds,
@@ -253,6 +256,7 @@ def tune(
             f"{name_of(build)} is not in a module that another process can import. Trials train in this "
             f"process, and its memory grows with each trial."
         )
+    # 4. Plan and run the search.
     if dry_run:
         with tempfile.TemporaryDirectory() as folder, worker_class(Path(folder) / "worker.log", **setup) as worker:
             plan = make_plan(request, subject.space, size, worker)
@@ -277,15 +281,9 @@ def tune(
                 worker_pool(worker, display, parallel, executor) as pool,
             ):
                 loop = Loop(
-                    folder,
-                    request,
-                    subject.space,
-                    worker=worker,
-                    pool=pool,
-                    signals=signals,
-                    deadline=deadline,
+                    folder, request, subject.space, worker=worker, pool=pool, signals=signals, deadline=deadline,
                     progress=display,
-                )
+                )  # fmt: skip
                 reason = loop.run()
     return _conclude(Search(folder, data, build, initial_weights.weights), loop, reason, signals, progress)
 

@@ -13,7 +13,7 @@ from kzoo.registry import resolve
 from kzoo.training.adapt import adapt_to_data
 from kzoo.tuning.folds import fold_of, pooled, with_all_rows
 from kzoo.tuning.records import Objective, Outcome
-from kzoo.tuning.trial import MedianPruner, Trainer, below_median, estimate_all_folds, peers_of, running_best
+from kzoo.tuning.trial import Median, Trainer, below_median, estimate_all_folds, peers_of, running_best
 from kzoo.workers.worker import Stop
 
 pytestmark = pytest.mark.usefixtures("untraced")
@@ -153,7 +153,7 @@ def test_the_median_is_that_of_the_others_at_the_same_epoch():
 
 @pytest.mark.parametrize(("epochs", "trained"), [(2, 2), (3, 3), (4, 3), (60, 7)])
 def test_no_trial_is_pruned_in_its_first_epochs_or_after_its_last(epochs, trained):
-    median = MedianPruner(GOAL, [([0.5] * epochs, True)] * 3, epochs)
+    median = Median(GOAL, [([0.5] * epochs, True)] * 3, epochs)
     median.set_model(SimpleNamespace(stop_training=False))
     done = 0
     while done < epochs and not median.pruned:

@@ -57,6 +57,7 @@ class BaseEngine(OpenOracle):
         self.previous, self.accept, self.folder = previous or {}, accept or (lambda values: True), None
         self.startup_count = self.startup_count_of(trials, len(space.names))
         self.proposal_seed = seed  # a different one for each trial
+        # KerasTuner takes seed=0 for no seed. `Loop` decides itself when too many trials have failed.
         super().__init__(
             objective=kt.Objective(*objective), hyperparameters=declared(space), seed=seed + 1, tune_new_entries=False,
             allow_new_entries=False, max_consecutive_failed_trials=10**9, **self.limits(trials, epochs),

@@ -136,7 +136,7 @@ class FunctionSpace(Points):
 
     __repr__ = __str__
 
-    # Finding out
+    # Discovery of hyperparameters
 
     def explored(self) -> "FunctionSpace":
         """Return the space with the hyperparameters that the function requests.

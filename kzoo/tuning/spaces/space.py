@@ -113,7 +113,7 @@ class Space(Points):
         """
         return replace(self, preset=preset)._checked()
 
-    # What is in it
+    # Contents
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -153,7 +153,7 @@ class Space(Points):
         """
         return build(self.preset, compile=False, **self.overrides(hp)).count_params()
 
-    # As data and as text
+    # Serialisation
 
     def to_json(self) -> dict[str, Any]:
         """Return the space as plain data: its arguments and the resulting hyperparameters."""
@@ -202,7 +202,7 @@ class Space(Points):
 
     __repr__ = __str__
 
-    # By name
+    # Look-up by name
 
     @cached_property
     def _user_names(self) -> list[str]:
@@ -251,7 +251,7 @@ class Space(Points):
                 return f"It is in size={size!r}. " if size != self.size else "It was excluded by only() or fix(). "
         return ""
 
-    # Derived once
+    # Cached properties
 
     @cached_property
     def settings(self) -> dict[str, Any]:

@@ -255,9 +255,8 @@ class TrainingJob(NamedTuple):
     arguments: dict[str, Any]
 
 
-_searches: dict[
-    str, tuple[WorkerSpec, list[Worker]]
-] = {}  # key of the search -> its spec and idle workers; at most one key
+# Key of the search -> its spec and its idle workers. It has at most one key.
+_searches: dict[str, tuple[WorkerSpec, list[Worker]]] = {}
 _lock = threading.Lock()
 
 

@@ -123,7 +123,7 @@ class Progress:
         for name in ("trial", "status", self.plan.objective.name, "best epoch", "seconds", "hyperparameters"):
             table.add_column(name, overflow="ellipsis", no_wrap=True)
         best = best_of(self.trials, self.plan.objective)
-        for trial in sorted(self.trials, key=lambda trial: trial.number)[-rows:]:
+        for trial in sorted(self.trials, key=lambda t: t.number)[-rows:]:
             score = "" if trial.score is None else f"{trial.score:.4f}"
             style = "bold" if best is not None and trial.number == best.number else None
             table.add_row(

@@ -516,7 +516,7 @@ def test_the_batch_size_of_a_model_of_kzoo_build_is_used(iris):
     def build(hp):
         return kzoo.build("iris_fnn", units=(4,), batch_size=hp.Choice("rows", [8, 64]))
 
-    space = module._own_subject(
+    space = module._function_subject(
         build, iris, module.DataOptions(), {"epochs": 2}, space="standard", objective=None, folds=None, seed=0
     ).space
     trainer = Trainer(preset=space, data=iris, objective=("val_accuracy", "max"), folds=None, fold_seed=0)

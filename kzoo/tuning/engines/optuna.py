@@ -40,7 +40,7 @@ class Engine(BaseEngine, kt.Oracle):
         direction = "maximize" if self.objective.direction == "max" else "minimize"
         study = optuna.create_study(direction=direction, sampler=sampler)
         searched = {parameter.name: distribution(parameter) for parameter in self.space.parameters}
-        for trial in sorted(self.trials.values(), key=lambda trial: int(trial.trial_id)):
+        for trial in sorted(self.trials.values(), key=lambda t: int(t.trial_id)):
             if trial.status == "COMPLETED":
                 values = {name: value for name, value in trial.hyperparameters.values.items() if name in searched}
                 distributions = {name: searched[name] for name in values}

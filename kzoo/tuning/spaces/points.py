@@ -51,9 +51,7 @@ class Points:
 
     def _point_count(self, parameter: Parameter) -> int | None:
         """Return the number of points of a hyperparameter and all that depend on it, None if continuous."""
-        children = [
-            parameter for parameter in self.parameters if parameter.when and parameter.when[0] == parameter.name
-        ]
+        children = [child for child in self.parameters if child.when and child.when[0] == parameter.name]
         if not children or parameter.size() is None:
             return parameter.size()
         return _sum(

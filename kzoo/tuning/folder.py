@@ -89,8 +89,7 @@ def _open_search(folder, request, resume):
     if differing := request_differences(search, request):
         shown = "; ".join(differing[:3]) + (f"; and {len(differing) - 3} more" if len(differing) > 3 else "")
         raise KzooError(
-            f"{folder} contains a different search ({shown}). Choose another folder, or use resume='never' to "
-            f"replace it."
+            f"{folder} contains a different search ({shown}). Choose another folder, or resume='never' to replace it."
         )
     if resume == "must" and not read_trials(folder):
         raise KzooError(f"resume='must' needs at least one trial, but {folder} has none yet. Use resume='auto'.")

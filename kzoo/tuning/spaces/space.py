@@ -102,7 +102,7 @@ class Space(Points):
         """
         is_number = isinstance(params, int | float) and not isinstance(params, bool) and math.isfinite(params)
         if not is_number or params < 1:
-            raise KzooError(f"limit(params={params!r}) must be a number of at least 1.")
+            raise KzooError(f"limit(params={params!r}) must be a number of parameters, at least 1.")
         return replace(self, max_params=int(params))
 
     def for_preset(self, preset: Preset) -> "Space":
@@ -240,7 +240,7 @@ class Space(Points):
         suggestion = hint(name, [*legal, *self.settings])
         raise KzooError(
             f"Unknown setting {name!r} of {self.preset.name}. {suggestion}{self._elsewhere_hint(name)}"
-            f"Use a setting of the preset, or one of: {', '.join(legal)}."
+            f"Use fix() with a setting of the preset, or one of: {', '.join(legal)}."
         )
 
     def _elsewhere_hint(self, name: str) -> str:

@@ -16,7 +16,7 @@ import pytest
 import kzoo
 from kzoo.tuning import plan, tune
 from kzoo.tuning.trial import Trainer
-from kzoo.workers.worker import Stop, TrialFailed, describe
+from kzoo.workers.worker import Stop, TrialFailed, error_line
 
 
 @contextmanager
@@ -90,12 +90,12 @@ class Here:
     def __exit__(self, *_):
         pass
 
-    def ask(self, name, *, signals=None, deadline=None, on_epoch=None, tick=None, **arguments):
+    def call(self, name, *, signals=None, deadline=None, on_epoch=None, tick=None, **arguments):
         self.stop.deadline, self.on_epoch = deadline, on_epoch
         try:
             return getattr(self.trainer, name)(**arguments)
         except Exception as error:
-            raise TrialFailed(describe(error)) from error
+            raise TrialFailed(error_line(error)) from error
 
 
 @contextmanager

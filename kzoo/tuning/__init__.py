@@ -1,6 +1,6 @@
 """Hyperparameter search.
 
-What is searched is in `spaces/`, who proposes in `engines/`. `tune` settles a call and runs the `loop`, which has each
-trial (`trial`) trained by a process of its own (`worker`). The folder is `records`, `folder` and `search`; what comes
-out of it, `winner` and `importance`.
+`tune` is the entry point: it checks the arguments, plans the search (`plan`) and runs the `loop`. `spaces/` defines
+what is searched, `engines/` propose trials, and a worker process (`kzoo.workers`) trains each one (`trial`). `records`,
+`folder` and `search` are the folder of a search; `winner` and `importance` use its results.
 """

@@ -1,4 +1,4 @@
-"""The folder of a search: whose it is, what is written there beside the records, and what goes again."""
+"""The folder of a search: locking it, resuming or replacing its search, and the files written next to the records."""
 
 import csv
 import io
@@ -18,84 +18,88 @@ from kzoo.tuning.search import Search
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import check_writable, read_json, remove_leftovers, whole_file, write_json, write_text
 
-# May differ: the search goes on, longer or shorter.
-_FREE = ("trials", "max_time", "versions", "machine", "onednn", "created", "format_version", "kzoo_search")
-_KEPT = 3  # checkpoints of so many best trials stay
+# A search continues even if these settings differ: it may get longer or shorter.
+_MAY_DIFFER = ("trials", "max_time", "versions", "machine", "onednn", "created", "format_version", "kzoo_search")
+_CHECKPOINTS = 3  # number of best trials whose checkpoints are kept
 
 
 @contextmanager
 def claimed(out, request, *, resume):
-    """Yield (folder, search or None); the folder is locked inside the block, and goes again if it is left empty.
+    """Yield (folder, search or None) with the folder locked; a folder that is left without a search is removed.
 
     Args:
-        out: a folder, or None for `searches/PRESET-NN`: the newest one that can go on, else a new one.
-        request: the `Request`, to compare with what is there.
-        resume: "auto" continues where it can, "must" does so or refuses, "never" starts over.
+        out: a folder, or None for `searches/PRESET-NN`: the newest one whose search can continue, else a new one.
+        request: the `Request`, which is compared with an existing search.
+        resume: "auto" continues if possible, "must" continues or raises, "never" starts over.
 
     Raises:
-        KzooError: a different search, one that another process is at, or a folder that may not be written.
+        KzooError: the folder has a different search, is used by another process, or cannot be written.
     """
-    made: list[Path] = []
+    created: list[Path] = []
     try:
         if out is None:
             preset = request.spec["preset"]
-            folder = numbered("searches", preset, resume, lambda path: _goes_on(path, request), made)
+            folder = numbered("searches", preset, resume, lambda path: _can_continue(path, request), created)
         else:
             folder = Path(out)
         check_writable(folder, out)
-        _look(folder, request, resume)
-        made = made or missing(folder)
+        _open_search(folder, request, resume)  # raises before the folder is created or locked
+        created = created or missing(folder)
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder):
             remove_leftovers_of_search(folder)
-            yield folder, _look(folder, request, resume)
+            yield folder, _open_search(folder, request, resume)  # again: another process may have changed it
     finally:
-        if made and not (made[0] / "search.json").exists():
-            (made[0] / "worker.log").unlink(missing_ok=True)
-        remove_empty(made)
+        if created and not (created[0] / "search.json").exists():
+            (created[0] / "worker.log").unlink(missing_ok=True)
+        remove_empty(created)
 
 
-def _goes_on(folder, request):
-    """Say whether a folder holds the same search, not yet at its end."""
+def _can_continue(folder, request):
+    """Return True if a folder has the same search and it is not finished."""
     try:
         search = Search(folder)
-        return not different(search, request) and not search.finished
+        return not request_differences(search, request) and not search.finished
     except KzooError:
         return False
 
 
-def different(search, request) -> list[str]:
-    """Return what tells a search from what is asked; more or fewer trials, or another time, do not."""
-    asked = {name: value for name, value in request.to_json().items() if name not in _FREE}
-    return differences(search.request.to_json(), asked)
+def request_differences(search, request) -> list[str]:
+    """Return the differences between a search's request and a new one; `_MAY_DIFFER` is ignored."""
+    requested = {name: value for name, value in request.to_json().items() if name not in _MAY_DIFFER}
+    return differences(search.request.to_json(), requested)
 
 
-def _look(folder, request, resume):
-    """Return the search that is to go on in a folder, or None for a new one."""
-    there = names_in(folder)
-    if there and not _holds_search(folder, there):
-        raise KzooError(f"out={str(folder)!r} holds other files and no search. Name a new folder.")
-    if "search.json" not in there:
+def _open_search(folder, request, resume):
+    """Return the search to continue in a folder, or None to start a new one.
+
+    Raises:
+        KzooError: the folder has other files or a different search, or `resume="must"` finds nothing to continue.
+    """
+    names = names_in(folder)
+    if names and not _holds_search(folder, names):
+        raise KzooError(f"out={str(folder)!r} contains other files and no search. Use a new folder.")
+    if "search.json" not in names:
         if resume == "must":
-            raise KzooError(f"resume='must', and {folder} holds no search to go on with. Use resume='auto'.")
+            raise KzooError(f"resume='must' needs an existing search, but {folder} contains none. Use resume='auto'.")
         return None
     search = Search(folder)
     if resume == "never":
         return None
-    if found := different(search, request):
-        shown = "; ".join(found[:3]) + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
+    if differing := request_differences(search, request):
+        shown = "; ".join(differing[:3]) + (f"; and {len(differing) - 3} more" if len(differing) > 3 else "")
         raise KzooError(
-            f"{folder} holds a different search ({shown}). Choose another folder, or resume='never' to replace it."
+            f"{folder} contains a different search ({shown}). Choose another folder, or resume='never' to replace it."
         )
     if resume == "must" and not read_trials(folder):
-        raise KzooError(f"resume='must', and {folder} has no trial yet to go on from. Use resume='auto'.")
+        raise KzooError(f"resume='must' needs at least one trial, but {folder} has none yet. Use resume='auto'.")
     return search
 
 
-def _holds_search(folder, there):
-    """Say whether a folder is a search's, be it one that was killed as it began."""
-    if "search.json" not in there:
-        return there <= {"preprocessing.json", "worker.log", ".lock"}
+def _holds_search(folder, names):
+    """Return True if the file names are those of a search, including one killed before it wrote `search.json`."""
+    if "search.json" not in names:
+        return names <= {"preprocessing.json", "worker.log", ".lock"}
     try:
         return "kzoo_search" in read_json(folder / "search.json")
     except (ValueError, TypeError):
@@ -103,35 +107,38 @@ def _holds_search(folder, there):
 
 
 def remove_leftovers_of_search(folder):
-    """Remove what killed writes left."""
+    """Remove temporary files that interrupted writes have left."""
     remove_leftovers(folder)
-    for place in folder.glob("trials/*"):
-        remove_leftovers(place)
+    for path in folder.glob("trials/*"):
+        remove_leftovers(path)
 
 
-def begin_anew(folder):
-    """Remove what an earlier search left in a folder that is ours."""
+def clear_search(folder):
+    """Remove the files of an earlier search from a folder that this process has locked."""
     for name in ("trials", "engine", "tensorboard"):
         shutil.rmtree(folder / name, ignore_errors=True)
     for name in ("leaderboard.csv", "leaderboard.json", "end.json"):
         (folder / name).unlink(missing_ok=True)
 
 
-def sweep(folder, trials, objective, *, states=True):
-    """Remove the checkpoints of all but the best trials, and the training states that nothing will go on from.
+def clean_up(folder, trials, objective, *, states=True):
+    """Remove the checkpoints of all but the best trials, and training states that are no longer needed.
 
     Args:
-        states: whether those of finished trials may go; Hyperband's trials go on from one another.
+        folder: the search's folder.
+        trials: the trials.
+        objective: the `Objective`.
+        states: whether to remove the states of finished trials. Hyperband needs them: later rounds continue its trials.
     """
-    best = {t.number for t in ranked(trials, objective)[:_KEPT] if t.score is not None}
+    best = {t.number for t in ranked(trials, objective)[:_CHECKPOINTS] if t.score is not None}
     for trial in trials:
-        place = trial_folder(folder, trial.number)
+        path = trial_folder(folder, trial.number)
         if trial.status not in FINISHED:
             continue
         if trial.number not in best:
-            (place / "best.keras").unlink(missing_ok=True)
+            (path / "best.keras").unlink(missing_ok=True)
         if states:
-            remove_journal(place)
+            remove_journal(path)
 
 
 def write_leaderboard(folder, trials, objective):
@@ -146,15 +153,15 @@ def write_leaderboard(folder, trials, objective):
 
 
 def write_hparams(folder, trial):
-    """Write a finished trial for TensorBoard's HParams page, into `tensorboard/0000/`; nothing without TensorBoard."""
+    """Write a finished trial to `tensorboard/0000/` for TensorBoard's HParams page, if TensorBoard is installed."""
     if find_spec("tensorboard") is None:
         return
     hparams_pb = import_module("tensorboard.plugins.hparams.summary_v2").hparams_pb
-    name, now = f"trial {trial.number}", time.time()
-    place = folder / "tensorboard" / f"{trial.number:04d}" / "events.out.tfevents.0.kzoo"
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(place, sync=False) as temporary, closing(Events(temporary, at=now)) as events:
-        events.summary(hparams_pb(dict(trial.hyperparameters), name, now - trial.seconds))
+    name, end = f"trial {trial.number}", time.time()
+    path = folder / "tensorboard" / f"{trial.number:04d}" / "events.out.tfevents.0.kzoo"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path, sync=False) as temporary, closing(Events(temporary, at=end)) as events:
+        events.summary(hparams_pb(dict(trial.hyperparameters), name, end - trial.seconds))
         for metric, values in trial.history.items():
             for epoch, value in enumerate(values):
                 if value is not None:

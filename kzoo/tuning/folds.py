@@ -1,4 +1,4 @@
-"""Folds for a search: parts of the training and validation rows. The test rows stay out of all of them."""
+"""Cross-validation folds of a search, made of the training and validation rows. Test rows are in none of them."""
 
 from dataclasses import replace
 
@@ -12,32 +12,32 @@ from kzoo.utils.errors import KzooError
 
 
 class Rows:
-    """Some rows of one or two splits' inputs or answers, read on demand.
+    """Selected rows of the inputs or targets of one or two splits, read on demand.
 
     Args:
         parts: arrays, or objects with `__len__` and `__getitem__(indices) -> array`.
-        places: which rows of them all, in order.
+        rows: indices into the concatenated parts, in order.
     """
 
-    def __init__(self, parts, places):
-        self.parts, self.places = list(parts), np.asarray(places)
+    def __init__(self, parts, rows):
+        self.parts, self.rows = list(parts), np.asarray(rows)
         self.starts = np.cumsum([0, *(len(part) for part in self.parts)])
 
     def __len__(self):
-        return len(self.places)
+        return len(self.rows)
 
     def __getitem__(self, indices):
-        wanted = self.places[np.asarray(indices)]
-        which = np.searchsorted(self.starts, wanted, side="right") - 1
+        rows = self.rows[np.asarray(indices)]
+        part_numbers = np.searchsorted(self.starts, rows, side="right") - 1
         out = None
-        for number, part in enumerate(self.parts):
-            here = which == number
-            if not here.any():
+        for i, part in enumerate(self.parts):
+            mask = part_numbers == i
+            if not mask.any():
                 continue
-            values = np.asarray(part[wanted[here] - self.starts[number]])
+            values = np.asarray(part[rows[mask] - self.starts[i]])
             if out is None:
-                out = np.empty((len(wanted), *values.shape[1:]), values.dtype)
-            out[here] = values
+                out = np.empty((len(rows), *values.shape[1:]), values.dtype)
+            out[mask] = values
         return out
 
 
@@ -48,59 +48,61 @@ def pooled(data: Dataset) -> Split:
         return parts[0]
     rows = None if any(p.rows is None for p in parts) else np.concatenate([p.rows for p in parts])
     weight = None if any(p.weight is None for p in parts) else np.concatenate([p.weight for p in parts])
-    return Split(x=_joined([p.x for p in parts]), y=_joined([p.y for p in parts]), rows=rows, weight=weight)
+    return Split(x=_concatenate([p.x for p in parts]), y=_concatenate([p.y for p in parts]), rows=rows, weight=weight)
 
 
 def with_all_rows(data: Dataset) -> Dataset:
-    """Return the data with the validation rows among the training rows."""
-    named = fingerprint(data.fingerprint, "train+validation")
-    return replace(data, train=pooled(data), validation=None, fingerprint=named)
+    """Return the data with the validation rows added to the training rows."""
+    renamed = fingerprint(data.fingerprint, "train+validation")
+    return replace(data, train=pooled(data), validation=None, fingerprint=renamed)
 
 
 def check_folds(folds, data: Dataset):
-    """Check that the data can be divided so.
+    """Check that the data can be divided into folds.
 
     Raises:
-        KzooError: no number, more than the rows of the smallest class, or rows that have an order or belong together.
+        KzooError: `folds` is not an integer of at least 2 or exceeds the rows of the smallest class, or the rows are
+            ordered or grouped.
     """
     checked_count("folds", folds, least=2)
     if "ordered" in data.problem.facts:
         raise KzooError(
-            f"folds={folds}: {data.name} has an order, and folds would train on its future. Use folds=None."
+            f"folds={folds} is not supported for {data.name}: its rows have an order, and folds would train on "
+            f"later rows. Use folds=None."
         )
     if data.seen.get("grouped"):
-        raise KzooError("folds= would tear the groups of group= apart. Use folds=None, or leave group= out.")
+        raise KzooError("folds= would split the groups of group=. Use folds=None, or omit group=.")
     rows = pooled(data)
-    most = int(np.bincount(_labels(rows)).min()) if "classes" in data.problem.facts else len(rows)
-    if folds > most:
-        what = "rows of the smallest class" if "classes" in data.problem.facts else "rows"
-        raise KzooError(f"folds={folds} is more than the {most} {what}.")
+    limit = int(np.bincount(_labels(rows)).min()) if "classes" in data.problem.facts else len(rows)
+    if folds > limit:
+        unit = "rows of the smallest class" if "classes" in data.problem.facts else "rows"
+        raise KzooError(f"folds={folds} must not exceed {limit}, the number of {unit}.")
 
 
 def fold_of(data: Dataset, number, folds, seed) -> Dataset:
-    """Return one fold as the validation split, and the other rows as the training split."""
+    """Return one fold as the validation split and the other folds as the training split."""
     rows = pooled(data)
-    kind = model_selection.StratifiedKFold if "classes" in data.problem.facts else model_selection.KFold
+    splitter = model_selection.StratifiedKFold if "classes" in data.problem.facts else model_selection.KFold
     labels = _labels(rows) if "classes" in data.problem.facts else None
-    divided = kind(folds, shuffle=True, random_state=seed).split(np.zeros(len(rows)), labels)
-    train, validation = list(divided)[number]
-    return replace(data, train=_taken(rows, train), validation=_taken(rows, validation))
+    splits = splitter(folds, shuffle=True, random_state=seed).split(np.zeros(len(rows)), labels)
+    train, validation = list(splits)[number]
+    return replace(data, train=_subset(rows, train), validation=_subset(rows, validation))
 
 
 def _labels(rows):
     return np.asarray(rows.y if isinstance(rows.y, np.ndarray) else rows.y[np.arange(len(rows))])
 
 
-def _taken(rows, places):
-    weight = None if rows.weight is None else rows.weight[places]
-    return Split(x=_picked(rows.x, places), y=_picked(rows.y, places), weight=weight)
+def _subset(rows, indices):
+    weight = None if rows.weight is None else rows.weight[indices]
+    return Split(x=_take_rows(rows.x, indices), y=_take_rows(rows.y, indices), weight=weight)
 
 
-def _picked(values, places):
-    return values[places] if isinstance(values, np.ndarray) else Rows([values], places)
+def _take_rows(rows, indices):
+    return rows[indices] if isinstance(rows, np.ndarray) else Rows([rows], indices)
 
 
-def _joined(parts):
+def _concatenate(parts):
     if all(isinstance(part, np.ndarray) for part in parts):
         return np.concatenate(parts)
     return Rows(parts, np.arange(sum(len(part) for part in parts)))

@@ -1,10 +1,10 @@
-"""Which hyperparameters decided how a search's trials came out.
+"""Hyperparameter importance: how strongly each hyperparameter decided the ranking of a search's trials.
 
-A random forest learns the rank of the trials from their hyperparameters; a hyperparameter matters by as much as the
-forest's prediction of trials it has not seen gets worse when its values are shuffled (permutation importance, Breiman
-2001, "Random Forests"). Ranks, because one loss of 1000 among losses of 0.1 would be all that a forest learns. No value
-is made up for trials in which a hyperparameter does not count: with its default filled in, `momentum` takes the credit
-that is the `optimizer`'s.
+A random forest predicts the rank of trials from their hyperparameters. The importance of a hyperparameter is the loss
+of R2 on held-out trials when its values are shuffled (permutation importance, Breiman 2001, "Random Forests"). Ranks
+are predicted because a single loss of 1000 among losses of 0.1 would dominate a fit of the scores. Trials in which a
+hyperparameter is inactive get no imputed value: with its default filled in, `momentum` would get the credit of
+`optimizer`.
 """
 
 import math
@@ -18,21 +18,21 @@ from sklearn.model_selection import KFold
 
 from kzoo.utils.errors import KzooError
 
-CHANCE = 0.1  # the most R2 in 120 draws of scores without meaning: 20, 40, 80 trials, 10 hyperparameters (95 %: 0.03)
-LEAST = 15  # trials, below which a forest learns nothing that one should believe
+CHANCE = 0.1  # largest R2 of 120 draws of random scores: 20, 40, 80 trials, 10 hyperparameters (95 %: 0.03)
+LEAST = 15  # fewest trials for which a forest's result is reliable
 REPEATS = 10
 _FOLDS, _TREES, _SHUFFLES = 5, 30, 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class HyperparameterImportance:
-    """How much a hyperparameter mattered.
+    """The importance of one hyperparameter.
 
     Args:
-        name: of it.
-        mean, sd: loss of R2 over the random splits.
-        trials: in how many it counted.
-        r2: of the forest for these.
+        name: its name.
+        mean, sd: mean and standard deviation over the random splits of the loss of R2 when it is shuffled.
+        trials: number of trials in which it was active.
+        r2: R2 of the forest on these trials.
     """
 
     name: str
@@ -43,21 +43,21 @@ class HyperparameterImportance:
 
     @property
     def weak(self) -> bool:
-        """Whether the forest predicts no better than chance, and the loss means nothing."""
+        """Whether the forest predicts no better than chance, which makes the importance meaningless."""
         return self.r2 < CHANCE
 
 
 @dataclass(frozen=True, kw_only=True)
 class Importance:
-    """What decided the rank of a search's trials.
+    """Importance of the hyperparameters of a search.
 
     Args:
-        objective: name of what was searched for.
-        rows: a `Mattered` for each hyperparameter, the most important first.
-        trials: that have a score, each point once.
-        r2, r2_sd: of the forest for all of them.
-        repeats: random splits.
-        left_out: (name, why) of the other hyperparameters.
+        objective: name of the objective.
+        rows: a `HyperparameterImportance` for each hyperparameter, the most important first.
+        trials: number of distinct points with a score.
+        r2, r2_sd: mean and standard deviation of the forest's R2 on all of them.
+        repeats: number of random splits.
+        left_out: (name, reason) of each hyperparameter without an importance.
     """
 
     objective: str
@@ -70,20 +70,18 @@ class Importance:
 
     @property
     def weak(self) -> bool:
-        """Whether the forest predicts no better than chance, and none of it means anything."""
+        """Whether the forest predicts no better than chance, which makes all importances meaningless."""
         return self.r2 < CHANCE
 
     @property
     def sentence(self) -> str:
-        """How well the forest predicts."""
+        """A sentence on how well the forest predicts."""
         end = ": no better than chance" if self.weak else ""
-        return (
-            f"A random forest predicts the rank of trials it has not seen with R² {self.r2:.2f} ± {self.r2_sd:.2f}{end}"
-        )
+        return f"A random forest predicts the rank of held-out trials with R² {self.r2:.2f} ± {self.r2_sd:.2f}{end}"
 
 
 def importance_of(trials, objective, parameters) -> Importance:
-    """Return what mattered, the most important first.
+    """Return the hyperparameter importances of a search.
 
     Args:
         trials: as in `Search.trials`.
@@ -91,31 +89,31 @@ def importance_of(trials, objective, parameters) -> Importance:
         parameters: as in `Search.parameters`.
 
     Raises:
-        KzooError: fewer than 15 trials with a score.
+        KzooError: fewer than 15 trials have a score, or all scores are equal.
     """
     scored = _latest([t for t in trials if t.score is not None and t.status in ("completed", "pruned")])
     if len(scored) < LEAST:
         raise KzooError(
-            f"Importance needs at least {LEAST} finished trials, and there are {len(scored)}. Tune on with trials=30."
+            f"Importance needs at least {LEAST} finished trials, got {len(scored)}. Continue the search with trials=30."
         )
     columns = _columns(scored, parameters)
     ranks = rankdata([objective.sign * t.score for t in scored]) / len(scored)
-    rows, left_out, done = [], [], {}
+    rows, left_out, measured = [], [], {}
     if len(set(ranks)) == 1:
-        raise KzooError(f"All {len(scored)} trials have the same score: nothing made a difference.")
+        raise KzooError(f"All {len(scored)} trials have the same score, so no hyperparameter has an effect.")
     for name, values in columns.items():
         active = tuple(i for i, value in enumerate(values) if value is not None)
         if len(active) < LEAST:
-            left_out.append((name, f"counted in {len(active)} trials"))
+            left_out.append((name, f"active in only {len(active)} trials"))
         elif len({values[i] for i in active}) == 1:
-            left_out.append((name, "one value only"))
+            left_out.append((name, "only one value"))
         else:
-            if active not in done:
-                done[active] = _measure(columns, ranks, active)
-            mean, sd, fit = done[active][name]
-            rows.append(HyperparameterImportance(name=name, trials=len(active), mean=mean, sd=sd, r2=fit[0]))
-    whole = done.get(tuple(range(len(scored)))) or _measure(columns, ranks, tuple(range(len(scored))))
-    _, _, (r2, r2_sd) = next(iter(whole.values()), (0.0, 0.0, (0.0, 0.0)))
+            if active not in measured:
+                measured[active] = _measure(columns, ranks, active)
+            mean, sd, r2_scores = measured[active][name]
+            rows.append(HyperparameterImportance(name=name, trials=len(active), mean=mean, sd=sd, r2=r2_scores[0]))
+    overall = measured.get(tuple(range(len(scored)))) or _measure(columns, ranks, tuple(range(len(scored))))
+    _, _, (r2, r2_sd) = next(iter(overall.values()), (0.0, 0.0, (0.0, 0.0)))
     return Importance(
         objective=objective.name, rows=tuple(sorted(rows, key=lambda row: -row.mean)), trials=len(scored), r2=r2,
         r2_sd=r2_sd, repeats=REPEATS, left_out=tuple(left_out),
@@ -123,93 +121,101 @@ def importance_of(trials, objective, parameters) -> Importance:
 
 
 def _latest(trials):
-    """Return the last record of each point: Hyperband continues a point as a new trial."""
+    """Return the last trial of each point: Hyperband continues a point as a new trial."""
     last = {tuple(sorted(t.hyperparameters.items())): t for t in trials}
     return sorted(last.values(), key=lambda t: t.number)
 
 
 def _columns(trials, parameters):
-    """Return the values of each hyperparameter in all trials, None where it does not count.
+    """Return name -> its value in each trial, None where the hyperparameter is inactive.
 
-    The learning rates of the optimizers are one hyperparameter: the place in the range that goes with the optimizer.
+    The learning rates of all optimizers form one column: the position within each optimizer's range.
     """
     columns: dict[str, Any] = {}
-    for p in parameters:
-        stem, place = _stem(p), _placed(p)
-        column = columns.setdefault(stem, [None] * len(trials))
+    for parameter in parameters:
+        name, position = _shared_name(parameter), _position_function(parameter)
+        column = columns.setdefault(name, [None] * len(trials))
         for i, trial in enumerate(trials):
-            value = trial.hyperparameters.get(p.name)
+            value = trial.hyperparameters.get(parameter.name)
             if value is not None:
-                column[i] = place(value) if stem != p.name else value
+                column[i] = position(value) if name != parameter.name else value
     return columns
 
 
-def _stem(p):
-    """Return "learning_rate" for "learning_rate_adam", which counts if the optimizer is "adam"; else the name."""
-    values: Any = p.when[1] if p.when else ()
-    ending = f"_{values[0]}" if len(values) == 1 and isinstance(values[0], str) else None
-    return p.name.removesuffix(ending) if ending else p.name
+def _shared_name(parameter):
+    """Return "learning_rate" for "learning_rate_adam" if it depends on the optimizer "adam"; otherwise the name."""
+    values: Any = parameter.when[1] if parameter.when else ()
+    suffix = f"_{values[0]}" if len(values) == 1 and isinstance(values[0], str) else None
+    return parameter.name.removesuffix(suffix) if suffix else parameter.name
 
 
-def _placed(p):
-    """Return a function that gives the place of a value in its range, from 0 to 1."""
-    if p.values:
-        return p.values.index
-    low, high = (math.log(end) if p.log else end for end in (p.low, p.high))
-    return lambda value: ((math.log(value) if p.log else value) - low) / ((high - low) or 1)
+def _position_function(parameter):
+    """Return a function that maps a value to its position in the parameter's range, from 0 to 1."""
+    if parameter.values:
+        return parameter.values.index
+    low, high = (math.log(end) if parameter.log else end for end in (parameter.low, parameter.high))
+    return lambda value: ((math.log(value) if parameter.log else value) - low) / ((high - low) or 1)
 
 
 def _measure(columns, ranks, rows):
-    """Return name -> (mean, sd, (R2, its sd)) for each hyperparameter that counts in all of some trials."""
-    coded = {}
+    """Return name -> (mean, sd, (R2, its sd)) for each hyperparameter that varies and is active in all given trials.
+
+    Args:
+        columns: name -> values of all trials.
+        ranks: array (trials,).
+        rows: indices of the trials to use.
+    """
+    encoded = {}
     for name, values in columns.items():
-        mine = [values[i] for i in rows]
-        if None not in mine and len(set(mine)) > 1:
-            coded[name] = _coded(mine)
-    if not coded:
+        column = [values[i] for i in rows]
+        if None not in column and len(set(column)) > 1:
+            encoded[name] = _encode(column)
+    if not encoded:
         return {}
     y = ranks[list(rows)]
-    table = np.hstack(list(coded.values()))
-    ends = np.cumsum([part.shape[1] for part in coded.values()])
-    places = {name: slice(end - part.shape[1], end) for (name, part), end in zip(coded.items(), ends, strict=True)}
-    losses: dict[str, list[float]] = {name: [] for name in places}
-    fits: list[float] = []
+    table = np.hstack(list(encoded.values()))
+    ends = np.cumsum([part.shape[1] for part in encoded.values()])
+    slices = {name: slice(end - part.shape[1], end) for (name, part), end in zip(encoded.items(), ends, strict=True)}
+    importances: dict[str, list[float]] = {name: [] for name in slices}
+    r2_scores: list[float] = []
+    # A column of R2 losses for each hyperparameter, one value per random split.
     for repeat in range(REPEATS):
-        whole, shuffled = _predict(table, y, places, repeat)
-        spread = np.sum((y - y.mean()) ** 2)
-        fits.append(1 - np.sum((y - whole) ** 2) / spread)
-        for name in places:
-            worse = np.sum((y - shuffled[name]) ** 2) / _SHUFFLES / spread
-            losses[name].append(fits[-1] - (1 - worse))
-    return {name: (*_mean_sd(lost), _mean_sd(fits)) for name, lost in losses.items()}
+        intact, shuffled = _predict(table, y, slices, repeat)
+        variation = np.sum((y - y.mean()) ** 2)
+        r2_scores.append(1 - np.sum((y - intact) ** 2) / variation)
+        for name in slices:
+            error = np.sum((y - shuffled[name]) ** 2) / _SHUFFLES / variation
+            importances[name].append(r2_scores[-1] - (1 - error))
+    return {name: (*_mean_sd(samples), _mean_sd(r2_scores)) for name, samples in importances.items()}
 
 
 def _mean_sd(values):
     return float(np.mean(values)), float(np.std(values, ddof=1))
 
 
-def _coded(values):
-    """Return a column for numbers; for words, a column of 0 and 1 for each."""
-    if all(isinstance(v, int | float) for v in values):
+def _encode(values):
+    """Return a float column (N, 1) for numbers, and one 0/1 column for each category otherwise."""
+    if all(isinstance(category, int | float) for category in values):
         return np.array(values, "float64")[:, None]
     words = sorted(set(map(str, values)))
-    return np.array([[float(str(v) == word) for word in words] for v in values])
+    return np.array([[float(str(category) == word) for word in words] for category in values])
 
 
-def _predict(table, y, places, seed):
-    """Return the forest's predictions of rows it has not seen, and those with each hyperparameter's values shuffled."""
+def _predict(table, y, slices, seed):
+    """Return out-of-fold predictions, unshuffled (N,) and for each hyperparameter shuffled (_SHUFFLES, N)."""
     random = np.random.default_rng(seed)
-    whole = np.empty(len(y))
-    shuffled = {name: np.empty((_SHUFFLES, len(y))) for name in places}
-    for seen, unseen in KFold(_FOLDS, shuffle=True, random_state=seed).split(table):
-        forest = RandomForestRegressor(_TREES, random_state=seed).fit(table[seen], y[seen])
-        rows = [table[unseen]]
-        for place in places.values():
+    intact = np.empty(len(y))
+    shuffled = {name: np.empty((_SHUFFLES, len(y))) for name in slices}
+    for train, test in KFold(_FOLDS, shuffle=True, random_state=seed).split(table):
+        forest = RandomForestRegressor(_TREES, random_state=seed).fit(table[train], y[train])
+        inputs = [table[test]]
+        for columns in slices.values():
+            # Shuffled values come from all trials, held-out or not.
             for _ in range(_SHUFFLES):
-                rows.append(table[unseen].copy())
-                rows[-1][:, place] = table[random.permutation(len(y))[: len(unseen)], place]
-        guesses = forest.predict(np.vstack(rows)).reshape(len(rows), len(unseen))
-        whole[unseen] = guesses[0]
-        for i, name in enumerate(places):
-            shuffled[name][:, unseen] = guesses[1 + i * _SHUFFLES : 1 + (i + 1) * _SHUFFLES]
-    return whole, shuffled
+                inputs.append(table[test].copy())
+                inputs[-1][:, columns] = table[random.permutation(len(y))[: len(test)], columns]
+        predictions = forest.predict(np.vstack(inputs)).reshape(len(inputs), len(test))
+        intact[test] = predictions[0]
+        for i, name in enumerate(slices):
+            shuffled[name][:, test] = predictions[1 + i * _SHUFFLES : 1 + (i + 1) * _SHUFFLES]
+    return intact, shuffled

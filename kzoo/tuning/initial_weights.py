@@ -1,4 +1,4 @@
-"""`Start`: the trained weights that every trial of a search begins with, or none."""
+"""`InitialWeights`: the trained weights that every trial of a search starts from."""
 
 import os
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ from kzoo.weights import DOWNLOADED, check_freeze, check_weights, frozen, is_wor
 
 @dataclass(frozen=True, kw_only=True)
 class InitialWeights:
-    """What trials begin with.
+    """Initial weights of all trials.
 
     Args:
-        preset: the name of what is searched; empty for a function's models.
-        weights: a word, or the whole path of a run or a file, which every process that trains opens; None for fresh
-            networks.
-        freeze: layers that keep theirs: a glob, several, or True for all that `weights` gave.
+        preset: name of the searched preset; empty for a build function.
+        weights: a name of stored weights, or the absolute path of a run or a file, which every worker opens; None for
+            random weights.
+        freeze: layers that stay frozen: a glob, several, or True for all layers that `weights` initialised.
     """
 
     preset: str = ""
@@ -32,17 +32,18 @@ class InitialWeights:
     freeze: str | bool | tuple[str, ...] | None = None
 
     @classmethod
-    def of(cls, preset_or_build: Any, weights: Any, freeze: Any, executor: Any) -> "InitialWeights":
-        """Return what was asked for.
+    def from_arguments(cls, preset_or_build: Any, weights: Any, freeze: Any, executor: Any) -> "InitialWeights":
+        """Return the initial weights for the arguments of `tune`.
 
         Raises:
-            KzooError: weights of a function's models, none that other processes could open, or none to be kept.
+            KzooError: the search is of a build function, other processes cannot open the weights, or `freeze` without
+                weights.
         """
         freeze = frozen(freeze)
         if builds_models(preset_or_build):
             if weights is not None or freeze is not None:
                 raise KzooError(
-                    "weights= and freeze= are for presets: a function begins with weights of its own making."
+                    "weights= and freeze= are for presets only. A build function sets its own initial weights."
                 )
             return cls()
         preset = get_preset(preset_or_build).name
@@ -51,23 +52,23 @@ class InitialWeights:
             return cls(preset=preset)
         if not isinstance(weights, str | os.PathLike):
             raise KzooError(
-                f"weights={shown(weights)}: each trial opens them anew. Give a run's folder, a file or a word."
+                f"weights={shown(weights)} cannot be loaded by each trial. Use the folder of a run, a file or the name of stored weights."
             )
         check_weights(weights, preset)
-        named = is_word(weights, preset) or weights == DOWNLOADED
-        if executor is not None and not named:
+        is_name = is_word(weights, preset) or weights == DOWNLOADED
+        if executor is not None and not is_name:
             raise KzooError(
-                f"weights={name_of(weights, preset)!r} lies on this machine, and executor= trains on others: "
-                "name stored ones by their word, or leave executor= out."
+                f"weights={name_of(weights, preset)!r} is on this machine only, but executor= trains on others. "
+                "Use stored weights by name, or omit executor=."
             )
         return cls(
             preset=preset,
-            weights=str(weights) if named else os.path.abspath(weights),
+            weights=str(weights) if is_name else os.path.abspath(weights),
             freeze=freeze,
         )
 
     def identity(self) -> dict[str, Any]:
-        """Return what a search remembers of it: names, no paths."""
+        """Return what a search stores about the weights: names and a hash, no paths."""
         if self.weights is None:
             return {}
         return dict(
@@ -76,22 +77,22 @@ class InitialWeights:
             freeze=self.freeze,
         )
 
-    def left_in(self, space: Space, data: Dataset) -> tuple[Space, list[str]]:
-        """Return a space without what would make other networks than the weights are of, and what there is to know.
+    def restrict(self, space: Space, data: Dataset) -> tuple[Space, list[str]]:
+        """Return the space without hyperparameters that change the layers, and notes for the user.
 
         Args:
             space: of the preset.
-            data: that the trials are trained on.
+            data: the data of the search.
 
         Raises:
-            KzooError: nothing is left.
+            KzooError: no hyperparameter is left.
         """
-        kept = [name for name in space.names if not changes_layers(name)]
-        if not kept:
-            raise KzooError("With weights= the network is theirs, and this space has nothing else to search.")
-        left = [name for name in space.names if name not in kept]
-        lines = [f"Trials begin with weights={name_of(self.weights, self.preset)!r}."]
-        lines += knows_validation_rows(self.weights, self.preset, data)
-        if left:
-            lines.append(f"The network is that of the weights: not searched are {listed(left, len(left))}.")
-        return space.only(*kept) if left else space, lines
+        searched = [name for name in space.names if not changes_layers(name)]
+        if not searched:
+            raise KzooError("weights= determines the network, and this space has no other hyperparameters to search.")
+        excluded = [name for name in space.names if name not in searched]
+        notes = [f"Trials start from weights={name_of(self.weights, self.preset)!r}."]
+        notes += knows_validation_rows(self.weights, self.preset, data)
+        if excluded:
+            notes.append(f"The weights determine the network. Not searched: {listed(excluded, len(excluded))}.")
+        return space.only(*searched) if excluded else space, notes

@@ -1,4 +1,4 @@
-"""A search from its first trial to its last: ask the engine, have it trained, write it down, tell the engine."""
+"""`Loop`: propose trials, have workers train them, store the outcomes and report them to the engine."""
 
 import time
 import warnings
@@ -8,44 +8,44 @@ from typing import Any
 
 from kzoo.tuning.engines.base import make_oracle
 from kzoo.tuning.engines.keras_tuner_private import plain_values, round_of
-from kzoo.tuning.folder import sweep, write_hparams, write_leaderboard
+from kzoo.tuning.folder import clean_up, write_hparams, write_leaderboard
 from kzoo.tuning.records import FINISHED, End, Outcome, Trial, best_of, read_trials, trial_folder
 from kzoo.tuning.trial import peers_of
 from kzoo.utils.errors import KzooError
 from kzoo.workers.worker import TrialFailed
 
-_TUNER = "kzoo"  # KerasTuner wants to know who asks
+_TUNER_ID = "kzoo"  # KerasTuner identifies its callers
 
 
 class Loop:
-    """One search, new or gone on with.
+    """A new or resumed search.
 
     Args:
-        folder: the search's, locked by us.
+        folder: the search's folder, locked by this process.
         request: the `Request`.
-        space: the `Space` that it searches.
-        worker: the `Worker` that looks at networks.
-        crew: who trains; see `kzoo.workers.pool`.
-        signals: the `Signals` that are watched.
+        space: the `Space` to search.
+        worker: the `Worker` that counts parameters.
+        pool: the workers that train; see `kzoo.workers.pool`.
+        signals: the `Signals` to watch.
         deadline: time (`time.time()`) at which the budget ends, or None.
-        show: the `Progress`.
+        progress: the `Progress`.
     """
 
-    def __init__(self, folder, request, space, *, worker, crew, signals, deadline, show):
-        self.folder, self.request, self.space, self.worker, self.crew = folder, request, space, worker, crew
-        self.signals, self.deadline, self.show = signals, deadline, show
+    def __init__(self, folder, request, space, *, worker, pool, signals, deadline, progress):
+        self.folder, self.request, self.space, self.worker, self.pool = folder, request, space, worker, pool
+        self.signals, self.deadline, self.progress = signals, deadline, progress
         self.trials = {trial.number: trial for trial in read_trials(folder)}
-        self.began: dict[int, float] = {}
-        self.small = {_key(trial.hyperparameters): True for trial in self.trials.values()}
+        self.started: dict[int, float] = {}
+        self.within_limit = {_key(trial.hyperparameters): True for trial in self.trials.values()}
         self.oracle = make_oracle(
             request.engine, space=space, seed=request.seed, objective=request.objective, trials=request.trials,
             epochs=request.epochs, baseline=request.baseline,
-            known={number: trial.hyperparameters for number, trial in self.trials.items()}, accept=self._accept,
+            previous={number: trial.hyperparameters for number, trial in self.trials.items()}, accept=self._accept,
         )  # fmt: skip
 
     @property
     def finished(self) -> list[Trial]:
-        """The trials that are over, in order."""
+        """The finished trials, by number."""
         return [trial for _, trial in sorted(self.trials.items()) if trial.status in FINISHED]
 
     @property
@@ -54,78 +54,79 @@ class Loop:
         return best_of(self.trials.values(), self.request.objective)
 
     def causes(self) -> str:
-        """Return why trials failed, each cause once with its number."""
+        """Return the three most frequent causes of failure with their counts."""
         counts = Counter(trial.error or trial.status for trial in self.trials.values() if trial.score is None)
         return "; ".join(f"{count} x {cause}" for cause, count in counts.most_common(3))
 
     def run(self) -> str:
-        """Train what is missing, and return why it ended: see `End`."""
-        sweep(self.folder, self.finished, self.request.objective, states=not self.oracle.in_rounds)
-        self.show.known(self.finished)
+        """Train the missing trials and return the reason for the end: see `End`."""
+        clean_up(self.folder, self.finished, self.request.objective, states=not self.oracle.in_rounds)
+        self.progress.restore(self.finished)
         with warnings.catch_warnings():
-            # KerasTuner calls what Python deprecates, on each request; Optuna's samplers say that they are new.
+            # KerasTuner calls deprecated functions on each request; Optuna's samplers warn that they are experimental.
             warnings.filterwarnings("ignore", module="keras_tuner|optuna")
-            because = self._run()
-        complete = because in ("complete", "exhausted")
-        self._tidy(states=complete or not self.oracle.in_rounds)
-        End(because=because, complete=complete, trials=self.request.trials).write(self.folder)
-        return because
+            reason = self._run()
+        complete = reason in ("complete", "exhausted")
+        self._clean_up(states=complete or not self.oracle.in_rounds)
+        End(because=reason, complete=complete, trials=self.request.trials).write(self.folder)
+        return reason
 
     def _run(self):
-        """Propose trial n when exactly the trials up to n - slots have been told of, whichever of them ended first.
+        """Propose trial n once exactly the trials up to n - slots have been reported, in whichever order they ended.
 
-        So what is proposed depends on how many trials are under way, and not on who trains them, how fast, or who dies.
+        So the proposals depend on the number of concurrent trials, but not on which worker trains, its speed or its
+        failures.
         """
-        under_way: dict[int, tuple[Any, Future | None]] = {}  # number -> what was proposed, what will have come of it
-        told: list[Trial] = []
-        because = None  # no more is proposed
+        pending: dict[int, tuple[Any, Future | None]] = {}  # number -> (proposal, future)
+        reported: list[Trial] = []
+        reason = None  # once set, nothing more is proposed
         while True:
-            while because is None and len(under_way) < self.crew.slots:
-                proposal, because = self._propose(len(told) + len(under_way), told)
+            while reason is None and len(pending) < self.pool.slots:
+                proposal, reason = self._propose(len(reported) + len(pending), reported)
                 if proposal is None:
                     break
-                under_way[int(proposal.trial_id)] = proposal, self._begin(proposal, told)
-            if not under_way:
-                return because
-            first = min(under_way)
-            proposal, ending = under_way[first]
-            if ending is not None:
-                self._wait_for(first, under_way)
-            del under_way[first]
-            trial = self.trials[first]
+                pending[int(proposal.trial_id)] = proposal, self._start(proposal, reported)
+            if not pending:
+                return reason
+            oldest = min(pending)
+            proposal, future = pending[oldest]
+            if future is not None:
+                self._wait_for(oldest, pending)
+            del pending[oldest]
+            trial = self.trials[oldest]
             if trial.status == "interrupted":
-                because = "stopped" if self.signals.caught else "max_time"
-            elif because not in ("stopped", "max_time"):
-                self._tell(proposal, trial)
-                told.append(trial)
+                reason = "stopped" if self.signals.caught else "max_time"
+            elif reason not in ("stopped", "max_time"):
+                self._report(proposal, trial)
+                reported.append(trial)
 
-    def _propose(self, count, told):
-        """Return (proposal, None), (None, why there is none), or (None, None) where a trial has to end first."""
+    def _propose(self, count, reported):
+        """Return (proposal, None), (None, reason to stop), or (None, None) if a pending trial has to end first."""
         if self.signals.caught:
             return None, "stopped"
-        # KerasTuner keeps, for each who asks, the trial that is under way.
-        proposal = self.oracle.create_trial(f"{_TUNER}{count % self.crew.slots}")
-        if proposal.status == "IDLE":  # of Hyperband, whose round has to end
+        # KerasTuner keeps one running trial for each tuner id.
+        proposal = self.oracle.create_trial(f"{_TUNER_ID}{count % self.pool.slots}")
+        if proposal.status == "IDLE":  # Hyperband waits for the end of a round
             return None, None
         if proposal.status == "STOPPED":
-            planned = self.oracle.in_rounds or len(self.oracle.trials) >= self.request.trials
-            return None, "complete" if planned else "exhausted"
-        if not self._is_known(int(proposal.trial_id)):
+            as_planned = self.oracle.in_rounds or len(self.oracle.trials) >= self.request.trials
+            return None, "complete" if as_planned else "exhausted"
+        if not self._is_finished(int(proposal.trial_id)):
             if self.deadline is not None and time.time() >= self.deadline:
                 return None, "max_time"
-            if self._hopeless(told):
+            if self._should_give_up(reported):
                 return None, "failing"
         return proposal, None
 
-    def _is_known(self, number):
+    def _is_finished(self, number):
         return number in self.trials and self.trials[number].status in FINISHED
 
-    def _hopeless(self, told):
-        """Say whether all trials so far have failed, and enough of them to say that the others will too."""
-        return best_of(told, self.request.objective) is None and len(told) >= max(10, self.request.trials // 3)
+    def _should_give_up(self, reported):
+        """Return True if all trials have failed, and enough of them to expect that the others fail too."""
+        return best_of(reported, self.request.objective) is None and len(reported) >= max(10, self.request.trials // 3)
 
-    def _new(self, number, values, hyperband):
-        """Return a trial that has not been trained; one that goes on with another's training has its seed too."""
+    def _new_trial(self, number, values, hyperband):
+        """Return a trial to train; one that continues another trial's training has its seed."""
         seed = (self.request.seed + number) % 2**32
         if hyperband is not None and hyperband.parent is not None:
             seed = self.trials[hyperband.parent].seed
@@ -134,64 +135,64 @@ class Loop:
             baseline=number == 0 and self.request.baseline, seed=seed, hyperband=hyperband,
         )  # fmt: skip
 
-    def _begin(self, proposal, told):
-        """Have a proposal trained, and return the future of its outcome; None where that is known."""
+    def _start(self, proposal, reported):
+        """Submit a proposal to the pool and return the future of its outcome; None if the trial is finished already."""
         number, values = int(proposal.trial_id), plain_values(proposal.hyperparameters)
-        if self._is_known(number):
+        if self._is_finished(number):
             if self.trials[number].hyperparameters != values:
                 raise KzooError(
                     f"{self.folder} cannot go on: trial {number} would be {values} now. The versions of kzoo or "
                     f"keras-tuner differ; use out= with a new folder."
                 )
             return None
-        self.oracle.write_to(self.folder / "engine")  # what was replayed goes there with the first new trial
-        trial = self._new(number, values, round_of(proposal.hyperparameters))
+        self.oracle.write_files_to(self.folder / "engine")  # replayed trials are written with the first new one
+        trial = self._new_trial(number, values, round_of(proposal.hyperparameters))
         options = {}
-        if (own := trial.hyperband) is not None:
-            parent = None if own.parent is None else str(trial_folder(self.folder, own.parent))
-            options = dict(until=own.until, parent=parent, keep_journal=True)
+        if (hyperband := trial.hyperband) is not None:
+            parent = None if hyperband.parent is None else str(trial_folder(self.folder, hyperband.parent))
+            options = dict(until=hyperband.until, parent=parent, keep_journal=True)
         elif self.request.prune is not None and not trial.baseline:
-            options = dict(peers=peers_of(told, self.request.objective, folds=self.request.folds is not None))
-        self.trials[trial.number], self.began[trial.number] = trial, time.monotonic()
+            options = dict(peers=peers_of(reported, self.request.objective, folds=self.request.folds is not None))
+        self.trials[trial.number], self.started[trial.number] = trial, time.monotonic()
         trial.write(self.folder)
-        self.show.begin(trial)
-        return self.crew.submit(
+        self.progress.start_trial(trial)
+        return self.pool.submit(
             trial.number, signals=self.signals, deadline=self.deadline,
             folder=str(trial_folder(self.folder, trial.number)), overrides=trial.overrides, seed=trial.seed, **options,
         )  # fmt: skip
 
-    def _wait_for(self, first, under_way):
-        """Wait for one trial; write down each that ends meanwhile."""
-        futures = {future: number for number, (_, future) in under_way.items() if future is not None}
+    def _wait_for(self, oldest, pending):
+        """Wait for one trial; store every trial that ends in the meantime."""
+        futures = {future: number for number, (_, future) in pending.items() if future is not None}
         while True:
             for future, number in futures.items():
                 if future.done() and self.trials[number].status == "running":
-                    self._end(self.trials[number], future)
-            if self.trials[first].status != "running":
+                    self._finish(self.trials[number], future)
+            if self.trials[oldest].status != "running":
                 return
             wait([future for future in futures if not future.done()], timeout=0.2, return_when=FIRST_COMPLETED)
-            self.show.draw()
+            self.progress.draw()
             if self.signals.caught:
-                self.crew.give_up()
+                self.pool.cancel()
 
-    def _end(self, trial, future):
-        """Write down what came of a trial."""
+    def _finish(self, trial, future):
+        """Store the outcome of a trial."""
         try:
             outcome = future.result()
         except TrialFailed as error:
             status = "interrupted" if self.signals.caught else "failed"
-            seconds = round(time.monotonic() - self.began[trial.number], 3)
+            seconds = round(time.monotonic() - self.started[trial.number], 3)
             outcome = Outcome(status=status, error=str(error), seconds=seconds)
         trial = trial.ended(outcome)
         self.trials[trial.number] = trial
         trial.write(self.folder)
-        self.show.end(trial)
+        self.progress.end_trial(trial)
         if trial.status in FINISHED:
             write_hparams(self.folder, trial)
-        self._tidy(states=not self.oracle.in_rounds)
+        self._clean_up(states=not self.oracle.in_rounds)
 
-    def _tell(self, proposal, trial):
-        """Tell the engine how a trial ended."""
+    def _report(self, proposal, trial):
+        """Report a trial's outcome to the engine."""
         if trial.score is None:
             proposal.status, proposal.message = "FAILED", trial.error
         else:
@@ -202,21 +203,21 @@ class Loop:
         self.oracle.end_trial(proposal)
 
     def _accept(self, values):
-        """Say whether the network of some values is small enough to be trained."""
+        """Return True if the network of some values has at most `max_params` parameters."""
         limit, key = self.space.max_params, _key(values)
         if limit is None:
             return True
-        if key not in self.small:
+        if key not in self.within_limit:
             try:
-                count = self.worker.ask("count", signals=self.signals, overrides=self.space.overrides(values))
-                self.small[key] = count <= limit
+                count = self.worker.call("count", signals=self.signals, overrides=self.space.overrides(values))
+                self.within_limit[key] = count <= limit
             except (KzooError, TrialFailed):
-                self.small[key] = False
-        return self.small[key]
+                self.within_limit[key] = False
+        return self.within_limit[key]
 
-    def _tidy(self, *, states):
-        """Leave the folder as it should be found: the checkpoints of the best, and the leaderboard."""
-        sweep(self.folder, self.finished, self.request.objective, states=states)
+    def _clean_up(self, *, states):
+        """Remove checkpoints and states that are not needed, and write the leaderboard."""
+        clean_up(self.folder, self.finished, self.request.objective, states=states)
         write_leaderboard(self.folder, [trial for _, trial in sorted(self.trials.items())], self.request.objective)
 
 

@@ -1,4 +1,4 @@
-"""How a search goes: a live table on a terminal or in a notebook, a plain line for each trial elsewhere. On stderr."""
+"""Progress of a search on stderr: a live table in a terminal or notebook, otherwise one line per trial."""
 
 import sys
 import time
@@ -14,21 +14,21 @@ from kzoo.tuning.records import FINISHED, Trial, best_of
 from kzoo.tuning.spaces.entry import shown
 from kzoo.utils.formatting import duration, plural, spelled
 
-_ROWS = 12  # of the live table
+_ROWS = 12  # rows of the live table
 
 
 @dataclass(frozen=True)
 class _Running:
-    """The trial that is being trained: since when (`time.monotonic()`), its last epoch and the value there."""
+    """A running trial: its start (`time.monotonic()`), its last epoch and the objective there."""
 
     trial: Trial
-    began: float
+    started: float
     epoch: int = 0
     value: float | None = None
 
 
 class Progress:
-    """Show trials, the best so far and the time left.
+    """Show trials, the best score so far and the time left.
 
     Args:
         plan: a `Plan`.
@@ -40,9 +40,9 @@ class Progress:
     def __init__(self, plan, *, deadline=None, silent=False, stream=None):
         self.plan, self.deadline, self.silent = plan, deadline, silent
         self.console = Console(file=stream or sys.stderr, highlight=False)
-        drawn = self.console.is_terminal or (self.console.is_jupyter and find_spec("ipywidgets") is not None)
+        is_live = self.console.is_terminal or (self.console.is_jupyter and find_spec("ipywidgets") is not None)
         self.live = None
-        if drawn and not silent:
+        if is_live and not silent:
             self.live = Live(console=self.console, auto_refresh=False, transient=True)
         self.trials: list[Trial] = []
         self.running: dict[int, _Running] = {}
@@ -57,66 +57,66 @@ class Progress:
             self.live.stop()
             self.console.print(self._table(30))
 
-    def say(self, line):
+    def write(self, line):
         """Print a line."""
         if not self.silent:
             (self.live.console if self.live is not None else self.console).print(
                 spelled(line), soft_wrap=True, markup=False
             )
 
-    def known(self, trials):
-        """Say which trials there are already."""
+    def restore(self, trials):
+        """Show the trials of a resumed search."""
         self.trials = list(trials)
         self.draw()
 
-    def begin(self, trial):
-        """Say that a trial begins."""
+    def start_trial(self, trial):
+        """Show that a trial starts."""
         self.running = self.running | {trial.number: _Running(trial, time.monotonic())}
         self.draw()
 
     def epoch(self, number, epoch, value):
-        """Say that an epoch of a trial has ended."""
-        if (now := self.running.get(number)) is not None:
-            self.running = self.running | {number: replace(now, epoch=epoch, value=value)}
+        """Show the value that the objective had after an epoch of a trial."""
+        if (running := self.running.get(number)) is not None:
+            self.running = self.running | {number: replace(running, epoch=epoch, value=value)}
             self.draw()
 
-    def end(self, trial):
-        """Say how it ended."""
+    def end_trial(self, trial):
+        """Show the outcome of a trial."""
         self.trials = [*(t for t in self.trials if t.number != trial.number), trial]
-        self.running = {number: now for number, now in self.running.items() if number != trial.number}
+        self.running = {number: running for number, running in self.running.items() if number != trial.number}
         if self.live is None:
-            self.say(self._line(trial))
+            self.write(self._line(trial))
         self.draw()
 
     def draw(self):
-        """Draw the table again."""
+        """Redraw the table."""
         if self.live is not None:
-            self.live.update(Group(self._table(_ROWS), Text(self._foot())), refresh=True)
+            self.live.update(Group(self._table(_ROWS), Text(self._footer())), refresh=True)
 
     def _line(self, trial):
         score = "-" if trial.score is None else f"{trial.score:.4f}"
-        epoch = "" if trial.best_epoch is None else f" ({_when(trial)})"
-        which = f"[{trial.number + 1} of {self.plan.trials}] trial {trial.number} {trial.status}"
-        what = f"{which}: {self.plan.objective.name} {score}{epoch}"
+        epoch = "" if trial.best_epoch is None else f" ({_epoch_text(trial)})"
+        prefix = f"[{trial.number + 1} of {self.plan.trials}] trial {trial.number} {trial.status}"
+        line = f"{prefix}: {self.plan.objective.name} {score}{epoch}"
         if trial.error:
-            return f"{what}: {trial.error}"
-        return f"{what}, {trial.seconds:.1f} s; {self._foot()}; {self._values(trial)}"
+            return f"{line}: {trial.error}"
+        return f"{line}, {trial.seconds:.1f} s; {self._footer()}; {self._point_text(trial)}"
 
-    def _foot(self):
-        best, parts = best_of(self.trials, self.plan.objective), []
+    def _footer(self):
+        best, texts = best_of(self.trials, self.plan.objective), []
         if best is not None:
-            parts.append(f"best {best.score:.4f} (trial {best.number})")
-        if (left := self._left()) is not None:
-            parts.append(f"about {duration(left)} left")
-        return ", ".join(parts) or "training the first trial"
+            texts.append(f"best {best.score:.4f} (trial {best.number})")
+        if (remaining := self._seconds_left()) is not None:
+            texts.append(f"about {duration(remaining)} left")
+        return ", ".join(texts) or "training the first trial"
 
-    def _left(self):
-        """Return the seconds left: by what a trial took so far, and no more than the budget."""
-        done = sum(trial.status in FINISHED for trial in self.trials)
+    def _seconds_left(self):
+        """Return the estimated seconds left by the mean time of a trial, at most the budget; None if unknown."""
+        finished = sum(trial.status in FINISHED for trial in self.trials)
         mean = sum(trial.seconds for trial in self.trials) / len(self.trials) if self.trials else None
-        left = None if mean is None else mean * max(self.plan.trials - done, 0) / self.plan.parallel
+        remaining = None if mean is None else mean * max(self.plan.trials - finished, 0) / self.plan.parallel
         budget = None if self.deadline is None else max(self.deadline - time.time(), 0.0)
-        return min(left, budget) if None not in (left, budget) else budget if left is None else left
+        return min(remaining, budget) if None not in (remaining, budget) else budget if remaining is None else remaining
 
     def _table(self, rows):
         table = Table(box=None, pad_edge=False)
@@ -128,31 +128,31 @@ class Progress:
             style = "bold" if best is not None and trial.number == best.number else None
             table.add_row(
                 str(trial.number), trial.status, score, str(trial.best_epoch or ""), f"{trial.seconds:.1f}",
-                trial.error or self._values(trial), style=style,
+                trial.error or self._point_text(trial), style=style,
             )  # fmt: skip
-        for now in self.running.values():
-            value = "" if now.value is None else f"{now.value:.4f}"
-            seconds = f"{time.monotonic() - now.began:.1f}"
+        for running in self.running.values():
+            value = "" if running.value is None else f"{running.value:.4f}"
+            seconds = f"{time.monotonic() - running.started:.1f}"
             table.add_row(
-                str(now.trial.number),
+                str(running.trial.number),
                 "running",
                 value,
-                f"epoch {now.epoch}",
+                f"epoch {running.epoch}",
                 seconds,
-                self._values(now.trial),
+                self._point_text(running.trial),
                 style="dim",
             )
         return table
 
-    def _values(self, trial):
+    def _point_text(self, trial):
         if trial.baseline:
             return self.plan.start
-        return ", ".join(f"{k}={shown(v)}" for k, v in trial.hyperparameters.items())
+        return ", ".join(f"{name}={shown(value)}" for name, value in trial.hyperparameters.items())
 
 
-def _when(trial):
-    """Return at which epoch the score was reached."""
+def _epoch_text(trial):
+    """Return the epoch of the score as text."""
     if trial.folds is not None:
-        how = "estimated from" if trial.status == "pruned" else "mean of"
-        return f"{how} {plural(len(trial.folds), 'fold')}, epoch {trial.best_epoch} on average"
+        source = "estimated from" if trial.status == "pruned" else "mean of"
+        return f"{source} {plural(len(trial.folds), 'fold')}, epoch {trial.best_epoch} on average"
     return f"epoch {trial.best_epoch} of {trial.epochs}"

@@ -1,4 +1,4 @@
-"""What a search's folder says, as nouns: each reads and writes its own file. Standard library only."""
+"""The records in a search's folder; each class reads and writes its own file. Standard library only."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -11,41 +11,43 @@ from kzoo.utils.files import read_json, write_json
 from kzoo.utils.formatting import shown
 from kzoo.weights import DOWNLOADED, is_word
 
-FORMAT = 1  # of all these files; one without a number is of the first
+FORMAT = 1  # version of all these files; a file without a number has version 1
 FINISHED = ("completed", "pruned", "diverged", "failed")
 
 
 class Objective(NamedTuple):
-    """What is searched for: the name of a value that training reports, and whether it is to be "max" or "min"."""
+    """The metric that a search optimises, and its direction, "max" or "min"."""
 
     name: str
     direction: str
 
     @property
     def sign(self):
-        """1 where more is better, -1 where less is."""
+        """1 if larger is better, -1 if smaller is better."""
         return 1 if self.direction == "max" else -1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What was asked of a search, the preset and the data as they were settled: `search.json`.
+    """The settings of a search, with preset and data resolved: `search.json`.
 
     Args:
-        data: describes the data: name, options of loading, fingerprint, sizes.
+        data: describes the data: name, loading options, fingerprint, sizes.
         spec: the specification of the preset's network.
-        weights, weights_sha256, freeze: what trials begin with, by its name; what that holds; what of it they keep.
-        space: as `Space.to_json` writes it.
-        engine, epochs, prune, folds, baseline, seed, trials: see `kzoo.tune`; nothing is "auto" any more.
+        weights, weights_sha256, freeze: initial weights of all trials by name, their hash, and the layers that stay
+            frozen.
+        space: as written by `Space.to_json`.
+        engine, epochs, prune, folds, baseline, seed, trials: see `kzoo.tune`; "auto" is resolved.
         objective: the `Objective`.
-        backend: of Keras.
+        backend: the Keras backend.
         max_time: seconds, or None.
-        parallel: how many trials are under way at once.
-        threads: of a trial's training; None for as many as the machine gives.
-        versions, machine, onednn, created: where, how and when it began; `onednn` is TensorFlow's setting, or None.
+        parallel: number of concurrent trials.
+        threads: threads of each trial's training; None for the machine's default.
+        versions, machine, onednn, created: environment and start of the search; `onednn` is TensorFlow's setting, or
+            None.
     """
 
-    # In the order in which a difference between two searches is explained best.
+    # In the order in which differences between two searches are reported.
     data: dict[str, Any]
     spec: dict[str, Any]
     weights: str | None = None
@@ -71,60 +73,64 @@ class Request:
 
     @property
     def own(self) -> bool:
-        """Whether models of a function of the user's are searched, and no preset."""
+        """Whether the search is of models built by a user's function, not of a preset."""
         return self.spec["family"] is None
 
     @property
     def weights_at_hand(self) -> bool:
-        """Whether what trials begin with is had by its word alone."""
+        """Whether the initial weights can be loaded by their name alone."""
         return self.weights == DOWNLOADED or is_word(self.weights, self.spec["preset"])
 
     @property
     def start(self) -> str:
-        """What the first trial is, in words."""
+        """The name of the first trial in messages."""
         return "the default" if self.own else "the preset"
 
     def to_json(self) -> dict:
-        """Return it as plain data."""
-        own = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {"kzoo_search": 1, "format_version": FORMAT} | own | {"objective": self.objective._asdict()}
+        """Return the request as plain data."""
+        document = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {"kzoo_search": 1, "format_version": FORMAT} | document | {"objective": self.objective._asdict()}
 
     def stored(self) -> dict:
-        """Return it as `search.json` has it, which says of the fields that came later what is unusual."""
-        usual = dict(parallel=1, threads=None, weights=None, weights_sha256=None, freeze=None, onednn=None)
-        return {name: value for name, value in self.to_json().items() if name not in usual or value != usual[name]}
+        """Return the content of `search.json`: fields added by later versions are left out at their defaults."""
+        defaults = dict(parallel=1, threads=None, weights=None, weights_sha256=None, freeze=None, onednn=None)
+        return {
+            name: value for name, value in self.to_json().items() if name not in defaults or value != defaults[name]
+        }
 
     def write(self, folder):
-        """Write a search's `search.json`."""
+        """Write `search.json`."""
         write_json(Path(folder) / "search.json", self.stored())
 
     @classmethod
     def read(cls, folder) -> "Request":
-        """Return what a search's `search.json` says.
+        """Return the request in a search's `search.json`.
 
         Raises:
-            KzooError: it is damaged, or has what this kzoo does not know.
+            KzooError: the file is damaged, or has a format or an entry that this kzoo does not know.
         """
         file = Path(folder) / "search.json"
         try:
-            data = read_json(file)
+            document = read_json(file)
         except ValueError:
-            raise KzooError(f"{file} is damaged: it is not JSON. Tune again.") from None
-        if not isinstance(data, dict) or data.pop("kzoo_search", None) is None:
-            raise KzooError(f"{file} is not the one that kzoo.tune writes. Tune again.")
-        known = _known(cls, data, file)
+            raise KzooError(f"{file} is damaged: it is not valid JSON. Start a new search with kzoo.tune.") from None
+        if not isinstance(document, dict) or document.pop("kzoo_search", None) is None:
+            raise KzooError(f"{file} was not written by kzoo.tune. Start a new search with kzoo.tune.")
+        arguments = _checked_fields(cls, document, file)
         try:
-            return cls(**known | {"objective": Objective(**known["objective"])})
+            return cls(**arguments | {"objective": Objective(**arguments["objective"])})
         except (KeyError, TypeError):
-            raise KzooError(f"{file} is not the one that kzoo.tune writes: it lacks entries. Tune again.") from None
+            raise KzooError(
+                f"{file} was not written by kzoo.tune: it lacks required entries. Start a new search with kzoo.tune."
+            ) from None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Round:
-    """Hyperband's place of a trial.
+    """The position of a trial in Hyperband.
 
     Args:
-        bracket, round: which.
+        bracket, round: the indices of its bracket and of its round.
         until: the epoch up to which it is trained.
         parent: the number of the trial whose training it continues, or None.
     """
@@ -137,20 +143,20 @@ class Round:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What came of a trial, or of one of its folds.
+    """The outcome of a trial, or of one of its folds.
 
     Args:
         status: "running", "interrupted", or one of `FINISHED`.
-        score: of the best epoch; over folds their mean. None where there is none.
+        score: of the best epoch; with folds their mean. None if there is none.
         best_epoch: from 1.
-        epochs: that were trained.
-        seconds: of training.
-        params: of the network.
+        epochs: number of trained epochs.
+        seconds: training time.
+        params: number of parameters of the network.
         error: why there is no score, on one line.
-        history: name -> its value after each epoch; over folds the mean.
-        folds: the score of each fold, or None where there are no folds.
-        settled: the settings that tell the trial from the search's specification, as they are for its data: what it
-            overrides, and what follows from that. None of a function's models, and of trials from before it was kept.
+        history: metric name -> its value after each epoch; with folds the mean.
+        folds: the score of each fold, or None without folds.
+        settled: the settings in which the trial differs from the search's specification: its overrides and what follows
+            from them for the data. None for models of a function, and in trials of older versions.
     """
 
     status: str
@@ -165,26 +171,26 @@ class Outcome:
     settled: Mapping[str, Any] | None = None
 
     def write(self, file):
-        """Write it to a file of its own."""
+        """Write the outcome to a file."""
         write_json(file, {"format_version": FORMAT} | asdict(self))
 
     @classmethod
     def read(cls, file) -> "Outcome":
-        """Return what `write` wrote."""
-        return cls(**_known(cls, read_json(file), file))
+        """Return the outcome that `write` wrote."""
+        return cls(**_checked_fields(cls, read_json(file), file))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trial(Outcome, Mapping):
-    """A trial, with what came of it so far: `trial.json`. It can also be read by the names that it has there.
+    """A trial and its outcome so far: `trial.json`. It is also a mapping with the keys of that file.
 
     Args:
-        number: from 0; in the file it is called `trial`.
-        hyperparameters: the values of those that count in it.
-        overrides: the settings of the preset that these change.
-        baseline: whether it is the preset itself.
+        number: from 0; called `trial` in the file.
+        hyperparameters: the values of the active hyperparameters.
+        overrides: the settings of the preset that they change.
+        baseline: whether the trial is the preset itself.
         seed: of its training.
-        hyperband: the `Round`, or None with another engine.
+        hyperband: the `Round`, or None with other engines.
     """
 
     number: int
@@ -204,35 +210,39 @@ class Trial(Outcome, Mapping):
         return replace(self, **{f.name: getattr(outcome, f.name) for f in fields(Outcome)})
 
     def to_json(self) -> dict:
-        """Return it as plain data; `hyperband`, `folds` and `settled` are there where they mean something."""
-        own = asdict(self)
-        whole = {"format_version": FORMAT, "trial": own.pop("number")} | own
-        return {name: v for name, v in whole.items() if v is not None or name not in ("hyperband", "folds", "settled")}
+        """Return the trial as plain data; `hyperband`, `folds` and `settled` are left out if None."""
+        record = asdict(self)
+        document = {"format_version": FORMAT, "trial": record.pop("number")} | record
+        return {
+            name: value
+            for name, value in document.items()
+            if value is not None or name not in ("hyperband", "folds", "settled")
+        }
 
     def write(self, folder):
-        """Write it into the folder of its search, whole or not at all."""
-        place = trial_folder(folder, self.number)
-        place.mkdir(parents=True, exist_ok=True)
-        write_json(place / "trial.json", self.to_json())
+        """Write the trial atomically to the folder of its search."""
+        path = trial_folder(folder, self.number)
+        path.mkdir(parents=True, exist_ok=True)
+        write_json(path / "trial.json", self.to_json())
 
     @classmethod
     def read(cls, file) -> "Trial":
-        """Return what a `trial.json` says.
+        """Return the trial in a `trial.json`.
 
         Raises:
-            KzooError: it has what this kzoo does not know.
-            OSError, ValueError: it cannot be read, or is damaged.
+            KzooError: the file has a format or an entry that this kzoo does not know.
+            OSError, ValueError: the file cannot be read, or is damaged.
         """
-        data = read_json(file)
-        if not isinstance(data, dict) or "trial" not in data:
-            raise ValueError(f"{file} holds no trial")
-        data["number"] = data.pop("trial")
-        known = _known(cls, data, file)
+        document = read_json(file)
+        if not isinstance(document, dict) or "trial" not in document:
+            raise ValueError(f"{file} does not contain a trial")
+        document["number"] = document.pop("trial")
+        arguments = _checked_fields(cls, document, file)
         try:
-            hyperband = Round(**known["hyperband"]) if known.get("hyperband") else None
-            return cls(**known | {"hyperband": hyperband})
+            hyperband = Round(**arguments["hyperband"]) if arguments.get("hyperband") else None
+            return cls(**arguments | {"hyperband": hyperband})
         except TypeError as error:
-            raise ValueError(f"{file} lacks entries") from error
+            raise ValueError(f"{file} lacks required entries") from error
 
     def __getitem__(self, name):
         return self.to_json()[name]
@@ -246,13 +256,13 @@ class Trial(Outcome, Mapping):
 
 @dataclass(frozen=True, kw_only=True)
 class End:
-    """How a search ended last: `end.json`.
+    """The last end of a search: `end.json`.
 
     Args:
-        because: "complete", "exhausted" (no new point in the space), "max_time", "stopped" (a signal), or "failing"
-            (nothing but failures).
+        because: "complete", "exhausted" (no new point in the space), "max_time", "stopped" (by a signal), or "failing"
+            (all trials fail).
         complete: whether nothing is left to train.
-        trials: that had been asked for.
+        trials: the requested number of trials.
     """
 
     because: str
@@ -260,15 +270,15 @@ class End:
     trials: int
 
     def write(self, folder):
-        """Write a search's `end.json`."""
+        """Write `end.json`."""
         write_json(Path(folder) / "end.json", {"format_version": FORMAT} | asdict(self))
 
     @classmethod
     def read(cls, folder) -> "End | None":
-        """Return what a search's `end.json` says, or None where it has none, or a damaged one."""
+        """Return the content of a search's `end.json`; None if it is missing or damaged."""
         file = Path(folder) / "end.json"
         try:
-            return cls(**_known(cls, read_json(file), file))
+            return cls(**_checked_fields(cls, read_json(file), file))
         except KzooError:
             raise
         except (OSError, ValueError, TypeError):
@@ -277,11 +287,11 @@ class End:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the leaderboard.
+    """A row of the leaderboard.
 
     Args:
         rank: from 1, the best.
-        gain: of the score over the preset's, more is better; None where one of them has none.
+        gain: the score minus the preset's, with a positive sign if it is better; None if either has no score.
         trial: the `Trial`.
     """
 
@@ -290,7 +300,7 @@ class Row:
     trial: Trial
 
     def to_json(self) -> dict:
-        """Return it as `leaderboard.json` has it."""
+        """Return the row as in `leaderboard.json`."""
         t = self.trial
         return dict(
             rank=self.rank, trial=t.number, status=t.status, score=t.score, gain=self.gain, best_epoch=t.best_epoch,
@@ -305,30 +315,30 @@ def trial_folder(folder, number) -> Path:
 
 
 def read_trials(folder) -> list[Trial]:
-    """Return the trials of a search, in the order of their numbers; one that is damaged is as one that never was."""
-    found = []
-    for place in Path(folder).glob("trials/*"):
-        if not re.fullmatch(r"\d{4,}", place.name):
+    """Return the trials of a search by number; damaged ones are skipped."""
+    trials = []
+    for path in Path(folder).glob("trials/*"):
+        if not re.fullmatch(r"\d{4,}", path.name):
             continue
         try:
-            trial = Trial.read(place / "trial.json")
-        except KzooError:  # what a newer kzoo wrote is not damaged
+            trial = Trial.read(path / "trial.json")
+        except KzooError:  # written by a newer kzoo: not damaged, so it is not skipped
             raise
         except (OSError, ValueError):
             continue
-        if trial.number == int(place.name):
-            found.append(trial)
-    return sorted(found, key=lambda trial: trial.number)
+        if trial.number == int(path.name):
+            trials.append(trial)
+    return sorted(trials, key=lambda trial: trial.number)
 
 
 def ranked(trials, objective) -> list[Trial]:
-    """Return trials from the best to the worst, those without a score last; of equals the earlier one is better."""
+    """Return trials from best to worst, those without a score last; of equal scores the earlier trial is first."""
     sign = Objective(*objective).sign
     return sorted(trials, key=lambda t: (t.score is None, -sign * (t.score or 0), t.number))
 
 
 def best_of(trials, objective) -> Trial | None:
-    """Return the best trial, or None where none has a score; of equals the earliest, so the preset before others."""
+    """Return the best trial, or None if none has a score; of equal scores the earliest, so the preset wins ties."""
     best = next(iter(ranked(trials, objective)), None)
     return None if best is None or best.score is None else best
 
@@ -349,7 +359,7 @@ def leaderboard(trials, objective) -> list[Row]:
 
 
 def table_of(rows) -> list[dict]:
-    """Return a leaderboard's columns; `hp.NAME` for each hyperparameter is empty (None) where it does not count."""
+    """Return the leaderboard as dicts; `hp.NAME` is None where that hyperparameter is inactive."""
     names = list(dict.fromkeys(name for row in rows for name in row.trial.hyperparameters))
     table = []
     for row in rows:
@@ -360,21 +370,21 @@ def table_of(rows) -> list[dict]:
 
 
 def differing(before, after) -> dict[str, Any]:
-    """Return the settings of `after` that `before` does not have, or has with another value."""
+    """Return the settings of `after` that are missing in `before` or have another value there."""
     return {name: value for name, value in after.items() if name not in before or before[name] != value}
 
 
-def _known(kind, data, file) -> dict:
-    """Return the entries of a file's JSON, but for the number of its format.
+def _checked_fields(record_class, document, file) -> dict:
+    """Return the entries of a file's JSON without the format version.
 
     Raises:
-        KzooError: a format, or an entry, that this kzoo does not know.
+        KzooError: the format or an entry is unknown to this kzoo.
     """
-    data = dict(data)
-    version = data.pop("format_version", 1)
+    document = dict(document)
+    version = document.pop("format_version", 1)
     if version != FORMAT:
-        raise KzooError(f"{file} has the format {version!r}, and this kzoo reads {FORMAT}: a newer kzoo wrote it.")
-    unknown = set(data) - {f.name for f in fields(kind)}
+        raise KzooError(f"{file} has format {version!r}, but this kzoo reads format {FORMAT}. Use a newer kzoo.")
+    unknown = set(document) - {f.name for f in fields(record_class)}
     if unknown:
-        raise KzooError(f"{file} has an entry {min(unknown)!r}, which this kzoo does not know: a newer kzoo wrote it.")
-    return data
+        raise KzooError(f"{file} has an unknown entry {min(unknown)!r}. A newer kzoo wrote it: update kzoo.")
+    return document

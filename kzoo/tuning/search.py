@@ -1,4 +1,4 @@
-"""`Search`: the folder that `tune` writes; what came out, and what to do with it."""
+"""`Search`: the folder that `tune` writes, its results, and how to use them."""
 
 import os
 from collections.abc import Mapping
@@ -41,20 +41,20 @@ _PLOTS = ("history", "curves", "importance")
 
 
 class Search:
-    """A search for hyperparameters, opened from its folder.
+    """A hyperparameter search, opened from its folder.
 
-    The folder holds `search.json` (what was asked), `trials/0000/trial.json` for each trial, `leaderboard.csv` and
-    `.json`, the checkpoints of the best few trials, KerasTuner's own files in `engine/` and TensorBoard's in
-    `tensorboard/`. It contains no absolute path.
+    The folder contains `search.json` (the settings), `trials/0000/trial.json` for each trial, `leaderboard.csv` and
+    `.json`, checkpoints of the best trials, KerasTuner's files in `engine/` and TensorBoard's in `tensorboard/`. It
+    contains no absolute path.
 
     Args:
         path: the folder.
-        data: the `Dataset` that it was on, where it is at hand: `retrain` need not load it again.
-        build: the function or HyperModel that makes its models, where it is no preset's and at hand.
-        weights: what its trials began with, where that has no word and is at hand.
+        data: the `Dataset` of the search, if loaded: `retrain` need not load it again.
+        build: the function or HyperModel that builds the models, if the search is not of a preset.
+        weights: the initial weights of the trials, if they cannot be loaded by name.
 
     Raises:
-        KzooError: it is not a search.
+        KzooError: the folder is not a search.
     """
 
     def __init__(
@@ -66,9 +66,9 @@ class Search:
     ) -> None:
         self.path, self.data, self.build, self.weights = path_of(path, "a search"), data, build, weights
         if not (self.path / "search.json").is_file():
-            what = "is a file" if self.path.is_file() else "does not exist"
-            what = "has no search.json" if self.path.is_dir() else what
-            raise KzooError(f"{self.path} is not a search: it {what}. kzoo.tune writes one.")
+            problem = "is a file" if self.path.is_file() else "does not exist"
+            problem = "has no search.json" if self.path.is_dir() else problem
+            raise KzooError(f"{self.path} is not a search folder: it {problem}. kzoo.tune creates one.")
 
     def __repr__(self) -> str:
         return f"<Search {self.path}: {self.request.spec['preset']} on {self.request.data['name']}>"
@@ -78,17 +78,17 @@ class Search:
 
     @cached_property
     def request(self) -> Request:
-        """What was asked."""
+        """The settings of the search."""
         return Request.read(self.path)
 
     @property
     def config(self) -> dict[str, Any]:
-        """What was asked, as plain data: the content of `search.json`."""
+        """The settings as plain data: the content of `search.json`."""
         return self.request.stored()
 
     @property
     def objective(self) -> Objective:
-        """The name of what was searched for, and "max" or "min"."""
+        """The optimised metric and its direction, "max" or "min"."""
         return self.request.objective
 
     @property
@@ -98,12 +98,12 @@ class Search:
 
     @property
     def trials(self) -> list[Trial]:
-        """The records of all trials, in the order of their numbers."""
+        """All trials, by number."""
         return read_trials(self.path)
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is left to train: all trials are done, or the space is used up."""
+        """Whether nothing is left to train: all trials are done, or the space is exhausted."""
         end = End.read(self.path)
         if end is None or not end.complete or end.trials < self.request.trials:
             return False
@@ -113,83 +113,95 @@ class Search:
     def leaderboard(self) -> "pd.DataFrame":
         """Return a DataFrame of the trials, best first.
 
-        Columns: rank, trial, status, score, gain (over the preset; more is better), best_epoch (from 1), epochs,
-        seconds, parameters, baseline, `hp.NAME` for each hyperparameter (empty where it did not count), error.
+        Columns: rank, trial, status, score, gain (over the preset; positive is better), best_epoch (from 1), epochs,
+        seconds, parameters, baseline, `hp.NAME` for each hyperparameter (empty where it is inactive), error.
         """
         pandas = import_module("pandas")
         return pandas.DataFrame(table_of(leaderboard(self.trials, self.objective)))
 
     @short_errors
     def best_trial(self) -> Trial:
-        """Return the record of the trial with the best score; of equals the earliest, so the preset before others.
+        """Return the trial with the best score; of equal scores the earliest, so the preset wins ties.
 
         Raises:
             KzooError: no trial has a score.
         """
         best = best_of(self.trials, self.objective)
         if best is None:
-            raise KzooError(f"{self.path} has no trial with a score yet. The same call of kzoo.tune continues it.")
+            raise KzooError(
+                f"{self.path} has no trial with a score yet. Repeat the same call of kzoo.tune to continue it."
+            )
         return best
 
     @short_errors
     def best_config(self) -> dict[str, Any]:
-        """Return what the best trial differs in from the preset: overrides for `kzoo.build` and `kzoo.train`.
+        """Return the overrides that turn the preset into the best trial, for `kzoo.build` and `kzoo.train`.
 
-        What the data decided (classes, columns, scaling) is among them, so that `kzoo.build` gives the same network.
-        Where a function builds the models, these are its hyperparameters: what `hp.values` is for the best of them.
+        They include what was adapted to the data (classes, columns, scaling), so `kzoo.build` returns the same network.
+        For models of a function, these are the hyperparameters: `hp.values` of the best trial.
         """
         if self.request.own:
             return dict(self.best_trial().hyperparameters)
-        spec, own = self.best_spec(), self._own_preset()
+        spec, preset = self.best_spec(), self._registered_preset()
         settings = spec["config"] | spec["training"] | import_module("kzoo.tuning.winner").onehot(spec)
-        there = own.config | own.training
-        found = {name: v for name, v in settings.items() if name in there and v != _tuples(there[name])}
-        if "epochs" in found:
-            found.pop("min_steps", None)  # of the two, epochs have the last word
-        useless = unused_names(found, own.family, spec["task"], spec["config"])
-        return {name: value for name, value in found.items() if name not in useless}
+        preset_settings = preset.config | preset.training
+        overrides = {
+            name: setting
+            for name, setting in settings.items()
+            if name in preset_settings and setting != _as_tuples(preset_settings[name])
+        }
+        if "epochs" in overrides:
+            overrides.pop("min_steps", None)  # epochs overrides min_steps
+        unused = unused_names(overrides, preset.family, spec["task"], spec["config"])
+        return {name: setting for name, setting in overrides.items() if name not in unused}
 
     def best_spec(self) -> dict[str, Any]:
         """Return the specification of the best trial's network: family and resolved settings."""
         return self.spec_of(self.best_trial())
 
     def spec_of(self, trial: Trial) -> dict[str, Any]:
-        """Return the specification of a trial's network; `trial` is one of `trials`."""
+        """Return the specification of the network of a trial in `trials`."""
         spec = self.request.spec
-        config, training = ({k: _tuples(v) for k, v in spec[part].items()} for part in ("config", "training"))
-        for name, value in self._settled(trial).items():
-            (training if name in TRAINING and name not in config else config)[name] = _tuples(value)
+        config, training = ({k: _as_tuples(v) for k, v in spec[part].items()} for part in ("config", "training"))
+        for name, value in self._changed_settings(trial).items():
+            (training if name in TRAINING and name not in config else config)[name] = _as_tuples(value)
         return spec | dict(config=config, training=training, seed=trial.seed)
 
-    def _settled(self, trial: Trial) -> Mapping[str, Any]:
-        """Return the settings of a trial that its specification differs in from the search's."""
+    def _changed_settings(self, trial: Trial) -> Mapping[str, Any]:
+        """Return the settings in which a trial's specification differs from the search's."""
         spec = self.request.spec
         if trial.settled is not None:
             return trial.settled
-        if spec["family"] not in FAMILIES:  # a function's models, or those of a package that is not here
-            return {n: v for n, v in trial.overrides.items() if n in spec["config"] or n in spec["training"]}
-        preset = preset_of(spec)  # an earlier trial says what it overrides, and not what followed from that
-        # Those of a search from before it was known that some have no effect beside the others.
-        useless = unused_names(trial.overrides, preset.family, preset.task, {**preset.config, **trial.overrides})
-        config, training = resolve(preset, {n: v for n, v in trial.overrides.items() if n not in useless})
+        if spec["family"] not in FAMILIES:  # models of a function, or of a package that is not installed
+            return {
+                name: setting
+                for name, setting in trial.overrides.items()
+                if name in spec["config"] or name in spec["training"]
+            }
+        preset = preset_of(spec)  # trials of older versions store only their overrides, not what follows from them
+        # Older versions did not remove overrides that have no effect with the others.
+        unused = unused_names(trial.overrides, preset.family, preset.task, {**preset.config, **trial.overrides})
+        config, training = resolve(
+            preset, {name: setting for name, setting in trial.overrides.items() if name not in unused}
+        )
         resolve_budget(training, trial.overrides, self.request.data["train"])
         return differing(preset.config | preset.training, config | training)
 
     @short_errors
     def best_model(self) -> "keras.Model":
-        """Return the network of the best trial with the weights of its best epoch, not compiled.
+        """Return the best trial's network with the weights of its best epoch, not compiled.
 
-        One of a function's is built by it, where it is at hand, and is compiled; else it is loaded from the file, as
-        `kzoo.load_model` does it.
+        A model of a user's function is built by it, and compiled, if the function is available. Otherwise it is loaded
+        from the file as by `kzoo.load_model`.
 
         Raises:
-            KzooError: it has no checkpoint: folds leave none.
+            KzooError: the trial has no checkpoint, as with folds.
         """
         best = self.best_trial()
         file = trial_folder(self.path, best.number) / "best.keras"
         if not file.is_file():
-            why = "it was scored over folds" if self.request.folds else "it is not there any more"
-            raise KzooError(f"Trial {best.number} of {self.path} has no checkpoint: {why}. Use retrain().")
+            reason = "it was scored with folds" if self.request.folds else "the file was removed"
+            raise KzooError(f"Trial {best.number} of {self.path} has no checkpoint because {reason}. Use retrain().")
         if self.request.own:
             return import_module("kzoo.tuning.winner").function_model(self, best, file)
         model = rebuild(self.best_spec() | {"seed": None}, compile=False)
@@ -212,24 +224,25 @@ class Search:
         build: Any = None,
         **options: Any,
     ) -> "Run":
-        """Train the best trial's settings once more and return the run, which is scored on the test split.
+        """Train the settings of the best trial again and return the run, which is scored on the test split.
 
         Args:
-            data: what the search was on; needed where it was no named set and this `Search` was opened from a folder.
-            trial: the number of another trial: 0 is the preset, to stand beside the winner.
-            on: "train+validation" uses all rows but the test split's, and keeps the epoch with the best training loss;
-                "train" keeps the validation split, which then decides as in the search.
-            epochs: a number, or "best": with a constant learning rate, or one that falls on plateaus, up to the trial's
-                best epoch (of equals the one with the lowest validation loss); with any other schedule all its epochs.
+            data: the data of the search; required unless it is a named data set or this `Search` was returned by
+                `tune`.
+            trial: the number of another trial; 0 is the preset, for comparison with the winner.
+            on: "train+validation" uses all rows except the test split and keeps the epoch with the lowest training
+                loss; "train" keeps the validation split, which selects the epoch as in the search.
+            epochs: a number, or "best": with a constant learning rate or `ReduceLROnPlateau`, up to the trial's best
+                epoch (of equal ones that with the lowest validation loss); with any other schedule, all epochs.
             out: the run's folder; see `kzoo.train`.
-            seed: the default is the trial's.
-            build: the function or HyperModel that makes the models, where the search was of one and another process
-                made it.
-            options: of `kzoo.train`, such as `progress` and `precision`; `weights` are those of the search, and needed
-                where they have no word and this `Search` was opened from a folder.
+            seed: the default is the trial's seed.
+            build: the function or HyperModel that builds the models; required for a search of a function in another
+                process.
+            options: of `kzoo.train`, such as `progress` and `precision`. `weights` defaults to those of the search, and
+                is required if these cannot be loaded by name and this `Search` was opened from a folder.
 
         Raises:
-            KzooError: no such data, or anything that `kzoo.train` refuses.
+            KzooError: the data is not that of the search, or `kzoo.train` raises it.
         """
         return import_module("kzoo.tuning.winner").retrain(
             self, data, trial=trial, on=on, epochs=epochs, out=out, seed=seed, build=build, options=options
@@ -237,31 +250,31 @@ class Search:
 
     @short_errors
     def save_preset(self, name: str, path: str | os.PathLike[str] | None = None) -> Path:
-        """Write the best trial as a preset of its own, and return the TOML file, which `kzoo.load_presets` registers.
+        """Write the best trial as a new preset and return the TOML file, which `kzoo.load_presets` registers.
 
         Args:
             name: of the preset.
             path: the file; the default is `NAME.toml` in the search's folder.
 
         Raises:
-            KzooError: a name that is taken or cannot be one, a file that is there already, or models of a function.
+            KzooError: the name is taken or invalid, the file exists, or the models are built by a function.
         """
         return import_module("kzoo.tuning.winner").save_preset(self, name, path)
 
     @short_errors
     def plot(self, kind: Literal["history", "curves", "importance"] = "history") -> "Figure":
-        """Return a matplotlib `Figure`, to be shown by a notebook or written with `figure.savefig("history.png")`.
+        """Return a matplotlib `Figure`; save it with `figure.savefig("history.png")`.
 
         Args:
             kind: "history" (score per trial, best so far, the preset), "curves" (the objective per epoch, the best
-                highlighted), or "importance" (what decided the rank of a trial: a random forest's permutation
-                importance, each hyperparameter among the trials in which it counted).
+                trial highlighted), or "importance" (a random forest's permutation importance of each hyperparameter for
+                the rank of the trials in which it was active).
 
         Raises:
             KzooError: no trial has ended; for importance, fewer than 15 trials with a score.
         """
         if kind not in _PLOTS:
-            raise KzooError(f"plot({kind!r}) is unknown. {hint(kind, _PLOTS)}Use one of: {', '.join(_PLOTS)}.")
+            raise KzooError(f"Unknown plot {kind!r}. {hint(kind, _PLOTS)}Use one of: {', '.join(_PLOTS)}.")
         plots, trials = import_module("kzoo.plots"), self.trials
         if kind == "importance":
             importance_of = import_module("kzoo.tuning.importance").importance_of
@@ -269,8 +282,8 @@ class Search:
         draw = {"history": plots.search_history, "curves": plots.search_curves}[kind]
         return draw(trials, self.objective, start=self.request.start)
 
-    def _own_preset(self) -> Preset:
-        """The preset as it is registered; the one that was searched, where it is not."""
+    def _registered_preset(self) -> Preset:
+        """Return the preset as registered, or the searched one if it is not registered."""
         spec = self.request.spec
         try:
             return get_preset(spec["preset"])
@@ -279,12 +292,12 @@ class Search:
                           config=spec["config"], training=spec["training"])  # fmt: skip
 
 
-def is_search(thing: object) -> bool:
-    """Say whether something is a search, or the path of one."""
-    return isinstance(thing, Search) or (
-        isinstance(thing, str | os.PathLike) and (path_of(thing, "a search") / "search.json").is_file()
+def is_search(source: object) -> bool:
+    """Return True for a `Search` or the path of one."""
+    return isinstance(source, Search) or (
+        isinstance(source, str | os.PathLike) and (path_of(source, "a search") / "search.json").is_file()
     )
 
 
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(v) for v in value) if isinstance(value, list | tuple) else value
+def _as_tuples(value: Any) -> Any:
+    return tuple(_as_tuples(element) for element in value) if isinstance(value, list | tuple) else value

@@ -1,6 +1,6 @@
-"""One trial, trained as `kzoo.train` would train it, in the worker process; it never has the test data.
+"""Training of one trial in the worker process, as by `kzoo.train` but without test data.
 
-`Trainer` trains it, over folds if that is asked for. `Median` ends one that is worse than half of the others were.
+`Trainer` trains it, with folds if requested; `Median` stops trials that are worse than the median.
 """
 
 import gc
@@ -30,18 +30,18 @@ from kzoo.tuning.spaces.function_space import FunctionSpace
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import finite, whole_file
 
-_STARTUP = 3  # trials before one can be pruned
-_GRACE = (2, 0.1)  # epochs, or this share of them, in which none is: what starts slowly may end well
+_STARTUP = 3  # trials that must have ended before one can be pruned
+_GRACE = (2, 0.1)  # epochs, or this share of them, without pruning: slow starters may end well
 
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """What the default point is like, before anything is trained.
+    """Measurements of the default point before the search.
 
     Args:
-        params: its parameters.
+        params: its number of parameters.
         counts: those of other points, None for one that cannot be built.
-        first, step: seconds of the first training step, which compiles it, and of the next one.
+        first, step: seconds of the first training step, which compiles the network, and of the next one.
     """
 
     params: int
@@ -51,40 +51,40 @@ class Probe:
 
 
 class Trainer:
-    """Train trials of one search.
+    """Trains the trials of a search.
 
     Args:
-        preset: the preset as it is settled for the data, with what the user fixed; or an `OwnSpace`.
-        asked: names of the settings that the user has set.
-        weights, freeze: what each begins with (see `Start`).
+        preset: the preset adapted to the data, with the user's fixed settings; or a `FunctionSpace`.
+        overridden: names of the settings that the user has set.
+        weights, freeze: initial weights of each trial (see `InitialWeights`).
         data: a `Dataset` without its test split.
         objective: the `Objective`.
-        folds: how many parts to cross-validate over, or None.
-        fold_seed: draws the folds.
-        stop: the `Signals` whose `caught` becomes true when training is to end after the step.
-        tell: function of (epoch, value), called after each epoch.
+        folds: number of folds, or None.
+        fold_seed: seed of the division into folds.
+        stop: the `Signals`; training ends after the current step once `caught` is true.
+        tell: function of (epoch, objective), called after each epoch.
     """
 
     def __init__(
-        self, *, preset: Preset | FunctionSpace, data, objective, folds, fold_seed, asked=frozenset(), weights=None,
-        freeze=None, stop=None, tell=None,
+        self, *, preset: Preset | FunctionSpace, data, objective, folds, fold_seed, overridden=frozenset(),
+        weights=None, freeze=None, stop=None, tell=None,
     ):  # fmt: skip
         self.data, self.objective = data, Objective(*objective)
         self.folds, self.fold_seed, self.weights, self.freeze = folds, fold_seed, weights, freeze
         self.stop, self.tell = stop or Signals(), tell or (lambda epoch, value: None)
         prepare_device("auto")
-        self.point: TrainingPlan | FunctionSpace = (
+        self.plan: TrainingPlan | FunctionSpace = (
             preset
             if isinstance(preset, FunctionSpace)
             else TrainingPlan(
-                preset=preset, config=dict(preset.config), training=dict(preset.training), asked=asked, data=data
+                preset=preset, config=dict(preset.config), training=dict(preset.training), asked=overridden, data=data
             )
         )
 
     def job(self, overrides, seed, data=None):
         """Return the network of some overrides, ready to fit."""
         name, direction = self.objective
-        trial = self.point.changed(overrides, data=self.data if data is None else data, seed=seed)
+        trial = self.plan.changed(overrides, data=self.data if data is None else data, seed=seed)
         trial = trial.training_with(monitor=name, mode=direction, callbacks="tuning")
         if trial.own is None:
             metric, metrics = name.removeprefix("val_"), trial.training["metrics"]
@@ -92,130 +92,133 @@ class Trainer:
         return trial.ready(trial.policy(), weights=self.weights, freeze=self.freeze)
 
     def count(self, overrides):
-        """Return the number of parameters of some overrides' network.
+        """Return the number of parameters of the network of some overrides.
 
         Raises:
             KzooError: it cannot be built.
         """
-        return self.point.count(overrides)
+        return self.plan.count(overrides)
 
     def probe(self, overrides, samples, seconds=3.0) -> Probe:
-        """Look at the default point before anything is trained.
+        """Return the `Probe` of the default point.
 
         Args:
             overrides: of the default point.
-            samples: overrides of other points, to count their parameters; as many as the time allows.
+            samples: overrides of other points whose parameters are counted while the time lasts.
             seconds: that time.
         """
         job = self.job(overrides, 0, None if self.folds is None else self._fold(0))
         fit = self._fit(job, Path("."), None, ())
         batch = fit.train.batch(0, 0)
         make_variables(job.core, batch)
-        times = []
+        times = []  # seconds; the first step includes the compilation
         with traces_let_go():
             for _ in range(3):
-                began = time.perf_counter()
+                started = time.perf_counter()
                 job.core.train_on_batch(*batch)
-                times.append(time.perf_counter() - began)
-        counts, began = [], time.monotonic()
+                times.append(time.perf_counter() - started)
+        counts, started = [], time.monotonic()
         for sample in samples:
-            if time.monotonic() - began > seconds:
+            if time.monotonic() - started > seconds:
                 break
             try:
                 counts.append(self.count(sample))
             except KzooError:
                 counts.append(None)
-        found = Probe(params=job.model.count_params(), counts=counts, first=times[0], step=min(times[1:]))
-        _forget()
-        return found
+        probe = Probe(params=job.model.count_params(), counts=counts, first=times[0], step=min(times[1:]))
+        _free_memory()
+        return probe
 
     def train(self, *, folder, overrides, seed, until=None, parent=None, peers=(), keep_journal=False) -> Outcome:
-        """Train a trial; where its folder holds the journal of a killed one, go on with that.
+        """Train a trial and return its `Outcome`; continue from the journal in its folder if there is one.
 
         Args:
-            folder: the trial's.
-            overrides: settings of the preset that differ.
+            folder: the trial's folder.
+            overrides: settings that differ from the preset.
             seed: of weights, order, dropout and augmentation.
-            until: the epoch to stop after; None for the contract's last.
-            parent: folder of a trial whose training goes on here (Hyperband).
-            peers: what other trials had reached after each epoch, or each fold; empty for no pruning.
-            keep_journal: leave the training's state for a trial that continues it.
+            until: the epoch to stop after; None for the last one of the settings.
+            parent: folder of the trial whose training continues here (Hyperband).
+            peers: curves of other trials as from `peers_of`; empty for no pruning.
+            keep_journal: keep the training state for a trial that continues this one.
         """
         folder = Path(folder)
         try:
             if self.folds is not None:
-                found = self._cross_validate(folder, overrides, seed, peers)
+                outcome = self._cross_validate(folder, overrides, seed, peers)
             else:
-                found = self._train(folder, overrides, seed, until, parent, peers, keep_journal)
-            return replace(found, settled=self._settled(overrides))
+                outcome = self._train(folder, overrides, seed, until, parent, peers, keep_journal)
+            return replace(outcome, settled=self._changed_settings(overrides))
         finally:
-            _forget()
+            _free_memory()
 
-    def _settled(self, overrides):
-        """Return the settings that tell a trial from the preset; None of a function's models, which has none."""
-        if isinstance(self.point, FunctionSpace):
+    def _changed_settings(self, overrides):
+        """Return the settings in which a trial differs from the preset; None for models of a function."""
+        if isinstance(self.plan, FunctionSpace):
             return None
-        before, after = (plain(one.config | one.training) for one in (self.point, self.point.changed(overrides)))
+        before, after = (plain(plan.config | plan.training) for plan in (self.plan, self.plan.changed(overrides)))
         return differing(before, after)
 
     def _train(self, folder, overrides, seed, until, parent, peers, keep_journal):
         state, _ = State.newest(folder)
         if state is None and parent is not None:
-            state, lines = State.newest(parent)
+            state, notes = State.newest(parent)
             if state is None:
-                raise KzooError(f"{parent} has no state to go on from. {' '.join(lines)}")
+                raise KzooError(f"{parent} has no training state to continue from. {' '.join(notes)}")
         job = self.job(overrides, seed)
         pruning = [Median(self.objective, peers, job.training["epochs"])] if peers else []
         fit = self._fit(job, folder, state, pruning, until, every_epoch=keep_journal)
-        found = self._run(fit)
-        if any(callback.pruned for callback in pruning) and found.status == "completed":
-            found = replace(found, status="pruned")
-        if found.score is not None:
+        outcome = self._run(fit)
+        if any(callback.pruned for callback in pruning) and outcome.status == "completed":
+            outcome = replace(outcome, status="pruned")
+        if outcome.score is not None:
             with whole_file(folder / "best.keras") as temporary:
                 fit.job.save(temporary)
-        if found.status != "interrupted" and not keep_journal:
+        if outcome.status != "interrupted" and not keep_journal:
             remove_journal(folder)
-        return found
+        return outcome
 
     def _fit(self, job, folder, state, extra, until=None, *, every_epoch=False):
         cadence = Cadence(steps=10**9) if every_epoch else Cadence()
-        told = _Tell(self.objective.name, self.tell)
-        return Fit(job, folder, state=state, extra=[*extra, told], cadence=cadence, until=until, models=False)
+        reporter = _Tell(self.objective.name, self.tell)
+        return Fit(job, folder, state=state, extra=[*extra, reporter], cadence=cadence, until=until, models=False)
 
     def _run(self, fit):
-        """Fit, and return what came of it."""
+        """Fit and return the outcome."""
         interrupted = False
         try:
             fit.train_until_end(self.stop)
         except StopRequest:
             interrupted = True
-        rows, best = fit.history, fit.best
-        none = best.best_epoch is None
+        history, best = fit.history, fit.best
+        unscored = best.best_epoch is None
         status, error = "interrupted" if interrupted else "completed", ""
-        if fit.diverged or (none and not interrupted):
+        if fit.diverged or (unscored and not interrupted):
             status, error = "diverged", best.stopped_because or f"{self.objective.name} was never finite"
-        names = [name for name in (rows[0] if rows else ()) if name not in ("epoch", "seconds")]
+        names = [name for name in (history[0] if history else ()) if name not in ("epoch", "seconds")]
         return Outcome(
             status=status,
-            score=None if none or status == "diverged" else float(best.best * best.sign),
-            best_epoch=None if none else best.best_epoch + 1,
-            epochs=len(rows),
+            score=None if unscored or status == "diverged" else float(best.best * best.sign),
+            best_epoch=None if unscored else best.best_epoch + 1,
+            epochs=len(history),
             seconds=round(fit.seconds(), 3),
             params=fit.job.model.count_params(),
             error=error,
-            history=finite({name: [row.get(name) for row in rows] for name in names}),
+            history=finite({name: [row.get(name) for row in history] for name in names}),
         )
 
     def _fold(self, number):
         return fold_of(self.data, number, self.folds, self.fold_seed)
 
     def _cross_validate(self, folder, overrides, seed, peers):
-        """Train a network for each fold; the score is the mean of the best epochs', or what that would likely be."""
+        """Train a network for each fold.
+
+        The score is the mean of the folds' best epochs; if pruned, an estimate of that mean over all folds.
+        """
         parts = []
         for number in range(self.folds):
-            place = folder / f"fold-{number + 1}"
-            place.mkdir(exist_ok=True)
-            parts.append(self._one_fold(place, number, overrides, seed))
+            path = folder / f"fold-{number + 1}"
+            path.mkdir(exist_ok=True)
+            parts.append(self._train_fold(path, number, overrides, seed))
             if parts[-1].status != "completed":
                 break
             if peers and number + 1 < self.folds:
@@ -224,48 +227,52 @@ class Trainer:
                     parts[-1] = replace(parts[-1], status="pruned")
                     break
         if parts[-1].status != "interrupted":
-            for place in folder.glob("fold-*"):
-                shutil.rmtree(place, ignore_errors=True)
-        found = _together(parts)
-        if found.status == "pruned":
-            found = replace(found, score=comparable(self.objective, peers, len(parts) - 1, found.score))
-        return found
+            for path in folder.glob("fold-*"):
+                shutil.rmtree(path, ignore_errors=True)
+        outcome = _combine_folds(parts)
+        if outcome.status == "pruned":
+            outcome = replace(outcome, score=estimate_all_folds(self.objective, peers, len(parts) - 1, outcome.score))
+        return outcome
 
-    def _one_fold(self, place, number, overrides, seed):
-        done = place / "fold.json"
-        if done.is_file():
-            return Outcome.read(done)
-        state, _ = State.newest(place)
-        fit = self._fit(self.job(overrides, seed, self._fold(number)), place, state, ())
-        found = self._run(fit)
-        if found.status == "completed":
-            found.write(done)
-        _forget()
-        return found
+    def _train_fold(self, folder, number, overrides, seed):
+        file = folder / "fold.json"
+        if file.is_file():
+            return Outcome.read(file)
+        state, _ = State.newest(folder)
+        fit = self._fit(self.job(overrides, seed, self._fold(number)), folder, state, ())
+        outcome = self._run(fit)
+        if outcome.status == "completed":
+            outcome.write(file)
+        _free_memory()
+        return outcome
 
 
+# Journals store the names of the two callbacks below and their attributes: renaming them would break resuming.
 class _Tell(keras.callbacks.Callback):
-    """Tell how far a training is."""
+    """Reports the objective after each epoch."""
 
     def __init__(self, name, tell):
         super().__init__()
-        self.told = SimpleNamespace(name=name, tell=tell)  # in an object: no state of the training
+        # In a namespace, so that it is not saved with the training state.
+        self.report = SimpleNamespace(name=name, tell=tell)
 
     def on_epoch_end(self, epoch, logs=None):
-        value = (logs or {}).get(self.told.name, math.nan)
-        self.told.tell(epoch + 1, float(value))
+        value = (logs or {}).get(self.report.name, math.nan)
+        self.report.tell(epoch + 1, float(value))
 
 
-def _together(parts) -> Outcome:
+def _combine_folds(parts) -> Outcome:
     """Return the outcomes of a trial's folds as one."""
-    last, counted = parts[-1], [part for part in parts if part.score is not None]
-    scores = [part.score for part in counted]
+    last, scored = parts[-1], [part for part in parts if part.score is not None]
+    scores = [part.score for part in scored]
     length = min(part.epochs for part in parts)
-    history = {n: [_mean([part.history[n][i] for part in parts]) for i in range(length)] for n in parts[0].history}
+    history = {
+        name: [_mean([part.history[name][i] for part in parts]) for i in range(length)] for name in parts[0].history
+    }
     return Outcome(
         status=last.status,
         score=float(np.mean(scores)) if last.status in ("completed", "pruned") else None,
-        best_epoch=round(np.mean([part.best_epoch for part in counted])) if counted else None,
+        best_epoch=round(np.mean([part.best_epoch for part in scored])) if scored else None,
         epochs=sum(part.epochs for part in parts),
         seconds=round(sum(part.seconds for part in parts), 3),
         params=last.params,
@@ -279,16 +286,16 @@ def _mean(values):
     return None if any(v is None for v in values) else float(np.mean(values))
 
 
-def _forget():
-    """Let go of the graphs and weights of a trial: TensorFlow would keep them all."""
-    policy = keras.config.dtype_policy()  # which would go too: this process may be the user's
-    keras.utils.clear_session(free_memory=False)  # as the line below does, once
+def _free_memory():
+    """Free the graphs and weights of a trial, which TensorFlow would keep."""
+    policy = keras.config.dtype_policy()  # clear_session resets it, and this process may be the user's
+    keras.utils.clear_session(free_memory=False)  # gc.collect() below does this once
     keras.config.set_dtype_policy(policy)
     gc.collect()
 
 
 def running_best(values, direction):
-    """Return the best of a list of values up to each place; None and NaN count for nothing."""
+    """Return the best value so far at each position; None and NaN are ignored."""
     best, curve = None, []
     better = max if direction == "max" else min
     for value in values:
@@ -299,15 +306,16 @@ def running_best(values, direction):
 
 
 def peers_of(trials, objective, *, folds):
-    """Return what other trials had reached after each epoch (or fold), as `Median` wants it.
+    """Return the curves of other trials for `Median` and `below_median`.
 
     Args:
-        trials: finished ones.
+        trials: finished trials.
         objective: the `Objective`.
-        folds: whether a step is a fold, and no epoch.
+        folds: whether a step is a fold, not an epoch.
 
     Returns:
-        A list of (curve, whole): a curve that is whole stays at its last value, one that was cut off says no more.
+        A list of (curve, complete), the best value at each step; empty for fewer than 3 trials. A complete curve stays
+        at its last value after its end.
     """
     peers = []
     for trial in trials:
@@ -323,39 +331,41 @@ def peers_of(trials, objective, *, folds):
 
 
 def below_median(objective, peers, step, value) -> bool:
-    """Say whether a value at a step (from 0) is worse than the median of the others there.
+    """Return True if a value at a step (from 0) is worse than the median of the peers there.
 
-    Those that were pruned before count as worse: among the survivors alone, half of the good ones would go too.
+    Peers pruned before the step count as worse: among the survivors alone, half of the good trials would be pruned.
     """
     worst = -math.inf if objective.direction == "max" else math.inf
-    there = [c[min(step, len(c) - 1)] if whole or step < len(c) else worst for c, whole in peers]
-    there = [v for v in there if v is not None]
-    if len(there) < _STARTUP:
+    peer_values = [
+        curve[min(step, len(curve) - 1)] if complete or step < len(curve) else worst for curve, complete in peers
+    ]
+    peer_values = [reached for reached in peer_values if reached is not None]
+    if len(peer_values) < _STARTUP:
         return False
-    middle = median(there)
-    return value < middle if objective.direction == "max" else value > middle
+    median_value = median(peer_values)
+    return value < median_value if objective.direction == "max" else value > median_value
 
 
-def comparable(objective, peers, step, value) -> float:
-    """Return what the mean over some folds says of the mean over all: folds differ in how hard they are.
+def estimate_all_folds(objective, peers, step, value) -> float:
+    """Return the estimated mean score over all folds, given the mean over the first ones; folds differ in difficulty.
 
     Args:
-        peers: as for `below_median`; one of them is whole.
-        step: the last fold that was trained, from 0.
-        value: the mean up to it, which was below the median there: so it is no better than the median at the end.
+        peers: as for `below_median`; at least one is complete.
+        step: the last trained fold, from 0.
+        value: the mean up to it, which is worse than the median there, so the estimate is at most the final median.
     """
-    whole = [curve for curve, complete in peers if complete]
-    moved = value + median(curve[-1] - curve[step] for curve in whole)
+    curves = [curve for curve, complete in peers if complete]
+    shifted = value + median(curve[-1] - curve[step] for curve in curves)
     worse = min if objective.direction == "max" else max
-    return worse(moved, median(curve[-1] for curve in whole))
+    return worse(shifted, median(curve[-1] for curve in curves))
 
 
 class Median(keras.callbacks.Callback):
-    """Stop a trial whose best value so far is worse than the median of what the others had reached by then.
+    """Stops a trial whose best value so far is worse than the median of its peers at the same epoch.
 
     Args:
         objective: the `Objective`.
-        peers: what `peers_of` returned.
+        peers: from `peers_of`.
         epochs: of the whole training.
     """
 

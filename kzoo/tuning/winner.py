@@ -1,4 +1,4 @@
-"""What becomes of a search's winner: a run of its own, or a preset in a TOML file."""
+"""What to do with a search's best trial: retrain it as a run, or save it as a preset in a TOML file."""
 
 import os
 import warnings
@@ -27,61 +27,63 @@ from kzoo.weights import check_weights
 
 
 def retrain(search, data, *, trial, on, epochs, out, seed, build, options):
-    """Train a trial of a search once more, and return the run: see `Search.retrain`."""
+    """Train a trial of a search again, and return the run: see `Search.retrain`."""
     if on not in ("train", "train+validation"):
-        raise KzooError(f"on={on!r} is unknown. Use one of: train, train+validation.")
-    best = search.best_trial() if trial is None else _trial(search, trial)
-    spec, epochs = search.spec_of(best), as_python(epochs)
+        raise KzooError(f"Unknown on={on!r}. Use one of: train, train+validation.")
+    chosen = search.best_trial() if trial is None else _trial(search, trial)
+    spec, epochs = search.spec_of(chosen), as_python(epochs)
     if epochs == "best":
-        # A schedule needs its full length: squeezed into the epochs up to the best one it would be another.
+        # A schedule needs all its epochs: shortened to the best epoch, it would be a different one.
         training = spec["training"]
-        epochs = best_epoch(best, search.objective.name) if stops_early(training) else training["epochs"]
+        epochs = best_epoch(chosen, search.objective.name) if stops_early(training) else training["epochs"]
     elif isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
-        raise KzooError(f"epochs={epochs!r} must be 'best' or a whole number of at least 1.")
-    loaded = _data(search, data)
-    watched = search.objective.name
-    seed = best.seed if seed is None else seed
+        raise KzooError(f"epochs={epochs!r} must be 'best' or an integer of at least 1.")
+    dataset = _data(search, data)
+    monitor = search.objective.name
+    seed = chosen.seed if seed is None else seed
     if search.request.own:
-        model = built(search, search.build if build is None else build, best, seed)
-        options = _own_settings(search, best) | options
+        model = build_model(search, search.build if build is None else build, chosen, seed)
+        options = _trial_settings(search, chosen) | options
     else:
-        model, options = preset_of(spec), _begun(search, options)
-        metric, known = watched.removeprefix("val_"), tuple(spec["training"]["metrics"])
-        if metric != "loss" and metric not in known:
-            options = {"metrics": (*known, metric)} | options
-        options = {"ema": spec["training"]["ema"]} | options  # as the trial had it, whatever callbacks= would ask for
+        model, options = preset_of(spec), _with_initial_weights(search, options)
+        metric, metrics = monitor.removeprefix("val_"), tuple(spec["training"]["metrics"])
+        if metric != "loss" and metric not in metrics:
+            options = {"metrics": (*metrics, metric)} | options
+        options = {"ema": spec["training"]["ema"]} | options  # that of the trial, whatever callbacks= implies
     if on == "train+validation":
-        loaded, watched = with_all_rows(loaded), "loss"
+        dataset, monitor = with_all_rows(dataset), "loss"
     elif search.request.own:
         options = {"mode": search.objective.direction} | options
-    return train(model, loaded, out=out, epochs=epochs, **{"monitor": watched, "seed": seed} | options)
+    return train(model, dataset, out=out, epochs=epochs, **{"monitor": monitor, "seed": seed} | options)
 
 
-def built(search, build, trial, seed):
-    """Return the compiled model of a trial of a function's models, its weights drawn from a seed.
+def build_model(search, build, trial, seed):
+    """Return the compiled model of a trial of a build function, its weights drawn from a seed.
 
     Raises:
-        KzooError: the function is not at hand, or is not the one that the search was of.
+        KzooError: the function is missing, or is not the one of the search.
     """
     if build is None:
-        raise KzooError(f"{search.path} is of models that a function builds: give it, with build={_name(search)}.")
+        raise KzooError(f"{search.path} was tuned with a build function. Pass it as build={_build_name(search)}.")
     space = checked_build(FunctionSpace(build=build, policy=keras.config.dtype_policy().name))
     stored, code = search.request.space.get("code"), code_of(build)
-    if space.name != _name(search) or (None not in (stored, code) and stored != code):
-        what = "it has changed since" if space.name == _name(search) else f"that was {_name(search)}"
-        raise KzooError(f"build={space.name} is not what {search.path} was tuned with: {what}.")
+    if space.name != _build_name(search) or (None not in (stored, code) and stored != code):
+        reason = (
+            "its code has changed" if space.name == _build_name(search) else f"the function was {_build_name(search)}"
+        )
+        raise KzooError(f"build={space.name} is not the function that {search.path} was tuned with: {reason}.")
     return space.model(trial.hyperparameters, seed)
 
 
 def function_model(search, trial, file):
-    """Return the model of a function's that a trial kept: see `Search.best_model`.
+    """Return the saved model of a trial of a build function: see `Search.best_model`.
 
     Raises:
-        KzooError: the function is not the one that the search was of, or the file cannot be opened.
+        KzooError: the function is not the one of the search, or the file cannot be read.
     """
     if search.build is None:
         return load_model(file)
-    model = built(search, search.build, trial, trial.seed)
+    model = build_model(search, search.build, trial, trial.seed)
     if not model.built and search.data is not None:
         model(np.asarray(search.data.train.x[np.arange(1)]))
     try:
@@ -93,90 +95,100 @@ def function_model(search, trial, file):
     return model
 
 
-def _own_settings(search, trial):
-    """Return the settings of training that a trial of a function's models had, but for its epochs."""
-    given = {k: v for k, v in search.request.space["settings"].items() if k not in ("epochs", "monitor", "mode")}
-    return given | {name: v for name, v in trial.hyperparameters.items() if name in TUNED}
+def _trial_settings(search, trial):
+    """Return the training settings of a trial of a build function, without epochs and monitor."""
+    settings = {
+        name: setting
+        for name, setting in search.request.space["settings"].items()
+        if name not in ("epochs", "monitor", "mode")
+    }
+    return settings | {name: setting for name, setting in trial.hyperparameters.items() if name in TUNED}
 
 
-def _begun(search, options):
-    """Return the options of a training that begins with the weights of the search's trials.
+def _with_initial_weights(search, options):
+    """Return the training options with the initial weights of the search's trials added.
 
     Raises:
-        KzooError: they are not at hand, or are others.
+        KzooError: they are missing, or are not those of the search.
     """
-    asked, preset = search.request, search.request.spec["preset"]
-    if asked.weights is None:
+    request, preset = search.request, search.request.spec["preset"]
+    if request.weights is None:
         return options
-    given = options.get("weights", search.weights) or (asked.weights if asked.weights_at_hand else None)
-    if given is None:
-        raise KzooError(f"The trials of {search.path} began with {asked.weights!r}: give it, with weights=.")
-    if isinstance(given, str | os.PathLike):
-        check_weights(given, preset)
-    if asked.weights_sha256 not in (None, weights_hash(given, preset)):
-        raise KzooError(f"weights={shown(given)} is not what {search.path} was tuned with: it holds other weights.")
-    return {"freeze": asked.freeze} | options | {"weights": given}
+    weights = options.get("weights", search.weights) or (request.weights if request.weights_at_hand else None)
+    if weights is None:
+        raise KzooError(
+            f"The trials of {search.path} started from {request.weights!r}. Pass these weights with weights=."
+        )
+    if isinstance(weights, str | os.PathLike):
+        check_weights(weights, preset)
+    if request.weights_sha256 not in (None, weights_hash(weights, preset)):
+        raise KzooError(f"weights={shown(weights)} does not contain the weights that {search.path} was tuned with.")
+    return {"freeze": request.freeze} | options | {"weights": weights}
 
 
-def _name(search):
+def _build_name(search):
     return search.request.spec["preset"]
 
 
 def best_epoch(trial, objective) -> int:
-    """Return a trial's best epoch; of several with the same score, which few validation rows often give, the one with
-    the lowest validation loss: the first of them may have been lucky, long before the training was done."""
+    """Return a trial's best epoch; of several with the same score, the one with the lowest validation loss.
+
+    Few validation rows often give equal scores, and the first of them may be luck, long before training was done.
+    """
     scores, losses = (trial.history.get(name) for name in (objective, "val_loss"))
-    if trial.folds or not scores or not losses:  # over folds: a mean, which evens luck out
+    if trial.folds or not scores or not losses:  # with folds it is a mean, which averages luck out
         return trial.best_epoch
-    reached = scores[trial.best_epoch - 1]
-    equal = [i for i, score in enumerate(scores) if score == reached and losses[i] is not None]
-    return min(equal, key=lambda i: losses[i], default=trial.best_epoch - 1) + 1
+    best_score = scores[trial.best_epoch - 1]
+    ties = [i for i, score in enumerate(scores) if score == best_score and losses[i] is not None]
+    return min(ties, key=lambda i: losses[i], default=trial.best_epoch - 1) + 1
 
 
 def _trial(search, number):
-    """Return a trial that was trained, by its number."""
-    scored = {t.number: t for t in search.trials if t.score is not None}
+    """Return a trial with a score by its number."""
+    scored = {trial.number: trial for trial in search.trials if trial.score is not None}
     if isinstance(number, bool) or number not in scored:
         legal = ", ".join(map(str, scored)) or "none"
-        raise KzooError(f"trial={number!r} is not a trial of {search.path} that has a score. Those are: {legal}.")
+        raise KzooError(f"trial={number!r} is not a trial of {search.path} with a score. Use one of: {legal}.")
     return scored[number]
 
 
 def _data(search, source):
-    """Return the data of the search again.
+    """Return the data of the search, loaded again if needed.
 
     Raises:
-        KzooError: it is not there, or it is other data.
+        KzooError: it is missing, or is different data.
     """
     if source is None and search.data is not None:
         return search.data
-    spec, described = Spec.read(search.request.spec), Description.read(search.request.data)
-    return load_again(spec, described, source, what=f"the data that {search.path} was tuned on")
+    spec, description = Spec.read(search.request.spec), Description.read(search.request.data)
+    return load_again(spec, description, source, what=f"the data that {search.path} was tuned on")
 
 
 def onehot(spec):
-    """Return the setting without which `kzoo.build` refuses a specification, if it needs one."""
+    """Return {"labels": "onehot"} if `kzoo.build` requires it for a specification, otherwise {}."""
     return {"labels": "onehot"} if needs_onehot(spec["task"], spec["config"], spec["training"]) else {}
 
 
 def save_preset(search, name, path):
-    """Write the winner as a preset of its own, and return the file: see `Search.save_preset`."""
+    """Write the best trial as a new preset and return the file: see `Search.save_preset`."""
     if search.request.own:
-        raise KzooError(f"A preset is settings, and {_name(search)} is a function: keep best_config() or retrain().")
+        raise KzooError(
+            f"A preset cannot store models of a build function ({_build_name(search)}). Use best_config() or retrain()."
+        )
     spec, best, data = search.best_spec(), search.best_trial(), search.request.data["name"]
-    scored = f"{search.objective.name} {best.score:.4g}, the best of {len(search.trials)} trials"
-    summary = f"{spec['preset']} tuned on {data}: {scored}."
+    score_text = f"{search.objective.name} {best.score:.4g}, the best of {len(search.trials)} trials"
+    summary = f"{spec['preset']} tuned on {data}: {score_text}."
     training = spec["training"] | onehot(spec)
-    preset = preset_of(spec | {"preset": name, "revision": 1, "training": training})  # says what is wrong with the name
+    preset = preset_of(spec | {"preset": name, "revision": 1, "training": training})  # validates the name
     if name in list_presets():
-        raise KzooError(f"A preset {name!r} is there already. Choose another name.")
+        raise KzooError(f"A preset {name!r} already exists. Choose another name.")
     file = search.path / f"{name}.toml" if path is None else Path(path)
     if file.suffix != ".toml":
-        raise KzooError(f"path={str(path)!r} must end in .toml: that is what kzoo.load_presets reads.")
+        raise KzooError(f"path={str(path)!r} must end in .toml, the format that kzoo.load_presets reads.")
     if not file.parent.is_dir():
-        raise KzooError(f"path={str(path)!r}: there is no folder {str(file.parent)!r}.")
+        raise KzooError(f"path={str(path)!r}: the folder {str(file.parent)!r} does not exist.")
     if file.exists():
-        raise KzooError(f"{file} is there already. Choose another name, or another path=.")
+        raise KzooError(f"{file} already exists. Choose another name or path=.")
     params = rebuild(spec | {"seed": None}, compile=False).count_params()
     preset = replace(preset, summary=summary, dataset=data if data in NAMES else None, params=params)
     write_text(file, preset_to_toml(preset))

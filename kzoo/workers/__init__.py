@@ -1,1 +1,1 @@
-"""Who trains besides this process: a process of ours, several, those of an executor, of a Dask cluster."""
+"""Processes that train: one worker, several, those of an executor or of a Dask cluster."""

@@ -1,7 +1,7 @@
-"""A crew: one process, several on this machine, or an executor's, on any machines; they train trials, or folds.
+"""Worker pools: one process, several on this machine, or those of an executor. They train trials or folds.
 
-`submit` takes a trial and returns a `concurrent.futures.Future` of what came of it, which raises `TrialFailed` where it
-failed. What a search proposes follows from `slots`, how many are under way at once, and from nothing else here.
+`submit` returns a `concurrent.futures.Future` of the outcome, which raises `TrialFailed` on failure. What a search
+proposes depends on `slots`, the number of concurrent trials, and on nothing else here.
 """
 
 import atexit
@@ -24,9 +24,9 @@ from kzoo import __version__
 from kzoo.utils.argument_checks import checked_count
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import first_line
-from kzoo.workers.worker import Sent, TrialFailed, Worker
+from kzoo.workers.worker import TrialFailed, Worker, WorkerSpec
 
-_OURS = ("trial.json",)  # in a trial's folder what the search writes itself
+_SEARCH_FILES = ("trial.json",)  # files in a trial's folder that the search writes itself
 
 
 class Silence:
@@ -40,59 +40,59 @@ class Silence:
 
 
 class SingleWorker:
-    """One trial at a time, trained before `submit` returns.
+    """A pool of one worker: a trial is trained before `submit` returns.
 
     Args:
         worker: the `Worker`.
-        show: the `Progress`.
+        progress: the `Progress`.
     """
 
     slots = 1
 
-    def __init__(self, worker, show):
-        self.worker, self.show = worker, show
+    def __init__(self, worker, progress):
+        self.worker, self.progress = worker, progress
 
     def submit(self, number, *, signals, deadline, **arguments) -> "Future[Any]":
-        """Train a trial; see `Several`."""
-        return _done(lambda: self.worker.ask(
-            "train", signals=signals, deadline=deadline, tick=self.show.draw,
-            on_epoch=partial(self.show.epoch, number), **arguments,
+        """Train a trial; see `LocalWorkers.submit`."""
+        return _completed_future(lambda: self.worker.call(
+            "train", signals=signals, deadline=deadline, tick=self.progress.draw,
+            on_epoch=partial(self.progress.epoch, number), **arguments,
         ))  # fmt: skip
 
-    def give_up(self):
-        """Let nothing wait: here nothing does."""
+    def cancel(self):
+        """Do nothing: no trial is pending."""
 
 
 class LocalWorkers:
-    """Some processes of this machine.
+    """A pool of processes on this machine.
 
     Args:
-        workers: a `Worker` for each trial that is under way.
-        show: the `Progress`.
+        workers: a `Worker` for each concurrent trial.
+        progress: the `Progress`.
     """
 
-    def __init__(self, workers, show):
-        self.show, self.slots = show, len(workers)
+    def __init__(self, workers, progress):
+        self.progress, self.slots = progress, len(workers)
         self.idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
         self.workers, self.threads = workers, ThreadPoolExecutor(len(workers))
         for worker in workers:
             self.idle.put(worker)
 
     def submit(self, number, *, signals, deadline, **arguments) -> "Future[Any]":
-        """Have a trial trained.
+        """Train a trial and return the future of its outcome.
 
         Args:
-            number: the trial's.
-            signals, deadline: what ends the training; see `Worker.ask`.
+            number: of the trial.
+            signals, deadline: end the training; see `Worker.call`.
             arguments: of `Trainer.train`.
         """
 
         def train():
             worker = self.idle.get()
             try:
-                return worker.ask(
+                return worker.call(
                     "train", signals=signals, deadline=deadline,
-                    on_epoch=partial(self.show.epoch, number), **arguments,
+                    on_epoch=partial(self.progress.epoch, number), **arguments,
                 )  # fmt: skip
             finally:
                 self.idle.put(worker)
@@ -106,76 +106,77 @@ class LocalWorkers:
             worker.close()
         self.threads.shutdown()
 
-    def give_up(self):
-        """Let nothing wait: a training that is told to stop does so by itself."""
+    def cancel(self):
+        """Do nothing: a training that is signalled ends by itself."""
 
 
 class ExecutorWorkers:
-    """The processes of a `concurrent.futures.Executor`; they need no folder in common with this one.
+    """A pool of the processes of a `concurrent.futures.Executor`; they need no shared folder.
 
     Args:
-        executor: such as Dask's, a `ProcessPoolExecutor`, or one of your own.
-        slots: how many trials are under way at once.
-        sent: what a process has to know: the `Sent`, which goes to each of them once.
+        executor: such as Dask's, a `ProcessPoolExecutor`, or a custom one.
+        slots: number of concurrent trials.
+        spec: the `WorkerSpec`, which is sent to each process once.
     """
 
-    def __init__(self, executor: Executor, slots: int, sent: Sent):
+    def __init__(self, executor: Executor, slots: int, spec: WorkerSpec):
         self.executor, self.slots = executor, slots
-        self.sent = pickle.dumps(sent)
-        self.key = hashlib.sha256(self.sent).hexdigest()
+        self.spec = pickle.dumps(spec)
+        self.key = hashlib.sha256(self.spec).hexdigest()
         self.under_way: dict[Future[Any], Future[Any]] = {}
 
     def submit(self, number, *, signals, deadline, folder, parent=None, **arguments) -> "Future[Any]":
-        """Have a trial trained; see `Several`. The files of its folder go there, and come back."""
+        """Train a trial; see `LocalWorkers.submit`. The files of its folder are sent there and back."""
         job = TrainingJob(
-            version=__version__, files=_files(folder), parent=None if parent is None else _files(parent),
+            version=__version__, files=_read_files(folder), parent=None if parent is None else _read_files(parent),
             seconds=None if deadline is None else deadline - time.time(), arguments=arguments,
         )  # fmt: skip
-        ended: Future[Any] = Future()
-        self._ask(ended, Path(folder), job, None)
-        return ended
+        future: Future[Any] = Future()
+        self._submit(future, Path(folder), job, None)
+        return future
 
-    def give_up(self):
-        """Wait for no training any more: nobody here can tell one to stop, and it will be trained again."""
-        for ended, asked in list(self.under_way.items()):
-            asked.cancel()
-            _settle(ended, TrialFailed("it was given up"))
+    def cancel(self):
+        """Stop waiting for running trials: they cannot be signalled, and will be trained again."""
+        for future, remote in list(self.under_way.items()):
+            remote.cancel()
+            _resolve(future, TrialFailed("it was cancelled"))
 
-    def _ask(self, ended, folder, job, sent):
+    def _submit(self, future, folder, job, spec):
         try:
-            asked = self.executor.submit(train_in_child, self.key, sent, job)
-        except RuntimeError as error:  # broken, or shut down
-            return _settle(ended, _unusable(error))
-        self.under_way[ended] = asked
-        asked.add_done_callback(lambda asked: self._answered(ended, folder, job, asked))
+            remote = self.executor.submit(train_in_child, self.key, spec, job)
+        except RuntimeError as error:  # the executor is broken, or shut down
+            return _resolve(future, _broken_executor(error))
+        self.under_way[future] = remote
+        remote.add_done_callback(lambda remote: self._on_done(future, folder, job, remote))
 
-    def _answered(self, ended, folder, job, asked):
-        self.under_way.pop(ended, None)
-        if ended.done():
+    def _on_done(self, future, folder, job, remote):
+        self.under_way.pop(future, None)
+        if future.done():
             return
         try:
-            answer = asked.result()
-            if answer is None:  # that process has not heard of this yet
-                return self._ask(ended, folder, job, self.sent)
-            found, files = pickle.loads(answer)
-            _write(folder, files)
-            _settle(ended, found)
+            reply = remote.result()
+            if reply is None:  # that process does not have the worker spec yet
+                return self._submit(future, folder, job, self.spec)
+            outcome, files = pickle.loads(reply)
+            _write_files(folder, files)
+            _resolve(future, outcome)
         except (CancelledError, BrokenProcessPool) as error:
-            _settle(ended, _unusable(error))
-        except Exception as error:  # the executor's: such as Dask's, when a fourth worker has died of this trial
-            _settle(ended, TrialFailed(f"{type(error).__name__}: {first_line(error)}"))
+            _resolve(future, _broken_executor(error))
+        except Exception as error:  # of the executor, such as Dask's after this trial has killed four workers
+            _resolve(future, TrialFailed(f"{type(error).__name__}: {first_line(error)}"))
 
 
 def checked_pool(parallel: Any, threads: Any, executor: Any) -> int | None:
-    """Return the threads of each training; None where this process trains as ever.
+    """Return the number of threads of each training; None for Keras' default in a single worker.
 
     Raises:
-        KzooError: what is no number, or no executor.
+        KzooError: `parallel` or `threads` is not a positive integer, or `executor` is not an executor.
     """
     checked_count("parallel", parallel)
     if executor is not None and not isinstance(executor, Executor):
         raise KzooError(
-            f"executor={executor!r} must be a concurrent.futures.Executor; of a Dask client, client.get_executor()."
+            f"executor={executor!r} must be a concurrent.futures.Executor. For a Dask client, use "
+            f"client.get_executor()."
         )
     if threads is None:
         return 1 if parallel > 1 or executor is not None else None
@@ -183,46 +184,48 @@ def checked_pool(parallel: Any, threads: Any, executor: Any) -> int | None:
 
 
 @contextmanager
-def worker_pool(worker, show, parallel, executor) -> "Iterator[SingleWorker | LocalWorkers | ExecutorWorkers]":
-    """Lend who trains a search.
+def worker_pool(worker, progress, parallel, executor) -> "Iterator[SingleWorker | LocalWorkers | ExecutorWorkers]":
+    """Yield the pool of workers that trains a search.
 
     Args:
-        worker: the `Worker` that looks at networks; alone it trains, too.
-        show: the `Progress`.
-        parallel: how many are trained at once.
-        executor: the user's, or None.
+        worker: the `Worker` that counts parameters; without `parallel` and `executor` it also trains.
+        progress: the `Progress`.
+        parallel: number of concurrent trials.
+        executor: the user's executor, or None.
     """
     if executor is not None:
-        yield ExecutorWorkers(executor, parallel, worker.sent)
+        yield ExecutorWorkers(executor, parallel, worker.spec)
     elif parallel == 1:
-        yield SingleWorker(worker, show)
+        yield SingleWorker(worker, progress)
     else:
-        worker.close()  # it has looked, and begins again if it has to
+        worker.close()  # only needed to count parameters; it restarts on the next call
         logs = [worker.log.with_name(f"worker-{i + 1}.log") for i in range(parallel)]
-        crew = LocalWorkers([Worker(log, sent=worker.sent) for log in logs], show)
+        pool = LocalWorkers([Worker(log, spec=worker.spec) for log in logs], progress)
         try:
-            yield crew
+            yield pool
         finally:
-            crew.close()
+            pool.close()
 
 
-def _unusable(error):
-    kind = type(error).__name__
-    return KzooError(f"The executor trains no more ({kind}: {first_line(error)}). With another the same call goes on.")
+def _broken_executor(error):
+    error_name = type(error).__name__
+    return KzooError(
+        f"The executor stopped ({error_name}: {first_line(error)}). Repeat the call with a new executor to continue."
+    )
 
 
-def _settle(ended, found):
-    """Let a future end with a result, or an exception."""
-    if ended.done():
+def _resolve(future, outcome):
+    """Set the result or exception of a future, unless it is done."""
+    if future.done():
         return
-    if isinstance(found, Exception):
-        ended.set_exception(found)
+    if isinstance(outcome, Exception):
+        future.set_exception(outcome)
     else:
-        ended.set_result(found)
+        future.set_result(outcome)
 
 
-def _done(function):
-    """Return a future of what a function returns, or raises, now."""
+def _completed_future(function):
+    """Return a future with the result, or the exception, of calling a function now."""
     future: Future[Any] = Future()
     try:
         future.set_result(function())
@@ -231,17 +234,17 @@ def _done(function):
     return future
 
 
-# Seen from a process of the executor
+# In a process of the executor
 
 
 class TrainingJob(NamedTuple):
-    """A trial to be trained anywhere.
+    """A trial to train on any machine.
 
     Args:
-        version: of the kzoo that asks.
+        version: the kzoo version of the search.
         files: relative path -> content, of the trial's folder.
-        parent: the same of the trial whose training it goes on with, or None.
-        seconds: after which training ends, or None.
+        parent: the same for the trial whose training it continues, or None.
+        seconds: time until the training ends, or None.
         arguments: of `Trainer.train`.
     """
 
@@ -252,66 +255,67 @@ class TrainingJob(NamedTuple):
     arguments: dict[str, Any]
 
 
-_known: dict[str, tuple[Sent, list[Worker]]] = {}  # of one search: by its key, and the processes that train nothing now
+# Key of the search -> its spec and its idle workers. It has at most one key.
+_searches: dict[str, tuple[WorkerSpec, list[Worker]]] = {}
 _lock = threading.Lock()
 
 
-def train_in_child(key: str, sent: bytes | None, job: TrainingJob) -> bytes | None:
-    """Train a trial in a process below this one, which ends with it, and return what came of it and the files, pickled.
+def train_in_child(key: str, spec: bytes | None, job: TrainingJob) -> bytes | None:
+    """Train a trial in a child process and return the pickled (outcome, files); the child ends with this process.
 
     Args:
         key: of the search.
-        sent: the pickled `Sent`; None for one that this process has had before. Where it has not, the answer is None.
+        spec: the pickled `WorkerSpec`; None if this process has received it before. If it has not, None is returned.
         job: the trial.
     """
     if job.version != __version__:
-        error = TrialFailed(f"kzoo {__version__} is installed there, and kzoo {job.version} asks")
+        error = TrialFailed(f"the executor has kzoo {__version__}, but this search needs kzoo {job.version}")
         return pickle.dumps((error, {}))
-    if not _learn(key, sent):
+    if not _register(key, spec):
         return None
-    with tempfile.TemporaryDirectory(prefix="kzoo-") as base, _worker(key) as worker:
-        folder, parent = Path(base) / "trial", Path(base) / "parent"
-        _write(folder, job.files)
+    with tempfile.TemporaryDirectory(prefix="kzoo-") as root, _borrowed_worker(key) as worker:
+        folder, parent = Path(root) / "trial", Path(root) / "parent"
+        _write_files(folder, job.files)
         arguments = dict(job.arguments, folder=os.fspath(folder))
         if job.parent is not None:
-            _write(parent, job.parent)
+            _write_files(parent, job.parent)
             arguments["parent"] = os.fspath(parent)
         try:
-            end = None if job.seconds is None else time.time() + job.seconds
-            found = worker.ask("train", deadline=end, **arguments)
+            deadline = None if job.seconds is None else time.time() + job.seconds
+            outcome = worker.call("train", deadline=deadline, **arguments)
         except TrialFailed as error:
-            found = error
-        return pickle.dumps((found, _files(folder)))
+            outcome = error
+        return pickle.dumps((outcome, _read_files(folder)))
 
 
-def _learn(key, sent):
-    """Say whether this process knows a search; of another one it then knows nothing any more."""
+def _register(key, spec):
+    """Return True if this process has the spec of a search; a new spec replaces the previous one."""
     with _lock:
-        if key not in _known and sent is not None:
+        if key not in _searches and spec is not None:
             _close_idle()
-            _known.clear()
-            _known[key] = pickle.loads(sent), []
-        return key in _known
+            _searches.clear()
+            _searches[key] = pickle.loads(spec), []
+        return key in _searches
 
 
 @contextmanager
-def _worker(key) -> Iterator[Worker]:
-    """Lend a process of this search."""
+def _borrowed_worker(key) -> Iterator[Worker]:
+    """Yield an idle or new worker of a search."""
     with _lock:
-        sent, idle = _known[key]
-        worker = idle.pop() if idle else Worker(_logs() / f"{time.monotonic_ns()}.log", sent=sent)
+        spec, idle = _searches[key]
+        worker = idle.pop() if idle else Worker(_log_folder() / f"{time.monotonic_ns()}.log", spec=spec)
     try:
         yield worker
     finally:
         with _lock:
-            if key in _known:
-                _known[key][1].append(worker)
+            if key in _searches:
+                _searches[key][1].append(worker)
             else:
                 worker.close()
 
 
 @cache
-def _logs() -> Path:
+def _log_folder() -> Path:
     folder = tempfile.TemporaryDirectory(prefix="kzoo-")
     atexit.register(folder.cleanup)
     return Path(folder.name)
@@ -319,22 +323,22 @@ def _logs() -> Path:
 
 @atexit.register
 def _close_idle():
-    for _, idle in _known.values():
+    for _, idle in _searches.values():
         for worker in idle:
             worker.close()
 
 
-def _files(folder) -> dict[str, bytes]:
-    """Return relative path -> content of the files of a trial."""
+def _read_files(folder) -> dict[str, bytes]:
+    """Return relative path -> content of a trial's files."""
     folder = Path(folder)
-    paths = [path for path in folder.rglob("*") if path.is_file() and path.name not in _OURS]
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.name not in _SEARCH_FILES]
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
-def _write(folder, files):
-    """Let a folder hold these files of a trial, and no others but the search's own."""
+def _write_files(folder, files):
+    """Replace the files of a trial in a folder, except those that the search writes itself."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in _files(folder).keys() - files:
+    for name in _read_files(folder).keys() - files:
         (folder / name).unlink()
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

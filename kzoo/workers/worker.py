@@ -1,7 +1,7 @@
-"""The process in which trials are trained, from both sides: `Worker` asks, `main` answers over a pipe.
+"""The worker process that trains trials: `Worker` sends requests through a pipe, `main` replies.
 
-A process of its own, because TensorFlow never gives back all the memory of a model: the search starts another one when
-this one has grown. It ends as soon as the process that started it does, however that ends.
+It is a separate process because TensorFlow never frees all the memory of a model: a worker that has grown is replaced
+by a new one. It ends as soon as its parent process does, however that ends.
 """
 
 import io
@@ -22,37 +22,37 @@ from typing import Any
 
 from kzoo import registry
 from kzoo.utils import child_process as child
-from kzoo.utils import fast_import as lean
+from kzoo.utils import fast_import as fast_import
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import first_line
 
-_GROWTH = 40 * 2**20  # bytes by which a worker may grow before another takes its place: ten small trials or so
-_ANSWERS = 8  # before which it may grow by five times as much: a new one takes seconds to begin
-_PATIENCE = 20.0  # seconds for the end of a step and a journal, when training is to stop
+_GROWTH = 40 * 2**20  # bytes by which a worker may grow before it is replaced: about ten small trials
+_WARMUP_CALLS = 8  # calls during which it may grow by five times as much: starting a new one takes seconds
+_PATIENCE = 20.0  # seconds to finish a step and write the journal after a stop request
 
 
-# What TensorFlow, XLA (of JAX) and the libraries below them take for the number of threads; PyTorch takes OMP's.
+# Environment variables for the number of threads of TensorFlow, XLA (JAX) and their libraries; PyTorch reads OMP's.
 _THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "NPROC", "OMP_NUM_THREADS", "MKL_NUM_THREADS",
             "OPENBLAS_NUM_THREADS")  # fmt: skip
 
 
 class TrialFailed(Exception):
-    """A trial could not be trained; the message is its cause on one line."""
+    """A trial could not be trained; the message is the cause on one line."""
 
 
-# Seen from the search. Keras is imported where it is needed: the other side imports this file, and must be ready to
-# end with its parent before it spends seconds on that.
+# In the process of the search. Keras is imported where it is needed: the worker imports this file too, and must be able
+# to end with its parent before it spends seconds on that import.
 
 
 @dataclass(frozen=True)
-class Sent:
-    """What a process has to know before it can train: plain data and pickles, which any machine can take.
+class WorkerSpec:
+    """All that a worker process needs to start: plain data and pickles, which can be sent to any machine.
 
     Args:
         families: the `FAMILIES` of the registry.
         trainer, threads: see `Worker`.
         setup: the arguments of the trainer, pickled.
-        backend: of Keras.
+        backend: the Keras backend.
     """
 
     families: Mapping[str, Any]
@@ -63,21 +63,24 @@ class Sent:
 
 
 class Worker:
-    """A process that trains, started when it is first needed and again when it has died or grown.
+    """A process that trains, started on first use and again after it has died or grown too large.
 
     Args:
-        log: file that gets what the process prints.
-        trainer: "module:class" of what is made there. Its constructor takes `stop`, whose `caught` says that training
+        log: file for the output of the process.
+        trainer: "module:class" of the trainer. Its constructor takes `stop`, whose `caught` becomes true when training
             has to end, and `tell`, a function of (epoch, value); its `train` trains into a `folder`.
-        threads: how many it trains with; None for as many as Keras takes.
-        sent: `sent` of another `Worker`, be it of another machine, in place of the others.
+        threads: number of threads; None for Keras' default.
+        spec: the `spec` of another `Worker`, instead of the other arguments.
         setup: the trainer's other arguments.
     """
 
-    def __init__(self, log, *, trainer="", threads=None, sent=None, **setup):
+    def __init__(self, log, *, trainer="", threads=None, spec=None, **setup):
         self.log, self.process, self.inbox = Path(log), None, queue.Queue()
-        self.answered, self.least = 0, None  # answers of the process, and the least memory that it had
-        self.sent = sent or Sent(
+        self.reply_count, self.base_memory = (
+            0,
+            None,
+        )  # replies of the process, and its memory (bytes) after the first ones
+        self.spec = spec or WorkerSpec(
             families=dict(registry.FAMILIES), setup=pickle.dumps(setup), trainer=trainer, threads=threads,
             backend=import_module("keras").backend.backend(),
         )  # fmt: skip
@@ -90,18 +93,18 @@ class Worker:
         self.close()
 
     def start(self):
-        """Start the process; it imports while we do other things."""
-        self.inbox, self.answered, self.least = queue.Queue(), 0, None
+        """Start the process without waiting for its imports."""
+        self.inbox, self.reply_count, self.base_memory = queue.Queue(), 0, None
         environment = os.environ | {
-            "KERAS_BACKEND": self.sent.backend,
+            "KERAS_BACKEND": self.spec.backend,
             "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3"),
         }
-        if self.sent.threads is not None:
-            environment |= dict.fromkeys(_THREADS, str(self.sent.threads))
+        if self.spec.threads is not None:
+            environment |= dict.fromkeys(_THREADS, str(self.spec.threads))
         with open(self.log, "ab") as log:
             self.process = child.start(__name__, stderr=log, environment=environment)
-        threading.Thread(target=_answers, args=(self.process.stdout, self.inbox), daemon=True).start()
-        self._send((self.sent.families, self.sent.trainer, self.sent.setup))
+        threading.Thread(target=_read_replies, args=(self.process.stdout, self.inbox), daemon=True).start()
+        self._send((self.spec.families, self.spec.trainer, self.spec.setup))
 
     def close(self):
         """End the process."""
@@ -114,39 +117,40 @@ class Worker:
                 stream.close()
         self.process = None
 
-    def ask(self, name, *, signals=None, deadline=None, on_epoch=None, tick=None, **arguments):
-        """Have a method of `Trainer` called, and return what it returns.
+    def call(self, name, *, signals=None, deadline=None, on_epoch=None, tick=None, **arguments):
+        """Call a method of the trainer in the process, and return its result.
 
         Args:
             name: the method.
             signals: once its `caught` is true, the training is told to end after the step.
-            deadline: time (seconds since the epoch) at which it ends so by itself.
+            deadline: time (seconds since the epoch) at which the training ends.
             on_epoch: called with (epoch, value) after each epoch.
-            tick: called some times a second.
+            tick: called several times a second.
             arguments: of the method.
 
         Raises:
-            TrialFailed: it raised, or the process died.
+            TrialFailed: the method raised, or the process died.
+            KzooError: a method other than `train` raised it.
         """
         if self.process is None:
             self.start()
         self._send((name, deadline, pickle.dumps(arguments)))
-        asked_at = None
+        stop_sent_at = None
         while True:
-            if signals is not None and signals.caught and asked_at is None:
-                asked_at = time.monotonic()
+            if signals is not None and signals.caught and stop_sent_at is None:
+                stop_sent_at = time.monotonic()
                 self._send("stop")
             try:
                 message = self.inbox.get(timeout=0.2)
             except queue.Empty:
                 if tick is not None:
                     tick()
-                if asked_at is not None and time.monotonic() - asked_at > _PATIENCE:
+                if stop_sent_at is not None and time.monotonic() - stop_sent_at > _PATIENCE:
                     self.close()
                     raise TrialFailed("it did not stop in time") from None
                 continue
             if message is None:
-                raise TrialFailed(self._died())
+                raise TrialFailed(self._exit_cause())
             if message[0] == "epoch":
                 if on_epoch is not None:
                     on_epoch(*message[1:])
@@ -157,14 +161,14 @@ class Worker:
                 return message[1]
 
     def _measure(self, memory):
-        """End a process that has grown; the next request starts another one. The first answers fill its caches."""
-        self.answered += 1
-        if self.answered <= 2:
-            self.least = memory
-        elif memory - self.least > _GROWTH * (1 if self.answered >= _ANSWERS else 5):
+        """End the process if it has grown; the next call starts a new one. The first replies fill its caches."""
+        self.reply_count += 1
+        if self.reply_count <= 2:
+            self.base_memory = memory
+        elif memory - self.base_memory > _GROWTH * (1 if self.reply_count >= _WARMUP_CALLS else 5):
             self.close()
 
-    def _died(self):
+    def _exit_cause(self):
         if self.process is None:
             return "it was stopped"
         code = self.process.wait()
@@ -175,19 +179,19 @@ class Worker:
         return f"the process ended with code {code}{': ' + tail[0][:300] if tail else ''}"
 
     def _send(self, message):
-        with suppress(OSError):  # it has died, which the other pipe tells
+        with suppress(OSError):  # it has died: reading from the other pipe reports that
             pickle.dump(message, self.process.stdin)
             self.process.stdin.flush()
 
 
 class InProcess:
-    """What trains where a function of the user's cannot be had by another process: this one, with a `Worker`'s door.
+    """The interface of `Worker` in this process, for functions that another process cannot import.
 
-    It cannot give back the memory of what it has trained.
+    It cannot free the memory of trained models.
     """
 
     def __init__(self, log, *, trainer, threads=None, **setup):
-        self.made, self.setup = class_named(trainer), setup
+        self.trainer_class, self.setup = import_class(trainer), setup
         self.stop, self.on_epoch, self.trainer = Stop(), None, None
 
     def __enter__(self):
@@ -196,50 +200,50 @@ class InProcess:
     def __exit__(self, *_):
         pass
 
-    def ask(self, name, *, signals=None, deadline=None, on_epoch=None, tick=None, **arguments):
-        """Do what `Worker.ask` does."""
+    def call(self, name, *, signals=None, deadline=None, on_epoch=None, tick=None, **arguments):
+        """Call a method of the trainer, as `Worker.call`."""
         self.stop.signals, self.stop.deadline, self.on_epoch = signals, deadline, on_epoch
         try:
             if self.trainer is None:
-                self.trainer = self.made(**self.setup, stop=self.stop, tell=self._tell)
+                self.trainer = self.trainer_class(**self.setup, stop=self.stop, tell=self._report_epoch)
             return getattr(self.trainer, name)(**arguments)
         except Exception as error:
             if isinstance(error, KzooError) and name != "train":
                 raise
-            raise TrialFailed(describe(error)) from error
+            raise TrialFailed(error_line(error)) from error
 
-    def _tell(self, epoch, value):
+    def _report_epoch(self, epoch, value):
         if self.on_epoch is not None:
             self.on_epoch(epoch, value)
 
 
-def class_named(name):
-    """Return the class that "module:class" names."""
+def import_class(name):
+    """Return the class named by "module:class"."""
     module, _, name = name.partition(":")
     return getattr(import_module(module), name)
 
 
-def can_be_sent(thing) -> bool:
-    """Say whether another process can have something: it is made of what can be imported there by its name."""
+def can_be_sent(target) -> bool:
+    """Return True if another process can unpickle an object: all its classes and functions can be imported."""
     try:
-        _ByName(io.BytesIO()).dump(thing)
-    except Exception:  # whatever an object of the user's raises
+        _ImportablePickler(io.BytesIO()).dump(target)
+    except Exception:  # a user's object may raise anything
         return False
     return True
 
 
-class _ByName(pickle.Pickler):
-    """Refuse functions and classes of a script, a notebook or a module that no file holds."""
+class _ImportablePickler(pickle.Pickler):
+    """Pickler that refuses functions and classes of a script, a notebook or a module without a file."""
 
-    def reducer_override(self, thing):
-        if isinstance(thing, type | FunctionType):
-            first = thing.__module__.partition(".")[0]
-            if first == "__main__" or not any(finder.find_spec(first, None) for finder in sys.meta_path):
-                raise pickle.PicklingError(first)
+    def reducer_override(self, target):
+        if isinstance(target, type | FunctionType):
+            package = target.__module__.partition(".")[0]
+            if package == "__main__" or not any(finder.find_spec(package, None) for finder in sys.meta_path):
+                raise pickle.PicklingError(package)
         return NotImplemented
 
 
-def _answers(stream, inbox):
+def _read_replies(stream, inbox):
     while True:
         try:
             inbox.put(pickle.load(stream))
@@ -248,78 +252,78 @@ def _answers(stream, inbox):
             return
 
 
-# Seen from the process itself
+# In the worker process
 
 
 class Stop:
-    """When training is to end: at a time, when it is asked for, or when `signals` have caught one."""
+    """Whether training has to end: at the deadline, on request, or when `signals` have caught one."""
 
     def __init__(self):
-        self.asked, self.deadline, self.signals = threading.Event(), None, None
+        self.requested, self.deadline, self.signals = threading.Event(), None, None
 
     @property
     def caught(self):
         late = self.deadline is not None and time.time() >= self.deadline
         signalled = self.signals is not None and self.signals.caught
-        return True if late or signalled or self.asked.is_set() else None
+        return True if late or signalled or self.requested.is_set() else None
 
 
 def main():
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever prints must not get between the answers
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # prints of libraries must not get between the replies
     inbox, stop, lock = queue.Queue(), Stop(), threading.Lock()
-    threading.Thread(target=_requests, args=(inbox, stop), daemon=True).start()
+    threading.Thread(target=_read_requests, args=(inbox, stop), daemon=True).start()
 
-    def say(*message):
+    def send(*message):
         with lock:
-            pickle.dump(message, answers)
-            answers.flush()
+            pickle.dump(message, replies)
+            replies.flush()
 
     families, trainer, setup = inbox.get()
     try:
         registry.FAMILIES.update(families)  # before the preset in the setup is unpickled
         setup = pickle.loads(setup)
-        if isinstance(setup["preset"], registry.Preset):  # and no function of the user's, which may ask for anything
-            lean.mark_kzoo_process()
-        lean.import_keras()
-        trainer = class_named(trainer)(**setup, stop=stop, tell=lambda epoch, value: say("epoch", epoch, value))
+        if isinstance(setup["preset"], registry.Preset):  # a user's function may need anything of Keras
+            fast_import.mark_kzoo_process()
+        fast_import.import_keras()
+        trainer = import_class(trainer)(**setup, stop=stop, tell=lambda epoch, value: send("epoch", epoch, value))
     except Exception as error:
-        say("failed", describe(error), isinstance(error, KzooError))
+        send("failed", error_line(error), isinstance(error, KzooError))
         return
     while True:
-        name, deadline, packed = inbox.get()
-        arguments = pickle.loads(packed)  # here: NumPy in it must not be imported by two threads at once
-        stop.asked.clear()
+        name, deadline, pickled = inbox.get()
+        arguments = pickle.loads(pickled)  # in this thread: two threads must not import NumPy at once
+        stop.requested.clear()
         stop.deadline = deadline
         try:
-            say("done", getattr(trainer, name)(**arguments), resident())
+            send("done", getattr(trainer, name)(**arguments), memory_in_use())
         except Exception as error:
-            say("failed", describe(error), isinstance(error, KzooError))
+            send("failed", error_line(error), isinstance(error, KzooError))
 
 
-def _requests(inbox, stop):
-    """Pass requests on; end the process when nobody is there any more to make one."""
+def _read_requests(inbox, stop):
+    """Pass on the requests of the parent; end this process when the parent is gone."""
     while True:
         try:
             message = pickle.load(sys.stdin.buffer)
         except (EOFError, OSError, pickle.UnpicklingError):
             os._exit(0)
         if message == "stop":
-            stop.asked.set()
+            stop.requested.set()
         else:
             inbox.put(message)
 
 
-def describe(error) -> str:
-    """Return an exception as one line, with its type where it is not one of ours."""
+def error_line(error) -> str:
+    """Return an exception as one line, with its type unless it is a KzooError."""
     if isinstance(error, KzooError):
         return str(error)
-    kind, said = type(error).__name__, first_line(error)
-    return kind if said == kind else f"{kind}: {said}"
+    type_name, message = type(error).__name__, first_line(error)
+    return type_name if message == type_name else f"{type_name}: {message}"
 
 
-def resident() -> int:
-    """Return the memory of this process in bytes, as far as the system says."""
+def memory_in_use() -> int:
+    """Return the resident memory of this process in bytes (its peak where only that is known), 0 on Windows."""
     try:
         with open("/proc/self/statm") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

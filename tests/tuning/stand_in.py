@@ -25,7 +25,7 @@ class StandIn:
 
     def __init__(self, log, **setup):
         self.preset, self.objective = setup["preset"], setup["objective"]
-        self.sent = dict(preset=self.preset, objective=self.objective)  # enough to make another
+        self.spec = dict(preset=self.preset, objective=self.objective)  # enough to make another
         self.epochs = self.preset.training["epochs"]
 
     def __enter__(self):
@@ -34,7 +34,7 @@ class StandIn:
     def __exit__(self, *_):
         pass
 
-    def ask(self, name, **arguments):
+    def call(self, name, **arguments):
         return getattr(self, name)(**arguments)
 
     def probe(self, overrides, samples, **_):

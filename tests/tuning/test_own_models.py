@@ -516,7 +516,7 @@ def test_the_batch_size_of_a_model_of_kzoo_build_is_used(iris):
     def build(hp):
         return kzoo.build("iris_fnn", units=(4,), batch_size=hp.Choice("rows", [8, 64]))
 
-    space = module._own_subject(
+    space = module._function_subject(
         build, iris, module.DataOptions(), {"epochs": 2}, space="standard", objective=None, folds=None, seed=0
     ).space
     trainer = Trainer(preset=space, data=iris, objective=("val_accuracy", "max"), folds=None, fold_seed=0)
@@ -532,8 +532,8 @@ def test_models_have_the_dtype_policy_of_this_process_which_stays_unchanged(iris
         )
         with InProcess(None, trainer="kzoo.tuning.trial:Trainer", fold_seed=0, **setup) as here:
             keras.config.set_dtype_policy("float32")
-            here.ask("count", overrides={})
-            here.ask("probe", overrides={}, samples=[])
+            here.call("count", overrides={})
+            here.call("probe", overrides={}, samples=[])
             assert keras.config.dtype_policy().name == "float32"
             assert here.trainer.job({}, 0).model.layers[0].dtype_policy.name == "mixed_bfloat16"
     finally:

@@ -147,7 +147,7 @@ def test_a_parameter_can_be_stored_as_json(size):
     for name in EACH_KIND:
         for parameter in kzoo.space(name, size).parameters:
             data = json.loads(json.dumps(parameter.to_json()))
-            assert Parameter.from_json(data) == replace(parameter, meaning="", called="")
+            assert Parameter.from_json(data) == replace(parameter, meaning="", alias="")
 
 
 def test_every_special_space_belongs_to_a_family():

@@ -192,9 +192,9 @@ def test_auto_chooses_the_grid_for_few_points():
 def test_random_starts_leave_most_of_a_search_to_the_model(engine):
     if engine == "optuna":
         pytest.importorskip("optuna")
-    assert engine_named(engine).starts_of(30, 18) == 7  # KerasTuner itself would draw 54
-    assert engine_named(engine).starts_of(12, 1) == 3
-    assert engine_named("random").starts_of(12, 5) == 12
+    assert engine_named(engine).startup_count_of(30, 18) == 7  # KerasTuner itself would draw 54
+    assert engine_named(engine).startup_count_of(12, 1) == 3
+    assert engine_named("random").startup_count_of(12, 5) == 12
 
 
 @pytest.mark.parametrize("engine", ["bayesian", "optuna"])

@@ -107,8 +107,8 @@ def test_the_process_that_trains_never_has_the_test_rows(monkeypatch, tmp_path):
 def test_22_a_process_that_grows_slowly_is_not_replaced_too_often(monkeypatch, grown, last):
     """A new process takes four seconds. For a small network it came every third trial, 4 % of a trial of 30 s."""
     worker, ended = process.Worker("log"), []
-    worker.answered = 0
-    monkeypatch.setattr(worker, "close", lambda: ended.append(worker.answered))
+    worker.reply_count = 0
+    monkeypatch.setattr(worker, "close", lambda: ended.append(worker.reply_count))
     for answer in range(1, 12):
         worker._measure(2**20 * (600 + (grown if answer > 2 else 0)))
     assert next(iter(ended), None) == last
@@ -116,18 +116,18 @@ def test_22_a_process_that_grows_slowly_is_not_replaced_too_often(monkeypatch, g
 
 def test_an_error_in_the_process_is_reported_on_a_single_line(worker):
     with refuses("'lr'", "wine_fnn", "'learning_rate'"):
-        worker.ask("count", overrides={"lr": 1})
+        worker.call("count", overrides={"lr": 1})
     with pytest.raises(TrialFailed, match=r"NotADirectoryError|FileNotFoundError"):
-        worker.ask("train", folder=os.devnull + "/x", overrides={"epochs": 1}, seed=0)
+        worker.call("train", folder=os.devnull + "/x", overrides={"epochs": 1}, seed=0)
 
 
 def test_a_dead_process_fails_its_trial_and_is_replaced(worker):
-    assert worker.ask("count", overrides={"units": (4,)}) == kzoo.build("wine_fnn", units=(4,)).count_params()
+    assert worker.call("count", overrides={"units": (4,)}) == kzoo.build("wine_fnn", units=(4,)).count_params()
     first = worker.process.pid
     worker.process.kill()
     with refuses("process", "memory", error=TrialFailed):
-        worker.ask("count", overrides={})
-    assert worker.ask("count", overrides={}) == kzoo.build("wine_fnn", units=(8,)).count_params()
+        worker.call("count", overrides={})
+    assert worker.call("count", overrides={}) == kzoo.build("wine_fnn", units=(8,)).count_params()
     assert worker.process.pid != first
 
 
@@ -138,15 +138,15 @@ def test_22_a_process_that_has_grown_is_replaced(worker, monkeypatch):
     def start():
         raise Started
 
-    worker.ask("count", overrides={})
+    worker.call("count", overrides={})
     monkeypatch.setattr(process, "_GROWTH", -(2**60))
-    answered, pid = worker.answered, worker.process.pid
+    answered, pid = worker.reply_count, worker.process.pid
     while worker.process is not None:
-        assert worker.process.pid == pid and worker.answered < answered + 3
-        worker.ask("count", overrides={})
+        assert worker.process.pid == pid and worker.reply_count < answered + 3
+        worker.call("count", overrides={})
     monkeypatch.setattr(worker, "start", start)
     with pytest.raises(Started):  # the next request starts another process
-        worker.ask("count", overrides={})
+        worker.call("count", overrides={})
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from kzoo.registry import resolve
 from kzoo.training.adapt import adapt_to_data
 from kzoo.tuning.folds import fold_of, pooled, with_all_rows
 from kzoo.tuning.records import Objective, Outcome
-from kzoo.tuning.trial import Median, Trainer, below_median, comparable, peers_of, running_best
+from kzoo.tuning.trial import Median, Trainer, below_median, estimate_all_folds, peers_of, running_best
 from kzoo.workers.worker import Stop
 
 pytestmark = pytest.mark.usefixtures("untraced")
@@ -210,9 +210,9 @@ def test_a_trial_that_loses_over_folds_is_pruned_between_them(trainer, folder):
 def test_a_trial_that_was_pruned_after_an_easy_fold_is_not_the_winner():
     peers = [([0.96, 0.84, 0.81], True), ([0.95, 0.85, 0.80], True), ([0.97, 0.86, 0.82], True), ([0.9], False)]
     assert below_median(GOAL, peers, 0, 0.94)
-    assert comparable(GOAL, peers, 0, 0.94) == pytest.approx(0.94 - 0.15)  # not .94, above all final scores
-    assert comparable(GOAL, [([0.95, 0.99], True), ([0.5, 0.9], True), ([0.96, 0.98], True)], 0, 0.949) == 0.98
-    assert comparable(LOSS, [([0.5, 0.8], True)] * 3, 0, 0.6) == pytest.approx(0.9)
+    assert estimate_all_folds(GOAL, peers, 0, 0.94) == pytest.approx(0.94 - 0.15)  # not .94, above all final scores
+    assert estimate_all_folds(GOAL, [([0.95, 0.99], True), ([0.5, 0.9], True), ([0.96, 0.98], True)], 0, 0.949) == 0.98
+    assert estimate_all_folds(LOSS, [([0.5, 0.8], True)] * 3, 0, 0.6) == pytest.approx(0.9)
 
 
 def test_the_final_training_uses_all_rows_except_the_test_rows(data):

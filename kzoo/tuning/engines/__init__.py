@@ -1,6 +1,6 @@
-"""Who proposes the next trial: a file for each engine, whose class is called `Engine`. Standard library only.
+"""Engines, which propose the next trial: one module for each, with a class `Engine`. Standard library only.
 
-The class mixes `steady.Steady` into one of KerasTuner's oracles, or into `keras_tuner.Oracle` itself.
+The class combines `base.BaseEngine` with one of KerasTuner's oracles, or with `keras_tuner.Oracle`.
 """
 
 from importlib import import_module
@@ -9,12 +9,12 @@ from pkgutil import iter_modules
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint
 
-_SHARED = ("base", "keras_tuner_private")  # what all of them are made of
+_SHARED = ("base", "keras_tuner_private")  # shared modules, no engines
 ENGINES = ("auto", *(module.name for module in iter_modules(__path__) if module.name not in _SHARED))
 
 
 def engine_named(name):
-    """Return the class of an engine; "auto" is none.
+    """Return the class of an engine, one of `ENGINES` except "auto".
 
     Raises:
         KzooError: a package that it needs is missing.
@@ -23,18 +23,18 @@ def engine_named(name):
 
 
 def choose_engine(engine, trials, points) -> str:
-    """Return the engine that is meant: "auto" is the grid where no more than `trials` points are to be had.
+    """Return the engine to use: "auto" is "grid" if the space has at most `trials` points, otherwise "bayesian".
 
     Args:
         engine: one of `ENGINES`.
-        trials: how many there are to be.
-        points: how many points the space has, None for a continuum.
+        trials: number of trials.
+        points: number of points of the space, None if it is continuous.
 
     Raises:
-        KzooError: an unknown engine.
+        KzooError: the engine is unknown.
     """
     if engine not in ENGINES:
-        raise KzooError(f"Unknown engine {engine!r}. {hint(engine, ENGINES)}It is one of: {', '.join(ENGINES)}.")
+        raise KzooError(f"Unknown engine {engine!r}. {hint(engine, ENGINES)}Use one of: {', '.join(ENGINES)}.")
     if engine != "auto":
         return engine
     return "grid" if points is not None and points <= trials else "bayesian"

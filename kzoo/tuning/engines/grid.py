@@ -1,46 +1,46 @@
-"""Every point once, the last hyperparameter fastest, each one's default first."""
+"""Grid search: every point once, the last hyperparameter fastest, each default first."""
 
 import math
 
 import keras_tuner as kt
 
-from kzoo.tuning.engines.base import BaseEngine, run, stop
+from kzoo.tuning.engines.base import BaseEngine, no_proposal, proposal
 
 
 class Engine(BaseEngine, kt.Oracle):
-    """KerasTuner's own loses its place when it is resumed, and takes 0.3 and 0.30000000000000004 for two values."""
+    """Grid search. KerasTuner's loses its position when resumed, and takes 0.3 and 0.1 + 0.2 for two values."""
 
     @classmethod
-    def starts_of(cls, trials, dimensions):
+    def startup_count_of(cls, trials, dimensions):
         return 0
 
     def propose(self, trial_id):
         if not self.trials:
-            return run(self.space.default())
+            return proposal(self.space.default())
         last = self.trials[max(self.trials, key=int)].hyperparameters.values
-        values = self._after(last)
+        values = self._next_point(last)
         while values is not None and not self.accept(values):
-            values = self._after(values)
-        return stop() if values is None else run(values)
+            values = self._next_point(values)
+        return no_proposal() if values is None else proposal(values)
 
-    def _after(self, values):
+    def _next_point(self, values):
         """Return the point after another one, or None after the last."""
         hps = self.get_space()
         hps.values = dict(values)
         for parameter in reversed(hps.space):
             if not hps.is_active(parameter):
                 continue
-            legal = grid_values(parameter)
-            place = legal.index(hps.values[parameter.name]) + 1
-            if place < len(legal):
-                hps.values[parameter.name] = legal[place]
-                return _with_what_counts(hps)
-            hps.values[parameter.name] = legal[0]
+            choices = grid_values(parameter)
+            index = choices.index(hps.values[parameter.name]) + 1
+            if index < len(choices):
+                hps.values[parameter.name] = choices[index]
+                return _active_values(hps)
+            hps.values[parameter.name] = choices[0]
         return None
 
 
-def _with_what_counts(hps):
-    """Return the values that count; what has begun to is at its first one (KerasTuner would draw one at random)."""
+def _active_values(hps):
+    """Return the active values; newly active ones get their first value (KerasTuner would draw a random one)."""
     for parameter in hps.space:
         if not hps.is_active(parameter):
             hps.values.pop(parameter.name, None)
@@ -50,9 +50,9 @@ def _with_what_counts(hps):
 
 
 def grid_values(parameter):
-    """Return the values of a hyperparameter on the grid, its default first; ten of a continuum."""
+    """Return the values of a hyperparameter on the grid, its default first; ten for a continuous range."""
     if hasattr(parameter, "min_value"):
-        others = [v for v in sorted(parameter.values) if not math.isclose(v, parameter.default)]
+        others = [choice for choice in sorted(parameter.values) if not math.isclose(choice, parameter.default)]
     else:
-        others = [v for v in parameter.values if v != parameter.default]
+        others = [choice for choice in parameter.values if choice != parameter.default]
     return [parameter.default, *others]

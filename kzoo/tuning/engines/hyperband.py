@@ -1,32 +1,32 @@
-"""Many short trainings, of which the best go on (https://arxiv.org/abs/1603.06560); the preset runs beside them."""
+"""Hyperband: many short trainings, of which the best continue (https://arxiv.org/abs/1603.06560)."""
 
 import keras_tuner as kt
 
 from kzoo.tuning.engines.base import BaseEngine, Size
 from kzoo.tuning.engines.keras_tuner_private import OpenHyperband, with_bracket
 
-_FACTOR = 3  # a third of the trials of a round goes on
+_FACTOR = 3  # one third of the trials of a round continues
 
 
 class Engine(OpenHyperband, BaseEngine, kt.oracles.HyperbandOracle):
-    """KerasTuner's own."""
+    """KerasTuner's Hyperband; with a baseline, the preset is trained too."""
 
     in_rounds = True
 
     def propose(self, trial_id):
-        proposed = super().propose(trial_id)
+        proposal = super().propose(trial_id)
         bracket = self.bracket_of(trial_id)
-        return proposed if bracket is None else proposed | {"values": with_bracket(proposed["values"], bracket)}
+        return proposal if bracket is None else proposal | {"values": with_bracket(proposal["values"], bracket)}
 
     def limits(self, trials, epochs):
         return dict(max_epochs=epochs, factor=_FACTOR)
 
     def size(self, epochs, folds):
         rounds = self.rounds()
-        trained = sum(size * (after - before) for size, before, after in rounds)
+        epochs_in_rounds = sum(size * (after - before) for size, before, after in rounds)
         return Size(
             trials=sum(size for size, _, _ in rounds) + int(self.baseline),
-            epochs=trained + (epochs if self.baseline else 0),
+            epochs=epochs_in_rounds + (epochs if self.baseline else 0),
             random=sum(size for size, before, _ in rounds if before == 0),
             rounds=rounds,
         )

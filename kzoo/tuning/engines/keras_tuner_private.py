@@ -1,4 +1,4 @@
-"""What KerasTuner keeps private and the engines need, each with its reason; nothing else in kzoo touches it."""
+"""Private parts of KerasTuner that the engines need, each with the reason; no other module uses them."""
 
 import copy
 from typing import Any
@@ -7,33 +7,33 @@ import numpy as np
 
 from kzoo.tuning.records import Round
 
-TRIES = 1000  # draws before a space counts as used up
-_MARK = "tuner/"  # with which KerasTuner's Hyperband begins the names of its own entries among the values of a trial
+TRIES = 1000  # draws before a space counts as exhausted
+_PREFIX = "tuner/"  # prefix of the entries that KerasTuner's Hyperband adds to a trial's values
 
 
 class OpenOracle:
-    """What is private in `keras_tuner.Oracle`, under names of ours. `Steady` has `accept` and `save_trial`."""
+    """Public names for private parts of `keras_tuner.Oracle`. `BaseEngine` defines `accept` and `save_trial`."""
 
     _duplicate: Any  # KerasTuner's
 
-    def draw_from(self, seed):
-        """Draw from this seed on: each draw of an oracle moves it, and its constructor takes 0 for any."""
+    def set_draw_seed(self, seed):
+        """Set the seed of the next draws: each draw changes it, and the constructor takes 0 for no seed."""
         self._seed_state = seed
 
-    def try_often(self, draws):
-        """Give up after so many points in a row that there have been: 20 end a search that has hundreds left."""
-        self._max_collisions = draws
+    def set_max_collisions(self, count):
+        """Set after how many repeated points in a row a search ends; the default of 20 is too small."""
+        self._max_collisions = count
 
-    def has_had(self, values) -> bool:
-        """Say whether there has been a trial with these values: KerasTuner asks only of what it draws itself."""
+    def was_tried(self, values) -> bool:
+        """Return True if a trial has had these values: KerasTuner checks only the points that it draws."""
         return self._duplicate(values)
 
     def draw(self):
-        """Return the values of any new point, or None where there is none; without it there is only `random_sample`."""
+        """Return the values of a new random point, or None if there is none."""
         return self._random_values()
 
     def _random_values(self):
-        """Draw until a point is accepted; KerasTuner's own engines draw by this too."""
+        """Draw until a point is accepted; KerasTuner's engines draw by this method too."""
         for _ in range(TRIES):
             values = super()._random_values()
             if values is None or self.accept(values):
@@ -41,36 +41,37 @@ class OpenOracle:
         return None
 
     def _save_trial(self, trial):
-        """Write a trial our way: KerasTuner calls this at each change, and its own needs a directory of a tuner's."""
+        """Write a trial; KerasTuner calls this on each change, and its own version needs a tuner's directory."""
         self.save_trial(trial)
 
 
 class OpenBayesian(OpenOracle):
-    """What is private in its `BayesianOptimizationOracle` besides: how values, of which some count only beside others,
-    become points of a unit cube and back."""
+    """Private parts of `BayesianOptimizationOracle`: mapping (conditional) values to the unit cube and back."""
 
     def _make_gpr(self):
-        """Return the model of the space; the constructor calls this, and takes no other model."""
+        """Return the model; KerasTuner's constructor calls this, and accepts no other model."""
         return self.model(len(self._nonfixed_space()))
 
-    def tried(self):
-        """Return the trials so far as points (N, D) in the unit cube, and their scores, of which less is better.
+    def observations(self):
+        """Return the trials so far as points (N, D) in the unit cube, and their scores (N,); smaller is better.
 
-        Those under way count as middling ones. KerasTuner asks the model of the proposal before for their scores, and a
-        search that is resumed has none.
+        Running trials get the median score. KerasTuner would predict it with the model of the previous proposal, which
+        a resumed search does not have.
         """
-        whole, under_way, self.ongoing_trials = self.trials, self.ongoing_trials, {}
-        parts = [[t for t in whole.values() if (t.status == "RUNNING") == running] for running in (False, True)]
+        all_trials, ongoing, self.ongoing_trials = self.trials, self.ongoing_trials, {}
+        ended_and_running = [
+            [t for t in all_trials.values() if (t.status == "RUNNING") == running] for running in (False, True)
+        ]
         try:
-            self.trials = {trial.trial_id: trial for trial in parts[0]}
+            self.trials = {trial.trial_id: trial for trial in ended_and_running[0]}
             points, scores = self._vectorize_trials()
-            if parts[1]:
-                self.trials = {trial.trial_id: _as_if_ended(trial) for trial in parts[1]}
-                others, _ = self._vectorize_trials()
-                points = np.concatenate([points, others])
-                scores = np.concatenate([scores, np.full(len(others), np.median(scores))])
+            if ended_and_running[1]:
+                self.trials = {trial.trial_id: _completed_copy(trial) for trial in ended_and_running[1]}
+                running_points, _ = self._vectorize_trials()
+                points = np.concatenate([points, running_points])
+                scores = np.concatenate([scores, np.full(len(running_points), np.median(scores))])
         finally:
-            self.trials, self.ongoing_trials = whole, under_way
+            self.trials, self.ongoing_trials = all_trials, ongoing
         return points, scores
 
     def values_at(self, point):
@@ -78,19 +79,19 @@ class OpenBayesian(OpenOracle):
         return self._vector_to_values(point)
 
 
-def _as_if_ended(trial):
-    ended = copy.copy(trial)
-    ended.status, ended.score = "COMPLETED", 0.0
-    return ended
+def _completed_copy(trial):
+    completed = copy.copy(trial)
+    completed.status, completed.score = "COMPLETED", 0.0
+    return completed
 
 
 class OpenHyperband(OpenOracle):
-    """What is private in its `HyperbandOracle` besides: what it will do, of which a plan must not say anything else."""
+    """Private parts of `HyperbandOracle`: its schedule, so that a plan agrees with it."""
 
     _brackets: Any  # KerasTuner's
 
     def bracket_of(self, trial_id) -> int | None:
-        """Return the bracket that a trial is in; KerasTuner notes the newest one, and several may be under way."""
+        """Return the bracket of a trial; KerasTuner notes only the newest one, and several may be running."""
         for bracket in self._brackets:
             if any(info["id"] == trial_id for trials in bracket["rounds"] for info in trials):
                 return bracket["bracket_num"]
@@ -98,28 +99,32 @@ class OpenHyperband(OpenOracle):
 
     def rounds(self):
         """Return (trials, epochs before, epochs after) of each round of each bracket."""
-        found = []
+        rounds = []
         for bracket in reversed(range(self._get_num_brackets())):
             for number in range(bracket + 1):
                 before = self._get_epochs(bracket, number - 1) if number else 0
-                found.append((self._get_size(bracket, number), before, self._get_epochs(bracket, number)))
-        return tuple(found)
+                rounds.append((self._get_size(bracket, number), before, self._get_epochs(bracket, number)))
+        return tuple(rounds)
 
 
 def with_bracket(values, bracket) -> dict:
-    """Return the values of a trial of Hyperband with the number of its bracket among KerasTuner's own entries."""
-    return values | {f"{_MARK}bracket": bracket}
+    """Return a Hyperband trial's values with the number of its bracket added as KerasTuner's entry."""
+    return values | {f"{_PREFIX}bracket": bracket}
 
 
 def plain_values(hyperparameters) -> dict:
-    """Return the values of a `keras_tuner.HyperParameters` without Hyperband's own entries."""
-    return {name: value for name, value in hyperparameters.values.items() if not name.startswith(_MARK)}
+    """Return the values of a `keras_tuner.HyperParameters` without Hyperband's entries."""
+    return {name: value for name, value in hyperparameters.values.items() if not name.startswith(_PREFIX)}
 
 
 def round_of(hyperparameters) -> Round | None:
-    """Return the `Round` that Hyperband's own entries mean; None where there are none."""
-    own = {name.removeprefix(_MARK): v for name, v in hyperparameters.values.items() if name.startswith(_MARK)}
-    if "epochs" not in own:
+    """Return the `Round` of Hyperband's entries, or None without them."""
+    marked = {
+        name.removeprefix(_PREFIX): number
+        for name, number in hyperparameters.values.items()
+        if name.startswith(_PREFIX)
+    }
+    if "epochs" not in marked:
         return None
-    parent = int(own["trial_id"]) if "trial_id" in own else None
-    return Round(bracket=own["bracket"], round=own["round"], until=own["epochs"], parent=parent)
+    parent = int(marked["trial_id"]) if "trial_id" in marked else None
+    return Round(bracket=marked["bracket"], round=marked["round"], until=marked["epochs"], parent=parent)

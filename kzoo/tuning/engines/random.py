@@ -1,4 +1,4 @@
-"""Points drawn at random."""
+"""Random search."""
 
 import keras_tuner as kt
 
@@ -6,4 +6,4 @@ from kzoo.tuning.engines.base import BaseEngine
 
 
 class Engine(BaseEngine, kt.oracles.RandomSearchOracle):
-    """KerasTuner's own."""
+    """KerasTuner's random search."""

@@ -1,7 +1,7 @@
-"""What is searched: an entry for each hyperparameter, of training in `learning.py`, of the network in `network.py`.
+"""Search spaces: an `Entry` for each hyperparameter, of training in `learning.py`, of the network in `network.py`.
 
-An entry says itself in which sizes of which families' spaces it is. One that a preset has no setting for is left out.
-The preset itself is the default point of its space.
+An entry defines in which sizes of which families' spaces it is. An entry whose setting a preset lacks is left out. The
+preset itself is the default point of its space.
 """
 
 from collections.abc import Container
@@ -10,17 +10,17 @@ from typing import Any
 from kzoo.tuning.spaces import learning, network
 from kzoo.tuning.spaces.entry import Entry
 
-ENTRIES = learning.ENTRIES | network.ENTRIES  # in the order in which they are declared
+ENTRIES = learning.ENTRIES | network.ENTRIES  # in the order of declaration
 FAMILIES = {family for entry in ENTRIES.values() if not isinstance(entry.sizes, str) for family in entry.sizes}
 
 
 def entries_of(family: str, size: str) -> dict[str, Entry]:
-    """Return the entries of a family's space, in the order in which they are declared."""
-    called = family if family in FAMILIES else "other"
-    return {name: entry for name, entry in ENTRIES.items() if entry.is_in(called, size)}
+    """Return the entries of a family's space, in the order of declaration."""
+    space_family = family if family in FAMILIES else "other"
+    return {name: entry for name, entry in ENTRIES.items() if entry.is_in(space_family, size)}
 
 
-def make_fit(settings: dict[str, Any], fixed: Container[str] = ()) -> None:
-    """Change what single entries cannot know of one another; names in `fixed` stay as they are."""
-    learning.make_fit(settings, fixed)
-    network.make_fit(settings, fixed)
+def make_consistent(settings: dict[str, Any], fixed: Container[str] = ()) -> None:
+    """Change settings that depend on several entries so that they fit; names in `fixed` are not changed."""
+    learning.make_consistent(settings, fixed)
+    network.make_consistent(settings, fixed)

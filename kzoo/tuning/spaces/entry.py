@@ -1,4 +1,4 @@
-"""What the spaces are made of: a `Parameter` is a hyperparameter of one preset, an `Entry` makes it for any preset."""
+"""`Parameter`, a hyperparameter of one preset, and `Entry`, which declares it for any preset."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -8,7 +8,7 @@ from kzoo.registry.family import FAMILIES, is_recurrent
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint
 
-SIZES = ("quick", "standard", "full")  # each has what the ones before it have
+SIZES = ("quick", "standard", "full")  # each includes the ones before it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,15 +16,15 @@ class Parameter:
     """A hyperparameter.
 
     Args:
-        name: what KerasTuner calls it.
-        meaning: one plain line.
-        default: the preset's own value.
+        name: its name in KerasTuner.
+        meaning: a short description.
+        default: the preset's value.
         values: the legal values, all of one type; empty for a range.
-        low, high: the ends of a range, both included.
-        log: draw evenly over the powers of ten.
-        whole: whole numbers only.
-        when: (name, values): it counts only while that parameter has one of these values; None for always.
-        called: what a user calls it, and others with it: `learning_rate` is one per optimizer.
+        low, high: the bounds of a range, both included.
+        log: sample on a logarithmic scale.
+        whole: integers only.
+        when: (name, values): active only if that parameter has one of these values; None for always.
+        alias: another name for users, possibly of several parameters: `learning_rate` is one for each optimizer.
     """
 
     name: str
@@ -36,20 +36,20 @@ class Parameter:
     log: bool = False
     whole: bool = False
     when: tuple | None = None
-    called: str = ""
+    alias: str = ""
 
-    def answers_to(self, name) -> bool:
-        """Say whether a user means this parameter."""
-        return name in (self.name, self.called)
+    def is_named(self, name) -> bool:
+        """Return True if `name` is the parameter's name or alias."""
+        return name in (self.name, self.alias)
 
-    def is_active(self, chosen) -> bool:
-        """Say whether it counts beside the chosen values of the others."""
-        return self.when is None or chosen.get(self.when[0]) in self.when[1]
+    def is_active(self, point) -> bool:
+        """Return True if the parameter is active at a point, given as the values of the others."""
+        return self.when is None or point.get(self.when[0]) in self.when[1]
 
     def declare(self, hp):
-        """Register it on a `keras_tuner.HyperParameters`."""
+        """Declare it on a `keras_tuner.HyperParameters`."""
         if self.values and isinstance(self.default, bool):
-            hp.Boolean(self.name, default=self.default)  # of flags, a choice makes numbers
+            hp.Boolean(self.name, default=self.default)  # hp.Choice would turn booleans into numbers
         elif self.values:
             hp.Choice(self.name, list(self.values), default=self.default)
         elif self.whole:
@@ -57,10 +57,10 @@ class Parameter:
         else:
             hp.Float(
                 self.name, self.low, self.high, sampling="log" if self.log else "linear", default=self.default
-            )  # no step: KerasTuner's steps leave out the upper end
+            )  # no step: KerasTuner's steps omit the upper end
 
     def size(self) -> int | None:
-        """Return the number of its values; None for a continuum."""
+        """Return the number of values, None if continuous."""
         if self.values:
             return len(self.values)
         if self.low == self.high:
@@ -68,89 +68,95 @@ class Parameter:
         span: Any = (self.low, self.high)
         return span[1] - span[0] + 1 if self.whole else None
 
-    def each(self) -> tuple:
-        """Return its values, where they are not a continuum."""
+    def all_values(self) -> tuple:
+        """Return all values if the number is finite."""
         span: Any = (self.low, self.high)
         return self.values or (tuple(range(span[0], span[1] + 1)) if self.whole else (self.low,))
 
     def check(self, value):
-        """Return a value of it as this parameter writes it.
+        """Return a value as this parameter encodes it.
 
         Raises:
-            KzooError: a value that it does not have.
+            KzooError: the value is not legal.
         """
-        value = written(value)
+        value = encode(value)
         if self.values:
-            match = [v for v in self.values if v == value and isinstance(v, str) == isinstance(value, str)]
+            match = [
+                legal for legal in self.values if legal == value and isinstance(legal, str) == isinstance(value, str)
+            ]
             if match:
                 return match[0]
         elif _is_number(value) and self.low <= value <= self.high and (not self.whole or value == int(value)):
             return int(value) if self.whole else float(value)
         raise KzooError(
-            f"{self.name}={shown(value)} is outside the space: {self.legal()}. "
-            f"{hint(value, [v for v in self.values if isinstance(v, str)])}"
+            f"{self.name}={shown(value)} is outside the space: {self.describe_values()}. "
+            f"{hint(value, [legal for legal in self.values if isinstance(legal, str)])}"
             + (
-                f"Each optimizer has its own: .fix(optimizer=...) first, or narrow {self.name} by its name."
-                if self.called and self.when
-                else "A part of the space is what .narrow() leaves; .fix() takes any value that the preset can have."
+                f"Each optimizer has its own: use .fix(optimizer=...) first, or narrow {self.name} by name."
+                if self.alias and self.when
+                else ".narrow() only selects from the space; .fix() takes any value that is valid for the preset."
             )
         )
 
-    def narrowed(self, wanted):
-        """Return it with fewer values; its default moves to the nearest one that is left.
+    def narrowed(self, selection):
+        """Return the parameter with fewer values; its default moves to the nearest remaining one.
 
         Args:
-            wanted: a pair of numbers is a range, both ends included; a list, or words, are values.
+            selection: a pair of numbers is a range, both bounds included; a list, or strings, are values.
 
         Raises:
-            KzooError: an empty or reversed range, or values that it does not have.
+            KzooError: an empty or reversed range, or illegal values.
         """
-        pair = isinstance(wanted, tuple) and len(wanted) == 2 and all(map(_is_number, wanted))
-        if not isinstance(wanted, tuple | list) or (not pair and not wanted):
+        pair = isinstance(selection, tuple) and len(selection) == 2 and all(map(_is_number, selection))
+        if not isinstance(selection, tuple | list) or (not pair and not selection):
             raise KzooError(
-                f"narrow({self.name}={wanted!r}) needs a pair of numbers for a range, or a list of values. "
-                f"It has {self.legal()}."
+                f"narrow({self.name}={selection!r}) must be a pair of numbers for a range, or a list of values. "
+                f"Legal values: {self.describe_values()}."
             )
-        if pair and wanted[0] > wanted[1]:
-            raise KzooError(f"narrow({self.name}={wanted!r}) is reversed: write the smaller number first.")
+        if pair and selection[0] > selection[1]:
+            raise KzooError(f"narrow({self.name}={selection!r}) is reversed. Put the smaller number first.")
         if not pair:
-            values = tuple(dict.fromkeys(self.check(v) for v in wanted))
-            return self._within(replace(self, values=values, low=None, high=None, log=False, whole=False))
+            values = tuple(dict.fromkeys(self.check(option) for option in selection))
+            return self._with_legal_default(replace(self, values=values, low=None, high=None, log=False, whole=False))
         if self.values:
             if isinstance(self.values[0], str):
-                raise KzooError(f"{self.name} has no range: narrow({self.name}=[...]) takes some of {self.legal()}.")
-            values = tuple(v for v in self.values if wanted[0] <= v <= wanted[1])
+                raise KzooError(
+                    f"{self.name} has no range. Use narrow({self.name}=[...]) with some of: {self.describe_values()}."
+                )
+            values = tuple(option for option in self.values if selection[0] <= option <= selection[1])
             if not values:
-                raise KzooError(f"narrow({self.name}={wanted!r}) leaves none of its values: {self.legal()}.")
-            return self._within(replace(self, values=values))
-        low, high = (self.check(end) for end in wanted)
-        return self._within(replace(self, low=low, high=high))
+                raise KzooError(
+                    f"narrow({self.name}={selection!r}) contains none of its values: {self.describe_values()}."
+                )
+            return self._with_legal_default(replace(self, values=values))
+        low, high = (self.check(bound) for bound in selection)
+        return self._with_legal_default(replace(self, low=low, high=high))
 
-    def _within(self, narrow):
-        """Give a narrowed copy the value that is nearest to the default."""
-        if not narrow.values:
-            nearest = min(max(self.default, narrow.low), narrow.high)
-        elif self.default in narrow.values or isinstance(self.default, str):
-            nearest = self.default if self.default in narrow.values else narrow.values[0]
+    def _with_legal_default(self, narrowed):
+        """Return a narrowed copy with the value nearest to this default as default."""
+        if not narrowed.values:
+            nearest = min(max(self.default, narrowed.low), narrowed.high)
+        elif self.default in narrowed.values or isinstance(self.default, str):
+            nearest = self.default if self.default in narrowed.values else narrowed.values[0]
         else:
-            nearest = min(narrow.values, key=lambda v: abs(v - self.default))
-        return replace(narrow, default=nearest)
+            nearest = min(narrowed.values, key=lambda option: abs(option - self.default))
+        return replace(narrowed, default=nearest)
 
-    def legal(self) -> str:
-        """Say which values it has."""
+    def describe_values(self) -> str:
+        """Return the legal values as text."""
         if self.values:
-            return ", ".join(shown(v) for v in self.values)
+            return ", ".join(shown(option) for option in self.values)
         return f"{shown(self.low)} to {shown(self.high)}" + (", log" if self.log else "")
 
     def to_json(self) -> dict:
-        """Return its values and default as plain data."""
-        extent = dict(values=list(self.values)) if self.values else dict(low=self.low, high=self.high, log=self.log)
+        """Return values and default as plain data."""
+        domain = dict(values=list(self.values)) if self.values else dict(low=self.low, high=self.high, log=self.log)
         when = None if self.when is None else {self.when[0]: list(self.when[1])}
-        return dict(name=self.name, default=self.default, when=when) | extent
+        return dict(name=self.name, default=self.default, when=when) | domain
 
     @classmethod
     def from_json(cls, data) -> "Parameter":
-        """Return what `to_json` wrote, which says nothing of the meaning."""
+        """Return the parameter that `to_json` wrote, without its meaning."""
         ((name, values),) = (data["when"] or {None: ()}).items()
         return cls(
             name=data["name"], meaning="", default=data["default"], values=tuple(data.get("values", ())),
@@ -160,25 +166,25 @@ class Parameter:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scene:
-    """What a hyperparameter's range depends on.
+class SpaceContext:
+    """The preset and space for which a hyperparameter is declared.
 
     Args:
-        settings: a preset's config and training contract in one mapping, with what was fixed; a name may be missing.
-        optimizer: the preset's own, for which its learning rate was chosen.
+        settings: a preset's config and training settings in one mapping, including fixed ones; a name may be missing.
+        optimizer: the preset's optimizer, for which its learning rate was chosen.
         task: the preset's task.
         size: "quick", "standard" or "full".
-        before: the parameters that were declared before this one, by name.
+        earlier: name -> parameter of those declared before.
     """
 
     settings: Mapping
     optimizer: str | None
     task: str
     size: str
-    before: dict = field(default_factory=dict)
+    earlier: dict = field(default_factory=dict)
 
     def by_size(self, quick, standard, full=None):
-        """Return what belongs to the size; `full` is like `standard` where it is not said."""
+        """Return the argument for the size; `full` defaults to `standard`."""
         return {"quick": quick, "standard": standard, "full": standard if full is None else full}[self.size]
 
 
@@ -187,12 +193,12 @@ class Entry:
     """A hyperparameter of a space.
 
     Args:
-        sizes: the smallest size of a space that has it: of every family's, or family -> size. There, "other" stands for
-            the families that no entry names, and one that is missing does not have it.
-        declare: Scene -> a `Parameter`, several, or None where the preset has no use for it. The preset's own value
-            is the default.
-        sets: the settings it changes. Fixing one of them takes the entry out of the space; without the first one in
-            the preset there is nothing to set.
+        sizes: the smallest size of a space that includes it, for every family or as family -> size. There "other" is
+            for families named by no entry; a missing family does not have it.
+        declare: SpaceContext -> a `Parameter`, several, or None if the preset has no use for it. The preset's value is
+            the default.
+        sets: the settings that it changes. Fixing one of them removes the entry from the space; if the preset lacks the
+            first one, the entry is left out.
         apply: (settings, value) -> None, changes the settings; by default the value is the setting.
     """
 
@@ -202,118 +208,119 @@ class Entry:
     apply: Callable | None = None
 
     def is_in(self, family, size) -> bool:
-        """Say whether a family's space of a size has it."""
-        least = self.sizes if isinstance(self.sizes, str) else self.sizes.get(family)
-        return least is not None and SIZES.index(least) <= SIZES.index(size)
+        """Return True if a family's space of a size includes it."""
+        smallest = self.sizes if isinstance(self.sizes, str) else self.sizes.get(family)
+        return smallest is not None and SIZES.index(smallest) <= SIZES.index(size)
 
-    def parameters(self, scene) -> list:
-        """Return its parameters in a scene."""
-        if self.sets[0] not in scene.settings:
+    def parameters(self, context) -> list:
+        """Return its parameters in a context."""
+        if self.sets[0] not in context.settings:
             return []
-        found = self.declare(scene)
-        return [] if found is None else [found] if isinstance(found, Parameter) else list(found)
+        declared = self.declare(context)
+        return [] if declared is None else [declared] if isinstance(declared, Parameter) else list(declared)
 
     def change(self, settings, value):
-        """Change the settings to a value of it."""
+        """Change the settings for a value."""
         if self.apply is None:
-            settings[self.sets[0]] = read(value)
+            settings[self.sets[0]] = decode(value)
         else:
             self.apply(settings, value)
 
 
-def recurrent(size) -> dict:
-    """Return a size for each recurrent family."""
+def recurrent_sizes(size) -> dict:
+    """Return family -> size for the recurrent families."""
     return {family: size for family in FAMILIES if is_recurrent(family)}
 
 
 def choice(name, meaning, *values, full=()):
-    """Return a `declare` for a setting that takes one of some words or numbers, the preset's own among them."""
+    """Return a `declare` for a setting with some categorical or numeric values, including the preset's."""
 
-    def declare(scene):
-        own = written(scene.settings[name])
-        legal = dict.fromkeys([own, *map(written, values + (full if scene.size == "full" else ()))])
-        legal = sorted(legal) if not isinstance(own, str) else list(legal)
-        return Parameter(name=name, meaning=meaning, values=tuple(legal), default=own)
+    def declare(context):
+        default = encode(context.settings[name])
+        choices = dict.fromkeys([default, *map(encode, values + (full if context.size == "full" else ()))])
+        choices = sorted(choices) if not isinstance(default, str) else list(choices)
+        return Parameter(name=name, meaning=meaning, values=tuple(choices), default=default)
 
     return declare
 
 
-def scale(name, setting, meaning):
+def multiplier(name, setting, meaning):
     """Return a `declare` for a multiplier of the preset's widths."""
 
-    def declare(scene):
-        if not scene.settings[setting]:
+    def declare(context):
+        if not context.settings[setting]:
             return None
-        factors = scene.by_size((0.5, 1.0, 2.0), (0.25, 0.5, 1.0, 2.0), (0.25, 0.5, 0.75, 1.0, 1.5, 2.0))
+        factors = context.by_size((0.5, 1.0, 2.0), (0.25, 0.5, 1.0, 2.0), (0.25, 0.5, 0.75, 1.0, 1.5, 2.0))
         return Parameter(name=name, meaning=meaning, values=factors, default=1.0)
 
     return declare
 
 
-def rate(name, meaning):
-    """Return a `declare` for a dropout rate; of several, it is the largest, and the others keep their share of it."""
+def dropout_rate(name, meaning):
+    """Return a `declare` for a dropout rate; of several it is the largest, and the others keep their ratio to it."""
 
-    def declare(scene):
-        own = scene.settings[name]
-        own = max(own, default=None) if isinstance(own, tuple) else own
-        if own is None:
+    def declare(context):
+        default = context.settings[name]
+        default = max(default, default=None) if isinstance(default, tuple) else default
+        if default is None:
             return None
-        return Parameter(name=name, meaning=meaning, low=0.0, high=0.6 if own <= 0.5 else 0.9, default=own)
+        return Parameter(name=name, meaning=meaning, low=0.0, high=0.6 if default <= 0.5 else 0.9, default=default)
 
     return declare
 
 
-def set_rate(name):
-    """Return the `apply` of `rate`."""
+def set_dropout_rate(name):
+    """Return the `apply` for `dropout_rate`."""
 
     def apply(settings, value):
-        own = settings[name]
-        if not isinstance(own, tuple):
+        rates = settings[name]
+        if not isinstance(rates, tuple):
             settings[name] = value
-        elif any(own):
-            settings[name] = tuple(value * share / max(own) for share in own)
+        elif any(rates):
+            settings[name] = tuple(value * rate / max(rates) for rate in rates)
         else:
-            settings[name] = (value,) * len(own)
+            settings[name] = (value,) * len(rates)
 
     return apply
 
 
-def scaled(widths, factor, least=1):
-    """Return widths times a factor, as whole numbers."""
+def scale_widths(widths, factor, minimum=1):
+    """Return widths times a factor, as integers of at least `minimum`."""
     if isinstance(widths, tuple):
-        return tuple(max(least, round(width * factor)) for width in widths)
-    return max(least, round(widths * factor))
+        return tuple(max(minimum, round(width * factor)) for width in widths)
+    return max(minimum, round(widths * factor))
 
 
-def resized(values, count, *, grow=False):
-    """Return a tuple cut or extended to `count` values: with its last value, or by the ratio of its last two.
+def resize(values, count, *, grow=False):
+    """Return a tuple cut or extended to `count` values, by repeating the last value.
 
-    None becomes more than twice the largest: networks would soon be too large to train.
-    What is not a tuple is one value for all, and stays.
+    With `grow`, it is extended by the ratio of the last two values. No value exceeds twice the largest, because
+    networks would otherwise become too large to train. Anything but a tuple is one value for all layers, and is
+    returned unchanged.
     """
     if not isinstance(values, tuple) or not values:
         return values
-    most, values = 2 * max(values), list(values[:count])
+    limit, values = 2 * max(values), list(values[:count])
     ratio = values[-1] / values[-2] if grow and len(values) > 1 else 1
     while len(values) < count:
-        values.append(min(max(1, round(values[-1] * ratio)), most) if grow else values[-1])
+        values.append(min(max(1, round(values[-1] * ratio)), limit) if grow else values[-1])
     return tuple(values)
 
 
-def written(value):
-    """Return a value as a parameter writes it: None and flags are words, because KerasTuner has neither in a choice."""
+def encode(value):
+    """Return a setting as a value for KerasTuner: None and booleans become strings, which `Choice` needs."""
     if value is None or isinstance(value, bool):
         return str(value).lower()
     return value
 
 
-def read(value):
-    """Return what a setting is given for the value of a parameter."""
+def decode(value):
+    """Return the setting for an encoded value."""
     return {"none": None, "true": True, "false": False}.get(value, value)
 
 
 def shown(value) -> str:
-    """Write a value for people."""
+    """Return a value as text."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 

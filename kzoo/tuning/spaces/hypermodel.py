@@ -1,4 +1,4 @@
-"""`hypermodel`: a preset and its space as a KerasTuner `HyperModel`, for those who drive KerasTuner themselves."""
+"""`hypermodel`: a preset and its space as a KerasTuner `HyperModel`, for use with KerasTuner's tuners."""
 
 import math
 import warnings
@@ -23,9 +23,9 @@ from kzoo.utils.errors import KzooError, KzooWarning, short_errors
 def hypermodel(preset: str | Preset, space: str | Space = "standard", **overrides: Any) -> keras_tuner.HyperModel:
     """Return a KerasTuner `HyperModel` of a preset.
 
-    What KerasTuner's `search` passes to `fit` goes to `keras.Model.fit`, with the batch size of the trial, schedules as
-    long as the training, classes weighed as the preset says, and labels as the loss wants them. Nothing augments
-    images there, so that is not searched.
+    Arguments of KerasTuner's `search` are passed to `keras.Model.fit`, with the trial's batch size, schedules for the
+    whole training, class weights as in the preset, and labels as the loss needs them. Images are not augmented, so
+    augmentation is not searched.
 
     Args:
         preset: a preset's name, or a `Preset`.
@@ -33,42 +33,44 @@ def hypermodel(preset: str | Preset, space: str | Space = "standard", **override
         overrides: settings of the preset that are not searched, such as `outputs=3`.
 
     Raises:
-        KzooError: an unknown preset, size or setting, one that `kzoo.train` alone sees to, a space of another preset,
-            or one whose members learn each by itself, which `fit` does not do.
+        KzooError: the preset, size or a setting is unknown, only `kzoo.train` supports a setting, the space is of
+            another preset, or the preset trains its members separately.
     """
     preset = get_preset(preset)
     if overrides.get("members", preset.config.get("members")) is not None:
         raise KzooError(
-            f"{preset.name} learns each of its members by itself, which Keras' own fit does not: use kzoo.tune."
+            f"{preset.name} trains each of its members separately, which Keras' fit does not support. Use kzoo.tune."
         )
-    searched = _space_of(preset, space)
-    _refuse_lost(preset, {**searched.fixed, **overrides})
-    if "augment" in preset.training and "augment" not in searched.fixed:
+    search_space = _space_of(preset, space)
+    _check_ignored(preset, {**search_space.fixed, **overrides})
+    if "augment" in preset.training and "augment" not in search_space.fixed:
         overrides = {"augment": ()} | overrides
-    return PresetHyperModel(searched.fix(**overrides))
+    return PresetHyperModel(search_space.fix(**overrides))
 
 
-def _refuse_lost(preset: Preset, fixed: dict[str, Any]) -> None:
-    """Refuse what Keras' own fit is not told of by KerasTuner, and what a trial would therefore do without."""
+def _check_ignored(preset: Preset, fixed: dict[str, Any]) -> None:
+    """Raise KzooError for fixed settings that KerasTuner does not pass to Keras' fit."""
     for name in sorted({*OF_FIT} - {"batch_size", "patience"}):
-        kept = "balanced" if name == "class_weight" else preset.training.get(name)
-        if fixed.get(name) not in (None, (), [], False, kept):
+        unchanged = "balanced" if name == "class_weight" else preset.training.get(name)
+        if fixed.get(name) not in (None, (), [], False, unchanged):
             raise KzooError(
-                f"{name}={fixed[name]!r} is lost here, where what KerasTuner's search passes to fit decides: leave it "
-                "out, or use kzoo.tune."
+                f"{name}={fixed[name]!r} has no effect here, because KerasTuner's search sets the arguments of fit. "
+                "Omit it or use kzoo.tune."
             )
 
 
-def _space_of(preset: Preset, given: str | Space) -> Space:
-    if not isinstance(given, Space):
-        return space(preset, given)
-    if given.preset.name != preset.name:
-        raise KzooError(f"This is the space of {given.preset.name}, and not of {preset.name}: use one of its own.")
-    return given
+def _space_of(preset: Preset, requested: str | Space) -> Space:
+    if not isinstance(requested, Space):
+        return space(preset, requested)
+    if requested.preset.name != preset.name:
+        raise KzooError(
+            f"This space is for {requested.preset.name}, not for {preset.name}. Use kzoo.space({preset.name!r})."
+        )
+    return requested
 
 
 class PresetHyperModel(keras_tuner.HyperModel):
-    """A preset whose overrides come from a point of its space.
+    """A preset with the overrides of a point of its space.
 
     Args:
         space: the space.
@@ -79,7 +81,7 @@ class PresetHyperModel(keras_tuner.HyperModel):
         self.space = space
 
     def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
-        """Register every hyperparameter before the first trial."""
+        """Declare every hyperparameter before the first trial."""
         self.space.declare(hp)
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
@@ -92,11 +94,13 @@ class PresetHyperModel(keras_tuner.HyperModel):
         overrides, (config, training) = self.space.overrides(hp), self._settings(hp)
         if contract.needs_onehot(self.space.preset.task, config, training):
             overrides = overrides | {"labels": "onehot"}
-        with trained_as_built():
+        with without_fit_warnings():
             model = build(self.space.preset, **overrides)
         params, limit = model.count_params(), self.space.max_params
         if limit is not None and params > limit:
-            raise keras_tuner.errors.FailedTrialError(f"{params:,} parameters are more than the limit of {limit:,}.")
+            raise keras_tuner.errors.FailedTrialError(
+                f"The network has {params:,} parameters, more than the limit of {limit:,}."
+            )
         return model
 
     def fit(
@@ -111,28 +115,30 @@ class PresetHyperModel(keras_tuner.HyperModel):
             kwargs: more arguments of `keras.Model.fit`.
 
         Raises:
-            KzooError: a batch size from two sides, or label smoothing or class weights without an array of labels.
+            KzooError: batch_size is passed, or label smoothing or class weights without an array of labels.
         """
         config, training = self._settings(hp)
         task = self.space.preset.task
         if y is not None:
             if "batch_size" in kwargs:
-                raise KzooError("batch_size is a setting of the preset: fix it with space.fix(batch_size=...).")
+                raise KzooError("batch_size is a setting of the preset. Fix it with space.fix(batch_size=...).")
             kwargs["batch_size"] = training["batch_size"]
         if training.get("class_weight") is not None and "class_weight" not in kwargs:
             if y is None:
-                raise KzooError("class_weight needs labels as an array y: fix it with class_weight=None.")
-            kwargs["class_weight"] = _balanced(y)
+                raise KzooError("class_weight requires labels as an array y. Disable it with class_weight=None.")
+            kwargs["class_weight"] = _balanced_weights(y)
         if contract.needs_onehot(task, config, training) and training.get("labels") != "onehot":
             if y is None:
-                raise KzooError("Label smoothing needs labels as an array y: fix it with space.fix(label_smoothing=0).")
+                raise KzooError(
+                    "Label smoothing requires labels as an array y. Disable it with space.fix(label_smoothing=0)."
+                )
             training = training | {"labels": "onehot"}
             y = keras.utils.to_categorical(y, config["outputs"])
             if kwargs.get("validation_data") is not None:
                 inputs, labels, *weights = kwargs["validation_data"]
                 labels = keras.utils.to_categorical(labels, config["outputs"])
                 kwargs["validation_data"] = (inputs, labels, *weights)
-        if round_of(hp) is None:  # Hyperband trains in rounds, and a schedule would start over in each
+        if round_of(hp) is None:  # Hyperband trains in rounds, and a schedule would restart in each
             steps = _steps(x, y, kwargs)
             contract.compile_model(model, task=task, config=config, training=training, steps=steps)
         if training.get("schedule") == "plateau":
@@ -144,21 +150,21 @@ class PresetHyperModel(keras_tuner.HyperModel):
 
 
 @contextmanager
-def trained_as_built() -> Iterator[None]:
-    """Keep `kzoo.build` from saying what `fit` alone does not see: whoever fits these models sees to it."""
+def without_fit_warnings() -> Iterator[None]:
+    """Silence the warnings of `kzoo.build` about settings that Keras' fit ignores: the caller applies them."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".* for kzoo.fit_arguments", KzooWarning)
         yield
 
 
 def _plateau(training: dict[str, Any], kwargs: dict[str, Any]) -> keras.callbacks.Callback:
-    watched = "val_loss" if kwargs.get("validation_data") or kwargs.get("validation_split") else "loss"
+    monitor = "val_loss" if kwargs.get("validation_data") or kwargs.get("validation_split") else "loss"
     patience = max(training.get("patience", 10) // 2, 1)
-    return keras.callbacks.ReduceLROnPlateau(monitor=watched, factor=0.5, patience=patience)
+    return keras.callbacks.ReduceLROnPlateau(monitor=monitor, factor=0.5, patience=patience)
 
 
-def _balanced(y: Any) -> dict[int, float]:
-    """Return a weight for each class, by how rare it is among integer labels."""
+def _balanced_weights(y: Any) -> dict[int, float]:
+    """Return class -> weight by inverse frequency of integer or one-hot labels."""
     labels = np.asarray(y)
     labels = labels.argmax(-1) if labels.ndim == 2 and labels.shape[-1] > 1 else labels
     classes, counts = np.unique(labels, return_counts=True)
@@ -166,7 +172,7 @@ def _balanced(y: Any) -> dict[int, float]:
 
 
 def _steps(x: Any, y: Any, kwargs: dict[str, Any]) -> int | None:
-    """Return the number of training steps; None where the length of the data is unknown."""
+    """Return the number of training steps, None if the length of the data is unknown."""
     epochs = kwargs.get("epochs", 1)
     if y is not None:
         rows = math.ceil(len(y) * (1 - (kwargs.get("validation_split") or 0.0)))

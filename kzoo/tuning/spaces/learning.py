@@ -1,79 +1,89 @@
-"""What can be tuned in training: an entry per hyperparameter, shared by every family. Never the epochs: early stopping
-and the best epoch decide those."""
+"""Hyperparameters of training: entries for all families.
+
+Epochs are not among them: early stopping and the best epoch determine them.
+"""
 
 from kzoo.kinds import kind
 from kzoo.tasks import problem
-from kzoo.tuning.spaces.entry import Entry, Parameter, choice, recurrent
+from kzoo.tuning.spaces.entry import Entry, Parameter, choice, recurrent_sizes
 
-# Peak learning rate that goes with an optimizer, as a multiple of Adam's.
-PACE = {
+# Typical peak learning rate of an optimizer, as a multiple of Adam's.
+RATE_FACTORS = {
     "adam": 1.0, "adamw": 1.0, "nadam": 1.0, "rmsprop": 1.0, "lion": 0.1, "muon": 1.0,
     "adagrad": 10.0, "momentum": 10.0, "sgd": 100.0,
 }  # fmt: skip
-WARMED = ("constant", "cosine")  # schedules in which a share of warm-up is a matter of choice
+WARMUP_SCHEDULES = ("constant", "cosine")  # schedules for which the share of warm-up is searched
 
 
-def _optimizer(scene):
-    own = scene.settings["optimizer"]
-    adam = () if own in ("adam", "adamw") else ("adamw",)  # with the same weight decay these two are one
-    more = ("nadam", "lion", "sgd") if scene.size == "full" else ()
-    values = tuple(dict.fromkeys([own, *adam, "momentum", "rmsprop", *more]))
-    return Parameter(name="optimizer", meaning="optimizer", values=values, default=own)
+def _optimizer(context):
+    default = context.settings["optimizer"]
+    adamw = () if default in ("adam", "adamw") else ("adamw",)  # with the same weight decay, both are the same
+    full_only = ("nadam", "lion", "sgd") if context.size == "full" else ()
+    values = tuple(dict.fromkeys([default, *adamw, "momentum", "rmsprop", *full_only]))
+    return Parameter(name="optimizer", meaning="optimizer", values=values, default=default)
 
 
-def _learning_rate(scene):
-    """Return a range around the preset's, moved to each optimizer that may be chosen."""
-    tuned = scene.before.get("optimizer")
-    if tuned is None:
-        return _rate_for(scene.settings.get("optimizer"), scene, name="learning_rate")
-    return [_rate_for(kind, scene, name=f"learning_rate_{kind}", when=("optimizer", (kind,))) for kind in tuned.values]
+def _learning_rate(context):
+    """Return a range around the preset's learning rate, scaled for each optimizer in the space."""
+    optimizer = context.earlier.get("optimizer")
+    if optimizer is None:
+        return _rate_for(context.settings.get("optimizer"), context, name="learning_rate")
+    return [
+        _rate_for(name, context, name=f"learning_rate_{name}", when=("optimizer", (name,))) for name in optimizer.values
+    ]
 
 
-def _rate_for(optimizer, scene, **names):
-    rate = scene.settings["learning_rate"]
-    if optimizer != scene.optimizer:
-        rate = float(f"{rate * PACE[optimizer] / PACE[scene.optimizer]:.6g}")
-    low, high = (float(f"{rate * factor:.3g}") for factor in (1 / 30, 10))
+def _rate_for(optimizer, context, **names):
+    default = context.settings["learning_rate"]
+    if optimizer != context.optimizer:
+        default = float(f"{default * RATE_FACTORS[optimizer] / RATE_FACTORS[context.optimizer]:.6g}")
+    low, high = (float(f"{default * factor:.3g}") for factor in (1 / 30, 10))
     return Parameter(
-        called="learning_rate", meaning="peak learning rate", low=low, high=high, log=True, default=rate, **names
+        alias="learning_rate", meaning="peak learning rate", low=low, high=high, log=True, default=default, **names
     )
 
 
-def _batch_size(scene):
-    own = scene.settings["batch_size"]
-    factors = scene.by_size((0.5, 1, 2), (0.25, 0.5, 1, 2, 4))
-    values = sorted({own, *(int(own * factor) for factor in factors if own * factor >= 8)})
-    return Parameter(name="batch_size", meaning="examples in a step", values=tuple(values), default=own)
+def _batch_size(context):
+    default = context.settings["batch_size"]
+    factors = context.by_size((0.5, 1, 2), (0.25, 0.5, 1, 2, 4))
+    values = sorted({default, *(int(default * factor) for factor in factors if default * factor >= 8)})
+    return Parameter(name="batch_size", meaning="examples in a step", values=tuple(values), default=default)
 
 
-def _warmup(scene):
-    s, own = scene.settings, scene.settings["warmup"]
+def _warmup(context):
+    settings, default = context.settings, context.settings["warmup"]
     when = None
-    if "schedule" in scene.before:
-        when = ("schedule", tuple(v for v in scene.before["schedule"].values if v in WARMED))
+    if "schedule" in context.earlier:
+        when = (
+            "schedule",
+            tuple(schedule for schedule in context.earlier["schedule"].values if schedule in WARMUP_SCHEDULES),
+        )
         if not when[1]:
             return None
-    elif s.get("schedule") not in WARMED:
+    elif settings.get("schedule") not in WARMUP_SCHEDULES:
         return None
-    values = tuple(sorted({own, 0.0, 0.05, 0.1}))
-    return Parameter(name="warmup", meaning="share of warm-up steps", values=values, default=own, when=when)
+    values = tuple(sorted({default, 0.0, 0.05, 0.1}))
+    return Parameter(name="warmup", meaning="share of warm-up steps", values=values, default=default, when=when)
 
 
-def _label_smoothing(scene):
-    if "classes" not in problem(scene.task).facts or scene.settings.get("loss", "auto") not in ("auto", "crossentropy"):
+def _label_smoothing(context):
+    if "classes" not in problem(context.task).facts or context.settings.get("loss", "auto") not in (
+        "auto",
+        "crossentropy",
+    ):
         return None
-    return choice("label_smoothing", "share of the label spread over all classes", 0.0, 0.1, full=(0.05, 0.2))(scene)
+    return choice("label_smoothing", "share of the label spread over all classes", 0.0, 0.1, full=(0.05, 0.2))(context)
 
 
-def _clipping(scene):
-    if scene.settings.get("clipnorm") is not None or scene.settings.get("clipvalue") is not None:
-        return None  # gradients are clipped in one way
-    if scene.settings.get("norm_bias_rate", 1.0) != 1.0:
-        return None  # which multiplies gradients after they would have been clipped
-    own = scene.settings["global_clipnorm"] or 0.0
-    values = tuple(sorted({own, 0.0, 1.0, 5.0}))
+def _clipping(context):
+    if context.settings.get("clipnorm") is not None or context.settings.get("clipvalue") is not None:
+        return None  # gradients are already clipped in another way
+    if context.settings.get("norm_bias_rate", 1.0) != 1.0:
+        return None  # it multiplies gradients after clipping
+    default = context.settings["global_clipnorm"] or 0.0
+    values = tuple(sorted({default, 0.0, 1.0, 5.0}))
     return Parameter(
-        name="global_clipnorm", meaning="largest norm of all gradients; 0: none", values=values, default=own
+        name="global_clipnorm", meaning="largest norm of all gradients; 0: none", values=values, default=default
     )
 
 
@@ -81,8 +91,8 @@ def _set_clipping(settings, value):
     settings["global_clipnorm"] = value or None
 
 
-def _augment(scene):
-    if "pixels" not in kind(problem(scene.task).kind).facts:
+def _augment(context):
+    if "pixels" not in kind(problem(context.task).kind).facts:
         return None
     meaning = "none; shift; shift, zoom, rotate; and erase"
     levels = ("none", "light", "medium", "strong")
@@ -90,7 +100,7 @@ def _augment(scene):
 
 
 def _set_augment(settings, value):
-    """Grow the augmentation; mirroring stays where the preset mirrors: not every image may be."""
+    """Set the augmentation; mirroring is kept from the preset, because not every image may be mirrored."""
     mirror = tuple(name for name in ("flip", "alternate") if name in settings["augment"])
     light, medium = (*mirror, "shift"), (*mirror, "shift", "zoom", "rotate")
     settings["augment"] = {"none": (), "light": light, "medium": medium, "strong": (*medium, "erase")}[value]
@@ -113,7 +123,7 @@ ENTRIES = {
     ),
     "label_smoothing": Entry(sizes="standard", declare=_label_smoothing, sets=("label_smoothing",)),
     "global_clipnorm": Entry(
-        sizes=recurrent("standard") | dict(transformer="standard", fnn="full", cnn="full", other="full"),
+        sizes=recurrent_sizes("standard") | dict(transformer="standard", fnn="full", cnn="full", other="full"),
         declare=_clipping,
         sets=("global_clipnorm",),
         apply=_set_clipping,
@@ -125,8 +135,8 @@ ENTRIES = {
 }
 
 
-def make_fit(settings, fixed=()):
-    """Take the warm-up from a schedule that has none, unless it was fixed."""
-    cold = settings.get("schedule", "constant") not in (*WARMED, "onecycle")
-    if cold and settings.get("warmup") and "warmup" not in fixed:
+def make_consistent(settings, fixed=()):
+    """Remove the warm-up for a schedule that has none, unless it is fixed."""
+    without_warmup = settings.get("schedule", "constant") not in (*WARMUP_SCHEDULES, "onecycle")
+    if without_warmup and settings.get("warmup") and "warmup" not in fixed:
         settings["warmup"] = 0.0

@@ -1,4 +1,4 @@
-"""`Points`: what follows from a list of hyperparameters, whatever they are of; engines ask for nothing else."""
+"""`Points`: the interface of search spaces that the engines use, derived from a list of hyperparameters."""
 
 import math
 from contextlib import ExitStack
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
 
 
 class Points:
-    """The points that some hyperparameters span."""
+    """The points spanned by some hyperparameters."""
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
-        """Return the hyperparameters that are searched, parents before those that depend on them."""
+        """Return the searched hyperparameters, parents before those that depend on them."""
         raise NotImplementedError
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Return the names of the hyperparameters as KerasTuner sees them."""
-        return tuple(p.name for p in self.parameters)
+        """Return KerasTuner's names of the hyperparameters."""
+        return tuple(parameter.name for parameter in self.parameters)
 
     def default(self) -> dict[str, Any]:
-        """Return the values of the default point, the active ones only."""
+        """Return the active values of the default point."""
         point: dict[str, Any] = {}
         for parameter in self.parameters:
             if parameter.is_active(point):
@@ -33,43 +33,54 @@ class Points:
         return point
 
     def declare(self, hp: "keras_tuner.HyperParameters") -> None:
-        """Register every hyperparameter on a `keras_tuner.HyperParameters`, conditional ones in their scopes."""
-        scopes: dict[str, tuple[tuple[str, tuple], ...]] = {}  # KerasTuner knows a parent only inside its own scopes
+        """Declare every hyperparameter on a `keras_tuner.HyperParameters`, conditional ones in their scopes."""
+        scopes: dict[
+            str, tuple[tuple[str, tuple], ...]
+        ] = {}  # KerasTuner finds a parent only within the parent's scopes
         for parameter in self.parameters:
-            own = () if parameter.when is None else (*scopes[parameter.when[0]], parameter.when)
-            scopes[parameter.name] = own
+            conditions = () if parameter.when is None else (*scopes[parameter.when[0]], parameter.when)
+            scopes[parameter.name] = conditions
             with ExitStack() as stack:
-                for name, values in own:
+                for name, values in conditions:
                     stack.enter_context(hp.conditional_scope(name, list(values)))
                 parameter.declare(hp)
 
     def finite_size(self) -> int | None:
-        """Return the number of distinct points; None where a hyperparameter is a continuum."""
-        return _product([self._points_of(p) for p in self.parameters if p.when is None])
+        """Return the number of distinct points, None if a hyperparameter is continuous."""
+        return _product([self._point_count(parameter) for parameter in self.parameters if parameter.when is None])
 
-    def _points_of(self, parameter: Parameter) -> int | None:
-        """Return the number of values of a hyperparameter, each with all that counts beside it."""
-        children = [p for p in self.parameters if p.when and p.when[0] == parameter.name]
+    def _point_count(self, parameter: Parameter) -> int | None:
+        """Return the number of points of a hyperparameter and all that depend on it, None if continuous."""
+        children = [child for child in self.parameters if child.when and child.when[0] == parameter.name]
         if not children or parameter.size() is None:
             return parameter.size()
         return _sum(
-            _product([self._points_of(child) for child in children if child.when and value in child.when[1]])
-            for value in parameter.each()
+            _product([self._point_count(child) for child in children if child.when and value in child.when[1]])
+            for value in parameter.all_values()
         )
 
     def table(self, title: str) -> str:
-        """Return a line for each hyperparameter: its values, its default and what it means."""
+        """Return a table with a line for each hyperparameter: values, default and meaning."""
         size = self.finite_size()
-        points = "a continuum" if size is None else plural(size, "point")
+        points = "infinitely many points" if size is None else plural(size, "point")
         rows = [("name", "values", "default", "meaning")]
-        for p in self.parameters:
-            only = f"if {p.when[0]} is {' or '.join(map(shown, p.when[1]))}" if p.when else ""
-            rows.append((p.name, p.legal(), shown(p.default), ", ".join(filter(None, (p.meaning, only)))))
+        for parameter in self.parameters:
+            condition = (
+                f"if {parameter.when[0]} is {' or '.join(map(shown, parameter.when[1]))}" if parameter.when else ""
+            )
+            rows.append(
+                (
+                    parameter.name,
+                    parameter.describe_values(),
+                    shown(parameter.default),
+                    ", ".join(filter(None, (parameter.meaning, condition))),
+                )
+            )
         widths = [max(len(row[i]) for row in rows) for i in range(3)]
         lines = [f"{title}: {plural(len(self.parameters), 'hyperparameter')}, {points}"]
         for *cells, meaning in rows:
             lines.append(
-                "  " + "  ".join(cell.ljust(w) for cell, w in zip(cells, widths, strict=True)) + "  " + meaning
+                "  " + "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)) + "  " + meaning
             )
         return "\n".join(line.rstrip() for line in lines)
 

@@ -1,4 +1,4 @@
-"""`Space`: the hyperparameters of a preset, what was fixed and narrowed of them, and a point of it as overrides."""
+"""`Space`: the hyperparameters of a preset, fixed and narrowed, and the overrides of its points."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from kzoo.registry import Preset, build, get_preset, resolve, unused_names
 from kzoo.registry.arguments import TRAINING
 from kzoo.registry.family import builder_of
-from kzoo.tuning.spaces import entries_of, make_fit
-from kzoo.tuning.spaces.entry import SIZES, Entry, Parameter, Scene
+from kzoo.tuning.spaces import entries_of, make_consistent
+from kzoo.tuning.spaces.entry import SIZES, Entry, Parameter, SpaceContext
 from kzoo.tuning.spaces.points import Points
 from kzoo.utils.errors import KzooError, short_errors
 from kzoo.utils.formatting import first_line, hint
@@ -28,142 +28,144 @@ def space(preset: str | Preset, size: str = "standard") -> "Space":
         size: "quick" (4 to 6 hyperparameters), "standard" or "full".
 
     Raises:
-        KzooError: an unknown preset or size.
+        KzooError: the preset or the size is unknown.
     """
     if not isinstance(size, str) or size not in SIZES:
-        raise KzooError(f"Unknown size {size!r} of a space. {hint(size, SIZES)}It is one of: {', '.join(SIZES)}.")
+        raise KzooError(f"Unknown size {size!r} of a space. {hint(size, SIZES)}Use one of: {', '.join(SIZES)}.")
     return Space(preset=get_preset(preset), size=size)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Space(Points):
-    """The hyperparameters of a preset, made by `kzoo.space`. It never changes: each method returns another.
+    """The hyperparameters of a preset, returned by `kzoo.space`. It is immutable: each method returns a new space.
 
     Args:
-        preset: the preset that is its default point.
+        preset: the preset, its default point.
         size: "quick", "standard" or "full".
-        fixed: settings, or hyperparameters, that have one value.
-        narrow_to: name -> what is left of a hyperparameter: a pair for a range, a list of values.
-        kept: names that are searched, the others stay as in the preset; None for all.
-        max_params: the largest number of parameters of a network that is trained; None for any.
+        fixed: settings, or hyperparameters, with a fixed value.
+        narrow_to: name -> the remaining values of a hyperparameter: a pair for a range, a list of values.
+        selected: names that are searched, the others stay as in the preset; None for all.
+        max_params: the largest number of parameters of a network to train; None for any.
     """
 
     preset: Preset
     size: str = "standard"
     fixed: Mapping[str, Any] = field(default_factory=dict)
     narrow_to: Mapping[str, Any] = field(default_factory=dict)
-    kept: tuple[str, ...] | None = None
+    selected: tuple[str, ...] | None = None
     max_params: int | None = None
 
     # Narrowing
 
     def fix(self, **values: Any) -> "Space":
-        """Give settings of the preset, or hyperparameters, one value; they are not searched then.
+        """Fix settings of the preset, or hyperparameters, to a value; they are not searched.
 
         Raises:
-            KzooError: an unknown name, with the nearest one, or a value that it cannot have.
+            KzooError: a name is unknown, or its value is invalid.
         """
         for name, value in values.items():
             if name not in self._settable:
-                self._named(name).check(value)
+                self._parameter_named(name).check(value)
         settings = {name: value for name, value in values.items() if name in self._settable}
-        before = {name: value for name, value in self.fixed.items() if name in self._settable}
-        config, training = resolve(self.preset, before | settings)
-        checked = {name: (config | training)[name] for name in settings}
-        return self._checked(fixed=dict(self.fixed) | values | checked)
+        fixed = {name: value for name, value in self.fixed.items() if name in self._settable}
+        config, training = resolve(self.preset, fixed | settings)
+        resolved = {name: (config | training)[name] for name in settings}
+        return self._checked(fixed=dict(self.fixed) | values | resolved)
 
     def narrow(self, **ranges: Sequence[Any]) -> "Space":
-        """Leave a part of some hyperparameters: a pair of numbers is a range, a list is values.
+        """Restrict hyperparameters: a pair of numbers is a range, a list is values.
 
         Raises:
-            KzooError: an unknown name, an empty or reversed range, or one that is not in the space.
+            KzooError: a name is unknown, or its range is empty, reversed or outside the space.
         """
         for name in ranges:
-            self._called(name)
+            self._parameters_named(name)
         return self._checked(narrow_to=dict(self.narrow_to) | ranges)
 
-    def only(self, *wanted: str) -> "Space":
-        """Search these hyperparameters alone; the others stay as they are in the preset.
+    def only(self, *names: str) -> "Space":
+        """Search only these hyperparameters; the others stay as in the preset.
 
         Raises:
-            KzooError: an unknown name, or none at all.
+            KzooError: a name is unknown, or there is no name.
         """
-        if not wanted:
-            raise KzooError(f"only() needs at least one name. This space has: {', '.join(self._words)}.")
-        for name in wanted:
-            self._called(name)
-        return self._checked(kept=wanted)
+        if not names:
+            raise KzooError(f"only() requires at least one name. Use some of: {', '.join(self._user_names)}.")
+        for name in names:
+            self._parameters_named(name)
+        return self._checked(selected=names)
 
     def limit(self, *, params: float) -> "Space":
-        """Train no network of more parameters.
+        """Do not train networks with more parameters than `params`.
 
         Raises:
-            KzooError: no number of parameters.
+            KzooError: `params` is not a number of at least 1.
         """
-        number = isinstance(params, int | float) and not isinstance(params, bool) and math.isfinite(params)
-        if not number or params < 1:
+        is_number = isinstance(params, int | float) and not isinstance(params, bool) and math.isfinite(params)
+        if not is_number or params < 1:
             raise KzooError(f"limit(params={params!r}) must be a number of parameters, at least 1.")
         return replace(self, max_params=int(params))
 
     def for_preset(self, preset: Preset) -> "Space":
-        """Return the same space for a changed preset, such as one whose head and input follow the data.
+        """Return the same space for a changed preset, such as one adapted to the data.
 
         Raises:
-            KzooError: what was fixed or narrowed does not go with it.
+            KzooError: fixed or narrowed hyperparameters do not fit the preset.
         """
         return replace(self, preset=preset)._checked()
 
-    # What is in it
+    # Contents
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
-        """Return the hyperparameters that are searched, parents before those that depend on them."""
+        """Return the searched hyperparameters, parents before those that depend on them."""
         return tuple(p for ps in self._by_entry.values() for p in ps if p.name not in self.fixed)
 
     def overrides(self, hp: "keras_tuner.HyperParameters | Mapping[str, Any]") -> dict[str, Any]:
-        """Return what a point changes of the preset: arguments of `kzoo.build` and `kzoo.train`; {} for the preset.
+        """Return the overrides of a point for `kzoo.build` and `kzoo.train`; {} for the preset.
 
         Args:
-            hp: a `keras_tuner.HyperParameters`, or its values as a dict. A value that is missing is the default.
+            hp: a `keras_tuner.HyperParameters`, or its values as a dict. A missing value is the default.
         """
         values = hp if isinstance(hp, Mapping) else hp.values
         chosen: dict[str, Any] = {}
-        settings = dict(self._start)
+        settings = dict(self._fixed_settings)
         for name, entry in self._entries.items():
             for parameter in self._by_entry.get(name, ()):
-                given = self.fixed.get(parameter.name, values.get(parameter.name, parameter.default))
+                value = self.fixed.get(parameter.name, values.get(parameter.name, parameter.default))
                 if not parameter.is_active(chosen):
                     continue
-                chosen[parameter.name] = given
-                if parameter.name in self._pinned or given != self._as_it_is.get(parameter.name):
-                    entry.change(settings, given)
-        make_fit(settings, self.fixed)
-        own = self._start | self.settings
-        changed = {n: v for n, v in settings.items() if v != own[n] or (n in self.fixed and n not in self.settings)}
-        useless = unused_names(changed.keys() - self.fixed, self.preset.family, self.preset.task, settings)
-        return {name: value for name, value in changed.items() if name not in useless}
+                chosen[parameter.name] = value
+                if parameter.name in self._pinned or value != self._neutral_values.get(parameter.name):
+                    entry.change(settings, value)
+        make_consistent(settings, self.fixed)
+        original = self._fixed_settings | self.settings
+        changed = {
+            n: v for n, v in settings.items() if v != original[n] or (n in self.fixed and n not in self.settings)
+        }
+        unused = unused_names(changed.keys() - self.fixed, self.preset.family, self.preset.task, settings)
+        return {name: value for name, value in changed.items() if name not in unused}
 
     def count_params(self, hp: "keras_tuner.HyperParameters | Mapping[str, Any]") -> int:
         """Return the number of parameters of a point's network, which is built but not compiled.
 
         Raises:
-            KzooError: a network that cannot be built.
+            KzooError: the network cannot be built.
         """
         return build(self.preset, compile=False, **self.overrides(hp)).count_params()
 
-    # As data and as text
+    # Serialisation
 
     def to_json(self) -> dict[str, Any]:
-        """Return the space as plain data: what was asked, and what came of it."""
+        """Return the space as plain data: its arguments and the resulting hyperparameters."""
         return dict(
             preset=self.preset.name,
             size=self.size,
-            fixed={name: _listed(value) for name, value in self.fixed.items()},
+            fixed={name: _as_list(value) for name, value in self.fixed.items()},
             narrow_to={
                 name: {"range": list(to)} if isinstance(to, tuple) else {"values": list(to)}
                 for name, to in self.narrow_to.items()
             },
-            kept=None if self.kept is None else list(self.kept),
+            kept=None if self.selected is None else list(self.selected),
             max_params=self.max_params,
             parameters=[p.to_json() for p in self.parameters],
         )
@@ -174,21 +176,24 @@ class Space(Points):
 
         Args:
             data: the plain data.
-            preset: the preset it is of; the default is the registered one of that name.
+            preset: its preset; the default is the registered one of that name.
 
         Raises:
-            KzooError: the preset is unknown, or has no such space any more.
+            KzooError: the preset is unknown, or does not have this space any more.
         """
         try:
-            ranges = {k: tuple(to["range"]) if "range" in to else to["values"] for k, to in data["narrow_to"].items()}
-            kept = None if data["kept"] is None else tuple(data["kept"])
+            ranges = {
+                name: tuple(domain["range"]) if "range" in domain else domain["values"]
+                for name, domain in data["narrow_to"].items()
+            }
+            selected = None if data["kept"] is None else tuple(data["kept"])
             whole = space(data["preset"] if preset is None else preset, data["size"]).fix(**data["fixed"])
-            return whole._checked(narrow_to=ranges, kept=kept, max_params=data["max_params"])
+            return whole._checked(narrow_to=ranges, selected=selected, max_params=data["max_params"])
         except (KeyError, TypeError, AttributeError) as error:
             raise KzooError(f"A stored space is damaged: {first_line(error)}.") from error
 
     def __str__(self) -> str:
-        """A table: a line for each hyperparameter, its values, its default and what it means."""
+        """Return a table with a line for each hyperparameter: values, default and meaning."""
         lines = [self.table(f"{self.preset.name}, {self.size} space")]
         lines += [f"  fixed: {name}={value!r}" for name, value in self.fixed.items()]
         if self.max_params is not None:
@@ -197,130 +202,132 @@ class Space(Points):
 
     __repr__ = __str__
 
-    # By name
+    # Look-up by name
 
     @cached_property
-    def _words(self) -> list[str]:
-        """Every name that a user may say: `learning_rate` for all that are one, then each by itself."""
-        names = [p.called or p.name for p in self.parameters]
+    def _user_names(self) -> list[str]:
+        """All names that users may pass: aliases such as `learning_rate`, then each parameter's name."""
+        names = [p.alias or p.name for p in self.parameters]
         return list(dict.fromkeys(names + [p.name for p in self.parameters]))
 
-    def _called(self, name: str) -> list[Parameter]:
-        """Return the hyperparameters of a name.
+    def _parameters_named(self, name: str) -> list[Parameter]:
+        """Return the hyperparameters with a name or alias.
 
         Raises:
-            KzooError: there are none, with the nearest name; or it is fixed.
+            KzooError: the name is unknown or fixed.
         """
-        found = [p for p in self.parameters if p.answers_to(name)]
-        if found:
-            return found
+        matches = [p for p in self.parameters if p.is_named(name)]
+        if matches:
+            return matches
         if name in self.fixed:
-            raise KzooError(f"{name} is fixed to {self.fixed[name]!r}: leave one of the two out.")
+            raise KzooError(f"{name} is fixed to {self.fixed[name]!r}. Omit one of the two.")
         raise KzooError(
-            f"Unknown hyperparameter {name!r} of {self.preset.name}, size {self.size!r}. {hint(name, self._words)}"
-            f"{self._elsewhere(name)}It has: {', '.join(self._words) or 'none'}."
+            f"Unknown hyperparameter {name!r} of {self.preset.name}, size {self.size!r}. {hint(name, self._user_names)}"
+            f"{self._elsewhere_hint(name)}Use one of: {', '.join(self._user_names) or 'none'}."
         )
 
-    def _named(self, name: str) -> Parameter:
+    def _parameter_named(self, name: str) -> Parameter:
         """Return the hyperparameter of a name that is not a setting of the preset.
 
         Raises:
-            KzooError: there is none, with the nearest name; or it is fixed.
+            KzooError: the name is unknown or fixed.
         """
         if name in self.fixed:
-            raise KzooError(f"{name} is fixed to {self.fixed[name]!r} already.")
+            raise KzooError(f"{name} is already fixed to {self.fixed[name]!r}.")
         legal = {p.name: p for p in self.parameters}
         if name in legal:
             return legal[name]
-        guess = hint(name, [*legal, *self.settings])
+        suggestion = hint(name, [*legal, *self.settings])
         raise KzooError(
-            f"Unknown setting {name!r} of {self.preset.name}. {guess}{self._elsewhere(name)}"
-            f"fix() takes a setting of the preset, or one of: {', '.join(legal)}."
+            f"Unknown setting {name!r} of {self.preset.name}. {suggestion}{self._elsewhere_hint(name)}"
+            f"Use fix() with a setting of the preset, or one of: {', '.join(legal)}."
         )
 
-    def _elsewhere(self, name: str) -> str:
-        """Say where a name is that is not here."""
+    def _elsewhere_hint(self, name: str) -> str:
+        """Return a hint on which size has a name that this space lacks, or an empty string."""
         for size in (self.size, *SIZES):
-            whole = replace(self, size=size, fixed={}, narrow_to={}, kept=None)
-            if any(p.answers_to(name) for p in whole.parameters):
-                return f"It is in size={size!r}. " if size != self.size else "It was left out by only() or fix(). "
+            whole = replace(self, size=size, fixed={}, narrow_to={}, selected=None)
+            if any(p.is_named(name) for p in whole.parameters):
+                return f"It is in size={size!r}. " if size != self.size else "It was excluded by only() or fix(). "
         return ""
 
-    # Derived once
+    # Cached properties
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """Return the preset's settings: its config and its training contract in one."""
+        """Return the preset's settings: its config and its training settings in one mapping."""
         config, training = resolve(self.preset, {})
         return config | training
 
     @cached_property
     def _settable(self) -> set[str]:
-        """The names of all settings, those among them that have no use in the preset as it is."""
+        """The names of all settings, including those that the preset does not use."""
         return {*self.settings, *builder_of(self.preset.family).takes, *TRAINING}
 
     @cached_property
-    def _start(self) -> dict[str, Any]:
-        """The settings with what was fixed of them."""
-        own = {name: value for name, value in self.fixed.items() if name in self._settable}
-        config, training = resolve(self.preset, own)
+    def _fixed_settings(self) -> dict[str, Any]:
+        """The preset's settings with the fixed ones applied."""
+        fixed = {name: value for name, value in self.fixed.items() if name in self._settable}
+        config, training = resolve(self.preset, fixed)
         return config | training
 
     @cached_property
     def _pinned(self) -> set[str]:
-        """Hyperparameters that were fixed and are not settings."""
+        """Names that are fixed and are hyperparameters, not settings."""
         return {name for name in self.fixed if name not in self._settable}
 
     @cached_property
     def _entries(self) -> dict[str, Entry]:
-        """The entries of the family's space that set nothing that was fixed."""
+        """The entries of the family's space that change no fixed setting."""
         settings = set(self.fixed) & self._settable
         entries = entries_of(self.preset.family, self.size)
         return {name: entry for name, entry in entries.items() if not settings & set(entry.sets)}
 
     @cached_property
     def _by_entry(self) -> dict[str, list[Parameter]]:
-        """Entry -> its parameters, narrowed; those that were pinned are still among them."""
-        before: dict[str, Parameter] = {}
-        found: dict[str, list[Parameter]] = {}
+        """Entry -> its parameters, narrowed; pinned ones are included."""
+        earlier: dict[str, Parameter] = {}
+        by_entry: dict[str, list[Parameter]] = {}
         for name, entry in self._entries.items():
-            parameters = [p for p in entry.parameters(self._scene(before)) if self._is_kept(p)]
-            found[name] = [self._narrowed(p) for p in parameters]
-            before |= {p.name: p for p in found[name] if p.name not in self.fixed}
-        return found
+            parameters = [p for p in entry.parameters(self._context(earlier)) if self._is_selected(p)]
+            by_entry[name] = [self._narrowed(p) for p in parameters]
+            earlier |= {p.name: p for p in by_entry[name] if p.name not in self.fixed}
+        return by_entry
 
     @cached_property
-    def _as_it_is(self) -> dict[str, Any]:
-        """Name -> the value with which a point leaves the settings alone. A learning rate always is one of its own."""
-        before: dict[str, Parameter] = {}
-        found: dict[str, Any] = {}
+    def _neutral_values(self) -> dict[str, Any]:
+        """Name -> the value that leaves the settings unchanged. A learning rate, which has an alias, has none."""
+        earlier: dict[str, Parameter] = {}
+        neutral: dict[str, Any] = {}
         for entry in self._entries.values():
-            parameters = entry.parameters(self._scene(before))
-            before |= {p.name: p for p in parameters}
-            found |= {p.name: p.default for p in parameters if not p.called}
-        return found
+            parameters = entry.parameters(self._context(earlier))
+            earlier |= {p.name: p for p in parameters}
+            neutral |= {p.name: p.default for p in parameters if not p.alias}
+        return neutral
 
-    def _scene(self, before: dict[str, Parameter]) -> Scene:
-        own = self.settings.get("optimizer")
-        useless = unused_names(self._start, self.preset.family, self.preset.task, self._start)
-        settings = {name: value for name, value in self._start.items() if name not in useless}
-        return Scene(settings=settings, optimizer=own, task=self.preset.task, size=self.size, before=before)
+    def _context(self, earlier: dict[str, Parameter]) -> SpaceContext:
+        optimizer = self.settings.get("optimizer")
+        unused = unused_names(self._fixed_settings, self.preset.family, self.preset.task, self._fixed_settings)
+        settings = {name: value for name, value in self._fixed_settings.items() if name not in unused}
+        return SpaceContext(
+            settings=settings, optimizer=optimizer, task=self.preset.task, size=self.size, earlier=earlier
+        )
 
-    def _is_kept(self, parameter: Parameter) -> bool:
-        return self.kept is None or parameter.name in self._pinned or any(map(parameter.answers_to, self.kept))
+    def _is_selected(self, parameter: Parameter) -> bool:
+        return self.selected is None or parameter.name in self._pinned or any(map(parameter.is_named, self.selected))
 
     def _narrowed(self, parameter: Parameter) -> Parameter:
-        for name in (parameter.name, parameter.called):  # the name of its own goes before
+        for name in (parameter.name, parameter.alias):  # its name overrides its alias
             if name in self.narrow_to:
                 return parameter.narrowed(self.narrow_to[name])
         return parameter
 
     def _checked(self, **changes: Any) -> "Space":
-        """Return a changed copy whose parameters could be made."""
+        """Return a changed copy after checking that its parameters can be declared."""
         changed = replace(self, **changes)
         _ = changed.parameters
         return changed
 
 
-def _listed(value: Any) -> Any:
+def _as_list(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value

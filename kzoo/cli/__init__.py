@@ -52,7 +52,7 @@ examples:
 
 `kzoo COMMAND --help` shows examples of each command.
 
-KZOO_LANG=zh: help and --callbacks teaching in Chinese; everything else stays English.
+KZOO_LANG=zh: help and --callbacks teaching in Chinese; all else in English.
 """
 # bash adds a space after a completed word, but after `--set learning_rate=` the value must follow at once.
 _NO_SPACE_AFTER_EQUALS = """\
@@ -71,7 +71,7 @@ def make_parser(command_names) -> argparse.ArgumentParser:
     """
     parser = common.Parser(
         prog="kzoo",
-        description="A Keras model zoo: list the presets, train one on your data, use the trained model.",
+        description="A Keras model zoo: list the presets, train one on your data, use the model.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

@@ -1,4 +1,4 @@
-"""Check data, settings and network before training, new data of a run, or an exported model."""
+"""Check data, settings and network before training, new data, or an export."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -22,7 +22,7 @@ examples:
   kzoo check tabular_fnn --data churn.csv --target churned
   kzoo check --data churn.csv --target churned     baselines, and presets to try
   kzoo check image_cnn --data photos/ --quick      without gradient steps
-  kzoo check runs/tabular_fnn-01 --data may.csv    is May unlike the training data?
+  kzoo check runs/tabular_fnn-01 --data may.csv    compare with training data
   kzoo check runs/tabular_fnn-01 --data may.csv && ./score
   kzoo check exports/digits_cnn-01                 each file, in its own runtime
 exit code:
@@ -103,7 +103,7 @@ def _check_exported(args):
         if name not in accepted and value not in (None, [], defaults.get(name)):
             option = "column" if name == "columns" else name.replace("_", "-")
             raise KzooError(
-                f"--{option} is for presets and runs. Remove it: an export is compared with its stored predictions."
+                f"--{option} is for presets and runs. Remove it: an exported model is checked with its stored predictions."
             )
     keras_import.silence_tensorflow()
     exported = ExportedModel(args.preset)

@@ -1,4 +1,4 @@
-"""Rank runs, or the trials of a search, from their files; or score two runs on new data."""
+"""Rank runs, or the trials of a search; or score two runs on new data."""
 
 import csv
 import io
@@ -19,7 +19,7 @@ examples:
   kzoo compare runs/text_* --plot curves.png      some runs, and their curves
   kzoo compare runs --metric f1 --csv table.csv
   kzoo compare searches/digits_cnn-01             a search's trials
-  kzoo compare searches                           searches, ranked by their best trials
+  kzoo compare searches                           searches, by best trial
   kzoo compare runs/new runs/old --data may.csv   on data new to both
   kzoo compare runs/new runs/old --data may.csv --fail-if-worse && ./deploy
 exit code with --fail-if-worse:
@@ -102,9 +102,8 @@ def _save_plot(runs, rows, metric, path):
     runs = [run for run in runs if str(run.path) in labels]
     histories = {labels[str(run.path)]: run.history for run in runs if (run.path / "history.csv").is_file()}
     histories = {label: history for label, history in histories.items() if history}
-    is_curve = all(
-        metric in history or f"val_{metric}" in history for history in histories.values()
-    )  # not every score is recorded per epoch
+    # Not every score is recorded per epoch.
+    is_curve = all(metric in history or f"val_{metric}" in history for history in histories.values())
     figure = import_module("kzoo.plots").overlay(histories, metric=metric if is_curve else None)
     with whole_file(path, sync=False) as temporary:
         figure.savefig(temporary, dpi=120)

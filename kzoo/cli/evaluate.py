@@ -15,7 +15,7 @@ examples:
   kzoo evaluate runs/image_cnn-01 --tta mirror          with mirror images
   kzoo evaluate runs/tabular_fnn-01 --data year.csv     training data: test rows
   kzoo evaluate runs/tabular_fnn-01 --data march.csv --target churned
-  kzoo evaluate runs/char_gru-01 --stateful             keep the state between windows
+  kzoo evaluate runs/char_gru-01 --stateful             keep the state
 """
 
 

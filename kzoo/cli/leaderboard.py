@@ -5,7 +5,7 @@ from pathlib import Path
 from kzoo.cli import common, tables
 from kzoo.tuning.records import leaderboard as leaderboard_rows
 from kzoo.tuning.search import Search
-from kzoo.tuning.spaces.entry import format_setting
+from kzoo.tuning.spaces.entry import shown
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import whole_file
 
@@ -101,7 +101,7 @@ def _changes_or_error(row, defaults, start):
     if row["error"]:
         return row["error"]
     values = row["hyperparameters"].items()
-    differs = [f"{name}={format_setting(value)}" for name, value in values if value != defaults.get(name)]
+    differs = [f"{name}={shown(value)}" for name, value in values if value != defaults.get(name)]
     return ", ".join(differs) or start
 
 

@@ -1,4 +1,4 @@
-"""Predict for new inputs with a run or an exported model: images, table rows, texts, series."""
+"""Predict for new images, table rows, texts or series with a run or an export."""
 
 import sys
 from importlib import import_module
@@ -26,7 +26,7 @@ examples:
   kzoo predict exports/cats cat.jpg                        an exported model
   kzoo predict exports/cats cat.jpg --format onnx_int8
 exit code:
-  0  success   1  more than one file in twenty could not be read   2  invalid input
+  0  success   1  more than 5 % of the files are unreadable   2  invalid input
 """
 
 

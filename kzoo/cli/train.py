@@ -1,4 +1,4 @@
-"""Train a preset on its own data set or on your data. One folder holds all results."""
+"""Train a preset on its own data or on yours; all results are in one folder."""
 
 import os
 from collections.abc import Iterator

@@ -17,7 +17,7 @@ from kzoo.weights import name_of as weights_name
 
 EXAMPLES = """\
 examples:
-  kzoo tune digits_cnn                         20 trials; the first is the preset
+  kzoo tune digits_cnn                         20 trials, the preset first
   kzoo tune tabular_fnn --data churn.csv --target churned --max-time 30m
   kzoo tune cifar_cnn --trials 50 --engine bayesian --set optimizer=adamw
   kzoo tune text_cnn --data reviews/ --space quick --epochs 5

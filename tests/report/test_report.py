@@ -132,7 +132,7 @@ def test_no_name_becomes_markup(photo_run, table_run, report_of):
 
 def test_rows_of_a_table_are_shown_as_they_stood_there(table_run, report_of):
     page = Page(report_of(table_run))
-    assert "true answer sure size town" in page.text
+    assert "true predicted confidence size town" in page.text
     rows = re.findall(r"<tr><td>[^<]*</td><td><b class.*?</tr>", page.source)
     cells = [[re.sub("<.*?>", "", cell) for cell in re.findall(r"<td.*?>(.*?)</td>", row)] for row in rows]
     known = {
@@ -212,7 +212,7 @@ def test_a_language_model_has_bits_and_says_that_it_kept_no_answers(language_run
     letters = len(set("to be or not to be that is the question\n")) + 2
     assert f"It needs {bits:.2f} bits to tell the next token; guessing blindly among {letters} takes" in page.text
     assert f"takes {np.log2(letters):.2f}" in page.text
-    assert "This run kept no answers" in page.text and page.count("svg") == 2
+    assert "This run stored no predictions" in page.text and page.count("svg") == 2
 
 
 def test_new_data_gets_a_section_of_its_own(table_run, tmp_path):
@@ -302,7 +302,7 @@ def test_a_run_without_answers_or_history_says_less(digits_run, tmp_path):
     (old / "answers.npz").unlink()
     (old / "history.csv").unlink()
     page = Page(kzoo.report(old))
-    assert "This run kept no answers" in page.text and page.count("svg") == page.count("img") == 0
+    assert "This run stored no predictions" in page.text and page.count("svg") == page.count("img") == 0
 
 
 # ---------------------------------------------------------------- where it goes, and what stops it

@@ -36,7 +36,7 @@ def test_the_best_trial_stands_beside_the_preset(search_run, report_of):
     assert f"a gain of {100 * gain:.1f} points, which is {round(12 * gain)} of 12 examples" in page.text
     for words in ("partly luck", "within chance for 12 examples", "ended without a score", "× loss was nan"):
         assert words in page.text
-    headings = ["Score per trial", "Learning curves", "What mattered", "Leaderboard", "The winner's settings", "Use it"]
+    headings = ["Score per trial", "Learning curves", "Hyperparameter importance", "Leaderboard", "The winner's settings", "Use it"]
     assert [h for h in page.headings() if h in headings] == headings
     assert page.count("svg") == 3
 
@@ -75,7 +75,7 @@ def test_a_winner_that_is_the_preset_and_a_search_too_short(page_of):
 def test_a_picture_that_would_say_nothing_is_left_out(page_of):
     page = page_of(20, score=lambda values, noise: noise.random(), status=lambda number: "completed")
     assert "no better than chance, so nothing is said of what mattered" in page.text
-    assert "What mattered" not in page.headings() and page.count("svg") == 2
+    assert "Hyperparameter importance" not in page.headings() and page.count("svg") == 2
 
 
 def test_all_failed_is_a_page_too(page_of):

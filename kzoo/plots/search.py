@@ -219,7 +219,7 @@ def _draw_scores(axes: Axes, scored: Sequence[Any], direction: str, limits: tupl
         inside = [trial for trial in selected if low <= trial.score <= high]
         if inside:
             numbers, scores = [trial.number for trial in inside], [trial.score for trial in inside]
-            axes.plot(numbers, scores, marker, ms=6.5, mew=1.2, zorder=4, label=f"{status}: {len(selected)}", **style)  # fmt: skip
+            axes.plot(numbers, scores, marker, ms=6.5, mew=1.2, zorder=4, label=f"{status}: {len(selected)}", **style)
     outside = [trial for trial in scored if not low <= trial.score <= high]
     if outside:
         border, marker = (low, "v") if direction == "max" else (high, "^")

@@ -153,9 +153,8 @@ def _forecast_figures(run):
     """Draw forecasts evenly spaced over the split, then the worst forecasts that do not overlap."""
     stored, names = run.answers, run.data.target_names
     truth, predicted = stored["truth"], stored["answers"].reshape(stored["truth"].shape)
-    stored_index = {
-        int(row): i for i, row in enumerate(stored["shown"])
-    }  # row of the split -> its index among the stored inputs
+    # Row of the split -> its index among the stored inputs.
+    stored_index = {int(row): i for i, row in enumerate(stored["shown"])}
 
     def figures(rows, alt):
         for row in rows:

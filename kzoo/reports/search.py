@@ -85,8 +85,10 @@ def _headline(search, trials, best):
     else:
         gain = (best.score - preset) * search.objective.sign
         gain_text = f"{100 * gain:.1f} points" if name in _SHARE_METRICS else f"{gain:.4g}"
-        sentence = f"{_capitalize(start)} itself has {_format_score(search, preset)}: "
+        sentence = (
+            f"{_capitalize(start)} itself has {_format_score(search, preset)}: "
             f"a gain of {gain_text}{_gain_in_examples(search, gain)}."
+        )
     return dict(
         value=_format_score(search, best.score),
         label=f"{name.replace('_', ' ')} of trial {best.number}, the best of {plural(len(trials), 'trial')}",

@@ -102,9 +102,7 @@ def _check_exported(args):
     for name, value in vars(args).items():
         if name not in accepted and value not in (None, [], defaults.get(name)):
             option = "column" if name == "columns" else name.replace("_", "-")
-            raise KzooError(
-                f"--{option} is for presets and runs. Remove it: an exported model is checked with its stored predictions."
-            )
+            raise KzooError(f"--{option} is for presets and runs, not for an exported model. Remove it.")
     keras_import.silence_tensorflow()
     exported = ExportedModel(args.preset)
     exports = exported.check(begin=lambda key: common.print_note(f"{key}: checking"))

@@ -236,8 +236,9 @@ def settings_of(args, options=()) -> dict:
 
 
 def parse_settings(words) -> dict:
-    """Parse `["filters=32,64", "dropout=0.2"]` into `{"filters": (32, 64), "dropout": 0.2}`; the last value of a name
-    wins.
+    """Parse `["filters=32,64", "dropout=0.2"]` into `{"filters": (32, 64), "dropout": 0.2}`.
+
+    The last value of a name wins.
 
     Raises:
         KzooError: a word without a name or without `=`.

@@ -115,8 +115,9 @@ def _save_plot(runs, rows, metric, path):
 
 
 def _as_csv(rows):
-    """Return the rows as CSV, with columns for the error of each target (`mae.NAME`) and each changed setting
-    (`set.NAME`).
+    """Return the rows as CSV.
+
+    Targets have columns of their errors, `mae.NAME`, and changed settings have columns `set.NAME`.
     """
     settings = dict.fromkeys(name for row in rows for name in row["differs"])
     targets = dict.fromkeys(name for row in rows for name in row["targets"])

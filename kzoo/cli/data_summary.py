@@ -31,8 +31,9 @@ def summary_lines(summary) -> list[str]:
 
 
 def _columns(columns, rows):
-    """Return the table of the columns, in their order. If there are too many, columns with missing or unreadable cells
-    and unusual kinds come before ordinary ones.
+    """Return the lines of the table of columns, in their order.
+
+    If there are too many, columns with missing or unreadable cells and unusual kinds are preferred.
     """
     ordinary = [
         column["kind"] in _ORDINARY_KINDS and not column.get("missing") and not column.get("unreadable")

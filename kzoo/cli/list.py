@@ -9,7 +9,7 @@ from kzoo.results.suggest import start_with
 from kzoo.tasks import problems
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural
-from kzoo.weights import words_of
+from kzoo.weights import weights_names
 
 SORTS = ("score", "seconds", "parameters")
 _RANKED_FIELDS = (
@@ -75,7 +75,7 @@ def run(args):
 
 def _describe(preset):
     fields = ("name", "family", "task", "params", "dataset", "summary", "reference")
-    return {field: getattr(preset, field) for field in fields} | dict(weights=list(words_of(preset.name)))
+    return {field: getattr(preset, field) for field in fields} | dict(weights=list(weights_names(preset.name)))
 
 
 def _rank(args, names):

@@ -1,8 +1,8 @@
 """Cheap checks of a command's arguments, made before the seconds that importing Keras takes.
 
 Arguments are recognized by their names, so that one function serves every command. Checked are names, paths, the folder
-of a run, the header of a table and the names of files in a folder. Commands themselves check settings and whatever
-needs the data.
+of a run, the header of a table and the names of files in a folder. Settings and the data itself are checked by
+commands.
 """
 
 import os

@@ -105,9 +105,7 @@ def _as_batch(model: keras.Model, x: ArrayLike) -> np.ndarray:
 def _attention_scores(
     model: keras.Model, layer: keras.layers.Layer, node: Any, x: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the attention scores (heads, queries, keys) of a layer for a batch of one, and a mask (keys,) of
-    non-padding.
-    """
+    """Return the attention scores (heads, queries, keys) of a batch of one, and which keys are not padding, (keys,)."""
     call = inspect.signature(layer.call).bind(*node.arguments.args, **node.arguments.kwargs).arguments
     for name in ("query", "value", "key"):
         # The padding mask is attached to the symbolic tensors: outside the graph it must be passed explicitly.

@@ -31,8 +31,7 @@ def grad_cam(
 
     Args:
         model: a functional convolutional network that ends in one score or probability per class.
-        image: (H, W, channels), or (H, W) for one channel, preprocessed for the model; a batch axis of size 1 is
-            accepted.
+        image: (H, W, channels), or (H, W) for one channel, preprocessed for the model; a batch axis of one is accepted.
         class_index: the class to explain; None: the predicted class.
         layer: name of the layer whose output is weighted; None: the last convolution.
         class_names: the names of the classes, in the order of their indices.

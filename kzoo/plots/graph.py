@@ -60,8 +60,7 @@ def nodes_of(model) -> dict:
 def boxes_of(model) -> list[Box]:
     """Return the boxes of a functional model in topological order.
 
-    Plain operations (`ops.cast`, `a + b`) and everything that only computes the padding mask are skipped: the rest is
-    what a person would draw.
+    Plain operations (`ops.cast`, `a + b`) and everything that only computes the padding mask are skipped.
     """
     graph = getattr(model, "_functional", None) or model
     nodes = [node for depth in sorted(graph._nodes_by_depth, reverse=True) for node in graph._nodes_by_depth[depth]]

@@ -8,10 +8,10 @@ from kzoo.utils.formatting import number, percent
 
 
 def examples_of(run):
-    """Return the example predictions of a run and its worst predictions, as a dict for the template; None if the run
-    stored none or its inputs cannot be shown.
+    """Return the example predictions and the worst predictions of a run, as a dict for the template.
 
-    Each example has `input`, `quality`, `truth`, `predicted`, `right` and `confidence`.
+    None if the run stored no predictions or its inputs cannot be shown. Each example has `input`, `quality`, `truth`,
+    `predicted`, `right` and `confidence`.
     """
     stored, problem = run.answers, run.problem
     if stored is None:

@@ -112,8 +112,7 @@ def main(argv=None) -> int:
     """Run a command and return its exit code.
 
     0: success; 1: an internal error of kzoo; 2: invalid input; 130: Ctrl-C; 143: SIGTERM. Commands that check or
-        compare
-    put their own `exit_code` into the document.
+    compare put their own `exit_code` into the document.
 
     Args:
         argv: the words after `kzoo`. By default those of this process, which then imports Keras by `fast_import`.

@@ -62,7 +62,7 @@ def add_arguments(parser):
         "--resume",
         default="auto",
         metavar="HOW",
-        help="auto (default): resume the same search; must: or fail; never",
+        help="auto (default): resume the same search; must: require this; never: start over",
     )
     add("--seed", type=int, default=0, metavar="N", help="seed of proposals and trainings (default 0)")
     backend.add_option(parser)

@@ -136,33 +136,33 @@ def name_of(weights: Any, preset: str) -> str:
     return f"{name}/" if name in (DOWNLOADED, *weights_names(preset)) else name
 
 
-def entry_of(preset: str, word: str | None = None) -> Entry:
+def entry_of(preset: str, name: str | None = None) -> Entry:
     """Return the index entry of packaged weights.
 
     Args:
         preset: the name of the preset.
-        word: the name of the weights; None for those of the preset's own data set, or the only ones.
+        name: the name of the weights; None for those of the preset's own data set, or the only ones.
 
     Raises:
         KzooError: the preset has no weights, or none with this name; or it has several and no name is given.
     """
     names = weights_names(preset)
-    if word is None and not names and preset in WITHDRAWN:
-        word = WITHDRAWN[preset][0]
-    _check_not_withdrawn(preset, word)
+    if name is None and not names and preset in WITHDRAWN:
+        name = WITHDRAWN[preset][0]
+    _check_not_withdrawn(preset, name)
     if not names:
         presets = listed(dict.fromkeys(entry.preset for entry in entries()), most=20)
         raise KzooError(
             f"{preset} has no packaged weights. Train a run with: kzoo train {preset}. Presets with weights: "
             f"{presets or 'none'}."
         )
-    if word is None and len(names) > 1 and (default_name := get_preset(preset).dataset) in names:
-        word = default_name
-    if word is None and len(names) > 1:
+    if name is None and len(names) > 1 and (default_name := get_preset(preset).dataset) in names:
+        name = default_name
+    if name is None and len(names) > 1:
         raise KzooError(f"{preset} has several packaged weights. Add weights= and one of: {', '.join(names)}.")
-    if word is not None and not (isinstance(word, str) and word in names):
-        raise KzooError(f"weights={shown(word)} is unknown. {hint(word, names)}Use one of: {', '.join(names)}.")
-    return next(entry for entry in entries(preset) if word in (None, entry.name))
+    if name is not None and not (isinstance(name, str) and name in names):
+        raise KzooError(f"weights={shown(name)} is unknown. {hint(name, names)}Use one of: {', '.join(names)}.")
+    return next(entry for entry in entries(preset) if name in (None, entry.name))
 
 
 def _check_not_withdrawn(preset: str | None, weights: Any) -> None:

@@ -33,7 +33,7 @@ class PretrainedWeights(Run):
 
     Args:
         preset: the name of the preset.
-        word: the name of the weights; None if the preset has only these.
+        name: the name of the weights; None if the preset has only these.
 
     Raises:
         KzooError: there are no such weights, or the file does not match the index.
@@ -43,8 +43,8 @@ class PretrainedWeights(Run):
     answers = None
     postprocessing: Any = ()
 
-    def __init__(self, preset: str, word: str | None = None) -> None:
-        self.entry: Entry = entry_of(preset, word)
+    def __init__(self, preset: str, name: str | None = None) -> None:
+        self.entry: Entry = entry_of(preset, name)
         self.path: Any = Path(preset)  # the name in messages and exports
         self.trusted = ()
 

@@ -262,7 +262,7 @@ def checked_probabilities(
     except (TypeError, ValueError, OverflowError):
         raise KzooError(f"probabilities={shown(probabilities)} must be an array of numbers.") from None
     if not np.isfinite(p).all():
-        raise KzooError(f"probabilities must be finite ({int((~np.isfinite(p)).sum())} values are NaN or infinite).")
+        raise KzooError(f"probabilities must be finite ({int((~np.isfinite(p)).sum())} values are NaN or inf).")
     if p.ndim == 1 or p.shape[1:] == (1,):
         if p.min() < 0 or p.max() > 1:
             raise KzooError(
@@ -323,7 +323,7 @@ def _class_indices(argument: str, labels: Any, names: Sequence[str]) -> np.ndarr
     invalid |= indices >= (len(names) or np.inf)
     if invalid.any():
         raise KzooError(
-            f"{argument} label {labels[invalid][0]} is not a class index from 0 to {len(names) - 1}."
+            f"{argument} label {labels[invalid][0]} is not a class index 0..{len(names) - 1}."
             if names
             else f"{argument} label {labels[invalid][0]} is not a class index: 0, 1, 2..."
         )

@@ -140,7 +140,7 @@ def _checked_array(argument: str, array: ArrayLike) -> np.ndarray:
     if not array.size:
         raise KzooError(f"{argument} is empty.")
     if not np.isfinite(array).all():
-        raise KzooError(f"{argument} must be finite ({int((~np.isfinite(array)).sum())} values are NaN or infinite).")
+        raise KzooError(f"{argument} must be finite ({int((~np.isfinite(array)).sum())} values are NaN or inf).")
     return array
 
 

@@ -52,6 +52,7 @@ def choose_backend(args, preset: str, resumable: Iterable[Resumable]):
         KzooError: the backend is not installed, or Keras was already imported with another backend.
     """
     requested = args.backend
+    # Keras reads KERAS_BACKEND at import only: once imported, its backend cannot change.
     if "keras" in sys.modules:
         running = sys.modules["keras"].backend.backend()
         if requested not in (None, "auto", running):
@@ -62,6 +63,7 @@ def choose_backend(args, preset: str, resumable: Iterable[Resumable]):
         return
     resumed = next(iter(resumable), None)
     if resumed is not None and args.resume != "never":
+        # oneDNN changes results by rounding: a resumed training keeps its setting.
         onednn.keep(resumed.onednn)
     if requested is None and os.environ.get("KERAS_BACKEND"):
         return

@@ -55,6 +55,7 @@ def run(args):
         train.check_settings(args, settings)
     elif args.preset is not None and not detection.is_data(args.preset) and run_or_none(args.preset) is None:
         get_preset(args.preset)
+    # Keras is imported here, after all checks that work without it.
     check_module = keras_import.import_quietly("kzoo.evaluation.check")
     findings, check_names = check_module.examine(
         args.preset,
@@ -99,6 +100,7 @@ def _check_exported(args):
     """Compare the files of an exported model with its golden predictions."""
     accepted = ("command", "debug", "json", "preset", "quick")
     defaults = dict(seed=0, data_seed=0, validation=0.1, precision="auto")
+    # argparse does not say which options were passed: a value other than the default is one that was.
     for name, value in vars(args).items():
         if name not in accepted and value not in (None, [], defaults.get(name)):
             option = "column" if name == "columns" else name.replace("_", "-")

@@ -204,6 +204,7 @@ def exit_code_and_line(error):
         return 2, f"{path}{error.strerror or text}."
     if isinstance(error, ValueError):
         return 2, f"{first_line(error)} (--debug shows the traceback)"
+    # Backends raise out-of-memory errors of different types.
     if is_out_of_memory(error):
         return 2, "out of memory. Try a smaller batch: --set batch_size=16"
     return 1, f"{type(error).__name__}: {text[:300]} (an internal error of kzoo; --debug shows the traceback)"
@@ -274,6 +275,7 @@ def parse_value(text):
 
 
 def _split_commas(text):
+    # Split at commas outside of quotes.
     parts = [part.strip() for part in re.findall(r"""((?:"[^"]*"|'[^']*'|[^,])*)(?:,|$)""", text)]
     while parts and not parts[-1]:
         parts.pop()

@@ -39,6 +39,7 @@ def _columns(columns, rows):
         column["kind"] in _ORDINARY_KINDS and not column.get("missing") and not column.get("unreadable")
         for column in columns
     ]
+    # The inner sort is stable: it moves ordinary columns to the end, where they are cut off first.
     indices = sorted(sorted(range(len(columns)), key=lambda index: ordinary[index])[:_MAX_COLUMNS])
     shown = [columns[index] for index in indices]
     headings = (

@@ -44,6 +44,7 @@ def run(args):
         raise KzooError(f"--split {args.split!r} must be train, validation or test.")
     run = as_run(args.run, args.weights)
     evaluate = keras_import.import_quietly("kzoo.evaluation").evaluate
+    # If --data is what the run was trained on, only the rows of the split are scored, never training rows.
     own_data = (
         None
         if args.data is None

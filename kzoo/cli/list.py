@@ -69,6 +69,7 @@ def run(args):
             f"--sort {args.sort} compares scores measured on the same data. Add --data with one of: {_measured_data()}."
         )
     if args.sort:
+        # Presets with an unknown number of parameters come last.
         names.sort(key=lambda name: get_preset(name).params or math.inf)
     return [_describe(get_preset(name)) for name in names]
 
@@ -87,11 +88,13 @@ def _rank(args, names):
     measured = [row for row in results.rows() if results.set_of(row["data"]) == results.set_of(args.data)]
     if not measured:
         raise KzooError(f"No preset was measured on {args.data!r}. --data takes one of: {_measured_data()}.")
+    # Filtered after the check above, so that its error is about the data set and not about the pattern.
     measured = [row for row in measured if row["preset"] in names]
     rows = [*measured, *results.baseline_rows(measured)]
     if args.sort in ("seconds", "parameters"):
         rows.sort(key=lambda row: (row.get(args.sort, math.inf), -results.sortable_score(row)))
     else:
+        # Among equal scores, recommended presets come first.
         recommended = _recommended(measured)
         rows.sort(key=lambda row: (-results.sortable_score(row), row.get("preset") not in recommended))
     return [{field: row.get(field) for field in _RANKED_FIELDS} for row in rows]

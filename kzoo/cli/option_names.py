@@ -67,6 +67,7 @@ def with_option_names(text, options: Iterable[str]) -> str:
 
     text = text.replace("See kzoo.list_presets().", "See: kzoo list")
     text = f"--column: {text[9:]}" if text.startswith("columns: ") and "--column" in options else text
+    # The most specific pattern first: the general one would match parts of the others.
     return _ARGUMENT.sub(
         replace_argument, _ASSIGNMENTS.sub(replace_assignments, _COLUMN_ARGUMENT.sub(replace_column, text))
     )

@@ -67,6 +67,7 @@ def run(args):
     if not 0 <= args.port < 2**16:
         raise KzooError(f"port={args.port} must be between 0 and 65535.")
     token = args.token if args.token is not None else os.environ.get(_TOKEN_VARIABLE) or None
+    # The token is sent in an HTTP header, which cannot hold other characters.
     if token is not None and (len(token) < 8 or not token.isascii() or not token.isprintable() or " " in token):
         raise KzooError("The token must have at least 8 printable ASCII characters and no spaces.")
     limits = import_module("kzoo.serve.limits").Limits(

@@ -64,6 +64,7 @@ def run(args):
     overrides = common.parse_settings(args.set)
     config, training = resolve(preset, overrides)  # refuses wrong names before Keras is imported
     plot_path = None if args.plot is None else _check_plot_path(args.plot)
+    # The layers of packaged presets are stored as tables: showing these does not import Keras.
     packaged_table = None if overrides or args.code or plot_path else network_of(preset.name)
     if packaged_table is not None:
         config = builder_of(preset.family).defaults | config

@@ -148,6 +148,7 @@ def _may_be_same_run(run, args, preset, settings):
         weights=args.weights and weights_name(args.weights, preset.name), freeze=freeze_argument(args.freeze),
         deterministic=args.deterministic, devices=args.devices,
     )  # fmt: skip
+    # `auto` depends on the device, which is unknown until Keras is imported.
     if args.precision != "auto":
         requested["precision"] = args.precision
     return may_be_same_run(run.config, requested, settings)

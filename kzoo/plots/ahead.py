@@ -54,6 +54,7 @@ def ahead(
     past_times, future_times = (
         (history_times, times) if has_times else (range(1 - len(past), 1), range(1, len(future) + 1))
     )
+    # matplotlib converts times to UTC unless it is given the time zone.
     zone = getattr(future_times[-1], "tzinfo", None)
     n_rows = min(past.shape[1], _MAX_TARGETS)
     figure = new_figure(9, 0.9 + max(2.2 * n_rows, 2.6))

@@ -263,6 +263,7 @@ def checked_probabilities(
         raise KzooError(f"probabilities={shown(probabilities)} must be an array of numbers.") from None
     if not np.isfinite(p).all():
         raise KzooError(f"probabilities must be finite ({int((~np.isfinite(p)).sum())} values are NaN or inf).")
+    # A single column is the probability of the second of two classes.
     if p.ndim == 1 or p.shape[1:] == (1,):
         if p.min() < 0 or p.max() > 1:
             raise KzooError(

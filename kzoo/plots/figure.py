@@ -45,6 +45,7 @@ def new_figure(
 ) -> Figure:
     """Return an empty figure without `pyplot`; width and height are in inches."""
     figure = LegibleFigure(figsize=(width, height), dpi=dpi, layout=layout, facecolor="white")
+    # Without pyplot a figure only has a base canvas, which cannot draw.
     FigureCanvasAgg(figure)
     if layout:
         engine: Any = figure.get_layout_engine()

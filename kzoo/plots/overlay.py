@@ -37,6 +37,7 @@ def overlay(histories: Mapping[str, Mapping[str, Sequence[float | None]]], *, me
         lines.append((label, epochs, columns_of_run[column], best_epoch, best_value, line_style(i)))
     direction, _ = direction_by_name(column)
     sign = -1 if direction == "max" else 1
+    # Best run first; runs without a finite number last.
     lines.sort(key=lambda line: (math.isnan(line[4]), sign * line[4] if direction else 0))
     figure = new_figure(8.6, max(4.2, 1.2 + 0.24 * len(lines)))
     axes = figure.add_subplot()

@@ -114,6 +114,7 @@ def predicted_against_true(true: ArrayLike, predicted: ArrayLike, names: Sequenc
     n_columns = min(n_panels, 3)
     n_rows = math.ceil(n_panels / n_columns)
     figure = new_figure(4.4 * n_columns, 4.5 * n_rows)
+    # Every n-th point, so that at most `_MAX_POINTS` are drawn; the scores below use all points.
     subset = slice(None, None, math.ceil(len(true) / _MAX_POINTS))
     for target in range(n_panels):
         axes = figure.add_subplot(n_rows, n_columns, target + 1)
@@ -122,6 +123,7 @@ def predicted_against_true(true: ArrayLike, predicted: ArrayLike, names: Sequenc
         margin = 0.04 * (high - low) or 1.0
         limits = (low - margin, high + margin)
         axes.plot(limits, limits, color=GREY, lw=1, ls=(0, (2, 2)), zorder=1)
+        # The more points, the more transparent each of them.
         alpha = float(np.clip(60 / len(x[subset]) ** 0.7, 0.12, 0.8))
         axes.scatter(x[subset], y[subset], s=14, color=BLUE, alpha=alpha, linewidths=0, zorder=2)
         tidy(axes, name_of(names[target], ()), x="true", y="predicted")
@@ -129,6 +131,7 @@ def predicted_against_true(true: ArrayLike, predicted: ArrayLike, names: Sequenc
         axes.set_ylim(limits)
         axes.set_aspect("equal")
         scores = [f"mean absolute error {sk.mean_absolute_error(x, y):.4g}"]
+        # R² is undefined for a constant target.
         if np.ptp(x) > 0:
             scores.append(f"R² {sk.r2_score(x, y):.3f}")
         axes.text(0.03, 0.97, "\n".join(scores), transform=axes.transAxes, va="top", fontsize=9, color=INK)

@@ -139,6 +139,7 @@ def finish(
             smoke=args.smoke,
             command=_command(args.name, sys.argv[1:]),
             rows=rows,
+            # On a second start finished runs are not repeated, but their time counts.
             seconds=round(max(time.perf_counter() - _start_time, _training_seconds(folder)), 1),
             **keras_import.import_quietly("kzoo.training.provenance").provenance(),
         )

@@ -59,6 +59,7 @@ def train_variants(
         keras_import.import_quietly("keras").utils.clear_session,
     )
     runs: dict[str, list[Run]] = {name: [] for name in variants}
+    # Seeds in the outer loop: after an interruption, all variants have about the same number of seeds.
     for seed in seeds:
         for name, changes in variants.items():
             folder = Path(out) / f"{name}-s{seed}"

@@ -127,6 +127,7 @@ def _gap_warning(run):
         if validation.get(name) is None or test.get(name) is None or mixes_units(name, test):
             continue
         if f"{name}_interval" in validation and f"{name}_interval" in test:
+            # A gap larger than the wider interval is unlikely to be chance.
             width = max(high - low for low, high in (validation[f"{name}_interval"], test[f"{name}_interval"]))
             if abs(validation[name] - test[name]) > width:
                 return (

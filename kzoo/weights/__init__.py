@@ -180,9 +180,11 @@ def check_weights(weights: str | os.PathLike[str], preset: str | None) -> None:
     if weights == DOWNLOADED or (preset is not None and is_word(weights, preset)):
         return
     path = path_of(weights, "a run or a file with weights")
+    # A file or folder with the name of removed weights is used.
     if not path.exists():
         _check_not_withdrawn(preset, weights)
     if path.is_dir():
+        # Raises KzooError if the folder is not a run.
         Run(path)
     elif not path.is_file():
         names = () if preset is None else weights_names(preset)

@@ -75,34 +75,35 @@ class PretrainedWeights(Run):
         try:
             return read_arrays(io.BytesIO(content))
         except ValueError as error:
-            raise self._damaged(f"is not an .npz archive ({error})") from None
+            raise self._damage_error(f"is not an .npz archive ({error})") from None
 
-    def _read_json(self, name: str) -> Any:
+    def _json_member(self, name: str) -> Any:
         arrays = self._arrays
         try:
             return json.loads(bytes(arrays[name]))
         except (KeyError, TypeError, ValueError, RecursionError):
-            raise self._damaged(f"has no {name} in JSON") from None
+            raise self._damage_error(f"has no {name} in JSON") from None
 
-    def _damaged(self, problem: str) -> KzooError:
+    def _damage_error(self, problem: str) -> KzooError:
         return KzooError(f"{self.entry.path} is damaged: it {problem}. {_REINSTALL}.")
 
     @cached_property
     def config(self) -> dict[str, Any]:
         """The content of the run's `config.json`."""
-        config = self._read_json("config")
+        config = self._json_member("config")
         if problem := misfit(config, CONFIG, "its config"):
-            raise self._damaged(f"does not fit: {problem}")
+            raise self._damage_error(f"does not fit: {problem}")
         check_format(config, self.entry.path)
+        # Both raise KzooError for invalid values.
         Spec.read(config["spec"]), Description.read(config["data"])
         return config
 
     @cached_property
     def preprocessing(self) -> dict[str, Any]:
         """The preprocessing of new inputs."""
-        preprocessing = self._read_json("preprocessing")
+        preprocessing = self._json_member("preprocessing")
         if problem := misread(preprocessing, self.spec.config):
-            raise self._damaged(problem)
+            raise self._damage_error(problem)
         return preprocessing
 
     @property

@@ -200,9 +200,8 @@ def _print_completion(argv):
             elif action.dest == "set":
                 action.choices = [f"{setting}=" for setting in ARGUMENTS]
             elif action.dest in OPTION_VALUES:
-                action.choices = [
-                    *OPTION_VALUES[action.dest]()
-                ]  # the builtin `list` is shadowed by the module `kzoo.cli.list`
+                # Not `list(...)`: here this name is the module `kzoo.cli.list`.
+                action.choices = [*OPTION_VALUES[action.dest]()]
             elif action.dest in common.FILES:
                 action.complete = shtab.FILE
     print(shtab.complete(parser, shell=shell))

@@ -161,7 +161,9 @@ def entry_of(preset: str, name: str | None = None) -> Entry:
     if name is None and len(names) > 1:
         raise KzooError(f"{preset} has several packaged weights. Add weights= and one of: {', '.join(names)}.")
     if name is not None and not (isinstance(name, str) and name in names):
-        raise KzooError(f"weights={shown(name)} is unknown. {hint(name, names)}Use one of: {', '.join(names)}.")
+        raise KzooError(
+            f"weights={shown(name)} is unknown. {hint(name, names)}Weights of {preset}: {', '.join(names)}."
+        )
     return next(entry for entry in entries(preset) if name in (None, entry.name))
 
 

@@ -28,8 +28,7 @@ def attention_map(
     head: int | None = None,
     tokens: Iterable[object] | None = None,
 ) -> Figure:
-    """Plot the attention weights of one layer: a row for each query token, whose weights over the key tokens add up to
-    1.
+    """Plot the attention weights of one layer: a row for each query token, whose weights over all keys add up to 1.
 
     Padding is excluded. A class token at the front is labelled "(class)". See arXiv:1706.03762.
 
@@ -63,7 +62,7 @@ def attention_map(
     image = axes.imshow(weights, cmap="Blues", vmin=0)
     axes.spines[:].set(visible=True, color=FAINT)
     for axis, labels in ((axes.xaxis, key_labels), (axes.yaxis, query_labels)):
-        cell_points = 72 * size_inches / max(weights.shape)  # points
+        cell_points = 72 * size_inches / max(weights.shape)
         step = int(np.ceil(_MIN_LABEL_POINTS / cell_points))
         texts = [_WHITESPACE_LABELS.get(label, name_of(label, ())) for label in labels[::step]]
         rotated = axis is axes.xaxis and max(map(len, texts)) > 2

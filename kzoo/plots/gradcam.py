@@ -58,7 +58,7 @@ def grad_cam(
         show_image(axes, image_pixels)
     height, width = image_pixels.shape[:2]
     intensity = heatmap / heatmap.max() if heatmap.max() > 0 else heatmap
-    # The heatmap is coarser than the image: it is stretched over it, and transparent where it is 0.
+    # The heatmap is coarser than the image: it is stretched over it, and most transparent without evidence.
     right.imshow(
         intensity, cmap="inferno", vmin=0, vmax=1, alpha=0.25 + 0.5 * intensity, interpolation="bilinear",
         extent=(-0.5, width - 0.5, height - 0.5, -0.5),

@@ -45,7 +45,7 @@ def overlay(histories: Mapping[str, Mapping[str, Sequence[float | None]]], *, me
         if best_epoch is not None:
             text = f"{label}  {best_value:#.4g}, epoch {best_epoch}"
         else:
-            text = f"{label}  not a number" if direction else str(label)
+            text = f"{label}  no finite value" if direction else str(label)
         # A line of one point is invisible without a marker.
         axes.plot(epochs, column_values, lw=1.7, marker="." if len(epochs) == 1 else None, label=text, **style)
         if best_epoch is not None:

@@ -54,9 +54,8 @@ def image_grid(images: Sequence[ArrayLike] | np.ndarray, titles: Sequence[tuple[
     if not images:
         raise KzooError("images is empty: there is nothing to plot.")
     n_columns = min(len(images), math.ceil(math.sqrt(len(images) * 1.3)))
-    n_columns = next(
-        (n for n in (n_columns, n_columns + 1) if len(images) % n == 0), n_columns
-    )  # avoid gaps: ten images in two rows of five
+    # Avoid gaps: ten images in two rows of five.
+    n_columns = next((n for n in (n_columns, n_columns + 1) if len(images) % n == 0), n_columns)
     n_rows = math.ceil(len(images) / n_columns)
     figure = new_figure(1.6 * n_columns, 1.9 * n_rows)
     for i, (image, (title, color)) in enumerate(zip(images, titles, strict=True)):

@@ -132,12 +132,12 @@ def _gap_warning(run):
             if abs(validation[name] - test[name]) > width:
                 return (
                     f"Validation ({percent(validation[name])}) and test ({percent(test[name])}) differ by more than "
-                    "chance explains: the two splits have different data."
+                    "chance explains: the data of the two splits differs."
                 )
         elif score.ratio and test[name] > _LARGE_RATIO * validation[name]:
             return (
                 f"The error on test data is {test[name] / validation[name]:.1f} times that on validation data "
-                f"({score.label}): the two splits have different data."
+                f"({score.label}): the data of the two splits differs."
             )
     return None
 

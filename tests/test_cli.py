@@ -76,7 +76,7 @@ def test_a_pipe_that_closes_early_gets_no_traceback():
 
 def test_a_terminal_without_unicode_gets_question_marks_not_a_traceback():
     env = ENV | {"PYTHONIOENCODING": "ascii"}
-    code = "import sys; from kzoo.cli import common; common.forgive_encoding(); print('3×3 猫')"
+    code = "import sys; from kzoo.cli import common; common.replace_unencodable(); print('3×3 猫')"
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, check=True)
     assert done.stdout.split() == [b"3?3", b"?"]
 

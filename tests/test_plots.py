@@ -161,7 +161,7 @@ def test_the_titles_of_the_grid_have_the_predicted_and_the_true_label():
 @pytest.mark.parametrize(
     ("images", "predicted", "parts"),
     [
-        ([], [], ("no images",)),
+        ([], [], ("images", "empty")),
         (np.zeros((2, 4, 4)), [1], ("predicted", "1", "2")),
         (np.zeros((1, 4)), [1], ("(4,)", "(height, width)", "(height, width, channels)")),
     ],

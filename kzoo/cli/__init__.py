@@ -1,7 +1,7 @@
 """The command line: `kzoo list | show | check | train | tune | evaluate | predict | report | export | serve | compare`.
 
-Each command is a module with `add_arguments(parser)`, `run(args) -> document` and `render(document, args)`,
-imported only when it is called. The document is plain data: `--json` prints it, `render` puts it in words.
+Each command is a module with `add_arguments(parser)`, `run(args) -> document` and `render(document, args)`. It is
+imported only when the command is called. The document is plain data: `--json` prints it, `render` formats it as text.
 """
 
 import argparse
@@ -14,30 +14,30 @@ from importlib import import_module
 
 from kzoo import __version__
 from kzoo.cli import common, preflight
-from kzoo.cli.choices import VALUES
+from kzoo.cli.choices import OPTION_VALUES
 from kzoo.cli.option_names import with_option_names
 from kzoo.registry import list_presets
 from kzoo.registry.arguments import ARGUMENTS
-from kzoo.utils import fast_import as lean
+from kzoo.utils import fast_import
 from kzoo.utils.errors import KzooError, KzooWarning
 from kzoo.utils.files import expand_user
 from kzoo.utils.formatting import hint, printable, spelled, spelling
 from kzoo.utils.i18n import language, translator
 from kzoo.utils.optional import require
 
-# Command -> what it does; the module has the same name.
+# Command (and name of its module) -> summary shown by --help.
 COMMANDS = {
-    "list": "the presets, by task",
-    "show": "a preset in full: layers, settings, data; draws it too",
-    "check": "look at data, settings and network before training; at new data after it; at an export",
-    "train": "train a preset on its own data or on yours",
-    "tune": "search for better settings of a preset",
+    "list": "list the presets, by task",
+    "show": "show a preset or a run: layers, settings, data; draw its network",
+    "check": "check data, settings and network before training, new data after training, or an exported model",
+    "train": "train a preset on its own data set or on your data",
+    "tune": "search for better hyperparameters of a preset",
     "evaluate": "score a run on its test split or on new data",
-    "predict": "answers for images, table rows or texts",
-    "report": "a run as one HTML page: scores, curves, mistakes, settings",
-    "export": "a run as SavedModel, ONNX, LiteRT or .keras, each checked in its own runtime",
-    "serve": "answer over HTTP with exported models, without Keras",
-    "compare": "runs side by side, best first; a new one against an old one",
+    "predict": "predict for new images, table rows, texts or series",
+    "report": "write an HTML report of a run: scores, curves, mistakes, settings",
+    "export": "export a run as SavedModel, ONNX, LiteRT or .keras, each checked in its own runtime",
+    "serve": "serve exported models over HTTP, without Keras",
+    "compare": "rank runs, best first, or compare a new run with an old one",
 }
 
 EXAMPLES = """\
@@ -50,12 +50,12 @@ examples:
   kzoo tune digits_cnn --max-time 30m
   kzoo predict runs/digits_cnn-01 digit.png
 
-`kzoo COMMAND --help` teaches each command by example.
+`kzoo COMMAND --help` shows examples of each command.
 
-KZOO_LANG=zh: help and --callbacks teaching in Chinese; all else is English.
+KZOO_LANG=zh: help and --callbacks teaching in Chinese; all else in English.
 """
-# bash puts a blank after what it has completed; behind `--set learning_rate=` the value comes.
-_NO_BLANK_AFTER_EQUALS = """\
+# bash adds a space after a completed word, but after `--set learning_rate=` the value must follow at once.
+_NO_SPACE_AFTER_EQUALS = """\
 _kzoo() {
   _shtab_kzoo
   if [[ ${COMPREPLY[0]} == *= ]]; then compopt -o nospace 2>/dev/null; fi
@@ -63,11 +63,15 @@ _kzoo() {
 complete -o bashdefault -F _kzoo kzoo"""
 
 
-def make_parser(called) -> argparse.ArgumentParser:
-    """Return the parser with the arguments of the `called` commands; the others are not imported."""
+def make_parser(command_names) -> argparse.ArgumentParser:
+    """Return the parser of the command line.
+
+    Args:
+        command_names: the commands whose arguments are added. Modules of other commands are not imported.
+    """
     parser = common.Parser(
         prog="kzoo",
-        description="A Keras model zoo: list the presets, train one on your data, use it.",
+        description="A Keras model zoo: list the presets, train one on your data, use the model.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -78,11 +82,11 @@ def make_parser(called) -> argparse.ArgumentParser:
         "--print-completion",
         metavar="SHELL",
         choices=("bash", "zsh", "tcsh", "fish"),
-        help="print a completion script",
+        help="print a shell completion script",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=common.Parser)
     for name, summary in COMMANDS.items():
-        if name not in called:
+        if name not in command_names:
             commands.add_parser(name, help=summary, add_help=False)
             continue
         module = import_module(f"kzoo.cli.{name}")
@@ -105,32 +109,32 @@ def make_parser(called) -> argparse.ArgumentParser:
 
 
 def main(argv=None) -> int:
-    """Run a command and return its exit code: 0, 2 for bad input, 130 after Ctrl-C, 143 after SIGTERM,
-    1 for a fault of kzoo's.
+    """Run a command and return its exit code.
 
-    A command whose answer is yes or no puts its `exit_code` into the document.
+    0: success; 1: an internal error of kzoo; 2: invalid input; 130: Ctrl-C; 143: SIGTERM. Commands that check or
+    compare put their own `exit_code` into the document.
 
     Args:
-        argv: words after `kzoo`; the default is the process' own, which is kzoo's then: Keras is imported lean.
+        argv: the words after `kzoo`. By default those of this process, which then imports Keras by `fast_import`.
     """
     if argv is None:
-        lean.mark_kzoo_process()
+        fast_import.mark_kzoo_process()
         argv = sys.argv[1:]
     argv = [str(word) for word in argv]
-    common.forgive_encoding()
+    common.replace_unencodable()
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = _showing(warnings.showwarning)
+            warnings.showwarning = _warning_printer(warnings.showwarning)
             warnings.simplefilter("always", KzooWarning)
-            return _run(argv)
-    except SystemExit as done:  # argparse, after --help and --version
-        return done.code or 0  # type: ignore[return-value]  # argparse gives a number
+            return _run_command(argv)
+    except SystemExit as error:  # raised by argparse after --help and --version
+        return error.code or 0  # type: ignore[return-value]  # argparse sets an int
     except BrokenPipeError:
-        # The reader (`| head`) has seen enough. Python would complain once more when it flushes at exit.
+        # The reader of the pipe (`| head`) has closed it. Python would fail again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except KeyboardInterrupt as stop:
-        common.print_note(f"interrupted: {stop}" if str(stop) else "interrupted")
+    except KeyboardInterrupt as interrupt:
+        common.print_note(f"interrupted: {interrupt}" if str(interrupt) else "interrupted")
         return 130
     except Exception as error:
         if "--debug" in argv:
@@ -140,28 +144,28 @@ def main(argv=None) -> int:
         return code
 
 
-def _showing(others):
-    """Return what shows a warning: one of kzoo's as one line, those of libraries as `others` does."""
+def _warning_printer(show_other):
+    """Return a `warnings.showwarning` that prints kzoo's warnings on one line and passes others to `show_other`."""
 
-    def show(message, category, *rest, **more):
+    def show_warning(message, category, *args, **kwargs):
         if issubclass(category, KzooWarning):
             common.print_note(f"warning: {message}")
         else:
-            others(message, category, *rest, **more)
+            show_other(message, category, *args, **kwargs)
 
-    return show
+    return show_warning
 
 
-def _run(argv):
-    word = next((word for word in argv if not word.startswith("-")), None)
-    if "--print-completion" in argv or any(w.startswith("--print-completion=") for w in argv):
+def _run_command(argv):
+    command = next((command for command in argv if not command.startswith("-")), None)
+    if "--print-completion" in argv or any(word.startswith("--print-completion=") for word in argv):
         return _print_completion(argv)
-    if word is not None and word not in COMMANDS:
-        raise KzooError(f"Unknown command {word!r}. {hint(word, COMMANDS)}Commands: {', '.join(COMMANDS)}.")
-    parser = make_parser({word})
+    if command is not None and command not in COMMANDS:
+        raise KzooError(f"Unknown command {command!r}. {hint(command, COMMANDS)}Commands: {', '.join(COMMANDS)}.")
+    parser = make_parser({command})
     args, unknown = parser.parse_known_args(argv)
     if unknown:
-        _called(parser, args.command).refuse(unknown[0], argv)
+        _subparser(parser, args.command).refuse(unknown[0], argv)
     if args.command is None:
         parser.print_help()
         return 0
@@ -169,9 +173,9 @@ def _run(argv):
         if name in vars(args):
             setattr(args, name, expand_user(getattr(args, name)))
     module = import_module(f"kzoo.cli.{args.command}")
-    with spelling(partial(with_option_names, options=_called(parser, args.command).options())):
+    with spelling(partial(with_option_names, options=_subparser(parser, args.command).options())):
         try:
-            # Whatever a library prints while it works must not mix with the document.
+            # What libraries print goes to stderr: stdout holds the document alone.
             with redirect_stdout(sys.stderr):
                 preflight.preflight(args)
                 document = module.run(args)
@@ -190,22 +194,23 @@ def _print_completion(argv):
     parser = make_parser(COMMANDS)
     shell = parser.parse_args(argv).print_completion
     for name in COMMANDS:
-        for action in _called(parser, name)._actions:
+        for action in _subparser(parser, name)._actions:
             if action.dest == "preset":
                 action.choices = list_presets()
             elif action.dest == "set":
                 action.choices = [f"{setting}=" for setting in ARGUMENTS]
-            elif action.dest in VALUES:
-                action.choices = [*VALUES[action.dest]()]  # `list` is a command here
+            elif action.dest in OPTION_VALUES:
+                # Not `list(...)`: here this name is the module `kzoo.cli.list`.
+                action.choices = [*OPTION_VALUES[action.dest]()]
             elif action.dest in common.FILES:
                 action.complete = shtab.FILE
     print(shtab.complete(parser, shell=shell))
     if shell == "bash":
-        print(_NO_BLANK_AFTER_EQUALS)
+        print(_NO_SPACE_AFTER_EQUALS)
     return 0
 
 
-def _called(parser, command):
-    """Return a command's own parser; the top one where there is no command."""
+def _subparser(parser, command):
+    """Return the parser of a command, or the top-level parser if there is no such command."""
     subparsers = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
     return subparsers.choices.get(command, parser)

@@ -1,8 +1,8 @@
-"""Which backend Keras starts with: Keras' own, unless somebody chooses; what is resumed keeps the one it has, and
-TensorFlow's setting of oneDNN.
+"""The backend that Keras starts with: by default Keras' own. A resumed run or search keeps its backend and its oneDNN
+setting.
 
-Keras reads `KERAS_BACKEND` once, when it is imported. Its `keras.json` says nothing of anybody's choice: Keras itself
-writes it.
+Keras reads `KERAS_BACKEND` once, when it is imported. Its `keras.json` is ignored here: Keras writes this file itself,
+so it does not show that the user chose a backend.
 """
 
 import os
@@ -20,8 +20,8 @@ from kzoo.utils.optional import check_installed, is_installed, missing
 _EXTRAS = {"jax": "jax", "torch": "torch"}  # TensorFlow comes with kzoo
 
 
-class Earlier(NamedTuple):
-    """A stopped run or search: its folder, its backend, and whether it computes with oneDNN (None: not known)."""
+class Resumable(NamedTuple):
+    """A stopped run or search: its folder, its backend, and whether it uses oneDNN (None: unknown)."""
 
     folder: Path
     backend: str
@@ -29,55 +29,60 @@ class Earlier(NamedTuple):
 
 
 def add_option(parser):
-    """Add --backend, for a command that begins what can be resumed."""
+    """Add --backend to the parser of a command whose result can be resumed."""
     parser.add_argument(
         "--backend",
         metavar="NAME",
-        help="tensorflow, jax or torch; auto: the fastest where it was measured; default: Keras' own",
+        help="tensorflow, jax or torch; auto: the fastest one, where speed was measured; default: Keras' own choice",
     )
 
 
-def choose_backend(args, preset: str, earlier: Iterable[Earlier]):
-    """Choose the backend. To be called when all else is checked, and before Keras is imported.
+def choose_backend(args, preset: str, resumable: Iterable[Resumable]):
+    """Set `KERAS_BACKEND` for this command. Call it after all other checks, and before Keras is imported.
 
-    --backend comes first, then `KERAS_BACKEND`, then what is resumed; auto, too, keeps the backend of what is resumed.
+    --backend comes first, then `KERAS_BACKEND`, then the backend of what is resumed. `auto` also keeps the backend of
+    what is resumed.
 
     Args:
-        args: of the command, with `backend`, `out` and `resume`.
-        preset: its name.
-        earlier: what this command may resume, the newest first.
+        args: the arguments of the command, with `backend`, `out` and `resume`.
+        preset: the name of the preset.
+        resumable: the runs or searches that this command may resume, newest first.
 
     Raises:
-        KzooError: a backend that is not installed, or another than this process has begun with.
+        KzooError: the backend is not installed, or Keras was already imported with another backend.
     """
-    asked = args.backend
+    requested = args.backend
+    # Keras reads KERAS_BACKEND at import only: once imported, its backend cannot change.
     if "keras" in sys.modules:
         running = sys.modules["keras"].backend.backend()
-        if asked not in (None, "auto", running):
+        if requested not in (None, "auto", running):
             raise KzooError(
-                f"backend={asked!r}: in this process Keras has started on {running} already. Set KERAS_BACKEND={asked} "
-                f"before Keras is imported."
+                f"backend={requested!r} is not possible: Keras already runs on {running} in this process. "
+                f"Set KERAS_BACKEND={requested} before Keras is imported."
             )
         return
-    resumed = next(iter(earlier), None)
+    resumed = next(iter(resumable), None)
     if resumed is not None and args.resume != "never":
+        # oneDNN changes results by rounding: a resumed training keeps its setting.
         onednn.keep(resumed.onednn)
-    if asked is None and os.environ.get("KERAS_BACKEND"):
+    if requested is None and os.environ.get("KERAS_BACKEND"):
         return
-    if asked in (None, "auto"):
-        chosen = _kept(resumed, given=args.out is not None) or (fastest(preset) if asked == "auto" else None)
+    if requested in (None, "auto"):
+        chosen = _resumed_backend(resumed, explicit_folder=args.out is not None) or (
+            fastest(preset) if requested == "auto" else None
+        )
     else:
-        check_installed(asked, extra=_EXTRAS.get(asked, ""))
-        chosen = asked
+        check_installed(requested, extra=_EXTRAS.get(requested, ""))
+        chosen = requested
     if chosen is not None:
         os.environ["KERAS_BACKEND"] = chosen
 
 
-def _kept(resumed, *, given):
-    """Return the backend of what is resumed, or None; where it is not installed any more, a line says so.
+def _resumed_backend(resumed, *, explicit_folder):
+    """Return the backend of what is resumed, or None. If it is no longer installed, print a note and return None.
 
     Raises:
-        KzooError: it is not installed, and the folder was named.
+        KzooError: the backend is not installed and the user named the folder (`explicit_folder`).
     """
     if resumed is None:
         return None
@@ -85,7 +90,7 @@ def _kept(resumed, *, given):
     if is_installed(backend):
         return backend
     extra = _EXTRAS.get(backend, "")
-    if given:
-        raise KzooError(f"{folder} goes on with {backend} only. {missing(backend, extra)}")
-    common.print_note(f"{folder} is left as it is: it goes on with {backend} only. {missing(backend, extra)}")
+    if explicit_folder:
+        raise KzooError(f"{folder} can only be resumed with {backend}. {missing(backend, extra)}")
+    common.print_note(f"{folder} is not resumed: this needs {backend}. {missing(backend, extra)}")
     return None

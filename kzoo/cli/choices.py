@@ -1,4 +1,4 @@
-"""What may stand after an option that takes a word of a few: for shell completion, and to refuse others early."""
+"""The values of options that take one of a few words: for shell completion, and to refuse other words early."""
 
 from importlib import import_module
 
@@ -15,8 +15,8 @@ def _tasks():
     return (*problems(), *dict.fromkeys(word for task in tasks().values() for word in task.words))
 
 
-# What an option is called, without its dashes -> a function that returns the words.
-VALUES = {
+# Name of an option, without its dashes -> a function that returns its values.
+OPTION_VALUES = {
     "backend": lambda: BACKENDS,
     "callbacks": lambda: BUNDLES,
     "engine": lambda: import_module("kzoo.tuning.engines").ENGINES,
@@ -31,5 +31,5 @@ VALUES = {
     "task": _tasks,
     "tta": lambda: TTA,
 }
-# Those that take one of these words and nothing else, for every command.
-CLOSED = ("backend", "callbacks", "engine", "precision", "resume", "space", "split", "tta")
+# Options that accept nothing but these values, in every command.
+CHECKED_OPTIONS = ("backend", "callbacks", "engine", "precision", "resume", "space", "split", "tta")

@@ -1,4 +1,4 @@
-"""What the commands share: values of `--set`, JSON, texts that fit a terminal, and errors on one line."""
+"""Helpers that commands share: options, values of `--set`, JSON, text that fits the terminal, errors on one line."""
 
 import argparse
 import errno
@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 
 from kzoo.cli.option_names import suggestion
-from kzoo.kinds import kind as kind_named
+from kzoo.kinds import kind as get_kind
 from kzoo.tasks import problem
 from kzoo.utils.errors import KzooError, is_out_of_memory
 from kzoo.utils.formatting import first_line, printable, spelled
@@ -24,87 +24,103 @@ from kzoo.utils.optional import missing
 PICTURES = (".png", ".svg", ".pdf")
 DATA_OPTIONS = ("target", "data_seed", "validation", "test", "drop", "group", "task", "time", "columns")
 
-# Arguments that a shell completes with file names.
+# Arguments that a shell completes with file names; in those of NAMED_FILES `~` is expanded.
 NAMED_FILES = ("data", "test", "out", "weights", "plot", "csv")
 FILES = (*NAMED_FILES, "run", "inputs", "exported")
-_IN_A_PIPE = 10_000  # columns: whoever reads a pipe wants a row on a line
+_PIPE_WIDTH = 10_000  # columns: output in a pipe is read by programs, so rows are not wrapped
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, with errors on one line."""
+    """An `ArgumentParser` that raises `KzooError` with a message on one line."""
 
     def error(self, message):
         raise KzooError(f"{message}. See: {self.prog} --help")
 
     def options(self):
-        """Return the options it takes, such as `--target`."""
+        """Return the names of its options, such as `--target`."""
         return [option for action in self._actions for option in action.option_strings]
 
     def refuse(self, word, argv):
-        """Say that a word means nothing here, with the nearest option or the setting that it means."""
-        found = suggestion(word, argv, self.options())
-        if found is None and "--data" in self.options() and os.path.exists(word):
-            found = f"--data {quote(word)}"
-        guess = f"Did you mean {found!r}? " if found else ""
-        raise KzooError(f"{self.prog} does not know {word!r}. {guess}See: {self.prog} --help")
+        """Raise KzooError for an unknown word, with the closest option or setting as a suggestion."""
+        match = suggestion(word, argv, self.options())
+        if match is None and "--data" in self.options() and os.path.exists(word):
+            match = f"--data {quote(word)}"
+        did_you_mean = f"Did you mean {match!r}? " if match else ""
+        raise KzooError(f"Unknown argument {word!r}. {did_you_mean}See: {self.prog} --help")
 
 
-def forgive_encoding():
-    """Print `?` for a character that the terminal cannot show, instead of failing (Windows code pages)."""
+def replace_unencodable():
+    """Print `?` for characters that the terminal cannot encode (Windows code pages), instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
 
 
 def add_data_options(parser):
-    """Add the options that say how the data is read and split: those of `kzoo.load_data`."""
+    """Add the options of `kzoo.load_data` that control how data is read and split."""
     add = parser.add_argument
-    add("--target", metavar="COLUMN", action="append", help="column to predict; repeat it for several")
-    add("--data-seed", type=int, default=0, metavar="N", help="of the split into train and test (default 0)")
-    add("--validation", type=float, default=0.1, metavar="SHARE", help="share for validation (default 0.1)")
-    add("--test", metavar="SOURCE", help="share for the test, or a source of its own")
-    add("--drop", nargs="+", action="extend", default=[], metavar="COLUMN", help="columns to leave out")
-    add("--group", metavar="COLUMN", help="rows with the same value stay in one split")
-    add("--task", help="overrides the rule that tells classes from values, such as tabular_regression")
+    add("--target", metavar="COLUMN", action="append", help="column to predict; repeat the option for several targets")
+    add(
+        "--data-seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="seed of the split into training and test data (default 0)",
+    )
+    add(
+        "--validation",
+        type=float,
+        default=0.1,
+        metavar="SHARE",
+        help="fraction of the data for validation (default 0.1)",
+    )
+    add("--test", metavar="SOURCE", help="fraction of the data for the test, or a separate source")
+    add("--drop", nargs="+", action="extend", default=[], metavar="COLUMN", help="columns to exclude")
+    add("--group", metavar="COLUMN", help="rows with the same value in this column stay in one split")
+    add("--task", help="task, such as tabular_regression; default: detected from the target")
     add("--time", metavar="COLUMN", help="time column of a series")
     add(
         "--column", nargs="+", action="extend", default=[], metavar="NAME=KIND", dest="columns",
-        help="what columns are: zip=category when=date price=number:decimal=,:thousands=.",
+        help="column types, such as zip=category when=date price=number:decimal=,:thousands=.",
     )  # fmt: skip
 
 
 def add_weights_option(parser):
-    """Add the word for weights in the package, where a command takes a preset in place of a run."""
-    parser.add_argument("--weights", metavar="NAME", help="which weights, of a preset that has several: see kzoo show")
+    """Add --weights to a command that takes a run or a preset with packaged weights."""
+    parser.add_argument(
+        "--weights", metavar="NAME", help="name of the weights, if the preset has several: see kzoo show"
+    )
 
 
 def data_options(args) -> dict:
-    """Return what `kzoo.train` calls the options that say how the data is read and split."""
-    given = {name: getattr(args, name) for name in DATA_OPTIONS}
-    if given["target"] is not None and len(given["target"]) == 1:
-        given["target"] = given["target"][0]
-    columns = dict(_column(word) for word in given["columns"]) or None
-    return given | dict(test=_share(given["test"]), drop=tuple(given["drop"]), columns=columns)
+    """Return the data options of a command as keyword arguments of `kzoo.train`."""
+    options = {name: getattr(args, name) for name in DATA_OPTIONS}
+    if options["target"] is not None and len(options["target"]) == 1:
+        options["target"] = options["target"][0]
+    columns = dict(_column_option(word) for word in options["columns"]) or None
+    return options | dict(test=_test_option(options["test"]), drop=tuple(options["drop"]), columns=columns)
 
 
-def requested_data_options(args, **other):
-    """Return the same as `DataOptions`, with other values where they are named."""
-    named = data_options(args) | other
-    return import_module("kzoo.dataset.options").DataOptions(seed=named.pop("data_seed"), **named)
+def requested_data_options(args, **overrides):
+    """Return the data options of a command as a `DataOptions`; `overrides` replace single options."""
+    options = data_options(args) | overrides
+    return import_module("kzoo.dataset.options").DataOptions(seed=options.pop("data_seed"), **options)
 
 
-def _column(word):
-    """Read a word of `--column`: zip=category, or price=number:decimal=,:thousands=."""
-    name, _, how = word.partition("=")
-    kind, *signs = how.split(":")
-    said = [sign.partition("=") for sign in signs]
-    if not name or not kind or not all(sign[1] for sign in said):
-        raise KzooError(f"--column takes NAME=KIND, such as zip=category or price=number:decimal=, and not {word!r}.")
-    return name, {"kind": kind} | {sign: value for sign, _, value in said} if said else kind
+def _column_option(word):
+    """Parse one word of `--column`, such as zip=category or price=number:decimal=,."""
+    name, _, description = word.partition("=")
+    kind, *texts = description.split(":")
+    signs = [sign.partition("=") for sign in texts]
+    if not name or not kind or not all(sign[1] for sign in signs):
+        raise KzooError(
+            f"--column {word!r} is invalid. Write NAME=KIND, such as zip=category or price=number:decimal=,"
+        )
+    return name, {"kind": kind} | {sign: value for sign, _, value in signs} if signs else kind
 
 
-def _share(text):
-    """Read `--test`: a share such as 0.2, or the name of a source."""
+def _test_option(text):
+    """Parse `--test`: a fraction such as 0.2, or the name of a source."""
     try:
         return text if text is None else float(text)
     except ValueError:
@@ -112,23 +128,23 @@ def _share(text):
 
 
 def train_command(args, preset, data, *, words=(), **options) -> str:
-    """Return the command that trains a preset on the data that this command was given, by the paths it was given.
+    """Return the `kzoo train` command for this command's data, with the paths as the user wrote them.
 
     Args:
-        args: of the command, with the data options.
+        args: the arguments of the command, with the data options.
         preset: the `Preset`.
-        data: the source, as it was given; None for the preset's own.
+        data: the source as the user wrote it; None for the preset's own data set.
         words: settings, each as --set takes it.
-        options: others of `kzoo.command.command_of`.
+        options: further options of `kzoo.command.command_of`.
     """
-    test = _share(args.test)
-    # Of a path, a command that is stored has the name alone.
-    asked = requested_data_options(args, test=None if isinstance(test, str) else test)
-    none = dict(weights=None, freeze=None, precision=None, backend=None)
-    line = import_module("kzoo.command").command_of(preset, None, {}, asked, **none | options)
-    line += f" --data {quote(data)}" if data is not None else ""
-    line += f" --test {quote(test)}" if isinstance(test, str) else ""
-    return f"{line} --set {' '.join(map(quote, words))}" if words else line
+    test = _test_option(args.test)
+    # `command_of` is made for stored commands and keeps file names only: a path in --test is added below.
+    requested = requested_data_options(args, test=None if isinstance(test, str) else test)
+    unset = dict(weights=None, freeze=None, precision=None, backend=None)
+    command = import_module("kzoo.command").command_of(preset, None, {}, requested, **unset | options)
+    command += f" --data {quote(data)}" if data is not None else ""
+    command += f" --test {quote(test)}" if isinstance(test, str) else ""
+    return f"{command} --set {' '.join(map(quote, words))}" if words else command
 
 
 def quote(path) -> str:
@@ -136,20 +152,20 @@ def quote(path) -> str:
     return subprocess.list2cmdline([path]) if os.name == "nt" else shlex.quote(path)
 
 
-def use_of(run, task, inputs, options="") -> tuple[str, str]:
-    """Return what a trained model is for, in a word, and the line that asks it.
+def usage_example(run, task, inputs, options="") -> tuple[str, str]:
+    """Return a word for the use of a trained model ("predict" or "generate"), and a command that does it.
 
     Args:
         run: the path of a run, or the name of a preset with weights.
-        task: by its public name; None where it is not known.
-        inputs: the name of what is read (see `kzoo.kinds`).
-        options: of `kzoo predict`.
+        task: the public name of the task; None if unknown.
+        inputs: the kind of input (see `kzoo.kinds`).
+        options: options of `kzoo predict`.
     """
     if task and "continues" in problem(task).facts:
         code = f"import kzoo; print(kzoo.generate({os.fspath(run)!r}))"
-        plain = re.fullmatch(r"[\w ./:()';,-]+", code)  # nothing that a shell changes between double quotes
-        return "generate", f'python -c "{code}"' if plain else f"python -c {quote(code)}"
-    words = ["kzoo predict", quote(os.fspath(run)), *([options] if options else []), kind_named(inputs).example]
+        is_safe = re.fullmatch(r"[\w ./:()';,-]+", code)  # no character that a shell expands inside double quotes
+        return "generate", f'python -c "{code}"' if is_safe else f"python -c {quote(code)}"
+    words = ["kzoo predict", quote(os.fspath(run)), *([options] if options else []), get_kind(inputs).example]
     return "predict", " ".join(words)
 
 
@@ -157,7 +173,7 @@ def require(name):
     """Import an optional package by name.
 
     Raises:
-        KzooError: not installed; the message is the line that installs it.
+        KzooError: the package is not installed; the message has the command that installs it.
     """
     try:
         return import_module(name)
@@ -166,56 +182,64 @@ def require(name):
 
 
 def print_note(line):
-    """Print a line for people on stderr."""
+    """Print a line on stderr."""
     print(printable(f"kzoo: {spelled(line)}"), file=sys.stderr)
 
 
 def exit_code_and_line(error):
-    """Return the exit code for an exception and one line that says what to do."""
+    """Return the exit code of an exception and a one-line message with a fix."""
     text = " ".join(str(error).split())
     if isinstance(error, KzooError):
         return 2, text
     if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("kzoo"):
         return 2, missing(error.name.partition(".")[0])
     if isinstance(error, OSError):
-        where = f"{error.filename}: " if error.filename is not None else ""
+        path = f"{error.filename}: " if error.filename is not None else ""
         if error.errno == errno.ENOSPC:
-            return 2, f"{where}the disk is full. Make room, or choose another --out."
+            return 2, f"{path}the disk is full. Free some space, or choose another --out."
         if isinstance(error, FileNotFoundError):
-            return 2, f"{where}no such file or folder."
+            return 2, f"{path}no such file or folder."
         if isinstance(error, PermissionError):
-            return 2, f"{where}no permission."
-        return 2, f"{where}{error.strerror or text}."
+            return 2, f"{path}no permission."
+        return 2, f"{path}{error.strerror or text}."
     if isinstance(error, ValueError):
-        return 2, f"{first_line(error)} (--debug shows where)"
+        return 2, f"{first_line(error)} (--debug shows the traceback)"
+    # Backends raise out-of-memory errors of different types.
     if is_out_of_memory(error):
         return 2, "out of memory. Try a smaller batch: --set batch_size=16"
-    return 1, f"{type(error).__name__}: {text[:300]} (a fault of kzoo; --debug shows where)"
+    return 1, f"{type(error).__name__}: {text[:300]} (an internal error of kzoo; --debug shows the traceback)"
 
 
 def settings_of(args, options=()) -> dict:
-    """Return the preset's settings that a command changes, by --set or by an option of their own.
+    """Return the settings of the preset that the command changes, by --set or by options such as --epochs.
 
     Args:
-        options: other options of the command, which --set must not shadow.
+        args: the arguments of the command.
+        options: other options of the command, which --set must not contain.
 
     Raises:
-        KzooError: one of these; a setting that is given twice.
+        KzooError: --set contains one of `options`, or a setting is given twice.
     """
     settings = parse_settings(args.set)
     for name in settings:
         if name in options:
-            raise KzooError(f"{name!r} is an option of its own: write --{name.replace('_', '-')} VALUE, without --set.")
+            raise KzooError(
+                f"{name!r} is not a setting: use the option --{name.replace('_', '-')} VALUE, without --set."
+            )
     for name in ("epochs", "max_steps", "callbacks"):
         if (value := getattr(args, name, None)) is not None:
             if name in settings:
-                raise KzooError(f"{name} is given twice: by --{name.replace('_', '-')} and by --set. Leave one out.")
+                raise KzooError(
+                    f"{name} is given twice, by --{name.replace('_', '-')} and by --set. Remove one of them."
+                )
             settings[name] = value
     return settings
 
 
 def parse_settings(words) -> dict:
-    """Turn `["filters=32,64", "dropout=0.2"]` into `{"filters": (32, 64), "dropout": 0.2}`; the last wins.
+    """Parse `["filters=32,64", "dropout=0.2"]` into `{"filters": (32, 64), "dropout": 0.2}`.
+
+    The last value of a name wins.
 
     Raises:
         KzooError: a word without a name or without `=`.
@@ -225,42 +249,43 @@ def parse_settings(words) -> dict:
         name, equals, value = word.partition("=")
         name = name.strip().replace("-", "_")
         if not equals or not name.isidentifier():
-            raise KzooError(f"--set takes name=value, not {word!r}. Write other words before --set.")
+            raise KzooError(f"--set takes name=value, not {word!r}. Put other arguments before --set.")
         settings[name] = parse_value(value)
     return settings
 
 
 def parse_value(text):
-    """Read one value: a number, true, false, none, a word, or several with commas, which make a tuple.
+    """Parse a value: a number, true, false, none, a word, or several values separated by commas, which make a tuple.
 
-    Quotes keep a word a word (`'1'`, `"a,b"`); brackets around a list, and its last comma, are optional. Braces hold a
-    value for each of some names: `{no:1,yes:5}`.
+    Quotes keep text as it is (`'1'`, `"a,b"`). Brackets around a list and a trailing comma are optional. Braces hold a
+    dict: `{no:1,yes:5}`.
 
     Raises:
         KzooError: a name in braces without a value.
     """
     text = text.strip()
     if text[:1] + text[-1:] == "{}":
-        return dict(_named(part) for part in _parts(text[1:-1]))
+        return dict(_named_value(part) for part in _split_commas(text[1:-1]))
     bracketed = text[:1] + text[-1:] in ("()", "[]") and len(text) > 1
     inner = text[1:-1].strip() if bracketed else text
-    parts = _parts(inner)
+    parts = _split_commas(inner)
     if bracketed or not parts or len(parts) > 1 or inner.endswith(","):
         return tuple(_scalar(part) for part in parts)
     return _scalar(parts[0])
 
 
-def _parts(text):
+def _split_commas(text):
+    # Split at commas outside of quotes.
     parts = [part.strip() for part in re.findall(r"""((?:"[^"]*"|'[^']*'|[^,])*)(?:,|$)""", text)]
     while parts and not parts[-1]:
         parts.pop()
     return parts
 
 
-def _named(part):
+def _named_value(part):
     name, colon, value = part.rpartition(":")
     if not colon:
-        raise KzooError(f"{part!r} in braces has no value: write {{name:value}}, such as {{no:1,yes:5}}.")
+        raise KzooError(f"{part!r} has no value. Write {{name:value}}, such as {{no:1,yes:5}}.")
     name = name.strip()
     return name[1:-1] if _is_quoted(name) else name, _scalar(value.strip())
 
@@ -272,19 +297,19 @@ def _is_quoted(text):
 def _scalar(text):
     if _is_quoted(text):
         return text[1:-1]
-    named = {"true": True, "false": False, "none": None, "null": None}
-    if text.lower() in named:
-        return named[text.lower()]
-    for kind in (int, float):
+    constants = {"true": True, "false": False, "none": None, "null": None}
+    if text.lower() in constants:
+        return constants[text.lower()]
+    for type_ in (int, float):
         try:
-            return kind(text)
+            return type_(text)
         except ValueError:
             continue
     return text
 
 
 def show_value(value):
-    """Write a value as `--set` reads it, to its last digit."""
+    """Format a value as `--set` reads it, with all its digits."""
     if value is None or isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list | tuple):
@@ -295,7 +320,7 @@ def show_value(value):
 
 
 def to_json(document) -> str:
-    """Write a document as JSON that every console can print; numbers that JSON lacks become null."""
+    """Return a document as ASCII-only JSON; numbers that JSON does not have (NaN, infinity) become null."""
     return json.dumps(_plain(document), indent=1, allow_nan=False)
 
 
@@ -311,50 +336,53 @@ def _plain(value):
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def width() -> int:
-    """Return how many columns to fill: the terminal's, at most 120; in a pipe as many as a row needs."""
-    found = shutil.get_terminal_size((0, 0)).columns
-    return max(min(found, 120), 40) if found else _IN_A_PIPE
+def terminal_width() -> int:
+    """Return the number of columns to fill: those of the terminal, 40 to 120; in a pipe `_PIPE_WIDTH`."""
+    columns = shutil.get_terminal_size((0, 0)).columns
+    return max(min(columns, 120), 40) if columns else _PIPE_WIDTH
 
 
 def bold(text) -> str:
-    """Make a heading bold on a terminal that can; plain text in a pipe or with NO_COLOR."""
+    """Return a heading in bold; unchanged in a pipe, with NO_COLOR, or if the terminal has no bold."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or os.name == "nt"
     return text if plain or not sys.stdout.isatty() else f"\033[1m{text}\033[0m"
 
 
-def hanging(start, text) -> list[str]:
-    """Wrap a text to the terminal, its first line behind `start` and the others below it."""
-    return textwrap.wrap(start + text, width(), subsequent_indent=" " * len(start))
+def hanging_indent(prefix, text) -> list[str]:
+    """Wrap a text to the terminal: the first line starts with `prefix`, the others are indented by its length."""
+    return textwrap.wrap(prefix + text, terminal_width(), subsequent_indent=" " * len(prefix))
 
 
-def short(text, room) -> str:
-    """Cut a text in its middle so that it fits."""
-    if len(text) <= room:
+def shorten(text, max_length) -> str:
+    """Replace the middle of a text by `..` if it is longer than `max_length`."""
+    if len(text) <= max_length:
         return text
-    left = (room - 2) // 2
-    return f"{text[:left]}..{text[len(text) - (room - 2 - left) :]}"
+    head_length = (max_length - 2) // 2
+    return f"{text[:head_length]}..{text[len(text) - (max_length - 2 - head_length) :]}"
 
 
-def fitted(text, room) -> str:
-    """Cut a text in its middle on a terminal; in a pipe it stays whole."""
-    return text if width() == _IN_A_PIPE else short(text, room)
+def fit_terminal(text, max_length) -> str:
+    """Shorten a text on a terminal; in a pipe return it unchanged."""
+    return text if terminal_width() == _PIPE_WIDTH else shorten(text, max_length)
 
 
-def count(number) -> str:
-    """Write a large number as people say it: 40.8 million."""
-    for size, word in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
-        if number >= size:
-            return f"{number / size:.3g} {word}"
+def format_count(number) -> str:
+    """Format a large number in words: 40.8 million."""
+    for unit, unit_name in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
+        if number >= unit:
+            return f"{number / unit:.3g} {unit_name}"
     return f"{number:,}"
 
 
-def check_file(option, file, endings):
-    """Raise `KzooError` unless a file can have this name; nothing, and - for the terminal, are names enough."""
-    if file in (None, "-"):
+def check_output_file(option, path, suffixes):
+    """Raise KzooError if the path of an output file has a wrong suffix or its folder does not exist.
+
+    None and "-" (the terminal) are accepted.
+    """
+    if path in (None, "-"):
         return
-    if Path(file).suffix.lower() not in endings:
-        hint = " Runs go before --csv." if option == "csv" and Path(file).is_dir() else ""
-        raise KzooError(f"--{option} {file!r} must end in {' or '.join(endings)}.{hint}")
-    if not Path(file).parent.is_dir():
-        raise KzooError(f"--{option} {file!r}: there is no folder {str(Path(file).parent)!r}.")
+    if Path(path).suffix.lower() not in suffixes:
+        hint = " Put runs before --csv." if option == "csv" and Path(path).is_dir() else ""
+        raise KzooError(f"--{option} {path!r} must end in {' or '.join(suffixes)}.{hint}")
+    if not Path(path).parent.is_dir():
+        raise KzooError(f"--{option} {path!r}: the folder {str(Path(path).parent)!r} does not exist.")

@@ -1,4 +1,4 @@
-"""Rank runs, or a search's trials, from their files; or score two on new data."""
+"""Rank runs, or the trials of a search; or score two runs on new data."""
 
 import csv
 import io
@@ -16,18 +16,18 @@ from kzoo.utils.formatting import csv_cell
 EXAMPLES = """\
 examples:
   kzoo compare runs                               every run below a folder
-  kzoo compare runs/text_* --plot curves.png      some, and their curves
+  kzoo compare runs/text_* --plot curves.png      some runs, and their curves
   kzoo compare runs --metric f1 --csv table.csv
   kzoo compare searches/digits_cnn-01             a search's trials
-  kzoo compare searches                           searches, by their best trials
-  kzoo compare runs/new runs/old --data may.csv   on data that neither has seen
+  kzoo compare searches                           searches, by best trial
+  kzoo compare runs/new runs/old --data may.csv   on data new to both
   kzoo compare runs/new runs/old --data may.csv --fail-if-worse && ./deploy
 exit code with --fail-if-worse:
-  0  the new run is at least as good   1  it is worse   2  it cannot be said
+  0  the new run is at least as good   1  it is worse   2  invalid input
 """
 
-# Columns that a narrow terminal goes without, in this order.
-_EXPENDABLE = (
+# Columns that are dropped on a narrow terminal, in this order.
+_DROPPABLE_COLUMNS = (
     "samples/s", "date", "seconds", "parameters", "best epoch", "validation", "MAE of each target", "preset",
 )  # fmt: skip
 
@@ -35,122 +35,138 @@ _EXPENDABLE = (
 def add_arguments(parser):
     add = parser.add_argument
     add("run", metavar="RUN", nargs="+", help="folders of runs or searches, or folders that hold some")
-    add("--metric", metavar="NAME", help="score to rank by, such as f1 or mae; default: the task's")
-    add("--no-baselines", action="store_true", help="runs alone, without what needs no network")
+    add("--metric", metavar="NAME", help="score to rank by, such as f1 or mae; default: the primary score of the task")
+    add("--no-baselines", action="store_true", help="do not list baselines")
     add("--csv", metavar="FILE", nargs="?", const="-", help="write the table as CSV; without FILE, print it")
-    add("--plot", metavar="FILE", help="draw the training curves of all runs into one picture (.png, .svg, .pdf)")
-    add("--data", metavar="HOLDOUT", help="two runs, NEW and OLD: score both on this data")
-    add("--target", metavar="COLUMN", help="column of --data with the answers")
+    add("--plot", metavar="FILE", help="plot the training curves of all runs in one figure (.png, .svg, .pdf)")
+    add("--data", metavar="HOLDOUT", help="score two runs, NEW and OLD, on this data")
+    add("--target", metavar="COLUMN", help="target column of --data")
     add("--tolerance", type=float, default=0.0, metavar="T", help="how much worse NEW may be (default 0)")
-    add("--fail-if-worse", action="store_true", help="exit code 1 where NEW is worse on --data than OLD")
+    add("--fail-if-worse", action="store_true", help="exit code 1 if NEW is worse than OLD on --data")
 
 
 def run(args):
     if args.tolerance < 0 or args.tolerance != args.tolerance:
         raise KzooError(f"--tolerance {args.tolerance} must be at least 0.")
     if args.data is not None:
-        return _versus(args)
+        return _compare_on_data(args)
     for option in ("fail_if_worse", "target", "tolerance"):
         if getattr(args, option):
-            raise KzooError(f"--{option.replace('_', '-')} needs --data, which neither run was trained on.")
-    for option, endings in (("csv", (".csv",)), ("plot", common.PICTURES)):
-        common.check_file(option, getattr(args, option), endings)
-    if leaderboard.is_search_alone(args.run):
+            raise KzooError(f"--{option.replace('_', '-')} needs --data: a data set that neither run was trained on.")
+    for option, suffixes in (("csv", (".csv",)), ("plot", common.PICTURES)):
+        common.check_output_file(option, getattr(args, option), suffixes)
+    if leaderboard.is_single_search(args.run):
         if args.metric is not None:
-            raise KzooError("--metric ranks runs: a search's trials are ranked by its objective.")
+            raise KzooError("--metric is for runs. Remove it: the trials of a search are ranked by its objective.")
         return leaderboard.leaderboard(args.run[0], csv=args.csv, plot=args.plot)
-    runs, left_out = _gather(args.run)
+    runs, skipped = _find_runs(args.run)
     rows = compare(runs, metric=args.metric, baselines=not args.no_baselines)
-    document = dict(rows=rows, notes=[f"{path} is not a run: left out" for path in left_out])
+    document = dict(rows=rows, notes=[f"{path} is not a run: skipped" for path in skipped])
     if args.plot is not None:
-        document["notes"] += _plot(runs, rows, args.metric, args.plot)
+        document["notes"] += _save_plot(runs, rows, args.metric, args.plot)
         document["plot"] = args.plot
     if args.csv not in (None, "-"):
         with whole_file(args.csv) as temporary:
-            # With a BOM, without which spreadsheets read UTF-8 as something else.
+            # Spreadsheets recognize UTF-8 by the BOM.
             temporary.write_text(_as_csv(rows), encoding="utf-8-sig", newline="")
         document["csv"] = args.csv
     return document
 
 
-def _gather(words):
-    """Return the runs, and the words that name none: `runs/*` takes in whatever else lies there."""
-    runs, left_out, first = [], [], None
-    for word in words:
+def _find_runs(paths):
+    """Return the runs below some paths, and the paths that hold none: `runs/*` matches other files too.
+
+    Raises:
+        KzooError: a path does not exist; or a path holds no run, and the others hold fewer than two.
+    """
+    runs, skipped, first_error = [], [], None
+    for path in paths:
         try:
-            runs += find_runs(word, searches=True)
+            runs += find_runs(path, searches=True)
         except KzooError as error:
-            if not os.path.exists(word):
+            if not os.path.exists(path):
                 raise
-            left_out.append(word)
-            first = first or error
+            skipped.append(path)
+            first_error = first_error or error
     runs = find_runs(runs, searches=True) if runs else []
-    if first is not None and len(runs) < 2:
-        raise first
-    return runs, left_out
+    if first_error is not None and len(runs) < 2:
+        raise first_error
+    return runs, skipped
 
 
-def _plot(runs, rows, metric, file):
+def _save_plot(runs, rows, metric, path):
     rows = [row for row in rows if not row["baseline"]]
-    # Losses of unlike tasks have nothing in common: the largest group's task is drawn.
+    # Losses of different tasks are not comparable: only runs for the task of the largest group are drawn.
     labels = {row["path"]: row["run"] for row in rows if row["task"] == rows[0]["task"]}
-    others = [row["run"] for row in rows if row["path"] not in labels]
+    not_drawn = [row["run"] for row in rows if row["path"] not in labels]
     runs = [run for run in runs if str(run.path) in labels]
     histories = {labels[str(run.path)]: run.history for run in runs if (run.path / "history.csv").is_file()}
     histories = {label: history for label, history in histories.items() if history}
-    drawn = all(metric in h or f"val_{metric}" in h for h in histories.values())  # not every score is a curve
-    figure = import_module("kzoo.plots").overlay(histories, metric=metric if drawn else None)
-    with whole_file(file, sync=False) as temporary:
+    # Not every score is recorded per epoch.
+    is_curve = all(metric in history or f"val_{metric}" in history for history in histories.values())
+    figure = import_module("kzoo.plots").overlay(histories, metric=metric if is_curve else None)
+    with whole_file(path, sync=False) as temporary:
         figure.savefig(temporary, dpi=120)
-    left_out = [label for label in labels.values() if label not in histories]
-    notes = [f"{', '.join(left_out)}: no training curves to draw"] if left_out else []
-    if others:
-        notes.append(f"{', '.join(others)}: not drawn beside runs for another task; compare them by themselves")
+    without_curves = [label for label in labels.values() if label not in histories]
+    notes = [f"{', '.join(without_curves)}: no training curves recorded"] if without_curves else []
+    if not_drawn:
+        notes.append(f"{', '.join(not_drawn)}: not drawn, because they are for another task; compare them separately")
     return notes
 
 
 def _as_csv(rows):
-    """Write the rows with a column for each target's error, `mae.NAME`, and each setting that differs, `set.NAME`."""
+    """Return the rows as CSV.
+
+    Targets have columns of their errors, `mae.NAME`, and changed settings have columns `set.NAME`.
+    """
     settings = dict.fromkeys(name for row in rows for name in row["differs"])
     targets = dict.fromkeys(name for row in rows for name in row["targets"])
     names = [name for name in rows[0] if name not in ("differs", "interval", "targets")]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
-        [*names, "interval_low", "interval_high", *(f"mae.{t}" for t in targets), *(f"set.{s}" for s in settings)]
+        [
+            *names,
+            "interval_low",
+            "interval_high",
+            *(f"mae.{target}" for target in targets),
+            *(f"set.{setting}" for setting in settings),
+        ]
     )
     for row in rows:
         values = [row[name] for name in names] + list(row["interval"] or (None, None))
-        differs = [common.show_value(row["differs"][s]) if s in row["differs"] else "" for s in settings]
-        each = [row["targets"].get(target) for target in targets]
-        writer.writerow([csv_cell("" if v is None else v) for v in [*values, *each, *differs]])
+        differs = [
+            common.show_value(row["differs"][setting]) if setting in row["differs"] else "" for setting in settings
+        ]
+        target_errors = [row["targets"].get(target) for target in targets]
+        writer.writerow([csv_cell("" if cell is None else cell) for cell in [*values, *target_errors, *differs]])
     return text.getvalue()
 
 
-def _versus(args):
+def _compare_on_data(args):
     for option in ("csv", "plot"):
         if getattr(args, option) is not None:
-            raise KzooError(f"--{option} is for the table of many runs: leave out --data.")
+            raise KzooError(f"--{option} is for the table of runs and does not work with --data. Remove one of them.")
     if len(args.run) != 2:
-        raise KzooError(f"--data compares two runs, NEW and OLD, and {len(args.run)} are given.")
-    runs = [found for word in args.run for found in find_runs(word)]
+        raise KzooError(f"--data needs exactly two runs, NEW and OLD (given: {len(args.run)}).")
+    runs = [run for path in args.run for run in find_runs(path)]
     if len(runs) != 2:
-        raise KzooError(f"--data compares two runs, NEW and OLD, and {' '.join(args.run)} holds {len(runs)}.")
+        raise KzooError(f"--data needs exactly two runs, NEW and OLD: {' '.join(args.run)} holds {len(runs)}.")
     document = keras_import.import_quietly("kzoo.evaluation").compare_runs(
         *runs, args.data, target=args.target, metric=args.metric
     )
-    # 0.9 - 0.91 is a little less than -0.01 to a computer.
-    rounding = 1e-9 * max(abs(value_of(document[which], document["metric"])) for which in ("new", "old"))
+    # In floating point 0.9 - 0.91 is slightly less than -0.01: allow for rounding.
+    rounding = 1e-9 * max(abs(value_of(document[name], document["metric"])) for name in ("new", "old"))
     worse = document["advantage"] < -args.tolerance - rounding
-    head = dict(new_run=args.run[0], old_run=args.run[1], data=args.data, tolerance=args.tolerance)
-    return head | document | dict(worse=worse, exit_code=int(worse and args.fail_if_worse))
+    header = dict(new_run=args.run[0], old_run=args.run[1], data=args.data, tolerance=args.tolerance)
+    return header | document | dict(worse=worse, exit_code=int(worse and args.fail_if_worse))
 
 
 def render(document, args):
     if "search" in document:
         return leaderboard.render(document, args.csv)
     if "worse" in document:
-        return _render_versus(document)
+        return _render_comparison(document)
     if args.csv == "-":
         return _as_csv(document["rows"]).rstrip("\n")
     rows = document["rows"]
@@ -159,55 +175,64 @@ def render(document, args):
     lines = []
     for group in (g for g in groups if len(g) > 1):
         presets = {row["preset"] for row in group if not row["baseline"]}
-        what = f"{min(presets)} on {group[0]['data']}" if len(presets) == 1 else group[0]["data"]
+        title = f"{min(presets)} on {group[0]['data']}" if len(presets) == 1 else group[0]["data"]
         better = "lower" if lower_is_better(group[0]["metric"]) else "higher"
-        lines.append(common.bold(f"{what}, {_split(group[0])}; {better} is better"))
+        lines.append(common.bold(f"{title}, {_split_label(group[0])}; {better} is better"))
         lines += [*_table(group, ["preset"] if len(presets) > 1 else []), ""]
-    alone = [row for group in groups if len(group) == 1 for row in group]
-    if alone:
-        lines += [common.bold("alone on their data, split or task"), *_table(alone, ["preset", "data"]), ""]
-    unfinished = [(row["run"], row["preset"], _so_far(row)) for row in rows if not row["finished"]]
+    single = [row for group in groups if len(group) == 1 for row in group]
+    if single:
+        lines += [common.bold("only run on their data, split or task"), *_table(single, ["preset", "data"]), ""]
+    unfinished = [(row["run"], row["preset"], _progress(row)) for row in rows if not row["finished"]]
     if unfinished:
         lines += [common.bold("unfinished"), *tables.columns(unfinished), ""]
     if len({row["group"] for row in rows}) > 1:
-        lines.append("Runs on other data, other splits or for other tasks are not ranked together.")
-    lines += document["notes"] + [f"Written to {document[what]}" for what in ("csv", "plot") if what in document]
+        lines.append("Runs on different data, splits or tasks are ranked separately.")
+    lines += document["notes"] + [f"Written to {document[key]}" for key in ("csv", "plot") if key in document]
     return "\n".join(lines).rstrip("\n")
 
 
-def _split(row):
+def _split_label(row):
     if row["trials"] is None:
         return f"{row['split']} split"
     return f"best trials on {row['split']}{'' if 'folds' in row['split'] else ' data'}"
 
 
-def _so_far(row):
+def _progress(row):
     if row["trials"] is None:
         return f"{row['epochs']} epochs"
     best = "" if row["score"] is None else f", the best {number(row['score'], row['metric'])}"
     return f"{row['trials']} trials{best}"
 
 
-def _table(rows, more):
-    """Lay rows out as far as the terminal is wide."""
+def _table(rows, extra_columns):
+    """Return the table of a group of runs; on a narrow terminal some columns are dropped.
+
+    Args:
+        rows: rows of `kzoo.compare`.
+        extra_columns: names of columns to add after the run's name.
+    """
     cells, metrics = [_cells(row) for row in rows], list(dict.fromkeys(row["metric"] for row in rows))
-    heads = {name: name for name in ("run", *more, *(n for n in cells[0] if n not in ("run", "preset", "data")))}
+    headings = {
+        name: name for name in ("run", *extra_columns, *(n for n in cells[0] if n not in ("run", "preset", "data")))
+    }
     if len(metrics) == 1:
-        del heads["metric"]
-        heads["score"] = _head(metrics[0])
-    heads = {name: head for name, head in heads.items() if any(c[name] for c in cells)}
-    for expendable in _EXPENDABLE:
-        widths = {n: max(len(h), *(len(c[n]) for c in cells)) for n, h in heads.items()}
+        del headings["metric"]
+        headings["score"] = _metric_label(metrics[0])
+    headings = {name: heading for name, heading in headings.items() if any(c[name] for c in cells)}
+    for column in _DROPPABLE_COLUMNS:
+        widths = {n: max(len(h), *(len(c[n]) for c in cells)) for n, h in headings.items()}
         widths["differs"] = min(widths.get("differs", 0), 20)  # the last column can be wrapped
-        if sum(widths.values()) + 2 * len(heads) <= common.width():
+        if sum(widths.values()) + 2 * len(headings) <= common.terminal_width():
             break
-        heads.pop(expendable, None)
-    align = "".join("<" if n in ("run", "preset", "data", "metric", "score", "95 %", "differs") else ">" for n in heads)
-    return tables.columns([heads.values(), *([c[n] for n in heads] for c in cells)], align=align)
+        headings.pop(column, None)
+    align = "".join(
+        "<" if n in ("run", "preset", "data", "metric", "score", "95 %", "differs") else ">" for n in headings
+    )
+    return tables.columns([headings.values(), *([c[n] for n in headings] for c in cells)], align=align)
 
 
 def _cells(row):
-    """Write a row's values as people read them."""
+    """Return the cells of a row as text, by column name."""
     metric = row["metric"]
     score, validation, rmse = (
         "" if value is None else number(value, name)
@@ -215,12 +240,12 @@ def _cells(row):
     )
     epochs = f"{row['best_epoch']}/{row['epochs']}" if row["best_epoch"] else ""
     differs = ", ".join(f"{name}={common.show_value(value)}" for name, value in row["differs"].items())
-    named = _head(metric)
+    label = _metric_label(metric)
     return {
-        "run": row["run"] + (" (interrupted)" if row["interrupted"] else " (no network)" if row["baseline"] else ""),
+        "run": row["run"] + (" (interrupted)" if row["interrupted"] else " (baseline)" if row["baseline"] else ""),
         "preset": row["preset"],
         "data": row["data"],
-        "metric": named,
+        "metric": label,
         "score": score,
         "95 %": " to ".join(number(bound, metric) for bound in row["interval"] or ()),
         "validation": validation,
@@ -237,9 +262,9 @@ def _cells(row):
     }
 
 
-def _render_versus(document):
+def _render_comparison(document):
     metric, test = document["metric"], document["test"]
-    rows = [["", _head(metric), "95 %" if f"{metric}_interval" in document["new"] else ""]]
+    rows = [["", _metric_label(metric), "95 %" if f"{metric}_interval" in document["new"] else ""]]
     for name in ("new", "old"):
         scores = document[name]
         interval = scores.get(f"{metric}_interval") or ()
@@ -252,19 +277,19 @@ def _render_versus(document):
     lines += tables.columns(rows)
     if test and "p_value" in test:
         lines.append(
-            f"{test['name']}: {test['only_new_right']} answers only the new run has right, {test['only_old_right']} "
-            f"only the old one; p = {test['p_value']:.2g}"
+            f"{test['name']}: {test['only_new_right']} examples only the new run predicts correctly, "
+            f"{test['only_old_right']} only the old one; p = {test['p_value']:.2g}"
         )
     elif test:
         low, high = test["interval"]
-        lines.append(f"{test['name']}: difference of the {_head(test['of'])} "
+        lines.append(f"{test['name']}: difference of the {_metric_label(test['of'])} "
                      f"{test['difference']:+.4g} (95 %: {low:+.4g} to {high:+.4g})")  # fmt: skip
     allowed = f" by more than {document['tolerance']:g}" if document["tolerance"] else ""
     lines.append(f"The new run is worse{allowed}." if document["worse"] else f"The new run is not worse{allowed}.")
     return "\n".join(lines)
 
 
-def _head(metric):
-    """Return what stands over a column of these scores."""
-    known = score_named(metric)
-    return metric if known is None else known.short or known.label
+def _metric_label(metric):
+    """Return the column heading of a metric."""
+    score = score_named(metric)
+    return metric if score is None else score.short or score.label

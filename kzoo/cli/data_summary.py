@@ -1,67 +1,87 @@
-"""How data was read, as `kzoo check` prints it."""
+"""The part of the output of `kzoo check` that shows how data was read."""
 
 from kzoo.cli import common, tables
 from kzoo.dataset.summary import examples
 from kzoo.utils.formatting import plural, printable, spelled, value_in_words
 
-_COLUMNS, _CLASSES = 30, 20  # that are printed
-_NAME = 24  # characters of a name
-_ORDINARY = ("number", "category", "date", "text")
+_MAX_COLUMNS, _MAX_CLASSES = 30, 20  # listed at most
+_MAX_NAME_LENGTH = 24  # characters
+_ORDINARY_KINDS = ("number", "category", "date", "text")
 
 
-def summary_lines(read) -> list[str]:
-    """Lay out what `kzoo.dataset.summary.summarize` returned: splits, columns, classes, and what else is known."""
-    sizes = " / ".join(f"{count:,} {name}" for name, count in read["splits"].items())
-    named = f"{read['task'].replace('_', ' ')}, {examples(read)}"
-    found = [common.bold(_cell(read["name"])), *common.hanging("  ", f"{named}: {sizes}")]
-    if read["about"]:
-        found += tables.columns([(_cell(name), _cell(value_in_words(value))) for name, value in read["about"].items()])
-    if read["columns"]:
-        found += ["", *_columns(read["columns"], read["rows"])]
-    if read["classes"]:
-        found += ["", *_classes(read["classes"], read["splits"])]
-    notes = [line for note in read["notes"] for line in common.hanging("  ", printable(spelled(note)))]
-    return [*found, *(["", *notes] if notes else [])]
+def summary_lines(summary) -> list[str]:
+    """Return the lines that show a summary of data: splits, columns, classes and notes.
+
+    Args:
+        summary: what `kzoo.dataset.summary.summarize` returned.
+    """
+    sizes = " / ".join(f"{count:,} {name}" for name, count in summary["splits"].items())
+    description = f"{summary['task'].replace('_', ' ')}, {examples(summary)}"
+    lines = [common.bold(_cell(summary["name"])), *common.hanging_indent("  ", f"{description}: {sizes}")]
+    if summary["about"]:
+        lines += tables.columns(
+            [(_cell(name), _cell(value_in_words(value))) for name, value in summary["about"].items()]
+        )
+    if summary["columns"]:
+        lines += ["", *_columns(summary["columns"], summary["rows"])]
+    if summary["classes"]:
+        lines += ["", *_classes(summary["classes"], summary["splits"])]
+    notes = [line for note in summary["notes"] for line in common.hanging_indent("  ", printable(spelled(note)))]
+    return [*lines, *(["", *notes] if notes else [])]
 
 
 def _columns(columns, rows):
-    """Lay out columns, those first of which there is something to say where they are many; all in their order."""
-    ordinary = [one["kind"] in _ORDINARY and not one.get("missing") and not one.get("unreadable") for one in columns]
-    chosen = sorted(sorted(range(len(columns)), key=lambda place: ordinary[place])[:_COLUMNS])
-    shown = [columns[place] for place in chosen]
-    heads = (
+    """Return the lines of the table of columns, in their order.
+
+    If there are too many, columns with missing or unreadable cells and unusual kinds are preferred.
+    """
+    ordinary = [
+        column["kind"] in _ORDINARY_KINDS and not column.get("missing") and not column.get("unreadable")
+        for column in columns
+    ]
+    # The inner sort is stable: it moves ordinary columns to the end, where they are cut off first.
+    indices = sorted(sorted(range(len(columns)), key=lambda index: ordinary[index])[:_MAX_COLUMNS])
+    shown = [columns[index] for index in indices]
+    headings = (
         "column",
         "kind",
-        *(name for name in ("missing", "unreadable") if any(one.get(name) for one in columns)),
+        *(name for name in ("missing", "unreadable") if any(column.get(name) for column in columns)),
         "",
     )
-    found = tables.columns([heads, *(_row(one, heads, rows) for one in shown)], align="<<" + ">" * (len(heads) - 3))
+    lines = tables.columns(
+        [headings, *(_row(column, headings, rows) for column in shown)], align="<<" + ">" * (len(headings) - 3)
+    )
     if len(columns) > len(shown):
-        rest = [one["kind"] for place, one in enumerate(columns) if place not in chosen]
-        kinds = ", ".join(plural(rest.count(kind), kind) for kind in dict.fromkeys(rest))
-        found.append(f"  and {plural(len(rest), 'column')} more ({kinds}); --json has all")
-    return found
+        other_kinds = [column["kind"] for index, column in enumerate(columns) if index not in indices]
+        kinds = ", ".join(plural(other_kinds.count(kind), kind) for kind in dict.fromkeys(other_kinds))
+        lines.append(f"  and {plural(len(other_kinds), 'more column')} ({kinds}); --json lists all")
+    return lines
 
 
-def _row(column, heads, rows):
-    counts = (column.get(name) or 0 for name in heads[2:-1])
+def _row(column, headings, rows):
+    counts = (column.get(name) or 0 for name in headings[2:-1])
     cells = (
         f"{count:,}{f' ({count / rows:.0%})' if count >= 0.01 * rows else ''}" if count else "" for count in counts
     )
-    return (common.fitted(_cell(column["name"]), _NAME), column["kind"], *cells, _cell(column.get("about", "")))
+    return (
+        common.fit_terminal(_cell(column["name"]), _MAX_NAME_LENGTH),
+        column["kind"],
+        *cells,
+        _cell(column.get("about", "")),
+    )
 
 
 def _classes(classes, splits):
     rows = [
-        (common.fitted(_cell(one["name"]), _NAME), *(f"{one[name]:,}" for name in splits), "")
-        for one in classes[:_CLASSES]
+        (common.fit_terminal(_cell(row["name"]), _MAX_NAME_LENGTH), *(f"{row[name]:,}" for name in splits), "")
+        for row in classes[:_MAX_CLASSES]
     ]
-    found = tables.columns([("class", *splits, ""), *rows], align="<" + ">" * len(splits))
-    if len(classes) > _CLASSES:
-        found.append(f"  and {len(classes) - _CLASSES:,} classes more; --json has all")
-    return found
+    lines = tables.columns([("class", *splits, ""), *rows], align="<" + ">" * len(splits))
+    if len(classes) > _MAX_CLASSES:
+        lines.append(f"  and {len(classes) - _MAX_CLASSES:,} more classes; --json lists all")
+    return lines
 
 
 def _cell(text):
-    """Write a text of the data on one line."""
+    """Return a text of the data on one line, with control characters escaped."""
     return printable(text).replace("\n", "\\n").replace("\t", "\\t")

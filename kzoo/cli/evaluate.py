@@ -1,4 +1,4 @@
-"""Score a run: on the split that it was not trained on, or on data of your own."""
+"""Score a run on its test split, on another split, or on new data."""
 
 from kzoo.cli import common, keras_import, tables
 from kzoo.cli.train import score_warnings_of
@@ -9,41 +9,53 @@ from kzoo.utils.formatting import number
 
 EXAMPLES = """\
 examples:
-  kzoo evaluate runs/digits_cnn-01                      its own test split
+  kzoo evaluate runs/digits_cnn-01                      on its test split
   kzoo evaluate runs/digits_cnn-01 --split validation
   kzoo evaluate runs/image_cnn-01 --data new_photos/    a folder per class
   kzoo evaluate runs/image_cnn-01 --tta mirror          with mirror images
-  kzoo evaluate runs/tabular_fnn-01 --data year.csv   its own: the test rows
+  kzoo evaluate runs/tabular_fnn-01 --data year.csv     own data: its test rows
   kzoo evaluate runs/tabular_fnn-01 --data march.csv --target churned
-  kzoo evaluate runs/char_gru-01 --stateful            one pass, nothing lost
+  kzoo evaluate runs/char_gru-01 --stateful             keep the state
 """
 
 
 def add_arguments(parser):
-    parser.add_argument("run", metavar="RUN", help="a run's folder, or a preset with weights of its own")
+    parser.add_argument("run", metavar="RUN", help="folder of a run, or a preset with packaged weights")
     common.add_weights_option(parser)
-    parser.add_argument("--data", metavar="SOURCE", help="new data with answers, or what it was trained on")
-    parser.add_argument("--split", default="test", help="test (default), validation or train of the run's own data")
-    parser.add_argument("--target", metavar="COLUMN", help="column with the answers")
-    parser.add_argument("--tta", metavar="NAME", help="images: the mean answer to several views, mirror or shift")
-    parser.add_argument("--stateful", action="store_true", help="language models: read the whole text in one pass")
+    parser.add_argument(
+        "--data", metavar="SOURCE", help="new data with a target, or the data that the run was trained on"
+    )
+    parser.add_argument(
+        "--split", default="test", help="split of the run's own data: test (default), validation or train"
+    )
+    parser.add_argument("--target", metavar="COLUMN", help="target column")
+    parser.add_argument(
+        "--tta",
+        metavar="NAME",
+        help="images: test-time augmentation, the mean prediction for several views: mirror or shift",
+    )
+    parser.add_argument(
+        "--stateful", action="store_true", help="language models: read the whole text in one pass, keeping the state"
+    )
 
 
 def run(args):
     if args.split not in ("train", "validation", "test"):
         raise KzooError(f"--split {args.split!r} must be train, validation or test.")
-    named = as_run(args.run, args.weights)
+    run = as_run(args.run, args.weights)
     evaluate = keras_import.import_quietly("kzoo.evaluation").evaluate
-    own = (
+    # If --data is what the run was trained on, only the rows of the split are scored, never training rows.
+    own_data = (
         None
         if args.data is None
-        else keras_import.import_quietly("kzoo.data.reload").data_of_run(named, args.data, target=args.target)
+        else keras_import.import_quietly("kzoo.data.reload").data_of_run(run, args.data, target=args.target)
     )
-    given = args.data if own is None else own
-    scores = evaluate(named, given, split=args.split, target=args.target, stateful=args.stateful, tta=args.tta)
-    name = args.data or named.config["data"]["name"]
-    data = name if given is args.data is not None else f"{name}, {args.split} split"
-    return dict(run=args.run, data=data, scores=scores, doubts=score_warnings_of(named, scores))
+    source = args.data if own_data is None else own_data
+    scores = evaluate(run, source, split=args.split, target=args.target, stateful=args.stateful, tta=args.tta)
+    name = args.data or run.config["data"]["name"]
+    # The split is named unless `--data` is new data.
+    data = name if source is args.data is not None else f"{name}, {args.split} split"
+    return dict(run=args.run, data=data, scores=scores, doubts=score_warnings_of(run, scores))
 
 
 def render(document, args):
@@ -55,11 +67,11 @@ def render(document, args):
         if isinstance(value, list | tuple):
             text = " to ".join(map(number, value))
         elif value is None:
-            text = "cannot be computed here"
+            text = "not available"
         elif isinstance(value, str):
             text = value
         else:
             text = number(value)
         rows.append((name.replace("_", " "), text))
-    lines += [*tables.columns(rows), *tables.of_targets(document["scores"], document["doubts"])]
+    lines += [*tables.columns(rows), *tables.target_lines(document["scores"], document["doubts"])]
     return "\n".join(lines)

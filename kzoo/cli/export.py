@@ -1,4 +1,4 @@
-"""Turn a run into files that work elsewhere, each checked in its own runtime."""
+"""Export a run to files that run without kzoo, each checked in its own runtime."""
 
 from pathlib import Path
 
@@ -15,49 +15,54 @@ examples:
   kzoo export runs/digits_cnn-01                   for TensorFlow Serving
   kzoo export runs/digits_cnn-01 --formats onnx,litert --quantize int8
   kzoo export runs/churn-01 --formats onnx --quantize int8 --data churn.csv
-  kzoo check exports/digits_cnn-01                 compare again, anywhere
+  kzoo check exports/digits_cnn-01                 check again, on any machine
 exit code:
-  0  every file works   1  a format failed its check   2  bad input
+  0  every file works   1  a format failed its check   2  invalid input
 """
 
 
 def add_arguments(parser):
     add = parser.add_argument
-    add("run", metavar="RUN", help="a run's folder, or a preset with weights of its own")
+    add("run", metavar="RUN", help="folder of a run, or a preset with packaged weights")
     common.add_weights_option(parser)
     add("--formats", default="saved_model", metavar="A,B", help=f"{', '.join(formats())} (default: saved_model)")
     add("--quantize", default="", metavar="A,B", help=f"also write smaller files: {', '.join(QUANTIZED)}")
-    add("--out", metavar="FOLDER", help="where to write it; default: exports/ and the run's name")
-    add("--data", metavar="SOURCE", help="what the run was trained on, for int8; not needed for named sets")
-    add("--overwrite", action="store_true", help="replace what was exported of another model")
-    add("--no-verify", action="store_true", help="skip the checks: then nothing shows that a file works")
-    add("--timeout", type=float, default=600.0, metavar="SECONDS", help="for one conversion or check; default: 600")
+    add("--out", metavar="FOLDER", help="output folder; default: exports/ and the name of the run")
+    add("--data", metavar="SOURCE", help="the training data of the run, for int8; not needed for named data sets")
+    add("--overwrite", action="store_true", help="replace an export of another model")
+    add("--no-verify", action="store_true", help="skip the checks that the files work")
+    add(
+        "--timeout",
+        type=float,
+        default=600.0,
+        metavar="SECONDS",
+        help="time limit of each conversion and check; default: 600",
+    )
 
 
 def run(args):
     keras_import.silence_tensorflow()
-    named = as_run(args.run, args.weights)
-    names, quantize = parse(_words(args.formats), _words(args.quantize))
-    if named.config["spec"]["family"] is None or named.folder is None:
-        keras_import.import_quietly(
-            "keras"
-        )  # what is looked at here: an ensemble, a model of one's own, weights in the package
-    out = args.out or Path("exports") / named.path.resolve().name
+    source_run = as_run(args.run, args.weights)
+    names, quantize = parse(_split_commas(args.formats), _split_commas(args.quantize))
+    if source_run.config["spec"]["family"] is None or source_run.folder is None:
+        # An ensemble, a custom model or packaged weights: the network itself is inspected below.
+        keras_import.import_quietly("keras")
+    out = args.out or Path("exports") / source_run.path.resolve().name
     try:
         exported = kzoo.export(
-            named, out, names, quantize=quantize, verify=not args.no_verify,
+            source_run, out, names, quantize=quantize, verify=not args.no_verify,
             data=args.data, overwrite=args.overwrite, timeout=args.timeout,
         )  # fmt: skip
     except ExportError as error:
         return dict(exported=None, exports=error.exports, predict_ms=None, exit_code=1)
     exports = exported.exports
-    failed = any(entry["status"] == "failed" for entry in exports.values())
+    failed = any(export["status"] == "failed" for export in exports.values())
     return dict(
         exported=exported.path, exports=exports, predict_ms=exported.config["predict_ms"], exit_code=int(failed)
     )
 
 
-def _words(text):
+def _split_commas(text):
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
@@ -66,22 +71,22 @@ def render(document, args):
     if document["predict_ms"]:
         lines += [f"  Keras' predict() takes {' and '.join(f'{ms:.3g}' for ms in document['predict_ms'].values())} ms"]
     lines += problems(document["exports"])
-    return "\n".join([*lines, f"{document['exported']}" if document["exported"] else "nothing was written"])
+    return "\n".join([*lines, f"{document['exported']}" if document["exported"] else "No files were written."])
 
 
 def table(exports) -> list[str]:
-    """Return a line for each exported file."""
+    """Return the lines of a table with a row for each exported file."""
     rows = [("format", "", "difference", "same", "score", "bytes", "ms for 1", "for 32")]
-    for key, entry in exports.items():
-        ms = entry["latency_ms"] or {}
+    for key, export in exports.items():
+        ms = export["latency_ms"] or {}
         rows.append(
             (
                 key,
-                entry["status"],
-                _number(entry["difference"], ".1e"),
-                _number(entry["agreement"], ".1%"),
-                _number(entry["score"], ".4g"),
-                _number(entry["bytes"], ","),
+                export["status"],
+                _number(export["difference"], ".1e"),
+                _number(export["agreement"], ".1%"),
+                _number(export["score"], ".4g"),
+                _number(export["bytes"], ","),
                 _number(ms.get("1"), ".3g"),
                 _number(ms.get("32"), ".3g"),
             )
@@ -90,13 +95,13 @@ def table(exports) -> list[str]:
 
 
 def problems(exports) -> list[str]:
-    """Return a line for each file that failed, and for each that has a note."""
+    """Return a line for each file that failed or has a note."""
     return [
-        f"  {key}: {spelled(entry.get('error') or entry.get('note'))}"
-        for key, entry in exports.items()
-        if entry.get("error") or entry.get("note")
+        f"  {key}: {spelled(export.get('error') or export.get('note'))}"
+        for key, export in exports.items()
+        if export.get("error") or export.get("note")
     ]
 
 
-def _number(value, form):
-    return "-" if value is None else format(value, form)
+def _number(value, format_spec):
+    return "-" if value is None else format(value, format_spec)

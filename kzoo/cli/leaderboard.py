@@ -1,9 +1,9 @@
-"""A search's trials, best first: what `kzoo compare SEARCH` prints."""
+"""The leaderboard of a search: the output of `kzoo compare SEARCH`."""
 
 from pathlib import Path
 
 from kzoo.cli import common, tables
-from kzoo.tuning.records import leaderboard as leaderboard_of
+from kzoo.tuning.records import leaderboard as leaderboard_rows
 from kzoo.tuning.search import Search
 from kzoo.tuning.spaces.entry import shown
 from kzoo.utils.errors import KzooError
@@ -11,17 +11,20 @@ from kzoo.utils.files import whole_file
 
 
 def leaderboard(folder, *, csv=None, plot=None) -> dict:
-    """Return the document of a search's trials.
+    """Return the document of the trials of a search, best first.
 
     Args:
-        folder: the search's.
+        folder: the folder of the search.
         csv: a file for the table, "-" to print it, or None.
         plot: a file for the curves of the trials, or None.
+
+    Raises:
+        KzooError: the folder is not a search, or it has no trial yet.
     """
     search = Search(folder)
     trials = search.trials
     if not trials:
-        raise KzooError(f"{folder} has no trial yet. The same call of kzoo.tune continues it.")
+        raise KzooError(f"{folder} has no trials yet. Repeat the call of kzoo.tune to continue the search.")
     name, direction = search.objective
     document = dict(
         search=str(folder),
@@ -33,7 +36,7 @@ def leaderboard(folder, *, csv=None, plot=None) -> dict:
         start=search.request.start,
         finished=search.finished,
         defaults={p.name: p.default for p in search.parameters},
-        rows=[row.to_json() for row in leaderboard_of(trials, search.objective)],
+        rows=[row.to_json() for row in leaderboard_rows(trials, search.objective)],
     )
     if csv not in (None, "-"):
         with whole_file(csv) as temporary:
@@ -52,12 +55,12 @@ def _table(search):
 
 
 def render(document, csv) -> str:
-    """Put the document in words, or in CSV where `csv` is "-"."""
+    """Return the document as text, or as CSV if `csv` is "-"."""
     if csv == "-":
         return _table(Search(document["search"])).rstrip("\n")
     rows, better = document["rows"], "higher" if document["direction"] == "max" else "lower"
     title = f"{document['preset']} on {document['data']}, {document['objective']}; {better} is better"
-    heads = [
+    headings = [
         "rank",
         "trial",
         "status",
@@ -72,29 +75,29 @@ def render(document, csv) -> str:
         [
             row["rank"], row["trial"], row["status"], _number(row["score"], "{:.4f}"),
             _number(row["gain"], "{:+.4f}"), f"{row['best_epoch'] or '-'}/{row['epochs']}", f"{row['seconds']:.0f}",
-            _number(row["parameters"], "{:,}"), _what(row, document["defaults"], document["start"]),
+            _number(row["parameters"], "{:,}"), _changes_or_error(row, document["defaults"], document["start"]),
         ]
         for row in rows
     ]  # fmt: skip
-    if common.width() < 100:  # what a narrow terminal goes without
+    if common.terminal_width() < 100:  # too narrow for all columns
         for name in ("seconds", "parameters"):
-            place = heads.index(name)
-            heads.pop(place)
+            index = headings.index(name)
+            headings.pop(index)
             for row in cells:
-                row.pop(place)
-    lines = [common.bold(title), *tables.columns([heads, *cells], align=">><" + ">" * (len(heads) - 4) + "<")]
+                row.pop(index)
+    lines = [common.bold(title), *tables.columns([headings, *cells], align=">><" + ">" * (len(headings) - 4) + "<")]
     if not document["finished"]:
-        lines.append(f"Not finished: {len(rows)} of {document['planned']} trials. The same call goes on.")
-    lines.append("Validation data chose the best: retrain the winner for a test score.")
-    return "\n".join(lines + [f"Written to {document[what]}" for what in ("csv", "plot") if what in document])
+        lines.append(f"Not finished: {len(rows)} of {document['planned']} trials. Repeat the call to continue.")
+    lines.append("Trials are ranked on validation data: retrain the winner for a test score.")
+    return "\n".join(lines + [f"Written to {document[key]}" for key in ("csv", "plot") if key in document])
 
 
-def _number(value, form):
-    return "-" if value is None else form.format(value)
+def _number(value, template):
+    return "-" if value is None else template.format(value)
 
 
-def _what(row, defaults, start):
-    """Say why a trial has no score, else what it changed from the first one."""
+def _changes_or_error(row, defaults, start):
+    """Return the error of a trial that failed, else its hyperparameters that differ from the defaults."""
     if row["error"]:
         return row["error"]
     values = row["hyperparameters"].items()
@@ -102,6 +105,6 @@ def _what(row, defaults, start):
     return ", ".join(differs) or start
 
 
-def is_search_alone(words) -> bool:
-    """Say whether the words of a command line are one search alone."""
-    return len(words) == 1 and (Path(words[0]) / "search.json").is_file()
+def is_single_search(paths) -> bool:
+    """Return whether the paths of a command line are a single search."""
+    return len(paths) == 1 and (Path(paths[0]) / "search.json").is_file()

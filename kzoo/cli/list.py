@@ -1,4 +1,4 @@
-"""List the presets, by task; or rank those that were measured on some data."""
+"""List the presets by task, or rank the presets that were measured on a data set."""
 
 import math
 
@@ -9,34 +9,48 @@ from kzoo.results.suggest import start_with
 from kzoo.tasks import problems
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural
-from kzoo.weights import words_of
+from kzoo.weights import weights_names
 
 SORTS = ("score", "seconds", "parameters")
-_RANKED = ("preset", "baseline", "metric", "score", "sd", "over", "epochs", "seconds", "parameters", "date", "command")
+_RANKED_FIELDS = (
+    "preset",
+    "baseline",
+    "metric",
+    "score",
+    "sd",
+    "over",
+    "epochs",
+    "seconds",
+    "parameters",
+    "date",
+    "command",
+)
 
 EXAMPLES = """\
 examples:
-  kzoo list                                  everything
+  kzoo list                                  all presets
   kzoo list "cifar_*" iris_fnn               by name, with * and ?
-  kzoo list mine.toml "acme.*"               of a file, and of a package
+  kzoo list mine.toml "acme.*"               from a file, and from a package
   kzoo list --task text_classification       for a task
   kzoo list --family lstm                    of a family
   kzoo list --max-params 100k --exclude "*_rnn"
-  kzoo list --data digits                    what was measured there, best first
-  kzoo list --data sine --sort seconds       the quickest first
+  kzoo list --data digits                    measured on digits, best first
+  kzoo list --data sine --sort seconds       fastest training first
   kzoo list --json
 """
 
 
 def add_arguments(parser):
-    parser.add_argument("pattern", nargs="*", default=["*"], help="names, with * and ?, or a TOML file")
-    parser.add_argument("--family", help="such as fnn, cnn, lstm or transformer")
-    parser.add_argument("--task", help="such as image_classification")
-    parser.add_argument("--dataset", help="presets whose own data set this is, such as cifar10")
-    parser.add_argument("--max-params", metavar="N", help="at most this many parameters: 50000, 100k, 2M")
-    parser.add_argument("--data", metavar="NAME", help="rank what was measured on these data, such as digits")
-    parser.add_argument("--sort", choices=SORTS, help="by what to rank it (default score)")
-    parser.add_argument("--exclude", metavar="PATTERN", action="append", default=[], help="leave out; repeatable")
+    parser.add_argument("pattern", nargs="*", default=["*"], help="names of presets, with * and ?, or a TOML file")
+    parser.add_argument("--family", help="family of networks, such as fnn, cnn, lstm or transformer")
+    parser.add_argument("--task", help="task, such as image_classification")
+    parser.add_argument("--dataset", help="presets with this default data set, such as cifar10")
+    parser.add_argument("--max-params", metavar="N", help="maximum number of parameters: 50000, 100k, 2M")
+    parser.add_argument("--data", metavar="NAME", help="rank the presets measured on this data set, such as digits")
+    parser.add_argument("--sort", choices=SORTS, help="sort by this column (default score)")
+    parser.add_argument(
+        "--exclude", metavar="PATTERN", action="append", default=[], help="exclude these presets; repeatable"
+    )
 
 
 def run(args):
@@ -49,80 +63,87 @@ def run(args):
         exclude=args.exclude,
     )
     if args.data is not None:
-        return _ranked(args, names)
+        return _rank(args, names)
     if args.sort in ("score", "seconds"):
         raise KzooError(
-            f"--sort {args.sort} compares what was measured on the same data; add --data: {_measured_on()}."
+            f"--sort {args.sort} compares scores measured on the same data. Add --data with one of: {_measured_data()}."
         )
     if args.sort:
+        # Presets with an unknown number of parameters come last.
         names.sort(key=lambda name: get_preset(name).params or math.inf)
-    return [_described(get_preset(name)) for name in names]
+    return [_describe(get_preset(name)) for name in names]
 
 
-def _described(preset):
+def _describe(preset):
     fields = ("name", "family", "task", "params", "dataset", "summary", "reference")
-    return {field: getattr(preset, field) for field in fields} | dict(weights=list(words_of(preset.name)))
+    return {field: getattr(preset, field) for field in fields} | dict(weights=list(weights_names(preset.name)))
 
 
-def _ranked(args, names):
-    """Return what was measured on some data, of these presets, beside what needs no network there; in order."""
-    there = [row for row in results.rows() if results.set_of(row["data"]) == results.set_of(args.data)]
-    if not there:
-        raise KzooError(f"Nothing was measured on {args.data!r}. --data takes one of: {_measured_on()}.")
-    there = [row for row in there if row["preset"] in names]
-    found = [*there, *results.baseline_rows(there)]
+def _rank(args, names):
+    """Return the measured results of these presets on a data set, together with its baselines, in order.
+
+    Raises:
+        KzooError: nothing was measured on this data set.
+    """
+    measured = [row for row in results.rows() if results.set_of(row["data"]) == results.set_of(args.data)]
+    if not measured:
+        raise KzooError(f"No preset was measured on {args.data!r}. --data takes one of: {_measured_data()}.")
+    # Filtered after the check above, so that its error is about the data set and not about the pattern.
+    measured = [row for row in measured if row["preset"] in names]
+    rows = [*measured, *results.baseline_rows(measured)]
     if args.sort in ("seconds", "parameters"):
-        found.sort(key=lambda row: (row.get(args.sort, math.inf), -results.sortable_score(row)))
+        rows.sort(key=lambda row: (row.get(args.sort, math.inf), -results.sortable_score(row)))
     else:
-        first = _to_start_with(there)
-        found.sort(key=lambda row: (-results.sortable_score(row), row.get("preset") not in first))
-    return [{field: row.get(field) for field in _RANKED} for row in found]
+        # Among equal scores, recommended presets come first.
+        recommended = _recommended(measured)
+        rows.sort(key=lambda row: (-results.sortable_score(row), row.get("preset") not in recommended))
+    return [{field: row.get(field) for field in _RANKED_FIELDS} for row in rows]
 
 
-def _to_start_with(rows):
-    """Return the presets to start with on data for the tasks of measured rows."""
+def _recommended(rows):
+    """Return the presets recommended as a start for the tasks of measured rows."""
     names = list_presets()
     general = [name for name in names if is_general(name)]
     tasks = dict.fromkeys(row["task"] for row in rows)
-    firsts = (start_with(task, general) or start_with(task, names) for task in tasks)
-    return [name for name in firsts if name is not None]
+    candidates = (start_with(task, general) or start_with(task, names) for task in tasks)
+    return [name for name in candidates if name is not None]
 
 
-def _measured_on():
+def _measured_data():
     return ", ".join(sorted({row["data"] for row in results.rows()}))
 
 
 def _render_ranked(document, args):
     rows: list[tuple[str, ...]] = [("", "score", "over", "epochs", "seconds", "parameters")]
-    for one in document:
-        rest = [f"{one[name]:,.0f}" if one[name] is not None else "" for name in ("epochs", "seconds", "parameters")]
-        rows.append((one["preset"] or f"({one['baseline']})", results.score(one), one["over"] or "", *rest))
-    said = f"measured on {args.data}, by {args.sort or 'score'}; how each was trained: kzoo show NAME"
-    there = [row for row in results.rows() if results.set_of(row["data"]) == results.set_of(args.data)]
-    others = [f"to start with on other data for this task: {name}" for name in _to_start_with(there)]
-    return "\n".join([common.bold(said), *tables.columns(rows, align="<<<>>>"), *others])
+    for row in document:
+        numbers = [f"{row[name]:,.0f}" if row[name] is not None else "" for name in ("epochs", "seconds", "parameters")]
+        rows.append((row["preset"] or f"({row['baseline']})", results.score(row), row["over"] or "", *numbers))
+    title = f"measured on {args.data}, by {args.sort or 'score'}; training commands: kzoo show NAME"
+    measured = [row for row in results.rows() if results.set_of(row["data"]) == results.set_of(args.data)]
+    hints = [f"recommended for your own data of this task: {name}" for name in _recommended(measured)]
+    return "\n".join([common.bold(title), *tables.columns(rows, align="<<<>>>"), *hints])
 
 
 def render(document, args):
     if not document:
-        return "No preset matches. `kzoo list` shows them all."
+        return "No preset matches. `kzoo list` shows all presets."
     if args.data is not None:
         return _render_ranked(document, args)
-    lines, wide = [], max(len(preset["name"]) for preset in document)
+    lines, name_width = [], max(len(preset["name"]) for preset in document)
     for task in sorted({preset["task"] for preset in document}, key=list(problems()).index):
         lines.append(common.bold(task.replace("_", " ")))
         for preset in (preset for preset in document if preset["task"] == task):
             parameters = f"{preset['params']:,}" if preset["params"] else ""
-            lines += common.hanging(
-                f"  {preset['name']:{wide}}  {parameters:>10}  ", preset["summary"] + _weights(preset)
+            lines += common.hanging_indent(
+                f"  {preset['name']:{name_width}}  {parameters:>10}  ", preset["summary"] + _weights(preset)
             )
         lines.append("")
-    lines.append(f"{plural(len(document), 'preset')}, with the number of parameters. More about one: kzoo show NAME")
+    lines.append(f"{plural(len(document), 'preset')}, with the number of parameters. Details: kzoo show NAME")
     return "\n".join(lines)
 
 
 def _weights(preset):
-    """Say which weights of a preset are in the package."""
+    """Return a sentence with the names of the packaged weights of a preset, or an empty string."""
     return f" Weights: {', '.join(preset['weights'])}." if preset["weights"] else ""
 
 

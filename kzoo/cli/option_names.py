@@ -1,4 +1,4 @@
-"""Errors are written once, as Python spells what it takes; here they get the spelling of the command line."""
+"""Rewrite error messages, which name Python arguments, for the command line, which has options."""
 
 import ast
 import re
@@ -8,44 +8,44 @@ from importlib import import_module
 
 from kzoo.registry.arguments import ARGUMENTS, SYNONYMS
 
-_GIVEN = re.compile(
+_ARGUMENT = re.compile(
     r"""(?P<advice>(?<![\w-])(?:[Uu]se|[Aa]dd|[Pp]ass|[Ss]ay|[Ss]et)\ )?(?<![\w.])(?P<name>[a-z]\w*)=
     (?P<value>'[^']*'|"[^"]*"|\([^()]*\)|\[[^\[\]]*\]|[-+\w.]*\w|)""",
     re.VERBOSE,
 )
-# Several settings in a row: use input_shape=24, horizon=12
-_PAIR = r"[a-z]\w*=[-+\w.]*\w"
-_SEVERAL = re.compile(rf"(?P<advice>\b(?:[Uu]se|[Aa]dd|[Pp]ass) )(?P<pairs>{_PAIR}(?:, {_PAIR})+)")
+# Several assignments in a row, such as: use input_shape=24, horizon=12
+_ASSIGNMENT = r"[a-z]\w*=[-+\w.]*\w"
+_ASSIGNMENTS = re.compile(rf"(?P<advice>\b(?:[Uu]se|[Aa]dd|[Pp]ass) )(?P<pairs>{_ASSIGNMENT}(?:, {_ASSIGNMENT})+)")
 
-# How a column is read: columns={'zip': 'category'}, columns={'price': {'decimal': ','}}
-_TEXT = r"'[^']*'|\"[^\"]*\""
-_COLUMN = re.compile(
-    rf"columns=\{{(?P<name>{_TEXT}): (?:(?P<kind>{_TEXT})|\{{(?P<key>{_TEXT}): (?P<value>{_TEXT})\}})\}}"
+# Column types: columns={'zip': 'category'}, columns={'price': {'decimal': ','}}
+_QUOTED = r"'[^']*'|\"[^\"]*\""
+_COLUMN_ARGUMENT = re.compile(
+    rf"columns=\{{(?P<name>{_QUOTED}): (?:(?P<kind>{_QUOTED})|\{{(?P<key>{_QUOTED}): (?P<value>{_QUOTED})\}})\}}"
 )
 
 
 def with_option_names(text, options: Iterable[str]) -> str:
-    """Return an error's text in the words of a command that takes these options.
+    """Return an error message with the options of a command instead of Python arguments.
 
     `target=` becomes `--target`, `seed=-1` becomes `--seed -1`, `overwrite=True` becomes `--overwrite`, `check=False`
     becomes `--no-check`, `folds=None` becomes `no --folds`, `columns={'zip': 'category'}` becomes `--column
-    zip=category`, `columns=` becomes `--column`, and `kzoo.list_presets()` is `kzoo list`; what to do about a setting
-    gets its `--set`.
+    zip=category`, `columns=` becomes `--column`, and `kzoo.list_presets()` becomes `kzoo list`. Advice about a setting
+    ("Use units=8") becomes `--set`.
 
     Args:
-        text: as a `KzooError` has it.
-        options: the command's own, such as `--target`.
+        text: the message of a `KzooError`.
+        options: the options of the command, such as `--target`.
     """
     options = set(options)
 
-    def pairs(found):
-        given = dict(pair.split("=", 1) for pair in found["pairs"].split(", "))
-        if "--set" not in options or not given.keys() <= ARGUMENTS.keys():
-            return found[0]
-        return f"{found['advice']}--set {found['pairs'].replace(', ', ' ')}"
+    def replace_assignments(match):
+        assignments = dict(pair.split("=", 1) for pair in match["pairs"].split(", "))
+        if "--set" not in options or not assignments.keys() <= ARGUMENTS.keys():
+            return match[0]
+        return f"{match['advice']}--set {match['pairs'].replace(', ', ' ')}"
 
-    def replace(found):
-        advice, name, value = found["advice"] or "", found["name"], found["value"]
+    def replace_argument(match):
+        advice, name, value = match["advice"] or "", match["name"], match["value"]
         option = "--column" if name == "columns" and not value else f"--{name.replace('_', '-')}"
         if value == "False" and f"--no-{option[2:]}" in options:
             return f"{advice}--no-{option[2:]}"
@@ -58,37 +58,42 @@ def with_option_names(text, options: Iterable[str]) -> str:
         if advice and value and name in ARGUMENTS and "--set" in options:
             advice = f"{'Use' if advice[0] == 'S' else 'use'} " if advice.lower() == "set " else advice
             return f"{advice}--set {name}={value}"
-        return found[0]
+        return match[0]
 
-    def column(found):
-        said = {name: ast.literal_eval(text) for name, text in found.groupdict().items() if text}
-        kind = said.get("kind") or f"number:{said['key']}={said['value']}"
-        return f"--column {shlex.quote(said['name'] + '=' + kind)}" if "--column" in options else found[0]
+    def replace_column(match):
+        groups = {name: ast.literal_eval(text) for name, text in match.groupdict().items() if text}
+        kind = groups.get("kind") or f"number:{groups['key']}={groups['value']}"
+        return f"--column {shlex.quote(groups['name'] + '=' + kind)}" if "--column" in options else match[0]
 
     text = text.replace("See kzoo.list_presets().", "See: kzoo list")
     text = f"--column: {text[9:]}" if text.startswith("columns: ") and "--column" in options else text
-    return _GIVEN.sub(replace, _SEVERAL.sub(pairs, _COLUMN.sub(column, text)))
+    # The most specific pattern first: the general one would match parts of the others.
+    return _ARGUMENT.sub(
+        replace_argument, _ASSIGNMENTS.sub(replace_assignments, _COLUMN_ARGUMENT.sub(replace_column, text))
+    )
 
 
 def suggestion(word, argv, options: Iterable[str]) -> str | None:
-    """Return what an unknown word of a command line was meant to be: an option, or a setting as `--set` says it.
+    """Return the option or the setting (as `--set NAME=VALUE`) closest to an unknown word, or None.
 
     Args:
         word: such as `--lr`, `--lr=0.1`, `-lr` or `lr=0.1`.
-        argv: all words, for the value that follows it.
-        options: the command's own; settings are meant only where `--set` is one of them.
+        argv: all words of the command line; the word after `word` may be its value.
+        options: the options of the command. Settings are suggested only if `--set` is one of them.
     """
     option, equals, value = word.partition("=")
     name = option.lstrip("-").replace("-", "_").lower()
     if not (word.startswith("-") or equals) or not name:
         return None
-    own = {known.lstrip("-").replace("-", "_"): known for known in options if known.startswith("--")}
-    settings = {one: one for one in ARGUMENTS} | SYNONYMS if "set" in own else {}
-    near = import_module("difflib").get_close_matches(name, [*own, *settings], n=1, cutoff=0.7)
-    found = name if name in settings else next(iter(near), None)
-    if found is None or (found in own and name not in settings):
-        return own.get(found or "")
-    after = argv[argv.index(word) + 1 :]
-    if not equals and after and not after[0].startswith("--"):
-        value = after[0]
-    return f"--set {settings[found]}={value or 'VALUE'}"
+    option_names = {
+        full_name.lstrip("-").replace("-", "_"): full_name for full_name in options if full_name.startswith("--")
+    }
+    settings = {setting: setting for setting in ARGUMENTS} | SYNONYMS if "set" in option_names else {}
+    close_matches = import_module("difflib").get_close_matches(name, [*option_names, *settings], n=1, cutoff=0.7)
+    match = name if name in settings else next(iter(close_matches), None)
+    if match is None or (match in option_names and name not in settings):
+        return option_names.get(match or "")
+    next_words = argv[argv.index(word) + 1 :]
+    if not equals and next_words and not next_words[0].startswith("--"):
+        value = next_words[0]
+    return f"--set {settings[match]}={value or 'VALUE'}"

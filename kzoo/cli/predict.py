@@ -1,4 +1,4 @@
-"""Answer new inputs with a run or an export: images, table rows, texts, series."""
+"""Predict for new images, table rows, texts or series with a run or an export."""
 
 import sys
 from importlib import import_module
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kzoo.cli import common, keras_import
 from kzoo.data.encode import encode_named
-from kzoo.kinds import kind as kind_named
+from kzoo.kinds import kind as get_kind
 from kzoo.sources.unreadable import ANSWERED
 from kzoo.untracked import as_run
 from kzoo.utils.errors import KzooError
@@ -15,168 +15,183 @@ from kzoo.utils.errors import KzooError
 EXAMPLES = """\
 examples:
   kzoo predict runs/image_cnn-01 cat.jpg dog.png           image files
-  kzoo predict runs/image_cnn-01 holiday/ --out out.csv    a folder of them
+  kzoo predict runs/image_cnn-01 holiday/ --out out.csv    a folder of images
   kzoo predict runs/tabular_fnn-01 customers.csv           rows of a table
   kzoo predict runs/text_cnn-01 "a wonderful film" "dull"  texts
   kzoo predict runs/text_cnn-01 - < sentences.txt          a text per line
-  kzoo predict runs/image_cnn-01 cat.jpg --top 5
-  kzoo predict runs/image_cnn-01 cat.jpg --tta mirror     and its mirror image
-  kzoo predict runs/series_gru-01 power.csv --plot ahead.png   what comes next
+  kzoo predict runs/image_cnn-01 cat.jpg --top 5           five best classes
+  kzoo predict runs/image_cnn-01 cat.jpg --tta mirror      with its mirror image
+  kzoo predict runs/series_gru-01 power.csv --plot ahead.png   a forecast
   kzoo predict cifar_speed photo.jpg                       a preset with weights
   kzoo predict exports/cats cat.jpg                        an exported model
   kzoo predict exports/cats cat.jpg --format onnx_int8
 exit code:
-  0  answered   1  more than one file in twenty could not be read   2  bad input
+  0  success   1  more than 5 % of the files are unreadable   2  invalid input
 """
 
 
 def add_arguments(parser):
-    parser.add_argument("run", metavar="RUN", help="the folder of a run, or one that kzoo export wrote; or a preset")
+    parser.add_argument(
+        "run", metavar="RUN", help="folder of a run, or of an exported model; or a preset with packaged weights"
+    )
     parser.add_argument(
         "inputs",
         metavar="INPUT",
         nargs="+",
-        help="image files or folders, a table (CSV), text files, or texts; - reads lines",
+        help="image files or folders, a table (CSV), text files, or texts; - reads lines from standard input",
     )
     common.add_weights_option(parser)
-    parser.add_argument("--out", metavar="FILE.csv", help="write all answers to a CSV file")
-    parser.add_argument("--plot", metavar="FILE", help="draw a series and its forecast (.png, .svg, .pdf)")
-    parser.add_argument("--format", metavar="NAME", help="which exported file to run, such as onnx_int8 (default onnx)")
-    parser.add_argument("--tta", metavar="NAME", help="images: the mean answer to several views, mirror or shift")
-    parser.add_argument("--top", type=int, default=1, metavar="N", help="show the N likeliest classes (default 1)")
+    parser.add_argument("--out", metavar="FILE.csv", help="write all predictions to a CSV file")
+    parser.add_argument("--plot", metavar="FILE", help="plot a series and its forecast (.png, .svg, .pdf)")
+    parser.add_argument("--format", metavar="NAME", help="exported format to run, such as onnx_int8 (default onnx)")
+    parser.add_argument(
+        "--tta",
+        metavar="NAME",
+        help="images: test-time augmentation, the mean prediction for several views: mirror or shift",
+    )
+    parser.add_argument("--top", type=int, default=1, metavar="N", help="show the N most likely classes (default 1)")
 
 
 def run(args):
     if args.top < 1:
         raise KzooError(f"--top {args.top} must be at least 1.")
     if args.out is not None:
-        _check_out(args.out)
+        _check_output(args.out)
     if args.plot is not None:
-        common.check_file("plot", args.plot, common.PICTURES)
-        if find_spec("matplotlib") is None:  # an exported model answers without it
+        common.check_output_file("plot", args.plot, common.PICTURES)
+        if find_spec("matplotlib") is None:  # exported models predict without it
             raise KzooError("--plot needs matplotlib, which is not installed: pip install matplotlib")
-    answers = _by_exported(args) if (Path(args.run) / "kzoo.json").is_file() else _by_run(args)
-    if args.plot is not None and answers.history is None:
-        raise KzooError(f"--plot draws a series and its forecast, and {args.run} forecasts none.")
-    if args.top > 1 and answers.targets:
-        raise KzooError(f"--top {args.top} shows classes, and {args.run} answers with values: leave it out.")
-    document = dict(run=args.run, predictions=answers.rows(args.top))
-    if len(answers.unread) > ANSWERED * len(answers):
+    predictions = _predict_exported(args) if (Path(args.run) / "kzoo.json").is_file() else _predict_run(args)
+    if args.plot is not None and predictions.history is None:
+        raise KzooError(f"--plot is for forecasts of series, and {args.run} does not forecast. Remove --plot.")
+    if args.top > 1 and predictions.targets:
+        raise KzooError(f"--top {args.top} is for classes, and {args.run} predicts numbers. Remove --top.")
+    document = dict(run=args.run, predictions=predictions.rows(args.top))
+    if len(predictions.unread) > ANSWERED * len(predictions):
         document["exit_code"] = 1
     if args.out is not None:
-        _write(answers, args.out)
+        _save_csv(predictions, args.out)
         document["out"] = args.out
     if args.plot is not None:
-        _plot(answers, args)
+        _save_plot(predictions, args)
         document["plot"] = args.plot
     return document
 
 
-def _plot(answers, args):
+def _save_plot(predictions, args):
     figure = import_module("kzoo.plots").ahead(
-        answers.history[0],
-        answers.values[0] if answers.values is not None else answers.quantiles[0, ..., len(answers.levels) // 2],
-        times=answers.times[0] if answers.times else (),
-        history_times=answers.history_times[0] if answers.times else (),
-        names=answers.target_names,
+        predictions.history[0],
+        predictions.values[0]
+        if predictions.values is not None
+        else predictions.quantiles[0, ..., len(predictions.levels) // 2],
+        times=predictions.times[0] if predictions.times else (),
+        history_times=predictions.history_times[0] if predictions.times else (),
+        names=predictions.target_names,
     )
     with import_module("kzoo.utils.files").whole_file(args.plot, sync=False) as temporary:
         figure.savefig(temporary, dpi=120)
 
 
-def _by_run(args):
+def _predict_run(args):
     if args.format is not None:
         raise KzooError(
-            f"--format {args.format} is for exported models, and {args.run} is a run: kzoo export {args.run}"
+            f"--format {args.format} is for exported models, and {args.run} is a run. "
+            f"Export it first: kzoo export {args.run}"
         )
-    named = as_run(args.run, args.weights)
-    # Read before the seconds that Keras takes to import: what is wrong with the inputs is said at once.
-    inputs = encode_named(named.preprocessing, gather(named.config["data"]["inputs"], args.inputs))
-    return keras_import.import_quietly("kzoo.evaluation.predict").predict_encoded(named, inputs, tta=args.tta)
+    run = as_run(args.run, args.weights)
+    # Inputs are read before Keras is imported, which takes seconds: errors in the inputs are reported at once.
+    inputs = encode_named(run.preprocessing, collect_inputs(run.config["data"]["inputs"], args.inputs))
+    return keras_import.import_quietly("kzoo.evaluation.predict").predict_encoded(run, inputs, tta=args.tta)
 
 
-def _by_exported(args):
+def _predict_exported(args):
     if args.weights is not None:
-        raise KzooError(f"--weights {args.weights} is for presets, and {args.run} is an exported model: leave it out.")
+        raise KzooError(
+            f"--weights {args.weights} is for presets, and {args.run} is an exported model. Remove --weights."
+        )
     if args.tta is not None:
-        raise KzooError(f"--tta {args.tta} is for runs, and {args.run} is an exported model: leave it out.")
+        raise KzooError(f"--tta {args.tta} is for runs, and {args.run} is an exported model. Remove --tta.")
     with keras_import.silence():
         model = import_module("kzoo.runtime").load(args.run, args.format)
-    return model.predict(gather(model.inputs, args.inputs))
+    return model.predict(collect_inputs(model.inputs, args.inputs))
 
 
-def _write(answers, file):
+def _save_csv(predictions, path):
     with (
-        import_module("kzoo.utils.files").whole_file(file) as temporary,
-        # With a BOM, without which spreadsheets read UTF-8 as something else.
-        open(temporary, "w", encoding="utf-8-sig", newline="") as written,
+        import_module("kzoo.utils.files").whole_file(path) as temporary,
+        # Spreadsheets recognize UTF-8 by the BOM.
+        open(temporary, "w", encoding="utf-8-sig", newline="") as stream,
     ):
-        answers.write_csv(written)
+        predictions.write_csv(stream)
 
 
-def gather(kind, words):
-    """Turn the words of the command line into what `kzoo.predict` takes.
+def collect_inputs(kind, words):
+    """Return what `kzoo.predict` takes for the words of a command line.
 
     Args:
-        kind: the name of what the model reads (see `kzoo.kinds`).
-        words: files, folders or texts.
+        kind: the kind of input of the model (see `kzoo.kinds`).
+        words: files, folders or texts; ["-"] reads lines from standard input.
 
     Raises:
-        KzooError: a file that is not there, or several tables.
+        KzooError: a file does not exist, there are several tables, or standard input is empty.
     """
-    light = kind_named(kind).inference
+    inference = get_kind(kind).inference
     if words == ["-"]:
         lines = [line.rstrip("\r\n") for line in sys.stdin if line.strip()]
         if not lines:
-            raise KzooError("Nothing came in on standard input.")
-        return getattr(light, "gather_lines", light.gather)(lines)
-    return light.gather(words)
+            raise KzooError("Standard input is empty. Write one input per line.")
+        return getattr(inference, "gather_lines", inference.gather)(lines)
+    return inference.gather(words)
 
 
-def _check_out(file):
+def _check_output(file):
     path = Path(file)
     if path.suffix.lower() != ".csv":
         raise KzooError(f"--out {file!r} must end in .csv.")
     if not path.parent.is_dir():
-        raise KzooError(f"--out {file!r}: there is no folder {str(path.parent)!r}.")
+        raise KzooError(f"--out {file!r}: the folder {str(path.parent)!r} does not exist.")
 
 
 def render(document, args):
     rows, forecasts = [], []
     for row in document["predictions"]:
         if row.get("targets"):
-            forecasts += _forecast(row)
+            forecasts += _forecast_lines(row)
             continue
-        shown = common.short(" ".join(str(row["input"]).split()), 44)
+        label = common.shorten(" ".join(str(row["input"]).split()), 44)
         if "error" in row:
-            answer = f"not read: {row['error']}"
+            prediction = f"not read: {row['error']}"
         else:
-            answer = ", ".join(map(_class, row["classes"])) if "classes" in row else _numbers(row["values"])
-        rows.append((shown, answer))
-    wide = max((len(shown) for shown, _ in rows), default=0)
-    lines = [line for shown, answer in rows for line in common.hanging(f"{shown:{wide}}  ", answer)] + forecasts
-    lines += [f"Written to {document[what]}" for what in ("out", "plot") if what in document]
+            prediction = (
+                ", ".join(map(_format_class, row["classes"])) if "classes" in row else _format_numbers(row["values"])
+            )
+        rows.append((label, prediction))
+    label_width = max((len(label) for label, _ in rows), default=0)
+    lines = [
+        line for label, prediction in rows for line in common.hanging_indent(f"{label:{label_width}}  ", prediction)
+    ] + forecasts
+    lines += [f"Written to {document[key]}" for key in ("out", "plot") if key in document]
     return "\n".join(lines)
 
 
-def _forecast(row):
-    """Return a table: a row for each step ahead, with its time or its number."""
+def _forecast_lines(row):
+    """Return a table of a forecast: a row for each step, with its time or number."""
     steps = row.get("times") or range(1, len(row["values"]) + 1)
-    head = ["time" if "times" in row else "step", *row["targets"]]
-    cells = [[str(step), *map(_numbers, values)] for step, values in zip(steps, row["values"], strict=True)]
-    widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
-    lines = ["  ".join(map(str.rjust, line, widths)) for line in (head, *cells)]  # rich may not be installed
+    header = ["time" if "times" in row else "step", *row["targets"]]
+    cells = [[str(step), *map(_format_numbers, values)] for step, values in zip(steps, row["values"], strict=True)]
+    widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
+    lines = ["  ".join(map(str.rjust, line, widths)) for line in (header, *cells)]  # rich may not be installed
     return [f"{row['input']}:", *(f"  {line}" for line in lines)]
 
 
-def _class(said):
-    if "score" in said:  # no probability: percent would lie
-        return f"{said['label']} (score {said['score']:.3g})"
-    return f"{said['label']} {said['probability']:.1%}"
+def _format_class(prediction):
+    if "score" in prediction:  # a score is not a probability: no percent
+        return f"{prediction['label']} (score {prediction['score']:.3g})"
+    return f"{prediction['label']} {prediction['probability']:.1%}"
 
 
-def _numbers(values):
+def _format_numbers(values):
     if isinstance(values, list):
-        texts = [_numbers(v) for v in values]
+        texts = [_format_numbers(v) for v in values]
         return ("; " if values and isinstance(values[0], list) else ", ").join(texts)
     return f"{values:.0f}" if 1e5 <= abs(values) < 1e15 else f"{values:.5g}"

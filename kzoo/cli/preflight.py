@@ -1,7 +1,8 @@
-"""What is wrong with a command's arguments, by a cheap look, before the seconds that Keras takes to import.
+"""Cheap checks of a command's arguments, made before the seconds that importing Keras takes.
 
-It goes by what arguments are called, so that it looks at those of every command: names, the folder of a run, paths, the
-header of a table, the names in a folder. Settings are checked by the commands, and what only the data itself shows.
+Arguments are recognized by their names, so that one function serves every command. Checked are names, paths, the folder
+of a run, the header of a table and the names of files in a folder. Settings and the data itself are checked by
+commands.
 """
 
 import os
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kzoo.cli import common
-from kzoo.cli.choices import CLOSED, VALUES
+from kzoo.cli.choices import CHECKED_OPTIONS, OPTION_VALUES
 from kzoo.registry import Preset, get_preset, names_a_preset, preset_of, resolve, with_settings
 from kzoo.run import Run
 from kzoo.utils.argument_checks import checked_count, checked_seconds, checked_seed
@@ -20,52 +21,52 @@ from kzoo.utils.files import check_writable
 from kzoo.utils.formatting import hint
 from kzoo.weights import DOWNLOADED, check_downloaded, check_freeze, check_linear_probe, check_weights
 
-_AS_TRAINED = ("export",)  # commands whose --data is what a run was trained on, and not new
-_TRAINING = ("train", "tune")  # commands that take nothing but a preset before their options
+_USES_TRAINING_DATA = ("export",)  # commands whose --data is the training data of a run, not new data
+_TRAINING_COMMANDS = ("train", "tune")  # commands whose only positional argument is a preset
 
 
 def preflight(args):
-    """Refuse what a look at the arguments of a command shows to be wrong.
+    """Check the arguments of a command without importing Keras; set `args.resolved`.
 
     Args:
-        args: as argparse has read them.
+        args: the arguments as argparse returns them.
 
     Raises:
-        KzooError: as the function behind the command would say it.
+        KzooError: an argument is wrong; the message is the one of the function that the command calls.
     """
-    given = vars(args)
-    for name in CLOSED:
-        word = given.get(name)
-        if word is not None and word not in (values := VALUES[name]()):
+    options = vars(args)
+    for name in CHECKED_OPTIONS:
+        word = options.get(name)
+        if word is not None and word not in (values := OPTION_VALUES[name]()):
             raise KzooError(f"{name}={word!r} is unknown. {hint(word, values)}Use one of: {', '.join(values)}.")
     for name in ("seed", "data_seed"):
-        if name in given:
-            checked_seed(name, given[name])
-    for name, least in (("trials", 1), ("folds", 2), ("parallel", 1), ("threads", 1), ("devices", 1)):
-        if given.get(name) is not None:
-            checked_count(name, given[name], least=least)
-    if given.get("max_time") is not None:
-        checked_seconds("max_time", given["max_time"])
-    check_freeze(given.get("freeze"), given.get("weights"))
-    args.resolved = _resolved(args)
-    if given.get("weights") is not None and "preset" in given:
-        check_weights(given["weights"], given["preset"] if args.resolved is None else args.resolved.preset.name)
-    if args.resolved is not None and args.resolved.settings is not None and "weights" in given:
-        _check_weights(args.resolved, given["weights"])
-    if "preset" in given:
-        _preset(args)
-    elif given.get("data") is not None and "run" in given:
-        for word in given["run"] if isinstance(given["run"], list) else [given["run"]]:
-            _run(Path(word), args)
+        if name in options:
+            checked_seed(name, options[name])
+    for name, minimum in (("trials", 1), ("folds", 2), ("parallel", 1), ("threads", 1), ("devices", 1)):
+        if options.get(name) is not None:
+            checked_count(name, options[name], least=minimum)
+    if options.get("max_time") is not None:
+        checked_seconds("max_time", options["max_time"])
+    check_freeze(options.get("freeze"), options.get("weights"))
+    args.resolved = _resolve(args)
+    if options.get("weights") is not None and "preset" in options:
+        check_weights(options["weights"], options["preset"] if args.resolved is None else args.resolved.preset.name)
+    if args.resolved is not None and args.resolved.settings is not None and "weights" in options:
+        _check_weights_settings(args.resolved, options["weights"])
+    if "preset" in options:
+        _check_preset(args)
+    elif options.get("data") is not None and "run" in options:
+        for word in options["run"] if isinstance(options["run"], list) else [options["run"]]:
+            _check_data_of_run(Path(word), args)
 
 
 class Resolved(NamedTuple):
-    """A preset and its settings, resolved once for all that looks at them before Keras starts.
+    """A preset and its settings, resolved once for all checks before Keras is imported.
 
     Args:
         preset: the preset.
-        overrides: what --set and its like say.
-        settings: (config, training); None where the overrides are wrong, which the command says.
+        overrides: the settings that the user changes, by --set and by options such as --epochs.
+        settings: (config, training); None if the overrides are wrong, which the command reports.
     """
 
     preset: Preset
@@ -73,8 +74,8 @@ class Resolved(NamedTuple):
     settings: tuple[dict, dict] | None
 
 
-def _resolved(args) -> Resolved | None:
-    """Return the preset of a command with its settings; None without one, or where the command refuses it."""
+def _resolve(args) -> Resolved | None:
+    """Return the preset of a command with its settings; None without a preset, or if the command will refuse it."""
     if not getattr(args, "preset", None):
         return None
     with suppress(KzooError):
@@ -85,72 +86,74 @@ def _resolved(args) -> Resolved | None:
     return None
 
 
-def _preset(args):
-    word, given, resolved = args.preset, vars(args), args.resolved
-    named = resolved is not None or (bool(word) and names_a_preset(word))
-    alone = args.command == "check" and not named and given.get("data") is None
-    if word is None or (alone and _detection().is_data(word)):
-        if (source := given.get("data") if word is None else word) is not None:
-            _source(source, None, args)
+def _check_preset(args):
+    word, options, resolved = args.preset, vars(args), args.resolved
+    is_preset = resolved is not None or (bool(word) and names_a_preset(word))
+    is_data_only = args.command == "check" and not is_preset and options.get("data") is None
+    if word is None or (is_data_only and _detection().is_data(word)):
+        if (source := options.get("data") if word is None else word) is not None:
+            _check_source(source, None, args)
         return
-    if args.command in _TRAINING and os.path.exists(word) and not named and _detection().is_data(word):
+    if args.command in _TRAINING_COMMANDS and os.path.exists(word) and not is_preset and _detection().is_data(word):
         data = common.quote(word)
         raise KzooError(
-            f"{word!r} is data, and no preset. Name one before it: kzoo {args.command} PRESET --data {data}. "
-            f"kzoo check --data {data} names some to try."
+            f"{word!r} is data, not a preset. Name a preset first: kzoo {args.command} PRESET --data {data}. "
+            f"kzoo check --data {data} lists presets to try."
         )
-    if not named and (Path(word).is_dir() or os.sep in word):  # a run, or an export
-        if given.get("data") is not None:
-            _run(Path(word), args)
+    if not is_preset and (Path(word).is_dir() or os.sep in word):  # a run, or an exported model
+        if options.get("data") is not None:
+            _check_data_of_run(Path(word), args)
         return
     preset = get_preset(word) if resolved is None else resolved.preset
-    if "data" not in given:
+    if "data" not in options:
         return
     if resolved is not None and resolved.settings is not None and resolved.overrides:
         preset = with_settings(preset, *resolved.settings)
-    if given.get("out") is not None:
+    if options.get("out") is not None:
         check_writable(Path(args.out), args.out)
     source = preset.dataset if args.data is None else args.data
     if source is not None:
-        _source(source, preset, args)
+        _check_source(source, preset, args)
 
 
-def _check_weights(resolved, weights):
-    """Refuse what settings and --weights say against one another."""
+def _check_weights_settings(resolved, weights):
+    """Raise KzooError if settings of the preset contradict --weights."""
     config, training = resolved.settings
     if weights == DOWNLOADED:
         check_downloaded(resolved.preset.name, config)
     check_linear_probe("linear_probe" in resolved.overrides and training["linear_probe"], weights)
 
 
-def _source(source, preset, args):
+def _check_source(source, preset, args):
     _detection().check_source(source, preset, common.requested_data_options(args))
 
 
-def _run(path, args):
-    """Look at data that is given beside a run, if it is one."""
+def _check_data_of_run(path, args):
+    """Check the data that is passed together with a run; do nothing if the path is not a run."""
     if not (path / "config.json").is_file():
         return
     run = Run(path)
     try:
-        reader = run.preprocessing
-    except KzooError:  # the command says what is wrong with the run, once it has looked at its other arguments
+        preprocessing = run.preprocessing
+    except KzooError:  # the command itself reports a damaged run, after its other arguments
         return
-    if args.command in _AS_TRAINED:
+    if args.command in _USES_TRAINING_DATA:
         spec = run.spec.of_data
         preset = None if spec.family is None else preset_of(spec.json())
         _detection().check_source(args.data, preset, import_module("kzoo.dataset.options").DataOptions.of(run.data))
     elif "preset" not in vars(args):
-        target, own = getattr(args, "target", None), list(run.data.target_names)
-        names = own if not target else [target] if len(own) < 2 else _columns().as_names(target)
-        _detection().check_new_source(reader, args.data, names)
-    elif "vocabulary" not in reader and not _detection().is_data(args.data):  # `check` says itself what new data lacks
-        _detection().existing(args.data)  # a text may be data, too: of a run that reads words nothing is asked
+        target, run_targets = getattr(args, "target", None), list(run.data.target_names)
+        targets = run_targets if not target else [target] if len(run_targets) < 2 else _raw_columns().as_names(target)
+        _detection().check_new_source(preprocessing, args.data, targets)
+    elif "vocabulary" not in preprocessing and not _detection().is_data(
+        args.data
+    ):  # `check` reports itself what is missing in new data
+        _detection().existing(args.data)  # for a run that reads texts, any word may be a text
 
 
 def _detection():
-    return import_module("kzoo.data.detection")  # with NumPy: what has no data does without
+    return import_module("kzoo.data.detection")  # imports NumPy, which commands without data do not need
 
 
-def _columns():
+def _raw_columns():
     return import_module("kzoo.sources.tables.raw")

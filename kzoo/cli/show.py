@@ -1,4 +1,4 @@
-"""Show a preset or a run in full: layers, what goes in and out, every setting."""
+"""Show a preset or a run in full: layers, inputs, outputs and all settings."""
 
 import shlex
 from dataclasses import asdict
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kzoo.cli import common, keras_import, tables
 from kzoo.cli.train import scores_line
-from kzoo.kinds import kind
+from kzoo.kinds import kind as get_kind
 from kzoo.network import table_of
 from kzoo.registry import (
     build,
@@ -30,71 +30,72 @@ from kzoo.weights import entries
 EXAMPLES = """\
 examples:
   kzoo show cifar_cnn
-  kzoo show cifar_cnn --plot net.png           draw the network; .svg, .pdf too
+  kzoo show cifar_cnn --plot net.png           draw the network; also .svg, .pdf
   kzoo show cifar_cnn --set filters=32,64 outputs=100
-  kzoo show cifar_cnn --code > model.py        Keras code that needs no kzoo
+  kzoo show cifar_cnn --code > model.py        Keras code without kzoo
   kzoo show imdb_lstm --json
-  kzoo show runs/digits_cnn-01                 what was trained, and how well
+  kzoo show runs/digits_cnn-01                 settings and scores of a run
 """
 
 
 def add_arguments(parser):
-    parser.add_argument("preset", metavar="PRESET|RUN", help="a name from `kzoo list`, a file of yours, or a run")
-    parser.add_argument("--plot", metavar="FILE", help="draw the network into a .png, .svg or .pdf file")
-    parser.add_argument("--code", action="store_true", help="print Keras code that builds it without kzoo")
+    parser.add_argument(
+        "preset", metavar="PRESET|RUN", help="a name from `kzoo list`, a preset file, or the folder of a run"
+    )
+    parser.add_argument("--plot", metavar="FILE", help="draw the network to a .png, .svg or .pdf file")
+    parser.add_argument("--code", action="store_true", help="print Keras code that builds the network without kzoo")
     parser.add_argument(
         "--set",
         nargs="+",
         action="extend",
         default=[],
         metavar="NAME=VALUE",
-        help="show it with these settings",
+        help="change settings of the preset",
     )
 
 
 def run(args):
     folder = Path(args.preset)
     if not names_a_preset(args.preset) and (folder / "config.json").is_file():
-        return _run(Run(folder), args)
+        return _show_run(Run(folder), args)
     if (folder / "kzoo.json").is_file():
-        raise KzooError(
-            f"{args.preset} is an exported model; show takes presets and runs. Its README.md says what it is."
-        )
+        raise KzooError(f"{args.preset} is an exported model, and kzoo show takes presets and runs. See its README.md.")
     preset = get_preset(args.preset)
     overrides = common.parse_settings(args.set)
-    config, training = resolve(preset, overrides)  # a wrong name is refused before Keras is imported
-    plot = None if args.plot is None else _picture(args.plot)
-    stored = None if overrides or args.code or plot else network_of(preset.name)
-    if stored is not None:
+    config, training = resolve(preset, overrides)  # refuses wrong names before Keras is imported
+    plot_path = None if args.plot is None else _check_plot_path(args.plot)
+    # The layers of packaged presets are stored as tables: showing these does not import Keras.
+    packaged_table = None if overrides or args.code or plot_path else network_of(preset.name)
+    if packaged_table is not None:
         config = builder_of(preset.family).defaults | config
-        return describe(preset, stored, config, training) | _known(preset)
+        return describe(preset, packaged_table, config, training) | _results_and_weights(preset)
     keras_import.import_quietly("keras")
     model = build(preset, compile=False, **overrides)
     document = describe(preset, table_of(model), spec_of(model)["config"], training)
-    document |= _known(preset)
+    document |= _results_and_weights(preset)
     if args.code:
         document["code"] = _code(preset, model, document, args)
-    return document | _drawn(model, plot)
+    return document | _draw(model, plot_path)
 
 
-def _known(preset):
-    """Return what was measured of a preset, and its weights in the package."""
-    return dict(results=results(preset.name), weights=[_entry(one) for one in entries(preset.name)])
+def _results_and_weights(preset):
+    """Return the measured results of a preset and its packaged weights."""
+    return dict(results=results(preset.name), weights=[_weights_fields(weights) for weights in entries(preset.name)])
 
 
-def _entry(one):
-    left_out = ("preset", "file", "sample", "unrounded")
-    return {name: value for name, value in asdict(one).items() if name not in left_out} | dict(score=one.score)
+def _weights_fields(weights):
+    excluded = ("preset", "file", "sample", "unrounded")
+    return {name: value for name, value in asdict(weights).items() if name not in excluded} | dict(score=weights.score)
 
 
-def _run(run, args):
-    """Show the network of a run, and what was trained on what."""
+def _show_run(run, args):
+    """Return the document of a run: its network, settings, data and scores."""
     if args.set or args.code:
-        raise KzooError(f"--set and --code are for presets: {args.preset} is a run, which is what it is.")
-    plot = None if args.plot is None else _picture(args.plot)
+        raise KzooError(f"--set and --code are for presets, and {args.preset} is a run. Remove them.")
+    plot_path = None if args.plot is None else _check_plot_path(args.plot)
     network, spec = run.config.get("network"), run.spec
     model = None
-    if network is None or plot is not None:  # a run of an older kzoo has none
+    if network is None or plot_path is not None:  # runs of older versions of kzoo do not store it
         keras_import.import_quietly("keras")
         model = run.model
         network = network or table_of(model)
@@ -102,30 +103,30 @@ def _run(run, args):
     document = describe(preset, network, spec.config, spec.training) | dict(name=spec.preset, task=run.data.task)
     summary = run.summary if run.finished else {}
     scores = summary.get("test") or summary.get("validation") or {}
-    said = dict(run=str(run.path), summary="", dataset=run.data.name, scores=scores, beside=baselines.line(summary))
-    return document | said | (_drawn(model, plot) if plot is not None else {})
+    fields = dict(run=str(run.path), summary="", dataset=run.data.name, scores=scores, beside=baselines.line(summary))
+    return document | fields | (_draw(model, plot_path) if plot_path is not None else {})
 
 
-def _drawn(model, plot):
-    """Draw a network into a file, if one is named."""
-    if plot is None:
+def _draw(model, path):
+    """Draw a network to a file, if there is a path; return the path as part of the document."""
+    if path is None:
         return {}
-    with import_module("kzoo.utils.files").whole_file(plot, sync=False) as temporary:
+    with import_module("kzoo.utils.files").whole_file(path, sync=False) as temporary:
         import_module("kzoo.plots").network(model).savefig(temporary)
-    return dict(plot=str(plot))
+    return dict(plot=str(path))
 
 
 def describe(preset, network, config, training) -> dict:
-    """Return all there is to say about a preset, or about a run of one, as plain data.
+    """Return the description of a preset, or of a run, as plain data.
 
     Args:
-        preset: the preset; None for a model of one's own.
-        network: its table (see `kzoo.network.table_of`).
+        preset: the preset; None for a custom model.
+        network: the table of its layers (see `kzoo.network.table_of`).
         config, training: the settings.
     """
     settable = () if preset is None else settings_of(preset, config, training)
     family = None if preset is None else preset.family
-    read, answer = config.get("inputs"), network["comes_out"]["shape"]
+    kind, output_shape = config.get("inputs"), network["comes_out"]["shape"]
     return dict(
         name=getattr(preset, "name", ""),
         revision=getattr(preset, "revision", None),
@@ -136,8 +137,10 @@ def describe(preset, network, config, training) -> dict:
         dataset=getattr(preset, "dataset", None),
         parameters=network["parameters"],
         flops=network["flops"],
-        goes_in=dict(kind=read) | network["goes_in"] | dict(meaning=kind(read).meaning if read else ""),
-        comes_out=dict(shape=answer, meaning="" if preset is None else describe_outputs(preset.task, config, training)),
+        goes_in=dict(kind=kind) | network["goes_in"] | dict(meaning=get_kind(kind).meaning if kind else ""),
+        comes_out=dict(
+            shape=output_shape, meaning="" if preset is None else describe_outputs(preset.task, config, training)
+        ),
         layers=[
             dict(name=name, type=type, output_shape=shape, parameters=parameters)
             for name, type, shape, parameters in network["layers"]
@@ -150,27 +153,27 @@ def describe(preset, network, config, training) -> dict:
 
 
 def describe_outputs(task, config, training) -> str:
-    """Say in words what comes out of a network."""
-    n, activation = config["outputs"], config.get("output_activation")
+    """Return a description of the outputs of a network."""
+    n_outputs, activation = config["outputs"], config.get("output_activation")
     facts = problem(task).facts
     if "continues" in facts:
-        what = "probabilities" if activation == "softmax" else "logits"
-        where = "after every step" if config.get("pooling") is None else "after the window"
-        return f"{what} of the next token among {n:,}, {where}"
+        unit = "probabilities" if activation == "softmax" else "logits"
+        position = "after every step" if config.get("pooling") is None else "after the window"
+        return f"{unit} of the next token among {n_outputs:,}, {position}"
     if "classes" in facts:
-        if n == 1:
-            words = {"sigmoid": "probability", "hard_sigmoid": "probability", None: "logit", "linear": "logit"}
-            return f"{words.get(activation, f'{activation} score')} of the second class"
-        what = {"softmax": "probabilities", None: "logits"}.get(activation, f"{activation} values")
-        labels = "one-hot labels" if training.get("labels") == "onehot" else f"integer labels 0..{n - 1}"
-        return f"{what} of {n} classes; train with {labels}"
-    values = "the target" if n == 1 else f"{n} targets"
+        if n_outputs == 1:
+            names = {"sigmoid": "probability", "hard_sigmoid": "probability", None: "logit", "linear": "logit"}
+            return f"{names.get(activation, f'{activation} score')} of the second class"
+        unit = {"softmax": "probabilities", None: "logits"}.get(activation, f"{activation} values")
+        labels = "one-hot labels" if training.get("labels") == "onehot" else f"integer labels 0..{n_outputs - 1}"
+        return f"{unit} of {n_outputs} classes; train with {labels}"
+    targets = "the target" if n_outputs == 1 else f"{n_outputs} targets"
     steps = f", {config['horizon']} steps ahead" if config.get("horizon") else ""
-    return f"{values}{steps}, in the unit of the training data"
+    return f"{targets}{steps}, in the unit of the training data"
 
 
 def results(name) -> list:
-    """Return the measured scores of a preset, where there are any."""
+    """Return the measured results of a preset; an empty list if it was not measured."""
     try:
         return list(import_module("kzoo.results").of(name))
     except (ImportError, AttributeError, KeyError):
@@ -182,112 +185,129 @@ def _setting(name, value, family):
     return dict(name=name, value=value, meaning=meaning_of(name, family), legal=legal)
 
 
-def _picture(file):
+def _check_plot_path(file):
     path = Path(file)
     if path.suffix.lower() not in common.PICTURES:
         raise KzooError(f"--plot {file!r} must end in {', '.join(common.PICTURES)}.")
     if not path.parent.is_dir():
-        raise KzooError(f"--plot {file!r}: there is no folder {str(path.parent)!r}.")
+        raise KzooError(f"--plot {file!r}: the folder {str(path.parent)!r} does not exist.")
     return path
 
 
 def _code(preset, model, document, args):
-    into, out = document["goes_in"], document["comes_out"]
-    settings = shlex.join(["--set", *args.set]) if args.set else ""
+    inputs, outputs = document["goes_in"], document["comes_out"]
+    set_option = shlex.join(["--set", *args.set]) if args.set else ""
     return import_module("kzoo.codegen").source_of(
         preset,
         model,
         spec_of(model),
-        command=f"kzoo show {args.preset} {settings} --code".replace("  ", " "),
-        goes_in=f"{_shape(into['shape'])} {into['dtype']}: {into['meaning']}",
-        comes_out=f"{_shape(out['shape'])}: {out['meaning']}",
+        command=f"kzoo show {args.preset} {set_option} --code".replace("  ", " "),
+        goes_in=f"{_format_shape(inputs['shape'])} {inputs['dtype']}: {inputs['meaning']}",
+        comes_out=f"{_format_shape(outputs['shape'])}: {outputs['meaning']}",
     )
 
 
-def _shape(size):
-    if size is None:
-        return "not known"
-    return "x".join("?" if s is None else str(s) for s in size) or "1"
+def _format_shape(shape):
+    if shape is None:
+        return "unknown"
+    return "x".join("?" if size is None else str(size) for size in shape) or "1"
 
 
 def render(document, args):
     if args.code:
         return document["code"].rstrip("\n")
-    d, into, out = document, document["goes_in"], document["comes_out"]
-    family = f" ({d['family']})" if d["family"] else ""
-    flops = "not known" if d["flops"] is None else f"{common.count(d['flops'])} FLOPs for one example"
+    inputs, outputs = document["goes_in"], document["comes_out"]
+    family = f" ({document['family']})" if document["family"] else ""
+    flops = (
+        "unknown" if document["flops"] is None else f"{common.format_count(document['flops'])} FLOPs for one example"
+    )
     facts = [
-        ("task", f"{d['task'].replace('_', ' ')}{family}"),
-        ("goes in", f"{_shape(into['shape'])} {into['dtype'] or ''}: {into['meaning']}".removesuffix(": ")),
-        ("comes out", f"{_shape(out['shape'])}: {out['meaning']}".removesuffix(": ")),
-        ("parameters", f"{d['parameters']:,}"),
-        ("forward pass", f"{flops} (a multiply-add is two)" if d["flops"] else flops),
+        ("task", f"{document['task'].replace('_', ' ')}{family}"),
+        ("inputs", f"{_format_shape(inputs['shape'])} {inputs['dtype'] or ''}: {inputs['meaning']}".removesuffix(": ")),
+        ("outputs", f"{_format_shape(outputs['shape'])}: {outputs['meaning']}".removesuffix(": ")),
+        ("parameters", f"{document['parameters']:,}"),
+        ("forward pass", f"{flops} (a multiply-add counts as two)" if document["flops"] else flops),
     ]
-    if "run" in d:
-        facts += [("trained on", d["dataset"]), ("run", d["run"])]
+    if "run" in document:
+        facts += [("trained on", document["dataset"]), ("run", document["run"])]
     else:
-        facts += [("own data", d["dataset"] or "none: pass --data"), ("reference", d["reference"] or "none")]
-    table = [("layer", "type", "output", "parameters")] + [
+        facts += [
+            ("default data", document["dataset"] or "none: pass --data"),
+            ("reference", document["reference"] or "none"),
+        ]
+    table = [("layer", "type", "output shape", "parameters")] + [
         (
-            common.fitted(layer["name"], 30),
-            common.fitted(layer["type"], 22),
-            _shape(layer["output_shape"]),
+            common.fit_terminal(layer["name"], 30),
+            common.fit_terminal(layer["type"], 22),
+            _format_shape(layer["output_shape"]),
             f"{layer['parameters']:,}",
         )
-        for layer in d["layers"]
+        for layer in document["layers"]
     ]
-    lines = [common.bold(d["name"]), *tables.columns([("", d["summary"])] if d["summary"] else [], indent=0), ""]
+    lines = [
+        common.bold(document["name"]),
+        *tables.columns([("", document["summary"])] if document["summary"] else [], indent=0),
+        "",
+    ]
     lines += tables.columns(facts)
     lines += ["", common.bold("Layers"), *tables.columns(table, align="<<>>")]
-    change = "" if "run" in d else ": change with --set NAME=VALUE"
-    for title, part in (("Network", "network"), ("Training", "training")):
-        shown = [(s["name"], common.fitted(common.show_value(s["value"]), 18), s["meaning"]) for s in d[part]]
-        lines += ["", common.bold(title + change), *tables.columns(shown)] if shown else []
-    if "run" in d:
-        scores = scores_line(d["scores"]) or "not finished"
+    change = "" if "run" in document else ": change with --set NAME=VALUE"
+    for title, key in (("Network", "network"), ("Training", "training")):
+        rows = [
+            (setting["name"], common.fit_terminal(common.show_value(setting["value"]), 18), setting["meaning"])
+            for setting in document[key]
+        ]
+        lines += ["", common.bold(title + change), *tables.columns(rows)] if rows else []
+    if "run" in document:
+        scores = scores_line(document["scores"]) or "not finished"
         lines += ["", common.bold("Scores"), *tables.columns([("", scores)], indent=0)]
-        lines += tables.columns([("without a network", d["beside"])]) if d["beside"] else []
+        lines += tables.columns([("baselines", document["beside"])]) if document["beside"] else []
     else:
         lines += ["", common.bold("Measured results")]
-        lines += tables.columns([row for r in d["results"] for row in _result(r)]) or ["  not measured yet"]
-        if d["weights"]:
-            lines += ["", common.bold("Weights in the package"), *tables.columns(_weights(d["weights"]))]
-            lines += ["", f"Use them: {common.use_of(args.preset, d['task'], into['kind'], _named(d))[1]}"]
-        lines += ["", f"Train it: kzoo train {args.preset}"]
-    if "plot" in d:
-        lines.append(f"Drawn in {d['plot']}")
+        lines += tables.columns([row for r in document["results"] for row in _result_rows(r)]) or ["  not measured yet"]
+        if document["weights"]:
+            lines += ["", common.bold("Packaged weights"), *tables.columns(_weights_rows(document["weights"]))]
+            _, command = common.usage_example(args.preset, document["task"], inputs["kind"], _weights_option(document))
+            lines += ["", f"Use the weights: {command}"]
+        lines += ["", f"Train the preset: kzoo train {args.preset}"]
+    if "plot" in document:
+        lines.append(f"Written to {document['plot']}")
     return "\n".join(lines)
 
 
-def _weights(rows):
-    """Say of each which data, how good there and elsewhere, and under which licence the data is, in a few rows."""
-    for one in rows:
-        yield one["name"], f"{one['examples']:,} examples of {one['data']}; test split: {one['score']}"
-        if one["elsewhere"]:
-            yield "", one["elsewhere"]
-        yield "", f"data: {one['source']}, licence: {one['licence']}"
-        yield "", f"{one['bytes'] / 1e6:.2f} MB, {one['created']}: {one['command']}"
+def _weights_rows(rows):
+    """Yield the rows that describe packaged weights: training data, scores, licence, size and origin."""
+    for weights in rows:
+        yield weights["name"], f"{weights['examples']:,} examples of {weights['data']}; test split: {weights['score']}"
+        if weights["elsewhere"]:
+            yield "", weights["elsewhere"]
+        yield "", f"data: {weights['source']}, licence: {weights['licence']}"
+        yield "", f"{weights['bytes'] / 1e6:.2f} MB, {weights['created']}: {weights['command']}"
 
 
-def _named(document):
-    """Return the option that says which weights, where there are several."""
+def _weights_option(document):
+    """Return the --weights option for the first weights of a preset if it has several, else an empty string."""
     return f"--weights {document['weights'][0]['name']}" if len(document["weights"]) > 1 else ""
 
 
-def _result(r):
-    """Say what was measured, how, and where, in three rows."""
-    versions = ", ".join(f"{name} {number}" for name, number in r["versions"].items())
-    said = import_module("kzoo.results")
-    others = ", ".join(f"{name} {value:.4g}" for name, value in r["others"].items())
-    score = f"{'accuracy ' if r['metric'] == 'accuracy' else ''}{said.score(r)}, {r['over']}"
-    simple = ", ".join(
-        f"{name} {said.number(value, r['metric'])}" for name, value in (r.get("baselines") or {}).items()
+def _result_rows(result):
+    """Return the rows of a measured result: score, baselines, published figures, training command and machine."""
+    versions = ", ".join(f"{name} {number}" for name, number in result["versions"].items())
+    results_module = import_module("kzoo.results")
+    other_scores = ", ".join(f"{name} {value:.4g}" for name, value in result["others"].items())
+    score = f"{'accuracy ' if result['metric'] == 'accuracy' else ''}{results_module.score(result)}, {result['over']}"
+    baseline_scores = ", ".join(
+        f"{name} {results_module.number(value, result['metric'])}"
+        for name, value in (result.get("baselines") or {}).items()
     )
-    figures = [f"{b['what']} {said.number(b['score'], r['metric'])} ({b['source']})" for b in said.published_scores(r)]
+    published = [
+        f"{figure['what']} {results_module.number(figure['score'], result['metric'])} ({figure['source']})"
+        for figure in results_module.published_scores(result)
+    ]
     return [
-        (r["data"], f"{score} ({others})" if others else score),
-        *([("", f"without a network: {simple}")] if simple else []),
-        *(("", f"beside it: {figure}") for figure in figures),
-        ("", f"{r['epochs']:g} epochs, {r['seconds']:.0f} s a run: {r['command']}"),
-        ("", f"{r['date']}, {r['machine']}, {versions}"),
+        (result["data"], f"{score} ({other_scores})" if other_scores else score),
+        *([("", f"baselines: {baseline_scores}")] if baseline_scores else []),
+        *(("", f"for comparison: {figure}") for figure in published),
+        ("", f"{result['epochs']:g} epochs, {result['seconds']:.0f} s per run: {result['command']}"),
+        ("", f"{result['date']}, {result['machine']}, {versions}"),
     ]

@@ -1,41 +1,42 @@
-"""Tables in text, laid out by rich, which is imported with the first; plainly where it is not installed."""
+"""Text tables, laid out by rich if it is installed. rich is imported on first use."""
 
 import io
 from importlib.util import find_spec
 
-from kzoo.cli.common import hanging, width
+from kzoo.cli.common import hanging_indent, terminal_width
 from kzoo.tasks.target_scores import target_table
 from kzoo.utils.formatting import spelled
 
 
 def columns(rows, *, align="", indent=2) -> list[str]:
-    """Lay rows out in columns two blanks apart; the last column is wrapped to the width of the terminal.
+    """Return the lines of a table, with two spaces between columns; the last column wraps at the width of the terminal.
 
     Args:
-        rows: sequences of strings, all of one length.
-        align: a letter per column, `<` or `>`; left where it is silent.
+        rows: sequences of strings, all of the same length.
+        align: `<` or `>` for each column; left-aligned where it is shorter.
+        indent: number of spaces before each line.
     """
     rows = [[str(cell) for cell in row] for row in rows]
     if not rows:
         return []
-    sides = align.ljust(len(rows[0]), "<")
-    return (_plain if find_spec("rich") is None else _by_rich)(rows, sides, indent)
+    alignments = align.ljust(len(rows[0]), "<")
+    return (_layout if find_spec("rich") is None else _layout_with_rich)(rows, alignments, indent)
 
 
-def _plain(rows, sides, indent):
-    wide = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+def _layout(rows, alignments, indent):
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     lines = []
     for *first, last in rows:
-        cells = [_padded(*cell) + "  " for cell in zip(first, wide, sides, strict=False)]
-        lines += hanging(" " * indent + "".join(cells), _padded(last, wide[-1], sides[-1]).rstrip())
+        cells = [_pad(*cell) + "  " for cell in zip(first, widths, alignments, strict=False)]
+        lines += hanging_indent(" " * indent + "".join(cells), _pad(last, widths[-1], alignments[-1]).rstrip())
     return [line.rstrip() for line in lines]
 
 
-def _padded(cell, wide, side):
-    return cell.rjust(wide) if side == ">" else cell.ljust(wide)
+def _pad(cell, width, alignment):
+    return cell.rjust(width) if alignment == ">" else cell.ljust(width)
 
 
-def _by_rich(rows, sides, indent):
+def _layout_with_rich(rows, alignments, indent):
     from rich.cells import cell_len
     from rich.console import Console
     from rich.padding import Padding
@@ -44,26 +45,29 @@ def _by_rich(rows, sides, indent):
 
     last = len(rows[0]) - 1
     table = Table.grid(padding=(0, 2, 0, 0))
-    for i, side in enumerate(sides):
-        table.add_column(justify="right" if side == ">" else "left", no_wrap=i < last)
+    for i, alignment in enumerate(alignments):
+        table.add_column(justify="right" if alignment == ">" else "left", no_wrap=i < last)
     for row in rows:
         table.add_row(*map(Text, row))
-    # rich would cut what does not fit: where the last column has no room, the terminal breaks the line instead.
-    least = indent + 20 + sum(max(cell_len(row[i]) for row in rows) + 2 for i in range(last))
-    paper = io.StringIO()
-    page = Console(file=paper, width=max(width(), least), color_system=None, legacy_windows=False)
-    page.print(Padding(table, (0, 0, 0, indent), expand=False))
-    return [line.rstrip() for line in paper.getvalue().rstrip("\n").split("\n")]
+    # rich would cut cells that do not fit: if the last column has no space left, the terminal wraps the line instead.
+    min_width = indent + 20 + sum(max(cell_len(row[i]) for row in rows) + 2 for i in range(last))
+    buffer = io.StringIO()
+    console = Console(file=buffer, width=max(terminal_width(), min_width), color_system=None, legacy_windows=False)
+    console.print(Padding(table, (0, 0, 0, indent), expand=False))
+    return [line.rstrip() for line in buffer.getvalue().rstrip("\n").split("\n")]
 
 
-def of_targets(scores, doubts=()) -> list[str]:
-    """Return the table of each target's scores, beside what needs no network, and what warns of them."""
-    rows, warned = target_table(scores), [line for sentence in doubts for line in _warned(sentence)]
+def target_lines(scores, score_warnings=()) -> list[str]:
+    """Return the table of the scores of each target, with baselines for comparison, and the warnings about scores."""
+    rows, warning_lines = (
+        target_table(scores),
+        [line for sentence in score_warnings for line in _warning_lines(sentence)],
+    )
     if not rows:
-        return warned
-    head = "each target, and the mean absolute error of what needs no network on the same examples:"
-    return [head, *columns(rows, align="<" + ">" * (len(rows[0]) - 1)), *warned]
+        return warning_lines
+    heading = "each target, and the mean absolute error of the baselines on the same examples:"
+    return [heading, *columns(rows, align="<" + ">" * (len(rows[0]) - 1)), *warning_lines]
 
 
-def _warned(sentence):
-    return hanging("warning: ", spelled(sentence))
+def _warning_lines(sentence):
+    return hanging_indent("warning: ", spelled(sentence))

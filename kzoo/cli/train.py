@@ -1,4 +1,4 @@
-"""Train a preset on its own data or on yours; one folder keeps all about it."""
+"""Train a preset on its own data or on yours; all results are in one folder."""
 
 import os
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from kzoo.weights import name_of as weights_name
 EXAMPLES = """\
 examples:
   kzoo train digits_cnn                        its own data, no download
-  kzoo train image_cnn --data photos/          a folder with a folder per class
+  kzoo train image_cnn --data photos/          a subfolder per class
   kzoo train tabular_fnn --data churn.csv --target churned
   kzoo train text_cnn --data reviews/          a text file per class, or a CSV
   kzoo train series_gru --data power.csv --time date --target load
@@ -31,13 +31,13 @@ examples:
   kzoo train cifar_cnn --epochs 10 --set filters=32,64 dropout=0.2
   kzoo train image_cnn --data pets/ --weights runs/image_cnn-01 --freeze "stem*"
 
-The epoch that is best on validation data is kept; test data is looked at once,
-at the end. Ctrl-C stops early and keeps the best model so far. However it was
-stopped, even killed, the same command picks up where it was, bit for bit.
-`kzoo show PRESET` lists what --set takes.
+The weights of the best epoch on validation data are kept; test data is used
+once, at the end. Ctrl-C stops early and keeps the best model so far. After a
+stop, even a kill, the same command resumes the training with bit-identical
+results. `kzoo show PRESET` lists the settings that --set takes.
 """
 
-# Options of this command that --set must not shadow.
+# Options of this command, which --set refuses.
 _OPTIONS = (
     "data", "out", "seed", "weights", "freeze", "precision", "devices", "deterministic", "overwrite", "resume", "check",
     "steps_per_call", "backend", "baselines",
@@ -47,36 +47,46 @@ _OPTIONS = (
 
 def add_arguments(parser):
     add = parser.add_argument
-    add("preset", metavar="PRESET", help="a name from `kzoo list`, or a file of yours: mine.toml")
+    add("preset", metavar="PRESET", help="a name from `kzoo list`, or a preset file such as mine.toml")
     add(
         "--data",
         metavar="SOURCE",
-        help="a named set, a folder, a table (CSV), text or .npz file; default: the preset's own",
+        help="a named data set, a folder, a table (CSV), text or .npz file; default: the preset's data set",
     )
-    add("--out", metavar="FOLDER", help="the run's folder; default: runs/PRESET-NN")
+    add("--out", metavar="FOLDER", help="folder of the run; default: runs/PRESET-NN")
     add("--overwrite", action="store_true", help="replace a different run in --out")
-    add("--resume", default="auto", metavar="HOW", help="auto (default): go on where the same run stopped; must, never")
+    add(
+        "--resume",
+        default="auto",
+        metavar="HOW",
+        help="auto (default): resume the same run; must: require this; never: start over",
+    )
     add(
         "--steps-per-call",
         default="auto",
         metavar="N",
-        help="steps that one compiled call makes; auto (default): many where that is faster; 1: Keras' own",
+        help="training steps per compiled call; auto (default): many where that is faster; 1: Keras' training loop",
     )
     backend.add_option(parser)
-    add("--deterministic", action="store_true", help="the same bits in every run, on a GPU too; slower")
-    add("--no-check", action="store_true", help="train even where `kzoo check` finds errors")
-    add("--no-baselines", action="store_true", help="without the scores of what needs no network, beside the run's own")
-    add("--quiet", action="store_true", help="no progress")
-    add_settings(parser)
+    add("--deterministic", action="store_true", help="bit-identical runs, on GPUs too; slower")
+    add("--no-check", action="store_true", help="train even if `kzoo check` finds errors")
+    add("--no-baselines", action="store_true", help="do not score baselines")
+    add("--quiet", action="store_true", help="do not show progress")
+    add_training_options(parser)
 
 
-def add_settings(parser):
-    """Add what says on which data and with which settings to train: `kzoo check` takes the same."""
+def add_training_options(parser):
+    """Add the options for data and settings of a training, which `kzoo check` takes too."""
     common.add_data_options(parser)
     add = parser.add_argument
-    add("--epochs", type=int, metavar="N", help="passes over the training data; schedules follow")
-    add("--max-steps", type=int, metavar="N", help="steps at most: fewer epochs, or a shorter one; schedules follow")
-    add("--seed", type=int, default=0, metavar="N", help="of weights, order and augmentation (default 0)")
+    add("--epochs", type=int, metavar="N", help="number of epochs; schedules are adjusted")
+    add(
+        "--max-steps",
+        type=int,
+        metavar="N",
+        help="maximum number of steps: fewer epochs, or a shorter one; schedules are adjusted",
+    )
+    add("--seed", type=int, default=0, metavar="N", help="seed of weights, order and augmentation (default 0)")
     add(
         "--set",
         nargs="+",
@@ -85,63 +95,66 @@ def add_settings(parser):
         metavar="NAME=VALUE",
         help="change settings of the preset",
     )
-    add_weights(parser)
+    add_weights_options(parser)
     add("--callbacks", metavar="BUNDLE", help=f"callback bundle: {', '.join(BUNDLES)}")
-    add("--devices", type=int, metavar="N", help="of this machine, which share each batch (JAX)")
+    add("--devices", type=int, metavar="N", help="number of devices of this machine that share each batch (JAX)")
     add("--precision", default="auto", metavar="NAME", help="auto, float32, mixed_bfloat16 or mixed_float16")
 
 
 def run(args):
     settings = settings_of(args)
     check_settings(args, settings)
-    preset, options = preset_of(args), _options(args, settings)
-    backend.choose_backend(args, preset.name, _stopped(args, preset, settings))
+    preset, options = preset_of(args), _train_options(args, settings)
+    backend.choose_backend(args, preset.name, _resumable_runs(args, preset, settings))
     try:
-        done = keras_import.import_quietly("kzoo.training").train(preset, args.data, **options)
-    except Interrupted as stop:
-        done = stop.run
-    summary = done.summary
+        run = keras_import.import_quietly("kzoo.training").train(preset, args.data, **options)
+    except Interrupted as interrupt:
+        run = interrupt.run
+    summary = run.summary
     return dict(
-        run=os.fspath(done.path),
+        run=os.fspath(run.path),
         preset=preset.name,
-        data=done.data.name,
-        inputs=done.data.inputs,
-        task=done.data.task,
+        data=run.data.name,
+        inputs=run.data.inputs,
+        task=run.data.task,
         interrupted=bool(summary.get("interrupted")),
         summary=summary,
-        doubts=score_warnings_of(done, summary.get("test") or summary.get("validation") or {}),
+        doubts=score_warnings_of(run, summary.get("test") or summary.get("validation") or {}),
     )
 
 
-def _stopped(args, preset, settings) -> Iterator[backend.Earlier]:
-    """Yield the folder and the backend of each run that this command may resume, the newest first."""
-    if args.out is not None:  # whether it is the same run, `kzoo.train` says
+def _resumable_runs(args, preset, settings) -> Iterator[backend.Resumable]:
+    """Yield the folder and the backend of each run that this command may resume, newest first."""
+    if args.out is not None:  # `kzoo.train` checks whether it is the same run
         folders = [] if args.overwrite else [Path(args.out)]
     else:
         folders = [] if args.resume == "never" else list(numbered_in("runs", preset.name).values())
     for folder in folders:
-        with suppress(KzooError):  # what is no run, or a damaged one
+        with suppress(KzooError):  # not a run, or a damaged run
             run = Run(folder)
-            named = run.config.get("backend")
-            if named and (args.out is not None or (run.stopped and _repeats(run, args, preset, settings))):
-                yield backend.Earlier(folder, named, onednn.recorded(run.config))
+            backend_name = run.config.get("backend")
+            if backend_name and (
+                args.out is not None or (run.stopped and _may_be_same_run(run, args, preset, settings))
+            ):
+                yield backend.Resumable(folder, backend_name, onednn.recorded(run.config))
 
 
-def _repeats(run, args, preset, settings):
-    """Say whether a run may be this command's, with the run's backend: this is known without its data."""
+def _may_be_same_run(run, args, preset, settings):
+    """Return whether a run may be the run of this command, as far as this is known without loading data."""
     name = import_module("kzoo.data.named").name_of(args.data or preset.dataset or "")
-    asked = dict(
+    requested = dict(
         data=common.requested_data_options(args).stored() | {"name": name},
         spec={"preset": preset.name, "revision": preset.revision, "seed": args.seed},
-        weights=args.weights and weights_name(args.weights, preset.name), freeze=frozen(args.freeze),
+        weights=args.weights and weights_name(args.weights, preset.name), freeze=freeze_argument(args.freeze),
         deterministic=args.deterministic, devices=args.devices,
     )  # fmt: skip
+    # `auto` depends on the device, which is unknown until Keras is imported.
     if args.precision != "auto":
-        asked["precision"] = args.precision
-    return may_be_same_run(run.config, asked, settings)
+        requested["precision"] = args.precision
+    return may_be_same_run(run.config, requested, settings)
 
 
-def _options(args, settings):
+def _train_options(args, settings):
     return settings | dict(
         out=args.out,
         overwrite=args.overwrite,
@@ -155,45 +168,49 @@ def _options(args, settings):
         weights=args.weights,
         precision=args.precision,
         devices=args.devices,
-        freeze=frozen(args.freeze),
+        freeze=freeze_argument(args.freeze),
         **common.data_options(args),
     )
 
 
 def settings_of(args):
-    """Return the settings that a command which takes those of `add_settings` changes (see `common.settings_of`)."""
+    """Return the settings changed by a command with the options of `add_training_options`: see `common.settings_of`."""
     return common.settings_of(args, _OPTIONS)
 
 
 def preset_of(args):
-    """Return the preset of a command, which `early` has found already where there is one."""
+    """Return the preset of a command, resolved by `preflight` if that succeeded.
+
+    Raises:
+        KzooError: there is no such preset.
+    """
     return get_preset(args.preset) if args.resolved is None else args.resolved.preset
 
 
 def check_settings(args, settings):
-    """Refuse wrong names and values of settings before the seconds that Keras takes to import."""
+    """Raise KzooError for wrong names and values of settings, before the seconds that importing Keras takes."""
     if args.resolved is None or args.resolved.settings is None:
         resolve(preset_of(args), settings)
 
 
-def add_weights(parser):
-    """Add what a training begins with; of a search, each of its trials."""
+def add_weights_options(parser):
+    """Add the options for initial weights: of a training, or of each trial of a search."""
     parser.add_argument(
         "--weights",
         metavar="WHAT",
-        help="begin with those of a run, of a .keras or .weights.h5 file, or with stored ones by name; imagenet: a "
-        "backbone's, which Keras downloads",
+        help="initial weights: a run, a .keras or .weights.h5 file, or the name of packaged weights; imagenet: weights "
+        "of the backbone, which Keras downloads",
     )
     parser.add_argument(
         "--freeze",
         nargs="*",
         metavar="LAYER",
-        help="layers that keep their weights; alone: all that were copied",
+        help="layers that are not trained; without a value: all layers with initial weights",
     )
 
 
-def frozen(words):
-    """Return what `kzoo.train` calls the words of --freeze."""
+def freeze_argument(words):
+    """Return the words of --freeze as the argument `freeze` of `kzoo.train`."""
     if words is None:
         return None
     return tuple(words) if words else True
@@ -203,41 +220,41 @@ def render(document, args):
     summary, folder = document["summary"], document["run"]
     epoch = f"best epoch {summary['best_epoch']} of {summary['epochs']}, by {summary['monitor']}"
     if document["interrupted"]:
-        head = f"Interrupted: the best model so far is kept in {folder} ({epoch}). The same command continues it."
+        headline = f"Interrupted: the best model so far is in {folder} ({epoch}). Repeat the command to resume."
     else:
-        head = f"{document['preset']} on {document['data']}: {epoch}, {duration(summary['seconds'])}."
-    lines = [head]
-    scored = [split for split in ("test", "validation") if summary.get(split)]
-    lines += tables.columns([(split.ljust(11), scores_line(summary[split])) for split in scored])
-    if said := baselines.line(summary):
-        lines += tables.columns([("beside it".ljust(11), said)])
+        headline = f"{document['preset']} on {document['data']}: {epoch}, {duration(summary['seconds'])}."
+    lines = [headline]
+    splits = [split for split in ("test", "validation") if summary.get(split)]
+    lines += tables.columns([(split.ljust(11), scores_line(summary[split])) for split in splits])
+    if comparison := baselines.line(summary):
+        lines += tables.columns([("baselines".ljust(11), comparison)])
     if sentence := baselines.beaten(summary):
-        lines += common.hanging("warning: ", sentence)
-    if scored:
-        lines += tables.of_targets(summary[scored[0]], document["doubts"])
+        lines += common.hanging_indent("warning: ", sentence)
+    if splits:
+        lines += tables.target_lines(summary[splits[0]], document["doubts"])
     rows = [("run", folder), ("curves", os.path.join(folder, "curves.png"))]
     logs = os.path.join(folder, "tensorboard")
     if os.path.isdir(logs):
         rows.append(("tensorboard", f"tensorboard --logdir {common.quote(logs)}"))
-    rows.append(common.use_of(folder, document["task"], document["inputs"]))
+    rows.append(common.usage_example(folder, document["task"], document["inputs"]))
     lines += tables.columns(rows)
     return "\n".join(lines)
 
 
 def score_warnings_of(run, scores) -> list[str]:
-    """Return the sentences that warn of scores, where the task of a run has any."""
-    judge = getattr(run.problem.task.scoring, "doubts", None)
-    return judge(scores) if judge and scores else []
+    """Return warnings about the scores of a run, if its task defines any."""
+    warn = getattr(run.problem.task.scoring, "doubts", None)
+    return warn(scores) if warn and scores else []
 
 
 def scores_line(scores) -> str:
-    """Write the scores of a split on one line, the accuracy with its interval."""
+    """Return the scores of a split on one line; accuracy has its 95 % interval."""
     parts = []
     for name, value in scores.items():
         if name == "majority" or mixes_units(name, scores):
             continue
         if isinstance(value, int | float) and not isinstance(value, bool):
             interval = scores.get(f"{name}_interval")
-            around = f" (95 %: {interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
-            parts.append(f"{name.replace('_', ' ')} {number(value)}{around}")
+            interval_text = f" (95 %: {interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
+            parts.append(f"{name.replace('_', ' ')} {number(value)}{interval_text}")
     return ", ".join(parts)

@@ -1,6 +1,6 @@
-"""The command line's help in another language: a finished parser gets its sentences anew.
+"""Translate the help of a finished parser.
 
-Commands, options and metavars stay as they are: what is typed is the same in every language.
+Commands, options and metavars stay as they are: users type the same words in every language.
 """
 
 import argparse
@@ -8,26 +8,28 @@ import re
 import unicodedata
 from functools import partial
 
-_WIDTH = 78  # columns of sentences that argparse does not wrap
-_HAN = "[\u2e80-\uffef]"  # characters between which a line may break
-_CLOSING = "，。、；：！？）」』》"  # no line begins with one of these
-_OPENING = "（「『《"  # and none ends with one of these
+_WIDTH = 78  # columns of paragraphs, which argparse does not wrap
+_CJK = "[\u2e80-\uffef]"  # characters between which a line may break
+_NO_LINE_START = "，。、；：！？）」』》"  # punctuation that must not start a line
+_NO_LINE_END = "（「『《"  # punctuation that must not end a line
 
 
 def translate(parser, gettext):
     """Translate the help of a parser and of its subparsers in place.
 
-    `gettext` is called with each message: a paragraph, a heading, the comment of an example, the help of an argument.
+    Args:
+        parser: an `argparse.ArgumentParser`.
+        gettext: called with each message: a paragraph, a heading, the comment of an example, the help of an argument.
     """
     parser.description = _translate_text(parser.description, gettext)
     parser.epilog = _translate_text(parser.epilog, gettext)
     parser.formatter_class = partial(_Formatter, usage=gettext("usage: "))
     for group in parser._action_groups:
-        if group._group_actions:  # argparse leaves the others out
+        if group._group_actions:  # argparse does not print empty groups
             group.title = gettext(group.title)
     for action in parser._actions:
-        for described in (action, *getattr(action, "_choices_actions", ())):  # the second: the line of each command
-            described.help = described.help and gettext(described.help)
+        for target in (action, *getattr(action, "_choices_actions", ())):  # the second: the summary of each command
+            target.help = target.help and gettext(target.help)
         if isinstance(action, argparse._SubParsersAction):
             for subparser in action.choices.values():
                 translate(subparser, gettext)
@@ -48,7 +50,7 @@ def _translate_paragraph(text, gettext):
 
 
 def _translate_example(line, gettext):
-    """Return a line of examples with its heading, or the comment behind its command, translated."""
+    """Return a line of the examples with its heading, or the comment after its command, translated."""
     command = re.match(r"  (?:\S+ )*?(?:kzoo|curl) .*?(?:  +|$)", line)
     if command is None:
         heading = line.strip()
@@ -58,13 +60,13 @@ def _translate_example(line, gettext):
 
 
 def columns(text) -> int:
-    """Return how many columns of a terminal a text fills: Chinese characters take two."""
+    """Return the number of terminal columns of a text; Chinese characters take two."""
     return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
 
 
 def wrapped(text, width) -> list[str]:
-    """Wrap a text that may break between any two Chinese characters, and at blanks only in what is Latin."""
-    units = re.findall(rf"[{_OPENING}]*(?:{_HAN}|[^\s{_HAN[1:]}+)[{_CLOSING}]*\s*", text)
+    """Wrap a text, which may break between any two Chinese characters, but only at spaces between Latin words."""
+    units = re.findall(rf"[{_NO_LINE_END}]*(?:{_CJK}|[^\s{_CJK[1:]}+)[{_NO_LINE_START}]*\s*", text)
     lines = [""]
     for unit in units:
         if lines[-1] and columns(lines[-1] + unit.rstrip()) > width:
@@ -75,12 +77,12 @@ def wrapped(text, width) -> list[str]:
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """argparse's, that counts columns as a terminal does."""
+    """A help formatter that measures text in terminal columns instead of characters."""
 
-    def __init__(self, prog, *, usage, **more):
-        super().__init__(prog, **more)
+    def __init__(self, prog, *, usage, **kwargs):
+        super().__init__(prog, **kwargs)
         self._usage_word = usage
-        self._width -= columns(usage) - len(usage)  # argparse counts the characters of this word
+        self._width -= columns(usage) - len(usage)  # argparse counts the characters of "usage: ", not its columns
 
     def add_usage(self, usage, actions, groups, prefix=None):
         super().add_usage(usage, actions, groups, self._usage_word if prefix is None else prefix)

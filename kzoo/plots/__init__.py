@@ -1,19 +1,19 @@
-"""Every picture, as functions that return a matplotlib `Figure`: `fig.savefig("curves.png")`.
+"""All plots, as functions that return a matplotlib `Figure`: `fig.savefig("curves.png")`.
 
-Nothing here opens a window or touches `pyplot`; notebooks show a returned figure by themselves. Only `network`,
-`attention_map` and `grad_cam` need Keras: each function is loaded on first use.
+Nothing here opens a window or uses `pyplot`; notebooks display a returned figure. Only `network`, `attention_map` and
+`grad_cam` need Keras, so functions are loaded on first use.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-# Loaded at once, for their modules have their names: loaded later, the module would take the function's place.
+# Imported eagerly: these modules have the names of their functions, so a later import would replace the function.
 from kzoo.plots.ahead import ahead
 from kzoo.plots.curves import curves
 from kzoo.plots.overlay import overlay
 from kzoo.plots.panels import panels
 
-if TYPE_CHECKING:  # what a type checker sees of the names below
+if TYPE_CHECKING:  # for type checkers, the names that are loaded on first use
     from kzoo.plots.attention import attention_map as attention_map
     from kzoo.plots.classification import confusion_matrix as confusion_matrix
     from kzoo.plots.classification import per_class as per_class
@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # what a type checker sees of the names below
     from kzoo.plots.values import forecast as forecast
     from kzoo.plots.values import predicted_against_true as predicted_against_true
 
-_LATER = {
+_LAZY = {
     "network": "kzoo.plots.layers",
     "prediction_grid": "kzoo.plots.predictions",
     "worst_mistakes": "kzoo.plots.mistakes",
@@ -48,16 +48,16 @@ _LATER = {
     "importance": "kzoo.plots.search",
 }
 
-__all__ = ["ahead", "curves", "overlay", "panels", *_LATER]
+__all__ = ["ahead", "curves", "overlay", "panels", *_LAZY]
 
 
-if not TYPE_CHECKING:  # which would take every name for one that exists
+if not TYPE_CHECKING:  # with `__getattr__`, type checkers would accept every name
 
     def __getattr__(name):
-        if name not in _LATER:
+        if name not in _LAZY:
             raise AttributeError(f"module 'kzoo.plots' has no attribute {name!r}")
-        value = globals()[name] = getattr(import_module(_LATER[name]), name)
-        return value
+        function = globals()[name] = getattr(import_module(_LAZY[name]), name)
+        return function
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""`attention_map`: which token looks at which, in one attention layer for one input."""
+"""`attention_map`: plot which tokens attend to which, in one attention layer for one input."""
 
 import inspect
 from collections.abc import Iterable
@@ -16,8 +16,8 @@ from kzoo.plots.graph import nodes_of
 from kzoo.plots.predictions import name_of
 from kzoo.utils.errors import KzooError
 
-_VISIBLE = {" ": "␣", "\n": "⏎", "\t": "⇥"}
-_LEAST_POINTS = 5.5  # of a label
+_WHITESPACE_LABELS = {" ": "␣", "\n": "⏎", "\t": "⇥"}
+_MIN_LABEL_POINTS = 5.5  # minimum font size of labels, in points
 
 
 def attention_map(
@@ -28,110 +28,114 @@ def attention_map(
     head: int | None = None,
     tokens: Iterable[object] | None = None,
 ) -> Figure:
-    """Draw the attention of one layer: each row is a token that looks, and adds up to 1 over those it looks at.
+    """Plot the attention weights of one layer: a row for each query token, whose weights over all keys add up to 1.
 
-    Padding is left out. A class token in front is called "(class)". See arXiv:1706.03762.
+    Padding is excluded. A class token at the front is labelled "(class)". See arXiv:1706.03762.
 
     Args:
         model: a functional model with `MultiHeadAttention` layers.
-        x: one input, with or without a batch axis, as the model takes it.
+        x: one input of the model, with or without a batch axis.
         layer: name of the attention layer; None: the last one.
-        head: number of a head, from 0; None: the mean of all.
-        tokens: a label for each token, those of padding included or not; None: the ids, or numbers from 1.
+        head: index of a head, from 0; None: the mean of all heads.
+        tokens: a label for each token, with or without those of padding; None: the token ids, or numbers from 1.
 
     Raises:
-        KzooError: no such layer or head, or an input or labels that do not fit.
+        KzooError: the layer or head does not exist, or the input or labels do not fit.
     """
-    found, node = _attention(model, layer)
-    x = _one_input(model, x)
-    scores, real = _scores_of(model, found, node, x)
+    attention, node = _attention_layer(model, layer)
+    x = _as_batch(model, x)
+    scores, is_token = _attention_scores(model, attention, node, x)
     if head is not None and not (isinstance(head, int | np.integer) and 0 <= head < len(scores)):
-        raise KzooError(f"head={head!r}: {found.name} has heads 0 to {len(scores) - 1}.")
-    shown = scores.mean(0) if head is None else scores[head]
-    itself = shown.shape[0] == shown.shape[1]
-    shown = shown[real][:, real] if itself else shown[:, real]
-    columns = _labels(tokens, x[0], real)
-    rows = columns if itself else [str(i + 1) for i in range(len(shown))]
-    side = float(np.clip(0.21 * max(shown.shape), 3.2, 11))
-    figure = new_figure(side + 1.9, side + 1.5)
+        raise KzooError(f"head={head!r} does not exist: {attention.name} has heads 0 to {len(scores) - 1}.")
+    weights = scores.mean(0) if head is None else scores[head]
+    is_self_attention = weights.shape[0] == weights.shape[1]
+    weights = weights[is_token][:, is_token] if is_self_attention else weights[:, is_token]
+    key_labels = _labels(tokens, x[0], is_token)
+    query_labels = key_labels if is_self_attention else [str(i + 1) for i in range(len(weights))]
+    size_inches = float(np.clip(0.21 * max(weights.shape), 3.2, 11))
+    figure = new_figure(size_inches + 1.9, size_inches + 1.5)
     axes = figure.add_subplot()
     heads = f"head {head} of 0 to {len(scores) - 1}" if head is not None else f"mean of {len(scores)} heads"
-    tidy(axes, f"{found.name}, {heads if len(scores) > 1 else 'its one head'}", grid=None)
-    axes.set_xlabel("is looked at", color=GREY)
-    axes.set_ylabel("looks", color=GREY)
-    picture = axes.imshow(shown, cmap="Blues", vmin=0)
+    tidy(axes, f"{attention.name}, {heads if len(scores) > 1 else 'single head'}", grid=None)
+    axes.set_xlabel("key token", color=GREY)
+    axes.set_ylabel("query token", color=GREY)
+    image = axes.imshow(weights, cmap="Blues", vmin=0)
     axes.spines[:].set(visible=True, color=FAINT)
-    for axis, labels in ((axes.xaxis, columns), (axes.yaxis, rows)):
-        cell = 72 * side / max(shown.shape)  # points
-        step = int(np.ceil(_LEAST_POINTS / cell))
-        shorts = [_VISIBLE.get(label, name_of(label, ())) for label in labels[::step]]
-        turned = axis is axes.xaxis and max(map(len, shorts)) > 2
-        size = min(8.0, 0.9 * cell * step)
+    for axis, labels in ((axes.xaxis, key_labels), (axes.yaxis, query_labels)):
+        cell_points = 72 * size_inches / max(weights.shape)
+        step = int(np.ceil(_MIN_LABEL_POINTS / cell_points))
+        texts = [_WHITESPACE_LABELS.get(label, name_of(label, ())) for label in labels[::step]]
+        rotated = axis is axes.xaxis and max(map(len, texts)) > 2
+        font_size = min(8.0, 0.9 * cell_points * step)
         axis.set_ticks(
-            range(0, len(labels), step), shorts, rotation=90 if turned else 0, fontsize=size, parse_math=False
+            range(0, len(labels), step), texts, rotation=90 if rotated else 0, fontsize=font_size, parse_math=False
         )
         axis.set_tick_params(length=0)
-    bar = figure.colorbar(picture, ax=axes, shrink=0.5, aspect=24, pad=0.02)
+    bar = figure.colorbar(image, ax=axes, shrink=0.5, aspect=24, pad=0.02)
     bar.outline.set_visible(False)
     bar.ax.tick_params(colors=GREY, labelsize=8, length=2)
     return figure
 
 
-def _attention(model: keras.Model, name: str | None) -> tuple[keras.layers.Layer, Any]:
-    """Return an attention layer of a model and the node at which the model calls it."""
-    found = {k: node for k, node in nodes_of(model).items() if isinstance(node.operation, layers.MultiHeadAttention)}
-    if not found:
+def _attention_layer(model: keras.Model, name: str | None) -> tuple[keras.layers.Layer, Any]:
+    """Return an attention layer of a model, and the node at which the model calls it."""
+    nodes = {
+        key: node for key, node in nodes_of(model).items() if isinstance(node.operation, layers.MultiHeadAttention)
+    }
+    if not nodes:
         raise KzooError(f"{model.name} has no MultiHeadAttention layer.")
-    if name is not None and name not in found:
-        raise KzooError(f"layer={name!r} is not an attention layer of {model.name}: {', '.join(found)}.")
-    node = found[name or list(found)[-1]]
+    if name is not None and name not in nodes:
+        raise KzooError(f"layer={name!r} is not an attention layer of {model.name}. Use one of: {', '.join(nodes)}.")
+    node = nodes[name or list(nodes)[-1]]
     return node.operation, node
 
 
-def _one_input(model: keras.Model, x: ArrayLike) -> np.ndarray:
-    """Return one input as a batch of one."""
+def _as_batch(model: keras.Model, x: ArrayLike) -> np.ndarray:
+    """Return one input as a batch of size 1."""
     shape = tuple(model.inputs[0].shape[1:])
     x = np.asarray(x)
     x = x[None] if x.ndim == len(shape) else x
-    fits = len(model.inputs) == 1 and x.ndim == len(shape) + 1 and len(x) == 1
-    if not fits or any(size not in (None, given) for size, given in zip(shape, x.shape[1:], strict=True)):
-        raise KzooError(f"The input has shape {x.shape}; {model.name} takes one of shape {shape}.")
+    is_valid = len(model.inputs) == 1 and x.ndim == len(shape) + 1 and len(x) == 1
+    if not is_valid or any(expected not in (None, actual) for expected, actual in zip(shape, x.shape[1:], strict=True)):
+        raise KzooError(f"x has shape {x.shape}, but {model.name} takes one input of shape {shape}.")
     return x
 
 
-def _scores_of(
+def _attention_scores(
     model: keras.Model, layer: keras.layers.Layer, node: Any, x: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the scores (heads, queries, keys) of a layer for a batch of one, and which keys are not padding."""
+    """Return the attention scores (heads, queries, keys) of a batch of one, and which keys are not padding, (keys,)."""
     call = inspect.signature(layer.call).bind(*node.arguments.args, **node.arguments.kwargs).arguments
     for name in ("query", "value", "key"):
-        # A mask of padding that travels with the tensors in the graph is lost outside it.
+        # The padding mask is attached to the symbolic tensors: outside the graph it must be passed explicitly.
         mask = getattr(call.get(name), "_keras_mask", None)
         if call.get(f"{name}_mask") is None and mask is not None:
             call[f"{name}_mask"] = mask
-    wanted = {k: v for k, v in call.items() if isinstance(v, keras.KerasTensor)}
-    call |= keras.Model(model.inputs[0], wanted)(x, training=False)
+    symbolic = {argument: tensor for argument, tensor in call.items() if isinstance(tensor, keras.KerasTensor)}
+    call |= keras.Model(model.inputs[0], symbolic)(x, training=False)
     _, scores = layer(**(call | dict(return_attention_scores=True, training=False)))
     scores = keras.ops.convert_to_numpy(keras.ops.cast(scores, "float32"))
-    # Series that share a layer and do not see each other, (1, F, heads, N, N), are averaged.
+    # Channel-independent series share the layer: scores (1, F, heads, N, N) are averaged over F.
     scores = scores.reshape(-1, *scores.shape[-3:]).mean(0)
-    real = np.ones(scores.shape[-1], dtype=bool)
+    is_token = np.ones(scores.shape[-1], dtype=bool)
     for name in ("attention_mask", "value_mask"):
         if call.get(name) is not None:
             mask = keras.ops.convert_to_numpy(call[name]).astype(bool)
-            real &= mask.reshape(-1, mask.shape[-1]).any(0)
-    return scores, real
+            is_token &= mask.reshape(-1, mask.shape[-1]).any(0)
+    return scores, is_token
 
 
-def _labels(tokens: Iterable[object] | None, x: np.ndarray, real: np.ndarray) -> list[str]:
-    """Return a label for each real token."""
+def _labels(tokens: Iterable[object] | None, x: np.ndarray, is_token: np.ndarray) -> list[str]:
+    """Return a label for each token that is not padding."""
     if tokens is None:
-        ids = x.ndim == 1 and np.issubdtype(x.dtype, np.integer) and len(x) in (len(real), len(real) - 1)
-        with_class = x.ndim == 1 and len(x) == len(real) - 1
-        tokens = list(x) if ids else range(1, len(real) + (not with_class))
+        are_ids = x.ndim == 1 and np.issubdtype(x.dtype, np.integer) and len(x) in (len(is_token), len(is_token) - 1)
+        has_class_token = x.ndim == 1 and len(x) == len(is_token) - 1
+        tokens = list(x) if are_ids else range(1, len(is_token) + (not has_class_token))
     tokens = [str(token) for token in tokens]
-    for length, kept in ((len(real), real), (int(real.sum()), slice(None))):
-        for front in ([], ["(class)"]):
-            if len(front) + len(tokens) == length:
-                return [str(label) for label in np.array([*front, *tokens], dtype=object)[kept]]
-    raise KzooError(f"There are {len(tokens)} tokens for {len(real)} places, {int(real.sum())} without padding.")
+    for length, selected in ((len(is_token), is_token), (int(is_token.sum()), slice(None))):
+        for prefix in ([], ["(class)"]):
+            if len(prefix) + len(tokens) == length:
+                return [str(label) for label in np.array([*prefix, *tokens], dtype=object)[selected]]
+    raise KzooError(
+        f"tokens has {len(tokens)} labels for {len(is_token)} positions ({int(is_token.sum())} without padding)."
+    )

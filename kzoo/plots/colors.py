@@ -1,15 +1,15 @@
-"""Colours that stay apart for colour-blind readers (Okabe and Ito) and the ink of all pictures."""
+"""The colours of all plots, which colour-blind readers can tell apart (Okabe and Ito)."""
 
 from typing import Any
 
 BLUE, ORANGE, GREEN, RED, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#8A5FA8"
 INK, GREY, FAINT, PAPER = "#22272e", "#6b7280", "#d5d9df", "white"
 
-# One colour and one dash pattern for each of many lines: 7 colours, and each comes back with other dashes.
+# Styles of many lines: 7 colours, each repeated with different dashes.
 LINES = (BLUE, ORANGE, GREEN, RED, PURPLE, "#56B4E9", INK)
 DASHES = ("-", (0, (5, 2)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
 
 
-def line_style(number: int) -> dict[str, Any]:
-    """Return colour and dashes of a line, counted from 0; the first 28 all differ."""
-    return dict(color=LINES[number % len(LINES)], ls=DASHES[number // len(LINES) % len(DASHES)])
+def line_style(index: int) -> dict[str, Any]:
+    """Return the colour and dashes of a line by its index; the first 28 styles are all different."""
+    return dict(color=LINES[index % len(LINES)], ls=DASHES[index // len(LINES) % len(DASHES)])

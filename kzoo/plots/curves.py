@@ -1,4 +1,4 @@
-"""`curves`: how a training went."""
+"""`curves`: plot the learning curves of a training."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -28,124 +28,136 @@ def curves(
     monitor: str | None = None,
     best_epoch: int | None = None,
 ) -> Figure:
-    """Draw loss and metrics per epoch, for training and validation, with the best epoch marked.
+    """Plot loss and metrics per epoch, for training and validation data, with the best epoch marked.
 
-    The learning rate, where it was recorded, is on a second axis of the loss.
+    The learning rate, if it was recorded, is on a second axis of the loss.
 
     Args:
-        history: what `fit` returned; or a list of numbers per column, as in `Run.history`.
-        monitor: the column that decides which epoch is best, such as `"val_loss"`.
-        best_epoch: that epoch, counted from 1; None: found in `monitor`.
+        history: what `fit` returned; or a dict with a list of numbers per column, as in `Run.history`.
+        monitor: the column that determines the best epoch, such as `"val_loss"`.
+        best_epoch: the best epoch, counted from 1; None: determined from `monitor`.
 
     Raises:
-        KzooError: an empty history, columns of different lengths, or a monitor or epoch that is not there.
+        KzooError: an empty history, columns of different lengths, or an unknown monitor or epoch.
     """
-    values, epochs = columns_of(getattr(history, "history", history))
-    best = _best(values, epochs, monitor, best_epoch)
-    skipped = ("epoch", "seconds", "learning_rate", "lr")
-    panels = list(dict.fromkeys(name.removeprefix("val_") for name in values if name not in skipped))
+    columns, epochs = columns_of(getattr(history, "history", history))
+    best = _best_epoch(columns, epochs, monitor, best_epoch)
+    excluded = ("epoch", "seconds", "learning_rate", "lr")
+    panels = list(dict.fromkeys(name.removeprefix("val_") for name in columns if name not in excluded))
     if not panels:
-        raise KzooError(f"The history has no loss or metric, only: {', '.join(values)}.")
-    wide = min(len(panels), 3)
-    tall = math.ceil(len(panels) / wide)
-    figure = new_figure(5.2 * wide, 3.7 * tall)
+        raise KzooError(f"The history has no loss or metric. It has: {', '.join(columns)}.")
+    n_columns = min(len(panels), 3)
+    n_rows = math.ceil(len(panels) / n_columns)
+    figure = new_figure(5.2 * n_columns, 3.7 * n_rows)
     for i, name in enumerate(panels):
-        axes = figure.add_subplot(tall, wide, i + 1)
-        _panel(axes, epochs, values, name, monitor)
-        rates = values.get("learning_rate", values.get("lr"))
+        axes = figure.add_subplot(n_rows, n_columns, i + 1)
+        _draw_panel(axes, epochs, columns, name, monitor)
+        rates = columns.get("learning_rate", columns.get("lr"))
         if name == "loss" and rates:
-            _learning_rate(axes, epochs, rates)
+            _draw_learning_rate(axes, epochs, rates)
         if best is not None:
-            _mark(axes, epochs, values, name, best)
+            _mark_best_epoch(axes, epochs, columns, name, best)
         axes.legend(frameon=False, fontsize=9, loc="best")
     return figure
 
 
 def columns_of(history: Mapping[str, Sequence[float | None]]) -> tuple[dict[str, list[float]], list[int]]:
-    """Return the columns of a history as lists of floats, NaN where a value is missing, and its epochs."""
-    if not isinstance(history, Mapping):
-        raise KzooError(f"history={shown(history)} must be what fit returned, or a dict of lists of numbers.")
-    try:
-        values = {str(name): [math.nan if v is None else float(v) for v in col] for name, col in history.items()}
-    except (TypeError, ValueError):
-        raise KzooError(f"history={shown(history)} must hold a list of numbers for each column.") from None
-    lengths = {name: len(column) for name, column in values.items()}
-    if not lengths or not max(lengths.values()):
-        raise KzooError("The history is empty: no epoch has ended yet.")
-    if len(set(lengths.values())) > 1:
-        raise KzooError(f"The columns of the history have different lengths: {lengths}.")
-    return values, [int(e) for e in values.get("epoch", range(1, max(lengths.values()) + 1))]
+    """Return the columns of a history as lists of floats, with NaN for missing values, and the epochs.
 
-
-def best_of(column: str, numbers: Sequence[float], epochs: Sequence[int]) -> int | None:
-    """Return the epoch with the best finite number of a column, the first of equals.
-
-    None if it has none, or it is not known whether larger is better.
+    Raises:
+        KzooError: the history is empty, or its columns have different lengths or are not numbers.
     """
-    known, _ = direction_by_name(column)
-    if known is None:
+    if not isinstance(history, Mapping):
+        raise KzooError(
+            f"history={shown(history)} must be the History that fit returned, or a dict of lists of numbers."
+        )
+    try:
+        columns = {
+            str(name): [math.nan if cell is None else float(cell) for cell in cells] for name, cells in history.items()
+        }
+    except (TypeError, ValueError):
+        raise KzooError(f"history={shown(history)} must have a list of numbers for each column.") from None
+    lengths = {name: len(column) for name, column in columns.items()}
+    if not lengths or not max(lengths.values()):
+        raise KzooError("The history is empty: no epoch has finished.")
+    if len(set(lengths.values())) > 1:
+        raise KzooError(f"The columns of the history must have the same length: {lengths}.")
+    return columns, [int(epoch) for epoch in columns.get("epoch", range(1, max(lengths.values()) + 1))]
+
+
+def best_epoch_of(column: str, numbers: Sequence[float], epochs: Sequence[int]) -> int | None:
+    """Return the epoch with the best finite number of a column, the first one of equals.
+
+    None if the column has no finite number, or it is unknown whether larger is better.
+    """
+    direction, _ = direction_by_name(column)
+    if direction is None:
         return None
-    sign = 1 if known == "max" else -1
-    finite = [(sign * v, -e) for v, e in zip(numbers, epochs, strict=True) if math.isfinite(v)]
+    sign = 1 if direction == "max" else -1
+    finite = [(sign * number, -epoch) for number, epoch in zip(numbers, epochs, strict=True) if math.isfinite(number)]
     return -max(finite)[1] if finite else None
 
 
 def name_of(column: str) -> str:
-    """Return what people call a column, whichever split it is of: `"val_auc"` is "AUC"."""
+    """Return the display name of a column, the same for all splits: `"val_auc"` is "AUC"."""
     name = column.removeprefix("val_")
     return _TITLES.get(name, name.replace("_", " ").capitalize())
 
 
-def _best(
-    values: Mapping[str, Sequence[float]], epochs: Sequence[int], monitor: str | None, best_epoch: int | None
+def _best_epoch(
+    columns: Mapping[str, Sequence[float]], epochs: Sequence[int], monitor: str | None, best_epoch: int | None
 ) -> int | None:
     if best_epoch is not None and best_epoch not in epochs:
-        raise KzooError(f"best_epoch={best_epoch!r} is not in the history, which has {epochs[0]} to {epochs[-1]}.")
-    if monitor is not None and monitor not in values:
-        raise KzooError(f"monitor={monitor!r} is not in the history: {', '.join(values)}.")
+        raise KzooError(
+            f"best_epoch={best_epoch!r} is not in the history, which has epochs {epochs[0]} to {epochs[-1]}."
+        )
+    if monitor is not None and monitor not in columns:
+        raise KzooError(f"monitor={monitor!r} is not in the history. Use one of: {', '.join(columns)}.")
     if best_epoch is not None or monitor is None:
         return best_epoch
     if direction_by_name(monitor)[0] is None:
-        raise KzooError(f"monitor={monitor!r} is unknown: is larger or smaller better? Give best_epoch instead.")
-    return best_of(monitor, values[monitor], epochs)
+        raise KzooError(f"It is unknown whether a larger monitor={monitor!r} is better. Pass best_epoch instead.")
+    return best_epoch_of(monitor, columns[monitor], epochs)
 
 
-def _panel(
-    axes: Axes, epochs: Sequence[int], values: Mapping[str, Sequence[float]], name: str, monitor: str | None
+def _draw_panel(
+    axes: Axes, epochs: Sequence[int], columns: Mapping[str, Sequence[float]], name: str, monitor: str | None
 ) -> None:
-    # A line through one point is invisible; a dot on each of many is noise.
+    # A line of one point is invisible without a marker; markers on many points are noise.
     marker = "o" if len(epochs) <= 15 else None
     for column, label, color in ((name, "training", BLUE), (f"val_{name}", "validation", ORANGE)):
-        if column in values:
-            watched = " (decides)" if column == monitor else ""
-            axes.plot(epochs, values[column], color=color, marker=marker, ms=3.5, lw=1.8, label=label + watched)
+        if column in columns:
+            suffix = " (monitored)" if column == monitor else ""
+            axes.plot(epochs, columns[column], color=color, marker=marker, ms=3.5, lw=1.8, label=label + suffix)
     tidy(axes, name_of(name), x="epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
     axes.margins(x=0.03)
-    if len(epochs) == 1:  # else the axis would count in hundredths of an epoch
+    if len(epochs) == 1:  # else the ticks would be hundredths of an epoch
         axes.set_xlim(epochs[0] - 1, epochs[0] + 1)
         axes.set_xticks(epochs)
 
 
-def _learning_rate(axes: Axes, epochs: Sequence[int], rates: Sequence[float]) -> None:
-    second = axes.twinx()
-    second.plot(epochs, rates, color=GREY, lw=1, ls=(0, (2, 2)), zorder=1)
-    # An empty line on the first axis puts the label into its legend.
+def _draw_learning_rate(axes: Axes, epochs: Sequence[int], rates: Sequence[float]) -> None:
+    right_axes = axes.twinx()
+    right_axes.plot(epochs, rates, color=GREY, lw=1, ls=(0, (2, 2)), zorder=1)
+    # An empty line on the left axis adds the label to its legend.
     axes.plot([], [], color=GREY, lw=1, ls=(0, (2, 2)), label="learning rate (right)")
-    second.set_ylim(0, max([r for r in rates if math.isfinite(r)], default=1) * 1.08 or 1)
-    second.spines[["top", "left", "bottom"]].set_visible(False)
-    second.spines["right"].set_color(FAINT)
-    second.tick_params(colors=GREY, labelsize=8, length=2)
-    second.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
-    second.yaxis.get_offset_text().set(color=GREY, size=8)
-    # The curves stay above the learning rate.
-    axes.set_zorder(second.get_zorder() + 1)
+    right_axes.set_ylim(0, max([rate for rate in rates if math.isfinite(rate)], default=1) * 1.08 or 1)
+    right_axes.spines[["top", "left", "bottom"]].set_visible(False)
+    right_axes.spines["right"].set_color(FAINT)
+    right_axes.tick_params(colors=GREY, labelsize=8, length=2)
+    right_axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
+    right_axes.yaxis.get_offset_text().set(color=GREY, size=8)
+    # Draw the curves above the learning rate.
+    axes.set_zorder(right_axes.get_zorder() + 1)
     axes.patch.set_visible(False)
 
 
-def _mark(axes: Axes, epochs: Sequence[int], values: Mapping[str, Sequence[float]], name: str, best: int) -> None:
-    axes.axvline(best, color=GREEN, lw=1, ls="--", zorder=1)
-    column = f"val_{name}" if f"val_{name}" in values else name
-    value = values[column][epochs.index(best)]
-    label = f"best epoch {best}: {value:.4g}"
-    axes.plot([best], [value], "o", color=GREEN, ms=7, mec="white", mew=1.2, zorder=5, label=label)
+def _mark_best_epoch(
+    axes: Axes, epochs: Sequence[int], columns: Mapping[str, Sequence[float]], name: str, best_epoch: int
+) -> None:
+    axes.axvline(best_epoch, color=GREEN, lw=1, ls="--", zorder=1)
+    column = f"val_{name}" if f"val_{name}" in columns else name
+    value = columns[column][epochs.index(best_epoch)]
+    label = f"best epoch {best_epoch}: {value:.4g}"
+    axes.plot([best_epoch], [value], "o", color=GREEN, ms=7, mec="white", mew=1.2, zorder=5, label=label)

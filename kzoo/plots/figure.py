@@ -1,4 +1,4 @@
-"""What all pictures share: a figure that belongs to nobody and has a glyph for every label, and plain axes."""
+"""Figures and axes in the style of all plots."""
 
 from contextlib import suppress
 from typing import Any, Literal
@@ -12,38 +12,40 @@ from kzoo.plots.fonts import fit_fonts
 
 
 class LegibleFigure(Figure):
-    """A figure that looks for fonts whenever it is drawn: labels that were added later are legible too."""
+    """A figure that selects fonts whenever it is drawn, so that labels added later are legible too."""
 
-    _to_lay_out = False
+    _layout_only = False
 
     def savefig(self, fname: Any, **options: Any) -> None:
-        """Write the figure; `options` are those of every figure.
+        """Write the figure; `options` are those of `Figure.savefig`.
 
-        Before the drawing that is written, matplotlib asks for one that nobody sees, for the sake of the layout.
+        With a layout engine, matplotlib first draws the figure invisibly to compute the layout. This drawing is skipped
+        and only the layout is computed.
         """
-        self._to_lay_out = self.get_layout_engine() is not None
+        self._layout_only = self.get_layout_engine() is not None
         try:
             super().savefig(fname, **options)
         finally:
-            self._to_lay_out = False
+            self._layout_only = False
 
     def draw(self, renderer: Any) -> None:
-        """Draw the figure, or lay it out if nothing else is asked for, after `fit_fonts`."""
+        """Draw the figure, or only compute its layout, after `fit_fonts`."""
         fit_fonts(self)
         engine = self.get_layout_engine()
-        if not self._to_lay_out or engine is None:
+        if not self._layout_only or engine is None:
             super().draw(renderer)
             return
-        self._to_lay_out = False
-        with suppress(ValueError):  # as in `Figure.draw`: of a figure too small for a layout
+        self._layout_only = False
+        with suppress(ValueError):  # the figure is too small for a layout: ignored, as in `Figure.draw`
             engine.execute(self)
 
 
 def new_figure(
     width: float, height: float, *, dpi: float = 100, layout: Literal["constrained"] | None = "constrained"
 ) -> Figure:
-    """Make an empty figure of this size in inches, outside `pyplot`."""
+    """Return an empty figure without `pyplot`; width and height are in inches."""
     figure = LegibleFigure(figsize=(width, height), dpi=dpi, layout=layout, facecolor="white")
+    # Without pyplot a figure only has a base canvas, which cannot draw.
     FigureCanvasAgg(figure)
     if layout:
         engine: Any = figure.get_layout_engine()
@@ -54,8 +56,8 @@ def new_figure(
 def tidy(
     axes: Axes, title: str = "", *, x: str = "", y: str = "", grid: Literal["x", "y", "both"] | None = "both"
 ) -> None:
-    """Give axes a title on the left, labels, a light grid along `grid` (`"x"`, `"y"`, `"both"` or None)."""
-    entitle(axes, title)
+    """Set a left-aligned title, axis labels and a light grid along `grid` ("x", "y", "both" or None)."""
+    set_title(axes, title)
     axes.set_xlabel(x, color=GREY, parse_math=False)
     axes.set_ylabel(y, color=GREY, parse_math=False)
     axes.spines[["top", "right"]].set_visible(False)
@@ -66,6 +68,6 @@ def tidy(
         axes.grid(axis=grid, color=FAINT, lw=0.6)
 
 
-def entitle(axes: Axes, title: str, *, color: str = INK) -> None:
-    """Write a title above the left end of the axes."""
+def set_title(axes: Axes, title: str, *, color: str = INK) -> None:
+    """Set a left-aligned title."""
     axes.set_title(title, loc="left", color=color, fontsize=11, fontweight="bold", parse_math=False)

@@ -1,4 +1,4 @@
-"""Fonts for Chinese, Japanese and Korean labels, which would come out as boxes in matplotlib's own font."""
+"""Fonts for Chinese, Japanese and Korean labels, whose characters matplotlib's default font does not have."""
 
 import functools
 import logging
@@ -12,7 +12,7 @@ from matplotlib.ticker import LogFormatter, NullFormatter, ScalarFormatter
 
 from kzoo.utils.formatting import printable
 
-# Families that Linux, Windows and macOS have such characters in, the best first.
+# Font families of Linux, Windows and macOS with these characters, best first.
 _CHINESE = (
     "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Source Han Sans CN", "Microsoft YaHei", "PingFang SC",
     "Hiragino Sans GB", "Heiti SC", "STHeiti", "Heiti TC", "SimHei", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei",
@@ -28,46 +28,48 @@ _KOREAN = (
 )  # fmt: skip
 _ANY = ("Arial Unicode MS", "Droid Sans Fallback", "Unifont")
 
-# Few of these fonts come in all weights, which matplotlib reports for each on stderr.
-_OURS = re.compile("Failed to find font weight .*(" + "|".join((*_CHINESE, *_JAPANESE, *_KOREAN, *_ANY)) + ")")
-logging.getLogger("matplotlib.font_manager").addFilter(lambda record: not _OURS.search(record.getMessage()))
+# matplotlib logs missing weights of fonts; most of these fonts do not have all weights, so such records are dropped.
+_WEIGHT_WARNING = re.compile(
+    "Failed to find font weight .*(" + "|".join((*_CHINESE, *_JAPANESE, *_KOREAN, *_ANY)) + ")"
+)
+logging.getLogger("matplotlib.font_manager").addFilter(lambda record: not _WEIGHT_WARNING.search(record.getMessage()))
 
 _KANA = r"\u3040-\u30ff\u31f0-\u31ff"
 _HANGUL = r"\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\uac00-\ud7ff"
-_OTHERS = r"\u2e80-\u303f\u3100-\u312f\u3190-\u31ef\u3200-\u9fff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef"
-_CJK = re.compile(rf"[{_KANA}{_HANGUL}{_OTHERS}\U00020000-\U0003ffff]")
+_OTHER_CJK = r"\u2e80-\u303f\u3100-\u312f\u3190-\u31ef\u3200-\u9fff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef"
+_CJK = re.compile(rf"[{_KANA}{_HANGUL}{_OTHER_CJK}\U00020000-\U0003ffff]")
 
-_NUMBERS = (LogFormatter, NullFormatter, ScalarFormatter)  # what labels ticks with them, or not at all
+_NUMERIC_FORMATTERS = (LogFormatter, NullFormatter, ScalarFormatter)  # tick labels of these are numbers or empty
 
-_WHERE = {
+_INSTALL_HINTS = {
     "win32": "turn on the language's fonts in Settings > System > Optional features",
     "darwin": "turn on the language's fonts in Font Book",
 }
-_LINUX = "apt-get install fonts-noto-cjk (Fedora: dnf install google-noto-sans-cjk-fonts)"
+_LINUX_HINT = "apt-get install fonts-noto-cjk (Fedora: dnf install google-noto-sans-cjk-fonts)"
 
 
 def fit_fonts(figure):
-    """Give texts with Chinese, Japanese or Korean characters an installed font that has them, as a fallback.
+    """Add installed fallback fonts to texts with Chinese, Japanese or Korean characters.
 
-    Control characters, of which no font has any, are written as what they are. All other texts stay as they are.
-    Where no font has a character, one line per process says how to get one.
+    Control characters, which no font has, are escaped. Other texts are unchanged. If no installed font has a character,
+    a hint how to install one is printed once per process.
     """
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
-            if isinstance(axis.get_major_formatter(), _NUMBERS):
+            if isinstance(axis.get_major_formatter(), _NUMERIC_FORMATTERS):
                 continue
-            labels = [label.get_text() for label in axis.get_ticklabels()]  # has them written
+            labels = [label.get_text() for label in axis.get_ticklabels()]  # this generates the labels
             if any(printable(label) != label for label in labels):
                 axis.set_ticklabels([printable(label) for label in labels])
     for text in figure.findobj(Text):
-        if (shown := printable(text.get_text())) != text.get_text():
-            text.set_text(shown)
+        if (printable_text := printable(text.get_text())) != text.get_text():
+            text.set_text(printable_text)
         missing = set(_CJK.findall(text.get_text()))
         if not missing:
             continue
         missing -= _characters(font_manager.findfont(text.get_fontproperties()))
         fallback = []
-        for family in _candidates(text.get_text()):
+        for family in _candidate_families(text.get_text()):
             file = installed_fonts().get(family)
             if file and missing & _characters(file):
                 fallback.append(family)
@@ -76,11 +78,11 @@ def fit_fonts(figure):
         if families != text.get_fontfamily():
             text.set_fontfamily(families)
         if missing:
-            _say_what_to_install()
+            _print_install_hint()
 
 
-def _candidates(text):
-    """Return families to try: what a character looks like depends on the language."""
+def _candidate_families(text):
+    """Return the font families to try for a text: the shape of characters depends on the language."""
     if re.search(f"[{_KANA}]", text):
         return (*_JAPANESE, *_CHINESE, *_KOREAN, *_ANY)
     if re.search(f"[{_HANGUL}]", text):
@@ -90,17 +92,17 @@ def _candidates(text):
 
 @functools.cache
 def installed_fonts() -> dict:
-    """Return a file for each font family on this machine."""
+    """Return font family -> font file for the fonts of this machine."""
     manager = font_manager.fontManager
-    known = {entry.fname for entry in manager.ttflist}
-    # matplotlib looks once and keeps a list: what was installed later, perhaps on our advice, is not on it.
+    known_files = {font.fname for font in manager.ttflist}
+    # matplotlib caches its list of fonts: fonts installed later, perhaps after our hint, are missing from it.
     for file in font_manager.findSystemFonts():
-        if file not in known:
+        if file not in known_files:
             try:
                 manager.addfont(file)
-            except Exception:  # of the many kinds that a broken or exotic file causes, none matters
+            except Exception:  # broken or exotic font files raise many kinds of errors and are skipped
                 continue
-    return {entry.name: entry.fname for entry in manager.ttflist}
+    return {font.name: font.fname for font in manager.ttflist}
 
 
 @functools.lru_cache(maxsize=64)
@@ -109,8 +111,11 @@ def _characters(file):
 
 
 @functools.cache
-def _say_what_to_install():
-    where = _WHERE.get(sys.platform, _LINUX)
-    print(f"kzoo: no font for Chinese, Japanese or Korean labels, they come out as boxes: {where}", file=sys.stderr)
-    # It is said; matplotlib would say it again for every character.
+def _print_install_hint():
+    install_hint = _INSTALL_HINTS.get(sys.platform, _LINUX_HINT)
+    print(
+        f"kzoo: no font for Chinese, Japanese or Korean labels is installed. To fix this: {install_hint}",
+        file=sys.stderr,
+    )
+    # matplotlib would warn again for every character.
     warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from", category=UserWarning)

@@ -1,4 +1,4 @@
-"""What `network` draws: a model's layers in boxes, and which box feeds which. No matplotlib here."""
+"""The boxes that `network` draws: which layers share a box, and which box feeds which. Does not need matplotlib."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,15 +7,15 @@ from keras import layers
 
 from kzoo.utils.errors import KzooError
 
-# Layers that follow another at once and change no shape: they share its box.
-_MINOR = (
+# Layers without an effect on the shape: they share the box of the layer before them.
+_MINOR_LAYERS = (
     layers.Activation, layers.ReLU, layers.LeakyReLU, layers.PReLU, layers.ELU, layers.Softmax,
     layers.BatchNormalization, layers.LayerNormalization, layers.GroupNormalization,
     layers.Dropout, layers.SpatialDropout1D, layers.SpatialDropout2D, layers.GaussianNoise,
 )  # fmt: skip
 
 
-_KINDS = {
+_SHORT_TYPES = {
     "InputLayer": "Input",
     "BatchNormalization": "BatchNorm",
     "LayerNormalization": "LayerNorm",
@@ -25,7 +25,7 @@ _KINDS = {
 
 @dataclass(kw_only=True, eq=False)
 class Row:
-    """One layer: what it is called and does, its output shape without the batch, its parameters."""
+    """One layer: its name, its type and settings, its output shape without the batch axis, its number of parameters."""
 
     name: str
     kind: str
@@ -38,127 +38,124 @@ class Row:
 
 @dataclass(kw_only=True, eq=False)
 class Box:
-    """Rows stacked without an arrow between them; `sources` are the boxes that feed the first."""
+    """Rows that are drawn without arrows between them; `sources` are the boxes that feed the first row."""
 
     rows: list
     sources: list = field(default_factory=list)
 
 
 def nodes_of(model) -> dict:
-    """Return, by name, the node at which a functional model calls each of its layers, in the order of the layers.
+    """Return layer name -> node at which a functional model calls the layer, in the order of the layers.
 
     Raises:
-        KzooError: another kind of model, which has no graph.
+        KzooError: the model is not functional and has no graph.
     """
     graph = getattr(model, "_functional", None) or model
     if not hasattr(graph, "_nodes_by_depth"):
-        raise KzooError(
-            f"{type(model).__name__} {model.name!r} is not a functional model: there is no graph to follow."
-        )
+        raise KzooError(f"{type(model).__name__} {model.name!r} is not a functional model, so it has no graph.")
     nodes = {node.operation.name: node for depth in graph._nodes_by_depth.values() for node in depth}
     return {layer.name: nodes[layer.name] for layer in model.layers if layer.name in nodes}
 
 
 def boxes_of(model) -> list[Box]:
-    """Return the boxes of a functional model, sources before what they feed.
+    """Return the boxes of a functional model in topological order.
 
-    Bare operations (`ops.cast`, `a + b`) are passed through, and so is all that only computes which tokens
-    are padding: what is left is what a person would draw.
+    Plain operations (`ops.cast`, `a + b`) and everything that only computes the padding mask are skipped.
     """
     graph = getattr(model, "_functional", None) or model
-    nodes = [n for depth in sorted(graph._nodes_by_depth, reverse=True) for n in graph._nodes_by_depth[depth]]
-    order = {id(op): i for i, op in enumerate(graph._operations)}
-    nodes.sort(key=lambda node: order[id(node.operation)])
-    maker = {id(tensor): node for node in nodes for tensor in node.outputs}
-    drawn: dict[int, Any] = {}  # node -> row
-    reach: dict[int, dict[int, bool]] = {}  # node -> {drawn node: seen directly}
-    masks: set[int] = set()  # padding masks
-    for node in _sources_first(nodes, maker):
-        before = [maker[id(t)] for t in node.arguments.keras_tensors if id(t) in maker]
-        if not node.is_input and _is_mask(node.operation, before, masks):
-            masks.add(id(node))
-            reach[id(node)] = {}
+    nodes = [node for depth in sorted(graph._nodes_by_depth, reverse=True) for node in graph._nodes_by_depth[depth]]
+    position = {id(operation): i for i, operation in enumerate(graph._operations)}
+    nodes.sort(key=lambda node: position[id(node.operation)])
+    producer = {id(tensor): node for node in nodes for tensor in node.outputs}
+    rows: dict[int, Any] = {}  # node id -> row
+    reachable: dict[int, dict[int, bool]] = {}  # node id -> {id of a drawn node: whether it feeds the node directly}
+    mask_nodes: set[int] = set()  # ids of nodes that compute padding masks
+    for node in _topological_order(nodes, producer):
+        inputs = [producer[id(t)] for t in node.arguments.keras_tensors if id(t) in producer]
+        if not node.is_input and _is_mask(node.operation, inputs, mask_nodes):
+            mask_nodes.add(id(node))
+            reachable[id(node)] = {}
             continue
-        hidden = not isinstance(node.operation, layers.Layer) and not _is_activation(node.operation)
-        seen: dict[int, bool] = {}
-        for b in before:
-            if id(b) in masks:
+        is_hidden = not isinstance(node.operation, layers.Layer) and not _is_activation(node.operation)
+        sources: dict[int, bool] = {}
+        for source in inputs:
+            if id(source) in mask_nodes:
                 continue
-            found = {id(b): True} if id(b) in drawn else dict.fromkeys(reach[id(b)], False)
-            seen = {k: seen.get(k, False) or found.get(k, False) for k in [*seen, *found]}
-        if not hidden:
-            drawn[id(node)] = _row(node)
-        reach[id(node)] = seen
-    edges = {key: _drop_shortcuts(seen, reach, drawn) for key, seen in reach.items() if key in drawn}
-    return _boxes(drawn, edges)
+            via = {id(source): True} if id(source) in rows else dict.fromkeys(reachable[id(source)], False)
+            sources = {key: sources.get(key, False) or via.get(key, False) for key in [*sources, *via]}
+        if not is_hidden:
+            rows[id(node)] = _row(node)
+        reachable[id(node)] = sources
+    edges = {key: _direct_sources(sources, reachable, rows) for key, sources in reachable.items() if key in rows}
+    return _group_rows(rows, edges)
 
 
-def _is_mask(operation, before, masks):
-    """Say whether an operation tells only where tokens are, not what they are."""
+def _is_mask(operation, inputs, mask_nodes):
+    """Return whether an operation only computes which positions are tokens, not what they contain."""
     if type(operation).__name__ in ("NotEqual", "Equal", "OnesLike", "ZerosLike"):
         return True
     if isinstance(operation, layers.Rescaling) or (isinstance(operation, layers.Layer) and operation.weights):
-        return False  # position encodings are made of counts, and are drawn
-    return bool(before) and all(id(b) in masks for b in before)
+        return False  # layers that make position encodings of counts are drawn
+    return bool(inputs) and all(id(node) in mask_nodes for node in inputs)
 
 
-def _sources_first(nodes, maker):
-    """Put every node behind those that feed it, else in the order of the layers."""
-    done, result = set(), []
+def _topological_order(nodes, producer):
+    """Return the nodes with every node after its inputs, otherwise in the order of the layers."""
+    visited, ordered = set(), []
     for node in nodes:
         stack = [(node, False)]
         while stack:
-            current, ready = stack.pop()
-            if id(current) in done:
+            current, inputs_done = stack.pop()
+            if id(current) in visited:
                 continue
-            if ready:
-                done.add(id(current))
-                result.append(current)
+            if inputs_done:
+                visited.add(id(current))
+                ordered.append(current)
                 continue
             stack.append((current, True))
-            stack += [(maker[id(t)], False) for t in current.arguments.keras_tensors if id(t) in maker]
-    return result
+            stack += [(producer[id(t)], False) for t in current.arguments.keras_tensors if id(t) in producer]
+    return ordered
 
 
-def _drop_shortcuts(seen, reach, drawn):
-    """Keep what layers feed directly, and what comes through bare operations if no other path explains it."""
-    kept = []
-    for key, direct in seen.items():
-        others = [k for k in seen if k != key]
-        if direct or not any(_leads_to(key, k, reach, drawn) for k in others):
-            kept.append(key)
-    return kept
+def _direct_sources(sources, reachable, rows):
+    """Return the sources that feed a node directly, or through plain operations if no other path explains them."""
+    direct_sources = []
+    for key, is_direct in sources.items():
+        alternatives = [other for other in sources if other != key]
+        if is_direct or not any(_is_reachable(key, other, reachable, rows) for other in alternatives):
+            direct_sources.append(key)
+    return direct_sources
 
 
-def _leads_to(source, target, reach, drawn):
-    stack, met = [target], set()
+def _is_reachable(source, target, reachable, rows):
+    stack, visited = [target], set()
     while stack:
         current = stack.pop()
         if current == source:
             return True
-        if current not in met:
-            met.add(current)
-            stack += reach.get(current, ())
+        if current not in visited:
+            visited.add(current)
+            stack += reachable.get(current, ())
     return False
 
 
-def _boxes(drawn, edges):
-    consumers: dict[Any, Any] = {}
+def _group_rows(rows, edges):
+    n_consumers: dict[Any, Any] = {}
     for sources in edges.values():
         for source in sources:
-            consumers[source] = consumers.get(source, 0) + 1
+            n_consumers[source] = n_consumers.get(source, 0) + 1
     boxes: list[Any] = []
-    home: dict[Any, Any] = {}
-    for key, row in drawn.items():
+    box_of: dict[Any, Any] = {}
+    for key, row in rows.items():
         sources = edges[key]
-        alone = len(sources) == 1 and consumers[sources[0]] == 1
-        last = home[sources[0]].rows[-1] if alone else None
-        if row.minor and alone and last is drawn[sources[0]] and last.role != "input":
-            home[key] = home[sources[0]]
-            home[key].rows.append(row)
+        is_chain = len(sources) == 1 and n_consumers[sources[0]] == 1
+        last_row = box_of[sources[0]].rows[-1] if is_chain else None
+        if row.minor and is_chain and last_row is rows[sources[0]] and last_row.role != "input":
+            box_of[key] = box_of[sources[0]]
+            box_of[key].rows.append(row)
             continue
-        home[key] = Box(rows=[row], sources=list(dict.fromkeys(home[s] for s in sources)))
-        boxes.append(home[key])
+        box_of[key] = Box(rows=[row], sources=list(dict.fromkeys(box_of[source] for source in sources)))
+        boxes.append(box_of[key])
     return boxes
 
 
@@ -168,33 +165,33 @@ def _is_activation(operation):
 
 def _row(node):
     operation = node.operation
-    kind = type(operation).__name__
+    type_name = type(operation).__name__
     layer = operation.forward_layer if isinstance(operation, layers.Bidirectional) else operation
-    minor = isinstance(operation, _MINOR) or not isinstance(operation, layers.Layer)
-    kind = _KINDS.get(kind, kind)
+    is_minor = isinstance(operation, _MINOR_LAYERS) or not isinstance(operation, layers.Layer)
+    type_name = _SHORT_TYPES.get(type_name, type_name)
     if layer is not operation:
-        kind = f"Bidirectional {type(layer).__name__}"
-    if kind == "Activation":
-        kind = getattr(operation.activation, "__name__", "activation")
+        type_name = f"Bidirectional {type(layer).__name__}"
+    if type_name == "Activation":
+        type_name = getattr(operation.activation, "__name__", "activation")
     elif not isinstance(operation, layers.Layer):
-        kind = kind.lower()
+        type_name = type_name.lower()
     return Row(
         name=operation.name,
-        kind=kind.replace("GlobalAveragePooling", "GlobalAvgPool").replace("MaxPooling", "MaxPool"),
-        detail=_detail(layer),
-        role=_role(operation, minor),
+        kind=type_name.replace("GlobalAveragePooling", "GlobalAvgPool").replace("MaxPooling", "MaxPool"),
+        detail=_settings_text(layer),
+        role=_role(operation, is_minor),
         shape=tuple(node.outputs[0].shape[1:]),
         params=operation.count_params() if isinstance(operation, layers.Layer) and operation.built else 0,
-        minor=minor,
+        minor=is_minor,
     )
 
 
-def _role(operation, minor):
-    """Return the kind of work, which decides the colour."""
+def _role(operation, is_minor):
+    """Return the role of a layer, which determines its colour."""
     name = type(operation).__name__
     if name == "InputLayer":
         return "input"
-    if minor:
+    if is_minor:
         return "norm" if "Normalization" in name else "minor"
     for role, words in (
         ("attention", ("Attention",)),
@@ -210,11 +207,11 @@ def _role(operation, minor):
     return "other"
 
 
-def _detail(layer):
-    """Return the settings that a reader wants to see, such as `3x3, 32 filters, stride 2`."""
+def _settings_text(layer):
+    """Return the main settings of a layer, such as `3x3, 32 filters, stride 2`."""
     name, parts = type(layer).__name__, []
     if "Conv" in name and hasattr(layer, "kernel_size"):
-        parts.append("×".join(str(k) for k in layer.kernel_size))
+        parts.append("×".join(str(size) for size in layer.kernel_size))
         if getattr(layer, "filters", None):
             parts.append(f"{layer.filters} filters")
         if max(layer.strides) > 1:
@@ -228,7 +225,7 @@ def _detail(layer):
     elif isinstance(layer, layers.Embedding):
         parts.append(f"{layer.input_dim:,} × {layer.output_dim}")
     elif hasattr(layer, "pool_size"):
-        parts.append("×".join(str(k) for k in layer.pool_size))
+        parts.append("×".join(str(size) for size in layer.pool_size))
         if layer.strides != layer.pool_size:
             parts.append(f"stride {layer.strides[0]}")
     elif hasattr(layer, "rate"):

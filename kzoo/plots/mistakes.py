@@ -1,4 +1,4 @@
-"""`worst_mistakes`: the images that a model gets wrong most surely."""
+"""`worst_mistakes`: plot the images that a model misclassifies with the highest confidence."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from kzoo.plots.classification import checked_probabilities
 from kzoo.plots.colors import GREEN, INK, RED
-from kzoo.plots.predictions import grid, name_of
+from kzoo.plots.predictions import image_grid, name_of
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural
 
@@ -21,39 +21,39 @@ def worst_mistakes(
     *,
     count: int = 24,
 ) -> Figure:
-    """Draw the images whose true class got the least probability, with the guess and how sure it was.
+    """Plot the images whose true class has the lowest probability, with the predicted class and its probability.
 
-    Mistakes only; a model without any shows the right answers that it was least sure of.
+    Only mistakes are shown; if there are none, the correct predictions with the lowest confidence.
 
     Args:
         images: (N, H, W) or (N, H, W, channels), pixels 0..255 or 0..1; or a list of images.
-        true: (N,) class numbers, or names out of `class_names`.
+        true: (N,) class indices, or names from `class_names`.
         probabilities: (N, classes); or (N,) or (N, 1), the probability of the second of two classes.
-        class_names: names for class numbers.
-        count: the most images to draw.
+        class_names: the names of the classes, in the order of their indices.
+        count: maximum number of images.
 
     Raises:
-        KzooError: no images, counts that differ, a label that is not a class, or probabilities that are not numbers.
+        KzooError: no images, different lengths, a label that is not a class, or probabilities that are not numbers.
     """
     true, p, names = checked_probabilities(true, probabilities, class_names)
     if len(images) != len(true):
-        raise KzooError(f"There are {len(images)} images for {len(true)} labels.")
+        raise KzooError(f"images and true must have the same length (images: {len(images)}, true: {len(true)}).")
     if count < 1:
-        raise KzooError(f"count={count!r} must be 1 or more.")
-    guess = p.argmax(-1)
+        raise KzooError(f"count={count!r} must be at least 1.")
+    predicted = p.argmax(-1)
     order = np.argsort(p[np.arange(len(true)), true], kind="stable")
-    wrong = order[guess[order] != true[order]]
-    drawn = (wrong if len(wrong) else order)[:count]
-    titles, scores = [], bool(p.min() < 0 or p.max() > 1)  # percent are of probabilities
-    for i in drawn:
-        sure = p[i, guess[i]]
-        said = f"{name_of(guess[i], names)} " + (f"{sure:.2g}" if scores else f"{100 * sure:.0f} %")
-        titles.append((said, GREEN) if guess[i] == true[i] else (f"{said}\nis {name_of(true[i], names)}", RED))
-    figure = grid([images[i] for i in drawn], titles)
+    wrong = order[predicted[order] != true[order]]
+    selected = (wrong if len(wrong) else order)[:count]
+    titles, are_scores = [], bool(p.min() < 0 or p.max() > 1)  # only probabilities are written as percentages
+    for i in selected:
+        score = p[i, predicted[i]]
+        label = f"{name_of(predicted[i], names)} " + (f"{score:.2g}" if are_scores else f"{100 * score:.0f} %")
+        titles.append((label, GREEN) if predicted[i] == true[i] else (f"{label}\nis {name_of(true[i], names)}", RED))
+    figure = image_grid([images[i] for i in selected], titles)
     if not len(wrong):
-        heading = "No mistakes: the least sure answers"
-    elif len(wrong) > len(drawn):
-        heading = f"The worst {len(drawn)} of {len(wrong):,} mistakes"
+        heading = "No mistakes: predictions with the lowest confidence"
+    elif len(wrong) > len(selected):
+        heading = f"The worst {len(selected)} of {len(wrong):,} mistakes"
     else:
         heading = f"{plural(len(wrong), 'mistake')}, the worst first"
     figure.suptitle(heading, x=0.01, ha="left", color=INK, fontsize=11, fontweight="bold")

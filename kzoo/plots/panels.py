@@ -1,4 +1,4 @@
-"""`panels`: empty axes in the house's style, for pictures that a recipe draws itself."""
+"""`panels`: empty axes in the style of kzoo's plots, for figures that a recipe draws itself."""
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -8,11 +8,11 @@ from kzoo.plots.figure import new_figure, tidy
 
 
 def panels(*titles: str, width: float = 5.2, height: float = 3.7) -> tuple[Figure, list[Axes]]:
-    """Return a figure and its axes, one beside the other: `figure, (left, right) = panels("Loss", "Accuracy")`.
+    """Return a figure and its axes side by side: `figure, (left, right) = panels("Loss", "Accuracy")`.
 
     Args:
         titles: one for each panel.
-        width, height: inches of a panel.
+        width, height: size of a panel in inches.
     """
     figure = new_figure(width * len(titles), height)
     axes = list(figure.subplots(1, len(titles), squeeze=False)[0])

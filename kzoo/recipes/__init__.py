@@ -1,10 +1,10 @@
-"""What recipe scripts share: a command line, trainings side by side, rows of a table, a picture that is kept.
+"""Helpers for recipe scripts: a command line, trainings of variants, tables and figures of results.
 
     args = kzoo.recipes.arguments("digits_cnn", __doc__, data="digits")
     ...
     kzoo.recipes.finish(args, [kzoo.recipes.run_row(run, scores, "accuracy")], figure, folder=run.path)
 
-Importing this imports no Keras: `arguments` does, once it knows which backend the script is for.
+This module does not import Keras: `arguments` does, as soon as it knows the backend of the script.
 """
 
 from kzoo.recipes.rows import run_row, search_rows, variant_rows

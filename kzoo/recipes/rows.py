@@ -1,4 +1,4 @@
-"""Rows of a recipe's table: of a run, of a search, of variants. Standard library only."""
+"""Rows of the table of a recipe: of a run, a search, or variants. Standard library only."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def run_row(run: Run, scores: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    """Return what a recipe says of a run: preset, data, the scores of these names, size, epochs, seconds."""
+    """Return the row of a run: preset, data, the named scores, parameters, epochs, seconds."""
     row = dict(preset=run.spec.preset, data=run.data.name)
     row |= {name: scores[name] for name in (*names, "examples")}
     return row | {name: run.summary[name] for name in ("parameters", "epochs", "seconds")}
@@ -24,44 +24,48 @@ def run_row(run: Run, scores: Mapping[str, Any], *names: str) -> dict[str, Any]:
 def search_rows(
     search: "Search", data: "Loadable | None", metric: str, *, folder: str | os.PathLike[str]
 ) -> list[dict[str, Any]]:
-    """Retrain a search's preset and winner alike, score both on the test split, once, and return a row for each.
+    """Retrain the preset and the winner of a search, score both on the test split, and return a row for each.
 
     Args:
         search: a finished `Search` whose trial 0 is the preset.
-        data: what it was on.
+        data: the data of the search.
         metric: a score, such as "accuracy".
-        folder: where the runs go, as `preset` and `winner`.
+        folder: the folder of the runs `preset` and `winner`.
     """
     rows, best = [], search.best_trial()
-    for who, trial in (("preset", search.trials[0]), ("winner", best)):
-        if who == "winner" and best.baseline:
-            continue  # the preset has won: there is nothing else to train
-        run = search.retrain(data, trial=trial.number, out=Path(folder) / who, progress=False)
+    for label, trial in (("preset", search.trials[0]), ("winner", best)):
+        if label == "winner" and best.baseline:
+            continue  # the preset is the winner
+        run = search.retrain(data, trial=trial.number, out=Path(folder) / label, progress=False)
         scores = run.summary["test"]
         low, high = scores.get(f"{metric}_interval") or (None, None)
-        row = dict(settings=who, trial=trial.number, validation=trial.score) | {f"test_{metric}": scores[metric]}
+        row = dict(settings=label, trial=trial.number, validation=trial.score) | {f"test_{metric}": scores[metric]}
         row |= dict(low=low, high=high, parameters=run.summary["parameters"], epochs=run.summary["epochs"])
         rows.append(row | dict(seconds_of_search=round(sum(t.seconds for t in search.trials), 1)))
     return rows
 
 
 def variant_rows(runs: Mapping[str, Sequence[Run]], metric: str = "accuracy") -> list[dict[str, Any]]:
-    """Make a table row of each variant: mean and standard deviation of a test score over the seeds, epochs, seconds.
+    """Return a row for each variant: mean and standard deviation of a test score over the seeds, epochs, seconds.
 
     Args:
-        runs: what `train_variants` returned.
+        runs: the result of `train_variants`.
         metric: a score of `kzoo.evaluate`.
 
     Raises:
-        KzooError: the runs have no such score.
+        KzooError: the runs do not have this score.
     """
     rows = []
     for name, group in runs.items():
         scores = [run.summary["test"] for run in group]
         if metric not in scores[0]:
             raise KzooError(f"metric={metric!r} is not a score of these runs. Use one of: {', '.join(scores[0])}.")
-        values = [s[metric] for s in scores]
-        row = {"variant": name, metric: mean(values), "sd": stdev(values) if len(values) > 1 else None}
+        metric_values = [score[metric] for score in scores]
+        row = {
+            "variant": name,
+            metric: mean(metric_values),
+            "sd": stdev(metric_values) if len(metric_values) > 1 else None,
+        }
         row |= {"seeds": len(group), "epochs": mean(run.summary["epochs"] for run in group)}
         rows.append(row | {"seconds": round(mean(run.summary["seconds"] for run in group), 2)})
     return rows

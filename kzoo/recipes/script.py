@@ -1,4 +1,4 @@
-"""A recipe script: its command line, and how it ends. Standard library until Keras is asked for."""
+"""The command line of a recipe script, and the output at its end. Standard library only, until Keras is needed."""
 
 import argparse
 import os
@@ -17,7 +17,7 @@ from kzoo.utils.files import expand_user, read_json, whole_file, write_json
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_began = time.perf_counter()
+_start_time = time.perf_counter()
 
 
 def arguments(
@@ -29,27 +29,27 @@ def arguments(
     backend: str | Sequence[str] | None = None,
     **options: Any,
 ) -> argparse.Namespace:
-    """Read the command line of a recipe: --out, --smoke, --data where it takes data, and its own options.
+    """Parse the command line of a recipe: --out, --smoke, --data if the recipe takes data, and its own options.
 
-    In a notebook there is no command line: the defaults are returned. From here on a `KzooError` that reaches the
-    top ends the script with one line and exit code 2, as on kzoo's own command line. Keras is imported here, without
-    the lines that its backend writes while it starts.
+    In a notebook there is no command line, and the defaults are returned. After this call, an uncaught `KzooError` ends
+    the script with a one-line message and exit code 2, like kzoo's own command line. Keras is imported here, without
+    the log output of its backend.
 
     Args:
-        name: the recipe's name, which is its folder under `runs/`.
-        doc: the script's docstring, printed by --help.
+        name: the name of the recipe, which is its folder under `runs/`.
+        doc: the docstring of the script, printed by --help.
         data: the default of --data; None: the recipe takes no data.
-        stand_in: the generated set that takes the place of the default data with --smoke, which downloads nothing.
-        backend: the Keras backend that the script is for, or a tuple of them: --backend chooses, the first is the
-            default. None: as `KERAS_BACKEND` or Keras' own settings say.
-        options: further options: a default, whose type the option takes, or a dict of argparse's keywords. Where
-            the default is a whole number above 0, another one must be too.
+        stand_in: the generated data set that --smoke uses in place of the default data, so that nothing is downloaded.
+        backend: the Keras backend of the script, or several to choose from with --backend; the first is the default.
+            None: determined by `KERAS_BACKEND` or the Keras configuration.
+        options: further options: a default value, whose type is the type of the option, or a dict of keyword arguments
+            of `add_argument`. If the default is an integer above 0, values must be too.
 
     Returns:
-        A namespace with `name`, `out` (None unless given), `smoke` and the rest.
+        A namespace with `name`, `out` (None by default), `smoke` and the other options.
 
     Raises:
-        KzooError: the backend is not installed; the message is the line that installs it.
+        KzooError: the backend is not installed; the message has the command that installs it.
     """
     parser = common.Parser(
         prog=f"recipes/{name}.py",
@@ -59,53 +59,57 @@ def arguments(
     )
     parser.set_defaults(name=name)
     if data is not None:
-        parser.add_argument("--data", default=data, help=f"your own files, or the name of a data set (default: {data})")
-    parser.add_argument("--out", default=None, type=expand_user, help="folder for what it makes")
-    parser.add_argument("--smoke", action="store_true", help="seconds, to see that it runs")
-    for option, given in options.items():
-        keywords = given if isinstance(given, dict) else dict(default=given, type=_type_of(given))
+        parser.add_argument("--data", default=data, help=f"files, or the name of a data set (default: {data})")
+    parser.add_argument("--out", default=None, type=expand_user, help="output folder")
+    parser.add_argument("--smoke", action="store_true", help="a quick test run of a few seconds")
+    for option, default in options.items():
+        keywords = default if isinstance(default, dict) else dict(default=default, type=_argument_type(default))
         parser.add_argument(f"--{option.replace('_', '-')}", **keywords)
     if backend is not None:
         choices = (backend,) if isinstance(backend, str) else backend
         parser.add_argument("--backend", choices=choices, default=choices[0])
-    notebook = "ipykernel" in sys.modules
-    if not notebook:
-        sys.excepthook = _one_line
-    args, unknown = parser.parse_known_args([] if notebook else None)
+    in_notebook = "ipykernel" in sys.modules
+    if not in_notebook:
+        sys.excepthook = _print_error
+    args, unknown = parser.parse_known_args([] if in_notebook else None)
     if unknown:
         parser.refuse(unknown[0], sys.argv[1:])
     if args.smoke and args.out is None:
-        args.out = f"runs/{name.replace('/', '-')}-smoke"  # never in the way of the whole run
+        args.out = f"runs/{name.replace('/', '-')}-smoke"  # does not overwrite a full run
     if stand_in is not None and args.smoke and args.data == data:
-        print(f"smoke: generated {stand_in} stand in for {data}")
+        print(f"smoke: generated data {stand_in} is used in place of {data}")
         args.data = stand_in
     if backend is not None:
-        os.environ["KERAS_BACKEND"] = args.backend  # read once, when Keras is first imported
+        os.environ["KERAS_BACKEND"] = args.backend  # Keras reads it once, at import
         with keras_import.silence():
             common.require(args.backend)
     keras_import.import_quietly("keras")
     return args
 
 
-def _type_of(default: Any) -> Callable[[str], Any]:
-    return _count if type(default) is int and default > 0 else type(default)
+def _argument_type(default: Any) -> Callable[[str], Any]:
+    return _positive_int if type(default) is int and default > 0 else type(default)
 
 
-def _count(word: str) -> int:
-    if not word.isdecimal() or int(word) < 1:
-        raise argparse.ArgumentTypeError(f"{word!r} must be a whole number of at least 1")
-    return int(word)
+def _positive_int(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number of at least 1")
+    return int(text)
 
 
-def _one_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    if issubclass(kind, KzooError):
-        way_out = " --data takes your own files; --smoke needs no download." if issubclass(kind, DownloadError) else ""
-        common.print_note(f"error: {common.exit_code_and_line(error)[1]}{way_out}")
+def _print_error(error_type: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    if issubclass(error_type, KzooError):
+        advice = (
+            " Use --data with your own files, or --smoke, which needs no download."
+            if issubclass(error_type, DownloadError)
+            else ""
+        )
+        common.print_note(f"error: {common.exit_code_and_line(error)[1]}{advice}")
         raise SystemExit(2)
-    if issubclass(kind, KeyboardInterrupt):
+    if issubclass(error_type, KeyboardInterrupt):
         common.print_note("interrupted")
         raise SystemExit(130)
-    sys.__excepthook__(kind, error, trace)
+    sys.__excepthook__(error_type, error, traceback)
 
 
 def finish(
@@ -115,55 +119,56 @@ def finish(
     *,
     folder: str | os.PathLike[str] | None = None,
 ) -> None:
-    """Print a recipe's table and keep it, with its picture, as `NAME.json` and `NAME.png`.
+    """Print the table of a recipe, and write it with its figure to `NAME.json` and `NAME.png`.
 
     Args:
-        args: what `arguments` returned.
-        rows: dicts with the same keys: what was measured. Numbers stay numbers.
+        args: the result of `arguments`.
+        rows: dicts with the same keys; numbers stay numbers in the JSON file.
         figure: a matplotlib `Figure`.
-        folder: where to put both; the default is `--out`, else `runs/NAME`.
+        folder: the folder of both files; the default is `--out`, else `runs/NAME`.
     """
     folder = Path(folder or args.out or Path("runs") / args.name.replace("/", "-"))
     folder.mkdir(parents=True, exist_ok=True)
     stem = Path(args.name).name
     rows = [dict(row) for row in rows]
     if rows:
-        shown = [list(rows[0]), *([_short(v) for v in row.values()] for row in rows)]
-        print("\n".join(tables.columns(shown)))
-        kept = dict(
+        table = [list(rows[0]), *([_format_cell(v) for v in row.values()] for row in rows)]
+        print("\n".join(tables.columns(table)))
+        document = dict(
             recipe=args.name,
             smoke=args.smoke,
             command=_command(args.name, sys.argv[1:]),
             rows=rows,
-            seconds=round(max(time.perf_counter() - _began, _trained(folder)), 1),
+            # On a second start finished runs are not repeated, but their time counts.
+            seconds=round(max(time.perf_counter() - _start_time, _training_seconds(folder)), 1),
             **keras_import.import_quietly("kzoo.training.provenance").provenance(),
         )
-        write_json(folder / f"{stem}.json", kept)
+        write_json(folder / f"{stem}.json", document)
     if figure is not None:
         with whole_file(folder / f"{stem}.png", sync=False) as temporary:
             figure.savefig(temporary, dpi=110)
     print(f"{folder}: {', '.join(sorted(p.name for p in folder.glob(f'{stem}.*')))}")
 
 
-def _trained(folder: Path) -> float:
-    """Return the seconds of the runs in a recipe's folder: an earlier start counts, whose runs are not repeated."""
+def _training_seconds(folder: Path) -> float:
+    """Return the total training time of the runs in a folder, also of earlier starts, whose runs are not repeated."""
     return sum(read_json(file).get("seconds") or 0 for file in folder.rglob("summary.json"))
 
 
 def _command(name: str, words: Iterable[str]) -> str:
-    """Return the line that repeats a recipe, with names of files only and without the folder for what it makes.
+    """Return the command that repeats a recipe, without --out and with file names instead of paths.
 
-    A folder's name has a slash after it: what is called as a data set is not that set.
+    A slash is appended to the name of a folder, so that it is not taken for a named data set.
     """
     if "ipykernel" in sys.modules:
         return f"python recipes/{name}.py"
-    kept, skip = [], False
+    command_words, skip_next = [], False
     for word in words:
-        if not skip and word != "--out" and not word.startswith("--out="):
-            kept.append(Path(word).name + "/" * Path(word).is_dir() if os.sep in word else word)
-        skip = word == "--out"
-    return shlex.join(["python", f"recipes/{name}.py", *kept])
+        if not skip_next and word != "--out" and not word.startswith("--out="):
+            command_words.append(Path(word).name + "/" * Path(word).is_dir() if os.sep in word else word)
+        skip_next = word == "--out"
+    return shlex.join(["python", f"recipes/{name}.py", *command_words])
 
 
-def _short(value: object) -> str:
+def _format_cell(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else "-" if value is None else str(value)

@@ -1,4 +1,4 @@
-"""`train_variants`: the same training with one thing changed, over seeds; `mean_history` of what it gave."""
+"""`train_variants`: train variants of a preset over several seeds; `mean_history`: the mean of their histories."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,37 +26,40 @@ def train_variants(
     epochs: int | None = None,
     progress: bool = False,
 ) -> dict[str, list[Run]]:
-    """Train every variant with every seed, each run in `out/NAME-sSEED`; finished runs are not trained again.
+    """Train every variant with every seed, each run in `out/NAME-sSEED`. Finished runs are not trained again.
 
     Args:
-        preset: a preset's name or a `Preset`.
-        data: anything `kzoo.load_data` takes; None is the preset's own data set.
-        variants: name -> what differs, as arguments of `kzoo.train`: settings of the preset, or `data`, `epochs`,
-            `callbacks` (a bundle's name; without it "quick") and so on. An empty dict is the preset as it is.
+        preset: the name of a preset, or a `Preset`.
+        data: any source of `kzoo.load_data`; None is the preset's own data set.
+        variants: name -> arguments of `kzoo.train` that differ: settings of the preset, or `data`, `epochs`,
+            `callbacks` (the name of a bundle; "quick" by default) and so on. An empty dict is the preset unchanged.
         out: the folder of all runs.
-        seeds: of weights, order, dropout and augmentation. All variants see the same seeds.
-        epochs: of every variant that does not say otherwise.
-        progress: True prints a progress bar for each run.
+        seeds: seeds of weights, order, dropout and augmentation, the same for all variants.
+        epochs: epochs of every variant that does not override them.
+        progress: whether to print a progress bar for each run.
 
     Returns:
         Name of the variant -> its runs, in the order of the seeds.
 
     Raises:
-        KzooError: a variant that `kzoo.train` refuses, or a name that a folder cannot have.
-        KeyboardInterrupt: Ctrl-C; the run it stopped goes on next time.
+        KzooError: `kzoo.train` refuses a variant, or its name cannot be the name of a folder.
+        KeyboardInterrupt: Ctrl-C; the interrupted run is resumed by the next call.
     """
     if not isinstance(variants, Mapping) or not variants:
-        raise KzooError("variants= is a dict of dicts, such as {'small': {'units': (8,)}, 'large': {'units': (64,)}}.")
+        raise KzooError(
+            "variants= must be a dict of dicts, such as {'small': {'units': (8,)}, 'large': {'units': (64,)}}."
+        )
     seeds = list(seeds)
     if not seeds:
-        raise KzooError("seeds= is empty: give at least one, such as (0, 1, 2).")
+        raise KzooError("seeds= is empty. Pass at least one seed, such as (0, 1, 2).")
     for name, changes in variants.items():
         _check(name, changes)
     train, clear_session = (
         keras_import.import_quietly("kzoo.training").train,
         keras_import.import_quietly("keras").utils.clear_session,
     )
-    found: dict[str, list[Run]] = {name: [] for name in variants}
+    runs: dict[str, list[Run]] = {name: [] for name in variants}
+    # Seeds in the outer loop: after an interruption, all variants have about the same number of seeds.
     for seed in seeds:
         for name, changes in variants.items():
             folder = Path(out) / f"{name}-s{seed}"
@@ -65,27 +68,28 @@ def train_variants(
             run = train(preset, out=folder, seed=seed, progress=progress, **settings)
             if run.summary["interrupted"]:
                 raise KeyboardInterrupt
-            clear_session()  # or the graphs of all runs stay in memory
-            found[name].append(run)
-    return found
+            clear_session()  # frees the graphs of finished runs
+            runs[name].append(run)
+    return runs
 
 
 def _check(name: object, changes: object) -> None:
     if not isinstance(name, str) or not name or name != Path(name).name:
-        raise KzooError(f"Variant {name!r} names a folder: give it a text without slashes.")
+        raise KzooError(f"Variant name {name!r} must be a string without slashes: it is the name of a folder.")
     if not isinstance(changes, Mapping):
         raise KzooError(f"Variant {name!r} must be a dict of settings, not {changes!r}.")
-    if taken := {"preset_or_model", "out", "seed", "progress", "overwrite"} & set(changes):
-        raise KzooError(f"Variant {name!r} sets {min(taken)!r}, which is the same for all: leave it out.")
+    if reserved := {"preset_or_model", "out", "seed", "progress", "overwrite"} & set(changes):
+        raise KzooError(f"Variant {name!r} sets {min(reserved)!r}, which must be the same for all variants. Remove it.")
 
 
 def mean_history(runs: Sequence[Run]) -> dict[str, list[float]]:
-    """Return the mean of some runs' histories, up to the last epoch that all of them have.
+    """Return the mean history of several runs, up to the last epoch that all of them have.
 
     Args:
-        runs: runs that differ in their seed only.
+        runs: runs that differ only in their seeds.
     """
     histories = [run.history for run in runs]
     return {
-        name: [mean(values) for values in zip(*(h[name] for h in histories), strict=False)] for name in histories[0]
+        name: [mean(values) for values in zip(*(history[name] for history in histories), strict=False)]
+        for name in histories[0]
     }

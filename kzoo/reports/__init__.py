@@ -1,4 +1,4 @@
-"""The report: one page that says of a run what a careful person would ask."""
+"""HTML reports of runs and searches."""
 
 from kzoo.reports.page import report
 

@@ -1,78 +1,80 @@
-"""Examples and worst mistakes, as a reader sees them: images, sentences, rows of a table."""
+"""The example predictions and the worst predictions in a report: images, texts, rows of a table."""
 
 import numpy as np
 
 from kzoo.kinds import kind
-from kzoo.reports.figures import FIRST, are_first
+from kzoo.reports.figures import N_EXAMPLES, examples_are_first
 from kzoo.utils.formatting import number, percent
 
 
 def examples_of(run):
-    """Return two lists of examples, the first of the split and the worst answers, or None where there are none.
+    """Return the example predictions and the worst predictions of a run, as a dict for the template.
 
-    Each example has `image`, `text` or `cells`, and `truth`, `answer`, `right` and `sure`.
+    None if the run stored no predictions or its inputs cannot be shown. Each example has `input`, `quality`, `truth`,
+    `predicted`, `right` and `confidence`.
     """
-    answers, one = run.answers, run.problem
-    if answers is None:
+    stored, problem = run.answers, run.problem
+    if stored is None:
         return None
-    shown, light = answers["shown"], kind(run.data.inputs).inference
-    inputs = light.show(run.preprocessing, answers["inputs"], run.data.feature_names)
+    rows_of_split, inference = stored["shown"], kind(run.data.inputs).inference
+    inputs = inference.show(run.preprocessing, stored["inputs"], run.data.feature_names)
     if inputs is None:
         return None
-    about = _class_of if "classes" in one.facts else _value_of
-    judged = one.task.scoring.judge(answers["truth"], answers["answers"], run.target)
-    names, withheld = run.class_names, run.config.get("answers") == "scores"
-    rows = [
-        {"input": inputs.cells[i], "quality": float(judged.quality[row])}
-        | about(answers["truth"][row], answers["answers"][row], names, withheld)
-        for i, row in enumerate(shown)
+    fields_of = _class_fields if "classes" in problem.facts else _value_fields
+    errors = problem.task.scoring.judge(stored["truth"], stored["answers"], run.target)
+    class_names, withheld = run.class_names, run.config.get("answers") == "scores"
+    examples = [
+        {"input": inputs.cells[i], "quality": float(errors.quality[row])}
+        | fields_of(stored["truth"][row], stored["answers"][row], class_names, withheld)
+        for i, row in enumerate(rows_of_split)
     ]
-    first = min(FIRST, len(answers["truth"]))
-    worst = [row for row in rows[:first] if not row["right"]] + rows[first:]
-    marked = inputs.mark and any(inputs.mark in cell for cells in inputs.cells for cell in cells)
+    first = min(N_EXAMPLES, len(stored["truth"]))
+    worst = [row for row in examples[:first] if not row["right"]] + examples[first:]
+    has_marks = inputs.mark and any(inputs.mark in cell for cells in inputs.cells for cell in cells)
     return dict(
         kind=inputs.form,
         columns=inputs.heads,
-        mark=inputs.mark if marked else None,
+        mark=inputs.mark if has_marks else None,
         legend=inputs.legend,
-        note=_chosen(answers, "classes" in one.facts),
-        classes="classes" in one.facts,
+        note=_selection_note(stored, "classes" in problem.facts),
+        classes="classes" in problem.facts,
         withheld=withheld,
-        first=rows[:first],
+        first=examples[:first],
         worst=sorted(worst, key=lambda row: row["quality"]),
     )
 
 
-def _chosen(answers, classes):
-    """Say which examples of the split these are."""
-    if are_first(answers):  # as runs of earlier versions have them, too
+def _selection_note(stored, classes):
+    """Return a sentence that says how the examples were selected."""
+    if examples_are_first(stored):  # so do all runs of earlier versions
         return "The first examples of the split, in order."
     if not classes:
-        return "Examples, evenly spaced over the split."
-    truth = answers["truth"]
-    shown, all_of_them = (len(np.unique(of)) for of in (truth[answers["shown"][:FIRST]], truth))
+        return "Examples evenly spaced over the split."
+    truth = stored["truth"]
+    n_shown, n_classes = (len(np.unique(labels)) for labels in (truth[stored["shown"][:N_EXAMPLES]], truth))
     return (
-        "Examples of each class, in turn."
-        if shown == all_of_them
-        else f"Examples of {shown} of the {all_of_them} classes."
+        "Examples of each class in turn."
+        if n_shown == n_classes
+        else f"Examples of {n_shown} of the {n_classes} classes."
     )
 
 
-def _class_of(truth, given, names, withheld):
-    guess = int(given.argmax())
+def _class_fields(truth, scores, class_names, withheld):
+    predicted = int(scores.argmax())
     return dict(
-        truth=names[int(truth)],
-        answer=names[guess],
-        right=guess == int(truth),
-        sure=f"score {given[guess]:.3g}" if withheld else percent(given[guess]),
+        truth=class_names[int(truth)],
+        predicted=class_names[predicted],
+        right=predicted == int(truth),
+        confidence=f"score {scores[predicted]:.3g}" if withheld else percent(scores[predicted]),
     )
 
 
-def _value_of(truth, values, _names, _withheld):
-    # Each target for itself: the mean of unlike units is none.
-    error = np.abs(truth.astype("float64") - values.reshape(truth.shape))
-    return dict(truth=_numbers(truth), answer=_numbers(values), right=True, sure=_numbers(error))
+def _value_fields(truth, predicted, _names, _withheld):
+    # The errors of targets are listed separately: they may have different units.
+    error = np.abs(truth.astype("float64") - predicted.reshape(truth.shape))
+    texts = dict(truth=_format_numbers(truth), predicted=_format_numbers(predicted), confidence=_format_numbers(error))
+    return dict(texts, right=True)
 
 
-def _numbers(values):
+def _format_numbers(values):
     return ", ".join(number(float(v)) for v in np.ravel(values)[:6])

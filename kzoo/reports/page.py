@@ -1,4 +1,4 @@
-"""`report`: a run or a search becomes one self-contained HTML file."""
+"""`report`: write a self-contained HTML report of a run or a search."""
 
 import os
 from collections.abc import Mapping
@@ -13,10 +13,10 @@ from kzoo.dataset.dataset import Loadable
 from kzoo.evaluation import evaluate
 from kzoo.registry import get_preset, meaning_of
 from kzoo.reports.examples import examples_of
-from kzoo.reports.figures import curves_of, pictures_of
-from kzoo.reports.scores import baseline_rows, primary_score, score_rows, warnings_of
-from kzoo.reports.search import page_of
-from kzoo.reports.setting_format import shape_words, value_words
+from kzoo.reports.figures import curve_figures, prediction_figures
+from kzoo.reports.scores import baseline_rows, primary_score, run_warnings, score_rows
+from kzoo.reports.search import search_page
+from kzoo.reports.setting_format import format_setting, format_shape
 from kzoo.run import Run
 from kzoo.tasks.target_scores import target_table
 from kzoo.tuning.search import Search, is_search
@@ -26,7 +26,9 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.files import write_text
 from kzoo.utils.formatting import duration, number, plural, printable
 
-_UNSCORED = "Nothing is known of its data, so no score stands here: data= scores it in a section of its own."
+_NO_SCORES_NOTE = (
+    "The data of this model is unknown, so there is no score. Pass data= to score it in a separate section."
+)
 
 
 @checked_arguments
@@ -36,43 +38,48 @@ def report(
     out: str | os.PathLike[str] | None = None,
     data: "Loadable | None" = None,
 ) -> Path:
-    """Write one self-contained `report.html`: what was trained on what, how good it is, where it errs.
+    """Write a self-contained `report.html`: what was trained on which data, its scores, and its mistakes.
 
-    Of a search: its trials, what mattered in them, and the winner's settings beside the preset's. The page loads
-    nothing from anywhere, and the same run gives the same page.
+    The report of a search has its trials, the importance of hyperparameters, and the winner's settings next to the
+    preset's. The page loads nothing from the network, and the same run gives the same page.
 
     Args:
-        run: a finished run, a search, or the path of one; or a `keras.Model`, or the folder that a callback bundle
-            wrote, of which there is less to say.
-        out: the file to write, or a folder for it; the default is `report.html` in the run's folder.
-        data: labelled data to score the run on again, in a section of its own; see `kzoo.evaluate`.
+        run: a finished run, a search, or the path of one; or a `keras.Model` or the folder of a callback bundle, whose
+            reports are shorter.
+        out: the file to write, or a folder for it; the default is `report.html` in the folder of the run.
+        data: labelled data on which the run is scored again, in a separate section; see `kzoo.evaluate`.
+
+    Returns:
+        The path of the page.
 
     Raises:
-        KzooError: the run is not finished, the file cannot be written there, or `data` does not fit the run.
+        KzooError: the run is not finished, the file cannot be written, or `data` does not fit the run.
     """
     if is_search(run):
         if data is not None:
-            raise KzooError("data= scores a run, and this is a search: retrain() makes a run of its winner.")
+            raise KzooError(
+                "data= is for runs, and this is a search. Use retrain() to train a run with the winner's settings."
+            )
         search = run if isinstance(run, Search) else Search(run)
-        return _write(_place(search, out), "search.html.j2", page_of(search))
+        return _write_page(_output_path(search, out), "search.html.j2", search_page(search))
     run = as_run(run, stored=False)
     if not run.finished:
-        raise KzooError(f"{run.path} is not finished: there are no scores to report. Train it again to its end.")
-    file = _place(run, out)
-    page = dict(
+        raise KzooError(f"{run.path} is not finished, so there are no scores to report. Resume its training first.")
+    path = _output_path(run, out)
+    context = dict(
         title=_title(run),
-        bare=not run.tracked,
-        **_what(run),
+        untracked=not run.tracked,
+        **_facts(run),
         **_scores(run),
-        anew=None if data is None else _anew(run, data),
-        curves=curves_of(run),
-        pictures=pictures_of(run),
+        new_data=None if data is None else _new_data_scores(run, data),
+        curves=curve_figures(run),
+        sections=prediction_figures(run),
         examples=examples_of(run),
         layers=_layers(run.model),
         settings=_settings(run.config["spec"]),
         **_provenance(run),
     )
-    return _write(file, "report.html.j2", page)
+    return _write_page(path, "report.html.j2", context)
 
 
 def _title(run: Run) -> str:
@@ -80,30 +87,30 @@ def _title(run: Run) -> str:
     return f"{name} on {run.config['data']['name']}" if run.tracked else name
 
 
-def _write(file: Path, template: str, page: Mapping[str, Any]) -> Path:
+def _write_page(path: Path, template: str, context: Mapping[str, Any]) -> Path:
     loader = PackageLoader("kzoo", "reports")
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-        finalize=lambda value: printable(value) if type(value) is str else value,
+        finalize=lambda rendered: printable(rendered) if type(rendered) is str else rendered,
     )  # fmt: skip
-    write_text(file, environment.get_template(template).render(page), sync=False)
-    return file
+    write_text(path, environment.get_template(template).render(context), sync=False)
+    return path
 
 
-def _place(run: Run | Search, out: str | os.PathLike[str] | None) -> Path:
+def _output_path(run: Run | Search, out: str | os.PathLike[str] | None) -> Path:
     if out is None and run.path is None:
-        raise KzooError("Say where to write the report of a model in memory: out='report.html'.")
-    file = run.path / "report.html" if out is None else Path(out)
-    if file.is_dir():
-        file /= "report.html"
-    if not file.parent.is_dir():
-        raise KzooError(f"out={str(out)!r}: there is no folder {str(file.parent)!r}.")
-    return file
+        raise KzooError("A model in memory has no folder for its report. Add out='report.html'.")
+    path = run.path / "report.html" if out is None else Path(out)
+    if path.is_dir():
+        path /= "report.html"
+    if not path.parent.is_dir():
+        raise KzooError(f"out={str(out)!r}: the folder {str(path.parent)!r} does not exist.")
+    return path
 
 
-def _what(run: Run) -> dict[str, Any]:
+def _facts(run: Run) -> dict[str, Any]:
     spec, data, summary = run.config["spec"], run.config["data"], run.summary
-    classes = run.class_names
+    class_names = run.class_names
     facts = [("Task", data["task"].replace("_", " "))]
     facts += [] if not run.tracked else [
         ("Data", data["name"]),
@@ -117,18 +124,20 @@ def _what(run: Run) -> dict[str, Any]:
         facts.append(("Epochs", f"{summary['epochs']}, best: {summary['best_epoch']}"))
         facts.append(("Time", duration(summary["seconds"])))
     if "classes" in run.problem.facts:
-        facts.append(("Classes", f"{len(classes)}: {', '.join(classes)}" if len(classes) <= 20 else len(classes)))
+        facts.append(
+            ("Classes", f"{len(class_names)}: {', '.join(class_names)}" if len(class_names) <= 20 else len(class_names))
+        )
     elif data["target_names"]:
         facts.append(("Target", ", ".join(data["target_names"])))
-    return dict(about=_about(spec), facts=facts)
+    return dict(about=_summary_of(spec), facts=facts)
 
 
-def _about(spec: Mapping[str, Any]) -> str:
-    if spec["family"] is None:  # a model of the user's own, or an ensemble, whatever its name
+def _summary_of(spec: Mapping[str, Any]) -> str:
+    if spec["family"] is None:  # a custom model or an ensemble, which may have the name of a preset
         return ""
     try:
         return get_preset(spec["preset"]).summary
-    except KzooError:  # a preset of a module that is not imported
+    except KzooError:  # a preset registered by a module that is not imported
         return ""
 
 
@@ -142,25 +151,32 @@ def _scores(run: Run) -> dict[str, Any]:
         score_rows=score_rows(run, scores),
         targets=target_table(scores[split]) if split else [],
         baselines=baseline_rows(summary),
-        warnings=warnings_of(run, split) if run.tracked else [_UNSCORED],
+        warnings=run_warnings(run, split) if run.tracked else [_NO_SCORES_NOTE],
         ensemble=_ensemble(summary.get("ensemble")),
     )
 
 
-def _ensemble(told: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Return what a run says of its members, where it is an ensemble."""
-    if told is None:
+def _ensemble(ensemble: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return the part of the page about an ensemble's members, or None."""
+    if ensemble is None:
         return None
-    rows = [[m["run"], m["preset"], m["seed"], number(m["validation"]), number(m["test"])] for m in told["members"]]
-    gain = None if told["gain"] is None else f"{told['gain']:+.4f}"
-    return dict(told, gain=gain, rows=rows)
+    rows = [
+        [member["run"], member["preset"], member["seed"], number(member["validation"]), number(member["test"])]
+        for member in ensemble["members"]
+    ]
+    gain = None if ensemble["gain"] is None else f"{ensemble['gain']:+.4f}"
+    return dict(ensemble, gain=gain, rows=rows)
 
 
-def _anew(run: Run, data: Any) -> dict[str, Any]:
+def _new_data_scores(run: Run, data: Any) -> dict[str, Any]:
     scores = evaluate(run, data)
     name = name_of(data) if isinstance(data, str | Path) else "new data"
-    return dict(name=name, head=primary_score(scores, run, "", own=False), score_rows=score_rows(run, {name: scores}),
-                targets=target_table(scores))  # fmt: skip
+    return dict(
+        name=name,
+        head=primary_score(scores, run, "", stored_predictions=False),
+        score_rows=score_rows(run, {name: scores}),
+        targets=target_table(scores),
+    )
 
 
 def _layers(model: keras.Model) -> list[dict[str, Any]]:
@@ -168,24 +184,24 @@ def _layers(model: keras.Model) -> list[dict[str, Any]]:
         dict(
             name=layer.name,
             type=type(layer).__name__,
-            shape=shape_words(_output(layer)),
+            shape=format_shape(_output_shape(layer)),
             parameters=number(layer.count_params()),
         )
         for layer in model.layers
     ]
 
 
-def _output(layer: keras.layers.Layer) -> tuple[int | None, ...] | None:
+def _output_shape(layer: keras.layers.Layer) -> tuple[int | None, ...] | None:
     try:
         return layer.output.shape[1:]
-    except (AttributeError, ValueError):  # a layer that has several outputs, or was called inside another model
+    except (AttributeError, ValueError):  # a layer with several outputs, or called inside another model
         return None
 
 
 def _settings(spec: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str, str]]]]:
     family = spec.get("family")
     return [
-        (title, [(n, value_words(value), meaning_of(n, family)) for n, value in spec.get(part, {}).items()])
+        (title, [(n, format_setting(value), meaning_of(n, family)) for n, value in spec.get(part, {}).items()])
         for title, part in (("Network", "config"), ("Training", "training"))
         if spec.get(part)
     ]

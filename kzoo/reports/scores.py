@@ -1,147 +1,157 @@
-"""The score in one plain sentence, beside what one gets for nothing; and what to keep in mind with it."""
+"""The scores in a report: the primary score in a sentence next to a baseline, tables of scores, and warnings."""
 
 from kzoo.results import baselines, displayed_metric, value_of
 from kzoo.tasks import score_named
 from kzoo.tasks.target_scores import mixes_units
 from kzoo.utils.formatting import number, percent, plural
 
-_FEW = 100  # examples, below which an interval is too wide to choose between models
-_FAR = 1.5  # times
-_FAR_LOSS = 0.1  # nats, or standardised squared error
+_FEW_EXAMPLES = 100  # with fewer examples, the interval is too wide to choose between models
+_LARGE_RATIO = 1.5  # test error / validation error, validation loss / training loss
+_LARGE_LOSS_GAP = 0.1  # nats, or standardised squared error
 
 
-def primary_score(scores, run, split, *, own=True):
-    """Return the one number that counts, its interval where it has one, and the baseline in a sentence.
+def primary_score(scores, run, split, *, stored_predictions=True):
+    """Return the primary score with its interval, if it has one, and a sentence that compares it with the baseline.
 
-    The number is the one that `compare`, baselines and the page of a server have, under the name that they give it.
+    The number and its name are the same as in `compare`, in the scores of baselines and on the page of the server.
 
     Args:
-        scores: of one split.
+        scores: the scores of one split.
         run: the run.
         split: "test " or another word before "examples".
-        own: the scores are those of the answers that the run kept.
+        stored_predictions: whether `scores` belong to the predictions that the run stored.
+
+    Returns:
+        A dict with `value`, `label`, `sentence` and more, as the task's `headline` returns it.
     """
     task = run.problem.task
-    head = task.scoring.headline(
+    headline = task.scoring.headline(
         scores,
         run.target,
         split=split,
-        answers=run.answers if own else None,
+        answers=run.answers if stored_predictions else None,
         outputs=run.spec.config.get("outputs"),
     )
     metric = displayed_metric(run.problem.headline, scores, task)
-    known, value = task.scores.get(metric), value_of(scores, metric)
-    if known is None or value is None:
-        return head
+    score, value = task.scores.get(metric), value_of(scores, metric)
+    if score is None or value is None:
+        return headline
     unit = next((unit for unit in ("example", "token") if f"{unit}s" in scores), None)
     count = f"{split}data" if unit is None else plural(scores[f"{unit}s"], f"{split}{unit}")
-    label = f"{known.label} on {count}"
-    return head | dict(value=_cell(known, value), label=label + ("; lower is better" if known.best == "min" else ""))
+    label = f"{score.label} on {count}"
+    return headline | dict(
+        value=_format_score(score, value), label=label + ("; lower is better" if score.best == "min" else "")
+    )
 
 
-def score_rows(run, splits):
-    """Return the table of scores: a heading, then a row for each score."""
-    known = run.problem.task.scores
+def score_rows(run, scores_by_split):
+    """Return the table of scores: its column names, then a row for each score."""
+    defined = run.problem.task.scores
     rows = []
-    for name in (*known, "examples", "tokens"):
-        if any(name in scores and not mixes_units(name, scores) for scores in splits.values()):
-            label = known[name].label if name in known else name
-            rows.append((label, [_cell(known.get(name), scores.get(name)) for scores in splits.values()]))
-    return dict(columns=list(splits), rows=rows)
+    for name in (*defined, "examples", "tokens"):
+        if any(name in scores and not mixes_units(name, scores) for scores in scores_by_split.values()):
+            label = defined[name].label if name in defined else name
+            rows.append(
+                (label, [_format_score(defined.get(name), scores.get(name)) for scores in scores_by_split.values()])
+            )
+    return dict(columns=list(scores_by_split), rows=rows)
 
 
-def _cell(known, value):
+def _format_score(score, value):
     if value is None:
         return "–"
     if isinstance(value, list | tuple):
-        return " to ".join(percent(edge) for edge in value)
-    form = "number" if known is None else known.form
+        return " to ".join(percent(bound) for bound in value)
+    form = "number" if score is None else score.form
     return f"{value:.4f}" if form == "digits" else percent(value) if form == "percent" else number(value)
 
 
 def baseline_rows(summary):
-    """Return the table of what needs no network: a heading, then a row for each."""
-    kept = summary.get("baselines") or ()
-    known = score_named(next((one["metric"] for one in kept if one["metric"]), ""))
-    scored = baselines.values(summary)
-    rows = [(one["label"], [_cell(known, scored.get(one["label"])), "; ".join(one["notes"])]) for one in kept]
-    return dict(columns=["" if known is None else known.label, "how"], rows=rows) if rows else None
+    """Return the table of baselines: its column names, then a row for each baseline; None without baselines."""
+    baseline_scores = summary.get("baselines") or ()
+    score = score_named(next((row["metric"] for row in baseline_scores if row["metric"]), ""))
+    by_label = baselines.values(summary)
+    rows = [
+        (row["label"], [_format_score(score, by_label.get(row["label"])), "; ".join(row["notes"])])
+        for row in baseline_scores
+    ]
+    return dict(columns=["" if score is None else score.label, "how"], rows=rows) if rows else None
 
 
-def warnings_of(run, split):
-    """Return a sentence for each thing a careful person would say beside the score."""
+def run_warnings(run, split):
+    """Return the warnings to read together with the score of a run, a sentence each."""
     summary = run.summary
     scores = summary.get(split) or {}
-    useless = primary_score(scores, run, split)["useless"] if scores else None
-    judge = getattr(run.problem.task.scoring, "doubts", None)
-    worse = judge(scores) if judge and scores else []
-    beaten = baselines.beaten(summary)
-    found = [
-        _interrupted(summary),
-        _split(split),
-        _few(scores, split),
-        useless,
-        beaten,
-        *worse,
-        _gap(run),
-        _overfit(run),
+    useless_warning = primary_score(scores, run, split)["useless"] if scores else None
+    warn = getattr(run.problem.task.scoring, "doubts", None)
+    score_warnings = warn(scores) if warn and scores else []
+    baseline_warning = baselines.beaten(summary)
+    messages = [
+        _interrupted_warning(summary),
+        _split_warning(split),
+        _few_examples_warning(scores, split),
+        useless_warning,
+        baseline_warning,
+        *score_warnings,
+        _gap_warning(run),
+        _overfitting_warning(run),
     ]
-    return [sentence for sentence in found if sentence]
+    return [sentence for sentence in messages if sentence]
 
 
-def _interrupted(summary):
+def _interrupted_warning(summary):
     if summary.get("interrupted"):
-        return f"The training was interrupted after {plural(summary['epochs'], 'epoch')}; more may have done better."
+        return f"The training was interrupted after {plural(summary['epochs'], 'epoch')}; more might be better."
     return None
 
 
-def _split(split):
+def _split_warning(split):
     if split is None:
-        return "No data was held out, so nothing shows how the model does on data it has not seen."
+        return "No data was held out, so the performance on unseen data is unknown."
     if split == "validation":
-        return "There was no test data. The validation data chose the best epoch, so its score is a little too good."
+        return "There is no test data. The best epoch was chosen on the validation data, so its score is optimistic."
     return None
 
 
-def _few(scores, split):
-    n = scores.get("examples", _FEW)
-    if n < _FEW:
-        return f"Only {plural(n, f'{split} example')}: another sample of the data could give a rather different score."
+def _few_examples_warning(scores, split):
+    n_examples = scores.get("examples", _FEW_EXAMPLES)
+    if n_examples < _FEW_EXAMPLES:
+        return f"Only {plural(n_examples, f'{split} example')}: the score of another sample may be very different."
     return None
 
 
-def _gap(run):
-    """Compare validation and test by the score that has an interval, or of which a ratio means something."""
-    ours, theirs = (run.summary.get(split) or {} for split in ("validation", "test"))
-    for name, known in run.problem.task.scores.items():
-        if ours.get(name) is None or theirs.get(name) is None or mixes_units(name, theirs):
+def _gap_warning(run):
+    """Compare validation and test by a score with an interval, or by one whose ratio is meaningful."""
+    validation, test = (run.summary.get(split) or {} for split in ("validation", "test"))
+    for name, score in run.problem.task.scores.items():
+        if validation.get(name) is None or test.get(name) is None or mixes_units(name, test):
             continue
-        if f"{name}_interval" in ours and f"{name}_interval" in theirs:
-            wide = max(high - low for low, high in (ours[f"{name}_interval"], theirs[f"{name}_interval"]))
-            if abs(ours[name] - theirs[name]) > wide:
+        if f"{name}_interval" in validation and f"{name}_interval" in test:
+            # A gap larger than the wider interval is unlikely to be chance.
+            width = max(high - low for low, high in (validation[f"{name}_interval"], test[f"{name}_interval"]))
+            if abs(validation[name] - test[name]) > width:
                 return (
-                    f"Validation ({percent(ours[name])}) and test ({percent(theirs[name])}) lie further apart than "
-                    "chance explains: the two parts differ."
+                    f"Validation ({percent(validation[name])}) and test ({percent(test[name])}) differ by more than "
+                    "chance explains: the data of the two splits differs."
                 )
-        elif known.ratio and theirs[name] > _FAR * ours[name]:
+        elif score.ratio and test[name] > _LARGE_RATIO * validation[name]:
             return (
-                f"The error on test data is {theirs[name] / ours[name]:.1f} times that on validation data "
-                f"({known.label}): the two parts differ."
+                f"The error on test data is {test[name] / validation[name]:.1f} times that on validation data "
+                f"({score.label}): the data of the two splits differs."
             )
     return None
 
 
-def _overfit(run):
-    """Compare the losses of the epoch that was kept; dropout makes the training loss look worse, never better."""
+def _overfitting_warning(run):
+    """Compare the losses of the best epoch. Dropout makes the training loss larger, never smaller."""
     epoch = run.summary.get("best_epoch")
     columns = [run.history.get(name, []) for name in ("loss", "val_loss")]
     if not epoch or not all(len(column) >= epoch and column[epoch - 1] is not None for column in columns):
         return None
-    loss, against = (column[epoch - 1] for column in columns)
-    if against > _FAR * loss and against - loss > _FAR_LOSS:
+    loss, val_loss = (column[epoch - 1] for column in columns)
+    if val_loss > _LARGE_RATIO * loss and val_loss - loss > _LARGE_LOSS_GAP:
         return (
-            f"At the epoch that was kept the training loss ({number(loss)}) lies far below the validation loss "
-            f"({number(against)}): it has learned its training data by heart. More data, augmentation, dropout or a "
-            "smaller network may help."
+            f"Overfitting: at the best epoch, the training loss ({number(loss)}) is far below the validation loss "
+            f"({number(val_loss)}). More data, augmentation, dropout or a smaller network may help."
         )
     return None

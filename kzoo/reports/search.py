@@ -1,4 +1,4 @@
-"""The report of a search: its trials, its pictures, and the winner beside the preset."""
+"""The report of a search: its trials, its figures, and the winner's settings next to the preset's."""
 
 import math
 from collections import Counter
@@ -6,45 +6,45 @@ from collections import Counter
 from kzoo import plots
 from kzoo.data.named import NAMES
 from kzoo.registry import get_preset, meaning_of
-from kzoo.reports.figures import drawn
-from kzoo.reports.setting_format import value_words
+from kzoo.reports.figures import embed_figure
+from kzoo.reports.setting_format import format_setting
 from kzoo.tuning.importance import importance_of
 from kzoo.tuning.records import FINISHED, best_of, leaderboard, preset_score
 from kzoo.tuning.spaces.entry import shown
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import duration, number, percent, plural
 
-_MOST = 100  # trials in the table
-_UNITS = ("val_accuracy",)  # shares, written as percentages
-_PICTURES = (
-    ("history", "Score per trial", "What each trial reached at its best epoch, in the order in which they were made."),
-    ("curves", "Learning curves", "The same value at every epoch. A pruned trial ends early."),
-    ("importance", "What mattered", "How much worse a trial's rank is predicted when a hyperparameter is shuffled."),
+_MAX_TRIALS = 100  # trials in the leaderboard
+_SHARE_METRICS = ("val_accuracy",)  # metrics between 0 and 1, written as percentages
+_FIGURES = (
+    ("history", "Score per trial", "The score of each trial at its best epoch, in the order of the trials."),
+    ("curves", "Learning curves", "The same metric at every epoch. Pruned trials end early."),
+    ("importance", "Hyperparameter importance", "How much worse the ranks of trials are predicted if it is shuffled."),
 )  # fmt: skip
 
 
-def page_of(search) -> dict:
-    """Return what the template of a search is filled with."""
+def search_page(search) -> dict:
+    """Return the variables of the template of a search."""
     trials, spec, data = search.trials, search.request.spec, search.request.data
     best = best_of(trials, search.objective)
     return dict(
         title=f"{spec['preset']} tuned on {data['name']}",
-        about="" if search.request.own else _about(spec),
+        about="" if search.request.own else _summary_of(spec),
         start=search.request.start,
         facts=_facts(search, trials),
-        head=None if best is None else _head(search, trials, best),
+        head=None if best is None else _headline(search, trials, best),
         warnings=_warnings(search, trials, best),
-        pictures=_pictures(search),
-        board=_board(search, trials),
-        changed=None if best is None else _changed(search),
+        pictures=_figures(search),
+        board=_leaderboard(search, trials),
+        changed=None if best is None else _changed_settings(search),
         settings=() if best is None else _settings(search.best_spec()),
-        use=None if best is None else _use(search),
-        space=_space(search.parameters, search.request.own),
+        use=None if best is None else _usage_code(search),
+        space=_space_table(search.parameters, search.request.own),
         provenance=_provenance(search),
     )
 
 
-def _about(spec):
+def _summary_of(spec):
     try:
         return get_preset(spec["preset"]).summary
     except KzooError:  # a preset of a module that is not imported
@@ -54,52 +54,55 @@ def _about(spec):
 def _facts(search, trials):
     request, data = search.request, search.request.data
     counts = Counter(trial.status for trial in trials)
-    ends = ", ".join(f"{counts[status]} {status}" for status in (*FINISHED, "running", "interrupted") if counts[status])
-    over = f"{request.folds} folds" if request.folds else plural(data["validation"], "example")
+    statuses = ", ".join(
+        f"{counts[status]} {status}" for status in (*FINISHED, "running", "interrupted") if counts[status]
+    )
+    validation = f"{request.folds} folds" if request.folds else plural(data["validation"], "example")
     return [
         ("Task", request.spec["task"].replace("_", " ")),
         ("Data", data["name"]),
         ("Training", plural(data["train"], "example")),
-        ("Validation", over),
+        ("Validation", validation),
         ("Objective", ", ".join(search.objective)),
         ("Engine", request.engine),
         ("Hyperparameters", len(search.parameters)),
         ("Time", duration(round(sum(trial.seconds for trial in trials)))),
-        ("Trials", f"{len(trials)} of {request.trials}" + (f": {ends}" if ends else "")),
+        ("Trials", f"{len(trials)} of {request.trials}" + (f": {statuses}" if statuses else "")),
     ]
 
 
-def score_words(search, value):
-    """Write a score of the objective."""
-    return percent(value) if search.objective.name in _UNITS else f"{value:.4g}"
+def _format_score(search, value):
+    """Return a value of the objective as text."""
+    return percent(value) if search.objective.name in _SHARE_METRICS else f"{value:.4g}"
 
 
-def _head(search, trials, best):
+def _headline(search, trials, best):
     preset, name, start = preset_score(trials), search.objective.name, search.request.start
     if best.baseline:
-        sentence = f"The best trial is {start} itself: no other settings did better."
+        sentence = f"The best trial is {start} itself: no other settings scored better."
     elif preset is None:
-        sentence = f"{_first(start)} itself was not among the trials, or has no score: there is no gain to speak of."
+        sentence = f"{_capitalize(start)} itself was not among the trials, or has no score, so the gain is unknown."
     else:
         gain = (best.score - preset) * search.objective.sign
-        said = f"{100 * gain:.1f} points" if name in _UNITS else f"{gain:.4g}"
+        gain_text = f"{100 * gain:.1f} points" if name in _SHARE_METRICS else f"{gain:.4g}"
         sentence = (
-            f"{_first(start)} itself has {score_words(search, preset)}: a gain of {said}{_examples(search, gain)}."
+            f"{_capitalize(start)} itself has {_format_score(search, preset)}: "
+            f"a gain of {gain_text}{_gain_in_examples(search, gain)}."
         )
     return dict(
-        value=score_words(search, best.score),
+        value=_format_score(search, best.score),
         label=f"{name.replace('_', ' ')} of trial {best.number}, the best of {plural(len(trials), 'trial')}",
         sentence=sentence,
     )
 
 
-def _first(words):
+def _capitalize(words):
     return words[0].upper() + words[1:]
 
 
-def _examples(search, gain):
-    """Say how many examples a gain in accuracy is."""
-    if search.objective.name not in _UNITS:
+def _gain_in_examples(search, gain):
+    """Return a gain in accuracy as a number of examples."""
+    if search.objective.name not in _SHARE_METRICS:
         return ""
     data = search.request.data
     count = data["train"] + data["validation"] if search.request.folds else data["validation"]
@@ -107,93 +110,103 @@ def _examples(search, gain):
 
 
 def _warnings(search, trials, best):
-    found, scored = [], [trial for trial in trials if trial.score is not None]
+    messages, scored = [], [trial for trial in trials if trial.score is not None]
     if not search.finished:
-        found.append("The search is not finished: the same call of kzoo.tune continues it.")
-    if lost := [trial for trial in trials if trial.status in ("diverged", "failed")]:
-        causes = Counter(trial.error or trial.status for trial in lost).most_common(3)
-        said = "; ".join(f"{count} × {cause}" for cause, count in causes)
-        found.append(f"{plural(len(lost), 'trial')} ended without a score: {said}.")
+        messages.append("The search is not finished. Repeat the call of kzoo.tune to continue it.")
+    if unscored := [trial for trial in trials if trial.status in ("diverged", "failed")]:
+        causes = Counter(trial.error or trial.status for trial in unscored).most_common(3)
+        causes_text = "; ".join(f"{count} × {cause}" for cause, count in causes)
+        messages.append(f"{plural(len(unscored), 'trial')} ended without a score: {causes_text}.")
     if best is not None and not best.baseline and len(scored) > 1:
-        found.append(
-            "The best of many trials is partly luck: on data that did not choose it, expect less. "
-            f"Retrain the winner, and look at its test score beside {search.request.start}'s."
+        messages.append(
+            "The best of many trials is partly luck: expect a lower score on other data. "
+            f"Retrain the winner, and compare its test score with that of {search.request.start}."
         )
-        found += _within_chance(search, trials, best)
-    return found
+        messages += _chance_warning(search, trials, best)
+    return messages
 
 
-def _within_chance(search, trials, best):
-    """Say it where a gain in accuracy is less than chance makes between two sets of this many examples."""
+def _chance_warning(search, trials, best):
+    """Return a warning if a gain in accuracy is smaller than the difference between two random samples of this size."""
     preset = preset_score(trials)
-    if preset is None or search.objective.name not in _UNITS:
+    if preset is None or search.objective.name not in _SHARE_METRICS:
         return []
     data = search.request.data
     count = data["train"] + data["validation"] if search.request.folds else data["validation"]
     error = math.sqrt(max(preset * (1 - preset), 1 / (4 * count)) / count)
     if best.score - preset > 2 * error:
         return []
-    text = f"The gain is within chance for {plural(count, 'example')} (± {200 * error:.1f} points)"
-    return [f"{text}: more validation data, or folds=5, would tell more."]
+    text = f"The gain may be due to chance with {plural(count, 'example')} (± {200 * error:.1f} points)"
+    return [f"{text}: use more validation data or folds=5."]
 
 
-def _pictures(search):
-    made = []
-    for kind, title, text in _PICTURES:
+def _figures(search):
+    figures = []
+    for kind, title, note in _FIGURES:
         try:
-            figure = _what_mattered(search) if kind == "importance" else search.plot(kind)
-            made.append((title, text, drawn(figure, f"{title} of {len(search.trials)} trials")))
+            figure = _importance_figure(search) if kind == "importance" else search.plot(kind)
+            figures.append((title, note, embed_figure(figure, f"{title} of {len(search.trials)} trials")))
         except KzooError as error:
-            made.append((title, str(error), None))
-    return made
+            figures.append((title, str(error), None))
+    return figures
 
 
-def _what_mattered(search):
-    """Draw it where it says something.
+def _importance_figure(search):
+    """Return the figure of hyperparameter importance.
 
     Raises:
-        KzooError: too few trials, or none that differ by more than chance.
+        KzooError: there are too few trials, or no importance is above chance.
     """
-    found = importance_of(search.trials, search.objective, search.parameters)
-    if found.weak:
-        raise KzooError(f"{found.sentence}, so nothing is said of what mattered. More trials, or folds=5, may tell.")
-    return plots.importance(found)
+    result = importance_of(search.trials, search.objective, search.parameters)
+    if result.weak:
+        raise KzooError(f"{result.sentence}, so it is not shown. More trials or folds=5 may help.")
+    return plots.importance(result)
 
 
-def _board(search, trials):
+def _leaderboard(search, trials):
     rows = leaderboard(trials, search.objective)
-    top = rows[:_MOST]
+    top = rows[:_MAX_TRIALS]
     names = list(dict.fromkeys(name for row in top for name in row.trial.hyperparameters))
-    errors, points = any(row.trial.error for row in top), search.objective.name in _UNITS
-    heads = ["rank", "trial", "status", "score", "gain", "best epoch", "epochs", "seconds", "parameters"]
+    errors, in_points = any(row.trial.error for row in top), search.objective.name in _SHARE_METRICS
+    headings = ["rank", "trial", "status", "score", "gain", "best epoch", "epochs", "seconds", "parameters"]
     cells = [
         [
-            row.rank, f"{t.number}\u00a0({search.request.start.split()[-1]})" if t.baseline else t.number, t.status,
-            "–" if t.score is None else score_words(search, t.score),
-            "–" if row.gain is None else f"{100 * row.gain:+.1f}" if points else f"{row.gain:+.4g}",
-            t.best_epoch or "–", t.epochs or "–", f"{t.seconds:.0f}",
-            "–" if t.params is None else number(t.params),
-            *(shown(t.hyperparameters[n]) if n in t.hyperparameters else "" for n in names),
-            *([t.error] if errors else []),
+            row.rank,
+            f"{trial.number}\u00a0({search.request.start.split()[-1]})" if trial.baseline else trial.number,
+            trial.status,
+            "–" if trial.score is None else _format_score(search, trial.score),
+            "–" if row.gain is None else f"{100 * row.gain:+.1f}" if in_points else f"{row.gain:+.4g}",
+            trial.best_epoch or "–", trial.epochs or "–", f"{trial.seconds:.0f}",
+            "–" if trial.params is None else number(trial.params),
+            *(shown(trial.hyperparameters[name]) if name in trial.hyperparameters else "" for name in names),
+            *([trial.error] if errors else []),
         ]
         for row in top
-        for t in [row.trial]
+        for trial in [row.trial]
     ]  # fmt: skip
-    rest = f" The other {len(rows) - _MOST} are in leaderboard.csv." if len(rows) > _MOST else ""
-    said = f"Gain is over {search.request.start}" + (", in points" if points else "; more is better")
-    note = f"{said}. A hyperparameter that does not count in a trial is empty.{rest}"
-    return dict(heads=[*heads, *names, *(["error"] if errors else [])], rows=cells, note=note,
-                numbers=["rank", "score", "gain", *heads[5:]])  # fmt: skip
+    more = f" The other {len(rows) - _MAX_TRIALS} are in leaderboard.csv." if len(rows) > _MAX_TRIALS else ""
+    gain_note = f"Gain is relative to {search.request.start}" + (", in points" if in_points else "; larger is better")
+    note = f"{gain_note}. Cells of hyperparameters without effect in a trial are empty.{more}"
+    return dict(heads=[*headings, *names, *(["error"] if errors else [])], rows=cells, note=note,
+                numbers=["rank", "score", "gain", *headings[5:]])  # fmt: skip
 
 
-def _changed(search):
-    """Return (setting, preset's value, winner's value, meaning) where they differ."""
+def _changed_settings(search):
+    """Return (setting, preset's value, winner's value, meaning) of the settings that differ."""
     spec, best = search.request.spec, search.best_spec()
-    before, after = spec["config"] | spec["training"], best["config"] | best["training"]
+    start_settings, best_settings = spec["config"] | spec["training"], best["config"] | best["training"]
     if search.request.own:
-        before = {p.name: p.default for p in search.parameters}
-        after = {name: value for name, value in search.best_config().items() if name in before}
-    rows = [(n, value_words(before.get(n)), value_words(after[n]), meaning_of(n, spec["family"])) for n in after]
+        start_settings = {parameter.name: parameter.default for parameter in search.parameters}
+        best_settings = {name: value for name, value in search.best_config().items() if name in start_settings}
+    rows = [
+        (
+            name,
+            format_setting(start_settings.get(name)),
+            format_setting(best_settings[name]),
+            meaning_of(name, spec["family"]),
+        )
+        for name in best_settings
+    ]
     return [row for row in rows if row[1] != row[2]]
 
 
@@ -201,13 +214,13 @@ def _settings(spec):
     parts = (("Network", "config"), ("Training", "training"))
     family = spec["family"]
     return [
-        (title, [(n, value_words(v), meaning_of(n, family)) for n, v in spec[part].items()])
+        (title, [(name, format_setting(value), meaning_of(name, family)) for name, value in spec[part].items()])
         for title, part in parts
         if spec[part]
     ]
 
 
-def _use(search):
+def _usage_code(search):
     name = search.request.spec["preset"]
     if search.request.own:
         data = "" if search.request.data["name"] in NAMES else "data, "
@@ -217,7 +230,7 @@ def _use(search):
             "",
             "# trained on training and validation data, scored on the test split",
             f"run = search.retrain({data}build={name})",
-            "# the network as it was in the search, or untrained",
+            "# the network of the best trial, or an untrained one",
             "model = search.best_model()",
             "hp = keras_tuner.HyperParameters()",
             "hp.values = search.best_config()",
@@ -228,8 +241,8 @@ def _use(search):
         f'search = kzoo.Search("{search.path.name}")',
         "",
         "# trained on training and validation data, scored on the test split",
-        f"run = search.retrain({_at_hand(search.request)})",
-        "# the network as it was in the search, or untrained",
+        f"run = search.retrain({_retrain_arguments(search.request)})",
+        "# the network of the best trial, or an untrained one",
         "model = search.best_model()",
         f'model = kzoo.build("{name}", **search.best_config())',
         "# a preset like any other",
@@ -237,24 +250,30 @@ def _use(search):
     ))  # fmt: skip
 
 
-def _at_hand(request):
-    """Return what `retrain` has to be given where the folder alone is there."""
-    data = [] if request.data["name"] in NAMES else ["data"]
-    return ", ".join([*data, *([] if request.weights is None or request.weights_at_hand else ["weights=weights"])])
+def _retrain_arguments(request):
+    """Return the arguments that `retrain` needs in addition to the folder of the search."""
+    data_argument = [] if request.data["name"] in NAMES else ["data"]
+    return ", ".join(
+        [*data_argument, *([] if request.weights is None or request.weights_at_hand else ["weights=weights"])]
+    )
 
 
-def _space(parameters, own):
-    heads = ["name", "values", "default" if own else "preset", "counts if"]
+def _space_table(parameters, is_custom):
+    headings = ["name", "values", "default" if is_custom else "preset", "active if"]
     rows = []
-    for p in parameters:
-        legal = ", ".join(map(value_words, p.values)) if p.values else _range(p)
-        when = "" if p.when is None else f"{p.when[0]} is {' or '.join(map(value_words, p.when[1]))}"
-        rows.append((p.name, legal, value_words(p.default), when))
-    return dict(heads=heads, rows=rows)
+    for parameter in parameters:
+        values = ", ".join(map(format_setting, parameter.values)) if parameter.values else _format_range(parameter)
+        condition = (
+            ""
+            if parameter.when is None
+            else f"{parameter.when[0]} is {' or '.join(map(format_setting, parameter.when[1]))}"
+        )
+        rows.append((parameter.name, values, format_setting(parameter.default), condition))
+    return dict(heads=headings, rows=rows)
 
 
-def _range(p):
-    return f"{value_words(p.low)} to {value_words(p.high)}" + (", log" if p.log else "")
+def _format_range(parameter):
+    return f"{format_setting(parameter.low)} to {format_setting(parameter.high)}" + (", log" if parameter.log else "")
 
 
 def _provenance(search):
@@ -265,7 +284,10 @@ def _provenance(search):
         ("Machine", request.machine),
         ("Backend", request.backend),
         ("Weights", request.weights or ""),
-        ("Frozen", "all that they gave" if request.freeze is True else value_words(request.freeze or "")),
+        (
+            "Frozen",
+            "all layers with initial weights" if request.freeze is True else format_setting(request.freeze or ""),
+        ),
         ("Versions", ", ".join(f"{name} {version}" for name, version in request.versions.items())),
         ("Pruning", request.prune or "none"),
         ("Epochs", request.epochs),

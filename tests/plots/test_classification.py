@@ -128,9 +128,9 @@ def test_more_than_ten_classes_show_their_mean_alone():
 @pytest.mark.parametrize(
     ("draw", "arguments", "parts"),
     [
-        (confusion_matrix, ([0, 0], [0, 0]), ("single class", "'0'")),
-        (per_class, ([0, 0], [0, 0], ("cat",)), ("single class", "'cat'")),
-        (confusion_matrix, ([0, 1], [0]), ("2 true", "1 predicted")),
+        (confusion_matrix, ([0, 0], [0, 0]), ("one class", "'0'")),
+        (per_class, ([0, 0], [0, 0], ("cat",)), ("one class", "'cat'")),
+        (confusion_matrix, ([0, 1], [0]), ("true: 2", "predicted: 1")),
         (confusion_matrix, ([], []), ("true labels", "(0,)")),
         (confusion_matrix, ([0, 3], [0, 1], NAMES), ("true label", "3", "0..2")),
         (confusion_matrix, ([0, 1], [0, -1], NAMES), ("predicted label", "-1", "0..2")),
@@ -140,9 +140,9 @@ def test_more_than_ten_classes_show_their_mean_alone():
         (per_class, (["cat", "dog"], ["cat", "dog"]), ("'cat'", "class_names")),
         (roc_and_precision_recall, ([1, 1], [0.2, 0.7], ("no", "yes")), ("2", "'yes'")),
         (roc_and_precision_recall, ([0, 1], [0.2, np.nan]), ("probabilities", "1", "NaN")),
-        (roc_and_precision_recall, ([0, 1, 1], [0.2, 0.7]), ("3 true labels", "2 rows")),
+        (roc_and_precision_recall, ([0, 1, 1], [0.2, 0.7]), ("true: 3", "probabilities: 2")),
         (roc_and_precision_recall, ([0, 2], [0.2, 0.7]), ("true label", "2", "0..1")),
-        (roc_and_precision_recall, ([0, 1], np.eye(2), NAMES), ("2 columns", "3 class names")),
+        (roc_and_precision_recall, ([0, 1], np.eye(2), NAMES), ("columns: 2", "class names: 3")),
         (
             roc_and_precision_recall,
             ([0, 1], np.zeros((2, 2, 2))),

@@ -38,7 +38,7 @@ def test_a_model_without_mistakes_shows_its_least_certain_answers():
 @pytest.mark.parametrize(
     ("arguments", "options", "parts"),
     [
-        ((IMAGES[:3], TRUE, P), {}, ("3 images", "4 labels")),
+        ((IMAGES[:3], TRUE, P), {}, ("images: 3", "true: 4")),
         ((IMAGES, TRUE, P * np.nan), {}, ("probabilities", "8", "NaN")),
         ((IMAGES, [0, 1, 0, 2], P), {}, ("true label", "2", "0..1")),
         ((IMAGES, TRUE, P), {"count": 0}, ("count=0",)),

@@ -72,7 +72,7 @@ def test_every_target_has_a_panel_and_all_steps_of_a_horizon_are_its_points():
         (forecast, (TRUTH[:0], TRUTH[:0]), {}, ("truth",)),
         (forecast, (TRUTH, TRUTH), {"history": np.zeros((9, 5, 2))}, ("history", "(9, 5, 2)", "10")),
         (forecast, (TRUTH, TRUTH), {"history": np.zeros((10, 5, 1))}, ("history", "(10, 5, 1)", "2")),
-        (forecast, (TRUTH, TRUTH), {"names": ["a"]}, ("1 names", "2 targets")),
+        (forecast, (TRUTH, TRUTH), {"names": ["a"]}, ("names: 1", "targets: 2")),
         (forecast, (TRUTH, TRUTH), {"count": 0}, ("count=0",)),
         (forecast, (TRUTH, TRUTH * np.nan), {}, ("predicted", "120", "NaN")),
         (predicted_against_true, ([1.0, 2.0], [1.0]), {}, ("true", "(2,)", "predicted", "(1,)")),

@@ -81,7 +81,7 @@ def test_the_score_stands_beside_its_interval_and_the_baseline(digits_run, repor
     right, n = sum(int(label) == y for label, y in zip(labels, digits.y, strict=True)), len(digits)
     most = int((digits.y == np.bincount(data.train.y).argmax()).sum())
     assert f"It predicts {right} of {n} test examples correctly" in page.text
-    assert f"would get {most} right ({100 * most / n:.1f} %)" in page.text
+    assert f"is correct for {most} ({100 * most / n:.1f} %)" in page.text
     low, high = (f"{100 * edge:.1f} %" for edge in digits_run.summary["test"]["accuracy_interval"])
     assert f"95 % confidence interval: {low} to {high}" in page.text
     assert f"{100 * right / n:.1f} % accuracy on {n} test examples" in page.text
@@ -164,7 +164,7 @@ def test_numbers_are_off_by_so_much_and_the_mean_by_so_much(diabetes_run, report
     mine = sk.mean_absolute_error(data.test.y, values)
     mean = sk.mean_absolute_error(data.test.y, np.full_like(data.test.y, data.train.y.mean()))
     assert f"mean absolute error is {mine:.4g}; always predicting the mean of the training data" in page.text
-    assert f"would be off by {mean:.4g}" in page.text
+    assert f"has {mean:.4g}" in page.text
     assert f"R² {sk.r2_score(data.test.y, values):.3f}" in page.text
     assert {"Predicted against true", "Examples", "Largest errors"} <= set(page.headings())
 
@@ -175,7 +175,7 @@ def test_forecasts_are_drawn(series_run, report_of):
     assert "Examples" not in page.headings() and "over all targets" not in page.text
     assert "of that of the best baseline (mean of 2 targets)" in page.text
     found = series_run.summary["test"]["targets"]["b"]
-    assert f"'b' is off by {found['mae']:.4g} on average; last value would be off by" in page.text
+    assert f"of 'b' is {found['mae']:.4g}; baselines: last value" in page.text
     cells = f"b {found['mae']:.4g} {found['rmse']:.4g} {found['r2']:.4f} {found['beside']['last value']['mae']:.4g}"
     assert cells in " ".join(page.text.split())
 
@@ -211,7 +211,7 @@ def test_a_language_model_has_bits_and_says_that_it_kept_no_answers(language_run
     bits = language_run.summary["test"]["bits_per_token"]
     letters = len(set("to be or not to be that is the question\n")) + 2
     assert f"It needs {bits:.2f} bits per token; uniform guessing among {letters} tokens needs" in page.text
-    assert f"takes {np.log2(letters):.2f}" in page.text
+    assert f"needs {np.log2(letters):.2f}" in page.text
     assert "This run kept no answers" in page.text and page.count("svg") == 2
 
 

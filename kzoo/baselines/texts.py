@@ -42,9 +42,9 @@ class Counts:
             raise Unfit("the training texts contain no words")
         columns = np.minimum(np.searchsorted(self.codes, codes), len(self.codes) - 1)
         in_vocabulary = self.codes[columns] == codes
-        ones = np.ones(np.count_nonzero(in_vocabulary))
+        entries = np.ones(np.count_nonzero(in_vocabulary))
         matrix = import_module("scipy.sparse").csr_matrix
-        return matrix((ones, (rows[in_vocabulary], columns[in_vocabulary])), shape=(len(x), len(self.codes)))
+        return matrix((entries, (rows[in_vocabulary], columns[in_vocabulary])), shape=(len(x), len(self.codes)))
 
 
 def _words(x):
@@ -121,7 +121,7 @@ def nbsvm(subset):
     classes = [1] if subset.outputs == 2 else range(subset.outputs)
     svm = import_module("sklearn.svm").LinearSVC
 
-    def one_against_the_rest(number, c):
+    def one_versus_all(number, c):
         in_class = y == number
         if not in_class.any() or in_class.all():
             return np.zeros(matrix.shape[1]), np.zeros(matrix.shape[1]), -1.0 if not in_class.any() else 1.0
@@ -132,7 +132,7 @@ def nbsvm(subset):
         return model.coef_[0], ratio, float(model.intercept_[0])
 
     def fitted(c):
-        models = [one_against_the_rest(number, c) for number in classes]
+        models = [one_versus_all(number, c) for number in classes]
         biases = np.array([bias for *_, bias in models])
 
         def mixed(beta):

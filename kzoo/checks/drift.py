@@ -155,7 +155,7 @@ def categories_moved(new):
         ):
             largest_change = 1 + int(np.abs(new_shares - old_shares)[1:].argmax())
             words = next(
-                column_["values"] for column_ in new.preprocessing["columns"] if column_["name"] == old["name"]
+                described["values"] for described in new.preprocessing["columns"] if described["name"] == old["name"]
             )
             yield warning(
                 f"{words[largest_change - 1]!r} is {new_shares[largest_change]:.0%} of column {old['name']!r}, was "

@@ -16,20 +16,20 @@ _LARGE, _SMALL_PIXELS = 50.0, 0.02
 def not_finite(subject):
     """Find NaN or infinite numbers in inputs or targets."""
     for split, part in subject.splits.items():
-        for what, values in (("x", values_of(part.x)), ("y", values_of(part.y))):
-            if values is None or values.dtype.kind != "f" or not values.size:
+        for axis_name, array in (("x", values_of(part.x)), ("y", values_of(part.y))):
+            if array is None or array.dtype.kind != "f" or not array.size:
                 continue
-            values = values[: max(1, _MOST_VALUES * len(values) // values.size)]
-            if np.isfinite(np.sum(values, dtype="float64")):  # one pass without a copy
+            array = array[: max(1, _MOST_VALUES * len(array) // array.size)]
+            if np.isfinite(np.sum(array, dtype="float64")):  # one pass without a copy
                 continue
-            bad = ~np.isfinite(values.reshape(len(values), -1))
+            bad = ~np.isfinite(array.reshape(len(array), -1))
             rows, columns = np.nonzero(bad)
             name = ""
-            if what == "x" and values.ndim == 2:
-                name = f", {column_names(subject.data.feature_names, values.shape[1])[columns[0]]!r}"
+            if axis_name == "x" and array.ndim == 2:
+                name = f", {column_names(subject.data.feature_names, array.shape[1])[columns[0]]!r}"
             yield error(
-                f"{len(rows)} values of {what} are NaN or infinite",
-                where=f"{split} {what}, row {rows[0]}{name}",
+                f"{len(rows)} values of {axis_name} are NaN or infinite",
+                where=f"{split} {axis_name}, row {rows[0]}{name}",
                 why="A single one makes the loss NaN, and then all weights.",
                 fix="Impute them or remove their rows. kzoo imputes inputs of tables (CSV, DataFrame) itself.",
             )
@@ -58,9 +58,9 @@ def constant_columns(subject):
 def numbers_in_doubt(subject):
     """Find numbers with an ambiguous format or unit, and cells that could not be read."""
     for line in subject.data.seen.get("doubts", ()):
-        what, _, fix = line.partition(" If that is wrong, ")
+        problem, _, fix = line.partition(" If that is wrong, ")
         yield warning(
-            what.rstrip("."),
+            problem.rstrip("."),
             where="the table",
             why="A misread value may be wrong by a factor of 100 or 1000, and training does not fail on it.",
             fix=f"If that is wrong, {fix}",
@@ -103,8 +103,8 @@ def scaled_twice(subject):
     raw_max, scaled_max = float(np.abs(subject.batch[0]).max()), float(np.abs(activations).max())
     if 0 < scaled_max < _SMALL_PIXELS and raw_max <= 1.5:
         yield error(
-            f"Pixels are at most {raw_max:.3g} in the inputs and {scaled_max:.2g} at the first layer: divided by 255 "
-            "twice",
+            f"Pixels are divided by 255 twice: at most {raw_max:.3g} in the inputs, {scaled_max:.2g} at the first "
+            "layer",
             where=f"train inputs, layer {layer!r}",
             why="All images look almost black to the network, so it learns nothing.",
             fix="Pass pixels of 0..255, or remove the scaling from the network (rescale=False).",
@@ -121,15 +121,15 @@ def not_scaled(subject):
     if not np.isfinite(size).all() or size.max() <= _LARGE:
         return
     if subject.images:
-        what, fix = f"Pixels up to {activations.max():.0f}", "Add keras.layers.Rescaling(1 / 255) as first layer."
+        problem, fix = f"Pixels up to {activations.max():.0f}", "Add keras.layers.Rescaling(1 / 255) as first layer."
     else:
         names = subject.columns or ()
         column = int(size.argmax())
         name = f" in column {names[column]!r}" if len(names) == len(size) else ""
-        what = f"Numbers of magnitude {size.max():.3g}{name}"
+        problem = f"Numbers of magnitude {size.max():.3g}{name}"
         fix = "Standardise the columns with keras.layers.Rescaling (mean and standard deviation) or BatchNormalization."
     yield warning(
-        f"{what} reach the first layer with weights unscaled",
+        f"{problem} reach the first layer with weights unscaled",
         where=f"layer {layer!r}",
         why="The first steps are too large, or one column dominates: training is slow or diverges.",
         fix=fix,

@@ -35,11 +35,11 @@ def column_gives_class_away(subject):
     if len(x) < _FEWEST_ROWS or len(names) < 2 or not 2 <= len(classes) <= len(x) / 10 or counts.min() < 5:
         return
     numbers = range(min(len(names), _MOST_COLUMNS))
-    codes = {i: np.unique(x[:, i], return_inverse=True)[1] for i in numbers}
+    codes_of = {i: np.unique(x[:, i], return_inverse=True)[1] for i in numbers}
     coded = {
-        i: codes_
-        for i, codes_ in codes.items()
-        if 2 <= codes_.max() + 1 <= max(_FEW_VALUES, len(classes)) and codes_.max() < len(x) / 10
+        i: codes
+        for i, codes in codes_of.items()
+        if 2 <= codes.max() + 1 <= max(_FEW_VALUES, len(classes)) and codes.max() < len(x) / 10
     }
     leaks = [i for i, values in coded.items() if _accuracy_by_value(values, y) >= _GIVES_AWAY]
     measurements = [i for i in numbers if i not in coded]
@@ -48,7 +48,7 @@ def column_gives_class_away(subject):
     suspicious = [i for i in measurements if accuracy[i] >= _GIVES_AWAY]
     if suspicious and not leaks:
         other_accuracies = [accuracy[i] for i in measurements if i not in suspicious] + [
-            _accuracy_by_value(codes_, y) for codes_ in coded.values()
+            _accuracy_by_value(codes, y) for codes in coded.values()
         ]
         few_suspicious = len(suspicious) == 1 or len(suspicious) <= _MOST_MEASURED * len(names)
         suspicious = suspicious if few_suspicious and max(other_accuracies, default=0.0) <= _MAX_NEXT_BEST else []
@@ -114,16 +114,15 @@ def _accuracy_by_value(values, y):
 
 def _accuracy_by_tree(column, y):
     """Return the balanced accuracy of a tree on a single column, with a leaf per class."""
-    classifier = import_module(
-        "sklearn.tree"
-    ).DecisionTreeClassifier  # imported here: most data has no column that needs a tree
+    # Imported here: most data has no column that needs a tree.
+    classifier = import_module("sklearn.tree").DecisionTreeClassifier
     tree = classifier(max_leaf_nodes=max(2, len(np.unique(y))), class_weight="balanced", random_state=0)
     right = tree.fit(column[:, None], y).predict(column[:, None]) == y
     return float(np.mean([right[y == k].mean() for k in np.unique(y)]))
 
 
 def _separation(x, y):
-    """Return the separation of the classes by each column: 1 if the classes are contiguous when sorted, 0 if they are mixed.
+    """Return the separation of the classes by each column: 1 if sorting makes them contiguous, 0 if they are mixed.
 
     The ranks within a contiguous block of p n rows have variance (p n)^2 / 12, in whichever order the blocks are, so
     the share of the variance between classes is 1 - sum p^3. This is fast for all columns at once; a tree checks the

@@ -45,7 +45,7 @@ class NewData:
         self.known = run.config.get("statistics")
         self.frame, self.missing, self.answers, self.values, self.seen = None, [], None, None, None
         check_target(run, source, target)
-        self.asked, self.targets = target is not None, targets_of(run, target)
+        self.target_requested, self.targets = target is not None, targets_of(run, target)
         if isinstance(source, str) and source in NAMES:
             source = reload(run, source)
         if isinstance(source, Dataset):
@@ -94,14 +94,10 @@ class NewData:
             raise KzooError("This run was trained on arrays: pass x, (x, y) or an .npz file.")
         else:
             collected = kind_of(self.preprocessing).fitting.fresh(self.preprocessing, source, targets=self.targets)
-            if self.asked and collected.frame is not None:
+            if self.target_requested and collected.frame is not None:
                 require(collected.frame, self.targets, "the new data")
-            self.values, self.frame, self.missing, self.seen = (
-                collected.x,
-                collected.frame,
-                list(collected.missing),
-                collected.seen,
-            )
+            self.values, self.frame = collected.x, collected.frame
+            self.missing, self.seen = list(collected.missing), collected.seen
             self.answers = collected.answers if collected.answers is None else self._raw(collected.answers)
 
     def _raw(self, answers):

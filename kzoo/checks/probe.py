@@ -53,7 +53,7 @@ class Probe:
 
 
 def shell_of(model):
-    """Return a new model with the same layers as a functional model, which can be compiled without changing the original.
+    """Return a new functional model of the same layers, which can be compiled and fitted without changing the original.
 
     None for a model without a graph, or with several inputs or outputs.
     """
@@ -85,9 +85,8 @@ def _forward(model, tensors, x):
     if keras.backend.backend() == "tensorflow" and any(
         issubclass(layer_type, _RECURRENT) for layer_type in layer_types
     ):
-        call = import_module("tensorflow").function(
-            call, autograph=False
-        )  # eager execution takes up to three times as long
+        # Eager execution takes up to three times as long.
+        call = import_module("tensorflow").function(call, autograph=False)
     outputs = call(x)
     return outputs if isinstance(outputs, list | tuple) else [outputs]
 

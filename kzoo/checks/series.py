@@ -84,8 +84,7 @@ def clock_changes(subject):
     yield warning(
         f"{description}, which is set {', '.join(changes)}",
         where=f"column {time['column']!r}",
-        why="kzoo uses elapsed time, so the steps are right; but daily patterns of people move by an hour at each "
-        "change.",
+        why="kzoo uses elapsed time, so the steps are right; but people's daily patterns shift by an hour.",
         fix="Nothing, if the times are local times; otherwise write them in UTC.",
     )
 
@@ -108,8 +107,7 @@ def runs_of_missing_values(subject):
         f"{plural(total, 'value')} missing: {listed(columns)}",
         where="the whole series",
         why="They are replaced by the previous value, also in the targets of training and scoring: a long gap becomes "
-        "a "
-        "flat line.",
+        "a flat line.",
         fix="Interpolate short gaps; exclude (drop=) a column that is mostly empty, or start after a long gap.",
     )
 
@@ -120,11 +118,13 @@ def columns_without_a_say(subject):
     outputs, names = subject.data.outputs, subject.data.feature_names
     if "ordered" not in subject.facts or len(names) <= outputs:
         return
-    others, targets = subject.batch[0].copy(), subject.batch[0].copy()
-    others[..., outputs:] = others[:, ::-1, outputs:]
-    targets[..., :outputs] = targets[:, ::-1, :outputs]
+    reversed_columns, reversed_targets = subject.batch[0].copy(), subject.batch[0].copy()
+    reversed_columns[..., outputs:] = reversed_columns[:, ::-1, outputs:]
+    reversed_targets[..., :outputs] = reversed_targets[:, ::-1, :outputs]
     answers = subject.probe.answers
-    if np.array_equal(subject.forward(others), answers) and not np.array_equal(subject.forward(targets), answers):
+    if np.array_equal(subject.forward(reversed_columns), answers) and not np.array_equal(
+        subject.forward(reversed_targets), answers
+    ):
         yield warning(
             f"{len(names) - outputs} of {len(names)} columns have no effect on the forecasts: "
             f"{listed(map(repr, names[outputs:]), _SHOWN)}",

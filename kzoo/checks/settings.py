@@ -108,7 +108,7 @@ def logits_or_probabilities(subject):
         "softplus",
     ):
         yield error(
-            f"The last activation is {activation}, but {loss.name} needs outputs from -1 to +1",
+            f"The last activation is {activation}, but {loss.name} compares outputs with -1 and +1",
             where=where,
             why="The outputs cannot reach -1, so the loss of half of the rows cannot fall.",
             fix="Use tanh as last activation, or none.",

@@ -12,11 +12,8 @@ _FEWEST = 3  # iris contains one row twice, and a test split may contain one of 
 _SHARE = 0.005
 _FEWEST_ROWS, _MAX_SHARE_DIFFERENCE = 50, 0.2
 _RUN = 8  # consecutive tokens that two texts do not share by chance; times n for ids of n-grams
-_FEWEST_RUNS, _INSIDE, _SHARE_INSIDE = (
-    3,
-    0.8,
-    0.05,
-)  # runs of a text; share of runs found in training that makes it a part; share of such texts
+# Runs of a text; share of them in the training texts that makes it a part of these; share of such texts.
+_FEWEST_RUNS, _INSIDE, _SHARE_INSIDE = 3, 0.8, 0.05
 _TEXTS, _MOST, _PIECE = 1_000, 150_000, 4_096  # texts sampled of other splits, training texts, and texts read at once
 
 
@@ -74,10 +71,8 @@ def rows_belong_together(subject):
         f"values{also}",
         where=f"column {name!r}",
         why="Rows of one person, device or recording are similar: if they are in both training and test data, the "
-        "score "
-        "is too optimistic for new ones.",
-        fix=f"If such rows belong together, set group={name!r}: they stay in one split, and the column is not an "
-        "input.",
+        "score is too optimistic for new ones.",
+        fix=f"If such rows belong together, set group={name!r}: they stay in one split, and the column is excluded.",
     )
 
 
@@ -105,12 +100,11 @@ def texts_inside_others(subject):
         inside = long_enough & (trained.sum(axis=1) > _INSIDE * valid.sum(axis=1))
         if inside.sum() >= max(_FEWEST, _SHARE_INSIDE * long_enough.sum()):
             yield warning(
-                f"{inside.sum()} of {long_enough.sum()} sampled {split} texts are parts of training texts, or contain "
-                "them",
+                f"{inside.sum()} of {long_enough.sum()} sampled {split} texts are part of training texts or contain "
+                "one",
                 where=f"{split}, rows {listed(rows[inside])}",
                 why="The network can memorise such texts, so the score is too optimistic, also for choosing models.",
-                fix="Add a column that identifies texts of the same origin, and set it with group=: they stay in one "
-                "split.",
+                fix="Add a column with the origin of each text, and set it with group=: texts stay in one split.",
             )
 
 

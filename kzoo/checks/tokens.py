@@ -27,8 +27,7 @@ def tokens_outside(subject):
             f"{int(bad.sum())} token ids are outside 0..{size - 1}, the first one is {ids[bad][0]}",
             where=f"{split}, row {row}",
             why="The embedding has no row for them: an error on CPUs, zeros on GPUs, NaN on JAX.",
-            fix=f"Set input_dim={max(int(ids[bad].max()) + 1, size)} in the embedding, or replace rare tokens by "
-            "unknown (1).",
+            fix=f"Give the embedding {max(int(ids[bad].max()) + 1, size)} rows, or map rare tokens to unknown (1).",
         )
 
 

@@ -203,8 +203,8 @@ def _summarize(runs: Sequence[Run]) -> dict[str, Any]:
         {baseline["name"]: baseline["scores"] for baseline in run.summary.get("baselines") or () if baseline["scores"]}
         for run in runs
     ]
-    if common := [name for name in baselines[0] if all(name in scores for scores in baselines)]:
-        summary["baselines"] = {name: _mean_and_std([scores[name] for scores in baselines]) for name in common}
+    if shared_names := [name for name in baselines[0] if all(name in scores for scores in baselines)]:
+        summary["baselines"] = {name: _mean_and_std([scores[name] for scores in baselines]) for name in shared_names}
     return summary
 
 

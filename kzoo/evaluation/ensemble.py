@@ -192,7 +192,7 @@ def _shared_settings(settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         name: value
         for name, value in settings[0].items()
-        if all(name in others and others[name] == value for others in settings)
+        if all(name in member and member[name] == value for member in settings)
     }
 
 

@@ -135,8 +135,8 @@ def _for_model(run: Run, data: Any, target: str | Sequence[str] | None) -> tuple
     # The most frequent class, the mean and the scale must be those of the model's training data, not of these rows.
     config = {name: value for name, value in loaded.config.items() if name not in _SCALE_SETTINGS}
     config |= {name: value for name, value in run.spec.config.items() if name in _SCALE_SETTINGS}
-    seen = loaded.seen | {"common": run.target.common}
-    return model, replace(loaded, config=config, validation=None, test=loaded.train, seen=seen)
+    observations = loaded.seen | {"common": run.target.common}
+    return model, replace(loaded, config=config, validation=None, test=loaded.train, seen=observations)
 
 
 def _renumbered(names: list[str], data: Dataset, *, quiet: bool) -> Dataset:

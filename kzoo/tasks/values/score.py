@@ -184,7 +184,7 @@ def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
     if targets and (len(targets) > 1 or "relative_mae" in scores):
         return _of_targets(scores, targets, examples)
     several = " over all targets" if len(target.names) > 1 else ""
-    others = f"RMSE {number(scores['rmse'])}" + ("" if scores["r2"] is None else f", R² {scores['r2']:.3f}")
+    other_scores = f"RMSE {number(scores['rmse'])}" + ("" if scores["r2"] is None else f", R² {scores['r2']:.3f}")
     if answers is not None:
         comparison = f"; always predicting the mean of the training data has {number(_mean_error(answers, target))}"
     else:
@@ -194,7 +194,7 @@ def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
         label=f"mean absolute error on {examples}, in the target's own unit",
         interval=None,
         scale=None,
-        sentence=f"Its mean absolute error is {number(scores['mae'])}{several}{comparison}. {others}.",
+        sentence=f"Its mean absolute error is {number(scores['mae'])}{several}{comparison}. {other_scores}.",
         useless="It is no better than always predicting the mean (R² is not above 0)."
         if scores["r2"] is not None and scores["r2"] <= 0
         else None,

@@ -38,11 +38,11 @@ def run_checks(subject, kinds) -> tuple:
     return sorted(findings, key=lambda finding: finding.level), names
 
 
-def check_before_training(job, *, command) -> list:
+def check_before_training(setup, *, command) -> list:
     """Run the checks that need no gradient step.
 
     Args:
-        job: the `TrainingSetup` that is about to be trained.
+        setup: the `TrainingSetup` that is about to be trained.
         command: the `kzoo train` command of this run, or None.
 
     Returns:
@@ -51,7 +51,7 @@ def check_before_training(job, *, command) -> list:
     Raises:
         KzooError: a check found an error.
     """
-    findings, _ = run_checks(Subject.of(job), ("settings", "data", "network"))
+    findings, _ = run_checks(Subject.of(setup), ("settings", "data", "network"))
     full_check = "kzoo.check(...)" if command is None else command.replace("kzoo train", "kzoo check", 1)
     errors = [finding for finding in findings if finding.level == "error"]
     if errors:

@@ -40,10 +40,12 @@ class Subject:
         }
 
     @classmethod
-    def of(cls, job) -> "Subject":
+    def of(cls, setup) -> "Subject":
         """Return the subject for a `kzoo.training.setup.TrainingSetup`."""
-        model = job.core if job.features is None else job.model  # the model that takes the data of the job
-        return cls(job.data, model, job.spec.training, onehot=job.onehot, standardize=job.standardize)
+        model = (
+            setup.core if setup.features is None else setup.model
+        )  # the model that takes the data itself, not precomputed features
+        return cls(setup.data, model, setup.spec.training, onehot=setup.onehot, standardize=setup.standardize)
 
     @property
     def facts(self):

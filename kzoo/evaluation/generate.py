@@ -17,7 +17,7 @@ from kzoo.predictions import probabilities
 from kzoo.registry import general_first, list_presets, rebuild, spec_of
 from kzoo.run import Run
 from kzoo.storage.windows import series_of
-from kzoo.tasks import with_facts
+from kzoo.tasks import problems_with_facts
 from kzoo.training.score import forward, gives_logits
 from kzoo.untracked import as_run
 from kzoo.utils.argument_checks import checked_arguments
@@ -85,7 +85,7 @@ def _check(run: Run, prompt: Any, length: Any, temperature: Any, top_k: Any, top
     task = run.data.task
     if "continues" not in run.problem.facts:
         names = ", ".join(
-            general_first(n for problem in with_facts("continues") for n in list_presets(task=problem.name))
+            general_first(n for problem in problems_with_facts("continues") for n in list_presets(task=problem.name))
         )
         raise KzooError(f"{run.path} is a run of {task}, but only language models generate text. Presets: {names}.")
     if not isinstance(prompt, str):

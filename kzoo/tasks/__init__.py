@@ -291,7 +291,7 @@ def _unnamed(kind, task):
     )
 
 
-def with_facts(*facts: str) -> list[Problem]:
+def problems_with_facts(*facts: str) -> list[Problem]:
     """Return the problems that have all these facts."""
     return [candidate for candidate in problems().values() if candidate.facts >= set(facts)]
 

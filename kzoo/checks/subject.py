@@ -42,9 +42,8 @@ class Subject:
     @classmethod
     def of(cls, setup) -> "Subject":
         """Return the subject for a `kzoo.training.setup.TrainingSetup`."""
-        model = (
-            setup.core if setup.features is None else setup.model
-        )  # the model that takes the data itself, not precomputed features
+        # The model that takes the data itself, not precomputed features.
+        model = setup.core if setup.features is None else setup.model
         return cls(setup.data, model, setup.spec.training, onehot=setup.onehot, standardize=setup.standardize)
 
     @property

@@ -301,11 +301,7 @@ def test_private_names_of_kerastuner_are_used_in_a_single_file():
 def test_an_engine_is_a_file(engine):
     """Nothing else names it: the fixture, the messages and the help of the command list the files of the folder."""
     folder = Path(kzoo.__file__).parent / "tuning" / "engines"
-    assert set(ENGINES) - {"auto"} == {path.stem for path in folder.glob("*.py")} - {
-        "__init__",
-        "base",
-        "keras_tuner_private",
-    }
+    assert set(ENGINES) - {"auto"} == {path.stem for path in folder.glob("*.py")} - {"__init__", "base", "keras_tuner_private"}
     assert issubclass(engine_named(engine), BaseEngine)
     with refuses("engine", "'none'", engine):
         choose_engine("none", 1, 1)

@@ -21,7 +21,7 @@ class BaselineData:
         data: a `Dataset`.
         seed: of the baseline's random draws.
         most: the largest number of training rows to learn from.
-        logits: what its outputs are (see `Baseline`).
+        logits: form of its outputs (see `Baseline`).
         shared: a dict in which baselines on the same data cache what several of them need.
 
     Attributes:

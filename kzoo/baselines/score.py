@@ -36,8 +36,8 @@ def score(
 ) -> list[Result]:
     """Score baselines, simple models without a network, on data.
 
-    Each learns from the training split, makes its choices on the validation split, and predicts the scored split once,
-    which the task's own scoring scores. The same seed gives the same scores.
+    Each baseline learns from the training split, makes its choices on the validation split, and predicts the scored
+    split once. The scores are those of the task. The same seed gives the same scores.
 
     Args:
         data: a `Dataset`, or anything that `kzoo.load_data` takes.

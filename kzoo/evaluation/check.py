@@ -109,6 +109,7 @@ def examine(
     training_settings = overrides | dict(
         weights=weights, freeze=freeze, precision=None if precision == "auto" else precision
     )
+    # 1. Data alone.
     if model_or_run is None or (
         data is None
         and not isinstance(model_or_run, Preset)
@@ -120,6 +121,7 @@ def examine(
             raise KzooError("Nothing to check: pass a preset, a run, or data=.")
         _refuse_settings(training_settings)
         return check_data(source, options, deep=deep, seed=seed)
+    # 2. A model that does not record its training data: check the given data and the network.
     run = (
         as_run(model_or_run)
         if isinstance(model_or_run, keras.Model) and not model_or_run.compiled
@@ -129,12 +131,14 @@ def examine(
         _refuse_if_trained(run, training_settings)
         kinds = tuple(kind for kind in _QUICK_KINDS if kind != "settings")
         return _checked(Subject(_data_for_model(run, data, options), run.model), kinds)
+    # 3. A run and new data: compare it with the training data.
     if run is not None and data is not None:
         _refuse_if_trained(
             run, training_settings | {name: value for name, value in options.given().items() if name != "target"}
         )
         findings, names = run_checks(NewData(run, data, target=options.target), ("new",))
         return Findings(findings), names
+    # 4. Otherwise check what training would use; for a run, its own data and settings.
     check_custom_model(model_or_run, weights=weights, freeze=freeze, precision=precision)
     kinds = (*_QUICK_KINDS, "steps") if deep else _QUICK_KINDS
     if run is not None:

@@ -46,6 +46,7 @@ def compare_runs(
         KzooError: data that does not fit one of the runs, runs with different tasks, targets or horizons, or an unknown
             metric.
     """
+    # 1. Load the same data for both runs.
     runs = [run if isinstance(run, Run) else Run(run) for run in (new, old)]
     tasks = [run.data.task for run in runs]
     if tasks[0] != tasks[1]:
@@ -65,7 +66,7 @@ def compare_runs(
             f"Cannot compare runs with different targets ({runs[0].path}: {listed(names[0])}, {runs[1].path}: "
             f"{listed(names[1])})."
         )
-    # Standardise the errors of both runs by the same scale, that of the old run's training targets.
+    # 2. Score. Standardise the errors of both runs by the same scale, that of the old run's training targets.
     old_scale = {name: scale for name, scale in loaded[1].config.items() if name in ("target_scale", "target_offset")}
     loaded[0] = replace(loaded[0], config=loaded[0].config | old_scale)
     (scores, errors, truth), (old_scores, old_errors, old_truth) = (
@@ -87,6 +88,7 @@ def compare_runs(
             "The runs predict different values of this data, so their scores are not comparable (shapes: "
             f"{runs[0].path}: {shapes[0]}, {runs[1].path}: {shapes[1]})."
         )
+    # 3. Test the difference.
     if errors is None:
         test = None
     elif errors.right is not None:

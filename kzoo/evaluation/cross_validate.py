@@ -95,6 +95,7 @@ def cross_validate(
         KzooError: data whose rows have an order, more folds than rows of a class, or anything that `kzoo.train`
             refuses.
     """
+    # 1. Validate the arguments and plan the folds.
     preset = get_preset(preset)
     if isinstance(repeats, bool) or not isinstance(repeats, int | np.integer) or not 1 <= repeats <= MOST_FOLDS:
         raise KzooError(f"repeats={repeats!r} must be a whole number from 1 to {MOST_FOLDS}.")
@@ -115,6 +116,7 @@ def cross_validate(
     threads = checked_pool(parallel, threads, executor)
     folders = [out / f"fold-{number:02d}" for number in range(1, len(plan) + 1)]
     trainer: dict[str, Any] = dict(preset=preset, data=data, options=options, data_seed=seed, overwrite=overwrite)
+    # 2. Train the folds, in workers if requested, and open their runs.
     if threads is not None:
         _train_in_workers(trainer, plan, folders, parallel, threads, executor)
         trainer |= dict(overwrite=False)  # finished by now: the loop below only opens them
@@ -133,6 +135,7 @@ def cross_validate(
             _print_progress(runs, len(plan))
     if overwrite:
         _remove_others(out, folders)
+    # 3. Summarise the scores and write the results.
     predictions_and_runs = {"out_of_fold": _out_of_fold(runs), "runs": [run.path for run in runs]}
     scores = CrossValidation(_summarize(runs) | predictions_and_runs)
     _write(out, scores, runs[0], dict(folds=folds, stratified=stratified, repeats=repeats, seed=seed))

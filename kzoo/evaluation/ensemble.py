@@ -76,7 +76,7 @@ def ensemble(
     if folds or (data is None and first.data.name not in NAMES):
         data = None
     else:
-        data = load_again(first.spec, first.data, data, what="what the members were trained on")
+        data = load_again(first.spec, first.data, data, what="the members' training data")
     if method == "weighted" and (data is None or data.validation is None):
         why = "folds do not share it" if folds else "pass data=" if data is None else f"{data.name} has none"
         raise KzooError(f"method='weighted' needs validation data to choose the weights: {why}. Or use method='mean'.")

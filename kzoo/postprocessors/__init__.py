@@ -9,7 +9,7 @@ A step is a module of this folder, or of an installed package under the entry-po
     apply(learned, predictions) -> predictions          in stage "decide" and later
 
 Outputs are (N, classes), (N, 1) or (N, ..., targets); truth is what the network was trained on; `logits`
-tells whether the outputs of classes are logits (`kzoo.predictions.logits_of`).
+is whether the outputs of classes are logits (`kzoo.predictions.logits_of`).
 
 `training` selects steps by name (`postprocess=`); predicting, scoring, reports, exports and the server apply the stored
 steps, through `Postprocessor` only.

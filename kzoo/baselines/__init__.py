@@ -1,11 +1,12 @@
-"""The simplest things that work: what any network on the same data has to beat. NumPy and scikit-learn, in seconds.
+"""Baselines: simple models that any network on the same data should beat. NumPy and scikit-learn, in seconds.
 
     data = kzoo.load_data("churn.csv", target="churned")
-    for one in kzoo.baselines.score(data):
-        print(one.name, one.value)
+    for result in kzoo.baselines.score(data):
+        print(result.name, result.value)
 
-A baseline is a function with `@baseline`, found by listing this folder: it says which facts of kind and task it needs,
-what it is after, and how long it takes. It learns from training rows alone and chooses on validation rows alone.
+A baseline is a function with `@baseline`, found by listing this folder. The decorator states the facts of kind and task
+that it needs, its label, a reference, and its estimated time. It learns from training rows only and makes its choices
+on validation rows only.
 """
 
 from kzoo.baselines.baseline import Baseline, Result, list_baselines

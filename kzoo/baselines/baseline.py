@@ -1,4 +1,4 @@
-"""`Baseline`, the table of them that `@baseline` fills, and `Result`, what one came to. Standard library only."""
+"""`Baseline`, the registry of baselines that `@baseline` fills, and `Result`. Standard library only."""
 
 import pkgutil
 from collections.abc import Callable, Mapping
@@ -15,22 +15,23 @@ BASELINES: dict[str, "Baseline"] = {}
 
 
 class Unfit(Exception):
-    """A baseline has no meaning on this data, and the message says why."""
+    """Raised by a baseline that cannot be computed on this data; the message is the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
-    """A way to answer that needs no network.
+    """A simple model that needs no network.
 
     Args:
-        name: the function's.
-        label: in words.
-        reference: where it is described: an https address.
-        needs, lacks: facts that kind and task must have between them, and those that they must not have.
-        seconds: function of a `Given`: about how long it takes on one core, to learn from the rows of its `train`.
-        function: takes a `Given` and returns a function of a `Split` that yields pairs (outputs, truth), as the task's
-            scoring takes them. It raises `Unfit` where it has no meaning.
-        logits: what its outputs are where they name classes: False are probabilities, None are scores that only order.
+        name: of the function.
+        label: the name for people.
+        reference: an https address that describes it.
+        needs, lacks: facts that kind and task together must have, and facts that they must not have.
+        seconds: function of a `BaselineData` that estimates the seconds to learn from all its training rows on one
+            core.
+        function: takes a `BaselineData` and returns a function of a `Split` that yields pairs (outputs, truth), as the
+            task's scoring takes them. It raises `Unfit` if the baseline cannot be computed.
+        logits: for classes: False if its outputs are probabilities, None if they are scores that only define an order.
     """
 
     name: str
@@ -43,22 +44,22 @@ class Baseline:
     logits: bool | None
 
     def fits(self, facts: frozenset[str]) -> bool:
-        """Say whether it has a meaning where kind and task have these facts between them."""
+        """Return whether kind and task, which together have these facts, suit the baseline."""
         return self.needs <= facts and not self.lacks & facts
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What a baseline came to on one split.
+    """The scores of a baseline on one split.
 
     Args:
         name, label, reference: see `Baseline`.
-        split: on which it was scored: "test" or "validation".
-        metric: the score that counts for the task, or another where that cannot be computed on this split.
-        scores: name -> number, as those of a run; empty where it was not computed.
+        split: the split that was scored: "test" or "validation".
+        metric: the task's primary score, or another one if that cannot be computed on this split.
+        scores: name -> number, as those of a run; empty if the baseline was not computed.
         seconds: that it took.
-        notes: what to know: how many rows it learned from where those are not all, or why it was not computed.
-        rows: training rows that it learned from, where there was no time for all; else None.
+        notes: remarks: on how many rows it learned if not on all, or why it was not computed.
+        rows: number of training rows that it learned from if there was no time for all; else None.
     """
 
     name: str
@@ -79,16 +80,16 @@ class Result:
 
     @property
     def value(self) -> float | None:
-        """The score that counts; None where it was not computed."""
+        """The primary score; None if it was not computed."""
         return value_of(dict(self.scores), self.metric)
 
 
 def baseline(label, *needs, reference, seconds, lacks=(), logits=False):
-    """Put a function into the table of baselines; see `Baseline`."""
+    """Return a decorator that registers a function as a baseline; see `Baseline`."""
 
     def register(function):
         name = function.__name__
-        assert name not in BASELINES, f"two baselines are called {name}"
+        assert name not in BASELINES, f"duplicate baseline {name}"
         BASELINES[name] = Baseline(
             name=name, label=label, reference=reference, needs=frozenset(needs), lacks=frozenset(lacks),
             seconds=seconds, function=function, logits=logits,
@@ -99,12 +100,12 @@ def baseline(label, *needs, reference, seconds, lacks=(), logits=False):
 
 
 def list_baselines(problem: Problem | None = None) -> list[Baseline]:
-    """Return the baselines, all of them or those that have a meaning for a problem (`Dataset.problem`)."""
+    """Return all baselines, or only those that suit a problem (`Dataset.problem`)."""
     package = import_module("kzoo.baselines")
-    for module in pkgutil.iter_modules(package.__path__):  # each puts its own into the table
+    for module in pkgutil.iter_modules(package.__path__):  # importing a module registers its baselines
         import_module(f"kzoo.baselines.{module.name}")
-    installed("kzoo.baselines")  # so do modules of installed packages, which are imported here
+    installed("kzoo.baselines")  # imports and registers those of installed packages
     if problem is None:
         return list(BASELINES.values())
     facts = problem.facts | import_module("kzoo.kinds").kind(problem.kind).facts
-    return [one for one in BASELINES.values() if one.fits(facts)]
+    return [candidate for candidate in BASELINES.values() if candidate.fits(facts)]

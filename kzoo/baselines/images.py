@@ -1,42 +1,42 @@
-"""Images with a class each: their colours, or a few pixels, under a linear model."""
+"""Image classification: a linear model of the colour histogram, or of a few pixels."""
 
 import numpy as np
 
 from kzoo.baselines.baseline import baseline
-from kzoo.baselines.linear import INVERSE_STRENGTHS, classifier, seconds_of
+from kzoo.baselines.linear import INVERSE_STRENGTHS, classifier, classifier_seconds
 
 _BINS, _GREYS = 8, 64  # of each colour; of grey alone
 _SIDE = 16  # pixels of a small image
-_RANGE_OF = 256  # images, by which it is told in which range the pixels lie
+_SAMPLED_IMAGES = 256  # images used to find the range of pixel values
 
 
-def _levels(given):
-    """Return the lowest value and the range of pixels: 0 and 255, unless the user has scaled them."""
-    if "levels" not in given.shared:
-        some = np.asarray(given.data.train.x[: min(_RANGE_OF, len(given.data.train))])
-        low, high = float(some.min()), float(some.max())
-        given.shared["levels"] = (0.0, 255.0) if low >= 0 and 1 < high <= 255 else (low, max(high - low, 1e-9))
-    return given.shared["levels"]
+def _levels(subset):
+    """Return (lowest value, range) of the pixels: (0, 255), unless the user has scaled them."""
+    if "levels" not in subset.shared:
+        sample = np.asarray(subset.data.train.x[: min(_SAMPLED_IMAGES, len(subset.data.train))])
+        low, high = float(sample.min()), float(sample.max())
+        subset.shared["levels"] = (0.0, 255.0) if low >= 0 and 1 < high <= 255 else (low, max(high - low, 1e-9))
+    return subset.shared["levels"]
 
 
-def histogram(x, low, spread):
-    """Return for each image (B, H, W, C) the square roots of the shares of its colours (B, bins).
+def histogram(x, low, pixel_range):
+    """Return the square roots of the shares of the colours of each image (B, H, W, C), as (B, bins).
 
-    The square roots make a straight line between two images the Hellinger distance of their colours.
+    With square roots, the Euclidean distance of two images is the Hellinger distance of their colours.
     """
-    colours = x[..., :3] if x.shape[-1] >= 3 else x[..., :1]  # transparency, or whatever a second channel is, is none
+    colours = x[..., :3] if x.shape[-1] >= 3 else x[..., :1]  # ignores transparency and other channels
     bins = _BINS if colours.shape[-1] == 3 else _GREYS
-    steps = np.clip((colours.astype("float32") - low) * (bins / spread), 0, bins - 1).astype(np.int64)
+    steps = np.clip((colours.astype("float32") - low) * (bins / pixel_range), 0, bins - 1).astype(np.int64)
     codes = steps @ bins ** np.arange(colours.shape[-1])
     count = bins ** colours.shape[-1]
-    places = codes.reshape(len(x), -1) + count * np.arange(len(x))[:, None]
-    shares = np.bincount(places.reshape(-1), minlength=count * len(x)).reshape(len(x), count)
+    bin_indices = codes.reshape(len(x), -1) + count * np.arange(len(x))[:, None]
+    shares = np.bincount(bin_indices.reshape(-1), minlength=count * len(x)).reshape(len(x), count)
     return np.sqrt(shares / shares.sum(axis=1, keepdims=True)).astype("float32")
 
 
-def small(x, low, spread):
-    """Return images (B, H, W, C) with at most 16 pixels a side, means of what lay there, as (B, numbers)."""
-    x = (x.astype("float32") - low) / spread
+def small(x, low, pixel_range):
+    """Return images (B, H, W, C) averaged down to at most 16 pixels a side, as (B, numbers)."""
+    x = (x.astype("float32") - low) / pixel_range
     for axis in (1, 2):
         step = -(-x.shape[axis] // _SIDE)
         starts = np.arange(0, x.shape[axis], step)
@@ -46,59 +46,59 @@ def small(x, low, spread):
 
 
 def _seconds(width):
-    def seconds(given):
-        parts = (given.train, given.data.validation, given.data.test)
+    def seconds(subset):
+        parts = (subset.train, subset.data.validation, subset.data.test)
         images = sum(len(part) for part in parts if part is not None)
-        each = getattr(given.data.train.x, "seconds", 2e-8 * np.prod(given.shape))
-        return images * each + seconds_of(len(given.train), width(given), given.outputs)
+        each = getattr(subset.data.train.x, "seconds", 2e-8 * np.prod(subset.shape))
+        return images * each + classifier_seconds(len(subset.train), width(subset), subset.outputs)
 
     return seconds
 
 
-def _linear(given, look):
-    """Fit a linear model of the log odds on a look at the images, of which files are read once."""
-    low, spread = _levels(given)
+def _linear(subset, features):
+    """Fit logistic regression on features of the images; image files are read only once."""
+    low, pixel_range = _levels(subset)
 
-    def looked(part):
-        key = look.__name__, id(part)
-        if key not in given.shared:
-            looks = ((look(x, low, spread), truth) for x, truth in given.blocks(part))
-            given.shared[key] = [np.concatenate(column) for column in zip(*looks, strict=True)]
-        return given.shared[key]
+    def features_of(part):
+        key = features.__name__, id(part)
+        if key not in subset.shared:
+            blocks = ((features(x, low, pixel_range), truth) for x, truth in subset.blocks(part))
+            subset.shared[key] = [np.concatenate(column) for column in zip(*blocks, strict=True)]
+        return subset.shared[key]
 
-    if "files" in given.data.seen:  # other presets bring them to other sizes
-        given.notes.append(f"of images of {given.shape[0]}x{given.shape[1]} pixels")
-    x, y = looked(given.train)
-    middle, scale = x.mean(axis=0), x.std(axis=0).mean() or 1.0
+    if "files" in subset.data.seen:  # presets may resize them differently
+        subset.notes.append(f"of images of {subset.shape[0]}x{subset.shape[1]} pixels")
+    x, y = features_of(subset.train)
+    center, scale = x.mean(axis=0), x.std(axis=0).mean() or 1.0
 
     def fitted(c):
-        answer = classifier(
-            (x - middle) / scale, y, given.outputs, inverse_strength=c, seed=given.seed, weight=given.weight
+        classify = classifier(
+            (x - center) / scale, y, subset.outputs, inverse_strength=c, seed=subset.seed, weight=subset.weight
         )
 
-        def answers(part):
-            x, truth = looked(part)
-            yield answer((x - middle) / scale), truth
+        def predict(part):
+            x, truth = features_of(part)
+            yield classify((x - center) / scale), truth
 
-        return answers
+        return predict
 
-    return given.best({f"C={c:g}": fitted(c) for c in INVERSE_STRENGTHS})
+    return subset.best({f"C={c:g}": fitted(c) for c in INVERSE_STRENGTHS})
 
 
 @baseline(
     "colour histogram and logistic regression", "pixels", "classes", reference="https://doi.org/10.1007/BF00130487",
-    seconds=_seconds(lambda given: _BINS**3 if given.shape[-1] >= 3 else _GREYS),
+    seconds=_seconds(lambda subset: _BINS**3 if subset.shape[-1] >= 3 else _GREYS),
 )  # fmt: skip
-def colors(given):
-    """Count the colours of each image, wherever they are, and fit a linear model of the log odds."""
-    return _linear(given, histogram)
+def colors(subset):
+    """Fit logistic regression on the colour histogram of each image."""
+    return _linear(subset, histogram)
 
 
 @baseline(
     "small image and logistic regression", "pixels", "classes",
     reference="https://scikit-learn.org/stable/modules/linear_model.html",
-    seconds=_seconds(lambda given: np.prod([min(side, _SIDE) for side in given.shape[:2]]) * given.shape[2]),
+    seconds=_seconds(lambda subset: np.prod([min(side, _SIDE) for side in subset.shape[:2]]) * subset.shape[2]),
 )  # fmt: skip
-def pixels(given):
-    """Bring each image to at most 16 pixels a side, and fit a linear model of the log odds."""
-    return _linear(given, small)
+def pixels(subset):
+    """Fit logistic regression on each image reduced to at most 16 pixels a side."""
+    return _linear(subset, small)

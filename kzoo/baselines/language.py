@@ -1,4 +1,4 @@
-"""Counted n-grams, smoothed as Witten and Bell do: what comes next by the few tokens before."""
+"""N-gram language models with Witten-Bell smoothing."""
 
 from importlib import import_module
 
@@ -7,123 +7,123 @@ import numpy as np
 from kzoo.baselines.baseline import Unfit, baseline
 from kzoo.storage.windows import read, series_of
 
-_LONGEST = 6  # tokens before, at the most
-_USUAL = 3  # tokens before, where there is no validation data
-_MOST_TOKENS = 5_000_000  # of the training text, the last ones
-_BLOCK = 4_000_000  # probabilities that are held at once
-_CHOSEN_ON = 20_000  # tokens of the validation text
+_LONGEST = 6  # tokens of context, at most
+_DEFAULT_LONGEST = 3  # tokens of context if there is no validation data
+_MOST_TOKENS = 5_000_000  # last tokens of the training text that are counted
+_BLOCK = 4_000_000  # probabilities held in memory at once
+_CHOSEN_ON = 20_000  # tokens of the validation text used to choose the order
 
 
 class Grams:
-    """How often each token came after each context of 0 to `longest` tokens.
+    """Counts of tokens after each context of 0 to `longest` tokens.
 
-    P(token | context) = (its count + the number of different tokens there * P(token | shorter context)) / (all of the
-    counts + that number), down to all tokens alike (doi:10.1109/18.87000, method C).
+    P(token | context) = (its count + the number of distinct tokens after the context * P(token | shorter context)) /
+    (all counts + that number), down to the uniform distribution (doi:10.1109/18.87000, method C).
 
     Args:
-        tokens: (N,) of the training text.
-        count: how many ids there are.
-        longest: tokens of the longest context.
+        tokens: (N,) ids of the training text.
+        count: size of the vocabulary.
+        longest: tokens in the longest context.
     """
 
     def __init__(self, tokens, count, longest):
         matrix = import_module("scipy.sparse").csr_matrix
-        self.count, self.known, self.counts = count, [], []
+        self.count, self.contexts_seen, self.counts = count, [], []
         context = np.zeros(len(tokens), np.int64)  # the number of the context before each token
         for order in range(longest + 1):
             if order:
                 code = self._longer(context, tokens)
-                known, context[order:] = np.unique(code[order:], return_inverse=True)
-                self.known.append(known)
+                codes, context[order:] = np.unique(code[order:], return_inverse=True)
+                self.contexts_seen.append(codes)
             rows, columns = context[order:], tokens[order:]
             shape = (1 + int(rows.max(initial=0)), count)
             self.counts.append(matrix((np.ones(len(rows)), (rows, columns)), shape=shape))
-        self.totals = [np.asarray(one.sum(axis=1)).reshape(-1) for one in self.counts]
-        self.kinds = [np.diff(one.indptr) for one in self.counts]
+        self.totals = [np.asarray(matrix.sum(axis=1)).reshape(-1) for matrix in self.counts]
+        self.kinds = [np.diff(matrix.indptr) for matrix in self.counts]
 
     def _longer(self, context, tokens):
-        """Return the code of the context before each token that is one token longer, of the one before the last."""
+        """Return the code of the context one token longer than `context` before each token; -1 for unknown ones."""
         code = np.full(len(tokens), -1, np.int64)
-        there = context[:-1] >= 0
-        code[1:][there] = context[:-1][there] * self.count + tokens[:-1][there]
+        valid = context[:-1] >= 0
+        code[1:][valid] = context[:-1][valid] * self.count + tokens[:-1][valid]
         return code
 
-    def contexts(self, tokens, places):
-        """Yield for each order the number of the context before each place of a text, -1 for an unknown one."""
+    def contexts(self, tokens, positions):
+        """Yield, for each order, the number of the context before each position of a text; -1 for unknown ones."""
         context = np.zeros(len(tokens), np.int64)
         for order in range(len(self.counts)):
             if order:
-                known, code = self.known[order - 1], self._longer(context, tokens)
-                at = np.minimum(np.searchsorted(known, code), len(known) - 1)
-                context = np.where((known[at] == code) & (code >= 0), at, -1)
+                codes, code = self.contexts_seen[order - 1], self._longer(context, tokens)
+                index = np.minimum(np.searchsorted(codes, code), len(codes) - 1)
+                context = np.where((codes[index] == code) & (code >= 0), index, -1)
                 context[:order] = -1
-            yield context[places]
+            yield context[positions]
 
     def after(self, contexts):
-        """Return the probabilities (B, count) after contexts, as `contexts` yields them for B places."""
+        """Return the probabilities (B, count) after contexts, as `contexts` yields them for B positions."""
         p = np.full((len(contexts[0]), self.count), 1 / self.count)
         for order, context in enumerate(contexts):
-            seen = np.flatnonzero(context >= 0)
-            rows = context[seen]
+            valid = np.flatnonzero(context >= 0)
+            rows = context[valid]
             kinds, totals = self.kinds[order][rows, None], self.totals[order][rows, None]
-            p[seen] = (self.counts[order][rows].toarray() + kinds * p[seen]) / (totals + kinds)
+            p[valid] = (self.counts[order][rows].toarray() + kinds * p[valid]) / (totals + kinds)
         return p
 
 
-def _seconds(given):
-    parts = (given.data.test, given.data.validation)
-    tokens, count = sum(len(part) * _ahead(part) for part in parts if part is not None), given.data.outputs
-    text = series_of(given.data.train.x)
+def _seconds(subset):
+    parts = (subset.data.test, subset.data.validation)
+    tokens, count = sum(len(part) * _predicted_tokens(part) for part in parts if part is not None), subset.data.outputs
+    text = series_of(subset.data.train.x)
     learned = 0 if text is None else min(len(text), _MOST_TOKENS)
     return 0.02 + _LONGEST * (3e-7 * learned + 4e-9 * (tokens + _LONGEST * _CHOSEN_ON) * count)
 
 
-def _ahead(part):
+def _predicted_tokens(part):
     return int(np.prod(part.y.shape[1:]))
 
 
 @baseline(
     "counted n-grams (Witten-Bell)", "ids", "continues", reference="https://doi.org/10.1109/18.87000", seconds=_seconds
 )  # fmt: skip
-def ngrams(given):
-    """Count what came after the tokens before it; how many of them are looked at is chosen on validation data.
+def ngrams(subset):
+    """Predict from the counts of what followed the previous tokens; the order is chosen on validation data.
 
-    They are those before in the text, also where a window has only begun.
+    The previous tokens are those of the text, also at the start of a window.
     """
-    if (text := series_of(given.data.train.x)) is None:
-        raise Unfit("the windows were not cut from one text")
+    if (text := series_of(subset.data.train.x)) is None:
+        raise Unfit("the windows are not from a single text")
     tokens = np.asarray(text[-_MOST_TOKENS:], np.int64)
     if len(tokens) < len(text):
-        given.notes.append(f"learned from the last {_MOST_TOKENS:,} tokens")
-    grams = Grams(tokens, given.data.outputs, min(_LONGEST, len(tokens) - 1))
+        subset.notes.append(f"learned from the last {_MOST_TOKENS:,} tokens")
+    grams = Grams(tokens, subset.data.outputs, min(_LONGEST, len(tokens) - 1))
 
-    def of_order(order, most=None):
-        def answers(part):
-            step = max(1, _BLOCK // (grams.count * _ahead(part)))
-            for start in range(0, len(part) if most is None else -(-most // _ahead(part)), step):
-                text, places = _around(part, slice(start, start + step), len(grams.counts) - 1)
-                places = places[: None if most is None else most - start * _ahead(part)]
-                yield grams.after(list(grams.contexts(text, places))[: order + 1]), text[places]
+    def predictor(order, most=None):
+        def predict(part):
+            step = max(1, _BLOCK // (grams.count * _predicted_tokens(part)))
+            for start in range(0, len(part) if most is None else -(-most // _predicted_tokens(part)), step):
+                text, positions = _tokens_around(part, slice(start, start + step), len(grams.counts) - 1)
+                positions = positions[: None if most is None else most - start * _predicted_tokens(part)]
+                yield grams.after(list(grams.contexts(text, positions))[: order + 1]), text[positions]
 
-        return answers
+        return predict
 
     orders = {f"{order + 1}-grams": order for order in range(len(grams.counts))}
-    if given.validation is None:
-        return of_order(min(_USUAL, len(grams.counts) - 1))
-    return of_order(orders[given.choose({name: of_order(order, _CHOSEN_ON) for name, order in orders.items()})])
+    if subset.validation is None:
+        return predictor(min(_DEFAULT_LONGEST, len(grams.counts) - 1))
+    return predictor(orders[subset.choose({name: predictor(order, _CHOSEN_ON) for name, order in orders.items()})])
 
 
-def _around(part, rows, before):
-    """Return the tokens (N,) around those that are to be told in some windows, and the places of these among them.
+def _tokens_around(part, rows, before):
+    """Return the tokens (N,) around those to predict in some windows, and the positions of these among them.
 
     Args:
         part: the `Split`.
         rows: a slice of its windows.
-        before: tokens that are needed before each; -1 stands before the beginning of the text.
+        before: number of previous tokens needed; before the start of the text they are -1.
     """
     text = series_of(part.x)
     first = part.x.starts[rows] + part.x.length if series_of(part.y) is None else part.y.starts[rows]
-    around = np.asarray(first)[:, None] + np.arange(-before, _ahead(part))
-    tokens = np.where(around < 0, -1, read(text, np.clip(around, 0, len(text) - 1)).astype(np.int64))
-    places = np.arange(around.size).reshape(around.shape)[:, before:]
-    return tokens.reshape(-1), places.reshape(-1)
+    positions = np.asarray(first)[:, None] + np.arange(-before, _predicted_tokens(part))
+    tokens = np.where(positions < 0, -1, read(text, np.clip(positions, 0, len(text) - 1)).astype(np.int64))
+    predicted = np.arange(positions.size).reshape(positions.shape)[:, before:]
+    return tokens.reshape(-1), predicted.reshape(-1)

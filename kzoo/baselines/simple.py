@@ -1,4 +1,4 @@
-"""What needs no fit: the most frequent class, the mean, the last value, the same season before. NumPy only."""
+"""Baselines without a fit: most frequent class, mean, token frequencies, last value, same season before. NumPy only."""
 
 import numpy as np
 
@@ -8,109 +8,111 @@ from kzoo.kinds.series.season import season_of
 from kzoo.kinds.series.simple_forecasts import season_before
 from kzoo.storage.windows import series_of
 
-_LAST = "last value"  # as `simple_forecasts` calls it
-_BLOCK = 4_000_000  # probabilities that are held at once
+_LAST = "last value"  # its name in `simple_forecasts`
+_BLOCK = 4_000_000  # probabilities held in memory at once
 _DUMMY = "https://scikit-learn.org/stable/modules/model_evaluation.html#dummy-estimators"
 _NAIVE = "https://otexts.com/fpp3/simple-methods.html"
 
 
-def _little(given):
-    return 1e-3 + 1e-7 * len(given.train)
+def _few_seconds(subset):
+    return 1e-3 + 1e-7 * len(subset.train)
 
 
-@baseline("most frequent class", "classes", reference=_DUMMY, seconds=_little)
-def majority(given):
-    """Answer the shares of the classes among the training rows."""
-    counts = np.bincount(given.y, given.weight, minlength=given.outputs)
+@baseline("most frequent class", "classes", reference=_DUMMY, seconds=_few_seconds)
+def majority(subset):
+    """Predict the shares of the classes among the training rows."""
+    counts = np.bincount(subset.y, subset.weight, minlength=subset.outputs)
     shares = counts / counts.sum()
-    return given.by_blocks(lambda x: np.broadcast_to(shares, (len(x), len(shares))))
+    return subset.by_blocks(lambda x: np.broadcast_to(shares, (len(x), len(shares))))
 
 
-@baseline("training mean", "values", reference=_DUMMY, seconds=_little)
-def mean(given):
-    """Answer the mean of each target over the training rows."""
-    y = given.y
+@baseline("training mean", "values", reference=_DUMMY, seconds=_few_seconds)
+def mean(subset):
+    """Predict the mean of each target over the training rows."""
+    y = subset.y
     average = y.mean(axis=tuple(range(y.ndim - 1)), dtype="float64")
-    if given.weight is not None:
-        each = y.reshape(len(y), -1, y.shape[-1]).mean(axis=1, dtype="float64")  # a row's own, (N, targets)
-        average = np.average(each, axis=0, weights=given.weight)
-    return given.by_blocks(lambda x: np.broadcast_to(average, (len(x), *y.shape[1:])))
-
-
-@baseline("token frequencies", "continues", reference="https://web.stanford.edu/~jurafsky/slp3/3.pdf", seconds=_little)
-def frequency(given):
-    """Answer the shares of the tokens in the training text."""
-    count, found = given.data.outputs, token_counts(given.data)
-    shares = (found + 1) / (found.sum() + count)
-
-    def answers(part):
-        step = max(1, _BLOCK // (count * int(np.prod(part.y.shape[1:]))))
-        for start in range(0, len(part), step):
-            truth = np.asarray(part.y[start : start + step]).reshape(-1)
-            yield np.broadcast_to(shares, (len(truth), count)), truth
-
-    return answers
-
-
-@baseline("last value", "values", "ordered", reference=_NAIVE, seconds=lambda given: 1e-3 + 1e-8 * _numbers(given))
-def last_value(given):
-    """Answer the last value of each target, however far ahead."""
-    return _of_windows(given, _named(given, _LAST))
+    if subset.weight is not None:
+        row_means = y.reshape(len(y), -1, y.shape[-1]).mean(axis=1, dtype="float64")  # mean of each row, (N, targets)
+        average = np.average(row_means, axis=0, weights=subset.weight)
+    return subset.by_blocks(lambda x: np.broadcast_to(average, (len(x), *y.shape[1:])))
 
 
 @baseline(
-    "same season before", "values", "ordered", reference=_NAIVE, seconds=lambda given: 1e-3 + 5e-8 * _numbers(given)
-)  # fmt: skip
-def seasonal(given):
-    """Answer what was there a season ago: the same hour yesterday, the same month last year.
+    "token frequencies", "continues", reference="https://web.stanford.edu/~jurafsky/slp3/3.pdf", seconds=_few_seconds
+)
+def frequency(subset):
+    """Predict the shares of the tokens in the training text."""
+    vocabulary_size, counts = subset.data.outputs, token_counts(subset.data)
+    shares = (counts + 1) / (counts.sum() + vocabulary_size)
 
-    Where the times of a series say nothing, the season is the one that its training rows show.
+    def predict(part):
+        step = max(1, _BLOCK // (vocabulary_size * int(np.prod(part.y.shape[1:]))))
+        for start in range(0, len(part), step):
+            truth = np.asarray(part.y[start : start + step]).reshape(-1)
+            yield np.broadcast_to(shares, (len(truth), vocabulary_size)), truth
+
+    return predict
+
+
+@baseline("last value", "values", "ordered", reference=_NAIVE, seconds=lambda subset: 1e-3 + 1e-8 * _numbers(subset))
+def last_value(subset):
+    """Predict the last value of each target at all steps ahead."""
+    return _window_predictor(subset, _forecast_named(subset, _LAST))
+
+
+@baseline(
+    "same season before", "values", "ordered", reference=_NAIVE, seconds=lambda subset: 1e-3 + 5e-8 * _numbers(subset)
+)  # fmt: skip
+def seasonal(subset):
+    """Predict the value one season ago: the same hour yesterday, the same month last year.
+
+    If the times of a series do not determine the season, it is estimated from the training rows.
     """
-    train = given.data.train
-    if names := [name for name, _ in _simple(given, train) if name != _LAST]:
-        return given.best({name: _of_windows(given, _named(given, name)) for name in names})
+    train = subset.data.train
+    if names := [name for name, _ in _simple_forecasts(subset, train) if name != _LAST]:
+        return subset.best({name: _window_predictor(subset, _forecast_named(subset, name)) for name in names})
     season = None
     if (series := series_of(train.y)) is not None:
-        rows = series[: int(train.y.starts.max()) + train.y.length]  # what comes after is to be forecast
+        rows = series[: int(train.y.starts.max()) + train.y.length]  # the rows after these are predicted
         season = season_of(rows, len(rows) // 3)
     if season is None:
-        raise Unfit("neither its times nor its training rows show a season")
-    given.notes.append(f"{season} steps before, which the training rows show")
-    return _of_windows(given, lambda part: season_before(part, season))
+        raise Unfit("neither the times nor the training rows show a season")
+    subset.notes.append(f"season of {season} steps, estimated from the training rows")
+    return _window_predictor(subset, lambda part: season_before(part, season))
 
 
-def _numbers(given):
-    """Count the numbers that are forecast, of all splits."""
-    parts = (given.data.train, given.data.validation, given.data.test)
-    return sum(len(part) for part in parts if part is not None) * given.outputs
+def _numbers(subset):
+    """Return the number of predicted values in all splits."""
+    parts = (subset.data.train, subset.data.validation, subset.data.test)
+    return sum(len(part) for part in parts if part is not None) * subset.outputs
 
 
-def _simple(given, part):
-    simple = getattr(given.kind.fitting, "simple_forecasts", None)
-    return [] if simple is None else simple(given.data.preprocessing, part)
+def _simple_forecasts(subset, part):
+    simple = getattr(subset.kind.fitting, "simple_forecasts", None)
+    return [] if simple is None else simple(subset.data.preprocessing, part)
 
 
-def _named(given, name):
-    """Return the function of a split that gives the simple forecasts of this name (see `kzoo.kinds`)."""
+def _forecast_named(subset, name):
+    """Return a function of a split that returns the simple forecasts of this name (see `kzoo.kinds`)."""
 
     def forecast(part):
-        found = dict(_simple(given, part))
-        if name not in found:
-            raise Unfit("the windows were not cut from one series")
-        return found[name]
+        forecasts = dict(_simple_forecasts(subset, part))
+        if name not in forecasts:
+            raise Unfit("the windows are not from a single series")
+        return forecasts[name]
 
     return forecast
 
 
-def _of_windows(given, forecast):
-    """Return the function of a split that answers what `forecast` gives for it, the last value where that is NaN."""
+def _window_predictor(subset, forecast):
+    """Return a function of a split that yields the values of `forecast`, or the last value where these are NaN."""
 
-    def answers(part):
+    def predict(part):
         values = forecast(part)
-        if not (there := np.isfinite(values)).all():
-            values = np.where(there, values, _named(given, _LAST)(part))
+        if not (finite := np.isfinite(values)).all():
+            values = np.where(finite, values, _forecast_named(subset, _LAST)(part))
         if not np.isfinite(values).all():
-            raise Unfit("the series does not reach back far enough")
+            raise Unfit("the series does not reach far enough into the past")
         yield values, np.asarray(part.y[:])
 
-    return answers
+    return predict

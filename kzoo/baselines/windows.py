@@ -8,74 +8,78 @@ from kzoo.baselines.baseline import baseline
 from kzoo.baselines.linear import STRENGTHS, Sums, with_bias
 from kzoo.storage.windows import series_of
 
-_MOST_FEATURES = 1_500  # steps times columns of a window; of a longer one its last steps
+_MOST_FEATURES = 1_500  # steps times columns of a window; only the last steps of larger windows are used
 
 
 @baseline(
     "ridge regression on the window", "columns", "steps", "values", reference="https://arxiv.org/abs/2205.13504",
-    seconds=lambda given: 0.01 + 4e-10 * len(given.train) * _work(given) + 2e-7 * _scored(given),
+    seconds=lambda subset: 0.01 + 4e-10 * len(subset.train) * _products(subset) + 2e-7 * _predicted_values(subset),
 )  # fmt: skip
-def ridge_windows(given):
-    """Fit the steps ahead as a linear function of the window in closed form.
+def ridge_windows(subset):
+    """Fit the steps ahead as a linear function of the window, in closed form.
 
-    Of a series two ways are tried: each target by its own past alone, with the last value taken off and the same
-    weights for all (the linear models of "Are Transformers Effective for Time Series Forecasting?"), and by all
-    columns. Which of them, and how strong the ridge is, is chosen on validation data.
+    For series, two variants are tried: each target from its own past only, with the last value subtracted and the same
+    weights for all targets (the linear models of "Are Transformers Effective for Time Series Forecasting?"), and from
+    all columns. The variant and the strength of the ridge penalty are chosen on validation data.
     """
-    ways = {"all columns": every} if not (every := _All(given)).cut else {}
-    ways |= {"its own past": _Own(given)} if _own_past(given) else {}
-    if not ways:
-        ways = {f"the last {every.steps} steps": every}
-    for x, y in given.blocks():
-        for way in ways.values():
-            way.add(x.astype("float64"), y.astype("float64"))
-    return given.best(
-        {f"{name}, alpha={strength:g} n": way.fitted(strength) for name, way in ways.items() for strength in STRENGTHS}
+    variants = {"all columns": all_columns} if not (all_columns := _AllColumns(subset)).cut else {}
+    variants |= {"its own past": _OwnPast(subset)} if _has_own_past(subset) else {}
+    if not variants:
+        variants = {f"the last {all_columns.steps} steps": all_columns}
+    for x, y in subset.blocks():
+        for variant in variants.values():
+            variant.add(x.astype("float64"), y.astype("float64"))
+    return subset.best(
+        {
+            f"{name}, alpha={strength:g} n": variant.fitted(strength)
+            for name, variant in variants.items()
+            for strength in STRENGTHS
+        }
     )
 
 
-def _own_past(given):
-    """Say whether the first columns of a window are the past of the targets."""
-    x, y = given.data.train.x, given.data.train.y
+def _has_own_past(subset):
+    """Return whether the first columns of a window are the past of the targets."""
+    x, y = subset.data.train.x, subset.data.train.y
     columns, targets = series_of(x), series_of(y)
     if columns is None or targets is None or targets.ndim != 2:
         return False
     return bool(np.array_equal(columns[: 2 * x.length, : targets.shape[1]], targets[: 2 * x.length]))
 
 
-def _work(given):
-    steps, columns = given.shape
-    own = steps**2 * given.data.train.y.shape[-1] if _own_past(given) else 0
-    return min(steps * columns, _MOST_FEATURES) ** 2 + own
+def _products(subset):
+    steps, columns = subset.shape
+    own_past = steps**2 * subset.data.train.y.shape[-1] if _has_own_past(subset) else 0
+    return min(steps * columns, _MOST_FEATURES) ** 2 + own_past
 
 
-def _scored(given):
-    """Return how many values are answered to choose a strength."""
-    chosen_on = given.validation
-    return 0 if chosen_on is None else len(STRENGTHS) * len(chosen_on) * prod(chosen_on.y.shape[1:])
+def _predicted_values(subset):
+    """Return how many values are predicted to choose a strength."""
+    validation = subset.validation
+    return 0 if validation is None else len(STRENGTHS) * len(validation) * prod(validation.y.shape[1:])
 
 
-class _Way:
-    """Windows as features, targets as what is to be added to the last value, both standardised."""
+class _Variant:
+    """Base of the variants: standardised windows as features, standardised targets relative to the last value."""
 
-    def __init__(self, given):
-        self.given, self.sums = given, Sums()
-        x, y = given.train.x, given.train.y
+    def __init__(self, subset):
+        self.subset, self.sums = subset, Sums()
+        x, y = subset.train.x, subset.train.y
         rows = (np.asarray(part[:]) if (series := series_of(part)) is None else series for part in (x, y))
         (self.middle, self.spread), (self.offset, self.scale) = (_moments(values) for values in rows)
         self.targets = y.shape[-1]
 
     def fitted(self, strength):
         weights = self.sums.weights(strength)
-        return self.given.by_blocks(lambda x: self.answer(np.asarray(x, "float64"), weights))
+        return self.subset.by_blocks(lambda x: self.answer(np.asarray(x, "float64"), weights))
 
 
-class _All(_Way):
-    """Each answer by all columns of the window."""
+class _AllColumns(_Variant):
+    """Each target from all columns of the window."""
 
-    def __init__(self, given):
-        super().__init__(given)
-        steps, columns = given.shape
+    def __init__(self, subset):
+        super().__init__(subset)
+        steps, columns = subset.shape
         self.steps = min(steps, max(1, _MOST_FEATURES // columns))
         self.cut = self.steps < steps
 
@@ -84,14 +88,14 @@ class _All(_Way):
 
     def answer(self, x, weights):
         y = with_bias(self._features(x)) @ weights
-        return y.reshape(len(x), *self.given.data.train.y.shape[1:]) * self.scale + self.offset
+        return y.reshape(len(x), *self.subset.data.train.y.shape[1:]) * self.scale + self.offset
 
     def _features(self, x):
         return ((x[:, -self.steps :] - self.middle) / self.spread).reshape(len(x), -1)
 
 
-class _Own(_Way):
-    """Each target by its own past, the last value taken off; one set of weights for all."""
+class _OwnPast(_Variant):
+    """Each target from its own past, with the last value subtracted; the same weights for all targets."""
 
     def add(self, x, y):
         past, last = self._past(x)
@@ -104,7 +108,7 @@ class _Own(_Way):
         return np.moveaxis(ahead, 1, 2) * self.scale + self.offset
 
     def _past(self, x):
-        """Return the past (B, targets, steps) without its last value, and that (B, targets, 1)."""
+        """Return the past (B, targets, steps) with the last value subtracted, and the last value (B, targets, 1)."""
         past = np.moveaxis((x[..., : self.targets] - self.offset) / self.scale, 1, 2)
         last = past[..., -1:]
         return past - last, last

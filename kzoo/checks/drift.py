@@ -1,4 +1,4 @@
-"""Checks of new data against what a run was trained on."""
+"""Checks of new data against the data that a run was trained on."""
 
 import numpy as np
 
@@ -10,29 +10,29 @@ from kzoo.sources.tables.values import to_words
 from kzoo.utils.formatting import listed
 from kzoo.utils.optional import pandas as pd
 
-_MOVED = 0.25  # population stability index: above it the rule of thumb says that a column has changed
-_FEWEST = 20  # rows below which shares mean nothing
-_OUTSIDE, _UNKNOWN, _MISSING = 0.05, 0.01, 0.2  # shares of the new rows
-_OTHER_SHARES = 0.15
-_WHY = "The model was never shown such rows; its scores on the old ones say nothing about them."
-_FIX = "Look whether a unit, a source or a rule has changed; else train again with new rows among the old."
+_MAX_STABILITY_INDEX = 0.25  # population stability index, above which a column has changed by the usual rule of thumb
+_FEWEST = 20  # rows below which shares are too noisy
+_MAX_OUTSIDE, _MAX_UNKNOWN, _MAX_MORE_MISSING = 0.05, 0.01, 0.2  # shares of the new rows
+_MAX_SHARE_DIFFERENCE = 0.15
+_WHY = "The model was not trained on such rows, so its scores do not apply to them."
+_FIX = "Check whether a unit, a source or a rule has changed; otherwise retrain with old and new rows."
 
 
 @check("new")
 def columns_missing(new):
-    """Columns that the run reads and the new data lacks."""
+    """Find columns that the run needs and the new data does not have."""
     if new.missing:
         yield error(
-            f"{len(new.missing)} columns that the model reads are missing",
+            f"{len(new.missing)} columns that the model needs are missing",
             where=listed(map(repr, new.missing), 5),
-            why="It cannot answer without them.",
-            fix=f"Add them, under these names. There are: {listed(new.frame.columns, 8)}.",
+            why="It cannot predict without them.",
+            fix=f"Add them under these names. Columns of the new data: {listed(new.frame.columns, 8)}.",
         )
 
 
 @check("new", "frame", "known")
 def columns_unknown(new):
-    """Columns that the training table did not have."""
+    """Find columns that the training table did not have."""
     if "columns" not in new.known:
         return
     unknown = [name for name in new.frame.columns if name not in new.known["columns"]]
@@ -40,60 +40,70 @@ def columns_unknown(new):
         yield warning(
             f"{len(unknown)} columns were not in the training table",
             where=listed(map(repr, unknown), 5),
-            why="The model does not read them; a column that was renamed shows up here.",
-            fix="Nothing, if they are new; else give them their old names.",
+            why="The model ignores them. They may be renamed columns.",
+            fix="If a column was renamed, restore its old name; otherwise nothing.",
         )
 
 
 @check("new", "comparable")
 def numbers_moved(new):
-    """Numbers (columns, lengths of texts, colours of images) that are distributed differently from training."""
-    # A column of medians has moved too, but it is the emptiness that has to be said.
-    yield from _moved(new.known["features"], *new.features, [*new.missing, *_emptier(new)], "new data, column")
+    """Find numeric features (columns, lengths of texts, colours of images) whose distribution has changed."""
+    # Columns that have become empty are filled with medians; `values_missing` reports them instead.
+    yield from _changed_columns(
+        new.known["features"], *new.features, [*new.missing, *_more_missing(new)], "new data, column"
+    )
 
 
 @check("new", "known", "answers")
 def targets_moved(new):
-    """Values to predict that are distributed differently from training."""
+    """Find target values whose distribution has changed."""
     if "targets" in new.known and new.answers.dtype.kind in "iuf" and len(new.answers):
         values = new.answers.reshape(-1, new.answers.shape[-1]) if new.answers.ndim > 1 else new.answers[:, None]
-        yield from _moved(new.known["targets"], new.targets, values, (), "new data, target")
+        yield from _changed_columns(new.known["targets"], new.targets, values, (), "new data, target")
 
 
-def _moved(known, names, values, left_out, where):
+def _changed_columns(statistics, names, values, excluded, where):
     for name, column in zip(names, np.asarray(values, "float64").T, strict=True):
-        old = next((old for old in known if old["name"] == name), None)
-        lost = any(name == m or name.startswith(f"{m} ") for m in left_out)
+        old = next((old for old in statistics if old["name"] == name), None)
+        is_excluded = any(name == prefix or name.startswith(f"{prefix} ") for prefix in excluded)
         column = column[np.isfinite(column)]
-        if old is None or lost or not len(column) or name == "unknown share":
+        if old is None or is_excluded or not len(column) or name == "unknown share":
             continue
-        place, mean = f"{where} {name!r}", f"mean {column.mean():.4g}, was {old['mean']:.4g} +- {old['sd']:.4g}"
+        location, mean = f"{where} {name!r}", f"mean {column.mean():.4g}, was {old['mean']:.4g} +- {old['sd']:.4g}"
         index, noise = _stability(old, column)
         outside = float(((column < old["low"]) | (column > old["high"])).mean())
-        reach = max(old["high"] - old["low"], 1e-12)
-        far = float(((column < old["low"] - reach) | (column > old["high"] + reach)).mean())
-        if len(column) >= _FEWEST and index > _MOVED + noise:
-            yield warning(f"{name!r} has moved: {mean} (stability index {index:.2f})", where=place, why=_WHY, fix=_FIX)
-        elif outside > _OUTSIDE + 3 / len(column) or far > 0.01:
+        width = max(old["high"] - old["low"], 1e-12)
+        far = float(((column < old["low"] - width) | (column > old["high"] + width)).mean())
+        if len(column) >= _FEWEST and index > _MAX_STABILITY_INDEX + noise:
             yield warning(
-                f"{outside:.0%} of {name!r} lies outside {old['low']:.4g}..{old['high']:.4g}: {mean}",
-                where=place,
+                f"The distribution of {name!r} has changed: {mean} (population stability index {index:.2f})",
+                where=location,
+                why=_WHY,
+                fix=_FIX,
+            )
+        elif outside > _MAX_OUTSIDE + 3 / len(column) or far > 0.01:
+            yield warning(
+                f"{outside:.0%} of {name!r} is outside {old['low']:.4g}..{old['high']:.4g}, the range in training: "
+                f"{mean}",
+                where=location,
                 why=_WHY,
                 fix=_FIX,
             )
 
 
 def _stability(old, column):
-    """Return the population stability index, and what chance alone makes of it (four deviations above its mean)."""
-    was, now = np.array(old["shares"]), shares_between(np.array(old["edges"]), column)
-    was, now = (np.maximum(share, 1e-4) for share in (was, now))
-    bins, rows = len(was), 1 / len(column) + 1 / old["count"]
-    return float(((now - was) * np.log(now / was)).sum()), rows * (bins - 1 + 4 * np.sqrt(2 * max(bins - 1, 1)))
+    """Return the population stability index, and its noise level: four deviations above its mean by chance."""
+    old_shares, new_shares = np.array(old["shares"]), shares_between(np.array(old["edges"]), column)
+    old_shares, new_shares = (np.maximum(share, 1e-4) for share in (old_shares, new_shares))
+    bins, rows = len(old_shares), 1 / len(column) + 1 / old["count"]
+    return float(((new_shares - old_shares) * np.log(new_shares / old_shares)).sum()), rows * (
+        bins - 1 + 4 * np.sqrt(2 * max(bins - 1, 1))
+    )
 
 
 @check("new", "frame", "known")
 def categories_unknown(new):
-    """Categories that the run has not seen, and numbers and dates that have become words."""
+    """Find categories that are not in the training data, and number or date cells that have become strings."""
     rows = rows_of(new.frame)
     columns = new.preprocessing.get("columns", ())
     for column in as_dated(new.preprocessing, rows, []) if columns and isinstance(columns[0], dict) else ():
@@ -104,45 +114,52 @@ def categories_unknown(new):
         if column["kind"] != "category":
             unread: dict = {}
             cells_of(column, rows, unread)
-            wrong, there = unread[name], max(int(values.notna().sum()), 1)
-            if len(wrong) > _UNKNOWN * len(values) and not pd.api.types.is_numeric_dtype(values):
-                refused = is_unreadable(column, len(wrong), there)
+            unreadable, filled = unread[name], max(int(values.notna().sum()), 1)
+            if len(unreadable) > _MAX_UNKNOWN * len(values) and not pd.api.types.is_numeric_dtype(values):
+                refused = is_unreadable(column, len(unreadable), filled)
                 yield (error if refused else warning)(
-                    f"{len(wrong) / len(values):.0%} of column {name!r} are not {column['kind']}s, such as "
-                    f"{values.iloc[wrong[0]]!r}",
-                    where=f"new data, row {wrong[0]}, column {name!r}",
-                    why="The model takes each for the median of the training rows."
-                    + (" So many are refused by kzoo.predict." if refused else ""),
-                    fix="Write them as in the training data, and leave a cell empty where there is no value.",
+                    f"{len(unreadable) / len(values):.0%} of column {name!r} are not {column['kind']}s, such as "
+                    f"{values.iloc[unreadable[0]]!r}",
+                    where=f"new data, row {unreadable[0]}, column {name!r}",
+                    why="Each is replaced by the median of the training rows."
+                    + (" kzoo.predict refuses data with so many of them." if refused else ""),
+                    fix="Use the format of the training data, and leave cells without a value empty.",
                 )
         elif column["kind"] == "category":
             words = to_words(values)
             codes = codes_of(column["values"])
             unknown = np.array([word is not None and word not in codes for word in words])
-            if unknown.mean() > _UNKNOWN:
-                seen = list(dict.fromkeys(words[unknown]))
+            if unknown.mean() > _MAX_UNKNOWN:
+                categories = list(dict.fromkeys(words[unknown]))
                 yield warning(
-                    f"{unknown.mean():.0%} of column {name!r} are categories that the run has not seen: "
-                    f"{listed(map(repr, seen))}",
+                    f"{unknown.mean():.0%} of column {name!r} are categories that are not in the training data: "
+                    f"{listed(map(repr, categories))}",
                     where=f"new data, row {int(np.flatnonzero(unknown)[0])}, column {name!r}",
-                    why="All of them look the same to the model, like a missing value.",
-                    fix="Look for another spelling; else train again with rows that have them.",
+                    why="The model treats all of them like missing values.",
+                    fix="Check the spelling; otherwise retrain with rows that contain them.",
                 )
 
 
 @check("new", "comparable", "categories")
 def categories_moved(new):
-    """Categories whose shares are not what they were in training."""
+    """Find categorical columns whose shares differ from those in training."""
     codes = np.asarray(new.values)[:, -new.categories :].astype(int)
     for old, column in zip(new.known.get("categories", ()), codes.T, strict=False):
-        was = np.array(old["shares"])
-        now = np.bincount(column, minlength=len(was))[: len(was)] / len(column)
-        apart = np.abs(now - was)[1:].sum() / 2  # code 0, missing or unknown, is looked at elsewhere
-        if old["name"] not in new.missing and len(column) >= _FEWEST and apart > _allowed(len(was), len(column)):
-            most = 1 + int(np.abs(now - was)[1:].argmax())
-            words = next(c["values"] for c in new.preprocessing["columns"] if c["name"] == old["name"])
+        old_shares = np.array(old["shares"])
+        new_shares = np.bincount(column, minlength=len(old_shares))[: len(old_shares)] / len(column)
+        difference = np.abs(new_shares - old_shares)[1:].sum() / 2  # code 0 (missing or unknown) has its own checks
+        if (
+            old["name"] not in new.missing
+            and len(column) >= _FEWEST
+            and difference > _allowed_difference(len(old_shares), len(column))
+        ):
+            largest_change = 1 + int(np.abs(new_shares - old_shares)[1:].argmax())
+            words = next(
+                described["values"] for described in new.preprocessing["columns"] if described["name"] == old["name"]
+            )
             yield warning(
-                f"{words[most - 1]!r} is {now[most]:.0%} of column {old['name']!r}, was {was[most]:.0%}",
+                f"{words[largest_change - 1]!r} is {new_shares[largest_change]:.0%} of column {old['name']!r}, was "
+                f"{old_shares[largest_change]:.0%}",
                 where=f"new data, column {old['name']!r}",
                 why=_WHY,
                 fix=_FIX,
@@ -151,88 +168,91 @@ def categories_moved(new):
 
 @check("new", "frame", "known")
 def values_missing(new):
-    """A column that has become empty, though it was nearly always filled in."""
-    for name, (share, was) in _emptier(new).items():
+    """Find columns with many more missing values than in training."""
+    for name, (share, old_share) in _more_missing(new).items():
         yield warning(
-            f"{share:.0%} of column {name!r} is empty, was {was:.0%}",
+            f"{share:.0%} of column {name!r} is empty, was {old_share:.0%}",
             where=f"new data, column {name!r}",
-            why="The model takes the median, or an unknown category, for what is missing.",
-            fix="Look at where the column comes from.",
+            why="Missing values are replaced by the median, or by an unknown category.",
+            fix="Check the source of the column.",
         )
 
 
-def _emptier(new):
-    """Return column -> (share that is empty, what it was), of those that have become emptier."""
-    found = {}
+def _more_missing(new):
+    """Return column -> (share of missing values, share in training), for columns with many more than in training."""
+    by_name = {}
     for column in new.preprocessing.get("columns", ()) if new.frame is not None and new.known else ():
         if isinstance(column, dict) and column["name"] not in new.missing:
             name = column["name"]
             share = float(new.frame[name].isna().mean())
-            mark = next((f["mean"] for f in new.known["features"] if f["name"] == f"{name} is missing"), None)
-            was = mark if mark is not None else _was_empty(new, name)
-            if share > was + _MISSING:
-                found[name] = share, was
-    return found
+            indicator_mean = next(
+                (feature["mean"] for feature in new.known["features"] if feature["name"] == f"{name} is missing"), None
+            )
+            old_share = indicator_mean if indicator_mean is not None else _missing_in_training(new, name)
+            if share > old_share + _MAX_MORE_MISSING:
+                by_name[name] = share, old_share
+    return by_name
 
 
-def _was_empty(new, name):
+def _missing_in_training(new, name):
     return next((c["shares"][0] for c in new.known.get("categories", ()) if c["name"] == name), 0.0)
 
 
 @check("new", "comparable")
 def words_unknown(new):
-    """Texts with many more unknown tokens than the training texts had."""
+    """Find texts with many more unknown tokens than in training."""
     names, values = new.features
     if "unknown share" not in names:
         return
-    was = next(f["mean"] for f in new.known["features"] if f["name"] == "unknown share")
-    now = float(values[:, names.index("unknown share")].mean())
-    if now > max(2 * was, was + _OTHER_SHARES) + 0.1:
+    old_share = next(feature["mean"] for feature in new.known["features"] if feature["name"] == "unknown share")
+    new_share = float(values[:, names.index("unknown share")].mean())
+    if new_share > max(2 * old_share, old_share + _MAX_SHARE_DIFFERENCE) + 0.1:
         yield warning(
-            f"{now:.0%} of the tokens are unknown, {was:.0%} were in training",
+            f"{new_share:.0%} of the tokens are unknown, {old_share:.0%} in training",
             where="new data",
-            why="Unknown words all look the same: another language, subject or spelling reads like this.",
+            why="The model cannot distinguish unknown words; another language, subject or spelling causes this.",
             fix=_FIX,
         )
 
 
 @check("new", "labels")
 def classes_unknown(new):
-    """Labels that the run has no class for."""
-    labels = _words(new.labels)
+    """Find labels that are not among the run's classes."""
+    labels = _label_names(new.labels)
     unknown = sorted(set(labels) - set(new.class_names))
     if unknown:
         row = next(i for i, label in enumerate(labels) if label == unknown[0])
         yield error(
-            f"{len(unknown)} labels are none of the run's classes: {listed(map(repr, unknown))}",
+            f"{len(unknown)} labels are not among the run's classes: {listed(map(repr, unknown))}",
             where=f"new data, row {row}",
-            why="The model cannot give them as an answer.",
-            fix=f"Its classes are {listed(map(repr, new.class_names), 8)}: correct the labels, or train again.",
+            why="The model cannot predict them.",
+            fix=f"Correct the labels, or retrain. Classes of the run: {listed(map(repr, new.class_names), 8)}.",
         )
 
 
 @check("new", "known", "labels")
 def classes_moved(new):
-    """Classes whose shares are not what they were in training."""
+    """Find classes whose shares differ from those in training."""
     if "classes" not in new.known or len(new.labels) < _FEWEST:
         return
-    labels, was = _words(new.labels), np.array(new.known["classes"])
-    now = np.array([labels.count(name) for name in new.class_names]) / len(labels)
-    if np.abs(now - was).sum() / 2 > _allowed(len(was), len(labels)):
-        most = int(np.abs(now - was).argmax())
+    labels, old_shares = _label_names(new.labels), np.array(new.known["classes"])
+    new_shares = np.array([labels.count(name) for name in new.class_names]) / len(labels)
+    if np.abs(new_shares - old_shares).sum() / 2 > _allowed_difference(len(old_shares), len(labels)):
+        largest_change = int(np.abs(new_shares - old_shares).argmax())
         yield warning(
-            f"Class {new.class_names[most]!r} is {now[most]:.0%} of the new rows, was {was[most]:.0%}",
+            f"Class {new.class_names[largest_change]!r} is {new_shares[largest_change]:.0%} of the new rows, was "
+            f"{old_shares[largest_change]:.0%}",
             where="new data",
-            why="Probabilities are tuned to the old mixture, and scores of the two cannot be compared.",
-            fix="Train again with new rows, or weigh the classes.",
+            why="Probabilities are fitted to the old class shares, and scores on old and new data are not comparable.",
+            fix="Retrain with new rows, or set class weights.",
         )
 
 
-def _allowed(kinds, rows):
-    return _OTHER_SHARES + (kinds / rows) ** 0.5
+def _allowed_difference(categories, rows):
+    return _MAX_SHARE_DIFFERENCE + (categories / rows) ** 0.5
 
 
-def _words(labels):
+def _label_names(labels):
     labels = np.asarray(labels)
     if labels.ndim == 2 and labels.shape[1] > 1:
         labels = labels.argmax(axis=1)

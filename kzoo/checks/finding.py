@@ -1,4 +1,4 @@
-"""`Finding`, and the table of checks that `@check` fills."""
+"""`Finding`, and the registry of checks that `@check` fills."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -6,8 +6,7 @@ from typing import Any
 
 from kzoo.utils.formatting import listed, plural
 
-# What a check looks at, in the order in which they run. A check of a later kind has no meaning on empty data, and
-# the network is not run on data that a check has found to be wrong.
+# Kinds of checks, in the order in which they run. The network is not run on data in which a check has found an error.
 KINDS = ("settings", "data", "network", "steps", "new")
 
 CHECKS: dict[str, "Check"] = {}
@@ -15,15 +14,15 @@ CHECKS: dict[str, "Check"] = {}
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What a check has to say.
+    """A problem that a check has found.
 
     Args:
-        level: "error" (training would be worth nothing) or "warning".
-        what: one plain line.
-        where: split, row, column, layer or setting; rows of a split and of new data count from 0, those of the whole
-            table from 1, as in other messages.
+        level: "error" (training would be useless) or "warning".
+        what: the problem, in one line.
+        where: split, row, column, layer or setting. Rows of a split and of new data are numbered from 0, those of the
+            whole table from 1, as in other messages.
         why: why it matters.
-        fix: what to do.
+        fix: what to do about it.
         check: name of the check.
     """
 
@@ -39,15 +38,15 @@ class Finding:
 
 
 class Findings(list[Finding]):
-    """What `kzoo.check` found: a list, errors first.
+    """The result of `kzoo.check`: a list of findings, errors first.
 
     Args:
-        overview: how the data was read, as plain data (see `kzoo.dataset.summary`); None for new data, which is only
-            compared.
+        overview: summary of how the data was read, as plain data (see `kzoo.dataset.summary`); None for new data, which
+            is only compared.
 
     Attributes:
-        baselines: of data alone: what needs no network, best first (see `kzoo.baselines.Result`); else None.
-        presets: of data alone: those to try, as plain data (see `kzoo.results.suggest.ranked`); else None.
+        baselines: for data alone: the scored baselines, best first (see `kzoo.baselines.Result`); else None.
+        presets: for data alone: suggested presets, as plain data (see `kzoo.results.suggest.ranked`); else None.
     """
 
     baselines: Any = None
@@ -58,28 +57,28 @@ class Findings(list[Finding]):
         self.overview = overview
 
     def __repr__(self) -> str:
-        """A line for each finding, and one for what to do; of data alone also the baselines and the presets to try."""
+        """Return two lines per finding, and for data alone the baselines and the suggested presets."""
         lines = [plural(len(self), "finding") if self else "No findings."]
-        for found in self:
-            lines += [f"  {found.level}: {found.what} ({found.where}). {found.why}", f"    fix: {found.fix}"]
-        scored = [one for one in self.baselines or () if one.value is not None]
+        for finding in self:
+            lines += [f"  {finding.level}: {finding.what} ({finding.where}). {finding.why}", f"    fix: {finding.fix}"]
+        scored = [result for result in self.baselines or () if result.value is not None]
         if scored:
-            said = (f"{one.label} {one.value:.4g}" for one in scored)
-            lines.append(f"  without a network: {', '.join(said)} ({scored[0].metric}, {scored[0].split})")
+            scores = (f"{result.label} {result.value:.4g}" for result in scored)
+            lines.append(f"  baselines: {', '.join(scores)} ({scored[0].metric}, {scored[0].split})")
         if self.presets:
-            lines.append(f"  presets to try: {listed(one['preset'] for one in self.presets)}")
+            lines.append(f"  presets to try: {listed(result['preset'] for result in self.presets)}")
         return "\n".join(lines)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """A check: a function of what it looks at that yields findings.
+    """A check: a function that yields findings.
 
     Args:
-        name: the function's.
+        name: of the function.
         function: takes a `Subject` (kind "new": a `NewData`) and yields findings.
         kind: one of `KINDS`.
-        needs: attributes that must not be None for the check to have a meaning.
+        needs: attributes of the subject that must not be None; otherwise the check is skipped.
     """
 
     name: str
@@ -89,17 +88,17 @@ class Check:
 
 
 def check(kind, *needs):
-    """Put a function into the table of checks.
+    """Return a decorator that registers a function as a check.
 
     Args:
-        kind: one of `KINDS`: "settings" reads no data, "data" no network, "network" runs it forward on a few
-            rows, "steps" takes gradients; "new" compares new data with what a run was trained on.
-        needs: attributes of what it looks at without which the check is left out.
+        kind: one of `KINDS`: "settings" reads no data, "data" no network, "network" runs the network forward on a few
+            rows, "steps" computes gradients; "new" compares new data with the data that a run was trained on.
+        needs: attributes of the subject that must not be None; otherwise the check is skipped.
     """
     assert kind in KINDS, kind
 
     def register(function):
-        assert function.__name__ not in CHECKS, f"two checks are called {function.__name__}"
+        assert function.__name__ not in CHECKS, f"duplicate check {function.__name__}"
         CHECKS[function.__name__] = Check(name=function.__name__, function=function, kind=kind, needs=needs)
         return function
 

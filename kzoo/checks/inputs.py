@@ -1,4 +1,4 @@
-"""Checks of the inputs: NaN, columns and images without content, pixels and numbers out of range."""
+"""Checks of inputs and targets: NaN, constant columns, blank images, pixels and numbers out of range."""
 
 import numpy as np
 
@@ -6,38 +6,38 @@ from kzoo.checks.finding import check, error, warning
 from kzoo.checks.subject import class_name, column_names, read, values_of
 from kzoo.utils.formatting import listed
 
-_MOST_VALUES = 50_000_000  # numbers of a split that are searched for NaN
-_BLANK = 0.01  # share of the images
-_UNREAD = 0.001  # share of the rows
+_MOST_VALUES = 50_000_000  # numbers of a split searched for NaN
+_BLANK = 0.01  # share of blank images
+_UNREAD = 0.001  # share of rows with an unreadable cell
 _LARGE, _SMALL_PIXELS = 50.0, 0.02
 
 
 @check("data", "rows")
 def not_finite(subject):
-    """NaN or infinite numbers in inputs or targets."""
+    """Find NaN or infinite numbers in inputs or targets."""
     for split, part in subject.splits.items():
-        for what, values in (("x", values_of(part.x)), ("y", values_of(part.y))):
-            if values is None or values.dtype.kind != "f" or not values.size:
+        for axis_name, array in (("x", values_of(part.x)), ("y", values_of(part.y))):
+            if array is None or array.dtype.kind != "f" or not array.size:
                 continue
-            values = values[: max(1, _MOST_VALUES * len(values) // values.size)]
-            if np.isfinite(np.sum(values, dtype="float64")):  # one pass without a copy
+            array = array[: max(1, _MOST_VALUES * len(array) // array.size)]
+            if np.isfinite(np.sum(array, dtype="float64")):  # one pass without a copy
                 continue
-            bad = ~np.isfinite(values.reshape(len(values), -1))
+            bad = ~np.isfinite(array.reshape(len(array), -1))
             rows, columns = np.nonzero(bad)
             name = ""
-            if what == "x" and values.ndim == 2:
-                name = f", {column_names(subject.data.feature_names, values.shape[1])[columns[0]]!r}"
+            if axis_name == "x" and array.ndim == 2:
+                name = f", {column_names(subject.data.feature_names, array.shape[1])[columns[0]]!r}"
             yield error(
-                f"{len(rows)} values of {what} are NaN or infinite",
-                where=f"{split} {what}, row {rows[0]}{name}",
-                why="One of them makes the loss NaN, and then every weight.",
-                fix="Fill them in or leave their rows out; as a table (CSV, DataFrame) kzoo fills in inputs itself.",
+                f"{len(rows)} values of {axis_name} are NaN or infinite",
+                where=f"{split} {axis_name}, row {rows[0]}{name}",
+                why="A single one makes the loss NaN, and then all weights.",
+                fix="Impute them or remove their rows. kzoo imputes inputs of tables (CSV, DataFrame) itself.",
             )
 
 
 @check("data", "rows")
 def constant_columns(subject):
-    """Columns with one value in every training row."""
+    """Find columns with a single value in all training rows."""
     if subject.columns is None and subject.series is None:
         return
     if (values := values_of(subject.data.train.x)) is None:
@@ -47,111 +47,114 @@ def constant_columns(subject):
     constant = [i for i in range(values.shape[1]) if (values[:, i] == values[0, i]).all()]
     if constant:
         yield warning(
-            f"{len(constant)} of {len(names)} columns have one value in every training row",
+            f"{len(constant)} of {len(names)} columns have a single value in all training rows",
             where=f"train, {listed(repr(names[i]) for i in constant)}",
-            why="They tell nothing, and a new value in them later gives an answer nobody has tested.",
-            fix="Leave them out (drop=), or find out why nothing is in them.",
+            why="They carry no information, and the effect of other values on predictions is untested.",
+            fix="Exclude them (drop=), or find out why they are constant.",
         )
 
 
 @check("data", "rows")
 def numbers_in_doubt(subject):
-    """Numbers that can be read in two ways or have two units, and cells that could not be read."""
+    """Find numbers with an ambiguous format or unit, and cells that could not be read."""
     for line in subject.data.seen.get("doubts", ()):
-        what, _, fix = line.partition(" If that is wrong, ")
+        problem, _, fix = line.partition(" If that is wrong, ")
         yield warning(
-            what.rstrip("."),
+            problem.rstrip("."),
             where="the table",
-            why="A hundred or a thousand times the value, or a part of it: the model learns either without a word.",
+            why="A misread value may be wrong by a factor of 100 or 1000, and training does not fail on it.",
             fix=f"If that is wrong, {fix}",
         )
     for name, (count, row, rows) in subject.data.seen.get("unread", {}).items():
         if count >= _UNREAD * rows:
             yield warning(
-                f"{count} of {rows} values of column {name!r} cannot be read and count as missing",
+                f"{count} of {rows} values of column {name!r} cannot be read and are treated as missing",
                 where=f"row {row + 1}",
-                why="The model takes each for the median, which is often far from what the cell says.",
-                fix="Write them as the others are written; or say what the column is with columns=.",
+                why="Each is replaced by the median, which may be far from the value in the cell.",
+                fix="Use the same format as in the other cells, or set the type of the column with columns=.",
             )
 
 
 @check("data", "images")
 def blank_images(subject):
-    """Images of one colour."""
+    """Find images of a single colour."""
     rows, x = subject.sample
     flat = x.reshape(len(x), -1)
     blank = rows[flat.max(axis=1) == flat.min(axis=1)]
     if len(blank) > _BLANK * len(rows):
         labels = subject.labels["train"][blank] if subject.labels is not None else ()
-        kinds = f", class {listed(class_name(subject.data, int(n)) for n in np.unique(labels))}" if len(labels) else ""
+        class_suffix = (
+            f", class {listed(class_name(subject.data, int(n)) for n in np.unique(labels))}" if len(labels) else ""
+        )
         yield warning(
-            f"{len(blank)} of {len(rows)} images looked at are of one colour",
-            where=f"train, rows {listed(blank)}{kinds}",
-            why="There is nothing to see in them: failed downloads and black frames look like this.",
+            f"{len(blank)} of {len(rows)} sampled images have a single colour",
+            where=f"train, rows {listed(blank)}{class_suffix}",
+            why="They contain no information; failed downloads and black frames cause this.",
             fix="Remove them.",
         )
 
 
 @check("network", "images", "probe")
 def scaled_twice(subject):
-    """Pixels that are divided by 255 before the network and once more inside."""
+    """Find pixels that are divided by 255 before the network and again inside it."""
     if subject.probe.first is None:
         return
-    layer, seen = subject.probe.first
-    given, reached = float(np.abs(subject.batch[0]).max()), float(np.abs(seen).max())
-    if 0 < reached < _SMALL_PIXELS and given <= 1.5:
+    layer, activations = subject.probe.first
+    raw_max, scaled_max = float(np.abs(subject.batch[0]).max()), float(np.abs(activations).max())
+    if 0 < scaled_max < _SMALL_PIXELS and raw_max <= 1.5:
         yield error(
-            f"Pixels reach {given:.3g} as they are given and {reached:.2g} at the first layer: divided by 255 twice",
+            f"Pixels are divided by 255 twice: at most {raw_max:.3g} in the inputs, {scaled_max:.2g} at the first "
+            "layer",
             where=f"train inputs, layer {layer!r}",
-            why="Every image is all but black to the network, and nothing is learned.",
-            fix="Give pixels 0..255, or leave the scaling out of the network (rescale=False).",
+            why="All images look almost black to the network, so it learns nothing.",
+            fix="Pass pixels of 0..255, or remove the scaling from the network (rescale=False).",
         )
 
 
 @check("network", "probe")
 def not_scaled(subject):
-    """Raw pixels or large numbers that reach the first layer with weights as they are."""
+    """Find raw pixels or large numbers that reach the first layer unscaled."""
     if subject.probe.first is None:
         return
-    layer, seen = subject.probe.first
-    size = np.sqrt(np.mean(np.square(seen.reshape(-1, seen.shape[-1]), dtype="float64"), axis=0))
+    layer, activations = subject.probe.first
+    size = np.sqrt(np.mean(np.square(activations.reshape(-1, activations.shape[-1]), dtype="float64"), axis=0))
     if not np.isfinite(size).all() or size.max() <= _LARGE:
         return
     if subject.images:
-        what, fix = f"Pixels up to {seen.max():.0f}", "Begin the network with keras.layers.Rescaling(1 / 255)."
+        problem, fix = f"Pixels up to {activations.max():.0f}", "Add keras.layers.Rescaling(1 / 255) as first layer."
     else:
         names = subject.columns or ()
-        at = int(size.argmax())
-        name = f" in column {names[at]!r}" if len(names) == len(size) else ""
-        what = f"Numbers of the size of {size.max():.3g}{name}"
-        fix = "Standardise the columns: keras.layers.Rescaling with mean and deviation, or BatchNormalization first."
+        column = int(size.argmax())
+        name = f" in column {names[column]!r}" if len(names) == len(size) else ""
+        problem = f"Numbers of magnitude {size.max():.3g}{name}"
+        fix = "Standardise the columns with keras.layers.Rescaling (mean and standard deviation) or BatchNormalization."
     yield warning(
-        f"{what} reach the first layer with weights unscaled",
+        f"{problem} reach the first layer with weights unscaled",
         where=f"layer {layer!r}",
-        why="The first steps are far too large or one column outweighs all: training is slow or breaks.",
+        why="The first steps are too large, or one column dominates: training is slow or diverges.",
         fix=fix,
     )
 
 
 @check("data", "targets", "model")
 def targets_form(subject):
-    """Targets of another shape than the answers, which NumPy's rules of broadcasting may hide."""
+    """Find targets whose shape differs from the outputs, which NumPy-style broadcasting may hide."""
     shape = getattr(subject.model, "output_shape", None)
     if not isinstance(shape, tuple) or None in shape[1:]:
         return
-    given, gives = np.shape(read(subject.data.train.y, np.arange(1)))[1:], shape[1:]
-    if given not in (gives, gives[:-1] if gives[-1:] == (1,) else gives):
+    target_shape, output_shape = np.shape(read(subject.data.train.y, np.arange(1)))[1:], shape[1:]
+    if target_shape not in (output_shape, output_shape[:-1] if output_shape[-1:] == (1,) else output_shape):
         yield error(
-            f"The targets of a row have shape {given}, and the network answers {gives}",
+            f"The targets of a row have shape {target_shape}, but the outputs of the network have {output_shape}",
             where="train y",
-            why="Keras stops, or compares each number with each other one.",
-            fix="Give the last layer as many units as there are targets.",
+            why="Keras fails, or compares each target with each output.",
+            fix="Set the units of the last layer to the number of targets.",
         )
 
 
 @check("data", "targets", "rows")
 def constant_targets(subject):
-    """A target with one value in every training row."""
+    """Find targets with a single value in all training rows."""
     values = np.asarray(subject.targets["train"], "float64")
     values = values.reshape(-1, values.shape[-1]) if values.ndim > 1 else values[:, None]
     names = subject.data.target_names
@@ -159,7 +162,7 @@ def constant_targets(subject):
         if (values[:, column] == values[0, column]).all():
             name = names[column] if column < len(names) else f"target {column}"
             yield error(
-                f"The target is {values[0, column]:g} in every training row",
+                f"The target is {values[0, column]:g} in all training rows",
                 where=f"train y, {name!r}",
                 why="There is nothing to learn.",
                 fix="Choose another target, or other rows.",
@@ -168,51 +171,51 @@ def constant_targets(subject):
 
 @check("network", "targets", "probe", "loss")
 def target_scale(subject):
-    """Targets so large or small that the network's first answers are nowhere near."""
+    """Find targets much larger than the network's initial outputs."""
     truth, answers = subject.batch[1], subject.probe.answers
     if subject.loss.labels != "values" or truth.size != answers.size:
         return
-    size, now = (float(np.sqrt(np.mean(np.square(v, dtype="float64")))) for v in (truth, answers))
-    if size > 30 and size > 10 * now:
+    size, output_size = (float(np.sqrt(np.mean(np.square(array, dtype="float64")))) for array in (truth, answers))
+    if size > 30 and size > 10 * output_size:
         yield warning(
-            f"Targets of the size of {size:.3g} meet first answers of the size of {now:.2g}",
+            f"Targets have magnitude {size:.3g}, but the initial outputs {output_size:.2g}",
             where="train y",
-            why="The loss starts in the thousands and most of training goes into finding the mean.",
-            fix="Train on (y - mean) / deviation and scale the answers back (a kzoo preset does it itself).",
+            why="The initial loss is very large, and most of the training is spent on learning the mean.",
+            fix="Train on (y - mean) / deviation and scale the predictions back (kzoo presets do it themselves).",
         )
 
 
 @check("data", "targets", "loss")
 def targets_out_of_reach(subject):
-    """Targets that the last activation cannot give."""
-    ends = subject.reach
-    if ends is None or subject.loss.labels != "values":
+    """Find targets outside the range of the last activation."""
+    bounds = subject.reach
+    if bounds is None or subject.loss.labels != "values":
         return
-    name, low, high = ends
+    name, low, high = bounds
     truth = np.asarray(read(subject.data.train.y, subject.some()), "float64")
     if subject.standardize is not None:
         truth = (truth - np.asarray(subject.standardize[0])) / np.asarray(subject.standardize[1])
     outside = (truth < low - 1e-6) | (truth > high + 1e-6)
     if outside.mean() > 0.001:
         yield error(
-            f"{outside.mean():.1%} of the targets lie outside {low:g}..{high:g}, all that {name} can give",
+            f"{outside.mean():.1%} of the targets are outside {low:g}..{high:g}, the range of {name}",
             where=f"train y, from {truth.min():.4g} to {truth.max():.4g}",
-            why="No training can reach them.",
-            fix="Leave the last activation out, or scale the targets into its range.",
+            why="The network cannot predict them.",
+            fix="Remove the last activation, or scale the targets into its range.",
         )
 
 
 @check("data", "rows", "unordered")
 def one_row_again(subject):
-    """Training rows that are nearly all copies of one another."""
+    """Find training rows that are nearly all duplicates."""
     if subject.series:
         return
     _, x = subject.sample
     distinct = len({row.tobytes() for row in np.ascontiguousarray(x)})
     if len(x) >= 20 and distinct <= 0.05 * len(x):
         yield warning(
-            f"{len(x)} rows looked at hold {distinct} different inputs",
+            f"{len(x)} sampled rows contain only {distinct} distinct inputs",
             where="train x",
-            why="Copies add nothing to learn from, and put the same rows into every split.",
-            fix="Remove the copies; to weigh classes use class_weight='balanced'.",
+            why="Duplicates add no information, and put the same rows into several splits.",
+            fix="Remove the duplicates; to weight classes use class_weight='balanced'.",
         )

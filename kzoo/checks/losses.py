@@ -1,4 +1,4 @@
-"""What a loss expects, and what a network ends with."""
+"""The labels and outputs that a loss expects, and the last activation of a network."""
 
 import re
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import keras
 from keras import layers
 
-# Name of the loss -> what the labels look like.
+# Name of the loss -> form of the labels.
 _LABELS = {
     "sparse_categorical_crossentropy": "numbers",
     "categorical_crossentropy": "one-hot",
@@ -28,20 +28,20 @@ _LABELS = {
     "log_cosh": "values",
     "poisson": "values",
 }
-# What changes neither the values nor their meaning: the mean of several probabilities is one.
-_PLAIN = (
+# Layers that keep the meaning of their inputs: the mean of probabilities is a probability.
+_TRANSPARENT = (
     layers.Reshape, layers.Flatten, layers.Permute, layers.Dropout, layers.Identity, layers.GlobalAveragePooling1D,
 )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class LossInfo:
-    """What a loss takes.
+    """The labels and outputs that a loss expects.
 
     Args:
-        name: in Keras' own words.
+        name: in Keras' spelling.
         labels: "numbers" (of classes), "one-hot", "binary" or "values".
-        from_logits: whether the answers are logits.
+        from_logits: whether outputs are logits.
         smoothing: share of the label that is spread over all classes.
     """
 
@@ -52,13 +52,13 @@ class LossInfo:
 
     @property
     def takes_probabilities(self):
-        """Whether answers must lie in 0..1."""
+        """Whether outputs must be in 0..1."""
         return not self.from_logits and (self.name.endswith("crossentropy") or self.name.startswith("k"))
 
 
 def loss_info(model):
-    """Return the `LossInfo` of a compiled model with one loss; None for several, or for one of the user's own."""
-    loss, name = _only(getattr(model, "loss", None)), loss_name(model)
+    """Return the `LossInfo` of a compiled model; None if it has several losses or a custom one."""
+    loss, name = _single_loss(getattr(model, "loss", None)), loss_name(model)
     if name not in _LABELS:
         return None
     return LossInfo(
@@ -70,8 +70,8 @@ def loss_info(model):
 
 
 def loss_name(model) -> str:
-    """Return the name of the one loss of a compiled model, in Keras' own words; empty where there is none."""
-    loss = _only(getattr(model, "loss", None))
+    """Return the name of the only loss of a compiled model, in Keras' spelling; empty if there is none."""
+    loss = _single_loss(getattr(model, "loss", None))
     if isinstance(loss, str):
         name = loss
     elif isinstance(loss, keras.losses.Loss):
@@ -82,29 +82,29 @@ def loss_name(model) -> str:
 
 
 def loss_function(model):
-    """Return the loss as a function of (truth, answers) that gives a scalar; None where there are several."""
-    loss = _only(getattr(model, "loss", None))
+    """Return the loss as a function of (truth, outputs) that returns a scalar; None if there are several losses."""
+    loss = _single_loss(getattr(model, "loss", None))
     if loss is None:
         return None
-    found = loss if isinstance(loss, keras.losses.Loss) else keras.losses.get(loss)
+    function = loss if isinstance(loss, keras.losses.Loss) else keras.losses.get(loss)
 
-    def mean(truth, answers):
-        column = answers.shape[-1] == 1 and len(truth.shape) == len(answers.shape) - 1
-        return keras.ops.mean(found(truth[..., None] if column else truth, answers))
+    def mean(truth, outputs):
+        add_axis = outputs.shape[-1] == 1 and len(truth.shape) == len(outputs.shape) - 1
+        return keras.ops.mean(function(truth[..., None] if add_axis else truth, outputs))
 
     return mean
 
 
-def _only(loss):
+def _single_loss(loss):
     if isinstance(loss, dict):
         loss = list(loss.values())
     if isinstance(loss, list | tuple):
         loss = loss[0] if len(loss) == 1 else None
-    return None if loss in ("crossentropy", "ce") else loss  # Keras chooses one when it has seen the labels
+    return None if loss in ("crossentropy", "ce") else loss  # Keras chooses the actual loss by the labels
 
 
 def last_activation(model):
-    """Return the name of the activation that a functional model ends with; None where it cannot be told."""
+    """Return the name of the last activation of a functional model; None if it is unknown."""
     outputs = getattr(model, "outputs", None) or ()
     if len(outputs) != 1:
         return None
@@ -115,7 +115,7 @@ def last_activation(model):
             return "softmax"
         if isinstance(layer, layers.ReLU):
             return "relu"
-        if isinstance(layer, _PLAIN):
+        if isinstance(layer, _TRANSPARENT):
             tensor = layer.input
             continue
         if isinstance(layer, layers.RNN):  # its activation is inside, not on its output

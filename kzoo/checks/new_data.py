@@ -1,4 +1,4 @@
-"""`NewData`: new raw data, labelled or not, as a run would read it."""
+"""`NewData`: new raw data, labelled or not, preprocessed as the run's training data was."""
 
 from pathlib import Path
 
@@ -20,24 +20,23 @@ from kzoo.utils.optional import pandas as pd
 
 
 class NewData:
-    """New data and what the run remembers of the old.
+    """New data, and the statistics of the data that the run was trained on.
 
     Args:
         run: a `Run`.
-        source: what `kzoo.predict` or `kzoo.evaluate` takes for it; a named set or a `Dataset` is its test split.
-        target: the columns with the answers where they have other names than the run's; None: those of the run, if
-            they are there.
+        source: what `kzoo.predict` or `kzoo.evaluate` takes; of a named set or a `Dataset`, the test split is used.
+        target: the target columns, if their names differ from the run's; None: those of the run, if the data has them.
 
     Attributes:
-        facts: what is known of the run's task (see `kzoo.tasks`).
-        known: what the run remembers (see `kzoo.data.statistics`); None for a run of an older kzoo.
-        frame: the table, where there is one; `missing`: columns of the run that it lacks.
-        features: (names, numbers (N, F)); None where nothing could be read.
-        answers: (N,) raw labels, or numbers; None without any.
-        seen: what only reading sees, such as the times of a series; None where that is nothing.
+        facts: facts of the run's task (see `kzoo.tasks`).
+        known: stored statistics of the training data (see `kzoo.data.statistics`); None for runs of older versions.
+        frame: the table, if there is one; `missing`: columns of the run that it does not have.
+        features: (names, numbers (N, F)); None if nothing could be read.
+        answers: (N,) raw labels, or numbers; None if there are none.
+        seen: observations from reading, such as the times of a series; None if there are none.
 
     Raises:
-        KzooError: data of another kind than the run's, or encoded otherwise; no such target.
+        KzooError: data of another kind than the run's, or preprocessed differently; or an unknown target.
     """
 
     def __init__(self, run, source, *, target=None):
@@ -46,7 +45,7 @@ class NewData:
         self.known = run.config.get("statistics")
         self.frame, self.missing, self.answers, self.values, self.seen = None, [], None, None, None
         check_target(run, source, target)
-        self.asked, self.targets = target is not None, targets_of(run, target)
+        self.target_requested, self.targets = target is not None, targets_of(run, target)
         if isinstance(source, str) and source in NAMES:
             source = reload(run, source)
         if isinstance(source, Dataset):
@@ -67,23 +66,23 @@ class NewData:
 
     @property
     def labels(self):
-        """(N,) raw labels of classes; None where there are none."""
+        """The raw class labels (N,); None if there are none."""
         return self.answers if "classes" in self.facts else None
 
     @property
     def comparable(self):
-        """Whether there is something to compare, and something to compare it with."""
+        """True if there are features to compare and statistics to compare them with, else None."""
         return True if self.known and self.features is not None else None
 
     def _read(self, source):
-        words = "vocabulary" in self.preprocessing  # a string may be a text
-        if isinstance(source, str | Path) and not words and not Path(source).exists():
-            raise KzooError(f"No file, folder or data set {str(source)!r}.")
+        reads_texts = "vocabulary" in self.preprocessing  # a string may be a text
+        if isinstance(source, str | Path) and not reads_texts and not Path(source).exists():
+            raise KzooError(f"No file, folder or data set named {str(source)!r}.")
         if hasattr(source, "as_numpy_iterator"):
             source = from_tf(source, None)
         if isinstance(source, str | Path) and Path(source).suffix == ".npz":
-            pair, tested = read_npz(source)
-            source = tested or pair
+            train, test = read_npz(source)
+            source = test or train
         if is_pair(source) and not takes_ready_arrays(self.preprocessing):
             x, y = source
             source = with_answers(x, y, self.targets)[0]
@@ -92,13 +91,14 @@ class NewData:
         elif isinstance(source, np.ndarray):
             self.values = encode(self.preprocessing, source)
         elif takes_ready_arrays(self.preprocessing):
-            raise KzooError("This run was trained on arrays: give x, or (x, y), or an .npz file.")
+            raise KzooError("This run was trained on arrays: pass x, (x, y) or an .npz file.")
         else:
-            found = kind_of(self.preprocessing).fitting.fresh(self.preprocessing, source, targets=self.targets)
-            if self.asked and found.frame is not None:
-                require(found.frame, self.targets, "the new data")
-            self.values, self.frame, self.missing, self.seen = found.x, found.frame, list(found.missing), found.seen
-            self.answers = found.answers if found.answers is None else self._raw(found.answers)
+            collected = kind_of(self.preprocessing).fitting.fresh(self.preprocessing, source, targets=self.targets)
+            if self.target_requested and collected.frame is not None:
+                require(collected.frame, self.targets, "the new data")
+            self.values, self.frame = collected.x, collected.frame
+            self.missing, self.seen = list(collected.missing), collected.seen
+            self.answers = collected.answers if collected.answers is None else self._raw(collected.answers)
 
     def _raw(self, answers):
         if not of_pandas(answers, "DataFrame"):

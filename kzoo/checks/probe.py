@@ -1,4 +1,4 @@
-"""`Probe`: run a network forward once on a few rows, and look inside."""
+"""`Probe`: one forward pass of a network on a few rows, with hidden activations."""
 
 from importlib import import_module
 
@@ -13,47 +13,47 @@ _NORMS = (
     layers.RMSNormalization,
 )  # fmt: skip
 _SQUASHING = ("tanh", "sigmoid")
-_LOOPS = (layers.RNN, layers.Bidirectional)
+_RECURRENT = (layers.RNN, layers.Bidirectional)
 
 
 class Probe:
-    """What a network makes of a few rows, without training it or drawing random numbers.
+    """Outputs and hidden activations of a network on a few rows, without training it or drawing random numbers.
 
     Args:
         model: the network.
         x: (B, ...) inputs, as it takes them.
 
     Attributes:
-        answers: (B, ...) float32.
-        first: (name, values) of the first layer with weights and what reaches it, the last axis being its columns;
-            None where it normalises by itself, or where there is no graph to follow.
-        hidden: (name, activation, values) of each ReLU, tanh and sigmoid between the layers.
+        answers: (B, ...) float32 outputs.
+        first: (name, inputs) of the first layer with weights; the last axis of the inputs are its columns. None if that
+            layer normalises, or if the model has no graph.
+        hidden: (name, activation, outputs) of each ReLU, tanh and sigmoid before the last layer.
     """
 
     def __init__(self, model, x):
         self.first, self.hidden = None, []
         nodes = nodes_in(model)
-        wanted, tensors = [], []
-        if (first := _first(nodes)) is not None:
-            wanted.append(("first", first.operation))
+        requests, tensors = [], []
+        if (first := _first_weighted_node(nodes)) is not None:
+            requests.append(("first", first.operation))
             tensors.append(first.arguments.keras_tensors[0])
         for node, activation in _activations(nodes):
             if node.outputs[0] is not model.outputs[0]:
-                wanted.append(("hidden", (node.operation.name, activation)))
+                requests.append(("hidden", (node.operation.name, activation)))
                 tensors.append(node.outputs[0])
-        *found, answers = _forward(model, tensors, x)
-        self.answers = _number(answers)
-        for (what, detail), values in zip(wanted, found, strict=True):
-            if what == "hidden":
-                self.hidden.append((*detail, _number(values)))
-            elif isinstance(detail, keras.Model):  # a network in the network, which may scale its inputs itself
+        *activations, answers = _forward(model, tensors, x)
+        self.answers = _to_numpy(answers)
+        for (kind, detail), values in zip(requests, activations, strict=True):
+            if kind == "hidden":
+                self.hidden.append((*detail, _to_numpy(values)))
+            elif isinstance(detail, keras.Model):  # a nested network, which may scale its inputs itself
                 self.first = Probe(detail, values).first
             elif not isinstance(detail, _NORMS):
-                self.first = detail.name, _number(values)
+                self.first = detail.name, _to_numpy(values)
 
 
 def shell_of(model):
-    """Return a functional model's own layers in a new model, which can be compiled and fitted without touching the old.
+    """Return a new functional model of the same layers, which can be compiled and fitted without changing the original.
 
     None for a model without a graph, or with several inputs or outputs.
     """
@@ -67,23 +67,28 @@ def _has_graph(model):
 def _forward(model, tensors, x):
     """Return the values of these tensors and of the output.
 
-    With batch normalisation as in training: before the first step its running mean and variance mean nothing. Called
-    without state, so that neither they nor any seed moves.
+    Batch normalisation runs in training mode: before the first step its moving mean and variance are meaningless. The
+    call is stateless, so that neither these nor any seed changes.
     """
     if not _has_graph(model):
         return [model(x, training=False)]
-    whole = keras.Model(model.inputs[0], [*tensors, model.outputs[0]])
-    kinds = [type(layer) for layer in _all_layers(model)]
-    training = any(issubclass(one, layers.BatchNormalization) for one in kinds)
+    extended = keras.Model(model.inputs[0], [*tensors, model.outputs[0]])
+    layer_types = [type(layer) for layer in _all_layers(model)]
+    training = any(issubclass(layer_type, layers.BatchNormalization) for layer_type in layer_types)
 
     def call(x):
-        both = whole.trainable_variables, whole.non_trainable_variables
-        return whole.stateless_call(*([v.value for v in variables] for variables in both), x, training=training)[0]
+        variable_lists = extended.trainable_variables, extended.non_trainable_variables
+        return extended.stateless_call(
+            *([v.value for v in variables] for variables in variable_lists), x, training=training
+        )[0]
 
-    if keras.backend.backend() == "tensorflow" and any(issubclass(one, _LOOPS) for one in kinds):
-        call = import_module("tensorflow").function(call, autograph=False)  # eagerly, up to thrice as long
-    found = call(x)
-    return found if isinstance(found, list | tuple) else [found]
+    if keras.backend.backend() == "tensorflow" and any(
+        issubclass(layer_type, _RECURRENT) for layer_type in layer_types
+    ):
+        # Eager execution takes up to three times as long.
+        call = import_module("tensorflow").function(call, autograph=False)
+    outputs = call(x)
+    return outputs if isinstance(outputs, list | tuple) else [outputs]
 
 
 def _all_layers(model):
@@ -94,14 +99,14 @@ def _all_layers(model):
 
 
 def nodes_in(model):
-    """Return the nodes of the layers of a functional model with one input and one output, else none.
+    """Return the nodes of the layers of a functional model with one input and one output, else an empty list.
 
-    The node, since a layer that is shared with another model has inputs and outputs there too.
+    Nodes, because a layer that is shared with another model has inputs and outputs there too.
     """
     return list(nodes_of(model).values()) if _has_graph(model) else []
 
 
-def _first(nodes):
+def _first_weighted_node(nodes):
     for node in nodes:
         if node.operation.weights and not isinstance(node.operation, layers.Embedding | layers.Normalization):
             return node if len(node.arguments.keras_tensors) == 1 else None
@@ -118,5 +123,5 @@ def _activations(nodes):
                 yield node, name
 
 
-def _number(tensor):
+def _to_numpy(tensor):
     return np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(tensor, "float32")))

@@ -1,36 +1,36 @@
-"""Rows as one number each, so that equal ones are found without comparing each with each."""
+"""Hashes of rows, by which duplicates are found without comparing all pairs."""
 
 import numpy as np
 
 from kzoo.checks.subject import read
 
-_FEWEST_TOKENS = 5  # shorter texts are equal by chance: "thank you"
-_MOST = 150_000  # rows of a split that are hashed
-_PIECE = 4096  # of them at once, where they are read from a disk
+_FEWEST_TOKENS = 5  # shorter texts are often equal by chance: "thank you"
+_MOST = 150_000  # rows of a split that are hashed, the first ones
+_PIECE = 4096  # rows read at once
 
 
 def hashes(subject, split):
-    """Return a number for each row of a split, equal for equal rows; None for what is equal by chance.
+    """Return a hash for each row of a split, equal for equal rows; None for rows that may be equal by chance.
 
-    Of the first rows where there are very many, and of none where they are files.
+    Only the first rows of a very large split are hashed. For files, which have their own comparison, the list is empty.
     """
-    if split not in subject.kept:
+    if split not in subject.hashes:
         x = subject.splits[split].x
-        if hasattr(x, "copies"):  # which compares files
+        if hasattr(x, "copies"):  # compares files itself
             return []
-        found = subject.kept[split] = []
+        row_hashes = subject.hashes[split] = []
         for start in range(0, min(len(x), _MOST), _PIECE):
             rows = np.ascontiguousarray(read(x, slice(start, min(start + _PIECE, _MOST))))
-            enough = (rows != 0).sum(axis=1) >= _FEWEST_TOKENS if subject.tokens else [True] * len(rows)
-            found += [hash(row.tobytes()) if real else None for row, real in zip(rows, enough, strict=True)]
-    return subject.kept[split]
+            long_enough = (rows != 0).sum(axis=1) >= _FEWEST_TOKENS if subject.tokens else [True] * len(rows)
+            row_hashes += [hash(row.tobytes()) if use else None for row, use in zip(rows, long_enough, strict=True)]
+    return subject.hashes[split]
 
 
 def enough_variety(subject):
-    """Say whether rows are so varied that two equal ones are no accident.
+    """Return whether rows vary so much that duplicates are unlikely by chance.
 
-    By the birthday bound: n rows of H bits of entropy make less than one pair of equals for H > 2 log2 n. The bits
-    of the columns are added up, as if no column said anything about another.
+    By the birthday bound, n rows with H bits of entropy have less than one pair of equal rows by chance if H > 2 log2
+    n. The entropies of the columns are added up, as if the columns were independent.
     """
     if subject.columns is None:
         return True

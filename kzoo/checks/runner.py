@@ -1,4 +1,4 @@
-"""Run the checks: all that mean something for what is looked at."""
+"""Run all checks that apply to a subject."""
 
 import pkgutil
 from dataclasses import replace
@@ -10,56 +10,56 @@ from kzoo.checks.subject import Subject
 from kzoo.utils.discovery import installed
 from kzoo.utils.errors import KzooError
 
-_SHOWN = 3  # warnings that training prints
+_SHOWN = 3  # number of warnings that training prints
 
 
 def run_checks(subject, kinds) -> tuple:
-    """Run the checks of these kinds.
+    """Run the checks of some kinds.
 
     Args:
         subject: a `Subject`; for the kind "new" a `NewData`.
-        kinds: out of `KINDS`.
+        kinds: a selection of `KINDS`.
 
     Returns:
-        (findings, names): errors first, and the names of the checks that were run.
+        (findings, names): the findings, errors first, and the names of the checks that were run.
     """
-    for module in pkgutil.iter_modules(checks.__path__):  # each puts its checks into the table
+    for module in pkgutil.iter_modules(checks.__path__):  # importing a module registers its checks
         import_module(f"kzoo.checks.{module.name}")
-    installed("kzoo.checks")  # so do modules of installed packages, which are imported here
+    installed("kzoo.checks")  # imports and registers those of installed packages
     findings: list[Finding] = []
     names: list[str] = []
-    for one in sorted(CHECKS.values(), key=lambda c: KINDS.index(c.kind)):
-        broken = any(f.level == "error" for f in findings)
-        if one.kind not in kinds or (one.kind in ("network", "steps") and broken):
+    for candidate in sorted(CHECKS.values(), key=lambda candidate: KINDS.index(candidate.kind)):
+        broken = any(finding.level == "error" for finding in findings)
+        if candidate.kind not in kinds or (candidate.kind in ("network", "steps") and broken):
             continue
-        if all(getattr(subject, name) is not None for name in one.needs):
-            names.append(one.name)
-            findings += [replace(found, check=one.name) for found in one.function(subject)]
-    return sorted(findings, key=lambda f: f.level), names
+        if all(getattr(subject, name) is not None for name in candidate.needs):
+            names.append(candidate.name)
+            findings += [replace(finding, check=candidate.name) for finding in candidate.function(subject)]
+    return sorted(findings, key=lambda finding: finding.level), names
 
 
-def check_before_training(job, *, command) -> list:
+def check_before_training(setup, *, command) -> list:
     """Run the checks that need no gradient step.
 
     Args:
-        job: what is about to be trained, a network ready to fit.
+        setup: the `TrainingSetup` that is about to be trained.
         command: the `kzoo train` command of this run, or None.
 
     Returns:
-        A line for each warning, at most three of them and one more that counts the rest.
+        A line per warning, at most three, and a line with the number of further warnings.
 
     Raises:
         KzooError: a check found an error.
     """
-    findings, _ = run_checks(Subject.of(job), ("settings", "data", "network"))
-    everything = "kzoo.check(...)" if command is None else command.replace("kzoo train", "kzoo check", 1)
-    errors = [found for found in findings if found.level == "error"]
+    findings, _ = run_checks(Subject.of(setup), ("settings", "data", "network"))
+    full_check = "kzoo.check(...)" if command is None else command.replace("kzoo train", "kzoo check", 1)
+    errors = [finding for finding in findings if finding.level == "error"]
     if errors:
         more = f"{len(errors) - 1} more errors; " if errors[1:] else ""
         raise KzooError(
-            f"{errors[0].what} ({errors[0].where}). {errors[0].fix} {more}{everything} shows all; check=False trains "
-            "all the same."
+            f"{errors[0].what} ({errors[0].where}). {errors[0].fix} {more}{full_check} lists all; check=False trains "
+            "anyway."
         )
-    lines = [f"Check: {found.what} ({found.where}). {found.fix}" for found in findings[:_SHOWN]]
-    rest = len(findings) - _SHOWN
-    return lines + ([f"Check: and {rest} more: {everything}"] if rest > 0 else [])
+    lines = [f"Check: {finding.what} ({finding.where}). {finding.fix}" for finding in findings[:_SHOWN]]
+    hidden = len(findings) - _SHOWN
+    return lines + ([f"Check: {hidden} more, listed by {full_check}"] if hidden > 0 else [])

@@ -1,4 +1,4 @@
-"""`Subject`: what is looked at before training, and the few rows of it that the checks share."""
+"""`Subject`: the data, network and settings that are checked before training, and samples that the checks share."""
 
 from contextlib import suppress
 from functools import cached_property
@@ -18,47 +18,47 @@ _REACH = {
 
 
 class Subject:
-    """Data, network and settings as training would have them.
+    """The data, network and settings to check, as training would use them.
 
     Args:
         data: a `Dataset`.
-        model: the compiled network that is fitted, or None: then only the data is looked at.
-        training: settings: `batch_size`, `epochs`, `monitor`, `class_weight`, ...; those that are missing are
-            not looked at.
-        onehot, standardize: what the pipeline does to the answers (see `kzoo.data.pipeline.Batches`).
+        model: the compiled network that is fitted, or None: then only the data is checked.
+        training: settings: `batch_size`, `epochs`, `monitor`, `class_weight`, ...; missing ones are not checked.
+        onehot, standardize: how the pipeline transforms the targets (see `kzoo.data.pipeline.Batches`).
     """
 
     def __init__(self, data, model=None, training=None, *, onehot=None, standardize=None):
         self.data, self.model, self.training = with_samples(data), model, dict(training or {})
         self.onehot, self.standardize = onehot, standardize
         if model is not None and not model.built and self.rows:
-            with suppress(
-                NotImplementedError, TypeError, ValueError
-            ):  # a class of one's own may be built by `fit` only
+            with suppress(NotImplementedError, TypeError, ValueError):  # custom models may need `fit` to be built
                 model.build((None, *data.input_shape))
-        self.kept = {}  # what checks share: hashes of rows
+        self.hashes = {}  # split -> hashes of its rows, shared by checks
         self.kind = kind(data.inputs)
-        self.splits = {n: s for n in ("train", "validation", "test") if (s := getattr(self.data, n)) is not None}
+        self.splits = {
+            name: split for name in ("train", "validation", "test") if (split := getattr(self.data, name)) is not None
+        }
 
     @classmethod
-    def of(cls, job) -> "Subject":
-        """Return the subject of the checks for a `kzoo.training.setup.TrainingSetup`."""
-        model = job.core if job.features is None else job.model  # what takes the data as it is
-        return cls(job.data, model, job.spec.training, onehot=job.onehot, standardize=job.standardize)
+    def of(cls, setup) -> "Subject":
+        """Return the subject for a `kzoo.training.setup.TrainingSetup`."""
+        # The model that takes the data itself, not precomputed features.
+        model = setup.core if setup.features is None else setup.model
+        return cls(setup.data, model, setup.spec.training, onehot=setup.onehot, standardize=setup.standardize)
 
     @property
     def facts(self):
-        """What is known of the task (see `kzoo.tasks`)."""
+        """The facts of the task (see `kzoo.tasks`)."""
         return self.data.problem.facts
 
     @property
     def unordered(self):
-        """Whether rows stand for themselves: True, or None where they are windows of one series or text."""
+        """True if rows are independent; None if they are windows of one series or text."""
         return True if "unordered" in self.facts else None
 
     @property
     def rows(self):
-        """The number of training rows; None where there are none."""
+        """The number of training rows; None if there are none."""
         return len(self.data.train) or None
 
     def _has(self, *facts):
@@ -66,35 +66,35 @@ class Subject:
 
     @cached_property
     def class_ids(self):
-        """Split -> class numbers of any shape, for all that predicts classes or tokens."""
+        """Split -> class or token numbers of any shape; None for other tasks."""
         if not self.rows or "numbered" not in self.facts:
             return None
         return self.labels or {name: values_of(split.y) for name, split in self.splits.items()}
 
     @cached_property
     def labels(self):
-        """Split -> (N,) class numbers; one-hot rows and probabilities become the number of the largest."""
+        """Split -> (N,) class numbers, of one-hot rows and probabilities the argmax. None for other tasks."""
         if not self.rows or "classes" not in self.facts:
             return None
         return {name: _class_numbers(np.asarray(split.y)) for name, split in self.splits.items()}
 
     @cached_property
     def targets(self):
-        """Split -> numbers to predict."""
+        """Split -> target values; None for other tasks."""
         if not self.rows or "values" not in self.facts:
             return None
         return {name: values_of(split.y) for name, split in self.splits.items()}
 
     @cached_property
     def columns(self):
-        """Names of the columns of a table or of rows."""
+        """Names of the columns of a table or of rows; None for other kinds."""
         if not self.rows or not self._has("columns") or len(self.kind.axes) > 1:
             return None
         return column_names(self.data.feature_names, self.data.train.x.shape[1])
 
     @property
     def seen(self):
-        """What only loading sees (see `kzoo.data.Dataset`)."""
+        """Observations that only loading can make (see `kzoo.data.Dataset`)."""
         return self.data.seen
 
     @property
@@ -107,7 +107,7 @@ class Subject:
 
     @property
     def texts(self):
-        """Whether there is a row of token ids for each answer (not one long text)."""
+        """True if each row of token ids has its own target (not windows of one long text), else None."""
         return self.tokens and self.unordered
 
     @property
@@ -116,31 +116,31 @@ class Subject:
 
     @cached_property
     def loss(self):
-        """What the loss takes; None where it is none of Keras' own."""
+        """The `LossInfo` of the model; None without a model, or for a custom loss."""
         return None if self.model is None else loss_info(self.model)
 
     @cached_property
     def width(self):
-        """The number of answers for a row or step; None where the network has several outputs or no shape."""
+        """The number of outputs per row or step; None if the network has several outputs or no shape."""
         shape = getattr(self.model, "output_shape", None) if self.model is not None else None
         return shape[-1] if isinstance(shape, tuple) and len(shape) > 1 else None
 
     @cached_property
     def reach(self):
-        """(name, low, high) of the last activation where it bounds the answers; None where it does not."""
+        """(name, low, high) of the last activation if it bounds the outputs, else None."""
         name = None if self.model is None else last_activation(self.model)
         return (name, *_REACH[name]) if name in _REACH else None
 
     @cached_property
     def classes(self):
-        """The number of classes that the network, else the data, knows."""
-        values = self.loss is not None and self.loss.labels == "values"
-        if self.width is not None and self.class_ids is not None and not values:
+        """The number of classes of the network, or else of the data."""
+        is_regression = self.loss is not None and self.loss.labels == "values"
+        if self.width is not None and self.class_ids is not None and not is_regression:
             return max(self.width, 2)
         return len(self.data.class_names) or None
 
     def some(self, name="train", most=None):
-        """Return the places of a few rows of a split, the same ones each time, in order."""
+        """Return the indices of a few rows of a split, always the same ones, in order."""
         count = len(self.splits[name])
         most = most or self.kind.few
         if count <= most:
@@ -149,7 +149,7 @@ class Subject:
 
     @cached_property
     def sample(self):
-        """(rows, x): places of a few training rows, and their raw inputs."""
+        """(rows, x): indices of a few training rows, and their raw inputs."""
         rows = self.some()
         return rows, read(self.data.train.x, rows)
 
@@ -168,15 +168,15 @@ class Subject:
 
     @cached_property
     def probe(self):
-        """What the network makes of `batch` (see `kzoo.checks.probe`); None where it fails: `failure` says how."""
+        """The `Probe` of the network on `batch`; None if it fails, and then `failure` is the reason."""
         self.failure = None
         try:
             return None if self.model is None else Probe(self.model, self.batch[0])
-        except Exception as failure:  # whatever a layer of the user's own may raise
-            self.failure = " ".join(str(failure).split())[:200] or type(failure).__name__
+        except Exception as error:  # custom layers may raise anything
+            self.failure = " ".join(str(error).split())[:200] or type(error).__name__
 
     def forward(self, x):
-        """Return what the network answers to other inputs, run as `probe` ran it."""
+        """Return the outputs of the network for other inputs, computed as `probe` computes them."""
         return Probe(self.model, x).answers
 
 
@@ -186,7 +186,7 @@ def read(values, rows):
 
 
 def values_of(values):
-    """Return the array behind a split's x or y: the whole series where it is cut into windows; None for files."""
+    """Return the array of a split's x or y: the whole series if it consists of windows; None for files."""
     if not in_memory(values):
         return None
     series = series_of(values)
@@ -194,12 +194,12 @@ def values_of(values):
 
 
 def column_names(names, count):
-    """Return the names of columns, `column 0` and so on where they have none."""
+    """Return the names of columns, or `column 0` and so on if they have none."""
     return tuple(names) if len(names) == count else tuple(f"column {i}" for i in range(count))
 
 
 def class_name(data, number):
-    """Return the name of a class, or its number where it has none."""
+    """Return the name of a class, or its number if it has none."""
     return repr(data.class_names[number]) if 0 <= number < len(data.class_names) else str(number)
 
 

@@ -1,4 +1,4 @@
-"""`check`: what is wrong with data, settings or network, before the first epoch; what is new in new data."""
+"""`check`: find problems in data, settings or network before training, and differences between new and old data."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import shown
 
-_QUICK = ("settings", "data", "network")
+_QUICK_KINDS = ("settings", "data", "network")
 
 
 @checked_arguments
@@ -56,29 +56,29 @@ def check(
     epochs: int | None = None,
     **overrides: Any,
 ) -> Findings:
-    """Look for what is wrong before training, or for what new data has that a run has not seen.
+    """Find problems before training, or find how new data differs from a run's training data.
 
-    Of data alone, `kzoo.check("churn.csv", target="churned")`, what needs no network is scored as well, and presets to
-    try are named.
+    For data alone, as in `kzoo.check("churn.csv", target="churned")`, baselines are scored as well, and suitable
+    presets are suggested.
 
     Args:
-        preset_or_model_or_run: what `kzoo.train` takes: a preset's name, a `Preset` or a compiled model of your own;
-            or a run, or its path; or the folder that a callback bundle wrote, of which data and network are looked at.
-        data: what `kzoo.train` takes. A pair of arrays for a model of your own is looked at as `model.fit` would get
-            it. With a run, new data, labelled or not, which is compared with what the run was trained on; without
-            it the run's own data and settings are looked at.
-        deep: also the checks that take gradient steps, some seconds; `kzoo.train` runs all others by itself.
+        preset_or_model_or_run: what `kzoo.train` takes: the name of a preset, a `Preset` or your own compiled model. Or
+            a run or its path. Or the folder that a callback bundle wrote: then its data and network are checked.
+        data: what `kzoo.train` takes. A pair of arrays for your own model is checked as `model.fit` would get it. With
+            a run: new data, labelled or not, which is compared with the run's training data; without it, the run's own
+            data and settings are checked.
+        deep: also run the checks that take gradient steps, which need some seconds; `kzoo.train` runs all others.
         target, validation, test, drop, group, task, time, columns: see `kzoo.load_data`.
         seed, data_seed, weights, freeze, precision, epochs, overrides: see `kzoo.train`.
 
     Returns:
-        A list of findings (`kzoo.checks.Finding`), errors first: check, level, what, where, why, fix. Empty is good.
-        Its attribute `overview` says how the data was read, column by column, as plain data. Of data alone `baselines`
-        has what needs no network, scored on the validation split, so that the test split stays unseen, and `presets`
-        those to try, by what they got on measured data of this kind.
+        A list of findings (`kzoo.checks.Finding`), errors first, with the fields check, level, what, where, why and
+        fix. It is empty if nothing was found. The attribute `overview` summarises how each column was read, as plain
+        data. For data alone, `baselines` has the baselines scored on the validation split (the test split is not used),
+        and `presets` the suggested presets, ranked by their scores on measured data of this kind.
 
     Raises:
-        KzooError: what `kzoo.train` or `kzoo.evaluate` refuses on sight.
+        KzooError: arguments or data that `kzoo.train` or `kzoo.evaluate` refuses.
     """
     if epochs is not None:
         overrides["epochs"] = epochs
@@ -93,7 +93,7 @@ def check(
 
 
 def examine(
-    what: Any,
+    model_or_run: Any,
     data: Any,
     options: DataOptions,
     overrides: dict[str, Any],
@@ -104,87 +104,107 @@ def examine(
     freeze: Any,
     precision: str,
 ) -> tuple[Findings, list[str]]:
-    """Do what `check` says; return (findings, names of the checks that were run)."""
+    """Run what `check` describes; return (findings, names of the checks that were run)."""
     freeze = None if freeze is False else freeze
-    of_training = overrides | dict(weights=weights, freeze=freeze, precision=None if precision == "auto" else precision)
-    if what is None or (data is None and not isinstance(what, Preset) and not _names(what) and is_data(what)):
-        source = data if what is None else what
+    training_settings = overrides | dict(
+        weights=weights, freeze=freeze, precision=None if precision == "auto" else precision
+    )
+    # 1. Data alone.
+    if model_or_run is None or (
+        data is None
+        and not isinstance(model_or_run, Preset)
+        and not _is_preset_name(model_or_run)
+        and is_data(model_or_run)
+    ):
+        source = data if model_or_run is None else model_or_run
         if source is None:
-            raise KzooError("Say what to check: a preset, a run, or data=.")
-        _refuse_settings(of_training)
+            raise KzooError("Nothing to check: pass a preset, a run, or data=.")
+        _refuse_settings(training_settings)
         return check_data(source, options, deep=deep, seed=seed)
-    run = as_run(what) if isinstance(what, keras.Model) and not what.compiled else run_or_none(what)
+    # 2. A model that does not record its training data: check the given data and the network.
+    run = (
+        as_run(model_or_run)
+        if isinstance(model_or_run, keras.Model) and not model_or_run.compiled
+        else run_or_none(model_or_run)
+    )
     if run is not None and not run.tracked:
-        _refuse_beside(run, of_training)
-        kinds = tuple(kind for kind in _QUICK if kind != "settings")
-        return _looked_at(Subject(_data_of(run, data, options), run.model), kinds)
+        _refuse_if_trained(run, training_settings)
+        kinds = tuple(kind for kind in _QUICK_KINDS if kind != "settings")
+        return _checked(Subject(_data_for_model(run, data, options), run.model), kinds)
+    # 3. A run and new data: compare it with the training data.
     if run is not None and data is not None:
-        _refuse_beside(run, of_training | {name: value for name, value in options.given().items() if name != "target"})
+        _refuse_if_trained(
+            run, training_settings | {name: value for name, value in options.given().items() if name != "target"}
+        )
         findings, names = run_checks(NewData(run, data, target=options.target), ("new",))
         return Findings(findings), names
-    check_custom_model(what, weights=weights, freeze=freeze, precision=precision)
-    kinds = (*_QUICK, "steps") if deep else _QUICK
+    # 4. Otherwise check what training would use; for a run, its own data and settings.
+    check_custom_model(model_or_run, weights=weights, freeze=freeze, precision=precision)
+    kinds = (*_QUICK_KINDS, "steps") if deep else _QUICK_KINDS
     if run is not None:
         loaded = reload(run)
         preset = preset_for(run.spec)
         if preset is None:
-            _refuse_beside(run, of_training)
+            _refuse_if_trained(run, training_settings)
             options.check_loaded(loaded)
-            return _looked_at(Subject(loaded, None, run.spec.training), _QUICK)
-        what, data = preset, loaded
+            return _checked(Subject(loaded, None, run.spec.training), _QUICK_KINDS)
+        model_or_run, data = preset, loaded
     if _are_arrays(data):
-        _, own, _, training = settings_for(what, overrides)
-        if own is not None:
-            _refuse_options(options, ("test", "validation"), "arrays are looked at as model.fit would get them")
-            loss = loss_info(own)
-            given = _as_given(own, data, options.test, classes=loss is not None and loss.labels != "values")
-            return _looked_at(Subject(given, own, training), kinds)
-    assigned = plan_training(what, data, options, overrides, seed=seed).freezing(freeze)
-    job = assigned.ready(assigned.policy(precision), weights=weights, freeze=freeze, look=True)
-    return _looked_at(Subject.of(job), kinds)
+        _, custom_model, _, training = settings_for(model_or_run, overrides)
+        if custom_model is not None:
+            _refuse_options(options, ("test", "validation"), "arrays are checked as model.fit would get them")
+            loss = loss_info(custom_model)
+            arrays = _arrays_as_dataset(
+                custom_model, data, options.test, classes=loss is not None and loss.labels != "values"
+            )
+            return _checked(Subject(arrays, custom_model, training), kinds)
+    plan = plan_training(model_or_run, data, options, overrides, seed=seed).freezing(freeze)
+    setup = plan.ready(plan.policy(precision), weights=weights, freeze=freeze, look=True)
+    return _checked(Subject.of(setup), kinds)
 
 
-def _names(what: Any) -> bool:
-    return isinstance(what, str) and names_a_preset(what)
+def _is_preset_name(preset: Any) -> bool:
+    return isinstance(preset, str) and names_a_preset(preset)
 
 
-def _refuse_settings(given: dict[str, Any]) -> None:
-    """Refuse settings of a network where there is none."""
-    for name, value in given.items():
+def _refuse_settings(settings: dict[str, Any]) -> None:
+    """Raise KzooError if a setting of a network is given but no network."""
+    for name, value in settings.items():
         if value is not None:
             raise KzooError(
-                f"{name}={shown(value)} is for a network, and there is data alone: name a preset before it."
+                f"{name}={shown(value)} is a setting of a network, but only data was given: pass a preset first."
             )
 
 
-def _refuse_options(options: DataOptions, but: Sequence[str], why: str) -> None:
-    """Refuse what says how data is read where something else does."""
+def _refuse_options(options: DataOptions, allowed: Sequence[str], reason: str) -> None:
+    """Raise KzooError for data options that have no effect, except those named in `allowed`."""
     for name, value in options.given().items():
-        if name not in but:
-            raise KzooError(f"{name}={shown(value)} has no effect here: {why}. Leave it out.")
+        if name not in allowed:
+            raise KzooError(f"{name}={shown(value)} has no effect: {reason}. Omit it.")
 
 
-def _refuse_beside(run: Run, given: Mapping[str, Any]) -> None:
-    """Refuse what says how to train, or how to read data to train on, beside what has been trained."""
-    for name, value in given.items():
+def _refuse_if_trained(run: Run, settings: Mapping[str, Any]) -> None:
+    """Raise KzooError for training settings or data options if the model is already trained."""
+    for name, value in settings.items():
         if value is not None:
             raise KzooError(
-                f"{name}= is for a training, and {run!r} is trained: new data is read as its own was. Leave it out."
+                f"{name}= applies to training, but {run!r} is already trained; new data is read as its training data "
+                "was. Omit it."
             )
 
 
-def _looked_at(subject: Subject, kinds: Sequence[str]) -> tuple[Findings, list[str]]:
+def _checked(subject: Subject, kinds: Sequence[str]) -> tuple[Findings, list[str]]:
     findings, names = run_checks(subject, kinds)
     return Findings(findings, subject.data.overview), names
 
 
-def _data_of(run: Run, data: Any, options: DataOptions) -> Dataset:
-    """Return what a model that is not compiled is to be looked at with."""
+def _data_for_model(run: Run, data: Any, options: DataOptions) -> Dataset:
+    """Return the data with which an untracked model is checked."""
     if data is None:
-        raise KzooError(f"{run!r} is a model, and nothing says what it was trained on: say data=.")
+        raise KzooError(f"{run!r} is a model that does not record its training data: pass data=.")
     options.check_loaded(data)
     loaded = (
-        _as_given(run.model, data, options.test, classes="classes" in run.problem.facts)
+        _arrays_as_dataset(run.model, data, options.test, classes="classes" in run.problem.facts)
         if _are_arrays(data)
         else load(data, None, options)
     )
@@ -198,25 +218,29 @@ def _are_arrays(data: object) -> bool:
     ) and not hasattr(data[0], "columns")  # fmt: skip
 
 
-def _as_given(model: keras.Model, arrays: Any, test: Any, *, classes: bool) -> Dataset:
-    """Return arrays as a `Dataset` in which nothing is changed, moved or refused."""
+def _arrays_as_dataset(model: keras.Model, arrays: Any, test: Any, *, classes: bool) -> Dataset:
+    """Return arrays as a `Dataset`, unchanged.
+
+    Raises:
+        KzooError: arrays that are not numeric, or whose numbers of rows differ.
+    """
     parts: Any = {"train": Split(x=with_rows(arrays[0], "x"), y=with_rows(arrays[1], "y"))}
     if _are_arrays(test):
         parts["test"] = Split(x=with_rows(test[0], "test x"), y=with_rows(test[1], "test y"))
     for name, part in parts.items():
         if part.x.dtype.kind not in "biuf" or part.y.dtype.kind not in "biuf":
-            raise KzooError(f"{name} holds {part.x.dtype} and {part.y.dtype}: a model takes numbers.")
+            raise KzooError(f"{name} must hold numbers (x: {part.x.dtype}, y: {part.y.dtype}).")
         if len(part.x) != len(part.y):
-            raise KzooError(f"{name} x has {len(part.x)} rows and y has {len(part.y)}; they must be as many.")
+            raise KzooError(f"{name}: x and y must have the same number of rows (x: {len(part.x)}, y: {len(part.y)}).")
     x = parts["train"].x
-    reads = any(isinstance(layer, keras.layers.Embedding) for layer in model.layers) and x.ndim == 2
-    inputs = of_axes(x.ndim, whole=reads).name
-    made = Dataset(
+    reads_token_ids = any(isinstance(layer, keras.layers.Embedding) for layer in model.layers) and x.ndim == 2
+    kind = of_axes(x.ndim, whole=reads_token_ids).name
+    dataset = Dataset(
         name="arrays",
-        task=pair(inputs, "classes" if classes else "values").name,
-        inputs=inputs,
+        task=pair(kind, "classes" if classes else "values").name,
+        inputs=kind,
         **parts,
         config={"input_shape": x.shape[1:]},
     )
-    check_shape(model, made)
-    return with_overview(made)
+    check_shape(model, dataset)
+    return with_overview(dataset)

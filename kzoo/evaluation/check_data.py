@@ -1,4 +1,4 @@
-"""Data alone: how it was read, what is wrong with it, what needs no network, and which presets to try."""
+"""Check data without a network: how it was read, problems, baselines, and presets to try."""
 
 import os
 import warnings
@@ -22,35 +22,35 @@ from kzoo.sources.tables.files import is_table
 from kzoo.tasks import detection, problem
 from kzoo.utils.errors import KzooError, KzooWarning
 
-_QUICK = 5.0  # seconds for each baseline, where little time is to be taken
+_QUICK_SECONDS = 5.0  # seconds for each baseline if deep=False
 
 
 def check_data(source: Any, options: DataOptions, *, deep: bool, seed: int) -> tuple[Findings, list[str]]:
-    """Look at data that no preset has been chosen for.
+    """Check data for which no preset has been chosen.
 
     Args:
         source: anything that `kzoo.load_data` takes.
-        options: how it is read and split.
-        deep: baselines may take longer than five seconds each, and learn from more rows.
-        seed: of what baselines draw.
+        options: how to read and split it.
+        deep: let baselines take longer than five seconds each, and learn from more rows.
+        seed: of the baselines' random draws.
 
     Returns:
         (findings with `overview`, `baselines` and `presets`, names of the checks that were run).
     """
     data = _read(source, options)
-    found, names = run_checks(Subject(data), ("settings", "data"))
-    findings = Findings(found, data.overview)
-    if not any(one.level == "error" for one in found):
+    finding_list, names = run_checks(Subject(data), ("settings", "data"))
+    findings = Findings(finding_list, data.overview)
+    if not any(finding.level == "error" for finding in finding_list):
         part = next((name for name in ("validation", "test") if getattr(data, name) is not None), None)
         split: Any = part
-        seconds = None if deep else _QUICK
+        seconds = None if deep else _QUICK_SECONDS
         findings.baselines = [] if part is None else baselines.score(data, split=split, seconds=seconds, seed=seed)
-    findings.presets = ranked(fitting(data), data.task, len(data.train))
+    findings.presets = ranked(suitable_presets(data), data.task, len(data.train))
     return findings, names
 
 
 def _read(source: Any, options: DataOptions) -> Dataset:
-    """Return the data; a table that has nothing but texts beside its target is read as texts."""
+    """Return the data. A table whose only columns besides the target are texts is read as texts."""
     try:
         data = load(source, None, options)
     except KzooError as error:
@@ -58,44 +58,46 @@ def _read(source: Any, options: DataOptions) -> Dataset:
         if not is_a_table or options.time is not None:
             raise
         try:
-            return load(source, _reader_of_texts(), options)
+            return load(source, _text_preset(), options)
         except KzooError:
             raise error from None
-    data.notes += _other_readings(data, source, options)
+    data.notes += _alternative_readings(data, source, options)
     return data
 
 
-def _reader_of_texts() -> str:
-    """Return a preset for texts that have a class each: it says how long they may be, and how many words count."""
+def _text_preset() -> str:
+    """Return a preset for text classification, which sets the length of texts and the size of the vocabulary."""
     return next(
         name
         for name in general_first(list_presets())
-        if "ids" in kind((one := problem(get_preset(name).task)).kind).facts and {"classes", "unordered"} <= one.facts
+        if "ids" in kind((task_problem := problem(get_preset(name).task)).kind).facts
+        and {"classes", "unordered"} <= task_problem.facts
     )
 
 
-def _other_readings(data: Dataset, source: Any, options: DataOptions) -> list[str]:
-    """Say how else a table may be read: as texts, or as a series."""
-    read = [] if "steps" in kind(data.inputs).facts else data.seen.get("read", [])
-    texts = [one["name"] for one in read if one["kind"] == "left out" and one["about"].startswith("a different text")]
-    dates = [one["name"] for one in read if one["kind"] == "date"]
+def _alternative_readings(data: Dataset, source: Any, options: DataOptions) -> list[str]:
+    """Return suggestions of other ways to read a table: as texts, or as a series."""
+    columns = [] if "steps" in kind(data.inputs).facts else data.seen.get("read", [])
+    texts = [
+        column["name"]
+        for column in columns
+        if column["kind"] == "left out" and column["about"].startswith("a different text")
+    ]
+    dates = [column["name"] for column in columns if column["kind"] == "date"]
     return [
+        *(f"To classify the texts in column {name!r}, use a text preset: {_text_preset()}." for name in texts[:1]),
         *(
-            f"If {name!r} holds texts that are to be classified, name a preset for them: {_reader_of_texts()}."
-            for name in texts[:1]
-        ),
-        *(
-            f"If its rows follow one another in time, say time={name!r}: it is read as a series then."
+            f"If the rows are ordered in time, set time={name!r} to read them as a series."
             for name in dates[:1]
-            if isinstance(data.train.x, np.ndarray)  # of a table that fits into memory
+            if isinstance(data.train.x, np.ndarray)  # a table that fits into memory
             and "values" in data.problem.facts
-            and _is_read(source, replace(options, time=name))
+            and _can_be_read(source, replace(options, time=name))
         ),
     ]
 
 
-def _is_read(source: Any, options: DataOptions) -> bool:
-    """Say whether a source can be read in a way, which is not to be advised otherwise."""
+def _can_be_read(source: Any, options: DataOptions) -> bool:
+    """Return whether a source can be read with these options."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", KzooWarning)
@@ -105,15 +107,15 @@ def _is_read(source: Any, options: DataOptions) -> bool:
     return True
 
 
-def fitting(data: Dataset) -> list[str]:
-    """Return the presets that take some data: those that are made for any data of its kind, else the others."""
-    takes = [name for name in list_presets() if _takes(get_preset(name), data)]
-    return [name for name in general_first(takes) if is_general(name)] or takes
+def suitable_presets(data: Dataset) -> list[str]:
+    """Return the presets that suit the data: general ones of its kind if there are any, else specific ones."""
+    suitable = [name for name in list_presets() if _suits(get_preset(name), data)]
+    return [name for name in general_first(suitable) if is_general(name)] or suitable
 
 
-def _takes(preset: Preset, data: Dataset) -> bool:
-    fixed = detection.fixed_by(preset)
-    own = preset.config["inputs"] == data.inputs
-    if fixed is None:  # classes, or values too
-        return own and "unordered" in data.problem.facts and "kept" in data.problem.facts
-    return own and fixed.name == data.task
+def _suits(preset: Preset, data: Dataset) -> bool:
+    fixed_problem = detection.fixed_by(preset)
+    same_kind = preset.config["inputs"] == data.inputs
+    if fixed_problem is None:  # the target decides: classes or values
+        return same_kind and "unordered" in data.problem.facts and "kept" in data.problem.facts
+    return same_kind and fixed_problem.name == data.task

@@ -1,4 +1,4 @@
-"""`ensemble`: several runs become one model, which answers with all of them."""
+"""`ensemble`: combine several runs into one model."""
 
 import os
 import time
@@ -32,7 +32,7 @@ from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.files import finite, whole_file, write_json
 
 METHODS = ("mean", "vote", "weighted")
-_TIE = 1e-3  # share of the mean probability in a vote: less than one vote among 999 members, enough to break ties
+_TIE = 1e-3  # weight of the mean probability in a vote: less than one of 999 votes, but enough to break ties
 
 
 @checked_arguments
@@ -46,178 +46,195 @@ def ensemble(
 ) -> Run:
     """Combine runs on the same data into one model, and save it as a run.
 
-    The saved network has one input that feeds every member, and nothing but Keras' own layers: it predicts, scores
-    and exports as any other run's. It is scored on the members' test split, which chose nothing here.
+    The saved network has one input that feeds every member and only built-in Keras layers: it predicts, scores and
+    exports like any other run. It is scored on the members' test split, which is not used to choose anything.
 
     Args:
         runs: two or more finished runs, or what `kzoo.compare` takes: folders, patterns.
-        method: "mean" averages probabilities or values. "vote" gives each class its share of the members' votes, the
-            mean probability breaking ties. "weighted" is an average with weights >= 0 that sum to 1: the ones of the
-            least loss (or squared error) on the validation split (doi:10.1007/BF00117832); a member of weight 0 is
-            left out of the network.
-        data: the data that the members were trained on, as `kzoo.train` took it; named sets are found without.
-            Only "weighted" needs it; without it the scores come from the members' stored answers, where they have all
-            of these.
-        out: the folder; the default is `runs/ensemble-NN`. A folder that holds the same ensemble is returned as it is.
+        method: "mean" averages probabilities or values. "vote" gives each class its share of the members' votes; the
+            mean probability breaks ties. "weighted" averages with weights >= 0 that sum to 1, which minimise the loss
+            (or squared error) on the validation split (doi:10.1007/BF00117832); members of weight 0 are not part of the
+            network.
+        data: the members' training data, as `kzoo.train` took it; not needed for named sets. Only "weighted" requires
+            it; without it, scores are computed from the members' stored predictions if all of them are stored.
+        out: the folder; the default is `runs/ensemble-NN`. If it holds the same ensemble, that is returned.
         overwrite: replace a different run in `out`.
 
     Raises:
-        KzooError: members that differ in task, data, split, preprocessing or classes, data that is not theirs, or a
-            method that does not fit. Folds of a cross-validation are taken where their preprocessing is the same,
-            without scores: what one has not seen, the others were trained on.
+        KzooError: members that differ in task, data, split, preprocessing or classes, data that is not the members', or
+            a method that does not fit. Folds of a cross-validation are accepted if their preprocessing is the same, but
+            get no scores: the test rows of one are training rows of the others.
     """
     members = find_runs(runs)
     folds = _check(members, method)
     first = members[0]
     if folds and data is not None:
         raise KzooError(
-            "data= has no use here: these are folds, and what one of them has not seen, the others were trained on. "
-            "Score the ensemble with kzoo.evaluate, on data that is new to all."
+            "data= has no effect for folds of a cross-validation: each row was used to train some of them. Score the "
+            "ensemble with kzoo.evaluate, on data that is new to all."
         )
     if folds or (data is None and first.data.name not in NAMES):
         data = None
     else:
-        data = load_again(first.spec, first.data, data, what="what the members were trained on")
+        data = load_again(first.spec, first.data, data, what="the members' training data")
     if method == "weighted" and (data is None or data.validation is None):
-        why = "folds have none in common" if folds else "say data=" if data is None else f"{data.name} has none"
-        raise KzooError(f"method='weighted' chooses the weights on validation data: {why}. Or use method='mean'.")
+        why = "folds do not share it" if folds else "pass data=" if data is None else f"{data.name} has none"
+        raise KzooError(f"method='weighted' needs validation data to choose the weights: {why}. Or use method='mean'.")
     described = first.data
-    if folds:  # no name to load it by: any split of it has been trained on
+    if folds:  # must not be loaded by name: all of its rows were trained on
         described = replace(described, name=f"{described.name}{FOLDS}", fingerprint=None, test=0, validation=0)
-    request = Request(data=described, spec=_spec_of(members, method))
+    request = Request(data=described, spec=_ensemble_spec(members, method))
     with claimed(out, request, overwrite=overwrite, resume="never") as claim:
         if claim.done is None:
-            _make(claim.folder, request, members, method, data, folds)
+            _write_ensemble(claim.folder, request, members, method, data, folds)
         return Run(claim.folder)
 
 
-def _make(folder: Path, request: Request, members: Sequence[Run], method: str, data: Any, folds: bool) -> None:
-    """Join the members and write the run."""
-    began, described = time.perf_counter(), request.data
+def _write_ensemble(
+    folder: Path, request: Request, members: Sequence[Run], method: str, data: Any, folds: bool
+) -> None:
+    """Build the ensemble and write its run."""
+    start, described = time.perf_counter(), request.data
     classes = "probabilities" in problem(described.task).facts
-    inputs, answers = _join(members, classes)
-    weights = _weigh(inputs, answers, data, classes) if method == "weighted" else None
-    model = keras.Model(inputs, _combine(answers, method, weights, classes), name="ensemble")
+    inputs, outputs = _member_outputs(members, classes)
+    weights = _fit_weights(inputs, outputs, data, classes) if method == "weighted" else None
+    model = keras.Model(inputs, _combine(outputs, method, weights, classes), name="ensemble")
     with replaced(folder):
         write_json(folder / "preprocessing.json", members[0].preprocessing)
-        known = {} if folds else {"statistics": members[0].config.get("statistics")}  # folds differ in theirs
-        write_json(folder / "config.json", request.json() | {"command": None} | known | provenance())
+        statistics = {} if folds else {"statistics": members[0].config.get("statistics")}  # those of folds differ
+        write_json(folder / "config.json", request.json() | {"command": None} | statistics | provenance())
         if data is None:
             scores = {} if folds else _score_stored(members, method, classes)
             if not (scores or folds):
-                warn("The members have not kept all of their answers, so the ensemble has no scores: data= scores it.")
+                warn(
+                    "Not all predictions of the members are stored, so the ensemble has no scores: pass data= to get "
+                    "them."
+                )
         else:
             scores = score_and_store(model, data, folder, logits=False)
         with whole_file(folder / "best.keras") as temporary:
             model.save(temporary)
         summary = dict(
             **scores,
-            ensemble=_gain(members, method, weights, scores, described.task),
-            seconds=round(time.perf_counter() - began, 2),
+            ensemble=_describe_gain(members, method, weights, scores, described.task),
+            seconds=round(time.perf_counter() - start, 2),
             parameters=model.count_params(),
         )
-        if scores and (beside := members[0].summary.get("baselines")):  # on the same split, which they were scored on
-            summary["baselines"] = beside
+        if scores and (baselines := members[0].summary.get("baselines")):  # scored on the same split
+            summary["baselines"] = baselines
         write_json(folder / "summary.json", finite(summary))
 
 
 def _check(members: Sequence[Run], method: str) -> bool:
-    """Refuse members that do not belong together; say whether they are folds of a cross-validation."""
+    """Return whether the members are folds of a cross-validation.
+
+    Raises:
+        KzooError: members that cannot be combined.
+    """
     if method not in METHODS:
         raise KzooError(f"method={method!r} must be one of: {', '.join(METHODS)}.")
     if len(members) < 2:
-        raise KzooError(f"An ensemble needs two members or more, and this is one: {members[0].path}.")
+        raise KzooError(f"An ensemble needs at least two members, got one: {members[0].path}.")
     for run in members:
         if not run.finished:
-            raise KzooError(f"{run.path} is not finished: train it to its end, or leave it out.")
+            raise KzooError(f"{run.path} is not finished: continue its training, or omit it.")
         if run.spec.members:
-            raise KzooError(f"{run.path} is an ensemble itself: give its members.")
+            raise KzooError(f"{run.path} is itself an ensemble: pass its members instead.")
         if run.postprocessing:
             steps = ",".join(step["name"] for step in run.postprocessing)
             raise KzooError(
-                f"{run.path} has postprocess={steps}, and an ensemble joins what networks give, without such steps: "
-                "train its members without."
+                f"{run.path} has postprocess={steps}, but ensembles combine network outputs without postprocessing: "
+                "train the members without postprocess=."
             )
     described = [run.data for run in members]
     if method == "vote" and "classes" not in members[0].problem.facts:
-        raise KzooError(f"method='vote' is for classes, and this is {described[0].task}: use 'mean'.")
+        raise KzooError(f"method='vote' needs classes, but the task is {described[0].task}: use 'mean'.")
     folds = all(map(of_fold, members)) and len({d.fingerprint for d in described}) > 1
-    for part in ("task", "name", "class_names", "target_names", *(() if folds else ("data_seed", "options"))):
-        _same(members, part.replace("_", " "), [getattr(d, part) for d in described])
-    if folds:  # whose splits differ, but not what was divided
-        _same(members, "options", [{**d.options, "test": None} for d in described])
-        _same(members, "number of rows", [d.train + d.validation + d.test for d in described])
-    why = " (each fold learns its own from its training rows)" if folds else ""
-    _same(members, f"preprocessing{why}", [encoding(run.preprocessing) for run in members])
+    for field in ("task", "name", "class_names", "target_names", *(() if folds else ("data_seed", "options"))):
+        _check_same(members, field.replace("_", " "), [getattr(d, field) for d in described])
+    if folds:  # their splits differ, but the data that was divided must be the same
+        _check_same(members, "options", [{**d.options, "test": None} for d in described])
+        _check_same(members, "number of rows", [d.train + d.validation + d.test for d in described])
+    why = " (learned separately on the training rows of each fold)" if folds else ""
+    _check_same(members, f"preprocessing{why}", [encoding(run.preprocessing) for run in members])
     if not folds:
-        _same(members, "data fingerprint", [d.fingerprint for d in described])
+        _check_same(members, "data fingerprint", [d.fingerprint for d in described])
     return folds
 
 
-def _same(members: Sequence[Run], what: str, values: Sequence[Any]) -> None:
+def _check_same(members: Sequence[Run], label: str, values: Sequence[Any]) -> None:
     for run, value in zip(members, values, strict=True):
         if value != values[0]:
             shown = [str(v) for v in (values[0], value)]
-            said = f" ({shown[0]}, {shown[1]})" if max(map(len, shown)) < 40 else ""
+            details = f" ({shown[0]}, {shown[1]})" if max(map(len, shown)) < 40 else ""
             raise KzooError(
-                f"{members[0].path} and {run.path} differ in their {what}{said}: members of an ensemble are trained "
-                "on the same data, split in the same way."
+                f"{members[0].path} and {run.path} differ in their {label}{details}: members of an ensemble must be "
+                "trained on the same data, split in the same way."
             )
 
 
-def _spec_of(members: Sequence[Run], method: str) -> Spec:
-    """Describe the ensemble; its settings are those that all members share."""
-    known = tuple(Member(spec=run.spec, run=run.path.name, created=run.config["created"]) for run in members)
+def _ensemble_spec(members: Sequence[Run], method: str) -> Spec:
+    """Return the specification of the ensemble, with the settings that all members share."""
+    member_specs = tuple(Member(spec=run.spec, run=run.path.name, created=run.config["created"]) for run in members)
     return Spec(
-        preset="ensemble", family=None, task=known[0].spec.task, config=_shared([m.spec.config for m in known]),
-        training=_shared([m.spec.training for m in known]), method=method, members=known, kzoo=__version__,
-    )  # fmt: skip
+        preset="ensemble",
+        family=None,
+        task=member_specs[0].spec.task,
+        config=_shared_settings([member.spec.config for member in member_specs]),
+        training=_shared_settings([member.spec.training for member in member_specs]),
+        method=method,
+        members=member_specs,
+        kzoo=__version__,
+    )
 
 
-def _shared(settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    return {k: v for k, v in settings[0].items() if all(k in s and s[k] == v for s in settings)}
+def _shared_settings(settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in settings[0].items()
+        if all(name in member and member[name] == value for member in settings)
+    }
 
 
-def _join(members: Sequence[Run], classes: bool) -> tuple[Any, list[Any]]:
-    """Return one input, and the answers of each member to it: probabilities of the same form, or values."""
+def _member_outputs(members: Sequence[Run], classes: bool) -> tuple[Any, list[Any]]:
+    """Return (the common input, the outputs of each member): probabilities of the same width, or values."""
     models = [run.model for run in members]
     for run, model in zip(members, models, strict=True):
         if len(getattr(model, "inputs", None) or ()) != 1 or len(model.outputs) != 1:
-            raise KzooError(f"The model of {run.path} has not one input and one output.")
+            raise KzooError(f"The model of {run.path} must have exactly one input and one output.")
     shapes = [model.inputs[0].shape[1:] for model in models]
-    _same(members, "input shape", shapes)
+    _check_same(members, "input shape", shapes)
     inputs = keras.Input(shapes[0], dtype=models[0].inputs[0].dtype, name="inputs")
-    wide = max(model.outputs[0].shape[-1] for model in models)
-    answers = []
+    width = max(model.outputs[0].shape[-1] for model in models)
+    outputs = []
     for i, (run, model) in enumerate(zip(members, models, strict=True), 1):
-        # The same layers and weights, under a name of their own.
+        # The same layers and weights, with a unique name.
         y = keras.Model(model.inputs[0], model.outputs[0], name=f"member_{i}")(inputs)
-        answers.append(_probabilities(y, run_gives_logits(run), wide, run, i) if classes else y)
-    return inputs, answers
+        outputs.append(_probabilities(y, run_gives_logits(run), width, run, i) if classes else y)
+    return inputs, outputs
 
 
-def _probabilities(y: Any, logits: bool | None, wide: int, run: Run, i: int) -> Any:
+def _probabilities(y: Any, logits: bool | None, width: int, run: Run, i: int) -> Any:
     if logits is None:
         raise KzooError(
-            f"{run.path}: its model answers with scores that are no probabilities (hinge, tanh) or cannot be seen to "
-            "be any, and an ensemble joins probabilities. Train it with loss='crossentropy', ending in softmax, "
-            "sigmoid or linear."
+            f"{run.path}: the outputs of its model are not known to be probabilities (hinge or tanh outputs are not), "
+            "which an ensemble needs. Train it with loss='crossentropy' and a softmax, sigmoid or linear output."
         )
-    one = y.shape[-1] == 1
+    single = y.shape[-1] == 1
     if logits:
-        y = layers.Activation("sigmoid" if one else "softmax", name=f"probabilities_{i}")(y)
-    if one and wide == 2:
+        y = layers.Activation("sigmoid" if single else "softmax", name=f"probabilities_{i}")(y)
+    if single and width == 2:
         y = layers.Concatenate(name=f"columns_{i}")([1 - y, y])
     return y
 
 
 def _combine(answers: Sequence[Any], method: str, weights: Any, probabilities: bool) -> Any:
-    """Return the ensemble's answers.
+    """Return the outputs of the ensemble.
 
     Args:
-        answers: of each member: (N, ..., classes or 1) probabilities or (N, ...) values.
+        answers: outputs of each member: (N, ..., classes or 1) probabilities or (N, ...) values.
         weights: one per member, for "weighted".
-        probabilities: whether the answers are; rounding must not lift one over 1.
+        probabilities: whether the outputs are probabilities, which rounding must not lift above 1.
     """
     if method == "weighted":
         y = _sum([(w, a) for w, a in zip(weights, answers, strict=True) if w > 0])
@@ -239,70 +256,70 @@ def _vote(p: Any) -> Any:
     return keras.ops.one_hot(keras.ops.argmax(p, axis=-1), p.shape[-1])
 
 
-def _weigh(inputs: Any, answers: Sequence[Any], data: Any, classes: bool) -> list[float]:
-    """Return the weights with the least loss on the validation split."""
-    together = keras.Model(inputs, keras.ops.stack(answers, axis=-1))
+def _fit_weights(inputs: Any, outputs: Sequence[Any], data: Any, classes: bool) -> list[float]:
+    """Return the weights that minimise the loss on the validation split."""
+    stacked = keras.Model(inputs, keras.ops.stack(outputs, axis=-1))
     batches, size = Batches(data.validation, batch_size=128), min(128, len(data.validation))
-    of_truth, products = [], 0.0
+    true_probabilities, products = [], 0.0
     for step in range(len(batches)):
         x, y = batches.batch(0, step)
-        a, y = forward(together, x, size), np.asarray(y)
+        predicted, y = forward(stacked, x, size), np.asarray(y)
         if classes:
-            of_truth.append(_of_truth(a, y.reshape(-1)))
+            true_probabilities.append(_true_class_probability(predicted, y.reshape(-1)))
         else:
             spread = np.asarray(data.config.get("target_scale", np.ones(y.shape[-1])))
-            errors = (a.reshape(*y.shape, -1) - y[..., None]) / spread[:, None]
-            errors = errors.reshape(-1, len(answers)).astype("float64")
+            errors = (predicted.reshape(*y.shape, -1) - y[..., None]) / spread[:, None]
+            errors = errors.reshape(-1, len(outputs)).astype("float64")
             products = products + errors.T @ errors
-    loss = _log_loss(np.concatenate(of_truth)) if classes else _squared_error(products / np.trace(products))
-    count = len(answers)
-    found = optimize.minimize(
+    loss = _log_loss(np.concatenate(true_probabilities)) if classes else _squared_error(products / np.trace(products))
+    count = len(outputs)
+    optimum = optimize.minimize(
         loss, np.full(count, 1 / count), jac=True, method="SLSQP", bounds=[(0, 1)] * count,
         constraints=dict(type="eq", fun=lambda w: w.sum() - 1, jac=np.ones_like), options=dict(ftol=1e-10),
     )  # fmt: skip
-    weights = np.clip(found.x, 0, 1).round(4)
-    return [float(w) for w in weights / weights.sum()]
+    weights = np.clip(optimum.x, 0, 1).round(4)
+    return [float(weight) for weight in weights / weights.sum()]
 
 
-def _of_truth(answers: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Return the probability (N, members) that each member gives the true class."""
-    if answers.shape[-2] == 1:
-        answers = np.concatenate([1 - answers, answers], axis=-2)
-    return answers.reshape(len(truth), *answers.shape[-2:])[np.arange(len(truth)), truth].astype("float64")
+def _true_class_probability(outputs: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Return the probability that each member gives the true class: (N, members)."""
+    if outputs.shape[-2] == 1:
+        outputs = np.concatenate([1 - outputs, outputs], axis=-2)
+    return outputs.reshape(len(truth), *outputs.shape[-2:])[np.arange(len(truth)), truth].astype("float64")
 
 
-def _log_loss(of_truth: np.ndarray) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
+def _log_loss(true_probabilities: np.ndarray) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        p = np.clip(of_truth @ weights, 1e-9, None)
-        return -np.log(p).mean(), -(of_truth / p[:, None]).mean(axis=0)
+        p = np.clip(true_probabilities @ weights, 1e-9, None)
+        return -np.log(p).mean(), -(true_probabilities / p[:, None]).mean(axis=0)
 
     return loss
 
 
 def _squared_error(products: np.ndarray) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
-    # Where the weights sum to 1, the error of the average is the average of the errors.
+    # If the weights sum to 1, the error of the average is the average of the errors.
     return lambda weights: (weights @ products @ weights, 2 * products @ weights)
 
 
 def _score_stored(members: Sequence[Run], method: str, probabilities: bool) -> dict[str, Any]:
-    """Score what the members have answered on their test split, where all of it was kept."""
+    """Return scores from the members' stored predictions on their test split; empty if not all are stored."""
     first = members[0]
-    kept: list[Any] = [run.answers for run in members]
-    if None in kept or len(kept[0]["rows"]) < getattr(first.data, kept[0]["split"]):
+    stored: list[Any] = [run.answers for run in members]
+    if None in stored or len(stored[0]["rows"]) < getattr(first.data, stored[0]["split"]):
         return {}
-    y = _combine([k["answers"] for k in kept], method, None, probabilities)
-    answered = [(keras.ops.convert_to_numpy(y), kept[0]["truth"])]
-    split, scoring = kept[0]["split"], first.problem.task.scoring
-    scores = scoring.score(answered, first.target, logits=False).scores
-    if known := (first.summary.get(split) or {}).get("targets"):
-        scores = scoring.carried(scores, known)
+    y = _combine([predictions["answers"] for predictions in stored], method, None, probabilities)
+    batches = [(keras.ops.convert_to_numpy(y), stored[0]["truth"])]
+    split, scoring = stored[0]["split"], first.problem.task.scoring
+    scores = scoring.score(batches, first.target, logits=False).scores
+    if baseline_targets := (first.summary.get(split) or {}).get("targets"):
+        scores = scoring.carried(scores, baseline_targets)
     return {split: scores}
 
 
-def _gain(
+def _describe_gain(
     members: Sequence[Run], method: str, weights: Sequence[float] | None, scores: Mapping[str, Any], task: str
 ) -> dict[str, Any]:
-    """Return what `summary.json` says of the members, and by how much the ensemble is better than the best of them."""
+    """Return the description of the members in `summary.json`, and the ensemble's advantage over the best member."""
     split = "test" if scores.get("test") else "validation"
     metric = displayed_metric(problem(task).headline, scores.get(split) or {}, problem(task).task)
     rows: list[dict[str, Any]] = [
@@ -317,7 +334,7 @@ def _gain(
     best = gain = None
     if scores.get(split):
         best = max(rows, key=lambda row: advantage(row[split], 0, metric))
-        own: Any = value_of(scores[split], metric)
-        gain = advantage(own, best[split], metric)
+        score: Any = value_of(scores[split], metric)
+        gain = advantage(score, best[split], metric)
     return dict(method=method, metric=metric, members=rows, weights=weights, split=split,
                 best_member=best and best["run"], gain=gain)  # fmt: skip

@@ -1,4 +1,4 @@
-"""`evaluate`: scores on data, of a run or a model on any data."""
+"""`evaluate`: score a run or a model on any data."""
 
 import os
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from kzoo.utils.argument_checks import checked_arguments, checked_count
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import listed
 
-_OF_TRAINING = ("target_offset", "target_scale")
+_SCALE_SETTINGS = ("target_offset", "target_scale")
 
 
 @checked_arguments
@@ -42,38 +42,39 @@ def evaluate(
     """Score a run or a model.
 
     Args:
-        run_or_model: a run, its path, the name of a preset that has weights in the package, or a model with the head
-            that the data needs, also the folder that a callback bundle wrote. A model that knows nothing of its data
-            takes labels for the numbers of its classes.
-        data: anything `kzoo.load_data` takes. The default is the run's own named data set. What the run was trained on
-            is split as it was then, and gives `split`, as a named set and a `Dataset` do. Any other file, folder or
-            arrays are taken whole and encoded as the run's training data was; a model that knows nothing of its data
-            gets them as `kzoo.load_data` reads them.
-        split: "train", "validation" or "test" of the run's own data, or of a named set or a `Dataset`.
-        target: the column of a table with the answers, as many as the run has, where they have other names.
-        weights: which ones, where a preset has several.
-        batch_size: examples in a step.
-        stateful: read the whole split as one text, without forgetting at the start of each window, which is what
-            published bits per character are about. The window of a causal Transformer moves on by half its length.
-        tta: test-time augmentation of images: the mean of the answers to several views of each. "mirror": as it is and
-            mirrored; "shift": both also moved by a pixel, six views (arXiv:2404.00498). Scores say so under "tta".
+        run_or_model: a run, its path, the name of a preset with pretrained weights in the package, or a model with the
+            head that the data needs; also the folder that a callback bundle wrote. For a model that does not record its
+            data, labels are the indices of its classes.
+        data: anything `kzoo.load_data` takes. The default is the run's own named data set. The data that the run was
+            trained on is split as it was then, and `split` selects a part of it, as of a named set or a `Dataset`. Any
+            other file, folder or arrays are scored as a whole, and preprocessed as the run's training data was; for a
+            model that does not record its data, they are read as `kzoo.load_data` reads them.
+        split: "train", "validation" or "test" of the run's own data, of a named set or of a `Dataset`.
+        target: the target columns of a table, as many as the run has, if their names differ from the run's.
+        weights: which pretrained weights, if a preset has several.
+        batch_size: examples per step.
+        stateful: read the whole split as one text, keeping the state between windows, as published bits per character
+            do. The window of a causal Transformer moves by half its length.
+        tta: test-time augmentation of images: average the predictions of several views of each. "mirror": the image and
+            its mirror image; "shift": both also moved by a pixel, six views (arXiv:2404.00498). The scores report it
+            under "tta".
 
     Returns:
         Classification: accuracy, f1 (macro), auc, loss, examples and the 95 % interval of the accuracy; the loss is
-            None where the answers are no probabilities (hinge, tanh).
-        Regression and forecasting, in the target's own unit: mae, rmse, r2 (None where all targets are the same),
-            and mse of the targets, standardised as in training (None of a model that does not say how). Of several
-            targets, and of forecasts, `targets` too: for each of them mae, rmse, r2 and `beside`, the mae on the same
-            examples of what needs no network, and how many times that the model's is (`ratio`). That is the mean of
-            the training data; of a series also its last value and the same season before (the same hour yesterday,
-            the same month last year, as the step of the times has it), which may look further back than the model
-            does. `relative_mae` is the mean over the targets of the largest ratio.
-        Language models: loss in nats per token, bits per token, perplexity, accuracy; of answers that are no
-            probabilities, the accuracy alone.
+            None if the outputs are not probabilities (hinge, tanh).
+        Regression and forecasting, in the target's own unit: mae, rmse, r2 (None if the target is constant), and mse of
+            the targets standardised as in training (None for a model that does not record the scale). For several
+            targets and for forecasts, also `targets`: mae, rmse, r2 and `beside` for each target; `beside` has the mae
+            of each baseline on the same examples, and `ratio`, the model's mae divided by it. The baselines are the
+            mean of the training data, and for series also the last value and the same season before (the same hour
+            yesterday, the same month last year, depending on the time step), which may reach further back than the
+            model's window. `relative_mae` is the mean over the targets of the largest ratio.
+        Language models: loss in nats per token, bits per token, perplexity, accuracy; only the accuracy if the outputs
+            are not probabilities.
 
     Raises:
-        KzooError: the run has no such split, the data does not fit the model, the model has no state to carry, or its
-            inputs have no views.
+        KzooError: a split that the run does not have, data that does not fit the model, stateful=True for a model
+            without state, or tta= for inputs that have no views.
     """
     if split not in ("train", "validation", "test"):
         raise KzooError(f"split={split!r} must be train, validation or test.")
@@ -84,11 +85,13 @@ def evaluate(
         model, loaded = _for_run(run, data, target)
     part = getattr(loaded, split)
     if split != "test" and loaded.train is loaded.test:
-        raise KzooError(f"split={split!r} is for a run's own data, a named set or a Dataset; this is scored whole.")
+        raise KzooError(
+            f"split={split!r} applies to a run's own data, a named set or a Dataset; other data is scored as a whole."
+        )
     if part is None:
         raise KzooError(f"{loaded.name} has no {split} split.")
     if stateful:
-        views_of(kind(loaded.inputs), tta)  # which no text has
+        views_of(kind(loaded.inputs), tta)  # refuses tta= for texts
         return score_stateful(model, part, loaded, logits=run_gives_logits(run))
     size = checked_count("batch_size", batch_size)
     steps = Postprocessor.read(run.postprocessing)
@@ -107,60 +110,63 @@ def _for_run(run: Run, data: Any, target: str | Sequence[str] | None) -> tuple[k
     check_encoded(run, data)
     if data.fingerprint in ("", run.data.fingerprint):
         return run.model, data
-    # Of other data neither the scale nor what is frequent is that of the training.
-    known = {name: value for name, value in run.target.config.items() if name in _OF_TRAINING}
-    return run.model, replace(data, config=data.config | known, seen=data.seen | {"common": run.target.common})
+    # New data has a different scale and a different most frequent class: use those of the training data.
+    scale = {name: value for name, value in run.target.config.items() if name in _SCALE_SETTINGS}
+    return run.model, replace(data, config=data.config | scale, seen=data.seen | {"common": run.target.common})
 
 
 def _for_model(run: Run, data: Any, target: str | Sequence[str] | None) -> tuple[keras.Model, Dataset]:
     model = run.model
     if data is None:
-        raise KzooError("Say what to evaluate on: data= takes a named set, a file, a folder or arrays.")
+        raise KzooError("No data to evaluate on: pass data=, a named set, a file, a folder or arrays.")
     try:
         preset = preset_of(spec_of(model))
     except KzooError:
         preset = None
     named = isinstance(data, Dataset) or (isinstance(data, str) and data in NAMES)
-    whole: dict[str, Any] = dict(preset=preset, target=target) | ({} if named else dict(validation=0, test=0))
-    loaded = load_data(data, **whole)
+    options: dict[str, Any] = dict(preset=preset, target=target) | ({} if named else dict(validation=0, test=0))
+    loaded = load_data(data, **options)
     if run.learns is not None:
-        again = None if named else lambda task: load_data(data, **whole, task=task)
-        loaded = as_learned(run.learns, loaded, again, whose=f"The loss of {run!r}")
-    loaded = _numbered(run.class_names, loaded, quiet=named)
+        reload_as = None if named else lambda task: load_data(data, **options, task=task)
+        loaded = as_learned(run.learns, loaded, reload_as, whose=f"The loss of {run!r}")
+    loaded = _renumbered(run.class_names, loaded, quiet=named)
     if named:
         return model, loaded
-    # What these rows have most often, their mean and their scale are not those of what the model was trained on.
-    config = {name: value for name, value in loaded.config.items() if name not in _OF_TRAINING}
-    config |= {name: value for name, value in run.spec.config.items() if name in _OF_TRAINING}
-    seen = loaded.seen | {"common": run.target.common}
-    return model, replace(loaded, config=config, validation=None, test=loaded.train, seen=seen)
+    # The most frequent class, the mean and the scale must be those of the model's training data, not of these rows.
+    config = {name: value for name, value in loaded.config.items() if name not in _SCALE_SETTINGS}
+    config |= {name: value for name, value in run.spec.config.items() if name in _SCALE_SETTINGS}
+    observations = loaded.seen | {"common": run.target.common}
+    return model, replace(loaded, config=config, validation=None, test=loaded.train, seen=observations)
 
 
-def _numbered(names: list[str], data: Dataset, *, quiet: bool) -> Dataset:
-    """Return data with its classes numbered as a model numbers them, be some of these missing.
+def _renumbered(names: list[str], data: Dataset, *, quiet: bool) -> Dataset:
+    """Return data with its classes numbered as the model numbers them, even if some of them are missing.
 
     Args:
         names: of the model's classes.
-        data: whose classes may have other names.
-        quiet: whether the numbers of its classes are known to whoever gave it, as of a set by name.
+        data: its classes may have other names.
+        quiet: do not warn: the numbering is known, as for a named set.
 
     Raises:
-        KzooError: classes that the model has no numbers for, and not as many as it tells apart.
+        KzooError: classes that the model does not have, unless there are as many as the model has.
     """
-    found = list(data.class_names)
-    if "classes" not in data.problem.facts or not names or found == names:
+    data_names = list(data.class_names)
+    if "classes" not in data.problem.facts or not names or data_names == names:
         return data
-    if set(found) <= set(names):
-        places = np.array([names.index(name) for name in found])
+    if set(data_names) <= set(names):
+        indices = np.array([names.index(name) for name in data_names])
         parts = {name: part for name in ("train", "validation", "test") if (part := getattr(data, name)) is not None}
-        numbered: Any = {name: replace(part, y=places[part.y[:]]) for name, part in parts.items()}
-        return replace(data, class_names=tuple(names), config=data.config | {"outputs": len(names)}, **numbered)
-    if len(found) != len(names):
+        renumbered_parts: Any = {name: replace(part, y=indices[part.y[:]]) for name, part in parts.items()}
+        return replace(data, class_names=tuple(names), config=data.config | {"outputs": len(names)}, **renumbered_parts)
+    if len(data_names) != len(names):
         raise KzooError(
-            f"{data.name} has {len(found)} classes ({listed(found, 5)}), and the model tells {len(names)} apart: which "
-            f"these are, nothing says. Give their numbers, 0 to {len(names) - 1}."
+            f"{data.name} has {len(data_names)} classes ({listed(data_names, 5)}), but the model has {len(names)} "
+            f"classes whose names are unknown. Use their numbers as labels, 0 to {len(names) - 1}."
         )
     if quiet:
         return data
-    warn(f"{data.name}: the model has numbers for its classes, which are taken in this order: {listed(found, 10)}.")
+    warn(
+        f"{data.name}: the names of the model's classes are unknown; they are assumed to be, in this order: "
+        f"{listed(data_names, 10)}."
+    )
     return data

@@ -1,4 +1,4 @@
-"""`learning_rate_range`: which learning rates a network can be trained with, in a hundred steps."""
+"""`learning_rate_range`: find a learning rate for a network in a hundred steps."""
 
 import math
 from collections.abc import Sequence
@@ -32,36 +32,37 @@ def learning_rate_range(
     seed: int = 0,
     **overrides: Any,
 ) -> dict[str, Any]:
-    """Raise the learning rate at every step, from `low` to `high`, and watch the loss: the range test.
+    """Run a learning-rate range test: raise the rate at every step from `low` to `high` and record the loss.
 
-    The suggestion is the rate at which the smoothed loss falls fastest per decade of the rate, before its lowest
-    point. The test stops where the loss is not finite or four times its lowest smoothed value. Paper:
-    https://arxiv.org/abs/1506.01186. The network is fresh, compiled with the preset's optimizer and loss (without
-    class weights, which average to 1), and thrown away.
+    The suggested rate is the one at which the smoothed loss falls fastest per decade of the rate, before its lowest
+    point. The test stops if the loss is not finite or exceeds four times its lowest smoothed value. Paper:
+    https://arxiv.org/abs/1506.01186. The network is new, compiled with the preset's optimizer and loss (without class
+    weights, which average to 1), and discarded afterwards.
 
     Args:
-        preset: a preset's name or a `Preset`.
+        preset: the name of a preset, or a `Preset`.
         data: anything `kzoo.load_data` takes, or a `Dataset`; the default is the preset's own. Only its training
             split is used.
-        low, high: the first and the last rate; between them the rate grows by the same factor at every step.
-        steps: training steps, a batch each.
+        low, high: the first and the last rate; the rate grows by the same factor at every step.
+        steps: training steps, one batch each.
         seed: of weights, order, dropout and augmentation.
         overrides: any name in the preset's `config` or `training`; learning rate, schedule and warm-up have no effect.
 
     Returns:
-        `rates`, `losses` and `smoothed` (arrays, an entry per step that was done), `suggested` (a rate) and
+        `rates`, `losses` and `smoothed` (arrays with an element per completed step), `suggested` (a rate) and
         `diverged` (the rate at which the test stopped early, or None).
 
     Raises:
-        KzooError: a range or number of steps that makes no test, or a loss that never fell.
+        KzooError: an invalid range or number of steps, or a loss that never fell.
     """
     _check(low, high, steps)
-    model, batches = _fresh(preset, data, seed, overrides)
+    model, batches = _new_model(preset, data, seed, overrides)
     rates, losses, diverged = np.geomspace(float(low), float(high), steps), [], None
-    whole = max(len(batches.split) // batches.batch_size, 1)  # a smaller last batch is left out: its loss is noisier
+    # A smaller last batch is skipped: its loss is noisier.
+    full_batches = max(len(batches.split) // batches.batch_size, 1)
     with traces_let_go():
         for i, rate in enumerate(rates):
-            epoch, step = divmod(i, whole)
+            epoch, step = divmod(i, full_batches)
             model.optimizer.learning_rate = rate
             losses.append(float(model.train_on_batch(*batches.batch(epoch, step), return_dict=True)["loss"]))
             if not math.isfinite(losses[-1]) or losses[-1] > _DIVERGED * _smooth(losses, steps).min():
@@ -75,7 +76,7 @@ def learning_rate_range(
 
 
 class LearningRates(dict[str, Any]):
-    """What `kzoo.learning_rate_range` returns: a dict, of which the suggestion is printed."""
+    """The dict that `kzoo.learning_rate_range` returns; its repr is the suggested rate."""
 
     def __repr__(self) -> str:
         rates, diverged = self["rates"], self["diverged"]
@@ -93,29 +94,29 @@ def _check(low: Any, high: Any, steps: Any) -> None:
         raise KzooError(f"steps={steps!r} must be a whole number, at least {_FEWEST_STEPS}.")
 
 
-def _fresh(preset: str | Preset, data: Any, seed: int, overrides: dict[str, Any]) -> tuple[keras.Model, Batches]:
-    """Return a compiled model as `kzoo.train` would start with, at a constant rate, and its batches."""
-    constant = plan_training(get_preset(preset), data, DataOptions(), overrides, seed=seed).training_with(
+def _new_model(preset: str | Preset, data: Any, seed: int, overrides: dict[str, Any]) -> tuple[keras.Model, Batches]:
+    """Return (a compiled model as `kzoo.train` would begin with, at a constant rate; its batches)."""
+    plan = plan_training(get_preset(preset), data, DataOptions(), overrides, seed=seed).training_with(
         schedule="constant", warmup=0.0
     )
-    job = constant.ready(constant.policy())
-    batches = job.training_batches()
-    make_variables(job.core, batches.batch(0, 0))
-    return job.core, batches
+    setup = plan.ready(plan.policy())
+    batches = setup.training_batches()
+    make_variables(setup.core, batches.batch(0, 0))
+    return setup.core, batches
 
 
 def _smooth(losses: Sequence[float] | np.ndarray, steps: int) -> np.ndarray:
-    """Average over neighbours: a bell about a tenth of the range wide, which does not lag behind."""
+    """Return losses smoothed by a Gaussian about a tenth of the range wide; being symmetric, it does not lag."""
     offsets = np.arange(-steps // 10, steps // 10 + 1)
-    bell = np.exp(-0.5 * (offsets / (steps / 30)) ** 2)
+    gaussian = np.exp(-0.5 * (offsets / (steps / 30)) ** 2)
     padded = np.pad(np.asarray(losses, float), len(offsets) // 2)
     weights = np.pad(np.ones(len(losses)), len(offsets) // 2)
-    return np.convolve(padded, bell, "valid") / np.convolve(weights, bell, "valid")
+    return np.convolve(padded, gaussian, "valid") / np.convolve(weights, gaussian, "valid")
 
 
 def _steepest(rates: np.ndarray, smoothed: np.ndarray) -> float:
     lowest = int(smoothed.argmin()) if len(smoothed) else 0
     if lowest < 2:
-        raise KzooError(f"The loss never fell from a learning rate of {rates[0]:g} on: try a smaller low=.")
+        raise KzooError(f"The loss never fell, starting at a learning rate of {rates[0]:g}: try a smaller low=.")
     slope = np.gradient(smoothed, np.log(rates))
     return float(rates[slope[:lowest].argmin()])

@@ -1,4 +1,4 @@
-"""`predict`: raw inputs in, labels and probabilities (or values) out."""
+"""`predict`: turn raw inputs into labels and probabilities, or values."""
 
 import os
 from typing import Any, Literal
@@ -27,23 +27,23 @@ def predict(
     batch_size: int = 128,
     tta: Literal["mirror", "shift"] | None = None,
 ) -> Predictions:
-    """Answer raw inputs with a run's best model, with a preset's weights in the package, or with any model.
+    """Predict raw inputs with a run's best model, with the pretrained weights of a preset, or with any model.
 
     Args:
-        run: a run or its path; or the name of a preset that has weights in the package (a line on stderr says what they
-            were trained on, how well they answer, and the licence of the data); or a `keras.Model`, or the folder that
-            a callback bundle wrote. Those take arrays of the model's own input shape and number the classes, unless
-            `kzoo.fit_arguments`, or `kzoo.build(..., weights=)`, has told the model of its data.
-        inputs: image files, a folder of them or arrays; a CSV, a DataFrame or rows; strings; or an array of
-            the model's own input shape. A broken file among others gets a row without an answer
-            (`Predictions.unread`) and a `KzooWarning`.
-        weights: which ones, where a preset has several: `kzoo show PRESET` lists them.
-        batch_size: examples in a step.
+        run: a run or its path; the name of a preset with pretrained weights in the package (a line on stderr names the
+            training data, its licence and the score); a `keras.Model`; or the folder that a callback bundle wrote. The
+            last two take arrays of the model's own input shape and number the classes, unless `kzoo.fit_arguments` or
+            `kzoo.build(..., weights=)` attached the description of the data to the model.
+        inputs: image files, a folder of them or arrays; a CSV file, a DataFrame or rows; strings; or an array of
+            the model's own input shape. If one of several files cannot be read, its row has no prediction
+            (`Predictions.unread`), and there is a `KzooWarning`.
+        weights: which pretrained weights, if a preset has several: `kzoo show PRESET` lists them.
+        batch_size: examples per step.
         tta: test-time augmentation of images, "mirror" or "shift" (see `kzoo.evaluate`).
 
     Raises:
-        KzooError: an input that does not fit, none that can be read, inputs that have no views, or a preset without
-            weights.
+        KzooError: inputs that do not fit, inputs none of which can be read, tta= for inputs that have no views, or a
+            preset without pretrained weights.
     """
     run = as_run(run, weights)
     views_of(kind_of(run.preprocessing), tta)
@@ -52,21 +52,21 @@ def predict(
 
 
 def predict_encoded(run: Run, encoded: Encoded, *, batch_size: int = 128, tta: str | None = None) -> Predictions:
-    """Answer inputs that have been read.
+    """Predict inputs that are preprocessed already.
 
     Raises:
-        KzooError: token ids that the network does not know, or inputs for which it gives no numbers.
+        KzooError: token ids outside the network's vocabulary, or inputs whose outputs are NaN or infinite.
     """
     kind = kind_of(run.preprocessing)
     x, model, views = encoded.x, run.model, views_of(kind, tta)
     if "ids" in kind.facts:
         check_token_ids(x, run.spec.config.get("vocabulary_size"))
     size = min(batch_size, len(x))
-    answers = np.concatenate([forward(model, x[i : i + size], size, views) for i in range(0, len(x), size)])
-    if not all_finite(answers):
-        row = int(np.argwhere(~np.isfinite(answers))[0][0])
-        raise KzooError(f"{run!r} gives NaN or infinity for input {row + 1}.")
+    outputs = np.concatenate([forward(model, x[i : i + size], size, views) for i in range(0, len(x), size)])
+    if not all_finite(outputs):
+        row = int(np.argwhere(~np.isfinite(outputs))[0][0])
+        raise KzooError(f"{run!r} predicts NaN or infinity for input {row + 1}.")
     return to_predictions(
-        run.problem.task, run.target, answers, encoded, run.preprocessing, logits=run_gives_logits(run),
+        run.problem.task, run.target, outputs, encoded, run.preprocessing, logits=run_gives_logits(run),
         postprocessing=run.postprocessing,
     )  # fmt: skip

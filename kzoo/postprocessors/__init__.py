@@ -1,18 +1,18 @@
-"""From a network's outputs to predictions: small steps, learned after training and stored with a run.
+"""Postprocessing steps from a network's outputs to predictions, learned after training and stored with a run.
 
 A step is a module of this folder, or of an installed package under the entry-point group `kzoo.postprocessors`:
 
-    STAGE = "calibrate"                        one of `STAGES`, which are its order
-    FACTS = frozenset({"classes"})             what it needs of a task (see `kzoo.tasks.Task`)
+    STAGE = "calibrate"                        one of `STAGES`, in whose order steps are applied
+    FACTS = frozenset({"classes"})             facts that the task must have (see `kzoo.tasks.Task`)
     learn(outputs, truth, *, target, logits) -> dict    plain JSON data, learned on validation rows
-    apply(learned, outputs, *, logits) -> outputs       of the stages before the decision: as many, in the same form
-    apply(learned, predictions) -> predictions          of the decision and what follows it
+    apply(learned, outputs, *, logits) -> outputs       in stages before "decide": same number of rows, same form
+    apply(learned, predictions) -> predictions          in stage "decide" and later
 
 Outputs are (N, classes), (N, 1) or (N, ..., targets); truth is what the network was trained on; `logits`
-says what outputs of classes are (`kzoo.predictions.logits_of`).
+is whether the outputs of classes are logits (`kzoo.predictions.logits_of`).
 
-`training` asks for steps by name (`postprocess=`); predicting, scoring, reports, exports and the server apply what is
-stored, through `Postprocessor` alone.
+`training` selects steps by name (`postprocess=`); predicting, scoring, reports, exports and the server apply the stored
+steps, through `Postprocessor` only.
 """
 
 import pkgutil
@@ -28,14 +28,14 @@ STEP = {
     "stage": Words(STAGES),
     "rows": str,
     "learned": Mapping,
-}  # as it is stored (see `kzoo.utils.schema`)
-_SHARED = ("postprocessor",)  # what is no step in this folder
+}  # schema of a stored step (see `kzoo.utils.schema`)
+_SHARED = ("postprocessor",)  # modules of this folder that are not steps
 
 
 @cache
 def step_names() -> dict:
-    """Return the names of the steps of this folder, as keys."""
-    return dict.fromkeys(one.name for one in pkgutil.iter_modules(__path__) if one.name not in _SHARED)
+    """Return the names of the steps in this folder, as keys."""
+    return dict.fromkeys(module.name for module in pkgutil.iter_modules(__path__) if module.name not in _SHARED)
 
 
 def _all_names() -> dict:

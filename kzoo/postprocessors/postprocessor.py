@@ -1,4 +1,4 @@
-"""`Postprocessor`: the steps of a run, learned, stored, applied. NumPy only."""
+"""`Postprocessor`: the postprocessing steps of a run: learned, stored and applied. NumPy only."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -17,7 +17,7 @@ _OF_OUTPUTS = STAGES[: STAGES.index("decide")]  # the others change predictions
 
 
 def _module(name: str) -> Any:
-    """Return the module of a step; None where there is none."""
+    """Return the module of a step; None if it is not installed."""
     if name in step_names():
         return import_module(f"kzoo.postprocessors.{name}")
     return installed("kzoo.postprocessors").get(name)
@@ -25,13 +25,13 @@ def _module(name: str) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One step, with what it has learned.
+    """A postprocessing step and its learned parameters.
 
     Args:
         name: of its module.
         stage: one of `STAGES`.
         rows: the split that it was learned on.
-        learned: what its `learn` returned.
+        learned: the return value of its `learn`.
     """
 
     name: str
@@ -42,26 +42,26 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Postprocessor:
-    """What turns a network's outputs into predictions, beyond what the task does.
+    """Postprocessing steps between a network's outputs and predictions, in addition to those of the task.
 
     Args:
-        steps: in the order of their stages; none of a run that asked for none.
+        steps: in the order of their stages; empty for a run without postprocessing.
     """
 
     steps: tuple[Step, ...] = ()
 
     @classmethod
     def read(cls, stored: Sequence[Mapping[str, Any]] | None) -> "Postprocessor":
-        """Return what `json` gave.
+        """Return the postprocessor that `json` stored.
 
         Raises:
-            KzooError: a step is of a package that is not installed.
+            KzooError: a step of a package that is not installed.
         """
         steps = []
         for step in stored or ():
             if _module(step["name"]) is None:
                 raise KzooError(
-                    f"Postprocessor step {step['name']!r} is not installed: install the package that brings it. "
+                    f"Postprocessing step {step['name']!r} is not installed: install the package that provides it. "
                     f"Installed: {', '.join(NAMES) or 'none'}."
                 )
             steps.append(Step(**{name: step[name] for name in STEP}))
@@ -72,14 +72,14 @@ class Postprocessor:
         return [asdict(step) for step in self.steps]
 
     def outputs(self, outputs: np.ndarray, *, logits: bool | None) -> np.ndarray:
-        """Return a network's outputs after the steps that change them."""
+        """Return outputs of a network after the steps that change outputs."""
         for step in self.steps:
             if step.stage in _OF_OUTPUTS:
                 outputs = _module(step.name).apply(step.learned, outputs, logits=logits)
         return outputs
 
     def predictions(self, predictions: Predictions) -> Predictions:
-        """Return predictions after the steps that change them."""
+        """Return predictions after the steps that change predictions."""
         for step in self.steps:
             if step.stage not in _OF_OUTPUTS:
                 predictions = _module(step.name).apply(step.learned, predictions)
@@ -87,42 +87,46 @@ class Postprocessor:
 
 
 def check_names(names: Sequence[str], facts: frozenset[str]) -> None:
-    """Refuse steps that a task cannot have.
+    """Check that steps can be used together with a task.
 
     Args:
         names: of steps.
         facts: of the task.
 
     Raises:
-        KzooError: a step twice, two of one stage, or one that the task lacks something for.
+        KzooError: an unknown step, two steps of the same stage, or a step that needs facts that the task does not have.
     """
     stages: dict[str, str] = {}
     for name in names:
         module = _module(name)
         if module is None or module.STAGE not in STAGES:
             raise KzooError(f"postprocess={name!r} is unknown. Installed: {', '.join(NAMES) or 'none'}.")
-        if lacks := sorted(module.FACTS - facts):
-            raise KzooError(f"postprocess={name!r} needs a task with {', '.join(lacks)}, which this one has not.")
+        if missing := sorted(module.FACTS - facts):
+            raise KzooError(
+                f"postprocess={name!r} needs a task with {', '.join(missing)}, which this task does not have."
+            )
         if (other := stages.get(module.STAGE)) is not None:
-            raise KzooError(f"postprocess={other},{name}: both are of the stage {module.STAGE!r}; choose one of them.")
+            raise KzooError(
+                f"postprocess={other},{name}: both steps belong to stage {module.STAGE!r}; choose one of them."
+            )
         stages[module.STAGE] = name
 
 
 def learn(
     names: Sequence[str], outputs: np.ndarray, truth: np.ndarray, *, target: Target, logits: bool | None, rows: str
 ) -> Postprocessor:
-    """Learn steps, each on what those before it give.
+    """Return a postprocessor whose steps are learned one after another, each on the outputs of the previous ones.
 
     Args:
         names: of the steps, in any order.
-        outputs, truth: of one split (see above).
+        outputs, truth: of one split (see `kzoo.postprocessors`).
         target: what was learned of the target.
-        logits: what outputs of classes are.
+        logits: whether outputs of classes are logits.
         rows: the name of the split.
     """
     steps: list[Step] = []
     for name in sorted(names, key=lambda name: STAGES.index(_module(name).STAGE)):
-        module, before = _module(name), Postprocessor(steps=tuple(steps))
-        learned = module.learn(before.outputs(outputs, logits=logits), truth, target=target, logits=logits)
+        module, previous = _module(name), Postprocessor(steps=tuple(steps))
+        learned = module.learn(previous.outputs(outputs, logits=logits), truth, target=target, logits=logits)
         steps.append(Step(name=name, stage=module.STAGE, rows=rows, learned=learned))
     return Postprocessor(steps=tuple(steps))

@@ -1,28 +1,28 @@
-"""What is answered: a folder for each way of answering. Standard library only, until one of its halves is used.
+"""Tasks: what is predicted, a folder per task. Standard library only until one of a task's halves is used.
 
-A `Task` states facts about one target, and the names that fit it. Everything else that depends on the way of answering
-lies in its folder: `inference.py`, NumPy alone, which an exported model's runtime needs too, and `score.py`. Other code
-asks for a fact (`"classes" in problem.facts`) or calls one of these functions; it never compares names.
+A `Task` states facts about one target, and the names that suit it. All other code that depends on the task is in its
+folder: `inference.py`, NumPy only, which the runtime of an exported model needs too, and `score.py`. Other code checks
+facts (`"classes" in problem.facts`) or calls one of these functions; it never compares names.
 
 Inference half:
     learn(values, names) -> Target          from the raw training labels
-    encode(target, values) -> y             what the network is trained on; refuses what it cannot read
+    encode(target, values) -> y             what the network is trained on; raises KzooError for unreadable labels
     answer(target, outputs, ...) -> Predictions
 
-Fitting half, with Keras; a task that has none takes that of classes or of values, by its head:
-    make_loss(name, way, ...) -> Loss       a loss of Keras, or a function of (truth, outputs), by a name of `losses`
-    make_metric(name, way, ...)             a metric, as Keras takes it, by a name of `metrics`, where there are any
-    metrics_for(way, config) -> names       those that fit what the network ends with; all by default
+Fitting half, with Keras; a task without one uses that of classes or of values, depending on its head:
+    make_loss(name, task, ...) -> Loss      a Keras loss, or a function of (truth, outputs), for a name in `losses`
+    make_metric(name, task, ...)            a metric, as Keras takes it, for a name in `metrics`; optional
+    metrics_for(task, config) -> names      metrics that suit the network's last layer; optional, default: all
 
 Scoring half:
-    score(batches, target) -> Scored        scores, and the answers where they are kept; of an ordered problem beside
-                                            answers that need no network (`beside=`)
-    judge(truth, answers, target) -> Judged row by row: how good, right or wrong, by how much off
-    headline(scores, ...) -> dict           the number that counts, and a sentence beside its baseline
-    doubts(scores) -> list                  sentences that warn of what scores do not show
-    carried(scores, known) -> dict          the same: put other scores beside what is known of the same examples
+    score(batches, target) -> Scored        scores, and the predictions if they are kept; for ordered problems also
+                                            the scores of baselines (`beside=`)
+    judge(truth, answers, target) -> Judged per-example quality, correctness and error
+    headline(scores, ...) -> dict           the primary score, and a sentence that compares it with a baseline
+    doubts(scores) -> list                  warnings about what the scores do not show
+    carried(scores, known) -> dict          optional: scores, with known baseline scores for the same examples attached
 
-A folder here is found by listing, a task of an installed package by its entry point in the group `kzoo.tasks`.
+Tasks in this folder are found by listing, those of installed packages by the entry-point group `kzoo.tasks`.
 """
 
 from collections.abc import Mapping
@@ -39,18 +39,18 @@ from kzoo.utils.schema import Some
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Score:
-    """What is known of a score by its name.
+    """The properties of a score.
 
     Args:
         best: "max" or "min".
-        label: in words, for a table.
-        short: for the head of a column.
-        form: how it is written: "percent", "digits" (four of them), "number" or "interval".
-        baseline: it is the score of the simplest thing that works, not the model's.
-        ratio: that one is twice as large as another means something.
-        square_of: the score whose square it is, where it is not kept itself.
-        own_unit: it is in the target's own unit, so that several targets have no mean of it.
-        counts_instead_of: the score in whose place it counts on data for which it is computed.
+        label: the name in tables.
+        short: the name in column headers.
+        form: the number format: "percent", "digits" (four of them), "number" or "interval".
+        baseline: it is the score of a baseline, not of the model.
+        ratio: ratios of this score are meaningful (twice as large is twice as good or bad).
+        square_of: the score whose square it is, if it is not stored itself.
+        own_unit: it is in the target's unit, so that it cannot be averaged over several targets.
+        counts_instead_of: the score that it replaces as primary score on data for which it is computed.
     """
 
     best: str = "max"
@@ -66,15 +66,15 @@ class Score:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Problem:
-    """A pair of kind and task under the name that users see, as Hugging Face names its tasks.
+    """A task for one kind of input, under the name that users see, as Hugging Face names its tasks.
 
     Args:
         name: such as "image_classification".
-        kind: what is read: the name of a kind of input.
-        headline: the score that counts, where it is not the task's first.
-        facts: more of them: "ordered" (rows have an order, and neighbours share values), else "unordered".
-        hub: the tag of model hubs, where it is not the name with dashes.
-        task: the way of answering; `Task` fills it in.
+        kind: the name of the kind of input.
+        headline: the primary score, if it is not the task's first.
+        facts: additional facts: "ordered" (rows have an order, and neighbours share values), else "unordered".
+        hub: the tag on model hubs, if it is not the name with dashes.
+        task: the task; `Task` fills it in.
     """
 
     name: str
@@ -87,22 +87,22 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Task:
-    """One way of answering.
+    """A task: what is predicted.
 
     Args:
-        name: the folder's.
-        room: the module that holds `inference` and `score`.
-        facts: "classes": each row has one of a list of named classes; "numbered": the truth is the number of an
-            output; "probabilities": answers are distributions; "values": numbers in a unit of their own; "kept": there
-            is an answer for each row, few enough to keep; "continues": answers can go on with an input.
-        problems: the names that users see, with the kind of input each is for.
-        words: what `task=` may say for short, such as "classification".
+        name: of the folder.
+        room: the module that contains `inference` and `score`.
+        facts: "classes": each row has one of a list of named classes; "numbered": the truth is the index of an output;
+            "probabilities": outputs are distributions; "values": numbers with a unit; "kept": there is one prediction
+            per row, few enough to store; "continues": predictions can continue an input.
+        problems: the names that users see, each with its kind of input.
+        words: short names that `task=` accepts, such as "classification".
         head: activation of the last layer, such as "softmax", "linear" or "exponential".
-        single_head: the same where two classes share one output; empty where that has no meaning.
-        losses: names that fit; the first is the default. `fitting` makes them, and the metrics.
-        metrics: names of those that training can report each epoch.
-        scores: name -> `Score`; the first counts.
-        says: what `headline` cannot do without: scores, and how many there were.
+        single_head: the same if two classes share one output; empty if that does not apply.
+        losses: names that suit the task; the first is the default. `fitting` makes them, and the metrics.
+        metrics: names of the metrics that training can report each epoch.
+        scores: name -> `Score`; the first is the primary score.
+        says: what `headline` requires: scores, and the number of examples or tokens.
     """
 
     name: str
@@ -119,54 +119,58 @@ class Task:
 
     def __post_init__(self):
         headline = next(iter(self.scores))
-        given = tuple(
+        problems = tuple(
             Problem(
-                name=p.name, kind=p.kind, headline=p.headline or headline,
-                facts=self.facts | (p.facts or {"unordered"}), hub=p.hub or p.name.replace("_", "-"), task=self,
+                name=problem.name,
+                kind=problem.kind,
+                headline=problem.headline or headline,
+                facts=self.facts | (problem.facts or {"unordered"}),
+                hub=problem.hub or problem.name.replace("_", "-"),
+                task=self,
             )
-            for p in self.problems
-        )  # fmt: skip
-        object.__setattr__(self, "problems", given)
+            for problem in self.problems
+        )
+        object.__setattr__(self, "problems", problems)
 
     @property
     def form(self) -> dict:
-        """The form of what is stored of scores (see `kzoo.utils.schema`)."""
+        """The schema of stored scores (see `kzoo.utils.schema`)."""
         number, interval = (float, None), Some(float, count=2)
         stored = {name: interval if score.form == "interval" else number for name, score in self.scores.items()}
         return {f"{name}?": form for name, form in stored.items()} | {name: stored.get(name, int) for name in self.says}
 
     @cached_property
     def inference(self):
-        """The half that NumPy is enough for: `learn`, `encode`, `answer`."""
+        """The half that needs only NumPy: `learn`, `encode`, `answer`."""
         return load_part(self.room, "inference", "light")
 
     @cached_property
     def fitting(self):
-        """What networks are trained with: `make_loss`, `make_metric`. A task without its own has those of its head."""
-        own = f"{self.room}.fitting"
-        if find_spec(own) is not None:
-            return import_module(own)
+        """The half that needs Keras: `make_loss`, `make_metric`. A task without one uses that of its head."""
+        module = f"{self.room}.fitting"
+        if find_spec(module) is not None:
+            return import_module(module)
         return import_module(f"kzoo.tasks.{'values' if self.head == 'linear' else 'classes'}.fitting")
 
     def head_of(self, outputs: int) -> str:
-        """Return the activation of the last layer of a network with so many outputs."""
+        """Return the activation of the last layer of a network with this many outputs."""
         return self.single_head if outputs == 1 and self.single_head else self.head
 
     @cached_property
     def scoring(self):
-        """The other half: `score`, `judge`, `headline`."""
+        """The scoring half: `score`, `judge`, `headline`."""
         return import_module(f"{self.room}.score")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Target:
-    """What was learned of one target on the training data.
+    """What was learned of the target columns on the training data.
 
     Args:
-        names: of its columns.
-        classes: names of the classes 0..n-1, where there are any.
-        config: what it says of the network, by the builders' names: `outputs`, `target_offset`, `target_scale`.
-        common: the number of the class or token that the training rows have most often; None where it is not known.
+        names: of the columns.
+        classes: names of the classes 0..n-1; empty for other tasks.
+        config: settings of the network, by the builders' names: `outputs`, `target_offset`, `target_scale`.
+        common: index of the most frequent class or token of the training rows; None if it is unknown.
     """
 
     names: tuple = ()
@@ -177,11 +181,11 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Scored:
-    """What scoring gives.
+    """The result of scoring.
 
     Args:
         scores: name -> number, interval or None.
-        truth: (N, ...), answers: (N, ...): probabilities or values, of tasks whose answers are kept.
+        truth: (N, ...), answers: (N, ...): probabilities or values, for tasks whose predictions are kept.
     """
 
     scores: dict
@@ -191,12 +195,12 @@ class Scored:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Judged:
-    """What is to be said of each answer.
+    """Per-example errors.
 
     Args:
-        quality: (N,) the higher the better.
-        right: (N,) booleans, where an answer is right or wrong.
-        error: (N,) by how much it is off, where it is; `of` names how that is counted.
+        quality: (N,) higher is better.
+        right: (N,) booleans: whether predictions are correct; None for tasks without correct and wrong predictions.
+        error: (N,) errors, for tasks that have them; `of` is the name of the error.
     """
 
     quality: Any
@@ -205,30 +209,30 @@ class Judged:
     of: str = ""
 
     def worst(self, most, *, among, places, apart=1) -> list:
-        """Return which answers are the worst, the worst first.
+        """Return the indices of the worst predictions, worst first.
 
         Args:
-            most: how many at the most.
-            among: (N,) booleans: which may be returned.
-            places: (N,) where each stands in its split.
-            apart: no two that are returned stand nearer to one another than this.
+            most: the largest number of indices.
+            among: (N,) booleans: which ones may be returned.
+            places: (N,) the row number of each in its split.
+            apart: smallest distance between the row numbers of two that are returned.
         """
-        order, free = self.quality.argsort(kind="stable"), among.copy()
-        found: list[int] = []
-        while len(found) < most and free.any():
-            found.append(int(order[free[order]][0]))
-            free &= abs(places - places[found[-1]]) >= max(apart, 1)
-        return found
+        order, candidates = self.quality.argsort(kind="stable"), among.copy()
+        indices: list[int] = []
+        while len(indices) < most and candidates.any():
+            indices.append(int(order[candidates[order]][0]))
+            candidates &= abs(places - places[indices[-1]]) >= max(apart, 1)
+        return indices
 
 
 @cache
 def _tasks() -> dict:
-    """Return name -> task of this folder."""
+    """Return name -> task, of this folder."""
     return list_modules("kzoo.tasks", "TASK", folders=True)
 
 
 def tasks() -> dict:
-    """Return name -> task, those of installed packages among them."""
+    """Return name -> task, including those of installed packages."""
     return _tasks() | installed("kzoo.tasks")
 
 
@@ -241,37 +245,39 @@ def problems() -> dict:
     return _problems_of(tasks())
 
 
-def _said_by(tasks, what):
-    return dict.fromkeys(name for task in tasks.values() for name in getattr(task, what))
+def _names_in(tasks, field):
+    return dict.fromkeys(name for task in tasks.values() for name in getattr(task, field))
 
 
-LOSSES = Names(lambda: _said_by(_tasks(), "losses"), lambda: _said_by(tasks(), "losses"))
-METRICS = Names(lambda: _said_by(_tasks(), "metrics"), lambda: _said_by(tasks(), "metrics"))
+LOSSES = Names(lambda: _names_in(_tasks(), "losses"), lambda: _names_in(tasks(), "losses"))
+METRICS = Names(lambda: _names_in(_tasks(), "metrics"), lambda: _names_in(tasks(), "metrics"))
 NAMES = Names(lambda: _problems_of(_tasks()), problems)
 
 
 def problem(name: str) -> Problem:
-    """Return what a public name stands for, or the pair "KIND:TASK" of two names that have none.
+    """Return the problem with a public name, or a pair "KIND:TASK" that has no public name.
 
     Raises:
-        KzooError: no such name.
+        KzooError: an unknown name.
     """
-    if own := _problems_of(_tasks()).get(name):  # packages are not looked through for the names that everybody uses
-        return own
+    if builtin := _problems_of(_tasks()).get(name):  # avoids searching installed packages for built-in names
+        return builtin
     if isinstance(name, str) and ":" in name:
-        kind, _, of = name.partition(":")
-        if of in tasks():
-            return _unnamed(kind, tasks()[of])
-    known = problems()
-    if name not in known:
-        raise KzooError(f"Unknown task {name!r}. It is one of: {', '.join(known)}.")
-    return known[name]
+        kind, _, task_name = name.partition(":")
+        if task_name in tasks():
+            return _unnamed(kind, tasks()[task_name])
+    available = problems()
+    if name not in available:
+        raise KzooError(f"Unknown task {name!r}. Use one of: {', '.join(available)}.")
+    return available[name]
 
 
 def pair(kind: str, fact: str) -> Problem:
-    """Return the problem of a kind of input that has a fact and no order; one without a public name where need be."""
+    """Return the unordered problem of a kind of input whose task has a fact; a pair "KIND:TASK" if it has no name."""
     task = next(task for task in tasks().values() if fact in task.facts)
-    named = next((one for one in task.problems if one.kind == kind and "unordered" in one.facts), None)
+    named = next(
+        (candidate for candidate in task.problems if candidate.kind == kind and "unordered" in candidate.facts), None
+    )
     return named or _unnamed(kind, task)
 
 
@@ -285,11 +291,11 @@ def _unnamed(kind, task):
     )
 
 
-def with_facts(*facts: str) -> list[Problem]:
-    """Return the problems that have these facts."""
-    return [one for one in problems().values() if one.facts >= set(facts)]
+def problems_with_facts(*facts: str) -> list[Problem]:
+    """Return the problems that have all these facts."""
+    return [candidate for candidate in problems().values() if candidate.facts >= set(facts)]
 
 
 def score_named(name: str) -> Score | None:
-    """Return what is known of a score; None where no task gives it."""
+    """Return the properties of a score; None if no task has it."""
     return next((task.scores[name] for task in tasks().values() if name in task.scores), None)

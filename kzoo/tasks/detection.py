@@ -1,4 +1,4 @@
-"""Which task a target is for: by what is asked, by what a preset can do, or by the look of its values. NumPy only."""
+"""Task detection: from what the user requests, from what a preset supports, or from the target's values. NumPy only."""
 
 from decimal import Decimal
 
@@ -8,7 +8,7 @@ from kzoo.tasks import Problem, problem, problems, tasks
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint, shown
 
-_MOST_CLASSES = 20  # different whole numbers that still count as classes
+_MOST_CLASSES = 20  # targets with at most this many distinct whole numbers are classes
 
 
 class WrongPreset(KzooError):
@@ -16,7 +16,7 @@ class WrongPreset(KzooError):
 
     Args:
         message: what is wrong.
-        fix: a sentence with `{}` in place of the names of presets that fit; the caller fills them in.
+        fix: a sentence with `{}` for the names of suitable presets, which the caller fills in.
     """
 
     def __init__(self, message: str, fix: str) -> None:
@@ -25,85 +25,89 @@ class WrongPreset(KzooError):
 
 
 def fitting(kind: str, order: str = "unordered") -> dict[str, Problem]:
-    """Return what `task=` may say for inputs of this kind: public names and short words.
+    """Return the values of `task=` for a kind of input: public names and short names.
 
     Args:
         kind: of the inputs.
         order: the fact "ordered" or "unordered", of the rows.
     """
-    found = {name: one for name, one in problems().items() if one.kind == kind and order in one.facts}
-    if not found and order == "unordered":  # no task has a name of its own for this kind: it goes with each
-        fit = (task for task in tasks().values() if any(order in one.facts for one in task.problems))
-        found = {name: problem(name) for name in (f"{kind}:{task.name}" for task in fit)}
-    return {word: one for one in found.values() for word in one.task.words} | found
+    by_name = {
+        name: candidate for name, candidate in problems().items() if candidate.kind == kind and order in candidate.facts
+    }
+    if not by_name and order == "unordered":  # no task names a problem for this kind: pair it with each task
+        suitable = (task for task in tasks().values() if any(order in candidate.facts for candidate in task.problems))
+        by_name = {name: problem(name) for name in (f"{kind}:{task.name}" for task in suitable)}
+    return {word: candidate for candidate in by_name.values() for word in candidate.task.words} | by_name
 
 
 def requested_problem(kind: str, word: str, order: str = "unordered") -> Problem:
-    """Return what `task=` means for this kind, and for rows with an order or without.
+    """Return the problem that `task=` requests for a kind of input, and for ordered or unordered rows.
 
     Raises:
-        KzooError: a word that means nothing for it.
+        KzooError: a name that does not suit the kind.
     """
-    known = fitting(kind, order)
-    if not isinstance(word, str) or word not in known:
-        raise KzooError(f"task={word!r} does not suit {kind} inputs. {hint(word, known)}Use: {', '.join(known)}.")
-    return known[word]
+    available = fitting(kind, order)
+    if not isinstance(word, str) or word not in available:
+        raise KzooError(
+            f"task={word!r} does not suit {kind} inputs. {hint(word, available)}Use one of: {', '.join(available)}."
+        )
+    return available[word]
 
 
 def fixed_by(preset) -> Problem | None:
-    """Return the only problem that a preset is for; None where the target decides, or there is no preset.
+    """Return the only problem that a preset supports; None if the target decides, or if there is no preset.
 
-    A preset of classes that can scale targets back takes values too.
+    A preset for classes that can scale targets back also supports values.
     """
     if preset is None:
         return None
-    own = problem(preset.task)
-    return None if own.task.name == "classes" and "target_scale" in preset.config else own
+    preset_problem = problem(preset.task)
+    return None if preset_problem.task.name == "classes" and "target_scale" in preset.config else preset_problem
 
 
 def likely_problem(kind: str, columns) -> tuple[Problem | None, str]:
-    """Return the problem that a target looks like, None where rows of this kind have none such, and why.
+    """Return the problem that the values of a target suggest (None if there is none for this kind), and the reason.
 
     Args:
         kind: of the inputs.
-        columns: arrays (N,), one for each target.
+        columns: arrays (N,), one per target.
     """
-    found, why = "values", "its numbers are not a few whole ones"
+    task_name, reason = "values", "it has many distinct or non-integer numbers"
     if len(columns) > 1:
-        why = "there are several targets"
+        reason = "there are several targets"
     elif (numbers := _numbers(columns[0])) is None:
-        found, why = "classes", "its values are not numbers"
+        task_name, reason = "classes", "its values are not numbers"
     else:
         distinct = np.unique(numbers)
         if len(distinct) <= _MOST_CLASSES and (distinct == np.round(distinct)).all():
-            found, why = "classes", f"it has {len(distinct)} different whole numbers"
-    return next((one for one in fitting(kind).values() if one.task.name == found), None), why
+            task_name, reason = "classes", f"it has {len(distinct)} distinct whole numbers"
+    return next((candidate for candidate in fitting(kind).values() if candidate.task.name == task_name), None), reason
 
 
 def would_be_classes(kind: str, columns) -> tuple[list[int], bool]:
-    """Return which of several targets would be classes alone, and whether all of them are labels.
+    """Return which of several targets are classes when taken alone, and whether all of them are labels.
 
-    Labels are words, truth values, and numbers of two values, such as 0 and 1. Whole numbers of more values may be
-    counts as well.
+    Labels are strings, booleans, and numbers with at most two distinct values, such as 0 and 1. Whole numbers with more
+    distinct values may be counts.
     """
-    alone = [likely_problem(kind, [column])[0] for column in columns]
-    places = [place for place, one in enumerate(alone) if one is not None and "classes" in one.facts]
-    labels = len(places) == len(alone) and all(
+    separate = [likely_problem(kind, [column])[0] for column in columns]
+    indices = [i for i, candidate in enumerate(separate) if candidate is not None and "classes" in candidate.facts]
+    labels = len(indices) == len(separate) and all(
         (numbers := _numbers(column)) is None or len(np.unique(numbers)) <= 2 for column in columns
     )
-    return places, labels
+    return indices, labels
 
 
-def suits_problem(one: Problem, columns) -> bool:
-    """Say whether a target can be what a problem answers: numbers for values, classes for classes."""
-    if "values" in one.facts:
+def suits_problem(candidate: Problem, columns) -> bool:
+    """Return whether a target suits a problem: numbers for values, classes for classes."""
+    if "values" in candidate.facts:
         return len(columns) > 1 or _numbers(columns[0]) is not None
-    found, _ = likely_problem(one.kind, columns)
-    return "classes" not in one.facts or (found is not None and "classes" in found.facts)
+    likely, _ = likely_problem(candidate.kind, columns)
+    return "classes" not in candidate.facts or (likely is not None and "classes" in likely.facts)
 
 
 def _numbers(column):
-    """Return a column as numbers; None where it holds words, or true and false."""
+    """Return a column as numbers; None if it contains strings or booleans."""
     if column.dtype == object:
         if not all(isinstance(v, int | float | np.number | Decimal) and not isinstance(v, bool) for v in column):
             return None
@@ -111,5 +115,7 @@ def _numbers(column):
             column = column.astype(np.float64)
         except OverflowError:
             largest = max((value for value in column if isinstance(value, int)), key=abs)
-            raise KzooError(f"The target holds {shown(largest)}, larger than any float: scale it.") from None
+            raise KzooError(
+                f"The target contains {shown(largest)}, which is too large for a float: scale the target."
+            ) from None
     return column if column.dtype.kind in "iuf" else None

@@ -1,4 +1,4 @@
-"""Scores of each target, as people read them: a table, beside what needs no network. Standard library only."""
+"""Scores of each target for people, as a table with baselines. Standard library only."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,30 +8,35 @@ from kzoo.utils.formatting import number
 
 
 def mixes_units(name: str, scores: Mapping[str, Any]) -> bool:
-    """Say whether a score is a mean over targets that may have different units: load and temperature."""
-    known = score_named(name)
-    return known is not None and known.own_unit and len(scores.get("targets") or ()) > 1
+    """Return whether a score is a mean over targets that may have different units, such as load and temperature."""
+    score_facts = score_named(name)
+    return score_facts is not None and score_facts.own_unit and len(scores.get("targets") or ()) > 1
 
 
 def target_table(scores: Mapping[str, Any]) -> list[list[str]]:
-    """Return the heads and a row for each target: its scores, then the mean absolute error of what needs no network.
+    """Return a header and a row per target: its scores, then the mean absolute error of each baseline.
 
-    One that is no worse than the model's own has a mark, so that nobody overlooks it. Empty where nothing is known of
-    the targets.
+    Baselines that are no worse than the model are marked with "(!)". The table is empty if there are no scores per
+    target.
     """
     targets = scores.get("targets") or {}
     if not targets:
         return []
-    beside = list(dict.fromkeys(name for one in targets.values() for name in one["beside"]))
-    rows = [["target", "MAE", "RMSE", "R2", *beside]]
-    for target, one in targets.items():
-        row = [target, number(one["mae"]), number(one["rmse"]), "–" if one["r2"] is None else f"{one['r2']:.4f}"]
-        rows.append(row + [_beside(one["beside"].get(name)) for name in beside])
+    baselines = list(dict.fromkeys(name for target_scores in targets.values() for name in target_scores["beside"]))
+    rows = [["target", "MAE", "RMSE", "R2", *baselines]]
+    for target, target_scores in targets.items():
+        row = [
+            target,
+            number(target_scores["mae"]),
+            number(target_scores["rmse"]),
+            "–" if target_scores["r2"] is None else f"{target_scores['r2']:.4f}",
+        ]
+        rows.append(row + [_baseline_cell(target_scores["beside"].get(name)) for name in baselines])
     return rows
 
 
-def _beside(found):
-    if found is None:
+def _baseline_cell(baseline):
+    if baseline is None:
         return "–"
-    no_worse = found["ratio"] is None or found["ratio"] >= 1
-    return number(found["mae"]) + (" (!)" if no_worse else "")
+    no_worse = baseline["ratio"] is None or baseline["ratio"] >= 1
+    return number(baseline["mae"]) + (" (!)" if no_worse else "")

@@ -15,7 +15,7 @@ CLASSES = tasks.problem("tabular_classification").task
 @pytest.mark.parametrize(("rows", "classes"), [(40, 2), (300, 3), (500, 10)])
 def test_f1_and_auc_are_those_of_scikit_learn(rows, classes, monkeypatch):
     """With ties among the scores, some classes at a time, and where a class is never answered or does not occur."""
-    monkeypatch.setattr(CLASSES.scoring, "_AT_A_TIME", 2_000)
+    monkeypatch.setattr(CLASSES.scoring, "_RANKED_AT_ONCE", 2_000)
     random = np.random.default_rng(rows)
     truth = np.concatenate([np.arange(classes), random.integers(0, classes, rows)])
     p = random.random((len(truth), classes)).round(1) + 0.01

@@ -1,4 +1,4 @@
-"""One of K classes; two of them may share one output."""
+"""One of K classes; two classes may share one output."""
 
 from kzoo.tasks import Problem, Score, Task
 

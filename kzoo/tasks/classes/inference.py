@@ -1,4 +1,4 @@
-"""Classes: what is learned of labels, and what outputs say to people. NumPy only."""
+"""Classes: learn them from labels, encode labels, and turn outputs into predicted classes. NumPy only."""
 
 import numpy as np
 
@@ -12,60 +12,63 @@ def learn(values, names=(), *, known=None) -> Target:
     """Learn the classes of training labels.
 
     Args:
-        values: (N,) labels of any kind, none missing; or a DataFrame of one column.
+        values: (N,) labels of any type, none missing; or a DataFrame with one column.
         names: of the column.
-        known: names of the classes in their order, where it is neither that of numbers nor the alphabet's.
+        known: names of the classes in order; the default order is numeric for numbers, else alphabetical.
 
     Raises:
         KzooError: a single class, or a class with a single example.
     """
-    found = _numbered(values)
-    classes = tuple(known or found[0])
-    check_classes(_places(found, classes), classes)
+    numbered = _names_and_numbers(values)
+    classes = tuple(known or numbered[0])
+    check_classes(_class_numbers(numbered, classes), classes)
     return Target(names=tuple(names), classes=classes, config={"outputs": len(classes)})
 
 
 def encode(target, values) -> np.ndarray:
-    """Return labels as the numbers of their classes, int32 (N,).
+    """Return labels as class numbers, int32 (N,).
 
     Raises:
-        KzooError: a label that is none of them.
+        KzooError: a label that is not one of the classes.
     """
-    return _places(_numbered(values), target.classes)
+    return _class_numbers(_names_and_numbers(values), target.classes)
 
 
-def _places(numbered, classes):
-    found, numbers = numbered
-    places = {word_of(name): place for place, name in enumerate(classes)}
-    places |= {name: place for place, name in enumerate(classes)}
-    if unknown := [name for name in found if name not in places]:
-        raise KzooError(f"The test data has a class {unknown[0]!r} that the training data lacks.")
-    return np.array([places[name] for name in found], np.int32)[numbers]
+def _class_numbers(numbered, classes):
+    names, numbers = numbered
+    number_of = {word_of(name): number for number, name in enumerate(classes)}
+    number_of |= {name: number for number, name in enumerate(classes)}
+    if unknown := [name for name in names if name not in number_of]:
+        raise KzooError(f"The test data has a class {unknown[0]!r} that is not in the training data.")
+    return np.array([number_of[name] for name in names], np.int32)[numbers]
 
 
 def answer(target, outputs, *, inputs, reader=None, logits=None) -> Predictions:
-    """Turn outputs into the likeliest class of each row, with the probabilities of all, or else the scores.
+    """Return the likeliest class of each row, with the probabilities of all classes, or else the scores.
 
     Args:
-        outputs: (N, classes), or (N, 1) for two.
-        inputs: what each row was made from.
-        reader: what turned raw inputs into rows; not needed here.
-        logits: whether outputs are logits, or else probabilities; None: neither, as of tanh and hinge.
+        outputs: (N, classes), or (N, 1) for two classes.
+        inputs: the raw input of each row.
+        reader: the preprocessor that turned raw inputs into rows; not used here.
+        logits: True if outputs are logits, False if they are probabilities, None if they are other scores (tanh,
+            hinge).
     """
-    given = scores_of(outputs) if logits is None else probabilities(outputs, logits)
-    labels = [target.classes[place] for place in given.argmax(-1).tolist()]
-    p, scores = (None, given) if logits is None else (given, None)
+    likelihoods = scores_of(outputs) if logits is None else probabilities(outputs, logits)
+    labels = [target.classes[index] for index in likelihoods.argmax(-1).tolist()]
+    p, scores = (None, likelihoods) if logits is None else (likelihoods, None)
     return Predictions(labels=labels, probabilities=p, scores=scores, class_names=target.classes, inputs=inputs)
 
 
-def _numbered(values):
-    """Return names and numbers of labels: numbers are in numeric order, else alphabetical."""
+def _names_and_numbers(values):
+    """Return the names and numbers of labels, in numeric order for numbers, else alphabetical."""
     values = plain(values.iloc[:, 0]) if hasattr(values, "columns") else np.asarray(values)
     if isinstance(values, Texts):
-        seen = values.seen
-        distinct, places = np.unique(np.array([word_of(text) for text in seen]), return_inverse=True)
-        place_of = dict(zip(seen, places.tolist(), strict=True))
-        return tuple(map(str, distinct)), values.each([place_of.get(text, 0) for text in values.different], 0, np.int32)
+        labels = values.seen
+        distinct, codes = np.unique(np.array([word_of(text) for text in labels]), return_inverse=True)
+        number_of = dict(zip(labels, codes.tolist(), strict=True))
+        return tuple(map(str, distinct)), values.each(
+            [number_of.get(text, 0) for text in values.different], 0, np.int32
+        )
     if values.dtype == object:
         values = np.array(values.tolist())
     if values.dtype.kind not in "biuf":
@@ -73,13 +76,13 @@ def _numbered(values):
     distinct, numbers = np.unique(values, return_inverse=True)
     if distinct.dtype.kind == "f" and not np.isfinite(distinct).all():
         bad = distinct[~np.isfinite(distinct)][0]
-        raise KzooError(f"A label is {bad:g}, which names no class: leave such rows out, or give the class a name.")
+        raise KzooError(f"The label {bad:g} is not a class name: remove such rows, or name the class.")
     names = [str(int(v)) if values.dtype.kind == "f" and v == int(v) else str(v) for v in distinct]
     return tuple(names), numbers.reshape(-1).astype(np.int32)
 
 
 def check_classes(numbers, classes):
-    """Raise `KzooError` for a single class, or a class with a single example."""
+    """Raise `KzooError` if there is a single class, or a class with a single example."""
     if len(classes) < 2:
         raise KzooError(f"All labels are {classes[0]!r}: a classifier needs at least two classes.")
     counts = np.bincount(numbers, minlength=len(classes))

@@ -1,4 +1,4 @@
-"""An earlier name of `kzoo.tasks.classes.inference`, which tasks of packages may import."""
+"""Old name of `kzoo.tasks.classes.inference`, kept for tasks of other packages."""
 
 from kzoo.tasks.classes.inference import answer as answer
 from kzoo.tasks.classes.inference import encode as encode

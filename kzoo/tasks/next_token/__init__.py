@@ -1,4 +1,4 @@
-"""The token that comes next in a text, at its end or at each of its steps."""
+"""The next token of a text, after the last or after each step."""
 
 from kzoo.tasks import Problem, Score, Task
 

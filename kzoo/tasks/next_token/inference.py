@@ -1,4 +1,4 @@
-"""The next token: ids are what they are; outputs become the likeliest token. NumPy only."""
+"""Next token: token ids, and the likeliest token of outputs. NumPy only."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ def learn(values, names=("next token",), *, known=None) -> Target:
     Args:
         values: token ids of the training text.
         names: for people.
-        known: the number of ids that the network is to know; by default those that occur.
+        known: size of the vocabulary; the default is the largest id + 1.
     """
     return Target(names=tuple(names), config={"outputs": known or int(np.max(values)) + 1})
 
@@ -23,18 +23,18 @@ def encode(target, values) -> np.ndarray:
 
 
 def answer(target, outputs, *, inputs, reader=None, logits=None) -> Predictions:
-    """Turn outputs into the likeliest next token, with the probabilities of all.
+    """Return the likeliest next token of each row, with the probabilities of all tokens.
 
     Args:
-        outputs: (N, tokens), or (N, steps, tokens), of which the last step counts.
-        inputs: what each row was made from.
-        reader: what turned raw inputs into rows; its `vocabulary` names the tokens.
-        logits: whether outputs are logits, or else probabilities; None: neither, and what it gives are scores.
+        outputs: (N, tokens), or (N, steps, tokens), of which the last step is used.
+        inputs: the raw input of each row.
+        reader: the preprocessor that turned raw inputs into rows; its `vocabulary` names the tokens.
+        logits: True if outputs are logits, False if they are probabilities, None if they are other scores.
     """
     last = outputs[:, -1] if outputs.ndim == 3 else outputs
     tokens, count = ["<pad>", "<unk>", *(reader or {}).get("vocabulary", ())], last.shape[-1]
-    tokens += [str(number) for number in range(len(tokens), count)]  # where only ids are known
-    given = last if logits is None else probabilities(last, logits)
-    labels = [tokens[place] for place in given.argmax(-1)]
-    p, scores = (None, given) if logits is None else (given, None)
+    tokens += [str(number) for number in range(len(tokens), count)]  # if there is no vocabulary
+    likelihoods = last if logits is None else probabilities(last, logits)
+    labels = [tokens[index] for index in likelihoods.argmax(-1)]
+    p, scores = (None, likelihoods) if logits is None else (likelihoods, None)
     return Predictions(labels=labels, probabilities=p, scores=scores, class_names=tuple(tokens[:count]), inputs=inputs)

@@ -1,4 +1,4 @@
-"""Scores of language models, added up batch by batch: a whole split, a column for each token, would not fit."""
+"""Scores of language models, accumulated over batches: the outputs of a whole split would not fit into memory."""
 
 import math
 from typing import Any
@@ -11,13 +11,14 @@ from kzoo.utils.formatting import number, percent
 
 
 def score(batches, target, *, logits=None) -> Scored:
-    """Score answers, which are not kept.
+    """Return the scores of predictions, which are not kept.
 
     Args:
         batches: pairs (outputs, truth): (B, tokens) or (B, steps, tokens), and ids (B,) or (B, steps).
-        target: the `Target`; `majority` is what its `common` token gets, or that of these.
-        logits: whether outputs are logits, or else probabilities; None: neither, and then nothing but first guesses is
-            scored.
+        target: the `Target`; `majority` is the accuracy of always predicting its `common` token, or the most frequent
+            token of these batches if that is unknown.
+        logits: True if outputs are logits, False if they are probabilities, None if they are other scores; then only
+            the accuracy is computed.
     """
     loss: Any = 0.0 if logits is not None else None
     right, tokens = 0, 0
@@ -44,33 +45,37 @@ def score(batches, target, *, logits=None) -> Scored:
 
 
 def judge(truth, answers, target, *, metric=None) -> Judged:
-    """Say of each place the probability of the token that came, and whether it was the first guess."""
+    """Return per-token errors: the probability of the true token, and whether it was the likeliest."""
     p, truth = answers.reshape(-1, answers.shape[-1]), truth.reshape(-1)
     return Judged(quality=p[np.arange(len(truth)), truth], right=p.argmax(-1) == truth)
 
 
 def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
-    """Return the bits per token, else the accuracy, and a sentence beside guessing blindly and the most frequent token.
+    """Return the bits per token, or else the accuracy, and a sentence that compares it with two baselines.
+
+    These are uniform guessing and always predicting the most frequent token.
 
     Args:
         scores: of one split.
-        split: "test " or another word before "tokens".
-        answers: not needed here.
-        outputs: how many tokens the network tells apart.
+        split: a word before "tokens", such as "test ".
+        answers: not used here.
+        outputs: size of the vocabulary.
     """
-    here = " of this text" if target.common is None else ""
-    beside = f"; guessing blindly among {number(outputs)} takes {math.log2(outputs):.2f}" if outputs else ""
-    bits, on = scores["bits_per_token"], f"on {number(scores['tokens'])} {split}tokens"
-    needs = "" if bits is None else f"It needs {bits:.2f} bits to tell the next token{beside}. "
-    right, most = percent(scores["accuracy"]), percent(scores["majority"])
+    of_text = " of this text" if target.common is None else ""
+    chance_level = (
+        f"; uniform guessing among {number(outputs)} tokens needs {math.log2(outputs):.2f}" if outputs else ""
+    )
+    bits, suffix = scores["bits_per_token"], f"on {number(scores['tokens'])} {split}tokens"
+    bits_sentence = "" if bits is None else f"It needs {bits:.2f} bits per token{chance_level}. "
+    right, majority = percent(scores["accuracy"]), percent(scores["majority"])
     return dict(
         value=percent(scores["accuracy"]) if bits is None else f"{bits:.3f}",
-        label=f"{'accuracy' if bits is None else 'bits per token'} {on}",
+        label=f"{'accuracy' if bits is None else 'bits per token'} {suffix}",
         interval=None,
         scale=None,
-        sentence=f"{needs}Its first guess is right in {right} of the places; always guessing the most frequent "
-        f"token{here}, in {most}.",
-        useless=f"Its first guess is right no more often than the most frequent token{here}."
+        sentence=f"{bits_sentence}Its likeliest token is correct at {right} of the positions; always predicting the "
+        f"most frequent token{of_text} is correct at {majority}.",
+        useless=f"Its likeliest token is correct no more often than the most frequent token{of_text}."
         if scores["accuracy"] <= scores["majority"]
         else None,
     )

@@ -1,4 +1,4 @@
-"""Numbers in a unit of their own: one or several for each row, or for each of the steps to come."""
+"""Values: one or several numbers with a unit for each row, or for each future step."""
 
 from kzoo.tasks import Problem, Score, Task
 
@@ -25,7 +25,7 @@ TASK = Task(
         "mae": Score(best="min", label="MAE", short="MAE", own_unit=True),
         "rmse": Score(best="min", label="RMSE", short="RMSE", ratio=True, own_unit=True),
         "mse": Score(best="min", label="MSE", short="MSE", square_of="rmse", own_unit=True),
-        "relative_mae": Score(best="min", label="MAE / that of the best simple answer", short="relative MAE"),
+        "relative_mae": Score(best="min", label="MAE / MAE of the best baseline", short="relative MAE"),
         "r2": Score(label="R²", short="R2", form="digits"),
         "mse_standardised": Score(best="min", label="MSE, targets standardised", short="MSE (standardised)"),
         "mae_standardised": Score(best="min", label="MAE, targets standardised", short="MAE (standardised)"),

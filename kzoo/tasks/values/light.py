@@ -1,4 +1,4 @@
-"""An earlier name of `kzoo.tasks.values.inference`, which tasks of packages may import."""
+"""Old name of `kzoo.tasks.values.inference`, kept for tasks of other packages."""
 
 from kzoo.tasks.values.inference import answer as answer
 from kzoo.tasks.values.inference import encode as encode

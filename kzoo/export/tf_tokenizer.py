@@ -11,8 +11,8 @@ from kzoo.kinds.text.inference import reads_the_end, tokenizer_of
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN
 
 # The pattern of the Python tokenizer for the regular expressions of TensorFlow (RE2). In RE2, \w and \s match ASCII
-# only, and character classes cannot be subtracted. So a letter is anything except a control character, mark, punctuation,
-# symbol, separator or ideograph; or an underscore; or a mark that belongs to the preceding letter.
+# only, and character classes cannot be subtracted. So a letter is anything except a control character, mark,
+# punctuation, symbol, separator or ideograph; or an underscore; or a mark that belongs to the preceding letter.
 _IDEOGRAPHS = r"\x{3040}-\x{30ff}\x{3400}-\x{4dbf}\x{4e00}-\x{9fff}\x{f900}-\x{faff}\x{20000}-\x{3ffff}"
 _MARKS = r"\x{300}-\x{36f}\x{591}-\x{5c7}\x{64b}-\x{65f}\x{900}-\x{963}\x{966}-\x{eff}\x{1000}-\x{109f}"
 _LETTER = rf"(?:[^\pC\pM\pP\pS\pZ{_IDEOGRAPHS}]|_|[{_MARKS}])"

@@ -193,7 +193,7 @@ def test_a_file_that_changes_after_the_check_has_no_effect(raw, monkeypatch):
         Path("m.keras").write_bytes(b"something else")
         return result
 
-    monkeypatch.setattr(keras_file, "_look", swapped)
+    monkeypatch.setattr(keras_file, "_inspect", swapped)
     assert kzoo.load_model("m.keras").count_params() == attacks.dense().count_params()
 
 

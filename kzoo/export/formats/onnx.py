@@ -238,7 +238,7 @@ class Session:
         except ValueError:
             raise KzooError(f"{name} is not an ONNX file.") from None
         if external:
-            raise KzooError(f"{name} reads weights from external files, which kzoo does not write. It is not opened.")
+            raise KzooError(f"{name} reads weights from other files, which kzoo does not write. It is not opened.")
         runtime = require("onnxruntime", extra="onnx")
         self.runtime = f"onnxruntime {runtime.__version__}"
         options = runtime.SessionOptions()

@@ -259,9 +259,7 @@ def _column_statistics(config, run):
     zeros = [0.0] * len(config.get("categories") or ())
     if scale is not None and offset is not None:
         pairs = list(zip(scale, offset, strict=True))
-        return [-shift / factor if factor else 0.0 for factor, shift in pairs] + zeros, [
-            1 / factor if factor else 1.0 for factor, shift in pairs
-        ] + zeros
+        return [-o / s if s else 0.0 for s, o in pairs] + zeros, [1 / s if s else 1.0 for s, o in pairs] + zeros
     features = (run.config.get("statistics") or {}).get("features", ()) if run else ()
     columns = config.get("input_shape", (0,))[-1]
     if len(features) == columns - len(zeros) and features and columns:

@@ -122,7 +122,7 @@ class Middleware:
         """Raise Refused if a web page of another site made a browser send the request.
 
         Such a page may resolve its own host name to this machine (DNS rebinding), which shows in `Host`, or send
-        requests whose responses it cannot read, which shows in `Origin`. Programs other than browsers may omit both headers.
+        requests whose responses it cannot read, which shows in `Origin`. Other programs may omit both headers.
         """
         if self._hosts is None:
             return
@@ -130,8 +130,8 @@ class Middleware:
             if name in (b"host", b"origin") and not self._is_allowed_host(value.decode("latin-1"), name == b"origin"):
                 header_name = "Host" if name == b"host" else "Origin"
                 raise Refused(
-                    403, f"{header_name} {shown(value.decode('latin-1'))} is not allowed. Use localhost or 127.0.0.1, or "
-                    "start the server with --allow-host NAME or a token.",
+                    403, f"{header_name} {shown(value.decode('latin-1'))} is not allowed. Use localhost or 127.0.0.1, "
+                    "or start the server with --allow-host NAME or a token.",
                 )  # fmt: skip
 
     def _is_allowed_host(self, value: str, is_origin: bool) -> bool:

@@ -82,7 +82,7 @@ def _model_paths(version: bool) -> dict[str, Any]:
         ),
         f"{v1}/about": _get("Inputs, outputs and scores of the model.", f"About{id_suffix}", {"type": "object"}),
         v1: _get("Model status (TensorFlow Serving API).", f"Status{id_suffix}", {"type": "object"}),
-        f"{v1}/metadata": _get("Model signature (TensorFlow Serving API).", f"Signature{id_suffix}", {"type": "object"}),
+        f"{v1}/metadata": _get("Signature (TensorFlow Serving API).", f"Signature{id_suffix}", {"type": "object"}),
         v2: _get("Model metadata (Open Inference Protocol).", f"Tensors{id_suffix}", _ref("Metadata")),
         f"{v2}/ready": _get(
             "Readiness of the model.", f"ModelReady{id_suffix}", _object(name=_TEXT, ready={"type": "boolean"})

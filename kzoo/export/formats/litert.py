@@ -15,7 +15,7 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import first_line
 from kzoo.utils.optional import require
 
-_MAX_TENSOR, _TIMES = 128 << 20, 1_000  # limit for a tensor of one example: so many bytes, or times the file size
+_MAX_TENSOR, _TIMES = 128 << 20, 1_000  # limit for one tensor: bytes, and multiple of the file size; the larger
 
 
 def write(network, file, quantize):

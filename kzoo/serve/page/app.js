@@ -8,7 +8,7 @@ import { curl, python } from "./snippets.js";
 
 const main = document.getElementById("main"), nav = document.getElementById("models");
 const other = document.getElementById("language");
-const MOST_BESIDE = 4;
+const MAX_BASELINES = 4;
 const MAJORITY = ["always the most frequent", "most frequent class"]; // the same baseline: of the test data, and of the training data
 let models = [], part = null, shown = 0; // `shown` counts calls of `show`: only the latest may change the page
 
@@ -60,7 +60,7 @@ function center(link, row) {
 async function show() {
   const [name, version] = location.hash.slice(1).split("/").map(decoded);
   const model = models.find((entry) => entry.name === name) ?? models[0];
-  const current = ++shown;
+  const call = ++shown;
   part?.close();
   part = null;
   for (const link of nav.querySelectorAll("a")) {
@@ -75,10 +75,10 @@ async function show() {
   try {
     about = await server.about(path);
   } catch (error) {
-    if (current === shown) fail(error, show);
+    if (call === shown) fail(error, show);
     return;
   }
-  if (current !== shown) return;
+  if (call !== shown) return;
   const code = codePart(new URL(`${path}/answer`, document.baseURI).href, exampleInput(about));
   part = predictionPart(about, path, code.update);
   main.replaceChildren(headPart(about), ...[scorePart(about)].filter(Boolean), make("h2", { say: "try" }), part.element, code.element);
@@ -92,7 +92,7 @@ function decoded(word) {
   }
 }
 
-/** Return an example input for the code, shown before the exampleInput prediction. */
+/** Return an example input for the code, shown before the first prediction. */
 function exampleInput(about) {
   const { example } = about;
   if (about.input.facts.includes("pixels")) return { file: { name: "image.png", type: "image/png" } };
@@ -152,7 +152,7 @@ function scorePart(about) {
   if (!score || score.value === null) return make("p", { class: "note", say: "noScore" });
   const value = () => scoreValue(score, score.value);
   const candidates = score.beside.some((baseline) => baseline.label === MAJORITY[1]) ? score.beside.filter((baseline) => baseline.label !== MAJORITY[0]) : score.beside;
-  const baselines = [...candidates].sort((a, b) => (score.best === "max" ? b.value - a.value : a.value - b.value)).slice(0, MOST_BESIDE);
+  const baselines = [...candidates].sort((a, b) => (score.best === "max" ? b.value - a.value : a.value - b.value)).slice(0, MAX_BASELINES);
   const isBetter = (baseline) => (score.best === "max" ? baseline.value >= score.value : baseline.value <= score.value);
   const best = baselines.filter(isBetter)[0];
   const rows = [{ name: "thisModel", value: score.value, isModel: true }, ...baselines];

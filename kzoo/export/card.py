@@ -92,7 +92,7 @@ def _data(manifest):
     if not data:
         return [
             "## Data\n",
-            "The training data is unknown to kzoo. Describe it here, with its licence.\n",
+            "kzoo does not know what the model was trained on. Describe the data here, with its licence.\n",
         ]
     held_out = [f"{number(data[split])} for {label}" for split, label in _HELD_OUT if data.get(split)]
     held_out_text = f"; {' and '.join(held_out)} were held out" if held_out else ""

@@ -97,7 +97,7 @@ def _problem(output: bytes, name: str, size: int, timed_out: bool) -> str:
         problem = f"needs more than {_memory_limit(size):,} bytes of memory for one input"
     else:
         return outcome.get("error", "")
-    return f"{name} ({size:,} bytes) {problem}. It is not opened. Export the model again."
+    return f"{name} ({size:,} bytes) {problem}. It is not opened. Export again."
 
 
 def _memory_limit(size: int) -> int:

@@ -68,9 +68,8 @@ def strings_to_ids(preprocessing):
     def distinct_ngrams(tokens):
         """Return the distinct ids of the n-grams of 1 to `ngrams` tokens of each text, as the Python tokenizer does."""
         ids_by_length = [table.lookup(tokens.flat_values)]
-        tokens_or_none = tokens.with_flat_values(
-            tf.gather([no_token, no_token, *vocabulary], ids_by_length[0])
-        )  # with composed accents
+        # The tokens of the vocabulary have composed accents.
+        tokens_or_none = tokens.with_flat_values(tf.gather([no_token, no_token, *vocabulary], ids_by_length[0]))
         for count in range(2, ngrams + 1):
             beyond = tf.fill([tokens.nrows(), count - 1], no_token)  # pad, so that an n-gram starts at each token
             longer = tf.strings.ngrams(tf.concat([tokens_or_none, beyond], axis=1), count, "" if characters else " ")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 MAX_RUN_CONFIG = 16 << 20  # bytes; it includes statistics of the data
 WEIGHTS, KERAS_MODEL = "model.weights.h5", "model.keras"
-_REPLACE = "Export the model again, or copy the folder again"
+_REPLACE = "Export again, or copy the folder again"
 
 # Suffix of other model files -> (reason for refusing, fix).
 _PICKLE = "loading a pickle can run any code", "Ask for a .keras file"

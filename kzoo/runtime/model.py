@@ -170,10 +170,10 @@ def _checked_manifest(exported: ExportedModel) -> Manifest:
     spec, preprocessing = manifest.spec, manifest.preprocessing
     if preprocessing is not None and (mismatch := kinds.misread(preprocessing, _config(manifest))):
         file = exported.path / MANIFEST
-        raise KzooError(f"{file} is not valid: its preprocessing {mismatch}. Export the model again.")
+        raise KzooError(f"{file} is not valid: its preprocessing {mismatch}. Export again with kzoo.export.")
     if "task" not in spec or not isinstance(spec.get("config"), dict | None) or not manifest.outputs[0]["shape"]:
         raise KzooError(
-            f"{exported.path / MANIFEST} is not valid: task, config or output shape is missing. Export the model again."
+            f"{exported.path / MANIFEST} is not valid: task, config or output shape is missing. Export again with kzoo.export."
         )
     return manifest
 
@@ -215,7 +215,7 @@ def _read(exported: ExportedModel, name: str) -> bytes:
     """Return the bytes of a file after checking its checksum, since native parsers must not read altered files."""
     pure, listed = PurePosixPath(name), exported.manifest.files.get(name)
     if listed is None or not is_inside(name):
-        raise KzooError(f"{exported.path}: {name!r} is not listed in kzoo.json. Export the model again.")
+        raise KzooError(f"{exported.path}: {name!r} is not listed in kzoo.json. Export again.")
     file = exported.path / pure
     try:
         if any((exported.path / part).is_symlink() for part in (pure, *pure.parents)[:-1]):

@@ -40,14 +40,14 @@ class Limits:
 class Refused(Exception):
     """A request is refused: the HTTP status, a message of one line, and additional headers."""
 
-    def __init__(self, status: int, why: str, headers: dict[str, str] | None = None) -> None:
-        super().__init__(why)
-        self.status, self.why, self.headers = status, why, headers or {}
+    def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status, self.message, self.headers = status, message, headers or {}
 
 
-def busy(why: str) -> Refused:
+def busy(reason: str) -> Refused:
     """Return the refusal (503) of a request that may be retried soon."""
-    return Refused(503, f"{why}. Try again in a second.", {"Retry-After": "1"})
+    return Refused(503, f"{reason}. Try again in a second.", {"Retry-After": "1"})
 
 
 def read_json(body: bytes | memoryview) -> Any:

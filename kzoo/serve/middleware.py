@@ -151,5 +151,5 @@ def is_loopback(host: str) -> bool:
 
 def refusal(refused: Refused, context: MutableMapping[str, Any]) -> Response:
     """Return the response to a refused request, and store the message in the request's context for the log."""
-    context["error"] = refused.why
-    return Response(as_json({"error": refused.why}), refused.status, refused.headers, JSON)
+    context["error"] = refused.message
+    return Response(as_json({"error": refused.message}), refused.status, refused.headers, JSON)

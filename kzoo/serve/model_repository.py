@@ -51,7 +51,7 @@ class Version:
         self.number, self.folder, self.stamp = number, folder, stamp
         exported = ExportedModel(folder)
         self.manifest, self.format = exported.manifest, runtime.chosen(exported, format)
-        self.broken = ""  # why it cannot be opened
+        self.broken = ""  # the error if it cannot be opened
         self._loading: asyncio.Future[Loaded] | None = None
 
     def __str__(self) -> str:

@@ -164,9 +164,8 @@ class _Server(uvicorn.Server):
         while self.server_state.connections and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
         if self._deadline < float("inf"):
-            seconds_left: Any = max(
-                self._deadline - time.monotonic(), 0.1
-            )  # uvicorn declares an int, but fractions work
+            # uvicorn declares an int, but fractions of seconds work.
+            seconds_left: Any = max(self._deadline - time.monotonic(), 0.1)
             self.config.timeout_graceful_shutdown = seconds_left
         await super().shutdown(sockets)
 

@@ -173,7 +173,8 @@ def _checked_manifest(exported: ExportedModel) -> Manifest:
         raise KzooError(f"{file} is not valid: its preprocessing {mismatch}. Export again with kzoo.export.")
     if "task" not in spec or not isinstance(spec.get("config"), dict | None) or not manifest.outputs[0]["shape"]:
         raise KzooError(
-            f"{exported.path / MANIFEST} is not valid: task, config or output shape is missing. Export again with kzoo.export."
+            f"{exported.path / MANIFEST} is not valid: task, config or output shape is missing. Export again with "
+            "kzoo.export."
         )
     return manifest
 

@@ -198,7 +198,7 @@ def _input_kind(tensor, run):
     dtype, rank = str(tensor.dtype), len(tensor.shape)
     if dtype == "string":
         raise KzooError(
-            "The model takes strings, but kzoo exports networks with numeric inputs. Export the part "
+            "The model takes strings, but kzoo exports models that take numbers. Export the part "
             "of the model after its lookup layer."
         )
     if run is not None:

@@ -103,9 +103,8 @@ def _cost_error(exported, entry) -> str | None:
         return None
     (input_spec,) = exported.manifest.inputs
     content = (exported.path / entry.file).read_bytes()
-    shape, dtype = input_spec["shape"][1:], input_spec["dtype"]
     try:
-        check_cost(content, entry.format, name=entry.file, shape=shape, dtype=dtype)
+        check_cost(content, entry.format, name=entry.file, shape=input_spec["shape"][1:], dtype=input_spec["dtype"])
     except KzooError as error:
         return str(error)
     return None

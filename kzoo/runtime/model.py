@@ -170,7 +170,7 @@ def _checked_manifest(exported: ExportedModel) -> Manifest:
     spec, preprocessing = manifest.spec, manifest.preprocessing
     if preprocessing is not None and (mismatch := kinds.misread(preprocessing, _config(manifest))):
         file = exported.path / MANIFEST
-        raise KzooError(f"{file} is not valid: its preprocessing {mismatch}. Export again with kzoo.export.")
+        raise KzooError(f"{file} has an invalid preprocessing ({mismatch}). Export again with kzoo.export.")
     if "task" not in spec or not isinstance(spec.get("config"), dict | None) or not manifest.outputs[0]["shape"]:
         raise KzooError(
             f"{exported.path / MANIFEST} is not valid: task, config or output shape is missing. Export again with "

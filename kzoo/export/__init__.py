@@ -1,6 +1,6 @@
-"""Export: a run or a model becomes a folder that works where it lands, checked in each format's own runtime.
+"""Export a run or a model to a self-contained folder, checked in the runtime of each format.
 
-Light: only the standard library is imported until something is exported.
+Only the standard library is imported until `export` is called.
 """
 
 import os
@@ -35,32 +35,33 @@ def export(
     timeout: float = 600,
     progress: bool = True,
 ) -> ExportedModel:
-    """Export a run or a model: write a folder that needs neither this machine nor the training data.
+    """Export a run or a model to a folder that depends neither on this machine nor on the training data.
 
-    Every format is converted in a process of its own, loaded again in a fresh one by its own runtime, and compared
-    with Keras on golden inputs: 1 and 7 rows, edge cases among them. What fails is reported in
-    `ExportedModel.exports`, and no file of it is kept. The folder is written whole or not at all.
+    Each format is converted in a separate process, loaded in a fresh process by its own runtime, and compared with
+    Keras on golden inputs: batches of 1 and 7 rows, including edge cases. Formats that fail are reported in
+    `ExportedModel.exports`, and their files are removed. The folder is written completely or not at all.
 
     Args:
-        model_or_run: a run or its path, the name of a preset that has weights in the package, a model that `kzoo.build`
-            made, or a Keras model of your own with one input and one output.
+        model_or_run: a run or its path, the name of a preset with pretrained weights in the package, a model built by
+            `kzoo.build`, or a custom Keras model with one input and one output.
         path: the folder to write.
-        formats: "keras", "saved_model", "onnx", "litert" (a file of `kzoo/export/formats/` each), or several.
-        weights: which ones, where a preset has several.
-        quantize: also write "float16" or "int8" files, or both, beside those of onnx and litert.
-        verify: False skips the comparison: nothing then says that a file works.
-        data: what the run was trained on, to calibrate int8 and score it; named sets need not be given. Without data,
-            inputs are drawn that look like those of the training.
-        overwrite: replace an export of another model. To an export of the same model, formats are added.
+        formats: one or several of "keras", "saved_model", "onnx" and "litert" (one module each in
+            `kzoo/export/formats/`).
+        weights: name of the pretrained weights, if a preset has several.
+        quantize: "float16", "int8" or both: additional quantized files for onnx and litert.
+        verify: False skips the comparison with Keras, so the files are not known to work.
+        data: the training data of the run, to calibrate and score int8; not needed for named data sets. Without data,
+            random inputs that resemble the training data are used.
+        overwrite: replace an export of another model. An export of the same model gets the new formats added.
         timeout: seconds that one conversion or one check may take.
-        progress: False for silence.
+        progress: False prints nothing.
 
     Returns:
         An `ExportedModel`.
 
     Raises:
-        KzooError: bad input, a missing package, or what a format cannot do; nothing has been written.
-        ExportError: every format failed; nothing has been written.
+        KzooError: invalid input, a missing package, or a model that a format does not support. Nothing is written.
+        ExportError: all formats failed. Nothing is written.
     """
     if weights is not None:
         model_or_run = as_run(model_or_run, weights)
@@ -70,10 +71,10 @@ def export(
     )  # fmt: skip
 
 
-class _Door(ModuleType):
-    """The package is also the function, for `kzoo.export(...)` is both names."""
+class _CallableModule(ModuleType):
+    """A module that can be called: `kzoo.export` is both this package and the public function."""
 
     __call__ = staticmethod(export)
 
 
-sys.modules[__name__].__class__ = _Door
+sys.modules[__name__].__class__ = _CallableModule

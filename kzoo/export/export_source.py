@@ -1,4 +1,4 @@
-"""What is exported, described as plain data: where its weights are, what goes in, what comes out."""
+"""Description of the model to export: its specification, weights, input and output."""
 
 import os
 import sys
@@ -15,8 +15,8 @@ from kzoo.untracked import UntrackedModel, as_run
 from kzoo.utils.errors import KzooError
 
 
-def _distribution(task):
-    """Say whether what a task answers are probabilities; not where no task is known."""
+def _has_probabilities(task):
+    """Return True if the outputs of a task are probabilities; False if the task is None."""
     return task is not None and "probabilities" in problem(task).facts
 
 
@@ -25,18 +25,18 @@ class ExportSource:
     """A model to export.
 
     Args:
-        spec: see `kzoo.spec_of`; its family is None for what kzoo did not build.
-        run: the run, or the weights in the package, where it comes from them.
-        model: the Keras model, where it was given, or is made of weights in the package.
-        given: the input, as `kzoo.json` lists it and with what `golden.draw` needs to know.
-        like: the family that it resembles: formats treat convolutional and recurrent networks in their own ways.
-        kind: one of `kzoo.exported.ANSWERS`: what the exported graph gives.
-        activation: "softmax" or "sigmoid" where the graph has to make probabilities of logits.
-        labels, targets: names.
+        spec: see `kzoo.spec_of`; the family is None for a custom Keras model.
+        run: the run, or the pretrained weights in the package, if the model comes from one of them.
+        model: the Keras model, if one was passed or was built from pretrained weights.
+        input_spec: the input as listed in `kzoo.json`, with the additional facts that `golden_inputs.draw` needs.
+        like: the family that the network resembles; formats handle convolutional and recurrent networks differently.
+        kind: type of the graph's outputs, one of `kzoo.predictions.ANSWERS`.
+        activation: "softmax" or "sigmoid" if the exported graph has to turn logits into probabilities.
+        labels, targets: names of classes and of target columns.
     """
 
     spec: dict
-    given: dict
+    input_spec: dict
     kind: str
     like: str
     activation: str | None = None
@@ -52,13 +52,14 @@ class ExportSource:
 
 @dataclass(frozen=True, kw_only=True)
 class ConversionJob:
-    """What the process that converts is told of a subject, as plain data.
+    """The job of the worker process that converts an `ExportSource`, as plain data.
 
     Args:
-        folder, work: where exported files go, and what is not part of them.
+        folder, work: folder of the exported files, and folder of temporary files.
         run: the run's folder, or None.
-        version: the number of a SavedModel.
-        spec, like, given, kind, activation, preprocessing, postprocessing: see `Subject`, and `Manifest`.
+        version: version number of the SavedModel.
+        spec, like, input_spec, kind, activation: see `ExportSource`.
+        preprocessing, postprocessing: see `kzoo.exported.Manifest`.
     """
 
     folder: str
@@ -67,7 +68,7 @@ class ConversionJob:
     version: int
     spec: dict
     like: str
-    given: dict
+    input_spec: dict
     kind: str
     activation: str | None
     preprocessing: dict | None
@@ -83,7 +84,7 @@ class ConversionJob:
             version=version,
             spec=plain(subject.spec),
             like=subject.like,
-            given=subject.given,
+            input_spec=subject.input_spec,
             kind=subject.kind,
             activation=subject.activation,
             preprocessing=run.preprocessing if run else None,
@@ -92,34 +93,40 @@ class ConversionJob:
 
 
 def plain(value):
-    """Return a value with lists for its tuples, as JSON has it."""
+    """Return a value with its tuples converted to lists, as they would come back from JSON."""
     if isinstance(value, dict):
         return {k: plain(v) for k, v in value.items()}
     return [plain(v) for v in value] if isinstance(value, list | tuple) else value
 
 
-def export_source(thing) -> ExportSource:
-    """Describe a run, its path, the folder that a callback bundle wrote, a preset with weights, or a Keras model.
+def export_source(model_or_run) -> ExportSource:
+    """Return the description of the model to export.
+
+    Args:
+        model_or_run: a run, its path, a folder written by a callback bundle, the name of a preset with pretrained
+            weights, or a Keras model.
 
     Raises:
-        KzooError: neither of them, or a model that no format can take.
+        KzooError: any other argument, an unfinished run, or a model that no format supports.
     """
     keras = sys.modules.get("keras")
-    if keras is not None and isinstance(thing, keras.Model):
-        # One that knows its data reads raw inputs and names classes, as `kzoo.predict` does with it.
-        return _of_run(UntrackedModel(thing)) if fitted_on(thing) else _of_model(thing, None)
-    if isinstance(thing, Run) or (isinstance(thing, str | os.PathLike) and not (Path(thing) / MANIFEST).is_file()):
-        run = as_run(thing)
+    if keras is not None and isinstance(model_or_run, keras.Model):
+        # A model that was fitted on kzoo data has a preprocessor and class names, as for `kzoo.predict`.
+        return _of_run(UntrackedModel(model_or_run)) if fitted_on(model_or_run) else _of_model(model_or_run, None)
+    if isinstance(model_or_run, Run) or (
+        isinstance(model_or_run, str | os.PathLike) and not (Path(model_or_run) / MANIFEST).is_file()
+    ):
+        run = as_run(model_or_run)
         if not run.finished:
-            raise KzooError(f"{run.path} is not finished: train it to its end, then export it.")
+            raise KzooError(f"{run.path} is not finished. Finish the training before exporting it.")
         return _of_run(run)
-    shown = str(thing) if isinstance(thing, str | os.PathLike) else type(thing).__name__
-    raise KzooError(f"kzoo.export takes a run, its path, or a Keras model, not {shown}.")
+    shown = str(model_or_run) if isinstance(model_or_run, str | os.PathLike) else type(model_or_run).__name__
+    raise KzooError(f"kzoo.export takes a run, the path of a run, or a Keras model, got {shown}.")
 
 
 def _of_run(run):
     spec, data = run.config["spec"], run.config["data"]
-    model = run.model if run.folder is None else None  # no folder for another process to open
+    model = run.model if run.folder is None else None  # pretrained weights have no run folder
     subject = _of_model(run.model, run) if spec["family"] is None else _of_spec(spec, run, model)
     return replace(subject, labels=tuple(data["class_names"]), targets=tuple(data["target_names"]))
 
@@ -131,26 +138,26 @@ def _of_model(model, run):
         spec = None
     if spec is not None and spec["family"] is not None:
         return _of_spec(spec, run, model)
-    takes, gives = (list(getattr(model, name, None) or ()) for name in ("inputs", "outputs"))
-    if len(takes) != 1 or len(gives) != 1:
-        what = (
-            f"has {len(takes)} inputs and {len(gives)} outputs"
-            if takes
+    inputs, outputs = (list(getattr(model, name, None) or ()) for name in ("inputs", "outputs"))
+    if len(inputs) != 1 or len(outputs) != 1:
+        problem_text = (
+            f"has {len(inputs)} inputs and {len(outputs)} outputs"
+            if inputs
             else "is neither Functional nor a built Sequential"
         )
         raise KzooError(
-            f"Model {model.name!r} {what}; kzoo exports models with one input and one output. model.export() of Keras "
-            "takes others, unchecked."
+            f"Model {model.name!r} {problem_text}. kzoo exports models with one input and one output only. For "
+            "other models, use model.export() of Keras, which does not check the result."
         )
     if spec is None:
         spec = dict(preset=model.name, family=None, task=None, config={}, training={}, seed=None)
-    takes, gives = takes[0], gives[0]
-    kind, activation = _answer_of(model, run)
+    inputs, outputs = inputs[0], outputs[0]
+    kind, activation = _output_kind(model, run)
     return ExportSource(
         spec=spec,
         run=run,
         model=model if run is None or run.path is None else None,
-        given=_given(_kind_of_input(takes, run), list(takes.shape), str(takes.dtype), spec, run, model),
+        input_spec=_input_spec(_input_kind(inputs, run), list(inputs.shape), str(inputs.dtype), spec, run, model),
         kind=kind,
         activation=activation,
         like=_like(model),
@@ -158,58 +165,62 @@ def _of_model(model, run):
 
 
 def _of_spec(spec, run, model=None):
-    """Describe a network of kzoo's own, from its config alone."""
+    """Return the `ExportSource` of a network built by kzoo, from its config alone."""
     config, inputs = spec["config"], spec["config"]["inputs"]
     if config.get("stateful"):
         raise KzooError(
-            f"{spec['preset']} is stateful: what it answers depends on what came before, which no exported file keeps. "
+            f"{spec['preset']} is stateful: its outputs depend on earlier batches, and exported files keep no state. "
             "Export the same network with stateful=False."
         )
     outputs, shape = config["outputs"], list(config["input_shape"])
     kind, activation = "values", None
-    if _distribution(spec["task"]):
-        ends, loss = config.get("output_activation") or "linear", spec["training"].get("loss")
-        said = run.config.get("answers") if run else None  # what was trained, by another loss than the preset's perhaps
-        logits = logits_of(ends, loss, single=outputs == 1) if said is None else ANSWERS.get(said)
+    if _has_probabilities(spec["task"]):
+        last_activation, loss = config.get("output_activation") or "linear", spec["training"].get("loss")
+        # The loss of the training may differ from the preset's, so its kind of output takes precedence.
+        output_kind = run.config.get("answers") if run else None
+        logits = (
+            logits_of(last_activation, loss, single=outputs == 1) if output_kind is None else ANSWERS.get(output_kind)
+        )
         kind = "scores" if logits is None else "probabilities"
         activation = ("sigmoid" if outputs == 1 else "softmax") if logits else None
     return ExportSource(
         spec=spec,
         run=run,
         model=model,
-        given=_given(inputs, [None, *shape], kinds.kind(inputs).dtype, spec, run),
+        input_spec=_input_spec(inputs, [None, *shape], kinds.kind(inputs).dtype, spec, run),
         kind=kind,
         activation=activation,
         like=spec["family"],
     )
 
 
-def _kind_of_input(tensor, run):
+def _input_kind(tensor, run):
     dtype, rank = str(tensor.dtype), len(tensor.shape)
     if dtype == "string":
         raise KzooError(
-            "The model takes strings, and kzoo exports networks that take numbers: cut it after its lookup."
+            "The model takes strings, but kzoo exports models that take numbers. Export the part "
+            "of the model after its lookup layer."
         )
     if run is not None:
         return run.config["data"]["inputs"]
     return kinds.of_axes(rank, whole=dtype.startswith("int")).name
 
 
-def _answer_of(model, run):
-    """Return what a model of unknown make gives, and the activation that makes probabilities of it."""
-    if run is not None and "members" in run.config["spec"]:  # an ensemble joins probabilities, never logits
-        return ("probabilities" if _distribution(run.config["spec"]["task"]) else "values"), None
-    from kzoo.checks.losses import last_activation, loss_name  # with Keras, which has made the model
+def _output_kind(model, run):
+    """Return the type of a custom model's outputs, and the activation that turns them into probabilities or None."""
+    if run is not None and "members" in run.config["spec"]:  # ensembles combine probabilities, never logits
+        return ("probabilities" if _has_probabilities(run.config["spec"]["task"]) else "values"), None
+    from kzoo.checks.losses import last_activation, loss_name  # imports Keras, which the model has already imported
 
-    ends, name = last_activation(model), loss_name(model)
+    activation, loss = last_activation(model), loss_name(model)
     single = model.outputs[0].shape[-1] == 1
     if run:
-        if not _distribution(run.config["data"]["task"]):
+        if not _has_probabilities(run.config["data"]["task"]):
             return "values", None
-        said = run.config.get("answers")  # since it is written down; the stored model has forgotten its loss
-        logits = logits_of(ends, name or None, single=single) if said is None else ANSWERS.get(said)
-    elif ends in ("softmax", "sigmoid") or "crossentropy" in name or "hinge" in name:
-        logits = logits_of(ends, name, single=single)
+        output_kind = run.config.get("answers")  # the stored model is not compiled and has no loss
+        logits = logits_of(activation, loss or None, single=single) if output_kind is None else ANSWERS.get(output_kind)
+    elif activation in ("softmax", "sigmoid") or "crossentropy" in loss or "hinge" in loss:
+        logits = logits_of(activation, loss, single=single)
     else:
         return "values", None
     if logits is None:
@@ -218,23 +229,23 @@ def _answer_of(model, run):
 
 
 def _like(model):
-    """Return the family that a model of unknown make resembles, nested layers and all."""
+    """Return the family that a custom model resembles, by the types of its layers, nested ones included."""
     kinds = {type(layer).__name__ for layer in model._flatten_layers()}
     if kinds & {"RNN", "SimpleRNN", "LSTM", "GRU", "Bidirectional", "ConvLSTM2D"}:
         return "lstm"
     return "cnn" if any("Conv" in kind for kind in kinds) else "fnn"
 
 
-def _given(kind, shape, dtype, spec, run, model=None):
+def _input_spec(kind, shape, dtype, spec, run, model=None):
     config = spec["config"]
-    mean, sd = _spread(config, run)
+    mean, sd = _column_statistics(config, run)
     return dict(
         name=kind,
         shape=shape,
         dtype=dtype,
         meaning=kinds.kind(kind).meaning,
         kind=kind,
-        vocabulary_size=config.get("vocabulary_size") or _embedded(model) or 2,
+        vocabulary_size=config.get("vocabulary_size") or _smallest_vocabulary(model) or 2,
         categories=list(config.get("categories") or ()),
         pixels=255 if config.get("rescale", True) else 1,
         mean=mean,
@@ -242,22 +253,22 @@ def _given(kind, shape, dtype, spec, run, model=None):
     )
 
 
-def _spread(config, run):
-    """Return mean and deviation of each input column, as far as they are known; lists, or None."""
+def _column_statistics(config, run):
+    """Return lists of the mean and standard deviation of each input column, or (None, None) if unknown."""
     scale, offset = config.get("scale"), config.get("offset")
-    free = [0.0] * len(config.get("categories") or ())
+    zeros = [0.0] * len(config.get("categories") or ())
     if scale is not None and offset is not None:
         pairs = list(zip(scale, offset, strict=True))
-        return [-b / a if a else 0.0 for a, b in pairs] + free, [1 / a if a else 1.0 for a, b in pairs] + free
+        return [-o / s if s else 0.0 for s, o in pairs] + zeros, [1 / s if s else 1.0 for s, o in pairs] + zeros
     features = (run.config.get("statistics") or {}).get("features", ()) if run else ()
     columns = config.get("input_shape", (0,))[-1]
-    if len(features) == columns - len(free) and features and columns:
-        return [f["mean"] for f in features] + free, [f["sd"] or 1.0 for f in features] + free
+    if len(features) == columns - len(zeros) and features and columns:
+        return [f["mean"] for f in features] + zeros, [f["sd"] or 1.0 for f in features] + zeros
     return None, None
 
 
-def _embedded(model):
-    """Return the number of ids that the smallest embedding of a model knows."""
+def _smallest_vocabulary(model):
+    """Return the smallest `input_dim` of a model's embeddings, or None."""
     layers = model._flatten_layers() if model is not None else ()
     sizes = [layer.input_dim for layer in layers if type(layer).__name__ == "Embedding"]
     return min(sizes, default=None)

@@ -1,4 +1,4 @@
-"""What an export format is; each file of `kzoo/export/formats/` describes one. NumPy and the standard library only."""
+"""`Format`, the description of an export format. Imports NumPy and the standard library only."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,24 +12,24 @@ QUANTIZED = ("float16", "int8")
 class Format:
     """A format of exported files.
 
-    A *network* is a `kzoo.export.worker.Network`. A *session* is a file that is open: called with a batch it gives the
-    answers; `batch` is the one batch size it takes, or None; `runtime` says what runs it, with its version; where the
-    file also takes strings, `of_strings` answers a list of them.
+    A *network* is a `kzoo.export.worker.Network`. A *session* is an open file: calling it with a batch returns the
+    outputs. Its attributes: `batch`, the only batch size it takes, or None; `runtime`, name and version of the runtime;
+    `of_strings`, a function from a list of strings to outputs, only if the file takes strings.
 
     Args:
-        name: what `formats=` calls it.
-        order: where it stands among the others; of those that can run without Keras, the first is preferred.
-        file: where it goes in the exported folder; "{version}" is the number of the export.
-        packages: what must be installed to run it, as they are imported.
-        write: function of (network, file, quantize) that writes the file and returns what `kzoo.json` says of it
-            beyond the common entries: plain data. "batch" is the one batch size that the file takes, "note" a sentence.
-        open: function of (source, name=, threads=) that returns a session. The source is the file's bytes where the
-            format is `light`, else its path; errors call it `name`; `threads` is None for as many as there are.
-        needs: packages that writing takes beside TensorFlow.
-        extra: the extra of kzoo that installs all of these.
-        quantize: what it can be written as beside float32, out of `QUANTIZED`.
-        light: whether `kzoo.runtime` can run it: `open` needs neither Keras nor TensorFlow.
-        refuses: function of a specification that says why it cannot become this format, or None.
+        name: the name in `formats=`.
+        order: sort key; the first format that runs without Keras is preferred.
+        file: path in the exported folder; "{version}" is replaced by the version number of the export.
+        packages: import names of the packages that run the file.
+        write: function (network, file, quantize) that writes the file and returns additional facts for `kzoo.json`, as
+            plain data. "batch" is the only batch size that the file takes, "note" a sentence.
+        open: function (source, name=, threads=) that returns a session. The source is the bytes of the file if the
+            format is `light`, else its path; `name` is for error messages; `threads` None uses all cores.
+        needs: packages needed to write the file, in addition to TensorFlow.
+        extra: the extra of kzoo that installs these packages.
+        quantize: quantized types that can be written in addition to float32, from `QUANTIZED`.
+        light: True if `kzoo.runtime` can run it: `open` needs neither Keras nor TensorFlow.
+        refuses: function of a specification that returns why it cannot be exported to this format, or None.
     """
 
     name: str
@@ -46,24 +46,27 @@ class Format:
 
 
 def refuses_votes(spec):
-    """Refuse an ensemble that votes: a `refuses` for runtimes without operations on bits."""
+    """Return why a voting ensemble cannot be exported, or None: `refuses` of runtimes without bitwise operations."""
     if spec.get("method") != "vote":
         return None
     return (
-        "a vote takes the largest answer, for which Keras uses operations on bits that it does not have. Export keras "
-        "or saved_model, or combine with method='mean'"
+        "voting uses bitwise operations of Keras, which this format does not have. Export to keras or saved_model, or "
+        "combine with method='mean'"
     )
 
 
 def in_batches(session, x, size):
-    """Answer any number of rows; where a file takes one batch size only, the last batch is filled up."""
+    """Return the outputs of a session for any number of rows, in batches of at most `size`.
+
+    If the file takes one batch size only, the last batch is padded.
+    """
     size = session.batch or size
     if len(x) <= size:
-        return _filled(session, x)
-    return np.concatenate([_filled(session, x[i : i + size]) for i in range(0, len(x), size)])
+        return _run_padded(session, x)
+    return np.concatenate([_run_padded(session, x[i : i + size]) for i in range(0, len(x), size)])
 
 
-def _filled(session, x):
+def _run_padded(session, x):
     rows, size = len(x), session.batch or len(x)
     if rows < size:
         x = np.concatenate([x, np.repeat(x[:1], size - rows, axis=0)])

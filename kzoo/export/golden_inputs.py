@@ -1,25 +1,25 @@
-"""Golden inputs: rows that look like the training data without being any of it, and the edge cases beside them."""
+"""Golden inputs: random rows that resemble the training data, without being part of it, and edge cases."""
 
 import numpy as np
 
 from kzoo.kinds import kind
 
-_FREE = 16  # steps or pixels along an axis that the network leaves open
+_FREE = 16  # size of axes whose length is not fixed, in steps or pixels
 
 
-def golden(given):
-    """Return the inputs that every exported file is compared on: x_1 (1, ...) and x_7 (7, ...).
+def golden(input_spec):
+    """Return the inputs on which exported files are compared with Keras: x_1 (1, ...) and x_7 (7, ...).
 
     Args:
-        given: what `subject.py` says of the input: kind, shape, dtype, and what is known of its values.
+        input_spec: see `ExportSource`: kind, shape, dtype and value ranges of the input.
     """
-    typical = draw(given, 4, seed=1)
-    edges = kind(given["kind"]).inference.edges(given, typical.copy())
-    return typical[:1], edges.astype(given["dtype"])
+    typical = draw(input_spec, 4, seed=1)
+    edges = kind(input_spec["kind"]).inference.edges(input_spec, typical.copy())
+    return typical[:1], edges.astype(input_spec["dtype"])
 
 
-def draw(given, count, *, seed):
-    """Return `count` rows that a network with this input could be given."""
+def draw(input_spec, count, *, seed):
+    """Return `count` random rows that are valid inputs of the network."""
     random = np.random.default_rng(seed)
-    shape = tuple(_FREE if size is None else size for size in given["shape"][1:])
-    return kind(given["kind"]).inference.draw(given, random, (count, *shape)).astype(given["dtype"])
+    shape = tuple(_FREE if size is None else size for size in input_spec["shape"][1:])
+    return kind(input_spec["kind"]).inference.draw(input_spec, random, (count, *shape)).astype(input_spec["dtype"])

@@ -1,4 +1,4 @@
-"""`make`: the work of `kzoo.export`, from the refusals to the finished folder."""
+"""Implementation of `kzoo.export`: argument checks, conversion, verification and the finished folder."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ from kzoo.export.formats import file_of, formats, keys_of, parse, split_key
 from kzoo.export.processes import run_steps
 from kzoo.export.sample import write_sample
 from kzoo.export.staging import new_folder
-from kzoo.export.verify import AGREEMENT, TOLERANCE, difference, too_different, verify
+from kzoo.export.verify import AGREEMENT, TOLERANCE, difference, tolerance_error, verify
 from kzoo.exported import MANIFEST, Entry, ExportedModel, Manifest, described, files_below
 from kzoo.utils.errors import ExportError, KzooError
 from kzoo.utils.files import write_json
@@ -25,49 +25,54 @@ from kzoo.utils.optional import check_installed
 
 
 def export_model(model_or_run, path, names, *, quantize, check, data, overwrite, timeout, progress) -> ExportedModel:
-    """Export as `kzoo.export` describes it; `names` are its `formats`, and `check` its `verify`."""
+    """Export a run or a model; see `kzoo.export`. `names` are its `formats`, and `check` is its `verify`."""
+    # 1. Check arguments, packages and the target folder before Keras starts.
     names, quantize = parse(names, quantize)
-    wanted = [formats()[name] for name in names]
-    for format in wanted:
+    selected = [formats()[name] for name in names]
+    for format in selected:
         for package in format.needs:
             check_installed(package, extra=format.extra)
-    for package in ("tensorflow", "keras"):  # of the process that converts
+    for package in ("tensorflow", "keras"):  # needed by the worker process
         check_installed(package)
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
-        raise KzooError(f"timeout={timeout!r} must be a number of seconds above 0.")
+        raise KzooError(f"timeout={timeout!r} must be a positive number of seconds.")
     if not isinstance(path, str | os.PathLike):
-        raise KzooError(f"path={path!r} must be the folder to write.")
+        raise KzooError(f"path={path!r} must be the path of the folder to write.")
     if data is not None and not quantize:
-        raise KzooError("data= calibrates and scores what quantize= writes, and that is nothing here: leave it out.")
+        raise KzooError("data= is only used to calibrate and score quantized files. Remove it, or pass quantize=.")
     subject = export_source(model_or_run)
-    for format in wanted:
-        if why := format.refuses(subject.spec):
-            raise KzooError(f"{subject.spec['preset']} cannot become {format.name}: {why}.")
+    for format in selected:
+        if reason := format.refuses(subject.spec):
+            raise KzooError(f"{subject.spec['preset']} cannot be exported to {format.name}: {reason}.")
     path = Path(path)
-    before = _exported_there(path, subject, overwrite)
+    before = _existing_export(path, subject, overwrite)
+    # 2. Convert and verify in a staging folder.
     say = (lambda line: print(line, file=sys.stderr)) if progress else lambda line: None
     with new_folder(path) as (folder, work):
         job = ConversionJob.of(subject, folder, work, version=_next_version(path))
         if quantize:
             say(write_sample(subject, data, work / "sample.npz"))
-        with closing(_work(job, subject, work, keys_of(names, quantize), timeout, say)) as steps:
-            found = next(steps)[1]
-            if "error" in found:
-                raise KzooError(f"The model cannot be exported: {found['error'].rstrip('.')}.")
+        with closing(_start_worker(job, subject, work, keys_of(names, quantize), timeout, say)) as steps:
+            network_facts = next(steps)[1]
+            if "error" in network_facts:
+                raise KzooError(f"Cannot export the model: {network_facts['error'].rstrip('.')}.")
             if before is not None and not overwrite:
                 _check_same_network(before, folder, classes=subject.kind != "values")
-            exports = {key: _converted(key, outcome, job) for key, outcome in steps}
-        manifest = _manifest(subject, job, found, exports)
+            exports = {key: _converted_entry(key, outcome, job) for key, outcome in steps}
+        manifest = _manifest(subject, job, network_facts, exports)
         manifest.write(folder)
         if check:
-            exports = exports | _verified(folder, exports, work / "sample.npz" if quantize else None, timeout, say)
+            exports = exports | _verified_entries(
+                folder, exports, work / "sample.npz" if quantize else None, timeout, say
+            )
         exports = {key: _without_failed_file(folder, entry) for key, entry in exports.items()}
         if all(entry.status == "failed" for entry in exports.values()):
             key, entry = next(iter(exports.items()))
-            said = {key: entry.json() for key, entry in exports.items()}
-            raise ExportError(f"Nothing was exported: {key}: {entry.error}.", said)
+            report = {key: entry.json() for key, entry in exports.items()}
+            raise ExportError(f"All formats failed, nothing was exported: {key}: {entry.error}.", report)
         if before is not None and not overwrite:
-            exports = exports | _carried_over(before, folder, exports)
+            exports = exports | _copy_other_formats(before, folder, exports)
+        # 3. Write the manifest again, with the model card and the checksums of all files.
         manifest = replace(manifest, exports=exports)
         card.write(folder, manifest)
         files = {name: described(folder / name) for name in files_below(folder) if name != MANIFEST}
@@ -78,37 +83,46 @@ def export_model(model_or_run, path, names, *, quantize, check, data, overwrite,
     return ExportedModel(path)
 
 
-def _exported_there(path, subject, overwrite):
-    """Return the exported model that is there already, or None; refuse a folder that is something else."""
+def _existing_export(path, subject, overwrite):
+    """Return the exported model at `path` to which formats are added, or None.
+
+    Raises:
+        KzooError: the path is a file, another folder, or an export of another model.
+    """
     if path.is_dir() and not any(path.iterdir()):
         return None
     if not path.exists():
         return None
     if not (path / MANIFEST).is_file():
-        what = "holds other files and is not an exported model" if path.is_dir() else "is a file"
-        raise KzooError(f"{path} {what}. Name a new folder.")
+        problem = "contains other files and is not an exported model" if path.is_dir() else "is a file"
+        raise KzooError(f"{path} {problem}. Choose a new folder.")
     if overwrite:
         return None
     exported = ExportedModel(path)
-    same = all(exported.spec.get(part) == plain(subject.spec[part]) for part in ("family", "task", "config"))
-    if not same:
-        raise KzooError(f"{path} holds another model ({exported.name}). Pass overwrite=True, or another path.")
+    is_same_model = all(exported.spec.get(part) == plain(subject.spec[part]) for part in ("family", "task", "config"))
+    if not is_same_model:
+        raise KzooError(
+            f"{path} contains another model ({exported.name}). Pass overwrite=True, or choose another path."
+        )
     return exported
 
 
 def _next_version(path):
-    """Return the next number of a SavedModel, which TensorFlow Serving takes for the newest."""
-    there = (path / "saved_model").glob("*") if (path / "saved_model").is_dir() else ()
-    return 1 + max((int(p.name) for p in there if p.name.isdigit()), default=0)
+    """Return the next version number of the SavedModel; TensorFlow Serving uses the largest."""
+    version_folders = (path / "saved_model").glob("*") if (path / "saved_model").is_dir() else ()
+    return 1 + max((int(p.name) for p in version_folders if p.name.isdigit()), default=0)
 
 
-def _work(job, subject, work, keys, timeout, say):
-    """Hand the network over to the worker: it writes weights and golden answers first, then a file for each key."""
+def _start_worker(job, subject, work, keys, timeout, say):
+    """Start the worker process and return the iterator of its outcomes.
+
+    The worker writes the weights and golden outputs in the step "network", then one file for each key.
+    """
     if subject.model is not None:
         if subject.family is None:
             subject.model.save(work / "model.keras")
         else:
-            # Without the optimizer, whose state is twice the weights.
+            # A model without the optimizer, whose state is twice as large as the weights.
             bare = sys.modules["keras"].Model(subject.model.inputs, subject.model.outputs, name=subject.model.name)
             bare.save_weights(Path(job.folder) / "model.weights.h5")
     write_json(work / "job.json", asdict(job))
@@ -118,8 +132,8 @@ def _work(job, subject, work, keys, timeout, say):
     )  # fmt: skip
 
 
-def _converted(key, outcome, job) -> Entry:
-    """Return what the manifest says of a file that the worker has converted, or could not."""
+def _converted_entry(key, outcome, job) -> Entry:
+    """Return the manifest entry of a file that the worker converted or failed to convert."""
     name, quantize = split_key(key)
     file = file_of(key, job.version)
     entry = Entry(
@@ -137,17 +151,17 @@ def _size(path):
     return sum(p.stat().st_size for p in path.rglob("*") if p.is_file()) if path.is_dir() else path.stat().st_size
 
 
-def _manifest(subject, job, found, exports) -> Manifest:
-    run, given = subject.run, subject.given
+def _manifest(subject, job, network_facts, exports) -> Manifest:
+    run, input_spec = subject.run, subject.input_spec
     spec = {k: job.spec.get(k) for k in ("preset", "family", "task", "config", "training", "seed")}
     spec |= {k: job.spec[k] for k in ("revision",) if job.spec.get(k) is not None}
     return Manifest(
         name=spec["preset"],
         created=time.strftime("%Y-%m-%d"),
-        spec=spec | {"kzoo": found["versions"]["kzoo"]},
-        parameters=found["parameters"],
-        inputs=[{k: given[k] for k in ("name", "shape", "dtype", "meaning")}],
-        outputs=[dict(name=subject.kind, shape=found["answer"], kind=subject.kind)],
+        spec=spec | {"kzoo": network_facts["versions"]["kzoo"]},
+        parameters=network_facts["parameters"],
+        inputs=[{k: input_spec[k] for k in ("name", "shape", "dtype", "meaning")}],
+        outputs=[dict(name=subject.kind, shape=network_facts["answer"], kind=subject.kind)],
         labels=list(subject.labels),
         targets=list(subject.targets),
         preprocessing=job.preprocessing,
@@ -156,15 +170,15 @@ def _manifest(subject, job, found, exports) -> Manifest:
         metrics={k: v for k, v in run.summary.items() if k in ("validation", "test")} if run else {},
         baselines=_baselines(run),
         origin=_origin(run),
-        versions=found["versions"],
-        predict_ms=found["predict_ms"],
+        versions=network_facts["versions"],
+        predict_ms=network_facts["predict_ms"],
         exports=exports,
         files={},
     )
 
 
 def _baselines(run) -> list:
-    """Return what needs no network, as a run's summary has it."""
+    """Return the baselines in a run's summary."""
     return list(run.summary.get("baselines") or ()) if run else []
 
 
@@ -175,29 +189,30 @@ def _origin(run) -> dict:
     return dict(zip(("source", "licence"), ORIGINS[name], strict=True)) if name in ORIGINS else {}
 
 
-def _verified(folder, exports, sample, timeout, say) -> dict:
-    """Return the entries of the files that there are, now that each was opened by its own runtime."""
+def _verified_entries(folder, exports, sample, timeout, say) -> dict:
+    """Return the entries of the converted files, verified by their own runtimes."""
     keys = [key for key, entry in exports.items() if entry.status != "failed"]
     begin = lambda key: say(f"{key}: checking")  # noqa: E731
     checked = verify(folder, keys, sample=sample, timeout=timeout, begin=begin)
-    return {key: _judged(replace(exports[key], **outcome)) for key, outcome in checked}
+    return {key: _with_status(replace(exports[key], **outcome)) for key, outcome in checked}
 
 
-def _judged(entry) -> Entry:
-    """Return an entry with its status, and what is wrong with the file if anything is."""
+def _with_status(entry) -> Entry:
+    """Return an entry with its status, and the error if its outputs differ too much from those of Keras."""
     if entry.error is None and entry.quantize == "int8":
-        # Golden inputs hold extremes that int8 may answer differently; a later check asks that it still does so.
+        # For int8, extreme golden inputs may give other outputs. Later checks use the difference measured now as the
+        # tolerance.
         entry = replace(entry, tolerance=round(entry.difference + 0.05, 4))
         if entry.agreement < AGREEMENT:
-            wrong = f"only {entry.agreement:.1%} of its answers are those of Keras, not {AGREEMENT:.0%}"
-            entry = replace(entry, error=wrong)
+            error = f"only {entry.agreement:.1%} of its outputs agree with Keras, {AGREEMENT:.0%} are required"
+            entry = replace(entry, error=error)
     elif entry.error is None:
-        entry = replace(entry, error=too_different(entry))
+        entry = replace(entry, error=tolerance_error(entry))
     return replace(entry, status="ok" if entry.error is None else "failed")
 
 
 def _without_failed_file(folder, entry) -> Entry:
-    """Remove the file of an export that failed."""
+    """Return an entry as it is, or, if it failed, without its file, which is removed."""
     if entry.status != "failed":
         return entry
     target = folder / entry.file
@@ -208,29 +223,29 @@ def _without_failed_file(folder, entry) -> Entry:
 
 
 def _check_same_network(before, folder, classes):
-    """Refuse to add to an export whose network gives other answers.
+    """Raise KzooError if the existing export is of a network with other weights.
 
-    Answers are compared within the tolerance of an exported file: another processor rounds differently.
+    Golden outputs are compared within the tolerance of exported files, since processors round differently.
     """
     try:
         with np.load(before.path / "golden.npz") as old, np.load(folder / "golden.npz") as new:
-            same = all(np.allclose(old[x], new[x]) for x in ("x_1", "x_7")) and all(
+            is_same = all(np.allclose(old[x], new[x]) for x in ("x_1", "x_7")) and all(
                 difference(old[y], new[y], classes) <= TOLERANCE[None] for y in ("y_1", "y_7")
             )
     except (OSError, ValueError, KeyError):
-        same = False
-    if not same:
+        is_same = False
+    if not is_same:
         raise KzooError(
-            f"{before.path} holds the same network with other weights. Pass overwrite=True, which gives "
-            "the SavedModel the next number, or name another path."
+            f"{before.path} contains the same network with other weights. Pass overwrite=True, which increments the "
+            "version number of the SavedModel, or choose another path."
         )
 
 
-def _carried_over(before, folder, exports) -> dict:
-    """Copy what an earlier export of the same model made and this one was not asked for; return its entries."""
-    kept = {k: entry for k, entry in before.manifest.exports.items() if k not in exports and entry.file is not None}
-    for entry in kept.values():
+def _copy_other_formats(before, folder, exports) -> dict:
+    """Copy the files of an earlier export whose formats are not exported again; return their entries."""
+    copied = {k: entry for k, entry in before.manifest.exports.items() if k not in exports and entry.file is not None}
+    for entry in copied.values():
         source, target = before.path / entry.file, folder / entry.file
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(source, target) if source.is_dir() else shutil.copyfile(source, target)
-    return kept
+    return copied

@@ -1,11 +1,11 @@
-"""Whether an ONNX file reads other files: found in its bytes before ONNX Runtime sees them, without the onnx package.
+"""Detection of external data in ONNX files, from their bytes and without the onnx package.
 
-An ONNX file is a protobuf message (https://protobuf.dev/programming-guides/encoding/). A tensor in it may name a file
-that holds its numbers, and such names have led out of the folder of the model more than once (CVE-2022-25882,
-CVE-2024-27318). The field numbers are those of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
+It runs before ONNX Runtime opens a file. An ONNX file is a protobuf message
+(https://protobuf.dev/programming-guides/encoding/). A tensor may name an external file with its values, and such names
+have pointed outside the model folder more than once (CVE-2022-25882, CVE-2024-27318). The field numbers are those of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
 """
 
-# Message -> the fields that are messages themselves, on the way to tensors.
+# Message type -> number and type of those fields that may contain tensors.
 _MESSAGES = {
     "model": {7: "graph", 20: "training", 25: "function"},
     "training": {1: "graph", 2: "graph"},
@@ -17,62 +17,63 @@ _MESSAGES = {
     "tensor": {},
 }
 _EXTERNAL_DATA, _DATA_LOCATION = 13, 14
-_TAG_BYTES = 5  # of 32 bits, seven in a byte; Python readers keep what is above them, others drop it
-_DEEPEST = 100
+_TAG_BYTES = 5  # 32 bits, seven per byte; readers disagree on longer tags: Python keeps the high bits, others drop them
+_MAX_DEPTH = 100
 
 
 def has_external_data(content) -> bool:
-    """Say whether any tensor of an ONNX model, however deep, has its numbers in another file.
+    """Return True if any tensor of an ONNX model, at any depth, stores its values in another file.
 
     Raises:
-        ValueError: the bytes are not a protobuf message.
+        ValueError: the bytes are not a valid protobuf message.
     """
-    waiting = [("model", memoryview(content), 0)]
-    while waiting:
-        kind, message, depth = waiting.pop()
-        if depth > _DEEPEST:
+    pending = [("model", memoryview(content), 0)]
+    while pending:
+        kind, message, depth = pending.pop()
+        if depth > _MAX_DEPTH:
             raise ValueError("nested too deep")
-        inner = _MESSAGES[kind]
+        message_fields = _MESSAGES[kind]
         for field, value in _fields(message):
             if kind == "tensor" and (field == _EXTERNAL_DATA or (field == _DATA_LOCATION and value)):
                 return True
-            if field in inner:
+            if field in message_fields:
                 if not isinstance(value, memoryview):
                     raise ValueError("a message is expected")
-                waiting.append((inner[field], value, depth + 1))
+                pending.append((message_fields[field], value, depth + 1))
     return False
 
 
 def _fields(message):
-    """Yield (number, value) of each field: an int, or the bytes of what has a length."""
-    place = 0
-    while place < len(message):
-        began = place
-        tag, place = _varint(message, place)
-        if place - began > _TAG_BYTES or tag >= 1 << 32:
-            raise ValueError("a tag that readers cut off, each in its own way")
-        field, wire = tag >> 3, tag & 7
-        if wire == 0:
-            value, place = _varint(message, place)
-        elif wire in (1, 5):
-            value, place = 0, place + (8 if wire == 1 else 4)
-        elif wire == 2:
-            length, place = _varint(message, place)
-            value, place = message[place : place + length], place + length
+    """Yield (number, value) of each field; the value is an int, or the bytes of a length-delimited field."""
+    position = 0
+    while position < len(message):
+        start = position
+        tag, position = _varint(message, position)
+        if position - start > _TAG_BYTES or tag >= 1 << 32:
+            raise ValueError("a tag of more than 32 bits, which readers truncate differently")
+        field, wire_type = tag >> 3, tag & 7
+        if wire_type == 0:
+            value, position = _varint(message, position)
+        elif wire_type in (1, 5):
+            value, position = 0, position + (8 if wire_type == 1 else 4)
+        elif wire_type == 2:
+            length, position = _varint(message, position)
+            value, position = message[position : position + length], position + length
         else:
-            raise ValueError(f"wire type {wire}")
-        if place > len(message):
-            raise ValueError("cut short")
+            raise ValueError(f"wire type {wire_type}")
+        if position > len(message):
+            raise ValueError("truncated")
         yield field, value
 
 
-def _varint(message, place):
+def _varint(message, position):
+    # Seven bits per byte, least significant first; the high bit marks that another byte follows.
     number = shift = 0
     while True:
-        if place >= len(message) or shift > 63:
-            raise ValueError("cut short")
-        byte = message[place]
+        if position >= len(message) or shift > 63:
+            raise ValueError("truncated")
+        byte = message[position]
         number |= (byte & 127) << shift
-        place, shift = place + 1, shift + 7
+        position, shift = position + 1, shift + 7
         if byte < 128:
-            return number, place
+            return number, position

@@ -1,4 +1,4 @@
-"""Steps that run in a process of their own: a converter that crashes or hangs costs its step and nothing else."""
+"""Steps in a child process, so that a converter that crashes or hangs fails one step only."""
 
 import json
 import os
@@ -15,34 +15,34 @@ from typing import Any
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import first_line
 
-# Absolute folders in an error: it goes into `kzoo.json`, which names none of this machine.
+# Absolute folders in error messages: these are stored in `kzoo.json`, which must not reveal paths of this machine.
 _FOLDERS = re.compile(r"(?:[A-Za-z]:)?(?<![\w.])[/\\](?:[^\s/\\'\":]+[/\\])+")
-_START = 120  # seconds to import TensorFlow on a busy machine
+_IMPORT_SECONDS = 120  # seconds to import TensorFlow on a busy machine
 
 
-def run_steps(module, words, steps, *, timeout, begin=lambda step: None):
-    """Run steps one after the other in a fresh process; yield (step, outcome) for each.
+def run_steps(module, arguments, steps, *, timeout, begin=lambda step: None):
+    """Run steps one after the other in a child process and yield (step, outcome) for each.
 
-    The process takes `words` and the steps as arguments, and reports on its standard output (`report`). If it dies or
-    is silent for too long, the step it was at has failed, and a fresh one takes the rest.
+    The process gets `arguments` and the steps on its command line and reports outcomes on its standard output (see
+    `serve_steps`). If it dies or times out, the current step fails, and a new process runs the remaining steps.
 
     Args:
-        module: what `python -m` runs.
-        words: its first arguments.
-        steps: names.
-        timeout: seconds for a step.
-        begin: called with the name of a step that begins.
+        module: name of the module to run with `python -m`.
+        arguments: first arguments of the command line.
+        steps: names of the steps.
+        timeout: seconds per step.
+        begin: called with the name of each step before it runs.
 
     Yields:
-        The outcome is what the step reported, or `{"error": one line}`.
+        (step, outcome); the outcome is a dict reported by the step, or `{"error": one line}`.
     """
     steps = list(steps)
     while steps:
-        with _Child(module, [*words, *steps]) as child:
+        with _Child(module, [*arguments, *steps]) as child:
             first = True
             while steps:
                 begin(steps[0])
-                outcome = child.read(timeout + _START if first else timeout, limit=timeout)
+                outcome = child.read(timeout + _IMPORT_SECONDS if first else timeout, limit=timeout)
                 first = False
                 if "error" in outcome:
                     outcome["error"] = _FOLDERS.sub("", outcome["error"])
@@ -52,14 +52,14 @@ def run_steps(module, words, steps, *, timeout, begin=lambda step: None):
 
 
 class _Child:
-    def __init__(self, module, words):
-        # What libraries say; it is told only if the process dies.
-        self._noise = tempfile.TemporaryFile()  # noqa: SIM115
+    def __init__(self, module, arguments):
+        # Output of libraries; its last line is reported only if the process dies.
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
         self._process: Any = subprocess.Popen(
-            [sys.executable, "-P", "-W", "ignore", "-m", module, *map(str, words)],
-            stdin=subprocess.PIPE,  # nothing is written to it: its end is ours, however it comes
+            [sys.executable, "-P", "-W", "ignore", "-m", module, *map(str, arguments)],
+            stdin=subprocess.PIPE,  # never written to; it closes when this process ends, which ends the child
             stdout=subprocess.PIPE,
-            stderr=self._noise,
+            stderr=self._stderr,
             env=_environment(),
             encoding="utf-8",
         )
@@ -75,37 +75,39 @@ class _Child:
         self._process.wait()
         self._process.stdout.close()
         self._process.stdin.close()
-        self._noise.close()
+        self._stderr.close()
 
     def _collect(self):
         try:
             for line in self._process.stdout:
                 self._lines.put(line)
-        except ValueError:  # closed under it
+        except ValueError:  # closed by `__exit__`
             pass
         self._lines.put(None)
 
     def read(self, seconds, *, limit):
-        """Return what the next step reports, or how the process ended."""
+        """Return the outcome of the next step, or an error if the process timed out or ended."""
         try:
             line = self._lines.get(timeout=seconds)
         except queue.Empty:
             self.ended = True
-            return {"error": f"no answer within {limit:g} seconds; it was stopped"}
+            return {"error": f"timed out after {limit:g} seconds"}
         if line is not None:
             return json.loads(line)
         self.ended = True
         code = self._process.wait()
         if code < 0:
             return {"error": f"the process was killed by {signal.Signals(-code).name}"}
-        self._noise.seek(0)
-        said = self._noise.read().decode("utf-8", "replace").strip().splitlines()
-        return {"error": f"the process ended with code {code}" + (f": {said[-1][:300]}" if said else "")}
+        self._stderr.seek(0)
+        output = self._stderr.read().decode("utf-8", "replace").strip().splitlines()
+        return {"error": f"the process ended with code {code}" + (f": {output[-1][:300]}" if output else "")}
 
 
 def _environment():
-    """Return the environment of a child: this kzoo, TensorFlow, one thread, and no GPU, whose kernels (cuDNN's LSTM)
-    would be baked into the file."""
+    """Return the environment of the child process: this copy of kzoo, TensorFlow, one thread and no GPU.
+
+    On a GPU, its kernels (LSTM of cuDNN) would become part of the exported file.
+    """
     home = str(Path(__file__).parents[2])
     paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
     return os.environ | {
@@ -121,14 +123,14 @@ def _environment():
 
 
 def serve_steps(steps, do):
-    """Do the steps of a child process and report each; the other end is `run_steps`.
+    """Run the steps of a child process and report each outcome to `run_steps` in the parent.
 
     Args:
-        steps: names.
-        do: function of a name that returns plain JSON data. What it raises is the step's error.
+        steps: names of the steps.
+        do: function of a step's name that returns JSON data. If it raises, the exception is reported as the error.
     """
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    # Libraries print to the standard output too: it becomes theirs, and reports go to a copy of the old one.
+    # Libraries print to the standard output too: redirect it to stderr, and report on a copy of the original.
     sys.stdout.flush()
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
         os.dup2(2, 1)
@@ -136,21 +138,21 @@ def serve_steps(steps, do):
             try:
                 outcome = do(step)
             except Exception as error:
-                outcome = {"error": _in_one_line(error)}
+                outcome = {"error": _one_line_error(error)}
             print(json.dumps(outcome, allow_nan=False), file=out, flush=True)
 
 
 def _end_with_parent():
-    """End this process when the one that started it has ended, be it killed: nobody would read the reports."""
+    """Exit when the parent process has ended, even if it was killed."""
     try:
         while os.read(0, 1):
             pass
     except OSError:
-        return  # there is no standard input: somebody runs this by hand
+        return  # no standard input: the module was started by hand
     os._exit(1)
 
 
-def _in_one_line(error):
+def _one_line_error(error):
     if isinstance(error, KzooError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:

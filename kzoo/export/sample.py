@@ -1,4 +1,4 @@
-"""Rows for int8: some to find its scales with, some to see what it costs. None of them is exported."""
+"""Sample rows for int8: to calibrate its scales and to score it. They are not part of the export."""
 
 import numpy as np
 
@@ -8,14 +8,16 @@ from kzoo.dataset.sample import with_samples
 from kzoo.export.golden_inputs import draw
 from kzoo.utils.errors import KzooError
 
-_CALIBRATION, _TEST = 512, 500  # of 128 rows, the extremes are often not those of others
+_CALIBRATION, _TEST = 512, 500  # rows; 128 calibration rows often miss the extreme values
 
 
 def write_sample(subject, data, file) -> str:
-    """Write training rows (`calibration`) and test rows (`x`, and `truth` where it is known); say what they are.
+    """Write calibration rows and test rows to an `.npz` file; return a sentence that describes them.
+
+    The arrays are `calibration` (training rows), `x` (test rows) and, if known, `truth` (their targets).
 
     Raises:
-        KzooError: data that is not what the run was trained on.
+        KzooError: the data is not the training data of the run.
     """
     random = np.random.default_rng(0)
     if data is not None and (subject.run is None or subject.run.path is None):
@@ -25,32 +27,32 @@ def write_sample(subject, data, file) -> str:
         if truth is not None:
             arrays["truth"] = np.asarray(truth)[-_TEST:]
         np.savez(file, **arrays)
-        return f"int8 is calibrated on {len(arrays['calibration'])} of the given rows"
-    found, why = _data_of(subject.run, data) if subject.run else (None, "it was not trained by kzoo")
-    if found is None:
-        given = subject.given
-        np.savez(file, calibration=draw(given, _CALIBRATION, seed=2), x=draw(given, _TEST, seed=3))
-        return f"int8 is calibrated and compared on drawn inputs: {why}"
-    found = with_samples(found)
-    part = found.test or found.validation or found.train
-    rows = random.permutation(len(part))[:_TEST]
+        return f"int8 is calibrated on {len(arrays['calibration'])} rows of data="
+    dataset, reason = _data_of(subject.run, data) if subject.run else (None, "the model was not trained by kzoo")
+    if dataset is None:
+        input_spec = subject.input_spec
+        np.savez(file, calibration=draw(input_spec, _CALIBRATION, seed=2), x=draw(input_spec, _TEST, seed=3))
+        return f"int8 is calibrated and compared on random inputs: {reason}"
+    dataset = with_samples(dataset)
+    split = dataset.test or dataset.validation or dataset.train
+    rows = random.permutation(len(split))[:_TEST]
     np.savez(
         file,
-        calibration=_rows(found.train.x, random.permutation(len(found.train))[:_CALIBRATION], subject),
-        x=_rows(part.x, rows, subject),
-        truth=np.asarray(part.y[rows]),
+        calibration=_rows(dataset.train.x, random.permutation(len(dataset.train))[:_CALIBRATION], subject),
+        x=_rows(split.x, rows, subject),
+        truth=np.asarray(split.y[rows]),
     )
-    return f"int8 is calibrated on training rows of {found.name}, and scored on {len(rows)} others"
+    return f"int8 is calibrated on training rows of {dataset.name} and scored on {len(rows)} other rows"
 
 
 def _rows(x, rows, subject):
-    return np.ascontiguousarray(x[np.asarray(rows)], dtype=subject.given["dtype"])
+    return np.ascontiguousarray(x[np.asarray(rows)], dtype=subject.input_spec["dtype"])
 
 
 def _data_of(run, source):
-    """Return the run's data, or None and the reason."""
+    """Return (data set of the run, ""), or (None, the reason why it is not available)."""
     if source is None and run.data.name not in NAMES:
-        return None, f"{run.data.name} is not a named set, and data= was not given"
+        return None, f"{run.data.name} is not a named data set and data= was not passed"
     try:
         return load_again(run.spec, run.data, source, what=f"what {run.path} was trained on"), ""
     except KzooError as error:

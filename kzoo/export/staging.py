@@ -1,4 +1,4 @@
-"""Where an export is made: in a hidden folder beside its place, which it takes at the end. Standard library only."""
+"""Atomic creation of the export folder: written as a hidden sibling and moved at the end. Standard library only."""
 
 import errno
 import os
@@ -10,75 +10,78 @@ from pathlib import Path
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import sync_folder
 
-_OLD = 24 * 3600  # seconds, where nobody can say whether a process still runs
+_OLD = 24 * 3600  # seconds; for systems where a running process cannot be detected
 
 
 @contextmanager
 def new_folder(path):
-    """Yield (folder, work): the export to fill, and a folder for what is not part of it.
+    """Yield (folder, work): the folder of the export, and a folder for temporary files.
 
-    The folder takes the place of `path` when the block ends well; else nothing is left. What a killed export left is
-    cleared away.
+    The folder replaces `path` if the block succeeds; otherwise it is removed. Leftovers of killed exports are removed
+    first.
+
+    Raises:
+        KzooError: the folder cannot be created, or the disk is full.
     """
     path = Path(path).absolute()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _clear(path)
-        made = path.parent / f".{path.name}-exporting-{os.getpid()}"
-        shutil.rmtree(made, ignore_errors=True)
-        made.mkdir()
+        _remove_leftovers(path)
+        staging = path.parent / f".{path.name}-exporting-{os.getpid()}"
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir()
     except OSError as error:
-        raise KzooError(f"{path} cannot be made: {error.strerror or error}. Choose another path.") from None
-    folder, work = made / "exported", made / "work"
+        raise KzooError(f"Cannot create {path}: {error.strerror or error}. Choose another path.") from None
+    folder, work = staging / "exported", staging / "work"
     try:
         folder.mkdir()
         work.mkdir()
         yield folder, work
         _sync(folder)
-        aside = made / "before"
+        previous = staging / "before"
         if path.exists():
-            os.replace(path, aside)
+            os.replace(path, previous)
         try:
             os.replace(folder, path)
         except BaseException:
-            if aside.exists():
-                os.replace(aside, path)
+            if previous.exists():
+                os.replace(previous, path)
             raise
         sync_folder(path.parent)
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise KzooError(
-                f"{path}: the disk is full. Nothing was written; make room, or name another path."
+                f"{path}: the disk is full. Nothing was written. Free some space or choose another path."
             ) from None
         raise
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(staging, ignore_errors=True)
 
 
-def _clear(path):
-    """Remove what killed exports to this path left, after putting back the old one that was set aside."""
-    for left in path.parent.glob(f".{path.name}-exporting-*"):
-        if _alive(left):
+def _remove_leftovers(path):
+    """Remove leftovers of killed exports to this path, and restore the previous export that one had moved away."""
+    for staging in path.parent.glob(f".{path.name}-exporting-*"):
+        if _is_in_use(staging):
             continue
-        if (left / "before").exists() and not path.exists():
-            os.replace(left / "before", path)
-        shutil.rmtree(left, ignore_errors=True)
+        if (staging / "before").exists() and not path.exists():
+            os.replace(staging / "before", path)
+        shutil.rmtree(staging, ignore_errors=True)
 
 
-def _alive(left):
-    number = int(left.name.rpartition("-")[2])
-    if os.name == "nt":  # there, this question would end the process
-        return time.time() - left.stat().st_mtime < _OLD
+def _is_in_use(staging):
+    pid = int(staging.name.rpartition("-")[2])
+    if os.name == "nt":  # on Windows, os.kill would end the process
+        return time.time() - staging.stat().st_mtime < _OLD
     with suppress(PermissionError):
         try:
-            os.kill(number, 0)
+            os.kill(pid, 0)
         except ProcessLookupError:
             return False
-    return number != os.getpid()
+    return pid != os.getpid()
 
 
 def _sync(folder):
-    """Wait until every file is on the disk."""
+    """Make all files readable and flush them to the disk."""
     for path in folder.rglob("*"):
         if path.is_file():
             os.chmod(path, 0o644)

@@ -1,4 +1,4 @@
-"""The tokenizer as TensorFlow operations, for a SavedModel that takes strings; it agrees with the one in Python."""
+"""The tokenizer in TensorFlow operations, for a SavedModel that takes strings. It must match the Python tokenizer."""
 
 import random
 import unicodedata
@@ -10,9 +10,9 @@ from kzoo.data.encode import encode as encode_texts
 from kzoo.kinds.text.inference import reads_the_end, tokenizer_of
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN
 
-# The pattern of the tokenizer in Python for TensorFlow's regular expressions (RE2), whose \w and \s know ASCII only and
-# which cannot subtract one class from another: a letter is anything but a control character, mark, punctuation, symbol,
-# separator or ideograph, or an underscore, or one of the marks that belong to the letter before.
+# The pattern of the Python tokenizer for the regular expressions of TensorFlow (RE2). In RE2, \w and \s match ASCII
+# only, and character classes cannot be subtracted. So a letter is anything except a control character, mark,
+# punctuation, symbol, separator or ideograph; or an underscore; or a mark that belongs to the preceding letter.
 _IDEOGRAPHS = r"\x{3040}-\x{30ff}\x{3400}-\x{4dbf}\x{4e00}-\x{9fff}\x{f900}-\x{faff}\x{20000}-\x{3ffff}"
 _MARKS = r"\x{300}-\x{36f}\x{591}-\x{5c7}\x{64b}-\x{65f}\x{900}-\x{963}\x{966}-\x{eff}\x{1000}-\x{109f}"
 _LETTER = rf"(?:[^\pC\pM\pP\pS\pZ{_IDEOGRAPHS}]|_|[{_MARKS}])"
@@ -38,23 +38,25 @@ _SENTENCES = (
 
 
 def strings_to_ids(preprocessing):
-    """Return (function of a string tensor (N,) that gives ids (N, length), the resources it uses)."""
+    """Return (function from a string tensor (N,) to token ids (N, length), the lookup table that it uses)."""
     tf = import_module("tensorflow")
     vocabulary, length, ngrams = preprocessing["vocabulary"], preprocessing["length"], preprocessing.get("ngrams")
-    words, ids = _spellings(vocabulary)
+    words, ids = _tokens_and_ids(vocabulary)
     table = tf.lookup.StaticHashTable(
         tf.lookup.KeyValueTensorInitializer(words, ids, tf.string, tf.int32), default_value=UNKNOWN
     )
     characters = preprocessing["level"] == "characters"
-    no_token = " " * (1 + (ngrams or 0))  # longer than any run of characters, and words have no spaces
-    composed = [(w, v) for w, v in ((unicodedata.normalize("NFD", v), v) for v in vocabulary if len(v) == 1) if w != v]
+    no_token = " " * (1 + (ngrams or 0))  # equals no token: words contain no spaces, and n-grams are shorter
+    compositions = [
+        (w, v) for w, v in ((unicodedata.normalize("NFD", v), v) for v in vocabulary if len(v) == 1) if w != v
+    ]
 
     def split(texts):
         if preprocessing["lowercase"]:
             texts = tf.strings.lower(texts, encoding="utf-8")
         if characters:
-            for apart, together in composed:
-                texts = tf.strings.regex_replace(texts, apart, together)
+            for decomposed, character in compositions:
+                texts = tf.strings.regex_replace(texts, decomposed, character)
             return tf.strings.unicode_split(texts, "UTF-8")
         texts = tf.strings.regex_replace(texts, _SPACE, " ")
         tokens = tf.strings.split(tf.strings.regex_replace(texts, f"({_TOKEN})", r"\1 "), sep=" ")
@@ -63,54 +65,57 @@ def strings_to_ids(preprocessing):
             keep &= tf.strings.regex_full_match(tokens.flat_values, _NO_MARK)
         return tf.ragged.boolean_mask(tokens, tokens.with_flat_values(keep))
 
-    def runs(tokens):
-        """Return the ids of the different runs of 1 to `ngrams` tokens, as the tokenizer in Python does."""
-        each = [table.lookup(tokens.flat_values)]
-        known = tokens.with_flat_values(tf.gather([no_token, no_token, *vocabulary], each[0]))  # accents composed
+    def distinct_ngrams(tokens):
+        """Return the distinct ids of the n-grams of 1 to `ngrams` tokens of each text, as the Python tokenizer does."""
+        ids_by_length = [table.lookup(tokens.flat_values)]
+        # The tokens of the vocabulary have composed accents.
+        tokens_or_none = tokens.with_flat_values(tf.gather([no_token, no_token, *vocabulary], ids_by_length[0]))
         for count in range(2, ngrams + 1):
-            beyond = tf.fill([tokens.nrows(), count - 1], no_token)  # so that a run begins at each token
-            longer = tf.strings.ngrams(tf.concat([known, beyond], axis=1), count, "" if characters else " ")
-            found = table.lookup(longer.flat_values)
-            each.append(tf.where(found == UNKNOWN, PADDING, found))
-        ids, texts = tf.stack(each, axis=1), tf.repeat(tokens.value_rowids()[:, None], ngrams, axis=1)
+            beyond = tf.fill([tokens.nrows(), count - 1], no_token)  # pad, so that an n-gram starts at each token
+            longer = tf.strings.ngrams(tf.concat([tokens_or_none, beyond], axis=1), count, "" if characters else " ")
+            ngram_ids = table.lookup(longer.flat_values)
+            ids_by_length.append(tf.where(ngram_ids == UNKNOWN, PADDING, ngram_ids))
+        ids, texts = tf.stack(ids_by_length, axis=1), tf.repeat(tokens.value_rowids()[:, None], ngrams, axis=1)
         size = len(vocabulary) + 2
-        apart, _ = tf.unique((texts * size + tf.cast(ids, tf.int64))[ids != PADDING])
-        return tf.RaggedTensor.from_value_rowids(tf.cast(apart % size, tf.int32), apart // size, tokens.nrows())
+        unique_ids, _ = tf.unique((texts * size + tf.cast(ids, tf.int64))[ids != PADDING])
+        return tf.RaggedTensor.from_value_rowids(
+            tf.cast(unique_ids % size, tf.int32), unique_ids // size, tokens.nrows()
+        )
 
     def encode(texts):
         tokens = split(texts)
-        ids = runs(tokens) if ngrams else tokens.with_flat_values(table.lookup(tokens.flat_values))
+        ids = distinct_ngrams(tokens) if ngrams else tokens.with_flat_values(table.lookup(tokens.flat_values))
         if not reads_the_end(preprocessing):
             return ids[:, :length].to_tensor(PADDING, shape=[None, length])
-        # A language model gets the last tokens, with the padding in front.
+        # Language models read the last tokens, with padding at the front.
         ids = ids[:, -length:]
         return tf.reverse(tf.reverse(ids, axis=[1]).to_tensor(PADDING, shape=[None, length]), axis=[1])
 
     return encode, table
 
 
-def _spellings(vocabulary):
-    """Return the known tokens and their ids, with accents composed and apart: TensorFlow cannot compose them."""
+def _tokens_and_ids(vocabulary):
+    """Return tokens and their ids, with composed (NFC) and decomposed (NFD) accents: TensorFlow cannot compose them."""
     ids = {token: i for i, token in enumerate(vocabulary, start=2)}
     for token, i in list(ids.items()):
         ids.setdefault(unicodedata.normalize("NFD", token), i)
     return list(ids) or [""], list(ids.values()) or [UNKNOWN]
 
 
-def disagreement(preprocessing, encode):
-    """Return the first sentence that gets other ids than Python's tokenizer gives it; None is what is wanted."""
+def first_mismatch(preprocessing, encode):
+    """Return the first test sentence whose ids differ from those of the Python tokenizer, or None if all agree."""
     tf = import_module("tensorflow")
     texts = sentences(preprocessing)
-    wanted, found = encode_texts(preprocessing, texts), encode(tf.constant(texts)).numpy()
-    wrong = np.flatnonzero((wanted != found).any(axis=1))
-    return texts[wrong[0]] if len(wrong) else None
+    expected, actual = encode_texts(preprocessing, texts), encode(tf.constant(texts)).numpy()
+    mismatches = np.flatnonzero((expected != actual).any(axis=1))
+    return texts[mismatches[0]] if len(mismatches) else None
 
 
 def sentences(preprocessing):
-    """Return sentences with every trap we know, and some made of the vocabulary itself."""
-    words, draw = tokenizer_of(preprocessing).vocabulary or ["x"], random.Random(0)
-    made = []
+    """Return test sentences: those with known pitfalls, and some random ones of the vocabulary."""
+    words, random_state = tokenizer_of(preprocessing).vocabulary or ["x"], random.Random(0)
+    generated = []
     for count in (1, 5, 20, 2 * preprocessing["length"]):
         for case in (str, str.upper, str.title):
-            made.append(case(" ".join(draw.choice(words) for _ in range(count))))
-    return [*_SENTENCES, *made]
+            generated.append(case(" ".join(random_state.choice(words) for _ in range(count))))
+    return [*_SENTENCES, *generated]

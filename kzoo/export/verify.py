@@ -1,7 +1,7 @@
-"""Exported files compared with Keras: each is opened by its own runtime, in a fresh process, and timed.
+"""Verification of exported files: each is run in a child process, compared with Keras and timed.
 
-`python -m kzoo.export.verify FOLDER SAMPLE KEY...` is that process; TensorFlow and Keras are imported for their own
-formats only.
+The child process is `python -m kzoo.export.verify FOLDER SAMPLE KEY...`. It imports TensorFlow and Keras only for their
+own formats.
 """
 
 import sys
@@ -22,68 +22,73 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.optional import check_installed
 
 _BATCH = 32
-AGREEMENT = 0.98  # of int8
+AGREEMENT = 0.98  # minimum share of int8 outputs that agree with Keras
+# Largest relative difference from Keras, by quantized type.
 TOLERANCE = {None: 1e-4, "float16": 1e-2, "int8": 0.2}
-_SECONDS, _FEWEST, _MOST = 0.3, 5, 200  # of the calls that are timed
+_SECONDS, _MIN_CALLS, _MAX_CALLS = 0.3, 5, 200  # duration and number of the timed calls
 
 
 def verify(folder, keys, *, timeout, sample=None, begin=lambda key: None):
-    """Check exported files, each runtime in a process of its own; yield (key, outcome).
+    """Verify exported files, with one child process per runtime; yield (key, outcome).
 
     Args:
-        folder: the exported one, with its `kzoo.json`.
-        keys: which of its exports.
-        timeout: seconds for each.
-        sample: an `.npz` of inputs `x`, Keras' answers `y`, and the `truth` where it is known.
+        folder: the exported folder, with its `kzoo.json`.
+        keys: the exports to check.
+        timeout: seconds per check.
+        sample: path of an `.npz` file with inputs `x`, the outputs `y` of Keras and, if known, the `truth`.
         begin: called with each key before its check.
 
     Yields:
-        The outcome is what changes in the export's `Entry`, or `{"error": one line}`.
+        (key, outcome); the outcome is a dict of the fields to replace in the export's `Entry`, or
+        `{"error": one line}`.
     """
-    words = [folder, sample or "-"]
-    runtimes: dict[str, Any] = {}
+    arguments = [folder, sample or "-"]
+    keys_by_runtime: dict[str, Any] = {}
     for key in keys:
-        runtimes.setdefault(formats()[split_key(key)[0]].packages[-1], []).append(key)
-    for group in runtimes.values():
-        yield from run_steps("kzoo.export.verify", words, group, timeout=timeout, begin=begin)
+        keys_by_runtime.setdefault(formats()[split_key(key)[0]].packages[-1], []).append(key)
+    for group in keys_by_runtime.values():
+        yield from run_steps("kzoo.export.verify", arguments, group, timeout=timeout, begin=begin)
 
 
 def recheck(exported, *, timeout, begin) -> dict:
-    """Make the comparison of the export once more, anywhere: see `ExportedModel.check`.
+    """Repeat the comparison with Keras on this machine; see `ExportedModel.check`.
 
     Raises:
-        KzooError: nothing of it can be checked: golden answers that were altered, or no runtime at all.
+        KzooError: nothing can be checked: the golden outputs were altered, or no runtime is installed.
     """
     damage = exported.damage()
     for line in damage:
         if line.startswith("golden.npz"):
-            raise KzooError(f"{exported.path}: {line}. Nothing can be compared; get the folder again.")
-    there = {key: entry for key, entry in exported.manifest.exports.items() if entry.file is not None}
-    entries = {key: _before(entry, exported.manifest.files, damage) for key, entry in there.items()}
+            raise KzooError(f"{exported.path}: {line}. The exported files cannot be checked. Copy the folder again.")
+    with_files = {key: entry for key, entry in exported.manifest.exports.items() if entry.file is not None}
+    entries = {key: _loadable_entry(entry, exported.manifest.files, damage) for key, entry in with_files.items()}
     for key, entry in entries.items():
-        if entry.status == "ok" and (error := _costly(exported, entry)):
+        if entry.status == "ok" and (error := _cost_error(exported, entry)):
             entries[key] = replace(entry, status="failed", error=error)
     ready = [key for key, entry in entries.items() if entry.status == "ok"]
     if entries and all(entry.status == "unchecked" for entry in entries.values()):
         raise KzooError(next(iter(entries.values())).note)
     for key, outcome in verify(exported.path, ready, timeout=timeout, begin=begin):
         entry = replace(entries[key], **outcome)
-        wrong = entry.error or too_different(entry)
-        entries[key] = replace(entry, error=wrong, status="failed" if wrong else "ok")
+        error = entry.error or tolerance_error(entry)
+        entries[key] = replace(entry, error=error, status="failed" if error else "ok")
     return {key: entry.json() for key, entry in entries.items()}
 
 
-def _before(entry, files, damage):
-    """Return an entry that is "ok" if its file can be loaded: not when it was altered, nor without its runtime."""
+def _loadable_entry(entry, files, damage):
+    """Return an entry with the status "ok" if its file can be loaded.
+
+    The status is "failed" if the file was altered, and "unchecked" if its runtime is not installed.
+    """
     entry = replace(entry, status="ok", difference=None, latency_ms=None, runtime=None)
-    of = (f"{entry.file}:", f"{entry.file}/")
-    if not any(f"{name}:".startswith(of) for name in files):
+    prefixes = (f"{entry.file}:", f"{entry.file}/")
+    if not any(f"{name}:".startswith(prefixes) for name in files):
         damage = [f"{entry.file}: not in kzoo.json"]
-    if altered := [line for line in damage if line.startswith(of)]:
+    if altered := [line for line in damage if line.startswith(prefixes)]:
         return replace(entry, status="failed", error=altered[0])
     format = formats().get(entry.format)
     if format is None:
-        return replace(entry, status="unchecked", note=f"this kzoo does not have the format {entry.format!r}")
+        return replace(entry, status="unchecked", note=f"the format {entry.format!r} is unknown to this kzoo")
     try:
         for package in format.packages:
             check_installed(package, extra=format.extra)
@@ -92,28 +97,28 @@ def _before(entry, files, damage):
     return entry
 
 
-def _costly(exported, entry) -> str | None:
-    """Say why a file is not opened at all: it takes too much memory or time for its size."""
+def _cost_error(exported, entry) -> str | None:
+    """Return an error if a file needs too much memory or time for its size, else None."""
     if not formats()[entry.format].light:
         return None
-    (given,) = exported.manifest.inputs
+    (input_spec,) = exported.manifest.inputs
     content = (exported.path / entry.file).read_bytes()
     try:
-        check_cost(content, entry.format, name=entry.file, shape=given["shape"][1:], dtype=given["dtype"])
+        check_cost(content, entry.format, name=entry.file, shape=input_spec["shape"][1:], dtype=input_spec["dtype"])
     except KzooError as error:
         return str(error)
     return None
 
 
-def too_different(entry) -> str | None:
-    """Say by how much a file differs from Keras, if that is more than its tolerance."""
+def tolerance_error(entry) -> str | None:
+    """Return an error if the outputs of a file differ from Keras by more than its tolerance, else None."""
     if entry.difference <= entry.tolerance:
         return None
-    return f"it differs from Keras by {entry.difference:.2g}, more than {entry.tolerance:g}"
+    return f"its outputs differ from Keras by {entry.difference:.2g}, the tolerance is {entry.tolerance:g}"
 
 
 def check(folder, manifest, key, sample) -> dict:
-    """Load one exported file and compare it with the golden answers."""
+    """Return the outcome of running one exported file: runtime, difference from the golden outputs, latency, scores."""
     with np.load(folder / "golden.npz") as arrays:
         rows = dict(arrays)
     kind = manifest.outputs[0]["kind"]
@@ -122,98 +127,99 @@ def check(folder, manifest, key, sample) -> dict:
     format, file = formats()[entry.format], folder / entry.file
     session = format.open(file.read_bytes() if format.light else file, name=key, threads=1)
     y = np.concatenate([in_batches(session, rows[name], 7) for name in ("x_1", "x_7")])
-    worst = difference(y, np.concatenate([rows["y_1"], rows["y_7"]]), classes)
+    largest = difference(y, np.concatenate([rows["y_1"], rows["y_7"]]), classes)
     if hasattr(session, "of_strings"):
-        worst = max(worst, _of_strings(session, manifest.preprocessing))
+        largest = max(largest, _string_difference(session, manifest.preprocessing))
     return dict(
         runtime=session.runtime,
-        difference=worst,
-        **(compared(session, sample, kind) if sample else {}),
+        difference=largest,
+        **(sample_scores(session, sample, kind) if sample else {}),
         latency_ms=latencies(session, rows["x_7"], fixed_batch=session.batch),
     )
 
 
 def difference(y, reference, classes) -> float:
-    """Return the largest difference, relative to the largest answer: of all probabilities, or of each column of values.
+    """Return the largest difference of outputs, relative to the largest reference output.
 
-    The probabilities of ten thousand words are so small that any absolute difference would pass.
+    The reference is the largest of all probabilities if `classes`, else the largest value of each column. An absolute
+    difference would not do: with ten thousand words, probabilities are so small that any difference would pass.
 
     Raises:
-        ValueError: another shape, or numbers that are not finite.
+        ValueError: the shapes differ, or outputs are not finite.
     """
     if y.shape != reference.shape:
-        raise ValueError(f"answers of shape {y.shape} instead of {reference.shape}")
+        raise ValueError(f"outputs of shape {y.shape} instead of {reference.shape}")
     if not np.isfinite(y).all():
-        raise ValueError("answers that are NaN or infinite")
-    size = np.abs(reference).reshape(-1, reference.shape[-1]).max(axis=0)
-    size = size.max() if classes else np.maximum(size, 1e-3 * size.max())
-    return float((np.abs(y - reference) / np.maximum(size, 1e-30)).max())
+        raise ValueError("outputs are NaN or infinite")
+    scale = np.abs(reference).reshape(-1, reference.shape[-1]).max(axis=0)
+    scale = scale.max() if classes else np.maximum(scale, 1e-3 * scale.max())
+    return float((np.abs(y - reference) / np.maximum(scale, 1e-30)).max())
 
 
-def _of_strings(session, preprocessing):
-    """Return by how much the answers to strings differ from those to the ids that Python makes of them."""
+def _string_difference(session, preprocessing):
+    """Return the difference between outputs for strings and outputs for their ids from the Python tokenizer."""
     texts = import_module("kzoo.export.tf_tokenizer").sentences(preprocessing)
     ids = import_module("kzoo.data").encode(preprocessing, texts)
     return difference(session.of_strings(texts), session(ids), True)
 
 
-def compared(session, sample, kind) -> dict:
-    """Return how often a file answers as Keras does, and how well it answers where the truth is known.
+def sample_scores(session, sample, kind) -> dict:
+    """Return the agreement of a file with Keras on sample rows, and both scores if the truth is known.
 
     Returns:
-        `agreement`: the share of rows with the same class, or of the variance of Keras' values that is explained.
-        `score`, `score_keras`: accuracy, or the share of the variance of the truth (R2).
+        dict of `agreement`: the share of rows with the same class, or R2 with the values of Keras as reference; and
+        `score`, `score_keras`: accuracy, or R2, of the file and of Keras.
     """
     with np.load(sample) as arrays:
         rows = dict(arrays)
     y, reference, truth = in_batches(session, rows["x"], _BATCH), rows["y"], rows.get("truth")
-    compare = _explained if kind == "values" else _same_class
+    compare = _explained_variance if kind == "values" else _accuracy
     if kind != "values":
         y, reference = class_of(y, kind), class_of(reference, kind)
-    found = {"agreement": compare(y, reference)}
+    scores = {"agreement": compare(y, reference)}
     if truth is not None:
-        found |= {"score": compare(y, truth), "score_keras": compare(reference, truth)}
-    return found
+        scores |= {"score": compare(y, truth), "score_keras": compare(reference, truth)}
+    return scores
 
 
-def class_of(answers, kind):
-    """Return the class that answers (..., classes or 1) of this kind name."""
-    middle = 0.5 if kind == "probabilities" else 0.0
-    return (answers[..., 0] > middle).astype(int) if answers.shape[-1] == 1 else answers.argmax(axis=-1)
+def class_of(outputs, kind):
+    """Return the class indices of outputs (..., classes or 1) of a kind: probabilities, logits or scores."""
+    threshold = 0.5 if kind == "probabilities" else 0.0
+    return (outputs[..., 0] > threshold).astype(int) if outputs.shape[-1] == 1 else outputs.argmax(axis=-1)
 
 
-def _same_class(y, truth):
+def _accuracy(y, truth):
     return float((y == truth).mean())
 
 
-def _explained(y, truth):
+def _explained_variance(y, truth):
+    """Return R2: the share of the variance of `truth` that `y` explains."""
     error = ((y.reshape(truth.shape) - truth) ** 2).sum(dtype="float64")
     return float(1 - error / max(((truth - truth.mean(axis=0)) ** 2).sum(dtype="float64"), 1e-12))
 
 
-def latencies(answer, x_7, *, fixed_batch=None) -> dict:
-    """Return the milliseconds that a batch of 1 and of 32 takes: the fastest of many calls, which other programs
-    on the machine disturb least.
+def latencies(run, x_7, *, fixed_batch=None) -> dict:
+    """Return the milliseconds that batches of 1 and of 32 rows take, by their number as a string.
+
+    The fastest of many calls is used, since other programs on the machine affect it least.
 
     Args:
-        answer: a function of a batch.
+        run: a function of a batch.
         x_7: rows to repeat.
-        fixed_batch: the only batch size there is, or None.
+        fixed_batch: the only batch size that the file takes, or None.
     """
     batches = {"1": x_7[-1:], "32": np.resize(x_7, (32, *x_7.shape[1:]))}
-    return {
-        size: None if fixed_batch and int(size) != fixed_batch else _fastest(answer, x) for size, x in batches.items()
-    }
+    return {size: None if fixed_batch and int(size) != fixed_batch else _fastest(run, x) for size, x in batches.items()}
 
 
-def _fastest(answer, x):
-    answer(x), answer(x)  # the first call may compile
+def _fastest(run, x):
+    run(x), run(x)  # the first call may compile
     times: list[float] = []
     end = time.perf_counter() + _SECONDS
-    while len(times) < _FEWEST or (time.perf_counter() < end and len(times) < _MOST):
-        begin = time.perf_counter()
-        answer(x)
-        times.append(time.perf_counter() - begin)
+    while len(times) < _MIN_CALLS or (time.perf_counter() < end and len(times) < _MAX_CALLS):
+        start = time.perf_counter()
+        run(x)
+        times.append(time.perf_counter() - start)
     return round(min(times) * 1000, 4)
 
 

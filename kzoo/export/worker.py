@@ -1,4 +1,4 @@
-"""`python -m kzoo.export.worker JOB.json STEP...`: the process that converts. One step is one file."""
+"""Worker process that converts a network: `python -m kzoo.export.worker JOB.json STEP...`, one file per step."""
 
 import platform
 import sys
@@ -23,11 +23,11 @@ from kzoo.utils.files import read_json, whole_file
 
 
 class Network:
-    """A network to convert: with its weights, and ending in probabilities.
+    """A network to convert, with its weights, whose outputs are probabilities, scores or values.
 
     Attributes:
-        core, model: the network as it was, and with the activation that makes probabilities of logits.
-        input_name, output_name: what the ends of an exported graph are called.
+        core, model: the original network, and the same with an activation that turns logits into probabilities.
+        input_name, output_name: names of input and output in the exported graph.
         like: the family that it resembles.
         preprocessing: see `Manifest`.
     """
@@ -37,13 +37,13 @@ class Network:
         if job.activation is not None:
             last = layers.Activation(job.activation, dtype="float32", name="probabilities")
             self.model = keras.Model(self.core.inputs, last(self.core.outputs[0]), name=self.core.name)
-        self.input_name, self.output_name = job.given["name"], job.kind
+        self.input_name, self.output_name = job.input_spec["name"], job.kind
         self.like, self.preprocessing = job.like, job.preprocessing
-        self._shape, self._dtype = job.given["shape"][1:], job.given["dtype"]
+        self._shape, self._dtype = job.input_spec["shape"][1:], job.input_spec["dtype"]
         self._sample = Path(job.work) / "sample.npz"
 
     def calibration(self):
-        """Return training rows, or rows like them, from which the scales of int8 are found."""
+        """Return rows to calibrate the scales of int8: training rows, or random rows that resemble them."""
         with np.load(self._sample) as arrays:
             return arrays["calibration"]
 
@@ -59,7 +59,7 @@ class Network:
         return serve
 
     def tf_module(self, batch=None):
-        """Return a `tf.Module` that owns each weight once; `serve` is its function."""
+        """Return a `tf.Module` that owns each weight once, with the function `serve`."""
         tf = import_module("tensorflow")
         module = tf.Module()
         module.weights = [variable.value for variable in self.model.variables]
@@ -70,23 +70,23 @@ class Network:
 def _load(job):
     folder, work = Path(job.folder), Path(job.work)
     if job.spec["family"] is None:
-        kept = folder / "model.keras"
-        given = Path(job.run) / "best.keras" if job.run else work / "model.keras"
-        model = load_keras_file(kept if kept.exists() else given)
-        if not kept.exists():  # without the optimizer's state, which is twice the weights
-            model.save(kept)
+        stored = folder / "model.keras"
+        source = Path(job.run) / "best.keras" if job.run else work / "model.keras"
+        model = load_keras_file(stored if stored.exists() else source)
+        if not stored.exists():  # without the optimizer state, which is twice as large as the weights
+            model.save(stored)
         return model
-    kept = folder / "model.weights.h5"
-    if job.run and not kept.exists():
+    stored = folder / "model.weights.h5"
+    if job.run and not stored.exists():
         model = Run(job.run).model
-        model.save_weights(kept)
+        model.save_weights(stored)
         return model
     model = rebuild(job.spec | {"seed": None}, compile=False)
-    model.load_weights(kept)
+    model.load_weights(stored)
     return model
 
 
-class _Work:
+class _Steps:
     def __init__(self, job):
         self.job, self.folder = job, Path(job.folder)
 
@@ -95,17 +95,17 @@ class _Work:
         return Network(self.job)
 
     def do(self, step):
-        return self._begin() if step == "network" else self._convert(step)
+        return self._prepare() if step == "network" else self._convert(step)
 
-    def _begin(self):
-        """Load the network, write its weights and the golden answers, and time Keras itself."""
+    def _prepare(self):
+        """Load the network, write its weights and golden outputs, and return facts such as the latency of Keras."""
         model = self.network.model
-        x_1, x_7 = golden(self.job.given)
-        answers = {f"y_{len(x)}": model.predict(x, verbose=0).astype("float32") for x in (x_1, x_7)}
-        if not all(np.isfinite(y).all() for y in answers.values()):
-            raise ValueError("the network answers golden inputs with NaN or infinity: train it again")
+        x_1, x_7 = golden(self.job.input_spec)
+        golden_outputs = {f"y_{len(x)}": model.predict(x, verbose=0).astype("float32") for x in (x_1, x_7)}
+        if not all(np.isfinite(y).all() for y in golden_outputs.values()):
+            raise ValueError("the network outputs NaN or infinity for golden inputs. Train it again")
         with whole_file(self.folder / "golden.npz") as temporary, open(temporary, "wb") as stream:
-            np.savez_compressed(stream, x_1=x_1, x_7=x_7, **answers)
+            np.savez_compressed(stream, x_1=x_1, x_7=x_7, **golden_outputs)
         sample = Path(self.job.work) / "sample.npz"
         if sample.exists():
             with np.load(sample) as arrays:
@@ -114,7 +114,7 @@ class _Work:
             np.savez(sample, **rows)
         predict = lambda x: model.predict(x, verbose=0)  # noqa: E731
         return dict(
-            answer=[None, *answers["y_7"].shape[1:]],
+            answer=[None, *golden_outputs["y_7"].shape[1:]],
             parameters=self.network.core.count_params(),
             predict_ms=latencies(predict, x_7),
             versions={"kzoo": __version__, "python": platform.python_version()}
@@ -130,7 +130,7 @@ class _Work:
 
 def main(job, *steps):
     keras.utils.disable_interactive_logging()
-    serve_steps(steps, _Work(ConversionJob(**read_json(job))).do)
+    serve_steps(steps, _Steps(ConversionJob(**read_json(job))).do)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Opening models from anywhere: what a file may name, and the looks inside before Keras opens it."""
+"""Loading of models from untrusted sources: files are inspected before Keras opens them."""
 
 from kzoo.loading.keras_file import inspect_keras_file, load_keras_file, loss_named_in, registered_in
 from kzoo.loading.load import load_model, load_run, load_weights_file

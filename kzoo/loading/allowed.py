@@ -1,29 +1,29 @@
-"""What a stranger's `.keras` file may name: an explicit list, to be read line by line. Standard library only.
+"""Allowlist of the classes and functions that an untrusted `.keras` file may use. Standard library only.
 
-A class is on the list when building and calling it computes and nothing else: it reads no file, opens no address,
-imports no module, runs no code that the file brings, and loops no more often than it has inputs. Left out on purpose:
-`Lambda`, `TFSMLayer`, `TorchModuleWrapper`, `JaxLayer`, `FlaxLayer` (they run what the file brings), operations that
-take functions (`Map`, `Scan`, `Cond`, `WhileLoop`, ...), `AugMix` and `RandAugment` (loops of any length), `STFT` and
-`MelSpectrogram` (tables of any size). A caller adds classes with `trusted=`.
+A class is on the list if building and calling it only computes: it reads no file, opens no URL, imports no module, runs
+no code from the file, and has no more loop iterations than inputs. Excluded on purpose: `Lambda`, `TFSMLayer`,
+`TorchModuleWrapper`, `JaxLayer`, `FlaxLayer` (run code from the file); operations that take functions (`Map`, `Scan`,
+`Cond`, `WhileLoop`, ...); `AugMix` and `RandAugment` (loops of any length); `STFT` and `MelSpectrogram` (tables of any
+size). Callers add classes with `trusted=`.
 """
 
 NEVER = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
 
 
-def _words(text):
+def _names(text):
     return frozenset(text.split())
 
 
-def _of(module, names):
-    return {(module, name) for name in _words(names)}
+def _classes(module, names):
+    return {(module, name) for name in _names(names)}
 
 
 MODELS = {
-    *_of("keras", "Model Sequential"),
+    *_classes("keras", "Model Sequential"),
     ("keras.src.models.functional", "Functional"),
 }
 
-LAYERS = _of(
+LAYERS = _classes(
     "keras.layers",
     # the core
     """InputLayer Dense EinsumDense Embedding ReversibleEmbedding Identity Masking Activation
@@ -55,23 +55,23 @@ LAYERS = _of(
     RandomSaturation RandomSharpness RandomShear RandomTranslation RandomZoom AutoContrast Equalization Solarization""",
 )
 
-# ConvNeXt of keras.applications: two layers that Keras saves under their private path.
-APPLICATIONS = _of("keras.src.applications.convnext", "LayerScale StochasticDepth")
+# Two layers of ConvNeXt in keras.applications, which Keras saves under their private path.
+APPLICATIONS = _classes("keras.src.applications.convnext", "LayerScale StochasticDepth")
 
 PARTS = {
-    *_of(
+    *_classes(
         "keras.initializers",
         """Constant GlorotNormal GlorotUniform HeNormal HeUniform Identity LecunNormal LecunUniform Ones Orthogonal
         RandomNormal RandomUniform TruncatedNormal VarianceScaling Zeros""",
     ),
-    *_of("keras.regularizers", "L1 L2 L1L2 OrthogonalRegularizer"),
-    *_of("keras.constraints", "MaxNorm MinMaxNorm NonNeg UnitNorm"),
-    *_of("keras", "DTypePolicy"),
-    *_of(
+    *_classes("keras.regularizers", "L1 L2 L1L2 OrthogonalRegularizer"),
+    *_classes("keras.constraints", "MaxNorm MinMaxNorm NonNeg UnitNorm"),
+    *_classes("keras", "DTypePolicy"),
+    *_classes(
         "keras.dtype_policies",
         "DTypePolicyMap QuantizedDTypePolicy QuantizedFloat8DTypePolicy Int4DTypePolicy",
     ),
-    *_of(
+    *_classes(
         "keras.quantizers",
         "AbsMaxQuantizer Int8QuantizationConfig Int4QuantizationConfig Float8QuantizationConfig",
     ),
@@ -79,7 +79,7 @@ PARTS = {
 
 # Operations in a functional graph (`keras.ops.mean(x)` and `x + 1`); Keras saves them under their private path.
 OPERATIONS = {
-    *_of(
+    *_classes(
         "keras.src.ops.numpy",
         """Absolute Abs Add All Any Amax Amin Arccos Arccosh Arcsin Arcsinh Arctan Arctan2 Arctanh Argmax Argmin Argsort
         Average BroadcastTo Ceil Clip Concatenate Copy Cos Cosh CountNonzero Cross Cumprod Cumsum Diagonal Diff Digitize
@@ -90,29 +90,29 @@ OPERATIONS = {
         Square Squeeze Stack Std Subtract Sum Swapaxes Take TakeAlongAxis Tan Tanh Tensordot Tile Transpose Tril Triu
         TrueDivide Trunc Var Vdot Vstack Where ZerosLike""",
     ),
-    *_of(
+    *_classes(
         "keras.src.ops.nn",
         """Relu Relu6 Sigmoid Softplus Softsign SoftShrink Silu Squareplus LogSigmoid LeakyRelu HardSigmoid HardSilu Elu
         Selu Gelu Celu Glu TanhShrink HardTanh HardShrink Threshold Softmax LogSoftmax Sparsemax MaxPool AveragePool
         OneHot MultiHot Moments BatchNorm Normalize DotProductAttention RMSNorm LayerNorm DepthToSpace SpaceToDepth""",
     ),
-    *_of("keras.src.ops.core", "Cast SaturateCast StopGradient Slice Unstack ConvertToTensor"),
-    *_of("keras.src.ops.math", "Logsumexp Rsqrt Erf TopK InTopK"),
-    *_of("keras.src.ops.image", "RGBToGrayscale Resize PadImages CropImages"),
-    *_of("keras.src.ops.linalg", "Norm"),
+    *_classes("keras.src.ops.core", "Cast SaturateCast StopGradient Slice Unstack ConvertToTensor"),
+    *_classes("keras.src.ops.math", "Logsumexp Rsqrt Erf TopK InTopK"),
+    *_classes("keras.src.ops.image", "RGBToGrayscale Resize PadImages CropImages"),
+    *_classes("keras.src.ops.linalg", "Norm"),
 }
 
 CLASSES = MODELS | LAYERS | APPLICATIONS | PARTS | OPERATIONS
 
-# Functions by name, wherever Keras may look them up. All of them are activations.
+# Functions by name, and the modules in which Keras may look them up. All are activations.
 FUNCTION_MODULES = ("builtins", "keras.activations", "keras.ops")
-FUNCTIONS = _words(
+FUNCTIONS = _names(
     """celu elu exponential gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu linear
     log_sigmoid log_softmax mish relu relu6 selu sigmoid silu soft_shrink softmax softplus softsign sparse_plus
     sparse_sigmoid sparsemax squareplus swish tanh tanh_shrink threshold"""
 )
 
-# Numbers that cost time or memory without being a dimension of a weight.
+# Upper bounds of arguments that cost time or memory but are not a dimension of a weight.
 BOUNDS = {"num_oov_indices": 65_536, "max_tokens": 10_000_000, "power_iterations": 100, "ngrams": 1_000}
 
-DTYPES = _words("bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 bfloat16 float16 float32 float64 string")
+DTYPES = _names("bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 bfloat16 float16 float32 float64 string")

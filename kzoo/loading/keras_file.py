@@ -1,4 +1,4 @@
-"""A `.keras` file of unknown origin: looked into, then opened by Keras from the very parts that were checked."""
+"""Untrusted `.keras` files: inspected first, then opened by Keras from the checked parts."""
 
 import hashlib
 import json
@@ -17,28 +17,28 @@ from kzoo.loading.weights_check import stored_shapes
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import first_line
 
-OLDEST_KERAS = (3, 15, 1)  # the first release in which every published hole is closed
+OLDEST_KERAS = (3, 15, 1)  # the first release without published vulnerabilities in model loading
 
 
 def inspect_keras_file(path, *, trusted=(), expected_sha256=None):
-    """Look into a `.keras` file without opening it with Keras, and say what it holds.
+    """Return a summary of a `.keras` file without opening it with Keras.
 
     Args:
         path: the file.
         trusted, expected_sha256: see `kzoo.load_model`.
 
     Returns:
-        dict of `sha256`, `bytes`, `classes` (sorted names), `arrays` and `numbers` (how many are stored), `keras` (the
-        version that saved it, as it says itself).
+        dict of `sha256`, `bytes`, `classes` (sorted names), `arrays` and `numbers` (stored arrays, and numbers in
+        them), `keras` (the Keras version stated in the file, or None).
 
     Raises:
-        UnsafeModelError: it could do more than compute.
-        KzooError: it cannot be read.
+        UnsafeModelError: the file could do more than compute.
+        KzooError: the file cannot be read.
     """
     with naming(path):
         raw = read_once(path)
         check_sha256(raw, expected_sha256)
-        config, archive, shapes = _look(raw, trusted_names(trusted))
+        config, archive, shapes = _inspect(raw, trusted_names(trusted))
         metadata = parse_json(archive.metadata, "metadata.json")
         version = metadata.get("keras_version") if isinstance(metadata, dict) else None
     numbers = sum(count * _product(shape) for shape, count in shapes.items())
@@ -53,7 +53,7 @@ def inspect_keras_file(path, *, trusted=(), expected_sha256=None):
 
 
 def load_keras_file(path, *, trusted=(), expected_sha256=None):
-    """Return the model of a `.keras` file that may be a stranger's, not compiled. See `kzoo.load_model`."""
+    """Return the model of an untrusted `.keras` file, not compiled. See `kzoo.load_model`."""
     with naming(path):
         raw = read_once(path)
         check_sha256(raw, expected_sha256)
@@ -64,22 +64,24 @@ def load_bytes(raw, *, trusted=()):
     """Return the model of a `.keras` file's bytes, not compiled.
 
     Raises:
-        Refused, Unreadable: see `naming`.
+        Refused, Unreadable: converted to public errors by `naming`.
     """
-    own = trusted_names(trusted)
+    trusted_objects = trusted_names(trusted)
     _check_keras()
-    config, archive, shapes = _look(raw, own)
-    _check_registry(config.strings, own)
-    custom = {name: thing for name, thing in own.items() if not name.startswith("keras.")}
+    config, archive, shapes = _inspect(raw, trusted_objects)
+    _check_registry(config.strings, trusted_objects)
+    custom = {name: custom_object for name, custom_object in trusted_objects.items() if not name.startswith("keras.")}
     check_calls(config.tree, len(archive.weights))
     text = json.dumps(config.tree)
 
-    def build():  # without states, for which Keras would make room at once
-        tree, looks = with_shape_checks(json.loads(text.replace('"stateful": true', '"stateful": false')), shapes)
-        return keras.saving.deserialize_keras_object(tree, custom_objects=custom | looks, safe_mode=True)
+    def build():  # without states, which Keras would allocate at once
+        tree, shape_checks = with_shape_checks(
+            json.loads(text.replace('"stateful": true', '"stateful": false')), shapes
+        )
+        return keras.saving.deserialize_keras_object(tree, custom_objects=custom | shape_checks, safe_mode=True)
 
     check_size(build, shapes)
-    with tempfile.TemporaryDirectory(prefix="kzoo-") as folder:  # nobody else's: mode 0700
+    with tempfile.TemporaryDirectory(prefix="kzoo-") as folder:  # private: mode 0700
         file = Path(folder) / "model.keras"
         write_archive(file, text, archive)
         del archive
@@ -87,17 +89,17 @@ def load_bytes(raw, *, trusted=()):
 
 
 def loss_named_in(path):
-    """Return the name of the loss that a `.keras` file was compiled with, as it says itself; None where it says none.
+    """Return the name of the loss that a `.keras` file states to be compiled with, or None.
 
     Raises:
         UnsafeModelError, KzooError: see `kzoo.load_model`.
     """
     with naming(path):
-        said = parse_json(open_archive(read_once(path)).config, "config.json")
+        node = parse_json(open_archive(read_once(path)).config, "config.json")
     for name in ("compile_config", "loss"):
-        said = said.get(name) if isinstance(said, dict) else None
-    said = said.get("class_name") if isinstance(said, dict) else said
-    return said if isinstance(said, str) else None
+        node = node.get(name) if isinstance(node, dict) else None
+    node = node.get("class_name") if isinstance(node, dict) else node
+    return node if isinstance(node, str) else None
 
 
 def _open(file, custom):
@@ -108,9 +110,9 @@ def _open(file, custom):
         raise Unreadable(f"Keras cannot open it ({first_line(error)})") from None
 
 
-def _look(raw, own):
+def _inspect(raw, trusted_objects):
     archive = open_archive(raw)
-    config = check_config(archive.config, own)
+    config = check_config(archive.config, trusted_objects)
     return config, archive, stored_shapes(archive.weights, size=len(raw))
 
 
@@ -124,59 +126,66 @@ def _product(shape):
 def _check_keras():
     version = tuple(int(part) for part in keras.__version__.split(".")[:3] if part.isdigit())
     if version < OLDEST_KERAS:
-        newest = ".".join(map(str, OLDEST_KERAS))
+        required = ".".join(map(str, OLDEST_KERAS))
         raise Refused(
-            f"Keras {keras.__version__} has known holes in opening files",
-            f'Install a newer one, pip install "keras>={newest}"; kzoo\'s own exports and runs load all the same',
+            f"Keras {keras.__version__} has known vulnerabilities in loading models",
+            f'Upgrade it: pip install "keras>={required}". Exports and runs of kzoo presets load without the upgrade',
         )
 
 
-def _check_registry(strings, own):
-    """Refuse names that would call up what some imported package registered with Keras."""
+def _check_registry(strings, trusted_objects):
+    """Raise Refused if a string is a name that an imported package has registered with Keras."""
     for text in strings:
         registered = keras.saving.get_registered_object(text)
-        if registered is not None and registered not in own.values():
+        if registered is not None and registered not in trusted_objects.values():
             raise Refused(
-                f"it names {short(text)}, which another package in this process has registered with Keras",
+                f"it uses {short(text)}, which an imported package has registered with Keras",
                 f"If you trust it: kzoo.load_model(..., trusted=[{registered.__name__}])",
             )
 
 
 def trusted_names(trusted):
-    """Return the names under which a file calls the caller's classes and functions.
+    """Return a dict of name in a file -> class or function that the caller trusts.
 
     Raises:
-        KzooError: True, or anything that is not a class or function.
+        KzooError: not a list, or an element that is not a class or a named function.
     """
     if not isinstance(trusted, list | tuple | set | frozenset):
-        raise KzooError(f"trusted={trusted!r} must list the classes that you trust, such as trusted=[MyLayer].")
+        raise KzooError(f"trusted={trusted!r} must be a list of the classes that you trust, such as trusted=[MyLayer].")
     names = {}
-    for thing in trusted:
-        if not callable(thing) or not hasattr(thing, "__name__") or thing.__name__ == "<lambda>":
-            raise KzooError(f"trusted= lists classes and named functions, not {thing!r}.")
-        module = getattr(thing, "__module__", "")
+    for custom_object in trusted:
+        if (
+            not callable(custom_object)
+            or not hasattr(custom_object, "__name__")
+            or custom_object.__name__ == "<lambda>"
+        ):
+            raise KzooError(f"trusted= must contain classes and named functions, got {custom_object!r}.")
+        module = getattr(custom_object, "__module__", "")
         if module.startswith("keras."):
-            if getattr(keras.layers, thing.__name__, None) is not thing or thing.__name__ in NEVER:
+            if (
+                getattr(keras.layers, custom_object.__name__, None) is not custom_object
+                or custom_object.__name__ in NEVER
+            ):
                 raise KzooError(
-                    f"trusted= cannot take Keras' own {thing.__name__}: what it does is decided by the file."
+                    f"trusted= cannot contain {custom_object.__name__} of Keras, since it runs code from the file."
                 )
-            names[f"keras.layers>{thing.__name__}"] = thing
+            names[f"keras.layers>{custom_object.__name__}"] = custom_object
         else:
-            names[keras.saving.get_registered_name(thing)] = thing
+            names[keras.saving.get_registered_name(custom_object)] = custom_object
     return names
 
 
 def registered_in(model):
-    """Return the classes and functions of the caller's that a model of the caller's is made of."""
-    found = []
+    """Return the registered custom classes and functions that a model uses."""
+    custom_objects = []
 
-    def walk(thing):
-        if isinstance(thing, dict):
-            list(map(walk, thing.values()))
-        elif isinstance(thing, list | tuple):
-            list(map(walk, thing))
-        elif isinstance(thing, str) and (mine := keras.saving.get_registered_object(thing)) is not None:
-            found.append(mine)
+    def walk(node):
+        if isinstance(node, dict):
+            list(map(walk, node.values()))
+        elif isinstance(node, list | tuple):
+            list(map(walk, node))
+        elif isinstance(node, str) and (custom_object := keras.saving.get_registered_object(node)) is not None:
+            custom_objects.append(custom_object)
 
     walk(keras.saving.serialize_keras_object(model))
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(custom_objects))

@@ -1,55 +1,55 @@
-"""What calling the layers of a configuration takes, counted before any of them exists. Standard library only.
+"""Cost of building a model, counted in layer calls from its configuration alone. Standard library only.
 
-Keras goes through the list of a functional model's layers until each has been called on what others gave; what a
-layer is called on stands in its `inbound_nodes`. A layer that is called on numbers alone computes at once.
+Keras loops over the layers of a functional model until each has been called on the outputs of others, as stated in its
+`inbound_nodes`. A layer that is called on constants only would compute while the model is loaded.
 """
 
 from kzoo.loading.allowed import APPLICATIONS, LAYERS, MODELS, OPERATIONS
 from kzoo.loading.unsafe import Refused, short
 
-MAX_CALLS = 750  # of a small file, some seconds on a slow machine; the largest of keras.applications makes 1,300
-BYTES_OF_A_CALL = 10_000  # of stored weights: so many allow one more
+MAX_CALLS = 750  # for a small file: some seconds on a slow machine; the largest keras.applications model has 1,300
+BYTES_PER_CALL = 10_000  # bytes of stored weights that allow one more call
 MOST_CALLS = 10_000
-# What takes longer than other layers to make, in calls of these.
+# Layers that take longer to build than others, in equivalent calls.
 _COSTS = {
     **dict.fromkeys(("RNN", "SimpleRNN", "LSTM", "GRU", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"), 4),
     **dict.fromkeys(("MultiHeadAttention", "GroupQueryAttention", "Bidirectional", "RandomColorJitter"), 8),
 }
 _CALLED = LAYERS | MODELS | APPLICATIONS | OPERATIONS
-_TRIES = 20  # times to find a layer not ready yet cost as much as a call
+_TRIES = 20  # visits of a layer whose inputs are not ready cost as much as one call
 _ENDS = ("input_layers", "output_layers")
-_AGAIN = 4  # calls of a layer that is there cost as much as making it
-_PARTED, _PARTS = ("num", "indices_or_sections"), 50  # tensors taken from one cost as much as a call
+_REPEATED = 4  # calls of an existing layer cost as much as building it
+_SPLIT_ARGUMENTS, _PARTS = ("num", "indices_or_sections"), 50  # tensors split from one cost as much as one call
 
 
 def check_calls(tree, size):
-    """Refuse a model that takes longer to build than one with such weights may, or that computes while it is built.
+    """Raise Refused if a model takes too many layer calls for its size, or computes while it is built.
 
     Args:
         tree: the configuration.
         size: bytes of the stored weights.
 
     Raises:
-        Refused: too many calls, or a node without a tensor of the graph.
+        Refused: too many calls, or a node that is not called on a tensor of the graph.
     """
-    limit = min(MAX_CALLS + size // BYTES_OF_A_CALL, MOST_CALLS)
+    limit = min(MAX_CALLS + size // BYTES_PER_CALL, MOST_CALLS)
     if _calls(tree) > limit:
-        raise Refused(f"building it would take more than {limit:,} calls of layers, the limit for its {size:,} bytes")
+        raise Refused(f"building it takes more than {limit:,} layer calls, the limit for {size:,} bytes of weights")
 
 
-def _calls(thing):
-    """Count the calls that building takes: a model that is called twice calls all it holds twice."""
-    if isinstance(thing, list):
-        return sum(map(_calls, thing))
-    if not isinstance(thing, dict):
+def _calls(node):
+    """Return the number of calls that building takes. Calling a nested model twice calls its layers twice."""
+    if isinstance(node, list):
+        return sum(map(_calls, node))
+    if not isinstance(node, dict):
         return 0
-    name, nodes = thing.get("class_name"), thing.get("inbound_nodes")
-    calls = _COSTS.get(str(name), 1) if (thing.get("module"), name) in _CALLED else 0
-    for key, value in thing.items():
+    name, nodes = node.get("class_name"), node.get("inbound_nodes")
+    calls = _COSTS.get(str(name), 1) if (node.get("module"), name) in _CALLED else 0
+    for key, value in node.items():
         if key == "layers" and isinstance(value, list):
-            each = list(map(_calls, value))
-            calls += sum(each) + (_tries(value) if "input_layers" in thing else _again(each))
-        elif key in _PARTED and isinstance(value, int | float):
+            layer_calls = list(map(_calls, value))
+            calls += sum(layer_calls) + (_scan_cost(value) if "input_layers" in node else _repeated_calls(layer_calls))
+        elif key in _SPLIT_ARGUMENTS and isinstance(value, int | float):
             calls += max(int(value), 0) // _PARTS
         elif key in _ENDS:
             calls += _size(value) // _PARTS
@@ -58,84 +58,86 @@ def _calls(thing):
     return calls * max(len(nodes), 1) if isinstance(nodes, list) else calls
 
 
-def _again(each):
-    """Count the calls in a Sequential beyond the first of each layer: Keras calls all of them for each that it adds."""
-    return sum(calls * (len(each) - place) for place, calls in enumerate(each)) // _AGAIN
+def _repeated_calls(layer_calls):
+    """Return the repeated calls of a Sequential model: for each layer it adds, Keras calls all layers again."""
+    return sum(calls * (len(layer_calls) - index) for index, calls in enumerate(layer_calls)) // _REPEATED
 
 
-def _tries(layers):
-    """Look at each node of a functional model; count what Keras reads of them, again where a layer is not ready yet."""
+def _scan_cost(layers):
+    """Return the cost of the node descriptions that Keras reads, repeatedly while a layer's inputs are not ready."""
     layers = [layer for layer in layers if isinstance(layer, dict) and isinstance(layer.get("name"), str)]
-    # Inputs, and models inside the model, have a node of their own from the beginning.
-    made = {layer["name"]: 1 if _of_inputs(layer) else 0 for layer in layers}
-    waiting = {layer["name"]: _needs(layer, made) for layer in layers}
-    read, left = sum(size for nodes in waiting.values() for _, size in nodes), sum(map(len, waiting.values()))
-    while waiting and read < MOST_CALLS * _PARTS:
-        for name, nodes in list(waiting.items()):
-            while nodes and all(made[layer] > number for layer, number in nodes[0][0]):
+    # Input layers and nested models have one node from the start.
+    nodes_made = {layer["name"]: 1 if _has_initial_node(layer) else 0 for layer in layers}
+    pending = {layer["name"]: _node_inputs(layer, nodes_made) for layer in layers}
+    read, remaining = sum(size for nodes in pending.values() for _, size in nodes), sum(map(len, pending.values()))
+    while pending and read < MOST_CALLS * _PARTS:
+        for name, nodes in list(pending.items()):
+            while nodes and all(nodes_made[layer] > number for layer, number in nodes[0][0]):
                 del nodes[0]
-                made[name] += 1
+                nodes_made[name] += 1
             if not nodes:
-                del waiting[name]
-        before, left = left, sum(map(len, waiting.values()))
-        if left == before:
-            break  # Keras says what cannot be reached
-        read += sum(_PARTS // _TRIES + nodes[0][1] for nodes in waiting.values())
+                del pending[name]
+        before, remaining = remaining, sum(map(len, pending.values()))
+        if remaining == before:
+            break  # Keras reports layers that cannot be reached
+        read += sum(_PARTS // _TRIES + nodes[0][1] for nodes in pending.values())
     return read // _PARTS
 
 
-def _of_inputs(layer):
+def _has_initial_node(layer):
     return layer.get("class_name") == "InputLayer" or (layer.get("module"), layer.get("class_name")) in MODELS
 
 
-def _needs(layer, names):
-    """Return for each node of a layer the (layer, number of its node) of all tensors it takes, and how large it is."""
+def _node_inputs(layer, names):
+    """Return for each node of a layer the set of (layer, node index) of its input tensors, and its size."""
     nodes = layer.get("inbound_nodes")
     nodes = nodes if isinstance(nodes, list) else []
-    needs = [({place for place in _tensors(node, layer["name"]) if place[0] in names}, _size(node)) for node in nodes]
-    if not all(tensors for tensors, _ in needs):
+    inputs_and_sizes = [
+        ({source for source in _tensors(node, layer["name"]) if source[0] in names}, _size(node)) for node in nodes
+    ]
+    if not all(tensors for tensors, _ in inputs_and_sizes):
         name = short(layer["name"])
-        raise Refused(f"its layer {name} is called on numbers alone, so it would compute while the file is opened")
-    return needs
+        raise Refused(f"its layer {name} is called on constants only, so it would compute while the file is loaded")
+    return inputs_and_sizes
 
 
-def _size(thing):
-    """Count the values that a part of a configuration is made of, in tens: a tensor's description has as many."""
-    count, waiting = 0, [thing]
-    while waiting:
-        part = waiting.pop()
+def _size(node):
+    """Return the size of a part of a configuration in units of 10 values, about one tensor description."""
+    count, pending = 0, [node]
+    while pending:
+        part = pending.pop()
         count += 1
         if isinstance(part, list | dict):
-            waiting.extend(part.values() if isinstance(part, dict) else part)
+            pending.extend(part.values() if isinstance(part, dict) else part)
     return count // 10
 
 
 def _tensors(node, name):
     if not isinstance(node, list):
-        yield from _marked(node, name)
+        yield from _graph_tensors(node, name)
         return
-    for tensor in node:  # as Keras 2 writes them: name, node, output and arguments
+    for tensor in node:  # in the format of Keras 2: name, node, output, arguments
         if isinstance(tensor, list):
-            yield from _place(tensor)
-            yield from _marked(tensor[3:], name)
+            yield from _source_of(tensor)
+            yield from _graph_tensors(tensor[3:], name)
 
 
-def _marked(thing, name):
-    """Find the tensors of the graph among the arguments of a node, in which nothing else is to be made."""
-    if isinstance(thing, list):
-        for part in thing:
-            yield from _marked(part, name)
-    elif isinstance(thing, dict):
-        kind, inner = thing.get("class_name"), thing.get("config")
+def _graph_tensors(node, name):
+    """Yield the graph tensors among the arguments of a node; raise Refused if they contain other objects."""
+    if isinstance(node, list):
+        for part in node:
+            yield from _graph_tensors(part, name)
+    elif isinstance(node, dict):
+        kind, inner = node.get("class_name"), node.get("config")
         if kind == "__keras_tensor__" and isinstance(inner, dict):
-            yield from _place(inner.get("keras_history"))
-        elif "class_name" in thing and not str(kind).startswith("__"):
-            raise Refused(f"its layer {short(name)} is called on a {short(kind)}, which is no tensor")
+            yield from _source_of(inner.get("keras_history"))
+        elif "class_name" in node and not str(kind).startswith("__"):
+            raise Refused(f"its layer {short(name)} is called on a {short(kind)}, which is not a tensor")
         else:
-            for part in thing.values():
-                yield from _marked(part, name)
+            for part in node.values():
+                yield from _graph_tensors(part, name)
 
 
-def _place(history):
+def _source_of(history):
     if isinstance(history, list) and len(history) >= 3 and isinstance(history[0], str) and isinstance(history[1], int):
         yield history[0], history[1]

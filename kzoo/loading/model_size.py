@@ -1,4 +1,4 @@
-"""How large a model is, before it is made: built with variables that have a shape and no values."""
+"""Size of a model before it is allocated: it is built with variables that have a shape but no values."""
 
 import math
 import threading
@@ -12,11 +12,11 @@ import keras
 from kzoo.loading.unsafe import Refused, Unreadable, short
 from kzoo.utils.formatting import first_line
 
-SLACK = 32 << 20  # bytes of what no file stores, such as the states of a recurrent layer
-LONGEST = 1 << 20  # numbers that a layer may compute while it is built, from few that its configuration has
-MOST_PARTS = 1024  # tensors into which an operation may take another apart
+SLACK = 32 << 20  # bytes allowed for variables that files do not store, such as states of recurrent layers
+LONGEST = 1 << 20  # numbers that a layer may allocate while it is built without storing them
+MAX_PARTS = 1024  # tensors into which an operation may split another
 
-# Initializers that draw or compute what the weights of the file replace at once; an orthogonal matrix takes minutes.
+# Initializers whose values the stored weights replace at once; a large orthogonal matrix takes minutes.
 _DRAWN = (
     "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "LecunNormal", "LecunUniform", "Orthogonal",
     "RandomNormal", "RandomUniform", "TruncatedNormal", "VarianceScaling",
@@ -24,10 +24,10 @@ _DRAWN = (
 
 
 def run_in_new_thread(work):
-    """Call `work()` where none of the caller's Keras scopes and switches hold, and return its result.
+    """Return `work()`, run in a new thread, where no Keras scopes and switches of the caller are active.
 
-    Keras keeps these per thread: `custom_object_scope`, `enable_unsafe_deserialization`, and the list of variables
-    that wait for their values.
+    Keras keeps these per thread: `custom_object_scope`, `enable_unsafe_deserialization`, and the list of variables that
+    are not initialized yet.
     """
     result: list[tuple[Any, BaseException | None]] = []
 
@@ -48,24 +48,26 @@ def run_in_new_thread(work):
 
 @contextmanager
 def without_values():
-    """Let weights begin as zeros: what is built inside gets its weights from a file. The initializers stay as they
-    are described, for those who look at them or save the model again."""
-    made: list[Any] = []
+    """Initialize weights with zeros inside the block, for models whose weights come from a file.
+
+    Afterwards the initializers are the configured ones again, so that the model can be inspected and saved.
+    """
+    instances: list[Any] = []
     names: dict[str, Any] = {}
     for name in _DRAWN:
-        stand_in = _zeros_of(getattr(keras.initializers, name), made)
+        zeros_class = _zeros_class(getattr(keras.initializers, name), instances)
         snake = "".join(f"_{c.lower()}" if c.isupper() else c for c in name)[1:]
-        names |= {name: stand_in, snake: stand_in}
+        names |= {name: zeros_class, snake: zeros_class}
     with keras.saving.custom_object_scope(names):
         yield
-    for initializer in made:
+    for initializer in instances:
         initializer.__class__ = type(initializer).__base__
 
 
-def _zeros_of(cls, made):
+def _zeros_class(cls, instances):
     def __init__(self, *arguments, **options):
         cls.__init__(self, *arguments, **options)
-        made.append(self)
+        instances.append(self)
 
     def __call__(self, shape, dtype=None):
         return keras.ops.zeros(shape, dtype=dtype)
@@ -74,82 +76,82 @@ def _zeros_of(cls, made):
 
 
 def with_shape_checks(tree, stored):
-    """Return a configuration in which what computes by the shape of its input looks at it first, and these classes.
+    """Replace classes whose cost depends on the input shape by subclasses that check the shape first.
 
     Args:
         tree: the configuration; changed in place.
         stored: Counter of the shapes in the file, from `stored_shapes`.
 
     Returns:
-        the tree, and name -> class for Keras' `custom_objects`.
+        (tree, dict of name -> class for `custom_objects` of Keras).
     """
 
-    class Normalization(keras.layers.Normalization):  # makes mean and variance as long as its axes
+    class Normalization(keras.layers.Normalization):  # allocates mean and variance of the size of its axes
         def build(self, input_shape):
             axes = range(len(input_shape)) if self.axis is None else self.axis
             axes = axes if isinstance(axes, list | tuple) else (axes,)
             shape = tuple(input_shape[axis] for axis in axes if isinstance(axis, int))
             if shape not in stored and math.prod(length or 1 for length in shape) > LONGEST:
-                raise Refused(f"its layer {short(self.name)} would normalise {shape} numbers, and stores none of them")
+                raise Refused(f"its layer {short(self.name)} normalises shape {shape}, but stores no statistics of it")
             super().build(input_shape)
 
-    private: Any = import_module("keras.src.ops.core")
+    core_ops: Any = import_module("keras.src.ops.core")
 
-    class Unstack(private.Unstack):
+    class Unstack(core_ops.Unstack):
         def __call__(self, x):
             length = self.num if self.num is not None else x.shape[self.axis]
-            if length is not None and length > MOST_PARTS:
-                raise Refused(f"it takes {length:,} tensors out of one, and {MOST_PARTS:,} is the limit")
+            if length is not None and length > MAX_PARTS:
+                raise Refused(f"it splits a tensor into {length:,} parts, the limit is {MAX_PARTS:,}")
             return super().__call__(x)
 
-    looks = {"Normalization": Normalization, "Unstack": Unstack}
-    _name(tree, looks)
-    return tree, {f"kzoo>{name}": cls for name, cls in looks.items()}
+    classes = {"Normalization": Normalization, "Unstack": Unstack}
+    _register_classes(tree, classes)
+    return tree, {f"kzoo>{name}": cls for name, cls in classes.items()}
 
 
-def _name(thing, looks):
-    if isinstance(thing, list):
-        for part in thing:
-            _name(part, looks)
-    elif isinstance(thing, dict):
-        if thing.get("class_name") in looks and str(thing.get("module")).startswith("keras."):
-            thing["registered_name"] = f"kzoo>{thing['class_name']}"
-        for part in thing.values():
-            _name(part, looks)
+def _register_classes(node, classes):
+    if isinstance(node, list):
+        for part in node:
+            _register_classes(part, classes)
+    elif isinstance(node, dict):
+        if node.get("class_name") in classes and str(node.get("module")).startswith("keras."):
+            node["registered_name"] = f"kzoo>{node['class_name']}"
+        for part in node.values():
+            _register_classes(part, classes)
 
 
 def check_size(build, stored):
-    """Build a model without memory for its weights, and refuse one whose weights are not those of the file.
+    """Build a model without memory for its weights; raise Refused if its weights are not those of the file.
 
     Args:
         build: function without arguments that returns a model.
         stored: Counter of the shapes in the file, from `stored_shapes`.
 
     Raises:
-        Refused: more, or other, weights than are stored.
+        Refused: the model has weights that are not stored.
         Unreadable: Keras cannot build it.
     """
-    wanted = run_in_new_thread(lambda: _variables(build))
-    missing = Counter(shape for _, shape, _ in wanted) - stored
-    places = {shape: path for path, shape, _ in wanted}
-    sizes = {shape: width * math.prod(shape) for _, shape, width in wanted}
+    variables = run_in_new_thread(lambda: _variables(build))
+    missing = Counter(shape for _, shape, _ in variables) - stored
+    paths = {shape: path for path, shape, _ in variables}
+    sizes = {shape: width * math.prod(shape) for _, shape, width in variables}
     if sum(sizes[shape] * count for shape, count in missing.items()) > SLACK:
         largest = max(missing, key=sizes.__getitem__)
         raise Refused(
-            f"its weight {places[largest]!r} would have the shape {largest}, {sizes[largest]:,} bytes, and the file"
-            " stores none of that shape"
+            f"its weight {paths[largest]!r} has the shape {largest}, {sizes[largest]:,} bytes, but the file stores none"
+            " of that shape"
         )
 
 
 def _variables(build):
-    # In a stateless scope variables only know their shape, and with `initialize_variables=False` they stay so.
+    # In a stateless scope with `initialize_variables=False`, variables have a shape only.
     with keras.StatelessScope(initialize_variables=False), without_values():
         try:
             model = build()
         except (Refused, Unreadable):
             raise
         except Exception as error:
-            raise Unreadable(f"Keras cannot build what it describes ({first_line(error)})") from None
+            raise Unreadable(f"Keras cannot build its network ({first_line(error)})") from None
         return [(v.path, tuple(v.shape), _bytes(v.dtype)) for v in model.variables]
 
 

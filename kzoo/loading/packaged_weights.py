@@ -1,4 +1,4 @@
-"""Weights in the package: a specification and arrays by the names of layers."""
+"""Models from pretrained weights in the package: a specification, and arrays by layer name."""
 
 from collections import Counter
 
@@ -11,23 +11,23 @@ from kzoo.utils.formatting import first_line
 
 
 def load_packaged(where, spec, arrays):
-    """Build what a specification says, with these weights, in float32.
+    """Return the model of a specification with the given weights, in float32.
 
     Args:
-        where: for messages.
-        spec: family, task, preset and config; nothing in it is believed.
-        arrays: LAYER/NUMBER -> weight NUMBER of this layer, float16 or float32.
+        where: path of the weights, for error messages.
+        spec: family, task, preset and config; untrusted.
+        arrays: dict of LAYER/NUMBER -> weight NUMBER of this layer, float16 or float32.
 
     Returns:
-        the model, not compiled.
+        The model, not compiled.
 
     Raises:
-        UnsafeModelError: a name, type or value that no builder takes.
-        KzooError: other weights than the network has.
+        UnsafeModelError: a name, type or value that no builder accepts, or another dtype.
+        KzooError: the weights do not fit the network.
     """
     with naming(where):
-        if wrong := [name for name, array in arrays.items() if array.dtype not in ("float16", "float32")]:
-            raise Refused(f"its weight {wrong[0]} is no array of float16 or float32", "Install kzoo again")
+        if invalid := [name for name, array in arrays.items() if array.dtype not in ("float16", "float32")]:
+            raise Refused(f"its weight {invalid[0]} is not a float16 or float32 array", "Install kzoo again")
         shapes = Counter(array.shape for array in arrays.values())
         spec = checked_spec(spec, shapes)
         try:
@@ -36,22 +36,24 @@ def load_packaged(where, spec, arrays):
                 model = rebuild(spec, compile=False)
         except KzooError as error:
             raise Unreadable(first_line(error)) from None
-        _put(model, arrays)
+        _set_weights(model, arrays)
     return model
 
 
 def arrays_of(model):
-    """Return LAYER/NUMBER -> weight of a model: what `load_stored` takes, in the precision that the model has."""
+    """Return a dict of LAYER/NUMBER -> weight of a model, in its dtype: the `arrays` of `load_packaged`."""
     return {
         f"{layer.name}/{number}": weight for layer in model.layers for number, weight in enumerate(layer.get_weights())
     }
 
 
-def _put(model, arrays):
+def _set_weights(model, arrays):
     shapes = {name: array.shape for name, array in arrays_of(model).items()}
     for name in sorted(shapes.keys() | arrays.keys()):
-        has, gets = shapes.get(name), arrays[name].shape if name in arrays else None
-        if has != gets:
-            raise Unreadable(f"its weights do not fit the network it describes ({name} is {has}, and {gets} is stored)")
+        expected, stored = shapes.get(name), arrays[name].shape if name in arrays else None
+        if expected != stored:
+            raise Unreadable(
+                f"its weights do not match its network ({name} has the shape {expected}, stored is {stored})"
+            )
     for layer in model.layers:
         layer.set_weights([arrays[f"{layer.name}/{number}"].astype("float32") for number in range(len(layer.weights))])

@@ -1,14 +1,14 @@
-"""What a look inside says when it refuses. Standard library only."""
+"""Errors of inspecting an untrusted file. Standard library only."""
 
 from contextlib import contextmanager
 
 from kzoo.utils.errors import KzooError, UnsafeModelError
 
-DO_NOT_OPEN = "If you made it yourself, save it again; if not, do not open it"
+DO_NOT_OPEN = "If you made the file yourself, save it again; otherwise do not open it"
 
 
 class Refused(Exception):
-    """A reason and what to do; `naming` adds the file and makes it an `UnsafeModelError`."""
+    """A file is unsafe, for a reason and with a fix; `naming` converts it to an `UnsafeModelError` with the file."""
 
     def __init__(self, reason, fix=DO_NOT_OPEN):
         super().__init__(reason)
@@ -16,12 +16,12 @@ class Refused(Exception):
 
 
 class Unreadable(Exception):
-    """Not dangerous, but it cannot be read: cut short, not a zip file, not JSON."""
+    """A file cannot be read, such as a truncated zip file or invalid JSON; `naming` converts it to a `KzooError`."""
 
 
 @contextmanager
 def naming(where):
-    """Turn what goes wrong inside into one line that names the file."""
+    """Convert `Refused` and `Unreadable` raised in the block to public errors of one line that name the file."""
     try:
         yield
     except Refused as refused:
@@ -31,6 +31,6 @@ def naming(where):
 
 
 def short(value, length=60):
-    """Show what a stranger wrote: quoted, on one line, no control characters, not long."""
+    """Return untrusted text for a message: quoted, ASCII on one line, truncated to `length` characters."""
     text = ascii(value)
     return text if len(text) <= length else f"{text[:length]}..."

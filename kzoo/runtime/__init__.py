@@ -1,11 +1,11 @@
-"""Run an exported model without Keras: ONNX Runtime or LiteRT, NumPy, and nothing else that is large.
+"""Run an exported model without Keras, with NumPy and either ONNX Runtime or LiteRT.
 
     import kzoo.runtime
 
     model = kzoo.runtime.load("exports/cifar")
     model.predict("photo.jpg").labels
 
-Neither TensorFlow, Keras, pandas, scikit-learn nor matplotlib is imported; Pillow is when an image file is decoded.
+TensorFlow, Keras, pandas, scikit-learn and matplotlib are not imported. Pillow is imported to decode image files.
 """
 
 from kzoo.predictions import Predictions

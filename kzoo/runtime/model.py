@@ -1,4 +1,4 @@
-"""`load` opens a file of an exported model; `Model.predict` answers raw inputs with it."""
+"""`load` opens a file of an exported model; `Model.predict` returns its predictions for raw inputs."""
 
 import hashlib
 import os
@@ -29,155 +29,158 @@ from kzoo.utils.optional import require
 def load(
     exported: ExportedModel | str | os.PathLike[str], format: str | None = None, *, threads: int | None = None
 ) -> "Model":
-    """Open an exported model.
+    """Open an exported model for predictions without Keras.
 
     Args:
-        exported: what `kzoo.export` returned, or its path.
-        format: which of its files, such as "onnx_int8"; by default "onnx", else "litert", whichever is there and has
-            its runtime installed.
-        threads: that compute an answer; by default as many as the machine has.
+        exported: an `ExportedModel`, or the path of its folder.
+        format: the file to run, such as "onnx_int8"; by default "onnx", else "litert": the first that was exported and
+            whose runtime is installed.
+        threads: number of threads per prediction; by default one per core.
 
     Raises:
-        KzooError: not an exported model, a file that was altered, no such file, or no runtime for it; the message
-            has the `pip install` that helps.
+        KzooError: not an exported model, an altered or missing file, or a runtime that is not installed; the message
+            contains the `pip install` command.
     """
     threads = None if threads is None else checked_count("threads", threads)
     exported = exported if isinstance(exported, ExportedModel) else ExportedModel(exported)
-    manifest = _checked(exported)
+    manifest = _checked_manifest(exported)
     key = chosen(exported, format)
     entry = manifest.exports[key]
-    runs = formats()[entry.format]
-    for package in runs.packages:
-        require(package, extra=runs.extra)
-    content, name, (given,) = _read(exported, entry.file), f"{exported.path.name}/{key}", manifest.inputs
-    check_cost(content, entry.format, name=name, shape=given["shape"][1:], dtype=given["dtype"])
-    session = runs.open(content, name=name, threads=threads)
+    file_format = formats()[entry.format]
+    for package in file_format.packages:
+        require(package, extra=file_format.extra)
+    content, name, (input_spec,) = _read(exported, entry.file), f"{exported.path.name}/{key}", manifest.inputs
+    check_cost(content, entry.format, name=name, shape=input_spec["shape"][1:], dtype=input_spec["dtype"])
+    session = file_format.open(content, name=name, threads=threads)
     return Model(manifest, key, session)
 
 
 class Model:
-    """An exported model that is open. `load` makes it.
+    """An open exported model, created by `load`.
 
-    `predict` is all that most need. A server takes its steps one by one, so that the rows of several requests go
-    through the network together: `receive` or `tensor`, then `answer`, `check` and `say`.
+    Most users need `predict` only. A server calls its steps one by one, to run the rows of several requests in one
+    batch: `receive` or `tensor`, then `run`, `check` and `predictions`.
 
     Args:
-        manifest: what `kzoo.json` says.
-        format: the key of the file that is open, such as "onnx".
-        session: the open file, see `kzoo.export.format.Format`.
+        manifest: content of `kzoo.json`.
+        format: key of the open file, such as "onnx".
+        session: the open file; see `kzoo.export.format.Format`.
     """
 
     def __init__(self, manifest: Manifest, format: str, session: Any) -> None:
         self.name, self.format, self._session = manifest.name, format, session
-        (given,), (gives,) = manifest.inputs, manifest.outputs
-        self.inputs, self.outputs = given["name"], gives["name"]
-        self._preprocessing = manifest.preprocessing or kinds.ready(given["name"], given["shape"][1:])
+        (input_spec,), (output_spec,) = manifest.inputs, manifest.outputs
+        self.inputs, self.outputs = input_spec["name"], output_spec["name"]
+        self._preprocessing = manifest.preprocessing or kinds.ready(input_spec["name"], input_spec["shape"][1:])
         self._postprocessing = manifest.postprocessing
-        self._kind, ids = gives["kind"], (manifest.spec.get("config") or {}).get("vocabulary_size")
-        self._ids = ids if ids and "ids" in kinds.kind(given["name"]).facts else None
-        # A model that kzoo did not build has no task: what its graph gives says what it answers.
-        named, fact = manifest.spec["task"], "values" if gives["kind"] == "values" else "classes"
-        self._task = (pair(given["name"], fact) if named is None else problem(named)).task
-        classes, outputs = tuple(manifest.labels), gives["shape"][-1]
+        self._kind, ids = output_spec["kind"], (manifest.spec.get("config") or {}).get("vocabulary_size")
+        self._ids = ids if ids and "ids" in kinds.kind(input_spec["name"]).facts else None
+        # Custom models have no task; it follows from the kind of their outputs.
+        task, target_fact = manifest.spec["task"], "values" if output_spec["kind"] == "values" else "classes"
+        self._task = (pair(input_spec["name"], target_fact) if task is None else problem(task)).task
+        classes, outputs = tuple(manifest.labels), output_spec["shape"][-1]
         if not classes and "classes" in self._task.facts:
             classes = tuple(str(number) for number in range(2 if outputs == 1 else outputs))
         self._target = Target(names=tuple(manifest.targets), classes=classes)
-        self.shape = tuple(given["shape"][1:])
+        self.shape = tuple(input_spec["shape"][1:])
 
     def __repr__(self) -> str:
         return f"<Model {self.name}: {self.format}, takes {self.inputs}>"
 
     @short_errors
     def predict(self, inputs: Any, *, batch_size: int = 128) -> Predictions:
-        """Answer raw inputs, as `kzoo.predict` does.
+        """Return predictions for raw inputs, as `kzoo.predict` does.
 
         Args:
-            inputs: image files, a folder of them or arrays (pixels 0..255); a CSV file, dicts or a DataFrame; strings;
-                the last rows of a series; or an array of the model's own input shape.
-            batch_size: examples in a step; the answers do not depend on it.
+            inputs: image files, a folder of images, or image arrays (pixels 0..255); a CSV file, dicts or a DataFrame;
+                strings; the last rows of a series; or an array of the model's input shape.
+            batch_size: examples per batch; predictions do not depend on it.
 
         Returns:
-            `Predictions`: labels and probabilities (N, classes), or values in the target's own unit.
+            `Predictions`: labels and probabilities (N, classes), or values in the unit of the target.
 
         Raises:
-            KzooError: an input that cannot be read or does not fit.
+            KzooError: an input cannot be read or does not fit the model.
         """
         batch_size = checked_count("batch_size", batch_size)
-        encoded = self._known(encode_named(self._preprocessing, expand_home(inputs)))
-        return self.say(encoded, self.check(self.answer(encoded.x, batch_size)))
+        encoded = self._check_ids(encode_named(self._preprocessing, expand_home(inputs)))
+        return self.predictions(encoded, self.check(self.run(encoded.x, batch_size)))
 
-    def receive(self, given: Any, most: int | None = None) -> Encoded:
-        """Read raw inputs that came from elsewhere: no text among them is taken for the path of a file.
+    def receive(self, inputs: Any, max_rows: int | None = None) -> Encoded:
+        """Encode raw inputs from an untrusted source: strings are never interpreted as file paths.
 
         Args:
-            given: as JSON has them, `bytes` in the place of a file; see `received` in `kzoo.kinds`.
-            most: inputs that are read; by default any number.
+            inputs: JSON data, with `bytes` as the content of files; see `received` in `kzoo.kinds`.
+            max_rows: largest number of inputs; by default no limit.
 
         Raises:
-            KzooError: an input that cannot be read or does not fit.
+            KzooError: an input cannot be read or does not fit the model, or too many inputs.
         """
-        light = kinds.kind_of(self._preprocessing).inference
-        if kinds.takes_ready_arrays(self._preprocessing) or not hasattr(light, "received"):
-            return self.tensor(given, most)
-        raw = light.received(self._preprocessing, given, most)
-        return self._known(encode_named(self._preprocessing, raw, most=ANSWERED))
+        inference = kinds.kind_of(self._preprocessing).inference
+        if kinds.takes_ready_arrays(self._preprocessing) or not hasattr(inference, "received"):
+            return self.tensor(inputs, max_rows)
+        raw = inference.received(self._preprocessing, inputs, max_rows)
+        return self._check_ids(encode_named(self._preprocessing, raw, most=ANSWERED))
 
-    def tensor(self, given: Any, most: int | None = None) -> Encoded:
-        """Read arrays, or nested lists, of the network's own input shape.
+    def tensor(self, inputs: Any, max_rows: int | None = None) -> Encoded:
+        """Encode arrays, or nested lists, of the network's input shape.
 
         Raises:
-            KzooError: another shape, no numbers, NaN, or numbers that the network was not trained on.
+            KzooError: another shape, not numbers, NaN, or values outside the valid range of the network.
         """
-        encoded = encode_named(kinds.ready(self.inputs, self.shape), as_array(given, "Inputs"))
-        check_count(len(encoded.x), most)
-        light = kinds.kind_of(self._preprocessing).inference
-        if not kinds.takes_ready_arrays(self._preprocessing) and hasattr(light, "check"):
-            light.check(self._preprocessing, encoded.x)
-        return self._known(encoded)
+        encoded = encode_named(kinds.ready(self.inputs, self.shape), as_array(inputs, "Inputs"))
+        check_count(len(encoded.x), max_rows)
+        inference = kinds.kind_of(self._preprocessing).inference
+        if not kinds.takes_ready_arrays(self._preprocessing) and hasattr(inference, "check"):
+            inference.check(self._preprocessing, encoded.x)
+        return self._check_ids(encoded)
 
-    def answer(self, x: np.ndarray, batch_size: int = 128) -> np.ndarray:
-        """Return what the network gives for rows that were read, (N, ...), unchecked."""
+    def run(self, x: np.ndarray, batch_size: int = 128) -> np.ndarray:
+        """Return the unchecked outputs (N, ...) of the network for encoded rows, as float32."""
         return in_batches(self._session, x, batch_size).astype(np.float32, copy=False)
 
-    def check(self, answers: np.ndarray) -> np.ndarray:
-        """Return answers that are numbers, as many to a row as there are labels.
+    def check(self, outputs: np.ndarray) -> np.ndarray:
+        """Return outputs after checking them.
 
         Raises:
-            KzooError: they are not.
+            KzooError: outputs are NaN or infinite, or their number per row differs from the number of labels.
         """
-        if not all_finite(answers):
-            raise KzooError(f"{self.name}/{self.format} gives NaN or infinity for these inputs.")
+        if not all_finite(outputs):
+            raise KzooError(f"{self.name}/{self.format} outputs NaN or infinity for these inputs.")
         count = len(self._target.classes)
-        if count and count != max(answers.shape[-1], 2):
-            raise KzooError(f"{self.name} gives {answers.shape[-1]} answers, and kzoo.json has {count} labels.")
-        return answers
+        if count and count != max(outputs.shape[-1], 2):
+            raise KzooError(f"{self.name} has {outputs.shape[-1]} outputs, but kzoo.json has {count} labels.")
+        return outputs
 
-    def say(self, encoded: Encoded, answers: np.ndarray) -> Predictions:
-        """Return what answers mean for the inputs they were given to."""
+    def predictions(self, encoded: Encoded, outputs: np.ndarray) -> Predictions:
+        """Return the predictions for encoded inputs and their outputs, after all postprocessing."""
         return to_predictions(
-            self._task, self._target, answers, encoded, self._preprocessing, logits=ANSWERS.get(self._kind),
+            self._task, self._target, outputs, encoded, self._preprocessing, logits=ANSWERS.get(self._kind),
             postprocessing=self._postprocessing,
         )  # fmt: skip
 
-    def _known(self, encoded: Encoded) -> Encoded:
+    def _check_ids(self, encoded: Encoded) -> Encoded:
         check_token_ids(encoded.x, self._ids)
         return encoded
 
 
-def _checked(exported: ExportedModel) -> Manifest:
-    """Return the manifest if it also says all that encoding and answering take."""
+def _checked_manifest(exported: ExportedModel) -> Manifest:
+    """Return the manifest after checking that it has all that encoding and prediction need."""
     manifest = exported.manifest
-    spec, how = manifest.spec, manifest.preprocessing
-    if how is not None and (wrong := kinds.misread(how, _config(manifest))):
+    spec, preprocessing = manifest.spec, manifest.preprocessing
+    if preprocessing is not None and (mismatch := kinds.misread(preprocessing, _config(manifest))):
         file = exported.path / MANIFEST
-        raise KzooError(f"{file} is not the one that kzoo.export writes: its preprocessing {wrong}. Export again.")
+        raise KzooError(f"{file} has an invalid preprocessing ({mismatch}). Export again with kzoo.export.")
     if "task" not in spec or not isinstance(spec.get("config"), dict | None) or not manifest.outputs[0]["shape"]:
-        raise KzooError(f"{exported.path / MANIFEST} is not the one that kzoo.export writes. Export again.")
+        raise KzooError(
+            f"{exported.path / MANIFEST} is not valid: task, config or output shape is missing. Export again with "
+            "kzoo.export."
+        )
     return manifest
 
 
 def _config(manifest: Manifest) -> dict[str, Any]:
-    """Return what is known of the network that an exported model holds."""
+    """Return the config of the network with its input shape; {} instead of a missing config."""
     config = manifest.spec.get("config")
     return (config if isinstance(config, dict) else {}) | {"input_shape": manifest.inputs[0]["shape"][1:]}
 
@@ -186,46 +189,42 @@ def chosen(exported: ExportedModel, format: str | None = None) -> str:
     """Return the key of the file that `load` opens.
 
     Raises:
-        KzooError: there is none that runs without Keras, or none of this format.
+        KzooError: no file runs without Keras, or none has this format.
     """
-    exports, known = exported.manifest.exports, formats()
-    light = [name for name, runs in known.items() if runs.light]
-    have = [key for key, entry in exports.items() if entry.file and entry.format in light]
-    if not have:
-        other = ", ".join(exports) or "none"
+    exports, available = exported.manifest.exports, formats()
+    light = [name for name, file_format in available.items() if file_format.light]
+    keys = [key for key, entry in exports.items() if entry.file and entry.format in light]
+    if not keys:
+        exported_keys = ", ".join(exports) or "none"
         raise KzooError(
-            f"{exported.path} has no file that runs without Keras ({', '.join(light)}), only: {other}. "
+            f"{exported.path} has no file that runs without Keras ({', '.join(light)}). It has: {exported_keys}. "
             f"Export with formats={light[0]!r}."
         )
     if format is None:
-        plain = [key for key in light if key in have]
-        ready = [key for key in plain if all(map(find_spec, known[key].packages))]
-        return (ready or plain or have)[0]
-    if not isinstance(format, str) or format not in have:
+        unquantized = [key for key in light if key in keys]
+        installed = [key for key in unquantized if all(map(find_spec, available[key].packages))]
+        return (installed or unquantized or keys)[0]
+    if not isinstance(format, str) or format not in keys:
         entry = exports.get(format) if isinstance(format, str) else None
-        why = f"it was not exported: {entry.error}" if entry and entry.error else None
-        why = why or f"{hint(str(format), have)}It has: {', '.join(have)}"
-        raise KzooError(
-            f"format={shown(format)} is not a file that {exported.path} can be run from; {why.rstrip('.')}."
-        )
+        reason = f"it was not exported: {entry.error}" if entry and entry.error else None
+        reason = reason or f"{hint(str(format), keys)}It has: {', '.join(keys)}"
+        raise KzooError(f"format={shown(format)} is not available for {exported.path}: {reason.rstrip('.')}.")
     return format
 
 
 def _read(exported: ExportedModel, name: str) -> bytes:
-    """Return a file's bytes, which are those that the manifest says: nothing else is given to a native parser."""
+    """Return the bytes of a file after checking its checksum, since native parsers must not read altered files."""
     pure, listed = PurePosixPath(name), exported.manifest.files.get(name)
     if listed is None or not is_inside(name):
-        raise KzooError(f"{exported.path}: {name!r} is not among the files of kzoo.json. Export again.")
+        raise KzooError(f"{exported.path}: {name!r} is not listed in kzoo.json. Export again.")
     file = exported.path / pure
     try:
         if any((exported.path / part).is_symlink() for part in (pure, *pure.parents)[:-1]):
-            raise KzooError(f"{file} is a symbolic link, and kzoo.export writes none. Copy the file itself.")
+            raise KzooError(f"{file} is a symbolic link, which kzoo.export does not write. Copy the file itself.")
         check_regular(file)
         content = file.read_bytes()
     except OSError as error:
         raise KzooError(f"{file} cannot be read: {error.strerror}. Copy the folder again.") from None
     if hashlib.sha256(content).hexdigest() != listed["sha256"]:
-        raise KzooError(
-            f"{file} is damaged or was altered: its sha256 is not that of kzoo.json. Copy the folder again."
-        )
+        raise KzooError(f"{file} is damaged or was altered: its sha256 differs from kzoo.json. Copy the folder again.")
     return content

@@ -1,13 +1,14 @@
-"""Exported models behind HTTP: `kzoo serve EXPORTED [EXPORTED ...]`. Starlette and uvicorn over `kzoo.runtime`.
+"""HTTP server for exported models: `kzoo serve EXPORTED [EXPORTED ...]`. Starlette and uvicorn over `kzoo.runtime`.
 
-    shelf.py        which models there are, in which versions, and which one answers
-    batches.py      rows that came while a model was at work go through it together
-    limits.py       how much a request may ask for; JSON that may come from anybody
-    kserve.py, tensorflow.py, raw.py    what clients speak: bytes -> inputs, answers -> bytes
-    service.py      a request's way through all of these
-    front.py        what holds for every request: token, limits, request id, log line, metrics
-    app.py          addresses, and what lies at each; process.py: the process, its socket and its end
-    about.py, openapi.py, metrics.py    what the server says of models, of itself, and of its work
+    model_repository.py     models, their versions, and the version that serves requests
+    batches.py              runs waiting rows of several requests in one batch
+    limits.py               limits of requests, and parsing of untrusted JSON
+    codecs.py               requests, replies and inputs, shared by all protocols
+    kserve.py, tensorflow.py, raw.py    protocols: bytes -> inputs, outputs -> bytes
+    service.py              passes a request through all of these
+    middleware.py           for every request: token, limits, request id, log line, metrics
+    app.py                  routes; process.py: the process, its socket and its shutdown
+    model_facts.py, openapi.py, metrics.py    descriptions of models, of the API, and counters
 
-Neither Keras nor TensorFlow is imported, and a text that comes in is never the path of a file.
+Keras and TensorFlow are not imported, and strings in requests are never interpreted as file paths.
 """

@@ -1,4 +1,4 @@
-"""Addresses, and what lies at each."""
+"""The ASGI application: its routes and their endpoints."""
 
 import asyncio
 import warnings
@@ -30,12 +30,12 @@ from kzoo.serve.service import Service
 from kzoo.utils.errors import KzooError, KzooWarning
 
 PAGE = Path(__file__).parent / "page"
-_LOOK = 1.0  # seconds between two looks at the folders
+_REFRESH_SECONDS = 1.0  # between two checks of the model folders for new versions
 _PROBES = ("/v2/health/live", "/v2/health/ready")
 _PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-    "require-trusted-types-for 'script'; trusted-types 'none'",  # what models are called is never taken for HTML
+    "require-trusted-types-for 'script'; trusted-types 'none'",  # names of models are never interpreted as HTML
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
@@ -45,52 +45,54 @@ def make_app(
     exported: Sequence[str], *, format: str | None = None, threads: int = 1, token: str | None = None,
     hosts: Collection[str] | None = None, limits: Limits | None = None, log: Log | None = None,
 ) -> Middleware:  # fmt: skip
-    """Return an ASGI application that answers with exported models.
+    """Return an ASGI application that serves exported models.
 
     Args:
-        exported: their folders, or `NAME=FOLDER`.
-        format: which of their files to run; see `kzoo.runtime.load`.
-        threads: that compute the answers of a model.
-        token: that requests must bring, as `Authorization: Bearer TOKEN`; by default none.
-        hosts: names beside this machine's own by which requests may call the server; by default any name.
-        limits: how much is taken.
-        log: what lines are written with; by default to stderr.
+        exported: folders of exported models, or `NAME=FOLDER`.
+        format: the exported file to run; see `kzoo.runtime.load`.
+        threads: number of threads per model.
+        token: bearer token that requests must send (`Authorization: Bearer TOKEN`); by default none.
+        hosts: accepted host names in addition to those of this machine; by default any name is accepted.
+        limits: limits of requests.
+        log: writer of log lines; by default to stderr.
 
     Raises:
-        KzooError: no exported model, one that is damaged, or two of one name.
+        KzooError: not an exported model, a damaged one, or two models of the same name.
     """
-    limits, log, counted = limits or Limits(), log or Log(), Metrics()
-    shelf = open_repository(exported, format=format, threads=threads, limits=limits, done=counted.batch, tell=log)
-    service = Service(shelf, limits)
+    limits, log, counters = limits or Limits(), log or Log(), Metrics()
+    repository = open_repository(
+        exported, format=format, threads=threads, limits=limits, on_batch=counters.batch, log=log
+    )
+    service = Service(repository, limits)
     app = Starlette(
-        routes=_routes(service, counted),
-        lifespan=partial(_life, service, log),
+        routes=_routes(service, counters),
+        lifespan=partial(_lifespan, service, log),
         exception_handlers={
             KzooError: _as_refusal, Refused: _as_refusal, HTTPException: _as_refusal, Exception: _as_refusal
         },
         max_body_size=limits.body,
     )  # fmt: skip
-    app.router.redirect_slashes = False  # there is one address for everything
+    app.router.redirect_slashes = False  # each resource has exactly one address
     page = frozenset(f"/{file.name}" for file in PAGE.glob("*")) | {"/"}
     open_to_all = page | {*_PROBES}
-    return Middleware(app, token=token, open_to_all=open_to_all, hosts=hosts, limits=limits, metrics=counted, log=log)
+    return Middleware(app, token=token, open_to_all=open_to_all, hosts=hosts, limits=limits, metrics=counters, log=log)
 
 
 @asynccontextmanager
-async def _life(service: Service, log: Log, app: ASGIApp) -> AsyncIterator[None]:
-    """Look at the folders from time to time, and keep what is warned of for the answer to the request."""
-    task = asyncio.create_task(_looking(service.shelf, log))
+async def _lifespan(service: Service, log: Log, app: ASGIApp) -> AsyncIterator[None]:
+    """Refresh the model folders periodically, and collect kzoo warnings as notes of the current request."""
+    task = asyncio.create_task(_watch_folders(service.repository, log))
     with warnings.catch_warnings():
-        others = warnings.showwarning
+        show_other = warnings.showwarning
 
-        def show(message: Any, category: Any, *rest: Any, **more: Any) -> None:
+        def show_warning(message: Any, category: Any, *arguments: Any, **options: Any) -> None:
             notes = NOTES.get(None)
             if issubclass(category, KzooWarning) and notes is not None:
                 notes.append(str(message))
             else:
-                others(message, category, *rest, **more)
+                show_other(message, category, *arguments, **options)
 
-        warnings.showwarning = show
+        warnings.showwarning = show_warning
         warnings.simplefilter("always", KzooWarning)
         try:
             yield
@@ -101,107 +103,107 @@ async def _life(service: Service, log: Log, app: ASGIApp) -> AsyncIterator[None]
             service.close()
 
 
-async def _looking(shelf: ModelRepository, log: Log) -> None:
+async def _watch_folders(repository: ModelRepository, log: Log) -> None:
     while True:
-        await asyncio.sleep(_LOOK)
-        for model in shelf.models.values():
+        await asyncio.sleep(_REFRESH_SECONDS)
+        for model in repository.models.values():
             try:
-                await model.look_again()
-            except Exception as error:  # whatever it is, the next look may go well
+                await model.refresh()
+            except Exception as error:  # any error: the next refresh may succeed
                 log("fault", model=model.name, error=f"{type(error).__name__}: {error}")
 
 
 async def _as_refusal(request: Request, error: Exception) -> Response:
-    """Answer an error with one line of JSON."""
+    """Return the response to an error: one line of JSON."""
     if isinstance(error, Refused):
-        no = error
+        refused = error
     elif isinstance(error, KzooError):
-        no = Refused(400, str(error))
-    elif isinstance(error, HTTPException):  # Starlette's own: no such address, another method, too large a body
-        says = {404: "There is nothing at this address; GET /openapi.json lists what there is."}
-        why = says.get(error.status_code) or f"{error.detail or HTTPStatus(error.status_code).phrase}."
-        # What is left of a body that is too large is not waited for.
+        refused = Refused(400, str(error))
+    elif isinstance(error, HTTPException):  # from Starlette: unknown path, wrong method, body too large
+        messages = {404: "Unknown path. GET /openapi.json lists all paths."}
+        message = messages.get(error.status_code) or f"{error.detail or HTTPStatus(error.status_code).phrase}."
+        # Close the connection instead of waiting for the rest of a body that is too large.
         headers = {"Connection": "close"} if error.status_code == 413 else {}
-        no = Refused(error.status_code, why, headers | dict(error.headers or {}))
+        refused = Refused(error.status_code, message, headers | dict(error.headers or {}))
     else:
-        no = Refused(500, "A fault of kzoo; the server's log has it under the id of this request.")
-    return refusal(no, request.scope.get("kzoo", {}))
+        refused = Refused(500, "Internal server error. See the server log for the id of this request.")
+    return refusal(refused, request.scope.get("kzoo", {}))
 
 
 def _json(data: Any, status: int = 200) -> Response:
     return Response(as_json(data), status, media_type=JSON)
 
 
-def _routes(service: Service, counted: Metrics) -> list[BaseRoute]:
-    shelf = service.shelf
+def _routes(service: Service, counters: Metrics) -> list[BaseRoute]:
+    repository = service.repository
 
-    def told(tell: Callable[[Any, Version], Any]) -> Callable[[Request], Any]:
-        """Return the endpoint of what is said of a model, or of one version of it."""
+    def describing(describe: Callable[[Any, Version], Any]) -> Callable[[Request], Any]:
+        """Return the endpoint that describes a model, or one of its versions, by a function of both."""
 
         async def endpoint(request: Request) -> Response:
-            shelved = shelf[request.path_params["name"]]
-            request.scope["kzoo"]["model"] = shelved.name
-            said = tell(shelved, shelved.version(request.path_params.get("version")))
-            return _json(said, 503 if said.get("ready") is False else 200)
+            model = repository[request.path_params["name"]]
+            request.scope["kzoo"]["model"] = model.name
+            description = describe(model, model.version(request.path_params.get("version")))
+            return _json(description, 503 if description.get("ready") is False else 200)
 
         return endpoint
 
-    def always(data: Callable[[], Any]) -> Callable[[Request], Any]:
+    def fixed(content: Callable[[], Any]) -> Callable[[Request], Any]:
         async def endpoint(request: Request) -> Response:
-            return _json(data())
+            return _json(content())
 
         return endpoint
 
-    async def measured(request: Request) -> Response:
-        waiting = {model.name: model.waiting for model in shelf.models.values()}
+    async def metrics_endpoint(request: Request) -> Response:
+        waiting = {model.name: model.waiting for model in repository.models.values()}
         versions = {
             model.name: {str(n): v.is_open for n, v in sorted(model.versions.items())}
-            for model in shelf.models.values()
+            for model in repository.models.values()
         }
-        return Response(counted.text(waiting, versions), media_type=metrics.MEDIA)
+        return Response(counters.text(waiting, versions), media_type=metrics.MEDIA)
 
-    def numbers(shelved: Any) -> list[str]:
-        return [str(number) for number in sorted(shelved.versions)]
+    def version_numbers(model: Any) -> list[str]:
+        return [str(number) for number in sorted(model.versions)]
 
-    def kserve_metadata(shelved: Any, version: Version) -> Any:
-        return kserve.metadata(shelved.name, numbers(shelved), version.manifest, version.format)
+    def kserve_metadata(model: Any, version: Version) -> Any:
+        return kserve.metadata(model.name, version_numbers(model), version.manifest, version.format)
 
-    def status(shelved: Any, version: Version) -> Any:
+    def status(model: Any, version: Version) -> Any:
         return tensorflow.status([(str(version), not version.broken)])
 
-    def statuses(shelved: Any, version: Version) -> Any:
-        newest_first = sorted(shelved.versions.items(), reverse=True)
-        return tensorflow.status([(str(number), not one.broken) for number, one in newest_first])
+    def statuses(model: Any, version: Version) -> Any:
+        newest_first = sorted(model.versions.items(), reverse=True)
+        return tensorflow.status([(str(number), not version.broken) for number, version in newest_first])
 
-    models, kserved = "/v1/models/{name}", "/v2/models/{name}"
+    v1_path, v2_path = "/v1/models/{name}", "/v2/models/{name}"
     post = ["POST"]
     routes: list[BaseRoute] = []
-    one = "/versions/{version}"
-    for model, v2, said in ((models, kserved, statuses), (f"{models}{one}", f"{kserved}{one}", status)):
+    suffix = "/versions/{version}"
+    for model, v2, state in ((v1_path, v2_path, statuses), (f"{v1_path}{suffix}", f"{v2_path}{suffix}", status)):
         routes += [
-            Route(f"{model}:predict", service.answering(tensorflow.read), methods=post),
-            Route(f"{v2}/infer", service.answering(kserve.read), methods=post),
-            Route(f"{model}/answer", service.answering(raw.read), methods=post),
-            Route(model, told(said)),
-            Route(f"{model}/metadata", told(lambda s, v: tensorflow.metadata(s.name, str(v), v.manifest))),
-            Route(f"{model}/about", told(model_facts)),
-            Route(v2, told(kserve_metadata)),
-            Route(f"{v2}/ready", told(lambda s, v: {"name": s.name, "ready": not v.broken})),
+            Route(f"{model}:predict", service.endpoint_of(tensorflow.read), methods=post),
+            Route(f"{v2}/infer", service.endpoint_of(kserve.read), methods=post),
+            Route(f"{model}/answer", service.endpoint_of(raw.read), methods=post),
+            Route(model, describing(state)),
+            Route(f"{model}/metadata", describing(lambda s, v: tensorflow.metadata(s.name, str(v), v.manifest))),
+            Route(f"{model}/about", describing(model_facts)),
+            Route(v2, describing(kserve_metadata)),
+            Route(f"{v2}/ready", describing(lambda s, v: {"name": s.name, "ready": not v.broken})),
         ]
     return [
         *routes,
-        Route("/v1/models", always(lambda: {"models": [list_entry(model) for model in shelf.models.values()]})),
-        Route("/v2", always(kserve.server)),
-        Route(_PROBES[0], always(lambda: {"live": True})),
-        Route(_PROBES[1], always(lambda: {"ready": True})),
-        Route("/metrics", measured),
-        Route("/openapi.json", always(lambda: document(service.limits))),
+        Route("/v1/models", fixed(lambda: {"models": [list_entry(model) for model in repository.models.values()]})),
+        Route("/v2", fixed(kserve.server)),
+        Route(_PROBES[0], fixed(lambda: {"live": True})),
+        Route(_PROBES[1], fixed(lambda: {"ready": True})),
+        Route("/metrics", metrics_endpoint),
+        Route("/openapi.json", fixed(lambda: document(service.limits))),
         *_page(),
     ]
 
 
 def _page() -> list[BaseRoute]:
-    """Return the routes of the page's files."""
+    """Return the routes of the files of the web page."""
     files = StaticFiles(directory=PAGE)
 
     def endpoint(name: str) -> Callable[[Request], Any]:

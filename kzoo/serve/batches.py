@@ -1,4 +1,4 @@
-"""Rows that came while a model was at work go through it together: no clock, so nobody waits for company."""
+"""Dynamic batching without delay: rows that arrive while a model is busy run in its next batch."""
 
 import asyncio
 from collections import deque
@@ -9,38 +9,41 @@ import numpy as np
 
 
 class Batches:
-    """The rows that wait for one model, which works in a thread of its own.
+    """The queue of rows for one model, which runs in a separate thread.
 
     The thread ends with the last reference to the object.
 
     Args:
-        answer: function of rows (N, ...) that gives an answer to each.
-        most: rows that go through together.
-        done: called with the number of rows after each time.
+        run: function from rows (N, ...) to their outputs (N, ...).
+        max_rows: largest number of rows in a batch.
+        on_batch: called with the number of rows after each batch.
     """
 
     def __init__(
-        self, answer: Callable[[np.ndarray], np.ndarray], most: int, done: Callable[[int], object] = lambda rows: None
+        self,
+        run: Callable[[np.ndarray], np.ndarray],
+        max_rows: int,
+        on_batch: Callable[[int], object] = lambda rows: None,
     ) -> None:
-        self._answer, self._most, self._done = answer, most, done
+        self._run, self._max_rows, self._on_batch = run, max_rows, on_batch
         self._waiting: deque[tuple[np.ndarray, asyncio.Future[np.ndarray]]] = deque()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="kzoo-model")
         self._task: asyncio.Task[None] | None = None
 
     async def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Return the answers to rows; many rows are answered in parts, between those of others."""
-        if len(x) <= self._most:
-            return await self._ask(x)
-        parts = [self._ask(x[start : start + self._most]) for start in range(0, len(x), self._most)]
+        """Return the outputs of rows; more than `max_rows` are split into batches, interleaved with other requests."""
+        if len(x) <= self._max_rows:
+            return await self._submit(x)
+        parts = [self._submit(x[start : start + self._max_rows]) for start in range(0, len(x), self._max_rows)]
         return np.concatenate(await asyncio.gather(*parts))
 
-    def _ask(self, x: np.ndarray) -> "asyncio.Future[np.ndarray]":
+    def _submit(self, x: np.ndarray) -> "asyncio.Future[np.ndarray]":
         loop = asyncio.get_running_loop()
-        answer = loop.create_future()
-        self._waiting.append((x, answer))
-        if self._task is None:  # it begins once everything that has arrived by now is in line
+        future = loop.create_future()
+        self._waiting.append((x, future))
+        if self._task is None:  # it starts after all requests that have arrived are queued
             self._task = loop.create_task(self._work())
-        return answer
+        return future
 
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()
@@ -48,40 +51,40 @@ class Batches:
             group = self._next_group()
             try:
                 x = group[0][0] if len(group) == 1 else np.concatenate([rows for rows, _ in group])
-                answers = await loop.run_in_executor(self._thread, self._answer, x)
-                self._done(len(x))
+                outputs = await loop.run_in_executor(self._thread, self._run, x)
+                self._on_batch(len(x))
                 start = 0
-                for rows, answer in group:
-                    if not answer.done():
-                        answer.set_result(answers[start : start + len(rows)])
+                for rows, future in group:
+                    if not future.done():
+                        future.set_result(outputs[start : start + len(rows)])
                     start += len(rows)
-            except Exception as error:  # whatever a runtime raises
-                await self._one_by_one(group, error)
+            except Exception as error:  # a runtime may raise any exception
+                await self._run_separately(group, error)
         self._task = None
 
     def _next_group(self) -> list:
-        """Return those who waited longest, as far as their rows have one shape and are not too many."""
+        """Remove and return the oldest requests with rows of the same shape, up to `max_rows` rows."""
         group = [self._waiting.popleft()]
         shape, rows = group[0][0].shape[1:], len(group[0][0])
         while self._waiting:
             x = self._waiting[0][0]
-            if x.shape[1:] != shape or rows + len(x) > self._most:
+            if x.shape[1:] != shape or rows + len(x) > self._max_rows:
                 break
             group.append(self._waiting.popleft())
             rows += len(x)
         return group
 
-    async def _one_by_one(self, group: list, error: Exception) -> None:
-        """Answer each by itself after all: what is wrong with the rows of one is no matter of the others."""
+    async def _run_separately(self, group: list, error: Exception) -> None:
+        """Run the requests of a failed batch separately, so that invalid rows fail their own request only."""
         loop = asyncio.get_running_loop()
-        for x, answer in group:
+        for x, future in group:
             try:
                 if len(group) == 1:
                     raise error
-                answers = await loop.run_in_executor(self._thread, self._answer, x)
-            except Exception as own:  # as above
-                if not answer.done():
-                    answer.set_exception(own)
+                outputs = await loop.run_in_executor(self._thread, self._run, x)
+            except Exception as row_error:  # as above
+                if not future.done():
+                    future.set_exception(row_error)
             else:
-                if not answer.done():
-                    answer.set_result(answers)
+                if not future.done():
+                    future.set_result(outputs)

@@ -1,4 +1,4 @@
-"""What goes between a request and a protocol, and what every protocol takes for an input. NumPy only."""
+"""Requests, replies and inputs, shared by all protocols. NumPy only."""
 
 import base64
 import binascii
@@ -16,7 +16,7 @@ from kzoo.sources.arrays import as_array
 from kzoo.utils.errors import KzooError
 
 JSON = "application/json"
-NOTES: ContextVar[list[str]] = ContextVar("notes")  # what is to be known of the inputs of this request
+NOTES: ContextVar[list[str]] = ContextVar("notes")  # notes on the inputs of the current request
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,11 +24,12 @@ class ModelRequest:
     """A request to a model.
 
     Args:
-        model: that is asked.
-        name, version: as the address has them.
-        header: names in small letters; query: what stands behind the question mark.
-        body: as it came.
-        most: inputs that a request may have.
+        model: the model.
+        name, version: of the model, as in the URL.
+        header: headers by lower-case name.
+        query: parameters of the URL.
+        body: the raw body.
+        max_rows: largest number of inputs in a request.
     """
 
     model: Model
@@ -37,12 +38,12 @@ class ModelRequest:
     header: Mapping[str, str]
     query: Mapping[str, str]
     body: bytes
-    most: int
+    max_rows: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """What is sent back."""
+    """The body, media type and headers of a response."""
 
     body: bytes
     media: str = JSON
@@ -51,48 +52,50 @@ class Reply:
 
 @dataclass(frozen=True, kw_only=True)
 class DecodedRequest:
-    """A request that was read: its inputs, and a function of their answers that gives the reply."""
+    """A decoded request: its encoded inputs, and a function from their outputs to the reply."""
 
     encoded: Encoded
     reply: Callable[[np.ndarray], Reply]
 
 
 def as_json(data: Any) -> bytes:
-    """Return plain data as JSON; half of a character, as a request may hold it, as JSON escapes it."""
+    """Return plain data as JSON bytes; lone surrogates, which requests may contain, are escaped."""
     return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
 
 
-def with_notes(said: dict[str, Any]) -> dict[str, Any]:
-    """Return a document with what is to be known of its inputs, where there is anything."""
+def with_notes(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a document with the notes on its inputs, if any."""
     notes = NOTES.get([])
-    return said | {"notes": notes} if notes else said
+    return document | {"notes": notes} if notes else document
 
 
-def inputs_of(model: Model, given: Any, most: int) -> Encoded:
-    """Return what a list of inputs is: arrays of the network's shape, or else raw inputs.
+def encode_inputs(model: Model, inputs: Any, max_rows: int) -> Encoded:
+    """Return the encoded inputs of a request: arrays of the network's input shape, or raw inputs.
 
     Args:
-        given: as JSON has it; `{"b64": ...}` stands for the content of a file.
+        model: the model.
+        inputs: JSON data, in which `{"b64": ...}` is the content of a file.
+        max_rows: largest number of inputs.
 
     Raises:
-        KzooError: it is neither.
+        KzooError: the inputs are neither.
     """
-    if isinstance(given, dict):  # the content of a file, a row, or columns of rows
-        return model.receive(content_of(given), most)
-    items = given if isinstance(given, list) else [given]
+    if isinstance(inputs, dict):  # the content of a file, a row, or a dict of columns
+        return model.receive(decode_base64(inputs), max_rows)
+    items = inputs if isinstance(inputs, list) else [inputs]
     if not any(isinstance(item, str | bytes | dict) for item in items):
-        array = as_array(given, "Inputs")
+        array = as_array(inputs, "Inputs")
         if array.dtype.kind == "b":
-            raise KzooError("Inputs of arrays are numbers, not true and false.")
-        return model.tensor(array, most)
-    return model.receive([content_of(item) for item in items], most)
+            raise KzooError("Array inputs must be numbers, not true or false.")
+        return model.tensor(array, max_rows)
+    return model.receive([decode_base64(item) for item in items], max_rows)
 
 
-def content_of(item: Any) -> Any:
-    """Return the bytes that `{"b64": ...}` stands for; anything else as it is."""
+def decode_base64(item: Any) -> Any:
+    """Return the decoded bytes of `{"b64": ...}`; anything else unchanged."""
     if not isinstance(item, dict) or item.keys() != {"b64"}:
         return item
     try:
         return base64.b64decode(item["b64"], validate=True)
     except (binascii.Error, ValueError, TypeError):
-        raise KzooError('{"b64": ...} holds no base64.') from None
+        raise KzooError('{"b64": ...} does not contain valid base64.') from None

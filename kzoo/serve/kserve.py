@@ -1,6 +1,6 @@
-"""The Open Inference Protocol, version 2, of KServe and Triton: metadata, infer, tensors as JSON or as bytes.
+"""The Open Inference Protocol (V2) of KServe and Triton: metadata, and inference with tensors as JSON or as bytes.
 
-https://github.com/kserve/open-inference-protocol, and Triton's extension for binary tensors.
+See https://github.com/kserve/open-inference-protocol, and the binary tensor extension of Triton.
 """
 
 import math
@@ -23,26 +23,26 @@ _TYPES = {
     "BOOL": "?", "UINT8": "<u1", "UINT16": "<u2", "UINT32": "<u4", "UINT64": "<u8", "INT8": "<i1", "INT16": "<i2",
     "INT32": "<i4", "INT64": "<i8", "FP16": "<f2", "FP32": "<f4", "FP64": "<f8",
 }  # fmt: skip
-_OWN = {"float32": "FP32", "int32": "INT32"}
+_MODEL_TYPES = {"float32": "FP32", "int32": "INT32"}
 _TEXTS = "BYTES"
-_MOST_AXES, _MOST = 32, 1 << 40  # axes of a tensor, and its size along one
+_MAX_AXES, _MAX_SIZE = 32, 1 << 40  # number of axes of a tensor, and size of an axis
 _BINARY = "binary_data_output"
 
 
 def server() -> dict[str, Any]:
-    """Return what the server says of itself."""
+    """Return the server metadata."""
     return {"name": "kzoo", "version": __version__, "extensions": ["binary_tensor_data"]}
 
 
 def metadata(name: str, versions: list[str], manifest: Manifest, format: str) -> dict[str, Any]:
-    """Return what goes in and what comes out."""
-    (given,), (gives,) = manifest.inputs, manifest.outputs
+    """Return the model metadata: its input and output tensors."""
+    (input_spec,), (output_spec,) = manifest.inputs, manifest.outputs
     return {
         "name": name,
         "versions": versions,
         "platform": f"kzoo_{format}",
-        "inputs": [_described(given["name"], _OWN.get(given["dtype"], "FP32"), given["shape"])],
-        "outputs": [_described(gives["name"], "FP32", gives["shape"])],
+        "inputs": [_described(input_spec["name"], _MODEL_TYPES.get(input_spec["dtype"], "FP32"), input_spec["shape"])],
+        "outputs": [_described(output_spec["name"], "FP32", output_spec["shape"])],
     }
 
 
@@ -50,147 +50,150 @@ def _described(name: str, datatype: str, shape: list) -> dict[str, Any]:
     return {"name": name, "datatype": datatype, "shape": [-1 if n is None else n for n in [None, *shape[1:]]]}
 
 
-def read(given: ModelRequest) -> DecodedRequest:
-    """Read a request to infer: one tensor of the network's own shape, or `BYTES` of raw texts or files.
+def read(request: ModelRequest) -> DecodedRequest:
+    """Decode an inference request: one tensor of the network's input shape, or `BYTES` of raw texts or files.
 
     Raises:
-        KzooError: the request is malformed, or its tensor does not fit.
+        KzooError: the request is malformed, or its tensor does not fit the model.
     """
-    said, tail = _parts(given)
-    tensors = said.get("inputs") if isinstance(said, dict) else None
+    content, tail = _split_body(request)
+    tensors = content.get("inputs") if isinstance(content, dict) else None
     if not isinstance(tensors, list) or len(tensors) != 1 or not isinstance(tensors[0], dict):
-        raise KzooError(f'The request is to be {{"inputs": [one tensor]}}; its name is {given.model.inputs!r}.')
-    encoded = _encoded(given.model, tensors[0], tail, given.most)
-    binary = _wants_binary(said, said.get("outputs"), given)
-    number = said.get("id", "")
-    if not isinstance(number, str) or len(number) > 200:
-        raise KzooError("The id of a request is a text of at most 200 characters.")
-    return DecodedRequest(encoded=encoded, reply=lambda answers: _reply(given, answers, number, binary))
+        raise KzooError(f'The request must be {{"inputs": [one tensor]}} with a tensor named {request.model.inputs!r}.')
+    encoded = _encoded(request.model, tensors[0], tail, request.max_rows)
+    binary = _wants_binary(content, content.get("outputs"), request)
+    request_id = content.get("id", "")
+    if not isinstance(request_id, str) or len(request_id) > 200:
+        raise KzooError("The id of a request must be a string of at most 200 characters.")
+    return DecodedRequest(encoded=encoded, reply=lambda outputs: _reply(request, outputs, request_id, binary))
 
 
-def _parts(given: ModelRequest) -> tuple[Any, bytes]:
-    """Return the JSON of a request, and the bytes of tensors after it."""
-    if HEADER not in given.header:
-        return read_json(given.body), b""
-    word = given.header[HEADER]
-    length = int(word) if word.isascii() and word.isdecimal() and len(word) < 12 else -1
-    if not 0 <= length <= len(given.body):
-        raise KzooError(f"{HEADER} is {shown(word)}, and the request has {len(given.body):,} bytes.")
-    return read_json(memoryview(given.body)[:length]), given.body[length:]
+def _split_body(request: ModelRequest) -> tuple[Any, bytes]:
+    """Return (JSON data, binary tensor data after it) of a request."""
+    if HEADER not in request.header:
+        return read_json(request.body), b""
+    length_text = request.header[HEADER]
+    length = int(length_text) if length_text.isascii() and length_text.isdecimal() and len(length_text) < 12 else -1
+    if not 0 <= length <= len(request.body):
+        raise KzooError(f"{HEADER} is {shown(length_text)}, but the request has {len(request.body):,} bytes.")
+    return read_json(memoryview(request.body)[:length]), request.body[length:]
 
 
-def _encoded(model: Model, tensor: dict, tail: bytes, most: int) -> Encoded:
+def _encoded(model: Model, tensor: dict, tail: bytes, max_rows: int) -> Encoded:
     datatype, shape, parameters = (tensor.get(name) for name in ("datatype", "shape", "parameters"))
     if tensor.get("name", model.inputs) not in (model.inputs, "inputs"):
-        raise KzooError(f"There is no input {shown(tensor['name'])}; the model takes {model.inputs!r}.")
+        raise KzooError(f"Unknown input {shown(tensor['name'])}. The input of the model is {model.inputs!r}.")
     if (
         not isinstance(shape, list)
-        or len(shape) > _MOST_AXES
-        or not all(type(n) is int and 0 < n < _MOST for n in shape)
+        or len(shape) > _MAX_AXES
+        or not all(type(n) is int and 0 < n < _MAX_SIZE for n in shape)
     ):
-        raise KzooError(f"The shape of a tensor is a list of sizes, at least 1 each, not {shown(shape)}.")
+        raise KzooError(f"The shape of a tensor must be a list of sizes of at least 1, not {shown(shape)}.")
     if not isinstance(parameters, dict | None) or datatype not in (*_TYPES, _TEXTS):
-        raise KzooError(f"datatype {shown(datatype)} is none of: {', '.join((*_TYPES, _TEXTS))}.")
+        raise KzooError(f"Unknown datatype {shown(datatype)}. Use one of: {', '.join((*_TYPES, _TEXTS))}.")
     size, count = (parameters or {}).get("binary_data_size"), math.prod(shape)
     if any(name.startswith("shared_memory") for name in parameters or ()):
-        raise KzooError("Shared memory is not read: send the tensor in the request.")
+        raise KzooError("Shared memory is not supported. Send the tensor in the request.")
     if size is None:
         values = tensor.get("data")
         if datatype == _TEXTS:
-            return model.receive(_as_many(values, count), most)
+            return model.receive(_checked_strings(values, count), max_rows)
         array = as_array(values, "Tensors")
         if array.dtype.kind not in "biuf":
-            raise KzooError(f"The data of a tensor are numbers, and as many as {shape} says.")
+            raise KzooError(f"The data of a tensor must be numbers that match the shape {shape}.")
         _check_range(array, datatype)
     else:
         if size != len(tail):
-            raise KzooError(f"binary_data_size is {shown(size)}, and {len(tail):,} bytes follow the JSON.")
+            raise KzooError(f"binary_data_size is {shown(size)}, but {len(tail):,} bytes follow the JSON.")
         if datatype == _TEXTS:
-            return model.receive(_as_many(_texts(tail), count), most)
+            return model.receive(_checked_strings(_texts(tail), count), max_rows)
         if len(tail) != count * np.dtype(_TYPES[datatype]).itemsize:
-            raise KzooError(f"A {datatype} tensor of {shape} has not {len(tail):,} bytes.")
+            raise KzooError(f"{len(tail):,} bytes do not match a {datatype} tensor of shape {shape}.")
         array = np.frombuffer(tail, "<u1" if datatype == "BOOL" else _TYPES[datatype])
         if datatype == "BOOL":
             _check_range(array, datatype)
     if array.size != count:
-        raise KzooError(f"A tensor of {shape} has {count:,} numbers, not {array.size:,}.")
-    return model.tensor(array.reshape(shape), most)
+        raise KzooError(f"A tensor of shape {shape} must have {count:,} numbers, not {array.size:,}.")
+    return model.tensor(array.reshape(shape), max_rows)
 
 
 def _check_range(array: np.ndarray, datatype: str) -> None:
-    """Refuse numbers of JSON that are none of a datatype, which a client would have cut off.
-
-    Raises:
-        KzooError: the first of them.
-    """
+    """Raise KzooError if a number is not valid for its datatype; the message shows the first one."""
     dtype = np.dtype(_TYPES[datatype])
     if array.dtype.kind == "b" and dtype.kind != "b":
-        raise KzooError(f"The data of a {datatype} tensor are numbers, not true and false.")
+        raise KzooError(f"The data of a {datatype} tensor must be numbers, not true or false.")
     if dtype.kind == "f":
-        bad, legal = np.abs(array) > np.finfo(dtype).max, f"at most {np.finfo(dtype).max:.6g} in size"
+        invalid, allowed = (
+            np.abs(array) > np.finfo(dtype).max,
+            f"numbers of at most {np.finfo(dtype).max:.6g} in magnitude",
+        )
     else:
         low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
-        bad, legal = (array < low) | (array > high), f"whole, {low} to {high}"
+        invalid, allowed = (array < low) | (array > high), f"integers from {low} to {high}"
         if array.dtype.kind == "f":
-            bad |= array != np.round(array)
-    if bad.any():
-        raise KzooError(f"The data of a {datatype} tensor are {legal}; one is {array[bad][0]:.12g}.")
+            invalid |= array != np.round(array)
+    if invalid.any():
+        raise KzooError(f"The data of a {datatype} tensor must be {allowed}, got {array[invalid][0]:.12g}.")
 
 
-def _as_many(values: Any, count: int) -> list:
+def _checked_strings(values: Any, count: int) -> list:
     if not isinstance(values, list) or len(values) != count:
-        raise KzooError(f"A tensor of BYTES of this shape is a list of {count:,} texts.")
+        raise KzooError(f"The data of a BYTES tensor of this shape must be a list of {count:,} strings.")
     return values
 
 
 def _texts(tail: bytes) -> list:
-    """Return the texts, or else the contents of files, of a tensor of `BYTES`: each after its length."""
-    found: list = []
-    place = 0
-    while place < len(tail):
-        length = int.from_bytes(tail[place : place + 4], "little")
-        found.append(tail[place + 4 : place + 4 + length])
-        place += 4 + length
-    if place != len(tail):
-        raise KzooError("A tensor of BYTES ends in the middle of one.")
+    """Return the elements of a `BYTES` tensor, each stored after its length: strings, or bytes if not all are UTF-8."""
+    contents: list = []
+    position = 0
+    while position < len(tail):
+        length = int.from_bytes(tail[position : position + 4], "little")
+        contents.append(tail[position + 4 : position + 4 + length])
+        position += 4 + length
+    if position != len(tail):
+        raise KzooError("The BYTES tensor is truncated.")
     try:
-        return [content.decode("utf-8") for content in found]
+        return [content.decode("utf-8") for content in contents]
     except UnicodeDecodeError:
-        return found
+        return contents
 
 
-def _wants_binary(said: dict, outputs: Any, given: ModelRequest) -> bool:
-    """Say whether the answer is to be bytes.
+def _wants_binary(content: dict, outputs: Any, request: ModelRequest) -> bool:
+    """Return True if the request asks for binary outputs.
 
     Raises:
-        KzooError: it is to be something that there is not.
+        KzooError: it asks for an unknown output, a classification or shared memory.
     """
-    parameters = said.get("parameters")
+    parameters = content.get("parameters")
     if not isinstance(parameters, dict | None) or not isinstance(outputs, list | None):
-        raise KzooError("`parameters` is an object, and `outputs` a list of them.")
+        raise KzooError("`parameters` must be an object, and `outputs` a list of objects.")
     binary = (parameters or {}).get(_BINARY, False) is True
     for output in outputs or ():
-        if not isinstance(output, dict) or not isinstance(own := output.get("parameters", {}), dict):
-            raise KzooError("`outputs` is a list of objects.")
-        if any(name == "classification" or name.startswith("shared_memory") for name in own):
-            raise KzooError("Outputs are given as tensors: neither as a classification nor in shared memory.")
-        if output.get("name") not in (given.model.outputs, "outputs"):
-            raise KzooError(f"There is no output {shown(output.get('name'))}; it is {given.model.outputs!r}.")
-        binary = own.get("binary_data", binary) is True
+        if not isinstance(output, dict) or not isinstance(options := output.get("parameters", {}), dict):
+            raise KzooError("`outputs` must be a list of objects.")
+        if any(name == "classification" or name.startswith("shared_memory") for name in options):
+            raise KzooError(
+                "Classification outputs and shared memory are not supported. Outputs are returned as tensors."
+            )
+        if output.get("name") not in (request.model.outputs, "outputs"):
+            raise KzooError(
+                f"Unknown output {shown(output.get('name'))}. The output of the model is {request.model.outputs!r}."
+            )
+        binary = options.get("binary_data", binary) is True
     return binary
 
 
-def _reply(given: ModelRequest, answers: np.ndarray, number: str, binary: bool) -> Reply:
-    tensor: dict[str, Any] = {"name": given.model.outputs, "datatype": "FP32", "shape": list(answers.shape)}
-    said: dict[str, Any] = {"model_name": given.name, "model_version": given.version, "outputs": [tensor]}
-    if number:
-        said["id"] = number
+def _reply(request: ModelRequest, outputs: np.ndarray, request_id: str, binary: bool) -> Reply:
+    tensor: dict[str, Any] = {"name": request.model.outputs, "datatype": "FP32", "shape": list(outputs.shape)}
+    document: dict[str, Any] = {"model_name": request.name, "model_version": request.version, "outputs": [tensor]}
+    if request_id:
+        document["id"] = request_id
     if notes := NOTES.get([]):
-        said["parameters"] = {"notes": " ".join(notes)}
+        document["parameters"] = {"notes": " ".join(notes)}
     if not binary:
-        tensor["data"] = answers.ravel().tolist()
-        return Reply(body=as_json(said))
-    tail = np.ascontiguousarray(answers, "<f4").tobytes()
+        tensor["data"] = outputs.ravel().tolist()
+        return Reply(body=as_json(document))
+    tail = np.ascontiguousarray(outputs, "<f4").tobytes()
     tensor["parameters"] = {"binary_data_size": len(tail)}
-    head = as_json(said)
+    head = as_json(document)
     return Reply(body=head + tail, media="application/octet-stream", headers={HEADER: str(len(head))})

@@ -1,4 +1,4 @@
-"""How much a request may ask for, and JSON that may come from anybody. Standard library only."""
+"""Limits of requests, and parsing of untrusted JSON. Standard library only."""
 
 import json
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from kzoo.utils.formatting import first_line
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What one server takes.
+    """Limits of a server.
 
     Args:
-        body: bytes of a request's body.
-        bodies: bytes of all bodies that are held at once.
-        seconds: that a body may take to arrive, a header to be complete, and an answer to be taken.
-        rows: inputs of a request.
-        row_bytes: bytes of a request's inputs as the network takes them.
-        numbers: of the answer to a request; one input is answered in any case.
-        waiting: requests of a model that are not answered yet.
-        batch: rows that go through a model together.
-        connections: open ones, idle ones among them.
-        ending: seconds that accepted requests get once the server is told to end; a little later it has ended.
+        body: bytes of the body of a request.
+        bodies: bytes of all bodies in memory.
+        seconds: time for receiving a header or a body, and for the client to receive the response.
+        rows: inputs per request.
+        row_bytes: bytes of the encoded inputs of a request.
+        numbers: output numbers per request; a single input is always allowed.
+        waiting: pending requests per model.
+        batch: rows in a batch.
+        connections: open connections, including idle ones.
+        ending: seconds for pending requests after the server is told to stop; it exits shortly afterwards.
     """
 
     body: int = 8 << 20
@@ -38,33 +38,33 @@ class Limits:
 
 
 class Refused(Exception):
-    """A request that is not answered: the status, one line that says why, and what else goes into the header."""
+    """A request is refused: the HTTP status, a message of one line, and additional headers."""
 
-    def __init__(self, status: int, why: str, headers: dict[str, str] | None = None) -> None:
-        super().__init__(why)
-        self.status, self.why, self.headers = status, why, headers or {}
+    def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status, self.message, self.headers = status, message, headers or {}
 
 
-def busy(why: str) -> Refused:
-    """Return the refusal of a request that may be sent again soon."""
-    return Refused(503, f"{why}: try again in a second.", {"Retry-After": "1"})
+def busy(reason: str) -> Refused:
+    """Return the refusal (503) of a request that may be retried soon."""
+    return Refused(503, f"{reason}. Try again in a second.", {"Retry-After": "1"})
 
 
 def read_json(body: bytes | memoryview) -> Any:
-    """Return JSON data.
+    """Return the parsed JSON of a request.
 
     Raises:
-        KzooError: it is none, holds NaN or infinity, or is nested too deeply.
+        KzooError: not JSON, NaN or infinity, or nested too deeply.
     """
     try:
-        return json.loads(bytes(body), parse_constant=_no_number)
+        return json.loads(bytes(body), parse_constant=_refuse_constant)
     except RecursionError:
         raise KzooError("The JSON of the request is nested too deeply.") from None
     except KzooError:
         raise
-    except ValueError as error:  # UnicodeDecodeError, and numbers of thousands of digits, among them
+    except ValueError as error:  # includes UnicodeDecodeError and numbers with thousands of digits
         raise KzooError(f"The request is not JSON: {first_line(error)}.") from None
 
 
-def _no_number(word: str) -> None:
-    raise KzooError(f"The JSON of the request holds {word}, which is no number: fill it in or leave it out.")
+def _refuse_constant(constant: str) -> None:
+    raise KzooError(f"The JSON of the request contains {constant}, which is not a number. Replace or omit it.")

@@ -1,39 +1,39 @@
-"""Log lines: one JSON object each, on stderr. Standard library only."""
+"""Structured logging: one JSON object per line, on stderr. Standard library only."""
 
 import json
 import sys
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
-_MOST = 300  # characters of a text
+_MAX_CHARACTERS = 300  # of a string field
 
 
 class Log:
-    """What writes them.
+    """A writer of log lines.
 
     Args:
-        stream: where to; by default stderr.
+        stream: text stream to write to; by default stderr.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
 
-    def __call__(self, event: str, **more: Any) -> None:
+    def __call__(self, event: str, **fields: Any) -> None:
         """Write a line.
 
         Args:
-            event: what has happened.
-            more: what belongs to it; texts are cut off where they are long, and None is left out.
+            event: name of the event.
+            fields: its fields; long strings are truncated, and None is omitted.
         """
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        said = {
-            name: value[:_MOST] if isinstance(value, str) else value
-            for name, value in more.items()
+        timestamp = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        written = {
+            name: value[:_MAX_CHARACTERS] if isinstance(value, str) else value
+            for name, value in fields.items()
             if value is not None
         }
         try:
-            # In ASCII: nothing in it is obeyed by a terminal, nor makes a second line.
-            self._stream.write(json.dumps({"time": now, "event": event} | said) + "\n")
+            # ASCII, so that no field can contain control sequences of a terminal or line breaks.
+            self._stream.write(json.dumps({"time": timestamp, "event": event} | written) + "\n")
             self._stream.flush()
-        except (OSError, ValueError):  # whoever read it is gone; the server goes on
+        except (OSError, ValueError):  # the reader of the stream has gone; keep serving
             pass

@@ -1,4 +1,4 @@
-"""What a page, or anybody, has to know of a model: what it takes, what it answers, how good it is. NumPy only."""
+"""Facts about a served model for the web page and clients: its input, its outputs and its scores. NumPy only."""
 
 from typing import Any
 
@@ -10,31 +10,31 @@ from kzoo.tasks import problem, score_named
 from kzoo.utils.files import finite, read_arrays
 
 
-def list_entry(shelved: ServedModel) -> dict[str, Any]:
-    """Return a line of the list of models."""
-    version = shelved.current
+def list_entry(model: ServedModel) -> dict[str, Any]:
+    """Return the entry of a model in the list of models."""
+    version = model.current
     return {
-        "name": shelved.name,
+        "name": model.name,
         "version": str(version),
-        "versions": [str(number) for number in sorted(shelved.versions)],
+        "versions": [str(number) for number in sorted(model.versions)],
         "task": version.manifest.spec.get("task"),
         "input": version.manifest.inputs[0]["name"],
     }
 
 
-def model_facts(shelved: ServedModel, version: Version) -> dict[str, Any]:
-    """Return all that is to be said of a version of a model."""
+def model_facts(model: ServedModel, version: Version) -> dict[str, Any]:
+    """Return all facts about a version of a model."""
     manifest = version.manifest
-    (given,), (gives,) = manifest.inputs, manifest.outputs
-    kind = kinds.kind(given["name"])
-    return list_entry(shelved) | {
+    (input_spec,), (output_spec,) = manifest.inputs, manifest.outputs
+    kind = kinds.kind(input_spec["name"])
+    return list_entry(model) | {
         "version": str(version),
         "preset": manifest.name,
         "created": manifest.created,
         "parameters": manifest.parameters,
-        "input": given | {"facts": sorted(kind.facts), "raw": _takes_raw(manifest), **_form(manifest, kind)},
+        "input": input_spec | {"facts": sorted(kind.facts), "raw": _takes_raw(manifest), **_form(manifest, kind)},
         "answer": {
-            "kind": gives["kind"],
+            "kind": output_spec["kind"],
             "classes": manifest.labels,
             "targets": manifest.targets,
             "horizon": (manifest.spec.get("config") or {}).get("horizon"),
@@ -63,7 +63,7 @@ def _trained_on(manifest: Manifest) -> dict[str, Any] | None:
 
 
 def _score(manifest: Manifest) -> dict[str, Any] | None:
-    """Return the score that counts, its interval, and the best of what needs no network beside it."""
+    """Return the primary score with its interval and the scores of baselines, or None if the model has no scores."""
     task = manifest.spec.get("task")
     split = next((name for name in ("test", "validation") if manifest.metrics.get(name)), None)
     if task is None or split is None:
@@ -73,28 +73,28 @@ def _score(manifest: Manifest) -> dict[str, Any] | None:
     value = value_of(scores, name)
     if value is None and name not in scores:
         return None
-    known, task = score_named(name), problem(task).task
-    form = known.form if known else "number"
-    beside = {
-        score.label: scores[one]
-        for one, score in task.scores.items()
-        if score.baseline and score.form == form and one in scores  # a share is no baseline of bits
+    score_type, task = score_named(name), problem(task).task
+    form = score_type.form if score_type else "number"
+    baseline_scores = {
+        score.label: scores[key]
+        for key, score in task.scores.items()
+        if score.baseline and score.form == form and key in scores  # baselines in the same unit only
     }
-    kept = {split: scores, "baselines": manifest.baselines}
-    beside |= baselines.values(kept)
+    summary = {split: scores, "baselines": manifest.baselines}
+    baseline_scores |= baselines.values(summary)
     return finite(
         {
-            "split": split, "name": name, "label": known.label if known else name,
-            "best": known.best if known else "max", "form": form, "value": value,
+            "split": split, "name": name, "label": score_type.label if score_type else name,
+            "best": score_type.best if score_type else "max", "form": form, "value": value,
             "interval": scores.get(f"{name}_interval"), "examples": scores.get("examples"),
-            "beside": [{"label": label, "value": value} for label, value in beside.items()],
-            "warning": baselines.beaten(kept),
+            "beside": [{"label": label, "value": value} for label, value in baseline_scores.items()],
+            "warning": baselines.beaten(summary),
         }
     )  # fmt: skip
 
 
 def _example(version: Version, kind: Any) -> Any:
-    """Return an input to begin with, as `answer` takes it; None where there is none."""
+    """Return an example input for the endpoint `answer`, or None."""
     manifest = version.manifest
     try:
         x = read_arrays(version.folder / "golden.npz")["x_1"][0]

@@ -1,4 +1,4 @@
-"""What the server answers, in OpenAPI's words. Standard library only."""
+"""The OpenAPI description of the server. Standard library only."""
 
 from typing import Any
 
@@ -11,46 +11,49 @@ _JSON, _CSV = "application/json", "text/csv"
 
 
 def document(limits: Limits) -> dict[str, Any]:
-    """Return the description of all addresses.
+    """Return the OpenAPI document of all paths.
 
     Args:
-        limits: that the server keeps.
+        limits: limits of requests, which are stated in the description.
     """
     paths: dict[str, Any] = {
         "/v1/models": _get("List the models.", "Models", _ref("Models")),
-        "/v2": _get("What the server is.", "Server", _object(name=_TEXT, version=_TEXT, extensions=_list(_TEXT))),
-        "/v2/health/live": _get("Whether the server runs.", "Live", _object(live={"type": "boolean"})),
-        "/v2/health/ready": _get("Whether the server answers.", "Ready", _object(ready={"type": "boolean"})),
-        "/metrics": {"get": _operation("What the server has done, for Prometheus.", {"text/plain": _TEXT}, "metrics")},
+        "/v2": _get("Server metadata.", "Server", _object(name=_TEXT, version=_TEXT, extensions=_list(_TEXT))),
+        "/v2/health/live": _get("Liveness probe.", "Live", _object(live={"type": "boolean"})),
+        "/v2/health/ready": _get("Readiness probe.", "Ready", _object(ready={"type": "boolean"})),
+        "/metrics": {"get": _operation("Metrics in the text format of Prometheus.", {"text/plain": _TEXT}, "metrics")},
         "/openapi.json": _get("This document.", "Document", {"type": "object"}),
     }
     for version in (False, True):
-        paths |= _of_a_model(version)
+        paths |= _model_paths(version)
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "kzoo serve",
             "version": __version__,
-            "description": "Exported models. A request may have "
-            f'{limits.body:,} bytes and {limits.rows:,} inputs; JSON holds no NaN. Errors are `{{"error": LINE}}`; '
-            "503 with Retry-After says that a request was not accepted and may be sent again.",
+            "description": "Predictions of exported models. A request may have up to "
+            f"{limits.body:,} bytes and {limits.rows:,} inputs. NaN is not allowed in JSON. Errors are "
+            '`{"error": MESSAGE}`. Status 503 with Retry-After: the request was not accepted and may be retried.',
         },
         "security": [{}, {"token": []}],
         "paths": paths,
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
             "responses": {
-                "Refused": {"description": "One line that says why.", "content": {_JSON: {"schema": _ref("Error")}}}
+                "Refused": {
+                    "description": "An error message of one line.",
+                    "content": {_JSON: {"schema": _ref("Error")}},
+                }
             },
             "schemas": _schemas(),
         },
     }
 
 
-def _of_a_model(version: bool) -> dict[str, Any]:
-    """Return the addresses of a model, or of one version of it."""
-    end, word = ("/versions/{version}", "Version") if version else ("", "")
-    v1, v2 = f"/v1/models/{{name}}{end}", f"/v2/models/{{name}}{end}"
+def _model_paths(version: bool) -> dict[str, Any]:
+    """Return the paths of a model, or of one of its versions."""
+    suffix, id_suffix = ("/versions/{version}", "Version") if version else ("", "")
+    v1, v2 = f"/v1/models/{{name}}{suffix}", f"/v2/models/{{name}}{suffix}"
     parameters = [_parameter("name"), *([_parameter("version")] if version else [])]
     answers = {_JSON: _ref("Answers"), _CSV: _TEXT}
     raw = {
@@ -58,56 +61,61 @@ def _of_a_model(version: bool) -> dict[str, Any]:
         "multipart/form-data": _object(file=_file()),
     }  # fmt: skip
     top = {
-        "name": "top", "in": "query", "description": "How many classes, the likeliest first.",
+        "name": "top", "in": "query", "description": "Number of classes per prediction, most likely first.",
         "schema": {"type": "integer", "minimum": 1, "default": 20},
     }  # fmt: skip
     history = {
-        "name": "history", "in": "query", "description": "Of a forecast: also what the model saw before it.",
+        "name": "history", "in": "query", "description": "For forecasts: also return the input series.",
         "schema": {"type": "boolean", "default": False},
     }  # fmt: skip
-    found = {
-        f"{v1}/answer": _post("Answer raw inputs in words.", f"answer{word}", raw, answers)
+    paths = {
+        f"{v1}/answer": _post("Predict from raw inputs.", f"answer{id_suffix}", raw, answers)
         | {"parameters": [top, history]},
         f"{v1}:predict": _post(
-            "Answer, as TensorFlow Serving does.", f"predict{word}", {_JSON: _ref("Instances")},
+            "Predict (TensorFlow Serving API).", f"predict{id_suffix}", {_JSON: _ref("Instances")},
             {_JSON: _ref("Outputs")},
         ),
         f"{v2}/infer": _post(
-            "Answer, as the Open Inference Protocol has it.", f"infer{word}",
+            "Predict (Open Inference Protocol).", f"infer{id_suffix}",
             {_JSON: _ref("Tensors"), "application/octet-stream": _file()},
             {_JSON: _ref("Tensors"), "application/octet-stream": _file()},
         ),
-        f"{v1}/about": _get("What it takes and answers, and how good it is.", f"About{word}", {"type": "object"}),
-        v1: _get("Its status, as TensorFlow Serving has it.", f"Status{word}", {"type": "object"}),
-        f"{v1}/metadata": _get("Its signature, as TensorFlow Serving has it.", f"Signature{word}", {"type": "object"}),
-        v2: _get("Its tensors, as the Open Inference Protocol has them.", f"Tensors{word}", _ref("Metadata")),
-        f"{v2}/ready": _get("Whether it answers.", f"ModelReady{word}", _object(name=_TEXT, ready={"type": "boolean"})),
+        f"{v1}/about": _get("Inputs, outputs and scores of the model.", f"About{id_suffix}", {"type": "object"}),
+        v1: _get("Model status (TensorFlow Serving API).", f"Status{id_suffix}", {"type": "object"}),
+        f"{v1}/metadata": _get("Signature (TensorFlow Serving API).", f"Signature{id_suffix}", {"type": "object"}),
+        v2: _get("Model metadata (Open Inference Protocol).", f"Tensors{id_suffix}", _ref("Metadata")),
+        f"{v2}/ready": _get(
+            "Readiness of the model.", f"ModelReady{id_suffix}", _object(name=_TEXT, ready={"type": "boolean"})
+        ),
     }  # fmt: skip
-    return {path: said | {"parameters": [*parameters, *said.get("parameters", [])]} for path, said in found.items()}
+    return {
+        path: endpoint | {"parameters": [*parameters, *endpoint.get("parameters", [])]}
+        for path, endpoint in paths.items()
+    }
 
 
 def _schemas() -> dict[str, Any]:
     tensor = _object(
         name=_TEXT, datatype=_TEXT, shape=_list({"type": "integer"}), data=_list(_ANY), parameters={"type": "object"}
     )
-    chosen = _object(label=_TEXT, probability=_NUMBER, score=_NUMBER)
-    answer = _object(
-        input=_ANY, label=_ANY, classes=_list(chosen), values=_ANY, targets=_list(_TEXT), times=_list(_TEXT),
+    class_score = _object(label=_TEXT, probability=_NUMBER, score=_NUMBER)
+    prediction = _object(
+        input=_ANY, label=_ANY, classes=_list(class_score), values=_ANY, targets=_list(_TEXT), times=_list(_TEXT),
         error=_TEXT,
     )  # fmt: skip
-    one_model = _object(name=_TEXT, version=_TEXT, versions=_list(_TEXT), task=_ANY, input=_TEXT)
-    described = _object(name=_TEXT, datatype=_TEXT, shape=_list({"type": "integer"}))
+    model = _object(name=_TEXT, version=_TEXT, versions=_list(_TEXT), task=_ANY, input=_TEXT)
+    metadata = _object(name=_TEXT, datatype=_TEXT, shape=_list({"type": "integer"}))
     return {
         "Error": _object(error=_TEXT),
-        "Models": _object(models=_list(one_model)),
+        "Models": _object(models=_list(model)),
         "Metadata": _object(
-            name=_TEXT, versions=_list(_TEXT), platform=_TEXT, inputs=_list(described), outputs=_list(described)
+            name=_TEXT, versions=_list(_TEXT), platform=_TEXT, inputs=_list(metadata), outputs=_list(metadata)
         ),
         "Inputs": {
-            "description": "A list of inputs, or {\"inputs\": [...]}: pixels or {\"b64\": ...}, rows by column, texts, "
-            "the last rows of a series.",
+            "description": "A list of inputs, or {\"inputs\": [...]}: pixels or {\"b64\": ...}, rows as objects, "
+            "texts, the last rows of a series.",
         },
-        "Answers": _object(model=_TEXT, version=_TEXT, predictions=_list(answer), notes=_list(_TEXT)),
+        "Answers": _object(model=_TEXT, version=_TEXT, predictions=_list(prediction), notes=_list(_TEXT)),
         "Instances": _object(instances=_list(_ANY), inputs=_ANY, signature_name=_TEXT),
         "Outputs": _object(predictions=_list(_ANY), outputs=_list(_ANY), notes=_list(_TEXT)),
         "Tensors": _object(
@@ -121,17 +129,17 @@ def _get(summary: str, name: str, schema: dict) -> dict[str, Any]:
     return {"get": _operation(summary, {_JSON: schema}, f"get{name}")}
 
 
-def _post(summary: str, name: str, takes: dict[str, Any], gives: dict[str, Any]) -> dict[str, Any]:
-    body = {"required": True, "content": {media: {"schema": schema} for media, schema in takes.items()}}
-    return {"post": _operation(summary, gives, name) | {"requestBody": body}}
+def _post(summary: str, name: str, request_types: dict[str, Any], response_types: dict[str, Any]) -> dict[str, Any]:
+    body = {"required": True, "content": {media: {"schema": schema} for media, schema in request_types.items()}}
+    return {"post": _operation(summary, response_types, name) | {"requestBody": body}}
 
 
-def _operation(summary: str, gives: dict[str, Any], name: str) -> dict[str, Any]:
-    content = {media: {"schema": schema} for media, schema in gives.items()}
+def _operation(summary: str, response_types: dict[str, Any], name: str) -> dict[str, Any]:
+    content = {media: {"schema": schema} for media, schema in response_types.items()}
     return {
         "summary": summary, "operationId": name,
         "responses": {
-            "200": {"description": "The answer.", "content": content},
+            "200": {"description": "Success.", "content": content},
             "4XX": {"$ref": "#/components/responses/Refused"}, "5XX": {"$ref": "#/components/responses/Refused"},
         },
     }  # fmt: skip
@@ -145,8 +153,8 @@ def _object(**properties: Any) -> dict[str, Any]:
     return {"type": "object", "properties": properties}
 
 
-def _list(of: dict) -> dict[str, Any]:
-    return {"type": "array", "items": of}
+def _list(items: dict) -> dict[str, Any]:
+    return {"type": "array", "items": items}
 
 
 def _file() -> dict[str, Any]:

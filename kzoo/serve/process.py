@@ -1,4 +1,4 @@
-"""The process: its socket, its signals, connections that say nothing, and an end that loses no request."""
+"""The server process: socket, signals, idle connections, and a graceful shutdown that loses no request."""
 
 import asyncio
 import faulthandler
@@ -22,28 +22,28 @@ from kzoo.serve.middleware import Middleware
 from kzoo.utils.errors import KzooError
 from kzoo.utils.optional import is_installed
 
-_HEADER = 1 << 16  # bytes of a request's header
-_KEEP_ALIVE = 75  # seconds that an idle connection is kept: longer than most clients' own
-_TURN = 5e-4  # seconds that a thread computes while another waits: a request goes through several, one after the other
-_BACKLOG = 2048  # connections that the system keeps until they are accepted
-_QUIET = 1.0  # seconds that idle connections get to send one more request, at the end
-_LATE = 0.5  # seconds after the end's, when threads that still work are left behind
-_WORKERS = ("kzoo-", "asyncio_")  # how the names of threads begin that read requests and compute answers
+_MAX_HEADER = 1 << 16  # bytes of the headers of a request
+_KEEP_ALIVE = 75  # seconds that idle connections are kept: longer than most clients keep them
+_SWITCH_SECONDS = 5e-4  # Python's thread switch interval: short, since a request passes through several threads
+_BACKLOG = 2048  # connections that the operating system queues until they are accepted
+_QUIET = 1.0  # seconds for idle connections to send a last request during shutdown
+_LATE = 0.5  # seconds after `Limits.ending` until a forced exit, even if threads are still busy
+_WORKERS = ("kzoo-", "asyncio_")  # name prefixes of the threads that decode requests and run models
 
 
 def serve(app: Middleware, *, host: str, port: int, limits: Limits, log: Log) -> int:
-    """Answer until SIGTERM or Ctrl-C; return how many requests there were.
+    """Serve until SIGTERM or Ctrl-C; return the number of requests.
 
     Raises:
-        KzooError: the address cannot be had.
+        KzooError: the address is not available.
     """
     listening = _listen(host, port)
-    sys.setswitchinterval(_TURN)
+    sys.setswitchinterval(_SWITCH_SECONDS)
     server = _Server(app, limits, log)
-    _say_what_uvicorn_says(log)
+    _log_uvicorn_warnings(log)
     server.run(sockets=[listening])
     log("ended", requests=server.server_state.total_requests)
-    server.leave_nothing()
+    server.cancel_forced_exit()
     return server.server_state.total_requests
 
 
@@ -56,13 +56,13 @@ def _listen(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or error
         raise KzooError(
-            f"host={host!r}, port={port} cannot be had: {str(why).lower()}. Choose another port=."
+            f"Cannot listen on host={host!r}, port={port}: {str(why).lower()}. Choose another port=."
         ) from None
     return listening
 
 
-def _say_what_uvicorn_says(log: Log) -> None:
-    """Let uvicorn's warnings be lines like all others."""
+def _log_uvicorn_warnings(log: Log) -> None:
+    """Write the warnings of uvicorn as log lines."""
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -74,7 +74,7 @@ def _say_what_uvicorn_says(log: Log) -> None:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's, with an end of our own."""
+    """uvicorn's server with a custom shutdown."""
 
     def __init__(self, app: Middleware, limits: Limits, log: Log) -> None:
         options: dict[str, Any] = dict(
@@ -82,51 +82,51 @@ class _Server(uvicorn.Server):
             limit_concurrency=limits.connections, timeout_keep_alive=_KEEP_ALIVE, backlog=_BACKLOG,
             timeout_graceful_shutdown=max(1, int(limits.ending)),
         )  # fmt: skip
-        options["http"] = _bounded() if is_installed("httptools") else "h11"
+        options["http"] = _bounded_protocol() if is_installed("httptools") else "h11"
         super().__init__(uvicorn.Config(app, **options))
-        self._front, self._limits, self._log = app, limits, log
-        self._silent: dict[Any, tuple] = {}  # connection -> since when nothing comes or goes, bytes that it has to take
-        self._until = float("inf")  # when the end has to be over
-        self._leaving: threading.Timer | None = None
+        self._middleware, self._limits, self._log = app, limits, log
+        self._silent: dict[Any, tuple] = {}  # connection -> (time of the last progress, bytes still to send)
+        self._deadline = float("inf")  # deadline of the shutdown, on the monotonic clock
+        self._exit_timer: threading.Timer | None = None
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """End by a signal as one ends well: uvicorn would raise it once more."""
+        """Handle SIGINT and SIGTERM as a normal exit; uvicorn would raise the signal again."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        handlers = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
         finally:
-            for number, handler in before.items():
+            for number, handler in handlers.items():
                 signal.signal(number, handler)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        """Begin to end, and see to it that this does not take for ever: no thread can be told to stop."""
-        if self._leaving is None:
-            self._until = time.monotonic() + self._limits.ending
-            self._leaving = threading.Timer(self._limits.ending + _LATE, self._leave)
-            self._leaving.daemon = True
-            self._leaving.start()
-            # The same without Python, which a thread may keep busy in a long call of C.
+        """Start the shutdown, and a timer that forces the exit, since busy threads cannot be stopped."""
+        if self._exit_timer is None:
+            self._deadline = time.monotonic() + self._limits.ending
+            self._exit_timer = threading.Timer(self._limits.ending + _LATE, self._force_exit)
+            self._exit_timer.daemon = True
+            self._exit_timer.start()
+            # The same from C, in case a thread holds Python's GIL in a long call.
             faulthandler.dump_traceback_later(self._limits.ending + 1.5 * _LATE, exit=True)
         super().handle_exit(sig, frame)
 
-    def _leave(self) -> None:
+    def _force_exit(self) -> None:
         self._log("ended", requests=self.server_state.total_requests, unfinished=len(self.server_state.tasks) or None)
         os._exit(0)
 
-    def leave_nothing(self) -> None:
-        """Call off the forced end once no thread works any more; else leave it on, for Python waits for its threads."""
-        if self._leaving is None:
+    def cancel_forced_exit(self) -> None:
+        """Cancel the forced exit if all worker threads end in time; else keep it, since Python waits for threads."""
+        if self._exit_timer is None:
             return
-        until = self._until + _LATE / 2
+        deadline = self._deadline + _LATE / 2
         while any(thread.name.startswith(_WORKERS) for thread in threading.enumerate()):
-            if time.monotonic() > until:
+            if time.monotonic() > deadline:
                 return
             time.sleep(0.01)
-        self._leaving.cancel()
+        self._exit_timer.cancel()
         faulthandler.cancel_dump_traceback_later()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -141,38 +141,39 @@ class _Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     def _close_silent(self) -> None:
-        """Close connections that do not go on with a request, or do not take an answer: uvicorn waits for ever."""
-        now, owing = time.monotonic(), {}
+        """Close connections that neither continue a request nor receive a response; uvicorn has no such timeout."""
+        current_time, silent = time.monotonic(), {}
         connection: Any
         for connection in self.server_state.connections:
             cycle, unsent = connection.cycle, connection.transport.get_write_buffer_size()
             answered = cycle is None or cycle.response_complete
             if unsent or (answered and connection.timeout_keep_alive_task is None):
-                since, before = self._silent.get(connection, (now, unsent))
-                owing[connection] = (since if unsent == before else now, unsent)
-        self._silent = owing
-        for connection, (since, _) in owing.items():
-            if now - since > self._limits.seconds:
+                since, unsent_before = self._silent.get(connection, (current_time, unsent))
+                silent[connection] = (since if unsent == unsent_before else current_time, unsent)
+        self._silent = silent
+        for connection, (since, _) in silent.items():
+            if current_time - since > self._limits.seconds:
                 connection.transport.abort()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop listening, answer what has come and one more request of each connection, and end."""
+        """Stop listening, answer pending requests and one more per connection, then end."""
         self._log("ending", connections=len(self.server_state.connections))
-        self._front.ending = True
-        await self._accept_the_last(sockets or [])
-        until = min(time.monotonic() + _QUIET, self._until)
-        while self.server_state.connections and time.monotonic() < until:
+        self._middleware.ending = True
+        await self._accept_queued(sockets or [])
+        deadline = min(time.monotonic() + _QUIET, self._deadline)
+        while self.server_state.connections and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
-        if self._until < float("inf"):
-            left: Any = max(self._until - time.monotonic(), 0.1)  # asyncio takes parts of seconds too
-            self.config.timeout_graceful_shutdown = left
+        if self._deadline < float("inf"):
+            # uvicorn declares an int, but fractions of seconds work.
+            seconds_left: Any = max(self._deadline - time.monotonic(), 0.1)
+            self.config.timeout_graceful_shutdown = seconds_left
         await super().shutdown(sockets)
 
-    async def _accept_the_last(self, sockets: Sequence[socket.socket]) -> None:
-        """Accept who has been let in by the system: to close the socket would send them away unheard."""
+    async def _accept_queued(self, sockets: Sequence[socket.socket]) -> None:
+        """Accept connections queued by the operating system; closing the socket would reset them."""
         loop = asyncio.get_running_loop()
         for sock in sockets:
-            queue = sock.dup()  # so that the system's queue outlives the loop's reader
+            queue = sock.dup()  # keeps the queue open after the event loop closes its socket
             queue.setblocking(False)
             for server in self.servers:
                 server.close()
@@ -190,14 +191,14 @@ class _Server(uvicorn.Server):
         return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
 
-def _bounded() -> type:
-    """Return uvicorn's faster protocol with a limit on headers, which its slower one has."""
+def _bounded_protocol() -> type:
+    """Return uvicorn's httptools protocol with a limit on header size, which its h11 protocol already has."""
     import httptools
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
     class Bounded(HttpToolsProtocol):
         def on_message_begin(self) -> None:
-            self._taken = 0
+            self._header_bytes = 0
             super().on_message_begin()
 
         def on_url(self, url: bytes) -> None:
@@ -209,8 +210,8 @@ def _bounded() -> type:
             super().on_header(name, value)
 
         def _count(self, size: int) -> None:
-            self._taken += size + 32
-            if self._taken > _HEADER:
-                raise httptools.HttpParserError("the header is too long")  # answered with 400
+            self._header_bytes += size + 32
+            if self._header_bytes > _MAX_HEADER:
+                raise httptools.HttpParserError("the header is too long")  # uvicorn responds with 400
 
     return Bounded

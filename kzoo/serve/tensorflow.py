@@ -1,4 +1,4 @@
-"""TensorFlow Serving's REST interface: `:predict` by rows and by columns, status, metadata.
+"""The REST API of TensorFlow Serving: `:predict` by rows or columns, status and metadata.
 
 https://www.tensorflow.org/tfx/serving/api_rest
 """
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kzoo.exported import Manifest
-from kzoo.serve.codecs import DecodedRequest, ModelRequest, Reply, as_json, inputs_of, with_notes
+from kzoo.serve.codecs import DecodedRequest, ModelRequest, Reply, as_json, encode_inputs, with_notes
 from kzoo.serve.limits import read_json
 from kzoo.utils.errors import KzooError
 
@@ -16,38 +16,38 @@ SIGNATURE = "serving_default"
 _TYPES = {"float32": "DT_FLOAT", "int32": "DT_INT32"}
 
 
-def read(given: ModelRequest) -> DecodedRequest:
-    """Read `{"instances": [...]}` or `{"inputs": ...}`: arrays, or raw inputs in their place.
+def read(request: ModelRequest) -> DecodedRequest:
+    """Decode `{"instances": [...]}` or `{"inputs": ...}`: arrays or raw inputs.
 
     Raises:
-        KzooError: neither, or inputs that do not fit.
+        KzooError: neither key or both, or inputs that do not fit the model.
     """
-    said = read_json(given.body)
-    ways = [name for name in ("instances", "inputs") if isinstance(said, dict) and name in said]
-    if len(ways) != 1:
-        raise KzooError('The request is to be {"instances": [...]} or {"inputs": ...}.')
-    if (signature := said.get("signature_name", SIGNATURE)) not in (SIGNATURE, ""):
-        raise KzooError(f"There is no signature {signature!r:.60}; it is {SIGNATURE!r}.")
-    encoded = inputs_of(given.model, _unnamed(said[ways[0]], given.model.inputs), given.most)
-    word = "predictions" if ways == ["instances"] else "outputs"
-    return DecodedRequest(encoded=encoded, reply=lambda answers: _reply(word, answers))
+    content = read_json(request.body)
+    keys = [name for name in ("instances", "inputs") if isinstance(content, dict) and name in content]
+    if len(keys) != 1:
+        raise KzooError('The request must be {"instances": [...]} or {"inputs": ...}.')
+    if (signature := content.get("signature_name", SIGNATURE)) not in (SIGNATURE, ""):
+        raise KzooError(f"Unknown signature {signature!r:.60}. Use {SIGNATURE!r}.")
+    encoded = encode_inputs(request.model, _unnamed(content[keys[0]], request.model.inputs), request.max_rows)
+    key = "predictions" if keys == ["instances"] else "outputs"
+    return DecodedRequest(encoded=encoded, reply=lambda outputs: _reply(key, outputs))
 
 
-def _reply(word: str, answers: np.ndarray) -> Reply:
-    return Reply(body=as_json(with_notes({word: answers.tolist()})))
+def _reply(key: str, outputs: np.ndarray) -> Reply:
+    return Reply(body=as_json(with_notes({key: outputs.tolist()})))
 
 
 def _unnamed(inputs: Any, name: str) -> Any:
-    """Return inputs without the name of the one input that there is: `{"image": [...]}`, or so for each."""
+    """Return inputs without the name of the single input, for `{"image": [...]}` or a list of `{"image": ...}`."""
     if isinstance(inputs, dict) and inputs.keys() == {name} and isinstance(inputs[name], list):
         return inputs[name]
-    if isinstance(inputs, list) and all(isinstance(one, dict) and one.keys() == {name} for one in inputs):
-        return [one[name] for one in inputs]
+    if isinstance(inputs, list) and all(isinstance(example, dict) and example.keys() == {name} for example in inputs):
+        return [example[name] for example in inputs]
     return inputs
 
 
 def status(versions: list[tuple[str, bool]]) -> dict[str, Any]:
-    """Return the status of versions: numbers, and whether they work."""
+    """Return the status of versions, each given as (number, whether it works)."""
     return {
         "model_version_status": [
             {
@@ -64,11 +64,15 @@ def status(versions: list[tuple[str, bool]]) -> dict[str, Any]:
 
 
 def metadata(name: str, version: str, manifest: Manifest) -> dict[str, Any]:
-    """Return what goes in and what comes out."""
-    (given,), (gives,) = manifest.inputs, manifest.outputs
+    """Return the signature of a model: its input and output tensors."""
+    (input_spec,), (output_spec,) = manifest.inputs, manifest.outputs
     signature = {
-        "inputs": {given["name"]: _tensor(given["name"], given["shape"], _TYPES.get(given["dtype"], "DT_FLOAT"))},
-        "outputs": {gives["name"]: _tensor(gives["name"], gives["shape"], "DT_FLOAT")},
+        "inputs": {
+            input_spec["name"]: _tensor(
+                input_spec["name"], input_spec["shape"], _TYPES.get(input_spec["dtype"], "DT_FLOAT")
+            )
+        },
+        "outputs": {output_spec["name"]: _tensor(output_spec["name"], output_spec["shape"], "DT_FLOAT")},
         "method_name": "tensorflow/serving/predict",
     }
     return {

@@ -60,7 +60,7 @@ ENDS = ("x", "1", " €", "\n!")
 def form(text, name):
     body = f'--b\r\nContent-Disposition: form-data; name="f"; filename="{name}"\r\n\r\n{text}\r\n--b--\r\n'
     header = {"content-type": "multipart/form-data; boundary=b"}
-    request = ModelRequest(model=None, name="m", version="1", header=header, query={}, body=body.encode(), most=10)
+    request = ModelRequest(model=None, name="m", version="1", header=header, query={}, body=body.encode(), max_rows=10)
     return raw._files(request)
 
 

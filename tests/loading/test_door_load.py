@@ -186,14 +186,14 @@ def test_scopes_and_switches_of_the_caller_do_not_reach_the_file(raw, monkeypatc
 def test_a_file_that_changes_after_the_check_has_no_effect(raw, monkeypatch):
     from kzoo.loading import keras_file
 
-    look = keras_file._look
+    look = keras_file._inspect
 
     def swapped(*arguments):
         result = look(*arguments)
         Path("m.keras").write_bytes(b"something else")
         return result
 
-    monkeypatch.setattr(keras_file, "_look", swapped)
+    monkeypatch.setattr(keras_file, "_inspect", swapped)
     assert kzoo.load_model("m.keras").count_params() == attacks.dense().count_params()
 
 

@@ -82,7 +82,7 @@ def test_answers_are_those_of_single_requests(tmp_path):
         batches = Batches(model.answer, 16)
         return await asyncio.gather(*(batches(x[i : i + 1]) for i in range(40)))
 
-    single = np.concatenate([model.answer(x[i : i + 1]) for i in range(40)])
+    single = np.concatenate([model.run(x[i : i + 1]) for i in range(40)])
     np.testing.assert_allclose(np.concatenate(asyncio.run(send())), single, atol=1e-6)
 
 

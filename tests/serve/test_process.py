@@ -30,8 +30,8 @@ X = np.ones((1, 8, 8, 1))
 SLOW = """
 import time
 from kzoo.runtime import Model
-answer = Model.answer
-Model.answer = lambda model, x, size=128: time.sleep({seconds}) or answer(model, x, size)
+run = Model.run
+Model.run = lambda model, x, size=128: time.sleep({seconds}) or run(model, x, size)
 import sys
 from kzoo.cli import main
 sys.exit(main({words!r}))
@@ -114,15 +114,15 @@ STUCK = """
 import threading, time
 from kzoo.serve import tensorflow
 from kzoo.runtime import Model
-read, answer = tensorflow.read, Model.answer
+read, run = tensorflow.read, Model.run
 def stay():
     {how}
 def slow(request):
     return stay() if b"stay" in request.body else read(request)
 tensorflow.read = slow
 def late(model, x, size=128):
-    return stay() if len(x) == 7 else answer(model, x, size)
-Model.answer = late
+    return stay() if len(x) == 7 else run(model, x, size)
+Model.run = late
 import sys
 from kzoo.cli import main
 sys.exit(main({words!r}))

@@ -94,7 +94,7 @@ def test_files_that_are_rewritten_with_their_size_and_time_are_opened_anew(tmp_p
     write_digits(tmp_path / "two", seed=2)
     files = [path.relative_to(tmp_path / "two") for path in (tmp_path / "two").rglob("*") if path.is_file()]
     events = []
-    repository = open_repository([tmp_path / "one"], limits=Limits(), tell=lambda event, **more: events.append(event))
+    repository = open_repository([tmp_path / "one"], limits=Limits(), log=lambda event, **more: events.append(event))
     for file in files:
         to = tmp_path / "one" / file
         times, content = to.stat(), (tmp_path / "two" / file).read_bytes()
@@ -104,8 +104,8 @@ def test_files_that_are_rewritten_with_their_size_and_time_are_opened_anew(tmp_p
         assert (to.stat().st_size, to.stat().st_mtime_ns) == (times.st_size, times.st_mtime_ns)
 
     async def look():
-        await repository["one"].look_again()
-        await repository["one"].look_again()  # nothing is written any more
+        await repository["one"].refresh()
+        await repository["one"].refresh()  # nothing is written any more
 
     asyncio.run(look())
     assert events == ["opened", "taken over"]

@@ -1,4 +1,4 @@
-"""The formats of exported files, found by listing this folder, and their names. NumPy and the standard library only."""
+"""Export formats, one module each in this folder, and the keys of exported files. Imports NumPy only."""
 
 from kzoo.export.format import QUANTIZED
 from kzoo.utils.discovery import list_modules
@@ -7,42 +7,44 @@ from kzoo.utils.formatting import hint
 
 
 def formats() -> dict:
-    """Return name -> `Format`, in their order."""
-    found = sorted(list_modules(__name__, "FORMAT").values(), key=lambda one: (one.order, one.name))
-    return {one.name: one for one in found}
+    """Return a dict of name -> `Format`, sorted by `order`."""
+    modules = sorted(list_modules(__name__, "FORMAT").values(), key=lambda format: (format.order, format.name))
+    return {format.name: format for format in modules}
 
 
 def parse(names, quantize):
     """Return (formats, quantize) as lists without repetition.
 
     Raises:
-        KzooError: an unknown one, none at all, or a quantized file that no format has.
+        KzooError: an unknown name, no format, or a quantized type that no selected format has.
     """
-    known = formats()
-    names, quantize = _listed("formats", names, known), _listed("quantize", quantize or (), QUANTIZED)
+    available = formats()
+    names, quantize = _checked_names("formats", names, available), _checked_names("quantize", quantize or (), QUANTIZED)
     if not names:
-        raise KzooError(f"formats={names!r} names none. Use: {', '.join(known)}.")
-    if quantize and not any(known[name].quantize for name in names):
-        able = " or ".join(name for name, what in known.items() if what.quantize)
-        raise KzooError(f"quantize={quantize[0]!r} needs a format that can be quantized: add {able} to formats.")
+        raise KzooError(f"formats={names!r} is empty. Use: {', '.join(available)}.")
+    if quantize and not any(available[name].quantize for name in names):
+        quantizable = " or ".join(name for name, format in available.items() if format.quantize)
+        raise KzooError(f"quantize={quantize[0]!r} requires a format with quantization. Add {quantizable} to formats.")
     return names, quantize
 
 
-def _listed(what, given, legal):
-    names = [given] if isinstance(given, str) else given
+def _checked_names(argument, value, allowed):
+    names = [value] if isinstance(value, str) else value
     if not isinstance(names, list | tuple | set | frozenset):
-        raise KzooError(f"{what}={given!r} must be a name or a list of them: {', '.join(legal)}.")
+        raise KzooError(f"{argument}={value!r} must be a name or a list of names from: {', '.join(allowed)}.")
     names = list(dict.fromkeys(names))
     for name in names:
-        if name not in legal:
-            raise KzooError(f"Unknown {what} {name!r}. {hint(name, legal)}Use: {', '.join(legal)}.")
+        if name not in allowed:
+            raise KzooError(f"Unknown {argument} {name!r}. {hint(name, allowed)}Use: {', '.join(allowed)}.")
     return names
 
 
 def keys_of(names, quantize):
-    """Return the names of the files to make, such as "onnx" and "onnx_int8"."""
-    known = formats()
-    return [key for name in names for key in (name, *(f"{name}_{q}" for q in quantize if q in known[name].quantize))]
+    """Return the keys of the files to write, such as "onnx" and "onnx_int8"."""
+    available = formats()
+    return [
+        key for name in names for key in (name, *(f"{name}_{q}" for q in quantize if q in available[name].quantize))
+    ]
 
 
 def split_key(key):
@@ -54,7 +56,7 @@ def split_key(key):
 
 
 def file_of(key, version=1):
-    """Return where a key's file goes in the exported folder."""
+    """Return the path of a key's file in the exported folder."""
     name, quantize = split_key(key)
     file = formats()[name].file.format(version=version)
     if quantize is None:

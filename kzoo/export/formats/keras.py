@@ -1,4 +1,4 @@
-"""The `.keras` file: trainable, opens on every backend of Keras, with Keras alone."""
+"""The `.keras` format: trainable, and needs Keras only, on any backend."""
 
 from importlib import import_module
 
@@ -19,7 +19,7 @@ class Session:
     def __init__(self, path, *, name, threads=None):
         keras = import_module("keras")
         self.runtime = f"keras {keras.__version__}, tensorflow {import_module('tensorflow').__version__}"
-        # An export may come from anywhere: kzoo looks inside first.
+        # An export may come from an untrusted source, so kzoo checks the file before Keras opens it.
         self._model = import_module("kzoo.loading").load_keras_file(path)
 
     def __call__(self, x):

@@ -1,4 +1,4 @@
-"""The LiteRT file (`.tflite`): small devices. Built-in operations only, for no Python wheel has the others."""
+"""The LiteRT format (`.tflite`) for small devices. Built-in operations only: no Python wheel has the others."""
 
 import math
 import threading
@@ -15,17 +15,17 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import first_line
 from kzoo.utils.optional import require
 
-_LARGE, _TIMES = 128 << 20, 1_000  # bytes of a tensor for one example; more only for a file of a thousandth of it
+_MAX_TENSOR, _TIMES = 128 << 20, 1_000  # limit for one tensor: bytes, and multiple of the file size; the larger
 
 
 def write(network, file, quantize):
-    """Write a LiteRT file; int8 scales are dynamic, found from each input."""
+    """Write a LiteRT file. The scales of int8 activations are dynamic: computed from each input."""
     tf = import_module("tensorflow")
-    # LiteRT has no lists of tensors, which the loop of a recurrent layer needs for a batch of any size.
+    # The loop of a recurrent layer with a variable batch size needs lists of tensors, which LiteRT does not have.
     batch = 1 if is_recurrent(network.like) else None
     module = network.tf_module(batch=batch)
-    scales: Any = {"float16": _scales_exact, "int8": _scales_apart}.get(quantize, nullcontext)
-    with _biases_whole(), scales(tf):
+    scaling_patch: Any = {"float16": _exact_scaling, "int8": _unfolded_scaling}.get(quantize, nullcontext)
+    with _full_rank_biases(), scaling_patch(tf):
         function = module.serve.get_concrete_function()
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function], module)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
@@ -38,11 +38,11 @@ def write(network, file, quantize):
 
 
 @contextmanager
-def _biases_whole():
-    """Give each bias of an `EinsumDense` as many axes as what it is added to.
+def _full_rank_biases():
+    """Reshape each bias of `EinsumDense` to the rank of the tensor that it is added to.
 
-    The converter moves a bias that lacks some, and ends in one of a single column for each member, (members, 1), to
-    before a transpose for which it then has the wrong rank: no `tabular_tabm` with one output became a file.
+    Otherwise the converter moves a bias of shape (members, 1) in front of a transpose, where its rank is wrong, and
+    `tabular_tabm` with one output cannot be converted.
     """
     keras = import_module("keras")
     call = keras.layers.EinsumDense.call
@@ -61,12 +61,12 @@ def _biases_whole():
 
 
 @contextmanager
-def _scales_exact(tf):
-    """Keep the numbers of scaling, one for each column, in float32: as their bits, which are whole numbers.
+def _exact_scaling(tf):
+    """Keep the factors of `Rescaling`, one for each column, in float32 by storing their bits as integers.
 
-    A column of times near 1.6e9 that differ by a day is a difference of large numbers, of which float16 has three
-    digits, and none above 65,504. What a lookup gives, whose place the converter cannot know (it is 0: no number is
-    below minus infinity), it does not turn back into a constant, which it would halve.
+    float16 has three digits and no values above 65,504: timestamps near 1.6e9 that differ by a day would become equal.
+    The integers are read with `tf.gather` at an index that the converter cannot fold into a constant (it is always 0,
+    since no number is below minus infinity); a constant would be converted to float16.
     """
     rescaling = import_module("keras").layers.Rescaling
     call = rescaling.call
@@ -74,13 +74,15 @@ def _scales_exact(tf):
     def exact(layer, x):
         if len(x.shape) > 3 or not (np.ndim(layer.scale) or np.ndim(layer.offset)):  # pixels are 0..255
             return call(layer, x)
-        place = tf.cast(tf.reduce_any(tf.less(tf.cast(x, tf.float32), -np.inf)), tf.int32)
+        index = tf.cast(tf.reduce_any(tf.less(tf.cast(x, tf.float32), -np.inf)), tf.int32)
         scale, offset = (
-            tf.bitcast(tf.gather(np.array([numbers], "float32").view("int32"), place), tf.float32)
+            tf.bitcast(tf.gather(np.array([numbers], "float32").view("int32"), index), tf.float32)
             for numbers in (layer.scale, layer.offset)
         )
-        known = SimpleNamespace(scale=scale, offset=offset, backend=layer.backend, compute_dtype=layer.compute_dtype)
-        return call(known, x)
+        exact_layer = SimpleNamespace(
+            scale=scale, offset=offset, backend=layer.backend, compute_dtype=layer.compute_dtype
+        )
+        return call(exact_layer, x)
 
     rescaling.call = exact
     try:
@@ -90,18 +92,18 @@ def _scales_exact(tf):
 
 
 @contextmanager
-def _scales_apart(tf):
-    """Keep scaling and normalisation out of the weights that follow, into which the converter would multiply them.
+def _unfolded_scaling(tf):
+    """Prevent the converter from folding scaling and normalisation into the weights that follow.
 
-    Weights become int8 with one scale for each output, and inputs with one for a row. A raw column in thousands then
-    leaves nothing of one in thousandths (36 % of the answers of `tabular_resnet` changed), nor a unit that is seldom
-    active, which batch normalisation made large, of the others (8 % of those of `cifar_cnn`, and 1.4 % like this).
+    int8 has one scale per output for weights and one per row for inputs. After folding, a column in thousands would
+    leave no precision for one in thousandths (36 % of the predictions of `tabular_resnet` changed). The same holds for
+    a rarely active unit that batch normalisation made large (8 % of `cifar_cnn`, 1.4 % with this function).
     """
     layers = import_module("keras").layers
     rescaling, dense = layers.Rescaling.call, layers.Dense.call
-    apart = lambda x: tf.maximum(x, tf.float32.min)  # noqa: E731  # the converter joins products and sums
-    layers.Rescaling.call = lambda layer, x: apart(rescaling(layer, x))
-    layers.Dense.call = lambda layer, x, training=None: dense(layer, apart(x), training)
+    barrier = lambda x: tf.maximum(x, tf.float32.min)  # noqa: E731  # a no-op across which the converter folds nothing
+    layers.Rescaling.call = lambda layer, x: barrier(rescaling(layer, x))
+    layers.Dense.call = lambda layer, x, training=None: dense(layer, barrier(x), training)
     try:
         yield
     finally:
@@ -109,21 +111,21 @@ def _scales_apart(tf):
 
 
 def _check_sizes(tensors, size, name):
-    """Refuse a file with a tensor that is out of all proportion to it, before there is room for any."""
+    """Raise KzooError if a tensor is far larger than the file justifies, before memory is allocated for it."""
     largest = max((math.prod(map(int, t["shape"])) * np.dtype(t["dtype"]).itemsize for t in tensors), default=0)
-    if largest > max(_LARGE, _TIMES * size):
-        raise KzooError(f"{name} has {size:,} bytes and wants a tensor of {largest:,}; kzoo never writes such a file.")
+    if largest > max(_MAX_TENSOR, _TIMES * size):
+        raise KzooError(f"{name} ({size:,} bytes) has a tensor of {largest:,} bytes. kzoo does not write such files.")
 
 
 class Session:
-    """A LiteRT file, opened by its interpreter, which answers one thread after the other.
+    """A LiteRT file, opened by its interpreter. Calls from several threads run one after the other.
 
     Raises:
-        KzooError: LiteRT does not take it.
+        KzooError: LiteRT cannot open the file.
     """
 
     def __init__(self, content, *, name, threads=None):
-        self._name, self._one_at_a_time = name, threading.Lock()
+        self._name, self._lock = name, threading.Lock()
         package = require("ai_edge_litert", extra="litert")
         self.runtime = f"ai-edge-litert {getattr(package, '__version__', '')}".strip()
         interpreter = require("ai_edge_litert.interpreter", extra="litert").Interpreter
@@ -131,19 +133,19 @@ class Session:
             self._model = interpreter(model_content=content, num_threads=threads)
             _check_sizes(self._model.get_tensor_details(), len(content), name)
             self._model.allocate_tensors()
-            given, gives = self._model.get_input_details()[0], self._model.get_output_details()[0]
+            input_detail, output_detail = self._model.get_input_details()[0], self._model.get_output_details()[0]
         except (ValueError, RuntimeError, IndexError) as error:
             raise KzooError(f"LiteRT cannot open {name}: {first_line(error)}") from None
-        self._input, self._output, self._type = given["index"], gives["index"], given["dtype"]
-        self._shape = tuple(given["shape"])
-        size = int(given["shape_signature"][0])
+        self._input, self._output, self._type = input_detail["index"], output_detail["index"], input_detail["dtype"]
+        self._shape = tuple(input_detail["shape"])
+        size = int(input_detail["shape_signature"][0])
         self.batch = None if size < 0 else size
 
     def __call__(self, x):
         try:
-            with self._one_at_a_time:  # the interpreter has one input, and one output
+            with self._lock:  # the interpreter has a single pair of input and output buffers
                 if x.shape != self._shape:
-                    self._shape = ()  # until all of it has been done
+                    self._shape = ()  # invalid until the tensors are allocated
                     self._model.resize_tensor_input(self._input, x.shape)
                     self._model.allocate_tensors()
                     self._shape = x.shape
@@ -151,7 +153,7 @@ class Session:
                 self._model.invoke()
                 return self._model.get_tensor(self._output)
         except (ValueError, RuntimeError) as error:
-            raise KzooError(f"{self._name} does not take inputs {x.shape}: {first_line(error)}") from None
+            raise KzooError(f"{self._name} does not accept inputs of shape {x.shape}: {first_line(error)}") from None
 
 
 FORMAT = Format(

@@ -1,4 +1,4 @@
-"""The ONNX file: one file, for ONNX Runtime and everything else that reads ONNX."""
+"""The ONNX format, for ONNX Runtime and other programs that read ONNX."""
 
 from collections import defaultdict
 from contextlib import contextmanager
@@ -15,46 +15,48 @@ from kzoo.utils.formatting import first_line
 from kzoo.utils.optional import require
 
 _OPSET = 15
-# What takes the time. An activation shares the scale of the convolution before it, which then spends none on what it
-# cuts off.
+# Operations that take most of the time. An activation shares the scale of the preceding convolution, so that no range
+# is spent on values that it clips.
 _STATIC, _DYNAMIC = ["Conv", "Relu", "Clip"], ["MatMul", "Gemm", "LSTM"]
-_BY_NUMBER = {"Mul", "Div", "Add", "Sub"}
-_FOLDED, _MOST_FOLDED = "optimization.constant_folding_max_output_size_in_bytes", 1 << 16
-_DYNAMIC_SCALE = b"DynamicQuantize"  # what operations are called that find a scale for all that goes in at once
-_ROW_BY_ROW = "run it row by row, as kzoo does: it finds one scale for all rows of a batch"
-_FEW, _LARGE = 64, 1024  # numbers: smaller tensors are biases, shapes and constants
-# Files of kzoo 0.1 have weights of 8 bits: without VNNI they are multiplied as unsigned ones, which do not saturate.
+_ELEMENTWISE = {"Mul", "Div", "Add", "Sub"}
+_FOLDED, _MIN_FOLDED = "optimization.constant_folding_max_output_size_in_bytes", 1 << 16
+_DYNAMIC_SCALE = b"DynamicQuantize"  # prefix of operations that compute one scale for a whole batch
+_ROW_BY_ROW = "run it row by row, as kzoo does: int8 scales are computed for the whole batch"
+_MIN_HALF, _MIN_INT8 = 64, 1024  # elements; smaller tensors are biases, shapes and constants
+# For files of kzoo 0.1, with 8-bit weights: multiplies them as unsigned integers without VNNI, to avoid saturation.
 _EXACT_PRODUCTS = "session.x64quantprecision"
 _TYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(int32)": np.int32,
           "tensor(int64)": np.int64}  # fmt: skip
 
 
 def write(network, file, quantize):
-    """Write an ONNX file; the smaller ones are made from the float32 file."""
+    """Write an ONNX file; quantized files are made from the float32 file."""
     if quantize is None:
         return _convert(network, file)
     full = file.with_name("model.onnx")
     if not full.exists():
-        raise KzooError(f"{quantize} is made from the float32 file, which was not written")
+        raise KzooError(f"{quantize} requires the float32 file, which was not written")
     return _half(full, file) if quantize == "float16" else _int8(network, full, file)
 
 
 def _convert(network, file):
     onnx, tf2onnx = require("onnx", extra="onnx"), require("tf2onnx", extra="onnx")
-    import_module("keras.src.export.tf2onnx_lib").patch_tf2onnx()  # for NumPy 2, as Keras' own export does
+    import_module("keras.src.export.tf2onnx_lib").patch_tf2onnx()  # for NumPy 2, as in Keras' own export
     serve = network.serve()
-    with _known_operations():
+    with _onnx_operations():
         proto, _ = tf2onnx.convert.from_function(serve, serve.input_signature, opset=_OPSET)
-    _name_ends(proto.graph, network.input_name, network.output_name)
+    _name_inputs_and_outputs(proto.graph, network.input_name, network.output_name)
     onnx.checker.check_model(proto)
     onnx.save(proto, file)
     return {"opset": _OPSET}
 
 
 @contextmanager
-def _known_operations():
-    """Trace exact gelu and celu with operations that ONNX has: TensorFlow uses `erfc` and `expm1`, for which tf2onnx
-    writes a file that does not load."""
+def _onnx_operations():
+    """Trace exact gelu and celu with operations that ONNX has.
+
+    TensorFlow uses `erfc` and `expm1`, for which tf2onnx writes a file that does not load.
+    """
     tf = import_module("tensorflow")
     gelu, expm1 = tf.nn.gelu, tf.math.expm1
     half = 0.5**0.5
@@ -68,41 +70,41 @@ def _known_operations():
         tf.nn.gelu, tf.math.expm1 = gelu, expm1
 
 
-def _name_ends(graph, input_name, output_name):
-    """Give input, output and batch their names."""
+def _name_inputs_and_outputs(graph, input_name, output_name):
+    """Rename the input, the output and the batch axis of a graph."""
     names = {graph.input[0].name: input_name, graph.output[0].name: output_name}
     for node in graph.node:
         _rename(node, names)
-    for end in (*graph.input, *graph.output):
-        end.name = names[end.name]
-        end.type.tensor_type.shape.dim[0].dim_param = "batch"
+    for tensor in (*graph.input, *graph.output):
+        tensor.name = names[tensor.name]
+        tensor.type.tensor_type.shape.dim[0].dim_param = "batch"
 
 
 def _rename(node, names):
-    for values in (node.input, node.output):
-        for i, name in enumerate(values):
-            values[i] = names.get(name, name)
+    for tensor_names in (node.input, node.output):
+        for i, name in enumerate(tensor_names):
+            tensor_names[i] = names.get(name, name)
     for attribute in node.attribute:
-        for inner in attribute.g.node:
-            _rename(inner, names)
+        for inner_node in attribute.g.node:
+            _rename(inner_node, names)
 
 
 def _half(full, file):
-    """Store the weights as float16; the runtime turns them back when it loads, and computes in float32.
+    """Write a file with float16 weights; the runtime casts them to float32 when it loads the file.
 
-    What is multiplied or added number by number stays: it scales inputs, of whose digits float16 has three, and none
-    above 65,504. It is little beside what is multiplied as a matrix, convolved, or looked up.
+    Operands of elementwise operations stay float32: they scale inputs, and float16 has three digits and no values above
+    65,504. They are small compared with matrices, convolutions and embeddings.
     """
     onnx = require("onnx", extra="onnx")
     proto = onnx.load(full)
-    casts, readers = [], defaultdict(set)
+    casts, consumers = [], defaultdict(set)
     for node in proto.graph.node:
         for name in node.input:
-            readers[name].add(node.op_type)
+            consumers[name].add(node.op_type)
     for tensor in proto.graph.initializer:
-        if tensor.data_type != onnx.TensorProto.FLOAT or np.prod(tensor.dims) < _FEW:
+        if tensor.data_type != onnx.TensorProto.FLOAT or np.prod(tensor.dims) < _MIN_HALF:
             continue
-        if readers[tensor.name] and readers[tensor.name] <= _BY_NUMBER:
+        if consumers[tensor.name] and consumers[tensor.name] <= _ELEMENTWISE:
             continue
         name, values = tensor.name, onnx.numpy_helper.to_array(tensor)
         tensor.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
@@ -118,12 +120,12 @@ def _half(full, file):
 def _int8(network, full, file):
     require("onnxruntime", extra="onnx")
     quantization = import_module("onnxruntime.quantization")
-    # Static scales come from calibration rows, dynamic ones from each input. ONNX Runtime's dynamic convolution is
-    # slower than float32; its LSTM has no static form.
-    how = "static" if network.like == "cnn" else "dynamic"
-    # reduce_range: weights of 7 bits. Without VNNI, x86 adds two products of an unsigned and a signed 8-bit number in
+    # Static scales are calibrated on rows, dynamic scales are computed from each input. In ONNX Runtime, dynamic
+    # convolutions are slower than float32, and there is no static LSTM.
+    scales = "static" if network.like == "cnn" else "dynamic"
+    # reduce_range: 7-bit weights. Without VNNI, x86 adds two products of an unsigned and a signed 8-bit integer in
     # 16 bits, where 2 * 255 * 127 saturates and 2 * 255 * 64 does not.
-    if how == "dynamic":
+    if scales == "dynamic":
         quantization.quantize_dynamic(
             full, file, weight_type=quantization.QuantType.QInt8, op_types_to_quantize=_DYNAMIC, reduce_range=True
         )
@@ -131,17 +133,17 @@ def _int8(network, full, file):
         _quantize_static(quantization, network, full, file)
     onnx = require("onnx", extra="onnx")
     proto = onnx.load(file)
-    _store_rest(proto.graph, onnx)
-    _shorten(proto.graph, {end.name: end.name for end in (*proto.graph.input, *proto.graph.output)})
+    _quantize_remaining_weights(proto.graph, onnx)
+    _shorten(proto.graph, {tensor.name: tensor.name for tensor in (*proto.graph.input, *proto.graph.output)})
     onnx.save(proto, file)
-    return {"int8": how} | ({"note": _ROW_BY_ROW} if how == "dynamic" else {})
+    return {"int8": scales} | ({"note": _ROW_BY_ROW} if scales == "dynamic" else {})
 
 
 def _quantize_static(quantization, network, full, file):
-    """Write an int8 file with scales of calibration rows.
+    """Write an int8 file with static scales, calibrated on rows.
 
-    Batch normalisation is folded into the convolutions first, so that an activation follows each of them. The first
-    convolution stays float32: it has few weights, and its error goes through the whole network.
+    Batch normalisation is folded into the convolutions first, so that each is directly followed by its activation. The
+    first convolution stays float32: it has few weights, and its error propagates through the whole network.
     """
     onnx = require("onnx", extra="onnx")
     types, rows = quantization.QuantType, network.calibration()
@@ -155,50 +157,50 @@ def _quantize_static(quantization, network, full, file):
         onnx.save(proto, folded)
         convolutions = [node.name for node in proto.graph.node if node.op_type == "Conv"]
         quantization.quantize_static(
-            folded, file, _Rows({network.input_name: rows[i : i + 1]} for i in range(len(rows))),
+            folded, file, _CalibrationRows({network.input_name: rows[i : i + 1]} for i in range(len(rows))),
             quant_format=quantization.QuantFormat.QDQ, per_channel=True, reduce_range=True,
             op_types_to_quantize=_STATIC, activation_type=types.QUInt8, weight_type=types.QInt8,
             nodes_to_exclude=convolutions[:1] if len(convolutions) > 1 else [],
         )  # fmt: skip
 
 
-def _store_rest(graph, onnx):
-    """Store as int8 what is left: embeddings, the weights inside a loop, dense layers after convolutions.
+def _quantize_remaining_weights(graph, onnx):
+    """Store the remaining weights as int8: embeddings, weights inside loops, dense layers after convolutions.
 
-    They become numbers again before they meet anything, by a cast and a product: ONNX Runtime aborts where what
-    `DequantizeLinear` gives goes into a loop.
+    They are dequantized before use by `Cast` and `Mul`: ONNX Runtime aborts if an output of `DequantizeLinear` enters a
+    loop.
     """
-    nodes, first = list(graph.node), []
+    nodes, dequantize_nodes = list(graph.node), []
     for tensor in list(graph.initializer):
-        if tensor.data_type != onnx.TensorProto.FLOAT or np.prod(tensor.dims) < _LARGE:
+        if tensor.data_type != onnx.TensorProto.FLOAT or np.prod(tensor.dims) < _MIN_INT8:
             continue
         name, values = tensor.name, onnx.numpy_helper.to_array(tensor)
-        readers = [node for node in nodes if name in node.input]
-        if any(node.op_type == "Conv" for node in readers):
-            continue  # the first one
-        looked_up = bool(readers) and all(node.op_type == "Gather" and node.input[0] == name for node in readers)
-        # One scale for each output: the last axis, also of what is looked up.
+        consumers = [node for node in nodes if name in node.input]
+        if any(node.op_type == "Conv" for node in consumers):
+            continue  # the first convolution, which stays float32
+        looked_up = bool(consumers) and all(node.op_type == "Gather" and node.input[0] == name for node in consumers)
+        # One scale for each output, which is the last axis, also for embeddings.
         size = np.abs(values).reshape(-1, values.shape[-1]).max(axis=0)
         scale = (np.maximum(size, 1e-12) / 127).astype(np.float32)
         tensor.CopyFrom(onnx.numpy_helper.from_array(np.round(values / scale).astype(np.int8), f"{name}_int8"))
         graph.initializer.append(onnx.numpy_helper.from_array(scale, f"{name}_scale"))
         if not looked_up:
-            first += _numbers_again(onnx, f"{name}_int8", f"{name}_scale", name)
-        for node in readers if looked_up else ():
-            answer, node.input[0], node.output[0] = node.output[0], f"{name}_int8", f"{node.output[0]}_int8"
-            place = nodes.index(node) + 1
-            nodes[place:place] = _numbers_again(onnx, node.output[0], f"{name}_scale", answer)
+            dequantize_nodes += _dequantize(onnx, f"{name}_int8", f"{name}_scale", name)
+        for node in consumers if looked_up else ():
+            output, node.input[0], node.output[0] = node.output[0], f"{name}_int8", f"{node.output[0]}_int8"
+            position = nodes.index(node) + 1
+            nodes[position:position] = _dequantize(onnx, node.output[0], f"{name}_scale", output)
     del graph.node[:]
-    graph.node.extend([*first, *nodes])
+    graph.node.extend([*dequantize_nodes, *nodes])
 
 
-def _numbers_again(onnx, given, scale, answer):
-    cast = onnx.helper.make_node("Cast", [given], [f"{answer}_cast"], to=onnx.TensorProto.FLOAT)
-    return [cast, onnx.helper.make_node("Mul", [f"{answer}_cast", scale], [answer])]
+def _dequantize(onnx, input, scale, output):
+    cast = onnx.helper.make_node("Cast", [input], [f"{output}_cast"], to=onnx.TensorProto.FLOAT)
+    return [cast, onnx.helper.make_node("Mul", [f"{output}_cast", scale], [output])]
 
 
 def _shorten(graph, names):
-    """Number everything inside: in small networks, the names of what int8 adds are a quarter of the file."""
+    """Replace internal names by short ones: in small networks, names added by int8 are a quarter of the file."""
     short = lambda name: names.setdefault(name, f"t{len(names)}") if name else name  # noqa: E731
     for tensor in (*graph.initializer, *graph.input, *graph.output):
         tensor.name = short(tensor.name)
@@ -212,8 +214,8 @@ def _shorten(graph, names):
     del graph.value_info[:]
 
 
-class _Rows:
-    """What ONNX Runtime's calibration asks for rows."""
+class _CalibrationRows:
+    """Calibration data reader of ONNX Runtime: returns one row after the other, then None."""
 
     def __init__(self, rows):
         self._rows = iter(rows)
@@ -226,7 +228,7 @@ class Session:
     """An ONNX file, opened by ONNX Runtime.
 
     Raises:
-        KzooError: it wants other files, or ONNX Runtime does not take it.
+        KzooError: it has external data, or ONNX Runtime cannot open it.
     """
 
     def __init__(self, content, *, name, threads=None):
@@ -236,40 +238,40 @@ class Session:
         except ValueError:
             raise KzooError(f"{name} is not an ONNX file.") from None
         if external:
-            raise KzooError(f"{name} reads its weights from other files, which kzoo never writes; it is not opened.")
+            raise KzooError(f"{name} reads weights from other files, which kzoo does not write. It is not opened.")
         runtime = require("onnxruntime", extra="onnx")
         self.runtime = f"onnxruntime {runtime.__version__}"
         options = runtime.SessionOptions()
-        options.log_severity_level = 4  # what goes wrong is raised too
-        # What a file computes of constants alone is computed while it is opened: no more than its weights in float32.
-        options.add_session_config_entry(_FOLDED, str(max(_MOST_FOLDED, 4 * len(content))))
+        options.log_severity_level = 4  # errors are raised as well
+        # Limit constant folding at load time to the size of the weights in float32.
+        options.add_session_config_entry(_FOLDED, str(max(_MIN_FOLDED, 4 * len(content))))
         options.add_session_config_entry(_EXACT_PRODUCTS, "1")
         if threads is not None:
             options.intra_op_num_threads = options.inter_op_num_threads = threads
         try:
-            # A fallback would try the same once more, and print what is in the file.
+            # Without a fallback, which would retry with the same provider and print content of the file.
             self._session = runtime.InferenceSession(
                 content, options, providers=["CPUExecutionProvider"], enable_fallback=0
             )
-            given, gives = self._session.get_inputs()[0], self._session.get_outputs()[0]
-            self._input, self._output, self._type = given.name, gives.name, _TYPES[given.type]
-        except Exception as error:  # its exceptions have no common class
+            input_arg, output_arg = self._session.get_inputs()[0], self._session.get_outputs()[0]
+            self._input, self._output, self._type = input_arg.name, output_arg.name, _TYPES[input_arg.type]
+        except Exception as error:  # the exceptions of ONNX Runtime have no common base class
             raise KzooError(f"ONNX Runtime cannot open {name}: {first_line(error)}") from None
-        # A row far from the others would change the answers to them.
-        self._alone = _DYNAMIC_SCALE in content
-        size = given.shape[0] if given.shape else None
+        # With one dynamic scale per batch, an outlying row would change the outputs of the others.
+        self._row_by_row = _DYNAMIC_SCALE in content
+        size = input_arg.shape[0] if input_arg.shape else None
         self.batch = size if isinstance(size, int) else None
 
     def __call__(self, x):
-        if self._alone and len(x) > 1:
-            return np.concatenate([self._run(x[place : place + 1]) for place in range(len(x))])
+        if self._row_by_row and len(x) > 1:
+            return np.concatenate([self._run(x[row : row + 1]) for row in range(len(x))])
         return self._run(x)
 
     def _run(self, x):
         try:
             return self._session.run([self._output], {self._input: x.astype(self._type, copy=False)})[0]
         except Exception as error:
-            raise KzooError(f"{self._name} does not take inputs {x.shape}: {first_line(error)}") from None
+            raise KzooError(f"{self._name} does not accept inputs of shape {x.shape}: {first_line(error)}") from None
 
 
 FORMAT = Format(

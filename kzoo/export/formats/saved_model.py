@@ -1,4 +1,4 @@
-"""The SavedModel, in the layout of TensorFlow Serving: a folder with a number for a name."""
+"""The SavedModel format, in the layout of TensorFlow Serving: a folder named after the version number."""
 
 from importlib import import_module
 
@@ -6,21 +6,21 @@ from kzoo.export.format import Format
 
 
 def write(network, file, quantize):
-    """Write a SavedModel; for texts, one that takes strings as well."""
+    """Write a SavedModel; for texts, with the additional signature `serve_strings`."""
     tf = import_module("tensorflow")
     module = network.tf_module()
-    signatures, more = {"serving_default": module.serve}, {}
+    signatures, extra = {"serving_default": module.serve}, {}
     preprocessing = network.preprocessing or {}
     if "vocabulary" in preprocessing:
         strings = import_module("kzoo.export.tf_tokenizer")
         encode, module.table = strings.strings_to_ids(preprocessing)
-        wrong = strings.disagreement(preprocessing, encode)
-        if wrong is None:
+        mismatch = strings.first_mismatch(preprocessing, encode)
+        if mismatch is None:
             signatures["serve_strings"] = module.serve_strings = _of_strings(tf, module.serve, encode)
         else:
-            more["note"] = f"no serve_strings: TensorFlow cannot split {wrong[:40]!r} as training did"
+            extra["note"] = f"no serve_strings: TensorFlow tokenizes {mismatch[:40]!r} differently from training"
     tf.saved_model.save(module, str(file), signatures=signatures)
-    return {"signatures": sorted(signatures), **more}
+    return {"signatures": sorted(signatures), **extra}
 
 
 def _of_strings(tf, serve, encode):

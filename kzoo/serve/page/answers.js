@@ -1,125 +1,125 @@
-// What a model has answered: bars of probabilities, values, a forecast as a picture, a table of many.
+// Display of predictions: bars of probabilities, values, charts of forecasts, and tables of many rows.
 
 import { chart } from "./chart.js";
-import { alike, known, make, number, percent, Problem } from "./dom.js";
+import { columnFormat, make, number, percent, Problem, textOr } from "./dom.js";
 
-const MOST_CLASSES = 8, MOST_ROWS = 100, MOST_COLUMNS = 12, MOST_CHARTS = 6;
+const MAX_CLASSES = 8, MAX_ROWS = 100, MAX_COLUMNS = 12, MAX_CHARTS = 6;
 
-/** Return `node` and `summary` (a key and its values) of an answer. */
-export function shownAnswer(about, said, given, download) {
-  const all = said.predictions;
-  const [node, summary] = all.length === 1 && !given.many ? one(about, all[0], given) : several(about, all, given, download);
-  const notes = [...(given.notes ?? []).map((note) => make("li", { say: note })), ...(said.notes ?? []).map((text) => make("li", { text, lang: "en" }))];
+/** Return `node` and `summary` (a key and its values) of a response to an input. */
+export function showPredictions(about, response, input, download) {
+  const { predictions } = response;
+  const [node, summary] = predictions.length === 1 && !input.many ? single(about, predictions[0], input) : several(about, predictions, input, download);
+  const notes = [...(input.notes ?? []).map((note) => make("li", { say: note })), ...(response.notes ?? []).map((text) => make("li", { text, lang: "en" }))];
   if (notes.length) node.append(make("ul", { class: "notes" }, ...notes));
   return { node, summary };
 }
 
-function one(about, answer, given) {
-  if (answer.error) throw new Problem("unreadable", { why: answer.error });
-  const node = make("div", {}, given.picture ?? null);
-  if (answer.classes) {
-    node.append(verdict(answer), bars(answer, about.answer.classes.length));
-    const best = answer.classes[0];
-    return [node, best.probability === undefined ? ["saidLabel", { label: label(answer.label) }] : ["saidClass", { label: label(answer.label), share: () => percent(best.probability) }]];
+function single(about, prediction, input) {
+  if (prediction.error) throw new Problem("unreadable", { why: prediction.error });
+  const node = make("div", {}, input.picture ?? null);
+  if (prediction.classes) {
+    node.append(verdict(prediction), bars(prediction, about.answer.classes.length));
+    const best = prediction.classes[0];
+    return [node, best.probability === undefined ? ["saidLabel", { label: label(prediction.label) }] : ["saidClass", { label: label(prediction.label), share: () => percent(best.probability) }]];
   }
-  if (Array.isArray(answer.values[0])) {
-    node.append(...forecast(about, answer));
-    return [node, ["saidForecast", { n: answer.values.length }]];
+  if (Array.isArray(prediction.values[0])) {
+    node.append(...forecast(about, prediction));
+    return [node, ["saidForecast", { n: prediction.values.length }]];
   }
   const names = about.answer.targets;
-  node.append(make("dl", { class: "values" }, ...answer.values.map((value, i) => make("div", {}, make("dt", { text: nameOf(names, i) }), make("dd", { text: number(value) })))));
-  return [node, ["saidValues", { values: () => answer.values.map((value, i) => `${nameOf(names, i)} ${number(value)}`).join(", ") }]];
+  node.append(make("dl", { class: "values" }, ...prediction.values.map((value, i) => make("div", {}, make("dt", { text: nameOf(names, i) }), make("dd", { text: number(value) })))));
+  return [node, ["saidValues", { values: () => prediction.values.map((value, i) => `${nameOf(names, i)} ${number(value)}`).join(", ") }]];
 }
 
-function nameOf(names, place) {
-  return names[place] ?? `${place + 1}`;
+function nameOf(names, index) {
+  return names[index] ?? `${index + 1}`;
 }
 
-/** Return a class's name so that nothing of it is invisible. */
+/** Return the name of a class with invisible characters made visible. */
 export function label(name) {
   if (name === null) return "–";
   return name.trim() === "" ? JSON.stringify(name) : name.replaceAll("\n", "⏎");
 }
 
-function verdict(answer) {
-  const best = answer.classes[0];
-  const sure = best.probability === undefined ? null : make("span", { text: percent(best.probability) });
-  return make("p", { class: "verdict" }, make("strong", { text: label(answer.label) }), sure);
+function verdict(prediction) {
+  const best = prediction.classes[0];
+  const probability = best.probability === undefined ? null : make("span", { text: percent(best.probability) });
+  return make("p", { class: "verdict" }, make("strong", { text: label(prediction.label) }), probability);
 }
 
-/** Return a bar for each of the likeliest classes, and one for all others together. */
-export function bars(answer, count) {
-  const some = answer.classes.slice(0, MOST_CLASSES);
+/** Return a bar for each of the most likely classes, and one for all others together. */
+export function bars(prediction, count) {
+  const top = prediction.classes.slice(0, MAX_CLASSES);
   const list = make("ol", { class: "bars" });
-  if (some[0].probability === undefined) {
-    list.append(...some.map((each) => make("li", {}, make("span", { class: "name", text: label(each.label) }), make("span", { class: "number", text: number(each.score) }))));
+  if (top[0].probability === undefined) {
+    list.append(...top.map((item) => make("li", {}, make("span", { class: "name", text: label(item.label) }), make("span", { class: "number", text: number(item.score) }))));
     return make("div", {}, make("p", { class: "note", say: "scores" }), list);
   }
-  for (const each of some) list.append(bar(make("span", { class: "name", text: label(each.label) }), each.probability));
-  const others = Math.max(count, answer.classes.length) - some.length;
-  const rest = 1 - some.reduce((sum, each) => sum + each.probability, 0);
-  if (others > 0) list.append(bar(make("span", { class: "name", say: ["others", { n: others }] }), Math.max(rest, 0), "rest"));
+  for (const item of top) list.append(bar(make("span", { class: "name", text: label(item.label) }), item.probability));
+  const others = Math.max(count, prediction.classes.length) - top.length;
+  const otherProbability = 1 - top.reduce((sum, item) => sum + item.probability, 0);
+  if (others > 0) list.append(bar(make("span", { class: "name", say: ["others", { n: others }] }), Math.max(otherProbability, 0), "rest"));
   return list;
 }
 
-function bar(name, share, extra = "") {
+function bar(name, share, className = "") {
   const fill = make("span", { class: "fill" });
   fill.style.width = `${100 * share}%`;
-  return make("li", { class: extra }, name, make("span", { class: "track", "aria-hidden": "true" }, fill), make("span", { class: "number", text: percent(share) }));
+  return make("li", { class: className }, name, make("span", { class: "track", "aria-hidden": "true" }, fill), make("span", { class: "number", text: percent(share) }));
 }
 
-function forecast(about, answer) {
-  const { values } = answer;
-  const names = answer.targets?.length ? answer.targets : about.answer.targets;
-  const times = answer.times ?? values.map((_, step) => `${step + 1}`);
-  const history = answer.history ?? [];
-  const before = answer.history_times ?? history.map((_, step) => `${step + 1 - history.length}`);
-  const charts = names.slice(0, MOST_CHARTS).map((name, i) => {
+function forecast(about, prediction) {
+  const { values } = prediction;
+  const names = prediction.targets?.length ? prediction.targets : about.answer.targets;
+  const times = prediction.times ?? values.map((_, step) => `${step + 1}`);
+  const history = prediction.history ?? [];
+  const historyTimes = prediction.history_times ?? history.map((_, step) => `${step + 1 - history.length}`);
+  const charts = names.slice(0, MAX_CHARTS).map((name, i) => {
     const column = (rows) => rows.map((row) => row[i]);
-    return make("figure", {}, make("figcaption", {}, make("b", { text: name }), key("before"), key("after")),
-      chart({ name, before: column(history), after: column(values), times: [...before, ...times] }));
+    return make("figure", {}, make("figcaption", {}, make("b", { text: name }), legend("before"), legend("after")),
+      chart({ name, before: column(history), after: column(values), times: [...historyTimes, ...times] }));
   });
-  const write = names.map((_, i) => alike(values.map((row) => row[i])));
+  const formats = names.map((_, i) => columnFormat(values.map((row) => row[i])));
   const columns = [
     { head: ["step"], cells: values.map((_, step) => `${step + 1}`) },
-    ...(answer.times ? [{ head: ["time"], cells: times }] : []),
-    ...names.map((name, i) => ({ head: name, cells: values.map((row) => write[i](row[i])), main: true })),
+    ...(prediction.times ? [{ head: ["time"], cells: times }] : []),
+    ...names.map((name, i) => ({ head: name, cells: values.map((row) => formats[i](row[i])), main: true })),
   ];
   return [...charts, table(columns)];
 }
 
-function key(which) {
-  return make("span", { class: "key" }, make("i", { class: which, "aria-hidden": "true" }), make("span", { say: which }));
+function legend(key) {
+  return make("span", { class: "key" }, make("i", { class: key, "aria-hidden": "true" }), make("span", { say: key }));
 }
 
-function several(about, all, given, download) {
+function several(about, predictions, input, download) {
   const node = make("div");
-  const good = all.filter((each) => !each.error), some = all.slice(0, MOST_ROWS);
-  const classes = Boolean(all[0].classes), sure = classes && good[0]?.classes[0].probability !== undefined;
-  if (classes) node.append(counted(good));
-  node.append(make("p", { class: "note", say: all.length > MOST_ROWS ? ["firstRows", { n: MOST_ROWS, all: all.length }] : ["rows", { n: all.length }] }));
-  const answers = classes
-    ? [{ head: ["class"], cells: some.map((each) => each.error ?? label(each.label)), main: true }]
+  const valid = predictions.filter((prediction) => !prediction.error), shown = predictions.slice(0, MAX_ROWS);
+  const hasClasses = Boolean(predictions[0].classes), hasProbabilities = hasClasses && valid[0]?.classes[0].probability !== undefined;
+  if (hasClasses) node.append(classCounts(valid));
+  node.append(make("p", { class: "note", say: predictions.length > MAX_ROWS ? ["firstRows", { n: MAX_ROWS, all: predictions.length }] : ["rows", { n: predictions.length }] }));
+  const results = hasClasses
+    ? [{ head: ["class"], cells: shown.map((prediction) => prediction.error ?? label(prediction.label)), main: true }]
     : about.answer.targets.map((name, i) => {
-      const write = alike(good.map((each) => each.values[i]));
-      return { head: name, cells: some.map((each) => (each.error ? (i ? "" : each.error) : write(each.values[i]))), main: true };
+      const format = columnFormat(valid.map((prediction) => prediction.values[i]));
+      return { head: name, cells: shown.map((prediction) => (prediction.error ? (i ? "" : prediction.error) : format(prediction.values[i]))), main: true };
     });
-  if (sure) answers.push({ head: ["probability"], cells: some.map((each) => (each.error ? "" : percent(each.classes[0].probability))) });
-  const own = given.table && given.table.rows.length === all.length ? given.table : { head: [] };
-  const columns = own.head.slice(0, MOST_COLUMNS).map((name, i) => ({ head: name, cells: some.map((_, n) => own.rows[n][i] ?? "") }));
-  node.append(table([{ head: ["row"], cells: some.map((_, n) => given.names?.[n] ?? `${n + 1}`) }, ...answers, ...columns], given.pictures));
+  if (hasProbabilities) results.push({ head: ["probability"], cells: shown.map((prediction) => (prediction.error ? "" : percent(prediction.classes[0].probability))) });
+  const inputTable = input.table && input.table.rows.length === predictions.length ? input.table : { head: [] };
+  const inputColumns = inputTable.head.slice(0, MAX_COLUMNS).map((name, i) => ({ head: name, cells: shown.map((_, n) => inputTable.rows[n][i] ?? "") }));
+  node.append(table([{ head: ["row"], cells: shown.map((_, n) => input.names?.[n] ?? `${n + 1}`) }, ...results, ...inputColumns], input.pictures));
   if (download) node.append(make("button", { type: "button", class: "quiet download", say: "download", click: download }));
-  return [node, ["saidRows", { n: all.length }]];
+  return [node, ["saidRows", { n: predictions.length }]];
 }
 
-/** Return how many there are of each class, as bars. */
-function counted(all) {
+/** Return bars with the number of predictions per class. */
+function classCounts(predictions) {
   const counts = new Map();
-  for (const { label: name } of all) counts.set(name, (counts.get(name) ?? 0) + 1);
-  const most = [...counts].sort((a, b) => b[1] - a[1]).slice(0, MOST_CLASSES);
+  for (const { label: name } of predictions) counts.set(name, (counts.get(name) ?? 0) + 1);
+  const mostFrequent = [...counts].sort((a, b) => b[1] - a[1]).slice(0, MAX_CLASSES);
   const list = make("ol", { class: "bars" });
-  for (const [name, count] of most) {
-    const item = bar(make("span", { class: "name", text: label(name) }), count / all.length);
+  for (const [name, count] of mostFrequent) {
+    const item = bar(make("span", { class: "name", text: label(name) }), count / predictions.length);
     item.lastChild.textContent = number(count);
     list.append(item);
   }
@@ -127,9 +127,10 @@ function counted(all) {
 }
 
 /**
- * Return a table of columns: `head` (a list is the key of a text, a string a name), `cells`, and whether it is `main`.
+ * Return a table of columns: `head` (a list with the key of a text, or a name as a string), `cells`, and `main` for bold
+ * columns.
  *
- * Of the first, which names the rows, pictures may stand in the place of names.
+ * The first column contains the row headers: names, or `pictures`.
  */
 function table(columns, pictures) {
   const classes = columns.map(({ cells, main }) => [main ? "main" : "", cells.every((cell) => /^([<>] )?[-−–]?[\d.,\s]*([Ee][-−]?\d+)?%?$/.test(cell)) ? "figure" : ""].join(" ").trim() || undefined);
@@ -143,7 +144,7 @@ function table(columns, pictures) {
 
 /** Return the name of a score in the language of the page. */
 export function scoreName(score) {
-  return known(`score_${score.name}`, score.label);
+  return textOr(`score_${score.name}`, score.label);
 }
 
 export function scoreValue(score, value) {

@@ -1,37 +1,37 @@
-// CSV, as far as it is shown: the server reads the same text by itself, and its reading counts.
+// CSV for display only: for predictions, the server parses the same text itself.
 
-const SIGNS = [",", ";", "\t", "|"];
+const DELIMITERS = [",", ";", "\t", "|"];
 
-/** Return the head and the rows of a CSV text. */
+/** Return the column names (`head`) and the rows of a CSV text. */
 export function readCsv(text) {
-  const lines = text.replace(/^\uFEFF/, "");
-  const first = lines.split(/\r?\n/, 1)[0];
-  const sign = SIGNS.reduce((best, one) => (first.split(one).length > first.split(best).length ? one : best));
-  const rows = cells(lines, sign).filter((row) => row.length > 1 || row[0].trim() !== "");
+  const content = text.replace(/^\uFEFF/, ""); // without a byte order mark
+  const first = content.split(/\r?\n/, 1)[0];
+  const delimiter = DELIMITERS.reduce((best, delimiter) => (first.split(delimiter).length > first.split(best).length ? delimiter : best));
+  const rows = parseRows(content, delimiter).filter((row) => row.length > 1 || row[0].trim() !== "");
   return { head: rows[0] ?? [], rows: rows.slice(1) };
 }
 
-function cells(text, sign) {
+function parseRows(text, delimiter) {
   const rows = [];
   let row = [], cell = "", quoted = false;
-  for (let place = 0; place < text.length; place += 1) {
-    const letter = text[place];
+  for (let position = 0; position < text.length; position += 1) {
+    const character = text[position];
     if (quoted) {
-      if (letter !== '"') cell += letter;
-      else if (text[place + 1] === '"') { cell += '"'; place += 1; }
+      if (character !== '"') cell += character;
+      else if (text[position + 1] === '"') { cell += '"'; position += 1; }
       else quoted = false;
-    } else if (letter === '"' && cell.trim() === "") { quoted = true; cell = ""; }
-    else if (letter === sign) { row.push(cell); cell = ""; }
-    else if (letter === "\n") { row.push(cell.replace(/\r$/, "")); rows.push(row); row = []; cell = ""; }
-    else cell += letter;
+    } else if (character === '"' && cell.trim() === "") { quoted = true; cell = ""; }
+    else if (character === delimiter) { row.push(cell); cell = ""; }
+    else if (character === "\n") { row.push(cell.replace(/\r$/, "")); rows.push(row); row = []; cell = ""; }
+    else cell += character;
   }
   if (cell !== "" || row.length) rows.push([...row, cell.replace(/\r$/, "")]);
   return rows;
 }
 
-/** Return rows, a list of objects or one object, as a CSV text. */
-export function writeCsv(given) {
-  const rows = Array.isArray(given) ? given : [given];
+/** Return a CSV text of rows: a list of objects, or one object. */
+export function writeCsv(objects) {
+  const rows = Array.isArray(objects) ? objects : [objects];
   const head = Object.keys(rows[0] ?? {});
   const quoted = (value) => {
     const text = value === null || value === undefined ? "" : String(value);

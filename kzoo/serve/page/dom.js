@@ -1,22 +1,22 @@
-// Elements of the page, and its texts in two languages. What comes from elsewhere goes in as text, never as HTML.
+// Elements of the page, and its texts in two languages. Data from models is inserted as text, never as HTML.
 
 import { STRINGS } from "./strings.js";
 
 const LANGUAGES = ["en", "zh"];
-const KEPT = "kzoo-language";
-const said = new WeakMap(); // element -> what it says: attribute (or "" for its text), key, values
-let language = chosen() ?? (navigator.languages ?? [navigator.language]).map(short).find((one) => LANGUAGES.includes(one)) ?? "en";
+const STORAGE_KEY = "kzoo-language";
+const texts = new WeakMap(); // element -> list of [attribute (or "" for its text), key, values]
+let language = storedLanguage() ?? (navigator.languages ?? [navigator.language]).map(short).find((code) => LANGUAGES.includes(code)) ?? "en";
 
 function short(tag) {
   return String(tag).slice(0, 2).toLowerCase();
 }
 
-function chosen() {
+function storedLanguage() {
   try {
-    const word = localStorage.getItem(KEPT);
-    return LANGUAGES.includes(word) ? word : null;
+    const stored = localStorage.getItem(STORAGE_KEY);
+    return LANGUAGES.includes(stored) ? stored : null;
   } catch {
-    return null; // a browser that keeps nothing
+    return null; // storage is disabled in this browser
   }
 }
 
@@ -24,13 +24,13 @@ export function currentLanguage() {
   return language;
 }
 
-/** Say everything on the page in another language. */
+/** Switch all texts of the page to the other language. */
 export function switchLanguage() {
   language = LANGUAGES[1 - LANGUAGES.indexOf(language)];
   try {
-    localStorage.setItem(KEPT, language);
+    localStorage.setItem(STORAGE_KEY, language);
   } catch {
-    // as above
+    // storage is disabled: the choice lasts until the page is closed
   }
   translate();
 }
@@ -38,13 +38,13 @@ export function switchLanguage() {
 export function translate() {
   document.documentElement.lang = language === "zh" ? "zh-Hans" : "en";
   for (const element of document.querySelectorAll("[data-say]")) {
-    const all = said.get(element) ?? [["", element.dataset.say, {}]];
-    for (const [attribute, key, values] of all) put(element, attribute, words(key, values));
+    const all = texts.get(element) ?? [["", element.dataset.say, {}]];
+    for (const [attribute, key, values] of all) setValue(element, attribute, translated(key, values));
   }
 }
 
-/** Return a text of the page; `{name}` in it is filled in, numbers as the language writes them. */
-export function words(key, values = {}) {
+/** Return a text of the page with its placeholders replaced; numbers are formatted for the language. */
+export function translated(key, values = {}) {
   const text = STRINGS[key][LANGUAGES.indexOf(language)];
   return text.replace(/\{(\w+)\}/g, (_, name) => {
     const value = typeof values[name] === "function" ? values[name]() : values[name];
@@ -52,29 +52,29 @@ export function words(key, values = {}) {
   });
 }
 
-/** Return a key's text where there is one, else what the server calls it. */
-export function known(key, otherwise) {
-  return Object.hasOwn(STRINGS, key) ? words(key) : otherwise;
+/** Return the text of a key, or a default if the key does not exist. */
+export function textOr(key, fallback) {
+  return Object.hasOwn(STRINGS, key) ? translated(key) : fallback;
 }
 
-/** Let an element say a text, in whatever language is chosen later. */
+/** Set the text (or an attribute) of an element by its key, so that it follows the language of the page. */
 export function say(element, key, values = {}, attribute = "") {
-  const others = (said.get(element) ?? []).filter(([which]) => which !== attribute);
-  said.set(element, [...others, [attribute, key, values]]);
+  const others = (texts.get(element) ?? []).filter(([name]) => name !== attribute);
+  texts.set(element, [...others, [attribute, key, values]]);
   element.dataset.say = "";
-  put(element, attribute, words(key, values));
+  setValue(element, attribute, translated(key, values));
   return element;
 }
 
-/** Let an element say nothing, or a text that is no string of ours. */
-export function plain(element, text = "") {
-  said.delete(element);
+/** Set the text of an element to a text that is not translated, or clear it. */
+export function setText(element, text = "") {
+  texts.delete(element);
   delete element.dataset.say;
   element.textContent = text;
   return element;
 }
 
-function put(element, attribute, text) {
+function setValue(element, attribute, text) {
   if (attribute) element.setAttribute(attribute, text);
   else element.textContent = text;
 }
@@ -82,8 +82,8 @@ function put(element, attribute, text) {
 /**
  * Return an element.
  *
- * Of `options`, `say` and `label` are keys of texts (or a key and its values), `text` is a text of anybody's, functions
- * listen to the event of their name, and all else are attributes.
+ * In `options`, `say` and `label` are keys of texts (or a key and its values), `text` is a text that is not translated,
+ * functions are listeners of the event of their name, and all others are attributes.
  */
 export function make(tag, options = {}, ...children) {
   const element = document.createElement(tag);
@@ -112,13 +112,13 @@ export function svg(tag, attributes = {}, ...children) {
 
 let count = 0;
 
-/** Return an id that no other element has. */
-export function newId(word) {
+/** Return a unique element id. */
+export function newId(prefix) {
   count += 1;
-  return `${word}-${count}`;
+  return `${prefix}-${count}`;
 }
 
-/** Return a number as people read it: five digits that count, more where it is whole. */
+/** Return a formatted number: five significant digits, or all digits of an integer. */
 export function number(value) {
   if (value === null || value === undefined) return "–";
   const few = Math.abs(value) >= 1e5 || Number.isInteger(value) ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: 5 };
@@ -126,8 +126,8 @@ export function number(value) {
   return new Intl.NumberFormat(language, tiny ? { notation: "scientific", maximumSignificantDigits: 3 } : few).format(value);
 }
 
-/** Return a function that writes numbers of one column with as many decimals as five digits of the largest leave. */
-export function alike(values) {
+/** Return a formatter for one column: the same decimals for all, five significant digits for the largest. */
+export function columnFormat(values) {
   const most = Math.max(...values.filter(Number.isFinite).map(Math.abs), 0);
   const decimals = most > 0 ? Math.min(Math.max(4 - Math.floor(Math.log10(most)), 0), 8) : 0;
   if (values.every(Number.isInteger) || decimals === 8) return number;
@@ -135,7 +135,7 @@ export function alike(values) {
   return (value) => (value === null ? "–" : new Intl.NumberFormat(language, form).format(value));
 }
 
-/** Return a share in percent; neither 0 nor 100 where it is neither. */
+/** Return a share in percent; shares other than 0 and 1 are never shown as 0 % or 100 %. */
 export function percent(share) {
   const form = (value) => new Intl.NumberFormat(language, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 }).format(value);
   if (share > 0 && share < 0.001) return `< ${form(0.001)}`;
@@ -143,7 +143,7 @@ export function percent(share) {
   return form(share);
 }
 
-/** Return radio buttons as a row of choices; `choose` is called with the value of the one that is chosen. */
+/** Return a row of radio buttons; `choose` is called with the value of the selected one. */
 export function choices(legend, options, choose, picked = options[0][0]) {
   const name = newId("choice");
   const set = make("fieldset", { class: "choices" }, make("legend", { class: "unseen", say: legend }));
@@ -154,7 +154,7 @@ export function choices(legend, options, choose, picked = options[0][0]) {
   return set;
 }
 
-/** Something that a person can put right, said near the input. */
+/** An error that the user can fix, shown near the input: the key of its text, its values, and the element. */
 export class Problem extends Error {
   constructor(key, values = {}, at = null) {
     super(key);

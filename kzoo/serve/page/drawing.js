@@ -1,20 +1,20 @@
-// A pad to draw a small grey image on, and the pixels that a model takes of it.
+// A pad to draw a small grey image, and the conversion of the drawing to the pixels of a model.
 //
-// Lines are kept as points, and brought to the size, the place and the thickness that digits have in the data that such
-// models learn from. Light ink on dark ground is common to them. Pixels are computed here, not read from a canvas: some
-// browsers blur those against fingerprints.
+// Lines are stored as points, and scaled, positioned and thickened like the digits in the data sets of such models, which
+// are light on a dark background. Pixels are computed here instead of reading them from a canvas, since some browsers add
+// noise to canvas data against fingerprinting.
 
 import { make } from "./dom.js";
 
 const PAD = 320; // points of the pad along its longer side
-const STEP = 8; // of the pen that keys move
-const FINE = 4; // subpixels along a pixel
+const STEP = 8; // points per arrow key
+const FINE = 4; // subpixels per pixel and axis
 
 /**
- * Return how a digit lies in images of a size, in pixels: its box, the width of its lines, and what else is kept.
+ * Return the layout of digits in images of a size, in pixels: bounding box, line width and, for small images, share of ink.
  *
- * 8x8, the UCI's: each digit is as high as its image, up to six pixels wide, and has ink on 30 % of it, whatever its
- * lines are. 28x28, MNIST's: it fits into 20 x 20 pixels, and its centre of mass lies in the middle.
+ * 8x8 (UCI digits): a digit is as high as the image, up to six pixels wide, and covers 30 % of it, whatever its line width.
+ * 28x28 (MNIST): a digit fits into 20 x 20 pixels, with its centre of mass in the middle.
  */
 export function layout(height, width) {
   const side = Math.min(height, width);
@@ -22,19 +22,19 @@ export function layout(height, width) {
 }
 
 /**
- * Return the pixels 0..255 of lines, `height` rows of `width`.
+ * Return the pixels (0..255) of a drawing as `height` rows of `width`, or null without lines.
  *
  * `lines` are lists of points [x, y] in any unit.
  */
 export function pixelsOf(lines, height, width) {
   if (!lines.length) return null;
-  const how = layout(height, width);
-  if (!how.ink) return centred(lines, height, width, how.line);
-  let [thin, thick] = [how.line / 2, how.line * 3], ink = null;
-  for (let turn = 0; turn < 6; turn += 1) { // until there is as much ink as the data has
+  const target = layout(height, width);
+  if (!target.ink) return centred(lines, height, width, target.line);
+  let [thin, thick] = [target.line / 2, target.line * 3], ink = null;
+  for (let turn = 0; turn < 6; turn += 1) { // bisect the line width until the share of ink matches the data
     const line = (thin + thick) / 2;
     ink = placed(lines, height, width, line, [0, 0]);
-    if (mean(ink) < 255 * how.ink) thin = line;
+    if (mean(ink) < 255 * target.ink) thin = line;
     else thick = line;
   }
   return ink;
@@ -45,25 +45,25 @@ function centred(lines, height, width, line) {
   return placed(lines, height, width, line, [width / 2 - x, height / 2 - y]);
 }
 
-/** Return the pixels of lines that are scaled into their box, moved from the middle of the image. */
+/** Return the pixels of lines, scaled to their bounding box and moved from the middle of the image by `move`. */
 function placed(lines, height, width, line, move) {
   const { high, wide } = layout(height, width);
   const ends = [0, 1].map((axis) => lines.flat().map((point) => point[axis])).map((along) => [Math.min(...along), Math.max(...along)]);
   const fits = (room, [from, to]) => (to > from ? Math.max(room - line, 1) / (to - from) : Infinity);
   const scale = Math.min(fits(wide, ends[0]), fits(high, ends[1]));
   const at = ([from, to], value, room, by) => (Number.isFinite(scale) ? scale : 0) * (value - (from + to) / 2) + room / 2 + by;
-  const moved = lines.map((one) => one.map(([x, y]) => [at(ends[0], x, width, move[0]), at(ends[1], y, height, move[1])]));
+  const moved = lines.map((points) => points.map(([x, y]) => [at(ends[0], x, width, move[0]), at(ends[1], y, height, move[1])]));
   return inked(moved, height, width, line);
 }
 
-/** Return how much of each pixel lies within half a line's width of the lines, 0..255. */
+/** Return the coverage of each pixel by lines of a width, 0..255. */
 function inked(lines, height, width, line) {
   const reach = line / 2;
   const high = height * FINE, across = width * FINE;
   const covered = new Uint8Array(high * across);
-  for (const one of lines) {
-    for (let place = 0; place < one.length; place += 1) {
-      const [x0, y0] = one[Math.max(place - 1, 0)], [x1, y1] = one[place];
+  for (const points of lines) {
+    for (let i = 0; i < points.length; i += 1) {
+      const [x0, y0] = points[Math.max(i - 1, 0)], [x1, y1] = points[i];
       const [dx, dy] = [x1 - x0, y1 - y0], long = dx * dx + dy * dy;
       const from = (a, b, most) => Math.min(Math.max(Math.floor((Math.min(a, b) - reach) * FINE), 0), most);
       const to = (a, b, most) => Math.min(Math.max(Math.ceil((Math.max(a, b) + reach) * FINE), 0), most);
@@ -89,7 +89,7 @@ function inked(lines, height, width, line) {
 
 function mean(ink) {
   const all = ink.flat();
-  return all.reduce((sum, one) => sum + one, 0) / all.length;
+  return all.reduce((sum, value) => sum + value, 0) / all.length;
 }
 
 function centre(ink) {
@@ -102,7 +102,7 @@ function centre(ink) {
   return all ? [x / all, y / all] : [ink[0].length / 2, ink.length / 2];
 }
 
-/** Return a canvas that shows pixels as the model takes them. */
+/** Return a canvas that shows the pixels of a model's input. */
 export function picture(pixels) {
   const canvas = make("canvas", { width: pixels[0].length, height: pixels.length, class: "seen", role: "img", label: "seen" });
   const context = canvas.getContext("2d");
@@ -116,8 +116,8 @@ export function picture(pixels) {
 /**
  * Return a pad: `element`, `pixels()`, `clear()`.
  *
- * `changed` is called when a line is finished, and when all are gone. Arrow keys move the pen, and the space bar puts it
- * down or lifts it.
+ * `changed` is called when a line is finished and when the pad is cleared. Arrow keys move the pen, and the space bar lowers
+ * or lifts it.
  */
 export function pad(height, width, changed) {
   const scale = PAD / Math.max(height, width);
@@ -130,10 +130,10 @@ export function pad(height, width, changed) {
     const style = getComputedStyle(canvas);
     context.clearRect(0, 0, wide, high);
     Object.assign(context, { lineWidth: (layout(height, width).line * scale), lineCap: "round", lineJoin: "round", strokeStyle: style.color, fillStyle: style.color });
-    for (const one of lines) {
+    for (const points of lines) {
       context.beginPath();
-      context.moveTo(...one[0]);
-      for (const point of one.length > 1 ? one : [one[0], one[0]]) context.lineTo(...point);
+      context.moveTo(...points[0]);
+      for (const point of points.length > 1 ? points : [points[0], points[0]]) context.lineTo(...point);
       context.stroke();
     }
     if (keys && document.activeElement === canvas) {

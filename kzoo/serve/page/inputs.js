@@ -1,80 +1,80 @@
-// What a model is asked with: a panel for each way to give its kind of input.
+// Input panels: one for each input method of a kind of model.
 //
-// A panel's `read` returns what is given: `json`, `file`, `files` or `text` (of a CSV), and what belongs beside the answer:
-// `picture`, `pictures`, `names`, `table`, `notes`; `many` where it is a table, however few rows it has.
+// The `read` function of a panel returns an input: one of `json`, `file`, `files` and `text` (CSV), and what is shown with
+// the prediction: `picture`, `pictures`, `names`, `table`, `notes`; `many` is true for tables, even of one row.
 
-import { bars, label, shownAnswer } from "./answers.js";
+import { bars, label, showPredictions } from "./answers.js";
 import { readCsv, writeCsv } from "./csv.js";
-import { choices, make, newId, number, plain, Problem, say } from "./dom.js";
-import { newDesk, question } from "./desk.js";
+import { choices, make, newId, number, Problem, say, setText } from "./dom.js";
 import { pad, picture } from "./drawing.js";
-import { answer } from "./server.js";
+import { newResultPanel, requestForm } from "./request_form.js";
+import { predict } from "./server.js";
 
-const SMALL = 64; // pixels of the side of an image that can be drawn
-const LARGE = 6 << 20, SIDE = 2048; // bytes of a photograph that is made smaller, and its longer side then
-const SHOWN = 1 << 20; // bytes of a CSV file that is shown beside its answers
-const LISTED = 200; // categories that are listed
-const TOP = 20, DRAWN = 100; // classes that are asked for; tokens that one is drawn from
-const PAUSE = 250; // milliseconds after a line of a drawing
+const DRAWABLE = 64; // pixels: the largest side of an image that can be drawn
+const MAX_FILE = 6 << 20, SIDE = 2048; // larger image files (bytes) are resized to this longer side (pixels)
+const MAX_SHOWN = 1 << 20; // bytes: larger CSV files are not shown next to their predictions
+const MAX_OPTIONS = 200; // with more categories, a text field replaces the list
+const TOP = 20, TOP_TOKENS = 100; // requested classes; tokens from which the next one is sampled
+const PAUSE = 250; // milliseconds from the end of a stroke to the prediction
 
-/** Return the part of the page that asks a model: `element`, `close()`. `asked` is called with what was given. */
-export function askPart(about, place, asked) {
-  const desk = newDesk();
+/** Return the part for predictions: `element`, `close()`. `onInput` is called with each input that is sent. */
+export function predictionPart(about, path, onInput) {
+  const results = newResultPanel();
   const facts = new Set(about.input.facts);
-  const context = { about, place, desk, asked };
+  const context = { about, path, results, onInput };
   const panels = !about.input.raw ? [["numbers", numbers]]
     : facts.has("pixels") ? [...(drawable(about) ? [["draw", drawing]] : []), ["choose", photographs]]
     : facts.has("ids") ? (about.answer.classes.length ? [["type", sentence], ["table", table]] : [["continue", continuation]])
     : facts.has("steps") ? [["table", table]]
     : facts.has("columns") ? [["fill", row], ["table", table]]
     : [["numbers", numbers]];
-  const made = new Map();
+  const created = new Map();
   const holder = make("div", { class: "panel" });
   let current = null;
 
   function choose(name) {
-    desk.stop();
-    if (!made.has(name)) made.set(name, panels.find(([one]) => one === name)[1](context));
+    results.stop();
+    if (!created.has(name)) created.set(name, panels.find(([panel]) => panel === name)[1](context));
     current?.leave?.();
-    current = made.get(name);
+    current = created.get(name);
     holder.replaceChildren(current.element);
     current.enter?.();
   }
 
   choose(panels[0][0]);
-  const ways = panels.length > 1 ? choices("ways", panels.map(([name]) => [name, `way_${name}`]), choose) : null;
+  const methods = panels.length > 1 ? choices("ways", panels.map(([name]) => [name, `way_${name}`]), choose) : null;
   return {
-    element: make("div", { class: "ask" }, make("section", { class: "input", label: "input" }, ways, holder), desk.element),
+    element: make("div", { class: "ask" }, make("section", { class: "input", label: "input" }, methods, holder), results.element),
     close() {
       current?.leave?.();
-      desk.close();
+      results.close();
     },
   };
 }
 
-/** Ask a model, and say what it answers. */
-async function asking({ about, place, asked }, given, signal) {
-  asked(given);
-  const said = await answer(place, given, { signal, query: `?top=${TOP}&history=true` });
-  return shownAnswer(about, said, given, () => saved(place, given));
+/** Send an input to the model and return the node and summary of its predictions. */
+async function predictInput({ about, path, onInput }, input, signal) {
+  onInput(input);
+  const response = await predict(path, input, { signal, query: `?top=${TOP}&history=true` });
+  return showPredictions(about, response, input, () => downloadCsv(path, input));
 }
 
-async function saved(place, given) {
-  const blob = await answer(place, given, { accept: "text/csv" });
+async function downloadCsv(path, input) {
+  const blob = await predict(path, input, { accept: "text/csv" });
   const link = make("a", { href: URL.createObjectURL(blob), download: "answers.csv" });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
-function plainQuestion(context, body, read, key) {
-  return question(context.desk, body, read, (given, signal) => asking(context, given, signal), key);
+function predictionForm(context, body, read, key) {
+  return requestForm(context.results, body, read, (input, signal) => predictInput(context, input, signal), key);
 }
 
 // Images
 
 function drawable(about) {
   const { height, width, channels } = about.input.form ?? {};
-  return channels === 1 && Math.max(height, width) <= SMALL;
+  return channels === 1 && Math.max(height, width) <= DRAWABLE;
 }
 
 function drawing(context) {
@@ -86,13 +86,13 @@ function drawing(context) {
   });
   const hint = make("p", { class: "note", say: "padHint", id: newId("hint") });
   sheet.element.setAttribute("aria-describedby", hint.id);
-  const form = plainQuestion(context, [sheet.element, hint], () => {
+  const form = predictionForm(context, [sheet.element, hint], () => {
     const pixels = sheet.pixels();
     if (!pixels) throw new Problem("drawFirst", {}, sheet.element);
     const seen = make("figure", { class: "seen" }, picture(pixels), make("figcaption", { say: ["seenSize", { width, height }] }));
     return { json: [pixels], picture: seen };
   });
-  form.actions.append(make("button", { type: "button", class: "quiet", say: "clear", click: () => { sheet.clear(); context.desk.old(); } }));
+  form.actions.append(make("button", { type: "button", class: "quiet", say: "clear", click: () => { sheet.clear(); context.results.markOutdated(); } }));
   return { element: form.element, leave: () => clearTimeout(timer) };
 }
 
@@ -101,12 +101,12 @@ function photographs(context) {
   const previews = make("div", { class: "previews" });
   const input = make("input", { type: "file", accept: "image/*", multiple: true, change: () => take([...input.files]) });
   const zone = dropZone(input, "dropImage", (dropped) => take(dropped));
-  const form = plainQuestion(context, [zone, previews], async () => {
+  const form = predictionForm(context, [zone, previews], async () => {
     if (!files.length) throw new Problem("imageFirst", {}, input);
-    const wrong = files.find((file) => file.type && !file.type.startsWith("image/"));
-    if (wrong) throw new Problem("noImage", { name: wrong.name }, input);
+    const notImage = files.find((file) => file.type && !file.type.startsWith("image/"));
+    if (notImage) throw new Problem("noImage", { name: notImage.name }, input);
     const notes = [];
-    const sent = await Promise.all(files.map((file) => smaller(file, notes)));
+    const sent = await Promise.all(files.map((file) => resized(file, notes)));
     const names = files.map((file) => file.name);
     return sent.length === 1 ? { file: sent[0], names, notes } : { files: sent, names, pictures: urls, notes };
   });
@@ -131,9 +131,9 @@ function photographs(context) {
   };
 }
 
-/** Return a photograph that the server takes: a large one is scaled down, which is said. */
-async function smaller(file, notes) {
-  if (file.size <= LARGE) return file;
+/** Return an image file; a large one is scaled down, with a note. */
+async function resized(file, notes) {
+  if (file.size <= MAX_FILE) return file;
   const image = await createImageBitmap(file).catch(() => null);
   if (!image) return file;
   const share = Math.min(1, SIDE / Math.max(image.width, image.height));
@@ -144,7 +144,7 @@ async function smaller(file, notes) {
   return new File([blob], file.name, { type: "image/jpeg" });
 }
 
-/** Return a place to drop files on, around an input of files. */
+/** Return a drop zone around a file input. */
 function dropZone(input, key, take) {
   const zone = make("label", { class: "drop" }, input, make("span", { say: key }));
   for (const name of ["dragover", "dragleave", "drop"]) {
@@ -162,7 +162,7 @@ function dropZone(input, key, take) {
 function sentence(context) {
   const { level, length } = context.about.input.form;
   const [field, area] = textField("sentence", level === "words" ? "readsWords" : "readsCharacters", { n: length });
-  const form = plainQuestion(context, field, () => {
+  const form = predictionForm(context, field, () => {
     if (!area.value.trim()) throw new Problem("typeFirst", {}, area);
     return { json: [area.value] };
   });
@@ -179,60 +179,60 @@ function textField(key, hintKey, values) {
   return [[make("label", { for: id, say: key }), area, make("p", { class: "note", id: hint, say: [hintKey, values] })], area];
 }
 
-/** Go on with a text: each token is drawn from the likeliest ones, and asked for by itself. */
+/** Continue a text: each token is sampled from the most likely ones, with one request per token. */
 function continuation(context) {
-  const { about, place, desk, asked } = context;
+  const { about, path, results, onInput } = context;
   const { level, length } = about.input.form;
-  const by = level === "words" ? "Words" : "Characters";
-  const [field, area] = textField("beginning", `readsLast${by}`, { n: length });
-  const [count, countRow] = slider(`add${by}`, { min: 1, max: level === "words" ? 60 : 300, step: 1, value: level === "words" ? 20 : 120 });
-  const [heat, heatRow] = slider("temperature", { min: 0, max: 1.5, step: 0.1, value: 0.8 }, "temperatureHint");
-  const form = question(desk, [...field, make("div", { class: "fields" }, countRow, heatRow)], () => {
+  const unit = level === "words" ? "Words" : "Characters";
+  const [field, area] = textField("beginning", `readsLast${unit}`, { n: length });
+  const [count, countRow] = slider(`add${unit}`, { min: 1, max: level === "words" ? 60 : 300, step: 1, value: level === "words" ? 20 : 120 });
+  const [temperature, temperatureRow] = slider("temperature", { min: 0, max: 1.5, step: 0.1, value: 0.8 }, "temperatureHint");
+  const form = requestForm(results, [...field, make("div", { class: "fields" }, countRow, temperatureRow)], () => {
     if (!area.value) throw new Problem("typeFirst", {}, area);
     return area.value;
   }, async (start, signal) => {
-    asked({ json: [start] });
+    onInput({ json: [start] });
     const added = make("mark"), text = make("p", { class: "written", lang: "und" }, start, added), next = make("div");
     const node = make("div", {}, text, make("h4", { say: "nextToken" }), next);
-    let whole = start, first = null;
+    let written = start, first = null;
     for (let n = 0; n < Number(count.value); n += 1) {
-      let said;
+      let response;
       try {
-        said = await answer(place, { json: [whole] }, { signal, query: `?top=${DRAWN}` });
+        response = await predict(path, { json: [written] }, { signal, query: `?top=${TOP_TOKENS}` });
       } catch (error) {
         if (error.name !== "AbortError" || !first) throw error;
-        break; // what has been written so far stays
+        break; // keep the text that was generated so far
       }
-      const token = drawn(said.predictions[0].classes, Number(heat.value));
+      const token = sampleToken(response.predictions[0].classes, Number(temperature.value));
       if (!first) {
-        first = said.predictions[0];
+        first = response.predictions[0];
         next.replaceChildren(bars(first, first.classes.length));
-        desk.show(node);
+        results.show(node);
       }
-      const between = level === "words" && whole && !/\s$/.test(whole) ? " " : "";
-      added.append(between + token);
-      whole += between + token;
+      const separator = level === "words" && written && !/\s$/.test(written) ? " " : "";
+      added.append(separator + token);
+      written += separator + token;
     }
     return { node, summary: ["saidText", { text: added.textContent.trim() }] };
   }, "continue");
   return { element: form.element };
 }
 
-/** Return a token out of the likeliest, neither padding nor the unknown one; at temperature 0 the likeliest. */
-function drawn(classes, temperature) {
-  const some = classes.filter((each) => each.label !== "<pad>" && each.label !== "<unk>");
-  if (!some.length) throw new Problem("noToken");
-  if (!temperature) return some[0].label;
-  const weights = some.map((each) => Math.pow(each.probability / some[0].probability, 1 / temperature));
-  let left = Math.random() * weights.reduce((sum, one) => sum + one, 0);
-  return some[Math.max(weights.findIndex((one) => (left -= one) < 0), 0)].label;
+/** Return a token sampled from the most likely ones, except padding and unknown; at temperature 0, the most likely. */
+function sampleToken(classes, temperature) {
+  const tokens = classes.filter((token) => token.label !== "<pad>" && token.label !== "<unk>");
+  if (!tokens.length) throw new Problem("noToken");
+  if (!temperature) return tokens[0].label;
+  const weights = tokens.map((token) => Math.pow(token.probability / tokens[0].probability, 1 / temperature));
+  let remaining = Math.random() * weights.reduce((sum, weight) => sum + weight, 0);
+  return tokens[Math.max(weights.findIndex((weight) => (remaining -= weight) < 0), 0)].label;
 }
 
 function slider(key, attributes, hintKey) {
   const id = newId("slider");
   const value = make("output", { for: id });
-  const input = make("input", { type: "range", id, ...attributes, input: () => plain(value, number(Number(input.value))) });
-  plain(value, number(attributes.value));
+  const input = make("input", { type: "range", id, ...attributes, input: () => setText(value, number(Number(input.value))) });
+  setText(value, number(attributes.value));
   const hint = hintKey ? make("small", { say: hintKey, id: newId("hint") }) : null;
   if (hint) input.setAttribute("aria-describedby", hint.id);
   return [input, make("div", { class: "field" }, make("label", { for: id }, make("span", { say: key }), " ", value), input, hint)];
@@ -242,13 +242,13 @@ function slider(key, attributes, hintKey) {
 
 function row(context) {
   const fields = context.about.input.form.columns.map(fieldOf);
-  const form = plainQuestion(context, [make("div", { class: "fields" }, ...fields.map((field) => field.element))], () => {
+  const form = predictionForm(context, [make("div", { class: "fields" }, ...fields.map((field) => field.element))], () => {
     const notes = [];
     return { json: [Object.fromEntries(fields.map((field) => [field.name, field.read(notes)]))], notes };
   });
   const reset = () => {
     fields.forEach((field) => field.reset());
-    context.desk.old();
+    context.results.markOutdated();
   };
   form.actions.append(make("button", { type: "button", class: "quiet", say: "usual", click: reset }));
   return { element: form.element };
@@ -257,21 +257,21 @@ function row(context) {
 function fieldOf(column) {
   const id = newId("field");
   const { name } = column;
-  const usual = column.kind === "number" ? String(Number(column.default.toPrecision(5))) : column.default ?? "";
+  const initial = column.kind === "number" ? String(Number(column.default.toPrecision(5))) : column.default ?? "";
   let input, list = null, hint = null;
-  if (column.kind === "category" && column.values.length <= LISTED) {
+  if (column.kind === "category" && column.values.length <= MAX_OPTIONS) {
     input = make("select", { id }, ...column.values.map((value) => make("option", { value, text: label(value) })), make("option", { value: "", say: "missing" }));
   } else if (column.kind === "category") {
     list = make("datalist", { id: newId("list") }, ...column.values.map((value) => make("option", { value })));
     input = make("input", { id, type: "text", list: list.id, autocomplete: "off" });
   } else if (column.kind === "date") {
-    input = make("input", { id, type: usual.includes(" ") ? "datetime-local" : "date" });
+    input = make("input", { id, type: initial.includes(" ") ? "datetime-local" : "date" });
   } else {
     input = make("input", { id, type: "number", step: "any", inputmode: column.low < 0 || column.default < 0 ? "text" : "decimal" });
     if (column.low !== undefined) hint = make("small", { id: newId("hint"), say: ["range", { low: column.low, high: column.high }] });
   }
   if (hint) input.setAttribute("aria-describedby", hint.id);
-  const reset = () => { input.value = usual.replace(" ", column.kind === "date" ? "T" : " "); };
+  const reset = () => { input.value = initial.replace(" ", column.kind === "date" ? "T" : " "); };
   reset();
 
   function read(notes) {
@@ -295,33 +295,33 @@ function fieldOf(column) {
 
 function table(context) {
   const { about } = context;
-  const { form: asks, facts } = about.input;
-  const steps = facts.includes("steps") && !facts.includes("ids") ? asks.steps : null;
-  const columns = asks.columns?.map((column) => column.name ?? column) ?? [asks.column ?? "text"];
+  const { form: format, facts } = about.input;
+  const steps = facts.includes("steps") && !facts.includes("ids") ? format.steps : null;
+  const columns = format.columns?.map((column) => column.name ?? column) ?? [format.column ?? "text"];
   const [id, hintId] = [newId("csv"), newId("hint")];
   let file = null;
   const chosen = make("p", { class: "note" });
   const input = make("input", { type: "file", accept: ".csv,.tsv,.txt,text/csv", change: () => take([...input.files]) });
-  const area = make("textarea", { id, rows: 8, class: "csv", wrap: "off", spellcheck: "false", "aria-describedby": hintId, input: () => { file = null; plain(chosen); } });
+  const area = make("textarea", { id, rows: 8, class: "csv", wrap: "off", spellcheck: "false", "aria-describedby": hintId, input: () => { file = null; setText(chosen); } });
   const list = columns.length > 12 ? `${columns.slice(0, 12).join(", ")}, …` : columns.join(", ");
-  const hint = make("p", { class: "note", id: hintId, say: steps ? [asks.time ? "seriesTimed" : "series", { n: steps, columns: list, time: asks.time }] : ["columns", { columns: list }] });
+  const hint = make("p", { class: "note", id: hintId, say: steps ? [format.time ? "seriesTimed" : "series", { n: steps, columns: list, time: format.time }] : ["columns", { columns: list }] });
   const zone = dropZone(input, "dropTable", take);
-  const form = plainQuestion(context, [make("label", { for: id, say: "paste" }), area, hint, zone, chosen], async () => {
+  const form = predictionForm(context, [make("label", { for: id, say: "paste" }), area, hint, zone, chosen], async () => {
     const many = !steps;
-    if (file && facts.includes("ids") && /\.(txt|md)$/i.test(file.name)) return { file, media: "text/plain" }; // one text
+    if (file && facts.includes("ids") && /\.(txt|md)$/i.test(file.name)) return { file, media: "text/setText" }; // the file is a single text
     if (file) {
-      const text = file.size <= SHOWN ? await file.text() : null;
+      const text = file.size <= MAX_SHOWN ? await file.text() : null;
       return { file, media: "text/csv", many, table: many && text ? readCsv(text) : null };
     }
     if (!area.value.trim()) throw new Problem("pasteFirst", {}, area);
     return { text: area.value, many, table: many ? readCsv(area.value) : null };
   });
 
-  function take([one]) {
-    if (!one) return;
-    file = one;
+  function take([selected]) {
+    if (!selected) return;
+    file = selected;
     area.value = "";
-    say(chosen, "chosen", { name: one.name, size: Math.ceil(one.size / 1000) });
+    say(chosen, "chosen", { name: selected.name, size: Math.ceil(selected.size / 1000) });
     form.element.requestSubmit();
   }
 
@@ -339,21 +339,21 @@ function rounded(rows) {
   return [rows].flat().map((row) => Object.fromEntries(Object.entries(row).map(([name, value]) => [name, typeof value === "number" ? Number(value.toPrecision(5)) : value])));
 }
 
-/** Numbers as the network takes them: of a model of which nothing more is known. */
+/** Numbers in the input shape of the network, for models without a preprocessor. */
 function numbers(context) {
   const { input: { shape }, example } = context.about;
   const [field, area] = textField("numbers", "numbersHint", { shape: shape.slice(1).map((size) => size ?? "n").join(" × ") });
   area.classList.add("csv");
   if (example !== null && example !== undefined) area.value = JSON.stringify(example);
-  const form = plainQuestion(context, field, () => {
+  const form = predictionForm(context, field, () => {
     if (!area.value.trim()) throw new Problem("typeFirst", {}, area);
-    let given;
+    let values;
     try {
-      given = JSON.parse(area.value);
+      values = JSON.parse(area.value);
     } catch {
       throw new Problem("noJson", {}, area);
     }
-    return { json: Array.isArray(given) ? given : [given] };
+    return { json: Array.isArray(values) ? values : [values] };
   });
   return { element: form.element };
 }

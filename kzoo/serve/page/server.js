@@ -1,25 +1,25 @@
-// Requests to this server, with its token where it wants one.
+// Requests to this server, with its token if it requires one.
 
 import { Problem } from "./dom.js";
 
-const KEPT = "kzoo-token";
-let token = kept();
+const STORAGE_KEY = "kzoo-token";
+let token = storedToken();
 
-function kept() {
+function storedToken() {
   try {
-    return sessionStorage.getItem(KEPT) ?? "";
+    return sessionStorage.getItem(STORAGE_KEY) ?? "";
   } catch {
-    return ""; // a browser that keeps nothing
+    return ""; // storage is disabled in this browser
   }
 }
 
-export function setToken(word) {
-  token = word;
+export function setToken(newToken) {
+  token = newToken;
   try {
-    if (word) sessionStorage.setItem(KEPT, word);
-    else sessionStorage.removeItem(KEPT);
+    if (newToken) sessionStorage.setItem(STORAGE_KEY, newToken);
+    else sessionStorage.removeItem(STORAGE_KEY);
   } catch {
-    // as above
+    // storage is disabled: the token is kept in memory only
   }
 }
 
@@ -27,16 +27,16 @@ export function wantsToken() {
   return token !== "";
 }
 
-/** What the server has refused, in its own words. */
-export class Refusal extends Error {
-  constructor(status, why) {
-    super(why);
+/** An error response, with the message of the server. */
+export class ServerError extends Error {
+  constructor(status, message) {
+    super(message);
     this.status = status;
   }
 }
 
-/** Ask for an address below this page. */
-async function ask(path, options = {}) {
+/** Send a request to a path below this page; throw a `ServerError` unless the response is OK. */
+async function request(path, options = {}) {
   const headers = { Accept: "application/json", ...options.headers };
   if (token) headers.Authorization = `Bearer ${token}`;
   let response;
@@ -47,33 +47,33 @@ async function ask(path, options = {}) {
     throw new Problem("unreachable");
   }
   if (response.ok) return response;
-  const said = await response.json().catch(() => ({}));
-  throw new Refusal(response.status, typeof said.error === "string" ? said.error : `HTTP ${response.status}`);
+  const body = await response.json().catch(() => ({}));
+  throw new ServerError(response.status, typeof body.error === "string" ? body.error : `HTTP ${response.status}`);
 }
 
 export async function models() {
-  return (await (await ask("v1/models")).json()).models;
+  return (await (await request("v1/models")).json()).models;
 }
 
-export async function about(place) {
-  return (await ask(`${place}/about`)).json();
+export async function about(path) {
+  return (await request(`${path}/about`)).json();
 }
 
-/** Return where a model, or one version of it, lies. */
-export function placeOf(name, version = "") {
+/** Return the path of a model, or of one of its versions. */
+export function pathOf(name, version = "") {
   const model = `v1/models/${encodeURIComponent(name)}`;
   return version ? `${model}/versions/${encodeURIComponent(version)}` : model;
 }
 
 /**
- * Ask a model.
+ * Return the predictions of a model.
  *
- * `given` is what a panel of `inputs.js` gives: `json`, or `file`, or `files`, or `text` in the form of a CSV.
+ * `input` comes from a panel of `inputs.js`: one of `json`, `file`, `files` and `text` (CSV).
  */
-export async function answer(place, given, { signal, query = "", accept = "application/json" } = {}) {
-  const [body, type] = bodyOf(given);
+export async function predict(path, input, { signal, query = "", accept = "application/json" } = {}) {
+  const [body, type] = bodyOf(input);
   const headers = type ? { "Content-Type": type, Accept: accept } : { Accept: accept };
-  const response = await ask(`${place}/answer${query}`, { method: "POST", body, headers, signal });
+  const response = await request(`${path}/answer${query}`, { method: "POST", body, headers, signal });
   return accept === "application/json" ? response.json() : response.blob();
 }
 
@@ -81,13 +81,13 @@ export function mediaOf(file) {
   return file.type || "application/octet-stream";
 }
 
-function bodyOf(given) {
-  if (given.file) return [given.file, given.media ?? mediaOf(given.file)];
-  if (given.files) {
+function bodyOf(input) {
+  if (input.file) return [input.file, input.media ?? mediaOf(input.file)];
+  if (input.files) {
     const form = new FormData();
-    for (const file of given.files) form.append("file", file);
-    return [form, null]; // the browser writes the boundary
+    for (const file of input.files) form.append("file", file);
+    return [form, null]; // the browser adds the content type with the boundary
   }
-  if (given.text !== undefined) return [given.text, "text/csv"];
-  return [JSON.stringify({ inputs: given.json }), "application/json"];
+  if (input.text !== undefined) return [input.text, "text/csv"];
+  return [JSON.stringify({ inputs: input.json }), "application/json"];
 }

@@ -217,7 +217,7 @@ def _cells(row):
     differs = ", ".join(f"{name}={common.show_value(value)}" for name, value in row["differs"].items())
     named = _head(metric)
     return {
-        "run": row["run"] + (" (interrupted)" if row["interrupted"] else " (no network)" if row["baseline"] else ""),
+        "run": row["run"] + (" (interrupted)" if row["interrupted"] else " (baseline)" if row["baseline"] else ""),
         "preset": row["preset"],
         "data": row["data"],
         "metric": named,

@@ -318,7 +318,8 @@ def check_format(stored: Mapping, file):
     version = stored.get("format_version", FORMAT_VERSION)
     if version != FORMAT_VERSION:
         raise KzooError(
-            f"{file} has format_version {version!r}; this version of kzoo reads {FORMAT_VERSION}. Update kzoo to open it."
+            f"{file} has format_version {version!r}, and this version of kzoo reads {FORMAT_VERSION}: update kzoo to "
+            "open it."
         )
 
 

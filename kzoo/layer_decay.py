@@ -1,4 +1,4 @@
-"""`layer_decay`: layers learn the more slowly the farther they are from the answer. Keras only."""
+"""`layer_decay`: layers far from the output train with smaller learning rates. Keras only."""
 
 from typing import Any
 
@@ -6,46 +6,49 @@ import keras
 
 
 def layer_depths(model: Any) -> dict[str, int]:
-    """Return the depth of each layer of a functional model: how many layers with a kernel lie above it.
+    """Return layer name -> depth of a functional model: the number of layers with a kernel between it and the output.
 
-    A kernel is a weight of two axes or more; of several ways to the answer the longest counts. So the last layer has
-    depth 0, and a norm that of the convolution below it.
+    A kernel is a weight with two axes or more. The longest of several paths to the output counts. The last layer has
+    depth 0, and a norm has the depth of the convolution below it.
     """
-    found: dict[Any, int] = {}
-    for distance in sorted(model._nodes_by_depth):  # Keras': the longest way to the answer, so that readers come first
+    depths: dict[Any, int] = {}
+    # Keras numbers nodes by their longest path to the output, so consumers come before the operations they read.
+    for distance in sorted(model._nodes_by_depth):
         for node in model._nodes_by_depth[distance]:
-            here = found.setdefault(node.operation, 0)
-            below = here + any(len(w.shape) > 1 for w in getattr(node.operation, "weights", ()))
+            depth = depths.setdefault(node.operation, 0)
+            depth_below = depth + any(len(w.shape) > 1 for w in getattr(node.operation, "weights", ()))
             for tensor in node.input_tensors:
-                read = tensor._keras_history.operation
-                found[read] = max(found.get(read, 0), below)
-    return {layer.name: found[layer] for layer in model.layers if layer in found}
+                producer = tensor._keras_history.operation
+                depths[producer] = max(depths.get(producer, 0), depth_below)
+    return {layer.name: depths[layer] for layer in model.layers if layer in depths}
 
 
 def apply_layer_decay(optimizer: keras.optimizers.Optimizer, model: Any, decay: float) -> None:
-    """Let each layer learn at the learning rate times `decay` to the power of its depth (arXiv:2106.08254).
+    """Train each layer with the learning rate times `decay` to the power of its depth (arXiv:2106.08254).
 
-    The step of every optimizer of Keras, and its weight decay, is the learning rate times something: a share of the one
-    is a share of the other. Set on the optimizer itself, which stays Keras' own class: a saved file opens where kzoo is
-    not installed.
+    The update and the weight decay of every Keras optimizer are proportional to the learning rate, so scaling the
+    update of a variable scales its learning rate. The methods are replaced on the instance: the optimizer keeps Keras'
+    class, and a saved file opens without kzoo.
 
     Args:
-        optimizer: of the model, before its first step.
-        model: functional.
-        decay: above 0, below 1.
+        optimizer: optimizer of the model, before its first step.
+        model: functional model.
+        decay: above 0 and below 1.
     """
-    deep = layer_depths(model)
-    rates = {id(v): decay ** deep[layer.name] for layer in model.layers for v in layer.trainable_variables}
+    depths = layer_depths(model)
+    multipliers = {id(v): decay ** depths[layer.name] for layer in model.layers for v in layer.trainable_variables}
 
-    def partly(change):
-        def changed(*arguments):
-            slower = [(v, rates[id(v)]) for v in optimizer._trainable_variables if rates.get(id(v), 1.0) != 1.0]
+    def scaled(update):
+        def scaled_update(*arguments):
+            slower = [
+                (v, multipliers[id(v)]) for v in optimizer._trainable_variables if multipliers.get(id(v), 1.0) != 1.0
+            ]
             before = [keras.ops.copy(v.value) for v, _ in slower]
-            change(*arguments)
-            for (variable, rate), old in zip(slower, before, strict=True):
-                variable.assign(old + rate * (variable.value - old))
+            update(*arguments)
+            for (variable, multiplier), old in zip(slower, before, strict=True):
+                variable.assign(old + multiplier * (variable.value - old))
 
-        return changed
+        return scaled_update
 
     for name in ("_apply_weight_decay", "_backend_update_step"):
-        setattr(optimizer, name, partly(getattr(optimizer, name)))
+        setattr(optimizer, name, scaled(getattr(optimizer, name)))

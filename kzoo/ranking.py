@@ -1,4 +1,4 @@
-"""`compare`: runs and searches side by side, from their small text files alone. Standard library only."""
+"""`compare`: rank runs and searches, read from their small text files. Standard library only."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -26,59 +26,59 @@ def compare(
 ) -> list[dict[str, Any]]:
     """Rank runs by their test scores, without Keras.
 
-    Runs on other data, another split of it or another task are not ranked together: each such group has a number.
-    Searches are ranked among themselves, by the score of their best trial on the validation data that chose it.
+    Runs are ranked in groups with the same data, split and task; each group has a number. Searches are ranked among
+    themselves, by the validation score that chose their best trial.
 
     Args:
-        runs: run folders, `Run`s, `Search`es and their folders, folders that hold some, patterns such as `"runs/*"`, or
-            one of these.
-        metric: a score in `summary.json`; the default is the task's: accuracy, R2, standardised MSE for forecasts,
-            bits per token for language models; another where that cannot be computed (the R2 of a constant).
-        baselines: rank what the runs kept of baselines among them: a row for each on the data of a group.
+        runs: run folders, `Run`s, `Search`es and their folders, folders that contain some, patterns such as `"runs/*"`,
+            or one of these.
+        metric: a score in `summary.json`; the default is the primary score of the task: accuracy, R2, standardised MSE
+            for forecasts, bits per token for language models; another if it cannot be computed (R2 of a constant).
+        baselines: whether to rank the baselines in the summaries as well, a row for each in a group.
 
     Returns:
         A list, printed as a table, with a dict for each run, the largest group first, the best run of each first,
         unfinished runs last: `group`, `run`,
         `path`, `preset`, `data`, `task`, `metric`, `split`, `score`, `interval` (95 %), `validation`, `rmse` (of values
-        in one unit), `relative_mae` (beside what needs no network), `targets` (name -> its MAE), `parameters`,
+        in one unit), `relative_mae` (relative to the baseline), `targets` (name -> its MAE), `parameters`,
         `best_epoch`, `epochs`, `trials` (of a search), `seconds`, `samples_per_second`, `date`, `finished`,
-        `interrupted`, `baseline` (it is none of the runs, but needs no network: it has a name and scores alone), and
-        `differs`: the settings that are not the same in all runs of the group that have them.
+        `interrupted`, `baseline` (True for a baseline, which has a name and scores only), and
+        `differs`: settings that differ between the runs of the group that have them.
 
     Raises:
-        KzooError: fewer than two runs, something that is not a run, or a metric that was not measured.
+        KzooError: fewer than two runs, a path that is not a run, or a metric that was not measured.
     """
     runs = find_runs(runs, searches=True)
     if len(runs) < 2:
-        what, hint = ("search", " Its leaderboard() compares its trials.") if is_search(runs[0]) else ("run", "")
-        raise KzooError(f"There is one {what} only ({runs[0].path}): give two or more to compare.{hint}")
+        noun, hint = ("search", " Its leaderboard() ranks its trials.") if is_search(runs[0]) else ("run", "")
+        raise KzooError(f"compare needs two or more runs, got one {noun} ({runs[0].path}).{hint}")
     groups: dict[Any, list[tuple[Run | Search, str]]] = {}
     for run, name in zip(runs, _short_names(runs), strict=True):
         groups.setdefault(_group(run), []).append((run, name))
     ranked = []
-    for place, group in enumerate(sorted(groups.values(), key=len, reverse=True), 1):
+    for number_of_group, group in enumerate(sorted(groups.values(), key=len, reverse=True), 1):
         settings = _differing([_settings(run) for run, _ in group])
         shared = metric or _shared_metric(group)
         rows = [
-            dict(group=place) | _row(run, name, shared) | dict(differs=differs)
+            dict(group=number_of_group) | _row(run, name, shared) | dict(differs=differs)
             for (run, name), differs in zip(group, settings, strict=True)
         ]
         rows += _baselines(group, rows) if baselines else []
-        ranked += sorted(rows, key=_place)
+        ranked += sorted(rows, key=_sort_key)
     return Comparison(sorted(ranked, key=lambda row: not row["finished"]))
 
 
 class Comparison(list[dict[str, Any]]):
-    """What `kzoo.compare` returns: a list of dicts, which is printed as a table."""
+    """The result of `kzoo.compare`: a list of dicts that is printed as a table."""
 
     def __repr__(self) -> str:
-        """A line for each run and baseline."""
+        """Return a table with a line for each run and baseline."""
         groups = len({row["group"] for row in self}) > 1
         head = [*(["group"] if groups else []), "run", "preset", "data", "metric", "score", "parameters", "seconds"]
         rows = [head]
         for row in self:
             texts = dict(row) | dict(
-                run=row["run"] + (" (no network)" if row["baseline"] else "" if row["finished"] else " (unfinished)"),
+                run=row["run"] + (" (baseline)" if row["baseline"] else "" if row["finished"] else " (unfinished)"),
                 score="-" if row["score"] is None else number(row["score"], row["metric"]),
                 parameters="" if row["parameters"] is None else f"{row['parameters']:,}",
                 seconds="" if row["seconds"] is None else f"{row['seconds']:.0f}",
@@ -87,7 +87,7 @@ class Comparison(list[dict[str, Any]]):
         return "\n".join(aligned(rows, right=[head.index(name) for name in ("score", "parameters", "seconds")]))
 
 
-# What a row says of a run and has no meaning for what needs no network.
+# Columns of a row that a baseline does not have.
 _OF_A_RUN = (
     "path", "validation", "relative_mae", "parameters", "best_epoch", "epochs", "trials", "seconds",
     "samples_per_second",
@@ -95,83 +95,83 @@ _OF_A_RUN = (
 
 
 def _baselines(group: Sequence[tuple[Run | Search, str]], rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return a row for each baseline that runs of a group kept: on the same data all of them have the same."""
-    found: dict[str, dict[str, Any]] = {}
+    """Return a row for each baseline in the summaries of a group; on the same data they are the same in all runs."""
+    baseline_rows: dict[str, dict[str, Any]] = {}
     for (run, _), row in zip(group, rows, strict=True):
-        for one in (isinstance(run, Run) and run.finished and run.summary.get("baselines")) or ():
-            said = _of_scores(one["scores"] or {}, row["metric"])
-            if said["score"] is not None and one["split"] == row["split"]:
-                name = dict(run=one["label"], preset="", date="", interrupted=False, baseline=True, differs={})
-                found.setdefault(one["name"], dict(row) | dict.fromkeys(_OF_A_RUN) | said | name)
-    return list(found.values())
+        for baseline in (isinstance(run, Run) and run.finished and run.summary.get("baselines")) or ():
+            scores = _score_columns(baseline["scores"] or {}, row["metric"])
+            if scores["score"] is not None and baseline["split"] == row["split"]:
+                name = dict(run=baseline["label"], preset="", date="", interrupted=False, baseline=True, differs={})
+                baseline_rows.setdefault(baseline["name"], dict(row) | dict.fromkeys(_OF_A_RUN) | scores | name)
+    return list(baseline_rows.values())
 
 
-def _of_scores(scores: Mapping[str, Any], metric: str) -> dict[str, Any]:
+def _score_columns(scores: Mapping[str, Any], metric: str) -> dict[str, Any]:
     return dict(
         score=value_of(dict(scores), metric),
         interval=scores.get(f"{metric}_interval"),
         rmse=None if mixes_units("rmse", scores) else scores.get("rmse"),
-        targets={target: one["mae"] for target, one in (scores.get("targets") or {}).items()},
+        targets={target: errors["mae"] for target, errors in (scores.get("targets") or {}).items()},
     )
 
 
 def _group(run: Run | Search) -> tuple[Any, ...]:
-    """Return what runs have in common that are ranked together; of searches also what they searched for, and how."""
+    """Return the key of the group of a run: data and task; of a search also its objective and folds."""
     if isinstance(run, Search):
         data = run.request.data
         return data["fingerprint"], data["task"], run.objective, run.request.folds
     return run.config["data"]["fingerprint"], run.config["data"]["task"]
 
 
-def find_runs(places: Any, *, searches: bool = False) -> list[Any]:
+def find_runs(paths: Any, *, searches: bool = False) -> list[Any]:
     """Return the runs that paths, folders of runs and patterns name, each once.
 
     Args:
-        places: a path, a `Run`, or several.
-        searches: whether a `Search` will do too.
+        paths: a path, a `Run`, or several.
+        searches: whether to accept a `Search`.
 
     Raises:
-        KzooError: a place that holds none.
+        KzooError: a path without a run.
     """
-    places = places if isinstance(places, list | tuple | set) else [places]
-    found: dict[str, Run | Search] = {}
-    for place in places:
-        for run in [place] if isinstance(place, Run | Search) else _runs_at(place):
+    paths = paths if isinstance(paths, list | tuple | set) else [paths]
+    runs: dict[str, Run | Search] = {}
+    for path in paths:
+        for run in [path] if isinstance(path, Run | Search) else _runs_at(path):
             if isinstance(run, Search) and not searches:
-                raise KzooError(f"{run.path} is a search, and no run: Search({str(run.path)!r}).retrain() makes one.")
-            found.setdefault(os.path.abspath(run.path), run)
-    if not found:
-        raise KzooError("No runs were given. kzoo.train writes one.")
-    return list(found.values())
-
-
-def _runs_at(place: Any) -> list[Run | Search]:
-    if isinstance(place, str) and has_magic(place) and not os.path.exists(place):
-        runs = [run for match in sorted(glob(place)) for run in _runs_below(Path(match))]
-    elif isinstance(place, str | os.PathLike) and os.path.isdir(place) and not (Path(place) / "config.json").is_file():
-        runs = [Search(place)] if is_search(place) else _runs_below(Path(place))
-    else:
-        runs = [Run(place)]
-        assert runs[0].config  # says what is wrong with it
+                raise KzooError(f"{run.path} is a search, not a run: Search({str(run.path)!r}).retrain() makes a run.")
+            runs.setdefault(os.path.abspath(run.path), run)
     if not runs:
-        raise KzooError(f"{place} holds no run. kzoo.train writes one.")
+        raise KzooError("No runs to compare. kzoo.train writes a run.")
+    return list(runs.values())
+
+
+def _runs_at(path: Any) -> list[Run | Search]:
+    if isinstance(path, str) and has_magic(path) and not os.path.exists(path):
+        runs = [run for match in sorted(glob(path)) for run in _runs_below(Path(match))]
+    elif isinstance(path, str | os.PathLike) and os.path.isdir(path) and not (Path(path) / "config.json").is_file():
+        runs = [Search(path)] if is_search(path) else _runs_below(Path(path))
+    else:
+        runs = [Run(path)]
+        assert runs[0].config  # raises KzooError for a damaged run
+    if not runs:
+        raise KzooError(f"{path} contains no run. kzoo.train writes a run.")
     return runs
 
 
 def _runs_below(folder: Path) -> list[Run | Search]:
-    """Return the runs in a folder; what lies beside them is left alone."""
+    """Return the readable runs in and below a folder; other files are ignored."""
     if is_search(folder):
         return [Search(folder)]
-    found: list[Run | Search] = []
-    for place, _, files in os.walk(folder):  # which passes over folders that may not be read, or are gone
+    runs: list[Run | Search] = []
+    for path, _, files in os.walk(folder):  # os.walk skips folders that cannot be read
         for name in ("config.json", "search.json"):
-            if name in files and not os.path.basename(place).startswith("."):
-                found.append((Run if name == "config.json" else Search)(place))
-    found.sort(key=lambda run: run.path)
-    return [run for run in found if _readable(run)]
+            if name in files and not os.path.basename(path).startswith("."):
+                runs.append((Run if name == "config.json" else Search)(path))
+    runs.sort(key=lambda run: run.path)
+    return [run for run in runs if _is_readable(run)]
 
 
-def _readable(run: Run | Search) -> bool:
+def _is_readable(run: Run | Search) -> bool:
     try:
         return bool(run.config)
     except KzooError:
@@ -179,20 +179,21 @@ def _readable(run: Run | Search) -> bool:
 
 
 def _short_names(runs: Sequence[Run | Search]) -> list[str]:
-    """Return what distinguishes the paths."""
+    """Return the paths relative to their common folder."""
     paths = [Path(os.path.abspath(run.path)) for run in runs]
     base = os.path.commonpath([path.parent for path in paths])
     return [path.relative_to(base).as_posix() for path in paths]
 
 
 def _shared_metric(group: Sequence[tuple[Run | Search, str]]) -> str | None:
-    """Return the task's own metric where not all runs have the one that counts instead, as those of older versions."""
+    """Return the primary score of the task if not all runs have the score that replaces it, as in older versions."""
     runs = [run for run, _ in group if isinstance(run, Run) and run.finished]
     scored = [scores for run in runs if (scores := run.summary.get("test") or run.summary.get("validation"))]
     if not scored:
         return None
-    of = problem(runs[0].config["data"]["task"])
-    return of.headline if len({displayed_metric(of.headline, scores, of.task) for scores in scored}) > 1 else None
+    shared = problem(runs[0].config["data"]["task"])
+    metrics = {displayed_metric(shared.headline, scores, shared.task) for scores in scored}
+    return shared.headline if len(metrics) > 1 else None
 
 
 def _row(run: Run | Search, name: str, metric: str | None) -> dict[str, Any]:
@@ -214,12 +215,12 @@ def _row(run: Run | Search, name: str, metric: str | None) -> dict[str, Any]:
         task=task,
         metric=metric,
         split=split,
-        **_of_scores(scores, metric),
+        **_score_columns(scores, metric),
         validation=value_of(summary.get("validation") or {}, metric),
         relative_mae=scores.get("relative_mae"),
         parameters=summary.get("parameters"),
         best_epoch=summary.get("best_epoch"),
-        epochs=summary.get("epochs") if run.finished else _epochs_so_far(run),
+        epochs=summary.get("epochs") if run.finished else _epochs_done(run),
         trials=None,
         seconds=summary.get("seconds"),
         samples_per_second=summary.get("samples_per_second"),
@@ -230,7 +231,7 @@ def _row(run: Run | Search, name: str, metric: str | None) -> dict[str, Any]:
     )
 
 
-def _epochs_so_far(run: Run) -> int:
+def _epochs_done(run: Run) -> int:
     try:
         return len(next(iter(run.history.values()), ()))
     except KzooError:
@@ -275,17 +276,17 @@ def _numbers(scores: Mapping[str, Any]) -> list[str]:
 
 
 def advantage(new: float, old: float, metric: str) -> float:
-    """Return by how much `new` is better than `old`; below 0 it is worse."""
+    """Return the difference of two scores, above 0 if `new` is better than `old`."""
     return old - new if lower_is_better(metric) else new - old
 
 
 def lower_is_better(metric: str) -> bool:
-    """Say whether a small score is a good one."""
-    known = score_named(metric)
-    return known is not None and known.best == "min"
+    """Return whether smaller scores are better."""
+    score_type = score_named(metric)
+    return score_type is not None and score_type.best == "min"
 
 
-def _place(row: Mapping[str, Any]) -> tuple[bool, float]:
+def _sort_key(row: Mapping[str, Any]) -> tuple[bool, float]:
     return row["score"] is None, -advantage(row["score"] or 0, 0, row["metric"])
 
 
@@ -293,25 +294,25 @@ def _settings(run: Run | Search) -> dict[str, Any]:
     if isinstance(run, Search):
         return _settings_of_search(run)
     spec = run.config["spec"]
-    more = {name: run.config.get(name) for name in ("weights", "freeze", "precision", "backend", "devices")}
+    of_training = {name: run.config.get(name) for name in ("weights", "freeze", "precision", "backend", "devices")}
     seeds = {} if spec.get("seed") is None else {"seed": spec["seed"]}
-    return spec["config"] | spec["training"] | more | seeds
+    return spec["config"] | spec["training"] | of_training | seeds
 
 
 def _settings_of_search(search: Search) -> dict[str, Any]:
-    """Return how it was searched, and the settings of the best trial."""
+    """Return the settings of a search and of its best trial."""
     request = search.request
-    how = dict(engine=request.engine, space=request.space.get("size"), search_seed=request.seed)
+    search_settings = dict(engine=request.engine, space=request.space.get("size"), search_seed=request.seed)
     best = best_of(search.trials, search.objective)
     if best is None:
-        return how
+        return search_settings
     spec = search.spec_of(best)
-    own = best.hyperparameters if request.own else {}
-    return how | spec["config"] | spec["training"] | own | dict(seed=spec["seed"])
+    hyperparameters = best.hyperparameters if request.own else {}  # of a user's function: its settings have no others
+    return search_settings | spec["config"] | spec["training"] | hyperparameters | dict(seed=spec["seed"])
 
 
 def _differing(settings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return of each run's settings those that another one of the runs has with another value."""
-    names = dict.fromkeys(name for each in settings for name in each)
-    differ = [n for n in names if len({repr(each[n]) for each in settings if n in each}) > 1]
-    return [{n: each[n] for n in differ if n in each} for each in settings]
+    """Return the settings of each run that differ between the runs that have them."""
+    names = dict.fromkeys(name for of_run in settings for name in of_run)
+    differ = [name for name in names if len({repr(of_run[name]) for of_run in settings if name in of_run}) > 1]
+    return [{name: of_run[name] for name in differ if name in of_run} for of_run in settings]

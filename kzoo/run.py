@@ -1,4 +1,4 @@
-"""`Run`: the folder that `train` writes and every later step takes."""
+"""`Run`: the folder written by `train`, and the argument of every later step."""
 
 import csv
 import os
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     import keras
 
 POSTPROCESSING = "postprocessing.json"
-JOURNALS = ("journal.next", "journal", "journal.previous")  # what a training goes on from; the newest first
+JOURNALS = ("journal.next", "journal", "journal.previous")  # the states to resume from, newest first
 
 
 def has_journal(folder: str | os.PathLike[str]) -> bool:
-    """Say whether a run's folder has a journal, even a damaged one."""
+    """Return whether the folder of a run has a journal, even a damaged one."""
     return any((Path(folder) / name).is_file() for name in JOURNALS)
 
 
@@ -35,50 +35,50 @@ class Run:
 
     Weights in the package (`kzoo.weights.packaged`) and untracked models (`kzoo.untracked`) have the same attributes.
 
-    The folder holds `config.json` (what was trained, on what, with which versions), `history.csv`,
-    `best.keras`, `last.keras`, `summary.json` (scores of the best weights), `answers.npz` (what they said on the
-    test split), `preprocessing.json` (what turns a raw input into the model's input), `curves.png` and
-    `tensorboard/`. It contains no absolute path. The two models of a finished run are not compiled: without the
-    optimizer's state they are a third as large, and what was stopped goes on from its journal.
+    The folder contains `config.json` (model, data, versions), `history.csv`, `best.keras`, `last.keras`,
+    `summary.json` (scores of the best weights), `answers.npz` (their predictions on the test split),
+    `preprocessing.json` (how raw inputs become inputs of the model), `curves.png` and `tensorboard/`. It contains no
+    absolute path. The models of a finished run are not compiled: without the state of the optimizer they are a third
+    as large. A stopped run resumes from its journal.
 
     Args:
-        path: the folder.
-        trusted: classes and functions of yours that a model of your own is made of (see `kzoo.load_model`).
+        path: folder of the run.
+        trusted: your classes and functions that a custom model uses (see `kzoo.load_model`).
 
     Raises:
-        KzooError: it is not a run's folder, or a broken one.
+        KzooError: the folder is not a run, or it is damaged.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, trusted: Iterable[Any] = ()) -> None:
         self.path, self.trusted = path_of(path, "a run"), trusted
         if not (self.path / "config.json").is_file():
-            what = "is a file" if self.path.is_file() else "does not exist"
-            what = "has no config.json" if self.path.is_dir() else what
+            problem_of_path = "is a file" if self.path.is_file() else "does not exist"
+            problem_of_path = "has no config.json" if self.path.is_dir() else problem_of_path
             if (self.path / "kzoo.json").is_file():
                 raise KzooError(
-                    f"{self.path} is an exported model, not a run: `kzoo predict` and kzoo.runtime.load take it."
+                    f"{self.path} is an exported model, not a run. Use it with `kzoo predict` or kzoo.runtime.load."
                 )
             if (self.path / "search.json").is_file():
                 raise KzooError(
-                    f"{self.path} is a search, not a run: kzoo.Search({str(self.path)!r}).retrain() trains its winner."
+                    f"{self.path} is a search, not a run. kzoo.Search({str(self.path)!r}).retrain() trains its best trial."
                 )
-            raise KzooError(f"{self.path} is not a run: it {what}. kzoo.train writes one.")
+            raise KzooError(f"{self.path} is not a run: it {problem_of_path}. kzoo.train writes a run.")
 
-    tracked = True  # what it was trained on is known, and was scored
+    tracked = True  # the training data is known, and the model was scored
 
     @property
     def folder(self) -> Path | None:
-        """The folder from which another process can open it; None where there is none."""
+        """The folder from which another process can open the run; None without a folder."""
         return self.path
 
     @property
     def learns(self) -> str | None:
-        """The fact of the tasks that its loss is for, where nothing else says what it predicts."""
+        """The fact of the tasks that the loss is for, if nothing else says what the model predicts."""
         return None
 
     @property
     def origin(self) -> dict[str, str]:
-        """`source` and `licence` of the data, where the model itself says them."""
+        """`source` and `licence` of the data, if the model states them."""
         return {}
 
     def __repr__(self) -> str:
@@ -88,7 +88,7 @@ class Run:
         return os.fspath(self.path)
 
     def _read(self, name: str, form: Any) -> Any:
-        """Read a JSON file of the run, of which nothing is believed before it has the form that kzoo writes."""
+        """Read a JSON file of the run and check it against its schema."""
         try:
             stored = read_json(self.path / name)
         except FileNotFoundError:
@@ -96,14 +96,14 @@ class Run:
         except OSError as error:
             raise self._damaged(name, f"cannot be read: {error.strerror}") from None
         except (ValueError, RecursionError):
-            raise self._damaged(name, "is no JSON") from None
+            raise self._damaged(name, "is not valid JSON") from None
         if wrong := misfit(stored, form):
             raise self._damaged(name, wrong)
         return stored
 
     def _damaged(self, name: str, wrong: str) -> KzooError:
-        it = "it " if wrong.startswith(("is ", "has ", "cannot ", "holds ")) else ""
-        return KzooError(f"{self.path / name} is damaged: {it}{wrong}. Train again.")
+        subject = "it " if wrong.startswith(("is ", "has ", "cannot ", "holds ")) else ""
+        return KzooError(f"{self.path / name} is damaged: {subject}{wrong}. Train again.")
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -111,8 +111,8 @@ class Run:
         check_format(config, self.path / "config.json")
         config = with_current_names(config)
         if wrong := misfit(config, CONFIG):
-            raise KzooError(f"{self.path / 'config.json'} is not the one that kzoo.train writes: {wrong}. Train again.")
-        with self._naming("config.json"):  # all of it, before any of it is used
+            raise KzooError(f"{self.path / 'config.json'} was not written by kzoo.train: {wrong}. Train again.")
+        with self._naming("config.json"):  # check everything before anything is used
             Spec.read(config["spec"]), Description.read(config["data"])
         return config
 
@@ -125,34 +125,36 @@ class Run:
 
     @cached_property
     def spec(self) -> Spec:
-        """What was trained and how; `kzoo.spec_of` gives the same as a dict."""
+        """The specification: what was trained and how. `kzoo.spec_of` returns it as a dict."""
         return Spec.read(self.config["spec"])
 
     @cached_property
     def data(self) -> Description:
-        """On what it was trained."""
+        """The description of the training data."""
         return Description.read(self.config["data"])
 
     def learned_from_test(self, name: str) -> bool:
-        """Say whether it is known to have been trained on what tests the named set of this name."""
+        """Return whether the run was trained on the test split of the named data set."""
         return self.data.name == f"{name}{FOLDS}"
 
     @property
     def problem(self) -> Problem:
-        """What its task stands for: the kind of input, the way of answering, and what is known of both."""
+        """The kind of input and the task."""
         return problem(self.data.task)
 
     @property
     def target(self) -> Target:
-        """What it has learned of its target; the scale, where its network does not say it, from the statistics."""
-        known = self.config.get("statistics") or {}
-        common, shares, seen = known.get("common"), known.get("classes"), known.get("targets")
-        config = dict(self.spec.config)
+        """What was learned about the target; a scale that the network does not have comes from the statistics."""
+        statistics = self.config.get("statistics") or {}
+        most_frequent, shares = statistics.get("common"), statistics.get("classes")
+        targets, config = statistics.get("targets"), dict(self.spec.config)
         if shares:
-            common = max(range(len(shares)), key=shares.__getitem__)
-        if seen and len(seen) == len(self.data.target_names) and config.get("target_scale") is None:
-            config |= dict(target_offset=[one["mean"] for one in seen], target_scale=[one["sd"] or 1.0 for one in seen])
-        return Target(names=self.data.target_names, classes=self.data.class_names, config=config, common=common)
+            most_frequent = max(range(len(shares)), key=shares.__getitem__)
+        if targets and len(targets) == len(self.data.target_names) and config.get("target_scale") is None:
+            config["target_offset"] = [target["mean"] for target in targets]
+            config["target_scale"] = [target["sd"] or 1.0 for target in targets]
+        names, classes = self.data.target_names, self.data.class_names
+        return Target(names=names, classes=classes, config=config, common=most_frequent)
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -165,20 +167,17 @@ class Run:
 
     @property
     def postprocessing(self) -> list[dict[str, Any]]:
-        """The steps that turn outputs into predictions, with what they learned: see `kzoo.postprocessors`.
-
-        Empty of a run that asked for none.
-        """
+        """The postprocessing steps with their learned parameters (see `kzoo.postprocessors`); empty without any."""
         return self._read(POSTPROCESSING, [STEP]) if (self.path / POSTPROCESSING).is_file() else []
 
     @property
-    def _takes(self) -> tuple[int | None, ...]:
-        """The shape of one input, empty where nothing says it."""
+    def _input_shape(self) -> tuple[int | None, ...]:
+        """The shape of one input; empty if it is not known."""
         return tuple(self.spec.config.get("input_shape") or ())
 
     @property
     def stopped(self) -> bool:
-        """Whether it was stopped, and has a journal to go on from."""
+        """Whether the run was stopped and has a journal to resume from."""
         return (not self.finished or bool(self.summary.get("interrupted"))) and has_journal(self.path)
 
     @property
@@ -191,24 +190,25 @@ class Run:
 
     @cached_property
     def answers(self) -> dict[str, Any] | None:
-        """What the best model said on the test split (else the validation split); None for language models.
+        """Predictions of the best model on the test split (else the validation split); None for language models.
 
-        Arrays: `split`, `rows` (places in that split), `truth` (N,) or (N, ...), `answers` (N, classes) probabilities
-        or values in their own unit; for a few rows, examples and the worst, `shown` (places in `rows`) and their raw
-        `inputs`. `source_rows`, where known: places among the usable rows of the whole source.
+        Arrays: `split`; `rows` (N,), row numbers in that split; `truth` (N,) or (N, ...); `answers` (N, classes)
+        probabilities, or values in the unit of the target. For some rows, examples and top losses, `shown` (indices
+        into `rows`) and their raw `inputs`. `source_rows` (N,), if known: row numbers among the usable rows of the
+        source.
         """
         file = self.path / "answers.npz"
         if not file.is_file():
             return None
         try:
-            kept = read_arrays(file)
-            kept |= {"split": str(kept["split"])}
+            arrays = read_arrays(file)
+            arrays |= {"split": str(arrays["split"])}
         except (OSError, ValueError, KeyError) as error:
             raise self._damaged("answers.npz", f"cannot be read ({first_line(error)})") from None
         count = len(self.class_names) if "classes" in self.problem.facts else None
-        if wrong := _unfit(kept, count, self._takes):
+        if wrong := _mismatch(arrays, count, self._input_shape):
             raise self._damaged("answers.npz", wrong)
-        return kept
+        return arrays
 
     @cached_property
     def history(self) -> dict[str, list[float | None]]:
@@ -223,7 +223,7 @@ class Run:
                 return {}
             raise KzooError(f"{self.path} has no history.csv: the run stopped before its first epoch ended.") from None
         except (ValueError, TypeError, csv.Error) as error:
-            raise self._damaged("history.csv", f"has something that is no number ({first_line(error)})") from None
+            raise self._damaged("history.csv", f"has a cell that is not a number ({first_line(error)})") from None
 
     @property
     def model_file(self) -> Path:
@@ -236,33 +236,33 @@ class Run:
     def model(self) -> "keras.Model":
         """The network with its best weights, not compiled.
 
-        A preset is rebuilt from its family and resolved config, whatever became of the preset since; a
-        model of your own is loaded from the file, as `kzoo.load_model` does it.
+        A preset is rebuilt from its family and resolved config, even if the preset has changed since. A custom model is
+        loaded from the file, as by `kzoo.load_model`.
         """
         return import_module("kzoo.loading").load_run(self.path, trusted=self.trusted)
 
 
-def _unfit(kept: Mapping[str, Any], classes: int | None, takes: Sequence[int | None]) -> str | None:
-    """Say what of kept answers does not belong together.
+def _mismatch(arrays: Mapping[str, Any], classes: int | None, input_shape: Sequence[int | None]) -> str | None:
+    """Return what is wrong with the arrays of `answers.npz`, else None.
 
     Args:
-        kept: the arrays.
-        classes: how many there are; None where the answers are values.
-        takes: the shape of one input; empty where it is not known.
+        arrays: content of the file.
+        classes: number of classes; None for values.
+        input_shape: shape of one input; empty if it is not known.
     """
-    lost = [name for name in ("rows", "truth", "answers", "shown", "inputs") if name not in kept]
-    if lost or kept["split"] not in ("train", "validation", "test"):
-        return f"has no {lost[0] if lost else 'split'}"
-    rows, truth, answers, shown = (kept[name] for name in ("rows", "truth", "answers", "shown"))
+    missing = [name for name in ("rows", "truth", "answers", "shown", "inputs") if name not in arrays]
+    if missing or arrays["split"] not in ("train", "validation", "test"):
+        return f"has no {missing[0] if missing else 'split'}"
+    rows, truth, answers, shown = (arrays[name] for name in ("rows", "truth", "answers", "shown"))
     count = len(rows) if rows.ndim == 1 else -1
-    whole = [kept[name] for name in ("rows", "shown", "source_rows") if name in kept]
-    fits = all(array.dtype.kind in "iu" and array.ndim == 1 and (array >= 0).all() for array in whole)
-    fits = fits and truth.dtype.kind in "iuf" and answers.dtype.kind == "f" and kept["inputs"].dtype.kind in "biuf"
-    fits = fits and all(array.shape[:1] == (count,) for array in (truth, answers, kept.get("source_rows", rows)))
-    shape = (*shown.shape, *takes) if takes and None not in takes else shown.shape
+    indices = [arrays[name] for name in ("rows", "shown", "source_rows") if name in arrays]
+    fits = all(array.dtype.kind in "iu" and array.ndim == 1 and (array >= 0).all() for array in indices)
+    fits = fits and truth.dtype.kind in "iuf" and answers.dtype.kind == "f" and arrays["inputs"].dtype.kind in "biuf"
+    fits = fits and all(array.shape[:1] == (count,) for array in (truth, answers, arrays.get("source_rows", rows)))
+    shape = (*shown.shape, *input_shape) if input_shape and None not in input_shape else shown.shape
     fits = (
         fits
-        and kept["inputs"].shape[: len(shape)] == shape
+        and arrays["inputs"].shape[: len(shape)] == shape
         and (shown < count).all()
         and answers.ndim > 1
         and count > 0
@@ -272,4 +272,4 @@ def _unfit(kept: Mapping[str, Any], classes: int | None, takes: Sequence[int | N
         fits = fits and answers.shape == (count, classes if answers.shape[-1] > 1 else 1)
     elif fits:
         fits = truth.shape == answers.shape
-    return None if fits else "has arrays that do not belong together"
+    return None if fits else "has arrays of different lengths or types"

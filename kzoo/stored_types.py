@@ -1,7 +1,6 @@
-"""What is stored and passed on, as frozen values: a specification, the description of data, what a run was asked for.
+"""Types that are stored as JSON: `Spec` (a model), `Description` (data), `Request` (a run), `Member` (of an ensemble).
 
-Each is written as JSON and read from it here, and nowhere else. What this version does not know it refuses. Standard
-library only.
+They are frozen, and read and written here only. Unknown fields are refused. Standard library only.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,7 +11,7 @@ from kzoo.utils.schema import Each, misfit
 
 FORMAT_VERSION = 1  # of config.json, which holds all of these
 
-# What is read of a resolved config outside the builders, which look at all of it.
+# Settings of a resolved config that are read outside the builders; builders check all of them.
 _SIZES = {
     "input_shape?": [(int, None)], "outputs?": (int, None), "inputs?": (str, None), "categories?": ([int], None),
     "vocabulary_size?": (int, None), "horizon?": (int, None), "target_scale?": ([float], None),
@@ -28,14 +27,14 @@ _FEATURE = {
 
 
 def _feature(value, where):
-    """Say what is wrong with a column's statistics: there is a share between each two edges, and outside of them."""
+    """Return what is wrong with the statistics of a column, else None. There is one more share than there are edges."""
     wrong = misfit(value, _FEATURE, where)
     if wrong is None and (len(value["shares"]) != len(value["edges"]) + 1 or value["count"] < 1):
         wrong = f"{where} has {len(value['edges'])} edges and {len(value['shares'])} shares of {value['count']} rows"
     return wrong
 
 
-# Of config.json, beside the specification and the description of the data.
+# Schema of config.json; Spec and Description check "spec" and "data".
 CONFIG = {
     "spec": Mapping, "data": Mapping, "versions?": Each(str), "machine?": str, "processor?": [str],
     "onednn?": (bool, None), "created?": str,
@@ -50,10 +49,10 @@ CONFIG = {
 
 
 def summary_form(scores: Mapping) -> dict:
-    """Return the form of summary.json, of which an ensemble's says who its members are and not how it was trained.
+    """Return the schema of summary.json; that of an ensemble names its members and has no training.
 
     Args:
-        scores: the form of those of its task.
+        scores: schema of the scores of the task.
     """
     number = (float, None)
     members = [{"run": str, "preset": str, "seed": (int, None), "validation?": number, "test?": number}]
@@ -70,16 +69,16 @@ def summary_form(scores: Mapping) -> dict:
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """From what a model is built, and how it is trained.
+    """Specification of a model: what it is built from and how it is trained.
 
     Args:
-        preset: its name; a model of one's own has that of the model.
-        revision: which one of that name; None where no preset is behind it, and of runs from before there were any.
-        family: None for a model of one's own, and for an ensemble.
-        task: what is answered.
-        config, training: the settings; all of them, once the network is built.
-        seed: of weights, order, dropout and augmentation.
-        kzoo: the version that built it; None before that.
+        preset: name of the preset, or of a custom model.
+        revision: revision of the preset; None without a preset, and for runs of versions without revisions.
+        family: None for a custom model and for an ensemble.
+        task: public name of the task.
+        config, training: the settings; all of them once the network is built.
+        seed: seed of weights, order, dropout and augmentation.
+        kzoo: version that built it; None before it is built.
         method, members: of an ensemble.
     """
 
@@ -95,29 +94,29 @@ class Spec:
     kzoo: str | None = None
 
     def __post_init__(self):
-        for name in ("config", "training"):  # copies: nothing else may change them
+        for name in ("config", "training"):  # copies, so that the caller cannot change them
             object.__setattr__(self, name, dict(getattr(self, name)))
 
     @classmethod
     def read(cls, stored) -> "Spec":
         """Read what `json` returned."""
-        given = _known(cls, stored, "The specification")
-        return cls(**given | dict(members=tuple(map(Member.read, given.get("members", ())))))
+        values = _checked_fields(cls, stored, "The specification")
+        return cls(**values | dict(members=tuple(map(Member.read, values.get("members", ())))))
 
     def json(self) -> dict:
-        """Return plain data, without what is not said."""
-        stored = _json(self, unless_said=("revision", "method", "members", "kzoo"))
+        """Return plain data, without optional fields that are not set."""
+        stored = _json(self, optional=("revision", "method", "members", "kzoo"))
         return stored | ({"members": [member.json() for member in self.members]} if self.members else {})
 
     @property
     def of_data(self) -> "Spec":
-        """The specification that the data was read for: an ensemble's is its members'."""
+        """The specification that the data was read for; for an ensemble, that of its first member."""
         return self.members[0].spec if self.members else self
 
 
 @dataclass(frozen=True, kw_only=True)
 class Member:
-    """A run that is part of an ensemble: its specification, its folder's name, and when it was made."""
+    """A run in an ensemble: its specification, the name of its folder, and when it was created."""
 
     spec: Spec
     run: str
@@ -128,28 +127,28 @@ class Member:
         """Read what `json` returned."""
         if wrong := misfit(stored, {"run": str, "created": str}, "member"):
             raise KzooError(f"The specification is damaged: {wrong}.")
-        rest = {name: value for name, value in dict(stored).items() if name not in ("run", "created")}
-        return cls(spec=Spec.read(rest), run=stored["run"], created=stored["created"])
+        spec = {name: value for name, value in dict(stored).items() if name not in ("run", "created")}
+        return cls(spec=Spec.read(spec), run=stored["run"], created=stored["created"])
 
     def json(self) -> dict:
-        """Return plain data: the specification's, and two names more."""
+        """Return plain data: the specification with `run` and `created`."""
         return self.spec.json() | dict(run=self.run, created=self.created)
 
 
-FOLDS = ", folds"  # after the name of data of which every row trained a member of an ensemble
+FOLDS = ", folds"  # suffix of the name of data all of whose rows trained members of an ensemble
 
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """What identifies data, and what of it is for people.
+    """Description of data: its identity, and names for display.
 
     Args:
-        name: where it came from, without any folder of this machine.
-        data_seed, options: how it was asked for (see `kzoo.dataset.options.DataOptions`).
-        fingerprint: sha256 of the data and how it was split; None where several splits are joined.
-        task, inputs: what is answered, what is read.
-        train, validation, test: rows of each split.
-        class_names, feature_names, target_names: for people.
+        name: name of the source, without folders of this machine.
+        data_seed, options: how it was read and split (see `kzoo.dataset.options.DataOptions`).
+        fingerprint: sha256 of the data and its split; None where several splits are joined.
+        task, inputs: public name of the task, and the kind of input.
+        train, validation, test: number of rows of each split.
+        class_names, feature_names, target_names: names for display.
     """
 
     name: str
@@ -173,38 +172,38 @@ class Description:
     @classmethod
     def read(cls, stored) -> "Description":
         """Read what `json` returned."""
-        return cls(**_known(cls, stored, "The description of the data"))
+        return cls(**_checked_fields(cls, stored, "The description of the data"))
 
     def json(self) -> dict:
         """Return plain data."""
         return _json(self)
 
 
-UNKNOWN = "of type"  # {UNKNOWN: "function"} stands for a value of which nothing else is known again
-_NEW = {  # fields of a request that runs of earlier versions lack
-    "own_model": "the layers and the compilation of your model, which it does not keep as this Keras says them",
-    "weights_sha256": "what weights= holds, which it does not keep",
-    "callback_settings": "the settings of your callbacks, which it does not keep",
+UNKNOWN = "of type"  # {UNKNOWN: "function"} replaces a value that cannot be compared later
+_NEW = {  # fields of a request that runs of earlier versions lack, and what they would compare
+    "own_model": "the layers and the compilation of your model, which it does not store in the form of this Keras",
+    "weights_sha256": "the content of weights=, which it does not store",
+    "callback_settings": "the settings of your callbacks, which it does not store",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What identifies a run: the same request in the same folder continues it, or finds it done.
+    """Identity of a run: the same request in the same folder continues the run, or finds it complete.
 
-    The order of the fields is that in which a difference is explained best: other data change the config too.
+    Differences are reported in the order of the fields: other data also changes the config, so data comes first.
 
     Args:
-        data, spec: on what, and what.
-        own_model: what is known again of a model of one's own, beside its name (see `kzoo.training.identity`).
-        weights: name of the run or model whose weights it began with.
-        weights_sha256: of what that holds.
-        freeze: layers that keep theirs: a glob, several, or True for all that `weights` gave.
+        data, spec: what the model is trained on, and the model.
+        own_model: hashes of a custom model (see `kzoo.training.identity`).
+        weights: name of the run or model that gave the initial weights.
+        weights_sha256: hash of these weights.
+        freeze: layers that are not trained: a glob, several, or True for all that `weights` gave.
         precision: the dtype policy.
         backend, deterministic: of Keras; None where it does not matter.
-        devices: that share each batch; None for one.
-        callbacks: names of the user's own.
-        callback_settings: of each, what it was made with.
+        devices: number of devices that share each batch; None for one.
+        callbacks: names of the user's callbacks.
+        callback_settings: arguments of each of them.
     """
 
     data: Description
@@ -222,65 +221,68 @@ class Request:
 
     def json(self) -> dict:
         """Return plain data."""
-        return _json(self, unless_said=("backend", "deterministic", *_NEW))
+        return _json(self, optional=("backend", "deterministic", *_NEW))
 
     def differences(self, stored: Mapping) -> list[str]:
-        """Return what tells a stored run from this request, a text for each difference. What one lacks is none.
+        """Return the differences between a stored run and this request, a text for each. Missing fields are ignored.
 
-        Nor are other `min_steps` one: what they have come to stands in epochs and patience.
+        `min_steps` is not compared: the epochs and the patience that follow from it are.
 
         Args:
-            stored: what the run's `config.json` holds.
+            stored: content of the run's `config.json`.
         """
-        asked = plain(self.json())
-        asked["spec"]["training"].pop("min_steps", None)
-        return differences(stored, asked)
+        requested = plain(self.json())
+        requested["spec"]["training"].pop("min_steps", None)
+        return differences(stored, requested)
 
     def uncompared(self, stored: Mapping) -> list[str]:
-        """Return what this request says that cannot be held against a stored run.
+        """Return the parts of this request that cannot be compared with a stored run.
 
         Args:
-            stored: what the run's `config.json` holds.
+            stored: content of the run's `config.json`.
         """
-        asked, model = self.json(), self.own_model or {}
-        missing = [what for name, what in _NEW.items() if name in asked and name not in stored]
+        requested, model = self.json(), self.own_model or {}
+        missing = [part for name, part in _NEW.items() if name in requested and name not in stored]
         if stored.get("own_model") and set(model) - set(stored["own_model"]):
             missing.append(_NEW["own_model"])
         if model:
-            missing.append("what your model had learned before, and the code of its functions and classes")
+            missing.append("the weights that your model had before, and the code of its functions and classes")
         named = dict(self.callback_settings or {}) | {"your model": model}
-        for what, values in named.items():
-            if unknown := [name for name, value in values.items() if isinstance(value, Mapping) and UNKNOWN in value]:
-                missing.append(f"{', '.join(unknown)} of {what}")
+        for owner, settings in named.items():
+            unknown = [
+                name for name, setting in settings.items() if isinstance(setting, Mapping) and UNKNOWN in setting
+            ]
+            if unknown:
+                missing.append(f"{', '.join(unknown)} of {owner}")
         return missing
 
 
-def differences(stored: Mapping, asked: Mapping) -> list[str]:
-    """Return what tells a stored document from what is asked, a text for each value; what one lacks is none."""
-    return list(_differences(stored, plain(asked), ""))
+def differences(stored: Mapping, requested: Mapping) -> list[str]:
+    """Return the differences between a stored and a requested document, a text for each. Missing fields are ignored."""
+    return list(_differences(stored, plain(requested), ""))
 
 
-def may_be_same_run(stored: Mapping, asked: Mapping, overrides: Mapping) -> bool:
-    """Say whether a stored run may be the one that is asked for, before its data is read, which settles the rest.
+def may_be_same_run(stored: Mapping, requested: Mapping, overrides: Mapping) -> bool:
+    """Return whether a stored run may be the requested one. This is a check before the data is read.
 
-    Once it is, `Request.differences` decides.
+    Once the data is read, `Request.differences` decides.
 
     Args:
-        stored: what the run's `config.json` holds.
-        asked: what is known of a `Request`, as plain data.
-        overrides: settings that are changed; runs of earlier versions do not keep theirs.
+        stored: content of the run's `config.json`.
+        requested: the known part of a `Request`, as plain data.
+        overrides: settings that differ from the preset; runs of earlier versions do not store theirs.
     """
-    kept = stored.get("overrides", to_stored(overrides))
-    return not differences(stored, asked) and _as_lists(kept) == _as_lists(to_stored(overrides))
+    stored_overrides = stored.get("overrides", to_stored(overrides))
+    return not differences(stored, requested) and _as_lists(stored_overrides) == _as_lists(to_stored(overrides))
 
 
 def _as_lists(overrides):
-    """Return settings with a list of one for a value alone: `units=8` and `units=(8,)` are the same."""
+    """Return settings with single values as lists: `units=8` and `units=(8,)` are the same."""
     return {name: value if isinstance(value, list | dict) else [value] for name, value in overrides.items()}
 
 
 def to_stored(value):
-    """Return the JSON form of settings that are changed: names may be numbers of classes, and numbers NumPy's."""
+    """Return the JSON form of overrides, whose names may be class numbers and whose values may be NumPy scalars."""
     if isinstance(value, Mapping):
         return {str(name): to_stored(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
@@ -289,13 +291,13 @@ def to_stored(value):
     return value if isinstance(value, str | int | float | None) else repr(value)
 
 
-def _differences(stored, asked, path) -> Iterator[str]:
-    for name, value in asked.items():
-        was = stored.get(name, value)
-        if isinstance(value, dict) and isinstance(was, dict):
-            yield from _differences(was, value, f"{path}{name}.")
-        elif was != value:
-            yield f"{path}{name}: {_short(was)} there, {_short(value)} now"
+def _differences(stored, requested, path) -> Iterator[str]:
+    for name, new in requested.items():
+        old = stored.get(name, new)
+        if isinstance(new, dict) and isinstance(old, dict):
+            yield from _differences(old, new, f"{path}{name}.")
+        elif old != new:
+            yield f"{path}{name}: stored {_short(old)}, now {_short(new)}"
 
 
 def _short(value):
@@ -307,21 +309,22 @@ def check_format(stored: Mapping, file):
     """Refuse a document that a later version has written.
 
     Args:
-        stored: what it holds; `format_version` is 1 where it says none.
-        file: for the message.
+        stored: its content; without `format_version` it is version 1.
+        file: name of the file, for the message.
 
     Raises:
-        KzooError: its `format_version` is another.
+        KzooError: `format_version` is not the one that this version reads.
     """
     version = stored.get("format_version", FORMAT_VERSION)
     if version != FORMAT_VERSION:
         raise KzooError(
-            f"{file} has format_version {version!r}, and this kzoo reads {FORMAT_VERSION}: update kzoo to open it."
+            f"{file} has format_version {version!r}, and this version of kzoo reads {FORMAT_VERSION}: update kzoo to "
+            "open it."
         )
 
 
 def with_current_names(config: Mapping) -> dict:
-    """Return what a run's `config.json` holds, with `weights` for what was called `start` in its first days."""
+    """Return the content of a run's `config.json` with current names: early versions wrote `start` for `weights`."""
     if "start" not in config:
         return dict(config)
     command = config.get("command")
@@ -332,37 +335,37 @@ def with_current_names(config: Mapping) -> dict:
 
 
 def plain(value):
-    """Return the JSON form of a value, so that what was asked can be compared with what is on disk."""
+    """Return the JSON form of a value, with lists for tuples, to be compared with stored data."""
     if isinstance(value, Mapping):
         return {k: plain(v) for k, v in value.items()}
     return [plain(v) for v in value] if isinstance(value, list | tuple) else value
 
 
-def _json(noun, *, unless_said=()):
-    """Return the plain data of a noun; names in `unless_said` are left out where nothing is said."""
-    values = {field.name: getattr(noun, field.name) for field in fields(noun)}
+def _json(record, *, optional=()):
+    """Return the plain data of a record, without the fields in `optional` that are not set."""
+    values = {field.name: getattr(record, field.name) for field in fields(record)}
     return {
         name: value.json() if hasattr(value, "json") else dict(value) if isinstance(value, Mapping) else value
         for name, value in values.items()
-        if name not in unless_said or value not in (None, ())
+        if name not in optional or value not in (None, ())
     }
 
 
-def _known(cls, stored, what) -> dict:
-    """Return the fields of a noun that are stored.
+def _checked_fields(cls, stored, title) -> dict:
+    """Return the stored fields of a record.
 
     Raises:
-        KzooError: one that it does not have, or none for one that it needs.
+        KzooError: a field that the record does not have, a missing one, or one of another type.
     """
     if not isinstance(stored, Mapping):
-        raise KzooError(f"{what} is not a table of names and values, but {stored!r:.40}.")
-    names = {one.name: one for one in fields(cls)}
+        raise KzooError(f"{title} must be a JSON object, but is {stored!r:.40}.")
+    known_fields = {field.name: field for field in fields(cls)}
     for name in stored:
-        if name not in names:
-            raise KzooError(f"{what} has {name!r}, which this version of kzoo does not know: update kzoo to open it.")
-    for name, one in names.items():
-        if one.default is MISSING and name not in stored:
-            raise KzooError(f"{what} has no {name!r}.")
-        if name in stored and (wrong := misfit(stored[name], one.metadata.get("form", one.type), name)):
-            raise KzooError(f"{what} is damaged: {wrong}.")
+        if name not in known_fields:
+            raise KzooError(f"{title} has {name!r}, which this version of kzoo does not know. Update kzoo to open it.")
+    for name, field_ in known_fields.items():
+        if field_.default is MISSING and name not in stored:
+            raise KzooError(f"{title} has no {name!r}.")
+        if name in stored and (wrong := misfit(stored[name], field_.metadata.get("form", field_.type), name)):
+            raise KzooError(f"{title} is damaged: {wrong}.")
     return dict(stored)

@@ -1,4 +1,4 @@
-"""Models that no run describes: in memory, or in the folder that a callback bundle wrote. They answer like a run."""
+"""Models without a run: in memory, or in a folder written by a callback bundle. They can be used like a run."""
 
 import os
 import sys
@@ -25,70 +25,71 @@ _OF_VALUES = ("meansquared", "meanabsolute", "mse", "mae", "huber", "logcosh")
 
 
 def as_run(
-    thing: "Run | str | os.PathLike[str] | keras.Model", weights: str | None = None, *, stored: bool = True
+    model_or_run: "Run | str | os.PathLike[str] | keras.Model", weights: str | None = None, *, stored: bool = True
 ) -> Run:
-    """Return the run that is meant: one, its path, the folder that a callback bundle wrote, or a model in memory.
+    """Return a `Run` for a run, its path, the folder of a callback bundle, or a model in memory.
 
-    The name of a preset stands for its weights in the package, where no file or folder is called so; a line on stderr
-    says what they are.
+    The name of a preset means its pretrained weights in the package, unless a file or folder has that name; a line on
+    stderr describes them.
 
     Args:
-        thing: what was given.
-        weights: which ones; then it is the name of a preset.
-        stored: False where only what was trained here will do.
+        model_or_run: a run, a path, a model, or the name of a preset.
+        weights: name of pretrained weights; then `model_or_run` is the name of a preset.
+        stored: False to exclude the pretrained weights in the package.
 
     Raises:
-        KzooError: it is none of them, or a preset without such weights.
+        KzooError: it is none of these, or a preset without such weights.
     """
     if weights is not None:
-        return _stored(thing, weights)
-    if isinstance(thing, Run):
-        return thing
-    if not isinstance(thing, str | os.PathLike):
-        if not hasattr(thing, "predict_on_batch"):
-            raise KzooError(f"{thing!r} is neither a run, nor its path, nor a keras.Model.")
-        return UntrackedModel(thing)
-    path = path_of(thing, "a run")
-    if stored and not path.exists() and isinstance(thing, str) and os.sep not in thing and names_a_preset(thing):
-        return _stored(thing, None)
+        return _pretrained(model_or_run, weights)
+    if isinstance(model_or_run, Run):
+        return model_or_run
+    if not isinstance(model_or_run, str | os.PathLike):
+        if not hasattr(model_or_run, "predict_on_batch"):
+            raise KzooError(f"Expected a run, the path of a run or a keras.Model, got {model_or_run!r}.")
+        return UntrackedModel(model_or_run)
+    path = path_of(model_or_run, "a run")
+    is_name = isinstance(model_or_run, str) and os.sep not in model_or_run and names_a_preset(model_or_run)
+    if stored and not path.exists() and is_name:
+        return _pretrained(str(model_or_run), None)
     if (path / _MODEL).is_file() and not any((path / name).exists() for name in ("config.json", "search.json")):
         return UntrackedModel(path=path)
     return Run(path)
 
 
-def _stored(preset: Any, weights: str | None) -> PretrainedWeights:
+def _pretrained(preset: Any, weights: str | None) -> PretrainedWeights:
     if not isinstance(preset, str) or not names_a_preset(preset):
-        raise KzooError(f"weights={weights!r} is for the name of a preset, and {shown(preset)} is none: leave it out.")
-    stored = PretrainedWeights(get_preset(preset).name, weights)
-    print(printable(f"kzoo: {stored.entry.line}"), file=sys.stderr)
-    return stored
+        raise KzooError(
+            f"weights={weights!r} needs the name of a preset, and {shown(preset)} is not one: omit weights=."
+        )
+    pretrained = PretrainedWeights(get_preset(preset).name, weights)
+    print(printable(f"kzoo: {pretrained.entry.line}"), file=sys.stderr)
+    return pretrained
 
 
-def run_or_none(what: Any) -> Run | None:
-    """Return the run that is meant; None for a preset or a model in memory."""
-    if isinstance(what, Run):
-        return what
-    name = os.fspath(what) if isinstance(what, str | os.PathLike) else None
+def run_or_none(preset_or_run: Any) -> Run | None:
+    """Return the run for a run or its path; None for a preset or a model in memory."""
+    if isinstance(preset_or_run, Run):
+        return preset_or_run
+    name = os.fspath(preset_or_run) if isinstance(preset_or_run, str | os.PathLike) else None
     if name is None or names_a_preset(name):
         return None
-    return (
-        as_run(what)
-        if path_of(what, "a run or a preset").exists() or os.sep in name or isinstance(what, os.PathLike)
-        else None
-    )
+    exists = path_of(preset_or_run, "a run or a preset").exists()
+    is_path = exists or os.sep in name or isinstance(preset_or_run, os.PathLike)
+    return as_run(preset_or_run) if is_path else None
 
 
 class UntrackedModel(Run):
-    """A model as a run of which nothing is known but the model: it takes arrays, and its classes have numbers.
+    """A model without a run: it takes arrays, and its classes are numbers.
 
-    One that `kzoo.fit_arguments` was made for knows its data, and reads raw inputs as a run does.
+    A model that was passed to `kzoo.fit_arguments` has the description of its data, and reads raw inputs as a run does.
 
     Args:
-        model: it; None: the `best.keras` in `path`.
-        path: its folder, or None.
+        model: the model; None for the `best.keras` in `path`.
+        path: folder of the model, or None.
 
     Raises:
-        KzooError: it has several inputs or outputs.
+        KzooError: the model has several inputs or outputs.
     """
 
     finished = True
@@ -111,12 +112,12 @@ class UntrackedModel(Run):
 
     @property
     def summary(self) -> dict[str, Any]:
-        """What is known without data: how large it is."""
+        """What is known without data: the number of parameters."""
         return {"parameters": self.model.count_params()}
 
     @cached_property
     def history(self) -> dict[str, list[float | None]]:
-        """That of its last `fit`, or of the folder."""
+        """The history of the last `fit`, or of the folder."""
         if self.path is None:
             past = getattr(getattr(self.model, "history", None), "history", None) or {}
             return {"epoch": list(range(1, 1 + max(map(len, past.values()), default=0)))} | past if past else {}
@@ -124,46 +125,47 @@ class UntrackedModel(Run):
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        known = fitted_on(self.model)
-        return known[0] if known else self._described()
+        fitted = fitted_on(self.model)
+        return fitted[0] if fitted else self._described()
 
     @cached_property
     def preprocessing(self) -> dict[str, Any]:
-        known = fitted_on(self.model)
-        return known[1] if known else kinds.ready(self.config["data"]["inputs"], self.model.inputs[0].shape[1:])
+        fitted = fitted_on(self.model)
+        return fitted[1] if fitted else kinds.ready(self.config["data"]["inputs"], self.model.inputs[0].shape[1:])
 
     def _described(self) -> dict[str, Any]:
-        """Return what a run's `config.json` would say, as far as the model itself says it."""
+        """Return a `config.json` with everything that follows from the model."""
         model = self.model
-        takes, gives = (list(getattr(model, name, None) or ()) for name in ("inputs", "outputs"))
-        if len(takes) != 1 or len(gives) != 1:
+        in_tensors, out_tensors = (list(getattr(model, name, None) or ()) for name in ("inputs", "outputs"))
+        if len(in_tensors) != 1 or len(out_tensors) != 1:
             raise KzooError(
-                f"Model {model.name!r} has {len(takes) or 'no known'} inputs and {len(gives) or 'no known'} outputs; "
-                "kzoo answers for models with one input and one output, Functional or a built Sequential."
+                f"Model {model.name!r} must have one input and one output, Functional or a built Sequential (inputs: "
+                f"{len(in_tensors) or 'unknown'}, outputs: {len(out_tensors) or 'unknown'})."
             )
-        reads = any(type(layer).__name__ == "Embedding" for layer in model.layers)
-        inputs = kinds.of_axes(len(takes[0].shape), whole=reads or "int" in str(takes[0].dtype)).name
-        outputs, classes = gives[0].shape[-1], self._answers_classes()
+        has_embedding = any(type(layer).__name__ == "Embedding" for layer in model.layers)
+        is_integer = has_embedding or "int" in str(in_tensors[0].dtype)
+        inputs = kinds.of_axes(len(in_tensors[0].shape), whole=is_integer).name
+        outputs, classes = out_tensors[0].shape[-1], self._is_classifier()
         problem = pair(inputs, "classes" if classes else "values")
         try:
             spec = spec_of(model)
         except KzooError:
-            # What hinge trains is no probability, and a stored model has forgotten its loss.
+            # Outputs trained by hinge are not probabilities, and a stored model does not contain its loss.
             training = {"loss": "hinge"} if "hinge" in self._loss else {}
             spec = dict(preset=model.name, family=None, task=problem.name, config={}, training=training, seed=None)
         data = dict(
-            name=f"what {model.name} was trained on", data_seed=0, options={}, fingerprint=None, task=problem.name,
+            name=f"training data of {model.name}", data_seed=0, options={}, fingerprint=None, task=problem.name,
             inputs=inputs, train=0, validation=0, test=0,
-            class_names=[str(place) for place in range(max(outputs, 2))] if classes else [], feature_names=[],
+            class_names=[str(number) for number in range(max(outputs, 2))] if classes else [], feature_names=[],
             target_names=[] if classes or outputs is None else [f"y{i + 1}" for i in range(outputs)],
         )  # fmt: skip
         return dict(spec=spec, data=data)
 
-    def _answers_classes(self) -> bool:
-        """Say whether the answers are classes: by the loss where one is known, else by the last activation."""
+    def _is_classifier(self) -> bool:
+        """Return whether the outputs are classes: by the loss if it is known, else by the last activation."""
         model = self.model
-        ends = [layer for layer in model.layers if layer.name != MEMBERS]  # which gives their mean
-        shape, last = model.outputs[0].shape, getattr(ends[-1], "activation", None)
+        layers = [layer for layer in model.layers if layer.name != MEMBERS]  # the mean of TabM's members
+        shape, last = model.outputs[0].shape, getattr(layers[-1], "activation", None)
         if len(shape) != 2 or shape[-1] is None:
             return False
         if not self._loss:
@@ -172,15 +174,15 @@ class UntrackedModel(Run):
 
     @property
     def learns(self) -> str | None:
-        """The fact of the tasks that its loss is for, "numbered" or "values"; None where no loss says it."""
+        """The fact of the tasks that the loss is for, "numbered" or "values"; None if the loss does not decide it."""
         if any(word in self._loss for word in _OF_VALUES):
             return "values"
-        sure = "binary" not in self._loss and any(word in self._loss for word in _OF_CLASSES)
-        return "numbered" if sure else None
+        needs_classes = "binary" not in self._loss and any(word in self._loss for word in _OF_CLASSES)
+        return "numbered" if needs_classes else None
 
     @cached_property
     def _loss(self) -> str:
-        """The name of the loss, in small letters alone; empty where none is known."""
+        """The name of the loss in lower case without underscores; empty if it is not known."""
         loss = getattr(self.model, "loss", None)
         if loss is None and self.path is not None:
             loss = import_module("kzoo.loading").loss_named_in(self.path / _MODEL)

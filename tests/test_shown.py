@@ -83,7 +83,7 @@ def test_comparisons_are_tables_and_still_lists(run, tmp_path):
     assert lines[0].split() == ["run", "preset", "data", "metric", "score", "parameters", "seconds"]
     assert len(lines) == 1 + len(rows) and max(map(len, lines)) < 150
     assert isinstance(rows, list) and json.loads(json.dumps(rows)) == rows
-    assert {line.split()[1] for line in lines[1:] if "(no network)" not in line} == {"iris_fnn"}
+    assert {line.split()[1] for line in lines[1:] if "(baseline)" not in line} == {"iris_fnn"}
 
 
 def test_cross_validation_and_the_range_test_are_short_and_still_dicts():

@@ -1,8 +1,8 @@
 """Measured scores, as data in the package: `kzoo show`, docs/presets.md and recipes read them. Standard library only.
 
-`measured.json` is written by `recipes/tables.py` from run folders, never by hand. `beside.json` has figures to stand
-beside them, each with its source: published ones, and what other scripts measured on the same data. `networks.json`
-has the layers of every preset, `speed.json` (see `speed.py`) how fast each Keras backend trains it.
+`measured.json` is written by `recipes/tables.py` from run folders, never by hand. `beside.json` has scores to compare
+them with, each with its source: published ones, and those of other scripts on the same data. `networks.json` has the
+layers of every preset, `speed.json` (see `speed.py`) the training speed of each Keras backend.
 """
 
 import json
@@ -31,9 +31,9 @@ def rows() -> list[dict]:
 
 
 def of(preset: str) -> list[dict]:
-    """Return what was measured for a preset, on its own data first, the longest training first."""
-    found = [row for row in rows() if row["preset"] == preset]
-    return sorted(found, key=lambda row: (not row["own_data"], row["over"] == "1 run", -row["epochs"]))
+    """Return the rows of a preset: on its own data first, then the longest training first."""
+    measured = [row for row in rows() if row["preset"] == preset]
+    return sorted(measured, key=lambda row: (not row["own_data"], row["over"] == "1 run", -row["epochs"]))
 
 
 def network_of(preset: str) -> dict | None:
@@ -42,92 +42,95 @@ def network_of(preset: str) -> dict | None:
 
 
 def speed_of(preset: str, processor: Sequence[str]) -> dict | None:
-    """Return how fast a preset was trained: samples_per_second (of each backend), machine, processor, versions, date.
+    """Return the training speed of a preset: samples_per_second of each backend, machine, processor, versions, date.
 
     Args:
         preset: its name.
-        processor: the instruction sets of the processor that it was measured on. On another kind another backend may
-            be the fastest; on one that is not known, without any, nothing was measured.
+        processor: instruction sets of the processor. The fastest backend differs between kinds of processors; there is
+            no row for an unknown one.
     """
     rows = (row for row in _read("speed.json") if row["preset"] == preset and row["processor"])
     return next((row for row in rows if row["processor"] == list(processor)), None)
 
 
 def set_of(data: str) -> str:
-    """Return the set that a row's data is, or has the name of, where a folder has a slash after it."""
+    """Return the name of a data set without the slash that ends the name of a folder."""
     return data.rstrip("/")
 
 
 def published_scores(row: dict) -> list[dict]:
-    """Return published and other figures for the same data and metric: what, score, source."""
-    here = set_of(row["data"]), row["metric"]
-    same = [b for b in _read("beside.json") if (set_of(b["data"]), b["metric"]) == here]
+    """Return published and other scores for the same data and metric: what, score, source."""
+    key = set_of(row["data"]), row["metric"]
+    same = [b for b in _read("beside.json") if (set_of(b["data"]), b["metric"]) == key]
     return [b for b in same if row["preset"] in b.get("presets", [row["preset"]])]
 
 
 def number(value: float, metric: str) -> str:
-    """Write a score as people read it."""
-    known: Any = tasks.score_named(metric)
-    if known.form == "percent":
+    """Format a score: a percentage, or two to three significant digits."""
+    score_type: Any = tasks.score_named(metric)
+    if score_type.form == "percent":
         return f"{value:.1%}"
     return f"{value:.2g}" if abs(value) < 0.1 else f"{value:.3f}"
 
 
 def score(row: dict) -> str:
-    """Write a row's score with its deviation and its name, such as `99.4% ± 0.1` or `MSE 0.381 ± 0.002`."""
-    known: Any = tasks.score_named(row["metric"])
+    """Format the score of a row with its standard deviation and name: `99.4% ± 0.1`, `MSE 0.381 ± 0.002`."""
+    score_type: Any = tasks.score_named(row["metric"])
     text = number(row["score"], row["metric"])
-    percent = known.form == "percent"
+    percent = score_type.form == "percent"
     if row["sd"] is not None:
         text += f" ± {100 * row['sd']:.1f}" if percent else f" ± {row['sd']:.1g}"
-    return text if percent else f"{known.short} {text}"
+    return text if percent else f"{score_type.short} {text}"
 
 
 def sortable_score(row: dict) -> float:
-    """Return a row's score as a number of which more is better."""
-    known: Any = tasks.score_named(row["metric"])
-    return -row["score"] if known.best == "min" else row["score"]
+    """Return the score of a row with the sign that makes larger better."""
+    score_type: Any = tasks.score_named(row["metric"])
+    return -row["score"] if score_type.best == "min" else row["score"]
 
 
 def sentence(row: dict) -> str:
-    """Say in a line what was measured."""
-    known: Any = tasks.score_named(row["metric"])
-    what = f"{row['preset']} on {row['data']}: {f'{known.label} ' if known.form == 'percent' else ''}{score(row)}"
-    return f"{what}, {row['over']}, {row['epochs']:g} epochs, {row['seconds']:.0f} s a run ({row['date']})."
+    """Return one line about a row: preset, data, score, repetitions, epochs, seconds, date."""
+    score_type: Any = tasks.score_named(row["metric"])
+    label = f"{score_type.label} " if score_type.form == "percent" else ""
+    return (
+        f"{row['preset']} on {row['data']}: {label}{score(row)}, {row['over']}, {row['epochs']:g} epochs, "
+        f"{row['seconds']:.0f} s a run ({row['date']})."
+    )
 
 
 def baseline_rows(measured: list[dict]) -> list[dict]:
-    """Return what needs no network on the data of some rows, a row each: its name as `baseline`, `metric`, `score`.
+    """Return the baselines on the data of some rows, a row each: `baseline` (its name), `metric`, `score`, `over`.
 
     Args:
-        measured: rows of the same data. A score is that beside the row with most repetitions, which `over` says; of
-            several such rows the best, for a baseline reads texts as the preset beside it does.
+        measured: rows of the same data. The score of a baseline comes from the row with the most repetitions, and of
+            several such rows from the best, because a baseline reads texts as the preset of its row does.
     """
-    found: dict[tuple, tuple] = {}
+    best: dict[tuple, tuple] = {}
     for row in measured:
         for label, score in (row.get("baselines") or {}).items():
-            one = dict(baseline=label, metric=row["metric"], score=score, sd=None, over=row["over"])
-            ranked = (len(row["scores"]), sortable_score(one)), one
+            baseline = dict(baseline=label, metric=row["metric"], score=score, sd=None, over=row["over"])
+            ranked = (len(row["scores"]), sortable_score(baseline)), baseline
             key = row["metric"], label
-            found[key] = max(found.get(key, ranked), ranked, key=lambda pair: pair[0])
-    return [one for _, one in found.values()]
+            best[key] = max(best.get(key, ranked), ranked, key=lambda pair: pair[0])
+    return [baseline for _, baseline in best.values()]
 
 
 def key_of(row: dict) -> tuple:
-    """Return what a new measurement replaces: the same preset, data and settings, over any repetitions."""
+    """Return the key of a row, which a new measurement of the same preset, data and settings replaces."""
     return row["preset"], row["data"], without_seeds(row["command"])
 
 
 def without_seeds(command: str | None) -> str | None:
-    """Return a command without its seeds: what runs were asked for that differ in nothing else."""
+    """Return a command line without its seeds, the same for all repetitions."""
     return command if command is None else _SEEDS.sub("", command)
 
 
 def group_of(run) -> tuple:
-    """Return the key of runs that differ in nothing but seed, split or fold.
+    """Return the key of runs that differ only in seed, split or fold.
 
-    Two splits of the same data may bring up other settings: a loss for heavy tails, as many epochs as make so many
-    steps, the length of the texts. That is no other group where nobody asked for it.
+    Settings that kzoo adapts to the data may differ between two splits of it: the loss (heavy tails), the epochs (from
+    `min_steps`), the length of the texts. They do not make another group unless the command sets them.
     """
     spec, data = run.config["spec"], run.config["data"]
     settings = spec["training"] | {name: spec["config"].get(name) for name in ("input_shape", "horizon")}
@@ -138,24 +141,24 @@ def group_of(run) -> tuple:
 
 
 def draw_of(run) -> tuple:
-    """Return what tells a run from others of its group: the seeds of network and split, and the fold."""
+    """Return what distinguishes a run within its group: the seeds of network and split, and the fold."""
     data = run.config["data"]
     return run.config["spec"]["seed"], data["data_seed"], json.dumps(data["options"].get("test"))
 
 
 def of_fold(run) -> bool:
-    """Say whether a run is one fold of a cross-validation."""
+    """Return whether a run is one fold of a cross-validation."""
     return isinstance(run.config["data"]["options"].get("test"), dict)
 
 
 def row_of(runs: list) -> dict:
-    """Make one row of finished runs of the same group."""
+    """Return the row of finished runs of one group."""
     first = min(runs, key=lambda r: (r.config["data"]["data_seed"], r.config["spec"]["seed"]))
     spec, data = first.config["spec"], first.config["data"]
-    answered, tests = tasks.problem(data["task"]), [r.summary["test"] for r in runs]
-    metric = displayed_metric(answered.headline, tests[0], answered.task)
+    problem, tests = tasks.problem(data["task"]), [r.summary["test"] for r in runs]
+    metric = displayed_metric(problem.headline, tests[0], problem.task)
     scores: list[Any] = [value_of(t, metric) for t in tests]
-    own_metrics = {k: [t[k] for t in tests] for k in tests[0] if all(isinstance(t.get(k), float) for t in tests)}
+    means_of = {k: [t[k] for t in tests] for k in tests[0] if all(isinstance(t.get(k), float) for t in tests)}
     return {
         "preset": spec["preset"],
         "data": data["name"],
@@ -165,7 +168,7 @@ def row_of(runs: list) -> dict:
         "sd": round(statistics.stdev(scores), 5) if len(scores) > 1 else None,
         "scores": [round(s, 5) for s in scores],
         "over": _over(runs),
-        "others": {k: round(statistics.mean(v), 5) for k, v in own_metrics.items() if k != metric},
+        "others": {k: round(statistics.mean(v), 5) for k, v in means_of.items() if k != metric},
         "baselines": _baselines(runs, metric),
         "train": data["train"],
         "examples": tests[0].get("examples", tests[0].get("tokens")),
@@ -181,39 +184,45 @@ def row_of(runs: list) -> dict:
 
 
 def _baselines(runs, metric):
-    """Return label -> mean score of the baselines that all runs have beside theirs on the test split, best first."""
-    kept = [[one for one in run.summary.get("baselines") or () if one["split"] == "test"] for run in runs]
-    return mean_of_each(
-        [{one["label"]: value_of(one["scores"] or {}, metric) for one in of_run} for of_run in kept], metric
-    )
+    """Return label -> mean test score of the baselines that all runs have, best first."""
+    scores = [
+        {
+            baseline["label"]: value_of(baseline["scores"] or {}, metric)
+            for baseline in run.summary.get("baselines") or ()
+            if baseline["split"] == "test"
+        }
+        for run in runs
+    ]
+    return mean_of_each(scores, metric)
 
 
 def mean_of_each(scores: list[dict], metric: str) -> dict[str, float]:
-    """Return label -> mean of the scores that all of several dicts have, best first."""
-    shared = [label for label in scores[0] if all(one.get(label) is not None for one in scores)]
-    means = {label: round(statistics.mean(one[label] for one in scores), 5) for label in shared}
-    known: Any = tasks.score_named(metric)
-    return dict(sorted(means.items(), key=lambda item: item[1], reverse=known.best == "max"))
+    """Return label -> mean score, best first, of the labels that all of the dicts have."""
+    shared = [label for label in scores[0] if all(run.get(label) is not None for run in scores)]
+    means = {label: round(statistics.mean(run[label] for run in scores), 5) for label in shared}
+    score_type: Any = tasks.score_named(metric)
+    return dict(sorted(means.items(), key=lambda pair: pair[1], reverse=score_type.best == "max"))
 
 
 def value_of(scores: Mapping[str, Any], metric: str) -> float | None:
-    """Return a score by name, also one that is the square of another."""
-    known, value = tasks.score_named(metric), scores.get(metric)
-    if value is None and known is not None and scores.get(known.square_of) is not None:
-        value = scores[known.square_of] ** 2
-    return value if isinstance(value, int | float) else None
+    """Return a score by name, also one that is the square of another (MSE from RMSE); None if it is not a number."""
+    score_type, score = tasks.score_named(metric), scores.get(metric)
+    if score is None and score_type is not None and scores.get(score_type.square_of) is not None:
+        score = scores[score_type.square_of] ** 2
+    return score if isinstance(score, int | float) else None
 
 
 def displayed_metric(metric: str, scores: Mapping[str, Any], task: tasks.Task) -> str:
-    """Return the name of a score, or of another in its place: of a mean of several units the standardised one.
+    """Return the name of the score to show for a metric: the metric, or another that replaces it.
 
-    One that counts instead of it where it is computed (average precision, of a rare class) takes its place. Where
-    scores have no value for it (the R² of a constant), it is the first of the task that they have.
+    A mean over targets with different units is replaced by the standardised score. A score that counts instead of the
+    metric where it is computed (average precision of a rare class) replaces it. If the scores have no value for the
+    metric (R² of a constant), the first score of the task that has one is shown.
     """
     metric = "mse_standardised" if mixes_units(metric, scores) else metric
-    instead = (name for name, known in task.scores.items() if known.counts_instead_of == metric)
-    metric = next((name for name in instead if value_of(scores, name) is not None), metric)
-    names = [metric, *(name for name, known in task.scores.items() if not known.baseline)]
+    replacements = (name for name, score_type in task.scores.items() if score_type.counts_instead_of == metric)
+    metric = next((name for name in replacements if value_of(scores, name) is not None), metric)
+    names = [metric, *(name for name, score_type in task.scores.items() if not score_type.baseline)]
     return next((n for n in names if value_of(scores, n) is not None and not mixes_units(n, scores)), metric)
 
 

@@ -1,4 +1,4 @@
-"""The baselines that a run's summary keeps, in words. Standard library only."""
+"""Sentences about the baselines in the summary of a run. Standard library only."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,46 +8,55 @@ from kzoo.tasks import Score, score_named
 
 
 def values(summary: Mapping[str, Any]) -> dict[str, float]:
-    """Return label -> score of the baselines that a summary keeps, the best first."""
-    found = {one["label"]: _value(one) for one in summary.get("baselines") or ()}
-    return {label: value for label, value in found.items() if value is not None}
+    """Return label -> score of the baselines in a summary, best first."""
+    scores = {baseline["label"]: _score(baseline) for baseline in summary.get("baselines") or ()}
+    return {label: score for label, score in scores.items() if score is not None}
 
 
 def line(summary: Mapping[str, Any]) -> str:
-    """Say on a line what needs no network got, and what was left out: `accuracy: gradient-boosted trees 91.2%, ...`."""
+    """Return one line with the scores of the baselines, and why others have none.
+
+    For example `accuracy: gradient-boosted trees 91.2%, ...`.
+    """
     metric = _metric(summary)
-    said = [f"{label} {number(value, metric)}" for label, value in values(summary).items()]
-    said += [f"{one['label']} {one['notes'][0]}" for one in summary.get("baselines") or () if _value(one) is None]
-    known: Any = score_named(metric)
-    return (f"{known.short or known.label}: " if known else "") + ", ".join(said)
+    parts = [f"{label} {number(score, metric)}" for label, score in values(summary).items()]
+    parts += [
+        f"{baseline['label']} {baseline['notes'][0]}"
+        for baseline in summary.get("baselines") or ()
+        if _score(baseline) is None
+    ]
+    score_type: Any = score_named(metric)
+    return (f"{score_type.short or score_type.label}: " if score_type else "") + ", ".join(parts)
 
 
 def beaten(summary: Mapping[str, Any]) -> str | None:
-    """Return a sentence where something that needs no network did as well as the network on the same examples."""
-    scored = values(summary)
-    if not scored:
+    """Return a warning if a baseline did as well as the network on the same examples, else None."""
+    scores = values(summary)
+    if not scores:
         return None
-    metric, (best, theirs) = _metric(summary), next(iter(scored.items()))
-    split = next(one["split"] for one in summary["baselines"] if one["label"] == best)
-    ours = value_of(summary.get(split) or {}, metric)
-    known: Score | None = score_named(metric)
-    if ours is None or known is None or (ours > theirs if known.best == "max" else ours < theirs):
+    metric, (best, best_score) = _metric(summary), next(iter(scores.items()))
+    split = next(baseline["split"] for baseline in summary["baselines"] if baseline["label"] == best)
+    network_score = value_of(summary.get(split) or {}, metric)
+    score_type: Score | None = score_named(metric)
+    if network_score is None or score_type is None:
+        return None
+    if network_score > best_score if score_type.best == "max" else network_score < best_score:
         return None
     return (
-        f"It is no better than what needs no network: {_said(ours, metric)}, against {_said(theirs, metric)} of {best} "
-        f"on the same {split} data."
+        f"The network is not better than the best baseline: {_with_name(network_score, metric)}, against "
+        f"{_with_name(best_score, metric)} of {best} on the same {split} data."
     )
 
 
-def _said(value, metric):
-    known: Any = score_named(metric)
-    name = known.label if known.form == "percent" else known.short or known.label
-    return f"{number(value, metric)} {name}" if known.form == "percent" else f"{name} {number(value, metric)}"
+def _with_name(score, metric):
+    score_type: Any = score_named(metric)
+    name = score_type.label if score_type.form == "percent" else score_type.short or score_type.label
+    return f"{number(score, metric)} {name}" if score_type.form == "percent" else f"{name} {number(score, metric)}"
 
 
 def _metric(summary):
-    return next((one["metric"] for one in summary.get("baselines") or () if _value(one) is not None), "")
+    return next((row["metric"] for row in summary.get("baselines") or () if _score(row) is not None), "")
 
 
-def _value(one):
-    return None if one["scores"] is None else value_of(one["scores"], one["metric"])
+def _score(baseline):
+    return None if baseline["scores"] is None else value_of(baseline["scores"], baseline["metric"])

@@ -1,7 +1,7 @@
-"""Which Keras backend trains a preset fastest, of those that are installed here. Standard library only.
+"""The Keras backend that trains a preset fastest, among the installed ones. Standard library only.
 
-`speed.json` has what was measured, on which kind of processor; `recipes/measure.py speed` writes it. A preset without a
-row for this kind is no reason to fail.
+`recipes/measure.py speed` writes the measurements to `speed.json`, with the kind of processor. A preset may have no row
+for the processor at hand.
 """
 
 import math
@@ -10,32 +10,32 @@ from kzoo.results import speed_of
 from kzoo.utils.optional import is_installed
 from kzoo.utils.processor import instruction_sets
 
-_WORTH_A_LINE = 1.5  # below that, another machine or another size of the data may turn it round
-_TO_BEGIN = 30.0  # seconds of training to be saved, at the least: another backend may compile so long
+_MIN_SPEEDUP = 1.5  # below it, the order may be reversed on another machine or data of another size
+_MIN_SAVING = 30.0  # seconds of training: another backend may take that long to compile
 
 
 def fastest(preset: str) -> str | None:
-    """Return the installed backend that trained a preset fastest; None where this kind of processor has no row."""
+    """Return the installed backend that trained a preset fastest; None without a row for this kind of processor."""
     row = speed_of(preset, instruction_sets())
     rates = {} if row is None else row["samples_per_second"]
     return max(filter(is_installed, rates), key=rates.__getitem__, default=None)
 
 
 def faster_than(backend: str, preset: str, samples: float = math.inf) -> list[str]:
-    """Return a line that names an installed backend on which a preset trained much faster; none where there is none.
+    """Return a note on an installed backend that trained a preset much faster; an empty list if there is none.
 
     Args:
-        backend: the one at hand.
+        backend: the present one.
         preset: its name.
-        samples: how many it will be trained on, all epochs together.
+        samples: number of training samples, all epochs together.
     """
     row, best = speed_of(preset, instruction_sets()), fastest(preset)
     if row is None or best is None or backend not in (rates := row["samples_per_second"]):
         return []
     ratio = rates[best] / rates[backend]
-    if ratio <= _WORTH_A_LINE or samples * (1 / rates[backend] - 1 / rates[best]) < _TO_BEGIN:
+    if ratio <= _MIN_SPEEDUP or samples * (1 / rates[backend] - 1 / rates[best]) < _MIN_SAVING:
         return []
     return [
-        f"{best} trained {preset} {ratio:.1f} times as fast as {backend}, once compiled, where it was measured "
-        f"({row['machine']}): --backend {best} on the command line, KERAS_BACKEND={best} in Python."
+        f"{best} trained {preset} {ratio:.1f} times as fast as {backend}, without compilation (measured on "
+        f"{row['machine']}): --backend {best} on the command line, KERAS_BACKEND={best} in Python."
     ]

@@ -1,4 +1,4 @@
-"""Which presets to try on some data: by what they got where they were measured. Standard library only."""
+"""Presets to try on some data, ranked by their measured scores. Standard library only."""
 
 import math
 import statistics
@@ -8,30 +8,30 @@ from kzoo import results
 
 
 def start_with(task: str, presets: list[str]) -> str | None:
-    """Return the preset to start with on data for a task: README, `check` and `list --data` name the same.
+    """Return the preset to start with for a task; README, `check` and `list --data` name the same.
 
-    It is the one that was the least behind the best, presets and baselines, by the median over the data that it was
-    measured on; of equals the one that was measured on more data.
+    It has the smallest median difference to the best score, of presets and baselines, over the data sets that it was
+    measured on; ties go to the preset that was measured on more data sets.
 
     Args:
-        task: what is answered, by its public name.
-        presets: those to choose from.
+        task: public name of the task.
+        presets: names to choose from.
 
     Returns:
-        Its name; None where none of them was measured for the task.
+        Its name; None if none of them was measured for the task.
     """
     measured = [row for row in results.rows() if row["task"] == task and row["preset"] in presets]
     best: dict[tuple, float] = {}
-    behind: dict[str, dict[tuple, float]] = {}
+    gaps: dict[str, dict[tuple, float]] = {}
     for row in measured:
         scores = [row["score"], *(row.get("baselines") or {}).values()]
-        there = max(results.sortable_score(dict(row, score=score)) for score in scores)
-        best[_data_of(row)] = max(there, best.get(_data_of(row), there))
+        highest = max(results.sortable_score(dict(row, score=score)) for score in scores)
+        best[_data_of(row)] = max(highest, best.get(_data_of(row), highest))
     for row in measured:
-        key, known = _data_of(row), behind.setdefault(row["preset"], {})
-        known[key] = min(best[key] - results.sortable_score(row), known.get(key, math.inf))
-    order = [name for name in presets if name in behind]
-    return min(order, key=lambda name: (statistics.median(behind[name].values()), -len(behind[name])), default=None)
+        key, gaps_of_preset = _data_of(row), gaps.setdefault(row["preset"], {})
+        gaps_of_preset[key] = min(best[key] - results.sortable_score(row), gaps_of_preset.get(key, math.inf))
+    candidates = [name for name in presets if name in gaps]
+    return min(candidates, key=lambda name: (statistics.median(gaps[name].values()), -len(gaps[name])), default=None)
 
 
 def _data_of(row):
@@ -39,46 +39,48 @@ def _data_of(row):
 
 
 def ranked(presets: list[str], task: str, rows: int) -> list[dict[str, Any]]:
-    """Rank presets: the one to start with, then by scores on measured data for the same task, nearest in size first.
+    """Rank presets: the one to start with, then by scores on data for the same task, data nearest in size first.
 
     Args:
-        presets: those that take such data, in the order in which they are offered where nothing is known.
-        task: what is answered, by its public name.
-        rows: how many there are to train on.
+        presets: names of presets that take such data, in the order for those that were not measured.
+        task: public name of the task.
+        rows: number of training rows.
 
     Returns:
-        `preset`, the one to start with first, and where it was measured `score` in words, `data`, `rows` of it to train
-        on, `seconds` of a training and `beside`, the best baseline on the same split: its name and its score in words,
-        or None. Of each data set the best first; those that were not measured come last, with None for all of these.
+        A dict for each preset: `preset`, and where it was measured `score` (formatted), `data`, `rows` (training rows),
+        `seconds` of a training, and `beside`: name and score of the best baseline on the same split, or None. The best
+        of each data set comes first; presets that were not measured come last, with None for these values.
     """
-    known = [row for row in results.rows() if row["task"] == task and row["preset"] in presets]
-    sets = sorted({row["data"] for row in known}, key=lambda name: (_far(_rows(known, name), rows), name))
-    found: dict[str, dict[str, Any]] = {}
+    measured = [row for row in results.rows() if row["task"] == task and row["preset"] in presets]
+    sets = sorted(
+        {row["data"] for row in measured}, key=lambda name: (_distance(_train_rows(measured, name), rows), name)
+    )
+    ranking: dict[str, dict[str, Any]] = {}
     for name in sets:
-        there = sorted((row for row in known if row["data"] == name), key=results.sortable_score, reverse=True)
-        for row in there:
-            found.setdefault(row["preset"], _said(row))
+        rows_of_set = [row for row in measured if row["data"] == name]
+        for row in sorted(rows_of_set, key=results.sortable_score, reverse=True):
+            ranking.setdefault(row["preset"], _entry(row))
     if (first := start_with(task, presets)) is not None:
-        found = {first: found[first]} | found
-    unknown = dict.fromkeys(("score", "data", "rows", "seconds", "beside"))
-    return [*found.values(), *(dict(preset=preset) | unknown for preset in presets if preset not in found)]
+        ranking = {first: ranking[first]} | ranking
+    unmeasured = dict.fromkeys(("score", "data", "rows", "seconds", "beside"))
+    return [*ranking.values(), *(dict(preset=preset) | unmeasured for preset in presets if preset not in ranking)]
 
 
 def ranked_by(presets: list[dict[str, Any]]) -> str:
-    """Say by what presets were ranked.
+    """Return a line that says how presets were ranked.
 
     Args:
-        presets: what `ranked` returned.
+        presets: returned by `ranked`.
     """
-    first = next((one for one in presets if one["score"]), None)
+    first = next((preset for preset in presets if preset["score"]), None)
     if first is None:
         return "presets to try; none was measured on data for this task"
     size = f", {first['rows']:,} to train on" if first["rows"] else ""
     others = f"; then by scores on data nearest in size ({first['data']}{size})" if presets[1:] else ""
-    return f"presets to try: first the one least behind the best on all data measured for this task{others}"
+    return f"presets to try: first the preset nearest to the best score on all data measured for this task{others}"
 
 
-def _said(row):
+def _entry(row):
     best = next(iter((row.get("baselines") or {}).items()), None)
     return dict(
         preset=row["preset"], score=results.score(row), data=row["data"], rows=row.get("train"), seconds=row["seconds"],
@@ -86,9 +88,10 @@ def _said(row):
     )  # fmt: skip
 
 
-def _rows(known, data):
-    return next((row["train"] for row in known if row["data"] == data and row.get("train")), None)
+def _train_rows(measured, data):
+    return next((row["train"] for row in measured if row["data"] == data and row.get("train")), None)
 
 
-def _far(there, here):
-    return math.inf if there is None else abs(math.log(there / max(here, 1)))
+def _distance(train_rows, rows):
+    """Return the distance of two numbers of rows on a log scale; infinity if one is unknown."""
+    return math.inf if train_rows is None else abs(math.log(train_rows / max(rows, 1)))

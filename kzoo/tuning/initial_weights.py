@@ -52,7 +52,7 @@ class InitialWeights:
             return cls(preset=preset)
         if not isinstance(weights, str | os.PathLike):
             raise KzooError(
-                f"weights={shown(weights)} cannot be loaded by each trial. Use the folder of a run, a file or the name of "
+                f"weights={shown(weights)} cannot be loaded by each trial. Use a run folder, a file or the name of "
                 "pretrained weights."
             )
         check_weights(weights, preset)

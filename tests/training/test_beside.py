@@ -87,7 +87,7 @@ def test_cross_validation_averages_the_baselines_of_its_folds():
 def test_slow_baselines_are_skipped_and_failing_ones_do_not_stop_the_run(monkeypatch, tmp_path):
     data = kzoo.load_data("iris")
     monkeypatch.setenv("KZOO_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(module, "_SECONDS", 0.01)
+    monkeypatch.setattr(module, "_MIN_SECONDS", 0.01)
     scored = {baseline["name"]: baseline for baseline in module.score_baselines(data, 0.0)}
     assert scored["majority"]["scores"]["accuracy"] == pytest.approx(1 / 3)
     assert scored["trees"]["scores"] is None and re.search(r"\b0\.\d+ s\b", scored["trees"]["notes"][0])  # its time
@@ -122,10 +122,10 @@ def test_baselines_are_cached_for_the_next_process(monkeypatch, tmp_path):
     assert len(calls) == 6
     module.score_baselines(kzoo.load_data("iris", seed=1), 10_000.0)
     assert len(calls) == 7 and len(list((cache / "baselines").iterdir())) == 2
-    monkeypatch.setattr(module, "_code", lambda: "another version of what scores them")
+    monkeypatch.setattr(module, "_code_version", lambda: "another version of what scores them")
     module.score_baselines(data, 10_000.0)
     assert len(calls) == 8
-    monkeypatch.setattr(module, "_MOST", 1)
+    monkeypatch.setattr(module, "_MAX_FILES", 1)
     module.score_baselines(kzoo.load_data("iris", seed=2), 10_000.0)
     assert len(list((cache / "baselines").iterdir())) == 1
     monkeypatch.setenv("KZOO_CACHE", str(file))  # no folder, and none can be made there

@@ -52,7 +52,8 @@ class InitialWeights:
             return cls(preset=preset)
         if not isinstance(weights, str | os.PathLike):
             raise KzooError(
-                f"weights={shown(weights)} cannot be loaded by each trial. Use the folder of a run, a file or the name of stored weights."
+                f"weights={shown(weights)} cannot be loaded by each trial. Use the folder of a run, a file or "
+                f"the name of stored weights."
             )
         check_weights(weights, preset)
         is_name = is_word(weights, preset) or weights == DOWNLOADED

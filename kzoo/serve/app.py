@@ -68,7 +68,7 @@ def make_app(
         routes=_routes(service, counters),
         lifespan=partial(_lifespan, service, log),
         exception_handlers={
-            KzooError: _as_refusal, Refused: _as_refusal, HTTPException: _as_refusal, Exception: _as_refusal
+            KzooError: _error_response, Refused: _error_response, HTTPException: _error_response, Exception: _error_response
         },
         max_body_size=limits.body,
     )  # fmt: skip
@@ -113,7 +113,7 @@ async def _watch_folders(repository: ModelRepository, log: Log) -> None:
                 log("fault", model=model.name, error=f"{type(error).__name__}: {error}")
 
 
-async def _as_refusal(request: Request, error: Exception) -> Response:
+async def _error_response(request: Request, error: Exception) -> Response:
     """Return the response to an error: one line of JSON."""
     if isinstance(error, Refused):
         refused = error

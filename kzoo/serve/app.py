@@ -68,7 +68,7 @@ def make_app(
         routes=_routes(service, counters),
         lifespan=partial(_lifespan, service, log),
         exception_handlers={
-            KzooError: _as_refusal, Refused: _as_refusal, HTTPException: _as_refusal, Exception: _as_refusal
+            KzooError: _to_response, Refused: _to_response, HTTPException: _to_response, Exception: _to_response
         },
         max_body_size=limits.body,
     )  # fmt: skip
@@ -113,7 +113,7 @@ async def _watch_folders(repository: ModelRepository, log: Log) -> None:
                 log("fault", model=model.name, error=f"{type(error).__name__}: {error}")
 
 
-async def _as_refusal(request: Request, error: Exception) -> Response:
+async def _to_response(request: Request, error: Exception) -> Response:
     """Return the response to an error: one line of JSON."""
     if isinstance(error, Refused):
         refused = error
@@ -185,10 +185,10 @@ def _routes(service: Service, counters: Metrics) -> list[BaseRoute]:
             Route(f"{v2}/infer", service.endpoint_of(kserve.read), methods=post),
             Route(f"{model}/answer", service.endpoint_of(raw.read), methods=post),
             Route(model, describing(state)),
-            Route(f"{model}/metadata", describing(lambda s, v: tensorflow.metadata(s.name, str(v), v.manifest))),
+            Route(f"{model}/metadata", describing(lambda m, v: tensorflow.metadata(m.name, str(v), v.manifest))),
             Route(f"{model}/about", describing(model_facts)),
             Route(v2, describing(kserve_metadata)),
-            Route(f"{v2}/ready", describing(lambda s, v: {"name": s.name, "ready": not v.broken})),
+            Route(f"{v2}/ready", describing(lambda m, v: {"name": m.name, "ready": not v.broken})),
         ]
     return [
         *routes,

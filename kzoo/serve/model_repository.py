@@ -114,8 +114,8 @@ class ServedModel:
         if not self.versions:
             no_model = KzooError(f"{path} does not contain an exported model. Create one with kzoo.export.")
             raise errors[max(errors)] if errors else no_model
-        for number, error in errors.items():
-            log("refused", model=name, version=str(number), error=str(error))
+        for number, reason in errors.items():
+            log("refused", model=name, version=str(number), error=str(reason))
 
     @property
     def current(self) -> Version:

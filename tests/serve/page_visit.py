@@ -96,7 +96,7 @@ class Visit:
         faults = [message for kind, message in self.console if kind in ("error", "warning")]
         if refused:
             faults = [message for message in faults if not message.startswith("Failed to load resource")]
-        assert not faults
+        assert not faults, faults
         assert all(url.startswith((self.url, "blob:")) for url in self.requests), self.requests
 
 

@@ -79,7 +79,7 @@ def test_answers_are_those_of_single_requests(tmp_path):
     x = np.random.default_rng(0).integers(0, 17, (40, 8, 8, 1)).astype("float32")
 
     async def send():
-        batches = Batches(model.answer, 16)
+        batches = Batches(model.run, 16)
         return await asyncio.gather(*(batches(x[i : i + 1]) for i in range(40)))
 
     single = np.concatenate([model.run(x[i : i + 1]) for i in range(40)])

@@ -424,11 +424,11 @@ def test_an_answer_replaces_the_error_and_an_error_the_answer(visit):
 SLOW = """
 import sys, time
 import kzoo.runtime.model as model
-answer = model.Model.answer
+run = model.Model.run
 def slowly(self, x, *rest):
     time.sleep(3 if x.any() else 0)
-    return answer(self, x, *rest)
-model.Model.answer = slowly
+    return run(self, x, *rest)
+model.Model.run = slowly
 from kzoo.cli import main
 main(["serve", *sys.argv[1:], "--port", "0"])
 """

@@ -308,7 +308,7 @@ function table(context) {
   const zone = dropZone(input, "dropTable", take);
   const form = predictionForm(context, [make("label", { for: id, say: "paste" }), area, hint, zone, chosen], async () => {
     const many = !steps;
-    if (file && facts.includes("ids") && /\.(txt|md)$/i.test(file.name)) return { file, media: "text/setText" }; // the file is a single text
+    if (file && facts.includes("ids") && /\.(txt|md)$/i.test(file.name)) return { file, media: "text/plain" }; // the file is a single text
     if (file) {
       const text = file.size <= MAX_SHOWN ? await file.text() : null;
       return { file, media: "text/csv", many, table: many && text ? readCsv(text) : null };

@@ -274,6 +274,7 @@ def restore_callbacks(callbacks, stored):
     Raises:
         KzooError: they are not the callbacks of the journal.
     """
+    stored = [_with_current_names(name, attributes) for name, attributes in stored]
     names = [type(c).__name__ for c in callbacks]
     if names != [name for name, _ in stored]:
         raise KzooError(
@@ -282,6 +283,21 @@ def restore_callbacks(callbacks, stored):
         )
     for callback, (_, attributes) in zip(callbacks, stored, strict=True):
         vars(callback).update(attributes)
+
+
+# Former names of callback classes and of their attributes, in journals of version 0.1.
+_CURRENT_CLASS = {
+    "_AloneWhileItValidates": "_UndistributedValidation", "_Order": "_EpochOrder", "_Kept": "_RunWriter",
+}  # fmt: skip
+_CURRENT_ATTRIBUTE = {
+    "Debug": {"said": "printed"},
+    "Teacher": {"known": "previous_best", "said_gap": "gap_printed", "bad": "gap_epochs"},
+}
+
+
+def _with_current_names(name, attributes):
+    renamed = _CURRENT_ATTRIBUTE.get(name, {})
+    return _CURRENT_CLASS.get(name, name), {renamed.get(key, key): value for key, value in attributes.items()}
 
 
 def _attributes(callback):

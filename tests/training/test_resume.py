@@ -10,6 +10,7 @@ import threading
 import time
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -21,6 +22,8 @@ from sklearn import datasets
 import kzoo
 from kzoo.cli import main
 from kzoo.training.folder import locked
+from kzoo.training.keras_fit import _EpochOrder
+from kzoo.training.resume import restore_callbacks
 from kzoo.utils import onednn
 from kzoo.utils.processor import instruction_sets
 
@@ -609,3 +612,12 @@ def test_resume_on_the_command_line_is_checked(capsys):
     assert_mentions(capsys.readouterr().err, "--resume", "must", "run", "journal", "--resume auto")
     assert main(["train", "iris_fnn", "--out", "run", "--resume", "perhaps"]) == 2
     assert_mentions(capsys.readouterr().err, "--resume", "perhaps", "auto, must, never")
+
+
+def test_a_journal_with_former_names_of_callbacks_is_restored():
+    teacher = kzoo.callbacks.teaching()[-1]
+    order = _EpochOrder(SimpleNamespace())
+    restore_callbacks([order, teacher], [("_Order", {}), ("Teacher", {"known": 0.5, "said_gap": True, "bad": 2})])
+    assert (teacher.previous_best, teacher.gap_printed, teacher.gap_epochs) == (0.5, True, 2)
+    with refuses("Other", "Teacher", "resume='never'"):
+        restore_callbacks([teacher], [("Other", {})])

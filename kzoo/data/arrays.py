@@ -129,7 +129,7 @@ def weights_of(weight, rows, name):
         )
     if (weight < 0).any():
         row = int(np.argmax(weight < 0))
-        raise KzooError(f"{name} must not be negative. Row {row + 1} has {weight[row]:g}.")
+        raise KzooError(f"{name} must be 0 or more. Row {row + 1} has {weight[row]:g}.")
     return weight
 
 
@@ -208,7 +208,7 @@ def _targets(y, kind, task, preset, names, notes):
     if y.ndim != 1:
         raise KzooError(f"Labels must have the shape (N,) or be one-hot rows. Got an array of shape {y.shape}.")
     if y.dtype.kind == "f" and (y != np.round(y)).any():
-        raise KzooError(f"Class labels must be integers or strings, but y contains {y[y != np.round(y)][0]:g}.")
+        raise KzooError(f"Class labels must be whole numbers or strings, but y contains {y[y != np.round(y)][0]:g}.")
     if names:
         return chosen, np.asarray(names)[y.astype(int)], names
     return chosen, y, None
@@ -220,13 +220,16 @@ def _classes_as_values(y, onehot, kind):
     Raises:
         KzooError: the labels are not numbers.
     """
-    advice = f"classification of {kind} inputs is not supported yet. Pass features of each input as a row of a table"
+    advice = f"classes of {kind} inputs are not supported yet. Pass features of each input as a row of a table"
     if y.dtype.kind not in "biuf":
         raise KzooError(f"y has labels such as {shown(str(y.flat[0]))}, but {advice}.")
     numbers = np.unique(y).astype(float)
     description = f"{len(numbers)} different integers, {numbers[0]:g} to {numbers[-1]:g}"
     description = "one-hot rows" if onehot else "true and false" if y.dtype.kind == "b" else description
-    yield f"y has {description}, which are treated as values of a regression. If that is right, set task='regression'. If not: {advice}."
+    yield (
+        f"y has {description}, which are treated as values of a regression. If that is right, set task='regression'; "
+        f"{advice}."
+    )
 
 
 def _check_label_matrix(y, task):

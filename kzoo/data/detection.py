@@ -151,16 +151,18 @@ def _folder(path, preset, options):
     source = _source_of_folder(path)
     if source is None:
         refuse_options(options, [option for option in _ABOUT_COLUMNS if option != "task"], path.name)
-        others = Counter(
+        ignored_counts = Counter(
             Path(name).suffix.lower()
             for _, files in islice(walked(path), _MOST_FOLDERS)
             for name in files
             if name[0] != "."
         )
-        convert = " Convert images and texts to a supported format, for example .heic to .jpg." if others else ""
+        convert = (
+            " Convert images and texts to a supported format, for example .heic to .jpg." if ignored_counts else ""
+        )
         raise KzooError(
             f"{path.name!r} contains neither images nor .txt files. Expected a folder of them for each class, "
-            f"or one .txt file for each class.{counted(others)}{convert}"
+            f"or one .txt file for each class.{counted(ignored_counts)}{convert}"
         )
     return _check_fit(source, path.name, preset, options)
 

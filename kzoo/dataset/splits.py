@@ -38,7 +38,7 @@ class Fold:
             or not isinstance(self.folds, int | np.integer)
             or not 2 <= self.folds <= MOST_FOLDS
         ):
-            raise KzooError(f"folds={shown(self.folds)} must be an integer from 2 to {MOST_FOLDS}.")
+            raise KzooError(f"folds={shown(self.folds)} must be a whole number from 2 to {MOST_FOLDS}.")
         if not isinstance(self.stratified, bool | np.bool_):
             raise KzooError(f"stratified={shown(self.stratified)} must be True or False.")
         whole = isinstance(self.index, int | np.integer) and not isinstance(self.index, bool)
@@ -186,7 +186,7 @@ def check_groups(groups):
         KzooError: some values are missing: their rows would count as one group.
     """
     groups = np.asarray(groups)
-    present = np.array([value is not None and value == value for value in groups.reshape(-1).tolist()], bool)
+    present = np.array([label is not None and label == label for label in groups.reshape(-1).tolist()], bool)
     if not present.all():
         raise KzooError(f"group= has missing values in {(~present).sum()} rows. Fill them in, or omit group=.")
     return groups.astype(str) if groups.dtype == object else groups
@@ -251,7 +251,7 @@ def target_notes(target) -> list:
 def check_seed(seed):
     """Raise `KzooError` unless the seed is a non-negative integer."""
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise KzooError(f"seed={seed!r} must be an integer, 0 or more.")
+        raise KzooError(f"seed={seed!r} must be a whole number, 0 or more.")
 
 
 def fingerprint(*parts):

@@ -69,9 +69,9 @@ def _text_array_size(values) -> int:
         count += len(sequence)
         types = set(map(type, sequence))
         if str in types or bytes in types:
-            longest = max(longest, *(len(item) for item in sequence if isinstance(item, str | bytes)), 0)
+            longest = max(longest, *(len(element) for element in sequence if isinstance(element, str | bytes)), 0)
         if list in types or tuple in types:
-            waiting += [item for item in sequence if isinstance(item, list | tuple)]
+            waiting += [element for element in sequence if isinstance(element, list | tuple)]
     return 4 * count * longest
 
 
@@ -98,7 +98,7 @@ def whole_in(array, name, high, *, low=0) -> None:
     if invalid.any():
         index = tuple(int(i) for i in np.argwhere(invalid)[0])
         legal = f"{low} to {high}" if high is not None else f"{low} and above"
-        raise KzooError(f"{name} must be integers, {legal}. Found {array[index]:.12g} at index {list(index)}.")
+        raise KzooError(f"{name} must be whole numbers, {legal}. Found {array[index]:.12g} at index {list(index)}.")
 
 
 def class_numbers(labels) -> np.ndarray:

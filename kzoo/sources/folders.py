@@ -55,21 +55,21 @@ def extra_folders_note(
     return [f"Ignored: the {noun} in {listed(unused, _NAMED)}. Only {used_names} are read."] if unused else []
 
 
-def counted(others: Mapping[str, int]) -> str:
+def counted(ignored_counts: Mapping[str, int]) -> str:
     """Return the end of a message that counts the ignored files by suffix; an empty string if there are none.
 
     Args:
-        others: suffix -> number of files.
+        ignored_counts: suffix -> number of files.
     """
-    kinds = sorted(others, key=lambda suffix: -others[suffix])
-    ignored = listed((f"{others[suffix]:,} {suffix or 'without a suffix'}" for suffix in kinds), _NAMED)
-    return f" Ignored files: {ignored}." if others else ""
+    kinds = sorted(ignored_counts, key=lambda suffix: -ignored_counts[suffix])
+    ignored = listed((f"{ignored_counts[suffix]:,} {suffix or 'without a suffix'}" for suffix in kinds), _NAMED)
+    return f" Ignored files: {ignored}." if ignored_counts else ""
 
 
-def not_read(others: Mapping[str, int], noun: str, suffixes: str) -> list[str]:
+def not_read(ignored_counts: Mapping[str, int], noun: str, suffixes: str) -> list[str]:
     """Return the note of `counted` with its fix, in a list; empty if no files were ignored."""
     return (
-        [f"{counted(others)[1:]} {noun.capitalize()} must be {suffixes}: convert files that are {noun}."]
-        if others
+        [f"{counted(ignored_counts)[1:]} {noun.capitalize()} must be {suffixes}: convert files that are {noun}."]
+        if ignored_counts
         else []
     )

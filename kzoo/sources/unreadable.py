@@ -57,4 +57,4 @@ def left_out(errors: Mapping[int, str], names: Sequence, noun: str, *, most: flo
             f"Replace or remove them: at most {percent(most)} may be left out."
         )
     named = listed((str(names[index]) for index in sorted(errors)), _NAMED)
-    return f"Skipped {count:,} unreadable {noun}{'' if count == 1 else 's'}{f' in {where}' if where else ''}: {named}."
+    return f"Skipped {count:,} broken {noun}{'' if count == 1 else 's'}{f' in {where}' if where else ''}: {named}."

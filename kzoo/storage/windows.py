@@ -123,7 +123,7 @@ class Mapped(_PickledByPath):
     """
 
     def __init__(self, values, rows=None, then=None):
-        self.values, self.then = values, then
+        self.values, self.transform = values, then
         rows = RangeArray(range(len(values))) if rows is None else rows
         self.rows = rows if isinstance(rows, RangeArray) else np.asarray(rows)
         self.dtype = values.dtype if then is None else then(values[:0]).dtype
@@ -141,15 +141,19 @@ class Mapped(_PickledByPath):
 
     def __getitem__(self, index):
         rows = read(self.values, np.asarray(self.rows[index]))
-        return rows if self.then is None else self.then(rows)
+        return rows if self.transform is None else self.transform(rows)
 
     def part(self, rows):
         """Return some of the rows."""
-        return Mapped(self.values, self.rows[rows], self.then)
+        return Mapped(self.values, self.rows[rows], self.transform)
 
-    def made(self, then):
+    def made(self, transform):
         """Return the same rows with another function applied when they are read."""
-        return Mapped(self.values, self.rows, then if self.then is None else partial(_compose, self.then, then))
+        return Mapped(
+            self.values,
+            self.rows,
+            transform if self.transform is None else partial(_compose, self.transform, transform),
+        )
 
 
 def _compose(first, second, rows):

@@ -146,7 +146,7 @@ def test_worker_processes_read_the_same_images_as_this_process(photos, monkeypat
     with pytest.warns(UserWarning, match="Corrupt EXIF data") as warned:
         alone = load_image_folder(photos, image_shape=SHAPE)
     monkeypatch.setattr("kzoo.kinds.image.fitting.threads", lambda: 2)
-    monkeypatch.setattr("kzoo.kinds.image.parallel_reading._WORTH", 30)
+    monkeypatch.setattr("kzoo.kinds.image.parallel_reading._MIN_IMAGES", 30)
     started, replies = [], []
 
     class Recorded(parallel_reading.Reader):
@@ -186,7 +186,7 @@ def test_a_worker_process_that_dies_changes_no_result(photos, monkeypatch):
     np.testing.assert_array_equal(pixels, want)
     reader.close()
     monkeypatch.setattr("kzoo.kinds.image.fitting.threads", lambda: 2)
-    monkeypatch.setattr("kzoo.kinds.image.parallel_reading._WORTH", 1)
+    monkeypatch.setattr("kzoo.kinds.image.parallel_reading._MIN_IMAGES", 1)
     for name, value in (("executable", "/usr/sbin/blender"), ("executable", None), ("executable", "/no/such/python3")):
         with monkeypatch.context() as changed:
             changed.setattr(sys, name, value)

@@ -100,7 +100,7 @@ def test_a_changed_text_of_the_same_size_and_time_gets_new_tokens(book, tmp_path
 
 
 def test_a_second_text_and_long_fingerprints(book, tmp_path, monkeypatch):
-    monkeypatch.setattr(long_text, "TAKEN", 1000)
+    monkeypatch.setattr(long_text, "MAX_HASHED_TEXT", 1000)
     (tmp_path / "other.txt").write_text("a second text, about the cat\n" * 30)
     check_alike(*both(monkeypatch, lambda: load_data(book, preset="char_gru", test=tmp_path / "other.txt")))
     for memory in ("8GiB", TINY):
@@ -142,7 +142,7 @@ def test_rare_words_are_forgotten_where_too_many_differ(monkeypatch):
     pieces = ["a b c d a b", " a b e f", " g a b"]
     options = dict(level="words", size=4, lowercase=True)
     exact, counted = tokenizer.learn_from_pieces(pieces, **options)
-    monkeypatch.setattr(tokenizer, "_COUNTED", 4)
+    monkeypatch.setattr(tokenizer, "_MAX_COUNTED", 4)
     bounded, all_counted = tokenizer.learn_from_pieces(pieces, **options)
     assert exact.vocabulary == bounded.vocabulary == ["a", "b"] and counted and not all_counted
 

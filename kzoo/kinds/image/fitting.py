@@ -84,17 +84,23 @@ def load_image_folder(
     """
     shape, root = check_shape(image_shape), folder_of(path)
     folders = split_folders(root)
-    notes, others = extra_folders_note(root, folders, "images", lambda folder: images_below(folder, "")), Counter[str]()
+    notes, ignored = (
+        extra_folders_note(root, folders, "images", lambda folder: images_below(folder, "")),
+        Counter[str](),
+    )
     if is_source(test):
         folders["test"] = folder_of(test)
         if any(os.path.samefile(folders["test"], folders[other]) for other in folders if other != "test"):
             raise KzooError(f"test={str(test)!r} is the training folder itself. Pass other images.")
     elif isinstance(test, Fold):
         folders.pop("test", None)
-    listed = {split: list_classes(folder, others) for split, folder in folders.items()}
+    listed = {split: list_classes(folder, ignored) for split, folder in folders.items()}
     classes = sorted(listed["train"])
-    check_folders(listed, folders, classes, others)
-    notes += [*loose_images_note(dict.fromkeys([root, *folders.values()]), others), *not_read(others, "images", KINDS)]
+    check_folders(listed, folders, classes, ignored)
+    notes += [
+        *loose_images_note(dict.fromkeys([root, *folders.values()]), ignored),
+        *not_read(ignored, "images", KINDS),
+    ]
 
     images, digests, labels, partly = {}, {}, {}, False
     total, size = sum(len(names) for by_class in listed.values() for names in by_class.values()), int(np.prod(shape))
@@ -150,9 +156,7 @@ def _check_classes_left(classes, labels, split):
         raise KzooError(f"The {split} folder contains no readable images.")
     counts = np.bincount(labels, minlength=len(classes))
     if split == "train" and not counts.all():
-        raise KzooError(
-            f"All images of class {classes[int(counts.argmin())]!r} are unreadable. Replace or remove them."
-        )
+        raise KzooError(f"All images of class {classes[int(counts.argmin())]!r} are broken. Replace or remove them.")
 
 
 def _read(folder, names, shape, *, keep):

@@ -54,9 +54,9 @@ class Names(Sequence):
 
 def glance(source, form, asked):
     """Raise KzooError if the names in a folder of images do not fit."""
-    folders, others = split_folders(folder_of(source)), Counter()
-    listed = {split: list_classes(folder, others) for split, folder in folders.items()}
-    check_folders(listed, folders, sorted(listed["train"]), others)
+    folders, ignored = split_folders(folder_of(source)), Counter()
+    listed = {split: list_classes(folder, ignored) for split, folder in folders.items()}
+    check_folders(listed, folders, sorted(listed["train"]), ignored)
 
 
 def glance_new(reader, source, targets):
@@ -70,12 +70,12 @@ def labelled_folders(source):
     Raises:
         KzooError: there are no images.
     """
-    folders, others = split_folders(source), Counter()
+    folders, ignored = split_folders(source), Counter()
     folder = folders.get("test", folders["train"])
-    listed = list_classes(folder, others)
+    listed = list_classes(folder, ignored)
     if not any(listed.values()):
-        raise KzooError(f"{folder.name!r} contains no images in class folders ({KINDS}).{counted(others)}")
-    return folder, listed, [*loose_images_note([folder], others), *not_read(others, "images", KINDS)]
+        raise KzooError(f"{folder.name!r} contains no images in class folders ({KINDS}).{counted(ignored)}")
+    return folder, listed, [*loose_images_note([folder], ignored), *not_read(ignored, "images", KINDS)]
 
 
 def folder_of(path) -> Path:
@@ -101,43 +101,45 @@ def split_folders(root) -> dict:
     return {"train": root}
 
 
-def list_classes(folder, others=None) -> dict:
-    """Return {class name: sorted `Names` of its files in `folder`}; `others` as in `images_below`."""
-    return {name: Names(images_below(folder, name, others)) for name in visible_folders(folder)}
+def list_classes(folder, ignored=None) -> dict:
+    """Return {class name: sorted `Names` of its files in `folder`}; `ignored` as in `images_below`."""
+    return {name: Names(images_below(folder, name, ignored)) for name in visible_folders(folder)}
 
 
-def loose_images_note(folders, others) -> list:
-    """Return a note on images outside the class folders, in a list; other files are counted in `others`."""
+def loose_images_note(folders, ignored) -> list:
+    """Return a note on images outside the class folders, in a list; other files are counted in `ignored`."""
     loose = []
     for folder in folders:
         names = sorted(entry.name for entry in os.scandir(folder) if entry.is_file())
-        loose += _images_among(names, others)
+        loose += _images_among(names, ignored)
     if not loose:
         return []
     count = "1 image" if len(loose) == 1 else f"{len(loose):,} images"
     return [f"Ignored: {count} outside the class folders: {in_words(loose)}."]
 
 
-def check_folders(listed, folders, classes, others):
+def check_folders(listed, folders, classes, ignored):
     """Raise `KzooError` for folders without images, fewer than two classes, or a class that is missing in training.
 
     Args:
         listed: split -> class -> names of its files.
         folders: split -> its folder.
         classes: names of the training classes.
-        others: ignored files, as counted by `images_below`.
+        ignored: ignored files, as counted by `images_below`.
     """
     root = folders["train"]
     if not any(listed["train"].values()):
         loose = images_below(root, "")
         content = f"{len(loose)} images but no class folders" if loose else "no images"
-        raise KzooError(f"{str(root)!r} contains {content}. One folder per class is needed ({KINDS}).{counted(others)}")
+        raise KzooError(
+            f"{str(root)!r} contains {content}. One folder per class is needed ({KINDS}).{counted(ignored)}"
+        )
     if len(classes) < 2:
         raise KzooError(f"{str(root)!r} contains only one class, {classes[0]!r}. At least two are needed.")
     for name, files in listed["train"].items():
         if not files:
             raise KzooError(
-                f"The class folder {name!r} contains no images ({KINDS}). Fill it or remove it.{counted(others)}"
+                f"The class folder {name!r} contains no images ({KINDS}). Fill it or remove it.{counted(ignored)}"
             )
     for split, by_class in listed.items():
         for name in by_class:
@@ -148,25 +150,25 @@ def check_folders(listed, folders, classes, others):
                 )
 
 
-def images_below(folder, name, others=None):
+def images_below(folder, name, ignored=None):
     """Return the image files in and below `folder / name`, sorted and relative to `folder`, except hidden ones.
 
     Args:
-        others: a `Counter` of suffixes, to which other files are added.
+        ignored: a `Counter` of suffixes, to which other files are added.
     """
     images = []
     for path, files in walked(folder / name):
         below = path.relative_to(folder).as_posix()
         start = "" if below == "." else f"{below}/"
-        images += [start + f for f in _images_among(files, others)]
+        images += [start + f for f in _images_among(files, ignored)]
     images.sort()
     return images
 
 
-def _images_among(files, others):
+def _images_among(files, ignored):
     """Return the names of images that are not hidden; count the suffixes of other files that may be images."""
     images = [f for f in files if f.lower().endswith(SUFFIXES) and f[0] != "."]
-    if others is not None and len(images) < len(files):
+    if ignored is not None and len(images) < len(files):
         suffixes = (os.path.splitext(f)[1].lower() for f in set(files).difference(images) if f[0] != ".")
-        others.update(suffix for suffix in suffixes if suffix not in _COMPANIONS)
+        ignored.update(suffix for suffix in suffixes if suffix not in _COMPANIONS)
     return images

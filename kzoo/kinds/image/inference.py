@@ -233,11 +233,11 @@ def images_in(folder) -> list:
     Raises:
         KzooError: there are no images.
     """
-    others: Counter[str] = Counter()
-    names = images_below(folder, "", others)
+    ignored: Counter[str] = Counter()
+    names = images_below(folder, "", ignored)
     if not names:
-        raise KzooError(f"{str(folder)!r} contains no images ({KINDS}).{counted(others)}")
-    for line in not_read(others, "images", KINDS):
+        raise KzooError(f"{str(folder)!r} contains no images ({KINDS}).{counted(ignored)}")
+    for line in not_read(ignored, "images", KINDS):
         warn(line)
     return names
 

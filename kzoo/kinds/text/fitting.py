@@ -282,7 +282,7 @@ def take(x, preset):
     x = checked(x, "tokens")
     for ids in blocks(x):
         if ids.dtype.kind == "f" and (ids != np.round(ids)).any():
-            raise KzooError("Token ids must be integers, but x contains fractions.")
+            raise KzooError("Token ids must be whole numbers, but x contains fractions.")
         if ids.size and ids.min() < 0:
             raise KzooError(f"Token ids must not be negative. The lowest is {ids.min()}.")
     return as_type(x, np.int32)

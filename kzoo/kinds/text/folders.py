@@ -44,7 +44,7 @@ def expand_files(items) -> tuple[list[str], list[str]]:
         KzooError: a path does not exist, is a table, or is a folder without texts.
     """
     items, files = list(map(str, items)), []
-    others: Counter = Counter()
+    ignored: Counter = Counter()
     for item in items:
         if not os.path.exists(item):
             if is_file_name(item):
@@ -60,10 +60,10 @@ def expand_files(items) -> tuple[list[str], list[str]]:
             if not texts:
                 raise KzooError(f"{item!r} contains no texts ({SUFFIX}).")
             files += [str(file) for file in texts]
-            others += other_files
+            ignored += other_files
         else:
             files.append(item)
-    return files, not_read(others, "texts", SUFFIX)
+    return files, not_read(ignored, "texts", SUFFIX)
 
 
 def missing(name) -> KzooError:
@@ -79,21 +79,21 @@ def missing(name) -> KzooError:
 
 def texts_below(folder):
     """Return the sorted `.txt` files in and below a folder, except hidden ones, and suffix -> number of other files."""
-    texts, others = [], Counter()
+    texts, ignored = [], Counter()
     for path, files in walked(folder):
         for name in files:
             if _is_text(name):
                 texts.append(path / name)
             elif name[0] != ".":
-                others[Path(name).suffix.lower()] += 1
+                ignored[Path(name).suffix.lower()] += 1
     texts.sort()
-    return texts, others
+    return texts, ignored
 
 
 def split_folders(path) -> dict:
     """Return {"train": folder, ...} for a folder that contains `train/`; just the folder as "train" for any other."""
-    found = splits_in(path) if path.is_dir() else {}
-    return found if "train" in found else {"train": path}
+    splits = splits_in(path) if path.is_dir() else {}
+    return splits if "train" in splits else {"train": path}
 
 
 def new_data_folder(path):
@@ -115,10 +115,10 @@ def classes_below(folder):
         raise KzooError(f"{folder.name!r} is not a folder. Text classification needs a folder of texts.")
     below = {name: texts_below(folder / name) for name in visible_folders(folder)}
     documents = {name: texts for name, (texts, _) in below.items() if texts}
-    others = Counter()
+    ignored = Counter()
     names = [entry.name for entry in os.scandir(folder) if entry.is_file() and not _is_companion(entry.name)]
     files = sorted(folder / name for name in names if _is_text(name))
-    others.update(Path(name).suffix.lower() for name in names if not _is_text(name))
+    ignored.update(Path(name).suffix.lower() for name in names if not _is_text(name))
     if not documents:
         classes = {file.stem: file for file in files}
         if len(classes) < len(files):
@@ -127,12 +127,12 @@ def classes_below(folder):
                 f"{folder.name!r} has two files for class {duplicate.stem!r}, one of them {duplicate.name}. Merge or "
                 "rename them."
             )
-        return classes, not_read(others, "texts", SUFFIX)
+        return classes, not_read(ignored, "texts", SUFFIX)
     if empty := [name for name, (texts, _) in below.items() if not texts]:
         raise KzooError(f"The class folder {empty[0]!r} contains no texts ({SUFFIX}). Fill it or remove it.")
     for _, other_files in below.values():
-        others += other_files
-    notes = not_read(others, "texts", SUFFIX)
+        ignored += other_files
+    notes = not_read(ignored, "texts", SUFFIX)
     if files:
         named = listed((file.name for file in files), _NAMED)
         notes.append(f"Ignored, because each class is a folder here: {named}. Move the file of a class into a folder.")
@@ -147,7 +147,7 @@ def check_classes(folder, classes):
         )
     if len(classes) < 2:
         raise KzooError(
-            f"{folder.name!r} contains only one class, {next(iter(classes))!r}. At least two are needed: a .txt file "
+            f"{folder.name!r} contains only one class ({next(iter(classes))!r}). At least two are needed: a .txt file "
             "or folder for each."
         )
 

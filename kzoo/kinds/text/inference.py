@@ -177,7 +177,9 @@ def show(reader, x, names):
         tokenizer = tokenizer_of(reader)
         cells = [[tokenizer.decode(ids, _UNKNOWN_MARK)] for ids in x]
         unit = "character" if tokenizer.level == "characters" else "word"
-        legend = f"{_UNKNOWN_MARK} is a {unit} that is not in the vocabulary. All such {unit}s are the same token to the model."
+        legend = (
+            f"{_UNKNOWN_MARK} is a {unit} that is not in the vocabulary. All such {unit}s are one token to the model."
+        )
         return Shown(form="text", heads=["text, as the model reads it"], cells=cells, mark=_UNKNOWN_MARK, legend=legend)
     cells = [[" ".join(str(i) for i in np.trim_zeros(ids, "b"))] for ids in x]
     return Shown(form="text", heads=["token ids"], cells=cells)

@@ -47,7 +47,7 @@ def settled(table, name):
     names = {index: name.strip() for index, name in enumerate(table.schema.names) if not _INDEX.fullmatch(name)}
     indices, names = list(names), list(names.values())
     if duplicates := [name for name, count in Counter(names).items() if count > 1]:
-        raise KzooError(f"Duplicate column name in {name!r}: {duplicates[0]!r}. Give each column a unique name.")
+        raise KzooError(f"Two columns of {name!r} are named {duplicates[0]!r}. Give each column a unique name.")
     columns = []
     for index, column in zip(indices, names, strict=True):
         values = table.column(index)

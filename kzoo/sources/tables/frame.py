@@ -30,7 +30,7 @@ def as_frame(source, text=(), notes=None):
         names = [str(c).strip() for c in source.columns]
         check_cells(source, names)  # first: pandas may fail to make an index of names with lone surrogates
         if duplicates := [name for name, count in Counter(names).items() if count > 1]:
-            raise KzooError(f"Duplicate column name: {duplicates[0]!r}. Give each column a unique name.")
+            raise KzooError(f"Two columns of the table are named {duplicates[0]!r}. Give each column a unique name.")
         frame = source.set_axis(names, axis=1).reset_index(drop=True)
         durations = [name for name in names if frame[name].dtype.kind == "m"]
         return frame.assign(**{name: frame[name].dt.total_seconds() for name in durations}) if durations else frame
@@ -100,7 +100,7 @@ def about_index(source):
     names = [str(name) for name in index.names if name is not None]
     if names or (len(index) and index.dtype.kind not in "iu"):
         description = listed(map(repr, names)) if names else type(index).__name__
-        yield f"The index of the DataFrame ({description}) is ignored. Use DataFrame.reset_index() to turn it into columns."
+        yield f"The index of the DataFrame ({description}) is ignored. DataFrame.reset_index() turns it into columns."
 
 
 def _arrow_to_frame(table):

@@ -348,9 +348,9 @@ def learn(values: Iterable[str], file_decimal: str | None = None, *, decimal=Non
     best = max(writings, key=lambda writing: count[writing])
     units = _units({text: cell for text, cell in numeric.items() if abs(cell.number(best)) > 0})
     for other in writings:
-        differs = np.isfinite(read[other]) & (read[other] != read[best])
-        if count[other] == count[best] and differs.any():
-            return Learned(best, other, list(numeric)[int(np.flatnonzero(differs)[0])], units)
+        is_different = np.isfinite(read[other]) & (read[other] != read[best])
+        if count[other] == count[best] and is_different.any():
+            return Learned(best, other, list(numeric)[int(np.flatnonzero(is_different)[0])], units)
     if not best.thousands:  # no number so far was large enough for grouping; new ones may be
         is_decimal_known = (
             decimal or file_decimal == "," or any(best.decimal in cell.digits for cell in numeric.values())

@@ -64,16 +64,16 @@ class Rows:
             return values.seen
         return list({value for value in values if isinstance(value, str)}) if values.dtype == object else []
 
-    def cells(self, name, kept):
-        """Return a column in which words of `MISSING` that are in `kept` are ordinary cells."""
+    def cells(self, name, allowed_words):
+        """Return a column in which words of `MISSING` that are in `allowed_words` are ordinary cells."""
         values = self[name]
-        if self.words is None or not kept:
+        if self.words is None or not allowed_words:
             return values
         values, words = values.copy(), self.words.get(name, {})
-        if "" in kept:
+        if "" in allowed_words:
             values[~not_missing(values)] = ""
         for row, word in words.items():
-            values[row] = word if word in kept else None
+            values[row] = word if word in allowed_words else None
         return values
 
     def numbers(self, name, writing=None):
@@ -205,39 +205,39 @@ def is_arrow(source) -> bool:
     return hasattr(source, "to_pandas") and hasattr(source, "column_names") and hasattr(source, "nbytes")
 
 
-def received_rows(given, noun, most=None):
+def received_rows(payload, noun, most=None):
     """Return uploaded rows in a form that readers of tables accept; a text in them is never a path.
 
     Args:
-        given: the bytes of a CSV file (or a list with the bytes of one), an object, a list of objects, or numbers.
+        payload: the bytes of a CSV file (or a list with the bytes of one), an object, a list of objects, or numbers.
         noun: an example in messages: "A row".
         most: maximum number of rows; None for any number.
 
     Raises:
         KzooError: anything else, more rows, or objects that have few columns in common.
     """
-    if isinstance(given, list) and len(given) == 1 and isinstance(given[0], bytes):
-        given = given[0]
-    if isinstance(given, bytes):
-        return read_content(given, most=most)
-    if isinstance(given, dict):
-        check_count(max((len(cells) for cells in given.values() if isinstance(cells, list)), default=1), most)
-        return rows_of(given)
-    if isinstance(given, list) and given and all(isinstance(item, dict) for item in given):
-        check_count(len(given), most)
-        names, cells = set[str]().union(*given), sum(map(len, given))
-        if len(given) * len(names) > max(_MOST_CELLS, 4 * cells):
+    if isinstance(payload, list) and len(payload) == 1 and isinstance(payload[0], bytes):
+        payload = payload[0]
+    if isinstance(payload, bytes):
+        return read_content(payload, most=most)
+    if isinstance(payload, dict):
+        check_count(max((len(cells) for cells in payload.values() if isinstance(cells, list)), default=1), most)
+        return rows_of(payload)
+    if isinstance(payload, list) and payload and all(isinstance(item, dict) for item in payload):
+        check_count(len(payload), most)
+        names, cells = set[str]().union(*payload), sum(map(len, payload))
+        if len(payload) * len(names) > max(_MOST_CELLS, 4 * cells):
             raise KzooError(
-                f"{len(given):,} rows with {cells:,} values have {len(names):,} different columns: a table of "
-                f"{len(given) * len(names):,} cells. Send rows with the same columns."
+                f"{len(payload):,} rows with {cells:,} values name {len(names):,} columns: a table of "
+                f"{len(payload) * len(names):,} cells. Send rows with the same columns."
             )
-        return rows_of(given)
-    if not isinstance(given, list) or any(isinstance(item, str | bytes | dict) for item in given):
+        return rows_of(payload)
+    if not isinstance(payload, list) or any(isinstance(item, str | bytes | dict) for item in payload):
         raise KzooError(
             f"{noun} must be an object of columns, a list of numbers, or a line of an uploaded CSV file. File names "
             "are not accepted."
         )
-    return as_array(given, f"{noun}s")
+    return as_array(payload, f"{noun}s")
 
 
 def checked_rows(source) -> Rows:
@@ -315,7 +315,7 @@ def check_names(names):
     """Raise `KzooError` for names that are equal once stripped: one column would hide the other."""
     counts = Counter(str(name).strip() for name in names)
     if duplicate := next((name for name, count in counts.items() if count > 1), None):
-        raise KzooError(f"Duplicate column name: {duplicate!r}. Give each column a unique name.")
+        raise KzooError(f"Two columns of the table are named {duplicate!r}. Give each column a unique name.")
 
 
 def check_cells(table, names):

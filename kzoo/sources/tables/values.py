@@ -81,7 +81,7 @@ class Texts:
         first = np.full(len(self.different) + 1, len(self))
         np.minimum.at(first, self.codes, np.arange(len(self)))
         order = np.argsort(first[:-1], kind="stable")
-        return [self.different[place] for place in order if first[place] < len(self)]
+        return [self.different[code] for code in order if first[code] < len(self)]
 
 
 def plain(values) -> "np.ndarray | Texts":

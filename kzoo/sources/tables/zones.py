@@ -162,7 +162,8 @@ def about_zone(name, zone, minutes) -> list:
     if len(learned) > 1:
         missing = [part for part in parts if part not in learned]
         difference = "state no zone" if missing == [_NO_ZONE] or not offsets else f"state {offsets}"
-        line = f"{difference}, but those of the training stated {' and '.join(part for part in learned if part != _NO_ZONE)}"
+        stated = " and ".join(part for part in learned if part != _NO_ZONE)
+        line = f"{difference}, but those of the training stated {stated}"
         return [f"Times of {name!r} {line}. They are read as written. If that is wrong, convert them to that clock."]
     if _NO_ZONE in parts:
         difference = "state no zone" if not offsets else "do not all state a zone"

@@ -70,7 +70,7 @@ class _Layout:
     @property
     def cells(self) -> list:
         """A name for each cell of a row."""
-        return [f"\0{place}" for place in range(self.before)] + self.names + [f"\0-{n}" for n in range(self.behind)]
+        return [f"\0{index}" for index in range(self.before)] + self.names + [f"\0-{n}" for n in range(self.behind)]
 
     @property
     def points(self) -> bool:
@@ -95,7 +95,7 @@ def _layout(head, name, opened, encoding_notes=(), columns=None):
     with opened() as file:
         lines = list(islice(_iter_rows(file, separator), 2))
     if columns is not None and (count := max(map(len, lines))) > columns:
-        raise KzooError(f"{name!r} has too many columns: {count:,}. At most {columns:,} are allowed.")
+        raise KzooError(f"{name!r} has {count:,} columns. At most {columns:,} are allowed.")
     names, renamed = _column_names(lines[0], name)
     notes = (*encoding_notes, *renamed)
     width, surplus = len(lines[0]), len(lines[-1]) - len(lines[0])
@@ -105,11 +105,11 @@ def _layout(head, name, opened, encoding_notes=(), columns=None):
         behind = not any(cell.strip() for line in _iter_rows(file, separator) for cell in line[width:])
     if behind:
         notes += (
-            f"Each row of {name!r} ends with {separator!r}, but its header does not. The empty cells at the end are ignored.",
+            f"Each row of {name!r} ends with {separator!r}, but its header does not. The empty cells are ignored.",
         )
         return _Layout(name, separator, decimal, names, behind=surplus, notes=notes)
     first = "first cell of each row is" if surplus == 1 else f"first {surplus} cells of each row are"
-    notes += (f"The header of {name!r} is shorter than its rows. The {first} treated as row names and ignored.",)
+    notes += (f"The header of {name!r} is shorter than its rows. The {first} treated as its name, not as a column.",)
     return _Layout(name, separator, decimal, names, before=surplus, notes=notes)
 
 
@@ -394,7 +394,7 @@ def _column_names(header, file):
             name = f"{original}.{times[original]}"
         if name != original:
             notes.append(
-                f"Duplicate column name in {file!r}: {shown(original)}. Column {index + 1} is renamed to {shown(name)}."
+                f"Two columns of {file!r} are named {shown(original)}: column {index + 1} is renamed to {shown(name)}."
             )
         names[name] = None
     if (more := len(notes) - _MAX_NOTES) > 0:

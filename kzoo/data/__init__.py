@@ -1,6 +1,6 @@
 """Data: `load_data` turns any source into a `Dataset`; `encode` turns new raw inputs into rows of `x`.
 
-No Keras and no TensorFlow here; pandas and scikit-learn come in with the sources that need them.
+No Keras or TensorFlow here; pandas and scikit-learn are imported with the sources that need them.
 """
 
 from importlib import import_module
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 __all__ = ["Dataset", "Split", "encode", "load_data"]
 
 
-if not TYPE_CHECKING:  # which would take every name for one that exists
+if not TYPE_CHECKING:  # otherwise type checkers would accept any name
 
     def __getattr__(name):
-        # On first use: prediction needs `encode` alone, and loading needs pandas.
+        # Imported on first use: loading needs pandas, which prediction with `encode` does not.
         if name != "load_data":
             raise AttributeError(f"module 'kzoo.data' has no attribute {name!r}")
         value = globals()[name] = import_module("kzoo.data.load").load_data

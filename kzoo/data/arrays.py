@@ -9,7 +9,7 @@ import numpy as np
 from kzoo import kinds
 from kzoo.dataset import splits
 from kzoo.dataset.dataset import Dataset, Split
-from kzoo.kinds.arrays import as_type as as_type  # here for kinds of packages, which take them from here
+from kzoo.kinds.arrays import as_type as as_type  # re-exported for kinds in other packages
 from kzoo.kinds.arrays import checked as checked
 from kzoo.kinds.arrays import refuse_nan
 from kzoo.sources.arrays import as_array, numbers_in, with_rows
@@ -19,7 +19,7 @@ from kzoo.tasks import detection
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import first_line, in_bytes, shown
 
-_LARGE = 1 << 30  # bytes of an archive that are unpacked wherever it is read
+_LARGE = 1 << 30  # bytes of an archive that are always unpacked
 
 
 def load_arrays(
@@ -29,61 +29,68 @@ def load_arrays(
     """Check and split a pair of arrays.
 
     Args:
-        x: (N, ...): rows, images 0..255, token ids or series; the preset says which, else the shape.
-        y: (N,) labels of any kind, one-hot rows, or numbers (N,) or (N, outputs).
-        weight: (N,) how much each row counts, 0 or more; None where all count alike. It is scaled to a mean of 1 over
-            the training rows.
-        test: a fraction, or arrays to test on: (x, y), or (x, y, weight) where the others have weights.
-        class_names: names of labels 0..n-1 where they are known.
-        preprocessing: what encodes raw inputs, where it is more than a check of shapes.
-        vocabulary_size: number of token ids, where it is known.
+        x: (N, ...): rows, images 0..255, token ids or series; the preset determines which, else the shape.
+        y: (N,) labels of any type, one-hot rows, or numbers (N,) or (N, outputs).
+        weight: (N,) how much each row counts, 0 or more; None if all count equally. Scaled to a mean of 1 over the
+            training rows.
+        test: a fraction, or arrays to test on: (x, y), or (x, y, weight) if the training rows have weights.
+        class_names: names of labels 0..n-1 if they are known.
+        preprocessing: reader of raw inputs, if more than a check of shapes is needed.
+        vocabulary_size: number of token ids, if it is known.
 
     Raises:
-        KzooError: lengths that differ, NaN, labels that are no labels, pixels divided by 255, weights that are negative
-            or all 0.
+        KzooError: lengths differ, there are NaN, invalid labels, pixels divided by 255, or weights that are negative or
+            all 0.
     """
     notes = list(notes)
-    kind = kinds.kind(preset.config["inputs"]) if preset is not None else _guess(x)
+    kind = kinds.kind(preset.config["inputs"]) if preset is not None else _infer_kind(x)
     x, y = _inputs(x, kind, preset), with_rows(y, "y")
     weight, first = None if weight is None else weights_of(weight, len(x), "weight"), len(x)
-    tested = None
+    test_pair = None
     if splits.is_source(test):
-        tested = _inputs(test[0], kind, preset), with_rows(test[1], "test y")
-    for part, (its_x, its_y) in {"": (x, y), "test ": tested}.items() if tested else {"": (x, y)}.items():
-        if len(its_x) != len(its_y):
-            raise KzooError(f"{part}x has {len(its_x)} rows and {part}y has {len(its_y)}; they must be as many.")
-    if tested:
-        if tested[0].shape[1:] != x.shape[1:]:
-            raise KzooError(f"Test inputs have shape {tested[0].shape[1:]}, training inputs {x.shape[1:]}.")
-        x, y = _joined(x, tested[0]), np.concatenate([y, tested[1]])
-        of_test = test[2] if len(test) > 2 else None
-        if (of_test is None) != (weight is None):
-            raise KzooError("Weights are for training and test rows alike: give both as (x, y, weight), or none.")
+        test_pair = _inputs(test[0], kind, preset), with_rows(test[1], "test y")
+    for part, (part_x, part_y) in {"": (x, y), "test ": test_pair}.items() if test_pair else {"": (x, y)}.items():
+        if len(part_x) != len(part_y):
+            raise KzooError(
+                f"{part}x and {part}y must have the same number of rows ({part}x: {len(part_x)}, {part}y: "
+                f"{len(part_y)})."
+            )
+    if test_pair:
+        if test_pair[0].shape[1:] != x.shape[1:]:
+            raise KzooError(
+                f"Test inputs must have the shape of the training inputs {x.shape[1:]}, not {test_pair[0].shape[1:]}."
+            )
+        x, y = _concatenate(x, test_pair[0]), np.concatenate([y, test_pair[1]])
+        test_weight = test[2] if len(test) > 2 else None
+        if (test_weight is None) != (weight is None):
+            raise KzooError(
+                "Weights are needed for both training and test rows, or for neither. Pass both as (x, y, weight)."
+            )
         if weight is not None:
-            weight = np.concatenate([weight, weights_of(of_test, len(x) - first, "test weight")])
-    chosen, raw, known = _targets(y, kind.name, task, preset, class_names, notes)
+            weight = np.concatenate([weight, weights_of(test_weight, len(x) - first, "test weight")])
+    chosen, raw, known_names = _targets(y, kind.name, task, preset, class_names, notes)
     learned, y, parts, more = splits.split_target(
         chosen.task,
         raw,
         first,
-        known=known,
+        classes=known_names,
         validation=validation,
-        test=0 if tested else test,
+        test=0 if test_pair else test,
         seed=seed,
         groups=groups,
     )
-    places = tuple(str(place) for place in range(len(learned.classes)))
-    if known is None and raw.dtype.kind in "biuf" and learned.classes != places:
-        notes.append(f"Labels {learned.classes[0]}..{learned.classes[-1]} were numbered 0..{places[-1]}.")
-    if tested:
+    numbers = tuple(str(number) for number in range(len(learned.classes)))
+    if known_names is None and raw.dtype.kind in "biuf" and learned.classes != numbers:
+        notes.append(f"Labels {learned.classes[0]}..{learned.classes[-1]} were mapped to 0..{numbers[-1]}.")
+    if test_pair:
         parts["test"] = np.arange(first, len(x))
     train = parts["train"]
     if weight is not None:
         if not (total := weight[train].sum()) > 0:
-            raise KzooError("weight is 0 for every training row: nothing would be learned.")
+            raise KzooError("weight is 0 for all training rows. At least one must be positive.")
         weight = (weight * (len(train) / total)).astype(np.float32)
     config = {"input_shape": x.shape[1:], **learned.config}
-    # Where the user has scaled the numbers (rescale=False), the network leaves them alone.
+    # If the user has rescaled the inputs (rescale=False), the network does not rescale anything.
     plain = preset is not None and preset.config.get("rescale") is False
     if plain:
         config = {name: value for name, value in config.items() if name not in ("target_offset", "target_scale")}
@@ -109,160 +116,173 @@ def load_arrays(
     )
 
 
-def weights_of(weight, rows, what):
-    """Return weights of rows (N,) in double precision.
+def weights_of(weight, rows, name):
+    """Return row weights (N,) as float64.
 
     Raises:
-        KzooError: not one number for each row, or one that is negative, NaN or infinite.
+        KzooError: there is not one number for each row, or one is negative, NaN or infinite.
     """
-    weight = numbers_in(weight, what.capitalize()).astype(np.float64)
+    weight = numbers_in(weight, name.capitalize()).astype(np.float64)
     if weight.shape != (rows,):
-        raise KzooError(f"{what} has the shape {weight.shape}: give one number for each of the {rows} rows.")
+        raise KzooError(
+            f"{name} must have one number for each of the {rows} rows. Got an array of shape {weight.shape}."
+        )
     if (weight < 0).any():
         row = int(np.argmax(weight < 0))
-        raise KzooError(f"{what} holds {weight[row]:g} in row {row + 1}: a weight is 0 or more.")
+        raise KzooError(f"{name} must be 0 or more. Row {row + 1} has {weight[row]:g}.")
     return weight
 
 
-def _joined(x, tested):
-    """Return inputs with those of a second source behind them, in memory."""
-    size = sum(int(np.prod(array.shape)) * array.dtype.itemsize for array in (x, tested))
-    if (isinstance(x, Mapped) or isinstance(tested, Mapped)) and too_large(size):
+def _concatenate(x, test_x):
+    """Return inputs followed by those of a second source, in memory."""
+    size = sum(int(np.prod(array.shape)) * array.dtype.itemsize for array in (x, test_x))
+    if (isinstance(x, Mapped) or isinstance(test_x, Mapped)) and too_large(size):
         raise KzooError(
-            f"x and test x take {in_bytes(size)}, and memory has no room for both: give one array in a file, and a "
+            f"x and test x do not fit into memory together ({in_bytes(size)}). Pass a single array in a file, and a "
             "fraction as test=."
         )
-    return np.concatenate([x[:], tested[:]])
+    return np.concatenate([x[:], test_x[:]])
 
 
-def _guess(x):
-    """Return the kind that an array is by its look; bytes in three axes are images without channels."""
+def _infer_kind(x):
+    """Return the kind of input suggested by the shape of an array; bytes with three axes are images without
+    channels.
+    """
     x = as_array(x, "x")
     axes = max(x.ndim, 2) + (x.ndim == 3 and x.dtype == np.uint8)
     kind = kinds.of_axes(axes)
     if not x.ndim or len(kind.axes) + 1 != axes:
-        raise KzooError(f"x of shape {x.shape} is neither rows, images, token ids nor series; say preset=.")
+        raise KzooError(f"Cannot infer what x of shape {x.shape} is: rows, images, token ids or series. Set preset=.")
     return kind
 
 
 def _inputs(x, kind, preset):
     x = as_array(x, "x")
     if x.dtype == object or x.dtype.kind not in "biuf":
-        raise KzooError(f"x holds {x.dtype}, not numbers; strings go in as a CSV file, a DataFrame or text files.")
+        raise KzooError(
+            f"x must be numeric, not of type {x.dtype}. Pass strings as a CSV file, a DataFrame or text files."
+        )
     return kind.fitting.take(x, preset)
 
 
-def _targets(y, kind, task, preset, known, notes):
-    """Return the problem, raw labels (N,) or targets (N, ...), and the names of the classes where they are known."""
+def _targets(y, kind, task, preset, names, notes):
+    """Return the problem, raw labels (N,) or targets (N, ...), and the class names if they are known."""
     if y.dtype == object:
         try:
             y = y.astype(str) if any(isinstance(v, str) for v in y.reshape(-1)) else y.astype(np.float64)
-        except (OverflowError, TypeError, ValueError) as error:  # a number of 400 digits, a None, an object
-            raise KzooError(f"y holds what is neither a label nor a number: {first_line(error)}.") from None
+        except (OverflowError, TypeError, ValueError) as error:  # a number with 400 digits, None, an object
+            raise KzooError(f"y has a value that is neither a label nor a number: {first_line(error)}.") from None
     refuse_nan(y, "y")
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim > 2:
-        raise KzooError(f"y of shape {y.shape} is neither labels (N,), one-hot rows nor targets (N, outputs).")
-    _refuse_label_matrix(y, task)
+        raise KzooError(
+            f"y must be labels (N,), one-hot rows or targets (N, outputs). Got an array of shape {y.shape}."
+        )
+    _check_label_matrix(y, task)
     onehot = y.ndim == 2 and y.dtype.kind in "biuf" and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all()
     fixed, possible = detection.fixed_by(preset), list(detection.fitting(kind).values())
     columns = [y.argmax(axis=1).astype(str)] if onehot else list(y.T) if y.ndim == 2 else [y]
     likely, _ = detection.likely_problem(kind, columns)
     if task is not None:
         chosen = detection.requested_problem(kind, task)
-    elif fixed is None or fixed.task not in [one.task for one in possible]:
+    elif fixed is None or fixed.task not in [candidate.task for candidate in possible]:
         if len(columns) > 1 and detection.would_be_classes(kind, columns)[1]:
             raise KzooError(
-                f"The {len(columns)} columns of y are labels (of the first "
-                f"{detection.likely_problem(kind, columns[:1])[1]}), and "
-                "several labels to a row are not supported yet. Give one column of it, y[:, k]; or say "
+                f"The {len(columns)} columns of y look like labels (the first: "
+                f"{detection.likely_problem(kind, columns[:1])[1]}), but "
+                "multi-label classification is not supported yet. Pass one column, y[:, k], or set "
                 "task='regression'."
             )
         chosen = likely or possible[0]
     else:
-        chosen = next(one for one in possible if one.task is fixed.task)
+        chosen = next(candidate for candidate in possible if candidate.task is fixed.task)
     if task is None and likely is None:
         notes += _classes_as_values(y, onehot, kind)
     if "classes" not in chosen.facts:
         return chosen, y, None
     if onehot:
         y = y.argmax(axis=1)
-        notes.append("One-hot labels were turned into integers.")
-        known = known or [str(i) for i in range(int(y.max()) + 1)]
+        notes.append("One-hot labels were converted to integers.")
+        names = names or [str(i) for i in range(int(y.max()) + 1)]
     if y.ndim != 1:
-        raise KzooError(f"Labels have shape (N,) or are one-hot rows; got {y.shape}.")
+        raise KzooError(f"Labels must have the shape (N,) or be one-hot rows. Got an array of shape {y.shape}.")
     if y.dtype.kind == "f" and (y != np.round(y)).any():
-        raise KzooError(f"Class labels must be whole numbers or strings; y holds {y[y != np.round(y)][0]:g}.")
-    if known:
-        return chosen, np.asarray(known)[y.astype(int)], known
+        raise KzooError(f"Class labels must be whole numbers or strings, but y contains {y[y != np.round(y)][0]:g}.")
+    if names:
+        return chosen, np.asarray(names)[y.astype(int)], names
     return chosen, y, None
 
 
 def _classes_as_values(y, onehot, kind):
-    """Yield a line on numbers that may be classes, of inputs whose classes no task of kzoo tells apart.
+    """Yield a note on numbers that may be classes, for kinds of input without classification.
 
     Raises:
-        KzooError: labels that are no numbers.
+        KzooError: the labels are not numbers.
     """
-    classes = f"classes of {kind} inputs are not supported yet: give features of each input as a row of a table"
+    advice = f"classes of {kind} inputs are not supported yet. Pass features of each input as a row of a table"
     if y.dtype.kind not in "biuf":
-        raise KzooError(f"y holds labels such as {shown(str(y.flat[0]))}, and {classes}.")
+        raise KzooError(f"y has labels such as {shown(str(y.flat[0]))}, but {advice}.")
     numbers = np.unique(y).astype(float)
-    what = f"{len(numbers)} different whole numbers, {numbers[0]:g} to {numbers[-1]:g}"
-    what = "one-hot rows" if onehot else "true and false" if y.dtype.kind == "b" else what
-    yield f"y holds {what}, read as values of a regression. If they are, say task='regression'; {classes}."
+    description = f"{len(numbers)} different integers, {numbers[0]:g} to {numbers[-1]:g}"
+    description = "one-hot rows" if onehot else "true and false" if y.dtype.kind == "b" else description
+    yield (
+        f"y has {description}, which are treated as values of a regression. If that is right, set task='regression'; "
+        f"{advice}."
+    )
 
 
-def _refuse_label_matrix(y, task):
-    """Refuse rows of 0 and 1 with several 1s or none, unless somebody calls them values: they are several labels."""
+def _check_label_matrix(y, task):
+    """Raise KzooError for a 0/1 matrix with multiple labels per row, unless `task` says that they are values."""
     if y.ndim != 2 or y.shape[1] < 2 or y.dtype.kind not in "biuf" or not np.isin(y, (0, 1)).all():
         return
     if task is None and (y.sum(axis=1) != 1).any():
         row = int(np.flatnonzero(y.sum(axis=1) != 1)[0])
         raise KzooError(
-            f"y is a matrix of 0 and 1, and row {row} has {int(y[row].sum())} of its {y.shape[1]} labels: "
-            "several labels to a row are no task of kzoo yet. Give one column of it, y[:, k]; or say task='regression'."
+            f"y is a matrix of 0 and 1, and row {row} has {int(y[row].sum())} of its {y.shape[1]} labels. Multi-label "
+            "classification is not supported yet. Pass one column, y[:, k], or set task='regression'."
         )
 
 
 def read_npz(path):
-    """Return ((x, y), test pair or None) from a `.npz` file of the usual names."""
+    """Return ((x, y), test pair or None) from a `.npz` file with conventional array names."""
     name = Path(path).name
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(info.file_size for info in archive.infolist())
         if size > max(_LARGE, free := free_memory()):
-            raise KzooError(f"{name!r} takes {in_bytes(size)} unpacked, and memory has {in_bytes(free)} free.")
+            raise KzooError(f"{name!r} does not fit into memory: {in_bytes(size)} unpacked, {in_bytes(free)} free.")
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
     except MemoryError:
-        raise KzooError(f"{name!r} holds arrays that memory has no room for.") from None
+        raise KzooError(f"The arrays of {name!r} do not fit into memory.") from None
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise KzooError(f"Cannot read {name!r} as .npz arrays: {str(error).splitlines()[0]}") from None
     for train, test in ((("x_train", "y_train"), ("x_test", "y_test")), (("x", "y"), ("x_test", "y_test"))):
         if all(key in arrays for key in train):
             pair = tuple(arrays[key] for key in train)
             return pair, tuple(arrays[key] for key in test) if all(key in arrays for key in test) else None
-    raise KzooError(f"{name!r} holds {', '.join(arrays) or 'nothing'}; expected x_train and y_train, or x and y.")
+    raise KzooError(
+        f"{name!r} must contain the arrays x_train and y_train, or x and y. Found: {', '.join(arrays) or 'nothing'}."
+    )
 
 
 def from_tf(dataset, preset):
     """Return (x, y) from a `tf.data.Dataset` of pairs, batched or not."""
     cardinality = getattr(dataset, "cardinality", None)
     if cardinality is not None and int(cardinality()) == -1:
-        raise KzooError("This tf.data.Dataset never ends; use take(n) on it.")
-    items = dataset.as_numpy_iterator()
-    first = next(items, None)
+        raise KzooError("This tf.data.Dataset is infinite. Limit it with take(n).")
+    examples = dataset.as_numpy_iterator()
+    first = next(examples, None)
     if not isinstance(first, tuple) or len(first) < 2:
-        raise KzooError("A tf.data.Dataset must yield (x, y) pairs, and at least one.")
+        raise KzooError("A tf.data.Dataset must yield at least one (x, y) pair.")
     if len(first) > 2:
         raise KzooError(
-            "This tf.data.Dataset yields (x, y, weights), and kzoo.train does not weigh single rows. Leave the weights "
-            "out with map(lambda x, y, w: (x, y)); class_weight='balanced' weighs classes."
+            "This tf.data.Dataset yields (x, y, weights), but weights from a tf.data.Dataset are not supported. Drop "
+            "them with map(lambda x, y, w: (x, y)), or use class_weight='balanced' to weight classes."
         )
     rank = np.ndim(first[0])
     single = rank == len(preset.config["input_shape"]) if preset is not None else np.ndim(first[1]) == 0
     join = np.stack if single else np.concatenate
-    xs, ys = zip(*((item[0], item[1]) for item in itertools.chain([first], items)), strict=True)
+    xs, ys = zip(*((item[0], item[1]) for item in itertools.chain([first], examples)), strict=True)
     return join([np.asarray(x) for x in xs]), join([np.asarray(y) for y in ys])

@@ -1,9 +1,8 @@
 """Random changes to training images, as a pure function of (seed, epoch, index).
 
-The numbers an example is changed by come from a hash of (seed, epoch, its index), not from a generator
-that is drawn from in turn: the same example gets the same change whatever batch, thread or process it is in,
-and a run that is resumed in the middle of an epoch sees what it would have seen. Only "mixup" and "cutmix"
-also depend on the batch, because the partners are found in it.
+The random numbers of an example are a hash of (seed, epoch, its index) rather than the next ones of a generator: an
+example gets the same change whatever its batch, thread or process, and a run that resumes in the middle of an epoch
+gets the same images. Only "mixup" and "cutmix" also depend on the batch, because partners are taken from it.
 """
 
 import numpy as np
@@ -22,7 +21,7 @@ AUGMENTATIONS = {
     "mixup": "blend pairs of images and their labels (arXiv:1710.09412)",
     "cutmix": "paste a rectangle of another image and share the labels by area (arXiv:1905.04899)",
 }
-MIXES = ("mixup", "cutmix")  # they need one-hot labels
+MIXES = ("mixup", "cutmix")  # need one-hot labels
 
 _SHIFT = 4 / 32  # the padding and crop of the CIFAR papers, as a share of the side
 _NUDGE = 2 / 32  # that of airbench
@@ -31,9 +30,9 @@ _ZOOM = 0.1
 _ERASE_AREA = (0.02, 0.4)
 _ERASE_ASPECT = (0.3, 1 / 0.3)
 _MIXUP_ALPHA = 0.2
-_PIXELS_AT_ONCE = 16384  # what is computed between is small: measured 2 to 3 times as fast as 250,000
+_PIXELS_AT_ONCE = 16384  # keeps intermediate arrays small: measured 2 to 3 times as fast as 250,000
 
-# Every augmentation has its own draws, so adding one to the list leaves the others' numbers as they were.
+# Every augmentation has its own columns of random numbers, so adding one does not change those of the others.
 _FLIP, _SHIFT_Y, _SHIFT_X, _ROTATE_BY, _ZOOM_BY, _ERASE, _COLOUR = 0, 1, 2, 3, 4, slice(5, 10), slice(10, 14)
 _DRAWS = 14
 
@@ -42,38 +41,40 @@ def check_augmentations(names) -> tuple[str, ...]:
     """Return the names as a tuple.
 
     Raises:
-        KzooError: for a name that is not in `AUGMENTATIONS`, or two that exclude one another.
+        KzooError: a name is not in `AUGMENTATIONS`, or two exclude each other.
     """
     names = (names,) if isinstance(names, str) else tuple(names or ())
     for name in names:
         if name not in AUGMENTATIONS:
             raise KzooError(
-                f"Unknown augmentation {name!r}. {hint(name, AUGMENTATIONS)}There are: {', '.join(AUGMENTATIONS)}."
+                f"Unknown augmentation {name!r}. {hint(name, AUGMENTATIONS)}Use any of: {', '.join(AUGMENTATIONS)}."
             )
-    for one, other in (("flip", "alternate"), ("shift", "nudge")):
-        if {one, other} <= set(names):
-            raise KzooError(f"Augmentations {one!r} and {other!r} are two ways of the same change: keep one.")
+    for first, second in (("flip", "alternate"), ("shift", "nudge")):
+        if {first, second} <= set(names):
+            raise KzooError(
+                f"Augmentations {first!r} and {second!r} are variants of the same change. Use only one of them."
+            )
     return names
 
 
 def augment(images, *, names, seed, epoch, indices, labels=None):
     """Change a batch of images at random, the same way for the same (seed, epoch, index).
 
-    "flip" or "alternate", "shift" or "nudge", "rotate" and "zoom" are one step, so an image is resampled once at
-    most; then come "erase" and last "mixup" or "cutmix" (named both, each batch takes one of them).
+    "flip" or "alternate", "shift" or "nudge", "rotate" and "zoom" are one step, so that an image is resampled at most
+    once; "erase" follows, and last "mixup" or "cutmix" (with both, each batch gets one of them).
 
     Args:
-        images: (B, H, W, C), uint8 or float, 0..255; never written to.
+        images: (B, H, W, C), uint8 or float, 0..255; not modified.
         names: some of `AUGMENTATIONS`.
-        seed, epoch: whole numbers, 0 or more.
-        indices: (B,) the examples' places in the training split.
-        labels: (B, K) one-hot labels, or targets, as floats; needed by "mixup" and "cutmix" alone.
+        seed, epoch: non-negative integers.
+        indices: (B,) indices of the examples in the training split.
+        labels: (B, K) one-hot labels, or targets, as floats; only needed by "mixup" and "cutmix".
 
     Returns:
-        images float32 (B, H, W, C) and the labels, mixed where a name asks for it.
+        images float32 (B, H, W, C) and the labels, mixed if requested.
 
     Raises:
-        KzooError: for an unknown name, or a mix without one-hot labels.
+        KzooError: unknown name, or a mix without one-hot labels.
     """
     names = check_augmentations(names)
     images, indices = np.asarray(images), np.asarray(indices)
@@ -93,13 +94,13 @@ def augment(images, *, names, seed, epoch, indices, labels=None):
 
 
 def alternates(*, seed, epoch, indices):
-    """Return (B,) which images "alternate" mirrors: by a hash of (seed, index) the odd or the even epochs' ones."""
+    """Return whether "alternate" mirrors each image (B,): in odd or even epochs, by a hash of (seed, index)."""
     odd = uniforms(seed=seed, epoch=0, indices=indices, count=1)[:, 0] < 0.5
     return odd ^ (epoch % 2 == 0)
 
 
 def uniforms(*, seed, epoch, indices, count):
-    """Return (B, count) numbers in [0, 1) that depend on (seed, epoch, index) alone: SplitMix64 as a hash."""
+    """Return (B, count) numbers in [0, 1) that depend only on (seed, epoch, index): SplitMix64 as a hash."""
     state = _splitmix(np.array([seed], "uint64"))
     state = _splitmix(state + np.uint64(epoch))
     state = _splitmix(state + np.asarray(indices).astype("uint64"))
@@ -108,7 +109,7 @@ def uniforms(*, seed, epoch, indices, count):
 
 
 def _splitmix(x):
-    """https://prng.di.unimi.it/splitmix64.c: one step, on an array (whose overflow is silent)."""
+    """Return one step of SplitMix64 on an array, whose overflow is silent: https://prng.di.unimi.it/splitmix64.c."""
     x = x + np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -116,7 +117,7 @@ def _splitmix(x):
 
 
 def _move(images, names, draws):
-    """Flip, shift, rotate and zoom in one go: by copying where whole pixels will do, else by resampling."""
+    """Flip, shift, rotate and zoom in one step: by copying if whole pixels are enough, else by resampling."""
     count, height, width, _ = images.shape
     flips = draws[:, _FLIP] < 0.5 if "flip" in names else np.zeros(count, bool)
     share = _SHIFT if "shift" in names else _NUDGE if "nudge" in names else 0.0
@@ -144,24 +145,24 @@ def _move(images, names, draws):
 
 
 def _resample(images, flips, down, right, angles, zooms):
-    """Read every output pixel from where it comes from, bilinear, once for all four changes."""
+    """Sample every output pixel at its origin, bilinear, once for all four changes."""
     moved = np.empty(images.shape, "float32")
-    some = max(1, _PIXELS_AT_ONCE // (images.shape[1] * images.shape[2]))
-    for start in range(0, len(images), some):
-        part = slice(start, start + some)
+    chunk = max(1, _PIXELS_AT_ONCE // (images.shape[1] * images.shape[2]))
+    for start in range(0, len(images), chunk):
+        part = slice(start, start + chunk)
         origins = _origins(images.shape[1:3], *(change[part] for change in (flips, down, right, angles, zooms)))
         _read_at(*origins, images[part], into=moved[part])
     return moved
 
 
 def _origins(size, flips, down, right, angles, zooms):
-    """Return where every output pixel comes from: y and x, which broadcast to (B, H, W)."""
+    """Return the origin of every output pixel: y and x, which broadcast to (B, H, W)."""
     height, width = size
     across = np.arange(width, dtype="float32") - (width - 1) / 2  # pixels from the centre
     across = np.where(flips[:, None], -across, across)[:, None, :]  # (B, 1, W)
     upright = (np.arange(height, dtype="float32") - (height - 1) / 2)[None, :, None]
     cos, sin = (np.float32(f(angles) / zooms)[:, None, None] for f in (np.cos, np.sin))
-    y, x = cos * upright, cos * across  # unless something is turned, a row has one y and a column one x
+    y, x = cos * upright, cos * across  # without rotation, each row has one y and each column one x
     if sin.any():
         y, x = y - sin * across, sin * upright + x
     y += np.float32(down + (height - 1) / 2)[:, None, None]
@@ -170,7 +171,7 @@ def _origins(size, flips, down, right, angles, zooms):
 
 
 def _read_at(y, x, images, into):
-    """Blend each pixel from the four around its origin, colour by colour: long rows are what NumPy is fast at."""
+    """Interpolate each pixel from the four around its origin, channel by channel: NumPy is fast on long rows."""
     count, height, width, channels = images.shape
     planes = np.empty((channels, count * height * width), "float32")
     planes[:] = images.reshape(-1, channels).T
@@ -189,23 +190,23 @@ def _read_at(y, x, images, into):
 
 
 def _blend(first, second, share):
-    """Return the first with this share of the second, in place; the second's values are lost."""
+    """Return the first array with this share of the second, in place; the second is overwritten."""
     second -= first
-    first += second * share  # in double precision, rounded once: bits that runs go on with
+    first += second * share  # in double precision, rounded once: resumed runs depend on these bits
     return first
 
 
-def _neighbours(at, side):
-    """Return both whole neighbours of each coordinate and how far it lies towards the second, in double precision."""
-    at = _reflect(at, side)
-    low = at.astype("int32")
-    return low.astype("int64"), np.minimum(low + 1, side - 1).astype("int64"), at - low
+def _neighbours(coordinates, side):
+    """Return both integer neighbours of each coordinate and its fraction towards the second, in double precision."""
+    coordinates = _reflect(coordinates, side)
+    low = coordinates.astype("int32")
+    return low.astype("int64"), np.minimum(low + 1, side - 1).astype("int64"), coordinates - low
 
 
-def _reflect(at, side):
-    """Mirror coordinates at the centres of the border pixels; beyond one mirror image, stay at the border."""
+def _reflect(coordinates, side):
+    """Mirror coordinates at the centers of the border pixels; beyond one mirror image, clip to the border."""
     last = side - 1
-    return np.clip(last - np.abs(last - np.abs(at)), 0, last)
+    return np.clip(last - np.abs(last - np.abs(coordinates)), 0, last)
 
 
 def _erase(images, draws):
@@ -214,7 +215,7 @@ def _erase(images, draws):
     chance, area, aspect, at_y, at_x = draws[:, _ERASE].T
     area = (_ERASE_AREA[0] + area * (_ERASE_AREA[1] - _ERASE_AREA[0])) * height * width
     low, high = np.log(_ERASE_ASPECT)
-    aspect = np.exp(low + aspect * (high - low))  # even in the logarithm: tall as often as wide
+    aspect = np.exp(low + aspect * (high - low))  # log-uniform: tall as often as wide
     tall = np.clip(np.rint(np.sqrt(area * aspect)), 1, height).astype(int)
     wide = np.clip(np.rint(np.sqrt(area / aspect)), 1, width).astype(int)
     tops = (at_y * (height - tall + 1)).astype(int)
@@ -225,9 +226,9 @@ def _erase(images, draws):
 
 
 def _mix(images, labels, mixes, rng):
-    """Mix every image with a partner of its batch, and the labels in the same proportion."""
+    """Mix every image with a partner from its batch, and the labels in the same proportion."""
     if labels is None or np.ndim(labels) != 2:
-        raise KzooError(f"Augmentation {mixes[0]!r} needs one-hot labels; set labels='onehot'.")
+        raise KzooError(f"Augmentation {mixes[0]!r} needs one-hot labels. Set labels='onehot'.")
     labels = np.asarray(labels, "float32")
     count, height, width, _ = images.shape
     partner = rng.permutation(count)
@@ -239,9 +240,9 @@ def _mix(images, labels, mixes, rng):
         spans = []
         for length in (height, width):
             centre, half = rng.integers(length, size=count), np.rint(side * length / 2)
-            place = np.arange(length)
-            spans.append((place >= (centre - half)[:, None]) & (place < (centre + half)[:, None]))
+            positions = np.arange(length)
+            spans.append((positions >= (centre - half)[:, None]) & (positions < (centre + half)[:, None]))
         inside = spans[0][:, :, None] & spans[1][:, None, :]  # (B, H, W)
         images = np.where(inside[..., None], images[partner], images)
-        share = 1 - inside.mean((1, 2), dtype="float32")  # by what was pasted: the border may cut it
+        share = 1 - inside.mean((1, 2), dtype="float32")  # by the pasted area, which the border may clip
     return images, labels + (labels[partner] - labels) * (1 - share)[:, None]

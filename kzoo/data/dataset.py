@@ -1,4 +1,4 @@
-"""An earlier place of `kzoo.dataset`."""
+"""Former location of `kzoo.dataset`."""
 
 from kzoo.dataset import Dataset, Loadable, Split
 

@@ -1,6 +1,7 @@
-"""What a source is, and what does not suit it, by names alone: of the file, of its columns, of the folders in it.
+"""Detection of what a source is, and of options that do not fit it, by names only: of files, columns and folders.
 
-`load_data` asks it first. The command line asks it before Keras starts, so that a wrong path takes no time. NumPy only.
+`load_data` calls it first. The command line calls it before Keras starts, so that a wrong path fails at once. NumPy
+only.
 """
 
 from collections import Counter
@@ -23,19 +24,19 @@ from kzoo.utils.files import path_of
 from kzoo.utils.formatting import hint, listed, shown
 
 _ABOUT_COLUMNS = ("target", "drop", "group", "task", "time", "columns", "clip")
-_FOLDERS_DEEP = 3  # how far down a folder is looked into for the first file of a known kind
-_MOST_FOLDERS = 1_000  # in which files are counted for a message
+_FOLDERS_DEEP = 3  # levels of a folder searched for the first file of a known kind
+_MOST_FOLDERS = 1_000  # folders in which files are counted for a message
 _SHOWN = 12  # names in a message
 
 
 @dataclass(frozen=True, kw_only=True)
 class DetectedSource:
-    """A source that has been recognised, and suits the preset and the options.
+    """A source that was recognized, and fits the preset and the options.
 
     Args:
         source: its form.
-        kind: of the inputs that are read from it.
-        problem: what it is for; None where the target decides.
+        kind: of its inputs.
+        problem: what it is for; None if the target decides.
     """
 
     source: Source
@@ -43,42 +44,42 @@ class DetectedSource:
     problem: Problem | None
 
 
-def check_source(source: str | Path, preset: Preset | None, asked: DataOptions) -> None:
-    """Refuse what can be seen to be wrong with data to train on, before anything is loaded.
+def check_source(source: str | Path, preset: Preset | None, options: DataOptions) -> None:
+    """Raise KzooError for visible problems of training data, before anything is loaded.
 
     Args:
         source: the name of a data set, or a path.
-        preset: what the data is for; None where the source decides.
-        asked: how it is to be read and split.
+        preset: what the data is for; None if the source decides.
+        options: how it is to be read and split.
 
     Raises:
-        KzooError: as `load_data` says it.
+        KzooError: as in `load_data`.
     """
-    if not is_source(asked.test):
-        fractions(asked.validation, asked.test)
-    elif isinstance(asked.test, str | Path) and not path_of(asked.test, "a file or a folder").exists():
-        raise KzooError(f"test={str(asked.test)!r}: there is no such file or folder.")
+    if not is_source(options.test):
+        fractions(options.validation, options.test)
+    elif isinstance(options.test, str | Path) and not path_of(options.test, "a file or a folder").exists():
+        raise KzooError(f"test={str(options.test)!r}: no such file or folder.")
     if isinstance(source, str) and source in NAMES:
-        check_named(source, preset, asked)
+        check_named(source, preset, options)
         return
     path = path_of(source, "a file, a folder or a data set")
-    if (seen := detect(path, preset, asked)) is not None:
-        given = read_header(path) if seen.source.form == "tabular" else path
-        look = getattr(seen.kind.inference, "glance", None)  # a kind of a package may have none
-        if look is not None and given is not None:
-            look(given, seen.source.form, asked)
+    if (detected := detect(path, preset, options)) is not None:
+        header_or_path = read_header(path) if detected.source.form == "tabular" else path
+        glance = getattr(detected.kind.inference, "glance", None)  # optional for kinds in other packages
+        if glance is not None and header_or_path is not None:
+            glance(header_or_path, detected.source.form, options)
 
 
 def check_new_source(reader: Mapping[str, Any], source: str | Path, targets: Sequence[str]) -> None:
-    """Refuse what can be seen to be wrong with new data that is to be scored.
+    """Raise KzooError for visible problems of new data that is to be scored.
 
     Args:
-        reader: how training read its data.
+        reader: how training data was read.
         source: the name of a data set, or a path.
-        targets: names of the columns with the answers.
+        targets: names of the target columns.
 
     Raises:
-        KzooError: as `kzoo.evaluate` says it.
+        KzooError: as in `kzoo.evaluate`.
     """
     if source in NAMES:
         return
@@ -87,85 +88,87 @@ def check_new_source(reader: Mapping[str, Any], source: str | Path, targets: Seq
         return
     of_files = {"folder", "file"} & {source.form for source in kind_of(reader).sources}
     if not is_table(path) and not of_files:
-        return  # the command says what it reads
-    given = read_header(path) if is_table(path) else path
-    look = getattr(kind_of(reader).inference, "glance_new", None)
-    if look is not None and given is not None:
-        look(reader, given, targets)
+        return  # the command reports what it reads
+    header_or_path = read_header(path) if is_table(path) else path
+    glance_new = getattr(kind_of(reader).inference, "glance_new", None)
+    if glance_new is not None and header_or_path is not None:
+        glance_new(reader, header_or_path, targets)
 
 
-def is_data(thing: Any) -> bool:
-    """Say whether this is data by its look, and neither a preset, nor a model, nor a run."""
-    if not isinstance(thing, str | Path):
-        return hasattr(thing, "columns") or hasattr(thing, "as_numpy_iterator") or isinstance(thing, tuple | list)
-    if str(thing) in NAMES:
+def is_data(source: Any) -> bool:
+    """Return True if this looks like data, rather than a preset, a model or a run."""
+    if not isinstance(source, str | Path):
+        return hasattr(source, "columns") or hasattr(source, "as_numpy_iterator") or isinstance(source, tuple | list)
+    if str(source) in NAMES:
         return True
-    path = path_of(thing, "data")
+    path = path_of(source, "data")
     if path.is_dir():
         return not any((path / name).exists() for name in ("config.json", "search.json", "kzoo.json", "best.keras"))
     return path.is_file() and path.suffix.lower() not in (".toml", ".keras")
 
 
 def existing(source: str | Path) -> Path:
-    """Return the path of data, or raise `KzooError` where there is none."""
+    """Return the path of data, or raise `KzooError` if it does not exist."""
     path = path_of(source, "a file, a folder or a data set")
     if not path.exists():
         raise KzooError(
-            f"No file, folder or data set {str(path)!r}. {hint(path, NAMES)}Data sets by name: {', '.join(NAMES)}."
+            f"No file, folder or data set {str(path)!r}. {hint(path, NAMES)}Named data sets: {', '.join(NAMES)}."
         )
     return path
 
 
-def check_named(name: str, preset: Preset | None, asked: DataOptions) -> None:
-    """Refuse a preset, or options, that do not suit a named data set."""
-    refuse_options(asked, ("time", "columns", "clip"), name)
+def check_named(name: str, preset: Preset | None, options: DataOptions) -> None:
+    """Raise KzooError for a preset, or options, that do not fit a named data set."""
+    refuse_options(options, ("time", "columns", "clip"), name)
     if preset is not None and preset.config["inputs"] != NAMES[name]:
-        raise _misfit(f"{name!r} gives {NAMES[name]}", preset, (NAMES[name],))
-    check_options(name, **asked.pick("target", "drop", "group", "task"))
+        raise _wrong_preset_error(f"{name!r} provides {NAMES[name]}", preset, (NAMES[name],))
+    check_options(name, **options.pick("target", "drop", "group", "task"))
 
 
-def detect(path: Path, preset: Preset | None, asked: DataOptions) -> DetectedSource | None:
-    """Recognise a file or a folder; None for a file of arrays.
+def detect(path: Path, preset: Preset | None, options: DataOptions) -> DetectedSource | None:
+    """Recognize a file or a folder; None for a file of arrays.
 
     Raises:
-        KzooError: there is none, or nothing is read from such a one, or it does not suit the preset or the options.
+        KzooError: it does not exist, is of an unknown type, or does not fit the preset or the options.
     """
     existing(path)
     if is_table(path):
-        return detect_table(path.name, preset, asked)
+        return detect_table(path.name, preset, options)
     if path.is_dir():
-        return _folder(path, preset, asked)
+        return _folder(path, preset, options)
     suffix = path.suffix.lower()
     if suffix == ".npz":
         return None
     if source := _source("file", suffix):
-        return _suiting(source, path.name, preset, asked)
+        return _check_fit(source, path.name, preset, options)
     if source := _source("folder", suffix):
-        raise KzooError(f"{path.name!r} is one file; training takes {source.name} for each class.")
+        raise KzooError(f"{path.name!r} is a single file. Training needs {source.name} for each class.")
     files = [*suffixes(), *(s for source in _sources("file") for s in source.suffixes), ".npz"]
-    raise KzooError(f"{path.name!r}: kzoo reads {', '.join(files)} files, and folders.")
+    raise KzooError(f"Unsupported file {path.name!r}. Supported are folders and the file types {', '.join(files)}.")
 
 
-def _folder(path, preset, asked):
+def _folder(path, preset, options):
     source = _source_of_folder(path)
     if source is None:
-        refuse_options(asked, [option for option in _ABOUT_COLUMNS if option != "task"], path.name)
-        others = Counter(
+        refuse_options(options, [option for option in _ABOUT_COLUMNS if option != "task"], path.name)
+        ignored_counts = Counter(
             Path(name).suffix.lower()
             for _, files in islice(walked(path), _MOST_FOLDERS)
             for name in files
             if name[0] != "."
         )
-        convert = " Convert those that are images or texts, such as a phone's .heic to .jpg." if others else ""
-        raise KzooError(
-            f"{path.name!r} holds neither images nor .txt files: expected a folder of them for each class, "
-            f"or one .txt file for each class.{counted(others)}{convert}"
+        convert = (
+            " Convert images and texts to a supported format, for example .heic to .jpg." if ignored_counts else ""
         )
-    return _suiting(source, path.name, preset, asked)
+        raise KzooError(
+            f"{path.name!r} contains neither images nor .txt files. Expected a folder of them for each class, "
+            f"or one .txt file for each class.{counted(ignored_counts)}{convert}"
+        )
+    return _check_fit(source, path.name, preset, options)
 
 
 def _source_of_folder(path):
-    """Look for the first file that a kind is read from."""
+    """Return the source of the first file in a folder that a kind can read."""
     for depth in range(1, _FOLDERS_DEEP + 1):
         for file in path.glob("/".join("*" * depth)):
             source = _source("folder", file.suffix.lower())
@@ -175,69 +178,74 @@ def _source_of_folder(path):
 
 
 def _sources(form):
-    return [source for one in kinds().values() for source in one.sources if source.form == form]
+    return [source for input_kind in kinds().values() for source in input_kind.sources if source.form == form]
 
 
 def _source(form, suffix):
     return next((source for source in _sources(form) if suffix in source.suffixes), None)
 
 
-def detect_table(name: str, preset: Preset | None, asked: DataOptions) -> DetectedSource:
-    """Take a table for what the preset takes; without one it is a series if a time is named, else rows."""
+def detect_table(name: str, preset: Preset | None, options: DataOptions) -> DetectedSource:
+    """Return the table source of the preset; without a preset, a series if a time column is named, else rows."""
     tables = _sources("tabular")
     if preset is not None:
-        own = [one for one in kind(preset.config["inputs"]).sources if one.form == "tabular"]
+        suitable = [source for source in kind(preset.config["inputs"]).sources if source.form == "tabular"]
     else:
-        own = [one for one in tables if ("time" in one.options) == (asked.time is not None)]
-    return _suiting((own or tables)[0], name, preset, asked)
+        suitable = [source for source in tables if ("time" in source.options) == (options.time is not None)]
+    return _check_fit((suitable or tables)[0], name, preset, options)
 
 
-def _suiting(source, name, preset, asked):
-    """Return a source that has been recognised, once it is sure that the preset and the options suit it."""
-    fitting = {one.name: one for one in kinds().values() if any(s.name == source.name for s in one.sources)}
+def _check_fit(source, name, preset, options):
+    """Return the detected source after checking that the preset and the options fit it."""
+    fitting = {
+        input_kind.name: input_kind
+        for input_kind in kinds().values()
+        if any(s.name == source.name for s in input_kind.sources)
+    }
     if preset is not None and preset.config["inputs"] not in fitting:
-        raise _misfit(f"{name!r} is {source.name}", preset, fitting)
-    refuse_options(asked, [option for option in _ABOUT_COLUMNS if option not in source.options], source.rest or name)
-    if source.form == "tabular" and not isinstance(asked.group, str | int | None):
-        raise KzooError(f"group={shown(asked.group)} must be the name of a column of {name!r}.")
-    owner = next(one for one in fitting.values() if source in one.sources)
-    problem = _problem(owner.name, source.order, source.usual, asked.task, preset, name) if source.usual else None
+        raise _wrong_preset_error(f"{name!r} is {source.name}", preset, fitting)
+    refuse_options(options, [option for option in _ABOUT_COLUMNS if option not in source.options], source.rest or name)
+    if source.form == "tabular" and not isinstance(options.group, str | int | None):
+        raise KzooError(f"group={shown(options.group)} must be the name of a column of {name!r}.")
+    owner = next(input_kind for input_kind in fitting.values() if source in input_kind.sources)
+    problem = _problem(owner.name, source.order, source.usual, options.task, preset, name) if source.usual else None
     if source.form == "folder" and problem is not None and "classes" not in problem.facts:
-        raise KzooError(f"task={asked.task!r}: a folder of classes is a classification.")
+        raise KzooError(f"task={options.task!r} is not available for a folder of classes. Use task='classification'.")
     return DetectedSource(source=source, kind=owner, problem=problem)
 
 
-def refuse_options(asked: DataOptions, names: Iterable[str], what: str) -> None:
-    """Raise `KzooError` for options that have no meaning for something."""
+def refuse_options(options: DataOptions, names: Iterable[str], subject: str) -> None:
+    """Raise `KzooError` for options that are set but not available for something."""
     for name in names:
-        value = getattr(asked, name)
+        value = getattr(options, name)
         if value is not None and value is not False and not _is_empty(value):
-            raise KzooError(f"{name}={shown(value)} has no meaning for {what}.")
+            raise KzooError(f"{name}={shown(value)} is not available for {subject}. Remove it.")
 
 
 def _is_empty(value):
     return (isinstance(value, list | tuple | Mapping) and not value) or getattr(value, "shape", ()) == (0,)
 
 
-def _problem(kind, order, usual, task, preset, name):
-    """Return what a source is for: what is asked, else what the preset is for, else what is usual for such a source.
+def _problem(kind, order, default, task, preset, name):
+    """Return the problem: the requested one, else that of the preset, else the default of the source.
 
     Raises:
-        KzooError: a preset for rows with an order where these have none, or the reverse; `task` is unknown.
+        KzooError: a preset for ordered rows and a source of unordered ones, or the reverse; `task` is unknown.
     """
-    found, fixed = detection.requested_problem(kind, task or usual, order), detection.fixed_by(preset)
+    requested, fixed = detection.requested_problem(kind, task or default, order), detection.fixed_by(preset)
     if fixed is None:
-        return found
+        return requested
     if order not in fixed.facts:
-        others = listed(general_first(list_presets(task=found.name)), _SHOWN)
+        suitable = listed(general_first(list_presets(task=requested.name)), _SHOWN)
         raise KzooError(
-            f"{name!r} is data for {found.name}, but {preset.name} is for {preset.task}. Presets for it: {others}."
+            f"{name!r} is data for {requested.name}, but {preset.name} is for {preset.task}. Suitable presets: "
+            f"{suitable}."
         )
-    return found if task else fixed
+    return requested if task else fixed
 
 
-def _misfit(what, preset, inputs):
+def _wrong_preset_error(reason, preset, inputs):
     fitting = general_first(name for name in list_presets() if get_preset(name).config["inputs"] in inputs)
     return KzooError(
-        f"{what}, but {preset.name} takes {preset.config['inputs']}. Presets that fit: {listed(fitting, 8)}."
+        f"{reason}, but {preset.name} expects {preset.config['inputs']}. Suitable presets: {listed(fitting, 8)}."
     )

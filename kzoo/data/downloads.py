@@ -1,4 +1,4 @@
-"""Files that Keras' data sets come in: from `KZOO_DATA`, Keras' own cache, or the net; read without Keras."""
+"""Files of Keras' data sets: from `KZOO_DATA`, Keras' cache or the network; read without Keras."""
 
 import gzip
 import hashlib
@@ -19,8 +19,8 @@ from kzoo.utils.files import expand_user, whole_file
 
 _GOOGLE = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 _TORONTO = "https://www.cs.toronto.edu/~kriz/"
-_TIMEOUT = 8  # seconds without an answer
-# File -> (where it is, its sha256 as Keras lists it, or None).
+_TIMEOUT = 8  # seconds without a response
+# File -> (base URL, its sha256 as listed by Keras, or None).
 _FILES = {
     "mnist.npz": (_GOOGLE, "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"),
     "imdb.npz": (_GOOGLE, "69664113be75683a8fe16e3ed0ab59fda8886cb3cd7ada244f7d9544e4676b9f"),
@@ -35,7 +35,7 @@ _FILES = {
     "cifar-10-python.tar.gz": (_TORONTO, "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"),
     "cifar-100-python.tar.gz": (_TORONTO, "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7"),
 }
-_NEED_NONE = "digits_cnn (digits), iris_fnn (iris), text_cnn (pydocs), series_tcn (sine) and adding_gru (adding)"
+_WITHOUT_DOWNLOAD = "digits_cnn (digits), iris_fnn (iris), text_cnn (pydocs), series_tcn (sine) and adding_gru (adding)"
 
 
 def find_file(file, *, aliases=(), folder=""):
@@ -43,19 +43,19 @@ def find_file(file, *, aliases=(), folder=""):
 
     Args:
         file: a key of the table above.
-        aliases: other names of the same thing, such as the unpacked folder.
+        aliases: other names of the same file, such as the unpacked folder.
         folder: subfolder of the cache that Keras uses for it.
 
     Raises:
-        DownloadError: it is nowhere and cannot be downloaded.
+        DownloadError: it is not found and cannot be downloaded.
     """
     shared = expand_user(os.environ.get("KZOO_DATA"))
     cache = Path(expand_user(os.environ.get("KERAS_HOME")) or Path.home() / ".keras") / "datasets"
-    places = [*([Path(shared), Path(shared) / folder] if shared else []), cache, cache / folder]
-    for place in places:
+    folders = [*([Path(shared), Path(shared) / folder] if shared else []), cache, cache / folder]
+    for location in folders:
         for name in (file, *aliases):
-            if (place / name).exists():
-                return place / name
+            if (location / name).exists():
+                return location / name
     url = _FILES[file][0] + file
     try:
         return _download(url, cache / file, _FILES[file][1])
@@ -64,27 +64,27 @@ def find_file(file, *, aliases=(), folder=""):
         tried = f"{shared} ($KZOO_DATA), " if shared else ""
         raise DownloadError(
             f"{file!r} is not in {tried}{cache}, and {url} cannot be downloaded "
-            f"({str(reason).splitlines()[0]}). Put the file into a folder and point KZOO_DATA at it; "
-            f"presets (and data) that need no download: {_NEED_NONE}."
+            f"({str(reason).splitlines()[0]}). Put the file into a folder and set KZOO_DATA to that folder. "
+            f"Presets (and data) that need no download: {_WITHOUT_DOWNLOAD}."
         ) from None
 
 
 def _download(url, path, sha256):
     path.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
-    # A server that never answers must not hold the user: one attempt, one short wait.
-    with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer, whole_file(path) as temporary:
+    # An unresponsive server must not block the user: one attempt with a short timeout.
+    with urllib.request.urlopen(url, timeout=_TIMEOUT) as response, whole_file(path) as temporary:
         with open(temporary, "wb") as out:
-            while block := answer.read(1 << 20):
+            while block := response.read(1 << 20):
                 digest.update(block)
                 out.write(block)
         if sha256 and digest.hexdigest() != sha256:
-            raise ValueError("the file that came is not the one Keras knows: its sha256 differs")
+            raise ValueError("its sha256 differs from the one listed by Keras")
     return path
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Rebuilds NumPy arrays and plain values; anything else in a pickle is refused."""
+    """Unpickles NumPy arrays and plain values, and refuses anything else."""
 
     _ALLOWED = frozenset(
         [("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")]
@@ -93,14 +93,14 @@ class _ArraysOnly(pickle.Unpickler):
 
     def find_class(self, module, name):
         if (module, name) not in self._ALLOWED:
-            raise KzooError(f"The file wants to run {module}.{name}, which no data file needs; do not trust it.")
+            raise KzooError(f"The file tries to run {module}.{name}, which a data file never needs. Do not trust it.")
         return super().find_class(module, name)
 
 
 def read_npz(path):
     """Return the arrays of a `.npz` file by name, also ragged ones.
 
-    Those are pickles; nothing a pickle asks for is run.
+    Ragged arrays are pickles; code in a pickle is never run.
     """
     arrays = {}
     try:
@@ -119,7 +119,7 @@ def read_npz(path):
     except (OSError, ValueError, zipfile.BadZipFile, pickle.UnpicklingError, EOFError) as error:
         if isinstance(error, KzooError):
             raise
-        raise KzooError(f"{path.name!r} is damaged ({str(error).splitlines()[0]}); delete it and try again.") from None
+        raise KzooError(f"{path.name!r} is damaged ({str(error).splitlines()[0]}). Delete it and try again.") from None
     return arrays
 
 
@@ -158,7 +158,7 @@ def read_cifar(count):
         def read(member):
             return (path / member).read_bytes()
     else:
-        # Members are read, never unpacked: a hostile archive has no path to write to.
+        # Members are read but never extracted: a malicious archive cannot write files.
         with tarfile.open(path) as archive:
             members = {Path(m.name).name: archive.extractfile(m).read() for m in archive if m.isfile()}
         read = members.__getitem__
@@ -175,4 +175,6 @@ def read_cifar(count):
         test = ["test_batch"] if count == 10 else ["test"]
         return batches(train, key), batches(test, key), [name.decode() for name in meta[names]]
     except (KeyError, OSError, pickle.UnpicklingError, EOFError) as error:
-        raise KzooError(f"{path.name!r} does not hold CIFAR-{count} as Python pickles ({error}).") from None
+        raise KzooError(
+            f"{path.name!r} does not contain CIFAR-{count} as Python pickles ({error}). Delete it and try again."
+        ) from None

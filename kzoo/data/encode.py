@@ -1,7 +1,7 @@
-"""`encode`: new raw inputs become rows of `x`, exactly as the training data did.
+"""`encode`: new raw inputs become rows of `x`, in exactly the same way as the training data.
 
-This module and the light halves of `kzoo.kinds` are NumPy and the standard library, so that an exported model answers
-without pandas, scikit-learn and Keras; `tests/test_structure.py` holds them to that.
+This module and the inference modules of `kzoo.kinds` need only NumPy and the standard library, so that an exported
+model predicts without pandas, scikit-learn and Keras; `tests/test_structure.py` checks this.
 """
 
 import os
@@ -20,18 +20,18 @@ from kzoo.utils.formatting import length_of
 
 
 def encode(preprocessing: dict, inputs) -> np.ndarray:
-    """Turn raw inputs into an array that a model of the data set takes.
+    """Return raw inputs as an array that a model trained on the data set accepts.
 
     Args:
-        preprocessing: `Dataset.preprocessing`, or what a run or an export stored of it.
-        inputs: table rows (DataFrame, list of dicts, CSV file), sentences, image files, the last
-            `input_shape[0]` rows of a series, or an array that is ready.
+        preprocessing: `Dataset.preprocessing`, or its copy in a run or an export.
+        inputs: table rows (DataFrame, list of dicts, CSV file), sentences, image files, the last `input_shape[0]` rows
+            of a series, or an array that needs no preprocessing.
 
     Returns:
         (N, *input_shape).
 
     Raises:
-        KzooError: the inputs lack something, such as a column.
+        KzooError: the inputs do not fit, for example a column is missing.
     """
     x, items = _read(preprocessing, inputs)
     for item in _unread(items).values():
@@ -40,13 +40,13 @@ def encode(preprocessing: dict, inputs) -> np.ndarray:
 
 
 class Encoded(NamedTuple):
-    """Raw inputs, ready to be answered.
+    """Encoded inputs, ready for prediction.
 
     Args:
         x: (N, *input_shape), without the inputs that could not be read.
-        names: of all inputs: the file or the text that each was made from, else its number.
-        unread: place in `names` -> why it could not be read.
-        raw: the inputs, as they came.
+        names: of all inputs: the file or the text of each, else its number.
+        unread: index in `names` -> why it could not be read.
+        raw: the original inputs.
     """
 
     x: np.ndarray
@@ -56,100 +56,100 @@ class Encoded(NamedTuple):
 
 
 def _unread(items) -> dict:
-    """Return place -> `Unread` of the inputs that could not be read."""
+    """Return index -> `Unread` for the inputs that could not be read."""
     if not isinstance(items, list | tuple):
         return {}
-    return {place: item for place, item in enumerate(items) if isinstance(item, Unread)}
+    return {index: item for index, item in enumerate(items) if isinstance(item, Unread)}
 
 
 def _read(reader, raw):
-    """Return (x, what each of its rows was made of)."""
+    """Return (x, the item of each of its rows)."""
     kind = kind_of(reader)
-    return (_ready(reader, raw, kind), raw) if takes_ready_arrays(reader) else kind.inference.read(reader, raw)
+    return (_check_array(reader, raw, kind), raw) if takes_ready_arrays(reader) else kind.inference.read(reader, raw)
 
 
 def to_predictions(task, target, outputs, encoded, reader, *, logits, postprocessing=()):
-    """Return what a network's outputs say: answers under their names, dated, with a row for what could not be read.
+    """Return the predictions of a network's outputs, with names, times, and rows for inputs that could not be read.
 
     Args:
-        task, target: what is answered, and what was learned of it.
+        task, target: the task, and what was learned about the target.
         outputs: of the network, for `encoded.x`.
         encoded: the inputs, `Encoded`.
-        reader: what read them.
-        logits: what the outputs are where they name classes (see `kzoo.predictions.logits_of`).
-        postprocessing: the steps that were stored with the model (see `kzoo.postprocessors`).
+        reader: that encoded them.
+        logits: what the outputs are if they stand for classes (see `kzoo.predictions.logits_of`).
+        postprocessing: the steps stored with the model (see `kzoo.postprocessors`).
     """
     steps = Postprocessor.read(postprocessing)
     outputs = steps.outputs(outputs, logits=logits)
-    said = task.inference.answer(target, outputs, inputs=encoded.names, reader=reader, logits=logits)
-    said = steps.predictions(with_times(reader, encoded.raw, encoded.x, said))
-    return said.with_unread(encoded.names, encoded.unread)
+    predictions = task.inference.answer(target, outputs, inputs=encoded.names, reader=reader, logits=logits)
+    predictions = steps.predictions(with_times(reader, encoded.raw, encoded.x, predictions))
+    return predictions.with_unread(encoded.names, encoded.unread)
 
 
-def with_times(reader, raw, x, answers):
-    """Return forecasts of a series with the times of their steps, and with what the model saw before them.
+def with_times(reader, raw, x, predictions):
+    """Return forecasts of a series with the times of their steps, and the history that the model used.
 
     Args:
-        reader: what read the inputs.
-        raw: they, as they came.
-        x: what was made of them.
-        answers: `Predictions`; others than forecasts are returned as they are.
+        reader: that encoded the inputs.
+        raw: the original inputs.
+        x: the encoded inputs.
+        predictions: `Predictions`; other than forecasts, they are returned unchanged.
     """
-    if answers.horizon is None or takes_ready_arrays(reader):
-        return answers
-    light = kind_of(reader).inference
-    if not hasattr(light, "ahead"):
-        return answers
-    answers = replace(answers, history=x[..., : answers.targets])  # the targets come first
-    found = light.ahead(reader, raw, answers.horizon)
-    if found is None:
-        return answers
-    name, times, before = found
-    return replace(answers, time_name=name, times=[times], history_times=[before])
+    if predictions.horizon is None or takes_ready_arrays(reader):
+        return predictions
+    inference = kind_of(reader).inference
+    if not hasattr(inference, "ahead"):
+        return predictions
+    predictions = replace(predictions, history=x[..., : predictions.targets])  # targets are the first columns
+    forecast_times = inference.ahead(reader, raw, predictions.horizon)
+    if forecast_times is None:
+        return predictions
+    name, times, history_times = forecast_times
+    return replace(predictions, time_name=name, times=[times], history_times=[history_times])
 
 
 def encode_named(preprocessing: dict, inputs, *, most: float = PREDICTED) -> Encoded:
-    """Encode raw inputs to be answered; warn of files that cannot be read, and go on without them.
+    """Encode raw inputs for prediction; warn of files that cannot be read, and skip them.
 
     Args:
-        preprocessing: what reads them.
+        preprocessing: their reader.
         inputs: the raw inputs.
-        most: the share of files that may be broken; all of them never.
+        most: the largest share of unreadable files; at least one must be readable.
 
     Raises:
-        KzooError: no inputs, an input that does not fit, a number that is none, or too many files that cannot be read.
+        KzooError: there are no inputs, one does not fit or is not finite, or too many files cannot be read.
     """
     if hasattr(inputs, "toarray"):
-        raise KzooError(f"A sparse matrix {inputs.shape} cannot be read: give its toarray().")
+        raise KzooError(f"Inputs must not be a sparse matrix (shape {inputs.shape}): pass its toarray().")
     if length_of(inputs) == 0:
-        raise KzooError("Nothing to predict: no inputs were given.")
+        raise KzooError("No inputs to predict. Pass at least one.")
     x, items = _read(preprocessing, inputs)
     for item in _unread(items).values():
-        if isinstance(item.item, str | os.PathLike) and not os.path.lexists(item.item):  # a name that is wrong
+        if isinstance(item.item, str | os.PathLike) and not os.path.lexists(item.item):  # a wrong file name
             raise KzooError(item.why)
-    unread = {place: item.why for place, item in _unread(items).items()}
+    unread = {index: item.why for index, item in _unread(items).items()}
     items = [item.item if isinstance(item, Unread) else item for item in items] if unread else items
     names = _names(items, len(x) + len(unread))
     if line := left_out(unread, names, "file", most=most):
         warn(line)
     if x.dtype.kind == "f" and not all_finite(x):
         first = int(np.argwhere(~np.isfinite(x))[0][0])
-        raise KzooError(f"Input {first + 1} holds NaN or infinity: fill it in or leave it out.")
+        raise KzooError(f"Input {first + 1} contains NaN or infinity. Fill in these values, or leave the input out.")
     return Encoded(x=x, names=names, unread=unread, raw=inputs)
 
 
 def check_token_ids(x, count):
-    """Refuse token ids that a network has no embedding of; `count` is how many it knows, None where that is not said.
+    """Raise KzooError for token ids outside a network's embedding; `count` is its size, None if unknown.
 
     Raises:
-        KzooError: there are such.
+        KzooError: there are such ids.
     """
     if count and len(x) and (x.min() < 0 or x.max() >= count):
-        raise KzooError(f"Token ids run from {x.min()} to {x.max()}; the model knows 0 to {count - 1}.")
+        raise KzooError(f"Token ids must be in 0 to {count - 1}, but they are in {x.min()} to {x.max()}.")
 
 
 def _names(items, count):
-    """Return a name for each of so many inputs."""
+    """Return a name for each of `count` inputs."""
     listed = list(items) if isinstance(items, list | tuple) and len(items) == count else None
     if listed is None and isinstance(items, str) and count == 1:
         listed = [items]
@@ -158,19 +158,19 @@ def _names(items, count):
     return tuple(str(i) for i in listed)
 
 
-def _ready(reader, raw, kind):
-    """Check that an array has the shape the model takes; a single example gets its first axis."""
+def _check_array(reader, raw, kind):
+    """Return an array after checking its shape; a single example gets a batch axis."""
     shape = tuple(reader["shape"])
     if isinstance(raw, str | dict) or hasattr(raw, "__fspath__"):
-        raise KzooError(f"This model was trained on arrays; give an array of shape (N, {', '.join(map(str, shape))}).")
+        raise KzooError(f"This model was trained on arrays. Pass an array of shape (N, {', '.join(map(str, shape))}).")
     x = numbers_in(raw, "Inputs")
     if "ids" in kind.facts:
         whole_in(x, "Token ids", np.iinfo(kind.dtype).max)
-    with np.errstate(over="ignore"):  # infinity is refused by whoever answers
+    with np.errstate(over="ignore"):  # the caller refuses infinity
         x = x.astype(kind.dtype)
     x = x[None] if x.shape == shape else x
     if x.ndim == len(shape) and shape[-1] == 1 and x.shape[1:] == shape[:-1]:
         x = x[..., None]
     if not fits(x.shape[1:], shape):
-        raise KzooError(f"Inputs have shape {x.shape}; the model takes (N, {', '.join(map(str, shape))}).")
+        raise KzooError(f"Inputs must have the shape (N, {', '.join(map(str, shape))}), not {x.shape}.")
     return x

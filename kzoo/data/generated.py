@@ -1,12 +1,12 @@
-"""Data sets that are made, not downloaded: pictures of shapes, and opinions in which the order of words matters."""
+"""Generated data sets: pictures of shapes, and opinions in which the order of words matters."""
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 SHAPES = ("circle", "square", "triangle")
-_SIZE, _FINE = 64, 2  # pixels of a side; drawn so much larger and shrunk, for smooth edges
+_SIZE, _FINE = 64, 2  # pixels per side; factor of supersampling, for smooth edges
 
-_THINGS = (
+_SUBJECTS = (
     "film", "plot", "acting", "ending", "music", "dialogue", "camera work", "pacing", "script", "cast",
     "first half", "main character", "villain", "humour", "story", "editing",
 )  # fmt: skip
@@ -38,7 +38,7 @@ _BOTH = (
 
 
 def shapes(count=1200, seed=0):
-    """Draw circles, squares and triangles of random size, place, rotation and colours, with noise.
+    """Draw circles, squares and triangles of random size, position, rotation and colours, with noise.
 
     Returns:
         images (count, 64, 64, 3) uint8, classes (count,) int32 and their names.
@@ -52,13 +52,13 @@ def shapes(count=1200, seed=0):
 
 
 def _draw(shape, random):
-    ground = random.integers(0, 256, 3)
-    # At least 60 away from the ground in each colour, so that there is something to see.
-    ink = (ground + random.choice([-1, 1], 3) * random.integers(60, 129, 3)) % 256
+    background = random.integers(0, 256, 3)
+    # At least 60 from the background in each channel, so that the shape is visible.
+    ink = (background + random.choice([-1, 1], 3) * random.integers(60, 129, 3)) % 256
     side = _SIZE * _FINE
-    radius = random.uniform(0.13, 0.36) * side  # of the circle around it
+    radius = random.uniform(0.13, 0.36) * side  # of the circumscribed circle
     x, y = random.uniform(radius, side - radius, 2)
-    picture = Image.new("RGB", (side, side), tuple(map(int, ground)))
+    picture = Image.new("RGB", (side, side), tuple(map(int, background)))
     pen = ImageDraw.Draw(picture)
     if shape == "circle":
         pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=tuple(map(int, ink)))
@@ -71,12 +71,12 @@ def _draw(shape, random):
 
 
 def opinions(count=2000, seed=0):
-    """Make up sentences of praise and complaint; "not good" is a complaint, and after "but" comes what counts.
+    """Generate sentences of praise and complaint; "not good" is a complaint, and the part after "but" decides.
 
-    No sentence occurs twice. Whoever only counts words is often wrong.
+    No sentence occurs twice. A model that only counts words is often wrong.
 
     Returns:
-        texts and labels ("negative" or "positive"), as many of each.
+        texts and labels ("negative" or "positive"), equally many of each.
     """
     random = np.random.default_rng(seed)
     texts = {}
@@ -85,25 +85,25 @@ def opinions(count=2000, seed=0):
         text = _sentence(positive, random)
         texts.setdefault(text, "positive" if positive else "negative")
     order = random.permutation(count)
-    found = list(texts.items())
-    return [found[i][0] for i in order], [found[i][1] for i in order]
+    examples = list(texts.items())
+    return [examples[i][0] for i in order], [examples[i][1] for i in order]
 
 
 def _sentence(positive, random):
-    one, other = random.choice(len(_THINGS), 2, replace=False)
-    won = _clause(_THINGS[one], positive, random)
+    subject, other_subject = random.choice(len(_SUBJECTS), 2, replace=False)
+    won = _clause(_SUBJECTS[subject], positive, random)
     if random.random() < 0.3:
-        text = _pick(_BOTH, random).format(won=won, lost=_clause(_THINGS[other], not positive, random))
+        text = _pick(_BOTH, random).format(won=won, lost=_clause(_SUBJECTS[other_subject], not positive, random))
     else:
         text = f"{won}."
     return " ".join([_pick(_OPENINGS, random), text]).strip()
 
 
-def _clause(thing, positive, random):
+def _clause(subject, positive, random):
     denied = random.random() < 0.25
     words = _GOOD if positive != denied else _BAD
-    said = f"{_pick(_DEGREES, random)} {_pick(words, random)}".strip()
-    return f"the {thing} {_pick(_DENIED if denied else _PLAIN, random).format(said)}"
+    opinion = f"{_pick(_DEGREES, random)} {_pick(words, random)}".strip()
+    return f"the {subject} {_pick(_DENIED if denied else _PLAIN, random).format(opinion)}"
 
 
 def _pick(choices, random):

@@ -1,7 +1,7 @@
-"""How named data sets are made: scikit-learn's, generated ones, the Python documentation's, and Keras' downloads.
+"""Loaders of named data sets: scikit-learn's, generated ones, the Python documentation, and Keras' downloads.
 
-`named.py` says which function here makes which. Those of tables return a DataFrame, the target last; all others take
-the options of `load_named` and return a `Dataset`.
+`named.py` lists which function loads which set. Those of tables return a DataFrame with the target last; all others
+take the options of `load_named` and return a `Dataset`.
 """
 
 import pydoc_data.topics
@@ -24,7 +24,7 @@ from kzoo.tasks import problem
 from kzoo.utils.errors import KzooError
 from kzoo.utils.optional import pandas as pd
 
-# Classes of the `pydocs` sentences -> the topics of the Python documentation they come from.
+# Classes of the `pydocs` sentences -> their topics in the Python documentation.
 PYDOCS_THEMES = {
     "classes": ("specialnames",),
     "debugger": ("debugger",),
@@ -46,7 +46,7 @@ def sklearn_table(name):
 
 
 def line():
-    # The tutorial's data, number for number: y = 4 + 3 x + noise.
+    # The exact data of the tutorial: y = 4 + 3 x + noise.
     random = np.random.RandomState(42)
     x = 2 * random.rand(100, 1)
     y = 4 + 3 * x + random.randn(100, 1)
@@ -55,7 +55,7 @@ def line():
 
 def california():
     arrays = downloads.read_npz(downloads.find_file("california_housing.npz"))
-    # Keras documents which eight columns there are, not their order in the file.
+    # Keras documents the eight columns, but not their order in the file.
     columns = [f"x{i + 1}" for i in range(arrays["x"].shape[1])]
     return pd.DataFrame(arrays["x"], columns=columns).assign(median_house_value=arrays["y"].reshape(-1))
 
@@ -67,9 +67,9 @@ def digits(options):
 
 
 def _digits():
-    """Return scikit-learn's digits, without importing it: that takes half a second, and nothing else here needs it."""
-    found = find_spec("sklearn")
-    file = Path(found.origin).parent / "datasets" / "data" / "digits.csv.gz" if found and found.origin else None
+    """Return scikit-learn's digits without importing it, which takes half a second and is not needed otherwise."""
+    spec = find_spec("sklearn")
+    file = Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz" if spec and spec.origin else None
     if file is None or not file.is_file():
         digits = import_module("sklearn.datasets").load_digits()
         return digits.images, digits.target
@@ -114,7 +114,7 @@ def adding(options):
     preset = options["preset"]
     length = (preset and preset.config["input_shape"][0]) or 100
     if length < 2:
-        raise KzooError(f"The adding problem needs at least 2 steps; input_shape has {length}.")
+        raise KzooError(f"The adding problem needs at least 2 steps, but input_shape has {length}.")
     random = np.random.default_rng(options["seed"])
     n = _ADDING_ROWS + _ADDING_TEST * 2
     x = np.zeros((n, length, 2), np.float32)
@@ -129,7 +129,7 @@ def adding(options):
         options |= {"test": test}
         if options["validation"] == 0.1:
             options["validation"] = _ADDING_TEST / len(x)
-    note = f"Two of {length} numbers are marked; the target is their sum. Answering 1 has an MSE of 0.167."
+    note = f"Two of {length} numbers are marked; the target is their sum. Always predicting 1 has an MSE of 0.167."
     return load_arrays(x, y, task="sequence_regression", notes=[note], **options)
 
 
@@ -145,7 +145,7 @@ def waves():
 
 def sine(options):
     options = {key: value for key, value in options.items() if key != "seed"}
-    return load_series(waves(), **options, notes=["A day and a week of sines, and noise of deviation 0.5."])
+    return load_series(waves(), **options, notes=["Daily and weekly sine waves with noise of standard deviation 0.5."])
 
 
 def pydocs(options):
@@ -157,11 +157,11 @@ def pydocs(options):
     theme_of = {}
     for theme, names in PYDOCS_THEMES.items():
         for sentence in (s for name in names for s in _sentences(topics.get(name, ""))):
-            # A sentence under two themes has no right answer: it is left out.
+            # A sentence with two themes is ambiguous and left out.
             theme_of[sentence] = theme if theme_of.get(sentence, theme) == theme else None
     pairs = [(sentence, theme) for sentence, theme in theme_of.items() if theme]
     texts, labels = zip(*pairs, strict=True)
-    note = f"Sentences of Python's own documentation; the class is the theme: {', '.join(PYDOCS_THEMES)}."
+    note = f"Sentences of the Python documentation. The class is the theme: {', '.join(PYDOCS_THEMES)}."
     return build_text(list(texts), list(labels), **options, notes=[note], target="theme")
 
 
@@ -172,7 +172,7 @@ def _sentences(topic):
 
 
 def written_opinions(options):
-    note = "Generated sentences: 'not good' is a complaint, and after 'but' comes what counts."
+    note = "Generated sentences: 'not good' is a complaint, and the part after 'but' decides."
     return build_text(*opinions(), **options, notes=[note], target="opinion")
 
 
@@ -180,7 +180,7 @@ def word_ids(options, name, classes=None):
     arrays = downloads.read_npz(downloads.find_file(f"{name}.npz"))
     words = downloads.read_json(downloads.find_file(f"{name}_word_index.json"))
     length, size, *_ = text_settings(options["preset"])
-    # Words by rank: the file's id 1 is the most frequent word, kzoo's id 2 (0 pads, 1 is unknown).
+    # Words by rank: id 1 in the file is the most frequent word, which is id 2 here (0 is padding, 1 unknown).
     vocabulary = sorted(words, key=words.get)[: size - 2]
     tokenizer = Tokenizer(vocabulary=vocabulary, punctuation=False)
     options = dict(options)
@@ -199,8 +199,8 @@ def word_ids(options, name, classes=None):
 
 
 def _ranks_to_ids(rows, length, size):
-    out = np.zeros((len(rows), length), np.int32)
-    for line, row in zip(out, rows, strict=True):
+    ids = np.zeros((len(rows), length), np.int32)
+    for id_row, row in zip(ids, rows, strict=True):
         ranks = np.asarray(row[:length])
-        line[: len(ranks)] = np.where((ranks >= 1) & (ranks + 1 < size), ranks + 1, 1)
-    return out
+        id_row[: len(ranks)] = np.where((ranks >= 1) & (ranks + 1 < size), ranks + 1, 1)
+    return ids

@@ -1,4 +1,4 @@
-"""`Batches`: from a split to what `fit` takes, in an order that is a pure function of (seed, epoch)."""
+"""`Batches`: the batches of a split for `fit`, in an order that is a pure function of (seed, epoch)."""
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -10,7 +10,7 @@ import numpy as np
 from kzoo.data.augment import MIXES, augment, check_augmentations
 from kzoo.dataset.sample import in_memory
 from kzoo.kinds import of_axes
-from kzoo.storage.read_ahead import Ahead
+from kzoo.storage.read_ahead import ReadAhead
 from kzoo.storage.row_files import StoredParts, StoredRows
 from kzoo.storage.shuffle import MOST, shuffled
 from kzoo.storage.windows import series_of
@@ -21,26 +21,26 @@ from kzoo.utils.errors import KzooError
 class Batches:
     """The batches of one split, the same for the same (seed, epoch) on every backend and machine.
 
-    Stock `fit(shuffle=True)` repeats one order in every epoch once a seed is set on the TensorFlow backend.
-    Here a callback sets `epoch` at the start of each epoch and the order follows from it:
+    On the TensorFlow backend, Keras' own `fit(shuffle=True)` repeats one order in every epoch once a seed is set. Here
+    a callback sets `epoch` at the start of each epoch, and the order follows from it:
 
         batches = Batches(data.train, batch_size=64, seed=0, shuffle=True, augment=("flip", "shift"))
         model.fit(batches.dataset(), epochs=9, callbacks=[LambdaCallback(on_epoch_begin=batches.begin)])
 
     Args:
         split: a `Split`.
-        batch_size: examples to a batch; the last one keeps what is left over.
-        seed: whole number, 0 or more.
-        shuffle: a new order every epoch; else always the split's own.
-        augment: names out of `AUGMENTATIONS`, for images (B, H, W, C).
-        onehot: the number of classes, to turn integer labels into float rows; None leaves them integers.
+        batch_size: examples per batch; the last batch has what is left over.
+        seed: non-negative integer.
+        shuffle: a new order every epoch; else always the order of the split.
+        augment: names from `AUGMENTATIONS`, for images (B, H, W, C).
+        onehot: the number of classes, to convert integer labels to float rows; None leaves them integers.
         standardize: (offset, scale) of the targets, a number or one per output: `(y - offset) / scale`.
-        most: batches of an epoch, at most; None for all.
-        weight: (N,) how much each row counts: batches are (x, y, weight) then, as `fit` takes them; None for (x, y).
+        most: maximum number of batches per epoch; None for all.
+        weight: (N,) how much each row counts; then batches are (x, y, weight), as `fit` accepts them. None for (x, y).
 
     Raises:
-        KzooError: for an empty split, a batch size below 1, an unknown augmentation, labels outside
-            0..onehot - 1, or a mix of images that have weights or no one-hot labels.
+        KzooError: an empty split, a batch size below 1, an unknown augmentation, labels outside 0..onehot - 1, or a mix
+            of images that have weights or no one-hot labels.
     """
 
     def __init__(
@@ -50,22 +50,22 @@ class Batches:
         checked_count("batch_size", batch_size)
         checked_count("seed", seed, least=0)
         if split is None or len(split) == 0:
-            raise KzooError("This split of the data is empty: there is nothing to make batches of.")
+            raise KzooError("This split of the data is empty. Batches need at least one row.")
         if len(split.x) != len(split.y):
-            raise KzooError(f"{len(split.x)} inputs but {len(split.y)} answers: there must be one for each.")
+            raise KzooError(f"x and y must have the same number of rows (x: {len(split.x)}, y: {len(split.y)}).")
         self.split, self.batch_size, self.seed, self.shuffle = split, int(batch_size), int(seed), shuffle
         self.augment = check_augmentations(augment)
         self.onehot, self.standardize, self.weight = onehot, standardize, weight
         steps = -(-len(split) // self.batch_size)
-        self._steps = min(steps, most or steps)
+        self._step_count = min(steps, most or steps)
         self._order = None, None
-        self.parts = None  # of rows that are read from a file
+        self.parts = None  # for rows that are read from a file
         if isinstance(split.x, StoredRows):
             self.parts = StoredParts(split, batch_size=self.batch_size, seed=self.seed, shuffle=shuffle)
         elif not self.augment and not self.in_memory and all(hasattr(part, "dtype") for part in (split.x, split.y)):
-            self.parts = Ahead(self) if weight is None else None
-        self._places = None  # the order as a TensorFlow variable, once there is a dataset that reads it
-        self.failed = None  # why a batch could not be made: TensorFlow says it in a page of its own
+            self.parts = ReadAhead(self) if weight is None else None
+        self._order_variable = None  # the order as a TensorFlow variable, created with the first dataset
+        self.failed = None  # why a batch failed: TensorFlow buries it in a long message
         self.epoch = self.first = 0
         if self.augment:
             self._check_images()
@@ -73,124 +73,128 @@ class Batches:
             _check_labels(split.y, onehot)
 
     def __len__(self):
-        return self._steps
+        return self._step_count
 
     @property
     def epoch(self):
-        """The epoch that `dataset()` yields, from 0; set it before each one."""
+        """The epoch that `dataset()` yields, from 0. Set it before each epoch."""
         return self._epoch
 
     @epoch.setter
     def epoch(self, epoch):
         self._epoch = int(epoch)
-        if self._places is not None:
-            self._places.assign(self.order(self._epoch))
+        if self._order_variable is not None:
+            self._order_variable.assign(self.order(self._epoch))
 
     @property
     def first(self):
-        """The step that `dataset()` begins with: not 0 where an epoch is taken up in its middle."""
+        """The first step of `dataset()`: not 0 if an epoch is resumed in the middle."""
         return self._first
 
     @first.setter
     def first(self, step):
         self._first = int(step)
-        if self._places is not None:
+        if self._order_variable is not None:
             self._offset.assign(self._first)
 
     def begin(self, epoch, logs=None):
-        """Set the epoch; the shape of a callback's `on_epoch_begin`."""
+        """Set the epoch. The signature is that of a callback's `on_epoch_begin`."""
         self.epoch = epoch
 
     def order(self, epoch):
-        """Return the examples' places (N,) in the order of this epoch, where they are not read from a file."""
-        known, order = self._order  # one read: the thread that fills the queue comes here too
-        if known != epoch:
+        """Return the indices of the examples (N,) in the order of this epoch; not for rows that are read from a
+        file.
+        """
+        current, order = self._order  # read once: the prefetching thread also calls this
+        if current != epoch:
             count = len(self.split)
             if self.shuffle and count <= MOST:
                 order = np.random.default_rng([self.seed, epoch]).permutation(count)
             else:
-                order = self.places_at(epoch, 0, count)
+                order = self.indices_at(epoch, 0, count)
             self._order = epoch, order
         return order
 
-    def places_at(self, epoch, first, last):
-        """Return a part of `order(epoch)`; where there are very many examples, without the whole."""
+    def indices_at(self, epoch, first, last):
+        """Return a slice of `order(epoch)`; with very many examples, without computing the whole order."""
         count = len(self.split)
         if self.shuffle and count <= MOST:
             return self.order(epoch)[first:last]
-        places = np.arange(first, min(last, count))
-        return shuffled(places, count, self.seed, epoch) if self.shuffle else places
+        positions = np.arange(first, min(last, count))
+        return shuffled(positions, count, self.seed, epoch) if self.shuffle else positions
 
     @property
     def in_memory(self):
-        """Whether batches are nothing but rows, or windows, of arrays: not augmented, and not read on demand."""
+        """Whether batches are plain rows, or windows, of arrays in memory: not augmented, and not read on demand."""
         parts = self.split.x, self.split.y
         return all(map(in_memory, parts)) and not self.augment
 
     def span(self, step):
-        """Return (first, end) of the steps around this one whose rows lie in memory together."""
+        """Return (first, end) of the steps around this one whose rows are in memory together."""
         if self.parts is None:
             return 0, len(self)
         first = step - step % self.parts.batches
         return first, min(first + self.parts.batches, len(self))
 
     def part(self, epoch, step):
-        """Return (arrays, places): what `gathered` makes batches of around a step, and the order of these rows (N,)."""
+        """Return (arrays, indices): the arrays from which `gathered` takes batches around a step, and the order of
+        their rows (N,).
+        """
         if self.parts is None:
             return self.arrays, self.order(epoch)
-        x, y, places = self.parts.get(epoch, step // self.parts.batches)
-        return [x, y if self.onehot else self._answers(y)], places
+        x, y, indices = self.parts.get(epoch, step // self.parts.batches)
+        return [x, y if self.onehot else self._answers(y)], indices
 
     @cached_property
     def arrays(self):
-        """The arrays that `gathered` makes batches of, where the split is in memory."""
+        """The arrays from which `gathered` takes batches, if the split is in memory."""
         x, y = self.split.x, self.split.y
         if not self.onehot:
-            y = self._answers(y) if (series := series_of(y)) is None else y.cut_from(self._answers(series))
+            y = self._answers(y) if (series := series_of(y)) is None else y.with_values(self._answers(series))
         weight = () if self.weight is None else (self.weight,)
         return [array for part in (x, y) for array in _arrays(part)] + [*weight]
 
-    def gathered(self, arrays, places):
-        """Return what `batch` gives, as tensors of the backend, inside of a compiled function too.
+    def gathered(self, arrays, indices):
+        """Return the result of `batch` as tensors of the backend, also inside a compiled function.
 
         Args:
-            arrays: `arrays` as tensors, and any of (N,) behind them, whose rows are passed on.
-            places: (B,) the examples' places in the split.
+            arrays: `arrays` as tensors, optionally followed by others of (N,), whose rows are returned too.
+            indices: (B,) indices of the examples in the split.
         """
         arrays = list(arrays)
         like = (None, None) if self.parts else (self.split.x, self.split.y)
-        x, y = (_taken(part, arrays, places) for part in like)
+        x, y = (_take_rows(part, arrays, indices) for part in like)
         x = keras.ops.cast(x, self._inputs(self.split.x[:1]).dtype.name)
-        more = [keras.ops.take(array, places, axis=0) for array in arrays]
-        return x, keras.ops.one_hot(y, self.onehot) if self.onehot else y, *more
+        extra = [keras.ops.take(array, indices, axis=0) for array in arrays]
+        return x, keras.ops.one_hot(y, self.onehot) if self.onehot else y, *extra
 
     @cached_property
     def constants(self):
-        """`arrays` as constants of TensorFlow, in main memory: one copy, for the dataset and for a loop over steps."""
+        """`arrays` as TensorFlow constants in main memory: one copy, for the dataset and for a loop over steps."""
         tf = import_module("tensorflow")
         with tf.device("cpu:0"):
             return list(map(tf.constant, self.arrays))
 
     def places(self, tf):
-        """Return the order of the epoch at hand as a variable of TensorFlow (N,)."""
-        # It is written when the epoch changes: measured 4 times as fast to start one as a generator that yields it.
-        if self._places is None:
-            self._places = tf.Variable(self.order(self.epoch), trainable=False)
+        """Return the order of the current epoch as a TensorFlow variable (N,)."""
+        # Assigned when the epoch changes: an epoch starts 4 times as fast as with a generator.
+        if self._order_variable is None:
+            self._order_variable = tf.Variable(self.order(self.epoch), trainable=False)
             self._offset = tf.Variable(self.first, dtype="int64", trainable=False)
-        return self._places
+        return self._order_variable
 
     def batch(self, epoch, step):
-        """Return batch number `step` of this epoch, from nothing but the arguments.
+        """Return batch number `step` of this epoch, which depends on the arguments only.
 
         Returns:
-            (x, y), each (B, ...), or (x, y, weight) where rows have weights.
+            (x, y), each (B, ...), or (x, y, weight) if rows have weights.
         """
         if not 0 <= step < len(self):
             raise IndexError(f"step {step} is outside 0..{len(self) - 1}.")
         x, y = self.split.x, self.split.y
         start, end = step * self.batch_size, (step + 1) * self.batch_size
         if self.parts is None:
-            indices = self.places_at(epoch, start, end)
+            indices = self.indices_at(epoch, start, end)
         else:
             before = self.span(step)[0] * self.batch_size
             x, y, order = self.parts.get(epoch, step // self.parts.batches)
@@ -201,33 +205,33 @@ class Batches:
         return (x, y) if self.weight is None else (x, y, self.weight[indices])
 
     def dataset(self):
-        """Return what `fit` takes: an epoch whose length is known; each pass follows `epoch` and `first`.
+        """Return the input of `fit`: an epoch of known length; each pass follows `epoch` and `first`.
 
-        With `first` above 0 TensorFlow's dataset repeats the last batch at its end to be as long as it said: stop at
-        step `len - first`. A `PyDataset` is that much shorter.
+        With `first` above 0, the TensorFlow dataset repeats the last batch to reach its stated length: stop at step
+        `len - first`. A `PyDataset` is shorter by `first` steps.
 
-        On the TensorFlow backend a `tf.data.Dataset` that makes the next batches in the background; arrays that
-        need no augmentation are cut up by TensorFlow itself, without Python in the loop, which a tiny model
-        on small batches would notice. Elsewhere a `PyDataset`: handing over tensors of TensorFlow costs more.
+        On the TensorFlow backend this is a `tf.data.Dataset` that prepares the next batches in the background; arrays
+        without augmentation are sliced by TensorFlow itself, without Python in the loop, which matters for tiny models
+        with small batches. On other backends it is a `PyDataset`, because converting TensorFlow tensors costs more.
         """
         if keras.backend.backend() != "tensorflow":
             return _Steps(self)
         tf = import_module("tensorflow")
-        with tf.device("cpu:0"):  # the data stays in main memory; the accelerator gets one batch at a time
+        with tf.device("cpu:0"):  # the data stays in main memory; the accelerator gets single batches
             batch_at = self._gather(tf) if self.in_memory else self._call(tf)
-            # There is no Python in it to convert: AutoGraph took half a second of each process to find that.
+            # There is no Python to convert: AutoGraph would take half a second to find that.
             batch_at = tf.autograph.experimental.do_not_convert(batch_at)
             batches = tf.data.Dataset.range(len(self)).map(batch_at).prefetch(2)
         options = tf.data.Options()
-        # There is nothing to tune, and its thread sleeps up to a minute at a time: seen to hold up an iterator's end.
+        # There is nothing to tune, and its thread sleeps up to a minute: it was seen to delay the end of an iterator.
         options.autotune.enabled = False
         return batches.apply(tf.data.experimental.assert_cardinality(len(self))).with_options(options)
 
     def counted(self):
-        """Return what `fit` takes where a loop gathers the batches (`kzoo.training.multi_step`): an epoch's steps.
+        """Return the input of `fit` if a loop gathers the batches (`kzoo.training.multi_step`): the steps of an epoch.
 
-        Measured: to begin an iterator of `dataset()` takes 10 milliseconds, of this one half of one, and Keras begins
-        up to four in an epoch. Its backends other than TensorFlow build from the first batch, and get it.
+        Measured: starting an iterator of `dataset()` takes 10 milliseconds, of this one 0.5, and Keras starts up to
+        four per epoch. Backends other than TensorFlow build the model from the first batch, and get `dataset()`.
         """
         if keras.backend.backend() != "tensorflow":
             return self.dataset()
@@ -235,9 +239,9 @@ class Batches:
 
     def _call(self, tf):
         """Return a graph function from the step to `batch(epoch, step)`."""
-        one = np.arange(1)
-        like = self._inputs(_rows(self.split.x, one)), self._answers(_rows(self.split.y, one))
-        like += () if self.weight is None else (self.weight[one],)
+        first_row = np.arange(1)
+        like = self._inputs(_rows(self.split.x, first_row)), self._answers(_rows(self.split.y, first_row))
+        like += () if self.weight is None else (self.weight[first_row],)
 
         def batch_at(step):
             batch = tf.numpy_function(self._from_first, [step], [a.dtype for a in like], stateful=True)
@@ -253,19 +257,19 @@ class Batches:
             raise
 
     def _gather(self, tf):
-        """Return the same for arrays, as TensorFlow operations alone."""
-        places, size = self.places(tf), self.batch_size
+        """Return the same for arrays, with TensorFlow operations only."""
+        order, size = self.places(tf), self.batch_size
         arrays, offset, last = self.constants, self._offset, len(self) - 1
 
         def batch_at(step):
             step = tf.minimum(step + offset, last)
-            indices = places[step * size : (step + 1) * size]
+            indices = order[step * size : (step + 1) * size]
             return self.gathered(arrays, indices)
 
         return batch_at
 
     def _inputs(self, x):
-        # Whole numbers in rows are token ids; pixels, and everything else, are computed with.
+        # Integers in rows are token ids; pixels and everything else are converted to floats.
         return x.astype(of_axes(x.ndim, whole=x.dtype.kind in "iu").dtype, copy=False)
 
     def _answers(self, y):
@@ -279,28 +283,32 @@ class Batches:
     def _check_images(self):
         shape = np.shape(_rows(self.split.x, np.arange(1)))
         if len(shape) != 4:
-            raise KzooError(f"Augmentation {self.augment[0]!r} is for images; these inputs are {shape[1:]}.")
+            raise KzooError(
+                f"Augmentation {self.augment[0]!r} is only available for images, not for inputs of shape {shape[1:]}."
+            )
         if set(self.augment) & set(MIXES) and self.weight is not None:
-            raise KzooError(f"Augmentation {self.augment!r} mixes images that have weights of their own: leave it out.")
+            raise KzooError(
+                f"Augmentation {self.augment!r} mixes images and is not available with row weights. Remove it."
+            )
         if set(self.augment) & set(MIXES) and not self.onehot and np.ndim(self.split.y) != 2:
-            raise KzooError(f"Augmentation {self.augment!r} needs one-hot labels; set labels='onehot'.")
+            raise KzooError(f"Augmentation {self.augment!r} needs one-hot labels. Set labels='onehot'.")
 
 
 class _Steps(keras.utils.PyDataset):
-    """The batches of the epoch at hand, for backends that are not TensorFlow; the next is made in the background."""
+    """The batches of the current epoch, for backends other than TensorFlow; the next one is made in the background."""
 
     def __init__(self, batches):
         super().__init__()
         self.batches, self.maker = batches, ThreadPoolExecutor(1)
-        self.ahead = {}  # (epoch, step) -> what makes that batch
+        self.ahead = {}  # (epoch, step) -> future of that batch
 
     def __len__(self):
         return len(self.batches) - self.batches.first
 
     def __getitem__(self, step):
         epoch, step = self.batches.epoch, step + self.batches.first
-        made = self.ahead.pop((epoch, step), None)
-        batch = self.batches.batch(epoch, step) if made is None else made.result()
+        future = self.ahead.pop((epoch, step), None)
+        batch = self.batches.batch(epoch, step) if future is None else future.result()
         self.ahead.clear()
         if not self.batches.in_memory and step + 1 < len(self.batches):
             self.ahead[epoch, step + 1] = self.maker.submit(self.batches.batch, epoch, step + 1)
@@ -311,12 +319,12 @@ def _arrays(values):
     return [values] if (series := series_of(values)) is None else [series, values.starts]
 
 
-def _taken(like, arrays, places):
-    """Take rows, or windows, of the first arrays out of a list, which are then gone from it."""
+def _take_rows(like, arrays, indices):
+    """Remove the first arrays from a list and return rows, or windows, of them."""
     values = arrays.pop(0)
     if series_of(like) is not None:
-        places = keras.ops.take(arrays.pop(0), places, axis=0)[:, None] + np.arange(like.length)
-    return keras.ops.take(values, places, axis=0)
+        indices = keras.ops.take(arrays.pop(0), indices, axis=0)[:, None] + np.arange(like.length)
+    return keras.ops.take(values, indices, axis=0)
 
 
 def _rows(values, indices):
@@ -327,6 +335,8 @@ def _check_labels(y, classes):
     if not isinstance(y, np.ndarray):
         return
     if y.dtype.kind not in "iub":
-        raise KzooError(f"onehot={classes} needs whole-number labels, and these are {y.dtype}.")
+        raise KzooError(f"onehot={classes} needs whole-number labels, but they are {y.dtype}.")
     if y.size and not (y.min() >= 0 and y.max() < classes):
-        raise KzooError(f"Labels go from {y.min()} to {y.max()}; {classes} classes need 0..{classes - 1}.")
+        raise KzooError(
+            f"Labels must be in 0..{classes - 1} for {classes} classes, but they are in {y.min()}..{y.max()}."
+        )

@@ -1,4 +1,4 @@
-"""`reload`: the data of a run again, or new labelled data encoded as the run's training data was."""
+"""`reload`: loads the data of a run again, or encodes new labelled data in the same way."""
 
 import json
 import warnings
@@ -27,34 +27,34 @@ from kzoo.utils.formatting import length_of, listed, shown
 
 
 def reload(run, source=None, *, target=None) -> Dataset:
-    """Return data to score a run on.
+    """Return data on which to score a run.
 
     Args:
         run: a `Run`.
-        source: None or a named set is loaded and split as it was for the run, and so is what the run was trained on;
-            any other file, folder or arrays are taken whole, as the test split, and nothing is learned from them.
-        target: name of the target column where it differs from the run's.
+        source: None, a named set, or the training data of the run is loaded and split as for training; any other file,
+            folder or arrays become the test split as a whole, and nothing is learned from them.
+        target: name of the target column if it differs from the run's.
 
     Raises:
-        KzooError: the run's own data is not a named set, or has changed since; or new data that does not fit.
+        KzooError: the training data is not a named set, or has changed since; or new data does not fit.
     """
     spec, described, preprocessing = run.spec, run.data, run.preprocessing
-    named = isinstance(source, str) and source in NAMES
+    is_named = isinstance(source, str) and source in NAMES
     check_target(run, source, target)
-    if source is None or (named and source == described.name):
+    if source is None or (is_named and source == described.name):
         return load_again(spec, described)
-    if named:
+    if is_named:
         if run.learned_from_test(source):
-            _warn_of(f"As {run!r} learned from what tests {source}")
+            _warn_optimistic(f"{run!r} was trained on test rows of {source}")
         return load(source, preset_for(spec), DataOptions.of(described))
     if isinstance(source, str | Path):
         existing(source)
-    if (own := data_of_run(run, source, target=target)) is not None:
-        return own
+    if (run_data := data_of_run(run, source, target=target)) is not None:
+        return run_data
     if isinstance(source, str | Path) and (name := name_of(source)) == described.name.removesuffix(FOLDS):
-        _warn_of(
-            f"{name} is called like what {run.path or run} was trained on, and cannot be split as that was: where rows "
-            "that it has learned from are among these"
+        _warn_optimistic(
+            f"{name} has the name of the training data of {run.path or run}, but is different. If it contains training "
+            "rows"
         )
     ready = takes_ready_arrays(preprocessing)
     if is_pair(source) and not ready:
@@ -65,7 +65,7 @@ def reload(run, source=None, *, target=None) -> Dataset:
     else:
         part = _raw(run, source, target)
     if not len(part):
-        raise KzooError("There is nothing to score in this data.")
+        raise KzooError("This data contains no rows to score.")
     return Dataset(
         name=name_of(source) if isinstance(source, str | Path) else "arrays",
         task=spec.task,
@@ -80,19 +80,19 @@ def reload(run, source=None, *, target=None) -> Dataset:
     )
 
 
-def _warn_of(why):
-    warn(f"{why}, its scores are too good.")
+def _warn_optimistic(why):
+    warn(f"{why}, its scores are too optimistic.")
 
 
 def data_of_run(run, source, *, target=None) -> Dataset | None:
-    """Return what a run was trained on, split as it was, where a file, a folder or arrays are just that; else None.
+    """Return the training data of a run, split as in training, if the source is exactly that data; else None.
 
-    A file or folder of another name is not looked into.
+    A file or folder with another name is not read.
 
     Args:
         run: a `Run`.
-        source: what may be it.
-        target: name of the target column where it differs from the run's, as it does in other data.
+        source: a file, a folder or arrays.
+        target: name of the target column if it differs from the run's, which means that it is other data.
     """
     described = run.data
     if not described.fingerprint or (target is not None and as_names(target) != list(described.target_names)):
@@ -100,130 +100,139 @@ def data_of_run(run, source, *, target=None) -> Dataset | None:
     if isinstance(source, str | Path):
         if name_of(source) != described.name:
             return None
-    elif not _may_hold(source, described.train + described.validation + described.test):
+    elif not _may_have_rows(source, described.train + described.validation + described.test):
         return None
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", KzooWarning)  # training gave them, or whoever takes it whole gives them
+        warnings.simplefilter(
+            "ignore", KzooWarning
+        )  # they were issued in training, or will be when the data is loaded whole
         try:
             data = load_again(run.spec, described, source)
-        except KzooError:  # it is other data, or cannot be split as that was
+        except KzooError:  # different data, or it cannot be split in the same way
             return None
     return data if _is_encoded(run, data) else None
 
 
-def _may_hold(source, rows):
-    """Say whether what is in memory has as many rows as a run had, or does not say how many it has."""
+def _may_have_rows(source, rows):
+    """Return True if data in memory has at least as many rows as the run's data, or an unknown number."""
     if hasattr(source, "as_numpy_iterator"):
         return True
-    there = length_of(source[0] if isinstance(source, tuple | list) and len(source) else source)
-    return there is not None and there >= rows
+    count = length_of(source[0] if isinstance(source, tuple | list) and len(source) else source)
+    return count is not None and count >= rows
 
 
 def check_target(run, source, target):
-    """Refuse the name of another target than a run's own where the data is no table, in which it is a column.
+    """Raise KzooError if the target differs from the run's and the data is not a table in which it is a column.
 
     Raises:
-        KzooError: it would be ignored.
+        KzooError: the target would be ignored.
     """
     if target is None or as_names(target) == list(run.data.target_names):
         return
-    named = isinstance(source, str) and source in NAMES
-    if source is None or named or isinstance(source, Dataset) or holds_arrays(source) or _is_no_table(source):
-        what = "the run's own data" if source is None else name_of(source) if isinstance(source, str | Path) else "this"
+    is_named = isinstance(source, str) and source in NAMES
+    if source is None or is_named or isinstance(source, Dataset) or holds_arrays(source) or _is_other_file(source):
+        subject = (
+            "the run's own data" if source is None else name_of(source) if isinstance(source, str | Path) else "this"
+        )
         raise KzooError(
-            f"target={shown(target)} names a column of a new table, and {what} comes with answers of its own: leave it "
-            "out."
+            f"target={shown(target)} is only available for new tables: {subject} already has targets. Remove it."
         )
 
 
-def _is_no_table(source):
+def _is_other_file(source):
     return isinstance(source, str | Path) and Path(source).exists() and not is_table(source)
 
 
 def load_again(spec, described, source=None, *, what="what the run was trained on") -> Dataset:
-    """Return the data of a run or a search again, split as it was.
+    """Return the data of a run or a search again, split as before.
 
     Args:
-        spec, described: what is stored of its model and its data, a `Spec` and a `Description`.
-        source: what it was loaded from, or the `Dataset` itself; None finds a named set by its name.
-        what: the data has to be, for the message.
+        spec, described: the stored `Spec` of the model and `Description` of the data.
+        source: from which it was loaded, or the `Dataset` itself; None finds a named set by its name.
+        what: what the data has to be, for the message.
 
     Raises:
-        KzooError: it is not a named set and not given, or is other data than it was.
+        KzooError: it is neither a named set nor given, or it differs from the described data.
     """
     if source is None and described.name not in NAMES:
-        raise KzooError(f"The run was trained on {described.name!r}, which is not a named set: say data= to score it.")
+        raise KzooError(
+            f"The run was trained on {described.name!r}, which is not a named data set. Pass it as data= to score the "
+            "run."
+        )
     options = DataOptions.of(described)
     if options.task is None and len(described.target_names) > 1 and "unordered" in problem(described.task).facts:
-        options = replace(options, task=described.task)  # older versions took several columns of classes for values
+        options = replace(options, task=described.task)  # older versions read several columns of classes as values
     data = load(described.name if source is None else source, preset_for(spec), options)
     if data.fingerprint != described.fingerprint:
         if source is None:
             raise KzooError(
-                f"The data set {data.name!r} has changed since the run was trained; train again to compare."
+                f"The data set {data.name!r} has changed since the run was trained. Train again to compare."
             )
         raise KzooError(
-            f"data={data.name!r} is not {what}, or is split differently. Give the same source, or the Dataset itself."
+            f"data={data.name!r} is not {what}, or is split differently. Pass the same source, or the Dataset itself."
         )
     return data
 
 
 def preset_for(spec):
-    """Return the preset that data was read for: an ensemble's is its members'; a model of one's own has none."""
+    """Return the preset for which data was read, for an ensemble that of its members; None for a user-defined model."""
     spec = spec.of_data
     return None if spec.family is None else preset_of(spec.json())
 
 
 def holds_arrays(source):
-    """Say whether this is a pair of arrays, or a file or a `tf.data.Dataset` of them."""
+    """Return True for a pair of arrays, and for a file or a `tf.data.Dataset` of them."""
     if isinstance(source, tuple | list) or hasattr(source, "as_numpy_iterator"):
         return True
     return isinstance(source, str | Path) and Path(source).suffix == ".npz"
 
 
 def check_encoded(run, data):
-    """Raise `KzooError` for a `Dataset` that was encoded otherwise than the data of a run."""
+    """Raise `KzooError` for a `Dataset` that was encoded differently from the data of a run."""
     if not _is_encoded(run, data):
         raise KzooError(
-            f"{data.name} is encoded differently from the data of {run.path} (classes, columns or vocabulary): "
-            "pass the file, folder or arrays themselves, with the columns and classes of the run."
+            f"{data.name} is encoded differently from the data of {run.path} (classes, columns or vocabulary). "
+            "Pass the file, folder or arrays themselves, with the columns and classes of the run."
         )
 
 
 def _is_encoded(run, data):
-    return list(data.class_names) == run.class_names and _written(data.preprocessing) == _written(run.preprocessing)
+    return list(data.class_names) == run.class_names and _encoding_json(data.preprocessing) == _encoding_json(
+        run.preprocessing
+    )
 
 
-def _written(preprocessing):
+def _encoding_json(preprocessing):
     return json.dumps(encoding(preprocessing), sort_keys=True)
 
 
-def _names(target, own):
-    """Return `target=` as a list of names; of several one text with commas may hold them."""
+def _names(target, run_targets):
+    """Return `target=` as a list of names; if the run has several targets, a string is split at commas."""
     if isinstance(target, str | int | float):
-        return [target] if len(own) < 2 else as_names(target)
+        return [target] if len(run_targets) < 2 else as_names(target)
     return list(target)
 
 
 def targets_of(run, target):
-    """Return the names of the columns with the answers, as many as the run has.
+    """Return the names of the target columns, as many as the run has.
 
     Raises:
-        KzooError: others.
+        KzooError: `target` has another number of names.
     """
-    own = list(run.data.target_names)
+    run_targets = list(run.data.target_names)
     if target is None:
-        return own
-    names = _names(target, own)
-    if len(names) != max(len(own), 1) or ("ordered" in run.problem.facts and names != own):
+        return run_targets
+    names = _names(target, run_targets)
+    if len(names) != max(len(run_targets), 1) or ("ordered" in run.problem.facts and names != run_targets):
         raise KzooError(
-            f"target={shown(target)}: {run.path} answers {listed(map(repr, own))}. Name as many, or leave it out."
+            f"target={shown(target)} does not match the targets of {run.path}: {listed(map(repr, run_targets))}. Name "
+            "as many columns, or remove it."
         )
     return names
 
 
 def _raw(run, source, target):
-    """Return new raw data with its answers, which are still to be encoded unless the inputs hold them."""
+    """Return new raw data with encoded targets."""
     names, reader = targets_of(run, target), run.preprocessing
     part = kind_of(reader).fitting.labelled(reader, source, targets=names, config=run.spec.config)
     return part if "ordered" in run.problem.facts else Split(x=part.x, y=_encoded(run, part.y))
@@ -231,8 +240,8 @@ def _raw(run, source, target):
 
 def _array(run, source):
     if isinstance(source, str | Path):
-        pair, tested = read_npz(source)
-        source = tested or pair
+        pair, test_pair = read_npz(source)
+        source = test_pair or pair
     elif hasattr(source, "as_numpy_iterator"):
         source = from_tf(source, None)
     if not isinstance(source, tuple | list) or len(source) not in (2, 3):
@@ -241,7 +250,7 @@ def _array(run, source):
     if "ids" in kind_of(run.preprocessing).facts:
         check_token_ids(x, run.spec.config.get("vocabulary_size"))
     if len(x) != len(y):
-        raise KzooError(f"x has {len(x)} rows and y has {len(y)}; they must be as many.")
+        raise KzooError(f"x and y must have the same number of rows (x: {len(x)}, y: {len(y)}).")
     if "classes" in run.problem.facts:
         y = class_numbers(y)
     weight = weights_of(source[2], len(x), "weight").astype(np.float32) if len(source) > 2 else None
@@ -249,5 +258,5 @@ def _array(run, source):
 
 
 def _encoded(run, labels):
-    """Return raw labels, an array or columns of a DataFrame, as the run's training labels were encoded."""
+    """Return raw labels, an array or columns of a DataFrame, encoded like the training labels of the run."""
     return run.problem.task.inference.encode(run.target, labels)

@@ -1,4 +1,4 @@
-"""An earlier place of `kzoo.dataset.splits`."""
+"""Former location of `kzoo.dataset.splits`."""
 
 from kzoo.dataset.splits import Fold
 

@@ -1,4 +1,4 @@
-"""What the training split looks like, as a small block of JSON data: what new data is compared with later."""
+"""Statistics of the training split, as a small block of JSON data, with which new data is compared."""
 
 import numpy as np
 
@@ -14,33 +14,33 @@ def statistics(data: Dataset) -> dict:
     """Describe the training split.
 
     Returns:
-        `features`: name, mean, sd, low, high, edges (deciles) and shares between them, of each number; `categories`:
-        name and the share of each code; `targets`: the same of what is predicted, or `classes`, their shares, or
-        `common`, the number of the most frequent token; and `columns`, those of the whole table.
+        `features`: name, mean, sd, low, high, edges (deciles) and shares between them, for each number; `categories`:
+        name and the share of each code; `targets`: the same for the targets, or `classes`, their shares, or `common`,
+        the id of the most frequent token; and `columns`, those of the whole table.
     """
     data = with_samples(data)
     categories = data.config.get("categories", ())
     names, numbers = kind(data.inputs).fitting.describe(data.train.x, data.feature_names, len(categories))
-    found = {"features": _described(names, numbers)}
+    stats = {"features": _described(names, numbers)}
     if categories:
         codes = sample_rows(data.train.x)[:, -len(categories) :].astype(int)
-        found["categories"] = [
+        stats["categories"] = [
             {"name": name, "shares": (np.bincount(column, minlength=count)[:count] / len(column)).tolist()}
             for name, column, count in zip(data.feature_names[-len(categories) :], codes.T, categories, strict=True)
         ]
     if "classes" in data.problem.facts:
         labels = np.asarray(data.train.y)
         labels = labels.argmax(axis=-1) if labels.ndim > 1 else labels
-        found["classes"] = [float(np.mean(labels == number)) for number in range(len(data.class_names))]
+        stats["classes"] = [float(np.mean(labels == number)) for number in range(len(data.class_names))]
     elif "values" in data.problem.facts:
-        found["targets"] = _described(data.target_names, flat(data.train.y))
+        stats["targets"] = _described(data.target_names, flat(data.train.y))
     elif "continues" in data.problem.facts:
-        found["common"] = data.target.common
-    return found | {name: data.seen[name] for name in ("columns",) if name in data.seen}
+        stats["common"] = data.target.common
+    return stats | {name: data.seen[name] for name in ("columns",) if name in data.seen}
 
 
 def _described(names, columns):
-    """Describe each column of which there is anything to say: JSON has no NaN."""
+    """Describe each column that has finite numbers: JSON has no NaN."""
     finite = [(name, column[np.isfinite(column)]) for name, column in zip(names, columns.T, strict=False)]
     return [describe(name, column) for name, column in finite if len(column)]
 
@@ -62,5 +62,5 @@ def describe(name, values) -> dict:
 
 
 def shares_between(edges, values):
-    """Return the share of values up to the first edge, between each two, and above the last."""
+    """Return the share of values up to the first edge, between each two edges, and above the last."""
     return np.bincount(np.searchsorted(edges, values, side="left"), minlength=len(edges) + 1) / len(values)

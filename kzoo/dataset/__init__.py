@@ -1,4 +1,4 @@
-"""`Dataset`: examples in splits, with what the data says of the network, and how they are split. No Keras."""
+"""`Dataset`: examples in splits, with what the data determines about the network, and how they are split. No Keras."""
 
 from kzoo.dataset.dataset import Dataset, Loadable, Split
 

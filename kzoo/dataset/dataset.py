@@ -1,4 +1,4 @@
-"""`Dataset`: what `load_data` returns and `train`, `evaluate` and `tune` take."""
+"""`Dataset`, which `load_data` returns and `train`, `evaluate` and `tune` accept."""
 
 import os
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import tensorflow as tf
 
-# What `load_data` takes.
+# The sources that `load_data` accepts.
 Loadable: TypeAlias = (
     "str | os.PathLike[str] | pd.DataFrame | pd.Series | tuple[ArrayLike | pd.DataFrame, ArrayLike] "
     "| tf.data.Dataset | Dataset"
@@ -29,14 +29,13 @@ class Split:
     """One part of a data set.
 
     Args:
-        x: (N, *input_shape): an array, or an object with `__len__` and `__getitem__(indices) -> array`
-            that reads on demand (image files, windows over a series). Raw values: pixels 0..255, raw
-            table rows, token ids.
-        y: integer labels (N,), targets (N, outputs) in their own units, forecasts (N, horizon, outputs),
-            next tokens (N,) or (N, T); or an on-demand object like `x`.
-        rows: (N,) their places among the usable rows of the source that they were cut from; None where unknown.
-        weight: (N,) float32, 0 or more: how much each row counts in the loss, metrics, scores and baselines; None where
-            all count alike.
+        x: (N, *input_shape): an array, or an object with `__len__` and `__getitem__(indices) -> array` that reads on
+            demand (image files, windows of a series). Raw values: pixels 0..255, raw table rows, token ids.
+        y: integer labels (N,), targets (N, outputs) in their original units, forecasts (N, horizon, outputs), next
+            tokens (N,) or (N, T); or an object that reads on demand, like `x`.
+        rows: (N,) row numbers among the usable rows of the source; None if unknown.
+        weight: (N,) float32, 0 or more: how much each row counts in the loss, metrics, scores and baselines; None if
+            all rows count equally.
     """
 
     x: Any
@@ -44,14 +43,14 @@ class Split:
     rows: Any = None
     weight: Any = None
 
-    def select(self, places: Any) -> "Split":
-        """Return some of the rows.
+    def select(self, indices: Any) -> "Split":
+        """Return some of the rows as a split.
 
         Args:
-            places: (M,) row numbers.
+            indices: (M,) row numbers.
         """
-        rows, weight = (None if part is None else np.asarray(part)[places] for part in (self.rows, self.weight))
-        return Split(x=select_rows(self.x, places), y=select_rows(self.y, places), rows=rows, weight=weight)
+        rows, weight = (None if part is None else np.asarray(part)[indices] for part in (self.rows, self.weight))
+        return Split(x=select_rows(self.x, indices), y=select_rows(self.y, indices), rows=rows, weight=weight)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -65,27 +64,25 @@ class Dataset:
     """Data that is split, described and ready for a preset.
 
     Args:
-        name: where it came from, without any folder of this machine.
-        task: what is answered, by its public name, such as "image_classification".
-        inputs: the name of what is read (see `kzoo.kinds`).
+        name: where the data came from, without folders of this machine.
+        task: the public name of the task, such as "image_classification".
+        inputs: the name of the kind of input (see `kzoo.kinds`).
         train, validation, test: the splits; validation and test may be None.
-        config: what the data says about the network, by the builders' argument names: `input_shape`,
-            `outputs`, and where they apply `vocabulary_size`, `categories`, `scale`, `offset`,
-            `input_clip`, `target_scale`, `target_offset`, `horizon`, and the `loss` that "auto" stands for.
-            Learned on the training split only.
-        preprocessing: plain JSON data from which `kzoo.data.encode` turns a raw input (an image file, a
-            CSV row, a string) into one row of `x`.
-        class_names, feature_names, target_names: for people.
-        notes: one line for each thing a user should know (rows dropped, the rule that chose the task).
-        fingerprint: sha256 of the data and how it was split.
-        seen: what only loading sees: `columns` (all of a table's), `read` (how each of them was read),
-            `repeated` (those that look like ids of several rows), `time` (the steps of a series), `gone` (its missing
-            values), `cut` (the share of training texts that were too long), `grouped` (whether rows belong together),
-            `partly` (whether the fingerprint takes the content of some examples only, so that nothing may be kept
-            under it);
-            `overview` (what the kind of input says of how it was read);
-            and `common`, that of the `target`, where the training rows are not those of `train`.
-        loaded: how `load_data` was asked for it, in plain values: `data_seed` and `options`.
+        config: what the data determines about the network, by the builders' argument names: `input_shape`, `outputs`,
+            and where they apply `vocabulary_size`, `categories`, `scale`, `offset`, `input_clip`, `target_scale`,
+            `target_offset`, `horizon`, and the `loss` that "auto" selects. Learned on the training split only.
+        preprocessing: plain JSON data with which `kzoo.data.encode` turns a raw input (an image file, a CSV row, a
+            string) into a row of `x`.
+        class_names, feature_names, target_names: for display.
+        notes: a line for everything that a user should know (rows dropped, the rule that chose the task).
+        fingerprint: sha256 of the data and of how it was split.
+        seen: facts that are only available while loading: `columns` (all columns of a table), `read` (how each of them
+            was read), `repeated` (columns that look like ids shared by several rows), `time` (the steps of a series),
+            `gone` (its missing values), `cut` (the share of training texts that were too long), `grouped` (whether rows
+            belong to groups), `partly` (whether the fingerprint covers the content of some examples only, so that
+            nothing may be cached under it); `overview` (how the kind of input says it was read); and `common`, that of
+            the `target`, where the training rows are not those of `train`.
+        loaded: how `load_data` was called, in plain values: `data_seed` and `options`.
     """
 
     name: str
@@ -114,25 +111,25 @@ class Dataset:
 
     @property
     def problem(self) -> Problem:
-        """What `task` stands for: the kind of input, the way of answering, and what is known of both."""
+        """The problem of `task`: the kind of input, the task, and the facts about both."""
         return problem(self.task)
 
     @property
     def target(self) -> Target:
-        """What was learned of the target, on the training rows."""
+        """What was learned about the target on the training rows."""
         sample = import_module("kzoo.dataset.sample")
         common = self.seen["common"] if "common" in self.seen else sample.most_frequent(self)
         return Target(names=self.target_names, classes=self.class_names, config=self.config, common=common)
 
     @property
     def fold(self) -> dict[str, Any] | None:
-        """Which fold of a cross-validation its test split is, in plain values; None for none."""
+        """The fold of a cross-validation that is the test split, in plain values; None if there are no folds."""
         test = self.loaded.get("options", {}).get("test")
         return test if isinstance(test, dict) else None
 
     @property
     def overview(self) -> dict[str, Any]:
-        """How it was read, as plain data: see `kzoo.dataset.summary.summarize`."""
+        """How the data was read, as plain data: see `kzoo.dataset.summary.summarize`."""
         return summarize(self)
 
     def __repr__(self) -> str:

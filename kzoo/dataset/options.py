@@ -12,13 +12,13 @@ from kzoo.stored_types import Description
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import shown
 
-# Those that a run remembers and its command names; `clip` is for `load_data` alone.
+# Options that are stored with a run and appear in its command; `clip` belongs to `load_data` only.
 NAMED = ("target", "validation", "test", "drop", "group", "task", "time", "columns")
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataOptions:
-    """The data arguments of `train`, `tune`, `check` and `load_data`, which says what each means."""
+    """The data arguments of `train`, `tune`, `check` and `load_data`. They are documented in `load_data`."""
 
     target: str | Sequence[str] | None = None
     validation: float = 0.1
@@ -33,14 +33,16 @@ class DataOptions:
 
     @classmethod
     def of(cls, described: Description) -> "DataOptions":
-        """Return the options that described data was loaded with."""
+        """Return the options with which described data was loaded."""
         options = dict(described.options)
         if isinstance(options.get("test"), dict):
             options["test"] = Fold(**options["test"])
         return cls(**options, seed=described.data_seed)
 
     def stored(self) -> dict:
-        """Return `data_seed` and `options` as a run keeps them: plain values, without a second source or its path."""
+        """Return `data_seed` and `options` as they are stored in a run: plain values, without a second source or its
+        path.
+        """
         options = self.pick(*NAMED)
         if isinstance(self.test, Fold):
             options["test"] = asdict(self.test)
@@ -52,31 +54,32 @@ class DataOptions:
         return dict(data_seed=int(self.seed), options=plain | ({"clip": True} if self.clip else {}))
 
     def check_loaded(self, source) -> None:
-        """Refuse options that a user gives too late: a `Dataset` has been read and split.
+        """Raise KzooError if the source is a `Dataset`, already read and split, and options differ from those of its
+        loading.
 
         Raises:
-            KzooError: some are neither left at their defaults nor those that it was loaded with.
+            KzooError: an option has neither its default nor the value with which the data set was loaded.
         """
         if not isinstance(source, Dataset) or (self.stored() == source.loaded and not is_source(self.test)):
             return
         for name, value in self.given().items():
             raise KzooError(
-                f"{name}={shown(value)} comes too late: {source.name!r} is a Dataset, read and split. Give it to "
-                "kzoo.load_data."
+                f"{name}={shown(value)} has no effect on {source.name!r}: it is a Dataset, already read and split. "
+                "Pass it to kzoo.load_data."
             )
 
     def given(self) -> dict[str, Any]:
-        """Return name -> value of what is not left at its default, by the names that `kzoo.train` takes."""
+        """Return name -> value of the options that are not at their defaults, by the argument names of `kzoo.train`."""
         values = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
         names = {"seed": "data_seed"}
         return {
             names.get(name, name): value
-            for name, (value, usual) in values.items()
-            if value is not usual and (hasattr(value, "shape") or value != usual)
+            for name, (value, default) in values.items()
+            if value is not default and (hasattr(value, "shape") or value != default)
         }
 
     def describe(self, data) -> Description:
-        """Return what identifies data; how a `Dataset` was loaded, it says itself."""
+        """Return the description that identifies data; a `Dataset` knows itself how it was loaded."""
         parts: Any = {name: getattr(data, name) for name in ("train", "validation", "test")}
         return Description(
             name=data.name,

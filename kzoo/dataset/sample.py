@@ -1,7 +1,7 @@
-"""How much is looked at of data that does not lie in memory: one bound, and one way to take so many rows.
+"""Samples of data that is not in memory: one limit, and one way to draw that many rows.
 
-Validation, scores, baselines, checks and statistics take a sample of a split that is read from a disk: the same rows
-each time. A split that lies in memory is taken whole.
+Validation, scores, baselines, checks and statistics use a sample of a split that is read from disk, the same rows every
+time. A split in memory is used whole.
 """
 
 from dataclasses import replace
@@ -14,62 +14,66 @@ from kzoo.storage.row_files import StoredRows
 from kzoo.storage.windows import blocks, is_mapped, sample_indices, series_of
 from kzoo.utils.formatting import listed
 
-MOST = 200_000  # rows of a split: an accuracy is within a quarter of a percent of that of any number of rows then
+MOST = 200_000  # rows of a split: the accuracy is then within a quarter of a percent of that on all rows
 _SPLITS = ("train", "validation", "test")
 
 
 def in_memory(values) -> bool:
-    """Say whether inputs or answers lie in memory, rather than in files that are read as they are asked for."""
+    """Return whether inputs or targets are in memory, rather than in files that are read on demand."""
     values = values if (series := series_of(values)) is None else series
     return isinstance(values, np.ndarray) and not is_mapped(values)
 
 
 def sampled(part, most=None):
-    """Return a split of `most` rows of one that does not lie in memory and has more; else the split as it is.
+    """Return a sample of `most` rows of a split that is not in memory and has more; other splits are returned
+    unchanged.
 
-    Rows that kzoo has stored are read.
+    Rows stored by kzoo are read into memory.
 
     Args:
         part: a `Split`, or None.
-        most: rows, at the most; `MOST` by default.
+        most: maximum number of rows; `MOST` by default.
     """
     most = most or MOST
-    if part is not None and isinstance(part.x, StoredRows):  # its rows were shuffled: the first are as good as any
+    if part is not None and isinstance(
+        part.x, StoredRows
+    ):  # its rows were shuffled when written: the first are a random sample
         return Split(x=part.x.first(most), y=part.y.first(most))
     if part is None or len(part) <= most or (in_memory(part.x) and in_memory(part.y)):
         return part
-    places = sample_indices(len(part), most)
-    some = part.select(places)
-    return some if part.rows is not None else replace(some, rows=places)
+    indices = sample_indices(len(part), most)
+    sample = part.select(indices)
+    return sample if part.rows is not None else replace(sample, rows=indices)
 
 
 def with_samples(data) -> Dataset:
-    """Return a data set with `sampled` splits, for what looks at all rows of one that lies in memory."""
+    """Return a data set with `sampled` splits, for functions that need all rows of a split in memory."""
     parts = {name: sampled(part) for name in _SPLITS if (part := getattr(data, name)) is not None}
     return replace(data, **parts) if any(part is not getattr(data, name) for name, part in parts.items()) else data
 
 
 def class_counts(data, name) -> np.ndarray:
-    """Return how many rows of a split each class has (classes,), of labels that are class numbers (N,) or one-hot.
+    """Return the number of rows of each class in a split (classes,).
 
-    Of what was counted when it was read, that; else of its labels, which lie in memory.
+    The counts that were made while reading are used if there are any; else the labels (class numbers (N,) or one-hot),
+    which are in memory then.
     """
-    if (counted := data.seen.get("of_class")) is not None:
-        return np.array(counted[name])
+    if (counts := data.seen.get("of_class")) is not None:
+        return np.array(counts[name])
     labels = class_numbers(getattr(data, name).y)
     return np.bincount(labels, minlength=data.outputs)
 
 
 def token_counts(data) -> np.ndarray:
-    """Return how often the training texts have each token (tokens,)."""
+    """Return how often each token occurs in the training texts (tokens,)."""
     y = sampled(data.train).y
-    some = blocks(y if (series := series_of(y)) is None else series)
-    counts = (np.bincount(tokens.reshape(-1), minlength=data.outputs) for tokens in some)
+    token_blocks = blocks(y if (series := series_of(y)) is None else series)
+    counts = (np.bincount(tokens.reshape(-1), minlength=data.outputs) for tokens in token_blocks)
     return sum(counts, np.zeros(data.outputs, int))
 
 
 def most_frequent(data) -> int | None:
-    """Return the number of the class or token that the training rows have most often; None where they have values."""
+    """Return the number of the most frequent class or token of the training rows; None for tasks of values."""
     facts = data.problem.facts
     if "classes" in facts:
         return int(class_counts(data, "train").argmax())
@@ -77,10 +81,10 @@ def most_frequent(data) -> int | None:
 
 
 def sampling_note(data) -> str | None:
-    """Say of which splits a sample is looked at; None where that is of none."""
+    """Return a line that names the splits of which only a sample is used; None if there are none."""
     parts = {name: part for name in _SPLITS if (part := getattr(data, name)) is not None}
     large = {name: part for name, part in parts.items() if sampled(part) is not part and len(part) > MOST}
     if not large:
         return None
     sizes = listed((f"{len(part):,} {name} rows" for name, part in large.items()), len(large))
-    return f"Scores, baselines and checks look at {MOST:,} of {sizes}, the same ones each time."
+    return f"Scores, baselines and checks use a fixed sample of {MOST:,} of {sizes}."

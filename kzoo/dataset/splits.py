@@ -1,4 +1,4 @@
-"""Splits that never move with the training seed, labels as integers, fingerprints."""
+"""Splits that do not depend on the training seed, stratified and grouped splits, and fingerprints."""
 
 import hashlib
 import json
@@ -11,22 +11,20 @@ from kzoo.storage.windows import Mapped, blocks
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import shown
 
-SMALLEST = 10  # rows below which three splits mean nothing
-
-
-MOST_FOLDS = 10_000  # a training each
-_FAR = 0.1  # of all rows, by which a split is larger than it was to be
+SMALLEST = 10  # minimum number of rows for three splits
+MOST_FOLDS = 10_000  # each fold is a training
+_OVERSIZE = 0.1  # share of all rows by which a split may exceed its requested size
 
 
 @dataclass(frozen=True)
 class Fold:
-    """One fold of a cross-validation, given where `test=` is a fraction: its rows are the test split.
+    """A fold of a cross-validation, passed as `test=` instead of a fraction: its rows are the test split.
 
     Args:
-        index: which fold, 0..folds-1; together they hold every row once.
-        folds: how many parts the rows are divided into.
-        stratified: keep the proportions of the classes in each.
-        seed: draws the division.
+        index: which fold, 0..folds-1; together the folds hold every row once.
+        folds: the number of parts into which the rows are divided.
+        stratified: whether to keep the class proportions in each fold.
+        seed: seed of the division.
     """
 
     index: int
@@ -40,27 +38,25 @@ class Fold:
             or not isinstance(self.folds, int | np.integer)
             or not 2 <= self.folds <= MOST_FOLDS
         ):
-            raise KzooError(
-                f"folds={shown(self.folds)} must be a whole number of at least 2, and at most {MOST_FOLDS}."
-            )
+            raise KzooError(f"folds={shown(self.folds)} must be a whole number from 2 to {MOST_FOLDS}.")
         if not isinstance(self.stratified, bool | np.bool_):
             raise KzooError(f"stratified={shown(self.stratified)} must be True or False.")
         whole = isinstance(self.index, int | np.integer) and not isinstance(self.index, bool)
         if not whole or not 0 <= self.index < self.folds:
-            raise KzooError(f"index={shown(self.index)} must be the number of a fold, 0 to {self.folds - 1}.")
+            raise KzooError(f"index={shown(self.index)} must be the index of a fold, 0 to {self.folds - 1}.")
         check_seed(self.seed)
 
 
 def is_source(test):
-    """Say whether `test=` is a second source of data, rather than a fraction, a fold or None."""
+    """Return True if `test=` is a second source of data, rather than a fraction, a fold or None."""
     return test is not None and not isinstance(test, bool | int | float | np.number | Fold)
 
 
 def fractions(validation, test):
-    """Check the two fractions and fill in the default test fraction of 0.2; a fold is its share of the rows.
+    """Check the two fractions and fill in the default test fraction of 0.2; a fold counts as its share of the rows.
 
     Raises:
-        KzooError: a fraction outside 0..1, or nothing left to train on.
+        KzooError: a fraction is outside 0..1, or no rows are left to train on.
     """
     validation, test = (0.0 if validation is None else validation), (0.2 if test is None else test)
     test = 1 / test.folds if isinstance(test, Fold) else test
@@ -68,24 +64,26 @@ def fractions(validation, test):
         if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 <= value < 1:
             raise KzooError(f"{name}={shown(value)} must be a fraction: at least 0 and below 1.")
     if validation + test >= 1:
-        raise KzooError(f"validation={validation} and test={test} leave nothing to train on.")
+        raise KzooError(
+            f"validation={validation} and test={test} leave no rows to train on: their sum must be below 1."
+        )
     return float(validation), float(test)
 
 
 def split_rows(n, *, validation=0.1, test=None, seed=0, labels=None, groups=None):
-    """Divide n rows into training, validation and test rows, the same ones for the same seed.
+    """Divide n rows into training, validation and test rows; the same seed gives the same split.
 
     Args:
-        validation: fraction of what the test split leaves.
-        test: fraction of all rows; None means 0.2. Or a `Fold`, whose seed then draws the validation split too.
-        labels: (n,) integer labels, to keep their proportions (stratified).
-        groups: (n,) values that must not straddle two splits (one patient, one customer).
+        validation: fraction of the rows that are not in the test split.
+        test: fraction of all rows, 0.2 if None; or a `Fold`, whose seed then also draws the validation split.
+        labels: (n,) integer labels, for a stratified split.
+        groups: (n,) group values; rows of a group (a patient, a customer) stay in one split.
 
     Returns:
-        A dict of sorted row numbers, None for an empty split, and a list of notes.
+        A dict of sorted row numbers, with None for an empty split, and a list of notes.
 
     Raises:
-        KzooError: too few rows or groups, or a class with no row left to train on.
+        KzooError: too few rows or groups, or a class with no rows left to train on.
     """
     fold = test if isinstance(test, Fold) else None
     validation, test = fractions(validation, test)
@@ -97,132 +95,140 @@ def split_rows(n, *, validation=0.1, test=None, seed=0, labels=None, groups=None
         parts = _split_fold(fold, n, validation, labels, groups, rng, notes)
     elif groups is not None:
         parts = _split_groups(groups, validation, test, rng)
-        notes += _about_sizes(parts, n, {"test": test, "validation": validation * (1 - test)})
+        notes += _size_notes(parts, n, {"test": test, "validation": validation * (1 - test)})
     else:
-        rest, tested = _take(rng.permutation(n), test, labels, "test", notes)
-        train, validated = _take(rng.permutation(rest), validation, labels, "validation", notes)
-        parts = {"train": train, "validation": validated, "test": tested}
+        remaining, test_rows = _take(rng.permutation(n), test, labels, "test", notes)
+        train, validation_rows = _take(rng.permutation(remaining), validation, labels, "validation", notes)
+        parts = {"train": train, "validation": validation_rows, "test": test_rows}
     if labels is not None and (lost := np.setdiff1d(labels, labels[parts["train"]])).size:
-        cure = "lower test= or validation=" if fold is None else "use stratified=True, other folds= or another seed="
-        raise KzooError(f"Class number {lost[0]} has no training row left; {cure}.")
+        fix = "Lower test= or validation=" if fold is None else "Use stratified=True, other folds= or another seed="
+        raise KzooError(f"Class number {lost[0]} has no training rows left. {fix}.")
     return {name: np.sort(rows) if len(rows) else None for name, rows in parts.items()}, notes
 
 
 def _split_fold(fold, n, validation, labels, groups, rng, notes):
-    """Divide as scikit-learn does; validation rows come from what the fold leaves, so that they never meet it."""
+    """Split rows with scikit-learn's splitters. Validation rows are taken from the training part of the fold."""
     stratified = fold.stratified and labels is not None
-    model_selection = import_module("sklearn.model_selection")  # most callers need none of it
+    model_selection = import_module("sklearn.model_selection")  # imported late: most callers do not need it
     if groups is not None:
-        most, what = len(np.unique(groups)), "different values of group="
-        kind = model_selection.StratifiedGroupKFold if stratified else model_selection.GroupKFold
+        most, unit = len(np.unique(groups)), "different values of group="
+        splitter_class = model_selection.StratifiedGroupKFold if stratified else model_selection.GroupKFold
     elif stratified:
-        most, what = np.bincount(labels).min(), "rows of the smallest class (or pass stratified=False)"
-        kind = model_selection.StratifiedKFold
+        most, unit = np.bincount(labels).min(), "rows of the smallest class (or pass stratified=False)"
+        splitter_class = model_selection.StratifiedKFold
     else:
-        most, what, kind = n, "usable rows", model_selection.KFold
+        most, unit, splitter_class = n, "usable rows", model_selection.KFold
     if fold.folds > most:
-        raise KzooError(f"folds={fold.folds} is more than the {most} {what}.")
-    divide = kind(fold.folds, shuffle=True, random_state=int(fold.seed))
-    rest, tested = list(divide.split(np.zeros(n), labels, groups))[fold.index]
+        raise KzooError(f"folds={fold.folds} must not exceed the number of {unit}: {most}.")
+    splitter = splitter_class(fold.folds, shuffle=True, random_state=int(fold.seed))
+    remaining, test_rows = list(splitter.split(np.zeros(n), labels, groups))[fold.index]
     if groups is not None:
-        inner = _split_groups(groups[rest], validation, 0, rng)
-        return {name: rest[rows] for name, rows in inner.items()} | {"test": tested}
-    train, validated = _take(rng.permutation(rest), validation, labels, "validation", notes)
-    return {"train": train, "validation": validated, "test": tested}
+        parts = _split_groups(groups[remaining], validation, 0, rng)
+        return {name: remaining[rows] for name, rows in parts.items()} | {"test": test_rows}
+    train, validation_rows = _take(rng.permutation(remaining), validation, labels, "validation", notes)
+    return {"train": train, "validation": validation_rows, "test": test_rows}
 
 
 def _take(rows, fraction, labels, name, notes):
-    """Take every k-th of the shuffled rows, sorted by label: exact in total, within one row per class."""
+    """Return (remaining, selected): every k-th of the shuffled rows, sorted by label, within one row per class."""
     if fraction == 0:
         return rows, rows[:0]
     candidates = rows
     if labels is not None:
-        own = labels[rows]
-        lonely = np.bincount(own)[own] < 2
-        if lonely.any():
-            notes.append(f"{lonely.sum()} classes have one row outside the test split; it stays out of {name}.")
-        candidates = rows[~lonely]
+        row_labels = labels[rows]
+        singletons = np.bincount(row_labels)[row_labels] < 2
+        if singletons.any():
+            notes.append(
+                f"{singletons.sum()} classes have a single row outside the test split; these rows are not used for "
+                f"{name}."
+            )
+        candidates = rows[~singletons]
         candidates = candidates[np.argsort(labels[candidates], kind="stable")]
     steps = np.floor(np.arange(len(candidates) + 1) * fraction + 0.5)
-    taken = candidates[np.diff(steps) > 0]
-    if not len(taken):
-        taken = candidates[:1]
-    return rows[~np.isin(rows, taken)], taken
+    selected = candidates[np.diff(steps) > 0]
+    if not len(selected):
+        selected = candidates[:1]
+    return rows[~np.isin(rows, selected)], selected
 
 
 def _split_groups(groups, validation, test, rng):
-    names, member, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    wanted = 1 + (validation > 0) + (test > 0)
-    if len(names) < wanted:
-        raise KzooError(f"group= has {len(names)} different values; {wanted} splits need at least {wanted}.")
+    names, group_of_row, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    needed = 1 + (validation > 0) + (test > 0)
+    if len(names) < needed:
+        raise KzooError(f"group= has {len(names)} different values, but {needed} splits need at least {needed}.")
     order = rng.permutation(len(names))
-    part, at = np.zeros(len(names), int), 0
+    code_of_group, assigned = np.zeros(len(names), int), 0
     goals = ((2, test * len(groups)), (1, validation * (1 - test) * len(groups)))
-    for spare, (code, goal) in zip((1 + (validation > 0), 1), goals, strict=True):
+    for reserved, (code, goal) in zip((1 + (validation > 0), 1), goals, strict=True):
         size = 0
-        while goal and at < len(order) - spare and (size == 0 or size + sizes[order[at]] / 2 <= goal):
-            part[order[at]], size, at = code, size + sizes[order[at]], at + 1
-    return {name: np.flatnonzero(part[member] == code) for code, name in enumerate(("train", "validation", "test"))}
+        while goal and assigned < len(order) - reserved and (size == 0 or size + sizes[order[assigned]] / 2 <= goal):
+            code_of_group[order[assigned]], size, assigned = code, size + sizes[order[assigned]], assigned + 1
+    return {
+        name: np.flatnonzero(code_of_group[group_of_row] == code)
+        for code, name in enumerate(("train", "validation", "test"))
+    }
 
 
-def _about_sizes(parts, n, wanted):
-    """Return a line for each split that groups make far larger than it was to be."""
+def _size_notes(parts, n, requested):
+    """Return a line for each split that groups make far larger than requested."""
     return [
-        f"group= brings {len(parts[name]) / n:.0%} of the rows into {name}, where {share:.0%} were to be: groups are "
-        "large. Another seed divides them otherwise."
-        for name, share in wanted.items()
-        if len(parts[name]) / n > max(2 * share, share + _FAR)
+        f"Groups are large: the {name} split has {len(parts[name]) / n:.0%} of the rows instead of {share:.0%}. "
+        "Another seed divides group= differently."
+        for name, share in requested.items()
+        if len(parts[name]) / n > max(2 * share, share + _OVERSIZE)
     ]
 
 
 def check_groups(groups):
-    """Return values of groups as an array of one type.
+    """Return group values as an array of one type.
 
     Raises:
-        KzooError: some are missing: their rows would count as one group.
+        KzooError: some values are missing: their rows would count as one group.
     """
     groups = np.asarray(groups)
-    there = np.array([one is not None and one == one for one in groups.reshape(-1).tolist()], bool)
-    if not there.all():
-        raise KzooError(f"group= is missing in {(~there).sum()} rows; fill it in or leave group= out.")
+    present = np.array([label is not None and label == label for label in groups.reshape(-1).tolist()], bool)
+    if not present.all():
+        raise KzooError(f"group= has missing values in {(~present).sum()} rows. Fill them in, or omit group=.")
     return groups.astype(str) if groups.dtype == object else groups
 
 
-def split_target(task, values, first, *, names=(), known=None, groups=None, **how):
+def split_target(task, values, count, *, names=(), classes=None, groups=None, **options):
     """Learn a target, and divide the rows of a source.
 
-    Classes are learned before the rows are divided, because each split is to have the same shares of them; everything
-    else is learned on the training rows alone.
+    Classes are learned before the rows are divided, because a stratified split needs them; everything else is learned
+    on the training rows only.
 
     Args:
-        task: the way of answering, a `kzoo.tasks.Task`.
+        task: a `kzoo.tasks.Task`.
         values: raw labels of all rows, an array or columns of a DataFrame.
-        first: how many of them are to be divided; the others are of a second source.
-        names, known: see the task's `learn`.
-        groups, how: see `split_rows`.
+        count: number of rows to divide; the rows after them are from a second source.
+        names, classes: the names of the target columns and, where they are known, of the classes; see the task's
+            `learn`.
+        groups, options: see `split_rows`.
 
     Returns:
         (target, y of all rows, parts, notes).
     """
-    light, rows = task.inference, values.iloc if hasattr(values, "iloc") else values
-    target = light.learn(rows[:first], names, known=known) if "classes" in task.facts else None
-    y = light.encode(target, values)
-    labels = None if target is None else y[:first]
-    parts, notes = split_rows(first, labels=labels, groups=groups, **how)
+    inference, rows = task.inference, values.iloc if hasattr(values, "iloc") else values
+    target = inference.learn(rows[:count], names, known=classes) if "classes" in task.facts else None
+    y = inference.encode(target, values)
+    labels = None if target is None else y[:count]
+    parts, notes = split_rows(count, labels=labels, groups=groups, **options)
     if target is None:
-        target = light.learn(rows[parts["train"]], names, known=known)
+        target = inference.learn(rows[parts["train"]], names, known=classes)
     return target, y, parts, [*notes, *target_notes(target)]
 
 
 def split_time(n, *, validation=0.1, test=None):
-    """Return the row numbers where validation and test start, in an ordered series: fractions of all rows.
+    """Return the row numbers at which validation and test start in an ordered series: fractions of all rows.
 
     Raises:
-        KzooError: a fold, whose training rows would come after it.
+        KzooError: `test` is a fold, whose training rows would come after it.
     """
     if isinstance(test, Fold):
         raise KzooError(
-            "Folds of an ordered series would be trained on its future: use kzoo.train, which tests on its end."
+            "Folds are not available for an ordered series: training rows would come after test rows. Use kzoo.train, "
+            "which tests on the end of the series."
         )
     validation, test = fractions(validation, test)
     first_test = n - round(n * test)
@@ -230,26 +236,26 @@ def split_time(n, *, validation=0.1, test=None):
 
 
 def check_enough(n):
-    """Raise `KzooError` for too few rows to divide."""
+    """Raise `KzooError` if there are too few rows to divide."""
     if n < SMALLEST:
-        raise KzooError(f"Only {n} usable rows: kzoo needs at least {SMALLEST} to train, validate and test.")
+        raise KzooError(f"Too few usable rows: {n}. At least {SMALLEST} are needed to train, validate and test.")
 
 
 def target_notes(target) -> list:
-    """Return a line where what was learned of a target is to be known."""
+    """Return notes about what was learned of a target."""
     if loss := target.config.get("loss"):
-        return [f"The target has heavy tails: loss='auto' is {loss!r}, which a few far values do not rule."]
+        return [f"The target has heavy tails: loss='auto' selects {loss!r}, which is robust to outliers."]
     return []
 
 
 def check_seed(seed):
-    """Raise `KzooError` unless the seed is a whole number that is not negative."""
+    """Raise `KzooError` unless the seed is a non-negative integer."""
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise KzooError(f"seed={seed!r} must be a whole number, 0 or more.")
 
 
 def fingerprint(*parts):
-    """Return the sha256 over arrays, also mapped ones, bytes, strings and JSON values, the same in every process."""
+    """Return the sha256 of arrays (also mapped ones), bytes, strings and JSON values, the same in every process."""
     digest = hashlib.sha256()
     for part in parts:
         if isinstance(part, Mapped) or (isinstance(part, np.ndarray) and part.dtype != object):

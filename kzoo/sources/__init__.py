@@ -1,1 +1,1 @@
-"""Where data comes from: table files, folders, arrays. What examples mean is the matter of `kzoo.kinds`."""
+"""Sources of data: table files, folders, arrays. What the examples mean is defined in `kzoo.kinds`."""

@@ -1,105 +1,107 @@
-"""Arrays that are given in place of raw inputs: what is no number is refused before anything is made of it."""
+"""Arrays passed instead of raw inputs: anything that is not a number is refused before it is used."""
 
 import numpy as np
 
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import first_line, in_bytes, shown
 
-_MOST_TEXT = 256 << 20  # bytes of an array of texts that is made of lists
+_MOST_TEXT = 256 << 20  # bytes of an array of texts made from lists
 
 
-def numbers_in(array, what, *, many=True) -> np.ndarray:
-    """Return an array as it is, if it holds numbers and all of them are finite.
+def numbers_in(array, name, *, many=True) -> np.ndarray:
+    """Return an array of finite numbers.
 
     Args:
         array: anything that NumPy makes an array of.
-        what: the name of such inputs in a message: "Images".
-        many: whether its first axis is that of the inputs.
+        name: of the inputs in messages: "Images".
+        many: whether the first axis is that of the inputs.
 
     Raises:
-        KzooError: objects, texts, complex numbers, none at all, NaN or infinity.
+        KzooError: the array holds objects, texts or complex numbers, is empty, or contains NaN or infinity.
     """
-    array = as_array(array, what)
+    array = as_array(array, name)
     if array.dtype.kind not in "biuf":
-        kinds = {"c": "complex numbers", "O": "objects, or lists of different lengths", "U": "texts", "S": "bytes"}
-        raise KzooError(f"{what} are arrays of numbers; this one holds {kinds.get(array.dtype.kind, array.dtype)}.")
+        type_names = {"c": "complex numbers", "O": "objects, or lists of different lengths", "U": "texts", "S": "bytes"}
+        raise KzooError(f"{name} must be an array of numbers, not of {type_names.get(array.dtype.kind, array.dtype)}.")
     if not array.size:
-        raise KzooError(f"{what} are missing: the array has shape {array.shape}.")
+        raise KzooError(f"{name} must not be empty: the array has shape {array.shape}.")
     if array.dtype.kind == "f" and not all_finite(array):
         first = f"Input {int(np.argwhere(~np.isfinite(array))[0][0]) + 1}" if many and array.ndim else "An input"
-        raise KzooError(f"{first} holds NaN or infinity: fill it in or leave it out.")
+        raise KzooError(f"{first} contains NaN or infinity. Fill in these values, or leave the input out.")
     return array
 
 
 def all_finite(array) -> bool:
-    """Say whether no number is NaN or infinity; counted, which for one small input takes half of what `all` does."""
+    """Return True if no number is NaN or infinity. Counting takes half the time of `all` for one small input."""
     return np.count_nonzero(np.isfinite(array)) == array.size
 
 
 def check_count(count, most) -> None:
-    """Raise `KzooError` where a request has more inputs than it may; `most` is None for any number."""
+    """Raise `KzooError` if a request has more than `most` inputs; None allows any number."""
     if most is not None and count > most:
-        raise KzooError(f"{count:,} inputs are more than the {most:,} of one request: send them in several.")
+        raise KzooError(
+            f"Too many inputs in one request: {count:,}, and at most {most:,} are allowed. Send several requests."
+        )
 
 
-def as_array(values, what) -> np.ndarray:
+def as_array(values, name) -> np.ndarray:
     """Return values as an array.
 
     Raises:
-        KzooError: NumPy makes none of them: lists of different lengths, an object that fails.
+        KzooError: NumPy cannot convert them: lists of different lengths, an object that fails.
     """
-    if isinstance(values, list | tuple) and (size := _size_of_texts(values)) > _MOST_TEXT:
-        raise KzooError(f"{what} are arrays of numbers; this one holds texts, which would take {in_bytes(size)}.")
+    if isinstance(values, list | tuple) and (size := _text_array_size(values)) > _MOST_TEXT:
+        raise KzooError(f"{name} must be an array of numbers, not of texts, which would take {in_bytes(size)}.")
     if hasattr(values, "toarray"):
-        raise KzooError(f"{what} of a sparse matrix {values.shape} cannot be read: give its toarray().")
+        raise KzooError(f"{name} must not be a sparse matrix (shape {values.shape}): pass its toarray().")
     try:
         return np.asarray(values)
-    except Exception as error:  # whatever an object's __array__ does
-        says = f"{type(error).__name__}: {first_line(error)}"
-        raise KzooError(f"{what} cannot be read as an array of numbers: {says}.") from None
+    except Exception as error:  # an object's __array__ may raise anything
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        raise KzooError(f"Cannot convert {name} to an array of numbers: {reason}.") from None
 
 
-def _size_of_texts(values) -> int:
-    """Return the bytes of the array that NumPy makes of lists with texts: the longest decides for each; 0 without."""
+def _text_array_size(values) -> int:
+    """Return the size in bytes of the array that NumPy makes of nested lists of texts; 0 without texts."""
     waiting, count, longest = [values], 0, 0
     while waiting:
-        some = waiting.pop()
-        count += len(some)
-        types = set(map(type, some))
+        sequence = waiting.pop()
+        count += len(sequence)
+        types = set(map(type, sequence))
         if str in types or bytes in types:
-            longest = max(longest, *(len(one) for one in some if isinstance(one, str | bytes)), 0)
+            longest = max(longest, *(len(element) for element in sequence if isinstance(element, str | bytes)), 0)
         if list in types or tuple in types:
-            waiting += [one for one in some if isinstance(one, list | tuple)]
+            waiting += [element for element in sequence if isinstance(element, list | tuple)]
     return 4 * count * longest
 
 
-def with_rows(values, what) -> np.ndarray:
+def with_rows(values, name) -> np.ndarray:
     """Return values as an array (N, ...).
 
     Raises:
-        KzooError: a single value, or what `as_array` refuses.
+        KzooError: a single value, or values that `as_array` refuses.
     """
-    array = as_array(values, what)
+    array = as_array(values, name)
     if not array.ndim:
-        raise KzooError(f"{what} is a single value, {shown(array)}: give an array with one for each row.")
+        raise KzooError(f"{name} must be an array with a value for each row, not a single value: {shown(array)}.")
     return array
 
 
-def whole_in(array, what, high, *, low=0) -> None:
-    """Check that numbers are whole and between two.
+def whole_in(array, name, high, *, low=0) -> None:
+    """Check that all numbers of an array are integers from `low` to `high`.
 
     Raises:
-        KzooError: one that is not; `high` is the highest that is legal, or None.
+        KzooError: one is not; `high` may be None for no upper limit.
     """
-    bad = (array != np.round(array)) | (array < low)
-    bad = bad if high is None else bad | (array > high)
-    if bad.any():
-        place = tuple(int(i) for i in np.argwhere(bad)[0])
+    invalid = (array != np.round(array)) | (array < low)
+    invalid = invalid if high is None else invalid | (array > high)
+    if invalid.any():
+        index = tuple(int(i) for i in np.argwhere(invalid)[0])
         legal = f"{low} to {high}" if high is not None else f"{low} and above"
-        raise KzooError(f"{what} are whole numbers, {legal}; {list(place)} holds {array[place]:.12g}.")
+        raise KzooError(f"{name} must be whole numbers, {legal}. Found {array[index]:.12g} at index {list(index)}.")
 
 
 def class_numbers(labels) -> np.ndarray:
-    """Return the numbers of classes (N,) of labels that may be a column (N, 1) or one-hot rows (N, K)."""
+    """Return class numbers (N,) of labels that may also be a column (N, 1) or one-hot rows (N, K)."""
     labels = np.asarray(labels)
     return labels.argmax(axis=-1) if labels.ndim > 1 and labels.shape[-1] > 1 else labels.reshape(-1)

@@ -1,4 +1,4 @@
-"""Files of inputs: text whose encoding is found out, and what the command line names. Standard library only."""
+"""Input files: text files whose encoding is detected, and files named on the command line. Standard library only."""
 
 import codecs
 import io
@@ -12,9 +12,9 @@ from kzoo.utils.formatting import plural
 _PIECE = 2**20  # bytes
 _NAMES = {"gb18030": "GB18030 (Chinese)", "cp1252": "Windows-1252 (Western European)"}
 _RUN = re.compile(rb"[\x80-\xff]+")
-# What is no ASCII stands alone between ASCII letters in Western European text, and in pairs and longer runs in Chinese.
-# A pair is two letters (größe) where Latin ones touch it on both sides, or on one and its first byte is none of those
-# that frequent Chinese characters begin with.
+# Non-ASCII bytes stand alone between ASCII letters in Western European text, and in pairs and longer runs in Chinese.
+# A pair counts as two Latin letters (größe) if ASCII letters touch it on both sides, or on one side and its first byte
+# does not begin frequent Chinese characters.
 _LATIN = re.compile(
     rb"(?<![\x80-\xff])(?:[\x80\x85\x91-\x97\xa0-\xff](?![\x80-\xff])|(?<=[A-Za-z])[\xc0-\xff]{2}(?=[a-z])"
     rb"|(?<=[a-z])[\xd8-\xff]{2}(?![\x80-\xff])|(?<![A-Za-z\x80-\xff])[\xd8-\xff]{2}(?=[a-z]))"
@@ -23,19 +23,20 @@ _NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 
 
 def read_text(path, notes=None):
-    """Return a text file as a string: UTF-8 or UTF-16 with a mark, UTF-8 without, else GB18030 or Windows-1252.
+    """Return a text file as a string. Encodings: UTF-8 or UTF-16 with a mark, UTF-8 without, else GB18030 or
+    Windows-1252.
 
     Args:
-        notes: a list that gets a line to know where which one was found out by what is likely.
+        notes: a list that gets a line if the encoding is a guess.
 
     Raises:
-        KzooError: no such file, or none of these.
+        KzooError: the file does not exist, or has none of these encodings.
     """
     return decoded(read_bytes(path), Path(path).name, notes)
 
 
 def read_bytes(path, most=-1):
-    """Return the bytes of a file, or its first ones.
+    """Return the bytes of a file, or its first `most` bytes.
 
     Raises:
         KzooError: it cannot be read.
@@ -49,19 +50,19 @@ def read_bytes(path, most=-1):
 
 
 class TextFile:
-    """A text file that is read piece by piece, as `read_text` reads a whole one. What it is, is found out once.
+    """A text file that is read piece by piece, with the encodings of `read_text`. The encoding is detected once.
 
     Args:
         path: the file.
         notes: see `read_text`.
 
     Attributes:
-        encoding: as Python calls it.
+        encoding: Python's name of the encoding.
         size: in bytes.
-        line_ends: how many line feeds and carriage returns it has: lines, at the most.
+        line_ends: number of line feeds and carriage returns, an upper bound of the number of lines.
 
     Raises:
-        KzooError: no such file, or none of the encodings.
+        KzooError: the file does not exist, or has none of the encodings.
     """
 
     def __init__(self, path, notes=None):
@@ -72,31 +73,37 @@ class TextFile:
             self.encoding, self.line_ends = _encoding(file, self.name, notes)
 
     def open(self):
-        """Return a stream of the text from its beginning."""
+        """Return a stream of the text from the beginning."""
         if self.encoding == "utf-16":
             return open(self.path, encoding="utf-16", errors="replace", newline="")
-        return _Lines(open(self.path, encoding={"utf-8": "utf-8-sig"}.get(self.encoding, self.encoding), newline=""))
+        return _UniversalNewlines(
+            open(self.path, encoding={"utf-8": "utf-8-sig"}.get(self.encoding, self.encoding), newline="")
+        )
 
 
 def _encoding(file, name, notes):
-    """Return the encoding of a stream of bytes, and how many line feeds and carriage returns it has."""
-    mark = file.read(2)
-    is_utf_8, line_ends = _scanned("utf-8", file)
-    if mark in (b"\xff\xfe", b"\xfe\xff"):
+    """Return the encoding of a stream of bytes, and the number of its line feeds and carriage returns."""
+    byte_order_mark = file.read(2)
+    is_utf_8, line_ends = _scan("utf-8", file)
+    if byte_order_mark in (b"\xff\xfe", b"\xfe\xff"):
         return "utf-16", line_ends
     if is_utf_8:
         return "utf-8", line_ends
-    chinese, _ = _scanned("gb18030", file)
-    likely = "cp1252" if _looks_latin(file) and _scanned("cp1252", file)[0] else "gb18030" if chinese else None
+    chinese, _ = _scan("gb18030", file)
+    likely = "cp1252" if _is_mostly_latin(file) and _scan("cp1252", file)[0] else "gb18030" if chinese else None
     if likely is None:
-        raise KzooError(f"{name!r} is neither UTF-8 nor GB18030 text, nor Windows-1252; save it as UTF-8.")
+        raise KzooError(
+            f"Cannot detect the encoding of {name!r}: it is not UTF-8, GB18030 or Windows-1252. Save it as UTF-8."
+        )
     if notes is not None:
-        notes.append(f"{name!r} is not UTF-8: it is read as {_NAMES[likely]}. If letters look wrong, save it as UTF-8.")
+        notes.append(
+            f"{name!r} is not UTF-8 and was read as {_NAMES[likely]}. If letters look wrong, save it as UTF-8."
+        )
     return likely, line_ends
 
 
-def _scanned(encoding, file):
-    """Return whether a stream of bytes is text in an encoding from beginning to end, and how many line ends it has."""
+def _scan(encoding, file):
+    """Return whether a whole stream of bytes is text in an encoding, and the number of its line ends."""
     decoder, is_text, line_ends = codecs.getincrementaldecoder(encoding)(), True, 0
     file.seek(0)
     while piece := file.read(_PIECE):
@@ -107,7 +114,7 @@ def _scanned(encoding, file):
 
 
 def _decodes(decoder, piece, *, final=False):
-    """Say whether the next piece of a stream of bytes is text."""
+    """Return True if the next piece of a stream of bytes can be decoded."""
     try:
         decoder.decode(piece, final)
     except ValueError:
@@ -115,8 +122,8 @@ def _decodes(decoder, piece, *, final=False):
     return True
 
 
-def _looks_latin(file):
-    """Say whether most of what is no ASCII in a stream of bytes stands as accents and umlauts do."""
+def _is_mostly_latin(file):
+    """Return True if most non-ASCII bytes of a stream are placed like accented letters and umlauts."""
     file.seek(0)
     runs = latin = 0
     while piece := file.read(_PIECE):
@@ -129,8 +136,8 @@ def _looks_latin(file):
     return latin > 2 * runs / 3
 
 
-class _Lines(io.TextIOBase):
-    """A stream of text whose lines end in a line feed, where they end in it and a carriage return."""
+class _UniversalNewlines(io.TextIOBase):
+    """A text stream in which CR LF becomes LF."""
 
     def __init__(self, file):
         self._file = file
@@ -150,9 +157,9 @@ class _Lines(io.TextIOBase):
 
 
 def decoded(data, name, notes=None):
-    """Return the bytes of a text file of this name as `read_text` does."""
+    """Return the text of the bytes of a file, decoded as in `read_text`."""
     try:
-        text = data.decode("utf-8-sig")  # as most are
+        text = data.decode("utf-8-sig")  # most files are UTF-8
     except ValueError:
         encoding, _ = _encoding(io.BytesIO(data), name, notes)
         if encoding == "utf-16":
@@ -162,7 +169,7 @@ def decoded(data, name, notes=None):
 
 
 def add_notes(lines, notes=None):
-    """Append lines to notes; without any, warn."""
+    """Append lines to `notes`; if it is None, issue them as warnings."""
     if notes is not None:
         notes += lines
         return
@@ -170,19 +177,19 @@ def add_notes(lines, notes=None):
         warn(line)
 
 
-def joined_notes(said) -> list:
-    """Return lines that are said of one file each as one line, where there are any."""
-    more = len(said) - 1
-    return [f"{said[0]} So it is with {plural(more, 'more file')}." if more else said[0]] if said else []
+def joined_notes(notes) -> list:
+    """Return notes that each concern one file as a single line, in a list; an empty list if there are none."""
+    more = len(notes) - 1
+    return [f"{notes[0]} The same applies to {plural(more, 'more file')}." if more else notes[0]] if notes else []
 
 
-def existing(word):
-    """Return the path that a word of the command line is.
+def existing(path):
+    """Return a path from the command line.
 
     Raises:
-        KzooError: there is no such file or folder.
+        KzooError: the file or folder does not exist.
     """
-    if not Path(word).exists():
-        raise KzooError(f"{word!r} does not exist; this run reads files.")
-    check_regular(word)
-    return word
+    if not Path(path).exists():
+        raise KzooError(f"{path!r} does not exist. The inputs of this run are files.")
+    check_regular(path)
+    return path

@@ -1,4 +1,4 @@
-"""Folders with a folder for each class, and perhaps one for each split, by the names in them. Standard library only."""
+"""Folders with a subfolder for each class, and optionally for each split, by their names. Standard library only."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -11,19 +11,19 @@ SPLIT_FOLDERS = {
     "validation": ("val", "validation", "valid", "dev"),
     "test": ("test", "testing"),
 }
-_NAMED = 5  # folders, or suffixes, that a line names
+_NAMED = 5  # folders or suffixes named in a line
 
 
 def visible_folders(folder: Path) -> list[str]:
-    """Return the sorted names of the folders in a folder, none hidden."""
+    """Return the sorted names of the folders in a folder, except hidden ones."""
     return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not _is_hidden(entry.name))
 
 
 def walked(folder: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Yield each folder in and under a folder that is not hidden, with the names of its files, hidden ones too."""
-    for place, folders, files in os.walk(folder):
+    """Yield a folder and each folder below it that is not hidden, with the names of its files, hidden ones included."""
+    for path, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not _is_hidden(name)]
-        yield Path(place), files
+        yield Path(path), files
 
 
 def _is_hidden(name: str) -> bool:
@@ -31,41 +31,45 @@ def _is_hidden(name: str) -> bool:
 
 
 def splits_in(root: Path) -> dict[str, Path]:
-    """Return split -> its folder, of those that lie in a folder: perhaps none, or not the one to train on."""
+    """Return split -> its folder, for the split folders in a folder; there may be none, or none to train on."""
     names = {name.lower(): name for name in visible_folders(root)}
-    return {split: root / names[word] for split, words in SPLIT_FOLDERS.items() for word in words if word in names}
+    return {split: root / names[alias] for split, words in SPLIT_FOLDERS.items() for alias in words if alias in names}
 
 
-def extra_folders_note(root: Path, parts: Mapping[str, Path], what: str, holds: Callable[[Path], object]) -> list[str]:
-    """Return a line that names folders beside those of the splits that hold examples; no line where none does.
+def extra_folders_note(
+    root: Path, parts: Mapping[str, Path], noun: str, has_examples: Callable[[Path], object]
+) -> list[str]:
+    """Return a note on folders next to those of the splits that also hold examples, in a list; empty if there are none.
 
     Args:
-        root: where they lie; a split itself where it has no folders of splits.
+        root: the folder that holds them; a split itself if there are no split folders.
         parts: split -> its folder.
-        what: an example is, in the plural.
-        holds: says of a folder whether there is one in it.
+        noun: what the examples are, in the plural.
+        has_examples: function that returns whether a folder holds examples.
     """
     used = {folder.name for folder in parts.values()}
     if root in parts.values():
         return []
-    unused = [f"{name}/" for name in visible_folders(root) if name not in used and holds(root / name)]
-    beside = listed(f"{name}/" for name in sorted(used))
-    return [f"Not read: the {what} in {listed(unused, _NAMED)}, beside {beside}."] if unused else []
+    unused = [f"{name}/" for name in visible_folders(root) if name not in used and has_examples(root / name)]
+    used_names = listed(f"{name}/" for name in sorted(used))
+    return [f"Ignored: the {noun} in {listed(unused, _NAMED)}. Only {used_names} are read."] if unused else []
 
 
-def counted(others: Mapping[str, int]) -> str:
-    """Say at the end of a message which files are not read, for their names end as no example's; or nothing.
+def counted(ignored_counts: Mapping[str, int]) -> str:
+    """Return the end of a message that counts the ignored files by suffix; an empty string if there are none.
 
     Args:
-        others: suffix -> how many.
+        ignored_counts: suffix -> number of files.
     """
-    kinds = sorted(others, key=lambda suffix: -others[suffix])
-    found = listed((f"{others[suffix]:,} {suffix or 'without a suffix'}" for suffix in kinds), _NAMED)
-    return f" Not read: {found}." if others else ""
+    kinds = sorted(ignored_counts, key=lambda suffix: -ignored_counts[suffix])
+    ignored = listed((f"{ignored_counts[suffix]:,} {suffix or 'without a suffix'}" for suffix in kinds), _NAMED)
+    return f" Ignored files: {ignored}." if ignored_counts else ""
 
 
-def not_read(others: Mapping[str, int], what: str, suffixes: str) -> list[str]:
-    """Return what `counted` says, and what helps, as the one line of a list; no line where it says nothing."""
+def not_read(ignored_counts: Mapping[str, int], noun: str, suffixes: str) -> list[str]:
+    """Return the note of `counted` with its fix, in a list; empty if no files were ignored."""
     return (
-        [f"{counted(others)[1:]} {what.capitalize()} are {suffixes}: convert those that are {what}."] if others else []
+        [f"{counted(ignored_counts)[1:]} {noun.capitalize()} must be {suffixes}: convert files that are {noun}."]
+        if ignored_counts
+        else []
     )

@@ -1,6 +1,7 @@
-"""Files that cannot be read among many that can: left out and named while they are few. Standard library only.
+"""Unreadable files among many readable ones: they are left out and named as long as they are few. Standard library
+only.
 
-Whoever reads many files asks here: training, scoring, looking at new data, and answering, of a run and of an export.
+Used for training, evaluation, checks of new data and predictions, by runs and by exported models.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,37 +10,37 @@ from dataclasses import dataclass
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed, percent
 
-# The largest share that may be missing. A network learns from what is left; a score is to be of all of them, and so are
-# the answers to a request; who asks for predictions gets those there are.
+# Largest share of files that may be unreadable. Training uses the readable ones; a score, or the response to a request,
+# should cover nearly all of them; predictions are returned for the files that can be read.
 TRAINED, ANSWERED, PREDICTED = 0.5, 0.05, 1.0
-_NAMED = 5  # files that a line names
+_NAMED = 5  # files named in a line
 
 
 @dataclass(frozen=True)
 class Unread:
-    """In the place of an input that could not be read; it has no row in x.
+    """Stands in for an input that could not be read and has no row in x.
 
     Args:
         item: the input, such as the path of a file.
-        why: in words.
+        why: the reason, as a sentence.
     """
 
     item: object
     why: str
 
 
-def left_out(errors: Mapping[int, str], names: Sequence, what: str, *, most: float, where: str = "") -> str:
-    """Return a line that names what is left out; an empty one where that is nothing.
+def left_out(errors: Mapping[int, str], names: Sequence, noun: str, *, most: float, where: str = "") -> str:
+    """Return a note that names the files that were skipped; an empty string if there are none.
 
     Args:
-        errors: place in `names` -> why it cannot be read.
+        errors: index in `names` -> why the file cannot be read.
         names: of all files.
-        what: they are, in the singular: "image".
-        most: the share that may be missing.
-        where: they are, such as the name of a split.
+        noun: what the files are, in the singular: "image".
+        most: largest share of files that may be unreadable.
+        where: name of a split, or of another part that the files belong to.
 
     Raises:
-        KzooError: more of them cannot be read, or all.
+        KzooError: all files, or more than `most` of them, cannot be read.
     """
     if not errors:
         return ""
@@ -47,11 +48,13 @@ def left_out(errors: Mapping[int, str], names: Sequence, what: str, *, most: flo
     if len(names) == 1:
         raise KzooError(errors[first])
     if count == len(names):
-        raise KzooError(f"None of the {count:,} {what}s can be read, {str(names[first])!r} first. {errors[first]}")
+        raise KzooError(
+            f"None of the {count:,} {noun}s can be read. The first is {str(names[first])!r}: {errors[first]}"
+        )
     if count > most * len(names):
         raise KzooError(
-            f"{count:,} of {len(names):,} {what}s cannot be read, {str(names[first])!r} first. {errors[first]} "
-            f"Replace or remove them: up to {percent(most)} are left out."
+            f"{count:,} of {len(names):,} {noun}s cannot be read. The first is {str(names[first])!r}: {errors[first]} "
+            f"Replace or remove them: at most {percent(most)} may be left out."
         )
-    named = listed((str(names[place]) for place in sorted(errors)), _NAMED)
-    return f"Left out {count:,} broken {what}{'' if count == 1 else 's'}{f' in {where}' if where else ''}: {named}."
+    named = listed((str(names[index]) for index in sorted(errors)), _NAMED)
+    return f"Skipped {count:,} broken {noun}{'' if count == 1 else 's'}{f' in {where}' if where else ''}: {named}."

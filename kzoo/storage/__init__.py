@@ -1,1 +1,1 @@
-"""Where examples are kept: arrays in memory, windows of a long one, rows in files. NumPy and the standard library."""
+"""Storage of examples: arrays in memory, windows of a long array, rows in files. NumPy and standard library only."""

@@ -1,4 +1,4 @@
-"""How much memory there is for data: what the machine has free, within what a container or a user allows."""
+"""Memory available for data: what the machine has free, within the limit of a container or of the user."""
 
 import os
 import re
@@ -7,47 +7,48 @@ from pathlib import Path
 
 from kzoo.utils.errors import KzooError
 
-SHARE = 0.5  # of the free memory that data may take: reading it takes more for a while, and training needs some too
+SHARE = 0.5  # of free memory that data may take: reading needs more temporarily, and training needs some as well
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*", re.I)
-_UNLIMITED = 1 << 50  # what stands for "no limit" in the first version of control groups is above it
+_UNLIMITED = 1 << 50  # bytes; control groups v1 write "no limit" as a larger number
 
 
 def free_memory() -> int:
-    """Return how many bytes data may fill, together with all else: `$KZOO_MEMORY` ("2GiB"), else what is free.
+    """Return how many bytes all data together may take: `$KZOO_MEMORY` (such as "2GiB") if it is set, else the free
+    memory.
 
-    What is free is the machine's available memory, or less where a control group (a container's limit) leaves less.
+    Free memory is what the machine has available, or less where a control group (a container's limit) leaves less.
 
     Raises:
-        KzooError: `$KZOO_MEMORY` is no size.
+        KzooError: `$KZOO_MEMORY` is not a size.
     """
-    if said := os.environ.get("KZOO_MEMORY"):
-        return _bytes(said)
-    return min([_available(), *_left_by_groups()])
+    if setting := os.environ.get("KZOO_MEMORY"):
+        return _parse_size(setting)
+    return min([_available_memory(), *_memory_left_by_groups()])
 
 
 def too_large(size) -> bool:
-    """Say whether data of so many bytes in memory is to stay on disk instead, and be read as it is needed."""
+    """Return True if data of `size` bytes should stay on disk and be read on demand instead of being held in memory."""
     return size > SHARE * free_memory()
 
 
-def _bytes(said):
-    found = _SIZE.fullmatch(said)
-    if not found:
-        raise KzooError(f"KZOO_MEMORY={said!r} is no size, such as 500MiB or 2GiB.")
-    return int(float(found[1]) * 1024 ** " kmgt".index(found[2].lower() or " "))
+def _parse_size(setting):
+    match = _SIZE.fullmatch(setting)
+    if not match:
+        raise KzooError(f"KZOO_MEMORY={setting!r} is not a size. Use a number with a unit, such as 500MiB or 2GiB.")
+    return int(float(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " "))
 
 
-def _available():
+def _available_memory():
     with suppress(OSError, StopIteration, ValueError):
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         return next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:"))
-    with suppress(AttributeError, OSError, ValueError):  # macOS says how much there is, not how much is free
+    with suppress(AttributeError, OSError, ValueError):  # macOS: total memory, not free memory
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return 8 << 30  # Windows does not say without a package
+    return 8 << 30  # Windows: not available from the standard library
 
 
-def _left_by_groups(root=Path("/sys/fs/cgroup"), groups=Path("/proc/self/cgroup")):
-    """Yield the bytes that each control group of this process, and each above it, leaves: its limit less its use."""
+def _memory_left_by_groups(root=Path("/sys/fs/cgroup"), groups=Path("/proc/self/cgroup")):
+    """Yield the bytes (limit minus usage) that are left in each control group of this process and in its ancestors."""
     with suppress(OSError):
         for line in groups.read_text(encoding="utf-8").splitlines():
             _, controllers, path = line.split(":", 2)
@@ -59,20 +60,20 @@ def _left_by_groups(root=Path("/sys/fs/cgroup"), groups=Path("/proc/self/cgroup"
                 else (root, "memory.max", "memory.current")
             )
             folder = top / path.lstrip("/")
-            for place in (folder, *folder.parents):
-                with suppress(OSError, ValueError):  # "max" is no number: no limit
-                    most = int((place / limit).read_text(encoding="ascii"))
+            for group in (folder, *folder.parents):
+                with suppress(OSError, ValueError):  # "max" is not a number and means no limit
+                    most = int((group / limit).read_text(encoding="ascii"))
                     if most < _UNLIMITED:
-                        used = int((place / use).read_text(encoding="ascii"))
-                        yield max(most - used + _cache(place), 0)
-                if place == top:
+                        used = int((group / use).read_text(encoding="ascii"))
+                        yield max(most - used + _reclaimable_bytes(group), 0)
+                if group == top:
                     break
 
 
-def _cache(place):
-    """Return how many bytes of a group's use are pages of files, which it gives back when it needs them."""
+def _reclaimable_bytes(group):
+    """Return how many bytes of a group's usage are file pages, which the system frees when memory is needed."""
     with suppress(OSError, StopIteration, ValueError):
-        lines = (place / "memory.stat").read_text(encoding="ascii").splitlines()
+        lines = (group / "memory.stat").read_text(encoding="ascii").splitlines()
         return next(
             int(line.split()[1]) for line in lines if line.split()[0] in ("inactive_file", "total_inactive_file")
         )

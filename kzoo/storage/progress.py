@@ -1,4 +1,4 @@
-"""Progress of what takes long before training: a bar on a terminal after a second, elsewhere a line now and then."""
+"""Progress of slow steps before training: a bar on a terminal after one second, otherwise a line every 30 seconds."""
 
 import sys
 import time
@@ -8,37 +8,37 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
-_SAID = 30  # seconds between two lines
+_LINE_INTERVAL = 30  # seconds between two lines
 
 
 def followed(
-    items: Iterable[Any], what: str, total: float | None = None, worth: Callable[[Any], float] | None = None
+    items: Iterable[Any], description: str, total: float | None = None, size_of: Callable[[Any], float] | None = None
 ) -> Iterator:
-    """Yield the items, and show how far they are if it takes long.
+    """Yield the items of an iterable, and report progress if it takes long.
 
     Args:
-        items: what is gone through.
-        what: is done, such as "reading images".
-        total: of what all items are worth, where it is known.
-        worth: of one; by default each counts one.
+        items: the iterable.
+        description: of the step, such as "reading images".
+        total: the sum of the sizes of all items, if it is known.
+        size_of: function that returns the size of an item; by default each item counts as 1.
     """
-    began = said = time.monotonic()
-    bar, done = None, 0.0
+    start = last_line = time.monotonic()
+    bar, completed = None, 0.0
     try:
         for item in items:
             yield item
-            done += 1 if worth is None else worth(item)
+            completed += 1 if size_of is None else size_of(item)
             if not sys.stderr.isatty():
-                if time.monotonic() - said > _SAID:
-                    said = time.monotonic()
-                    print(f"{what}, {done:,.0f}{f' of {total:,.0f}' if total else ''}", file=sys.stderr)
+                if time.monotonic() - last_line > _LINE_INTERVAL:
+                    last_line = time.monotonic()
+                    print(f"{description}, {completed:,.0f}{f' of {total:,.0f}' if total else ''}", file=sys.stderr)
                 continue
-            if bar is None and time.monotonic() - began > 1:
+            if bar is None and time.monotonic() - start > 1:
                 bar = Progress(console=Console(stderr=True), transient=True)
                 bar.start()
-                task = bar.add_task(what, total=total)
+                task = bar.add_task(description, total=total)
             if bar is not None:
-                bar.update(task, completed=done)
+                bar.update(task, completed=completed)
     finally:
         if bar is not None:
             bar.stop()

@@ -1,8 +1,9 @@
-"""`Stored`: rows of numbers in a file of kzoo's own, read when they are asked for, and the folder that holds them.
+"""`StoredRows`: rows of numbers in a file written by kzoo and read on demand, and the cache folders that hold such
+files.
 
-A file has a row for each example: its inputs and its answers, four bytes to a number, nothing else. Its rows were
-shuffled when it was written, so that any rows that follow one another are a fair sample. It is read in pieces, never
-mapped into memory: what a process has mapped counts as its own where memory is limited.
+A file has a row for each example: its inputs and its targets, four bytes per number, nothing else. Rows are shuffled
+when the file is written, so any run of consecutive rows is a random sample. The file is read in pieces and never
+mapped into memory: where memory is limited, mapped pages count towards the usage of the process.
 """
 
 import hashlib
@@ -23,21 +24,21 @@ from kzoo.utils.files import cache_folder, read_json, sync_folder, write_json
 from kzoo.utils.formatting import in_bytes
 
 _ABOUT = "about.json"
-_PART, _MOST_ROWS, _BLOCKS = 32 << 20, 2**18, 32  # bytes and rows of a part; blocks in it, at the least
-_HASHED = 1 << 20  # bytes of a file that are hashed at once
-_BLOCK = 4_096  # rows of a block; those that are asked for one by one are read together where they lie in one
+_PART, _MOST_ROWS, _BLOCKS = 32 << 20, 2**18, 32  # bytes and rows of a part; minimum number of blocks in it
+_HASHED = 1 << 20  # bytes of a file hashed at a time
+_BLOCK = 4_096  # rows of a block; rows requested individually are read together if they are in the same block
 
 
 class StoredRows:
-    """Columns `first` to `last` of a file of rows, like an array (N,) or (N, last - first) that lies on the disk.
+    """Columns `first` to `last` of a file of rows, which behaves like an array (N,) or (N, last - first) on disk.
 
     Args:
         path: the file.
-        rows: how many it has.
-        width: numbers in a row.
-        first, last: the columns.
-        dtype: of them: "float32" or "int32".
-        single: whether one column is an array (N,).
+        rows: number of rows in the file.
+        width: numbers per row.
+        first, last: the range of columns.
+        dtype: of the columns: "float32" or "int32".
+        single: whether a single column is an array (N,).
     """
 
     def __init__(self, path, *, rows, width, first, last, dtype, single=False):
@@ -61,29 +62,29 @@ class StoredRows:
             if step == 1:
                 return self.cut(read_rows(self.path, self.width, start, max(stop - start, 0)))
             index = np.arange(start, stop, step)
-        places = np.asarray(index)
-        if places.dtype == bool:
-            places = np.flatnonzero(places)
-        flat = places.reshape(-1).astype(np.int64)
+        indices = np.asarray(index)
+        if indices.dtype == bool:
+            indices = np.flatnonzero(indices)
+        flat = indices.reshape(-1).astype(np.int64)
         if flat.size and not -self.rows <= flat.min() <= flat.max() < self.rows:
             raise IndexError(f"row {flat.max()} is outside 0..{self.rows - 1}.")
         flat = np.where(flat < 0, flat + self.rows, flat)
         order = np.argsort(flat, kind="stable")
-        found = np.empty((len(flat), self.width), np.float32)
-        ends = np.flatnonzero(np.diff(flat[order] // _BLOCK)) + 1
-        for group in np.split(order, ends):
+        rows = np.empty((len(flat), self.width), np.float32)
+        block_ends = np.flatnonzero(np.diff(flat[order] // _BLOCK)) + 1
+        for group in np.split(order, block_ends):
             if len(group):
                 low = int(flat[group[0]])
                 block = read_rows(self.path, self.width, low, int(flat[group[-1]]) - low + 1)
-                found[group] = block[flat[group] - low]
-        return self.cut(found).reshape((*places.shape, *self.shape[1:]))
+                rows[group] = block[flat[group] - low]
+        return self.cut(rows).reshape((*indices.shape, *self.shape[1:]))
 
     def first(self, count) -> np.ndarray:
-        """Return the first rows as an array: a sample, for all were shuffled."""
+        """Return the first `count` rows as an array. This is a random sample: all rows were shuffled."""
         return np.ascontiguousarray(self[:count])
 
     def cut(self, rows):
-        """Return these columns of rows of the file (B, width)."""
+        """Return the columns of this array from rows of the file (B, width)."""
         part = rows[:, self.first_column : self.last].view(self.dtype)
         return part[:, 0] if self.single else part
 
@@ -92,59 +93,66 @@ def read_rows(path, width, start, count) -> np.ndarray:
     """Return rows of a file, float32 (count, width).
 
     Raises:
-        KzooError: it is not there any more, or has become shorter.
+        KzooError: the file no longer exists, or has become shorter.
     """
     try:
         rows = np.fromfile(path, np.float32, count * width, offset=4 * start * width)
     except OSError as error:
-        raise KzooError(f"Cannot read {str(path)!r}: {error.strerror}. The same call makes it again.") from None
+        raise KzooError(
+            f"Cannot read {str(path)!r}: {error.strerror}. Run the same call again to recreate it."
+        ) from None
     if len(rows) < count * width:
-        raise KzooError(f"{str(path)!r} is shorter than it was: remove the folder {str(Path(path).parent)!r}.")
+        raise KzooError(
+            f"{str(path)!r} is truncated. Remove the folder {str(Path(path).parent)!r} and run the same call again."
+        )
     return rows.reshape(count, width)
 
 
 class Parts:
-    """The rows of an epoch, of which a part lies in memory at a time: the same for the same (epoch, number).
+    """The rows of an epoch, one part of which is in memory at a time: the same for the same (epoch, number).
 
-    A kind of them says how one is read: `_read(epoch, number)` returns what `get` does.
+    Subclasses implement `_read(epoch, number)`, which returns what `get` returns.
 
     Args:
         split: a `Split`.
-        batches: of a part.
-        batch_size: rows in a batch; the last batch of all keeps what is left over.
+        batches: batches per part.
+        batch_size: rows per batch; the last batch has what is left over.
         shuffle: see `kzoo.data.pipeline.Batches`.
     """
 
     def __init__(self, split, *, batches, batch_size, shuffle):
         self.split, self.shuffle, self.batches = split, shuffle, max(1, batches)
         self.rows = self.batches * batch_size
-        self._held, self._next, self._lock, self._reader = (None, None), (None, None), Lock(), None
+        self._current, self._next, self._lock, self._reader = (None, None), (None, None), Lock(), None
 
     def get(self, epoch, number):
-        """Return (x, y, order) of a part: arrays, and the places (N,) in them in the order of the epoch.
+        """Return (x, y, order) of a part: arrays, and the indices (N,) into them in the order of the epoch.
 
-        The arrays of the last part are as long as those of the others, so that what is compiled for one takes all: rows
-        of zeros that no place names follow its own. The next part is read in the background meanwhile.
+        The arrays of the last part are as long as those of the others, so that one compiled function takes all parts:
+        they are padded with rows of zeros that no index refers to. The next part is read in the background.
         """
         with self._lock:
-            if self._held[0] != (epoch, number):
-                known, future = self._next
-                self._held = (epoch, number), future.result() if known == (epoch, number) else self._read(epoch, number)
-                after = (epoch, number + 1) if (number + 1) * self.rows < len(self.split) else (epoch + 1, 0)
-                if after[0] == epoch or self.shuffle:
+            if self._current[0] != (epoch, number):
+                next_key, future = self._next
+                self._current = (
+                    (epoch, number),
+                    future.result() if next_key == (epoch, number) else self._read(epoch, number),
+                )
+                next_part = (epoch, number + 1) if (number + 1) * self.rows < len(self.split) else (epoch + 1, 0)
+                if next_part[0] == epoch or self.shuffle:
                     self._reader = self._reader or ThreadPoolExecutor(1)
-                    self._next = after, self._reader.submit(self._read, *after)
-            return self._held[1]
+                    self._next = next_part, self._reader.submit(self._read, *next_part)
+            return self._current[1]
 
 
 class StoredParts(Parts):
     """Parts of stored rows.
 
-    Shuffled, blocks of rows follow one another in a new order each epoch. A part is a piece of that, of so many batches
-    that memory has room for, whose rows are shuffled again.
+    With `shuffle`, blocks of rows follow in a new order each epoch. A part is a range of this order, as many batches as
+    fit into memory, and its rows are shuffled again.
 
     Args:
-        split: a `Split` of `Stored`.
+        split: a `Split` of `StoredRows`.
         batch_size, seed, shuffle: see `kzoo.data.pipeline.Batches`.
     """
 
@@ -167,26 +175,27 @@ class StoredParts(Parts):
         return self.split.x.cut(rows), self.split.y.cut(rows), order
 
     def _read_blocks(self, rows, epoch, start, stop):
-        """Read what lies between two places in the order of the blocks of an epoch."""
+        """Fill `rows` with the rows `start` to `stop` in the block order of an epoch."""
         count = -(-len(self.split) // self.block)
         blocks = np.random.default_rng([self.seed, epoch]).permutation(count)
         sizes = np.minimum(self.block, len(self.split) - blocks * self.block)
         ends = np.cumsum(sizes)
         first, last = np.searchsorted(ends, start, side="right"), np.searchsorted(ends, stop, side="left")
-        at = 0
-        for place in range(first, last + 1):
-            begin = int(ends[place] - sizes[place])
-            low, high = max(start, begin) - begin, min(stop, int(ends[place])) - begin
-            where = int(blocks[place]) * self.block
-            rows[at : at + high - low] = read_rows(self.split.x.path, self.width, where + low, high - low)
-            at += high - low
+        filled = 0
+        for position in range(first, last + 1):
+            block_start = int(ends[position] - sizes[position])
+            low, high = max(start, block_start) - block_start, min(stop, int(ends[position])) - block_start
+            first_row = int(blocks[position]) * self.block
+            rows[filled : filled + high - low] = read_rows(self.split.x.path, self.width, first_row + low, high - low)
+            filled += high - low
 
 
 class Content:
-    """What some files hold: the sha256 of each.
+    """The contents of some files: the sha256 of each.
 
-    Names, sizes and times do not tell: a copy can have those of another file, and a file can be rewritten in place. To
-    hash a gigabyte takes about .7 s of a processor; to encode as much takes more than 20 times that.
+    Names, sizes and times are not enough: a copy can share them with another file, and a file can be rewritten in
+        place.
+    Hashing a gigabyte takes about .7 s of processor time; encoding it takes more than 20 times as long.
 
     Args:
         files: their paths.
@@ -194,85 +203,85 @@ class Content:
 
     def __init__(self, files):
         self.files = [Path(file) for file in files]
-        self._stamps = self._stamped()
-        self.hashes = self._hashed()
+        self._stats = self._file_stats()
+        self.hashes = self._hash_files()
 
     def changed(self) -> bool:
-        """Say whether the files hold something else by now; they are hashed again only if the system saw a change."""
-        return self._stamped() != self._stamps and self._hashed() != self.hashes
+        """Return whether the contents have changed; files are hashed again only if their metadata changed."""
+        return self._file_stats() != self._stats and self._hash_files() != self.hashes
 
-    def _stamped(self):
-        stats = [file.stat() for file in self.files]
-        return [(stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for stat in stats]
+    def _file_stats(self):
+        file_stats = [file.stat() for file in self.files]
+        return [(stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for stat in file_stats]
 
-    def _hashed(self):
-        digests, total = [hashlib.sha256() for _ in self.files], sum(size for _, size, *_ in self._stamps)
-        for place, block in followed(self._blocks(), "hashing the data", total, lambda block: len(block[1])):
-            digests[place].update(block)
+    def _hash_files(self):
+        digests, total = [hashlib.sha256() for _ in self.files], sum(size for _, size, *_ in self._stats)
+        for number, block in followed(self._blocks(), "hashing the data", total, lambda block: len(block[1])):
+            digests[number].update(block)
         return [digest.hexdigest() for digest in digests]
 
     def _blocks(self):
-        for place, file in enumerate(self.files):
+        for number, file in enumerate(self.files):
             with open(file, "rb") as stream:
                 while block := stream.read(_HASHED):
-                    yield place, block
+                    yield number, block
 
 
 def is_any_made(ending: str) -> bool:
-    """Say whether anything is stored under a key with this ending."""
+    """Return whether anything is stored under a key with this ending."""
     return any((cache_folder() / "data").glob(f"*{ending}/{_ABOUT}"))
 
 
 def is_made(key) -> bool:
-    """Say whether there are rows that are stored under a key."""
+    """Return whether rows are stored under a key."""
     return (cache_folder() / "data" / key / _ABOUT).exists()
 
 
 @contextmanager
 def making(key):
-    """Yield the folder that holds what is stored under a key, and the folder in which to make it; None if it is there.
+    """Yield the folder of a key, and a temporary folder in which to build it; None as the second if the first exists.
 
-    The second becomes the first when the block ends well, and goes when it does not. A process that is killed meanwhile
-    leaves a folder that the next one clears; while one makes it, others wait.
+    The temporary folder is renamed to the final one if the block succeeds, and removed if it raises. A process that is
+    killed leaves the temporary folder behind, and the next one clears it. While one process builds, others wait.
 
     Raises:
         KzooError: the folder cannot be written.
     """
-    whole = cache_folder() / "data" / key
-    part = whole.with_name(f"{key}.part")
-    if (whole / _ABOUT).exists():
-        yield whole, None
+    final = cache_folder() / "data" / key
+    partial = final.with_name(f"{key}.part")
+    if (final / _ABOUT).exists():
+        yield final, None
         return
     try:
-        part.mkdir(parents=True, exist_ok=True)
-        lock = _locked(part)
+        partial.mkdir(parents=True, exist_ok=True)
+        lock = _lock_folder(partial)
     except OSError as error:
         raise KzooError(
-            f"{str(part)!r} cannot be written: {error.strerror}. Set KZOO_CACHE to another folder."
+            f"Cannot write to {str(partial)!r}: {error.strerror}. Set KZOO_CACHE to another folder."
         ) from None
     try:
-        if (whole / _ABOUT).exists():  # another process was faster
-            yield whole, None
+        if (final / _ABOUT).exists():  # another process finished first
+            yield final, None
             return
-        part.mkdir(exist_ok=True)
-        for left in part.iterdir():
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
-        yield whole, part
-        os.replace(part, whole)
-        sync_folder(whole.parent)
+        partial.mkdir(exist_ok=True)
+        for leftover in partial.iterdir():
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+        yield final, partial
+        os.replace(partial, final)
+        sync_folder(final.parent)
     except OSError as error:
-        shutil.rmtree(part, ignore_errors=True)
-        raise KzooError(f"{str(part)!r} cannot be written: {error.strerror}.") from None
+        shutil.rmtree(partial, ignore_errors=True)
+        raise KzooError(f"Cannot write to {str(partial)!r}: {error.strerror}.") from None
     except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
         raise
     finally:
         if lock is not None:
             os.close(lock)
 
 
-def _locked(folder):
-    """Wait until no other process makes what belongs into a folder; None where the system has no such locks."""
+def _lock_folder(folder):
+    """Lock a folder, waiting while another process holds the lock; None where the system has no such locks."""
     try:
         fcntl = import_module("fcntl")
     except ImportError:
@@ -282,31 +291,31 @@ def _locked(folder):
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print("Another process encodes the same data: waiting for it.", file=sys.stderr)
+            print("Another process is encoding the same data: waiting for it.", file=sys.stderr)
             fcntl.flock(handle, fcntl.LOCK_EX)
-    except OSError:  # a file system without locks
+    except OSError:  # the file system has no locks
         os.close(handle)
         return None
     return handle
 
 
 def check_room(folder, size):
-    """Raise `KzooError` where a disk lacks room for so many bytes."""
+    """Raise `KzooError` if the disk of a folder has less than `size` bytes free."""
     free = shutil.disk_usage(folder).free
     if size > free:
         raise KzooError(
-            f"{in_bytes(size)} are to be written to {str(folder)!r}, and its disk has {in_bytes(free)} left: make "
-            "room, or set KZOO_CACHE to a folder on another disk."
+            f"Not enough disk space for {str(folder)!r}: {in_bytes(size)} needed, {in_bytes(free)} free. Free some "
+            "space, or set KZOO_CACHE to a folder on another disk."
         )
 
 
 def write_about(folder, about):
-    """Write what is known of stored rows; it comes last, and makes them whole."""
+    """Write the metadata of stored rows. It is written last and marks them as complete."""
     write_json(folder / _ABOUT, about)
 
 
 def read_about(folder) -> dict:
-    """Return what `write_about` wrote.
+    """Return the metadata written by `write_about`.
 
     Raises:
         KzooError: it cannot be read.
@@ -314,4 +323,4 @@ def read_about(folder) -> dict:
     try:
         return read_json(folder / _ABOUT)
     except (OSError, ValueError):
-        raise KzooError(f"{str(folder)!r} is damaged: remove it, and it is made again.") from None
+        raise KzooError(f"{str(folder)!r} is damaged. Remove it; it is created again when it is needed.") from None

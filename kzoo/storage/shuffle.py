@@ -1,27 +1,28 @@
-"""The order of very many examples, of which any part can be told without the whole."""
+"""A random order of very many examples, any part of which can be computed without the whole."""
 
 import numpy as np
 
-MOST = 2**22  # examples up to which an order is an array: shuffled as such, it is quicker to read
+MOST = 2**22  # examples up to which the order is a shuffled array, which is faster to read
 _ROUNDS = 4
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
-def shuffled(places, count, seed, epoch):
-    """Return which examples come at these places of an epoch (B,), each of 0..count-1 once in all.
+def shuffled(positions, count, seed, epoch):
+    """Return which examples come at some positions of an epoch (B,); over all positions, each of 0..count-1 comes once.
 
-    It is a cipher of the place: a Feistel network over the next power of 4 keeps one place apart from any other, and
-    what comes out beyond `count` is put in again until it does not (doi:10.1007/3-540-45760-7_9, cycle walking).
+    The position is encrypted: a Feistel network over the next power of 4 is a bijection, and results of `count` and
+        above
+    are encrypted again until they are below it (doi:10.1007/3-540-45760-7_9, cycle walking).
 
     Args:
-        places: (B,) of 0..count-1.
-        seed, epoch: what the order is a function of.
+        positions: (B,) of 0..count-1.
+        seed, epoch: determine the order.
     """
     half = np.uint64(-(-(count - 1).bit_length() // 2))
     low = np.uint64((1 << int(half)) - 1)
     keys = np.random.default_rng([seed, epoch]).integers(0, 2**64, _ROUNDS, dtype=np.uint64)
 
-    def once(values):
+    def encrypt(values):
         left, right = values >> half, values & low
         for key in keys:
             mixed = (right + key) * _ODD
@@ -29,7 +30,7 @@ def shuffled(places, count, seed, epoch):
             left, right = right, left ^ ((mixed >> np.uint64(32)) & low)
         return (left << half) | right
 
-    found = once(np.asarray(places, np.uint64))
-    while (beyond := np.flatnonzero(found >= count)).size:
-        found[beyond] = once(found[beyond])
-    return found.astype(np.int64)
+    examples = encrypt(np.asarray(positions, np.uint64))
+    while (outside := np.flatnonzero(examples >= count)).size:
+        examples[outside] = encrypt(examples[outside])
+    return examples.astype(np.int64)

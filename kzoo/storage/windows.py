@@ -1,4 +1,4 @@
-"""Inputs that are read when they are asked for: `Windows` of one long array, `Mapped` rows; and some rows of any."""
+"""Inputs that are read on demand: `Windows` of one long array, `Mapped` rows; and selection and sampling of rows."""
 
 import mmap
 from functools import partial
@@ -8,14 +8,14 @@ import numpy as np
 
 _MOST_ROWS = 100_000
 _BLOCK = 2**22  # numbers
-_MOST_HELD = 2**26  # bytes of a mapped file that may count as this process' memory, about
-_REACH = 2**21  # bytes of it that the system maps around a row that is read, at the most: a page of its own copy
-_ROWS = _MOST_HELD // _REACH  # that are read in one go
-_held: WeakKeyDictionary = WeakKeyDictionary()  # map -> bytes of it that may be held
+_MAX_RESIDENT = 2**26  # bytes of a mapped file that may be resident in this process, about
+_REACH = 2**21  # bytes mapped around each row that is read, at most: one large page of the page cache
+_ROWS = _MAX_RESIDENT // _REACH  # rows read at a time
+_resident: WeakKeyDictionary = WeakKeyDictionary()  # mmap -> bytes of it that may be resident
 
 
-class Spaced:
-    """Whole numbers (N,) that are equally far apart, worked out when they are asked for: a `range` with NumPy's ways.
+class RangeArray:
+    """Equally spaced integers (N,), computed on demand: a `range` with the interface of an array.
 
     Args:
         numbers: the `range`.
@@ -35,14 +35,14 @@ class Spaced:
 
     def __getitem__(self, index):
         if isinstance(index, slice):
-            return Spaced(self.numbers[index])
+            return RangeArray(self.numbers[index])
         if isinstance(index, tuple):
             return np.asarray(self)[index]
-        places = np.asarray(index)
-        return self.numbers.start + self.numbers.step * np.where(places < 0, places + len(self), places)
+        indices = np.asarray(index)
+        return self.numbers.start + self.numbers.step * np.where(indices < 0, indices + len(self), indices)
 
     def __add__(self, number):
-        return Spaced(range(self.numbers.start + number, self.numbers.stop + number, self.numbers.step))
+        return RangeArray(range(self.numbers.start + number, self.numbers.stop + number, self.numbers.step))
 
     def __array__(self, dtype=None, copy=None):
         return np.arange(self.numbers.start, self.numbers.stop, self.numbers.step, dtype=dtype or self.dtype)
@@ -54,32 +54,32 @@ class Spaced:
         return self.numbers[-1]
 
 
-class _Sent:
-    """What another process gets of an array that lies in a file: where it lies, not what it holds."""
+class _PickledByPath:
+    """Base of objects whose mapped array is pickled as its location in a file, not as its contents."""
 
     def __getstate__(self):
         state = dict(self.__dict__)
-        if isinstance(state["values"], np.ndarray) and _map_of(state["values"]) is not None:
-            state["values"] = _place_of(state["values"])
+        if isinstance(state["values"], np.ndarray) and _mmap_of(state["values"]) is not None:
+            state["values"] = _file_location(state["values"])
         return state
 
     def __setstate__(self, state):
         values = state["values"]
-        self.__dict__.update(state, values=_opened(*values) if isinstance(values, tuple) else values)
+        self.__dict__.update(state, values=_open_mapped(*values) if isinstance(values, tuple) else values)
 
 
-class Windows(_Sent):
-    """Pieces `values[s : s + length]` for each start s, without a copy of the whole.
+class Windows(_PickledByPath):
+    """Windows `values[s : s + length]` for each start s, without a copy of the whole array.
 
     Args:
         values: (rows,) token ids or (rows, F) numbers.
         starts: (N,) first row of each window.
-        length: rows in a window.
+        length: rows per window.
     """
 
     def __init__(self, values, starts, length):
         self.values = values
-        self.starts = starts if isinstance(starts, Spaced) else np.asarray(starts)
+        self.starts = starts if isinstance(starts, RangeArray) else np.asarray(starts)
         self.length = int(length)
         self._steps = np.arange(self.length)
 
@@ -101,31 +101,31 @@ class Windows(_Sent):
         """Return some of the windows."""
         return Windows(self.values, self.starts[rows], self.length)
 
-    def cut_from(self, values):
-        """Return the same windows of another array that is as long."""
+    def with_values(self, values):
+        """Return the same windows of another array of the same length."""
         return Windows(values, self.starts, self.length)
 
     def covered(self):
-        """Return the rows from the first that a window covers to the last."""
+        """Return the rows from the first to the last that a window covers."""
         return self.values[int(self.starts.min()) : int(self.starts.max()) + self.length]
 
     def __array__(self, dtype=None, copy=None):
         return np.asarray(self[:], dtype)
 
 
-class Mapped(_Sent):
-    """Rows of an array that lies in a file (`np.memmap`), or in many: `mapped[indices]` reads those alone.
+class Mapped(_PickledByPath):
+    """Rows of an array in a file (`np.memmap`) or in many: `mapped[indices]` reads only those.
 
     Args:
-        values: (M, ...) the array, or what reads on demand.
-        rows: (N,) places in it; None for all of them.
-        then: what is made of rows that were read, in the same shape; None for nothing.
+        values: (M, ...) the array, or an object that reads on demand.
+        rows: (N,) indices into it; None for all of them.
+        then: function applied to rows once they are read, which keeps their shape; None for no function.
     """
 
     def __init__(self, values, rows=None, then=None):
-        self.values, self.then = values, then
-        rows = Spaced(range(len(values))) if rows is None else rows
-        self.rows = rows if isinstance(rows, Spaced) else np.asarray(rows)
+        self.values, self.transform = values, then
+        rows = RangeArray(range(len(values))) if rows is None else rows
+        self.rows = rows if isinstance(rows, RangeArray) else np.asarray(rows)
         self.dtype = values.dtype if then is None else then(values[:0]).dtype
 
     @property
@@ -140,24 +140,28 @@ class Mapped(_Sent):
         return len(self.rows)
 
     def __getitem__(self, index):
-        found = read(self.values, np.asarray(self.rows[index]))
-        return found if self.then is None else self.then(found)
+        rows = read(self.values, np.asarray(self.rows[index]))
+        return rows if self.transform is None else self.transform(rows)
 
     def part(self, rows):
         """Return some of the rows."""
-        return Mapped(self.values, self.rows[rows], self.then)
+        return Mapped(self.values, self.rows[rows], self.transform)
 
-    def made(self, then):
-        """Return the rows with something more made of them when they are read."""
-        return Mapped(self.values, self.rows, then if self.then is None else partial(_both, self.then, then))
+    def made(self, transform):
+        """Return the same rows with another function applied when they are read."""
+        return Mapped(
+            self.values,
+            self.rows,
+            transform if self.transform is None else partial(_compose, self.transform, transform),
+        )
 
 
-def _both(first, then, rows):
-    return then(first(rows))
+def _compose(first, second, rows):
+    return second(first(rows))
 
 
 def is_mapped(array) -> bool:
-    """Say whether an array lies in a file that is mapped into memory, so that reading all of it fills that."""
+    """Return True if an array is mapped from a file, so that reading all of it fills memory."""
     while isinstance(array, np.ndarray):
         if isinstance(array, np.memmap):
             return True
@@ -165,93 +169,93 @@ def is_mapped(array) -> bool:
     return False
 
 
-def read(values, places):
-    """Return rows of an array, or of what reads on demand.
+def read(values, indices):
+    """Return rows of an array, or of an object that reads on demand.
 
-    Pages of a mapped file that were read count as this process' memory until the system needs them. So they are given
-    back once there may be many; what stays is the system's own copy of the file.
+    Pages of a mapped file that were read count as memory of this process until the system reclaims them, so they are
+    released once there may be many. The system's page cache keeps its own copy.
     """
-    mapped = _map_of(values)
+    mapped = _mmap_of(values)
     if mapped is None:
-        return np.asarray(values[places])
-    if isinstance(places, slice) or np.ndim(places) == 0:
-        found = np.array(values[places])
-        _count(mapped, found.nbytes)
-        return found
-    found = np.empty((*places.shape, *values.shape[1:]), values.dtype)
-    for start in range(0, len(places), _ROWS):
-        some = places[start : start + _ROWS]
-        found[start : start + _ROWS] = values[some]
-        _count(mapped, len(some) * _REACH)
-    return found
+        return np.asarray(values[indices])
+    if isinstance(indices, slice) or np.ndim(indices) == 0:
+        rows = np.array(values[indices])
+        _count_resident(mapped, rows.nbytes)
+        return rows
+    rows = np.empty((*indices.shape, *values.shape[1:]), values.dtype)
+    for start in range(0, len(indices), _ROWS):
+        chunk = indices[start : start + _ROWS]
+        rows[start : start + _ROWS] = values[chunk]
+        _count_resident(mapped, len(chunk) * _REACH)
+    return rows
 
 
-def _count(mapped, size):
-    """Count what was read of a map, and give its pages back where that is much."""
-    _held[mapped] = _held.get(mapped, 0) + size
-    if _held[mapped] >= _MOST_HELD:
+def _count_resident(mapped, size):
+    """Count the bytes read from a map, and release its pages once there are many."""
+    _resident[mapped] = _resident.get(mapped, 0) + size
+    if _resident[mapped] >= _MAX_RESIDENT:
         mapped.madvise(mmap.MADV_DONTNEED)
-        _held[mapped] = 0
+        _resident[mapped] = 0
 
 
 def blocks(values, most=_BLOCK):
-    """Yield an array in blocks of so many numbers, and keep none of them in memory where it lies in a file."""
+    """Yield an array in blocks of at most `most` numbers; blocks of a mapped file are released again."""
     step = max(1, most // max(int(np.prod(values.shape[1:])), 1))
     for start in range(0, len(values), step):
         yield read(values, slice(start, min(start + step, len(values))))
 
 
-def _map_of(array):
-    """Return the map that an array lies in, where its pages can be given back without a loss; else None."""
+def _mmap_of(array):
+    """Return the map behind an array if its pages can be released without loss; else None."""
     mode = None
     while isinstance(array, np.ndarray):
         mode, array = getattr(array, "mode", mode), array.base
-    shared = isinstance(array, mmap.mmap) and mode != "c"  # what was written to a copy is nowhere else
+    shared = isinstance(array, mmap.mmap) and mode != "c"  # mode "c": changes to a private copy exist nowhere else
     return array if shared and hasattr(mmap, "MADV_DONTNEED") else None
 
 
-def _place_of(array):
-    """Return what `_opened` takes to find a mapped array again."""
+def _file_location(array):
+    """Return the arguments with which `_open_mapped` opens a mapped array again."""
     whole = array
     while not isinstance(whole.base, mmap.mmap):
         whole = whole.base
-    ahead = array.__array_interface__["data"][0] - whole.__array_interface__["data"][0]
-    return whole.filename, whole.offset, whole.nbytes, array.dtype, array.shape, array.strides, ahead
+    start = array.__array_interface__["data"][0] - whole.__array_interface__["data"][0]
+    return whole.filename, whole.offset, whole.nbytes, array.dtype, array.shape, array.strides, start
 
 
-def _opened(file, offset, size, dtype, shape, strides, ahead):
+def _open_mapped(file, offset, size, dtype, shape, strides, start):
     whole = np.memmap(file, np.uint8, "r", offset, (size,))
-    return np.ndarray(shape, dtype, whole, ahead, strides)
+    return np.ndarray(shape, dtype, whole, start, strides)
 
 
 def series_of(values):
-    """Return the array that windows are cut from, a whole series or text; None where rows stand alone."""
+    """Return the array that windows are cut from, a whole series or text; None if `values` are not windows."""
     return values.values if isinstance(values, Windows) else None
 
 
 def select_rows(values, rows):
-    """Return rows of an array or of windows; of what is read from files, something that reads them on demand."""
+    """Return rows of an array or of windows; rows of a file are read on demand."""
     if hasattr(values, "part"):
         return values.part(rows)
     return values[rows] if isinstance(values, np.ndarray) and not is_mapped(values) else Mapped(values, rows)
 
 
 def sample_rows(values, most=_MOST_ROWS):
-    """Return rows of inputs as an array, the same ones each time where there are more than `most`."""
-    if hasattr(values, "first"):  # `Stored`, whose rows were shuffled
+    """Return at most `most` rows of inputs as an array, the same ones on every call."""
+    if hasattr(values, "first"):  # `StoredRows`, which were shuffled when written
         return values.first(most)
     return np.asarray(values[sample_indices(len(values), most)])
 
 
 def sample_indices(count, most):
-    """Return all places (N,) of so many rows, or `most` of them, in order and the same ones each time."""
+    """Return at most `most` of the indices 0..count-1 (N,), sorted and the same on every call."""
     if count <= most:
         return np.arange(count)
     return np.sort(np.random.default_rng(0).choice(count, most, replace=False))
 
 
 def flat(x):
-    """Return values (N, columns); of windows, the rows that they cover, each once."""
+    """Return values as (N, columns); for windows, the rows that they cover, each once."""
     if series_of(x) is not None:
         x = x.covered()
         return x.reshape(len(x), -1)[-_MOST_ROWS:]

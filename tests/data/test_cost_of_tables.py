@@ -188,7 +188,7 @@ def test_a_long_text_read_in_pieces_gives_the_same_tokens(level, monkeypatch):
     whole = [tokenizer.numbers(text) for text in texts]
     rows = tokenizer.encode(texts, 20)
     assert len(whole[2]) > 5
-    monkeypatch.setattr("kzoo.kinds.text.tokenizer._MOST_RUN", 7)
+    monkeypatch.setattr("kzoo.kinds.text.tokenizer._MAX_TOKENS", 7)
     for text, ids in zip(texts, whole, strict=True):
         np.testing.assert_array_equal(tokenizer.numbers(text), ids)
     np.testing.assert_array_equal(tokenizer.encode(texts, 20), rows)

@@ -116,7 +116,7 @@ def test_streaming_gives_the_same_as_memory(photos, monkeypatch):
 
 
 def test_the_fingerprint_of_many_images_covers_names_sizes_and_some_contents(photos, monkeypatch):
-    monkeypatch.setattr("kzoo.kinds.image.fitting._DIGESTED", 7)
+    monkeypatch.setattr("kzoo.kinds.image.fitting._MAX_HASHED", 7)
     fingerprints = []
     for memory in ("1GiB", "1"):
         monkeypatch.setenv("KZOO_MEMORY", memory)
@@ -133,7 +133,7 @@ def test_the_fingerprint_of_many_images_covers_names_sizes_and_some_contents(pho
 @pytest.mark.filterwarnings("default::UserWarning")
 @pytest.mark.parametrize("digested", (10_000, 1))
 def test_worker_processes_read_the_same_images_as_this_process(photos, monkeypatch, digested):
-    monkeypatch.setattr("kzoo.kinds.image.fitting._DIGESTED", digested)
+    monkeypatch.setattr("kzoo.kinds.image.fitting._MAX_HASHED", digested)
     paint(photos / "ant" / "06_broken.png").write_bytes(b"no image")
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)  # the other process has Pillow's default
     cut = paint(photos / "ant" / "05.png", size=(64, 64), format="JPEG")
@@ -146,7 +146,7 @@ def test_worker_processes_read_the_same_images_as_this_process(photos, monkeypat
     with pytest.warns(UserWarning, match="Corrupt EXIF data") as warned:
         alone = load_image_folder(photos, image_shape=SHAPE)
     monkeypatch.setattr("kzoo.kinds.image.fitting.threads", lambda: 2)
-    monkeypatch.setattr("kzoo.kinds.image.parallel_reading._WORTH", 30)
+    monkeypatch.setattr("kzoo.kinds.image.parallel_reading._MIN_IMAGES", 30)
     started, replies = [], []
 
     class Recorded(parallel_reading.Reader):
@@ -186,7 +186,7 @@ def test_a_worker_process_that_dies_changes_no_result(photos, monkeypatch):
     np.testing.assert_array_equal(pixels, want)
     reader.close()
     monkeypatch.setattr("kzoo.kinds.image.fitting.threads", lambda: 2)
-    monkeypatch.setattr("kzoo.kinds.image.parallel_reading._WORTH", 1)
+    monkeypatch.setattr("kzoo.kinds.image.parallel_reading._MIN_IMAGES", 1)
     for name, value in (("executable", "/usr/sbin/blender"), ("executable", None), ("executable", "/no/such/python3")):
         with monkeypatch.context() as changed:
             changed.setattr(sys, name, value)

@@ -90,7 +90,7 @@ def listed_anew():
     """List kinds and types of files again, in the test and after it."""
 
     def clear():
-        for cached in (listing.list_modules, kinds._kinds, files._own, files.suffixes):
+        for cached in (listing.list_modules, kinds._kinds, files._built_in_readers, files.suffixes):
             cached.cache_clear()
 
     clear()

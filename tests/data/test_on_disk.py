@@ -16,7 +16,7 @@ from kzoo.data import load_data
 from kzoo.data.pipeline import Batches
 from kzoo.kinds.text import language, long_text, tokenizer
 from kzoo.storage import shuffle
-from kzoo.storage.windows import Mapped, Spaced, Windows, blocks
+from kzoo.storage.windows import Mapped, RangeArray, Windows, blocks
 
 WORDS = ["the", "cat", "sat", "Élan", "e\u0301t\u00e9", "ΟΔΟΣ", "中文", "said:", '"it\'s"', "so", "-", "quick"]
 TINY = "1"  # byte: no data fits
@@ -75,7 +75,7 @@ def test_a_text_on_disk_is_the_text(book, monkeypatch, settings, cache):
     )  # fmt: skip
     memory, disk = both(monkeypatch, lambda: load_data(book, preset=preset))
     check_alike(memory, disk)
-    assert isinstance(disk.train.x.starts, Spaced)
+    assert isinstance(disk.train.x.starts, RangeArray)
     (folder,) = cache.iterdir()
     (note,) = (line for line in disk.notes if line not in memory.notes)
     assert_mentions(note, repr(str(folder)), "KiB")
@@ -100,7 +100,7 @@ def test_a_changed_text_of_the_same_size_and_time_gets_new_tokens(book, tmp_path
 
 
 def test_a_second_text_and_long_fingerprints(book, tmp_path, monkeypatch):
-    monkeypatch.setattr(long_text, "TAKEN", 1000)
+    monkeypatch.setattr(long_text, "MAX_HASHED_TEXT", 1000)
     (tmp_path / "other.txt").write_text("a second text, about the cat\n" * 30)
     check_alike(*both(monkeypatch, lambda: load_data(book, preset="char_gru", test=tmp_path / "other.txt")))
     for memory in ("8GiB", TINY):
@@ -142,7 +142,7 @@ def test_rare_words_are_forgotten_where_too_many_differ(monkeypatch):
     pieces = ["a b c d a b", " a b e f", " g a b"]
     options = dict(level="words", size=4, lowercase=True)
     exact, counted = tokenizer.learn_from_pieces(pieces, **options)
-    monkeypatch.setattr(tokenizer, "_COUNTED", 4)
+    monkeypatch.setattr(tokenizer, "_MAX_COUNTED", 4)
     bounded, all_counted = tokenizer.learn_from_pieces(pieces, **options)
     assert exact.vocabulary == bounded.vocabulary == ["a", "b"] and counted and not all_counted
 
@@ -163,7 +163,7 @@ def test_the_order_of_very_many_rows_can_be_computed_in_parts(monkeypatch):
 
 
 def test_spaced_numbers_are_those_of_an_array():
-    numbers, array = Spaced(range(3, 40, 4)), np.arange(3, 40, 4)
+    numbers, array = RangeArray(range(3, 40, 4)), np.arange(3, 40, 4)
     for index in (0, -1, slice(2, 7), slice(None, None, -3), np.array([4, -2, 0]), (slice(1, 3), None)):
         np.testing.assert_array_equal(np.asarray(numbers[index]), array[index])
     np.testing.assert_array_equal(np.asarray(numbers + 5), array + 5)
@@ -210,10 +210,10 @@ def test_pages_that_were_read_are_freed(tmp_path):
             file.write(bytes(2**23))
     code = (
         "import sys, numpy as np\n"
-        "from kzoo.storage.windows import Windows, Spaced, blocks\n"
+        "from kzoo.storage.windows import Windows, RangeArray, blocks\n"
         "held = lambda: next(int(l.split()[1]) for l in open('/proc/self/status') if l.startswith('VmHWM')) >> 10\n"
         "values = np.memmap(sys.argv[1], 'uint8', 'r'); before = held()\n"
-        "windows = Windows(values, Spaced(range(len(values) - 100)), 100)\n"
+        "windows = Windows(values, RangeArray(range(len(values) - 100)), 100)\n"
         "for seed in range(4): windows[np.random.default_rng(seed).integers(0, len(windows), 4096)]\n"
         "assert sum(len(block) for block in blocks(values)) == len(values)\n"
         "print(held() - before)"

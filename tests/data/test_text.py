@@ -352,8 +352,8 @@ def test_frequent_runs_are_learned_and_at_the_same_count_shorter_ones():
 
 
 def test_few_runs_are_counted_at_a_time(monkeypatch):
-    monkeypatch.setattr("kzoo.kinds.text.tokenizer._COUNTED", 8)
-    monkeypatch.setattr("kzoo.kinds.text.tokenizer._TOGETHER", 2)
+    monkeypatch.setattr("kzoo.kinds.text.tokenizer._MAX_COUNTED", 8)
+    monkeypatch.setattr("kzoo.kinds.text.tokenizer._TEXTS_AT_ONCE", 2)
     texts = [text for i in range(20) for text in ("not good", f"once {i}")]
     assert learn_tokenizer(texts, ngrams=2, size=6).vocabulary == ["good", "not", "once", "not good"]
 

@@ -219,7 +219,7 @@ def test_the_most_frequent_token_comes_from_the_training_text(undrawn):
 
 def test_baselines_of_very_many_images_are_not_cached(tmp_path, monkeypatch):
     """The fingerprint of very many images leaves out the content of most: nothing is cached under it."""
-    monkeypatch.setattr("kzoo.kinds.image.fitting._DIGESTED", 1)
+    monkeypatch.setattr("kzoo.kinds.image.fitting._MAX_HASHED", 1)
     files = [tmp_path / "photos" / name / f"{number:02}.bmp" for name in ("ant", "bee") for number in range(30)]
     colours, results = {"ant": (200, 30, 30), "bee": (30, 200, 30)}, []
     for mixed in (False, True):  # files of the same names and sizes, of other colours

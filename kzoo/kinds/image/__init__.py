@@ -1,4 +1,4 @@
-"""Images, a file each."""
+"""Images, one per file."""
 
 from kzoo.kinds import Kind, Source
 

@@ -1,8 +1,7 @@
-"""One image decoder and resizer, used in training and in prediction alike: Pillow and NumPy, no Keras.
+"""The image decoder and resizer used in training and in prediction: Pillow and NumPy, no Keras.
 
-Whatever comes in, an image of (H, W, C) whole numbers 0..255 comes out: turned the way its EXIF data says,
-transparency on white, scaled until it covers (H, W) with its proportions kept, then the middle cut out. An
-image that has the size already is not touched.
+Every image becomes (H, W, C) integers 0..255: rotated as its EXIF data says, transparency on white, scaled until it
+covers (H, W) with its aspect ratio kept, then cropped at the center. An image of the right size is not changed.
 """
 
 import base64
@@ -22,30 +21,30 @@ from kzoo.kinds.image.inference import MODES, threads
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import check_regular, open_regular
 
-_LARGEST = 64  # pixels of an image that stays as sharp as it was when it is shown
+_LARGEST = 64  # pixels; smaller images are shown without resampling
 _THUMBNAIL = 192
-_CHUNK = 8  # images that a thread decodes in one go
+_CHUNK = 8  # images that a thread decodes at a time
 _HEAD, _TAIL = 16, 12  # bytes
-# With what files begin and end that are whole: JPEG, PNG, GIF.
-_WHOLE = ((b"\xff\xd8\xff", b"\xff\xd9"), (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"), (b"GIF8", b";"))
-# Of strangers' files: what is decoded is held several times over, while colours and transparency are converted.
-_FORMATS, _MOST_DECODED, _MOST_PIXELS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF"), 1 << 24, 1 << 26
-# How files begin and end that may hold 16 bits: PNG, TIFF. Images of them that stay below a quarter are dim.
-_DEEP, _DEEP_NAMES, _DIM = (b"\x89PNG", b"II", b"MM"), (".png", ".tif", ".tiff"), 1 << 14
+# First and last bytes of complete files: JPEG, PNG, GIF.
+_SIGNATURES = ((b"\xff\xd8\xff", b"\xff\xd9"), (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"), (b"GIF8", b";"))
+# Limits for uploads: decoded pixels are copied several times while colours and transparency are converted.
+_FORMATS, _MAX_DECODED_PIXELS, _MAX_PIXELS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF"), 1 << 24, 1 << 26
+# First bytes and suffixes of files that may have 16 bits: PNG, TIFF. Images below a quarter of the range are dim.
+_DEEP_SIGNATURES, _DEEP_NAMES, _DIM = (b"\x89PNG", b"II", b"MM"), (".png", ".tif", ".tiff"), 1 << 14
 _DIM_FLOAT = 16  # of 255
-_LOOKED = 64  # images
-_SHARP = 2  # times the sides wanted are left when a JPEG is decoded at 1/2, 1/4 or 1/8 of its size
+_MAX_CHECKED = 64  # images
+_SHARP = 2  # times the target side: minimum size when a JPEG is decoded at 1/2, 1/4 or 1/8
 
 
 class ImageFiles:
-    """Images that are decoded when they are asked for: `files[indices]` -> uint8 (B, H, W, C).
+    """Images that are decoded on demand: `files[indices]` -> uint8 (B, H, W, C).
 
     Args:
-        root: the folder the names start from.
-        names: of all files below it.
+        root: the folder to which the names are relative.
+        names: of all files in it.
         shape: (H, W, C).
         sizes: (all files,) bytes.
-        rows: (N,) the places of these images among the names; None for all of them.
+        rows: (N,) indices of these images among the names; None for all of them.
     """
 
     def __init__(self, root, names, shape, sizes, rows=None):
@@ -60,56 +59,56 @@ class ImageFiles:
         return (len(self), *self._size)
 
     dtype, ndim = np.dtype("uint8"), 4
-    seconds = 4e-3  # that one takes to be decoded, about
+    seconds = 4e-3  # approximate time to decode an image
 
     @property
     def sizes(self):
-        """The bytes of each file (N,)."""
+        """The size of each file in bytes (N,)."""
         return self._sizes[self._rows]
 
     def part(self, rows):
         """Return some of the images."""
         return ImageFiles(self._root, self._names, self._size, self._sizes, self._rows[rows])
 
-    def path(self, place):
+    def path(self, index):
         """Return the path of an image."""
-        return Path(self._root, self._names[self._rows[place]])
+        return Path(self._root, self._names[self._rows[index]])
 
     def copies(self, other, rows) -> dict:
-        """Return row -> the first image of `other` whose file holds the same bytes, for those of `rows` that have one.
+        """Return row -> the first image of `other` whose file has the same bytes, for those of `rows` that have one.
 
-        Files are read where one of `other` is as long.
+        Files are only read if a file of `other` has the same size.
         """
         copies, sizes = {}, other.sizes
         for row, size in zip(rows, self.sizes[rows], strict=True):
-            alike = np.flatnonzero(sizes == size)
-            digest = _digest(self.path(row)) if len(alike) else None
-            twin = next((int(place) for place in alike if _digest(other.path(place)) == digest), None)
-            if twin is not None:
-                copies[int(row)] = twin
+            candidates = np.flatnonzero(sizes == size)
+            digest = _digest(self.path(row)) if len(candidates) else None
+            duplicate = next((int(index) for index in candidates if _digest(other.path(index)) == digest), None)
+            if duplicate is not None:
+                copies[int(row)] = duplicate
         return copies
 
     def __getitem__(self, indices):
-        places = self._rows[indices]
-        if np.ndim(places) == 0:
-            return self._decoded(places)
-        pixels = np.empty((len(places), *self._size), "uint8")
+        numbers = self._rows[indices]
+        if np.ndim(numbers) == 0:
+            return self._decoded(numbers)
+        pixels = np.empty((len(numbers), *self._size), "uint8")
 
         def fill(start):
-            for i, place in enumerate(places[start : start + _CHUNK], start):
-                pixels[i] = self._decoded(place)
+            for i, number in enumerate(numbers[start : start + _CHUNK], start):
+                pixels[i] = self._decoded(number)
 
         with ThreadPoolExecutor(threads()) as pool:
-            list(pool.map(fill, range(0, len(places), _CHUNK)))
+            list(pool.map(fill, range(0, len(numbers), _CHUNK)))
         return pixels
 
-    def _decoded(self, place):
-        name = self._names[place]
+    def _decoded(self, number):
+        name = self._names[number]
         try:
             return decode(self._root + name, self._size)
         except KzooError as error:
-            said = str(error).replace(repr(os.path.basename(name)), repr(name), 1)
-            raise KzooError(f"{said} Put it back, or remove it and train anew.") from None
+            message = str(error).replace(repr(os.path.basename(name)), repr(name), 1)
+            raise KzooError(f"{message} Restore the file, or remove it and train again.") from None
 
     def __repr__(self):
         return f"<ImageFiles {self.shape}>"
@@ -120,9 +119,9 @@ def _digest(path):
 
 
 def fault(path):
-    """Return how many bytes a file has, and what is wrong with it as an image; None where it looks whole.
+    """Return the size of a file in bytes, and what is wrong with it as an image; None if it looks complete.
 
-    Beginning and end of the usual formats tell without the pixels; what they leave in doubt is decoded.
+    The first and last bytes of common formats are enough; other files are decoded.
     """
     file = open_regular(path)
     try:
@@ -131,7 +130,7 @@ def fault(path):
         tail = os.read(file, _TAIL)
     finally:
         os.close(file)
-    if any(head.startswith(start) and tail.endswith(end) for start, end in _WHOLE):
+    if any(head.startswith(start) and tail.endswith(end) for start, end in _SIGNATURES):
         return size, None
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP" and int.from_bytes(head[4:8], "little") + 8 <= size:
         return size, None
@@ -145,33 +144,33 @@ def fault(path):
 def decode(source, shape):
     """Return an image as uint8 (H, W, C).
 
-    A JPEG of four times the longer side wanted, or more, is decoded at 1/2, 1/4 or 1/8 of its size, so that at least
-    twice that side is left to be scaled. Beside the whole image, photographs of 128x128 brought to 32x32 differ by 0.25
-    of 255 on average and by 8 at most. Training, prediction and exported models read by this same rule.
+    A JPEG whose longer side is at least four times the target is decoded at 1/2, 1/4 or 1/8 of its size, so that at
+    least twice the target is left for scaling. Compared with full decoding, photographs of 128x128 scaled to 32x32
+    differ by 0.25 of 255 on average and by 8 at most. Training, prediction and exported models use the same rule.
 
     Args:
         source: a path, the bytes of a file, or a PIL image.
         shape: (H, W, C).
 
     Raises:
-        KzooError: for a file that is not an image or is cut short, or whose numbers are no pixels.
+        KzooError: the file is not an image, is truncated, or its values are not pixels.
     """
     if not isinstance(source, str | Path | bytes | Image.Image):
-        raise KzooError(f"{source!r} is not an image: give a file, a PIL image or an array.")
+        raise KzooError(f"{source!r} is not an image. Pass a file, a PIL image or an array.")
     try:
         if isinstance(source, Image.Image):
             return _to_shape(ImageOps.exif_transpose(source), shape)
         return _decode_file(source, shape)
     except FileNotFoundError:
-        raise KzooError(f"There is no {_named(source)}.") from None
+        raise KzooError(f"Cannot find {_describe(source)}.") from None
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         # Pillow raises all of these for a broken file.
-        raise KzooError(f"Cannot read {_named(source)}: {_reason(error)}.") from None
+        raise KzooError(f"Cannot read {_describe(source)}: {_reason(error)}.") from None
 
 
 def _decode_file(source, shape):
     side = _SHARP * max(shape[:2])
-    # From twice the side on, a JPEG is decoded at a part of its size.
+    # A JPEG of at least twice this side is decoded at a fraction of its size.
     image = jpeg.plain(source if isinstance(source, bytes) else _start(source), below=2 * side)
     if image is not None:
         return _to_shape(image, shape)
@@ -181,12 +180,12 @@ def _decode_file(source, shape):
 
 
 def check_header(content, shape):
-    """Refuse the bytes of a stranger's file that are no image, or whose pixels would take too much memory.
+    """Raise KzooError if uploaded bytes are not an image, or if its pixels would take too much memory.
 
-    Only the header is read. A JPEG counts at the part of its size that it is decoded at.
+    Only the header is read. For a JPEG, the size at which it is decoded counts.
 
     Raises:
-        KzooError: which of them, and what the most is.
+        KzooError: the bytes are not an image, or it has too many pixels.
     """
     try:
         with Image.open(BytesIO(content), formats=_FORMATS) as image:
@@ -195,25 +194,25 @@ def check_header(content, shape):
             decoded = math.prod(image.size)
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         raise KzooError(f"Cannot read this image: {_reason(error)}.") from None
-    if decoded > _MOST_DECODED or width * height > _MOST_PIXELS:
+    if decoded > _MAX_DECODED_PIXELS or width * height > _MAX_PIXELS:
         raise KzooError(
-            f"This image has {width:,} x {height:,} pixels, more than the {_MOST_DECODED:,} that are decoded "
-            f"(of a JPEG {_MOST_PIXELS:,}): send a smaller one."
+            f"This image is too large: {width:,} x {height:,} pixels. At most {_MAX_DECODED_PIXELS:,} are decoded "
+            f"({_MAX_PIXELS:,} for a JPEG). Send a smaller one."
         )
 
 
 def _start(path):
-    """Return the bytes of a small file; of a large one enough to see that it is."""
+    """Return the bytes of a small file; for a large one, just enough to show that it is large."""
     with open(open_regular(path), "rb", buffering=0) as file:
         return file.read(jpeg.SMALL + 1)
 
 
-def _named(source):
+def _describe(source):
     return f"image {Path(source).name!r}" if isinstance(source, str | Path) else "this image"
 
 
 def size_of(path):
-    """Return the width and height of an image file in pixels; None where it cannot be read."""
+    """Return the width and height of an image file in pixels; None if it cannot be read."""
     try:
         with open(open_regular(path), "rb") as file, Image.open(file) as image:
             return image.size
@@ -222,19 +221,21 @@ def size_of(path):
 
 
 def from_array(array, shape):
-    """Return an array (H0, W0), (H0, W0, C0) of pixels 0..255 as (H, W, C), uint8 or as it came."""
+    """Return an array (H0, W0), (H0, W0, C0) of pixels 0..255 as (H, W, C), in uint8 unless the shape already fits."""
     if array.ndim == 2:
         array = array[..., None]
     if array.shape == shape:
         return array
     pixels = np.clip(np.rint(array), 0, 255).astype("uint8")
     if array.shape[2] not in (1, 2, 3, 4):
-        raise KzooError(f"An image array {array.shape} must be (height, width, channels), 1 to 4 channels.")
+        raise KzooError(
+            f"An image array must have the shape (height, width, channels), with 1 to 4 channels. Got {array.shape}."
+        )
     return _to_shape(Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels), shape)
 
 
 def data_url(array):
-    """Return an image as a data URL, and whether it is small, which keeps its pixels."""
+    """Return an image as a data URL, and whether it is small enough to keep its pixels."""
     pixels = np.asarray(array, "float64")
     if pixels.shape[-1] not in (1, 3):
         pixels = pixels[..., :1]
@@ -267,38 +268,40 @@ def _to_shape(image, shape):
 
 
 def dim(sources) -> list:
-    """Return lines on images of 16 bits, and of floats, that use a small part of their range.
+    """Return notes on images of 16 bits, and of floats, that use a small part of their range.
 
     Args:
-        sources: paths, bytes or PIL images, of which some are looked at; what cannot be read among them is not.
+        sources: paths, bytes or PIL images, some of which are checked; unreadable ones are skipped.
     """
     highest, bright = 0, 0.0
-    for source in sources[:: -(-len(sources) // _LOOKED) or 1]:
+    for source in sources[:: -(-len(sources) // _MAX_CHECKED) or 1]:
         with suppress(KzooError, OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
-            found = _highest(source)
-            highest, bright = (max(highest, found), bright) if isinstance(found, int) else (highest, max(bright, found))
+            value = _highest(source)
+            highest, bright = (max(highest, value), bright) if isinstance(value, int) else (highest, max(bright, value))
     lines = []
     if 0 < highest < _DIM:
         bits = max(highest.bit_length(), 8)
         lines.append(
-            f"Images of 16 bits reach {highest:,} of 65,535, read as {highest / 257:.0f} of 255: if they have {bits} "
-            f"bits, multiply them by {2 ** (16 - bits)}."
+            f"The largest value of 16-bit images is {highest:,} of 65,535, read as {highest / 257:.0f} of 255. If they "
+            f"have {bits} bits, multiply them by {2 ** (16 - bits)}."
         )
     if 1 < bright < _DIM_FLOAT:
         lines.append(
-            f"Images of floats reach {bright:.3g} of 255, and look black: those whose numbers lie in 0..1 are "
-            f"multiplied by 255, others are taken as they are. Bring them to 0..1 or to 0..255."
+            f"The largest value of float images is {bright:.3g} of 255: they look black. Images in 0..1 are multiplied "
+            "by 255, others are not scaled. Scale them to 0..1 or to 0..255."
         )
     return lines
 
 
 def _highest(source):
-    """Return the highest number of an image of 16 bits or of floats; 0 of any other, by the beginning of its file."""
+    """Return the largest value of an image of 16 bits or of floats; 0 for any other, judged by the first bytes."""
     if isinstance(source, Image.Image):
         if source.mode == "F":
             return float(np.max(source))
         return int(np.max(source)) if source.mode.startswith("I") else 0
-    if not (source.startswith(_DEEP) if isinstance(source, bytes) else str(source).lower().endswith(_DEEP_NAMES)):
+    if not (
+        source.startswith(_DEEP_SIGNATURES) if isinstance(source, bytes) else str(source).lower().endswith(_DEEP_NAMES)
+    ):
         return 0
     if not isinstance(source, bytes):
         check_regular(source)
@@ -307,17 +310,17 @@ def _highest(source):
 
 
 def _eight_bit(image, mode):
-    """Convert to L, RGB or RGBA; 16 bits become 8 by dividing, where Pillow alone would cut off at 255.
+    """Convert to L, RGB or RGBA. 16 bits become 8 by dividing; Pillow alone would clip at 255.
 
     Raises:
-        ValueError: numbers of 32 bits that lie elsewhere, or are no numbers.
+        ValueError: values of 32 bits are out of range, or not finite.
     """
     if image.mode == mode and "transparency" not in image.info:
         return image
-    if image.mode.startswith("I"):  # I;16 in its byte orders, and I, which Pillow reads 16-bit grey as
-        image = Image.fromarray((_within(np.asarray(image), 65535) / 257).round().astype("uint8"))
+    if image.mode.startswith("I"):  # I;16 in either byte order, and I, into which Pillow reads 16-bit grey
+        image = Image.fromarray((_check_range(np.asarray(image), 65535) / 257).round().astype("uint8"))
     elif image.mode == "F":
-        values = _within(np.asarray(image), 255)
+        values = _check_range(np.asarray(image), 255)
         image = Image.fromarray((values * (255 if values.max() <= 1 else 1)).astype("uint8"))
     if mode != "RGBA" and (image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info):
         image = image.convert("RGBA")
@@ -325,14 +328,12 @@ def _eight_bit(image, mode):
     return image.convert(mode)
 
 
-def _within(values, most):
+def _check_range(values, most):
     if bad := int(np.count_nonzero(~np.isfinite(values))):
-        raise ValueError(
-            f"it holds NaN or infinity in {bad:,} of {values.size:,} pixels: fill them in and save it anew"
-        )
+        raise ValueError(f"it has NaN or infinity in {bad:,} of {values.size:,} pixels. Fill them in and save it again")
     low, high = values.min(), values.max()
     if low < 0 or high > most:
-        raise ValueError(f"its numbers lie in {low:g}..{high:g}, not in 0..{most}: bring them there and save it anew")
+        raise ValueError(f"its pixels are in {low:g}..{high:g} instead of 0..{most}. Rescale them and save it again")
     return values
 
 

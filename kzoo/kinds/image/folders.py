@@ -1,4 +1,4 @@
-"""Folders of images by the names in them: splits, classes, files."""
+"""Folders of images, judged by their names: splits, classes, files."""
 
 import os
 from collections import Counter
@@ -14,7 +14,7 @@ from kzoo.utils.formatting import hint
 from kzoo.utils.formatting import listed as in_words
 
 KINDS = " ".join(suffix[1:] for suffix in SUFFIXES)
-# What lies beside images, and is none: of these nobody asks where they are.
+# Files that often accompany images. They are ignored without a note.
 _COMPANIONS = {
     ".txt", ".md", ".rst", ".html", ".htm", ".pdf", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".toml",
     ".ini", ".db", ".log", ".py", ".ipynb", ".url", ".lnk",
@@ -22,7 +22,7 @@ _COMPANIONS = {
 
 
 class Names(Sequence):
-    """Names of files, of which there may be millions: all of them in two arrays, where strings take ten times as much.
+    """File names, possibly millions, stored in two arrays; strings would take ten times the memory.
 
     Args:
         names: in order.
@@ -34,7 +34,7 @@ class Names(Sequence):
 
     @classmethod
     def joined(cls, parts: "Iterable[Names]") -> "Names":
-        """Return the names of several parts, one behind the other."""
+        """Return the names of several parts, concatenated."""
         parts, joined = list(parts), cls()
         joined._bytes = b"".join(part._bytes for part in parts)
         lengths = [np.zeros(1, np.int64), *(np.diff(part._ends) for part in parts)]
@@ -44,131 +44,131 @@ class Names(Sequence):
     def __len__(self) -> int:
         return len(self._ends) - 1
 
-    def __getitem__(self, place):
-        place = range(len(self))[place]
-        return os.fsdecode(self._bytes[self._ends[place] : self._ends[place + 1]])
+    def __getitem__(self, index):
+        index = range(len(self))[index]
+        return os.fsdecode(self._bytes[self._ends[index] : self._ends[index + 1]])
 
     def __iter__(self) -> Iterator[str]:
         return map(self.__getitem__, range(len(self)))
 
 
 def glance(source, form, asked):
-    """Refuse a folder of images for what the names in it show."""
-    places, others = split_folders(folder_of(source)), Counter()
-    listed = {split: list_classes(folder, others) for split, folder in places.items()}
-    check_folders(listed, places, sorted(listed["train"]), others)
+    """Raise KzooError if the names in a folder of images do not fit."""
+    folders, ignored = split_folders(folder_of(source)), Counter()
+    listed = {split: list_classes(folder, ignored) for split, folder in folders.items()}
+    check_folders(listed, folders, sorted(listed["train"]), ignored)
 
 
 def glance_new(reader, source, targets):
-    """Refuse a folder of new images for what the names in it show."""
+    """Raise KzooError if the names in a folder of new images do not fit."""
     labelled_folders(folder_of(source))
 
 
 def labelled_folders(source):
-    """Return (folder, class -> its files, lines on what is not read) of new images: of `test/`, where there is one.
+    """Return (folder, class -> its files, notes on ignored files) of new images: those of `test/` if it exists.
 
     Raises:
-        KzooError: there are none.
+        KzooError: there are no images.
     """
-    places, others = split_folders(source), Counter()
-    folder = places.get("test", places["train"])
-    listed = list_classes(folder, others)
+    folders, ignored = split_folders(source), Counter()
+    folder = folders.get("test", folders["train"])
+    listed = list_classes(folder, ignored)
     if not any(listed.values()):
-        raise KzooError(f"{folder.name!r} has no images in class folders ({KINDS}).{counted(others)}")
-    return folder, listed, [*loose_in([folder], others), *not_read(others, "images", KINDS)]
+        raise KzooError(f"{folder.name!r} contains no images in class folders ({KINDS}).{counted(ignored)}")
+    return folder, listed, [*loose_images_note([folder], ignored), *not_read(ignored, "images", KINDS)]
 
 
 def folder_of(path) -> Path:
-    """Return a folder that is there, or raise `KzooError`."""
+    """Return the path of an existing folder, or raise `KzooError`."""
     if not isinstance(path, str | Path):
-        raise KzooError(f"{path!r} is not a folder: images come from a path.")
+        raise KzooError(f"{path!r} is not a folder. Pass the path of a folder of images.")
     path = Path(path).expanduser()
     if path.is_dir():
         return path
     if path.exists():
-        raise KzooError(f"{str(path)!r} is a file; images come in a folder with one folder per class.")
-    beside = [p.name for p in path.parent.iterdir() if p.is_dir()] if path.parent.is_dir() else []
-    raise KzooError(f"There is no folder {str(path)!r}. {hint(path.name, beside)}".rstrip())
+        raise KzooError(f"{str(path)!r} is a file. Pass a folder of images with one subfolder per class.")
+    siblings = [p.name for p in path.parent.iterdir() if p.is_dir()] if path.parent.is_dir() else []
+    raise KzooError(f"Folder {str(path)!r} does not exist. {hint(path.name, siblings)}".rstrip())
 
 
 def split_folders(root) -> dict:
-    """Return {"train": folder, ...}; just the root as "train" where there are only class folders."""
-    found, names = splits_in(root), visible_folders(root)
-    if "train" in found and visible_folders(found["train"]):
-        return found
-    if found and len(found) == len(names):
-        raise KzooError(f"{str(root)!r} has {', '.join(names)} but no train/ with class folders in it.")
+    """Return {"train": folder, ...}; just the root as "train" if there are only class folders."""
+    splits, names = splits_in(root), visible_folders(root)
+    if "train" in splits and visible_folders(splits["train"]):
+        return splits
+    if splits and len(splits) == len(names):
+        raise KzooError(f"{str(root)!r} contains {', '.join(names)} but no train/ with class folders.")
     return {"train": root}
 
 
-def list_classes(folder, others=None) -> dict:
-    """Return {class name: `Names` of its files below `folder`, sorted}; `others` as in `images_below`."""
-    return {name: Names(images_below(folder, name, others)) for name in visible_folders(folder)}
+def list_classes(folder, ignored=None) -> dict:
+    """Return {class name: sorted `Names` of its files in `folder`}; `ignored` as in `images_below`."""
+    return {name: Names(images_below(folder, name, ignored)) for name in visible_folders(folder)}
 
 
-def loose_in(folders, others) -> list:
-    """Return a line that names images that lie beside class folders, in none; count what else does in `others`."""
+def loose_images_note(folders, ignored) -> list:
+    """Return a note on images outside the class folders, in a list; other files are counted in `ignored`."""
     loose = []
     for folder in folders:
         names = sorted(entry.name for entry in os.scandir(folder) if entry.is_file())
-        loose += _images_among(names, others)
+        loose += _images_among(names, ignored)
     if not loose:
         return []
-    what = "1 image that lies" if len(loose) == 1 else f"{len(loose):,} images that lie"
-    return [f"Not read: {what} in no class folder: {in_words(loose)}."]
+    count = "1 image" if len(loose) == 1 else f"{len(loose):,} images"
+    return [f"Ignored: {count} outside the class folders: {in_words(loose)}."]
 
 
-def check_folders(listed, places, classes, others):
-    """Raise `KzooError` for folders without images, fewer than two classes, or a class that training lacks.
+def check_folders(listed, folders, classes, ignored):
+    """Raise `KzooError` for folders without images, fewer than two classes, or a class that is missing in training.
 
     Args:
         listed: split -> class -> names of its files.
-        places: split -> its folder.
+        folders: split -> its folder.
         classes: names of the training classes.
-        others: what is not read, as `images_below` counts it.
+        ignored: ignored files, as counted by `images_below`.
     """
-    root = places["train"]
+    root = folders["train"]
     if not any(listed["train"].values()):
         loose = images_below(root, "")
-        seen = f"{len(loose)} images but no class folders" if loose else "no images"
+        content = f"{len(loose)} images but no class folders" if loose else "no images"
         raise KzooError(
-            f"There are {seen} in {str(root)!r}; one folder per class is needed ({KINDS}).{counted(others)}"
+            f"{str(root)!r} contains {content}. One folder per class is needed ({KINDS}).{counted(ignored)}"
         )
     if len(classes) < 2:
-        raise KzooError(f"There is only one class, {classes[0]!r}, in {str(root)!r}; two are needed.")
+        raise KzooError(f"{str(root)!r} contains only one class, {classes[0]!r}. At least two are needed.")
     for name, files in listed["train"].items():
         if not files:
             raise KzooError(
-                f"The class folder {name!r} has no images ({KINDS}): fill it or remove it.{counted(others)}"
+                f"The class folder {name!r} contains no images ({KINDS}). Fill it or remove it.{counted(ignored)}"
             )
     for split, by_class in listed.items():
         for name in by_class:
             if name not in classes:
                 raise KzooError(
-                    f"Class {name!r} is in the {split} images and not in the training ones. "
-                    f"{hint(name, classes)}There are: {', '.join(classes[:20])}."
+                    f"Class {name!r} is in the {split} images but not in the training images. "
+                    f"{hint(name, classes)}Training classes: {', '.join(classes[:20])}."
                 )
 
 
-def images_below(folder, name, others=None):
-    """Return the image files in and under `folder / name` as sorted names below `folder`; none hidden.
+def images_below(folder, name, ignored=None):
+    """Return the image files in and below `folder / name`, sorted and relative to `folder`, except hidden ones.
 
     Args:
-        others: a `Counter` of the suffixes of what else lies there, to which it is added.
+        ignored: a `Counter` of suffixes, to which other files are added.
     """
-    found = []
-    for place, files in walked(folder / name):
-        below = place.relative_to(folder).as_posix()
+    images = []
+    for path, files in walked(folder / name):
+        below = path.relative_to(folder).as_posix()
         start = "" if below == "." else f"{below}/"
-        found += [start + f for f in _images_among(files, others)]
-    found.sort()
-    return found
+        images += [start + f for f in _images_among(files, ignored)]
+    images.sort()
+    return images
 
 
-def _images_among(files, others):
-    """Return the names of images that are not hidden; count the suffixes of the others that may be some."""
+def _images_among(files, ignored):
+    """Return the names of images that are not hidden; count the suffixes of other files that may be images."""
     images = [f for f in files if f.lower().endswith(SUFFIXES) and f[0] != "."]
-    if others is not None and len(images) < len(files):
+    if ignored is not None and len(images) < len(files):
         suffixes = (os.path.splitext(f)[1].lower() for f in set(files).difference(images) if f[0] != ".")
-        others.update(suffix for suffix in suffixes if suffix not in _COMPANIONS)
+        ignored.update(suffix for suffix in suffixes if suffix not in _COMPANIONS)
     return images

@@ -1,7 +1,7 @@
-"""Small JPEG files, of which a folder may hold very many: Pillow's decoder without what `Image.open` does around it.
+"""Fast decoding of small JPEG files, of which a folder may have very many: Pillow's decoder without `Image.open`.
 
-Opening an image of 32x32 costs as much as its pixels. The same decoder gets the same bytes here, so the pixels are the
-same; whatever is unusual, damaged or turned (by its EXIF data) is left to `Image.open`.
+Opening an image of 32x32 costs as much as decoding it. The same decoder gets the same bytes here, so the pixels are the
+same; files that are unusual, damaged or rotated (by EXIF data) are left to `Image.open`.
 """
 
 from functools import lru_cache
@@ -10,18 +10,19 @@ from PIL import Image
 
 SMALL = 2**16  # bytes of a file
 _MOST = 2**18  # pixels
-_PLAIN = b"\xc4\xdb\xdd\xe0\xee\xfe"  # tables, restarts, JFIF and Adobe's own segment, comments: none turns an image
+_PLAIN = b"\xc4\xdb\xdd\xe0\xee\xfe"  # tables, restarts, JFIF and Adobe segments, comments: none rotates an image
 _FRAMES = b"\xc0\xc1\xc2"  # baseline, extended, progressive
 _SCAN = b"\xff\xda"
 _MODES = {1: "L", 3: "RGB"}
 
 
 def plain(data, *, below):
-    """Return a small and ordinary JPEG as a PIL image; None where `Image.open` has to look.
+    """Return a small and ordinary JPEG as a PIL image; None if it needs `Image.open`.
 
     Args:
         data: the bytes of a file, or more than `SMALL` of them.
-        below: pixels that the shorter side is less than; a larger one is decoded at a part of its size.
+        below: exclusive upper limit of the shorter side in pixels; larger images are decoded at a fraction of their
+            size.
     """
     if len(data) > SMALL:
         return None
@@ -36,19 +37,19 @@ def plain(data, *, below):
 
 @lru_cache(maxsize=32)
 def _frame(data):
-    """Return mode and size by the segments before the pixels; a mode of None where one of them is not known.
+    """Return mode and size from the segments before the pixels; the mode is None if a segment is unknown.
 
-    What wrote a folder's images often began each of them with the same bytes, which are then looked through once.
+    Images written by one program often begin with the same bytes, which are then parsed only once.
     """
-    mode, size, at = None, (0, 0), 2
+    mode, size, position = None, (0, 0), 2
     if not data.startswith(b"\xff\xd8"):
         return None, size
-    while data[at : at + 1] == b"\xff" and at + 4 <= len(data):
-        if data.startswith(_SCAN, at):
+    while data[position : position + 1] == b"\xff" and position + 4 <= len(data):
+        if data.startswith(_SCAN, position):
             return mode, size
-        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4])
+        marker, length = data[position + 1], int.from_bytes(data[position + 2 : position + 4])
         if marker in _FRAMES and mode is None:
-            frame = data[at + 4 : at + 2 + length]  # bits, height, width, layers, and three bytes of each
+            frame = data[position + 4 : position + 2 + length]  # bits, height, width, layers, and three bytes of each
             if len(frame) < 6 or len(frame) != 6 + 3 * frame[5] or frame[0] != 8:
                 break
             mode, size = _MODES.get(frame[5]), (int.from_bytes(frame[3:5]), int.from_bytes(frame[1:3]))
@@ -56,5 +57,5 @@ def _frame(data):
                 break
         elif marker not in _PLAIN:
             break
-        at += 2 + length
+        position += 2 + length
     return None, size

@@ -1,6 +1,7 @@
-"""Image files read whole, by this process and by some beside it, from both sides: `Reader` asks, `main` answers.
+"""Parallel reading of whole image files by this process and others. `Reader` sends requests to `main` in another
+process.
 
-Over small files threads hand Python's lock to and fro five times an image, so that two read no more than one.
+For small files, threads exchange Python's lock five times per image, so two threads are no faster than one.
 """
 
 import hashlib
@@ -19,55 +20,54 @@ from kzoo.utils import child_process as child
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import open_regular
 
-_PIECE = 2**16  # bytes that are read at once
-_WORTH = 5_000  # images for which another process is worth its start, .15 s
-_MOST = 8  # processes, of some 45 MB each: a container may show more processors than it has
+_PIECE = 2**16  # bytes read at a time
+_MIN_IMAGES = 5_000  # images that justify starting another process, .15 s
+_MAX_PROCESSES = 8  # processes of about 45 MB each: a container may show more processors than it may use
 
 
-def read(folder, names, taken, pixels):
+def read(folder, names, hashed, pixels):
     """Decode files into `pixels`, uint8 (N, H, W, C).
 
     Args:
-        folder: the names start from, with its slash.
+        folder: to which the names are relative, ending with a slash.
         names: of N files.
-        taken: N truths: of which file the content is told.
+        hashed: N booleans: whether to hash the content of the file.
 
     Returns:
-        (sizes, contents, errors): N numbers of bytes, and by place the sha256 of a content and why a file cannot be
-        read.
+        (sizes, contents, errors): N sizes in bytes, index -> sha256 of the content, index -> why a file cannot be read.
     """
     sizes, contents, errors = [0] * len(names), {}, {}
-    for place, name in enumerate(names):
+    for index, name in enumerate(names):
         try:
-            data = _bytes_of(folder + name)
-            sizes[place] = len(data)
-            pixels[place] = decode(data, pixels.shape[1:])
+            data = _read_file(folder + name)
+            sizes[index] = len(data)
+            pixels[index] = decode(data, pixels.shape[1:])
         except (KzooError, OSError) as error:
-            errors[place] = str(error)
+            errors[index] = str(error)
             continue
-        if taken[place]:
-            contents[place] = hashlib.sha256(data).hexdigest()
+        if hashed[index]:
+            contents[index] = hashlib.sha256(data).hexdigest()
     return sizes, contents, errors
 
 
-def check_files(folder, names, taken, pixels=None):
-    """Look at files from outside (`fault`); give and return what `read` does, but for pixels."""
+def check_files(folder, names, hashed, pixels=None):
+    """Check files without decoding them (`fault`). Arguments and results are those of `read`, without pixels."""
     sizes, contents, errors = [0] * len(names), {}, {}
-    for place, name in enumerate(names):
+    for index, name in enumerate(names):
         try:
-            data = _bytes_of(folder + name) if taken[place] else None
-            sizes[place], wrong = fault(folder + name)
+            data = _read_file(folder + name) if hashed[index] else None
+            sizes[index], reason = fault(folder + name)
         except (KzooError, OSError) as error:
-            wrong = str(error)
-        if wrong:
-            errors[place] = wrong
+            reason = str(error)
+        if reason:
+            errors[index] = reason
         elif data is not None:
-            contents[place] = hashlib.sha256(data).hexdigest()
+            contents[index] = hashlib.sha256(data).hexdigest()
     return sizes, contents, errors
 
 
-def _bytes_of(path):
-    """Return a whole file: half the calls of the system that `open` makes, which small files by the thousand notice."""
+def _read_file(path):
+    """Return a whole file with half the system calls of `open`, which matters for thousands of small files."""
     file, parts = open_regular(path), []
     try:
         while part := os.read(file, _PIECE):
@@ -78,52 +78,54 @@ def _bytes_of(path):
 
 
 def readers(count, most):
-    """Start the processes that are worth it beside this one for so many images, at most `most`; return their readers.
+    """Start as many processes as `count` images justify, at most `most`, and return their readers.
 
-    There are none where this Python is part of another program, which cannot be started as one.
+    There are none if Python is embedded in another program, which cannot be started as an interpreter.
     """
     if getattr(sys, "frozen", False) or not Path(sys.executable or "").stem.startswith(("python", "pypy")):
         return []
-    found = []
+    started = []
     with suppress(OSError):
-        for _ in range(min(most, count // _WORTH, _MOST)):
-            found.append(Reader())
-    return found
+        for _ in range(min(most, count // _MIN_IMAGES, _MAX_PROCESSES)):
+            started.append(Reader())
+    return started
 
 
 class Reader:
-    """A process that reads as `read` does. It may die: then this one does its work."""
+    """A process that reads files as `read` does. If it dies, this process reads them."""
 
     def __init__(self):
         self._process = child.start(__name__, stderr=subprocess.DEVNULL)
 
-    def read(self, folder, names, taken, pixels):
-        """Do what `read` does.
+    def read(self, folder, names, hashed, pixels):
+        """Do the same as `read`.
 
-        What the other process cannot read without a word is read here, with the settings of Pillow and of warnings that
-        a user may have made.
+        Files for which the other process gets an error or a warning are read here, with the user's settings of Pillow
+        and of warnings.
         """
         try:
-            sizes, contents, again = self._ask(folder, names, taken, pixels)
+            sizes, contents, retry = self._request(folder, names, hashed, pixels)
         except (OSError, EOFError, ValueError):
-            return read(folder, names, taken, pixels)
-        contents, its_pixels = {int(place): content for place, content in contents.items()}, pixels[again]
-        its_sizes, known, errors = read(folder, [names[place] for place in again], taken[again], its_pixels)
-        pixels[again] = its_pixels
-        for place, size in zip(again, its_sizes, strict=True):
-            sizes[place] = size
-        contents |= {again[place]: content for place, content in known.items()}
-        errors = {again[place]: said for place, said in errors.items()}
+            return read(folder, names, hashed, pixels)
+        contents, retry_pixels = {int(index): content for index, content in contents.items()}, pixels[retry]
+        retry_sizes, retry_contents, errors = read(
+            folder, [names[index] for index in retry], hashed[retry], retry_pixels
+        )
+        pixels[retry] = retry_pixels
+        for index, size in zip(retry, retry_sizes, strict=True):
+            sizes[index] = size
+        contents |= {retry[index]: content for index, content in retry_contents.items()}
+        errors = {retry[index]: error for index, error in errors.items()}
         return sizes, contents, errors
 
-    def _ask(self, folder, names, taken, pixels):
-        to, answers = self._process.stdin, self._process.stdout
-        to.write(json.dumps([folder, names, taken.tolist(), pixels.shape[1:]]).encode() + b"\n")
-        to.flush()
-        answer = json.loads(answers.readline())
-        if answers.readinto(memoryview(pixels).cast("B")) != pixels.nbytes:
+    def _request(self, folder, names, hashed, pixels):
+        stdin, stdout = self._process.stdin, self._process.stdout
+        stdin.write(json.dumps([folder, names, hashed.tolist(), pixels.shape[1:]]).encode() + b"\n")
+        stdin.flush()
+        response = json.loads(stdout.readline())
+        if stdout.readinto(memoryview(pixels).cast("B")) != pixels.nbytes:
             raise EOFError
-        return answer
+        return response
 
     def close(self):
         """End the process."""
@@ -135,14 +137,14 @@ class Reader:
 
 
 def main():
-    """Answer until nobody asks any more."""
-    for kind in (UserWarning, RuntimeWarning):  # all that Pillow has; our parent says what it is
-        warnings.simplefilter("error", kind)
+    """Answer requests until the input ends."""
+    for category in (UserWarning, RuntimeWarning):  # all of Pillow's; the parent reads the file again and warns
+        warnings.simplefilter("error", category)
     for line in sys.stdin.buffer:
-        folder, names, taken, shape = json.loads(line)
+        folder, names, hashed, shape = json.loads(line)
         pixels = np.zeros((len(names), *shape), "uint8")
         try:
-            sizes, contents, errors = read(folder, names, taken, pixels)
+            sizes, contents, errors = read(folder, names, hashed, pixels)
         except Warning:
             sizes, contents, errors = [0] * len(names), {}, range(len(names))
         sys.stdout.buffer.write(json.dumps([sizes, contents, list(errors)]).encode() + b"\n" + pixels.data)

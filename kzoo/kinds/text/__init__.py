@@ -1,4 +1,4 @@
-"""Texts as ids of tokens: many short ones with a label each, or one long one whose tokens follow one another."""
+"""Texts as token ids: many short texts with a label each, or one long text for language models."""
 
 from kzoo.kinds import Kind, Source
 

@@ -1,4 +1,4 @@
-"""Labelled text: a file per class, a file per document, or a text column of a table."""
+"""Loading of texts: labelled ones (a file per class, a file per document, a text column), or one long text."""
 
 import re
 from functools import partial
@@ -14,7 +14,7 @@ from kzoo.kinds.arrays import as_type, checked
 from kzoo.kinds.rows.columns import missing_words
 from kzoo.kinds.rows.fitting import answers_in
 from kzoo.kinds.rows.target import groups_in
-from kzoo.kinds.text.folders import SUFFIXES, check_classes, classes_below, folder_of_new, split_folders, texts_below
+from kzoo.kinds.text.folders import SUFFIXES, check_classes, classes_below, new_data_folder, split_folders, texts_below
 from kzoo.kinds.text.inference import AsTexts, preprocessing_of, read, reads_the_end, texts_in
 from kzoo.kinds.text.language import follows, load_language, pieces, text_settings
 from kzoo.kinds.text.long_text import is_too_long
@@ -34,20 +34,20 @@ from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import percent
 from kzoo.utils.optional import pandas as pd
 
-_WITHOUT = "{} rows without text or label were left out."
+_WITHOUT = "{} rows without text or label were dropped."
 
 
-def load(source, form, *, problem, name, preset, validation, test, seed, **asked):
+def load(source, form, *, problem, name, preset, validation, test, seed, **more):
     """Load texts with labels, from a folder or a table, or one long text."""
     options = dict(preset=preset, validation=validation, test=test)
     if form == "tabular":
-        return load_text_table(source, name=name, seed=seed, **options, **asked)
+        return load_text_table(source, name=name, seed=seed, **options, **more)
     if form == "folder":
         return load_text_folder(source, name=name, seed=seed, problem=problem, **options)
     files = [Path(source), *([Path(test)] if splits.is_source(test) else [])]
-    encodings: list = []  # lines to know
-    read = TextFile if is_too_long(files) else read_text
-    texts = [read(file, encodings) for file in files]
+    encodings: list = []  # notes on encodings
+    reader = TextFile if is_too_long(files) else read_text
+    texts = [reader(file, encodings) for file in files]
     if texts[1:]:
         options |= {"test": None, "test_text": texts[1]}
     data = load_language(texts[0], name=name, task=problem.name, **options)
@@ -56,23 +56,25 @@ def load(source, form, *, problem, name, preset, validation, test, seed, **asked
 
 
 def load_text_folder(path, *, name, preset=None, validation=0.1, test=None, seed=0, problem=None):
-    """Load a folder with a `.txt` file (an example a line) or a folder of `.txt` files for each class.
+    """Load a folder with, for each class, a `.txt` file (one example per line) or a folder of `.txt` files.
 
     `train/`, `val/` and `test/` above them are official splits.
 
     Raises:
-        KzooError: no text, or one class only.
+        KzooError: there are no texts, or only one class.
     """
     parts = split_folders(Path(path))
-    beside = extra_folders_note(Path(path), parts, "texts", lambda folder: texts_below(folder)[0])
+    folder_notes = extra_folders_note(Path(path), parts, "texts", lambda folder: texts_below(folder)[0])
     if splits.is_source(test):
         parts["test"], test = Path(test), None
     elif isinstance(test, splits.Fold):
         parts.pop("test", None)
-    read = {part: read_folder(folder, most=TRAINED) for part, folder in parts.items()}
-    notes = [f"{line} ({part})" if len(read) > 1 else line for part, (_, _, lines) in read.items() for line in lines]
-    notes += beside
-    official = {part: (texts, labels) for part, (texts, labels, _) in read.items()}
+    contents = {part: read_folder(folder, most=TRAINED) for part, folder in parts.items()}
+    notes = [
+        f"{line} ({part})" if len(contents) > 1 else line for part, (_, _, lines) in contents.items() for line in lines
+    ]
+    notes += folder_notes
+    official = {part: (texts, labels) for part, (texts, labels, _) in contents.items()}
     return build_text(
         *official.pop("train"),
         official=official,
@@ -91,33 +93,37 @@ def read_folder(folder, *, most):
 
     Args:
         folder: its path.
-        most: the share of the documents that may be left out because they are no text, or empty.
+        most: the largest share of documents that may be left out because they cannot be read or are empty.
 
     Raises:
-        KzooError: no text, one class only, or more files that cannot be read.
+        KzooError: there are no texts, only one class, or more unreadable files.
     """
     files, notes = classes_below(folder)
     check_classes(folder, files)
-    each = any(isinstance(of_class, list) for of_class in files.values())
-    named = [(file, label) for label, of_class in files.items() for file in (of_class if each else [of_class])]
-    texts, labels, broken, said = [], [], {}, []
-    for place, (file, label) in enumerate(named):
+    has_documents = any(isinstance(class_files, list) for class_files in files.values())
+    labelled_files = [
+        (file, label)
+        for label, class_files in files.items()
+        for file in (class_files if has_documents else [class_files])
+    ]
+    texts, labels, errors, encoding_notes = [], [], {}, []
+    for index, (file, label) in enumerate(labelled_files):
         try:
-            text = read_text(file, said).strip()
+            text = read_text(file, encoding_notes).strip()
         except KzooError as error:
-            broken[place] = str(error)
+            errors[index] = str(error)
             continue
         if not text:
-            broken[place] = f"{file.name!r} is empty."
-        lines = [text] if each else [line.strip() for line in text.split("\n")]
+            errors[index] = f"{file.name!r} is empty."
+        lines = [text] if has_documents else [line.strip() for line in text.split("\n")]
         texts += [line for line in lines if line]
         labels += [label for line in lines if line]
-    if broken and not each:
-        raise KzooError(f"Class {named[min(broken)][1]!r} has no text: {broken[min(broken)]}")
-    names = [file.relative_to(folder).as_posix() for file, _ in named]
-    note = left_out(broken, names, "text", most=most)
+    if errors and not has_documents:
+        raise KzooError(f"Class {labelled_files[min(errors)][1]!r} has no texts: {errors[min(errors)]}")
+    names = [file.relative_to(folder).as_posix() for file, _ in labelled_files]
+    note = left_out(errors, names, "text", most=most)
     check_classes(folder, dict.fromkeys(labels))
-    notes += joined_notes(said)
+    notes += joined_notes(encoding_notes)
     return texts, labels, [*notes, note] if note else notes
 
 
@@ -134,24 +140,24 @@ def load_text_table(
     task=None,
     seed=0,
 ):
-    """Load a table with a text column and a class column; the text is the column of the longest strings."""
-    # Labels stay as a file writes them: `0111` is no 111. Which column holds them, the file may have to say first.
-    usual = [name for word in TARGET_NAMES for name in (word, word.title(), word.upper())]
+    """Load a table with a text column and a class column. The text is the column with the longest strings."""
+    # Labels stay as written in the file: `0111` is not 111. The target column may only be known once the file is read.
+    default_names = [name for word in TARGET_NAMES for name in (word, word.title(), word.upper())]
     official, notes = {}, [*about_index(source)]
-    frame = as_frame(source, usual if target is None else {*as_names(target), str(target)}, notes)
+    frame = as_frame(source, default_names if target is None else {*as_names(target), str(target)}, notes)
     targets = find_target(frame, target)
-    apart = [*targets, *as_names(drop), *([group] if group is not None else [])]
-    require(frame, apart, "the table")
+    excluded = [*targets, *as_names(drop), *([group] if group is not None else [])]
+    require(frame, excluded, "the table")
     if len(targets) > 1:
-        raise KzooError(f"Text takes one target column; got {', '.join(targets)}.")
-    column = _text_column(frame.drop(columns=list(dict.fromkeys(apart))))
+        raise KzooError(f"Text classification needs exactly one target column. Got: {', '.join(targets)}.")
+    column = _text_column(frame.drop(columns=list(dict.fromkeys(excluded))))
     if splits.is_source(test):
-        tested = as_frame(test, dict.fromkeys(targets, MISSING.intersection(frame[targets[0]].unique())), notes)
-        require(tested, [column, *targets], "the test table")
-        official, test = {"test": _columns(tested, column, targets[0], notes)[:2]}, None
+        test_frame = as_frame(test, dict.fromkeys(targets, MISSING.intersection(frame[targets[0]].unique())), notes)
+        require(test_frame, [column, *targets], "the test table")
+        official, test = {"test": _columns(test_frame, column, targets[0], notes)[:2]}, None
     notes += missing_words(frame.attrs.get("words", {}), [], targets)
-    texts, labels, kept = _columns(frame, column, targets[0], notes)
-    column_of_target = [plain(kept[targets[0]])]
+    texts, labels, complete = _columns(frame, column, targets[0], notes)
+    column_of_target = [plain(complete[targets[0]])]
     if isinstance(source, str | Path) and np.isfinite(numbers := to_numbers(column_of_target[0])).all():
         column_of_target = [numbers]
     chosen, why = detection.likely_problem("tokens", column_of_target)
@@ -161,19 +167,22 @@ def load_text_table(
         chosen = fixed
     if chosen is None:
         raise KzooError(
-            f"Text goes with classes, and {targets[0]!r} holds values: {why}. Use a column of classes, or say task=."
+            f"Texts need a target of classes, but {targets[0]!r} looks like values: {why}. Use a column of classes, or "
+            "set task=."
         )
-    groups = None if group is None else groups_in(kept[group], group)
+    groups = None if group is None else groups_in(complete[group], group)
     data = build_text(
         texts, labels, official=official, name=name, preset=preset, validation=validation, test=test,
         seed=seed, groups=groups, notes=notes, column=column, target=targets[0], problem=chosen,
     )  # fmt: skip
-    aside = {other: ("left out", f"text is read from {column!r}") for other in frame.columns if other != column}
-    aside |= dict.fromkeys(as_names(drop), ("left out", AS_ASKED))
-    aside |= {column: ("text", "")} | ({group: ("group", "rows of one value stay in one split")} if group else {})
-    ids = kept.drop(columns=list(dict.fromkeys([column, *targets])))
+    descriptions = {other: ("left out", f"text is read from {column!r}") for other in frame.columns if other != column}
+    descriptions |= dict.fromkeys(as_names(drop), ("left out", AS_ASKED))
+    descriptions |= {column: ("text", "")} | (
+        {group: ("group", "rows of one value stay in one split")} if group else {}
+    )
+    ids = complete.drop(columns=list(dict.fromkeys([column, *targets])))
     data.seen["repeated"] = repeated_ids(rows_of(ids.assign(**{targets[0]: labels})), targets, ())
-    data.seen["read"] = columns_read(frame, (), {}, targets=targets, apart=aside)
+    data.seen["read"] = columns_read(frame, (), {}, targets=targets, apart=descriptions)
     return data
 
 
@@ -184,7 +193,7 @@ def _text_column(frame):
         if not pd.api.types.is_numeric_dtype(frame[name]) and frame[name].notna().any()
     }
     if not lengths:
-        raise KzooError("The table has no text column beside the target; presets for rows take it: tabular_fnn.")
+        raise KzooError("The table has no text column besides the target. Use a preset for rows, such as tabular_fnn.")
     return max(lengths, key=lengths.get)
 
 
@@ -193,14 +202,14 @@ def _columns(frame, column, target, notes):
     keep &= frame[column].astype(str).str.strip() != ""
     if dropped := int((~keep).sum()):
         notes.append(_WITHOUT.format(dropped))
-    kept = frame[keep].reset_index(drop=True)
-    if not len(kept):
-        raise KzooError(f"No row has both text ({column!r}) and a label ({target!r}).")
-    return kept[column].astype(str).tolist(), _labels(kept[target]), kept
+    complete = frame[keep].reset_index(drop=True)
+    if not len(complete):
+        raise KzooError(f"No row has both a text ({column!r}) and a label ({target!r}).")
+    return complete[column].astype(str).tolist(), _labels(complete[target]), complete
 
 
 def _labels(values):
-    """Return labels as words; where all of them are written `1.0`, as pandas writes whole numbers, `1`."""
+    """Return labels as words; if all of them are written like `1.0`, as pandas writes integers, as `1`."""
     words = to_words(values).astype(str).tolist()
     whole = all(re.fullmatch(r"-?\d+\.0", word) for word in set(words))
     return [word[:-2] for word in words] if whole else words
@@ -214,24 +223,24 @@ def build_text(
 
     Args:
         texts, labels: lists of equal length.
-        official: {"test": (texts, labels), "validation": ...} where the source has its own.
-        column, target: where texts and labels came from, for `encode` and for people.
-        problem: what the labels are for; by default what the preset is for, else a classification.
+        official: {"test": (texts, labels), "validation": ...} if the source has official splits.
+        column, target: the columns of texts and labels, for `encode` and for display.
+        problem: the problem; by default that of the preset, else a classification.
     """
     official, notes = dict(official or {}), list(notes)
     problem = problem or detection.fixed_by(preset) or detection.requested_problem("tokens", "classification")
-    light = problem.task.inference
-    learned = light.learn(np.array(labels, dtype=str), [target])
-    y = light.encode(learned, np.array(labels, dtype=str))
+    inference = problem.task.inference
+    learned = inference.learn(np.array(labels, dtype=str), [target])
+    y = inference.encode(learned, np.array(labels, dtype=str))
     validation, test = (0 if "validation" in official else validation), (0 if "test" in official else test)
     parts, more = splits.split_rows(len(texts), validation=validation, test=test, seed=seed, labels=y, groups=groups)
     chosen = {part: ([texts[i] for i in rows], y[rows]) if rows is not None else None for part, rows in parts.items()}
-    for part, (its_texts, its_labels) in official.items():
-        chosen[part] = its_texts, light.encode(learned, np.array(its_labels, dtype=str))
+    for part, (part_texts, part_labels) in official.items():
+        chosen[part] = part_texts, inference.encode(learned, np.array(part_labels, dtype=str))
     length, size, level, ngrams = text_settings(preset)
     texts = chosen["train"][0]
     tokenizer, ids = learn_and_encode(texts, length, level=level, ngrams=ngrams, size=size, lowercase=level == "words")
-    made = {
+    parts_by_name = {
         part: None
         if pair is None
         else Split(
@@ -241,14 +250,14 @@ def build_text(
         )
         for part, pair in chosen.items()
     }
-    full = made["train"].x[:, -1] != 0
+    full = parts_by_name["train"].x[:, -1] != 0
     if full.mean() > 0.05:
-        notes.append(f"{full.mean():.0%} of the training texts reach {length} tokens; what is beyond is cut off.")
+        notes.append(f"{full.mean():.0%} of the training texts reach {length} tokens. Longer texts are truncated.")
     return Dataset(
         name=name,
         task=problem.name,
         inputs="tokens",
-        **made,
+        **parts_by_name,
         config={
             "input_shape": (length,),
             **learned.config,
@@ -273,63 +282,65 @@ def take(x, preset):
     x = checked(x, "tokens")
     for ids in blocks(x):
         if ids.dtype.kind == "f" and (ids != np.round(ids)).any():
-            raise KzooError("Token ids must be whole numbers; x holds fractions.")
+            raise KzooError("Token ids must be whole numbers, but x contains fractions.")
         if ids.size and ids.min() < 0:
-            raise KzooError(f"Token ids must not be negative; the lowest is {ids.min()}.")
+            raise KzooError(f"Token ids must not be negative. The lowest is {ids.min()}.")
     return as_type(x, np.int32)
 
 
 def fit(x, train, *, notes, vocabulary_size=None, **more):
-    """Return ids, those that training does not know as unknown, and how many it knows.
+    """Return ids, with ids outside the vocabulary replaced by the unknown id, and the vocabulary size.
 
     Args:
         x: (N, T).
-        train: places of the training rows.
-        notes: a list that gets a line where ids become unknown.
-        vocabulary_size: number of ids, where it is known.
+        train: indices of the training rows.
+        notes: a list that gets a line if ids become unknown.
+        vocabulary_size: number of ids, if it is known.
     """
-    size = vocabulary_size or _highest(select_rows(x, train)) + 1
-    if (highest := _highest(x)) >= size:
-        known = partial(_known, size=size)
-        x = x.made(known) if isinstance(x, Mapped) else known(x)
-        notes.append(f"Ids up to {highest} occur; those from {size} count as unknown ({UNKNOWN}).")
+    size = vocabulary_size or _max_id(select_rows(x, train)) + 1
+    if (highest := _max_id(x)) >= size:
+        replace_unknown = partial(_replace_unknown, size=size)
+        x = x.made(replace_unknown) if isinstance(x, Mapped) else replace_unknown(x)
+        notes.append(f"Ids up to {highest} occur. Ids of {size} and above are treated as unknown ({UNKNOWN}).")
     return x, {"vocabulary_size": size}, None
 
 
-def _highest(ids):
+def _max_id(ids):
     return max(int(block.max()) for block in blocks(ids))
 
 
-def _known(ids, size):
+def _replace_unknown(ids, size):
     return np.where(ids >= size, UNKNOWN, ids)
 
 
 def labelled(reader, source, *, targets, config):
-    """Return texts and their labels as they stand; of one long text all windows, and what follows each."""
+    """Return texts and their labels as written; for one long text, all windows and the tokens that follow."""
     if reads_the_end(reader):
         return follows(reader, source, per_step=config.get("pooling") is None)
     if isinstance(source, str | Path) and Path(source).is_dir():
         texts, labels = _new_folder(source)
         return Split(x=read(reader, AsTexts(texts, rows=()))[0], y=np.array(labels, dtype=str))
     if isinstance(source, str | Path) and Path(source).suffix.lower() in SUFFIXES:
-        raise KzooError("One text file has no labels: give a folder with a .txt file for each class, or a .csv file.")
+        raise KzooError(
+            "A single text file has no labels. Pass a folder with a .txt file for each class, or a .csv file."
+        )
     frame = as_frame(source, targets)
     require(frame, targets, "the table")
     add_notes(missing_words(frame.attrs.get("words", {}), [], targets))
     texts = np.array(texts_in(reader, frame), object)
-    kept = frame[targets[0]].notna().to_numpy() & np.array([text.strip() != "" for text in texts], bool)
-    if dropped := int((~kept).sum()):
+    complete = frame[targets[0]].notna().to_numpy() & np.array([text.strip() != "" for text in texts], bool)
+    if dropped := int((~complete).sum()):
         warn(_WITHOUT.format(dropped))
-    if not kept.any():
-        raise KzooError(f"No row has both text and a label ({targets[0]!r}).")
+    if not complete.any():
+        raise KzooError(f"No row has both a text and a label ({targets[0]!r}).")
     return Split(
-        x=read(reader, AsTexts(texts[kept], rows=np.flatnonzero(kept) + 1))[0],
-        y=_in_words(frame.loc[kept, targets].reset_index(drop=True)),
+        x=read(reader, AsTexts(texts[complete], rows=np.flatnonzero(complete) + 1))[0],
+        y=_in_words(frame.loc[complete, targets].reset_index(drop=True)),
     )
 
 
 def fresh(reader, source, *, targets):
-    """Return texts, and their labels where they have some; one long text is cut into pieces."""
+    """Return texts, and their labels if they have any; one long text is cut into windows."""
     if reads_the_end(reader):
         return Fresh(x=pieces(reader, source))
     if isinstance(source, str | Path) and Path(source).is_dir():
@@ -342,13 +353,13 @@ def fresh(reader, source, *, targets):
 
 
 def _in_words(answers):
-    """Return a table of labels, without rows too, with the words of `_labels`."""
+    """Return a table of labels, which may have no rows, with the words of `_labels`."""
     return answers.assign(**{name: _labels(answers[name]) for name in answers})
 
 
 def _new_folder(source):
-    """Return the texts and labels of a folder that training has not seen, and warn of what is left out."""
-    texts, labels, notes = read_folder(folder_of_new(Path(source)), most=ANSWERED)
+    """Return the texts and labels of a folder of new data, and warn of what is left out."""
+    texts, labels, notes = read_folder(new_data_folder(Path(source)), most=ANSWERED)
     for line in notes:
         warn(line)
     return texts, labels
@@ -362,17 +373,21 @@ def describe(x, names=(), categories=0):
 
 
 def overview(data):
-    """Say how long the texts are, in tokens, and how many tokens are known; of a long text, how long its parts are."""
-    known = {"vocabulary": data.config["vocabulary_size"]} if "vocabulary_size" in data.config else {}
+    """Return the lengths of the texts in tokens and the vocabulary size; for a long text, the lengths of its parts."""
+    vocabulary = {"vocabulary": data.config["vocabulary_size"]} if "vocabulary_size" in data.config else {}
     if series_of(data.train.x) is not None:
         parts = {name: getattr(data, name) for name in ("train", "validation", "test")}
         sizes = {name: len(series_of(part.x)) for name, part in parts.items() if part is not None}
-        return {"noun": "windows", "about": {"tokens": sizes, "window": data.input_shape[0]} | known}
-    about = known
+        return {"noun": "windows", "about": {"tokens": sizes, "window": data.input_shape[0]} | vocabulary}
+    about = vocabulary
     if len(data.train):
         lengths = (sample_rows(data.train.x) != PADDING).sum(axis=1)
-        said = {"shortest": int(lengths.min()), "median": int(np.median(lengths)), "longest": int(lengths.max())}
-        about = {"tokens in a text": said} | known
+        lengths_summary = {
+            "shortest": int(lengths.min()),
+            "median": int(np.median(lengths)),
+            "longest": int(lengths.max()),
+        }
+        about = {"tokens in a text": lengths_summary} | vocabulary
     if data.seen.get("cut"):
         about |= {f"reach {data.input_shape[0]} and are cut off there": percent(data.seen["cut"])}
     return {"noun": "texts", "columns": data.seen.get("read", []), "about": about}

@@ -1,4 +1,6 @@
-"""Files and folders of texts by their names: which words are paths, which files hold texts, and of which class."""
+"""Files and folders of texts, judged by their names: which strings are paths, which files hold texts, and of which
+class.
+"""
 
 import os
 import re
@@ -10,135 +12,143 @@ from kzoo.sources.tables.files import suffixes
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint, listed, shown
 
-SUFFIX = ".txt"  # of the texts in a folder
-SUFFIXES = (SUFFIX, ".md")  # of a text that is named by itself
+SUFFIX = ".txt"  # of texts in a folder
+SUFFIXES = (SUFFIX, ".md")  # of a single text
 _LONGEST = 8  # characters of a suffix
-_NAMED = 5  # files that a line names
+_NAMED = 5  # files named in a line
 
 
-def names_file(word) -> bool:
-    """Say whether this is the path of a file, and no text.
+def is_file_name(text) -> bool:
+    """Return True if a string is the path of a file rather than a text.
 
-    One is what ends as files do, unless it has spaces in it and no such file is there: that is a sentence. So is
-    `docs/a` or `a.log`, where it is there.
+    A string that ends in a file suffix is a path, unless it has spaces and no such file exists: then it is a sentence.
+    So is `docs/a` or `a.log` if it exists.
     """
-    if isinstance(word, Path):
+    if isinstance(text, Path):
         return True
-    spaces = re.search(r"\s", word) is not None
-    if is_table_name(word) or word[-_LONGEST:].lower().endswith(SUFFIXES):
-        return not spaces or os.path.exists(word)
-    return not spaces and re.search(r"[./\\]\w|\w[/\\]", word) is not None and os.path.exists(word)
+    has_spaces = re.search(r"\s", text) is not None
+    if is_table_name(text) or text[-_LONGEST:].lower().endswith(SUFFIXES):
+        return not has_spaces or os.path.exists(text)
+    return not has_spaces and re.search(r"[./\\]\w|\w[/\\]", text) is not None and os.path.exists(text)
 
 
-def is_table_name(word) -> bool:
-    """Say whether a path ends as that of a table does."""
-    return str(word)[-_LONGEST:].lower().endswith(tuple(suffixes()))
+def is_table_name(path) -> bool:
+    """Return True if a path ends like that of a table."""
+    return str(path)[-_LONGEST:].lower().endswith(tuple(suffixes()))
 
 
-def files_named(items) -> tuple[list[str], list[str]]:
-    """Return the files of texts that paths name, those in folders among them, and lines about what else lies there.
+def expand_files(items) -> tuple[list[str], list[str]]:
+    """Return the text files at some paths, including those in folders, and notes on ignored files.
 
     Raises:
-        KzooError: one is not there, is a table, or is a folder without texts.
+        KzooError: a path does not exist, is a table, or is a folder without texts.
     """
     items, files = list(map(str, items)), []
-    others: Counter = Counter()
+    ignored: Counter = Counter()
     for item in items:
         if not os.path.exists(item):
-            if names_file(item):
+            if is_file_name(item):
                 raise missing(item)
-            other = next(one for one in items if os.path.exists(one) or names_file(one))
-            raise KzooError(f"{shown(item)} is no file, and {other!r} names one: give files alone, or texts alone.")
+            file_name = next(name for name in items if os.path.exists(name) or is_file_name(name))
+            raise KzooError(
+                f"{shown(item)} is not a file, but {file_name!r} is the name of one. Pass only files, or only texts."
+            )
         if is_table_name(item):
-            raise KzooError(f"{item!r} is a table: give it alone, since its texts are those of a column.")
+            raise KzooError(f"{item!r} is a table, whose texts are in a column. Pass it alone.")
         if os.path.isdir(item):
-            found, beside = texts_below(Path(item))
-            if not found:
-                raise KzooError(f"{item!r} holds no texts ({SUFFIX}).")
-            files += [str(file) for file in found]
-            others += beside
+            texts, other_files = texts_below(Path(item))
+            if not texts:
+                raise KzooError(f"{item!r} contains no texts ({SUFFIX}).")
+            files += [str(file) for file in texts]
+            ignored += other_files
         else:
             files.append(item)
-    return files, not_read(others, "texts", SUFFIX)
+    return files, not_read(ignored, "texts", SUFFIX)
 
 
 def missing(name) -> KzooError:
-    """Return the error for a file that is not there."""
+    """Return the error for a file that does not exist."""
     folder = Path(name).parent
-    beside = os.listdir(folder) if folder.is_dir() else []
-    near = hint(Path(name).name, beside)
+    siblings = os.listdir(folder) if folder.is_dir() else []
+    near = hint(Path(name).name, siblings)
     return KzooError(
-        f"There is no file {str(name)!r}. {near}A text that looks like the name of a file goes into a table, "
-        "in the column of the texts."
+        f"File {str(name)!r} does not exist. {near}If this is a text that looks like a file name, pass it in the text "
+        "column of a table."
     )
 
 
 def texts_below(folder):
-    """Return the sorted `.txt` files in a folder and below, none hidden, and suffix -> how many other files."""
-    found, others = [], Counter()
-    for place, files in walked(folder):
+    """Return the sorted `.txt` files in and below a folder, except hidden ones, and suffix -> number of other files."""
+    texts, ignored = [], Counter()
+    for path, files in walked(folder):
         for name in files:
             if _is_text(name):
-                found.append(place / name)
+                texts.append(path / name)
             elif name[0] != ".":
-                others[Path(name).suffix.lower()] += 1
-    found.sort()
-    return found, others
+                ignored[Path(name).suffix.lower()] += 1
+    texts.sort()
+    return texts, ignored
 
 
 def split_folders(path) -> dict:
-    """Return {"train": folder, ...} of a folder with `train/` in it; just the folder as "train" of any other."""
-    found = splits_in(path) if path.is_dir() else {}
-    return found if "train" in found else {"train": path}
+    """Return {"train": folder, ...} for a folder that contains `train/`; just the folder as "train" for any other."""
+    splits = splits_in(path) if path.is_dir() else {}
+    return splits if "train" in splits else {"train": path}
 
 
-def folder_of_new(path):
-    """Return the folder of the classes of new texts: `test/`, where there is one beside `train/`."""
+def new_data_folder(path):
+    """Return the folder with the classes of new texts: `test/` if it exists next to `train/`."""
     parts = split_folders(path)
     return parts.get("test", parts["train"])
 
 
 def classes_below(folder):
-    """Return class -> its documents, a list of `.txt` files, or its one `.txt` file, which has an example a line.
+    """Return class -> its documents, a list of `.txt` files, or its only `.txt` file, with one example per line.
 
     Returns:
-        (classes, notes): lines about the files that are left out.
+        (classes, notes): notes on ignored files.
 
     Raises:
-        KzooError: it is no folder, or the folder of a class has no text.
+        KzooError: it is not a folder, or the folder of a class has no texts.
     """
     if not folder.is_dir():
-        raise KzooError(f"{folder.name!r} is not a folder of text.")
+        raise KzooError(f"{folder.name!r} is not a folder. Text classification needs a folder of texts.")
     below = {name: texts_below(folder / name) for name in visible_folders(folder)}
-    documents = {name: found for name, (found, _) in below.items() if found}
-    others = Counter()
-    names = [entry.name for entry in os.scandir(folder) if entry.is_file() and not _is_beside(entry.name)]
+    documents = {name: texts for name, (texts, _) in below.items() if texts}
+    ignored = Counter()
+    names = [entry.name for entry in os.scandir(folder) if entry.is_file() and not _is_companion(entry.name)]
     files = sorted(folder / name for name in names if _is_text(name))
-    others.update(Path(name).suffix.lower() for name in names if not _is_text(name))
+    ignored.update(Path(name).suffix.lower() for name in names if not _is_text(name))
     if not documents:
         classes = {file.stem: file for file in files}
         if len(classes) < len(files):
-            twice = next(file for file in files if classes[file.stem] != file)
-            raise KzooError(f"{folder.name!r} has two files for class {twice.stem!r}: {twice.name}, and one beside it.")
-        return classes, not_read(others, "texts", SUFFIX)
-    if empty := [name for name, (found, _) in below.items() if not found]:
-        raise KzooError(f"The class folder {empty[0]!r} has no texts ({SUFFIX}): fill it or remove it.")
-    for _, beside in below.values():
-        others += beside
-    notes = not_read(others, "texts", SUFFIX)
+            duplicate = next(file for file in files if classes[file.stem] != file)
+            raise KzooError(
+                f"{folder.name!r} has two files for class {duplicate.stem!r}, one of them {duplicate.name}. Merge or "
+                "rename them."
+            )
+        return classes, not_read(ignored, "texts", SUFFIX)
+    if empty := [name for name, (texts, _) in below.items() if not texts]:
+        raise KzooError(f"The class folder {empty[0]!r} contains no texts ({SUFFIX}). Fill it or remove it.")
+    for _, other_files in below.values():
+        ignored += other_files
+    notes = not_read(ignored, "texts", SUFFIX)
     if files:
         named = listed((file.name for file in files), _NAMED)
-        notes.append(f"Not read, since a class is a folder here: {named}. Move the file of a class into one.")
+        notes.append(f"Ignored, because each class is a folder here: {named}. Move the file of a class into a folder.")
     return documents, notes
 
 
 def check_classes(folder, classes):
-    """Raise `KzooError` for a folder with fewer than two classes."""
+    """Raise `KzooError` if a folder has fewer than two classes."""
     if not classes:
-        raise KzooError(f"{folder.name!r} holds no text: expected a .txt file, or a folder of them, for each class.")
+        raise KzooError(
+            f"{folder.name!r} contains no texts. Expected a .txt file, or a folder of .txt files, for each class."
+        )
     if len(classes) < 2:
         raise KzooError(
-            f"{folder.name!r} holds one class only ({next(iter(classes))!r}): it takes a .txt file or folder for each."
+            f"{folder.name!r} contains only one class ({next(iter(classes))!r}). At least two are needed: a .txt file "
+            "or folder for each."
         )
 
 
@@ -146,6 +156,6 @@ def _is_text(name):
     return name[0] != "." and name.lower().endswith(SUFFIX)
 
 
-def _is_beside(name):
-    """Say whether a file beside the classes is about them, or hidden."""
+def _is_companion(name):
+    """Return True for a file next to the classes that describes them, or is hidden."""
     return name.lower().startswith((".", "readme", "license"))

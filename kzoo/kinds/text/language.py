@@ -1,4 +1,4 @@
-"""One long text for language models: windows of tokens and what comes next."""
+"""One long text for language models: windows of tokens and the tokens that follow."""
 
 import numpy as np
 
@@ -7,58 +7,59 @@ from kzoo.dataset.dataset import Dataset, Split
 from kzoo.kinds.text import long_text
 from kzoo.kinds.text.inference import preprocessing_of, tokenizer_of
 from kzoo.kinds.text.tokenizer import PADDING
-from kzoo.storage.windows import Spaced, Windows, is_mapped, select_rows
+from kzoo.storage.windows import RangeArray, Windows, is_mapped, select_rows
 from kzoo.utils.errors import KzooError
 
 _LENGTH, _VOCABULARY = 64, 20_000  # without a preset
-_STRIDE = 3  # tokens from one next-token window to the next: nearer ones repeat nearly the same example
+_STRIDE = 3  # tokens from one next-token window to the next: closer windows would be nearly the same example
 
 
 def load_language(text, *, name, preset=None, validation=0.1, test=None, test_text=None, task="language_modeling"):
-    """Cut one text into windows: the first part trains, the next validates, the last tests.
+    """Cut a text into windows: the first part is for training, the next for validation, the last for test.
 
     Args:
-        text: the whole text, or a `TextFile` that is too long for memory.
-        preset: gives the window length, the vocabulary size, the tokenizer, and whether every step has a
-            next token to predict (`pooling=None`) or only the last one. Without a preset: characters,
-            every step.
+        text: the whole text, or a `TextFile` that does not fit into memory.
+        preset: gives the window length, the vocabulary size, the tokenizer, and whether every step predicts its next
+            token (`pooling=None`) or only the last one. Without a preset: characters, every step.
         validation, test: fractions of the text, 0.1 each by default.
-        test_text: a second text to test on instead; a `TextFile` where the first is one.
-        task: what is answered, by its public name.
+        test_text: a second text to test on instead; a `TextFile` if the first is one.
+        task: public name of the task.
 
     Raises:
-        KzooError: fewer than three lines, or a part shorter than a window.
+        KzooError: the text has fewer than three lines, or a part is shorter than a window.
     """
     length, size, level, ngrams = text_settings(preset) if preset is not None else (100, 200, "characters", None)
     if ngrams:
-        raise KzooError(f"ngrams={ngrams} is for labelled texts: a language model reads one token after another.")
+        raise KzooError(
+            f"ngrams={ngrams} is only available for labelled texts: a language model reads single tokens in order."
+        )
     per_step = preset is None or preset.config.get("pooling") is None
     tokens = long_text.tokens_of(
         text, test_text, name=name, level=level, size=size, validation=validation,
         test=0 if test_text is not None else 0.1 if test is None else test,
     )  # fmt: skip
     ids = dict(zip(("train", "validation", "test"), tokens.ids, strict=True))
-    made = {}
-    for (part, its_ids), there in zip(ids.items(), tokens.characters, strict=True):
-        if len(its_ids) <= length and (part == "train" or there):
+    parts = {}
+    for (part, part_ids), has_text in zip(ids.items(), tokens.characters, strict=True):
+        if len(part_ids) <= length and (part == "train" or has_text):
             raise KzooError(
-                f"The {part} part of {name!r} has {len(its_ids)} {level}, but a window needs {length + 1}: "
-                "use a longer text, or a smaller input_shape."
+                f"The {part} part of {name!r} has {len(part_ids)} {level}, but a window needs {length + 1}. "
+                "Use a longer text, or a smaller input_shape."
             )
-        made[part] = token_windows(its_ids, length, per_step) if there else None
+        parts[part] = token_windows(part_ids, length, per_step) if has_text else None
     outputs = min(size, len(tokens.tokenizer))
     notes = [
-        f"{len(ids['train'])} {level} train, {len(ids['validation'])} validate, {len(ids['test'])} test, "
-        f"in the order of the text; {len(tokens.tokenizer) - 2} different ones are known."
+        f"Split in the order of the text: {len(ids['train'])} {level} for training, {len(ids['validation'])} for "
+        f"validation, {len(ids['test'])} for test. Vocabulary: {len(tokens.tokenizer) - 2} {level}."
     ]
     if tokens.unknown > 0.01:
         share = f"{tokens.unknown:.0%} of the training {level}"
-        notes.append(f"{share} lie outside the vocabulary of {size} and are unknown.")
+        notes.append(f"{share} are outside the vocabulary of {size} and count as unknown.")
     return Dataset(
         name=name,
         task=task,
         inputs="tokens",
-        **made,
+        **parts,
         config={"input_shape": (length,), "outputs": outputs, "vocabulary_size": outputs},
         preprocessing=preprocessing_of("language", tokens.tokenizer, length) | {"padding": PADDING},
         feature_names=("text",),
@@ -69,30 +70,31 @@ def load_language(text, *, name, preset=None, validation=0.1, test=None, test_te
 
 
 def token_windows(ids, length, per_step):
-    numbers = range(0, len(ids) - length, length if per_step else _STRIDE)
-    starts = Spaced(numbers) if is_mapped(ids) else np.asarray(numbers)
+    """Return the windows of token ids (N, length), and as targets the tokens that follow each step or each window."""
+    positions = range(0, len(ids) - length, length if per_step else _STRIDE)
+    starts = RangeArray(positions) if is_mapped(ids) else np.asarray(positions)
     y = Windows(ids, starts + 1, length) if per_step else select_rows(ids, starts + length)
     return Split(x=Windows(ids, starts, length), y=y)
 
 
 def follows(reader, source, *, per_step):
-    """Return all windows of a new text and what follows them, as training would cut them."""
-    ids, length = long_text.numbers_of(tokenizer_of(reader), source), reader["length"]
+    """Return all windows of a new text and the tokens that follow, cut as in training."""
+    ids, length = long_text.token_ids_of_file(tokenizer_of(reader), source), reader["length"]
     if len(ids) <= length:
-        raise KzooError(f"The text has {len(ids)} tokens, and a window needs {length + 1}.")
+        raise KzooError(f"The text is too short: {len(ids)} tokens, and a window needs {length + 1}.")
     return token_windows(ids, length, per_step)
 
 
 def pieces(reader, source):
-    """Return a new text in pieces that do not overlap, (N, length)."""
-    ids, length = long_text.numbers_of(tokenizer_of(reader), source), reader["length"]
+    """Return a new text in windows that do not overlap, (N, length)."""
+    ids, length = long_text.token_ids_of_file(tokenizer_of(reader), source), reader["length"]
     if len(ids) < length:
-        raise KzooError(f"The text has {len(ids)} tokens, and a window needs {length}.")
+        raise KzooError(f"The text is too short: {len(ids)} tokens, and a window needs {length}.")
     return ids[: len(ids) // length * length].reshape(-1, length)
 
 
 def text_settings(preset):
-    """Return (ids in a row, vocabulary size, tokenizer level, ngrams) that a preset asks for, or the defaults."""
+    """Return (ids per row, vocabulary size, tokenizer level, ngrams) of a preset, or the defaults."""
     if preset is None:
         return _LENGTH, _VOCABULARY, "words", None
     config, training = preset.config, preset.training

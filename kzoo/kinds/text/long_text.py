@@ -1,8 +1,8 @@
-"""The tokens of one text: of one that lies in memory, or of a file that is too long for it, piece by piece.
+"""The tokens of one text, in memory or, if it is too long, piece by piece from a file.
 
-The ids of such a file are made once, in the user's cache folder, and are mapped into memory. Pieces end where a line
-does, so that the tokens are those of the whole: none goes across a line's end, no accent follows it, and no letter is
-written otherwise because of it.
+The ids of such a file are computed once, stored in the user's cache folder and mapped into memory. Pieces end at line
+ends, so that they have the same tokens as the whole text: no token spans a line end, no combining accent follows it,
+and it does not change how a letter is normalized.
 """
 
 import hashlib
@@ -26,24 +26,25 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import in_bytes
 
 _PIECE = 2**20  # characters
-_MEMORY = 12  # bytes that a byte of text takes while it is read into memory
-_TOKEN = 4  # characters of a word with what is around it, at the least on average
-_FEWEST_LINES = 3
-_HEAD = 2**16  # characters, in which that many are looked for first
-_FORMAT = 2  # of the files
-TAKEN = 2**26  # characters of all texts, up to which the fingerprint takes them as they are
+_MEMORY_PER_BYTE = 12  # bytes of memory per byte of text while it is loaded
+_TOKEN = 4  # minimum average characters per word, including separators
+_MIN_LINES = 3
+_HEAD = 2**16  # characters that are searched first for that many lines
+_FORMAT = 2  # version of the stored files
+MAX_HASHED_TEXT = 2**26  # characters of all texts up to which the fingerprint includes the texts themselves
 
 
 class Tokens(NamedTuple):
-    """Texts as a language model reads them: the parts of one, and a second one behind them where it is the test set.
+    """Texts as a language model reads them: the parts of one, followed by a second one if there is a separate test
+    text.
 
     Args:
-        tokenizer: learned on the first.
-        ids: (tokens,) of each text.
-        characters: of each text.
-        unknown: the share of unknown tokens in the first.
-        contents: what the fingerprint takes of each text.
-        notes: lines to know.
+        tokenizer: learned on the first part.
+        ids: (tokens,) of each part.
+        characters: of each part.
+        unknown: share of unknown tokens in the first part.
+        contents: of each part, for the fingerprint.
+        notes: on the texts.
     """
 
     tokenizer: Tokenizer
@@ -54,69 +55,76 @@ class Tokens(NamedTuple):
     notes: list[str]
 
 
-def _digest_of(text) -> str:
+def _text_digest(text) -> str:
     """Return the sha256 of a text."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def pieces_of(text: str | TextFile, ends: tuple[int, ...] = ()) -> Iterator[tuple[int, str]]:
-    """Yield the number of a part of a text, and a piece of it, which ends where a line or the part does.
+    """Yield (part number, piece) of a text; pieces end where a line or the part ends.
 
     Args:
-        text: which lies in memory, and has one piece for each part, or in a file.
-        ends: characters before which the parts end, all but the last.
+        text: in memory, with a single piece for each part, or in a file.
+        ends: character positions at which the parts end, except the last.
     """
     if isinstance(text, str):
         yield from ((part, text[start:end]) for part, (start, end) in enumerate(pairwise((0, *ends, len(text)))))
         return
-    bounds, done, part, held = [*ends, math.inf], 0, 0, [""]
+    bounds, done, part, pending = [*ends, math.inf], 0, 0, [""]
     with text.open() as stream:
         while read := stream.read(_PIECE):
             while read:
-                room = bounds[part] - done
-                now, read = (read, "") if len(read) <= room else (read[:room], read[room:])
-                done += len(now)
+                remaining = bounds[part] - done
+                chunk, read = (read, "") if len(read) <= remaining else (read[:remaining], read[remaining:])
+                done += len(chunk)
                 if done == bounds[part]:
-                    yield part, "".join([*held, now])
-                    part, held = part + 1, [""]
-                elif cut := now.rfind("\n") + 1:
-                    yield part, "".join([*held, now[:cut]])
-                    held = [now[cut:]]
+                    yield part, "".join([*pending, chunk])
+                    part, pending = part + 1, [""]
+                elif cut := chunk.rfind("\n") + 1:
+                    yield part, "".join([*pending, chunk[:cut]])
+                    pending = [chunk[cut:]]
                 else:
-                    held.append(now)
-    if last := "".join(held):
+                    pending.append(chunk)
+    if last := "".join(pending):
         yield part, last
 
 
-def tokens_of(text, tested, *, name, validation, test, level, size) -> Tokens:
-    """Return the tokens of the parts of a text, and of a second one.
+def tokens_of(text, test_text, *, name, validation, test, level, size) -> Tokens:
+    """Return the tokens of the parts of a text, and of a second text.
 
     Args:
-        text: the text; a `TextFile` is too long for memory: its token ids are files that are mapped into it.
-        tested: the second one, of the same type, or None.
+        text: the text; a `TextFile` does not fit into memory: its token ids are mapped from files.
+        test_text: a second text of the same type, or None.
         name: of the first, for messages.
         validation, test: fractions of the first.
         level, size: see `learn_and_encode`.
 
     Raises:
-        KzooError: too few lines; a vocabulary without room; the cache folder cannot be written, or its disk is full.
+        KzooError: too few lines; a vocabulary size that is too small; the cache folder cannot be written, or its disk
+            is full.
     """
-    texts = [text] if tested is None else [text, tested]
+    texts = [text] if test_text is None else [text, test_text]
 
     def learn():
         """Return where the parts end, all but the last, the tokenizer, and lines to know."""
         total = lines = 0
         for _, piece in _followed(pieces_of(text), "reading the text", texts[:1]):
             total += len(piece)
-            lines += _lines_in(piece) if lines < _FEWEST_LINES else 0
-        if lines < _FEWEST_LINES:
-            raise KzooError(f"{name!r} has fewer than {_FEWEST_LINES} lines of text: too little for a language model.")
+            lines += _lines_in(piece) if lines < _MIN_LINES else 0
+        if lines < _MIN_LINES:
+            raise KzooError(
+                f"{name!r} has fewer than {_MIN_LINES} lines of text, which is too little for a language model."
+            )
         ends = splits.split_time(total, validation=validation, test=test)
-        ends = ends if tested is None else ends[:1]
-        learned = itertools.takewhile(lambda part: part[0] == 0, pieces_of(text, ends))
-        learned = (piece for _, piece in _followed(learned, "learning the vocabulary", texts[:1]))
-        tokenizer, exact = learn_from_pieces(learned, level=level, size=size, lowercase=level == "words")
-        notes = [] if exact else ["More words differ than can be counted at once: the rarest were let go meanwhile."]
+        ends = ends if test_text is None else ends[:1]
+        train_pieces = itertools.takewhile(lambda part: part[0] == 0, pieces_of(text, ends))
+        train_pieces = (piece for _, piece in _followed(train_pieces, "learning the vocabulary", texts[:1]))
+        tokenizer, exact = learn_from_pieces(train_pieces, level=level, size=size, lowercase=level == "words")
+        notes = (
+            []
+            if exact
+            else ["The text has too many different words to count them all: rare ones were dropped while counting."]
+        )
         return ends, tokenizer, notes
 
     def write(folder):
@@ -128,13 +136,13 @@ def tokens_of(text, tested, *, name, validation, test, level, size) -> Tokens:
         contents = [part for _, part in _texts(texts, ends)]
         characters, ids = list(map(len, contents)), list(map(tokenizer.numbers, contents))
         unknown = float(np.mean(ids[0] == UNKNOWN)) if len(ids[0]) else 0.0
-        contents = contents if sum(characters) <= TAKEN else [_digest_of(part) for part in contents]
+        contents = contents if sum(characters) <= MAX_HASHED_TEXT else [_text_digest(part) for part in contents]
         return Tokens(tokenizer, ids, characters, unknown, contents, notes)
     folder, about = _stored(texts, write, validation=validation, test=test, level=level, size=size)
-    taken = in_bytes(sum(about["tokens"]) * np.dtype(about["dtype"]).itemsize)
-    note = f"The text stays on disk: its token ids, {taken}, are kept in {str(folder)!r} and are read as needed."
+    id_size = in_bytes(sum(about["tokens"]) * np.dtype(about["dtype"]).itemsize)
+    note = f"The text stays on disk: its token ids ({id_size}) are cached in {str(folder)!r} and read on demand."
     contents = about["digests"]
-    if sum(about["characters"]) <= TAKEN:
+    if sum(about["characters"]) <= MAX_HASHED_TEXT:
         contents = [""] * len(contents)
         for part, piece in _texts(texts, about["ends"]):
             contents[part] += piece
@@ -149,18 +157,18 @@ def tokens_of(text, tested, *, name, validation, test, level, size) -> Tokens:
 
 
 def _lines_in(piece) -> int:
-    """Return how many lines of a text are not blank; of a long one, whose head nearly always tells, some of them."""
+    """Return the number of non-blank lines of a text; for a long one, of its head if that has enough of them."""
     head = sum(1 for line in piece[:_HEAD].splitlines() if line.strip())
-    if head >= _FEWEST_LINES or len(piece) <= _HEAD:
+    if head >= _MIN_LINES or len(piece) <= _HEAD:
         return head
     return sum(1 for line in piece.splitlines() if line.strip())
 
 
-def numbers_of(tokenizer, path) -> np.ndarray:
-    """Return the ids of a text file; of one that is too long for memory, a file of them that is mapped into it.
+def token_ids_of_file(tokenizer, path) -> np.ndarray:
+    """Return the ids of a text file, mapped from a file of ids if the text does not fit into memory.
 
     Raises:
-        KzooError: no text; the cache folder cannot be written, or its disk is full.
+        KzooError: it is not a text; the cache folder cannot be written, or its disk is full.
     """
     notes: list[str] = []
     if not is_too_long([Path(path)]):
@@ -174,25 +182,27 @@ def numbers_of(tokenizer, path) -> np.ndarray:
 
 
 def is_too_long(files) -> bool:
-    """Say whether memory has no room for reading text files."""
-    return too_large(_MEMORY * sum(file.stat().st_size for file in files if file.is_file()))
+    """Return True if text files do not fit into memory."""
+    return too_large(_MEMORY_PER_BYTE * sum(file.stat().st_size for file in files if file.is_file()))
 
 
-def _stored(files, make, **asked):
-    """Return the folder that holds the tokens of files, and what is known of them; make it where it is not there."""
+def _stored(files, build, **settings):
+    """Return the folder with the tokens of files, and its metadata; build it if it does not exist."""
     content = Content([file.path for file in files])
-    key = repr([_FORMAT, content.hashes, sorted(asked.items())]).encode("utf-8", "surrogatepass")
-    with making(f"text-{hashlib.sha256(key).hexdigest()[:16]}") as (folder, new):
-        if new is not None:
-            about = make(new)
+    key = repr([_FORMAT, content.hashes, sorted(settings.items())]).encode("utf-8", "surrogatepass")
+    with making(f"text-{hashlib.sha256(key).hexdigest()[:16]}") as (folder, build_folder):
+        if build_folder is not None:
+            about = build(build_folder)
             if content.changed():
-                raise KzooError(f"{files[0].name!r} was changed while it was read: start again once it is complete.")
-            write_about(new, about)
+                raise KzooError(
+                    f"{files[0].name!r} changed while it was being read. Start again once the file is complete."
+                )
+            write_about(build_folder, about)
     return folder, read_about(folder)
 
 
 def _write(folder, files, ends, tokenizer) -> dict:
-    """Write the ids of each part into a folder, and return what is known of them."""
+    """Write the ids of each part to a folder, and return the metadata."""
     dtype = next(np.dtype(name) for name in ("uint8", "uint16", "int32") if len(tokenizer) <= np.iinfo(name).max + 1)
     size = sum(file.size for file in files)
     check_room(folder, size * dtype.itemsize // (1 if tokenizer.level == "characters" else _TOKEN))
@@ -220,7 +230,7 @@ def _write(folder, files, ends, tokenizer) -> dict:
 
 
 def _mapped(folder, about):
-    """Return the ids of each part."""
+    """Return the ids of each part, mapped from files."""
     dtype = np.dtype(about["dtype"])
     return [
         np.memmap(folder / f"{part}.ids", dtype, "r", shape=(tokens,)) if tokens else np.zeros(0, dtype)
@@ -229,12 +239,12 @@ def _mapped(folder, about):
 
 
 def _texts(texts, ends):
-    """Yield number and piece of each part of a text, and of a second one behind it."""
+    """Yield part number and piece for the parts of a text, and for a second text after it."""
     yield from pieces_of(texts[0], ends)
     for text in texts[1:]:
         yield from ((len(ends) + 1, piece) for _, piece in pieces_of(text))
 
 
-def _followed(pieces, what, texts):
+def _followed(pieces, description, texts):
     total = sum(len(text) if isinstance(text, str) else text.size for text in texts)
-    return followed(pieces, what, total, lambda piece: len(piece[1]))
+    return followed(pieces, description, total, lambda piece: len(piece[1]))

@@ -1,5 +1,5 @@
 """Tables, from which rows, series and labelled texts are read: raw columns, and the files that hold them.
 
-Not a kind of input itself. One column is read by `values.py`, whoever asks and wherever it came from; `raw.py` holds
-new rows without pandas, `frame.py` the tables that training learns from. `files/` has a module per type of file.
+Not a kind of input itself. `values.py` reads a single column, whatever its source; `raw.py` holds new rows without
+pandas, `frame.py` the tables used for training. `files/` has a module for each type of file.
 """

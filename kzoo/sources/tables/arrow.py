@@ -1,7 +1,8 @@
-"""Columns of Arrow: of a Parquet file, and of a piece of a table that memory has no room for. pyarrow, when asked for.
+"""Columns of Arrow: from a Parquet file, or from a piece of a table that does not fit into memory. Imports pyarrow
+lazily.
 
-A column becomes what the same cells are in a DataFrame: numbers, times, or texts, of which each different one is kept
-once. Types are settled first, so that both roads see the same few.
+A column becomes what its cells are in a DataFrame: numbers, times, or texts, with each unique text stored once. Types
+are normalized first, so that Arrow and pandas see the same few types.
 """
 
 import re
@@ -17,8 +18,8 @@ from kzoo.sources.tables.zones import offset_of
 from kzoo.utils.errors import KzooError
 from kzoo.utils.optional import require
 
-_INDEX = re.compile(r"__index_level_\d+__")  # what pandas calls the numbers of its rows
-# Cells that Arrow reads as this package does, by the decimal sign of their column: the others are read one by one.
+_INDEX = re.compile(r"__index_level_\d+__")  # columns in which pandas stores an index
+# Cells that Arrow parses like this package, by the decimal sign of the column; other cells are parsed one by one.
 _SIMPLE = {".": r"^-?\d+(\.\d*)?([eE][+-]?\d+)?$", ",": r"^-?\d+(,\d*)?$", "": r"^-?\d+$"}
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 
@@ -33,40 +34,40 @@ def arrow(module="pyarrow"):
 
 
 def settled(table, name):
-    """Return a table of Arrow with numbers, booleans, times and texts alone, and stripped names.
+    """Return an Arrow table with columns of numbers, booleans, times and texts only, and stripped names.
 
     Args:
         table: a `pyarrow.Table` or a record batch.
         name: of the file, for messages.
 
     Raises:
-        KzooError: a column that holds something else, such as lists; or two of one name.
+        KzooError: a column holds something else, such as lists; or two columns have the same name.
     """
     pa = arrow()
-    names = {place: name.strip() for place, name in enumerate(table.schema.names) if not _INDEX.fullmatch(name)}
-    kept, names = list(names), list(names.values())
-    if twice := [name for name, count in Counter(names).items() if count > 1]:
-        raise KzooError(f"Two columns of {name!r} are called {twice[0]!r}; give each a name of its own.")
+    names = {index: name.strip() for index, name in enumerate(table.schema.names) if not _INDEX.fullmatch(name)}
+    indices, names = list(names), list(names.values())
+    if duplicates := [name for name, count in Counter(names).items() if count > 1]:
+        raise KzooError(f"Two columns of {name!r} are named {duplicates[0]!r}. Give each column a unique name.")
     columns = []
-    for place, column in zip(kept, names, strict=True):
-        values = table.column(place)
-        wanted = _settled_type(pa, values.type)
-        if wanted is None:
+    for index, column in zip(indices, names, strict=True):
+        values = table.column(index)
+        type = _normalized_type(pa, values.type)
+        if type is None:
             raise KzooError(
-                f"Column {column!r} of {name!r} holds {values.type}, and a cell is one number, text or date: leave it "
-                "out when the file is written."
+                f"Column {column!r} of {name!r} has the type {values.type}. A cell must be a number, a text or a date: "
+                "write the file without this column."
             )
-        if values.type != wanted:
-            values = values.cast(wanted, safe=not pa.types.is_timestamp(wanted))
+        if values.type != type:
+            values = values.cast(type, safe=not pa.types.is_timestamp(type))
         columns.append(values)
     return pa.table(columns, names=names)
 
 
-def _settled_type(pa, type):
-    """Return the type that columns of this one are read as; None where they are not read."""
+def _normalized_type(pa, type):
+    """Return the type to which columns of a type are cast; None if they cannot be used."""
     types = pa.types
     if types.is_dictionary(type):
-        return _settled_type(pa, type.value_type)
+        return _normalized_type(pa, type.value_type)
     if types.is_null(type) or types.is_decimal(type):
         return pa.float64()
     if types.is_date(type):
@@ -82,16 +83,16 @@ def _settled_type(pa, type):
 
 
 def is_texts(column) -> bool:
-    """Say whether a settled column of Arrow holds texts."""
+    """Return True if a normalized Arrow column holds texts."""
     types = arrow().types
     return types.is_string(column.type) or types.is_large_string(column.type)
 
 
 def plain_of(column):
-    """Return a settled column of Arrow as a plain one (see `kzoo.sources.tables.values`); times are local ones."""
+    """Return a normalized Arrow column as a plain one (see `kzoo.sources.tables.values`); times become local times."""
     if not is_texts(column):
         return plain(_local(column).to_numpy(zero_copy_only=False))
-    encoded = _in_one(column.dictionary_encode())
+    encoded = _combined(column.dictionary_encode())
     codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
     return Texts(encoded.dictionary.to_pylist(), codes.astype(np.int32))
 
@@ -101,12 +102,12 @@ def _zone(type):
 
 
 def _local(column):
-    """Return a column of times that have a zone as its clock shows them; anything else as it is."""
+    """Return a column of times with a zone as local times; other columns are unchanged."""
     return arrow("pyarrow.compute").local_timestamp(column) if _zone(column.type) else column
 
 
 def _typed_zone(column):
-    """Return (minutes from UTC (N,), zone) of a column of times that have a zone; None of anything else."""
+    """Return (minutes from UTC (N,), zone) of a column of times with a zone; None for other columns."""
     if not (zone := _zone(column.type)):
         return None
     local = _local(column)
@@ -116,21 +117,21 @@ def _typed_zone(column):
 
 
 def frame_of_settled(table):
-    """Return a settled table of Arrow as a DataFrame, whose `attrs["of_arrow"]` says so."""
+    """Return a normalized Arrow table as a DataFrame, marked by `attrs["of_arrow"]`."""
     frame = table.to_pandas(ignore_metadata=True)
     frame.attrs["of_arrow"] = True
     return frame
 
 
 def rows_of_settled(table) -> Rows:
-    """Return a settled table of Arrow as `Rows`."""
-    columns = {name: _in_one(table.column(name)) for name in table.schema.names}
+    """Return a normalized Arrow table as `Rows`."""
+    columns = {name: _combined(table.column(name)) for name in table.schema.names}
     zones = {name: zone for name, column in columns.items() if (zone := _typed_zone(column)) is not None}
     return Rows({name: plain_of(column) for name, column in columns.items()}, zones=zones)
 
 
-def _in_one(column):
-    """Return a column in one piece."""
+def _combined(column):
+    """Return a column as a single chunk."""
     if not hasattr(column, "chunks"):
         return column
     if arrow().types.is_dictionary(column.type):
@@ -139,7 +140,7 @@ def _in_one(column):
 
 
 def as_rows(table, name="the table") -> Rows:
-    """Return a table of Arrow, or a record batch, as `Rows`.
+    """Return an Arrow table, or a record batch, as `Rows`.
 
     Args:
         name: of the file, for messages.
@@ -151,11 +152,11 @@ def as_rows(table, name="the table") -> Rows:
 
 
 class Piece(Rows):
-    """Rows of a settled table of Arrow, whose columns become plain when they are asked for.
+    """Rows of a normalized Arrow table, whose columns are converted when they are first used.
 
     Args:
         table: a `pyarrow.Table`.
-        decimal: the decimal sign of its file; None where that shows none.
+        decimal: the decimal sign of its file; None if the file shows none.
     """
 
     def __init__(self, table, decimal=None):
@@ -178,21 +179,21 @@ class Piece(Rows):
         return list(self.table.schema.names)
 
     def typed_zone(self, name):
-        return _typed_zone(_in_one(self.table.column(name)))
+        return _typed_zone(_combined(self.table.column(name)))
 
     def take(self, order):
         return Piece(self.table.take(order), self._decimal)
 
     def numbers(self, name, writing=None):
-        column = _in_one(self.table.column(name))
+        column = _combined(self.table.column(name))
         if not is_texts(column) or name in self._columns:
             return super().numbers(name, writing)
-        found = _numbers(column, number_formats(writing, self._decimal)[0].decimal)
-        if found is None:
+        parsed = _numbers(column, number_formats(writing, self._decimal)[0].decimal)
+        if parsed is None:
             return super().numbers(name, writing)
-        numbers, left = found
-        if len(left):
-            numbers[left] = read_numbers(plain_of(column.take(left)), writing, self._decimal)
+        numbers, unparsed = parsed
+        if len(unparsed):
+            numbers[unparsed] = read_numbers(plain_of(column.take(unparsed)), writing, self._decimal)
         return numbers
 
     def dates(self, name, day_first=False, wall_clock=False):
@@ -201,28 +202,30 @@ class Piece(Rows):
             pa = arrow()
             try:
                 return column.cast(pa.timestamp("us")).to_numpy()
-            except pa.ArrowInvalid:  # not all of them as ISO 8601 has it
+            except pa.ArrowInvalid:  # some are not ISO 8601
                 pass
         return to_dates(self[name], day_first, wall_clock)
 
 
 def _numbers(column, decimal):
-    """Return a column of texts as float64, and the places of cells that Arrow does not read as this package does."""
+    """Return a column of texts as float64, and the indices of cells that Arrow parses differently; None if it parses
+    none.
+    """
     pa, compute = arrow(), arrow("pyarrow.compute")
-    none = np.empty(0, np.int64)
+    no_indices = np.empty(0, np.int64)
     if decimal == ".":
         try:
-            return _finite(column.cast(pa.float64())), none
-        except pa.ArrowInvalid:  # not all of them as Arrow writes numbers
+            return _finite(column.cast(pa.float64())), no_indices
+        except pa.ArrowInvalid:  # some are not numbers that Arrow can parse
             pass
     simple = compute.match_substring_regex(column, _SIMPLE[decimal])
     if not compute.any(simple).as_py():
         return None
-    there = compute.if_else(simple, column, None)
+    parsed = compute.if_else(simple, column, None)
     if decimal == ",":
-        there = compute.replace_substring(there, ",", ".")
-    left = compute.fill_null(compute.invert(simple), False)
-    return _finite(there.cast(pa.float64())), np.flatnonzero(left.to_numpy(zero_copy_only=False))
+        parsed = compute.replace_substring(parsed, ",", ".")
+    unparsed = compute.fill_null(compute.invert(simple), False)
+    return _finite(parsed.cast(pa.float64())), np.flatnonzero(unparsed.to_numpy(zero_copy_only=False))
 
 
 def _finite(column):
@@ -232,19 +235,19 @@ def _finite(column):
 
 
 def hashes(table, names) -> np.ndarray:
-    """Return a number for each row (N,) uint64, equal for rows whose cells in these columns are equal.
+    """Return a hash of each row (N,) uint64, equal for rows whose cells in these columns are equal.
 
-    It is the same in every process and on every machine, and depends on nothing but the cells.
+    It depends on the cells only, and is the same in every process and on every machine.
     """
     total = np.full(table.num_rows, _ODD)
     with np.errstate(over="ignore"):
         for name in names:
-            total = mixed(total * _ODD + _cells(_in_one(table.column(name))))
+            total = mixed(total * _ODD + _cells(_combined(table.column(name))))
     return total
 
 
 def mixed(values):
-    """Return whole numbers (N,) uint64, each as another one: the end of splitmix64 (doi:10.1145/2714064.2660195)."""
+    """Return mixed 64-bit integers (N,) uint64: the finalizer of splitmix64 (doi:10.1145/2714064.2660195)."""
     with np.errstate(over="ignore"):
         values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -252,24 +255,24 @@ def mixed(values):
 
 
 def _cells(column):
-    """Return a hash of each cell; of a missing one 0."""
+    """Return a hash of each cell, 0 for a missing one."""
     pa = arrow()
     if is_texts(column):
-        found = _texts(column)
+        hashed = _texts(column)
     elif pa.types.is_floating(column.type):
-        values = column.to_numpy(zero_copy_only=False).astype(np.float64) + 0.0  # of two zeros one
-        values[np.isnan(values)] = np.nan  # of many NaN one
-        found = mixed(values.view(np.uint64))
+        values = column.to_numpy(zero_copy_only=False).astype(np.float64) + 0.0  # -0.0 becomes 0.0
+        values[np.isnan(values)] = np.nan  # one bit pattern for all NaN
+        hashed = mixed(values.view(np.uint64))
     else:
         whole = _local(column).cast(pa.int64(), safe=False).fill_null(0)
-        found = mixed(whole.to_numpy(zero_copy_only=False).view(np.uint64))
+        hashed = mixed(whole.to_numpy(zero_copy_only=False).view(np.uint64))
     if column.null_count:
-        found[column.is_null().to_numpy(zero_copy_only=False)] = 0
-    return found
+        hashed[column.is_null().to_numpy(zero_copy_only=False)] = 0
+    return hashed
 
 
 def _texts(column):
-    """Return a hash of each text: its bytes, eight at a time."""
+    """Return a hash of each text, computed from eight bytes at a time."""
     width = np.int64 if arrow().types.is_large_string(column.type) else np.int32
     _, offsets, data = column.buffers()
     offsets = np.frombuffer(offsets, width, len(column) + 1, column.offset * np.dtype(width).itemsize).astype(np.int64)
@@ -277,15 +280,15 @@ def _texts(column):
     letters = np.zeros(int(offsets[-1]) - first + 8, np.uint8)
     if len(letters) > 8:
         letters[:-8] = np.frombuffer(data, np.uint8, len(letters) - 8, first)
-    eight = np.ndarray(len(letters) - 7, "<u8", letters, strides=(1,))  # the eight bytes from each on
+    eight = np.ndarray(len(letters) - 7, "<u8", letters, strides=(1,))  # the eight bytes from each position
     starts, lengths = offsets[:-1] - first, np.diff(offsets)
-    found = mixed(lengths.astype(np.uint64) + np.uint64(1))
-    left = np.arange(len(lengths))
+    hashed = mixed(lengths.astype(np.uint64) + np.uint64(1))
+    remaining = np.arange(len(lengths))
     masks = np.array([2 ** (8 * count) - 1 for count in range(9)], np.uint64)
     with np.errstate(over="ignore"):
-        while len(left := left[lengths[left] > 0]):
-            words = eight[starts[left]] & masks[np.minimum(lengths[left], 8)]
-            found[left] = mixed(found[left] * _ODD + words)
-            starts[left] += 8
-            lengths[left] -= 8
-    return found
+        while len(remaining := remaining[lengths[remaining] > 0]):
+            words = eight[starts[remaining]] & masks[np.minimum(lengths[remaining], 8)]
+            hashed[remaining] = mixed(hashed[remaining] * _ODD + words)
+            starts[remaining] += 8
+            lengths[remaining] -= 8
+    return hashed

@@ -1,4 +1,4 @@
-"""Tables that training learns from, as DataFrames: from files and from callers, with the columns that are asked for."""
+"""DataFrames for training, from files and from callers, with the requested columns."""
 
 import os
 from collections import Counter
@@ -14,101 +14,105 @@ from kzoo.utils.formatting import in_bytes, listed, shown
 from kzoo.utils.optional import of_pandas
 from kzoo.utils.optional import pandas as pd
 
-_FRAME = 4  # times the bytes of a table of Arrow that a DataFrame and what is made of it take, about
+_FRAME = 4  # approximate memory of a DataFrame and its derived arrays, as a multiple of the bytes of an Arrow table
 
 
 def as_frame(source, text=(), notes=None):
-    """Return a table, also one of Arrow, as a DataFrame with string column names; the caller's own is never changed.
+    """Return a table, also an Arrow table, as a DataFrame with string column names; the caller's own is never changed.
 
     Durations become seconds.
 
     Args:
-        text: names of columns whose cells stay as a file writes them.
-        notes: a list that gets lines to know of how a file was read, see `read_table`.
+        text: names of columns whose cells stay as written in the file.
+        notes: a list that gets notes on how a file was read, see `read_table`.
     """
     if of_pandas(source, "DataFrame"):
         names = [str(c).strip() for c in source.columns]
-        check_cells(source, names)  # before pandas makes an index of the names: of half a character it may be unable to
-        if twice := [name for name, times in Counter(names).items() if times > 1]:
-            raise KzooError(f"Two columns of the table are called {twice[0]!r}; give each a name of its own.")
+        check_cells(source, names)  # first: pandas may fail to make an index of names with lone surrogates
+        if duplicates := [name for name, count in Counter(names).items() if count > 1]:
+            raise KzooError(f"Two columns of the table are named {duplicates[0]!r}. Give each column a unique name.")
         frame = source.set_axis(names, axis=1).reset_index(drop=True)
         durations = [name for name in names if frame[name].dtype.kind == "m"]
         return frame.assign(**{name: frame[name].dt.total_seconds() for name in durations}) if durations else frame
     if is_arrow(source):
-        return as_frame(_read(source))
+        return as_frame(_arrow_to_frame(source))
     if not isinstance(source, str | os.PathLike):
-        raise KzooError(f"{shown(source)} is not a table: give a DataFrame, a table of Arrow, or the path of a file.")
+        raise KzooError(
+            f"Expected a table, got {shown(source)}. Pass a DataFrame, an Arrow table, or the path of a file."
+        )
     return read_table(source, text, notes)
 
 
 def is_pair(source) -> bool:
-    """Say whether this is a pair (x, y) whose x has columns with names."""
+    """Return True if this is a pair (x, y) whose x is a DataFrame."""
     return isinstance(source, tuple | list) and len(source) == 2 and of_pandas(source[0], "DataFrame")
 
 
 def with_answers(x, y, names=()):
-    """Return a DataFrame of inputs with the answers as columns of it, and the names of these.
+    """Return a DataFrame of inputs with the targets added as columns, and the names of the target columns.
 
     Args:
         x: a DataFrame.
-        y: (N,), (N, answers) or a DataFrame, row by row those of x.
-        names: what its columns are to be called; a DataFrame's that are called so are found by name. Empty for their
-            own names, "target" where they have none.
+        y: (N,), (N, targets) or a DataFrame, in the row order of x.
+        names: names for the target columns; columns of a DataFrame that have these names are selected by name. If
+            empty, the columns keep their names, or are called "target".
 
     Raises:
-        KzooError: other rows or columns than there are, rows of 0 and 1, or a name that a column of x has already.
+        KzooError: the number of rows or columns does not match, y is a matrix of 0 and 1, or a name is already used in
+            x.
     """
-    frame, own = as_frame(x), getattr(y, "name", None)
+    frame, y_name = as_frame(x), getattr(y, "name", None)
     if of_pandas(y, "DataFrame"):
-        answers = as_frame(y)
+        targets = as_frame(y)
     else:
         values = np.asarray(y)
         values = values.reshape(len(values) if values.ndim else 1, -1)
-        several = [f"y{i + 1}" for i in range(values.shape[1])]
-        answers = pd.DataFrame(values, columns=several if len(several) != 1 else [str(own or "target").strip()])
-    if len(frame) != len(answers):
-        raise KzooError(f"x has {len(frame)} rows and y has {len(answers)}; they must be as many.")
-    if names and set(names) <= set(answers):
-        answers = answers[list(names)]
-    elif names and answers.shape[1] != len(names):
-        raise KzooError(f"y has {answers.shape[1]} columns, and {listed(map(repr, names))} are asked for.")
-    elif names:
-        answers = answers.set_axis(list(names), axis=1)
-    elif answers.shape[1] > 1 and answers.isin([0, 1]).all(axis=None):
-        raise KzooError(
-            "y is a matrix of 0 and 1: give a column of it, or the labels of one-hot rows, y.idxmax(axis=1). Several "
-            "labels to a row are no task of kzoo yet."
+        default_names = [f"y{i + 1}" for i in range(values.shape[1])]
+        targets = pd.DataFrame(
+            values, columns=default_names if len(default_names) != 1 else [str(y_name or "target").strip()]
         )
-    for name in () if names else answers:
-        if name in frame and not frame[name].astype(object).equals(answers[name].astype(object)):
+    if len(frame) != len(targets):
+        raise KzooError(f"x and y must have the same number of rows (x: {len(frame)}, y: {len(targets)}).")
+    if names and set(names) <= set(targets):
+        targets = targets[list(names)]
+    elif names and targets.shape[1] != len(names):
+        raise KzooError(f"y has {targets.shape[1]} columns, but {len(names)} are needed: {listed(map(repr, names))}.")
+    elif names:
+        targets = targets.set_axis(list(names), axis=1)
+    elif targets.shape[1] > 1 and targets.isin([0, 1]).all(axis=None):
+        raise KzooError(
+            "y is a matrix of 0 and 1. Multi-label classification is not supported yet: pass one column, or for "
+            "one-hot rows their labels, y.idxmax(axis=1)."
+        )
+    for name in () if names else targets:
+        if name in frame and not frame[name].astype(object).equals(targets[name].astype(object)):
             raise KzooError(
-                f"y and a column of x are both called {name!r}, and hold different values: y.rename('target') keeps "
-                "both."
+                f"y and a column of x are both named {name!r} but differ. Rename one to keep both: y.rename('target')."
             )
-    return frame.assign(**{name: answers[name] for name in answers}), list(answers)
+    return frame.assign(**{name: targets[name] for name in targets}), list(targets)
 
 
 def about_index(source):
-    """Yield a line about an index of a DataFrame that says something, and is not read."""
+    """Yield a note if a DataFrame has a meaningful index, which is ignored."""
     index = getattr(source, "index", None)
     if not of_pandas(index, "Index"):
         return
     names = [str(name) for name in index.names if name is not None]
     if names or (len(index) and index.dtype.kind not in "iu"):
-        what = listed(map(repr, names)) if names else type(index).__name__
-        yield f"The index of the DataFrame ({what}) is not read: DataFrame.reset_index() makes columns of it."
+        description = listed(map(repr, names)) if names else type(index).__name__
+        yield f"The index of the DataFrame ({description}) is ignored. DataFrame.reset_index() turns it into columns."
 
 
-def _read(table):
-    """Return a table of Arrow as the DataFrame that a Parquet file of it is.
+def _arrow_to_frame(table):
+    """Return an Arrow table as the DataFrame that its Parquet file would be read as.
 
     Raises:
-        KzooError: memory has no room for it.
+        KzooError: it does not fit into memory.
     """
     if too_large(_FRAME * table.nbytes):
         raise KzooError(
-            f"This table of Arrow takes {in_bytes(table.nbytes)}, and memory has no room for a DataFrame: write it "
-            "with pyarrow.parquet.write_table, and give the path of the .parquet file, which is read piece by piece."
+            f"This Arrow table ({in_bytes(table.nbytes)}) does not fit into memory as a DataFrame. Write it with "
+            "pyarrow.parquet.write_table, and pass the path of the .parquet file, which is read piece by piece."
         )
     arrow = import_module("kzoo.sources.tables.arrow")
     return arrow.frame_of_settled(arrow.settled(table, "the table"))

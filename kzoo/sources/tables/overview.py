@@ -1,29 +1,29 @@
-"""How the columns of a table were read, for people: their kinds, what is missing, why some are left out."""
+"""How the columns of a table were read, for display: their kinds, missing cells, and why some are left out."""
 
 from kzoo.sources.tables.numbers import PLAIN, Writing
 from kzoo.sources.tables.values import MISSING, Texts, counted, not_missing, plain
 from kzoo.utils.formatting import plural, shown
 
-_MOST_LOOKED_AT = 1000  # different texts, in the search for one that shows how numbers are written
+_MOST_LOOKED_AT = 1000  # unique texts searched for one that shows how numbers are written
 
 
 def columns_read(table, columns, unread, *, targets=(), apart=(), left_out=None):
     """Describe each column of a table.
 
     Args:
-        table: all of its rows, `Rows` or a DataFrame.
-        columns: what was learned of those that are inputs (see `learn_columns`).
-        unread: name -> places of the cells that hold something that could not be read.
-        targets: names of what is to be predicted.
-        apart: name -> (kind, why) of columns that were put aside because somebody said so.
-        left_out: name -> why.
+        table: all rows, `Rows` or a DataFrame.
+        columns: what was learned about the input columns (see `learn_columns`).
+        unread: name -> indices of the cells that could not be read.
+        targets: names of the target columns.
+        apart: name -> (kind, reason) of columns that were excluded explicitly.
+        left_out: name -> reason.
 
     Returns:
         A list of dicts in the order of the file (see `kzoo.dataset.summary`).
     """
-    learned, apart = {column["name"]: column for column in columns}, dict(apart)
-    apart |= {name: ("left out", why) for name, why in (left_out or {}).items()}
-    found = []
+    learned, excluded = {column["name"]: column for column in columns}, dict(apart)
+    excluded |= {name: ("left out", why) for name, why in (left_out or {}).items()}
+    descriptions = []
     for name in table.columns:
         column = {
             "name": name,
@@ -32,33 +32,33 @@ def columns_read(table, columns, unread, *, targets=(), apart=(), left_out=None)
         }
         if name in targets:
             column |= {"kind": "target", "about": ""}
-        elif name in apart:
-            kind, why = apart[name]
+        elif name in excluded:
+            kind, why = excluded[name]
             column |= {"kind": kind, "about": why}
         elif name in learned:
             column |= _as_learned(learned[name], values)
         else:
             continue
-        found.append(column)
-    return found
+        descriptions.append(column)
+    return descriptions
 
 
 def _as_learned(column, values):
-    said = {"kind": column["kind"], "about": ""}
+    description = {"kind": column["kind"], "about": ""}
     if column["kind"] == "category":
         count = len(column["values"])
-        return said | {"categories": count, "about": plural(count, "category")}
+        return description | {"categories": count, "about": plural(count, "category")}
     if column["kind"] == "date":
-        return said | {"parts": list(column["medians"]), "about": f"read as {', '.join(column['medians'])}"}
-    return said | written(values, column.get("writing"))
+        return description | {"parts": list(column["medians"]), "about": f"read as {', '.join(column['medians'])}"}
+    return description | written(values, column.get("writing"))
 
 
 def written(values, writing) -> dict:
-    """Return `about`, and `written`, a cell that shows how a column writes its numbers, where that is not plain.
+    """Return `about`, and `written`, a cell that shows how numbers are written, if that is not plain.
 
     Args:
         values: the column.
-        writing: how it writes its numbers, as it is stored, or None.
+        writing: the stored number format of the column, or None.
     """
     if writing is None:
         return {}
@@ -72,7 +72,7 @@ def written(values, writing) -> dict:
 
 
 def missing_in(values) -> int:
-    """Return how many cells of a column hold nothing, or a word for it."""
+    """Return the number of cells of a column that are empty or hold a word for a missing value."""
     values = plain(values)
     counts = counted(values) if values.dtype == object else {}
     words = sum(count for text, count in counts.items() if isinstance(text, str) and text.strip() in MISSING)

@@ -16,9 +16,9 @@ from kzoo.sources.tables.zones import aware, minutes_in, on_clock, zone_of
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint, listed, plural, shown
 
-MOST = 12  # columns that a message names
-_MOST_CELLS = 1_000_000  # of a stranger's rows that have few columns in common
-_MOST_ROWS = 20  # of different keys that are looked at
+MOST = 12  # columns named in a message
+_MOST_CELLS = 1_000_000  # of uploaded rows that have few columns in common
+_MOST_ROWS = 20  # with different keys that are checked
 TARGET_NAMES = ("target", "label", "class", "y")
 
 
@@ -27,17 +27,17 @@ class Rows:
 
     Args:
         columns: name -> values.
-        decimal: the decimal sign of their file, empty where its first lines show none; None where there is no file.
+        decimal: the decimal sign of the file, empty if its first lines show none; None if there is no file.
         zones: name -> (minutes from UTC (N,), zone) of columns whose type has a time zone; they hold local times.
     """
 
-    notes: tuple = ()  # lines to know of how their file was read
-    partial: Mapping = {}  # place -> keys, of rows given as dicts that lack a column of another
-    words: dict | None = None  # name -> place -> the word, such as NA, that a file's reader took for a missing value
+    notes: tuple = ()  # on how their file was read
+    partial: Mapping = {}  # row -> keys, for rows passed as dicts that lack a key of another row
+    words: dict | None = None  # name -> row -> the word, such as NA, that was read as a missing value
 
     def __init__(self, columns, decimal=None, zones=None):
         self._columns, self._decimal, self._zones = columns, decimal, zones or {}
-        self._walls, self._minutes = {}, {}  # what was read of columns of dates, which takes time
+        self._walls, self._minutes = {}, {}  # caches: parsing dates is slow
 
     def __len__(self):
         return len(next(iter(self._columns.values()), ()))
@@ -58,47 +58,47 @@ class Rows:
         return self._decimal
 
     def texts(self, name) -> list:
-        """Return the different texts of a column; none of one of numbers or times."""
+        """Return the unique texts of a column; an empty list for a column of numbers or times."""
         values = self[name]
         if isinstance(values, Texts):
             return values.seen
         return list({value for value in values if isinstance(value, str)}) if values.dtype == object else []
 
-    def cells(self, name, kept):
-        """Return a column in which words of `MISSING` that are in `kept` are cells like any other."""
+    def cells(self, name, allowed_words):
+        """Return a column in which words of `MISSING` that are in `allowed_words` are ordinary cells."""
         values = self[name]
-        if self.words is None or not kept:
+        if self.words is None or not allowed_words:
             return values
         values, words = values.copy(), self.words.get(name, {})
-        if "" in kept:
+        if "" in allowed_words:
             values[~not_missing(values)] = ""
-        for place, word in words.items():
-            values[place] = word if word in kept else None
+        for row, word in words.items():
+            values[row] = word if word in allowed_words else None
         return values
 
     def numbers(self, name, writing=None):
-        """Return a column as float64, NaN where it does not hold a finite number.
+        """Return a column as float64, with NaN where a cell is not a finite number.
 
         Args:
-            writing: how training has learned that the column writes its numbers.
+            writing: the number format of the column, as learned in training.
         """
         return read_numbers(self[name], writing, self._decimal)
 
     def dates(self, name, day_first=False, wall_clock=False):
-        """Return a column as times, NaT where it does not hold one (see `to_dates`)."""
+        """Return a column as times, with NaT where a cell is not a time (see `to_dates`)."""
         return to_dates(self[name], day_first, wall_clock)
 
     def typed_zone(self, name):
-        """Return (minutes from UTC (N,), zone) of a column whose type has a time zone; None of others."""
+        """Return (minutes from UTC (N,), zone) of a column whose type has a time zone; None for others."""
         return self._zones.get(name)
 
     def minutes(self, name, day_first=False):
-        """Return how many minutes from UTC each time of a column says to be (N,), NaN where it does not say so."""
+        """Return the offset from UTC in minutes that each cell of a column states (N,), NaN where it states none."""
         if (typed := self.typed_zone(name)) is not None:
             return typed[0]
         if (name, day_first) not in self._minutes:
-            found = minutes_in(self[name], day_first, lambda: self._wall(name, day_first))
-            self._minutes[name, day_first] = found
+            minutes = minutes_in(self[name], day_first, lambda: self._wall(name, day_first))
+            self._minutes[name, day_first] = minutes
         return self._minutes[name, day_first]
 
     def _wall(self, name, day_first):
@@ -114,14 +114,14 @@ class Rows:
         return "" if np.isnan(minutes).all() else zone_of(self.of_times(name, minutes, day_first))
 
     def of_times(self, name, minutes, day_first=False):
-        """Return the minutes from UTC of the cells of a column that hold a time (see `minutes`)."""
-        there = np.isfinite(minutes)
-        unknown = np.flatnonzero(~there)
-        there[unknown] = not_missing(Rows({name: self[name][unknown]}).dates(name, day_first))
-        return minutes[there]
+        """Return the offsets in minutes (see `minutes`) of those cells of a column that hold a time."""
+        is_time = np.isfinite(minutes)
+        unknown = np.flatnonzero(~is_time)
+        is_time[unknown] = not_missing(Rows({name: self[name][unknown]}).dates(name, day_first))
+        return minutes[is_time]
 
     def local(self, name, day_first=False, zone=None):
-        """Return a column as times on the clock of a zone: as they are written where that is None.
+        """Return a column as local times of a zone; as written if the zone is None.
 
         Args:
             zone: that of the training (see `kzoo.sources.tables.zones`).
@@ -132,26 +132,26 @@ class Rows:
         return on_clock(wall, self.minutes(name, day_first), zone)
 
     def take(self, order):
-        """Return the rows at the places `order` (N,)."""
+        """Return the rows with the indices `order` (N,)."""
         columns = {name: values[order] for name, values in self._columns.items()}
         return Rows(columns, self._decimal, {n: (minutes[order], zone) for n, (minutes, zone) in self._zones.items()})
 
     def only(self, names, decimal=None):
-        """Return some of the columns, with the decimal sign of their file where the rows themselves do not say it."""
+        """Return some of the columns; `decimal` is the decimal sign of their file if the rows do not know it."""
         zones = {name: zone for name, zone in self._zones.items() if name in names}
         return Rows({name: self[name] for name in names}, self._decimal or decimal, zones)
 
     def updated(self, rows):
-        """Return the rows with columns of others, as many, in place of those of the same names."""
+        """Return the rows with the columns of other rows added, which replace those of the same name."""
         zones = {name: zone for name, zone in self._zones.items() if name not in rows} | rows._zones
         return Rows(self._columns | rows._columns, self._decimal, zones)
 
 
 def rows_of(source) -> Rows:
-    """Return rows from the path of a table, a dict, a list of dicts, a DataFrame, or a table of Arrow.
+    """Return rows from the path of a table, a dict, a list of dicts, a DataFrame, or an Arrow table.
 
     Raises:
-        KzooError: anything else, or a file that is not a table.
+        KzooError: any other source, or a file that is not a table.
     """
     if isinstance(source, Rows):
         return source
@@ -169,25 +169,26 @@ def rows_of(source) -> Rows:
         source = [source]
     if not isinstance(source, list | tuple) or not all(isinstance(row, dict) for row in source):
         raise KzooError(
-            "Table rows are dicts of column names and values, a DataFrame, an array of numbers, or the path of a table."
+            "Table rows must be dicts of column names and values, a DataFrame, an array of numbers, or the path of a "
+            "table."
         )
     for row in source:
         check_names(row)
     rows = [{str(name).strip(): value for name, value in row.items()} for row in source]
     for number, row in enumerate(rows, start=1):
         for name, value in row.items():
-            if _is_many(value):
+            if _is_sequence(value):
                 raise KzooError(
-                    f"Row {number} holds {shown(value)} in column {name!r}; a cell is one number, text or date."
+                    f"Row {number} has {shown(value)} in column {name!r}. A cell must be a number, a text or a date."
                 )
     names = dict.fromkeys(name for row in rows for name in row)
-    found = Rows({name: plain([row.get(name) for row in rows]) for name in names})
-    found.partial = {place: list(row) for place, row in enumerate(rows) if len(row) < len(names)}
-    return found
+    table = Rows({name: plain([row.get(name) for row in rows]) for name in names})
+    table.partial = {index: list(row) for index, row in enumerate(rows) if len(row) < len(names)}
+    return table
 
 
 def _rows(columns, decimal=None):
-    """Return columns of any kind as `Rows`."""
+    """Return columns of any type as `Rows`."""
     zones = {name: zone for name, values in columns.items() if (zone := aware(values)) is not None}
     columns = {name: values.to_series() if hasattr(values, "to_series") else values for name, values in columns.items()}
     return Rows({name: plain(values) for name, values in columns.items()}, decimal, zones)
@@ -200,105 +201,107 @@ def decimal_of(frame) -> str | None:
 
 
 def is_arrow(source) -> bool:
-    """Say whether this is a table of Arrow, which has its columns but is no DataFrame."""
+    """Return True if this is an Arrow table, which has columns but is not a DataFrame."""
     return hasattr(source, "to_pandas") and hasattr(source, "column_names") and hasattr(source, "nbytes")
 
 
-def received_rows(given, what, most=None):
-    """Return what came over a network as a reader of tables takes it: a text in it is never a path.
+def received_rows(payload, noun, most=None):
+    """Return uploaded rows in a form that readers of tables accept; a text in them is never a path.
 
     Args:
-        given: the bytes of a CSV file (or several, as one list of one), an object, a list of objects, or numbers.
-        what: one of them, in a message: "A row".
-        most: rows that it may have; None for any number.
+        payload: the bytes of a CSV file (or a list with the bytes of one), an object, a list of objects, or numbers.
+        noun: an example in messages: "A row".
+        most: maximum number of rows; None for any number.
 
     Raises:
-        KzooError: something else, more rows, or objects that have few columns in common.
+        KzooError: anything else, more rows, or objects that have few columns in common.
     """
-    if isinstance(given, list) and len(given) == 1 and isinstance(given[0], bytes):
-        given = given[0]
-    if isinstance(given, bytes):
-        return read_content(given, most=most)
-    if isinstance(given, dict):
-        check_count(max((len(cells) for cells in given.values() if isinstance(cells, list)), default=1), most)
-        return rows_of(given)
-    if isinstance(given, list) and given and all(isinstance(one, dict) for one in given):
-        check_count(len(given), most)
-        names, cells = set[str]().union(*given), sum(map(len, given))
-        if len(given) * len(names) > max(_MOST_CELLS, 4 * cells):
+    if isinstance(payload, list) and len(payload) == 1 and isinstance(payload[0], bytes):
+        payload = payload[0]
+    if isinstance(payload, bytes):
+        return read_content(payload, most=most)
+    if isinstance(payload, dict):
+        check_count(max((len(cells) for cells in payload.values() if isinstance(cells, list)), default=1), most)
+        return rows_of(payload)
+    if isinstance(payload, list) and payload and all(isinstance(item, dict) for item in payload):
+        check_count(len(payload), most)
+        names, cells = set[str]().union(*payload), sum(map(len, payload))
+        if len(payload) * len(names) > max(_MOST_CELLS, 4 * cells):
             raise KzooError(
-                f"{len(given):,} rows of {cells:,} values name {len(names):,} columns: a table of them has "
-                f"{len(given) * len(names):,} cells. Send rows of the same columns."
+                f"{len(payload):,} rows with {cells:,} values name {len(names):,} columns: a table of "
+                f"{len(payload) * len(names):,} cells. Send rows with the same columns."
             )
-        return rows_of(given)
-    if not isinstance(given, list) or any(isinstance(one, str | bytes | dict) for one in given):
+        return rows_of(payload)
+    if not isinstance(payload, list) or any(isinstance(item, str | bytes | dict) for item in payload):
         raise KzooError(
-            f"{what} is an object by column, a list of numbers, or a line of an uploaded CSV file; a name is not read."
+            f"{noun} must be an object of columns, a list of numbers, or a line of an uploaded CSV file. File names "
+            "are not accepted."
         )
-    return as_array(given, f"{what}s")
+    return as_array(payload, f"{noun}s")
 
 
 def checked_rows(source) -> Rows:
-    """Return `rows_of` what a caller gives, a DataFrame once its cells have been looked at."""
+    """Return `rows_of` a source; the cells of a DataFrame are checked first."""
     if hasattr(source, "columns") and hasattr(source, "iloc"):
         check_cells(source, [str(name).strip() for name in source.columns])
     return rows_of(source)
 
 
 def _columns_of(source):
-    """Return the columns of a dict; None for a row, a dict of cells.
+    """Return the columns of a dict of sequences; None for a dict of cells, which is a single row.
 
     Raises:
-        KzooError: columns of different lengths, or cells among them.
+        KzooError: columns of different lengths, or cells among columns.
     """
-    many = {str(name).strip(): value for name, value in source.items() if _is_many(value)}
-    if not many:
+    sequences = {str(name).strip(): value for name, value in source.items() if _is_sequence(value)}
+    if not sequences:
         return None
     check_names(source)
-    many = _in_rows(many)
-    lengths = {name: len(value) for name, value in many.items()}
-    if cells := [str(name) for name in source if str(name).strip() not in many]:
+    sequences = _as_sequences(sequences)
+    lengths = {name: len(value) for name, value in sequences.items()}
+    if cells := [str(name) for name in source if str(name).strip() not in sequences]:
         raise KzooError(
-            f"{next(iter(many))!r} holds {plural(next(iter(lengths.values())), 'value')} and {cells[0]!r} one: give "
-            "rows as dicts of cells, or columns of one length."
+            f"Column {next(iter(sequences))!r} has {plural(next(iter(lengths.values())), 'value')} but {cells[0]!r} is "
+            "a single one. Pass rows as dicts of cells, or columns of equal length."
         )
     if len(set(lengths.values())) > 1:
         columns = listed((f"{name} {length}" for name, length in lengths.items()), MOST)
-        raise KzooError(f"The columns have different lengths: {columns}.")
-    for name, values in many.items():
-        if bad := [value for value in values if _is_many(value)]:
-            raise KzooError(f"Column {name!r} holds {shown(bad[0])}; a cell is one number, text or date.")
-    return many
+        raise KzooError(f"All columns must have the same length: {columns}.")
+    for name, values in sequences.items():
+        if nested := [value for value in values if _is_sequence(value)]:
+            raise KzooError(f"Column {name!r} has {shown(nested[0])}. A cell must be a number, a text or a date.")
+    return sequences
 
 
-def _in_rows(columns):
-    """Return columns as sequences: of one that is a dict of row -> cell, as pandas writes them, its cells.
+def _as_sequences(columns):
+    """Return columns as sequences; a column that is a dict of row -> cell, as pandas writes it, becomes a list of its
+    cells.
 
     Raises:
-        KzooError: dicts that name different rows, or a set, which has no order.
+        KzooError: dicts with different rows, or a set, which has no order.
     """
-    found, rows = {}, None
+    as_lists, rows = {}, None
     for name, values in columns.items():
         if isinstance(values, Set):
-            raise KzooError(f"Column {name!r} is a set, which has no order: give a list.")
+            raise KzooError(f"Column {name!r} is a set, which has no order. Pass a list.")
         if isinstance(values, Mapping):
             rows = list(values) if rows is None else rows
             if list(values) != rows:
                 raise KzooError(
-                    f"The dict of column {name!r} names other rows than that of another column, or in another order: "
-                    "give rows as dicts of cells, or columns as lists."
+                    f"The dict of column {name!r} has different row keys than another column, or another order. Pass "
+                    "rows as dicts of cells, or columns as lists."
                 )
-        found[name] = list(values.values()) if isinstance(values, Mapping) else values
-    return found
+        as_lists[name] = list(values.values()) if isinstance(values, Mapping) else values
+    return as_lists
 
 
-def _is_many(value):
-    """Say whether a value is several values: a list, tuple, dict, array, Series."""
+def _is_sequence(value):
+    """Return True if a value holds several values: a list, tuple, dict, array or Series."""
     return not isinstance(value, str | bytes) and hasattr(value, "__len__") and getattr(value, "shape", None) != ()
 
 
 def is_text(value) -> bool:
-    """Say whether a value, if it is a text, can be written as UTF-8: a bad conversion may leave half of a character."""
+    """Return False for a string that cannot be encoded as UTF-8: a bad conversion may leave lone surrogates."""
     if not isinstance(value, str) or value.isascii():
         return True
     try:
@@ -309,67 +312,69 @@ def is_text(value) -> bool:
 
 
 def check_names(names):
-    """Raise `KzooError` for names that are equal once blanks around them are gone: one column would hide the other."""
-    times = Counter(str(name).strip() for name in names)
-    if twice := next((name for name, count in times.items() if count > 1), None):
-        raise KzooError(f"Two columns of the table are called {twice!r}; give each a name of its own.")
+    """Raise `KzooError` for names that are equal once stripped: one column would hide the other."""
+    counts = Counter(str(name).strip() for name in names)
+    if duplicate := next((name for name, count in counts.items() if count > 1), None):
+        raise KzooError(f"Two columns of the table are named {duplicate!r}. Give each column a unique name.")
 
 
 def check_cells(table, names):
-    """Raise `KzooError` for the first cell or name of a DataFrame that holds several values, or half of a character."""
-    for place, name in enumerate(names):
+    """Raise `KzooError` for the first cell or name of a DataFrame with several values or a lone surrogate."""
+    for index, name in enumerate(names):
         if not is_text(name):
-            raise KzooError(f"The column name {name!r} holds half of a character (a lone surrogate): rename it.")
-        values = table.iloc[:, place]
-        cells = values if values.dtype.kind in "OU" or str(values.dtype).startswith("str") else ()
-        bad = next((row for row, cell in enumerate(cells) if _is_many(cell) or not is_text(cell)), None)
-        if bad is not None:
-            where = f"Row {bad + 1} holds {shown(values.iloc[bad])} in column {name!r}"
-            if _is_many(values.iloc[bad]):
-                raise KzooError(f"{where}; a cell is one number, text or date.")
             raise KzooError(
-                f"{where}, half of a character (a lone surrogate): mend it, such as with "
+                f"The column name {name!r} contains a lone surrogate (half of a character). Rename the column."
+            )
+        values = table.iloc[:, index]
+        cells = values if values.dtype.kind in "OU" or str(values.dtype).startswith("str") else ()
+        bad = next((row for row, cell in enumerate(cells) if _is_sequence(cell) or not is_text(cell)), None)
+        if bad is not None:
+            where = f"Row {bad + 1} has {shown(values.iloc[bad])} in column {name!r}"
+            if _is_sequence(values.iloc[bad]):
+                raise KzooError(f"{where}. A cell must be a number, a text or a date.")
+            raise KzooError(
+                f"{where}, which contains a lone surrogate (half of a character). Repair it, for example with "
                 "text.encode('utf-8', 'replace').decode()."
             )
 
 
 def require(table, names, where):
-    """Raise `KzooError` for the first name that is not a column of `Rows` or a DataFrame, with the nearest one."""
+    """Raise `KzooError` for the first name that is not a column of a table, and suggest the nearest column."""
     for name in names:
         if name not in table.columns:
             near = hint(name, table.columns)
             raise KzooError(f"Column {name!r} is not in {where}. {near}Columns: {listed(table.columns, MOST)}.")
 
 
-def check_keys(rows, names, others=()) -> list:
-    """Return lines on rows, given as dicts, that lack a column and hold a key instead which is no column.
+def check_keys(rows, names, other_names=()) -> list:
+    """Return notes on rows, passed as dicts, that lack a column and have an unknown key instead.
 
     Args:
         rows: `Rows`.
-        names: of the columns that are read.
-        others: of those that are known, and not read here.
+        names: of the columns that are used.
+        other_names: of columns that are known but not used.
 
     Raises:
-        KzooError: the name of the one is near that of the other.
+        KzooError: the unknown key is similar to the missing column.
     """
-    if len(rows.partial) < len(rows):  # one row holds every key
+    if len(rows.partial) < len(rows):  # some row has every key
         return []
-    notes, beside, read = [], {}, {*names, *others}
+    notes, companions, used = [], {}, {*names, *other_names}
     first = {frozenset(keys): row for row, keys in reversed(rows.partial.items())}
-    suspects = ((row, keys) for keys, row in reversed(first.items()) if not keys <= read)
+    suspects = ((row, keys) for keys, row in reversed(first.items()) if not keys <= used)
     for row, keys in islice(suspects, _MOST_ROWS):
         for name in islice((name for name in names if name not in keys), MOST):
-            if name not in beside:  # what stands beside it in another row is something else
-                beside[name] = frozenset().union(*(others for others in first if name in others))
-            unknown = [key for key in rows.partial[row] if key not in read and key not in beside[name]]
+            if name not in companions:  # keys next to `name` in another row are other columns
+                companions[name] = frozenset().union(*(keys_of_row for keys_of_row in first if name in keys_of_row))
+            unknown = [key for key in rows.partial[row] if key not in used and key not in companions[name]]
             if near := hint(name, unknown):
                 raise KzooError(
-                    f"Row {row + 1} has no column {name!r}. {near}It holds {listed(rows.partial[row], MOST)}."
+                    f"Row {row + 1} has no column {name!r}. {near}Its columns are {listed(rows.partial[row], MOST)}."
                 )
             if unknown:
                 notes.append(
-                    f"Row {row + 1} has no column {name!r}, which counts as missing, and holds "
-                    f"{listed(map(repr, unknown))}, which the model does not read."
+                    f"Row {row + 1} has no column {name!r}, which is treated as missing. Its columns "
+                    f"{listed(map(repr, unknown))} are ignored: the model does not use them."
                 )
     return notes
 
@@ -384,7 +389,7 @@ def as_names(names):
 
 
 def find_target(table, target):
-    """Return the target columns of a table: as asked, else a last column called target, label, class or y."""
+    """Return the target columns of a table: the requested ones, else a last column called target, label, class or y."""
     if not len(table.columns):
         raise KzooError("The table has no columns.")
     if target is None:
@@ -392,22 +397,24 @@ def find_target(table, target):
         if last.lower() not in TARGET_NAMES:
             raise KzooError(f"Say which column to predict with target=. Columns: {listed(table.columns, 40)}.")
         return [last]
-    # A column's own name may hold a comma.
+    # A column name may contain a comma.
     targets = [target] if isinstance(target, str) and target in list(table.columns) else as_names(target)
     if not targets:
         raise KzooError(f"Say which column to predict with target=. Columns: {listed(table.columns, 40)}.")
     require(table, targets, "the table")
     if len(set(targets)) < len(targets):
-        raise KzooError(f"target= names {next(name for name in targets if targets.count(name) > 1)!r} twice.")
+        raise KzooError(
+            f"target= must not repeat a column: {next(name for name in targets if targets.count(name) > 1)!r}."
+        )
     return targets
 
 
 def single_table(words):
-    """Return the one file that the words of a command line name.
+    """Return the only file named on the command line.
 
     Raises:
-        KzooError: several, or none that is there.
+        KzooError: there are several, or it does not exist.
     """
     if len(words) > 1:
-        raise KzooError(f"This run reads a table: give one file, not {len(words)} inputs.")
+        raise KzooError(f"This run reads a table. Pass one file, not {len(words)} inputs.")
     return existing(words[0])

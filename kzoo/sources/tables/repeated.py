@@ -1,4 +1,4 @@
-"""Repeated ids: columns that name what rows belong to (a patient, a recording), which a random split tears apart."""
+"""Repeated ids: columns that identify what rows belong to (a patient, a recording), which a random split separates."""
 
 import math
 
@@ -6,104 +6,104 @@ import numpy as np
 
 from kzoo.sources.tables.values import Texts, are_dates, not_missing
 
-_FEWEST_VALUES = 21  # that repeat: a column of fewer is looked at as one that gives the target away
-_FEWEST_OF_ANOTHER = 5  # values that do not have the commonest answer
-_CHANCE = math.log(1e-9)  # of rows without any connection to be as they are
-_IN_ORDER = 0.5  # of the steps of a random order, below which answers follow the numbers of a measurement
-_FIRST = 5_000  # rows that tell most columns apart from ids
-_MOST_ALIKE = 8  # rows of a value that count
+_MIN_VALUES = 21  # that repeat; columns with fewer are checked for leaking the target instead
+_MIN_OTHER_TARGETS = 5  # values that do not have the most frequent target
+_MAX_LOG_PROBABILITY = math.log(1e-9)  # log probability that unrelated rows look like this
+_MAX_ORDERED_STEP = 0.5  # fraction of the mean step of a random order below which targets follow a measured number
+_FIRST = 5_000  # rows that are enough to rule out most columns
+_MAX_ROWS_PER_VALUE = 8  # rows of a value that are counted
 
 
 def repeated_ids(table, targets, columns) -> list[dict]:
-    """Return the columns whose every value has the same answer in all of its rows, as ids have, the coarsest first.
+    """Return the columns whose values each have the same target in all of their rows, like ids; the coarsest first.
 
     Args:
         table: all rows, or a sample of them, as `Rows`.
-        targets: names of what is to be predicted.
-        columns: what was learned of those that are inputs; figures such as "1.234 €" are no ids.
+        targets: names of the target columns.
+        columns: what was learned about the input columns; formatted numbers such as "1.234 €" are not ids.
 
     Returns:
-        `name`, `values` that repeat and `rows` of these, of each.
+        For each column its `name`, the number of `values` that repeat and the number of their `rows`.
     """
-    answers = _codes([table[name] for name in targets])
-    kinds, counts = np.unique(answers, return_counts=True)
-    if len(kinds) < 2:
+    target_codes = _codes([table[name] for name in targets])
+    unique_codes, counts = np.unique(target_codes, return_counts=True)
+    if len(unique_codes) < 2:
         return []
-    shares = counts / len(answers)
-    chances = {n: math.log(float((shares**n).sum())) for n in range(2, _MOST_ALIKE + 1)}
-    figures, ids = {column["name"] for column in columns if column.get("writing")}, []
+    shares = counts / len(target_codes)
+    log_probabilities = {n: math.log(float((shares**n).sum())) for n in range(2, _MAX_ROWS_PER_VALUE + 1)}
+    formatted_numbers, ids = {column["name"] for column in columns if column.get("writing")}, []
     for name in table.columns:
         values = table[name]
-        if name in targets or (name in figures and isinstance(values, Texts)):
+        if name in targets or (name in formatted_numbers and isinstance(values, Texts)):
             continue
-        if _may_be_ids(values, answers):
-            ids += _as_ids(name, values, answers, chances)
+        if _may_be_ids(values, target_codes):
+            ids += _id_column(name, values, target_codes, log_probabilities)
     return sorted(ids, key=lambda column: column["values"])
 
 
 def _codes(columns):
-    """Return a number for each row (N,), equal for equal cells in all of the columns."""
+    """Return an integer for each row (N,), equal for rows whose cells are equal in all columns."""
     codes = np.zeros(len(columns[0]), np.int64)
     for values in columns:
         cells = values.codes if isinstance(values, Texts) else values.astype(str) if values.dtype == object else values
-        places = np.unique(cells, return_inverse=True)[1].reshape(-1)
-        codes = np.unique(codes * (places.max(initial=0) + 1) + places, return_inverse=True)[1].reshape(-1)
+        indices = np.unique(cells, return_inverse=True)[1].reshape(-1)
+        codes = np.unique(codes * (indices.max(initial=0) + 1) + indices, return_inverse=True)[1].reshape(-1)
     return codes
 
 
 def _may_be_ids(values, answers):
-    """Say whether a column holds texts or whole numbers, and none of its first values has two answers."""
-    some = values[:_FIRST]
-    filled = not_missing(some)
+    """Return True if a column holds texts or integers, and none of its first values has two targets."""
+    head = values[:_FIRST]
+    filled = not_missing(head)
     if not isinstance(values, Texts):
-        if values.dtype.kind not in "iuf" or not (some[filled] == np.round(some[filled])).all():
+        if values.dtype.kind not in "iuf" or not (head[filled] == np.round(head[filled])).all():
             return False
-        some = some.astype(np.float64) if values.dtype.kind == "f" else some
-    cells = (some.codes if isinstance(some, Texts) else some)[filled]
-    return _answer_of_each(cells, answers[:_FIRST][filled]) is not None
+        head = head.astype(np.float64) if values.dtype.kind == "f" else head
+    cells = (head.codes if isinstance(head, Texts) else head)[filled]
+    return _target_by_value(cells, answers[:_FIRST][filled]) is not None
 
 
-def _answer_of_each(cells, answers):
-    """Return the different values in order, the answer of each and how many rows it has; None where one has two."""
+def _target_by_value(cells, answers):
+    """Return the sorted unique values, their targets and row counts; None if a value has two targets."""
     order = np.argsort(cells, kind="stable")
     cells, answers = cells[order], answers[order]
-    same = cells[1:] == cells[:-1]
-    if (same & (answers[1:] != answers[:-1])).any():
+    is_repeat = cells[1:] == cells[:-1]
+    if (is_repeat & (answers[1:] != answers[:-1])).any():
         return None
-    first = np.flatnonzero(np.append(True, ~same))[: len(cells)]
+    first = np.flatnonzero(np.append(True, ~is_repeat))[: len(cells)]
     return cells[first], answers[first], np.diff(np.append(first, len(cells)))
 
 
-def _as_ids(name, values, answers, chances):
+def _id_column(name, values, answers, chances):
     filled = not_missing(values)
     cells = (values.codes if isinstance(values, Texts) else values)[filled]
     if not isinstance(values, Texts) and not (cells == np.round(cells)).all():
         return []
-    if (each := _answer_of_each(cells, answers[filled])) is None:
+    if (by_value := _target_by_value(cells, answers[filled])) is None:
         return []
-    repeats = each[2] > 1
-    of_values, counts = each[1][repeats], each[2][repeats]
-    shares = np.unique(of_values, return_counts=True)[1] / max(len(of_values), 1)
-    if len(counts) < _FEWEST_VALUES or (1 - shares.max()) * len(counts) < _FEWEST_OF_ANOTHER:
+    repeats = by_value[2] > 1
+    targets, counts = by_value[1][repeats], by_value[2][repeats]
+    shares = np.unique(targets, return_counts=True)[1] / max(len(targets), 1)
+    if len(counts) < _MIN_VALUES or (1 - shares.max()) * len(counts) < _MIN_OTHER_TARGETS:
         return []
-    sizes, of_size = np.unique(np.minimum(counts, _MOST_ALIKE), return_counts=True)
-    if sum(chances[int(n)] * times for n, times in zip(sizes, of_size, strict=True)) > _CHANCE:
+    sizes, size_counts = np.unique(np.minimum(counts, _MAX_ROWS_PER_VALUE), return_counts=True)
+    if sum(chances[int(n)] * count for n, count in zip(sizes, size_counts, strict=True)) > _MAX_LOG_PROBABILITY:
         return []
     if isinstance(values, Texts):
         if are_dates(values[filled]):
             return []
-    elif counts.min() < counts.max() and not _in_one_place(cells, each[0]) and _follow_one_another(of_values):
-        return []  # a measurement
+    elif counts.min() < counts.max() and not _is_contiguous(cells, by_value[0]) and _are_ordered(targets):
+        return []  # a measured number, not an id
     return [{"name": name, "values": len(counts), "rows": int(counts.sum())}]
 
 
-def _in_one_place(cells, values):
-    """Say whether all rows of each value stand together."""
+def _is_contiguous(cells, values):
+    """Return True if the rows of each value are consecutive."""
     return np.count_nonzero(cells[1:] != cells[:-1]) < len(values)
 
 
-def _follow_one_another(answers):
-    """Say whether neighbours differ by far less than any two answers do (Gini's mean difference)."""
+def _are_ordered(answers):
+    """Return True if neighbouring targets differ far less than random pairs do (Gini's mean difference)."""
     n, ranked = len(answers), np.sort(answers)
     mean_difference = 2 * float(((2 * np.arange(1, n + 1) - n - 1) * ranked).sum()) / (n * (n - 1))
-    return np.abs(np.diff(answers)).mean() < _IN_ORDER * mean_difference
+    return np.abs(np.diff(answers)).mean() < _MAX_ORDERED_STEP * mean_difference

@@ -1,8 +1,9 @@
-"""Time zones of columns of dates: what the cells say, and new cells brought to the zone of the training. NumPy only.
+"""Time zones of date columns: the offsets that cells state, and conversion of new cells to the training zone. NumPy
+only.
 
-A zone is a string: "" where no cell says one, "UTC", an offset such as "+01:00", a name such as "Europe/Berlin", or
-several offsets with commas, "+01:00,+02:00": local time by a clock that is put forward and back, which is read as it is
-written. Among several, "none" stands for cells without an offset.
+A zone is a string: "" if no cell states one, "UTC", an offset such as "+01:00", a name such as "Europe/Berlin", or
+several offsets with commas, "+01:00,+02:00": local time of a clock with daylight saving, which is kept as written. In
+such a list, "none" stands for cells without an offset.
 """
 
 import re
@@ -14,14 +15,14 @@ import numpy as np
 from kzoo.sources.tables.values import Texts, plain, to_dates, to_words
 from kzoo.utils.errors import KzooError
 
-_NONE = "none"  # among several offsets: of cells without one
+_NO_ZONE = "none"  # in a list of offsets: cells without an offset
 _UTC_OFFSET = re.compile(r"([+-])(\d{2}):(\d{2})")
-_ZERO = ("Z", "UTC", "GMT", "+00:00", "-00:00", "+0000", "-0000", "+00", "-00")  # ends of texts that are in UTC
+_ZERO = ("Z", "UTC", "GMT", "+00:00", "-00:00", "+0000", "-0000", "+00", "-00")  # endings of texts in UTC
 _MINUTE = np.timedelta64(1, "m")
 
 
 def offset_of(name) -> timedelta | None:
-    """Return how far a zone is from UTC, by its name; None where that is the name of a place."""
+    """Return the offset from UTC of a zone name; None if it is the name of a place."""
     if name == "UTC":
         return timedelta()
     match = _UTC_OFFSET.fullmatch(name)
@@ -32,7 +33,7 @@ def offset_of(name) -> timedelta | None:
 
 
 def zone_named(name):
-    """Return a zone by its name or its offset.
+    """Return the zone with a name or an offset.
 
     Raises:
         KzooError: this computer does not know it.
@@ -43,129 +44,132 @@ def zone_named(name):
         offset = offset_of(name)
         return ZoneInfo(name) if offset is None else timezone(offset)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise KzooError(f"The time zone {name!r} is not known here: pip install tzdata") from None
+        raise KzooError(f"Unknown time zone {name!r}. If the name is correct, run: pip install tzdata") from None
 
 
 def offset_written(minutes) -> str:
-    """Write minutes from UTC as a zone: "UTC", "+01:00"."""
-    hours, rest = divmod(abs(int(minutes)), 60)
-    return f"{'-' if minutes < 0 else '+'}{hours:02}:{rest:02}" if minutes else "UTC"
+    """Return minutes from UTC as a zone: "UTC", "+01:00"."""
+    hours, remainder = divmod(abs(int(minutes)), 60)
+    return f"{'-' if minutes < 0 else '+'}{hours:02}:{remainder:02}" if minutes else "UTC"
 
 
 def zone_of(minutes) -> str:
-    """Return the zone of cells that are so many minutes from UTC; NaN stands for cells that say no zone."""
-    offsets = np.unique(minutes)  # NaN comes last, once
-    names = [_NONE if np.isnan(one) else offset_written(one) for one in offsets]
-    return ",".join(names) if names != [_NONE] else ""
+    """Return the zone of cells with these offsets in minutes; NaN for cells that state no offset."""
+    offsets = np.unique(minutes)  # np.unique puts NaN last, once
+    names = [_NO_ZONE if np.isnan(offset) else offset_written(offset) for offset in offsets]
+    return ",".join(names) if names != [_NO_ZONE] else ""
 
 
 def aware(series) -> tuple[np.ndarray, str] | None:
-    """Return (minutes from UTC (N,), zone) of a pandas Series or Index of times with a zone; None of anything else."""
+    """Return (minutes from UTC (N,), zone) of a pandas Series or Index of times with a zone; None for anything else."""
     times = getattr(series, "dt", series)
     if (zone := getattr(times, "tz", None)) is None:
         return None
     if hasattr(series.dtype, "pyarrow_dtype"):
         times = series.astype(f"datetime64[us, {series.dtype.pyarrow_dtype.tz}]").dt
     moved = times.tz_convert("UTC")
-    local, utc = (np.asarray(one.tz_localize(None), "M8[us]") for one in (times, getattr(moved, "dt", moved)))
+    local, utc = (np.asarray(moments.tz_localize(None), "M8[us]") for moments in (times, getattr(moved, "dt", moved)))
     minutes = (local - utc) / _MINUTE
     name = getattr(zone, "key", None) or getattr(zone, "zone", None) or ("UTC" if str(zone) == "UTC" else None)
     return minutes, name or zone_of(minutes[np.isfinite(minutes)])
 
 
 def minutes_in(values, day_first=False, wall=None) -> np.ndarray:
-    """Return how many minutes from UTC each cell of a column says to be (N,), NaN where it does not say so.
+    """Return the offset from UTC in minutes that each cell of a column states (N,), NaN if it states none.
 
     Args:
-        values: a column of texts; times of NumPy say nothing.
+        values: a column of texts; times of NumPy state no offset.
         day_first: see `to_dates`.
-        wall: a function that returns the times as they are written, where somebody reads them anyway.
+        wall: a function that returns the times as written, if they are parsed anyway.
     """
     values = plain(values)
     if values.dtype != object:
         return np.full(len(values), np.nan)
-    words = values.different if isinstance(values, Texts) else ["" if one is None else one for one in to_words(values)]
+    words = (
+        values.different if isinstance(values, Texts) else ["" if word is None else word for word in to_words(values)]
+    )
     if not any(map(_may_be_zoned, words)):
         return np.full(len(values), np.nan)
     local = to_dates(values, day_first, wall_clock=True) if wall is None else wall()
     minutes = (local - to_dates(values, day_first)) / _MINUTE
-    zero = np.array([word.strip().endswith(_ZERO) for word in words], bool)
-    zero = values.each(zero, False, bool) if isinstance(values, Texts) else zero
-    minutes[(minutes == 0) & ~zero] = np.nan
+    is_utc = np.array([word.strip().endswith(_ZERO) for word in words], bool)
+    is_utc = values.each(is_utc, False, bool) if isinstance(values, Texts) else is_utc
+    minutes[(minutes == 0) & ~is_utc] = np.nan
     return minutes
 
 
 def _may_be_zoned(text):
-    """Say whether a text may end in a zone: a quick look, which some others pass too."""
+    """Return True if a text may end in a zone. A quick check, with false positives."""
     return text.strip()[-1:] in ("Z", "C", "T") or "+" in text or "-" in text[10:]
 
 
 def in_utc(wall, minutes) -> np.ndarray:
-    """Return times (N,) in UTC; those of which no offset is known (NaN) as they are."""
-    there = np.isfinite(minutes) & ~np.isnat(wall)
-    found = wall.copy()
-    found[there] -= minutes[there].astype("m8[m]")
-    return found
+    """Return times (N,) in UTC; those without a known offset (NaN) are unchanged."""
+    has_offset = np.isfinite(minutes) & ~np.isnat(wall)
+    times = wall.copy()
+    times[has_offset] -= minutes[has_offset].astype("m8[m]")
+    return times
 
 
 def on_clock(wall, minutes, zone) -> np.ndarray:
-    """Return times (N,) as the clock of a zone shows them.
+    """Return times (N,) as local times of a zone.
 
     Args:
-        wall: as they are written.
-        minutes: how far each is from UTC, NaN where that is not known: it is taken to be of the zone.
-        zone: see the module; where it is none, or several offsets, times stay as they are written.
+        wall: the times as written.
+        minutes: the offset of each from UTC, NaN if unknown: such times are assumed to be in the zone.
+        zone: see the module; with no zone, or several offsets, times stay as written.
     """
-    there = np.isfinite(minutes) & ~np.isnat(wall)
-    if not zone or "," in zone or not there.any():
+    has_offset = np.isfinite(minutes) & ~np.isnat(wall)
+    if not zone or "," in zone or not has_offset.any():
         return wall
-    found = in_utc(wall, minutes)
-    found[there] += _offsets_at(found[there], zone)
-    return found
+    times = in_utc(wall, minutes)
+    times[has_offset] += _offsets_at(times[has_offset], zone)
+    return times
 
 
 def _offsets_at(utc, name):
-    """Return how far a zone is from UTC at each of several times in UTC."""
+    """Return the offset of a zone from UTC at each of several times in UTC."""
     zone, offset = zone_named(name), offset_of(name)
     if offset is not None:
         return np.timedelta64(offset)
-    moments, places = np.unique(utc.astype("M8[m]"), return_inverse=True)
-    return np.array([_offset_at(moment.item(), zone) for moment in moments], "m8[us]")[places]
+    moments, indices = np.unique(utc.astype("M8[m]"), return_inverse=True)
+    return np.array([_offset_at(moment.item(), zone) for moment in moments], "m8[us]")[indices]
 
 
 def _offset_at(moment, zone):
     try:
         return moment.replace(tzinfo=UTC).astimezone(zone).utcoffset()
-    except (OverflowError, AttributeError, TypeError):  # at the ends of the years that have a date, and beyond
+    except (OverflowError, AttributeError, TypeError):  # at the limits of datetime, and NaT
         return timedelta()
 
 
 def about_zone(name, zone, minutes) -> list:
-    """Return a line where new times of a column are in a zone that does not go with that of the training.
+    """Return notes if new times of a column are in a zone that does not match that of the training.
 
     Args:
         name: of the column.
-        zone: of the training; None where a run of an earlier version does not say.
+        zone: of the training; None if a run of an earlier version did not store it.
         minutes: of the new cells that hold a time (see `on_clock`).
     """
     new = zone_of(minutes)
-    parts, was = (new or _NONE).split(","), (zone or _NONE).split(",")
-    if zone is None or not len(minutes) or set(parts) <= set(was):
+    parts, learned = (new or _NO_ZONE).split(","), (zone or _NO_ZONE).split(",")
+    if zone is None or not len(minutes) or set(parts) <= set(learned):
         return []
-    here = " and ".join(part for part in parts if part != _NONE)
+    offsets = " and ".join(part for part in parts if part != _NO_ZONE)
     if not zone:
-        line = f"say {here} here, and those of the training said no zone: it is taken to be theirs too"
-        return [f"Times of {name!r} {line}. If it is not, bring them to the zone of the training."]
-    if len(was) > 1:
-        missing = [part for part in parts if part not in was]
-        what = "say no zone" if missing == [_NONE] or not here else f"say {here}"
-        line = f"{what} here, and those of the training said {' and '.join(part for part in was if part != _NONE)}"
-        return [f"Times of {name!r} {line}: they are read as written. If that is wrong, write them by that clock."]
-    if _NONE in parts:
-        which = "say no zone here" if not here else "do not all say their zone here"
-        line = f"{which}, and those of the training said {zone}: they are taken to be of that zone"
-        return [f"Times of {name!r} {line}. If that is wrong, write their offset, as in 2024-01-31T10:00+02:00."]
-    if offset_of(zone):  # which may be that of the other half of the year
-        line = f"say {here} here, and those of the training said {zone}: they are brought to {zone}"
-        return [f"Times of {name!r} {line}. If the clock of the training is put forward and back, train on a year."]
+        line = f"state {offsets}, but those of the training stated no zone, which is assumed to be the same"
+        return [f"Times of {name!r} {line}. If that is wrong, convert them to the zone of the training."]
+    if len(learned) > 1:
+        missing = [part for part in parts if part not in learned]
+        difference = "state no zone" if missing == [_NO_ZONE] or not offsets else f"state {offsets}"
+        stated = " and ".join(part for part in learned if part != _NO_ZONE)
+        line = f"{difference}, but those of the training stated {stated}"
+        return [f"Times of {name!r} {line}. They are read as written. If that is wrong, convert them to that clock."]
+    if _NO_ZONE in parts:
+        difference = "state no zone" if not offsets else "do not all state a zone"
+        line = f"{difference}, but those of the training stated {zone}, which is assumed for them"
+        return [f"Times of {name!r} {line}. If that is wrong, add their offset, as in 2024-01-31T10:00+02:00."]
+    if offset_of(zone):  # the new offset may be that of the other half of the year
+        line = f"state {offsets}, but those of the training stated {zone}. They are converted to {zone}"
+        return [f"Times of {name!r} {line}. If the training clock has daylight saving, train on a full year."]
     return []

@@ -1,23 +1,25 @@
-"""Files of tables: a module for each type of file, found by listing; of an installed package, under the entry-point
-group `kzoo.table_files`.
+"""Table files: a module for each type of file, discovered in this folder or, for installed packages, through the
+entry-point group `kzoo.table_files`.
 
-A module says which `SUFFIXES` are its, and has two readers of the same file, which must agree:
+A module lists its `SUFFIXES`, and has two readers of the same file, which must agree:
 
-    frame(path, text) -> DataFrame   for training, which learns what each column is; columns called in `text` stay text
+    frame(path, text) -> DataFrame   for training, which learns the type of each column; columns named in `text` stay
+                                     text
     rows(path) -> Rows               for new rows, without pandas; see `kzoo.sources.tables.raw`
 
-(what there is to know of how the file was read are `attrs["notes"]` of the one and `notes` of the other)
+(notes on how the file was read are in `attrs["notes"]` of the DataFrame and in `notes` of the rows)
 
 and may have
 
-    header(path) -> Rows             its columns without rows, from its beginning alone; None where that does not tell
-    size(path) -> int                bytes that it takes in memory, about
-    Pieces(path)                     the table piece by piece, where memory has no room for it: an iterable of `Piece`
+    header(path) -> Rows             its columns without rows, from the beginning of the file; None if that is not
+                                     enough
+    size(path) -> int                approximate size in memory, in bytes
+    Pieces(path)                     the table in pieces, if it does not fit into memory: an iterable of `Piece`
                                      (kzoo.sources.tables.arrow) with `name`, `names` of the columns, `decimal`,
                                      `written` (whether cells are texts, of which an empty one is missing),
-                                     `kept` and `words` (see `csv.Pieces`), and `frame(table, text)`, rows of its
-                                     pieces as `frame` reads them. Needs pyarrow
-    FOLDERS = True                   a folder of such files is a table as well, of `files_of(path)`
+                                     `kept` and `words` (see `csv.Pieces`), and `frame(table, text)`, which returns
+                                     rows of its pieces as `frame` reads them. Needs pyarrow
+    FOLDERS = True                   a folder of such files is a table too, of `files_of(path)`
 """
 
 import os
@@ -32,21 +34,21 @@ from kzoo.utils.discovery import installed, list_modules
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import check_regular
 
-_MOST_COLUMNS = 10_000  # of a table that comes from elsewhere
-_ELSE = ".csv"  # how a file of another suffix is read
-_LOOKED_AT = 100  # files of a folder, which have to be those of one table
+_MOST_COLUMNS = 10_000  # of an uploaded table
+_DEFAULT_SUFFIX = ".csv"  # the reader of files with an unknown suffix
+_MAX_FILES_CHECKED = 100  # files of a folder, which must all have the same reader
 
 
 @cache
-def _own() -> dict:
+def _built_in_readers() -> dict:
     """Return suffix -> the module of this folder that reads it."""
     return _by_suffix(import_module(f"{__name__}.{name}") for name in list_modules(__name__, "SUFFIXES"))
 
 
 @cache
 def suffixes() -> dict:
-    """Return suffix -> the module that reads it, those of installed packages among them."""
-    return _by_suffix(installed("kzoo.table_files").values()) | _own()
+    """Return suffix -> the module that reads it, including those of installed packages."""
+    return _by_suffix(installed("kzoo.table_files").values()) | _built_in_readers()
 
 
 def _by_suffix(modules) -> dict:
@@ -54,29 +56,31 @@ def _by_suffix(modules) -> dict:
 
 
 def _reader_of(suffix):
-    """Return the module that reads files of a suffix; None without one."""
-    return _own().get(suffix) or suffixes().get(suffix)  # packages are looked through last: that takes time
+    """Return the module that reads files with a suffix; None if there is none."""
+    return _built_in_readers().get(suffix) or suffixes().get(
+        suffix
+    )  # installed packages come last: finding them is slow
 
 
 def is_table(path) -> bool:
-    """Say whether this is the path of a table, by its suffix; a folder by its files'."""
+    """Return True if this is the path of a table, judged by its suffix; for a folder, by those of its files."""
     if not isinstance(path, str | Path):
         return False
-    found = _of_folder(path) if os.path.isdir(path) else _reader_of(Path(path).suffix.lower())
-    return found is not None
+    reader = _folder_reader(path) if os.path.isdir(path) else _reader_of(Path(path).suffix.lower())
+    return reader is not None
 
 
-def _of_folder(path):
-    """Return the module that reads a folder as one table; None where none does."""
+def _folder_reader(path):
+    """Return the module that reads a folder as one table; None if there is none."""
     if not os.path.isdir(path):
         return None
-    found = {_reader_of(Path(name).suffix.lower()) for name in islice(_files(path), _LOOKED_AT)}
-    module = found.pop() if len(found) == 1 else None
+    readers = {_reader_of(Path(name).suffix.lower()) for name in islice(_files(path), _MAX_FILES_CHECKED)}
+    module = readers.pop() if len(readers) == 1 else None
     return module if getattr(module, "FOLDERS", False) else None
 
 
 def _files(folder):
-    """Yield the names of the files in a folder and in those in it, as the system lists them: there may be millions."""
+    """Yield the names of the files in and below a folder, in the order of the system: there may be millions."""
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir():
@@ -86,17 +90,17 @@ def _files(folder):
 
 
 def read_table(path, text=(), notes=None):
-    """Return a file as a DataFrame, the names of its columns stripped.
+    """Return a file as a DataFrame, with stripped column names.
 
     Args:
-        text: names of columns whose cells stay as they are written, such as `01067`; the file need not have them. As a
-            dict, name -> words such as `NA` that are cells of the column; in others of a file they are missing values.
-        notes: a list that gets a line for each thing to know of how it was read; without one, they are warnings.
+        text: names of columns whose cells stay as written, such as `01067`; the file need not have them. Or a dict:
+            name -> words such as `NA` that are cells of the column; in other columns they are missing values.
+        notes: a list that gets notes on how the file was read; if None, they are issued as warnings.
 
     Raises:
-        KzooError: not a table, or one without rows.
+        KzooError: the file is not a table, or has no rows.
     """
-    frame = _module(path).frame(path, text)
+    frame = _table_reader(path).frame(path, text)
     frame.columns = [str(column).strip() for column in frame.columns]
     if not len(frame):
         raise KzooError(f"{Path(path).name!r} has no rows.")
@@ -108,9 +112,9 @@ def read_rows(path):
     """Return a file as `Rows`.
 
     Raises:
-        KzooError: not a table, or one without rows.
+        KzooError: it is not a table, or has no rows.
     """
-    rows = _module(path).rows(path)
+    rows = _table_reader(path).rows(path)
     if not len(rows):
         raise KzooError(f"{Path(path).name!r} has no rows.")
     add_notes(rows.notes)
@@ -118,13 +122,13 @@ def read_rows(path):
 
 
 def read_content(content, name="the table", most=None):
-    """Return the bytes of a stranger's CSV file as `Rows`.
+    """Return the bytes of an uploaded CSV file as `Rows`.
 
     Args:
-        most: rows that it may have; None for any number.
+        most: maximum number of rows; None for any number.
 
     Raises:
-        KzooError: not a table, one without rows, with very many columns, or with rows far shorter than its header.
+        KzooError: it is not a table, has no rows, too many columns, or rows far shorter than its header.
     """
     rows = import_module(f"{__name__}.csv").parsed(content, name, columns=_MOST_COLUMNS, most=most)
     if not len(rows):
@@ -134,22 +138,22 @@ def read_content(content, name="the table", most=None):
 
 
 def read_header(path):
-    """Return the columns of a file as `Rows` without rows; None where they cost as much as the file.
+    """Return the columns of a file as `Rows` without rows; None if reading them costs as much as reading the file.
 
     Raises:
-        KzooError: not a table.
+        KzooError: it is not a table.
     """
-    module = _module(path)
+    module = _table_reader(path)
     return module.header(path) if hasattr(module, "header") else None
 
 
 def pieces_of(path):
-    """Return what reads a table piece by piece; None where nothing does.
+    """Return an object that reads a table piece by piece; None if its type of file has none.
 
     Raises:
-        KzooError: not a table; or pyarrow is not installed.
+        KzooError: it is not a table; or pyarrow is not installed.
     """
-    module = _module(path)
+    module = _table_reader(path)
     return module.Pieces(path) if hasattr(module, "Pieces") else None
 
 
@@ -157,22 +161,22 @@ def files_of(path) -> list:
     """Return the files that make up a table.
 
     Raises:
-        KzooError: not a table.
+        KzooError: it is not a table.
     """
-    module = _module(path)
+    module = _table_reader(path)
     return module.files_of(path) if hasattr(module, "files_of") else [Path(path)]
 
 
 def size_of(path) -> int:
-    """Return the bytes that a table takes in memory, about; 0 where that is not known without reading it.
+    """Return the approximate size of a table in memory, in bytes; 0 if it is not known without reading the file.
 
     Raises:
-        KzooError: not a table.
+        KzooError: it is not a table.
     """
-    module = _module(path)
+    module = _table_reader(path)
     return module.size(path) if hasattr(module, "size") else 0
 
 
-def _module(path):
+def _table_reader(path):
     check_regular(path)
-    return _of_folder(path) or _reader_of(Path(path).suffix.lower()) or _own()[_ELSE]
+    return _folder_reader(path) or _reader_of(Path(path).suffix.lower()) or _built_in_readers()[_DEFAULT_SUFFIX]

@@ -1,10 +1,10 @@
-"""CSV files: separator and decimal sign are found out; training and new rows get the same cells.
+"""CSV files: separator and decimal sign are detected; training and new rows get the same cells.
 
-One rule for all readers: a cell of `MISSING` is a missing value, unless it is known for a category of its column; a row
-may be shorter than the header and not longer, and names are those that pandas gives. Training takes pandas' reader,
-which guesses a type for each column that is not asked for as text; columns of text are read by
-`kzoo.sources.tables.values`. New rows need no guess, because training has learned what each column is: their cells stay
-text, and the same rules read them. `tests/data/test_rows.py` holds that both agree.
+All readers follow one rule: a cell of `MISSING` is a missing value, unless it is a known category of its column; a row
+may be shorter than the header but not longer, and columns get the names that pandas gives. Training uses the reader of
+pandas, which guesses a type for each column that is not requested as text; columns of text are parsed by
+`kzoo.sources.tables.values`. New rows need no guess, because training has learned the type of each column: their cells
+stay text and are parsed by the same rules. `tests/data/test_rows.py` checks that both readers agree.
 """
 
 import csv
@@ -31,32 +31,32 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural, shown
 
 SUFFIXES = (".csv", ".tsv")
-_END = "\0end"
+_END_MARK = "\0end"
 _LINE_END = re.compile(r"\r\n?|\n")
-_NOTED = 20  # columns that are named for having the name of another one
-_LINES = 6  # in which separator and decimal sign are looked for
-_FIRST = 1000  # rows that are looked at first for cells that can be read in one way only
-_HEAD = 2**20  # bytes of a file in which the header is looked for
-_GROWS = 5.0  # times the bytes of a file are what it takes in memory (measured on 20 columns: 4.8 to 5.2)
+_MAX_NOTES = 20  # notes on duplicate column names
+_LINES = 6  # used to detect separator and decimal sign
+_FIRST_ROWS = 1000  # rows that are searched first for cells with an unambiguous number
+_HEAD = 2**20  # bytes of a file that must hold the header
+_MEMORY_FACTOR = 5.0  # memory as a multiple of the file size (measured on 20 columns: 4.8 to 5.2)
 _PIECE = 4 << 20  # bytes of a piece
-_MOST_SHORT, _SHORT_AT_ONCE = 1_000_000, 1_000_000  # rows that are shorter than the header; cells of those read at once
-# Cells of a table whose rows are shorter than its header, once they are filled up: of a file, of a stranger's content.
-# Each cell of a row that is written in full takes a byte of the file at the least: such tables have any number of them.
+_MOST_SHORT, _SHORT_AT_ONCE = 1_000_000, 1_000_000  # rows shorter than the header; cells of such rows parsed at a time
+# Cells of a table whose rows are shorter than its header, once they are padded: of a file, of an upload. A complete row
+# takes at least a byte of the file per cell, so tables of complete rows need no limit.
 _MOST_FILLED, _MOST_FILLED_OF_STRANGERS = 20_000_000, 1_000_000
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """How the cells of a file lie.
+    """The layout of the cells in a file.
 
     Args:
         name: of the file, for messages.
         separator: between cells.
-        decimal: the sign that its first lines show; None where they show none.
+        decimal: the sign that the first lines show; None if they show none.
         names: of the columns.
-        before: how many cells of each row lie before those of the columns: names of rows, to which the header has none.
-        behind: how many lie behind them, all empty: each row ends in a separator, and the header does not.
-        notes: lines to know.
+        before: number of cells of each row before the columns: row names, which the header lacks.
+        behind: number of cells after them, all empty: each row ends with a separator, and the header does not.
+        notes: on the layout.
     """
 
     name: str
@@ -70,64 +70,65 @@ class _Layout:
     @property
     def cells(self) -> list:
         """A name for each cell of a row."""
-        return [f"\0{place}" for place in range(self.before)] + self.names + [f"\0-{n}" for n in range(self.behind)]
+        return [f"\0{index}" for index in range(self.before)] + self.names + [f"\0-{n}" for n in range(self.behind)]
 
     @property
     def points(self) -> bool:
-        """Whether its decimal sign is a point in any case: a comma stands between its cells."""
+        """Whether the decimal sign must be a point because commas separate the cells."""
         return self.separator == ","
 
 
-def _layout(head, name, opened, known=(), columns=None):
-    """Return how the cells of a file lie.
+def _layout(head, name, opened, encoding_notes=(), columns=None):
+    """Return the layout of the cells in a file.
 
     Args:
-        head: its beginning.
-        name: its own.
-        opened: opens it at its beginning.
-        known: lines to know of it.
-        columns: that it may have at the most; None for any number.
+        head: the beginning of the file.
+        name: of the file.
+        opened: function that opens the file at its beginning.
+        encoding_notes: notes on the file so far.
+        columns: maximum number of columns; None for any number.
 
     Raises:
-        KzooError: not a table, or one of more columns.
+        KzooError: it is not a table, or has more columns.
     """
-    separator, decimal = _parts(head, name)
+    separator, decimal = _sniff(head, name)
     with opened() as file:
-        lines = list(islice(_rows(file, separator), 2))
+        lines = list(islice(_iter_rows(file, separator), 2))
     if columns is not None and (count := max(map(len, lines))) > columns:
-        raise KzooError(f"{name!r} has {count:,} columns; at most {columns:,} are read.")
-    names, renamed = _names(lines[0], name)
-    notes = (*known, *renamed)
-    width, more = len(lines[0]), len(lines[-1]) - len(lines[0])
-    if more <= 0:
+        raise KzooError(f"{name!r} has {count:,} columns. At most {columns:,} are allowed.")
+    names, renamed = _column_names(lines[0], name)
+    notes = (*encoding_notes, *renamed)
+    width, surplus = len(lines[0]), len(lines[-1]) - len(lines[0])
+    if surplus <= 0:
         return _Layout(name, separator, decimal, names, notes=notes)
     with opened() as file:
-        behind = not any(cell.strip() for line in _rows(file, separator) for cell in line[width:])
+        behind = not any(cell.strip() for line in _iter_rows(file, separator) for cell in line[width:])
     if behind:
-        notes += (f"Each row of {name!r} ends in {separator!r} and its header does not: nothing is read behind it.",)
-        return _Layout(name, separator, decimal, names, behind=more, notes=notes)
-    first = "first cell of each is" if more == 1 else f"first {more} cells of each are"
-    notes += (f"The header of {name!r} is shorter than its rows: the {first} taken for its name, and for no column.",)
-    return _Layout(name, separator, decimal, names, before=more, notes=notes)
+        notes += (
+            f"Each row of {name!r} ends with {separator!r}, but its header does not. The empty cells are ignored.",
+        )
+        return _Layout(name, separator, decimal, names, behind=surplus, notes=notes)
+    first = "first cell of each row is" if surplus == 1 else f"first {surplus} cells of each row are"
+    notes += (f"The header of {name!r} is shorter than its rows. The {first} treated as its name, not as a column.",)
+    return _Layout(name, separator, decimal, names, before=surplus, notes=notes)
 
 
 def frame(path, text=()):
-    """Read a CSV file for training; the file itself is read once.
+    """Read a CSV file for training. The file itself is read once.
 
     Args:
-        text: names of columns whose cells stay as they are written; as a dict, name -> words of `MISSING` that are
-            cells there.
+        text: names of columns whose cells stay as written; as a dict, name -> words of `MISSING` that are cells there.
 
     Raises:
-        KzooError: not a table.
+        KzooError: it is not a table.
     """
     notes: list = []
     content, name = read_text(path, notes), Path(path).name
     opened = partial(_Stream, content)
     layout = _layout(_head(opened()), name, opened, notes)
     width, most = len(layout.cells), max(len(content), _MOST_FILLED)
-    if width * (content.count("\n") + content.count("\r") + 1) > most:  # or texts have many lines
-        rows = sum(1 for _ in _rows(opened(), layout.separator)) - 1
+    if width * (content.count("\n") + content.count("\r") + 1) > most:  # or texts have line ends
+        rows = sum(1 for _ in _iter_rows(opened(), layout.separator)) - 1
         _check_filled(name, rows, width, len(content), _MOST_FILLED)
     table = _frame(opened, layout, text)
     table.attrs["padded"] = _padded(content, opened, layout, table)
@@ -135,7 +136,7 @@ def frame(path, text=()):
 
 
 class _Stream(io.TextIOBase):
-    """A stream of a text that lies in memory, without the copy, of four bytes a character, that `io.StringIO` makes."""
+    """A stream of a text in memory, without the copy (four bytes per character) that `io.StringIO` makes."""
 
     def __init__(self, text):
         self._text, self._at = text, 0
@@ -151,43 +152,44 @@ class _Stream(io.TextIOBase):
 
 
 def _layout_of(file, notes):
-    """Return how the cells of a `TextFile` lie that memory has no room for, and its beginning.
+    """Return the layout of a `TextFile` that does not fit into memory, and its beginning.
 
     Raises:
-        KzooError: no table, or one whose rows are so much shorter than its header that they have no room, filled up.
+        KzooError: it is not a table, or its rows are so much shorter than its header that they would not fit once
+            padded.
     """
     with file.open() as stream:
         head = _head(stream)
     layout = _layout(head, file.name, file.open, notes)
     width = len(layout.cells)
-    if width * file.line_ends > max(file.size, _MOST_FILLED):  # or texts have many lines
+    if width * file.line_ends > max(file.size, _MOST_FILLED):  # or texts have line ends
         with file.open() as stream:
-            rows = sum(1 for _ in _rows(stream, layout.separator)) - 1
+            rows = sum(1 for _ in _iter_rows(stream, layout.separator)) - 1
         _check_filled(layout.name, rows, width, file.size, _MOST_FILLED)
     return layout, head
 
 
 def _check_filled(name, rows, width, size, most):
-    """Raise `KzooError` for rows that are much shorter than their header, where they have more cells than `most`."""
+    """Raise `KzooError` if rows are much shorter than their header and have more than `most` cells once padded."""
     if rows * width > max(size, most):
         raise KzooError(
-            f"{name!r} has {width:,} columns, and most of its {rows:,} rows are shorter: filled up they would have "
-            f"{rows * width:,} cells. Write the rows in full, or leave out columns without values."
+            f"{name!r} has {width:,} columns, but most of its {rows:,} rows are shorter. Padded, they would have "
+            f"{rows * width:,} cells. Write complete rows, or remove columns without values."
         )
 
 
 def _frame(opened, layout, text=(), points=None):
-    """Return a stream of CSV as a DataFrame.
+    """Return a CSV stream as a DataFrame.
 
-    Its `attrs` hold the `decimal` sign of the file, `notes`, `figures`, names of columns of numbers that stay as they
-    are written, because they can be read in two ways, and `words`: name -> those of a column of texts that were taken
-    for missing values; of a file also `padded` (see `_padded`).
+    Its `attrs` hold the `decimal` sign of the file, `notes`, `figures`, the names of numeric columns that stay as
+    written because they are ambiguous, and `words`: name -> words of a text column that were read as missing values;
+    for a file also `padded` (see `_padded`).
 
     Args:
-        opened: opens the stream at its beginning.
+        opened: function that opens the stream at its beginning.
         layout: of its cells.
         text: see `frame`.
-        points: see `_Layout`, of the file that the stream was made of.
+        points: see `_Layout`, of the file from which the stream was made.
     """
     pandas = import_module("pandas")
     missing = sorted(MISSING)
@@ -209,32 +211,34 @@ def _frame(opened, layout, text=(), points=None):
         figures = []
         if not (layout.points if points is None else points):
             short = [name for name in layout.names if _has_three_decimals(table[name])]
-            written = read(usecols=short, dtype=str, nrows=_FIRST) if short else {}
-            short = [name for name in short if not any(map(is_shown, written[name].dropna()))]  # most, in no time
+            written = read(usecols=short, dtype=str, nrows=_FIRST_ROWS) if short else {}
+            short = [
+                name for name in short if not any(map(is_shown, written[name].dropna()))
+            ]  # rules out most columns quickly
             written = read(usecols=short, dtype=str) if short else {}
             figures = [name for name in short if is_doubtful(written[name].dropna().unique(), layout.decimal)]
             table = table.assign(**{name: written[name] for name in figures})
-        holes = [name for name in layout.names if table[name].dtype.kind == "O" and table[name].isna().any()]
-        written = read(usecols=holes, dtype=str, na_values=[]) if holes else {}
-        words = {name: set(written[name][table[name].isna()].dropna().unique()) - {""} for name in holes}
+        incomplete = [name for name in layout.names if table[name].dtype.kind == "O" and table[name].isna().any()]
+        written = read(usecols=incomplete, dtype=str, na_values=[]) if incomplete else {}
+        words = {name: set(written[name][table[name].isna()].dropna().unique()) - {""} for name in incomplete}
     except (pandas.errors.ParserError, pandas.errors.EmptyDataError, ValueError) as error:
         why = str(error).strip().splitlines()[-1]
-        raise KzooError(f"{layout.name!r} is not a readable table: {why}") from None
-    words = {name: found for name, found in words.items() if found}
+        raise KzooError(f"Cannot read {layout.name!r} as a table: {why}") from None
+    words = {name: column_words for name, column_words in words.items() if column_words}
     table.attrs |= {"decimal": layout.decimal, "figures": figures, "words": words, "notes": list(layout.notes)}
     return table
 
 
 def _padded(content, opened, layout, table) -> dict:
-    """Return name -> the first cell with zeros in front, such as `01067`, of columns of whole numbers that have one.
+    """Return name -> the first cell with leading zeros, such as `01067`, for integer columns that have one.
 
     Args:
         content: the text of the file; `opened` opens it as a stream.
         layout: of its cells.
-        table: what pandas made of it.
+        table: the DataFrame that pandas made of it.
     """
     names = [name for name in layout.names if _is_whole(table[name])]
-    # Most files have no such cell: to look for one takes a tenth of the time of reading it.
+    # Most files have no such cell: searching for one takes a tenth of the time of reading the file.
     if not names or not re.search(rf'[{re.escape(layout.separator)}"\s]0\d\d', content):
         return {}
     options = dict(sep=layout.separator, header=0, names=layout.cells, index_col=False, dtype=str, usecols=names)
@@ -244,7 +248,7 @@ def _padded(content, opened, layout, table) -> dict:
 
 
 def _is_whole(values):
-    """Say whether a column of numbers holds whole ones alone."""
+    """Return True if a numeric column holds only integers."""
     if values.dtype.kind != "f":
         return values.dtype.kind in "iu"
     finite = values[np.isfinite(values)]
@@ -252,7 +256,7 @@ def _is_whole(values):
 
 
 def _has_three_decimals(values):
-    """Say whether no number of a column has more than three decimals: `1.234` may be a thousand and more."""
+    """Return True if no number of a column has more than three decimals: `1.234` may be 1234."""
     if values.dtype.kind != "f":
         return False
     finite = values[np.isfinite(values)]
@@ -260,10 +264,10 @@ def _has_three_decimals(values):
 
 
 def rows(path) -> Rows:
-    """Read a CSV file as text by column, None where a value is missing.
+    """Read a CSV file as texts by column, with None for missing values.
 
     Raises:
-        KzooError: not a table, or a line with more values than the header.
+        KzooError: it is not a table, or a line has more values than the header.
     """
     return parsed(read_bytes(path), Path(path).name)
 
@@ -273,102 +277,102 @@ def parsed(data, name, *, columns=None, most=None) -> Rows:
 
     Args:
         name: of the file, for messages.
-        columns, most: columns and rows of a stranger's file, at the most; None for a file of the user's own.
+        columns, most: maximum number of columns and rows of an upload; None for a file of the user.
     """
     notes: list = []
     text = decoded(data, name, notes)
     layout = _layout(text, name, lambda: io.StringIO(text, newline=""), notes, columns)
-    lines, count = _lines(text, layout.separator, most)
-    if lines.pop() != [_END]:
-        raise KzooError(f"{name!r} is not a readable table: a quotation mark is opened and never closed.")
+    lines, count = _split_lines(text, layout.separator, most)
+    if lines.pop() != [_END_MARK]:
+        raise KzooError(f"Cannot read {name!r} as a table: a quotation mark is never closed.")
     width = len(layout.cells)
     check_count(count - 1, most)
     _check_filled(name, count - 1, width, len(data), _MOST_FILLED if columns is None else _MOST_FILLED_OF_STRANGERS)
     for number, line in enumerate(lines[1:], start=1):
         if len(line) > width:
-            raise KzooError(f"{name!r} is not a readable table: row {number} has {len(line)} values, not {width}.")
+            raise KzooError(f"Cannot read {name!r} as a table: row {number} has {len(line)} values instead of {width}.")
     cells = [[None if cell in MISSING else cell for cell in line] + [None] * (width - len(line)) for line in lines[1:]]
-    lying = list(zip(*cells, strict=True))[layout.before :] if cells else [()] * width
-    columns = dict(zip(layout.names, lying, strict=False))
-    found = Rows({head: plain(column) for head, column in columns.items()}, layout.decimal or "")
-    found.notes = layout.notes
-    found.words = {
+    cell_columns = list(zip(*cells, strict=True))[layout.before :] if cells else [()] * width
+    columns = dict(zip(layout.names, cell_columns, strict=False))
+    table = Rows({head: plain(column) for head, column in columns.items()}, layout.decimal or "")
+    table.notes = layout.notes
+    table.words = {
         head: words
-        for place, (head, column) in enumerate(columns.items(), start=layout.before)
-        if None in column and (words := _words(column, lines[1:], place))
+        for index, (head, column) in enumerate(columns.items(), start=layout.before)
+        if None in column and (words := _missing_words(column, lines[1:], index))
     }
-    return found
+    return table
 
 
-def _words(column, lines, place):
-    """Return row -> the word that was taken for a missing value in a column, which lies at a place of the rows."""
-    empty = (row for row, cell in enumerate(column) if cell is None and place < len(lines[row]))
-    return {row: lines[row][place] for row in empty if lines[row][place]}
+def _missing_words(column, lines, index):
+    """Return row -> the word that was read as a missing value in the column at an index of the rows."""
+    empty = (row for row, cell in enumerate(column) if cell is None and index < len(lines[row]))
+    return {row: lines[row][index] for row in empty if lines[row][index]}
 
 
 def header(path):
-    """Return the columns of a CSV file without their rows; None where its beginning does not tell.
+    """Return the columns of a CSV file without their rows; None if the beginning of the file is not enough.
 
     Raises:
-        KzooError: not a table.
+        KzooError: it is not a table.
     """
     data, name = read_bytes(path, _HEAD), Path(path).name
     whole = len(data) < _HEAD
     if not whole and (b"\n" not in data or not data.split(b"\n", 1)[0].isascii()):
-        return None  # what encoding it has, the rest of the file decides
+        return None  # the encoding depends on the rest of the file
     text = decoded(data if whole else data[: data.rindex(b"\n")], name)
-    separator, decimal = _parts(text, name)
-    first = next(_rows(io.StringIO(text, newline=""), separator))
-    return Rows({column: plain([]) for column in _names(first, name)[0]}, decimal)
+    separator, decimal = _sniff(text, name)
+    first = next(_iter_rows(io.StringIO(text, newline=""), separator))
+    return Rows({column: plain([]) for column in _column_names(first, name)[0]}, decimal)
 
 
 def _head(text):
-    """Return the beginning of a stream of text, with the lines that `_parts` looks at."""
+    """Return the beginning of a stream of text, with the lines that `_sniff` needs."""
     head = ""
     while head.lstrip().count("\n") < _LINES and (more := text.read(max(_HEAD, len(head)))):
         head += more
     return head
 
 
-def _parts(text, name):
-    """Return (separator, decimal sign) of a text, found in its first lines; the sign is None where they show none."""
+def _sniff(text, name):
+    """Return (separator, decimal sign) of a text, detected in its first lines; the sign is None if they show none."""
     if "\0" in text[:1000]:
-        raise KzooError(f"{name!r} is not a text file; kzoo reads tables as CSV.")
+        raise KzooError(f"{name!r} is not a text file. Tables must be CSV or Parquet files.")
     head = text.lstrip().split("\n", _LINES)[:_LINES]
     if not head[0].strip():
-        raise KzooError(f"{name!r} is empty.")
+        raise KzooError(f"{name!r} is empty. A table needs a header and rows.")
     bare = re.sub(r'"[^"]*"', "", head[0])
     separator = max(",;\t|", key=bare.count)
     if separator == ",":
         return separator, "."
-    # Where a comma is no separator it may be the decimal point: 1,5;2,5. Before three digits, neither sign tells. Names
-    # of columns, such as 2.5, never do.
+    # If a comma is not the separator it may be the decimal sign: 1,5;2,5. Before three digits, either sign may separate
+    # thousands. The header is skipped: a column name such as 2.5 proves nothing.
     rows = re.sub(r"\A[^\r\n]*", "", "\n".join(head))
     for decimal in (",", "."):
         if re.search(rf"(^|[;\t|])-?{shown_by(decimal)}(?=[;\t|]|$)", rows, re.M):
             return separator, decimal
-    # Semicolons stand where a comma is the decimal sign: 1,234 is a doubt, and more likely 1.234 there than 1234.
+    # Semicolons are used where a comma is the decimal sign: 1,234 is ambiguous, but more likely 1.234 than 1234.
     grouped = separator == ";" and re.search(r"(^|;)-?\d+,\d{3}(?=;|$)", rows, re.M)
     return separator, "," if grouped else None
 
 
-def _lines(text, separator, most=None):
-    """Split CSV text; the last line must come out as `_END`, or it stands inside quotation marks.
+def _split_lines(text, separator, most=None):
+    """Split CSV text. The last line must be `_END_MARK`; otherwise a quotation mark is not closed.
 
     Args:
-        most: rows below the header that are kept, beside the last line; None for all.
+        most: maximum number of rows below the header that are kept, besides the last line; None for all.
 
     Returns:
-        (lines, how many there are without the last one).
+        (lines, the number of lines without the last one).
     """
-    rows = _rows(io.StringIO(f"{text}\n{_END}", newline=""), separator)
+    rows = _iter_rows(io.StringIO(f"{text}\n{_END_MARK}", newline=""), separator)
     lines = list(islice(rows, None if most is None else most + 1))
     end = deque(enumerate(rows, start=len(lines)), maxlen=1)
     return ([*lines, end[0][1]], end[0][0]) if end else (lines, len(lines) - 1)
 
 
-def _rows(file, separator):
-    """Yield the rows of a stream of CSV as lists of cells, without blank lines."""
+def _iter_rows(file, separator):
+    """Yield the rows of a CSV stream as lists of cells, without blank lines."""
     limit = csv.field_size_limit(sys.maxsize if sys.maxsize < 2**31 else 2**31 - 1)  # texts may be long
     try:
         for line in csv.reader(file, delimiter=separator):
@@ -378,39 +382,39 @@ def _rows(file, separator):
         csv.field_size_limit(limit)
 
 
-def _names(header, file):
-    """Return the names of the columns and lines to know: `Unnamed: 0` without one, `a.1` for a second `a`."""
+def _column_names(header, file):
+    """Return the column names and notes on them: `Unnamed: 0` for an empty name, `a.1` for a second `a`."""
     names: dict = {}
-    times: dict = {}  # name -> how often it was taken
+    times: dict = {}  # name -> number of duplicates so far
     notes = []
-    for place, name in enumerate(header):
-        wanted = name = name.strip() or f"Unnamed: {place}"
+    for index, name in enumerate(header):
+        original = name = name.strip() or f"Unnamed: {index}"
         while name in names:
-            times[wanted] = times.get(wanted, 0) + 1
-            name = f"{wanted}.{times[wanted]}"
-        if name != wanted:
+            times[original] = times.get(original, 0) + 1
+            name = f"{original}.{times[original]}"
+        if name != original:
             notes.append(
-                f"Two columns of {file!r} are called {shown(wanted)}: column {place + 1} is taken for {shown(name)}."
+                f"Two columns of {file!r} are named {shown(original)}: column {index + 1} is renamed to {shown(name)}."
             )
         names[name] = None
-    if (more := len(notes) - _NOTED) > 0:
-        notes[_NOTED:] = [f"So it is with {plural(more, 'more column')} of {file!r}."]
+    if (more := len(notes) - _MAX_NOTES) > 0:
+        notes[_MAX_NOTES:] = [f"The same applies to {plural(more, 'more column')} of {file!r}."]
     return list(names), tuple(notes)
 
 
 def size(path) -> int:
-    """Return the bytes that a CSV file takes in memory, about."""
+    """Return the approximate size of a CSV file in memory, in bytes."""
     try:
-        return int(_GROWS * Path(path).stat().st_size)
+        return int(_MEMORY_FACTOR * Path(path).stat().st_size)
     except OSError:
         return 0
 
 
 class Pieces:
-    """A CSV file, read piece by piece as texts, so that no piece decides what the cells of another are.
+    """A CSV file that is read piece by piece as texts, so that no piece determines the types of another.
 
-    `kept` may be set to name -> words of `MISSING` that are cells of a column; those that were none are in `words` once
-    it has been read.
+    `kept` may be set to name -> words of `MISSING` that are cells of a column; after reading, `words` holds the words
+    that were read as missing values.
     """
 
     written = True
@@ -428,12 +432,12 @@ class Pieces:
         """Yield pieces; rows that are shorter than the header come last.
 
         Raises:
-            KzooError: not a table, or a line with more values than the header.
+            KzooError: it is not a table, or a line has more values than the header.
         """
         pa, short, long = arrow(), [], []
         names, before = self._layout.cells, self._layout.before
 
-        def odd(row):
+        def on_invalid_row(row):
             if row.actual_columns < len(names) and len(short) < _MOST_SHORT:
                 if not row.text.isspace():
                     short.append(row.text)
@@ -442,38 +446,38 @@ class Pieces:
             return "error"
 
         try:
-            with self._reader(names, odd) as batches:
+            with self._reader(names, on_invalid_row) as batches:
                 for batch in batches:
                     if batch.num_rows:
                         yield self._piece(pa.Table.from_batches([batch]).select(self.names))
         except (pa.ArrowException, OSError) as error:
             why = str(error).strip().splitlines()[0]
             if long:
-                why = f"a row has {long[0].actual_columns} values, not {len(names)}: {shown(long[0].text)}"
-            raise KzooError(f"{self.name!r} is not a readable table: {why}") from None
+                why = f"a row has {long[0].actual_columns} values instead of {len(names)}: {shown(long[0].text)}"
+            raise KzooError(f"Cannot read {self.name!r} as a table: {why}") from None
         count = max(1, _SHORT_AT_ONCE // len(names))
         for start in range(0, len(short), count):
-            lines = _lines("\n".join(short[start : start + count]), self._layout.separator)[0][:-1]
+            lines = _split_lines("\n".join(short[start : start + count]), self._layout.separator)[0][:-1]
             cells = [[cell or None for cell in line + [""] * len(names)] for line in lines]
             columns = list(zip(*(line[before : before + len(self.names)] for line in cells), strict=True))
             yield self._piece(pa.table([pa.array(column, pa.string()) for column in columns], self.names))
 
     def _piece(self, table):
-        """Return a piece without the words that stand for missing values."""
+        """Return a piece in which words for missing values are null."""
         pa, compute = arrow(), arrow("pyarrow.compute")
-        for place, name in enumerate(self.names):
-            kept = MISSING.intersection(self.kept.get(name, ()))
-            column = table.column(name).fill_null("") if "" in kept else table.column(name)
-            if self._encoding != "utf-16":  # as `TextFile` reads lines
+        for index, name in enumerate(self.names):
+            allowed = MISSING.intersection(self.kept.get(name, ()))
+            column = table.column(name).fill_null("") if "" in allowed else table.column(name)
+            if self._encoding != "utf-16":  # same line ends as in `TextFile`
                 column = compute.replace_substring(column, "\r\n", "\n")
-            words = compute.is_in(column, value_set=pa.array(sorted(MISSING - kept)))
+            words = compute.is_in(column, value_set=pa.array(sorted(MISSING - allowed)))
             if compute.any(words).as_py():
                 self.words.setdefault(name, set()).update(column.filter(words).unique().to_pylist())
                 column = compute.if_else(words, None, column)
-            table = table.set_column(place, name, column)
+            table = table.set_column(index, name, column)
         return Piece(table, self.decimal)
 
-    def _reader(self, names, odd):
+    def _reader(self, names, on_invalid_row):
         reader = arrow("pyarrow.csv")
         return reader.open_csv(
             self.path,
@@ -484,7 +488,9 @@ class Pieces:
                 use_threads=False,
                 encoding=self._encoding,
             ),
-            reader.ParseOptions(delimiter=self._layout.separator, newlines_in_values=True, invalid_row_handler=odd),
+            reader.ParseOptions(
+                delimiter=self._layout.separator, newlines_in_values=True, invalid_row_handler=on_invalid_row
+            ),
             reader.ConvertOptions(
                 column_types=dict.fromkeys(names, arrow().string()),
                 null_values=[""],

@@ -1,4 +1,4 @@
-"""Parquet files, and folders of them that make up one table: their columns have types. Needs pyarrow."""
+"""Parquet files, and folders of them that form one table: their columns have types. Needs pyarrow."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -16,81 +16,81 @@ SUFFIXES = (".parquet", ".pq")
 FOLDERS = True  # a folder of such files is a table too
 _PIECE = 4 << 20  # bytes of a piece, about
 _MOST_ROWS = 65_536
-_MOST_TEXT = 64 << 20  # bytes of the texts of a piece, of which a file may store each once
-_LARGE = 1 << 30  # bytes that a table may take wherever it is read
-_TEXT = 70  # bytes that a text takes in a DataFrame, about
+_MOST_TEXT = 64 << 20  # bytes of the texts of a piece; a file may store each unique text once
+_LARGE = 1 << 30  # bytes that a table may always take
+_TEXT = 70  # approximate bytes of a text in a DataFrame
 
 
 def frame(path, text=()):
-    """Read Parquet for training; cells stay what they are.
+    """Read Parquet for training; cells keep their types.
 
     Raises:
-        KzooError: not a table; or pyarrow is not installed.
+        KzooError: it is not a table; or pyarrow is not installed.
     """
-    return Pieces(path).frame(_whole(path))
+    return Pieces(path).frame(_read_all(path))
 
 
 def rows(path) -> Rows:
     """Read Parquet by column.
 
     Raises:
-        KzooError: not a table; or pyarrow is not installed.
+        KzooError: it is not a table; or pyarrow is not installed.
     """
-    return rows_of_settled(_whole(path))
+    return rows_of_settled(_read_all(path))
 
 
 def header(path) -> Rows:
     """Return the columns without their rows.
 
     Raises:
-        KzooError: not a table; or pyarrow is not installed.
+        KzooError: it is not a table; or pyarrow is not installed.
     """
     return Rows({name: plain([]) for name in Pieces(path).names})
 
 
 def size(path) -> int:
-    """Return the bytes that the table takes in memory, about.
+    """Return the approximate size of the table in memory, in bytes.
 
     Raises:
-        KzooError: not a table; or pyarrow is not installed.
+        KzooError: it is not a table; or pyarrow is not installed.
     """
     return Pieces(path).size
 
 
 def files_of(path) -> list:
-    """Return the Parquet files that make up a table, in order: the file itself, or those in a folder.
+    """Return the Parquet files that form a table, in order: the file itself, or those in a folder.
 
     Raises:
-        KzooError: none, or folders whose names hold values of a column.
+        KzooError: there are none, or the names of folders hold values of a column.
     """
     path = Path(path)
     if not path.is_dir():
         return [path]
-    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and _counts(file, path))
+    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and _is_part(file, path))
     if not files:
-        raise KzooError(f"{path.name!r} holds no Parquet files.")
+        raise KzooError(f"{path.name!r} contains no Parquet files.")
     for file in files:
         if named := [part for part in file.relative_to(path).parts[:-1] if "=" in part]:
             raise KzooError(
-                f"{path.name!r}: {named[0]!r} is a column in the name of a folder, which kzoo does not read. Write the "
-                "column into the files."
+                f"{path.name!r}: partitioned data sets are not supported, and {named[0]!r} is a column in a folder "
+                "name. Write the column into the files."
             )
     return files
 
 
-def _counts(file, folder):
-    """Say whether a file is part of the table: those that a program keeps for itself begin with _ or a dot."""
+def _is_part(file, folder):
+    """Return True if a file is part of the table; metadata files begin with _ or a dot."""
     return file.is_file() and not any(part.startswith(("_", ".")) for part in file.relative_to(folder).parts)
 
 
 class Pieces:
-    """A table of Parquet, read piece by piece (see `kzoo.sources.tables.files`)."""
+    """A Parquet table that is read piece by piece (see `kzoo.sources.tables.files`)."""
 
     decimal, notes, written = None, (), False
 
     def __init__(self, path):
         self.name, self.files = Path(path).name, files_of(path)
-        self.kept, self.words = {}, {}  # there is nothing to tell apart: a word is no missing value here
+        self.kept, self.words = {}, {}  # always empty: Parquet has nulls, so no word means a missing value
         self._opened = [self._open(file) for file in self.files[:1]]
         schema = self._opened[0].schema_arrow
         self._types = settled(schema.empty_table(), self.name).schema
@@ -98,7 +98,7 @@ class Pieces:
 
     @property
     def size(self):
-        """Bytes that it takes in memory, about: read, and put into numbers."""
+        """Approximate size in memory, in bytes, including its conversion to numbers."""
         pa, total = arrow(), 0
         texts = sum(pa.types.is_string(t) or pa.types.is_large_string(t) for t in self._types.types)
         width = 16 * (len(self.names) - texts) + 2 * _TEXT * texts
@@ -110,39 +110,39 @@ class Pieces:
         for file in self.files:
             opened = self._open(file)
             count = max(1, min(_MOST_ROWS, _PIECE // (16 * max(len(self.names), 1))))
-            with _said(self.name):
+            with _pyarrow_errors(self.name):
                 for batch in opened.iter_batches(count, use_threads=False):
-                    for part in _parts(batch):
-                        yield Piece(self._settled(part, file))
+                    for part in _slices(batch):
+                        yield Piece(self._normalize(part, file))
 
     def frame(self, table, text=()):
         """Return rows of its pieces as the DataFrame that `frame` reads."""
         return frame_of_settled(table)
 
-    def _settled(self, table, file):
-        found = settled(table, self.name)
-        if found.schema.names != self.names:
-            raise KzooError(f"{self.name!r}: {Path(file).name!r} has other columns than {self.files[0].name!r}.")
-        if found.schema.types != self._types.types:
+    def _normalize(self, table, file):
+        normalized = settled(table, self.name)
+        if normalized.schema.names != self.names:
+            raise KzooError(f"{self.name!r}: {Path(file).name!r} has different columns than {self.files[0].name!r}.")
+        if normalized.schema.types != self._types.types:
             pa = arrow()
             try:
-                for column, type in zip(found.columns, self._types.types, strict=True):
+                for column, type in zip(normalized.columns, self._types.types, strict=True):
                     if pa.types.is_timestamp(type) and bool(type.tz) != bool(getattr(column.type, "tz", type.tz)):
-                        raise pa.ArrowInvalid("one has a time zone and the other has none")
-                found = found.cast(self._types)
+                        raise pa.ArrowInvalid("one has a time zone and the other does not")
+                normalized = normalized.cast(self._types)
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-                wrong = next(
-                    n for n, a, b in zip(self.names, found.schema, self._types, strict=True) if a.type != b.type
+                mismatch = next(
+                    n for n, a, b in zip(self.names, normalized.schema, self._types, strict=True) if a.type != b.type
                 )
                 raise KzooError(
-                    f"{self.name!r}: column {wrong!r} of {Path(file).name!r} holds {found.schema.field(wrong).type}, "
-                    f"and of {self.files[0].name!r} {self._types.field(wrong).type}."
+                    f"{self.name!r}: column {mismatch!r} has the type {normalized.schema.field(mismatch).type} in "
+                    f"{Path(file).name!r}, but {self._types.field(mismatch).type} in {self.files[0].name!r}."
                 ) from None
-        return found
+        return normalized
 
     def _open(self, file):
-        with _said(Path(file).name):
-            # Pages are read as they are needed: a row group may be as large as the file.
+        with _pyarrow_errors(Path(file).name):
+            # Pages are read on demand: a row group may be as large as the file.
             parquet, options = arrow("pyarrow.parquet"), dict(buffer_size=1 << 20, pre_buffer=False)
             opened = parquet.ParquetFile(file, **options)
             if repeated := _repeated_texts(opened.metadata):
@@ -151,15 +151,15 @@ class Pieces:
 
 
 def _repeated_texts(metadata) -> list:
-    """Return the columns of texts that a file stores once each, and that may be very long written out."""
-    found = dict.fromkeys(
+    """Return the text columns that a file dictionary-encodes and that may be very large once expanded."""
+    columns = dict.fromkeys(
         column.path_in_schema
         for column in _chunks(metadata)
         if column.physical_type == "BYTE_ARRAY"
         and any("DICTIONARY" in encoding for encoding in column.encodings)
         and column.num_values * column.total_uncompressed_size > _MOST_TEXT
     )
-    return list(found)
+    return list(columns)
 
 
 def _chunks(metadata):
@@ -167,8 +167,8 @@ def _chunks(metadata):
         yield from map(group.column, range(group.num_columns))
 
 
-def _parts(batch):
-    """Yield rows in parts, the texts of each of which take about `_MOST_TEXT` bytes once they are written out."""
+def _slices(batch):
+    """Yield slices of a batch whose texts take about `_MOST_TEXT` bytes once they are expanded."""
     pa, compute, sizes = arrow(), arrow("pyarrow.compute"), np.zeros(batch.num_rows, np.int64)
     for column in batch.columns:
         if pa.types.is_dictionary(column.type) and not pa.types.is_primitive(column.type.value_type):
@@ -179,8 +179,8 @@ def _parts(batch):
         yield batch.slice(start, stop - start)
 
 
-class _said:
-    """Turn what pyarrow says of a broken file into a `KzooError`."""
+class _pyarrow_errors:
+    """Context manager that turns pyarrow's errors about a broken file into `KzooError`."""
 
     def __init__(self, name):
         self.name = name
@@ -190,18 +190,18 @@ class _said:
 
     def __exit__(self, kind, error, trace):
         if isinstance(error, arrow().ArrowException | OSError):
-            raise KzooError(f"{self.name!r} is not a readable table: {str(error).strip().splitlines()[0]}") from None
+            raise KzooError(f"Cannot read {self.name!r} as a table: {str(error).strip().splitlines()[0]}") from None
 
 
-def _whole(path):
+def _read_all(path):
     pieces, tables, size, most = Pieces(path), [], 0, max(_LARGE, free_memory() // 2)
     for piece in pieces:
         tables.append(piece.table)
         size += piece.table.nbytes
         if size > most:
             raise KzooError(
-                f"{pieces.name!r} takes more than {in_bytes(most)} in memory: its texts are long, and stored once "
-                "each. Shorten them, or leave columns out."
+                f"{pieces.name!r} takes more than {in_bytes(most)} in memory, because its long texts are stored once "
+                "and repeated. Shorten them, or remove columns."
             )
     pa = arrow()
     return pa.concat_tables(tables) if tables else pieces._types.empty_table()

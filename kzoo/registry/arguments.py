@@ -83,8 +83,10 @@ class Argument:
             raise KzooError(f"{name}={value!r} has the wrong type. It must be {self.legal()}.")
         if self.choices and value not in self.choices:
             raise KzooError(f"{name}={value!r} is unknown. Use one of: {self.legal()}.")
-        if isinstance(value, int | float) and not isinstance(value, bool) and not self._inside(value):
-            raise KzooError(f"{name}={shown(value)} is out of range. It must be {self.legal()}{self._most(value)}.")
+        if isinstance(value, int | float) and not isinstance(value, bool) and not self._is_in_range(value):
+            raise KzooError(
+                f"{name}={shown(value)} is out of range. It must be {self.legal()}{self._upper_bound_text(value)}."
+            )
         return value
 
     def _is_in_range(self, value):

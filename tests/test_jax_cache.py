@@ -72,7 +72,7 @@ def test_the_folder_is_bounded_in_size(tmp_path, monkeypatch):
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(bytes(100))
         os.utime(file, (1e9 - age, 1e9 - age))
-    jax_cache._bound(tmp_path)
+    jax_cache._limit_size(tmp_path)
     assert [file.name for file in programs(tmp_path)] == ["0-cache", "1-cache"]
 
 

@@ -1,4 +1,4 @@
-"""Names become models: `build`, `rebuild`, `resolve`, `spec_of`; the names themselves are in `catalogue.py`.
+"""Build models from preset names: `build`, `rebuild`, `resolve`, `spec_of`. The names are in `catalogue.py`.
 
 Standard library only. Keras is imported inside `build`, by the name of the family's module.
 """
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from kzoo import __version__
 from kzoo.registry.arguments import ARGUMENTS, CLIPPING, CONFIG, OF_FIT, SGD, SYNONYMS, TRAINING, checked
-from kzoo.registry.catalogue import (  # noqa: F401 (the registry is where they are looked for)
+from kzoo.registry.catalogue import (  # noqa: F401 (re-exported)
     general_first,
     get_preset,
     is_general,
@@ -42,8 +42,10 @@ _specs: "weakref.WeakKeyDictionary[keras.Model, dict[str, Any]]" = (
 _fitted_on: "weakref.WeakKeyDictionary[keras.Model, tuple[dict[str, Any], dict[str, Any]]]" = (
     weakref.WeakKeyDictionary()
 )  # see `fitted_on`
-_UNSAID = object()
-_asked: "weakref.WeakKeyDictionary[keras.Model, frozenset[str]]" = weakref.WeakKeyDictionary()  # see `asked_of`
+_UNSET = object()
+_overridden: "weakref.WeakKeyDictionary[keras.Model, frozenset[str]]" = (
+    weakref.WeakKeyDictionary()
+)  # see `requested_settings`
 
 
 @checked_arguments
@@ -59,8 +61,8 @@ def build(
 ) -> "keras.Model":
     """Build a preset's network: a functional `keras.Model`, compiled with the preset's training contract.
 
-    The model carries what Keras compiles: optimizer, loss and metrics. Batch size, epochs, augmentation, class weights,
-    callbacks and what they watch are arguments of `fit`; `kzoo.fit_arguments(model, data)` makes them:
+    The model has its optimizer, loss and metrics compiled in. Batch size, epochs, augmentation, class weights,
+    callbacks and the monitored metric are arguments of `fit`; `kzoo.fit_arguments(model, data)` returns them:
 
         data = kzoo.load_data("churn.csv", target="churned")
         model = kzoo.build("tabular_fnn", data=data, seed=0)
@@ -68,32 +70,32 @@ def build(
 
     Args:
         name: a preset's name, or a `Preset`. `tabular_fnn@1` is the first revision of that name.
-        data: what `kzoo.load_data` returned, to fit the network to: shape of the input, classes, columns, vocabulary,
-            loss and metrics follow it as in `kzoo.train`, and schedules get their length.
-        weights: None draws them. A word for weights in the package, such as "cifar10" (`kzoo show PRESET` lists them),
-            or a run of this preset: the network is the one that they are of, in float32, and `kzoo.predict` takes raw
-            inputs for it; `best.keras` and `last.keras` of a run are taken likewise. Another `.keras` or `.weights.h5`
-            file or a model: it has to have all that the network has, and to compute the same. With `data`, the network
-            follows the data and begins with what fits of them, as in `kzoo.train`.
-        compile: False for a bare model.
-        seed: seeds Python, NumPy and the backend before the weights are drawn.
+        data: a data set from `kzoo.load_data`. Input shape, classes, columns, vocabulary, loss and metrics follow it as
+            in `kzoo.train`, and schedules get their length.
+        weights: None for random initialization. The name of packaged weights, such as "cifar10" (`kzoo show PRESET`
+            lists them), or a run of this preset (also its `best.keras` or `last.keras`): the network is rebuilt as it
+            was trained, in float32, and `kzoo.predict` takes raw inputs for it. Any other `.keras` or `.weights.h5`
+            file, or a model, must have every weight of the network and compute the same. With `data`, the network
+            follows the data and takes the weights that fit, as in `kzoo.train`.
+        compile: False for a model that is not compiled.
+        seed: seeds Python, NumPy and the backend before the weights are initialized.
         steps: total number of training steps. A schedule such as `"cosine"` needs it; without it, and without `data`,
-            the learning rate is constant until `kzoo.fit_arguments` sets its course.
-        overrides: any name that the family's builder or the training contract takes: `kzoo show PRESET` lists them.
+            the learning rate is constant until `kzoo.fit_arguments` sets the schedule.
+        overrides: any setting of the family's builder or of the training contract; `kzoo show PRESET` lists them.
 
     Raises:
-        KzooError: unknown preset or override, wrong type or range, with the nearest legal name; data that does not fit;
-            weights that cannot be read, are of another network, or contradict the overrides.
+        KzooError: unknown preset or override (with the nearest legal name), wrong type or range, data that does not
+            fit, or weights that cannot be read, belong to another network, or contradict the overrides.
 
     Warns:
-        KzooWarning: settings among `overrides` that `model.fit(x, y)` alone would not see, and `members`, which it
-            would train as one; not of a bare model.
+        KzooWarning: `overrides` has settings that `model.fit(x, y)` alone ignores, or `members`, which it trains as
+            one; not if `compile=False`.
     """
     preset = get_preset(name)
     config, training = resolve(preset, overrides)
     steps = None if steps is None else checked_count("steps", steps)
     if compile and "linear_probe" in overrides and training["linear_probe"]:
-        raise KzooError("linear_probe=True is for kzoo.train(NAME, weights=...), which has data to fit the layer to.")
+        raise KzooError("linear_probe=True needs data to fit the last layer. Use kzoo.train(NAME, weights=...).")
     if isinstance(weights, str | os.PathLike):
         import_module("kzoo.weights").check_weights(weights, preset.name)
     task, notes = preset.task, []
@@ -102,43 +104,43 @@ def build(
             preset, config, training, set(overrides), data
         )
         task, steps = data.task, steps or steps_of(training, len(data.train))
-    if unseen := _unseen_by_fit(overrides, training, steps) if compile else ():
+    if ignored_by_fit := _ignored_by_fit(overrides, training, steps) if compile else ():
         notes.append(
-            f"{' and '.join(unseen)} {'is' if len(unseen) == 1 else 'are'} for kzoo.fit_arguments(model, data) and for "
-            "kzoo.train: model.fit(x, y) alone does not see that."
+            f"model.fit(x, y) alone ignores {' and '.join(ignored_by_fit)}. Use kzoo.fit_arguments(model, data) or "
+            "kzoo.train."
         )
     if compile and (precision := training["precision"]) != "auto" and "precision" in overrides:
         notes.append(
-            f"precision={precision!r} is for kzoo.train({preset.name!r}): a network is built in what "
-            f"keras.config.set_dtype_policy({precision!r}) says before kzoo.build."
+            f"kzoo.build ignores precision={precision!r}. Use kzoo.train({preset.name!r}), or call "
+            f"keras.config.set_dtype_policy({precision!r}) before kzoo.build."
         )
     if compile and config.get("members"):
-        notes.append("kzoo.train has each of the members learn by itself: model.fit(x, y) trains their mean.")
+        notes.append("model.fit(x, y) trains the mean of the members; kzoo.train trains each of them separately.")
     if notes:
         warn(" ".join(notes))
     if weights is not None and data is None:
         model = _with_weights(preset, weights, overrides, compile=compile, seed=seed, steps=steps)
-        _asked[model] = frozenset(overrides)
+        _overridden[model] = frozenset(overrides)
         return model
     spec = dict(
         preset=preset.name, revision=preset.revision, family=preset.family, task=task, config=config, training=training
     )
     model = rebuild(spec | dict(seed=seed), compile=compile, steps=steps)
-    _asked[model] = frozenset(overrides)
+    _overridden[model] = frozenset(overrides)
     if data is not None:
-        start = import_module("kzoo.training.initial_weights")
-        start.initialize_from_data(model, data.train)
+        initial_weights = import_module("kzoo.training.initial_weights")
+        initial_weights.initialize_from_data(model, data.train)
         if weights is not None:
             spec = import_module("kzoo.stored_types").Spec.read(_specs[model])
-            if said := start.load_initial_weights(weights, model, spec, data)[1:]:
-                warn(" ".join(said))
+            if weight_notes := initial_weights.load_initial_weights(weights, model, spec, data)[1:]:
+                warn(" ".join(weight_notes))
     return model
 
 
 def _with_weights(
     preset: Preset, weights: Any, overrides: Mapping[str, Any], *, compile: bool, seed: int | None, steps: int | None
 ) -> "keras.Model":
-    """Return a preset's network with given weights (see `build`)."""
+    """Return a preset's network with loaded weights (see `build`)."""
     model, spec = import_module("kzoo.training.initial_weights").build_with_weights(preset, weights, overrides)
     if seed is not None:
         import_module("keras").utils.set_random_seed(checked_seed("seed", seed))
@@ -150,27 +152,27 @@ def _with_weights(
 
 
 def steps_of(training: Mapping[str, Any], examples: int) -> int:
-    """Return the number of steps of a whole training: what a schedule is as long as."""
+    """Return the number of steps of a whole training, which is the length of its schedule."""
     return steps_of_epoch(training, examples) * training["epochs"]
 
 
 def steps_of_epoch(training: Mapping[str, Any], examples: int) -> int:
-    """Return the number of steps of an epoch, which is cut short where there are to be fewer in all."""
+    """Return the number of steps of an epoch, at most `max_steps`."""
     steps = math.ceil(examples / training["batch_size"])
     return min(steps, training.get("max_steps") or steps)
 
 
-def _unseen_by_fit(overrides: Mapping[str, Any], training: Mapping[str, Any], steps: int | None) -> list[str]:
-    """Return the names among `overrides` that a compiled model does not carry, where they ask for anything."""
+def _ignored_by_fit(overrides: Mapping[str, Any], training: Mapping[str, Any], steps: int | None) -> list[str]:
+    """Return the names of active overrides that a compiled model does not hold and `fit` alone ignores."""
     names = [name for name in overrides if name in OF_FIT and training[name] not in (None, (), False)]
-    names = [name for name in names if name not in ("precision", "linear_probe")]  # which are not for `fit` either
+    names = [name for name in names if name not in ("precision", "linear_probe")]  # no arguments of `fit` either
     if steps is None or training["schedule"] == "plateau":
         names += [n for n in ("schedule", "warmup") if n in overrides and training[n] not in ("constant", 0.0)]
     return names
 
 
 def rebuild(spec: Mapping[str, Any], *, compile: bool = True, steps: int | None = None) -> "keras.Model":
-    """Build from a specification (see `spec_of`): family and resolved config, whatever became of the preset."""
+    """Build a model from a specification (see `spec_of`); the preset itself may have changed or be gone."""
     keras = import_module("keras")
     if spec["seed"] is not None:
         keras.utils.set_random_seed(checked_seed("seed", spec["seed"]))
@@ -187,30 +189,32 @@ def rebuild(spec: Mapping[str, Any], *, compile: bool = True, steps: int | None 
     except Exception as error:
         if not isinstance(error, ValueError) and not is_out_of_memory(error):
             raise
-        why = "memory has no room for its weights" if is_out_of_memory(error) else first_line(error)
-        raise KzooError(f"Cannot build {spec['preset']!r}: {why}.") from error
+        reason = "not enough memory for its weights" if is_out_of_memory(error) else first_line(error)
+        raise KzooError(f"Cannot build {spec['preset']!r}: {reason}.") from error
     _specs[model] = dict(spec) | dict(config=config, kzoo=__version__)
     return model
 
 
 def _check_names(spec: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-    """Refuse what a builder does not take or must have: a preset of a file or package may say anything."""
+    """Raise `KzooError` if the config has an unknown setting or lacks a required one."""
     takes = builder_of(spec["family"]).takes
     for name in sorted(set(config) - set(takes)):
-        raise KzooError(f"Cannot build {spec['preset']!r}: its family takes no {name!r}. {hint(name, takes)}".strip())
+        raise KzooError(
+            f"Cannot build {spec['preset']!r}: its family has no setting {name!r}. {hint(name, takes)}".strip()
+        )
     for name in takes:
         if name not in config:
-            raise KzooError(f"Cannot build {spec['preset']!r}: its config says no {name!r}.")
+            raise KzooError(f"Cannot build {spec['preset']!r}: its config lacks {name!r}.")
 
 
 def family_builder(family: str) -> tuple[Callable[..., "keras.Model"], dict[str, Any]]:
-    """Return a family's builder and the arguments that the family itself fixes."""
+    """Return a family's builder and the arguments that the family fixes."""
     module, fixed = FAMILIES[family]
     return import_module(module).build, fixed
 
 
 def resolve(preset: Preset, overrides: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Merge overrides into a preset's config and training contract, checking names, types, ranges and use."""
+    """Merge overrides into a preset's config and training contract, checking names, types, ranges and effect."""
     config, training = dict(preset.config), dict(preset.training)
     takes = builder_of(preset.family).takes
     for name in overrides:
@@ -218,43 +222,43 @@ def resolve(preset: Preset, overrides: Mapping[str, Any]) -> tuple[dict[str, Any
             raise KzooError(_unknown_override(preset, name))
     for name, value in checked(overrides).items():
         (config if name in config or name in takes else training)[name] = value
-    own, settings, default = preset.config | preset.training, config | training, defaults_of(preset.family)
-    asking = [n for n in overrides if settings[n] not in (own.get(n, _UNSAID), default.get(n, _UNSAID))]
-    # What a preset has without a use is for other tasks of its kind.
-    others = unused_names(own, preset.family, preset.task, preset.config)
-    for name, why in unused_names(asking, preset.family, preset.task, config).items():
-        if name not in others:
-            raise KzooError(f"{preset.name} has no use for {name}: {why}.")
+    preset_settings, settings, defaults = preset.config | preset.training, config | training, defaults_of(preset.family)
+    changed = [n for n in overrides if settings[n] not in (preset_settings.get(n, _UNSET), defaults.get(n, _UNSET))]
+    # A preset's own unused settings are for other tasks of its kind of input.
+    unused_in_preset = unused_names(preset_settings, preset.family, preset.task, preset.config)
+    for name, why in unused_names(changed, preset.family, preset.task, config).items():
+        if name not in unused_in_preset:
+            raise KzooError(f"{name} has no effect on {preset.name}: {why}.")
     config, training = completed(preset.family, preset.task, config, training)
     if overrides.get("schedule") == "onecycle" and "warmup" not in overrides:
-        training["warmup"] = 0.3  # a preset's few per cent are for its own schedule
+        training["warmup"] = 0.3  # the preset's few per cent belong to its own schedule
     if "labels" not in overrides and training.get("labels") == "onehot" and config["outputs"] == 1:
-        training["labels"] = "integer"  # a preset's one-hot labels are for its several outputs
-    _settle_clipping(training, overrides)
-    _settle_steps(training, overrides)
-    if "epochs" in overrides:  # they are the whole length
-        if "min_steps" in overrides and (least := training["min_steps"]):
+        training["labels"] = "integer"  # the preset's one-hot labels are for several outputs
+    _resolve_clipping(training, overrides)
+    _reset_optimizer_settings(training, overrides)
+    if "epochs" in overrides:  # an explicit number of epochs is the whole length
+        if "min_steps" in overrides and (min_steps := training["min_steps"]):
             epochs = training["epochs"]
-            raise KzooError(f"min_steps={least} and epochs={epochs} both say how long to train. Leave one out.")
+            raise KzooError(f"min_steps={min_steps} and epochs={epochs} both set the length of training. Remove one.")
         training["min_steps"] = 0
     return config, training
 
 
-def _settle_clipping(training: dict[str, Any], overrides: Mapping[str, Any]) -> None:
-    """Let an asked way of clipping take the place of the preset's."""
-    asked = [name for name in CLIPPING if overrides.get(name) is not None]
-    training |= {name: None for name in CLIPPING if asked and name not in asked}
-    given = [name for name in CLIPPING if training[name] is not None]
-    if len(given) > 1:
-        values = " and ".join(f"{name}={training[name]:g}" for name in given)
-        raise KzooError(f"{values} exclude one another: gradients are clipped in one way. Keep one.")
+def _resolve_clipping(training: dict[str, Any], overrides: Mapping[str, Any]) -> None:
+    """Replace the preset's way of clipping with the requested one."""
+    requested = [name for name in CLIPPING if overrides.get(name) is not None]
+    training |= {name: None for name in CLIPPING if requested and name not in requested}
+    active = [name for name in CLIPPING if training[name] is not None]
+    if len(active) > 1:
+        values = " and ".join(f"{name}={training[name]:g}" for name in active)
+        raise KzooError(f"{values} cannot be combined: only one kind of gradient clipping is possible. Keep one.")
 
 
-def _settle_steps(training: dict[str, Any], overrides: Mapping[str, Any]) -> None:
-    """Leave what only goes with the preset's optimizer out of another one, unless it was asked for.
+def _reset_optimizer_settings(training: dict[str, Any], overrides: Mapping[str, Any]) -> None:
+    """Reset settings that only the preset's optimizer has when another one is chosen.
 
     Raises:
-        KzooError: it was asked for.
+        KzooError: such a setting was requested.
     """
     optimizer = training["optimizer"]
     for name, optimizers in (("momentum", ("momentum",)), ("norm_bias_rate", SGD)):
@@ -262,68 +266,68 @@ def _settle_steps(training: dict[str, Any], overrides: Mapping[str, Any]) -> Non
             continue
         if overrides.get(name, TRAINING[name].default) != TRAINING[name].default:
             raise KzooError(
-                f"{name}={overrides[name]:g} is for optimizer={' or '.join(map(repr, optimizers))}, not {optimizer!r}."
+                f"{name}={overrides[name]:g} needs optimizer={' or '.join(map(repr, optimizers))}, not {optimizer!r}."
             )
         training[name] = TRAINING[name].default
 
 
 @short_errors
-def spec_of(thing: "str | os.PathLike[str] | keras.Model") -> dict[str, Any]:
-    """Return the specification of a run or export, the path of one, or a model that kzoo built in this process.
+def spec_of(source: "str | os.PathLike[str] | keras.Model") -> dict[str, Any]:
+    """Return the specification of a run, an export, the path of either, or a model that kzoo built in this process.
 
     Returns:
         preset and its revision, family, task, config (fully resolved), training, seed and kzoo's version.
 
     Raises:
-        KzooError: the object did not come from kzoo.
+        KzooError: it was not made by kzoo.
     """
-    config = getattr(thing, "config", None)
+    config = getattr(source, "config", None)
     if isinstance(config, Mapping) and "spec" in config:
         return config["spec"]
-    if isinstance(thing, str) or hasattr(thing, "__fspath__"):
+    if isinstance(source, str) or hasattr(source, "__fspath__"):
         for name in ("config.json", "kzoo.json"):
             try:
-                return read_json(Path(thing) / name)["spec"]
+                return read_json(Path(source) / name)["spec"]
             except (OSError, ValueError, KeyError, TypeError):
                 continue
-        raise KzooError(f"{str(thing)!r} is not the folder of a run or export: kzoo.train and kzoo.export write one.")
+        raise KzooError(f"{str(source)!r} is not the folder of a run or export. kzoo.train and kzoo.export write one.")
     try:
-        return _specs[thing]
+        return _specs[source]
     except (KeyError, TypeError):
         raise KzooError(
-            f"{thing!r} has no specification: pass a run, or a model that kzoo.build made in this process."
+            f"{source!r} has no specification. Pass a run, or a model that kzoo.build made in this process."
         ) from None
 
 
 def requested_settings(model: "keras.Model") -> frozenset[str]:
-    """Return the names of the settings that `build` was given for a model; none of what it did not build."""
-    return _asked.get(model, frozenset())
+    """Return the names of the overrides that `build` got for a model; empty if `build` did not make it."""
+    return _overridden.get(model, frozenset())
 
 
 def fitted_on(model: "keras.Model") -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """Return what `kzoo.fit_arguments` knew of a model's data: a run's `config.json`, and what reads new inputs."""
+    """Return the data of `kzoo.fit_arguments` for a model: a run's `config.json` and its preprocessing; or None."""
     return _fitted_on.get(model)
 
 
 def remember_data(model: "keras.Model", config: dict[str, Any], preprocessing: dict[str, Any]) -> None:
-    """Keep for `fitted_on` what a model in memory is fitted on."""
+    """Store for `fitted_on` what a model in memory is fitted on."""
     _fitted_on[model] = config, preprocessing
 
 
 def built_models() -> "list[keras.Model]":
-    """Return the models that kzoo has built in this process and that are still in use."""
+    """Return the models that kzoo built in this process and that are still referenced."""
     return list(_specs)
 
 
 def settings_of(preset: Preset, config: Mapping[str, Any], training: Mapping[str, Any]) -> list[str]:
-    """Return the names that have a use in a preset with these settings, in the order in which they are declared."""
+    """Return the names of the settings with an effect on a preset, in the order of their declaration."""
     names = [n for n in (*builder_of(preset.family).takes, *TRAINING) if n in config or n in training]
     useless = unused_names(names, preset.family, preset.task, config)
     return [name for name in names if name not in useless]
 
 
 def meaning_of(name: str, family: str | None) -> str:
-    """Return in a few words what a setting is: what the family's builder says, or the training contract."""
+    """Return the short description of a setting, from the family's builder or the training contract."""
     if name in TRAINING:
         return TRAINING[name].meaning
     return builder_of(family).meanings.get(name, "") if family is not None and family in FAMILIES else ""
@@ -335,18 +339,18 @@ def _unknown_override(preset: Preset, name: str) -> str:
     if synonym in legal:
         guess = f"Did you mean {synonym!r}? "
     elif name in ARGUMENTS:
-        takes = [family for family in FAMILIES if name in builder_of(family).takes]
-        whose = f", which is a setting of {listed(takes)}" if takes else ""
-        guess = f"{preset.name} has no use for it{whose}. "
+        families = [family for family in FAMILIES if name in builder_of(family).takes]
+        owners = f", which is a setting of {listed(families)}" if families else ""
+        guess = f"{preset.name} does not have it{owners}. "
     else:
         guess = hint(name, legal)
     return f"Unknown argument {name!r} for {preset.name}. {guess}It takes: {', '.join(sorted(legal))}."
 
 
 def preset_of(spec: Mapping[str, Any]) -> Preset:
-    """Return the preset that a specification describes, whatever became of the one it was made from.
+    """Return the preset that a specification describes; the one it was made from may have changed.
 
-    One that says no revision is of the first: it was made before there were others.
+    Without a revision it is the first: it was made before revisions existed.
     """
     fields = {name: spec[name] for name in ("family", "task", "config", "training")}
     return Preset(name=spec["preset"], summary="", revision=spec.get("revision") or 1, **fields)

@@ -1,9 +1,9 @@
-"""Every name that can be set, once: which values are legal, and when it has a use. Standard library only.
+"""Every setting: its legal values, and with which other settings it has an effect. Standard library only.
 
-`CONFIG` is about the keywords of the families' builders, which say their defaults and meanings themselves
-(`family.py`); `TRAINING` is the whole training contract, defaults and meanings too. Every value of a preset and every
-override is checked against them before Keras is imported, so a builder checks only what its family narrows, and what
-values must be to one another. A family of yours may take names that are not here; those are for its builder to check.
+`CONFIG` has the keywords of the families' builders, whose files state their defaults and meanings (`family.py`);
+`TRAINING` is the whole training contract, with defaults and meanings. Every value of a preset and every override is
+checked against them before Keras is imported, so a builder checks only what is specific to its family, and how values
+relate. The builder of a custom family checks the settings that are not listed here.
 """
 
 import ast
@@ -20,26 +20,26 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import HUGE, MOST, as_python, shown
 
 ANY = "any"
-_INDEX = 2**53  # of a whole number without a bound of its own: beyond, neither floats nor shapes hold it
+_INDEX = 2**53  # bound of whole numbers without another one: floats and shapes cannot hold larger ones
 
 
 @dataclass(frozen=True, kw_only=True)
 class Argument:
-    """A settable name.
+    """A setting.
 
     Args:
-        default: of the training contract; a builder says its own.
-        meaning: one plain line, of the training contract; a builder says its own.
+        default: default of the training contract; a builder has its own.
+        meaning: one line, for the training contract; a builder has its own.
         kind: type or types of one value.
         low, high: inclusive bounds; `below` is an exclusive upper bound, `above` an exclusive lower one.
-        choices: legal values, where there is a list of them.
+        choices: legal values, if they can be listed.
         none: whether None is legal.
         many: whether a sequence is legal: False, True (only a sequence) or "or one".
-        each: what a mapping's values must be, where one may stand in place of a value; its keys are written as text.
-        open: whether a sequence may begin with None, which the data decides (see `kzoo.registry.preset.completed`).
-        needs: another setting -> its values with which this one has a use; "answers" is what the task asks for,
-            "classes" or "values". `ANY` stands for whatever is not empty. What is so in one family alone says the
-            `NEEDS` of its file.
+        each: rule for the values of a mapping, if a mapping is legal; its keys become strings.
+        open: whether a sequence may begin with None, which the data replaces (see `kzoo.registry.preset.completed`).
+        needs: another setting -> its values with which this one has an effect; "answers" is what the task predicts,
+            "classes" or "values". `ANY` is any value that is not empty. Rules of one family are in the `NEEDS` of its
+            file.
     """
 
     default: object = None
@@ -57,14 +57,14 @@ class Argument:
     needs: Mapping = field(default_factory=dict)
 
     def check(self, name, value):
-        """Return `value` (sequences as tuples, NumPy's as Python's), or raise `KzooError` with the rule it breaks."""
+        """Return `value` (sequences as tuples, NumPy types as Python's); raise `KzooError` if it is not legal."""
         if self.many and getattr(value, "ndim", 0) == 1:  # an array
             value = value.tolist()
         if value is None and self.none:
             return None
         if isinstance(value, Mapping) and self.each is not None:
             if not value:
-                raise KzooError(f"{name}={{}} holds nothing: it must be {self.legal()}.")
+                raise KzooError(f"{name}={{}} is empty. It must be {self.legal()}.")
             return {str(as_python(key)): self.each.check(f"{name}[{as_python(key)!r}]", v) for key, v in value.items()}
         if isinstance(value, list | tuple) and self.many:
             first = (None,) if self.open and value and value[0] is None else ()
@@ -80,16 +80,18 @@ class Argument:
             value = float(value) if abs(value) < HUGE else math.inf if value > 0 else -math.inf
         wrong_bool = isinstance(value, bool) and bool not in kinds and object not in kinds
         if wrong_bool or not isinstance(value, kinds) or (value is None and object not in kinds):
-            raise KzooError(f"{name}={value!r} has the wrong type: it must be {self.legal()}.")
+            raise KzooError(f"{name}={value!r} has the wrong type. It must be {self.legal()}.")
         if self.choices and value not in self.choices:
-            raise KzooError(f"{name}={value!r} is not one of its values: {self.legal()}.")
-        if isinstance(value, int | float) and not isinstance(value, bool) and not self._inside(value):
-            raise KzooError(f"{name}={shown(value)} is out of range: it must be {self.legal()}{self._most(value)}.")
+            raise KzooError(f"{name}={value!r} is unknown. Use one of: {self.legal()}.")
+        if isinstance(value, int | float) and not isinstance(value, bool) and not self._is_in_range(value):
+            raise KzooError(
+                f"{name}={shown(value)} is out of range. It must be {self.legal()}{self._upper_bound_text(value)}."
+            )
         return value
 
-    def _inside(self, value):
+    def _is_in_range(self, value):
         return (
-            -math.inf < value < math.inf  # NaN is nowhere
+            -math.inf < value < math.inf  # excludes NaN
             and (isinstance(value, float) or abs(value) < _INDEX)
             and (self.low is None or value >= self.low)
             and (self.high is None or value <= self.high)
@@ -97,14 +99,14 @@ class Argument:
             and (self.below is None or value < self.below)
         )
 
-    def _most(self, value):
-        """Say in words what a whole number is at most, where one is far beyond any use."""
+    def _upper_bound_text(self, value):
+        """Return the upper bound as text for a whole number far above it; else an empty string."""
         if not isinstance(value, int) or value < min(_INDEX, self.high or _INDEX):
             return ""
         return f", at most {MOST:,}" if self.high == MOST else ", below 2**53" if self.high is None else ""
 
     def legal(self):
-        """Say in words which values are legal."""
+        """Return a description of the legal values."""
         if self.choices:
             text = ", ".join(str(c) for c in self.choices)
         else:
@@ -136,7 +138,7 @@ _TIMES: Any = dict(kind=int, low=1, high=MOST)
 _FLAG: Any = dict(kind=bool)
 _NUMBERS: Any = dict(kind=float, none=True, many=True)
 
-# What the uses of a setting hang on; a family without the other setting does not ask.
+# Conditions on other settings (`needs`); a family without the other setting ignores them.
 _TOKENS: Any = dict(needs={"inputs": ("tokens",)})
 _SERIES: Any = dict(needs={"inputs": ("series",)})
 _COLUMNS: Any = dict(needs={"inputs": ("rows", "series"), "rescale": (True,), "bins": (0,)})
@@ -150,7 +152,7 @@ ACTIVATIONS = (
     "hard_sigmoid", "hard_silu", "celu", "exponential", "linear", "softmax", "log_softmax",
 )  # fmt: skip
 OPTIMIZERS = ("adam", "adamw", "sgd", "momentum", "rmsprop", "nadam", "adagrad", "lion", "muon")
-SGD = ("sgd", "momentum")  # whose step is a multiple of the gradient
+SGD = ("sgd", "momentum")  # their step is linear in the gradient
 SCHEDULES = ("constant", "cosine", "onecycle", "linear", "exponential", "step", "plateau")
 AUGMENTATIONS = ("flip", "alternate", "shift", "nudge", "rotate", "zoom", "erase", "mixup", "cutmix")
 
@@ -243,36 +245,45 @@ TRAINING = {
     "learning_rate": _A(default=1e-3, meaning="peak learning rate", kind=float, above=0),
     "norm_bias_rate": _A(
         default=1.0,
-        meaning="how many times as fast the biases of norms learn, by sgd and momentum",
+        meaning="multiplier of the learning rate of the biases of norms, with sgd and momentum",
         kind=float,
         above=0,
     ),
     "layer_decay": _A(
         default=1.0,
-        meaning="what the learning rate is multiplied by with each layer that is farther from the answer",
+        meaning="factor of the learning rate for each layer farther from the output",
         kind=float,
         above=0,
         high=1,
     ),
     "linear_probe": _A(
         default=False,
-        meaning="with weights=, begin with the last layer that fits the other layers' features best",
+        meaning="with weights=, initialize the last layer with a linear fit to the features",
         **_FLAG,
         **_CLASSES,
     ),
-    "schedule": _A(default="constant", meaning="course of the learning rate", kind=str, choices=SCHEDULES),
-    "warmup": _A(default=0.0, meaning="share of the steps in which the learning rate rises", **_RATE),
-    "weight_decay": _A(default=0.0, meaning="decoupled weight decay; biases and norms are left out", kind=float, low=0),
-    "global_clipnorm": _A(meaning="largest norm of all gradients together", kind=float, above=0, none=True),
-    "clipnorm": _A(meaning="largest norm of the gradient of each weight, in its place", kind=float, above=0, none=True),
-    "clipvalue": _A(meaning="largest entry of any gradient, in its place", kind=float, above=0, none=True),
-    "ema": _A(default=0.0, meaning="momentum of averaged weights, which are validated and saved; 0 for none", **_RATE),
+    "schedule": _A(default="constant", meaning="learning rate schedule", kind=str, choices=SCHEDULES),
+    "warmup": _A(default=0.0, meaning="share of the steps over which the learning rate rises", **_RATE),
+    "weight_decay": _A(default=0.0, meaning="decoupled weight decay; biases and norms are excluded", kind=float, low=0),
+    "global_clipnorm": _A(
+        meaning="largest norm of all gradients together; only one kind of clipping", kind=float, above=0, none=True
+    ),
+    "clipnorm": _A(meaning="largest norm of the gradient of each weight, instead", kind=float, above=0, none=True),
+    "clipvalue": _A(meaning="largest absolute value in any gradient, instead", kind=float, above=0, none=True),
+    "ema": _A(
+        default=0.0,
+        meaning="momentum of the moving average of weights, which is validated and saved; 0 for none",
+        **_RATE,
+    ),
     "on_nan": _A(
-        default="stop", meaning="when the loss or a weight is not finite", kind=str, choices=("stop", "rollback")
+        default="stop",
+        meaning="what to do when the loss or a weight is not finite",
+        kind=str,
+        choices=("stop", "rollback"),
     ),
     "precision": _A(
         default="auto",
-        meaning="what kzoo.train computes in, where the device has it; auto: bfloat16 on a GPU, else float32",
+        meaning="precision of kzoo.train, if the device has it; auto: bfloat16 on a GPU, else float32",
         kind=str,
         choices=PRECISIONS,
     ),
@@ -280,29 +291,33 @@ TRAINING = {
     "epochs": _A(default=20, meaning="passes over the training split", **_TIMES),
     "min_steps": _A(
         default=0,
-        meaning="steps to train for at least: with few examples epochs and patience grow, unless epochs is set",
+        meaning="minimum number of steps: with few examples epochs and patience grow, unless epochs is set",
         kind=int,
         low=0,
     ),
     "max_steps": _A(
-        meaning="steps to train for at most: there are fewer epochs, or one that is shorter; schedules follow",
+        meaning="maximum number of steps: fewer epochs, or one shorter epoch; schedules follow",
         none=True,
         **_TIMES,
     ),
     "loss": _A(default="auto", meaning="loss; auto follows the head", kind=str, choices=tasks.LOSSES),
-    "label_smoothing": _A(default=0.0, meaning="share of the label spread over all classes", **_RATE, **_CLASSES),
+    "label_smoothing": _A(
+        default=0.0, meaning="share of the label that is spread over all classes", **_RATE, **_CLASSES
+    ),
     "labels": _A(
         default="integer", meaning="how you pass labels to fit", kind=str, choices=("integer", "onehot"), **_CLASSES
     ),
     "class_weight": _A(
-        meaning="weigh classes by how rare they are, or by a number for each: {no: 1, yes: 5}",
+        meaning="weights of the classes: balanced by frequency, or a number for each: {no: 1, yes: 5}",
         kind=str,
         choices=("balanced",),
         each=_A(kind=float, low=0),
         none=True,
         **_CLASSES,
     ),
-    "metrics": _A(default=(), meaning="reported each epoch", kind=str, choices=tasks.METRICS, many=True),
+    "metrics": _A(
+        default=(), meaning="metrics that are reported each epoch", kind=str, choices=tasks.METRICS, many=True
+    ),
     "postprocess": _A(
         default=(),
         meaning="steps from the network's outputs to predictions, learned on the validation split",
@@ -312,12 +327,12 @@ TRAINING = {
     ),
     "monitor": _A(
         default="val_loss",
-        meaning="what decides which epoch is best; none: val_loss, or loss without validation data",
+        meaning="metric that decides which epoch is best; none: val_loss, or loss without validation data",
         kind=str,
         none=True,
     ),
     "mode": _A(
-        meaning="which values are better, for a metric kzoo does not know",
+        meaning="whether larger or smaller values of monitor are better, for a metric kzoo does not know",
         kind=str,
         choices=("max", "min"),
         none=True,
@@ -334,14 +349,14 @@ TRAINING = {
     ),
     "tokenizer": _A(default="words", meaning="what a token is", kind=str, choices=("words", "characters"), **_TOKENS),
     "ngrams": _A(
-        meaning="read each text as the set of its runs of one to so many tokens; none: all tokens in their order",
+        meaning="read each text as the set of its n-grams of up to this many tokens; none: all tokens in order",
         none=True,
         **_TIMES,
         **_TOKENS,
     ),
 }
-CLIPPING = ("global_clipnorm", "clipnorm", "clipvalue")  # one of them
-# What a compiled model does not carry: `fit` is told of it by `kzoo.fit_arguments`, or `kzoo.train` sees to it.
+CLIPPING = ("global_clipnorm", "clipnorm", "clipvalue")  # mutually exclusive
+# Settings that a compiled model does not hold: `kzoo.fit_arguments` passes them to `fit`, or `kzoo.train` applies them.
 OF_FIT = (
     "batch_size", "epochs", "min_steps", "max_steps", "augment", "class_weight", "monitor", "mode", "patience",
     "callbacks", "on_nan", "tokenizer", "ngrams", "precision", "linear_probe", "postprocess",
@@ -351,7 +366,7 @@ ARGUMENTS = CONFIG | TRAINING
 
 
 def checked(values: Mapping) -> dict:
-    """Return settings as they are kept (sequences as tuples); a name that is not here is for its builder to check.
+    """Return checked settings, with sequences as tuples; unknown names are left to the family's builder.
 
     Raises:
         KzooError: a value of the wrong type, or out of range.
@@ -366,35 +381,37 @@ def checked(values: Mapping) -> dict:
     }
 
 
-def unmet(names, beside: Mapping, needs: Mapping) -> dict:
-    """Return name -> why it has no use in this situation, for those of the names that have none.
+def unmet(names, settings: Mapping, needs: Mapping) -> dict:
+    """Return name -> reason, for the names of settings that have no effect with these settings.
 
     Args:
-        names: of settings.
-        beside: all settings, and "answers".
-        needs: what names of one family need besides (see `kzoo.registry.family.Builder`).
+        names: names of settings.
+        settings: all settings, and "answers".
+        needs: further rules of the family (see `kzoo.registry.family.Builder`).
     """
-    found: dict[str, str] = {}
+    reasons: dict[str, str] = {}
     for name in names:
-        of_all = ARGUMENTS[name].needs if name in ARGUMENTS else {}
-        why = next(filter(None, (_why_unmet(each, beside) for each in (of_all, needs.get(name, {})))), None)
-        found |= {} if why is None else {name: why}
-    return found
+        needs_everywhere = ARGUMENTS[name].needs if name in ARGUMENTS else {}
+        reason = next(
+            filter(None, (_unmet_reason(each, settings) for each in (needs_everywhere, needs.get(name, {})))), None
+        )
+        reasons |= {} if reason is None else {name: reason}
+    return reasons
 
 
-def _why_unmet(needs, settings):
+def _unmet_reason(needs, settings):
     for other, values in needs.items():
         if other not in settings or (settings[other] if values == ANY else settings[other] in values):
             continue
         if values == ANY:
-            return f"it needs {other}, and there are none"
+            return f"it needs {other}, which is not set"
         if other == "answers":
             return f"it is for {' and '.join(values)}, and this task has {settings[other]}"
         return f"it needs {other}={' or '.join(map(repr, values))}, not {settings[other]!r}"
     return None
 
 
-# What other libraries call the same thing; used for hints only.
+# Names of the same settings in other libraries; used for hints only.
 SYNONYMS = {
     "classes": "outputs", "num_classes": "outputs", "n_classes": "outputs", "output_dim": "outputs",
     "lr": "learning_rate", "eta0": "learning_rate", "learning_rate_init": "learning_rate",

@@ -1,4 +1,4 @@
-"""How long a training is: its epochs, by the steps that there are to be at least and at most. Standard library only."""
+"""Epochs of a training within its `min_steps` and `max_steps`. Standard library only."""
 
 import math
 from collections.abc import Collection
@@ -7,39 +7,39 @@ from typing import Any
 from kzoo.utils.formatting import plural
 
 
-def resolve_budget(training: dict[str, Any], asked: Collection[str], rows: int) -> list[str]:
-    """Let epochs in `training` be as many as the steps allow that there are to be at least, and at most.
+def resolve_budget(training: dict[str, Any], overridden: Collection[str], rows: int) -> list[str]:
+    """Adjust the epochs in `training` to `min_steps` and `max_steps`.
 
     Args:
         training: the contract.
-        asked: names that were set, of which patience stays as it is.
-        rows: how many an epoch trains on.
+        overridden: names of settings that the user set; patience is unchanged if it is one of them.
+        rows: number of training examples in an epoch.
 
     Returns:
-        A line for each change.
+        A line about each change.
     """
-    notes = _settle_least(training, asked, rows)
-    most, steps = training.get("max_steps"), _steps(training, rows)
-    if most is None or most >= steps * training["epochs"]:
+    notes = _apply_min_steps(training, overridden, rows)
+    max_steps, steps = training.get("max_steps"), _steps(training, rows)
+    if max_steps is None or max_steps >= steps * training["epochs"]:
         return notes
-    training["epochs"] = max(most // steps, 1)
-    ends = f"epochs={training['epochs']}" if most >= steps else f"training ends after {most:,} of them"
-    return [*notes, f"An epoch has {plural(steps, 'step')} here: {ends} (max_steps={most})."]
+    training["epochs"] = max(max_steps // steps, 1)
+    effect = f"epochs={training['epochs']}" if max_steps >= steps else f"training ends after {max_steps:,} steps"
+    return [*notes, f"An epoch has {plural(steps, 'step')} here: {effect} (max_steps={max_steps})."]
 
 
-def _settle_least(training: dict[str, Any], asked: Collection[str], rows: int) -> list[str]:
-    """Let epochs, and patience with them, grow until they are the steps that a preset wants at least."""
-    least, epochs = training.get("min_steps", 0), training["epochs"]
+def _apply_min_steps(training: dict[str, Any], overridden: Collection[str], rows: int) -> list[str]:
+    """Raise epochs, and patience with them, until training has at least `min_steps` steps."""
+    min_steps, epochs = training.get("min_steps", 0), training["epochs"]
     steps = _steps(training, rows)
-    needed = math.ceil(least / steps)
+    needed = math.ceil(min_steps / steps)
     if needed <= epochs:
         return []
     training["epochs"] = needed
-    if "patience" not in asked:
+    if "patience" not in overridden:
         training["patience"] = math.ceil(training["patience"] * needed / epochs)
     return [
         f"An epoch has {plural(steps, 'step')} here: epochs={needed} and patience={training['patience']}, for at least "
-        f"{least:,} steps (min_steps; epochs={epochs} would be the preset's own)."
+        f"{min_steps:,} steps (min_steps; epochs={epochs} is the preset's value)."
     ]
 
 

@@ -19,10 +19,10 @@ from kzoo.utils.formatting import hint, shown
 
 _presets: dict[str, Preset] = {}
 _owners: dict[str, str] = {}
-_plugins: set[str] = set()  # namespaces of packages that were read, or could not be
-_said: set[str] = set()  # warnings
+_plugins: set[str] = set()  # namespaces of packages that were loaded or failed to load
+_warned: set[str] = set()  # warnings
 _catalogue = "unread"
-_FOR_ANY = ("tabular_", "text_", "series_", "image_")  # presets that are made for any data of their kind
+_GENERAL_PREFIXES = ("tabular_", "text_", "series_", "image_")  # presets for any data of their kind of input
 
 
 def _read_catalogue() -> None:
@@ -35,7 +35,7 @@ def _read_catalogue() -> None:
         name = f"kzoo.presets.{module.name}"
         try:
             import_module(name)
-        except BaseException:  # the next call reads it again, and fails again, in place of listing half of the presets
+        except BaseException:  # so that the next call fails again instead of listing half of the presets
             for preset in [preset for preset, owner in _owners.items() if owner == name]:
                 del _presets[preset], _owners[preset]
             _catalogue = "unread"
@@ -44,13 +44,13 @@ def _read_catalogue() -> None:
 
 
 def _read_plugins() -> None:
-    """Register the presets of every installed package; one that is broken is reported once and left out."""
+    """Register the presets of every installed package; a broken package is reported once and skipped."""
     for namespace in plugins.namespaces():
         if namespace not in _plugins:
             try:
                 _read_plugin(namespace)
             except KzooError as error:
-                print(f"kzoo: {error}. They are left out.", file=sys.stderr)
+                print(f"kzoo: {error}. These presets are skipped.", file=sys.stderr)
 
 
 def _read_plugin(namespace: str) -> None:
@@ -67,46 +67,46 @@ def register(preset: Preset) -> Preset:
     _read_catalogue()
     _check_free(preset, sys._getframe(1).f_globals.get("__name__", "?"), _presets)
     if _catalogue == "read":
-        _say_what_is_void(preset)
+        _warn_unused_settings(preset)
     _presets[preset.name] = preset
     _owners[preset.name] = sys._getframe(1).f_globals.get("__name__", "?")
     return preset
 
 
 def register_from(owner: str, presets: Iterable[Preset]) -> None:
-    """Add all presets of a file or package, or none; those that it had registered before are replaced.
+    """Add all presets of a file or package, or none; those that it registered before are replaced.
 
     Raises:
         KzooError: a name is taken; the message names both owners.
     """
     _read_catalogue()
-    others = {name for name in _presets if _owners[name] != owner}
+    other_presets = {name for name in _presets if _owners[name] != owner}
     for preset in presets:
-        _check_free(preset, owner, others)
+        _check_free(preset, owner, other_presets)
     for preset in presets:
-        _say_what_is_void(preset)
+        _warn_unused_settings(preset)
         _presets[preset.name] = preset
         _owners[preset.name] = owner
 
 
 @short_errors
 def load_presets(path: str | os.PathLike[str]) -> list[str]:
-    """Register the presets of a TOML file and return their names. A file that was changed may be loaded again.
+    """Register the presets of a TOML file and return their names. A changed file may be loaded again.
 
     Raises:
-        KzooError: no such file, no TOML, a preset that cannot be, or a name that is taken; then none is registered.
+        KzooError: the file is missing or not TOML, a preset is invalid, or a name is taken; then none is registered.
     """
     presets = read_presets(path, get_preset)
     register_from(str(Path(path).resolve()), presets)
     return [preset.name for preset in presets]
 
 
-def _say_what_is_void(preset: Preset) -> None:
-    """Warn of what a preset sets, and nothing in it heeds: one that an earlier kzoo wrote is taken all the same."""
-    for name, why in unused_settings(preset).items():
-        line = f"Preset {preset.name!r} has no use for {name}: {why}."
-        if line not in _said:  # a file is read whenever it is named
-            _said.add(line)
+def _warn_unused_settings(preset: Preset) -> None:
+    """Warn of settings without effect. They are no error, since a preset of an earlier kzoo may have them."""
+    for name, reason in unused_settings(preset).items():
+        line = f"Preset {preset.name!r}: {name} has no effect: {reason}."
+        if line not in _warned:  # a file is read again each time it is named
+            _warned.add(line)
             warn(line)
 
 
@@ -122,8 +122,8 @@ def get_preset(name: str | Preset) -> Preset:
     """Return a preset by name.
 
     Args:
-        name: of the catalogue, of a package (`package.name`), or in a file (`mine.toml`, `mine.toml:name`). Behind the
-            name may stand which revision of it: `tabular_fnn@1`.
+        name: a name in the catalogue, of a package (`package.name`), or in a file (`mine.toml`, `mine.toml:name`), or
+            an earlier revision: `tabular_fnn@1`.
 
     Raises:
         KzooError: unknown name, with the nearest one; a file or package that cannot be read.
@@ -132,7 +132,7 @@ def get_preset(name: str | Preset) -> Preset:
     if isinstance(name, Preset):
         return name
     if not isinstance(name, str | os.PathLike):
-        raise KzooError(f"{shown(name)} is no preset: give a name, see kzoo.list_presets(), or a kzoo.Preset.")
+        raise KzooError(f"{shown(name)} is not a preset. Give a name, see kzoo.list_presets(), or a kzoo.Preset.")
     name = os.fspath(name)
     if name in _presets:
         return _presets[name]
@@ -148,19 +148,19 @@ def get_preset(name: str | Preset) -> Preset:
     raise KzooError(f"Unknown preset {shown(name)}. {hint(name, _presets)}See kzoo.list_presets().")
 
 
-def _revision(word: str) -> Preset:
-    """Return the preset that `NAME@REVISION` means: an earlier one of that name, or today's.
+def _revision(reference: str) -> Preset:
+    """Return the preset `NAME@REVISION`: an earlier revision, or the current one.
 
     Raises:
-        KzooError: there is no preset of that name, or no such revision of it.
+        KzooError: no preset has that name, or it has no such revision.
     """
-    name, _, said = word.partition("@")
-    today = get_preset(name)
-    if said == str(today.revision):
-        return today
-    earlier = sorted(p.revision for p in _presets.values() if p.name.partition("@")[0] == name and p is not today)
-    there = ", ".join(map(str, [*earlier, today.revision]))
-    raise KzooError(f"Preset {name!r} has no revision {said!r}. It has: {there}.")
+    name, _, revision = reference.partition("@")
+    current = get_preset(name)
+    if revision == str(current.revision):
+        return current
+    earlier = sorted(p.revision for p in _presets.values() if p.name.partition("@")[0] == name and p is not current)
+    revisions = ", ".join(map(str, [*earlier, current.revision]))
+    raise KzooError(f"Preset {name!r} has no revision {revision!r}. It has: {revisions}.")
 
 
 def _preset_in_file(word: str) -> Preset:
@@ -174,42 +174,44 @@ def _preset_in_file(word: str) -> Preset:
 
 
 def names_a_preset(word: str) -> bool:
-    """Say whether a word means a preset: one of the catalogue, of a package, or in a file."""
+    """Return whether a string names a preset: of the catalogue, of a package, or in a file."""
     try:
         return is_file_word(word) or get_preset(word) is not None
     except KzooError:
         return False
 
 
-def globs_of(name: str, given: str | Iterable[str]) -> list[str]:
+def globs_of(name: str, patterns: str | Iterable[str]) -> list[str]:
     """Return one glob or several as a list.
 
     Raises:
-        KzooError: anything else; `name` is the argument's.
+        KzooError: anything else; `name` is the name of the argument.
     """
-    several = isinstance(given, Iterable) and not isinstance(given, str)
+    is_many = isinstance(patterns, Iterable) and not isinstance(patterns, str)
     globs: list
     try:
-        globs = list(given) if several else [given]
-    except Exception:  # an object of the caller's that cannot be gone through
-        globs = [given]
-    if wrong := [glob for glob in globs if not isinstance(glob, str)]:
-        raise KzooError(f"{name} holds {shown(wrong[0])}; it is a glob such as 'cifar_*', or several.")
+        globs = list(patterns) if is_many else [patterns]
+    except Exception:  # a custom object that fails while it is iterated
+        globs = [patterns]
+    if invalid := [glob for glob in globs if not isinstance(glob, str)]:
+        raise KzooError(f"{name} contains {shown(invalid[0])}. It must be a glob such as 'cifar_*', or several.")
     return globs
 
 
 def general_first(names: Iterable[str]) -> list[str]:
-    """Return names in the order in which a message offers them: those made for any data of their kind come first."""
-    return sorted(names, key=_place_in_list)
+    """Return names in the order of suggestions: presets for any data of their kind come first."""
+    return sorted(names, key=_rank)
 
 
 def is_general(name: str) -> bool:
-    """Say whether a preset is made for any data of its kind."""
-    return name.startswith(_FOR_ANY)
+    """Return whether a preset is for any data of its kind of input."""
+    return name.startswith(_GENERAL_PREFIXES)
 
 
-def _place_in_list(name: str) -> int:
-    return next((place for place, made in enumerate(_FOR_ANY) if name.startswith(made)), len(_FOR_ANY))
+def _rank(name: str) -> int:
+    return next(
+        (rank for rank, prefix in enumerate(_GENERAL_PREFIXES) if name.startswith(prefix)), len(_GENERAL_PREFIXES)
+    )
 
 
 @checked_arguments
@@ -225,18 +227,18 @@ def list_presets(
     """Return the sorted names of presets that match.
 
     Args:
-        pattern: a glob such as `"cifar_*"`, the path of a TOML file, or several. Earlier revisions match globs with
-            an `@` alone: `"*@*"`.
-        family, task, dataset: keep those only.
+        pattern: a glob such as `"cifar_*"`, the path of a TOML file, or several. Earlier revisions only match
+            globs with an `@`: `"*@*"`.
+        family, task, dataset: keep only presets of this family, task or default data set.
         max_params: keep presets of at most this many parameters.
-        exclude: a glob, or several, to leave out.
+        exclude: a glob, or several, of presets to leave out.
 
     Raises:
         KzooError: a filter value that no preset can have, with the legal ones.
     """
     _read_catalogue()
     _read_plugins()
-    wanted, unwanted = (globs_of(name, given) for name, given in (("pattern", pattern), ("exclude", exclude)))
+    included, excluded = (globs_of(name, patterns) for name, patterns in (("pattern", pattern), ("exclude", exclude)))
     if family is not None:
         choose("family", family, FAMILIES)
     if task is not None:
@@ -245,17 +247,17 @@ def list_presets(
         choose("dataset", dataset, sorted({p.dataset for p in _presets.values() if p.dataset}))
     if max_params is not None and (isinstance(max_params, bool) or not isinstance(max_params, int | float)):
         raise KzooError(f"max_params={max_params!r} must be a number of parameters.")
-    for word in filter(is_file_word, list(wanted)):
-        wanted.remove(word)
-        wanted += load_presets(word)
-    for glob in wanted:
+    for word in filter(is_file_word, list(included)):
+        included.remove(word)
+        included += load_presets(word)
+    for glob in included:
         if not set("*?[") & set(glob) and glob not in _presets:
-            get_preset(glob)  # a plain name that does not exist: say the nearest
+            get_preset(glob)  # an unknown plain name: the error suggests the nearest
     return sorted(
         p.name
         for p in _presets.values()
-        if any(fnmatchcase(p.name, glob) for glob in wanted if "@" in glob or "@" not in p.name)
-        and not any(fnmatchcase(p.name, glob) for glob in unwanted)
+        if any(fnmatchcase(p.name, glob) for glob in included if "@" in glob or "@" not in p.name)
+        and not any(fnmatchcase(p.name, glob) for glob in excluded)
         and family in (None, p.family)
         and task in (None, p.task)
         and dataset in (None, p.dataset)
@@ -264,6 +266,6 @@ def list_presets(
 
 
 def word_for(preset: Preset) -> str:
-    """Return what names a preset on a command line: for one from a file, `mine.toml:name`."""
+    """Return the reference to a preset on a command line: its name, or `mine.toml:name` for a file's."""
     owner = _owners.get(preset.name, "")
     return f"{Path(owner).name}:{preset.name}" if owner.endswith(".toml") else preset.name

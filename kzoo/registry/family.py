@@ -1,12 +1,12 @@
-"""The families: which builder makes a network, and what it takes. Standard library only.
+"""The families: the module that builds each one, and the settings of its builder. Standard library only.
 
-The file of a family is read, not imported, because that would import Keras. What a family takes is said once, in it:
-the keywords of `build` are the names that can be set, their defaults are the defaults, and the lines under `Args:` say
-what they mean. So a file in `kzoo/families/` with a function `build` is a family: the one of the file's name, or those
-that a literal `FAMILIES = {name: {keyword: value}}` in it names, with what is fixed for each. A literal `NEEDS` says
-which keywords have a use only beside some values of others there, as `kzoo.registry.arguments` does for all families.
+The file of a family is parsed, not imported, because that would import Keras. It is the single source of the family's
+settings: the keywords of `build`, their defaults, and their meanings under `Args:`. A file in `kzoo/families/` with a
+function `build` is a family of the file's name, or the families that a literal `FAMILIES = {name: {keyword: value}}` in
+it names, with the keywords that each fixes. A literal `NEEDS` says which keywords have an effect only with some values
+of others, as `kzoo.registry.arguments` does for all families.
 
-A family that lives elsewhere is named by its module: `FAMILIES["mine"] = ("my_package.my_module", {})`.
+A family of another package is added by its module: `FAMILIES["mine"] = ("my_package.my_module", {})`.
 """
 
 import ast
@@ -26,13 +26,13 @@ _HEAD = re.compile(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Builder:
-    """What there is to know about a function `build` without importing it.
+    """The signature of a function `build`, read without importing it.
 
     Args:
         takes: the names of its keywords, in their order.
-        defaults: those that need not be given.
-        meanings: what each means, in a few words.
-        needs: name -> other names -> the values beside which it has a use in this family (see `arguments.Argument`).
+        defaults: name -> default, of the optional ones.
+        meanings: name -> short description.
+        needs: name -> other names -> the values with which it has an effect in this family (see `arguments.Argument`).
     """
 
     takes: tuple[str, ...]
@@ -41,8 +41,8 @@ class Builder:
     needs: dict[str, Any]
 
 
-def _found() -> dict[str, tuple[str, dict[str, Any]]]:
-    """Return family -> the module that builds it, and what it is told besides the config."""
+def _list_families() -> dict[str, tuple[str, dict[str, Any]]]:
+    """Return family -> the module that builds it, and its fixed keywords."""
     families: dict[str, tuple[str, dict[str, Any]]] = {}
     for path in sorted(Path(__file__).parents[1].joinpath("families").glob("*.py")):
         source = path.read_text(encoding="utf-8")
@@ -53,12 +53,12 @@ def _found() -> dict[str, tuple[str, dict[str, Any]]]:
 
 
 def _literal(name: str, source: str) -> dict[str, Any]:
-    """Return the literal dict that a module gives a name; {} where there is no such name.
+    """Return the literal dict that a module assigns to a name; {} without such a name.
 
     Raises:
-        ValueError: it is no literal.
+        ValueError: it is not a literal.
     """
-    # The statement alone, up to the next one, is parsed in a third of the time of the file.
+    # Parsing this statement alone takes a third of the time of parsing the file.
     statement = re.search(rf"^{name}\b[^\n]*=.*?(?=^[^\s#}})\]]|\Z)", source, re.DOTALL | re.MULTILINE)
     if statement is None:
         return {}
@@ -73,16 +73,16 @@ def _literal(name: str, source: str) -> dict[str, Any]:
     return {}
 
 
-FAMILIES = _found()
+FAMILIES = _list_families()
 
 
 def is_recurrent(family: str) -> bool:
-    """Say whether a family reads its inputs step by step, with a state."""
+    """Return whether a family reads its inputs step by step, with a state."""
     return "recurrent_dropout" in builder_of(family).takes
 
 
 def builder_of(family: str) -> Builder:
-    """Return what a family's builder takes, without what the family fixes and without `name`.
+    """Return the signature of a family's builder, without `name` and the keywords that the family fixes.
 
     Raises:
         KzooError: the family's file cannot be found, or a default in it is not a plain value.
@@ -123,33 +123,33 @@ def _source(module):
     try:
         spec: Any = find_spec(module)
         source = spec.loader.get_source(module)
-    except (ImportError, AttributeError, ValueError):  # no such package, no such module, none with a file
+    except (ImportError, AttributeError, ValueError):  # no such package or module, or a module without a file
         source = None
     if source is None:
-        raise KzooError(f"A family's builder is looked for in {module!r}, and there is no such Python file.")
+        raise KzooError(f"Module {module!r} of a family was not found, or is not a Python file.")
     return source
 
 
 def _function(module, source):
-    """Return the syntax tree of a module's `build`: of signature and docstring alone where that can be read."""
+    """Return the syntax tree of a module's `build`, parsing only signature and docstring where possible."""
     head = _HEAD.search(source)
     try:
-        found = ast.parse(head[0] + "    ...\n").body if head else []
-    except SyntaxError:  # a signature of a form that the pattern does not know
-        found = []
-    for node in found or ast.parse(source).body:
+        statements = ast.parse(head[0] + "    ...\n").body if head else []
+    except SyntaxError:  # the pattern does not match this signature
+        statements = []
+    for node in statements or ast.parse(source).body:
         if isinstance(node, ast.FunctionDef) and node.name == "build":
             return node
-    raise KzooError(f"A family's builder is looked for in {module!r}, which has no function 'build'.")
+    raise KzooError(f"Module {module!r} of a family has no function 'build'.")
 
 
 def _meanings(build):
-    """Return name -> the first sentence of its lines in the docstring; `a, b: text` is about both."""
+    """Return name -> the first sentence of its description in the docstring; `a, b: text` describes both."""
     text = ast.get_docstring(build) or ""
     arguments = re.search(r"^Args:\n((?:    .*\n?|\n)*)", text, re.MULTILINE)
-    found: dict[str, str] = {}
-    for entry in re.findall(r"^    (\S.*(?:\n     .*)*)", arguments[1] if arguments else "", re.MULTILINE):
-        names, _, said = " ".join(entry.split()).partition(": ")
-        first = re.split(r"\.(?: |$)", said, maxsplit=1)[0].replace("`", "")
-        found |= {name: first for name in names.split(", ")}
-    return found
+    meanings: dict[str, str] = {}
+    for lines in re.findall(r"^    (\S.*(?:\n     .*)*)", arguments[1] if arguments else "", re.MULTILINE):
+        names, _, description = " ".join(lines.split()).partition(": ")
+        first = re.split(r"\.(?: |$)", description, maxsplit=1)[0].replace("`", "")
+        meanings |= {name: first for name in names.split(", ")}
+    return meanings

@@ -21,21 +21,21 @@ _NAME = re.compile(r"([A-Za-z0-9_]+\.)?[A-Za-z0-9_]+(@[1-9][0-9]*)?")
 class Preset:
     """A named model as plain data: everything in it survives `json.dumps`.
 
-    It is written with what makes it this preset. What is not said gets its default: in `config` the builder's, in
-    `training` the contract's, but for settings that have no use beside the others (`Argument.needs`).
+    Only settings that differ from the defaults need to be stated. Missing settings get the default of the builder (in
+    `config`) or of the contract (in `training`), except those without an effect here (`Argument.needs`).
 
     Args:
-        name: `<task or data>_<architecture>[_<size>]`; of a package, with `<package>.` before. `NAME@REVISION` is what
-            NAME stood for before it got better.
+        name: `<task or data>_<architecture>[_<size>]`, with the prefix `<package>.` for a package's preset.
+            `NAME@REVISION` is an earlier revision of NAME.
         family: one of `kzoo.registry.family.FAMILIES`.
-        task: what it answers, by its public name, such as "image_classification" (see `kzoo.tasks`).
+        task: public name of the task, such as "image_classification" (see `kzoo.tasks`).
         summary: one line.
         config: arguments of the family's builder.
         training: the training contract: optimizer, loss, schedule, batch size, epochs, ...
         dataset: name of the default data set (see `kzoo.load_data`).
-        params: number of parameters of the network as listed, checked by a test.
-        reference: paper or page.
-        revision: which one of this name it is. One that was published does not change: what is better is the next.
+        params: number of parameters of the network; a test checks it.
+        reference: URL of a paper or page.
+        revision: number of the revision. A published revision never changes; an improvement gets the next number.
 
     Raises:
         KzooError: an unknown family, task or argument, or a value that is not plain data.
@@ -59,13 +59,13 @@ class Preset:
     def __post_init__(self) -> None:
         if not is_preset_name(self.name):
             raise KzooError(
-                f"Preset name {self.name!r} must consist of letters, digits and underscores; a package's presets have "
-                "its name and a dot before."
+                f"Preset name {self.name!r} must consist of letters, digits and underscores, after the "
+                "package's name and a dot for a package's preset."
             )
         if isinstance(self.revision, bool) or not isinstance(self.revision, int) or self.revision < 1:
             raise KzooError(f"Preset {self.name!r}: revision={self.revision!r} must be a whole number, 1 or more.")
-        if said := self.name.partition("@")[2]:
-            object.__setattr__(self, "revision", int(said))
+        if revision := self.name.partition("@")[2]:
+            object.__setattr__(self, "revision", int(revision))
         choose("family", self.family, FAMILIES)
         choose("task", self.task, TASKS)
         for part in ("config", "training"):
@@ -75,7 +75,7 @@ class Preset:
                 )
         overlap = sorted(set(self.config) & set(self.training))
         if overlap:
-            raise KzooError(f"Preset {self.name!r} names {overlap[0]!r} in both config and training; keep one.")
+            raise KzooError(f"Preset {self.name!r} has {overlap[0]!r} in both config and training. Keep one.")
         parts = checked(self.config), checked(self.training)
         for part, values in zip(("config", "training"), completed(self.family, self.task, *parts), strict=True):
             object.__setattr__(self, part, values)
@@ -88,26 +88,26 @@ class Preset:
 def completed(
     family: str, task: str, config: Mapping[str, Any], training: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return config and training with the default of every setting that has a use beside the others and is not said.
+    """Return config and training, completed with the default of every missing setting that has an effect.
 
     Raises:
-        KzooError: an `input_shape` that leaves open what is no number of steps of a series.
+        KzooError: `input_shape` has a None that is not the number of steps of a series.
     """
     builder = builder_of(family)
     defaults = {name: argument.default for name, argument in TRAINING.items()}
-    useless = unused_names([*builder.defaults, *defaults], family, task, config)
+    unused = unused_names([*builder.defaults, *defaults], family, task, config)
     config, training = (
         {
-            name: given[name] if name in given else default[name]
-            for name in dict.fromkeys([*order, *given])
-            if name in given or (name in default and name not in useless)
+            name: settings[name] if name in settings else default[name]
+            for name in dict.fromkeys([*order, *settings])
+            if name in settings or (name in default and name not in unused)
         }
-        for given, default, order in ((config, builder.defaults, builder.takes), (training, defaults, TRAINING))
+        for settings, default, order in ((config, builder.defaults, builder.takes), (training, defaults, TRAINING))
     )
     shape: Any = config.get("input_shape") or ()
     if None in shape and not (len(shape) > 1 and _is_series((builder.defaults | config).get("inputs"))):
         raise KzooError(
-            f"input_shape={shape!r} leaves open what is not the steps of a series, (steps, features): give a number."
+            f"input_shape={shape!r}: only the steps of a series, (steps, features), may be None. Give a number."
         )
     return config, training
 
@@ -117,41 +117,38 @@ def _is_series(inputs: str | None) -> bool:
 
 
 def closed(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a config that a network can be built of: with `STEPS` where no data has said yet how long windows are."""
+    """Return a config that can be built: `STEPS` replaces an open number of steps that no data has set yet."""
     shape = config.get("input_shape") or ()
     return dict(config) | ({"input_shape": (STEPS, *shape[1:])} if None in shape else {})
 
 
 def unused_names(names: Iterable[str], family: str, task: str, config: Mapping[str, Any]) -> dict[str, str]:
-    """Return name -> why it has no use, for those of the names that have none beside these settings.
-
-    What uses hang on is the whole config, and "answers", what the task asks for.
-    """
+    """Return name -> reason, for the names of settings that have no effect with this config and task."""
     builder, answers = builder_of(family), "values" if "values" in problem(task).facts else "classes"
     return unmet(names, dict(builder.defaults) | dict(config) | {"answers": answers}, builder.needs)
 
 
 def defaults_of(family: str) -> dict[str, Any]:
-    """Return the defaults of the settings that have one: those of a family's networks, and those of training."""
+    """Return setting -> default, of a family's builder and of training."""
     return builder_of(family).defaults | {name: argument.default for name, argument in TRAINING.items()}
 
 
 def unused_settings(preset: Preset) -> dict[str, str]:
-    """Return name -> why it has no use, for the settings in a preset that have none and are not the default."""
-    default, settings = defaults_of(preset.family), preset.config | preset.training
-    said = [name for name, value in settings.items() if value not in (None, default.get(name))]
-    return unused_names(said, preset.family, preset.task, preset.config)
+    """Return name -> reason, for a preset's settings that have no effect and differ from the default."""
+    defaults, settings = defaults_of(preset.family), preset.config | preset.training
+    changed = [name for name, value in settings.items() if value not in (None, defaults.get(name))]
+    return unused_names(changed, preset.family, preset.task, preset.config)
 
 
 def is_preset_name(name: object) -> bool:
-    """Say whether this can be a preset's name: letters, digits and underscores, with `<package>.` before or not.
+    """Return whether an object is a valid preset name: letters, digits, underscores, perhaps after `<package>.`.
 
-    An earlier revision has `@` and its number behind.
+    An earlier revision ends with `@` and its number.
     """
     return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 
-def choose(what: str, value: str, legal: Collection[str]) -> None:
-    """Raise `KzooError` unless `value` is one of the legal words, with the nearest one."""
+def choose(noun: str, value: str, legal: Collection[str]) -> None:
+    """Raise `KzooError` with the nearest legal name unless `value` is one of them."""
     if not isinstance(value, str) or value not in legal:
-        raise KzooError(f"Unknown {what} {value!r}. {hint(value, legal)}It is one of: {', '.join(legal)}.")
+        raise KzooError(f"Unknown {noun} {value!r}. {hint(value, legal)}Use one of: {', '.join(legal)}.")

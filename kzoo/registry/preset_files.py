@@ -1,4 +1,4 @@
-"""Presets in a TOML file: reading, writing, and the words that name one. Standard library only.
+"""Presets in TOML files: reading, writing, and references such as `mine.toml:churn_fnn`. Standard library only.
 
     [churn_fnn]
     base = "tabular_fnn"                # or family = "fnn" and task = "tabular_classification"
@@ -6,7 +6,7 @@
     config = { units = [256, 64], norm = "none" }
     training = { epochs = 30 }
 
-TOML has no None: it is written `"none"`, as `--set` does. With `base`, what is not said is as in that preset, but for
+TOML has no None: it is written `"none"`, as in `--set`. With `base`, missing settings are those of that preset, except
 `min_steps`, which `epochs` replaces.
 """
 
@@ -30,14 +30,14 @@ _WORD = re.compile(r"(?P<path>.+\.toml)(:(?P<name>[^/\\:]+))?")
 
 
 def is_file_word(word: object) -> bool:
-    """Say whether a word means a preset in a file: `mine.toml`, or `mine.toml:churn_fnn`."""
+    """Return whether a string names a preset in a file: `mine.toml`, or `mine.toml:churn_fnn`."""
     return isinstance(word, str) and _WORD.fullmatch(word) is not None
 
 
 def parts_of_word(word: str) -> tuple[str, str | None]:
-    """Return the path and the name of a word such as `mine.toml:churn_fnn`; the name is None where it says none."""
-    found: Any = _WORD.fullmatch(word)
-    return found.group("path", "name")
+    """Return path and preset name of a string such as `mine.toml:churn_fnn`; the name is None if missing."""
+    match: Any = _WORD.fullmatch(word)
+    return match.group("path", "name")
 
 
 def read_presets(path: str | os.PathLike[str], find: Callable[[str], Preset]) -> list[Preset]:
@@ -48,9 +48,9 @@ def read_presets(path: str | os.PathLike[str], find: Callable[[str], Preset]) ->
         find: returns the preset that a `base =` names, such as `get_preset`.
 
     Raises:
-        KzooError: no such file, no TOML, or a preset that cannot be, with the name that is wrong.
+        KzooError: the file is missing or not TOML, or a preset is invalid; the message names the wrong setting.
     """
-    tomllib = import_module("tomllib")  # most lists and builds read no file
+    tomllib = import_module("tomllib")  # most calls read no file
     path = path_of(path, "a preset file")
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -59,11 +59,11 @@ def read_presets(path: str | os.PathLike[str], find: Callable[[str], Preset]) ->
     except (OSError, UnicodeDecodeError) as error:
         raise KzooError(f"{path} cannot be read: {error}.") from None
     except tomllib.TOMLDecodeError as error:
-        raise KzooError(f"{path} is no TOML: {error}.") from None
+        raise KzooError(f"{path} is not valid TOML: {error}.") from None
     except RecursionError:
-        raise KzooError(f"{path} is nested too deeply for a preset file.") from None
+        raise KzooError(f"{path} is nested too deeply.") from None
     if not tables:
-        raise KzooError(f"{path} has no preset: each is a table with its name, such as [churn_fnn].")
+        raise KzooError(f"{path} has no presets. Add a table with the name of a preset, such as [churn_fnn].")
     try:
         return [_preset(name, table, find) for name, table in tables.items()]
     except KzooError as error:
@@ -72,50 +72,48 @@ def read_presets(path: str | os.PathLike[str], find: Callable[[str], Preset]) ->
 
 def _preset(name: str, table: object, find: Callable[[str], Preset]) -> Preset:
     if not isinstance(table, Mapping):
-        raise KzooError(f"{name!r} stands outside of a preset: each is a table with its name, such as [churn_fnn].")
+        raise KzooError(f"{name!r} is not in a preset's table. Move it below a preset's name, such as [churn_fnn].")
     for field in table:
         if field not in (*_FIELDS, "base"):
-            raise KzooError(
-                f"[{name}] has no field {field!r}. {hint(field, _FIELDS)}It takes: base, {', '.join(_FIELDS)}."
-            )
-    given = {field: _read(value) for field, value in table.items()}
+            raise KzooError(f"[{name}] has no field {field!r}. {hint(field, _FIELDS)}Use: base, {', '.join(_FIELDS)}.")
+    settings = {field: _read(value) for field, value in table.items()}
     for part in ("config", "training"):
-        if not isinstance(given.get(part, {}), Mapping):
+        if not isinstance(settings.get(part, {}), Mapping):
             raise KzooError(f"[{name}] {part} must be a table, such as [{name}.{part}].")
-    base = given.pop("base", None)
+    base = settings.pop("base", None)
     if base is not None:
-        return _from_base(name, find(base), given)
-    if missing := [field for field in ("family", "task") if field not in given]:
-        raise KzooError(f"[{name}] says no {missing[0]}: add it, or base = a preset to start from.")
-    given = dict(summary="", config={}, training={}) | given
-    _check_names(name, given["family"], given["config"], given["training"])
-    return Preset(name=name, **given)
+        return _from_base(name, find(base), settings)
+    if missing := [field for field in ("family", "task") if field not in settings]:
+        raise KzooError(f"[{name}] has no {missing[0]}. Add it, or base = the name of a preset.")
+    settings = dict(summary="", config={}, training={}) | settings
+    _check_names(name, settings["family"], settings["config"], settings["training"])
+    return Preset(name=name, **settings)
 
 
-def _from_base(name: str, base: Preset, given: dict[str, Any]) -> Preset:
-    if given.get("family", base.family) != base.family:
-        raise KzooError(f"[{name}] family is that of its base {base.name}: {base.family!r}. Leave it out.")
-    _check_names(name, base.family, given.get("config", {}), given.get("training", {}))
-    config = base.config | given.get("config", {})
-    asked = given.get("training", {})
-    # Epochs that a file says are the whole length, as epochs= in a call are.
-    training = base.training | ({"min_steps": 0} if "epochs" in asked else {}) | asked
-    return replace(base, **dict(name=name, params=None, revision=1) | given | dict(config=config, training=training))
+def _from_base(name: str, base: Preset, settings: dict[str, Any]) -> Preset:
+    if settings.get("family", base.family) != base.family:
+        raise KzooError(f"[{name}] family must be that of base {base.name}, {base.family!r}. Remove it.")
+    _check_names(name, base.family, settings.get("config", {}), settings.get("training", {}))
+    config = base.config | settings.get("config", {})
+    training_settings = settings.get("training", {})
+    # Epochs set in a file are the whole length of training, as with epochs= in a call.
+    training = base.training | ({"min_steps": 0} if "epochs" in training_settings else {}) | training_settings
+    return replace(base, **dict(name=name, params=None, revision=1) | settings | dict(config=config, training=training))
 
 
 def _check_names(name: str, family: str, config: Mapping[str, Any], training: Mapping[str, Any]) -> None:
-    """Refuse names that no family of kzoo's has; what a family of yours takes is for it to say."""
-    own = FAMILIES.get(family, ("",))[0].startswith("kzoo.")
-    for part, values, legal in (("config", config, CONFIG if own else {}), ("training", training, TRAINING)):
+    """Raise `KzooError` for settings that no kzoo family has; the builder of a custom family checks its own."""
+    is_builtin = FAMILIES.get(family, ("",))[0].startswith("kzoo.")
+    for part, values, legal in (("config", config, CONFIG if is_builtin else {}), ("training", training, TRAINING)):
         for setting in values:
             if legal and setting not in legal:
-                other = "training" if part == "config" and setting in TRAINING else "config"
-                guess = f"It belongs to {other}. " if setting in CONFIG | TRAINING else hint(setting, legal)
-                raise KzooError(f"[{name}] Unknown setting {setting!r} in {part}. {guess}See: kzoo show PRESET.")
+                other_part = "training" if part == "config" and setting in TRAINING else "config"
+                hint_text = f"Move it to {other_part}. " if setting in CONFIG | TRAINING else hint(setting, legal)
+                raise KzooError(f"[{name}] Unknown setting {setting!r} in {part}. {hint_text}See: kzoo show PRESET.")
 
 
 def _read(value: Any) -> Any:
-    """Turn what TOML gives into what a preset holds: tuples, and None for "none"."""
+    """Convert TOML values to a preset's: lists to tuples, and "none" to None."""
     if isinstance(value, list):
         return tuple(map(_read, value))
     if isinstance(value, Mapping):
@@ -124,13 +122,13 @@ def _read(value: Any) -> Any:
 
 
 def preset_to_toml(preset: Preset) -> str:
-    """Return a preset as the TOML text that `load_presets` reads back to an equal one.
+    """Return a preset as TOML; `load_presets` reads it back to an equal one.
 
     Raises:
-        KzooError: no `Preset`, or a value that TOML cannot hold.
+        KzooError: not a `Preset`, or a value that TOML cannot hold.
     """
     if not isinstance(preset, Preset):
-        raise KzooError(f"preset={preset!r} must be a Preset: kzoo.get_preset(NAME) returns one.")
+        raise KzooError(f"preset={preset!r} must be a Preset, such as kzoo.get_preset(NAME).")
     lines = [f"[{_key(preset.name)}]"]
     for field in ("family", "task", "summary", "dataset", "params", "reference"):
         if (value := getattr(preset, field)) is not None:
@@ -155,7 +153,7 @@ def _value(value: Any) -> str:
     if value is None:
         return '"none"'
     if value == "none":
-        raise KzooError("The word 'none' cannot be written to a preset file: there it means None.")
+        raise KzooError("The string 'none' cannot be written to a preset file, where it means None.")
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):

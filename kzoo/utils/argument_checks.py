@@ -1,7 +1,6 @@
-"""What public functions ask of their arguments, by their names: types alone, in one table.
+"""Type checks of the arguments of public functions, by argument name, in one table. Standard library only.
 
-Ranges, choices and what must fit together are said where they are known; this is so that nothing travels there that has
-not even the type. Standard library only.
+Ranges, choices and combinations are checked where they are used; these checks only reject wrong types early.
 """
 
 import math
@@ -22,30 +21,30 @@ AUTO = "auto"
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 
 
-class Form(NamedTuple):
-    """What an argument may be: a test, and how a message says it."""
+class ArgumentType(NamedTuple):
+    """The type of an argument: a predicate, and its description in messages."""
 
-    fits: Callable[[Any], bool]
-    words: str
+    is_valid: Callable[[Any], bool]
+    description: str
 
 
 def _is_flag(value: Any) -> bool:
-    # NumPy's own truth values, bool_ by name, are neither bool nor int.
+    # NumPy's booleans are neither bool nor int; their class is called bool or bool_.
     return (isinstance(value, int) and value in (0, 1)) or type(value).__name__ in ("bool", "bool_")
 
 
 def _is_whole(value: Any) -> bool:
-    # NumPy's whole numbers, and nothing else of it, have what Python's have for indexing and no length; so has `int`.
-    whole = isinstance(value, int) or (hasattr(value, "__index__") and not hasattr(value, "__len__"))
-    return whole and not isinstance(value, type) and not type(value).__name__.startswith("bool")
+    # NumPy integers have `__index__` and no length; other NumPy objects do not. The class `int` itself has both, too.
+    is_index = isinstance(value, int) or (hasattr(value, "__index__") and not hasattr(value, "__len__"))
+    return is_index and not isinstance(value, type) and not type(value).__name__.startswith("bool")
 
 
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
+def _is_string_list(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(name, str) for name in value)
 
 
-def _is_layers(value: Any) -> bool:
-    return value is None or isinstance(value, bool | str) or _is_list(value)
+def _is_layer_selection(value: Any) -> bool:
+    return value is None or isinstance(value, bool | str) or _is_string_list(value)
 
 
 def _is_text(value: Any) -> bool:
@@ -53,21 +52,21 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_names(value: Any) -> bool:
-    """Names of columns may be numbers: a DataFrame has what it has."""
-    each = value if isinstance(value, list | tuple) else [value]
-    return value is None or all(isinstance(one, str | int | float) or _is_whole(one) for one in each)
+    """Return whether a value is a name or several; columns of a DataFrame may be numbers."""
+    names = value if isinstance(value, list | tuple) else [value]
+    return value is None or all(isinstance(name, str | int | float) or _is_whole(name) for name in names)
 
 
-def _is_place(value: Any) -> bool:
+def _is_path(value: Any) -> bool:
     return value is None or isinstance(value, str) or hasattr(value, "__fspath__")
 
 
-_FLAG = Form(_is_flag, "True or False")
-_TEXT = Form(_is_text, "a text, or None")
-_NAMES = Form(_is_names, "a name, a list of names, or None")
-_PLACE = Form(_is_place, "a path, or None")
-_MAPPING = Form(lambda value: value is None or isinstance(value, Mapping), "a dict, or None")
-FORMS = {
+_FLAG = ArgumentType(_is_flag, "True or False")
+_TEXT = ArgumentType(_is_text, "a string, or None")
+_NAMES = ArgumentType(_is_names, "a name, a list of names, or None")
+_PATH = ArgumentType(_is_path, "a path, or None")
+_MAPPING = ArgumentType(lambda value: value is None or isinstance(value, Mapping), "a dict, or None")
+ARGUMENT_TYPES = {
     **dict.fromkeys(
         (
             "baseline", "baselines", "check", "clip", "compile", "deep", "deterministic", "dry_run", "histograms",
@@ -84,22 +83,22 @@ FORMS = {
         _TEXT,
     ),
     **dict.fromkeys(("drop", "exclude", "formats", "quantize", "target"), _NAMES),
-    **dict.fromkeys(("out", "run_dir"), _PLACE),
+    **dict.fromkeys(("out", "run_dir"), _PATH),
     "columns": _MAPPING,
-    "freeze": Form(_is_layers, "True, or names of layers"),
-    "class_names": Form(_is_list, "a list of names"),
-    "best_epoch": Form(lambda value: value is None or _is_whole(value), "a whole number, or None"),
-    "stop_early": Form(lambda value: value is None or _is_flag(value), "True, False or None"),
+    "freeze": ArgumentType(_is_layer_selection, "True, or names of layers"),
+    "class_names": ArgumentType(_is_string_list, "a list of names"),
+    "best_epoch": ArgumentType(lambda value: value is None or _is_whole(value), "a whole number, or None"),
+    "stop_early": ArgumentType(lambda value: value is None or _is_flag(value), "True, False or None"),
 }  # fmt: skip
-# Arguments that may be many things, a path among them.
-_PLACES = ("data", "model_or_run", "out", "path", "run", "run_dir", "run_or_model", "source", "test", "weights")
+# Arguments that accept paths, among other types.
+_PATH_NAMES = ("data", "model_or_run", "out", "path", "run", "run_dir", "run_or_model", "source", "test", "weights")
 
 
 def checked_seed(name: str, value: Any) -> int:
-    """Return a seed that every generator of random numbers takes.
+    """Return a seed that every random number generator accepts.
 
     Raises:
-        KzooError: it is none.
+        KzooError: it is not a whole number from 0 to 2**32 - 1.
     """
     if not _is_whole(value) or not 0 <= value < 2**32:
         raise KzooError(f"{name}={shown(value)} must be a whole number from 0 to 4294967295.")
@@ -107,10 +106,10 @@ def checked_seed(name: str, value: Any) -> int:
 
 
 def checked_count(name: str, value: Any, *, least: int = 1) -> int:
-    """Return a number of things.
+    """Return a count.
 
     Raises:
-        KzooError: it is none, or too small.
+        KzooError: it is not a whole number, too small or too large.
     """
     if not _is_whole(value) or value < least:
         raise KzooError(f"{name}={shown(value)} must be a whole number of at least {least}.")
@@ -120,7 +119,7 @@ def checked_count(name: str, value: Any, *, least: int = 1) -> int:
 
 
 def checked_steps_per_call(value: Any) -> int | str:
-    """Return how many steps a call may make, "auto" or a number.
+    """Return the number of steps per call, or "auto".
 
     Raises:
         KzooError: neither.
@@ -133,7 +132,7 @@ def checked_steps_per_call(value: Any) -> int | str:
 
 
 def checked_seconds(name: str, value: Any) -> float:
-    """Return seconds: of a number of them, or of a text such as "90s", "30m", "2h" or "1h30m".
+    """Return seconds, from a number or a string such as "90s", "30m", "2h" or "1h30m".
 
     Raises:
         KzooError: neither.
@@ -149,25 +148,27 @@ def checked_seconds(name: str, value: Any) -> float:
             parts = re.findall(r"(\d+(?:\.\d+)?)(s|min|m|h|d)", text)
             seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
     if seconds is None or not math.isfinite(seconds) or seconds <= 0:
-        raise KzooError(f"{name}={value!r} must be a number of seconds above 0, or a text such as '30m' or '1h30m'.")
+        raise KzooError(f"{name}={value!r} must be a number of seconds above 0, or a string such as '30m' or '1h30m'.")
     return seconds
 
 
-def _told(name: str | None, value: Any) -> Any:
-    """Return an argument as a function takes it."""
+def _normalized(name: str | None, value: Any) -> Any:
+    """Return an argument with NumPy types and `~` converted."""
     value = as_python(value)
-    if name in FORMS and len(getattr(value, "shape", ())) == 1 and hasattr(value, "tolist"):  # an array of names
+    if (
+        name in ARGUMENT_TYPES and len(getattr(value, "shape", ())) == 1 and hasattr(value, "tolist")
+    ):  # an array of names
         value = value.tolist()
-    return expand_user(value) if name in _PLACES else value
+    return expand_user(value) if name in _PATH_NAMES else value
 
 
 def checked_arguments(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Let a public function refuse, by name, arguments of a type that it has no use for.
+    """Decorate a public function to check the types of its arguments by name.
 
-    Numbers of NumPy's reach it as Python's own, and paths with the user's folder for `~`.
+    NumPy numbers are converted to Python's, and `~` in paths to the user's folder.
 
     Raises:
-        KzooError: in place of what would be raised further in.
+        KzooError: an argument has the wrong type.
     """
     code: Any = function.__code__
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
@@ -175,16 +176,18 @@ def checked_arguments(function: Callable[_P, _R]) -> Callable[_P, _R]:
     @short_errors
     @wraps(function)
     def checked(*arguments: _P.args, **options: _P.kwargs) -> _R:
-        given: Any = tuple(_told(name, value) for name, value in zip_longest(names[: len(arguments)], arguments))
-        chosen: Any = {name: _told(name, value) for name, value in options.items()}
-        for name, value in (*zip(names, given, strict=False), *chosen.items()):
-            form = FORMS.get(name)
-            if form is not None and not form.fits(value):
-                raise KzooError(f"{name}={shown(value)} must be {form.words}.")
-            if name in names and isinstance(value, int) and abs(value) >= HUGE:  # settings have ranges of their own
-                raise KzooError(f"{name}={shown(value)} is too large for any use that it could have.")
-            if name in _PLACES and isinstance(value, str | Path):
+        checked_positional: Any = tuple(
+            _normalized(name, value) for name, value in zip_longest(names[: len(arguments)], arguments)
+        )
+        checked_options: Any = {name: _normalized(name, value) for name, value in options.items()}
+        for name, value in (*zip(names, checked_positional, strict=False), *checked_options.items()):
+            argument_type = ARGUMENT_TYPES.get(name)
+            if argument_type is not None and not argument_type.is_valid(value):
+                raise KzooError(f"{name}={shown(value)} must be {argument_type.description}.")
+            if name in names and isinstance(value, int) and abs(value) >= HUGE:  # settings have their own ranges
+                raise KzooError(f"{name}={shown(value)} is too large.")
+            if name in _PATH_NAMES and isinstance(value, str | Path):
                 path_of(value, f"what {name}= takes")
-        return function(*given, **chosen)
+        return function(*checked_positional, **checked_options)
 
     return checked

@@ -5,9 +5,9 @@ import sys
 from collections.abc import Iterator
 from types import FrameType, TracebackType
 
-# Modules that stand between a user's line and kzoo's, by the first part of their names.
-_BETWEEN = frozenset({"kzoo", "keras", "keras_tuner", "tensorflow", "functools", "contextlib"})
-DEBUG = "KZOO_DEBUG"  # environment variable: tracebacks of a KzooError stay as they are
+# Packages whose frames are hidden between the user's line and kzoo's.
+_INTERNAL = frozenset({"kzoo", "keras", "keras_tuner", "tensorflow", "functools", "contextlib"})
+DEBUG = "KZOO_DEBUG"  # environment variable: show full tracebacks of a KzooError
 
 
 def _package(frame: FrameType) -> str:
@@ -15,44 +15,44 @@ def _package(frame: FrameType) -> str:
 
 
 def user_frame() -> FrameType:
-    """Return the frame that called kzoo; the outermost one where all are kzoo's."""
+    """Return the user's frame that called kzoo; the outermost frame if all are kzoo's."""
     frame = sys._getframe(1)
-    while _package(frame) in _BETWEEN and frame.f_back is not None:
+    while _package(frame) in _INTERNAL and frame.f_back is not None:
         frame = frame.f_back
     return frame
 
 
 def is_called_by_kzoo(depth: int = 1) -> bool:
-    """Say whether the caller of a function belongs to kzoo.
+    """Return whether the caller of a function belongs to kzoo.
 
     Args:
-        depth: how many functions of the caller's to pass over.
+        depth: number of frames to skip.
     """
     return _package(sys._getframe(depth + 1)) == "kzoo"
 
 
 def runs_in_kzoo() -> bool:
-    """Say whether a function of kzoo's is running, in another module than the one that asks."""
-    asking = sys._getframe(1)
-    frame = asking.f_back
+    """Return whether a kzoo function of another module than the caller's is on the stack."""
+    caller = sys._getframe(1)
+    frame = caller.f_back
     while frame is not None:
-        if _package(frame) == "kzoo" and frame.f_globals is not asking.f_globals:
+        if _package(frame) == "kzoo" and frame.f_globals is not caller.f_globals:
             return True
         frame = frame.f_back
     return False
 
 
 def is_debugging() -> bool:
-    """Say whether tracebacks are to be shown in full: the environment variable KZOO_DEBUG is set, and not to 0."""
+    """Return whether to show full tracebacks: the environment variable KZOO_DEBUG is set, and not to 0."""
     return os.environ.get(DEBUG, "0") not in ("", "0")
 
 
 def user_traceback(traceback: TracebackType | None) -> TracebackType | None:
-    """Return a traceback without the frames of kzoo, of Python and of installed packages."""
+    """Return a traceback without the frames of kzoo, the standard library and installed packages."""
     short: TracebackType | None = None
-    for one in reversed(list(_frames(traceback))):
-        if _is_users(one.tb_frame):
-            short = TracebackType(short, one.tb_frame, one.tb_lasti, one.tb_lineno)
+    for entry in reversed(list(_frames(traceback))):
+        if _is_user_code(entry.tb_frame):
+            short = TracebackType(short, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
     return short
 
 
@@ -62,8 +62,8 @@ def _frames(traceback: TracebackType | None) -> Iterator[TracebackType]:
         traceback = traceback.tb_next
 
 
-def _is_users(frame: FrameType) -> bool:
-    if _package(frame) in _BETWEEN:
+def _is_user_code(frame: FrameType) -> bool:
+    if _package(frame) in _INTERNAL:
         return False
     file = frame.f_code.co_filename
     parts = file.replace("\\", "/").split("/")

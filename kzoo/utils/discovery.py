@@ -1,4 +1,4 @@
-"""What is found by listing: a room's modules, what packages bring, numbered folders. Standard library only."""
+"""Discovery: modules of a package, entry points of installed packages, numbered folders. Standard library only."""
 
 import os
 import pkgutil
@@ -17,105 +17,105 @@ from kzoo.utils.errors import KzooError
 
 @cache
 def list_modules(package: str, attribute: str, *, folders: bool = False) -> dict:
-    """Return name -> what each module of a package calls `attribute`, alphabetically; those without are left out.
+    """Return module name -> its `attribute`, for the modules of a package that have it, in alphabetical order.
 
     Args:
         package: such as "kzoo.tasks".
         attribute: such as "TASK".
-        folders: look only into modules that are folders, and leave what lies beside them unloaded.
+        folders: load only modules that are folders, not single files.
     """
-    listed = pkgutil.iter_modules(import_module(package).__path__)
-    modules = {one.name: import_module(f"{package}.{one.name}") for one in listed if one.ispkg or not folders}
+    infos = pkgutil.iter_modules(import_module(package).__path__)
+    modules = {info.name: import_module(f"{package}.{info.name}") for info in infos if info.ispkg or not folders}
     return {name: getattr(module, attribute) for name, module in modules.items() if hasattr(module, attribute)}
 
 
-def load_part(room: str, name: str, before: str):
-    """Return a module of a room; packages may still have it under the name that it had before.
+def load_part(package: str, name: str, old_name: str):
+    """Return a module of a package; plug-ins may still have it under its earlier name.
 
     Args:
-        room: the package.
-        name: of the module.
-        before: its earlier name.
+        package: name of the package.
+        name: name of the module.
+        old_name: earlier name of the module.
     """
-    there = find_spec(f"{room}.{name}") is not None or find_spec(f"{room}.{before}") is None
-    return import_module(f"{room}.{name if there else before}")
+    is_renamed = find_spec(f"{package}.{name}") is not None or find_spec(f"{package}.{old_name}") is None
+    return import_module(f"{package}.{name if is_renamed else old_name}")
 
 
 @cache
 def _entry_points():
-    # Read once for all groups. `importlib.metadata` takes longer than all of the catalogue: it is asked where a look at
-    # the files says that there is something for us, or where that look does not see everything.
-    return import_module("importlib.metadata").entry_points() if _may_be_any() else None
+    # Read once for all groups. `importlib.metadata` takes longer than the whole catalogue, so it is used only if the
+    # metadata files mention kzoo, or cannot all be read directly.
+    return import_module("importlib.metadata").entry_points() if _has_kzoo_entry_points() else None
 
 
-def _may_be_any():
-    for place in sys.path:
+def _has_kzoo_entry_points():
+    for path in sys.path:
         try:
-            names = os.listdir(place or ".")
+            names = os.listdir(path or ".")
         except OSError:
-            if os.path.isfile(place):  # an archive
+            if os.path.isfile(path):  # an archive, such as a zip file
                 return True
             continue
         for name in names:
             if name.endswith(".egg"):
                 return True
             if name.endswith((".dist-info", ".egg-info")):
-                with suppress(OSError), open(os.path.join(place, name, "entry_points.txt"), "rb") as file:
+                with suppress(OSError), open(os.path.join(path, name, "entry_points.txt"), "rb") as file:
                     if b"[kzoo." in file.read():
                         return True
     return any(hasattr(finder, "find_distributions") and finder is not PathFinder for finder in sys.meta_path)
 
 
 def entry_points(group: str):
-    """Return what installed packages say under an entry-point group, such as "kzoo.tasks", unloaded."""
-    found = _entry_points()
-    return () if found is None else found.select(group=group)
+    """Return the entry points of installed packages in a group, such as "kzoo.tasks", without loading them."""
+    all_entry_points = _entry_points()
+    return () if all_entry_points is None else all_entry_points.select(group=group)
 
 
 @cache
 def installed(group: str) -> dict:
-    """Return name -> what installed packages bring under an entry-point group, such as "kzoo.tasks".
+    """Return name -> loaded object, for the entry points of installed packages in a group, such as "kzoo.tasks".
 
     Raises:
-        KzooError: a package that cannot be imported.
+        KzooError: a package cannot be imported.
     """
-    found = {}
+    loaded = {}
     for entry in entry_points(group):
         try:
-            found[entry.name] = entry.load()
-        except Exception as error:  # whatever a stranger's package does
-            what = " ".join(str(error).split()) or type(error).__name__
+            loaded[entry.name] = entry.load()
+        except Exception as error:  # third-party code may raise anything
+            reason = " ".join(str(error).split()) or type(error).__name__
             owner = entry.dist.name if entry.dist is not None else entry.value
-            raise KzooError(f"{entry.name!r} of {owner} cannot be loaded ({group}): {what}") from error
-    return found
+            raise KzooError(f"{entry.name!r} of {owner} cannot be loaded ({group}): {reason}") from error
+    return loaded
 
 
 def numbered_in(base: str | os.PathLike[str], name: str) -> dict[int, Path]:
-    """Return number -> folder of those in `base` that are called NAME-NN, the newest first."""
+    """Return number -> folder, for the folders NAME-NN in `base`, newest first."""
     pattern = re.compile(re.escape(name) + r"-(\d+)")
-    taken = {int(found[1]): path for path in Path(base).glob("*") if (found := pattern.fullmatch(path.name))}
-    return dict(sorted(taken.items(), reverse=True))
+    folders = {int(match[1]): path for path in Path(base).glob("*") if (match := pattern.fullmatch(path.name))}
+    return dict(sorted(folders.items(), reverse=True))
 
 
 class Names(Collection):
-    """The names of a room and of installed packages; the packages are read only for a name that the room has not.
+    """Names from kzoo and from installed packages; the packages are only read for names that kzoo lacks.
 
     Args:
-        own: () -> name -> what the room holds.
-        known: () -> the same with those of packages.
+        builtin: function without arguments that returns name -> object of kzoo.
+        every: the same, including those of installed packages.
     """
 
-    def __init__(self, own: Callable[[], dict], known: Callable[[], dict]) -> None:
-        self._own, self._known = own, known
+    def __init__(self, builtin: Callable[[], dict], every: Callable[[], dict]) -> None:
+        self._builtin, self._every = builtin, every
 
     def __contains__(self, name):
-        return name in self._own() or name in self._known()
+        return name in self._builtin() or name in self._every()
 
     def __iter__(self):
-        return iter(self._known())
+        return iter(self._every())
 
     def __len__(self):
-        return len(self._known())
+        return len(self._every())
 
     def __bool__(self):
-        return bool(self._own() or self._known())
+        return bool(self._builtin() or self._every())

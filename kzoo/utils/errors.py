@@ -1,4 +1,4 @@
-"""The exceptions that a user's input can cause, and the warnings."""
+"""Exceptions and warnings about user input."""
 
 import warnings
 from collections.abc import Callable, Mapping
@@ -14,16 +14,15 @@ if TYPE_CHECKING:
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
-_HEAD, _TAIL = 400, 400  # letters of a long message that stay: which value, and the fix
+_HEAD, _TAIL = 400, 400  # characters kept at both ends of a long message: the value, and the fix
 
 
 class KzooError(ValueError):
     """Bad input: one line that names the value and the fix. The command line prints it and exits with 2.
 
-    A value in it, such as an array or a path, may have more lines, and more letters than anyone reads: those in the
-    middle are left out.
+    Line breaks in it, such as those of an array, become blanks, and the middle of a very long message is cut.
 
-    Public functions raise it with the caller's lines alone; the environment variable `KZOO_DEBUG=1` keeps kzoo's own.
+    The traceback of public functions shows only the caller's lines; the environment variable `KZOO_DEBUG=1` shows all.
     """
 
     def __init__(self, message: str = "") -> None:
@@ -31,39 +30,39 @@ class KzooError(ValueError):
         super().__init__(line if len(line) <= _HEAD + _TAIL else f"{line[:_HEAD]} … {line[-_TAIL:]}")
 
     def _render_traceback_(self) -> list[str]:
-        """Return the lines that IPython and notebooks show: those of the user's code, and the message."""
+        """Return the lines that IPython and notebooks show: the user's code and the message."""
         import traceback
 
         if is_debugging():
             return traceback.format_exception(self)
-        self.__cause__ = _users_cause(self)
+        self.__cause__ = _user_cause(self)
         short = traceback.TracebackException(type(self), self, user_traceback(self.__traceback__))
         return "".join(short.format()).splitlines()
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Say whether there was no room: Python, TensorFlow, JAX and PyTorch each have their own way to say so."""
+    """Return whether an error of Python, TensorFlow, JAX or PyTorch means that memory ran out."""
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return True
     return any(words in str(error) for words in ("RESOURCE_EXHAUSTED", "not enough memory"))
 
 
 class KzooWarning(UserWarning):
-    """Something of a user's input that could not be read or kept: one line, which the command line prints."""
+    """A problem with user input that kzoo works around: one line, which the command line prints."""
 
 
 def warn(message: str, category: type[Warning] = KzooWarning) -> None:
-    """Warn of something, with the line of the user's that called kzoo."""
+    """Warn, showing the user's line that called kzoo."""
     frame = user_frame()
-    names = frame.f_globals
+    module_globals = frame.f_globals
     warnings.warn_explicit(
-        message, category, frame.f_code.co_filename, frame.f_lineno, names.get("__name__"),
-        names.setdefault("__warningregistry__", {}),
+        message, category, frame.f_code.co_filename, frame.f_lineno, module_globals.get("__name__"),
+        module_globals.setdefault("__warningregistry__", {}),
     )  # fmt: skip
 
 
 def short_errors(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Let a public function raise a `KzooError` with the lines of its caller, and without those of kzoo."""
+    """Decorate a public function to raise `KzooError` with a traceback of the caller's lines, without kzoo's."""
 
     @wraps(function)
     def called(*arguments: _P.args, **options: _P.kwargs) -> _R:
@@ -73,35 +72,35 @@ def short_errors(function: Callable[_P, _R]) -> Callable[_P, _R]:
             if is_debugging() or is_called_by_kzoo():
                 raise
             error.with_traceback(user_traceback(error.__traceback__))
-            raise error from _users_cause(error)  # KZOO_DEBUG=1 shows kzoo's lines, too
+            raise error from _user_cause(error)  # KZOO_DEBUG=1 shows kzoo's lines
 
     return called
 
 
-def _users_cause(error: BaseException) -> BaseException | None:
-    """Return the cause of an error where it is in code of the user's; elsewhere the message says what it says."""
+def _user_cause(error: BaseException) -> BaseException | None:
+    """Return the cause of an error if it is in the user's code; otherwise None, as the message contains it."""
     cause = error.__cause__
     return None if cause is None or user_traceback(cause.__traceback__) is None else cause
 
 
 class DownloadError(KzooError):
-    """A file that is not here cannot be downloaded either."""
+    """A missing file cannot be downloaded."""
 
 
 class UnsafeModelError(KzooError):
-    """A model's file could do more than compute when it is opened: which file, why, and what to do."""
+    """Opening a model file could run arbitrary code. The message has the file, the reason and the fix."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C ended a training early; `run` is what there is of it, and the same call continues it."""
+    """Ctrl-C ended a training or search early; `run` is its unfinished result, and the same call resumes it."""
 
     def __init__(self, run: "Run | Search") -> None:
-        super().__init__(f"{run.path}: interrupted; the same call goes on from there")
+        super().__init__(f"{run.path}: interrupted; the same call resumes it")
         self.run = run
 
 
 class ExportError(KzooError):
-    """No format could be exported; `exports` says of each why."""
+    """No format could be exported; `exports` has the reason for each."""
 
     def __init__(self, message: str, exports: Mapping[str, Any]) -> None:
         super().__init__(message)

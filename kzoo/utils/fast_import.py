@@ -1,11 +1,11 @@
-"""Import Keras lean, in processes that are kzoo's own: the command line, and workers. Standard library only.
+"""Import Keras without its optional dependencies, in kzoo's own processes: the command line and workers.
 
-Keras and TensorFlow import what they merely look for, too: scikit-learn for wrappers, pandas for frames given to `fit`,
-pyplot for galleries, jax for a converter, SciPy for the Keras of old; TensorFlow on other backends, to set its seed.
-Nothing of kzoo's asks Keras for these, and they take as long as Keras itself; so does looking for garbage among modules
-that stay.
+Keras and TensorFlow import optional packages if they are installed: scikit-learn for wrappers, pandas for frames passed
+to `fit`, pyplot for galleries, jax for a converter, SciPy for Keras 2; on other backends also TensorFlow, to set its
+seed. kzoo does not use these through Keras, and they take as long to import as Keras itself. So does garbage collection
+among modules that stay.
 
-In somebody's own process nothing is hidden: Keras remembers what it did not find.
+Nothing is hidden in a user's process, because Keras remembers which packages were missing. Standard library only.
 """
 
 import gc
@@ -18,52 +18,52 @@ from pathlib import Path
 
 from kzoo.utils.files import read_json
 
-_LOOKED_FOR = ("matplotlib", "pandas", "sklearn")
-_OF_JAX = ("jax", "scipy")  # needed where Keras runs on it
-_ELSEWHERE = ("tensorflow",)  # where it does not run on that
-_own = False
+_OPTIONAL = ("matplotlib", "pandas", "sklearn")
+_USED_BY_JAX = ("jax", "scipy")  # needed if Keras runs on JAX
+_TENSORFLOW = ("tensorflow",)  # not needed on other backends
+_is_kzoo_process = False
 
 
 def mark_kzoo_process() -> None:
-    """Say that this process is kzoo's own: nobody else's code will ask Keras for what it did not find."""
-    global _own
-    _own = True
+    """Mark this process as kzoo's own: no user code runs in it that needs Keras' optional packages."""
+    global _is_kzoo_process
+    _is_kzoo_process = True
 
 
 def import_keras() -> None:
-    """Import Keras, and TensorFlow where Keras runs on it, or is not in a process of kzoo's own."""
+    """Import Keras, and TensorFlow unless this is kzoo's own process and Keras runs on JAX or PyTorch."""
     backend = _backend()
-    elsewhere = _own and backend in ("jax", "torch")
-    names = _LOOKED_FOR + (() if backend == "jax" else _OF_JAX) + (_ELSEWHERE if elsewhere else ())
-    with _lean(names) if _own else nullcontext():
+    hides_tensorflow = _is_kzoo_process and backend in ("jax", "torch")
+    names = _OPTIONAL + (() if backend == "jax" else _USED_BY_JAX) + (_TENSORFLOW if hides_tensorflow else ())
+    with _hidden(names) if _is_kzoo_process else nullcontext():
         keras = import_module("keras")
-        if elsewhere:
-            keras.utils.set_random_seed(random.getrandbits(31))  # with which it looks for TensorFlow
+        if hides_tensorflow:
+            keras.utils.set_random_seed(random.getrandbits(31))  # Keras tries to import TensorFlow here
         else:
             import_module("tensorflow")
 
 
 @contextmanager
-def _lean(names):
-    """Hide modules that are not imported yet, and collect no garbage."""
+def _hidden(names):
+    """Hide modules that are not imported yet, and pause garbage collection."""
     hidden = [name for name in names if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # None: `import` says that there is no such module
-    collecting = gc.isenabled()
+    sys.modules.update(dict.fromkeys(hidden))  # with None, `import` raises ModuleNotFoundError
+    gc_was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         for name in hidden:
             del sys.modules[name]
-        gc.freeze()  # what is imported stays
-        if collecting:
+        gc.freeze()  # imported modules stay: exclude them from collection
+        if gc_was_enabled:
             gc.enable()
 
 
 def _backend():
-    """Return the backend that Keras will take, as Keras itself finds it."""
+    """Return the backend that Keras will use, found as Keras does; None for its default."""
     settings = Path(os.path.expanduser(os.environ.get("KERAS_HOME", "~/.keras"))) / "keras.json"
     try:
         return os.environ.get("KERAS_BACKEND") or read_json(settings)["backend"]
-    except (OSError, ValueError, LookupError, TypeError):  # it has no settings, or none that can be read
+    except (OSError, ValueError, LookupError, TypeError):  # no readable keras.json
         return None

@@ -1,4 +1,4 @@
-"""Words that many messages need: near names, lists, counts, times, what an error says. Standard library only."""
+"""Text for messages: near names, lists, counts, times, errors. Standard library only."""
 
 import re
 from collections.abc import Iterable
@@ -7,37 +7,37 @@ from importlib import import_module
 from itertools import islice
 from typing import Any
 
-_respell = [str]  # what writes arguments as whoever reads a line spells them, see `spelling`
-_MOST_NEAR = 5_000  # words that one is compared with: a stranger's table may have any number of columns
-# Controls but the end of a line and the tab; what separates lines elsewhere; what turns the direction of writing.
+_spell = [str]  # function that spells the arguments in a message, see `spelling`
+_MOST_NEAR = 5_000  # limit of compared names: a table may have very many columns
 _PLURALS = {"category": "categories", "class": "classes", "series": "series"}
-_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+# Control characters except newline and tab, Unicode line separators, and changes of the writing direction.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def hint(word, legal: Iterable[str]) -> str:
-    """Return `"Did you mean 'x'? "`, or nothing when no legal word is near."""
+    """Return `"Did you mean 'x'? "`, or an empty string if no legal name is near."""
     by_lower = {str(name).lower(): name for name in islice(legal, _MOST_NEAR)}
     near = import_module("difflib").get_close_matches(str(word).lower(), by_lower, n=1, cutoff=0.6)
     return f"Did you mean {by_lower[near[0]]!r}? " if near else ""
 
 
 def listed(items, most=3, *, separator=", ") -> str:
-    """Join the first few items and say how many more there are: `a, b, c and 4 more`."""
+    """Join the first few items, with the number of the others: `a, b, c and 4 more`."""
     items = [str(item) for item in items]
     return separator.join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")
 
 
-HUGE = 10**300  # of a whole number: about here floats end
-MOST = 10**9  # of steps, epochs, trials, rows of a batch
+HUGE = 10**300  # limit of whole numbers, close to the largest float
+MOST = 10**9  # limit of steps, epochs, trials, rows of a batch
 
 
 def as_python(value: Any) -> Any:
-    """Return a number, text or truth value of NumPy's as Python's own; anything else as it is."""
+    """Return a NumPy scalar as a Python object; anything else unchanged."""
     return value.tolist() if getattr(value, "shape", None) == () and hasattr(value, "tolist") else value
 
 
 def length_of(value: Any) -> int | None:
-    """Return how many there are in a thing of the caller's; None where it does not say."""
+    """Return the length of an object; None if it has none."""
     try:
         return len(value)
     except Exception:
@@ -45,36 +45,36 @@ def length_of(value: Any) -> int | None:
 
 
 def shown(value, most=40) -> str:
-    """Write a value of a user's as Python would, cut off where it is long."""
+    """Return the `repr` of a user's value on one line, truncated."""
     try:
         text = " ".join(repr(as_python(value)).split())
-    except Exception:  # an object of the caller's that cannot be written
+    except Exception:  # a custom object whose repr fails
         text = f"a {type(value).__name__}"
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def printable(text) -> str:
-    """Write characters that a terminal would obey, or that turn a line around, as what they are: `\\x1b`."""
-    return _OBEYED.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), str(text))
+    """Escape control characters and changes of the writing direction: `\\x1b`."""
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), str(text))
 
 
 @contextmanager
 def spelling(respell):
-    """While it lasts, lines for people name arguments as `respell` spells them: the command line has its own way."""
-    before, _respell[0] = _respell[0], respell
+    """Spell the arguments in messages with `respell` while the context is active, as the command line does."""
+    previous, _spell[0] = _spell[0], respell
     try:
         yield
     finally:
-        _respell[0] = before
+        _spell[0] = previous
 
 
 def spelled(text) -> str:
-    """Return a line for people with arguments spelled as they read them: `time=` is `--time` on the command line."""
-    return _respell[0](str(text))
+    """Return a message with its arguments spelled for its reader: `time=` is `--time` on the command line."""
+    return _spell[0](str(text))
 
 
 def csv_cell(value):
-    """Return a cell of a CSV file; a text that a spreadsheet would take for a formula gets an apostrophe in front."""
+    """Return a cell of a CSV file; a text that a spreadsheet would run as a formula gets an apostrophe in front."""
     if not isinstance(value, str) or not value.startswith(("=", "+", "-", "@", "\t", "\r")):
         return value
     try:
@@ -85,12 +85,12 @@ def csv_cell(value):
 
 
 def percent(share) -> str:
-    """Write a share as a percentage that does not break: 98.1 %."""
+    """Format a share as a percentage with a no-break space: 98.1 %."""
     return f"{100 * share:.1f}\u00a0%"
 
 
 def number(value) -> str:
-    """Write a count whole, another number with four digits."""
+    """Format whole numbers in full, others with four digits."""
     if value is None:
         return "not known"
     if isinstance(value, int) or (float(value).is_integer() and abs(value) < 1e15):
@@ -99,21 +99,21 @@ def number(value) -> str:
 
 
 def value_in_words(value) -> str:
-    """Write a number, words, several side by side, or several with their names: `shortest 3, longest 64`."""
+    """Format a number, a text, a list (`3 x 64`) or a dict (`shortest 3, longest 64`)."""
     if isinstance(value, dict):
-        return ", ".join(f"{name} {value_in_words(one)}" for name, one in value.items())
+        return ", ".join(f"{name} {value_in_words(inner)}" for name, inner in value.items())
     if isinstance(value, list | tuple):
         return " x ".join(map(value_in_words, value))
     return str(value) if isinstance(value, str) else number(value)
 
 
 def plural(count, noun) -> str:
-    """Write a count with its noun: `1 epoch`, `1,200 epochs`."""
+    """Format a count with its noun: `1 epoch`, `1,200 epochs`."""
     return f"{count:,} {noun if count == 1 else _PLURALS.get(noun, f'{noun}s')}"
 
 
 def moments(times) -> list[str]:
-    """Write times, as short as all of them allow: `2024-02-29`, `2024-02-29 05:00`, `2024-02-29 05:00:30+01:00`."""
+    """Format times, as short as all of them allow: `2024-02-29`, `2024-02-29 05:00`, `2024-02-29 05:00:30+01:00`."""
     times = list(times)
     if not all(hasattr(time, "isoformat") for time in times):
         return [f"{time:.15g}" if isinstance(time, float) else str(time) for time in times]
@@ -125,7 +125,7 @@ def moments(times) -> list[str]:
 
 
 def in_bytes(count) -> str:
-    """Write a size: `512 KiB`, `2.1 GiB`."""
+    """Format a size in bytes: `512 KiB`, `2.1 GiB`."""
     size, unit = count / 2**10, "KiB"
     for larger in ("MiB", "GiB", "TiB"):
         if size < 1000:
@@ -135,7 +135,7 @@ def in_bytes(count) -> str:
 
 
 def duration(seconds) -> str:
-    """Write a time in the units that people would use: `0.4 s`, `42 s`, `12 min`, `3 h 5 min`."""
+    """Format a duration in a readable unit: `0.4 s`, `42 s`, `12 min`, `3 h 5 min`."""
     if round(seconds) < 60:
         return f"{seconds:.0f} s" if seconds >= 9.95 else f"{seconds:.1f} s"
     minutes = round(seconds / 60)
@@ -143,11 +143,11 @@ def duration(seconds) -> str:
 
 
 def aligned(rows: Iterable[Iterable[Any]], *, right: Iterable[int] = ()) -> list[str]:
-    """Return a line for each row, its cells in columns.
+    """Return a line for each row, with aligned columns.
 
     Args:
-        rows: the cells; the first row is the head.
-        right: numbers of the columns that end on one line, as numbers do.
+        rows: the cells; the first row is the header.
+        right: indices of the right-aligned columns.
     """
     cells = [[printable(cell) for cell in row] for row in rows]
     widths, right = [max(map(len, column)) for column in zip(*cells, strict=True)], set(right)
@@ -162,16 +162,16 @@ def aligned(rows: Iterable[Iterable[Any]], *, right: Iterable[int] = ()) -> list
 
 
 def cut(text: Any, most: int = 40) -> str:
-    """Return a text on one line, cut off where it is long."""
+    """Return a text on one line, truncated."""
     line = " ".join(str(text).split())
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
 def first_line(error) -> str:
-    """Return the first line of an error's message that says something, without its full stop, or the error's type.
+    """Return the first informative line of an error's message, without its full stop, or the error's type.
 
-    Lines that end in a colon only announce the next one, as in Keras' `Exception encountered when calling layer:`.
+    Lines that end in a colon are skipped, such as Keras' `Exception encountered when calling layer:`.
     """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    says = next((line for line in lines if not line.endswith(":")), type(error).__name__)
-    return says[:200].rstrip(".")
+    first = next((line for line in lines if not line.endswith(":")), type(error).__name__)
+    return first[:200].rstrip(".")

@@ -1,4 +1,4 @@
-"""Which metrics are better when larger, by their names."""
+"""The direction of metrics (larger or smaller is better), by their names."""
 
 import re
 from typing import Literal
@@ -26,12 +26,12 @@ _SMALLER_IS_BETTER = {
 
 
 def direction_by_name(monitor: str) -> tuple[Literal["max", "min"] | None, str]:
-    """Return the direction, None where it is not known, and what stands before the metric's own name.
+    """Return the direction (None if unknown), and the prefix before the metric's name, such as the name of an output.
 
     Args:
         monitor: the name of a metric, with or without `val_` and the name of one of several outputs.
     """
-    # A second Precision() in the same program is called precision_1, metrics=["MSE"] is called MSE.
+    # Keras calls a second Precision() in a program precision_1, and metrics=["MSE"] MSE.
     # With several outputs Keras puts the output's name in front: val_cls_accuracy.
     words = re.sub(r"_\d+$", "", monitor.removeprefix("val_")).lower().split("_")
     for start in range(len(words)):

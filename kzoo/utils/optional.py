@@ -1,6 +1,6 @@
-"""Packages that kzoo, or an exported model, can do without: `require` imports one, or says what installs it.
+"""Optional packages: `require` imports one, or raises an error with the command that installs it.
 
-`pandas` is imported by what first uses it: most data is no table. Standard library only.
+`pandas` is imported on first use, because most data is not a table. Standard library only.
 """
 
 import sys
@@ -11,8 +11,8 @@ from typing import Any
 from kzoo.utils.errors import KzooError
 
 
-class _Late:
-    """A module that is imported when something of it is first asked for."""
+class _LazyModule:
+    """A module that is imported when an attribute of it is first read."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -21,31 +21,31 @@ class _Late:
         return getattr(import_module(self._name), name)
 
 
-pandas = _Late("pandas")
+pandas = _LazyModule("pandas")
 
 
 def of_pandas(value: object, name: str) -> bool:
-    """Say whether a value is of a class of pandas, "DataFrame" or another, without importing it to find out."""
-    there = sys.modules.get("pandas")
-    return there is not None and isinstance(value, getattr(there, name))
+    """Return whether a value is an instance of a pandas class such as "DataFrame", without importing pandas."""
+    module = sys.modules.get("pandas")
+    return module is not None and isinstance(value, getattr(module, name))
 
 
 def require(name, *, extra=""):
     """Import an optional package.
 
     Args:
-        name: what is imported.
-        extra: kzoo's extra that brings it; empty for what kzoo itself needs, and an exported model does without.
+        name: the package.
+        extra: kzoo's extra that installs it; empty for a dependency of kzoo that an exported model does not need.
 
     Raises:
-        KzooError: it is not installed; the message has the line that installs it.
+        KzooError: it is not installed; the message has the command that installs it.
     """
     check_installed(name, extra=extra)
     return import_module(name)
 
 
 def is_installed(name) -> bool:
-    """Say whether a package could be imported, without doing it."""
+    """Return whether a package is installed, without importing it."""
     return find_spec(name) is not None
 
 
@@ -56,5 +56,5 @@ def check_installed(name, *, extra=""):
 
 
 def missing(name, extra="") -> str:
-    """Return the line that says what installs a package."""
+    """Return the message with the command that installs a package."""
     return f"This needs {name}, which is not installed: pip install " + (f'"kzoo[{extra}]"' if extra else "kzoo")

@@ -1,4 +1,4 @@
-"""The instruction sets of the processor: libraries choose by them how they compute. Standard library only."""
+"""The instruction sets of the processor, which change how libraries compute. Standard library only."""
 
 from functools import cache
 from pathlib import Path
@@ -11,9 +11,9 @@ _BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}
 
 @cache
 def instruction_sets() -> tuple[str, ...]:
-    """Return the instruction sets that this processor has, of those that change how arrays are computed.
+    """Return the instruction sets of this processor that change how arrays are computed.
 
-    Two processors with the same sets round alike. Only Linux tells: elsewhere the tuple is empty.
+    Two processors with the same sets round alike. Only Linux lists them; elsewhere the tuple is empty.
     """
     try:
         lines = _CPUINFO.read_text().splitlines()
@@ -24,5 +24,5 @@ def instruction_sets() -> tuple[str, ...]:
 
 
 def computes_bfloat16() -> bool:
-    """Say whether this processor multiplies bfloat16 itself; others emulate it, which is slower than float32."""
+    """Return whether this processor multiplies bfloat16 natively; emulation is slower than float32."""
     return not _BFLOAT16.isdisjoint(instruction_sets())

@@ -1,9 +1,9 @@
-"""The form of plain data that comes from a file: which types stand where, said once and checked in one place.
+"""A schema language for plain data from files, and its check, `misfit`. Standard library only.
 
-A form is a type (`float` takes whole numbers too, `int` no truth values), None, `Words`, `Some`, several of these
-joined by `|` or in a tuple; a list of the form of all its entries; `Each` of that of all values of a dict; a dict of
-name -> form, where a name that ends in "?" may be left out and what has no name here is not looked at; or a function of
-a value and where it is, that says what is wrong. Standard library only.
+A form (schema) is a type (`float` accepts whole numbers, `int` no booleans), None, `Words` or `Some`; alternatives,
+joined by `|` or in a tuple; a list with the form of all its entries; `Each` with the form of all values of a dict; a
+dict of name -> form, where a name that ends in "?" is optional and other names are ignored; or a function of a value
+and its location that returns an error message or None.
 """
 
 import math
@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from types import UnionType
 from typing import Any, get_args, get_origin
 
-LARGEST = 1 << 62  # of a whole number
+LARGEST = 1 << 62  # exclusive limit of whole numbers
 
 
 @dataclass(frozen=True)
 class Each:
-    """The form of every value of a dict, whatever its names are, or out of some names."""
+    """The form of every value of a dict; `names` are the allowed names, if not empty."""
 
     form: Any
     names: tuple[str, ...] = ()
@@ -25,7 +25,7 @@ class Each:
 
 @dataclass(frozen=True)
 class Some:
-    """A list of so many entries of one form."""
+    """A list of `count` entries of one form."""
 
     form: Any
     count: int
@@ -33,49 +33,49 @@ class Some:
 
 @dataclass(frozen=True)
 class Words:
-    """One of some words."""
+    """One of these strings."""
 
     words: tuple[str, ...]
 
 
 def misfit(value: Any, form: Any, where: str = "it") -> str | None:
-    """Return what in plain data is not of a form, as the end of a sentence: "columns[3].median is 'x'"; else None."""
+    """Return the first mismatch of plain data and a form, such as "columns[3].median is 'x'"; None if it fits."""
     if isinstance(form, dict):
-        return _of_names(value, form, where)
+        return _misfit_mapping(value, form, where)
     if isinstance(form, Each):
         if not isinstance(value, Mapping):
-            return _said(where, value)
+            return _mismatch(where, value)
         if unknown := next((name for name in value if form.names and name not in form.names), None):
-            return _said(f"a name in {where}", unknown)
-        return _first((inner, form.form, f"{where}.{name}") for name, inner in value.items())
+            return _mismatch(f"a name in {where}", unknown)
+        return _first_misfit((inner, form.form, f"{where}.{name}") for name, inner in value.items())
     if isinstance(form, Some):
-        return misfit(value, [form.form], where) or (None if len(value) == form.count else _said(where, value))
+        return misfit(value, [form.form], where) or (None if len(value) == form.count else _mismatch(where, value))
     if isinstance(form, list):
         if not isinstance(value, list | tuple):
-            return _said(where, value)
-        return _first((inner, form[0], f"{where}[{place}]") for place, inner in enumerate(value))
+            return _mismatch(where, value)
+        return _first_misfit((inner, form[0], f"{where}[{index}]") for index, inner in enumerate(value))
     if isinstance(form, tuple | UnionType):
-        found = [misfit(value, one, where) for one in (form if isinstance(form, tuple) else get_args(form))]
-        return None if None in found else max(found, key=lambda text: len(text or ""))
-    if get_origin(form) is tuple:  # as fields of dataclasses say it: tuple[str, ...]
+        mismatches = [misfit(value, option, where) for option in (form if isinstance(form, tuple) else get_args(form))]
+        return None if None in mismatches else max(mismatches, key=lambda text: len(text or ""))
+    if get_origin(form) is tuple:  # annotation of a dataclass field: tuple[str, ...]
         return misfit(value, [get_args(form)[0]], where)
     if not isinstance(form, type) and callable(form):
         return form(value, where)
-    return None if _fits(value, form) else _said(where, value)
+    return None if _fits(value, form) else _mismatch(where, value)
 
 
-def _of_names(value, form, where):
+def _misfit_mapping(value, form, where):
     if not isinstance(value, Mapping):
-        return _said(where, value)
+        return _mismatch(where, value)
     for name in form:
         if not name.endswith("?") and name not in value:
             return f"{where} has no {name!r}"
     prefix = "" if where == "it" else f"{where}."
     names = {name.removesuffix("?"): inner for name, inner in form.items()}
-    return _first((value[name], inner, prefix + name) for name, inner in names.items() if name in value)
+    return _first_misfit((value[name], inner, prefix + name) for name, inner in names.items() if name in value)
 
 
-def _first(parts):
+def _first_misfit(parts):
     return next(filter(None, (misfit(*part) for part in parts)), None)
 
 
@@ -100,6 +100,6 @@ def _is_finite(value):
         return False
 
 
-def _said(where, value):
+def _mismatch(where, value):
     text = ascii(value)
     return f"{where} is {text if len(text) <= 60 else text[:60] + '...'}"

@@ -1,9 +1,8 @@
-"""What TensorFlow writes to stderr, kept from those who call kzoo. Standard library only.
+"""Hide what TensorFlow writes to stderr for kzoo. Standard library only.
 
-As it starts, TensorFlow's C++ writes about instructions and missing GPUs, some of it before it looks at any log level;
-when networks of several sizes are run, its Python advises on `tf.function`s, which are kzoo's here and not the user's.
-Neither is shown where kzoo imports or runs TensorFlow. `TF_CPP_MIN_LOG_LEVEL=0` shows all of the first, and what
-TensorFlow writes on behalf of other code stays.
+On startup, TensorFlow's C++ logs about instructions and missing GPUs, partly before it reads any log level; its Python
+warns of retracing, which kzoo's `tf.function`s cause and the user cannot change. Neither is shown if kzoo imports or
+runs TensorFlow. `TF_CPP_MIN_LOG_LEVEL=0` shows the startup lines; lines that other code causes are always shown.
 """
 
 import os
@@ -17,7 +16,7 @@ _RETRACING = "triggered tf.function retracing"
 
 
 def watch() -> None:
-    """Keep TensorFlow's lines back from now on, whether it is imported already or not."""
+    """Hide TensorFlow's lines from now on, whether it is imported already or not."""
     if "tensorflow" in sys.modules:
         _hide_retracing()
     elif not any(isinstance(finder, _Finder) for finder in sys.meta_path):
@@ -27,7 +26,7 @@ def watch() -> None:
 def _hide_retracing() -> None:
     import logging
 
-    logging.getLogger("tensorflow").addFilter(_is_for_users)  # which has it once, however often it is added
+    logging.getLogger("tensorflow").addFilter(_is_for_users)  # adding the same filter again has no effect
 
 
 def _is_for_users(record):
@@ -35,7 +34,7 @@ def _is_for_users(record):
 
 
 class _Finder:
-    """Finds TensorFlow as Python does, and has it imported with oneDNN, and in silence where kzoo imports it."""
+    """Import hook for TensorFlow: prepares oneDNN, and hides the startup lines if kzoo imports it."""
 
     def find_spec(self, name, path=None, target=None):
         if name != "tensorflow":
@@ -51,60 +50,60 @@ class _Finder:
     def _import(self, execute, module):
         if self in sys.meta_path:
             sys.meta_path.remove(self)
-        from kzoo.utils import onednn  # here: `import kzoo` takes milliseconds
+        from kzoo.utils import onednn  # imported late to keep `import kzoo` fast
 
         onednn.prepare()
-        before = os.environ.get(LEVEL)
-        if before == "0" or not runs_in_kzoo():
+        level = os.environ.get(LEVEL)
+        if level == "0" or not runs_in_kzoo():
             execute(module)
         else:
-            os.environ[LEVEL] = "3" if before in (None, "1") else before  # TensorFlow reads it once; 1 is what JAX sets
+            os.environ[LEVEL] = "3" if level in (None, "1") else level  # TensorFlow reads it once; JAX sets it to 1
             try:
-                with silence(others=True):
+                with silence(show_others=True):
                     execute(module)
             finally:
-                if before is None:
+                if level is None:
                     os.environ.pop(LEVEL, None)
                 else:
-                    os.environ[LEVEL] = before
+                    os.environ[LEVEL] = level
         _hide_retracing()
 
 
 @contextmanager
-def silence(*, others=False):
-    """Keep back the lines that TensorFlow's C++ writes while it starts; show them if what is done here fails.
+def silence(*, show_others=False):
+    """Hide the lines that TensorFlow's C++ writes on startup, unless the block raises.
 
-    No log level reaches them: they go straight to file descriptor 2.
+    They ignore all log levels and go to file descriptor 2.
 
     Args:
-        others: whether to show afterwards what is none of these lines.
+        show_others: whether to show all other lines afterwards.
     """
     import tempfile
 
     if sys.stderr is not None:
         sys.stderr.flush()
     try:
-        screen = os.dup(2)
+        stderr_copy = os.dup(2)
     except OSError:  # the process has no stderr
         yield
         return
-    with tempfile.TemporaryFile() as noise:
-        os.dup2(noise.fileno(), 2)
+    with tempfile.TemporaryFile() as captured:
+        os.dup2(captured.fileno(), 2)
         failed = True
         try:
             yield
             failed = False
         finally:
-            os.dup2(screen, 2)
-            noise.seek(0)
-            lines = noise.read().splitlines(keepends=True) if failed or others else []
-            for line in lines if failed else filter(_is_no_start, lines):
-                os.write(screen, line)
-            os.close(screen)
+            os.dup2(stderr_copy, 2)
+            captured.seek(0)
+            lines = captured.read().splitlines(keepends=True) if failed or show_others else []
+            for line in lines if failed else filter(_is_not_startup, lines):
+                os.write(stderr_copy, line)
+            os.close(stderr_copy)
 
 
-def _is_no_start(line):
-    """Say whether a line is none of TensorFlow's: `I0000 00:00:1795904416.073928 6868 port.cc:153] ...` and such."""
+def _is_not_startup(line):
+    """Return whether a line is not a startup line such as `I0000 00:00:1795904416.073928 6868 port.cc:153] ...`."""
     import re
 
     stamped = rb"[IWE]\d{4} \d\d:\d\d:|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWE] "

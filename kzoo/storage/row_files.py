@@ -194,8 +194,7 @@ class Content:
     """The contents of some files: the sha256 of each.
 
     Names, sizes and times are not enough: a copy can share them with another file, and a file can be rewritten in
-        place.
-    Hashing a gigabyte takes about .7 s of processor time; encoding it takes more than 20 times as long.
+    place. Hashing a gigabyte takes about .7 s of processor time; encoding it takes more than 20 times as long.
 
     Args:
         files: their paths.

@@ -11,8 +11,7 @@ def shuffled(positions, count, seed, epoch):
     """Return which examples come at some positions of an epoch (B,); over all positions, each of 0..count-1 comes once.
 
     The position is encrypted: a Feistel network over the next power of 4 is a bijection, and results of `count` and
-        above
-    are encrypted again until they are below it (doi:10.1007/3-540-45760-7_9, cycle walking).
+    above are encrypted again until they are below it (doi:10.1007/3-540-45760-7_9, cycle walking).
 
     Args:
         positions: (B,) of 0..count-1.

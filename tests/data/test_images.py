@@ -154,8 +154,8 @@ def test_worker_processes_read_the_same_images_as_this_process(photos, monkeypat
             super().__init__()
             started.append(self._process)
 
-        def _ask(self, *args):
-            replies.append(super()._ask(*args))
+        def _request(self, *args):
+            replies.append(super()._request(*args))
             return replies[-1]
 
     monkeypatch.setattr("kzoo.kinds.image.parallel_reading.Reader", Recorded)

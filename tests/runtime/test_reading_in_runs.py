@@ -31,12 +31,12 @@ from table_doors import (
 TABLES, NETWORKS = 200, 20
 
 
-def token_ids_of_file(predictions):
+def numbers_of(predictions):
     return predictions.probabilities if predictions.values is None else predictions.values
 
 
 def served_numbers(document, class_names):
-    """Return the numbers of a server's answer as `token_ids_of_file` has those of `Predictions`."""
+    """Return the numbers of a server's answer as `numbers_of` has those of `Predictions`."""
     if not class_names:
         return np.array([row["values"] for row in document["predictions"]], np.float32)
     classes = ({one["label"]: one["probability"] for one in row["classes"]} for row in document["predictions"])
@@ -79,9 +79,9 @@ class Trained:
                 yield door.open(self.new, self.folder, self.seed), where
 
     def compare_predict(self):
-        answers = token_ids_of_file(kzoo.predict(self.run, self.x))
+        answers = numbers_of(kzoo.predict(self.run, self.x))
         for source, where in self.sources(uploads=False):
-            np.testing.assert_array_equal(token_ids_of_file(kzoo.predict(self.run, source)), answers, where)
+            np.testing.assert_array_equal(numbers_of(kzoo.predict(self.run, source)), answers, where)
 
     def compare_evaluate(self) -> int:
         """Compare scores, and return of how many doors."""
@@ -100,15 +100,15 @@ class Trained:
 
     def compare_exported(self):
         model = kzoo.runtime.load(self.exported)
-        answers = token_ids_of_file(model.predict(self.x))
-        np.testing.assert_allclose(answers, token_ids_of_file(kzoo.predict(self.run, self.x)), rtol=1e-3, atol=1e-5)
+        answers = numbers_of(model.predict(self.x))
+        np.testing.assert_allclose(answers, numbers_of(kzoo.predict(self.run, self.x)), rtol=1e-3, atol=1e-5)
         for source, where in self.sources(uploads=False):
-            np.testing.assert_array_equal(token_ids_of_file(model.predict(source)), answers, where)
+            np.testing.assert_array_equal(numbers_of(model.predict(source)), answers, where)
         for source, where in self.sources(uploads=True):
             np.testing.assert_array_equal(model.receive(source).x, self.x, where)
 
     def compare_served(self, server):
-        answers = token_ids_of_file(kzoo.runtime.load(self.exported).predict(self.x))
+        answers = numbers_of(kzoo.runtime.load(self.exported).predict(self.x))
         address = f"/v1/models/{self.exported.name}/answer"
         for source, where in self.sources(uploads=True):
             if isinstance(source, bytes):

@@ -91,7 +91,7 @@ def test_the_limits_are_those_of_the_server():
     assert f"| {limits.body >> 20} MiB |" in TEXT and f"| {limits.bodies >> 20} MiB |" in TEXT
     assert f"{limits.rows:,}, and {limits.row_bytes >> 20} MiB" in TEXT and f"| {limits.connections} |" in TEXT
     assert f"{limits.numbers / 1e6:.1f} million numbers" in TEXT
-    assert f"| {limits.seconds:g} |" in TEXT and f"{decode._MOST_DECODED / 1e6:.1f} million" in TEXT
+    assert f"| {limits.seconds:g} |" in TEXT and f"{decode._MAX_DECODED_PIXELS / 1e6:.1f} million" in TEXT
     assert f"| `--max-batch` | {limits.batch} |" in TEXT and f"| `--max-waiting` | {limits.waiting} |" in TEXT
 
 

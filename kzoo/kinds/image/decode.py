@@ -276,8 +276,8 @@ def dim(sources) -> list:
     highest, bright = 0, 0.0
     for source in sources[:: -(-len(sources) // _MAX_CHECKED) or 1]:
         with suppress(KzooError, OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
-            value = _highest(source)
-            highest, bright = (max(highest, value), bright) if isinstance(value, int) else (highest, max(bright, value))
+            level = _highest(source)
+            highest, bright = (max(highest, level), bright) if isinstance(level, int) else (highest, max(bright, level))
     lines = []
     if 0 < highest < _DIM:
         bits = max(highest.bit_length(), 8)

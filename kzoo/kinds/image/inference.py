@@ -65,7 +65,7 @@ def read(reader, raw):
         return _filled(lambda image: _from_array(image, shape), images, shape)[0], raw
     raw = list(raw) if isinstance(raw, list | tuple) else image_paths(raw)
     check_pixels(numbers_in(item, "Images", many=False) for item in raw if isinstance(item, np.ndarray))
-    x, unread = _filled(lambda item: _read_one(item, shape), raw, shape)
+    x, unread = _filled(lambda item: _read_image(item, shape), raw, shape)
     files = [item for index, item in enumerate(raw) if not isinstance(item, np.ndarray) and index not in unread]
     for line in _decoder().dim(files) if files else ():
         warn(line)
@@ -242,17 +242,17 @@ def images_in(folder) -> list:
     return names
 
 
-def _read_one(item, shape):
+def _read_image(item, shape):
     """Return an image (H, W, C), or an `Unread` for a file that cannot be read."""
     try:
-        return _encode_one(item, shape)
+        return _encode_image(item, shape)
     except KzooError as error:
         if not isinstance(item, str | Path):
             raise
         return Unread(item, str(error))
 
 
-def _encode_one(item, shape):
+def _encode_image(item, shape):
     if isinstance(item, np.ndarray):
         return _from_array(item, shape)
     return _decoder().decode(item, shape)

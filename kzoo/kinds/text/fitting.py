@@ -167,7 +167,7 @@ def load_text_table(
         chosen = fixed
     if chosen is None:
         raise KzooError(
-            f"Texts need a target of classes, but {targets[0]!r} looks like values: {why}. Use a column of classes, or "
+            f"Text needs a target of classes, but {targets[0]!r} looks like values: {why}. Use a column of classes, or "
             "set task=."
         )
     groups = None if group is None else groups_in(complete[group], group)

@@ -251,8 +251,12 @@ def _texts(raw, column):
         if not os.path.exists(raw):
             raise missing(raw)
         return (_column(rows_of(raw), column or "text") if is_table(raw) else _lines(raw)), raw
-    if isinstance(raw, list | tuple | np.ndarray) and len(raw) and all(isinstance(item, str | Path) for item in raw):
-        return _texts_of_files(raw) if any(map(is_file_name, raw)) else ([str(item) for item in raw], raw)
+    if (
+        isinstance(raw, list | tuple | np.ndarray)
+        and len(raw)
+        and all(isinstance(element, str | Path) for element in raw)
+    ):
+        return _texts_of_files(raw) if any(map(is_file_name, raw)) else ([str(element) for element in raw], raw)
     is_dicts = isinstance(raw, list) and all(isinstance(row, dict) for row in raw)
     if is_dicts or isinstance(raw, dict | Rows) or hasattr(raw, "iloc") or is_arrow(raw):
         return _column(checked_rows(raw), column or "text"), raw

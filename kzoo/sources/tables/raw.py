@@ -223,7 +223,7 @@ def received_rows(payload, noun, most=None):
     if isinstance(payload, dict):
         check_count(max((len(cells) for cells in payload.values() if isinstance(cells, list)), default=1), most)
         return rows_of(payload)
-    if isinstance(payload, list) and payload and all(isinstance(item, dict) for item in payload):
+    if isinstance(payload, list) and payload and all(isinstance(element, dict) for element in payload):
         check_count(len(payload), most)
         names, cells = set[str]().union(*payload), sum(map(len, payload))
         if len(payload) * len(names) > max(_MOST_CELLS, 4 * cells):
@@ -232,7 +232,7 @@ def received_rows(payload, noun, most=None):
                 f"{len(payload) * len(names):,} cells. Send rows with the same columns."
             )
         return rows_of(payload)
-    if not isinstance(payload, list) or any(isinstance(item, str | bytes | dict) for item in payload):
+    if not isinstance(payload, list) or any(isinstance(element, str | bytes | dict) for element in payload):
         raise KzooError(
             f"{noun} must be an object of columns, a list of numbers, or a line of an uploaded CSV file. File names "
             "are not accepted."

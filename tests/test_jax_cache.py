@@ -66,7 +66,7 @@ def test_programs_are_stored_and_results_do_not_depend_on_them(tmp_path):
 
 
 def test_the_folder_is_bounded_in_size(tmp_path, monkeypatch):
-    monkeypatch.setattr(jax_cache, "_MOST", 250)
+    monkeypatch.setattr(jax_cache, "_MAX_BYTES", 250)
     for age in range(5):
         file = tmp_path / "machine" / f"{age}-cache"
         file.parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""A preset's model as a whole module: how it is made, how it is compiled, and what its comment says."""
+"""A preset's model as a Python module: a comment, and functions that build and compile it."""
 
 import textwrap
 
@@ -9,40 +9,40 @@ from kzoo.registry.arguments import OF_FIT, TRAINING
 from kzoo.utils.errors import KzooError
 
 _LINE = 110
-# What `compile` does not know. Some of it is said in any case; of the rest, what is not as usual.
+# Settings that `compile` does not take: some are always named in the comment, the others if they are not the default.
 _ALWAYS = ("batch_size", "epochs", "schedule", "monitor", "patience")
-_BESIDE = (*OF_FIT, "norm_bias_rate", "layer_decay")
+_IF_CHANGED = (*OF_FIT, "norm_bias_rate", "layer_decay")
 
 
 def source_of(preset, model, spec, *, command, goes_in, comes_out) -> str:
-    """Return Python code that builds and compiles a preset's model and needs Keras alone.
+    """Return Python code that builds and compiles a preset's model and needs only Keras.
 
     Args:
         preset: the preset.
         model: its network, with any overrides.
         spec: the specification of the model.
-        command: what wrote it.
-        goes_in, comes_out: a line each.
+        command: the command that wrote it.
+        goes_in, comes_out: one line about the inputs and one about the outputs.
 
     Raises:
         KzooError: layers or values that cannot be written as code.
     """
     body, training = Graph(model).lines, spec["training"]
-    compiling = _compiling(spec)
+    compile_lines = _compile_lines(spec)
     names = [name for name in ("layers", "ops") if any(f"{name}." in line for line in body)]
     imports = ["import math", ""] * any("math." in line for line in body) + ["import keras"]
     imports += [f"from keras import {', '.join(names)}"] if names else []
     about = [
         f"{preset.name}: {preset.summary}",
-        f"Goes in: {goes_in}",
-        f"Comes out: {comes_out}",
-        f"{model.count_params():,} parameters. Needs Keras alone. Written by kzoo {__version__}: {command}",
-        _advice(training),
-        *_differs(spec["config"]),
+        f"Inputs: {goes_in}",
+        f"Outputs: {comes_out}",
+        f"{model.count_params():,} parameters. Needs only Keras. Written by kzoo {__version__}: {command}",
+        _training_note(training),
+        *_difference_notes(spec["config"]),
         *([preset.reference] if preset.reference else []),
     ]
-    steps = "model, steps" if any("steps" in line for line in compiling) else "model"
-    what = " `steps` is batches in an epoch times epochs." if "steps" in steps else ""
+    steps = "model, steps" if any("steps" in line for line in compile_lines) else "model"
+    steps_note = " `steps` is batches per epoch times epochs." if "steps" in steps else ""
     return "\n".join(
         [
             *(line for text in about for line in _comment(text)),
@@ -55,8 +55,8 @@ def source_of(preset, model, spec, *, command, goes_in, comes_out) -> str:
             "",
             "",
             f"def compile_model({steps}):",
-            f'    """Compile with the optimizer, loss and metrics of kzoo.{what}"""',
-            *_indented(compiling),
+            f'    """Compile with the optimizer, loss and metrics of kzoo.{steps_note}"""',
+            *_indented(compile_lines),
             "",
             "",
             'if __name__ == "__main__":',
@@ -66,31 +66,33 @@ def source_of(preset, model, spec, *, command, goes_in, comes_out) -> str:
     )
 
 
-def _advice(training):
-    """Say how the preset is trained, beside what `compile` knows."""
-    neutral = {name: TRAINING[name].default for name in _BESIDE if name not in _ALWAYS}
-    names = [*_ALWAYS, *neutral]
-    said = [f"{k}={training[k]!r}" for k in names if training.get(k) is not None and training[k] != neutral.get(k)]
-    return f"kzoo trains it with {', '.join(said)}." if said else "kzoo trains it as you say."
+def _training_note(training):
+    """Return a sentence with the training settings that `compile` does not take."""
+    defaults = {name: TRAINING[name].default for name in _IF_CHANGED if name not in _ALWAYS}
+    names = [*_ALWAYS, *defaults]
+    settings = [f"{k}={training[k]!r}" for k in names if training.get(k) is not None and training[k] != defaults.get(k)]
+    return f"kzoo trains it with {', '.join(settings)}." if settings else "kzoo has no training settings for it."
 
 
-def _differs(config):
-    """Say what is not so here: weights that kzoo sets before training, and what it fits."""
+def _difference_notes(config):
+    """Yield notes about what kzoo does before or in training, and this code does not."""
     if config.get("whitening"):
-        yield 'kzoo sets the weights of "whitening" from patches of the training images; here they are random.'
+        yield 'kzoo sets the weights of "whitening" from patches of the training images. Here they are random.'
     if config.get("log_ratios"):
-        yield 'kzoo sets the weights of "log_ratios" from the training texts of each class; here they are zeros.'
+        yield 'kzoo sets the weights of "log_ratios" from the training texts of each class. Here they are zeros.'
     if config.get("dirac"):
-        yield "kzoo lets the first filters of the convolutions begin as the identity; here they are random."
+        yield "kzoo initializes the first filters of the convolutions as the identity. Here they are random."
     if config.get("members"):
-        yield 'kzoo fits the answers of each member, which go into the layer "members"; `fit` alone fits their mean.'
+        yield 'kzoo trains each member, an input of the layer "members", separately. `fit` alone trains their mean.'
 
 
-def _compiling(spec):
-    """Return the lines that compile the model as its training contract says."""
+def _compile_lines(spec):
+    """Return the lines that compile the model with its training contract."""
     training, task, config = spec["training"], spec["task"], spec["config"]
     if not {"optimizer", "learning_rate", "schedule"} <= set(training):
-        raise KzooError(f"{spec['preset']} says no optimizer, learning_rate or schedule: there is nothing to compile.")
+        raise KzooError(
+            f"{spec['preset']} has no optimizer, learning_rate or schedule, so there is nothing to compile."
+        )
     optimizer = contract.make_optimizer(training | {"schedule": "constant", "warmup": 0.0})
     lines, rate = _schedule(training)
     lines.append(f"optimizer = {construct(optimizer, learning_rate=rate)}")
@@ -103,9 +105,9 @@ def _compiling(spec):
 
 
 def _schedule(training):
-    """Return the lines that make the learning rate over `steps`, and the expression of it.
+    """Return the lines that make the learning rate schedule over `steps`, and its expression.
 
-    A schedule other than "constant" and "cosine" is left to a comment: the peak is constant then.
+    For schedules other than "constant" and "cosine" the rate is the constant peak, with a comment.
     """
     name, warmup, peak = (
         training.get("schedule", "constant"),
@@ -113,7 +115,7 @@ def _schedule(training):
         value(training["learning_rate"]),
     )
     if name not in ("constant", "cosine"):
-        return [f"# The schedule of kzoo is {name!r}, and this its peak."], peak
+        return [f"# kzoo uses the schedule {name!r}; this is its peak."], peak
     if name == "constant" and not warmup:
         return [], peak
     cosine = "rate = keras.optimizers.schedules.CosineDecay"
@@ -127,26 +129,26 @@ def _schedule(training):
 
 
 def _indented(lines):
-    """Indent lines, and break long ones at blanks within brackets, where Python allows it."""
+    """Indent lines, and break long ones at blanks within brackets."""
     for line in lines:
-        begin, indent, blanks = 0, " " * 4, list(_blanks(line))
-        while len(indent) + len(line) - begin > _LINE and (later := [at for at in blanks if at > begin]):
-            end = max((at for at in later if at - begin <= _LINE - len(indent)), default=later[0])
-            yield indent + line[begin:end]
-            begin, indent = end + 1, " " * 8
-        yield indent + line[begin:]
+        start, indent, blanks = 0, " " * 4, list(_blanks(line))
+        while len(indent) + len(line) - start > _LINE and (breaks := [index for index in blanks if index > start]):
+            end = max((index for index in breaks if index - start <= _LINE - len(indent)), default=breaks[0])
+            yield indent + line[start:end]
+            start, indent = end + 1, " " * 8
+        yield indent + line[start:]
 
 
 def _blanks(line):
-    """Find the blanks within brackets, those of strings left out."""
+    """Yield the indices of blanks within brackets, except in strings."""
     depth, quoted, escaped = 0, False, False
-    for at, letter in enumerate(line):
+    for index, letter in enumerate(line):
         if letter == '"' and not escaped:
             quoted = not quoted
         escaped = letter == "\\" and not escaped
         depth += 0 if quoted else (letter in "([{") - (letter in ")]}")
         if letter == " " and depth and not quoted:
-            yield at
+            yield index
 
 
 def _comment(text):

@@ -4,7 +4,7 @@ import os
 import shlex
 
 from kzoo.data.named import name_of
-from kzoo.dataset.options import NAMED, DataOptions
+from kzoo.dataset.options import STORED_OPTIONS, DataOptions
 from kzoo.dataset.splits import Fold
 from kzoo.registry import word_for
 
@@ -29,7 +29,9 @@ def command_of(preset, source, overrides, data: DataOptions, **options):
     words = ["kzoo", "train", word_for(preset)]
     if source is not None:
         words += ["--data", name_of(source)]
-    for name, value in (dict(seed=options.pop("seed"), data_seed=data.seed) | data.pick(*NAMED) | options).items():
+    for name, value in (
+        dict(seed=options.pop("seed"), data_seed=data.seed) | data.pick(*STORED_OPTIONS) | options
+    ).items():
         if value is None or value == _DEFAULTS.get(name) or value in ((), []):
             continue
         if name == "columns":
@@ -67,7 +69,7 @@ def _fold_call(preset, source, overrides, data, *, seed, backend, **options):
     """Return the call that this run is a fold of; it is the same for each of the folds, and on every backend."""
     if preset is None or not all(isinstance(v, str | os.PathLike | None) for v in (source, data.group)):
         return None
-    fold, asked = data.test, data.pick(*(name for name in NAMED if name != "test"))
+    fold, asked = data.test, data.pick(*(name for name in STORED_OPTIONS if name != "test"))
     given = {"folds": fold.folds, "stratified": fold.stratified, "seed": fold.seed}
     defaults = _DEFAULTS | {"stratified": True}
     given |= {k: v for k, v in (asked | options).items() if v is not None and v not in ((), [])} | overrides

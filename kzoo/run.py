@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kzoo.kinds import misread
+from kzoo.kinds import preprocessor_mismatch
 from kzoo.postprocessors import STEP
 from kzoo.stored_types import CONFIG, FOLDS, Description, Spec, check_format, summary_form, with_current_names
 from kzoo.tasks import Problem, Target, problem
@@ -163,7 +163,7 @@ class Run:
 
     @property
     def preprocessing(self) -> dict[str, Any]:
-        return self._read("preprocessing.json", lambda reader, where: misread(reader, self.spec.config))
+        return self._read("preprocessing.json", lambda reader, where: preprocessor_mismatch(reader, self.spec.config))
 
     @property
     def postprocessing(self) -> list[dict[str, Any]]:

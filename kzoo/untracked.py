@@ -11,7 +11,7 @@ from kzoo import kinds
 from kzoo.families.protocol import MEMBERS
 from kzoo.registry import fitted_on, get_preset, names_a_preset, spec_of
 from kzoo.run import Run
-from kzoo.tasks import pair
+from kzoo.tasks import problem_for
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import path_of
 from kzoo.utils.formatting import printable, shown
@@ -131,7 +131,11 @@ class UntrackedModel(Run):
     @cached_property
     def preprocessing(self) -> dict[str, Any]:
         fitted = fitted_on(self.model)
-        return fitted[1] if fitted else kinds.ready(self.config["data"]["inputs"], self.model.inputs[0].shape[1:])
+        return (
+            fitted[1]
+            if fitted
+            else kinds.array_preprocessor(self.config["data"]["inputs"], self.model.inputs[0].shape[1:])
+        )
 
     def _described(self) -> dict[str, Any]:
         """Return a `config.json` with everything that follows from the model."""
@@ -144,9 +148,9 @@ class UntrackedModel(Run):
             )
         has_embedding = any(type(layer).__name__ == "Embedding" for layer in model.layers)
         is_integer = has_embedding or "int" in str(in_tensors[0].dtype)
-        inputs = kinds.of_axes(len(in_tensors[0].shape), whole=is_integer).name
+        inputs = kinds.kind_of_array(len(in_tensors[0].shape), whole=is_integer).name
         outputs, classes = out_tensors[0].shape[-1], self._is_classifier()
-        problem = pair(inputs, "classes" if classes else "values")
+        problem = problem_for(inputs, "classes" if classes else "values")
         try:
             spec = spec_of(model)
         except KzooError:
@@ -185,7 +189,7 @@ class UntrackedModel(Run):
         """The name of the loss in lower case without underscores; empty if it is not known."""
         loss = getattr(self.model, "loss", None)
         if loss is None and self.path is not None:
-            loss = import_module("kzoo.loading").loss_named_in(self.path / _MODEL)
+            loss = import_module("kzoo.loading").stored_loss_name(self.path / _MODEL)
         if loss is None:
             return ""
         name = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)

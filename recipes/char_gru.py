@@ -25,7 +25,7 @@ import kzoo
 from kzoo.kinds.text.inference import tokenizer_of
 from kzoo.kinds.text.language import load_language
 from kzoo.plots.colors import GREEN, GREY, INK, ORANGE
-from kzoo.plots.figure import new_figure, tidy
+from kzoo.plots.figure import new_figure, style_axes
 
 options = dict(epochs=dict(type=int, default=None), validation=0.02, prompt="The ", length=300, top_k=20, top_p=1.0)
 args = kzoo.recipes.arguments("char_gru", __doc__, data="pydocs", **options)
@@ -65,14 +65,14 @@ p = np.asarray(run.model.predict(window[None], verbose=0))[0, first - 1 : first 
 best = np.argsort(-p, axis=1)[:, :ranks]  # the likeliest before each character
 figure = new_figure(9, 6.4)
 above, below = figure.subplots(2, 1, height_ratios=(1, 1.1))
-tidy(above, "Bits per character", x="epoch")
+style_axes(above, "Bits per character", x="epoch")
 for column, label, color in (("loss", "training", GREY), ("val_loss", "validation", GREEN)):
     bits = np.array(run.history[column]) / math.log(2)
     above.plot(run.history["epoch"], bits, marker="o", ms=3.5, color=color, label=label)
 above.axhline(rows[1]["bits_per_character"], color=INK, lw=1, ls="--", label="test, in one pass")
 above.xaxis.set_major_locator(MaxNLocator(integer=True))
 above.legend(frameon=False)
-tidy(below, "What it expects before each character: the darker, the likelier; framed where it came", grid=None)
+style_axes(below, "What it expects before each character: the darker, the likelier; framed where it came", grid=None)
 below.imshow(np.take_along_axis(p, best, axis=1).T, cmap="Blues", vmin=0, vmax=1, aspect="auto")
 for step, truth in enumerate(window[first : first + width]):
     for rank, token in enumerate(best[step]):

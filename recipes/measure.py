@@ -25,7 +25,7 @@ from pathlib import Path
 
 import kzoo
 from kzoo import results
-from kzoo.cli.common import parse_settings
+from kzoo.cli.shared import parse_settings
 from kzoo.data.named import name_of
 from kzoo.dataset.options import DataOptions
 from kzoo.registry.arguments import BACKENDS

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import kzoo
 from kzoo import results
-from kzoo.cli.common import parse_settings
+from kzoo.cli.shared import parse_settings
 from kzoo.data.named import NAMES
 from kzoo.dataset.splits import Fold
 from kzoo.ranking import lower_is_better

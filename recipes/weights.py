@@ -29,7 +29,7 @@ from kzoo.data.named_loaders import waves
 from kzoo.data.reload import load_again
 from kzoo.kinds import kind
 from kzoo.kinds.text.fitting import read_folder
-from kzoo.loading import arrays_of
+from kzoo.loading import weights_by_name
 from kzoo.sources.tables.frame import as_frame
 from kzoo.utils.files import finite, whole_file, write_json, write_text
 from kzoo.weights.packaged import PretrainedWeights
@@ -95,7 +95,7 @@ def packed(run, name):
     texts = {key: json.dumps(value, ensure_ascii=False).encode() for key, value in texts.items()}
     texts = {key: np.frombuffer(text, "uint8") for key, text in texts.items()}
     content = io.BytesIO()
-    np.savez_compressed(content, **texts, **{key: rounded(array) for key, array in arrays_of(run.model).items()})
+    np.savez_compressed(content, **texts, **{key: rounded(array) for key, array in weights_by_name(run.model).items()})
     if content.tell() > MOST:
         raise kzoo.KzooError(f"{name} takes {content.tell():,} bytes, and {MOST:,} is the most.")
     return content.getvalue()
@@ -183,7 +183,7 @@ def index(entry):
     if (size := sum(row["bytes"] for row in rows)) > MOST_IN_ALL:
         raise kzoo.KzooError(f"All weights take {size:,} bytes, and {MOST_IN_ALL:,} is the most.")
     write_json(weights.FOLDER / "index.json", rows)
-    weights.forget()
+    weights.clear_index_cache()
 
 
 # %% Do it

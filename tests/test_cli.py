@@ -16,7 +16,7 @@ from processor import in_units
 import kzoo
 import kzoo.training
 from kzoo import results
-from kzoo.cli import COMMANDS, common, main, predict
+from kzoo.cli import COMMANDS, main, predict, shared
 from kzoo.cli.option_names import with_option_names
 from kzoo.cli.show import describe_outputs
 from kzoo.cli.train import scores_line
@@ -224,7 +224,7 @@ def test_other_shells_complete_the_same_values(call, shell):
     ],
 )
 def test_values_of_set(text, value):
-    parsed = common.parse_value(text)
+    parsed = shared.parse_value(text)
     assert parsed == value and type(parsed) is type(value)
 
 
@@ -232,9 +232,9 @@ def test_every_value_of_every_preset_survives_being_shown_and_read():
     for name in kzoo.list_presets():
         preset = kzoo.get_preset(name)
         for key, value in {**preset.config, **preset.training}.items():
-            read = common.parse_value(common.show_value(value))
+            read = shared.parse_value(shared.show_value(value))
             assert ARGUMENTS[key].check(key, read) == value, (name, key)
-    assert common.parse_value(common.show_value(0.48687557313024665)) == 0.48687557313024665
+    assert shared.parse_value(shared.show_value(0.48687557313024665)) == 0.48687557313024665
 
 
 def test_set_takes_several_at_once_and_again(call):
@@ -555,7 +555,7 @@ def test_faults_of_the_machine_are_one_line_too():
         (MemoryError(), 2, "memory", "--set batch_size=16"),
         (ZeroDivisionError("division by zero"), 1, "ZeroDivisionError", "division by zero", "--debug"),
     ):
-        code, line = common.exit_code_and_line(error)
+        code, line = shared.exit_code_and_line(error)
         assert code == expected and "\n" not in line
         assert_mentions(line, *parts)
 

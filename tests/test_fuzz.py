@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import kzoo
-from kzoo.cli import common, main
+from kzoo.cli import main, shared
 from kzoo.runtime import load as load_runtime
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -361,7 +361,7 @@ def fuzz_command(name, examples, capsys, monkeypatch):
     begin, options = COMMANDS[name]
     begin = [str(stored()["runs"]["table"]) if word == "RUN" else word for word in begin]
     word = st.one_of(st.sampled_from(WORDS), st.sampled_from(WORDS), st.text(LETTERS, max_size=6))
-    failures, exit_code_and_line = [], common.exit_code_and_line
+    failures, exit_code_and_line = [], shared.exit_code_and_line
 
     def refuse_faults(error):
         """Raise an error that the command would report as a fault of kzoo."""
@@ -370,7 +370,7 @@ def fuzz_command(name, examples, capsys, monkeypatch):
             raise error
         return code, line
 
-    monkeypatch.setattr(common, "exit_code_and_line", refuse_faults)
+    monkeypatch.setattr(shared, "exit_code_and_line", refuse_faults)
 
     @settings(QUIET, max_examples=examples)
     @given(st.data())

@@ -13,7 +13,7 @@ import pytest
 from pages import CHINESE, DOCS, PAGES, README, ROOT, blocks, calls, lines, links, without_comment
 
 import kzoo
-from kzoo.cli import COMMANDS, common, make_parser
+from kzoo.cli import COMMANDS, make_parser, shared
 from kzoo.registry import get_preset, resolve
 
 SHELL = [(page, line) for page in PAGES for block in blocks(page) if block.language == "sh" for line in lines(block)]
@@ -46,7 +46,7 @@ def test_commands_are_parsed_and_name_presets_and_settings_that_exist():
         named = getattr(args, "preset", None) or getattr(args, "run", None)
         if isinstance(named, str) and "/" not in named:
             assert named in kzoo.list_presets(), line
-            resolve(get_preset(named), common.parse_settings(getattr(args, "set", ())))
+            resolve(get_preset(named), shared.parse_settings(getattr(args, "set", ())))
 
 
 @pytest.mark.parametrize("page", [CHINESE, *PAGES], ids=name)

@@ -12,7 +12,7 @@ from messages import assert_mentions
 
 import kzoo
 from kzoo.cli import main
-from kzoo.cli.common import DATA_OPTIONS
+from kzoo.cli.shared import DATA_OPTIONS
 
 ROWS = 240
 PYTHON = re.compile(

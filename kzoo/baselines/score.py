@@ -11,7 +11,7 @@ from kzoo.baselines.baseline import Baseline, Result, Unfit, list_baselines
 from kzoo.baselines.data import BaselineData, metric_of
 from kzoo.data.load import load_data
 from kzoo.dataset.dataset import Dataset, Split
-from kzoo.dataset.sample import with_samples
+from kzoo.dataset.sample import sample_dataset
 from kzoo.tasks import score_named
 from kzoo.utils.argument_checks import checked_arguments, checked_seed
 from kzoo.utils.errors import KzooError
@@ -63,7 +63,7 @@ def score(
         raise KzooError(
             f"{next(iter(options))}= is an option of load_data, but a Dataset is already loaded: pass it to load_data."
         )
-    data = with_samples(data if isinstance(data, Dataset) else load_data(data, **options))
+    data = sample_dataset(data if isinstance(data, Dataset) else load_data(data, **options))
     selected, scored_split = _select(data, names), _scored_split(data, split)
     costs = {candidate.name: candidate.seconds(BaselineData(data)) for candidate in selected}
     allowed, results = _LONGEST if seconds is None else seconds, []

@@ -4,8 +4,8 @@ import numpy as np
 
 from kzoo.baselines.baseline import Unfit, baseline
 from kzoo.dataset.sample import token_counts
-from kzoo.kinds.series.season import season_of
-from kzoo.kinds.series.simple_forecasts import season_before
+from kzoo.kinds.series.season import detect_season
+from kzoo.kinds.series.simple_forecasts import previous_season
 from kzoo.storage.windows import series_of
 
 _LAST = "last value"  # its name in `simple_forecasts`
@@ -74,11 +74,11 @@ def seasonal(subset):
     season = None
     if (series := series_of(train.y)) is not None:
         rows = series[: int(train.y.starts.max()) + train.y.length]  # the rows after these are predicted
-        season = season_of(rows, len(rows) // 3)
+        season = detect_season(rows, len(rows) // 3)
     if season is None:
         raise Unfit("neither the times nor the training rows show a season")
     subset.notes.append(f"season of {season} steps, estimated from the training rows")
-    return _window_predictor(subset, lambda part: season_before(part, season))
+    return _window_predictor(subset, lambda part: previous_season(part, season))
 
 
 def _numbers(subset):

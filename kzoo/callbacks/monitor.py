@@ -30,7 +30,7 @@ def direction(monitor: str, outputs: Sequence[str] | None = None) -> Literal["ma
     return mode
 
 
-def reported(model: keras.Model) -> list[str] | None:
+def reported_metrics(model: keras.Model) -> list[str] | None:
     """Return the names of the metrics that `fit` will report, or None if they are unknown before the first epoch.
 
     TensorFlow's `fit` builds the metrics during the first step, so before it only the arguments of `compile` are known.
@@ -102,7 +102,7 @@ class Monitor(keras.callbacks.Callback):
                 direction(self.name, getattr(self.model, "output_names", None) or ())
 
     def _check(self, name: str) -> None:
-        names, metric = reported(self.model), name.removeprefix("val_")
+        names, metric = reported_metrics(self.model), name.removeprefix("val_")
         if names is not None and metric not in names:
             if self.mode is None:
                 raise KzooError(_not_reported(name, names, self.validated))

@@ -4,7 +4,7 @@ import numpy as np
 
 from kzoo.checks.finding import check, error, warning
 from kzoo.data.statistics import shares_between
-from kzoo.kinds.rows.inference import as_dated, cells_of, codes_of, is_unreadable
+from kzoo.kinds.rows.inference import cells_of, codes_of, is_unreadable, with_date_formats
 from kzoo.sources.tables.raw import rows_of
 from kzoo.sources.tables.values import to_words
 from kzoo.utils.formatting import listed
@@ -106,7 +106,7 @@ def categories_unknown(new):
     """Find categories that are not in the training data, and number or date cells that have become strings."""
     rows = rows_of(new.frame)
     columns = new.preprocessing.get("columns", ())
-    for column in as_dated(new.preprocessing, rows, []) if columns and isinstance(columns[0], dict) else ():
+    for column in with_date_formats(new.preprocessing, rows, []) if columns and isinstance(columns[0], dict) else ():
         name = column["name"]
         if name in new.missing:
             continue

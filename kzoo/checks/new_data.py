@@ -9,9 +9,9 @@ from kzoo.data.encode import encode
 from kzoo.data.named import NAMES
 from kzoo.data.reload import check_encoded, check_target, reload, targets_of
 from kzoo.dataset.dataset import Dataset
-from kzoo.dataset.sample import sampled
+from kzoo.dataset.sample import sample_split
 from kzoo.kinds import kind, kind_of, takes_ready_arrays
-from kzoo.sources.tables.frame import is_pair, with_answers
+from kzoo.sources.tables.frame import is_pair, join_targets
 from kzoo.sources.tables.raw import require
 from kzoo.sources.tables.values import to_words
 from kzoo.utils.errors import KzooError
@@ -50,7 +50,7 @@ class NewData:
             source = reload(run, source)
         if isinstance(source, Dataset):
             check_encoded(run, source)
-            part = sampled(source.test or source.train)
+            part = sample_split(source.test or source.train)
             self.values = part.x
             self.answers = np.asarray(part.y) if "kept" in source.problem.facts else None
             if "classes" in source.problem.facts:
@@ -85,7 +85,7 @@ class NewData:
             source = test or train
         if is_pair(source) and not takes_ready_arrays(self.preprocessing):
             x, y = source
-            source = with_answers(x, y, self.targets)[0]
+            source = join_targets(x, y, self.targets)[0]
         if isinstance(source, tuple | list) and len(source) == 2 and not isinstance(source[0], str | dict):
             self.values, self.answers = encode(self.preprocessing, np.asarray(source[0])), np.asarray(source[1])
         elif isinstance(source, np.ndarray):

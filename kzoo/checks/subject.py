@@ -7,7 +7,7 @@ import numpy as np
 
 from kzoo.checks.losses import last_activation, loss_info
 from kzoo.checks.probe import Probe
-from kzoo.dataset.sample import in_memory, with_samples
+from kzoo.dataset.sample import in_memory, sample_dataset
 from kzoo.kinds import kind
 from kzoo.storage.windows import series_of
 
@@ -28,7 +28,7 @@ class Subject:
     """
 
     def __init__(self, data, model=None, training=None, *, onehot=None, standardize=None):
-        self.data, self.model, self.training = with_samples(data), model, dict(training or {})
+        self.data, self.model, self.training = sample_dataset(data), model, dict(training or {})
         self.onehot, self.standardize = onehot, standardize
         if model is not None and not model.built and self.rows:
             with suppress(NotImplementedError, TypeError, ValueError):  # custom models may need `fit` to be built

@@ -13,7 +13,7 @@ from functools import partial
 from importlib import import_module
 
 from kzoo import __version__
-from kzoo.cli import common, preflight
+from kzoo.cli import preflight, shared
 from kzoo.cli.choices import OPTION_VALUES
 from kzoo.cli.option_names import with_option_names
 from kzoo.registry import list_presets
@@ -69,7 +69,7 @@ def make_parser(command_names) -> argparse.ArgumentParser:
     Args:
         command_names: the commands whose arguments are added. Modules of other commands are not imported.
     """
-    parser = common.Parser(
+    parser = shared.Parser(
         prog="kzoo",
         description="A Keras model zoo: list the presets, train one on your data, use the model.",
         epilog=EXAMPLES,
@@ -84,7 +84,7 @@ def make_parser(command_names) -> argparse.ArgumentParser:
         choices=("bash", "zsh", "tcsh", "fish"),
         help="print a shell completion script",
     )
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=common.Parser)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=shared.Parser)
     for name, summary in COMMANDS.items():
         if name not in command_names:
             commands.add_parser(name, help=summary, add_help=False)
@@ -121,7 +121,7 @@ def main(argv=None) -> int:
         fast_import.mark_kzoo_process()
         argv = sys.argv[1:]
     argv = [str(word) for word in argv]
-    common.replace_unencodable()
+    shared.replace_unencodable()
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _warning_printer(warnings.showwarning)
@@ -134,13 +134,13 @@ def main(argv=None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt as interrupt:
-        common.print_note(f"interrupted: {interrupt}" if str(interrupt) else "interrupted")
+        shared.print_note(f"interrupted: {interrupt}" if str(interrupt) else "interrupted")
         return 130
     except Exception as error:
         if "--debug" in argv:
             raise
-        code, line = common.exit_code_and_line(error)
-        common.print_note(f"error: {line}")
+        code, line = shared.exit_code_and_line(error)
+        shared.print_note(f"error: {line}")
         return code
 
 
@@ -149,7 +149,7 @@ def _warning_printer(show_other):
 
     def show_warning(message, category, *args, **kwargs):
         if issubclass(category, KzooWarning):
-            common.print_note(f"warning: {message}")
+            shared.print_note(f"warning: {message}")
         else:
             show_other(message, category, *args, **kwargs)
 
@@ -169,7 +169,7 @@ def _run_command(argv):
     if args.command is None:
         parser.print_help()
         return 0
-    for name in common.NAMED_FILES:
+    for name in shared.NAMED_FILES:
         if name in vars(args):
             setattr(args, name, expand_user(getattr(args, name)))
     module = import_module(f"kzoo.cli.{args.command}")
@@ -182,7 +182,7 @@ def _run_command(argv):
         except KzooError as error:
             error.args = (spelled(error), *error.args[1:])
             raise
-        print(common.to_json(document) if args.json else printable(module.render(document, args)))
+        print(shared.to_json(document) if args.json else printable(module.render(document, args)))
     sys.stdout.flush()
     if not isinstance(document, dict):
         return 0
@@ -202,7 +202,7 @@ def _print_completion(argv):
             elif action.dest in OPTION_VALUES:
                 # Not `list(...)`: here this name is the module `kzoo.cli.list`.
                 action.choices = [*OPTION_VALUES[action.dest]()]
-            elif action.dest in common.FILES:
+            elif action.dest in shared.FILES:
                 action.complete = shtab.FILE
     print(shtab.complete(parser, shell=shell))
     if shell == "bash":

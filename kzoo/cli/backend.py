@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from kzoo.cli import common
+from kzoo.cli import shared
 from kzoo.results.speed import fastest
 from kzoo.utils import onednn
 from kzoo.utils.errors import KzooError
@@ -92,5 +92,5 @@ def _resumed_backend(resumed, *, explicit_folder):
     extra = _EXTRAS.get(backend, "")
     if explicit_folder:
         raise KzooError(f"{folder} can only be resumed with {backend}. {missing(backend, extra)}")
-    common.print_note(f"{folder} is not resumed: this needs {backend}. {missing(backend, extra)}")
+    shared.print_note(f"{folder} is not resumed: this needs {backend}. {missing(backend, extra)}")
     return None

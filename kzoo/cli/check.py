@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from kzoo.cli import common, data_summary, export, keras_import, tables, train
+from kzoo.cli import data_summary, export, keras_import, shared, tables, train
 from kzoo.data import detection
 from kzoo.exported import ExportedModel
 from kzoo.registry import get_preset
@@ -60,7 +60,7 @@ def run(args):
     findings, check_names = check_module.examine(
         args.preset,
         args.data,
-        common.requested_data_options(args),
+        shared.requested_data_options(args),
         settings,
         deep=not args.quick,
         seed=args.seed,
@@ -93,7 +93,7 @@ def _train_command(args, presets):
     if not presets:
         return None
     data = args.preset if args.data is None else args.data
-    return common.train_command(args, get_preset(presets[0]["preset"]), data, seed=args.seed)
+    return shared.train_command(args, get_preset(presets[0]["preset"]), data, seed=args.seed)
 
 
 def _check_exported(args):
@@ -107,7 +107,7 @@ def _check_exported(args):
             raise KzooError(f"--{option} is for presets and runs, not for an exported model. Remove it.")
     keras_import.silence_tensorflow()
     exported = ExportedModel(args.preset)
-    exports = exported.check(begin=lambda key: common.print_note(f"{key}: checking"))
+    exports = exported.check(begin=lambda key: shared.print_note(f"{key}: checking"))
     damage = exported.damage()
     failed = bool(damage) or any(export_entry["status"] == "failed" for export_entry in exports.values())
     return dict(exported=exported.path, exports=exports, damage=damage, exit_code=int(failed))
@@ -126,7 +126,7 @@ def render(document, args):
         if not selected:
             continue
         totals.append(plural(len(selected), level))
-        lines.append(common.bold(f"{level}s"))
+        lines.append(shared.bold(f"{level}s"))
         for finding in selected:
             lines += tables.columns([(finding["check"], spelled(finding["what"]))])
             rows = [(name, spelled(finding[name])) for name in ("where", "why", "fix")]
@@ -153,13 +153,13 @@ def _baselines_and_presets(document, args):
         note = "; the test split is not used" if split == "validation" else ""
         lines += [
             "",
-            common.bold(f"baselines on the {split} split{note}"),
+            shared.bold(f"baselines on the {split} split{note}"),
             *tables.columns(rows, align="<<>"),
         ]
     presets = document["presets"][:_MAX_PRESETS]
     if not presets:
         return [*lines, "", "No preset fits this data. See `kzoo list` for the task of each preset."]
-    lines += ["", *common.hanging_indent("", ranked_by(presets))]
+    lines += ["", *shared.hanging_indent("", ranked_by(presets))]
     rows = [
         (
             row["preset"],

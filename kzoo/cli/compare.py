@@ -5,7 +5,7 @@ import io
 import os
 from importlib import import_module
 
-from kzoo.cli import common, keras_import, leaderboard, tables
+from kzoo.cli import keras_import, leaderboard, shared, tables
 from kzoo.ranking import compare, find_runs, lower_is_better
 from kzoo.results import number, value_of
 from kzoo.tasks import score_named
@@ -53,8 +53,8 @@ def run(args):
     for option in ("fail_if_worse", "target", "tolerance"):
         if getattr(args, option):
             raise KzooError(f"--{option.replace('_', '-')} needs --data: a data set that neither run was trained on.")
-    for option, suffixes in (("csv", (".csv",)), ("plot", common.PICTURES)):
-        common.check_output_file(option, getattr(args, option), suffixes)
+    for option, suffixes in (("csv", (".csv",)), ("plot", shared.PICTURES)):
+        shared.check_output_file(option, getattr(args, option), suffixes)
     if leaderboard.is_single_search(args.run):
         if args.metric is not None:
             raise KzooError("--metric is for runs. Remove it: the trials of a search are ranked by its objective.")
@@ -136,7 +136,7 @@ def _as_csv(rows):
     for row in rows:
         values = [row[name] for name in names] + list(row["interval"] or (None, None))
         differs = [
-            common.show_value(row["differs"][setting]) if setting in row["differs"] else "" for setting in settings
+            shared.show_value(row["differs"][setting]) if setting in row["differs"] else "" for setting in settings
         ]
         target_errors = [row["targets"].get(target) for target in targets]
         writer.writerow([csv_cell("" if cell is None else cell) for cell in [*values, *target_errors, *differs]])
@@ -177,14 +177,14 @@ def render(document, args):
         presets = {row["preset"] for row in group if not row["baseline"]}
         title = f"{min(presets)} on {group[0]['data']}" if len(presets) == 1 else group[0]["data"]
         better = "lower" if lower_is_better(group[0]["metric"]) else "higher"
-        lines.append(common.bold(f"{title}, {_split_label(group[0])}; {better} is better"))
+        lines.append(shared.bold(f"{title}, {_split_label(group[0])}; {better} is better"))
         lines += [*_table(group, ["preset"] if len(presets) > 1 else []), ""]
     single = [row for group in groups if len(group) == 1 for row in group]
     if single:
-        lines += [common.bold("only run on their data, split or task"), *_table(single, ["preset", "data"]), ""]
+        lines += [shared.bold("only run on their data, split or task"), *_table(single, ["preset", "data"]), ""]
     unfinished = [(row["run"], row["preset"], _progress(row)) for row in rows if not row["finished"]]
     if unfinished:
-        lines += [common.bold("unfinished"), *tables.columns(unfinished), ""]
+        lines += [shared.bold("unfinished"), *tables.columns(unfinished), ""]
     if len({row["group"] for row in rows}) > 1:
         lines.append("Runs on different data, splits or tasks are ranked separately.")
     lines += document["notes"] + [f"Written to {document[key]}" for key in ("csv", "plot") if key in document]
@@ -222,7 +222,7 @@ def _table(rows, extra_columns):
     for column in _DROPPABLE_COLUMNS:
         widths = {n: max(len(h), *(len(c[n]) for c in cells)) for n, h in headings.items()}
         widths["differs"] = min(widths.get("differs", 0), 20)  # the last column can be wrapped
-        if sum(widths.values()) + 2 * len(headings) <= common.terminal_width():
+        if sum(widths.values()) + 2 * len(headings) <= shared.terminal_width():
             break
         headings.pop(column, None)
     align = "".join(
@@ -239,7 +239,7 @@ def _cells(row):
         for value, name in ((row["score"], metric), (row["validation"], metric), (row["rmse"], "rmse"))
     )
     epochs = f"{row['best_epoch']}/{row['epochs']}" if row["best_epoch"] else ""
-    differs = ", ".join(f"{name}={common.show_value(value)}" for name, value in row["differs"].items())
+    differs = ", ".join(f"{name}={shared.show_value(value)}" for name, value in row["differs"].items())
     label = _metric_label(metric)
     return {
         "run": row["run"] + (" (interrupted)" if row["interrupted"] else " (baseline)" if row["baseline"] else ""),
@@ -273,7 +273,7 @@ def _render_comparison(document):
     difference = document["difference"]
     rows.append(["difference", f"{100 * difference:+.1f} points" if metric == "accuracy" else f"{difference:+.4g}", ""])
     size = document["new"].get("examples", document["new"].get("tokens"))
-    lines = [common.bold(f"{document['data']}, {size:,} {'examples' if 'examples' in document['new'] else 'tokens'}")]
+    lines = [shared.bold(f"{document['data']}, {size:,} {'examples' if 'examples' in document['new'] else 'tokens'}")]
     lines += tables.columns(rows)
     if test and "p_value" in test:
         lines.append(

@@ -1,6 +1,6 @@
 """The part of the output of `kzoo check` that shows how data was read."""
 
-from kzoo.cli import common, tables
+from kzoo.cli import shared, tables
 from kzoo.dataset.summary import examples
 from kzoo.utils.formatting import plural, printable, spelled, value_in_words
 
@@ -17,7 +17,7 @@ def summary_lines(summary) -> list[str]:
     """
     sizes = " / ".join(f"{count:,} {name}" for name, count in summary["splits"].items())
     description = f"{summary['task'].replace('_', ' ')}, {examples(summary)}"
-    lines = [common.bold(_cell(summary["name"])), *common.hanging_indent("  ", f"{description}: {sizes}")]
+    lines = [shared.bold(_cell(summary["name"])), *shared.hanging_indent("  ", f"{description}: {sizes}")]
     if summary["about"]:
         lines += tables.columns(
             [(_cell(name), _cell(value_in_words(value))) for name, value in summary["about"].items()]
@@ -26,7 +26,7 @@ def summary_lines(summary) -> list[str]:
         lines += ["", *_columns(summary["columns"], summary["rows"])]
     if summary["classes"]:
         lines += ["", *_classes(summary["classes"], summary["splits"])]
-    notes = [line for note in summary["notes"] for line in common.hanging_indent("  ", printable(spelled(note)))]
+    notes = [line for note in summary["notes"] for line in shared.hanging_indent("  ", printable(spelled(note)))]
     return [*lines, *(["", *notes] if notes else [])]
 
 
@@ -64,7 +64,7 @@ def _row(column, headings, rows):
         f"{count:,}{f' ({count / rows:.0%})' if count >= 0.01 * rows else ''}" if count else "" for count in counts
     )
     return (
-        common.fit_terminal(_cell(column["name"]), _MAX_NAME_LENGTH),
+        shared.fit_terminal(_cell(column["name"]), _MAX_NAME_LENGTH),
         column["kind"],
         *cells,
         _cell(column.get("about", "")),
@@ -73,7 +73,7 @@ def _row(column, headings, rows):
 
 def _classes(classes, splits):
     rows = [
-        (common.fit_terminal(_cell(row["name"]), _MAX_NAME_LENGTH), *(f"{row[name]:,}" for name in splits), "")
+        (shared.fit_terminal(_cell(row["name"]), _MAX_NAME_LENGTH), *(f"{row[name]:,}" for name in splits), "")
         for row in classes[:_MAX_CLASSES]
     ]
     lines = tables.columns([("class", *splits, ""), *rows], align="<" + ">" * len(splits))

@@ -1,6 +1,6 @@
 """Score a run on its test split, on another split, or on new data."""
 
-from kzoo.cli import common, keras_import, tables
+from kzoo.cli import keras_import, shared, tables
 from kzoo.cli.train import score_warnings_of
 from kzoo.tasks.target_scores import mixes_units
 from kzoo.untracked import as_run
@@ -21,7 +21,7 @@ examples:
 
 def add_arguments(parser):
     parser.add_argument("run", metavar="RUN", help="folder of a run, or a preset with packaged weights")
-    common.add_weights_option(parser)
+    shared.add_weights_option(parser)
     parser.add_argument(
         "--data", metavar="SOURCE", help="new data with a target, or the data that the run was trained on"
     )
@@ -48,7 +48,7 @@ def run(args):
     own_data = (
         None
         if args.data is None
-        else keras_import.import_quietly("kzoo.data.reload").data_of_run(run, args.data, target=args.target)
+        else keras_import.import_quietly("kzoo.data.reload").matching_run_data(run, args.data, target=args.target)
     )
     source = args.data if own_data is None else own_data
     scores = evaluate(run, source, split=args.split, target=args.target, stateful=args.stateful, tta=args.tta)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import kzoo.export
-from kzoo.cli import common, keras_import, tables
+from kzoo.cli import keras_import, shared, tables
 from kzoo.export.format import QUANTIZED
 from kzoo.export.formats import formats, parse
 from kzoo.untracked import as_run
@@ -24,7 +24,7 @@ exit code:
 def add_arguments(parser):
     add = parser.add_argument
     add("run", metavar="RUN", help="folder of a run, or a preset with packaged weights")
-    common.add_weights_option(parser)
+    shared.add_weights_option(parser)
     add("--formats", default="saved_model", metavar="A,B", help=f"{', '.join(formats())} (default: saved_model)")
     add("--quantize", default="", metavar="A,B", help=f"also write smaller files: {', '.join(QUANTIZED)}")
     add("--out", metavar="FOLDER", help="output folder; default: exports/ and the name of the run")

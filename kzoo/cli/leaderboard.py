@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from kzoo.cli import common, tables
+from kzoo.cli import shared, tables
 from kzoo.tuning.records import leaderboard as leaderboard_rows
 from kzoo.tuning.search import Search
-from kzoo.tuning.spaces.entry import shown
+from kzoo.tuning.spaces.entry import format_value
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import whole_file
 
@@ -79,13 +79,13 @@ def render(document, csv) -> str:
         ]
         for row in rows
     ]  # fmt: skip
-    if common.terminal_width() < 100:  # too narrow for all columns
+    if shared.terminal_width() < 100:  # too narrow for all columns
         for name in ("seconds", "parameters"):
             index = headings.index(name)
             headings.pop(index)
             for row in cells:
                 row.pop(index)
-    lines = [common.bold(title), *tables.columns([headings, *cells], align=">><" + ">" * (len(headings) - 4) + "<")]
+    lines = [shared.bold(title), *tables.columns([headings, *cells], align=">><" + ">" * (len(headings) - 4) + "<")]
     if not document["finished"]:
         lines.append(f"Not finished: {len(rows)} of {document['planned']} trials. Repeat the call to continue.")
     lines.append("Trials are ranked on validation data: retrain the winner for a test score.")
@@ -101,7 +101,7 @@ def _changes_or_error(row, defaults, start):
     if row["error"]:
         return row["error"]
     values = row["hyperparameters"].items()
-    differs = [f"{name}={shown(value)}" for name, value in values if value != defaults.get(name)]
+    differs = [f"{name}={format_value(value)}" for name, value in values if value != defaults.get(name)]
     return ", ".join(differs) or start
 
 

@@ -3,7 +3,7 @@
 import math
 
 from kzoo import results
-from kzoo.cli import common, tables
+from kzoo.cli import shared, tables
 from kzoo.registry import get_preset, is_general, list_presets
 from kzoo.results.suggest import start_with
 from kzoo.tasks import problems
@@ -121,7 +121,7 @@ def _render_ranked(document, args):
     title = f"measured on {args.data}, by {args.sort or 'score'}; training commands: kzoo show NAME"
     measured = [row for row in results.rows() if results.set_of(row["data"]) == results.set_of(args.data)]
     hints = [f"recommended for your own data of this task: {name}" for name in _recommended(measured)]
-    return "\n".join([common.bold(title), *tables.columns(rows, align="<<<>>>"), *hints])
+    return "\n".join([shared.bold(title), *tables.columns(rows, align="<<<>>>"), *hints])
 
 
 def render(document, args):
@@ -131,10 +131,10 @@ def render(document, args):
         return _render_ranked(document, args)
     lines, name_width = [], max(len(preset["name"]) for preset in document)
     for task in sorted({preset["task"] for preset in document}, key=list(problems()).index):
-        lines.append(common.bold(task.replace("_", " ")))
+        lines.append(shared.bold(task.replace("_", " ")))
         for preset in (preset for preset in document if preset["task"] == task):
             parameters = f"{preset['params']:,}" if preset["params"] else ""
-            lines += common.hanging_indent(
+            lines += shared.hanging_indent(
                 f"  {preset['name']:{name_width}}  {parameters:>10}  ", preset["summary"] + _weights(preset)
             )
         lines.append("")

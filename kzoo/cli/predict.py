@@ -5,10 +5,10 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from kzoo.cli import common, keras_import
+from kzoo.cli import keras_import, shared
 from kzoo.data.encode import encode_named
 from kzoo.kinds import kind as get_kind
-from kzoo.sources.unreadable import ANSWERED
+from kzoo.sources.unreadable import MAX_SHARE_EVALUATION
 from kzoo.untracked import as_run
 from kzoo.utils.errors import KzooError
 
@@ -40,7 +40,7 @@ def add_arguments(parser):
         nargs="+",
         help="image files or folders, a table (CSV), text files, or texts; - reads lines from standard input",
     )
-    common.add_weights_option(parser)
+    shared.add_weights_option(parser)
     parser.add_argument("--out", metavar="FILE.csv", help="write all predictions to a CSV file")
     parser.add_argument("--plot", metavar="FILE", help="plot a series and its forecast (.png, .svg, .pdf)")
     parser.add_argument("--format", metavar="NAME", help="exported format to run, such as onnx_int8 (default onnx)")
@@ -58,7 +58,7 @@ def run(args):
     if args.out is not None:
         _check_output(args.out)
     if args.plot is not None:
-        common.check_output_file("plot", args.plot, common.PICTURES)
+        shared.check_output_file("plot", args.plot, shared.PICTURES)
         if find_spec("matplotlib") is None:  # exported models predict without it
             raise KzooError("--plot needs matplotlib, which is not installed: pip install matplotlib")
     predictions = _predict_exported(args) if (Path(args.run) / "kzoo.json").is_file() else _predict_run(args)
@@ -67,7 +67,7 @@ def run(args):
     if args.top > 1 and predictions.targets:
         raise KzooError(f"--top {args.top} is for classes, and {args.run} predicts numbers. Remove --top.")
     document = dict(run=args.run, predictions=predictions.rows(args.top))
-    if len(predictions.unread) > ANSWERED * len(predictions):
+    if len(predictions.unread) > MAX_SHARE_EVALUATION * len(predictions):
         document["exit_code"] = 1
     if args.out is not None:
         _save_csv(predictions, args.out)
@@ -158,7 +158,7 @@ def render(document, args):
         if row.get("targets"):
             forecasts += _forecast_lines(row)
             continue
-        label = common.shorten(" ".join(str(row["input"]).split()), 44)
+        label = shared.shorten(" ".join(str(row["input"]).split()), 44)
         if "error" in row:
             prediction = f"not read: {row['error']}"
         else:
@@ -168,7 +168,7 @@ def render(document, args):
         rows.append((label, prediction))
     label_width = max((len(label) for label, _ in rows), default=0)
     lines = [
-        line for label, prediction in rows for line in common.hanging_indent(f"{label:{label_width}}  ", prediction)
+        line for label, prediction in rows for line in shared.hanging_indent(f"{label:{label_width}}  ", prediction)
     ] + forecasts
     lines += [f"Written to {document[key]}" for key in ("out", "plot") if key in document]
     return "\n".join(lines)

@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
-from kzoo.cli import common
+from kzoo.cli import shared
 from kzoo.cli.choices import CHECKED_OPTIONS, OPTION_VALUES
 from kzoo.registry import Preset, get_preset, names_a_preset, preset_of, resolve, with_settings
 from kzoo.run import Run
@@ -79,7 +79,7 @@ def _resolve(args) -> Resolved | None:
     if not getattr(args, "preset", None):
         return None
     with suppress(KzooError):
-        preset, overrides = get_preset(args.preset), common.settings_of(args) if "set" in args else {}
+        preset, overrides = get_preset(args.preset), shared.settings_of(args) if "set" in args else {}
         with suppress(KzooError):
             return Resolved(preset, overrides, resolve(preset, overrides))
         return Resolved(preset, overrides, None)
@@ -95,7 +95,7 @@ def _check_preset(args):
             _check_source(source, None, args)
         return
     if args.command in _TRAINING_COMMANDS and os.path.exists(word) and not is_preset and _detection().is_data(word):
-        data = common.quote(word)
+        data = shared.quote(word)
         raise KzooError(
             f"{word!r} is data, not a preset. Name a preset first: kzoo {args.command} PRESET --data {data}. "
             f"kzoo check --data {data} lists presets to try."
@@ -125,7 +125,7 @@ def _check_weights_settings(resolved, weights):
 
 
 def _check_source(source, preset, args):
-    _detection().check_source(source, preset, common.requested_data_options(args))
+    _detection().check_source(source, preset, shared.requested_data_options(args))
 
 
 def _check_data_of_run(path, args):

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 
-from kzoo.cli import common, keras_import, tables
+from kzoo.cli import keras_import, shared, tables
 from kzoo.cli.train import scores_line
 from kzoo.kinds import kind as get_kind
 from kzoo.network import table_of
@@ -61,7 +61,7 @@ def run(args):
     if (folder / "kzoo.json").is_file():
         raise KzooError(f"{args.preset} is an exported model, and kzoo show takes presets and runs. See its README.md.")
     preset = get_preset(args.preset)
-    overrides = common.parse_settings(args.set)
+    overrides = shared.parse_settings(args.set)
     config, training = resolve(preset, overrides)  # refuses wrong names before Keras is imported
     plot_path = None if args.plot is None else _check_plot_path(args.plot)
     # The layers of packaged presets are stored as tables: showing these does not import Keras.
@@ -187,8 +187,8 @@ def _setting(name, value, family):
 
 def _check_plot_path(file):
     path = Path(file)
-    if path.suffix.lower() not in common.PICTURES:
-        raise KzooError(f"--plot {file!r} must end in {', '.join(common.PICTURES)}.")
+    if path.suffix.lower() not in shared.PICTURES:
+        raise KzooError(f"--plot {file!r} must end in {', '.join(shared.PICTURES)}.")
     if not path.parent.is_dir():
         raise KzooError(f"--plot {file!r}: the folder {str(path.parent)!r} does not exist.")
     return path
@@ -219,7 +219,7 @@ def render(document, args):
     inputs, outputs = document["goes_in"], document["comes_out"]
     family = f" ({document['family']})" if document["family"] else ""
     flops = (
-        "unknown" if document["flops"] is None else f"{common.format_count(document['flops'])} FLOPs for one example"
+        "unknown" if document["flops"] is None else f"{shared.format_count(document['flops'])} FLOPs for one example"
     )
     facts = [
         ("task", f"{document['task'].replace('_', ' ')}{family}"),
@@ -237,37 +237,37 @@ def render(document, args):
         ]
     table = [("layer", "type", "output shape", "parameters")] + [
         (
-            common.fit_terminal(layer["name"], 30),
-            common.fit_terminal(layer["type"], 22),
+            shared.fit_terminal(layer["name"], 30),
+            shared.fit_terminal(layer["type"], 22),
             _format_shape(layer["output_shape"]),
             f"{layer['parameters']:,}",
         )
         for layer in document["layers"]
     ]
     lines = [
-        common.bold(document["name"]),
+        shared.bold(document["name"]),
         *tables.columns([("", document["summary"])] if document["summary"] else [], indent=0),
         "",
     ]
     lines += tables.columns(facts)
-    lines += ["", common.bold("Layers"), *tables.columns(table, align="<<>>")]
+    lines += ["", shared.bold("Layers"), *tables.columns(table, align="<<>>")]
     change = "" if "run" in document else ": change with --set NAME=VALUE"
     for title, key in (("Network", "network"), ("Training", "training")):
         rows = [
-            (setting["name"], common.fit_terminal(common.show_value(setting["value"]), 18), setting["meaning"])
+            (setting["name"], shared.fit_terminal(shared.show_value(setting["value"]), 18), setting["meaning"])
             for setting in document[key]
         ]
-        lines += ["", common.bold(title + change), *tables.columns(rows)] if rows else []
+        lines += ["", shared.bold(title + change), *tables.columns(rows)] if rows else []
     if "run" in document:
         scores = scores_line(document["scores"]) or "not finished"
-        lines += ["", common.bold("Scores"), *tables.columns([("", scores)], indent=0)]
+        lines += ["", shared.bold("Scores"), *tables.columns([("", scores)], indent=0)]
         lines += tables.columns([("baselines", document["beside"])]) if document["beside"] else []
     else:
-        lines += ["", common.bold("Measured results")]
+        lines += ["", shared.bold("Measured results")]
         lines += tables.columns([row for r in document["results"] for row in _result_rows(r)]) or ["  not measured yet"]
         if document["weights"]:
-            lines += ["", common.bold("Packaged weights"), *tables.columns(_weights_rows(document["weights"]))]
-            _, command = common.usage_example(args.preset, document["task"], inputs["kind"], _weights_option(document))
+            lines += ["", shared.bold("Packaged weights"), *tables.columns(_weights_rows(document["weights"]))]
+            _, command = shared.usage_example(args.preset, document["task"], inputs["kind"], _weights_option(document))
             lines += ["", f"Use the weights: {command}"]
         lines += ["", f"Train the preset: kzoo train {args.preset}"]
     if "plot" in document:

@@ -3,7 +3,7 @@
 import io
 from importlib.util import find_spec
 
-from kzoo.cli.common import hanging_indent, terminal_width
+from kzoo.cli.shared import hanging_indent, terminal_width
 from kzoo.tasks.target_scores import target_table
 from kzoo.utils.formatting import spelled
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
-from kzoo.cli import backend, common, keras_import, tables
+from kzoo.cli import backend, keras_import, shared, tables
 from kzoo.registry import get_preset, resolve
 from kzoo.registry.arguments import BUNDLES
 from kzoo.results import baselines
@@ -41,7 +41,7 @@ results. `kzoo show PRESET` lists the settings that --set takes.
 _OPTIONS = (
     "data", "out", "seed", "weights", "freeze", "precision", "devices", "deterministic", "overwrite", "resume", "check",
     "steps_per_call", "backend", "baselines",
-    *common.DATA_OPTIONS,
+    *shared.DATA_OPTIONS,
 )  # fmt: skip
 
 
@@ -77,7 +77,7 @@ def add_arguments(parser):
 
 def add_training_options(parser):
     """Add the options for data and settings of a training, which `kzoo check` takes too."""
-    common.add_data_options(parser)
+    shared.add_data_options(parser)
     add = parser.add_argument
     add("--epochs", type=int, metavar="N", help="number of epochs; schedules are adjusted")
     add(
@@ -143,7 +143,7 @@ def _may_be_same_run(run, args, preset, settings):
     """Return whether a run may be the run of this command, as far as this is known without loading data."""
     name = import_module("kzoo.data.named").name_of(args.data or preset.dataset or "")
     requested = dict(
-        data=common.requested_data_options(args).stored() | {"name": name},
+        data=shared.requested_data_options(args).stored() | {"name": name},
         spec={"preset": preset.name, "revision": preset.revision, "seed": args.seed},
         weights=args.weights and weights_name(args.weights, preset.name), freeze=freeze_argument(args.freeze),
         deterministic=args.deterministic, devices=args.devices,
@@ -169,13 +169,13 @@ def _train_options(args, settings):
         precision=args.precision,
         devices=args.devices,
         freeze=freeze_argument(args.freeze),
-        **common.data_options(args),
+        **shared.data_options(args),
     )
 
 
 def settings_of(args):
     """Return the settings changed by a command with the options of `add_training_options`: see `common.settings_of`."""
-    return common.settings_of(args, _OPTIONS)
+    return shared.settings_of(args, _OPTIONS)
 
 
 def preset_of(args):
@@ -229,14 +229,14 @@ def render(document, args):
     if comparison := baselines.line(summary):
         lines += tables.columns([("baselines".ljust(11), comparison)])
     if sentence := baselines.beaten(summary):
-        lines += common.hanging_indent("warning: ", sentence)
+        lines += shared.hanging_indent("warning: ", sentence)
     if splits:
         lines += tables.target_lines(summary[splits[0]], document["doubts"])
     rows = [("run", folder), ("curves", os.path.join(folder, "curves.png"))]
     logs = os.path.join(folder, "tensorboard")
     if os.path.isdir(logs):
-        rows.append(("tensorboard", f"tensorboard --logdir {common.quote(logs)}"))
-    rows.append(common.usage_example(folder, document["task"], document["inputs"]))
+        rows.append(("tensorboard", f"tensorboard --logdir {shared.quote(logs)}"))
+    rows.append(shared.usage_example(folder, document["task"], document["inputs"]))
     lines += tables.columns(rows)
     return "\n".join(lines)
 

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib import import_module
 from pathlib import Path
 
-from kzoo.cli import backend, common, keras_import, tables, train
+from kzoo.cli import backend, keras_import, shared, tables, train
 from kzoo.data.named import name_of
 from kzoo.stored_types import differences
 from kzoo.tuning.engines import ENGINES
@@ -32,7 +32,7 @@ it. `kzoo show PRESET` lists the settings that --set fixes.
 _OPTIONS = (
     "data", "out", "seed", "resume", "engine", "trials", "max_time", "space", "objective", "folds", "backend",
     "parallel", "threads", "scheduler", "weights", "freeze",
-    *common.DATA_OPTIONS,
+    *shared.DATA_OPTIONS,
 )  # fmt: skip
 
 
@@ -66,7 +66,7 @@ def add_arguments(parser):
     )
     add("--seed", type=int, default=0, metavar="N", help="seed of proposals and trainings (default 0)")
     backend.add_option(parser)
-    common.add_data_options(parser)
+    shared.add_data_options(parser)
     add(
         "--dry-run",
         action="store_true",
@@ -76,7 +76,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    settings = common.settings_of(args, _OPTIONS)
+    settings = shared.settings_of(args, _OPTIONS)
     if args.scheduler is not None:
         import_module("kzoo.workers.cluster").check_address(args.scheduler)
     # Names and values are checked before Keras is imported, which takes seconds.
@@ -93,7 +93,7 @@ def run(args):
         folds=args.folds, parallel=args.parallel, threads=args.threads, weights=args.weights,
         freeze=train.freeze_argument(args.freeze), seed=args.seed, out=args.out, resume=args.resume,
         dry_run=args.dry_run, progress=not (args.quiet or args.dry_run),
-        **common.data_options(args), **settings,
+        **shared.data_options(args), **settings,
     )  # fmt: skip
     try:
         with _executor(args) as executor:
@@ -136,7 +136,7 @@ def _may_be_same_search(request, args, preset, fixed):
     requested = dict(
         seed=args.seed, folds=args.folds, parallel=args.parallel, baseline=not args.no_baseline,
         weights=args.weights and weights_name(args.weights, preset.name), freeze=train.freeze_argument(args.freeze),
-        data=common.requested_data_options(args).stored() | {"name": name_of(args.data or preset.dataset or "")},
+        data=shared.requested_data_options(args).stored() | {"name": name_of(args.data or preset.dataset or "")},
         spec={"config": _select(fixed, config), "training": _select(fixed, training)},
     )  # fmt: skip
     if "epochs" in fixed:
@@ -172,14 +172,14 @@ def _document(search, preset, args):
 def _train_command(args, preset, best):
     """Return the command that trains the preset with the settings of the best trial on the data of the search."""
     length = [] if args.epochs is None else [f"epochs={args.epochs}"]
-    return common.train_command(
+    return shared.train_command(
         args, preset, args.data, words=[*args.set, *length, *_as_set_words(best.overrides)], seed=args.seed,
         backend=args.backend, weights=args.weights, freeze=train.freeze_argument(args.freeze),
     )  # fmt: skip
 
 
 def _as_set_words(overrides):
-    return [f"{name}={common.show_value(value)}" for name, value in overrides.items()]
+    return [f"{name}={shared.show_value(value)}" for name, value in overrides.items()]
 
 
 def render(document, args):

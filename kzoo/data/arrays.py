@@ -12,7 +12,7 @@ from kzoo.dataset.dataset import Dataset, Split
 from kzoo.kinds.arrays import as_type as as_type  # re-exported for kinds in other packages
 from kzoo.kinds.arrays import checked as checked
 from kzoo.kinds.arrays import refuse_nan
-from kzoo.sources.arrays import as_array, numbers_in, with_rows
+from kzoo.sources.arrays import array_of_rows, as_array, numeric_array
 from kzoo.storage.memory import free_memory, too_large
 from kzoo.storage.windows import Mapped, select_rows
 from kzoo.tasks import detection
@@ -44,11 +44,11 @@ def load_arrays(
     """
     notes = list(notes)
     kind = kinds.kind(preset.config["inputs"]) if preset is not None else _infer_kind(x)
-    x, y = _inputs(x, kind, preset), with_rows(y, "y")
+    x, y = _inputs(x, kind, preset), array_of_rows(y, "y")
     weight, first = None if weight is None else weights_of(weight, len(x), "weight"), len(x)
     test_pair = None
     if splits.is_source(test):
-        test_pair = _inputs(test[0], kind, preset), with_rows(test[1], "test y")
+        test_pair = _inputs(test[0], kind, preset), array_of_rows(test[1], "test y")
     for part, (part_x, part_y) in {"": (x, y), "test ": test_pair}.items() if test_pair else {"": (x, y)}.items():
         if len(part_x) != len(part_y):
             raise KzooError(
@@ -106,7 +106,7 @@ def load_arrays(
             for part, rows in parts.items()
         },
         config=config | more_config,
-        preprocessing=preprocessing or reader or kinds.ready(kind.name, x.shape[1:]),
+        preprocessing=preprocessing or reader or kinds.array_preprocessor(kind.name, x.shape[1:]),
         class_names=learned.classes,
         target_names=learned.names,
         notes=notes + more,
@@ -122,7 +122,7 @@ def weights_of(weight, rows, name):
     Raises:
         KzooError: there is not one number for each row, or one is negative, NaN or infinite.
     """
-    weight = numbers_in(weight, name.capitalize()).astype(np.float64)
+    weight = numeric_array(weight, name.capitalize()).astype(np.float64)
     if weight.shape != (rows,):
         raise KzooError(
             f"{name} must have one number for each of the {rows} rows. Got an array of shape {weight.shape}."
@@ -150,7 +150,7 @@ def _infer_kind(x):
     """
     x = as_array(x, "x")
     axes = max(x.ndim, 2) + (x.ndim == 3 and x.dtype == np.uint8)
-    kind = kinds.of_axes(axes)
+    kind = kinds.kind_of_array(axes)
     if not x.ndim or len(kind.axes) + 1 != axes:
         raise KzooError(f"Cannot infer what x of shape {x.shape} is: rows, images, token ids or series. Set preset=.")
     return kind
@@ -181,13 +181,13 @@ def _targets(y, kind, task, preset, names, notes):
         )
     _check_label_matrix(y, task)
     onehot = y.ndim == 2 and y.dtype.kind in "biuf" and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all()
-    fixed, possible = detection.fixed_by(preset), list(detection.fitting(kind).values())
+    fixed, possible = detection.only_problem(preset), list(detection.supported_problems(kind).values())
     columns = [y.argmax(axis=1).astype(str)] if onehot else list(y.T) if y.ndim == 2 else [y]
     likely, _ = detection.likely_problem(kind, columns)
     if task is not None:
         chosen = detection.requested_problem(kind, task)
     elif fixed is None or fixed.task not in [candidate.task for candidate in possible]:
-        if len(columns) > 1 and detection.would_be_classes(kind, columns)[1]:
+        if len(columns) > 1 and detection.class_like_targets(kind, columns)[1]:
             raise KzooError(
                 f"The {len(columns)} columns of y look like labels (the first: "
                 f"{detection.likely_problem(kind, columns[:1])[1]}), but "

@@ -13,10 +13,10 @@ from typing import Any
 
 from kzoo.data.named import NAMES, check_options
 from kzoo.dataset.options import DataOptions
-from kzoo.dataset.splits import fractions, is_source
+from kzoo.dataset.splits import is_source, split_fractions
 from kzoo.kinds import Kind, Source, kind, kind_of, kinds, takes_ready_arrays
 from kzoo.registry import Preset, general_first, get_preset, list_presets
-from kzoo.sources.folders import counted, walked
+from kzoo.sources.folders import ignored_files_note, walked
 from kzoo.sources.tables.files import is_table, read_header, suffixes
 from kzoo.tasks import Problem, detection
 from kzoo.utils.errors import KzooError
@@ -56,7 +56,7 @@ def check_source(source: str | Path, preset: Preset | None, options: DataOptions
         KzooError: as in `load_data`.
     """
     if not is_source(options.test):
-        fractions(options.validation, options.test)
+        split_fractions(options.validation, options.test)
     elif isinstance(options.test, str | Path) and not path_of(options.test, "a file or a folder").exists():
         raise KzooError(f"test={str(options.test)!r}: no such file or folder.")
     if isinstance(source, str) and source in NAMES:
@@ -83,7 +83,7 @@ def check_new_source(reader: Mapping[str, Any], source: str | Path, targets: Seq
     """
     if source in NAMES:
         return
-    path = existing(source)
+    path = existing_path(source)
     if takes_ready_arrays(reader) or path.suffix == ".npz":
         return
     of_files = {"folder", "file"} & {source.form for source in kind_of(reader).sources}
@@ -107,7 +107,7 @@ def is_data(source: Any) -> bool:
     return path.is_file() and path.suffix.lower() not in (".toml", ".keras")
 
 
-def existing(source: str | Path) -> Path:
+def existing_path(source: str | Path) -> Path:
     """Return the path of data, or raise `KzooError` if it does not exist."""
     path = path_of(source, "a file, a folder or a data set")
     if not path.exists():
@@ -131,7 +131,7 @@ def detect(path: Path, preset: Preset | None, options: DataOptions) -> DetectedS
     Raises:
         KzooError: it does not exist, is of an unknown type, or does not fit the preset or the options.
     """
-    existing(path)
+    existing_path(path)
     if is_table(path):
         return detect_table(path.name, preset, options)
     if path.is_dir():
@@ -162,7 +162,7 @@ def _folder(path, preset, options):
         )
         raise KzooError(
             f"{path.name!r} contains neither images nor .txt files. Expected a folder of them for each class, "
-            f"or one .txt file for each class.{counted(ignored_counts)}{convert}"
+            f"or one .txt file for each class.{ignored_files_note(ignored_counts)}{convert}"
         )
     return _check_fit(source, path.name, preset, options)
 
@@ -232,7 +232,7 @@ def _problem(kind, order, default, task, preset, name):
     Raises:
         KzooError: a preset for ordered rows and a source of unordered ones, or the reverse; `task` is unknown.
     """
-    requested, fixed = detection.requested_problem(kind, task or default, order), detection.fixed_by(preset)
+    requested, fixed = detection.requested_problem(kind, task or default, order), detection.only_problem(preset)
     if fixed is None:
         return requested
     if order not in fixed.facts:

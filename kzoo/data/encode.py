@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kzoo.kinds import fits, kind_of, takes_ready_arrays
+from kzoo.kinds import kind_of, shape_matches, takes_ready_arrays
 from kzoo.postprocessors.postprocessor import Postprocessor
-from kzoo.sources.arrays import all_finite, numbers_in, whole_in
-from kzoo.sources.unreadable import PREDICTED, Unread, left_out
+from kzoo.sources.arrays import all_finite, check_whole_numbers, numeric_array
+from kzoo.sources.unreadable import MAX_SHARE_PREDICTION, Unread, broken_files_note
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import length_of
 
@@ -108,7 +108,7 @@ def with_times(reader, raw, x, predictions):
     return replace(predictions, time_name=name, times=[times], history_times=[history_times])
 
 
-def encode_named(preprocessing: dict, inputs, *, most: float = PREDICTED) -> Encoded:
+def encode_named(preprocessing: dict, inputs, *, most: float = MAX_SHARE_PREDICTION) -> Encoded:
     """Encode raw inputs for prediction; warn of files that cannot be read, and skip them.
 
     Args:
@@ -130,7 +130,7 @@ def encode_named(preprocessing: dict, inputs, *, most: float = PREDICTED) -> Enc
     unread = {index: item.why for index, item in _unread(items).items()}
     items = [item.item if isinstance(item, Unread) else item for item in items] if unread else items
     names = _names(items, len(x) + len(unread))
-    if line := left_out(unread, names, "file", most=most):
+    if line := broken_files_note(unread, names, "file", most=most):
         warn(line)
     if x.dtype.kind == "f" and not all_finite(x):
         first = int(np.argwhere(~np.isfinite(x))[0][0])
@@ -163,14 +163,14 @@ def _check_array(reader, raw, kind):
     shape = tuple(reader["shape"])
     if isinstance(raw, str | dict) or hasattr(raw, "__fspath__"):
         raise KzooError(f"This model was trained on arrays. Pass an array of shape (N, {', '.join(map(str, shape))}).")
-    x = numbers_in(raw, "Inputs")
+    x = numeric_array(raw, "Inputs")
     if "ids" in kind.facts:
-        whole_in(x, "Token ids", np.iinfo(kind.dtype).max)
+        check_whole_numbers(x, "Token ids", np.iinfo(kind.dtype).max)
     with np.errstate(over="ignore"):  # the caller refuses infinity
         x = x.astype(kind.dtype)
     x = x[None] if x.shape == shape else x
     if x.ndim == len(shape) and shape[-1] == 1 and x.shape[1:] == shape[:-1]:
         x = x[..., None]
-    if not fits(x.shape[1:], shape):
+    if not shape_matches(x.shape[1:], shape):
         raise KzooError(f"Inputs must have the shape (N, {', '.join(map(str, shape))}), not {x.shape}.")
     return x

@@ -15,8 +15,8 @@ from kzoo.dataset.options import DataOptions
 from kzoo.dataset.sample import sampling_note
 from kzoo.kinds import kind
 from kzoo.registry import Preset, get_preset, list_presets
-from kzoo.sources.arrays import with_rows
-from kzoo.sources.tables.frame import as_frame, is_pair, with_answers
+from kzoo.sources.arrays import array_of_rows
+from kzoo.sources.tables.frame import as_frame, is_pair, join_targets
 from kzoo.sources.tables.raw import as_names, is_arrow
 from kzoo.tasks.detection import WrongPreset
 from kzoo.utils.argument_checks import checked_arguments
@@ -85,7 +85,7 @@ def load(source: Loadable, preset: str | Preset | None, options: DataOptions) ->
         return source
     splits.check_seed(options.seed)
     if not splits.is_source(options.test):
-        splits.fractions(options.validation, options.test)
+        splits.split_fractions(options.validation, options.test)
     preset = preset if preset is None or isinstance(preset, Preset) else get_preset(preset)
     data = _load(source, preset, options)
     data.loaded = options.stored()
@@ -162,17 +162,17 @@ def _arrays(pair, name, preset, options):
     if of_pandas(x, "DataFrame"):
         if weight:
             raise KzooError("Weights for a DataFrame are not supported yet. Pass arrays (x, y, weight).")
-        frame, names = with_answers(x, y)
+        frame, names = join_targets(x, y)
         if options.target is not None and as_names(options.target) != names:
             detection.refuse_options(options, ("target",), f"a pair (x, y) whose y is {listed(map(repr, names))}")
-        test = with_answers(*options.test, names)[0] if is_pair(options.test) else options.test
+        test = join_targets(*options.test, names)[0] if is_pair(options.test) else options.test
         target = names if len(names) > 1 else names[0]
         return _table(frame.set_axis(x.index), preset, replace(options, target=target, test=test))
     detection.refuse_options(options, ("target", "drop", "time", "columns", "clip"), "arrays")
     groups = options.group
     if groups is not None:
         groups = splits.check_groups(groups)
-        if groups.shape != with_rows(y, "y").shape[:1]:
+        if groups.shape != array_of_rows(y, "y").shape[:1]:
             raise KzooError("group= for arrays must be an array with one value for each row.")
     test = options.test
     if hasattr(test, "as_numpy_iterator"):

@@ -9,7 +9,7 @@ import numpy as np
 
 from kzoo.data.augment import MIXES, augment, check_augmentations
 from kzoo.dataset.sample import in_memory
-from kzoo.kinds import of_axes
+from kzoo.kinds import kind_of_array
 from kzoo.storage.read_ahead import ReadAhead
 from kzoo.storage.row_files import StoredParts, StoredRows
 from kzoo.storage.shuffle import MOST, shuffled
@@ -270,7 +270,7 @@ class Batches:
 
     def _inputs(self, x):
         # Integers in rows are token ids; pixels and everything else are converted to floats.
-        return x.astype(of_axes(x.ndim, whole=x.dtype.kind in "iu").dtype, copy=False)
+        return x.astype(kind_of_array(x.ndim, whole=x.dtype.kind in "iu").dtype, copy=False)
 
     def _answers(self, y):
         if self.standardize is not None:

@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 
 from kzoo.data.arrays import from_tf, read_npz, weights_of
-from kzoo.data.detection import existing
+from kzoo.data.detection import existing_path
 from kzoo.data.encode import check_token_ids, encode
 from kzoo.data.load import load
 from kzoo.data.named import NAMES, name_of
 from kzoo.dataset.dataset import Dataset, Split
 from kzoo.dataset.options import DataOptions
-from kzoo.kinds import encoding, kind_of, takes_ready_arrays
+from kzoo.kinds import encoding_settings, kind_of, takes_ready_arrays
 from kzoo.registry import preset_of
-from kzoo.sources.arrays import class_numbers, with_rows
+from kzoo.sources.arrays import array_of_rows, class_numbers
 from kzoo.sources.tables.files import is_table
-from kzoo.sources.tables.frame import is_pair, with_answers
+from kzoo.sources.tables.frame import is_pair, join_targets
 from kzoo.sources.tables.raw import as_names
 from kzoo.stored_types import FOLDS
 from kzoo.tasks import problem
@@ -48,8 +48,8 @@ def reload(run, source=None, *, target=None) -> Dataset:
             _warn_optimistic(f"{run!r} was trained on test rows of {source}")
         return load(source, preset_for(spec), DataOptions.of(described))
     if isinstance(source, str | Path):
-        existing(source)
-    if (run_data := data_of_run(run, source, target=target)) is not None:
+        existing_path(source)
+    if (run_data := matching_run_data(run, source, target=target)) is not None:
         return run_data
     if isinstance(source, str | Path) and (name := name_of(source)) == described.name.removesuffix(FOLDS):
         _warn_optimistic(
@@ -59,7 +59,7 @@ def reload(run, source=None, *, target=None) -> Dataset:
     ready = takes_ready_arrays(preprocessing)
     if is_pair(source) and not ready:
         (x, y), names = source, targets_of(run, target)
-        part = _raw(run, with_answers(x, y, names)[0], names)
+        part = _raw(run, join_targets(x, y, names)[0], names)
     elif ready or holds_arrays(source):
         part = _array(run, source)
     else:
@@ -84,7 +84,7 @@ def _warn_optimistic(why):
     warn(f"{why}, its scores are too optimistic.")
 
 
-def data_of_run(run, source, *, target=None) -> Dataset | None:
+def matching_run_data(run, source, *, target=None) -> Dataset | None:
     """Return the training data of a run, split as in training, if the source is exactly that data; else None.
 
     A file or folder with another name is not read.
@@ -203,7 +203,7 @@ def _is_encoded(run, data):
 
 
 def _encoding_json(preprocessing):
-    return json.dumps(encoding(preprocessing), sort_keys=True)
+    return json.dumps(encoding_settings(preprocessing), sort_keys=True)
 
 
 def _names(target, run_targets):
@@ -246,7 +246,7 @@ def _array(run, source):
         source = from_tf(source, None)
     if not isinstance(source, tuple | list) or len(source) not in (2, 3):
         raise KzooError(f"data={shown(source)} must be arrays (x, y) or (x, y, weight), or a source of them.")
-    x, y = encode(run.preprocessing, np.asarray(source[0])), with_rows(source[1], "y")
+    x, y = encode(run.preprocessing, np.asarray(source[0])), array_of_rows(source[1], "y")
     if "ids" in kind_of(run.preprocessing).facts:
         check_token_ids(x, run.spec.config.get("vocabulary_size"))
     if len(x) != len(y):

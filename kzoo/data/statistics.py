@@ -3,7 +3,7 @@
 import numpy as np
 
 from kzoo.dataset.dataset import Dataset
-from kzoo.dataset.sample import with_samples
+from kzoo.dataset.sample import sample_dataset
 from kzoo.kinds import kind
 from kzoo.storage.windows import flat, sample_rows
 
@@ -18,7 +18,7 @@ def statistics(data: Dataset) -> dict:
         name and the share of each code; `targets`: the same for the targets, or `classes`, their shares, or `common`,
         the id of the most frequent token; and `columns`, those of the whole table.
     """
-    data = with_samples(data)
+    data = sample_dataset(data)
     categories = data.config.get("categories", ())
     names, numbers = kind(data.inputs).fitting.describe(data.train.x, data.feature_names, len(categories))
     stats = {"features": _described(names, numbers)}

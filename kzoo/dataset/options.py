@@ -13,7 +13,7 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import shown
 
 # Options that are stored with a run and appear in its command; `clip` belongs to `load_data` only.
-NAMED = ("target", "validation", "test", "drop", "group", "task", "time", "columns")
+STORED_OPTIONS = ("target", "validation", "test", "drop", "group", "task", "time", "columns")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class DataOptions:
         """Return `data_seed` and `options` as they are stored in a run: plain values, without a second source or its
         path.
         """
-        options = self.pick(*NAMED)
+        options = self.pick(*STORED_OPTIONS)
         if isinstance(self.test, Fold):
             options["test"] = asdict(self.test)
         elif is_source(self.test):

@@ -24,7 +24,7 @@ def in_memory(values) -> bool:
     return isinstance(values, np.ndarray) and not is_mapped(values)
 
 
-def sampled(part, most=None):
+def sample_split(part, most=None):
     """Return a sample of `most` rows of a split that is not in memory and has more; other splits are returned
     unchanged.
 
@@ -46,9 +46,9 @@ def sampled(part, most=None):
     return sample if part.rows is not None else replace(sample, rows=indices)
 
 
-def with_samples(data) -> Dataset:
+def sample_dataset(data) -> Dataset:
     """Return a data set with `sampled` splits, for functions that need all rows of a split in memory."""
-    parts = {name: sampled(part) for name in _SPLITS if (part := getattr(data, name)) is not None}
+    parts = {name: sample_split(part) for name in _SPLITS if (part := getattr(data, name)) is not None}
     return replace(data, **parts) if any(part is not getattr(data, name) for name, part in parts.items()) else data
 
 
@@ -66,7 +66,7 @@ def class_counts(data, name) -> np.ndarray:
 
 def token_counts(data) -> np.ndarray:
     """Return how often each token occurs in the training texts (tokens,)."""
-    y = sampled(data.train).y
+    y = sample_split(data.train).y
     token_blocks = blocks(y if (series := series_of(y)) is None else series)
     counts = (np.bincount(tokens.reshape(-1), minlength=data.outputs) for tokens in token_blocks)
     return sum(counts, np.zeros(data.outputs, int))
@@ -83,7 +83,7 @@ def most_frequent(data) -> int | None:
 def sampling_note(data) -> str | None:
     """Return a line that names the splits of which only a sample is used; None if there are none."""
     parts = {name: part for name in _SPLITS if (part := getattr(data, name)) is not None}
-    large = {name: part for name, part in parts.items() if sampled(part) is not part and len(part) > MOST}
+    large = {name: part for name, part in parts.items() if sample_split(part) is not part and len(part) > MOST}
     if not large:
         return None
     sizes = listed((f"{len(part):,} {name} rows" for name, part in large.items()), len(large))

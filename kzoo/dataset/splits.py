@@ -52,7 +52,7 @@ def is_source(test):
     return test is not None and not isinstance(test, bool | int | float | np.number | Fold)
 
 
-def fractions(validation, test):
+def split_fractions(validation, test):
     """Check the two fractions and fill in the default test fraction of 0.2; a fold counts as its share of the rows.
 
     Raises:
@@ -86,7 +86,7 @@ def split_rows(n, *, validation=0.1, test=None, seed=0, labels=None, groups=None
         KzooError: too few rows or groups, or a class with no rows left to train on.
     """
     fold = test if isinstance(test, Fold) else None
-    validation, test = fractions(validation, test)
+    validation, test = split_fractions(validation, test)
     check_seed(seed)
     check_enough(n)
     rng, notes = np.random.default_rng(seed if fold is None else fold.seed), []
@@ -230,7 +230,7 @@ def split_time(n, *, validation=0.1, test=None):
             "Folds are not available for an ordered series: training rows would come after test rows. Use kzoo.train, "
             "which tests on the end of the series."
         )
-    validation, test = fractions(validation, test)
+    validation, test = split_fractions(validation, test)
     first_test = n - round(n * test)
     return first_test - round(n * validation), first_test
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _SPLITS = ("train", "validation", "test")
 _NAMED = 4  # classes and columns named in a line
-AS_ASKED = "as asked"  # reason for a column that the user excluded
+AS_REQUESTED = "as asked"  # reason for a column that the user excluded
 
 
 def summarize(data: "Dataset") -> dict[str, Any]:
@@ -50,7 +50,7 @@ def summarize(data: "Dataset") -> dict[str, Any]:
     }
 
 
-def one_line(read: dict[str, Any]) -> str:
+def summary_line(read: dict[str, Any]) -> str:
     """Return a one-line summary of how data was read.
 
     Args:
@@ -61,7 +61,9 @@ def one_line(read: dict[str, Any]) -> str:
     kinds = [
         column["kind"] for column in read["columns"] if column["kind"] not in ("left out", "group", "time", "target")
     ]
-    left_out = [column for column in read["columns"] if column["kind"] == "left out" and column["about"] != AS_ASKED]
+    left_out = [
+        column for column in read["columns"] if column["kind"] == "left out" and column["about"] != AS_REQUESTED
+    ]
     parts += [
         ", ".join(plural(kinds.count(kind), kind) for kind in dict.fromkeys(kinds)),
         value_in_words(read["about"]),

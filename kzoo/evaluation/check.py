@@ -19,11 +19,11 @@ from kzoo.dataset.dataset import Dataset, Loadable, Split
 from kzoo.dataset.options import DataOptions
 from kzoo.dataset.splits import Fold
 from kzoo.evaluation.check_data import check_data
-from kzoo.kinds import of_axes
+from kzoo.kinds import kind_of_array
 from kzoo.registry import Preset, names_a_preset
 from kzoo.run import Run
-from kzoo.sources.arrays import with_rows
-from kzoo.tasks import pair
+from kzoo.sources.arrays import array_of_rows
+from kzoo.tasks import problem_for
 from kzoo.training.custom_model import check_custom_model, check_shape
 from kzoo.training.plan import plan_training, settings_for
 from kzoo.untracked import as_run, run_or_none
@@ -224,9 +224,9 @@ def _arrays_as_dataset(model: keras.Model, arrays: Any, test: Any, *, classes: b
     Raises:
         KzooError: arrays that are not numeric, or whose numbers of rows differ.
     """
-    parts: Any = {"train": Split(x=with_rows(arrays[0], "x"), y=with_rows(arrays[1], "y"))}
+    parts: Any = {"train": Split(x=array_of_rows(arrays[0], "x"), y=array_of_rows(arrays[1], "y"))}
     if _are_arrays(test):
-        parts["test"] = Split(x=with_rows(test[0], "test x"), y=with_rows(test[1], "test y"))
+        parts["test"] = Split(x=array_of_rows(test[0], "test x"), y=array_of_rows(test[1], "test y"))
     for name, part in parts.items():
         if part.x.dtype.kind not in "biuf" or part.y.dtype.kind not in "biuf":
             raise KzooError(f"{name} must hold numbers (x: {part.x.dtype}, y: {part.y.dtype}).")
@@ -234,10 +234,10 @@ def _arrays_as_dataset(model: keras.Model, arrays: Any, test: Any, *, classes: b
             raise KzooError(f"{name}: x and y must have the same number of rows (x: {len(part.x)}, y: {len(part.y)}).")
     x = parts["train"].x
     reads_token_ids = any(isinstance(layer, keras.layers.Embedding) for layer in model.layers) and x.ndim == 2
-    kind = of_axes(x.ndim, whole=reads_token_ids).name
+    kind = kind_of_array(x.ndim, whole=reads_token_ids).name
     dataset = Dataset(
         name="arrays",
-        task=pair(kind, "classes" if classes else "values").name,
+        task=problem_for(kind, "classes" if classes else "values").name,
         inputs=kind,
         **parts,
         config={"input_shape": x.shape[1:]},

@@ -30,7 +30,7 @@ from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import finite, whole_file, write_json
 from kzoo.utils.formatting import aligned, plural
-from kzoo.workers.pool import Silence, checked_pool, worker_pool
+from kzoo.workers.pool import NullProgress, checked_pool, worker_pool
 from kzoo.workers.worker import TrialFailed, Worker, can_be_sent
 
 
@@ -166,7 +166,7 @@ def _train_in_workers(
         )
     with tempfile.TemporaryDirectory() as logs:
         worker = Worker(Path(logs) / "worker.log", threads=threads, trainer=f"{__name__}:{Folds.__name__}", **trainer)
-        with worker, worker_pool(worker, Silence(), parallel, executor) as pool:
+        with worker, worker_pool(worker, NullProgress(), parallel, executor) as pool:
             futures = {
                 pool.submit(number, signals=None, deadline=None, folder=os.fspath(folder), fold=fold): number
                 for number, (fold, folder) in enumerate(zip(plan, folders, strict=True), 1)

@@ -17,13 +17,13 @@ from kzoo.data.named import NAMES
 from kzoo.data.pipeline import Batches
 from kzoo.data.reload import load_again
 from kzoo.dataset.dataset import Loadable
-from kzoo.kinds import encoding
+from kzoo.kinds import encoding_settings
 from kzoo.ranking import advantage, find_runs
 from kzoo.results import displayed_metric, of_fold, value_of
 from kzoo.run import Run
 from kzoo.stored_types import FOLDS, Member, Request, Spec
 from kzoo.tasks import problem
-from kzoo.training.folder import claimed, replaced
+from kzoo.training.folder import claimed, run_set_aside
 from kzoo.training.provenance import provenance
 from kzoo.training.score import forward, run_gives_logits
 from kzoo.training.stored_predictions import score_and_store
@@ -99,7 +99,7 @@ def _write_ensemble(
     inputs, outputs = _member_outputs(members, classes)
     weights = _fit_weights(inputs, outputs, data, classes) if method == "weighted" else None
     model = keras.Model(inputs, _combine(outputs, method, weights, classes), name="ensemble")
-    with replaced(folder):
+    with run_set_aside(folder):
         write_json(folder / "preprocessing.json", members[0].preprocessing)
         statistics = {} if folds else {"statistics": members[0].config.get("statistics")}  # those of folds differ
         write_json(folder / "config.json", request.json() | {"command": None} | statistics | provenance())
@@ -156,7 +156,7 @@ def _check(members: Sequence[Run], method: str) -> bool:
         _check_same(members, "options", [{**d.options, "test": None} for d in described])
         _check_same(members, "number of rows", [d.train + d.validation + d.test for d in described])
     why = " (learned separately on the training rows of each fold)" if folds else ""
-    _check_same(members, f"preprocessing{why}", [encoding(run.preprocessing) for run in members])
+    _check_same(members, f"preprocessing{why}", [encoding_settings(run.preprocessing) for run in members])
     if not folds:
         _check_same(members, "data fingerprint", [d.fingerprint for d in described])
     return folds

@@ -17,8 +17,8 @@ from kzoo.kinds import kind, takes_ready_arrays
 from kzoo.postprocessors.postprocessor import Postprocessor
 from kzoo.registry import preset_of, spec_of
 from kzoo.run import Run
-from kzoo.training.custom_model import as_learned
-from kzoo.training.score import run_gives_logits, score_split, views_of
+from kzoo.training.custom_model import read_labels_as
+from kzoo.training.score import run_gives_logits, score_split, tta_views
 from kzoo.untracked import as_run
 from kzoo.utils.argument_checks import checked_arguments, checked_count
 from kzoo.utils.errors import KzooError, warn
@@ -91,7 +91,7 @@ def evaluate(
     if part is None:
         raise KzooError(f"{loaded.name} has no {split} split.")
     if stateful:
-        views_of(kind(loaded.inputs), tta)  # refuses tta= for texts
+        tta_views(kind(loaded.inputs), tta)  # refuses tta= for texts
         return score_stateful(model, part, loaded, logits=run_gives_logits(run))
     size = checked_count("batch_size", batch_size)
     steps = Postprocessor.read(run.postprocessing)
@@ -128,7 +128,7 @@ def _for_model(run: Run, data: Any, target: str | Sequence[str] | None) -> tuple
     loaded = load_data(data, **options)
     if run.learns is not None:
         reload_as = None if named else lambda task: load_data(data, **options, task=task)
-        loaded = as_learned(run.learns, loaded, reload_as, whose=f"The loss of {run!r}")
+        loaded = read_labels_as(run.learns, loaded, reload_as, whose=f"The loss of {run!r}")
     loaded = _renumbered(run.class_names, loaded, quiet=named)
     if named:
         return model, loaded

@@ -11,7 +11,7 @@ from kzoo.kinds import kind_of
 from kzoo.predictions import Predictions
 from kzoo.run import Run
 from kzoo.sources.arrays import all_finite
-from kzoo.training.score import forward, run_gives_logits, views_of
+from kzoo.training.score import forward, run_gives_logits, tta_views
 from kzoo.untracked import as_run
 from kzoo.utils.argument_checks import checked_arguments, checked_count
 from kzoo.utils.errors import KzooError
@@ -46,7 +46,7 @@ def predict(
             preset without pretrained weights.
     """
     run = as_run(run, weights)
-    views_of(kind_of(run.preprocessing), tta)
+    tta_views(kind_of(run.preprocessing), tta)
     size = checked_count("batch_size", batch_size)
     return predict_encoded(run, encode_named(run.preprocessing, expand_home(inputs)), batch_size=size, tta=tta)
 
@@ -58,7 +58,7 @@ def predict_encoded(run: Run, encoded: Encoded, *, batch_size: int = 128, tta: s
         KzooError: token ids outside the network's vocabulary, or inputs whose outputs are NaN or infinite.
     """
     kind = kind_of(run.preprocessing)
-    x, model, views = encoded.x, run.model, views_of(kind, tta)
+    x, model, views = encoded.x, run.model, tta_views(kind, tta)
     if "ids" in kind.facts:
         check_token_ids(x, run.spec.config.get("vocabulary_size"))
     size = min(batch_size, len(x))

@@ -203,7 +203,7 @@ def _input_kind(tensor, run):
         )
     if run is not None:
         return run.config["data"]["inputs"]
-    return kinds.of_axes(rank, whole=dtype.startswith("int")).name
+    return kinds.kind_of_array(rank, whole=dtype.startswith("int")).name
 
 
 def _output_kind(model, run):

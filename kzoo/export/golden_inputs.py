@@ -7,7 +7,7 @@ from kzoo.kinds import kind
 _FREE = 16  # size of axes whose length is not fixed, in steps or pixels
 
 
-def golden(input_spec):
+def golden_batches(input_spec):
     """Return the inputs on which exported files are compared with Keras: x_1 (1, ...) and x_7 (7, ...).
 
     Args:

@@ -4,7 +4,7 @@ import numpy as np
 
 from kzoo.data.named import NAMES
 from kzoo.data.reload import load_again
-from kzoo.dataset.sample import with_samples
+from kzoo.dataset.sample import sample_dataset
 from kzoo.export.golden_inputs import draw
 from kzoo.utils.errors import KzooError
 
@@ -33,7 +33,7 @@ def write_sample(subject, data, file) -> str:
         input_spec = subject.input_spec
         np.savez(file, calibration=draw(input_spec, _CALIBRATION, seed=2), x=draw(input_spec, _TEST, seed=3))
         return f"int8 is calibrated and compared on random inputs: {reason}"
-    dataset = with_samples(dataset)
+    dataset = sample_dataset(dataset)
     split = dataset.test or dataset.validation or dataset.train
     rows = random.permutation(len(split))[:_TEST]
     np.savez(

@@ -7,7 +7,7 @@ from importlib import import_module
 import numpy as np
 
 from kzoo.data.encode import encode as encode_texts
-from kzoo.kinds.text.inference import reads_the_end, tokenizer_of
+from kzoo.kinds.text.inference import reads_last_tokens, tokenizer_of
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN
 
 # The pattern of the Python tokenizer for the regular expressions of TensorFlow (RE2). In RE2, \w and \s match ASCII
@@ -85,7 +85,7 @@ def strings_to_ids(preprocessing):
     def encode(texts):
         tokens = split(texts)
         ids = distinct_ngrams(tokens) if ngrams else tokens.with_flat_values(table.lookup(tokens.flat_values))
-        if not reads_the_end(preprocessing):
+        if not reads_last_tokens(preprocessing):
             return ids[:, :length].to_tensor(PADDING, shape=[None, length])
         # Language models read the last tokens, with padding at the front.
         ids = ids[:, -length:]

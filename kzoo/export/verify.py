@@ -175,14 +175,14 @@ def sample_scores(session, sample, kind) -> dict:
     y, reference, truth = in_batches(session, rows["x"], _BATCH), rows["y"], rows.get("truth")
     compare = _explained_variance if kind == "values" else _accuracy
     if kind != "values":
-        y, reference = class_of(y, kind), class_of(reference, kind)
+        y, reference = predicted_classes(y, kind), predicted_classes(reference, kind)
     scores = {"agreement": compare(y, reference)}
     if truth is not None:
         scores |= {"score": compare(y, truth), "score_keras": compare(reference, truth)}
     return scores
 
 
-def class_of(outputs, kind):
+def predicted_classes(outputs, kind):
     """Return the class indices of outputs (..., classes or 1) of a kind: probabilities, logits or scores."""
     threshold = 0.5 if kind == "probabilities" else 0.0
     return (outputs[..., 0] > threshold).astype(int) if outputs.shape[-1] == 1 else outputs.argmax(axis=-1)

@@ -13,7 +13,7 @@ from keras import layers
 from kzoo import __version__
 from kzoo.export.export_source import ConversionJob
 from kzoo.export.formats import file_of, formats, split_key
-from kzoo.export.golden_inputs import golden
+from kzoo.export.golden_inputs import golden_batches
 from kzoo.export.processes import serve_steps
 from kzoo.export.verify import latencies
 from kzoo.loading import load_keras_file
@@ -100,7 +100,7 @@ class _Steps:
     def _prepare(self):
         """Load the network, write its weights and golden outputs, and return facts such as the latency of Keras."""
         model = self.network.model
-        x_1, x_7 = golden(self.job.input_spec)
+        x_1, x_7 = golden_batches(self.job.input_spec)
         golden_outputs = {f"y_{len(x)}": model.predict(x, verbose=0).astype("float32") for x in (x_1, x_7)}
         if not all(np.isfinite(y).all() for y in golden_outputs.values()):
             raise ValueError("the network outputs NaN or infinity for golden inputs. Train it again")

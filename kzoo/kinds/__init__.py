@@ -49,7 +49,7 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.schema import Words, misfit
 
 DEFAULT_KIND = "rows"  # kind of an array if nothing else is stated
-STEPS = 96  # length of a window of a series, if neither a setting nor the data decides it
+DEFAULT_STEPS = 96  # length of a window of a series, if neither a setting nor the data decides it
 READY = "array"  # kind of the preprocessor of encoded arrays, the same for all kinds of input
 
 
@@ -206,14 +206,14 @@ def takes_ready_arrays(reader: Mapping) -> bool:
     return reader["kind"] == READY
 
 
-def fits(shape, expected) -> bool:
+def shape_matches(shape, expected) -> bool:
     """Return whether a shape matches an expected one, in which None matches any size."""
     return len(shape) == len(expected) and all(
         expected_size in (None, size) for size, expected_size in zip(shape, expected, strict=True)
     )
 
 
-def misread(reader: object, config: Mapping) -> str | None:
+def preprocessor_mismatch(reader: object, config: Mapping) -> str | None:
     """Return why a stored preprocessor is invalid, as the end of a sentence; None if it is valid.
 
     Args:
@@ -235,12 +235,12 @@ def misread(reader: object, config: Mapping) -> str | None:
         expected = config.get(name) or produced
         if misfit(expected, [(int, None)], name):
             return f"cannot be compared with a network of {name} {expected!r:.40}"
-        if not fits(produced, expected):
+        if not shape_matches(produced, expected):
             return f"makes inputs of {name} {produced}, but the network takes {list(expected)}"
     return None
 
 
-def encoding(reader: Mapping) -> dict:
+def encoding_settings(reader: Mapping) -> dict:
     """Return the part of a stored preprocessor that determines `x`.
 
     Excluded are the calendar, time format and outputs of a series, which determine where it ends, and the date order
@@ -250,7 +250,7 @@ def encoding(reader: Mapping) -> dict:
     return {name: value for name, value in reader.items() if name not in ignored}
 
 
-def ready(name: str, shape) -> dict:
+def array_preprocessor(name: str, shape) -> dict:
     """Return the preprocessor of encoded arrays.
 
     Args:
@@ -265,7 +265,7 @@ def with_facts(*facts: str) -> list[Kind]:
     return [kind for kind in kinds().values() if kind.facts >= set(facts)]
 
 
-def of_axes(count: int, *, whole=False) -> Kind:
+def kind_of_array(count: int, *, whole=False) -> Kind:
     """Return the kind of an array, guessed from its number of axes and its dtype.
 
     Args:

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from kzoo.loading.config_check import MAX_BATCH
-from kzoo.loading.model_size import check_size, without_values
+from kzoo.loading.model_size import check_size, zero_initialization
 from kzoo.loading.unsafe import Refused, Unreadable, short
 from kzoo.loading.weights_check import stored_shapes
 from kzoo.registry import FAMILIES, family_builder, rebuild
@@ -40,7 +40,7 @@ def load_from_spec(spec, weights):
     stateless = spec | dict(config={key: value for key, value in spec["config"].items() if key != "stateful"})
     try:
         check_size(lambda: rebuild(stateless, compile=False), stored)
-        with without_values():
+        with zero_initialization():
             model = rebuild(spec, compile=False)
         with tempfile.TemporaryDirectory(prefix="kzoo-") as folder:
             file = Path(folder) / "model.weights.h5"

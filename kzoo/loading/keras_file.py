@@ -11,7 +11,7 @@ from kzoo.loading.allowed import NEVER
 from kzoo.loading.archive import check_sha256, open_archive, read_once, write_archive
 from kzoo.loading.config_check import check_config, parse_json
 from kzoo.loading.layer_calls import check_calls
-from kzoo.loading.model_size import check_size, run_in_new_thread, with_shape_checks, without_values
+from kzoo.loading.model_size import check_size, run_in_new_thread, with_shape_checks, zero_initialization
 from kzoo.loading.unsafe import Refused, Unreadable, naming, short
 from kzoo.loading.weights_check import stored_shapes
 from kzoo.utils.errors import KzooError
@@ -88,7 +88,7 @@ def load_bytes(raw, *, trusted=()):
         return run_in_new_thread(lambda: _open(file, custom))
 
 
-def loss_named_in(path):
+def stored_loss_name(path):
     """Return the name of the loss that a `.keras` file states to be compiled with, or None.
 
     Raises:
@@ -104,7 +104,7 @@ def loss_named_in(path):
 
 def _open(file, custom):
     try:
-        with without_values():
+        with zero_initialization():
             return keras.saving.load_model(file, custom_objects=custom, compile=False, safe_mode=True)
     except Exception as error:
         raise Unreadable(f"Keras cannot open it ({first_line(error)})") from None
@@ -175,7 +175,7 @@ def trusted_names(trusted):
     return names
 
 
-def registered_in(model):
+def custom_objects_of(model):
     """Return the registered custom classes and functions that a model uses."""
     custom_objects = []
 

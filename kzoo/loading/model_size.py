@@ -47,7 +47,7 @@ def run_in_new_thread(work):
 
 
 @contextmanager
-def without_values():
+def zero_initialization():
     """Initialize weights with zeros inside the block, for models whose weights come from a file.
 
     Afterwards the initializers are the configured ones again, so that the model can be inspected and saved.
@@ -145,7 +145,7 @@ def check_size(build, stored):
 
 def _variables(build):
     # In a stateless scope with `initialize_variables=False`, variables have a shape only.
-    with keras.StatelessScope(initialize_variables=False), without_values():
+    with keras.StatelessScope(initialize_variables=False), zero_initialization():
         try:
             model = build()
         except (Refused, Unreadable):

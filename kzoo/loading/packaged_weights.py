@@ -3,7 +3,7 @@
 from collections import Counter
 
 from kzoo.loading.from_spec import checked_spec
-from kzoo.loading.model_size import check_size, without_values
+from kzoo.loading.model_size import check_size, zero_initialization
 from kzoo.loading.unsafe import Refused, Unreadable, naming
 from kzoo.registry import rebuild
 from kzoo.utils.errors import KzooError
@@ -32,7 +32,7 @@ def load_packaged(where, spec, arrays):
         spec = checked_spec(spec, shapes)
         try:
             check_size(lambda: rebuild(spec, compile=False), shapes)
-            with without_values():
+            with zero_initialization():
                 model = rebuild(spec, compile=False)
         except KzooError as error:
             raise Unreadable(first_line(error)) from None
@@ -40,7 +40,7 @@ def load_packaged(where, spec, arrays):
     return model
 
 
-def arrays_of(model):
+def weights_by_name(model):
     """Return a dict of LAYER/NUMBER -> weight of a model, in its dtype: the `arrays` of `load_packaged`."""
     return {
         f"{layer.name}/{number}": weight for layer in model.layers for number, weight in enumerate(layer.get_weights())
@@ -48,7 +48,7 @@ def arrays_of(model):
 
 
 def _set_weights(model, arrays):
-    shapes = {name: array.shape for name, array in arrays_of(model).items()}
+    shapes = {name: array.shape for name, array in weights_by_name(model).items()}
     for name in sorted(shapes.keys() | arrays.keys()):
         expected, stored = shapes.get(name), arrays[name].shape if name in arrays else None
         if expected != stored:

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from kzoo.plots.colors import FAINT, GREY, INK, ORANGE
-from kzoo.plots.figure import new_figure, tidy
+from kzoo.plots.figure import new_figure, style_axes
 from kzoo.utils.errors import KzooError
 
 _MAX_TARGETS = 9
@@ -61,7 +61,7 @@ def ahead(
     panels = figure.subplots(n_rows, 1, sharex=True, squeeze=False)[:, 0]
     marker = dict(marker="o", ms=3.5) if len(future) <= 15 else {}
     for i, axes in enumerate(panels):
-        tidy(axes)
+        style_axes(axes)
         axes.plot(list(past_times), past[:, i], color=GREY, lw=1.3, label="history")
         # A dotted line connects the end of the history with the forecast.
         axes.plot([past_times[-1], future_times[0]], [past[-1, i], future[0, i]], color=ORANGE, lw=1.2, ls=":")

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from kzoo.plots.colors import FAINT, GREY
-from kzoo.plots.figure import new_figure, tidy
+from kzoo.plots.figure import new_figure, style_axes
 from kzoo.plots.graph import nodes_of
 from kzoo.plots.predictions import name_of
 from kzoo.utils.errors import KzooError
@@ -56,7 +56,7 @@ def attention_map(
     figure = new_figure(size_inches + 1.9, size_inches + 1.5)
     axes = figure.add_subplot()
     heads = f"head {head} of 0 to {len(scores) - 1}" if head is not None else f"mean of {len(scores)} heads"
-    tidy(axes, f"{attention.name}, {heads if len(scores) > 1 else 'single head'}", grid=None)
+    style_axes(axes, f"{attention.name}, {heads if len(scores) > 1 else 'single head'}", grid=None)
     axes.set_xlabel("key token", color=GREY)
     axes.set_ylabel("query token", color=GREY)
     image = axes.imshow(weights, cmap="Blues", vmin=0)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from sklearn import metrics as sk
 
 from kzoo.plots.colors import BLUE, FAINT, GREY, INK, ORANGE, line_style
-from kzoo.plots.figure import new_figure, tidy
+from kzoo.plots.figure import new_figure, style_axes
 from kzoo.plots.predictions import name_of
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
@@ -53,7 +53,9 @@ def confusion_matrix(
     size_inches = float(np.clip(0.5 * len(names), 2.2, 7.0))
     figure = new_figure(size_inches + 2, size_inches + 2)
     axes = figure.add_subplot()
-    tidy(axes, f"{np.trace(counts):,} of {len(true):,} right ({accuracy:.1%})", x="predicted", y="true", grid=None)
+    style_axes(
+        axes, f"{np.trace(counts):,} of {len(true):,} right ({accuracy:.1%})", x="predicted", y="true", grid=None
+    )
     axes.spines[:].set(visible=True, color=FAINT)
     is_diagonal = np.eye(len(names), dtype=bool)
     # Rare mistakes must stay visible: opacity grows with the square root, and faster for mistakes.
@@ -114,7 +116,7 @@ def per_class(
             text = "none" if np.isnan(score) else f"{score:.3f}"
             style: Any = dict(va="center", fontsize=6 if is_crowded else 8, color=GREY)
             axes.text(np.nan_to_num(score) + 0.008, y, text, **style)
-    tidy(axes, f"Precision {np.nanmean(precision):.3f}, recall {np.nanmean(recall):.3f} on average", grid="x")
+    style_axes(axes, f"Precision {np.nanmean(precision):.3f}, recall {np.nanmean(recall):.3f} on average", grid="x")
     labels = [f"{name_of(name, ())}  ({count:,})" for name, count in zip(names, support, strict=True)]
     axes.set_yticks(positions, labels, color=INK, fontsize=7 if is_crowded else 9, parse_math=False)
     axes.tick_params(axis="y", length=0)
@@ -190,7 +192,7 @@ def _draw_roc(axes: Axes, problems: dict[int, tuple[np.ndarray, np.ndarray]], na
     _draw_curves(
         axes, curves, areas, names, interpolate=_interpolate_roc, drawstyle="default", legend="area under the curve"
     )
-    tidy(axes, "ROC", x="false positive rate", y="true positive rate")
+    style_axes(axes, "ROC", x="false positive rate", y="true positive rate")
 
 
 def _draw_precision_recall(
@@ -210,7 +212,7 @@ def _draw_precision_recall(
         drawstyle="steps-pre",
         legend="average precision",
     )
-    tidy(axes, "Precision and recall", x="recall", y="precision")
+    style_axes(axes, "Precision and recall", x="recall", y="precision")
 
 
 def _draw_curves(

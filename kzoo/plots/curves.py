@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from kzoo.plots.colors import BLUE, FAINT, GREEN, GREY, ORANGE
-from kzoo.plots.figure import new_figure, tidy
+from kzoo.plots.figure import new_figure, style_axes
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import shown
@@ -129,7 +129,7 @@ def _draw_panel(
         if column in columns:
             suffix = " (monitored)" if column == monitor else ""
             axes.plot(epochs, columns[column], color=color, marker=marker, ms=3.5, lw=1.8, label=label + suffix)
-    tidy(axes, name_of(name), x="epoch")
+    style_axes(axes, name_of(name), x="epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
     axes.margins(x=0.03)
     if len(epochs) == 1:  # else the ticks would be hundredths of an epoch

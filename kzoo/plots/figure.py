@@ -53,7 +53,7 @@ def new_figure(
     return figure
 
 
-def tidy(
+def style_axes(
     axes: Axes, title: str = "", *, x: str = "", y: str = "", grid: Literal["x", "y", "both"] | None = "both"
 ) -> None:
     """Set a left-aligned title, axis labels and a light grid along `grid` ("x", "y", "both" or None)."""

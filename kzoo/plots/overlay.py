@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from kzoo.plots.colors import line_style
 from kzoo.plots.curves import best_epoch_of, columns_of, name_of
-from kzoo.plots.figure import new_figure, tidy
+from kzoo.plots.figure import new_figure, style_axes
 from kzoo.utils.errors import KzooError
 from kzoo.utils.metric_directions import direction_by_name
 
@@ -51,7 +51,7 @@ def overlay(histories: Mapping[str, Mapping[str, Sequence[float | None]]], *, me
         if best_epoch is not None:
             axes.plot([best_epoch], [best_value], "o", color=style["color"], ms=7, mec="white", mew=1.2, zorder=5)
     split = "validation" if column.startswith("val_") else "training"
-    tidy(axes, f"{name_of(column)}, {split}", x="epoch")
+    style_axes(axes, f"{name_of(column)}, {split}", x="epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10))
     axes.margins(x=0.03)
     legend = figure.legend(loc="outside right center", frameon=False, fontsize=9, handlelength=3.2)

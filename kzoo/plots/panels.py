@@ -4,7 +4,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from kzoo.plots.colors import GREY, LINES
-from kzoo.plots.figure import new_figure, tidy
+from kzoo.plots.figure import new_figure, style_axes
 
 
 def panels(*titles: str, width: float = 5.2, height: float = 3.7) -> tuple[Figure, list[Axes]]:
@@ -17,7 +17,7 @@ def panels(*titles: str, width: float = 5.2, height: float = 3.7) -> tuple[Figur
     figure = new_figure(width * len(titles), height)
     axes = list(figure.subplots(1, len(titles), squeeze=False)[0])
     for panel, title in zip(axes, titles, strict=True):
-        tidy(panel, title)
+        style_axes(panel, title)
         panel.set_prop_cycle(color=LINES)
         panel.tick_params(which="both", colors=GREY)
     return figure, axes

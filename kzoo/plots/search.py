@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from kzoo.plots.colors import BLUE, FAINT, GREEN, GREY, INK, ORANGE, PURPLE, RED
 from kzoo.plots.curves import name_of
-from kzoo.plots.figure import new_figure, tidy
+from kzoo.plots.figure import new_figure, style_axes
 from kzoo.utils.errors import KzooError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def search_history(trials: Sequence["Trial"], objective: tuple[str, str], *, sta
     scored = [trial for trial in trials if trial.score is not None]
     figure = new_figure(6.6, 4.2)
     axes = figure.add_subplot()
-    tidy(
+    style_axes(
         axes,
         f"{_metric_title(name)}: {_count_text(trials)}",
         x="trial",
@@ -97,7 +97,7 @@ def search_curves(trials: Sequence["Trial"], objective: tuple[str, str], *, star
     axes = figure.add_subplot()
     folds = any(trial.folds for trial in with_curves)
     suffix = ", mean of the folds (scores: mean of their best)" if folds else ""
-    tidy(axes, f"{_metric_title(name)} per epoch: {_count_text(with_curves)}{suffix}", x="epoch")
+    style_axes(axes, f"{_metric_title(name)} per epoch: {_count_text(with_curves)}{suffix}", x="epoch")
     other_trials = [trial for trial in with_curves if trial.number not in best_numbers and not trial.baseline]
     for i, trial in enumerate(other_trials):
         label = "the other trials" if len(other_trials) > 1 else f"trial {trial.number}"
@@ -141,7 +141,7 @@ def importance(found: "Importance") -> Figure:
     figure = new_figure(6.6, max(3.2, 1.9 + 0.34 * len(rows)))
     axes = figure.add_subplot()
     title = f"Importance for {found.objective}: {found.trials} trials"
-    tidy(axes, title, x="loss of R² when its values are shuffled", grid="x")
+    style_axes(axes, title, x="loss of R² when its values are shuffled", grid="x")
     for y, row in enumerate(rows):
         bar, point = (FAINT, GREY) if row.weak or found.weak else (BLUE, INK)
         axes.barh(y, max(row.mean, 0), 0.62, color=bar)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn import metrics as sk
 
 from kzoo.plots.colors import BLUE, FAINT, GREY, INK, ORANGE
-from kzoo.plots.figure import new_figure, tidy
+from kzoo.plots.figure import new_figure, style_axes
 from kzoo.plots.predictions import name_of
 from kzoo.utils.errors import KzooError
 
@@ -70,7 +70,7 @@ def forecast(
     marker = dict(marker="o", ms=3.5) if horizon <= 15 else {}
     for target, axes_row in enumerate(panels):
         for window, axes in zip(selected, axes_row, strict=True):
-            tidy(axes, f"window {windows[window]:,}" if target == 0 else "")
+            style_axes(axes, f"window {windows[window]:,}" if target == 0 else "")
             if history is not None:
                 past = history[window, :, target]
                 axes.plot(np.arange(1 - len(past), 1), past, color=GREY, lw=1.2, label="history")
@@ -126,7 +126,7 @@ def predicted_against_true(true: ArrayLike, predicted: ArrayLike, names: Sequenc
         # The more points, the more transparent each of them.
         alpha = float(np.clip(60 / len(x[subset]) ** 0.7, 0.12, 0.8))
         axes.scatter(x[subset], y[subset], s=14, color=BLUE, alpha=alpha, linewidths=0, zorder=2)
-        tidy(axes, name_of(names[target], ()), x="true", y="predicted")
+        style_axes(axes, name_of(names[target], ()), x="true", y="predicted")
         axes.set_xlim(limits)
         axes.set_ylim(limits)
         axes.set_aspect("equal")

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from kzoo.cli import common, keras_import, tables
+from kzoo.cli import keras_import, shared, tables
 from kzoo.utils.errors import DownloadError, KzooError
 from kzoo.utils.files import expand_user, read_json, whole_file, write_json
 
@@ -51,7 +51,7 @@ def arguments(
     Raises:
         KzooError: the backend is not installed; the message has the command that installs it.
     """
-    parser = common.Parser(
+    parser = shared.Parser(
         prog=f"recipes/{name}.py",
         description=doc,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -82,7 +82,7 @@ def arguments(
     if backend is not None:
         os.environ["KERAS_BACKEND"] = args.backend  # Keras reads it once, at import
         with keras_import.silence():
-            common.require(args.backend)
+            shared.require(args.backend)
     keras_import.import_quietly("keras")
     return args
 
@@ -104,10 +104,10 @@ def _print_error(error_type: type[BaseException], error: BaseException, tracebac
             if issubclass(error_type, DownloadError)
             else ""
         )
-        common.print_note(f"error: {common.exit_code_and_line(error)[1]}{advice}")
+        shared.print_note(f"error: {shared.exit_code_and_line(error)[1]}{advice}")
         raise SystemExit(2)
     if issubclass(error_type, KeyboardInterrupt):
-        common.print_note("interrupted")
+        shared.print_note("interrupted")
         raise SystemExit(130)
     sys.__excepthook__(error_type, error, traceback)
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kzoo.kinds import STEPS, kind
+from kzoo.kinds import DEFAULT_STEPS, kind
 from kzoo.registry.arguments import TRAINING, checked, unmet
 from kzoo.registry.family import FAMILIES, builder_of
 from kzoo.tasks import NAMES as TASKS
@@ -119,7 +119,7 @@ def _is_series(inputs: str | None) -> bool:
 def closed(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a config that can be built: `STEPS` replaces an open number of steps that no data has set yet."""
     shape = config.get("input_shape") or ()
-    return dict(config) | ({"input_shape": (STEPS, *shape[1:])} if None in shape else {})
+    return dict(config) | ({"input_shape": (DEFAULT_STEPS, *shape[1:])} if None in shape else {})
 
 
 def unused_names(names: Iterable[str], family: str, task: str, config: Mapping[str, Any]) -> dict[str, str]:

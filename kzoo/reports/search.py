@@ -10,7 +10,7 @@ from kzoo.reports.figures import embed_figure
 from kzoo.reports.setting_format import format_setting
 from kzoo.tuning.importance import importance_of
 from kzoo.tuning.records import FINISHED, best_of, leaderboard, preset_score
-from kzoo.tuning.spaces.entry import shown
+from kzoo.tuning.spaces.entry import format_value
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import duration, number, percent, plural
 
@@ -178,7 +178,7 @@ def _leaderboard(search, trials):
             "–" if row.gain is None else f"{100 * row.gain:+.1f}" if in_points else f"{row.gain:+.4g}",
             trial.best_epoch or "–", trial.epochs or "–", f"{trial.seconds:.0f}",
             "–" if trial.params is None else number(trial.params),
-            *(shown(trial.hyperparameters[name]) if name in trial.hyperparameters else "" for name in names),
+            *(format_value(trial.hyperparameters[name]) if name in trial.hyperparameters else "" for name in names),
             *([trial.error] if errors else []),
         ]
         for row in top

@@ -16,8 +16,8 @@ from kzoo.export.sandbox import check_cost
 from kzoo.exported import MANIFEST, ExportedModel, Manifest, is_inside
 from kzoo.predictions import ANSWERS, Predictions
 from kzoo.sources.arrays import all_finite, as_array, check_count
-from kzoo.sources.unreadable import ANSWERED
-from kzoo.tasks import Target, pair, problem
+from kzoo.sources.unreadable import MAX_SHARE_EVALUATION
+from kzoo.tasks import Target, problem, problem_for
 from kzoo.utils.argument_checks import checked_arguments, checked_count
 from kzoo.utils.errors import KzooError, short_errors
 from kzoo.utils.files import check_regular, expand_home
@@ -71,13 +71,15 @@ class Model:
         self.name, self.format, self._session = manifest.name, format, session
         (input_spec,), (output_spec,) = manifest.inputs, manifest.outputs
         self.inputs, self.outputs = input_spec["name"], output_spec["name"]
-        self._preprocessing = manifest.preprocessing or kinds.ready(input_spec["name"], input_spec["shape"][1:])
+        self._preprocessing = manifest.preprocessing or kinds.array_preprocessor(
+            input_spec["name"], input_spec["shape"][1:]
+        )
         self._postprocessing = manifest.postprocessing
         self._kind, ids = output_spec["kind"], (manifest.spec.get("config") or {}).get("vocabulary_size")
         self._ids = ids if ids and "ids" in kinds.kind(input_spec["name"]).facts else None
         # Custom models have no task; it follows from the kind of their outputs.
         task, target_fact = manifest.spec["task"], "values" if output_spec["kind"] == "values" else "classes"
-        self._task = (pair(input_spec["name"], target_fact) if task is None else problem(task)).task
+        self._task = (problem_for(input_spec["name"], target_fact) if task is None else problem(task)).task
         classes, outputs = tuple(manifest.labels), output_spec["shape"][-1]
         if not classes and "classes" in self._task.facts:
             classes = tuple(str(number) for number in range(2 if outputs == 1 else outputs))
@@ -120,7 +122,7 @@ class Model:
         if kinds.takes_ready_arrays(self._preprocessing) or not hasattr(inference, "received"):
             return self.tensor(inputs, max_rows)
         raw = inference.received(self._preprocessing, inputs, max_rows)
-        return self._check_ids(encode_named(self._preprocessing, raw, most=ANSWERED))
+        return self._check_ids(encode_named(self._preprocessing, raw, most=MAX_SHARE_EVALUATION))
 
     def tensor(self, inputs: Any, max_rows: int | None = None) -> Encoded:
         """Encode arrays, or nested lists, of the network's input shape.
@@ -128,7 +130,7 @@ class Model:
         Raises:
             KzooError: another shape, not numbers, NaN, or values outside the valid range of the network.
         """
-        encoded = encode_named(kinds.ready(self.inputs, self.shape), as_array(inputs, "Inputs"))
+        encoded = encode_named(kinds.array_preprocessor(self.inputs, self.shape), as_array(inputs, "Inputs"))
         check_count(len(encoded.x), max_rows)
         inference = kinds.kind_of(self._preprocessing).inference
         if not kinds.takes_ready_arrays(self._preprocessing) and hasattr(inference, "check"):
@@ -168,7 +170,7 @@ def _checked_manifest(exported: ExportedModel) -> Manifest:
     """Return the manifest after checking that it has all that encoding and prediction need."""
     manifest = exported.manifest
     spec, preprocessing = manifest.spec, manifest.preprocessing
-    if preprocessing is not None and (mismatch := kinds.misread(preprocessing, _config(manifest))):
+    if preprocessing is not None and (mismatch := kinds.preprocessor_mismatch(preprocessing, _config(manifest))):
         file = exported.path / MANIFEST
         raise KzooError(f"{file} has an invalid preprocessing ({mismatch}). Export again with kzoo.export.")
     if "task" not in spec or not isinstance(spec.get("config"), dict | None) or not manifest.outputs[0]["shape"]:

@@ -8,7 +8,7 @@ from typing import Any
 from kzoo.kinds import kind
 from kzoo.serve.codecs import JSON, NOTES, DecodedRequest, ModelRequest, Reply, as_json, decode_base64, with_notes
 from kzoo.serve.limits import Refused, read_json
-from kzoo.sources.files import decoded
+from kzoo.sources.files import decode_text
 from kzoo.sources.tables.files import suffixes
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import moments, shown
@@ -73,7 +73,7 @@ def _contents(request: ModelRequest) -> list[bytes] | list[str]:
     files, input_kind = _files(request), kind(request.model.inputs)
     text_suffixes = tuple(s for source in input_kind.sources if source.form == "file" for s in source.suffixes)
     texts = [
-        decoded(content, name).strip()
+        decode_text(content, name).strip()
         for name, media, content in files
         if "ids" in input_kind.facts
         and (name.endswith(text_suffixes) or (media == TEXT and not name.endswith(tuple(suffixes()))))

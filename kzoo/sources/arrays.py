@@ -8,7 +8,7 @@ from kzoo.utils.formatting import first_line, in_bytes, shown
 _MOST_TEXT = 256 << 20  # bytes of an array of texts made from lists
 
 
-def numbers_in(array, name, *, many=True) -> np.ndarray:
+def numeric_array(array, name, *, many=True) -> np.ndarray:
     """Return an array of finite numbers.
 
     Args:
@@ -75,7 +75,7 @@ def _text_array_size(values) -> int:
     return 4 * count * longest
 
 
-def with_rows(values, name) -> np.ndarray:
+def array_of_rows(values, name) -> np.ndarray:
     """Return values as an array (N, ...).
 
     Raises:
@@ -87,7 +87,7 @@ def with_rows(values, name) -> np.ndarray:
     return array
 
 
-def whole_in(array, name, high, *, low=0) -> None:
+def check_whole_numbers(array, name, high, *, low=0) -> None:
     """Check that all numbers of an array are integers from `low` to `high`.
 
     Raises:

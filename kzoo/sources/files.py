@@ -32,7 +32,7 @@ def read_text(path, notes=None):
     Raises:
         KzooError: the file does not exist, or has none of these encodings.
     """
-    return decoded(read_bytes(path), Path(path).name, notes)
+    return decode_text(read_bytes(path), Path(path).name, notes)
 
 
 def read_bytes(path, most=-1):
@@ -156,7 +156,7 @@ class _UniversalNewlines(io.TextIOBase):
         super().close()
 
 
-def decoded(data, name, notes=None):
+def decode_text(data, name, notes=None):
     """Return the text of the bytes of a file, decoded as in `read_text`."""
     try:
         text = data.decode("utf-8-sig")  # most files are UTF-8
@@ -183,7 +183,7 @@ def joined_notes(notes) -> list:
     return [f"{notes[0]} The same applies to {plural(more, 'more file')}." if more else notes[0]] if notes else []
 
 
-def existing(path):
+def existing_path(path):
     """Return a path from the command line.
 
     Raises:

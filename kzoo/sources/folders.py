@@ -55,7 +55,7 @@ def extra_folders_note(
     return [f"Ignored: the {noun} in {listed(unused, _NAMED)}. Only {used_names} are read."] if unused else []
 
 
-def counted(ignored_counts: Mapping[str, int]) -> str:
+def ignored_files_note(ignored_counts: Mapping[str, int]) -> str:
     """Return the end of a message that counts the ignored files by suffix; an empty string if there are none.
 
     Args:
@@ -66,10 +66,9 @@ def counted(ignored_counts: Mapping[str, int]) -> str:
     return f" Ignored files: {ignored}." if ignored_counts else ""
 
 
-def not_read(ignored_counts: Mapping[str, int], noun: str, suffixes: str) -> list[str]:
-    """Return the note of `counted` with its fix, in a list; empty if no files were ignored."""
-    return (
-        [f"{counted(ignored_counts)[1:]} {noun.capitalize()} must be {suffixes}: convert files that are {noun}."]
-        if ignored_counts
-        else []
-    )
+def ignored_files_notes(ignored_counts: Mapping[str, int], noun: str, suffixes: str) -> list[str]:
+    """Return the note of `ignored_files_note` with its fix, in a list; empty if no files were ignored."""
+    if not ignored_counts:
+        return []
+    note = ignored_files_note(ignored_counts)[1:]
+    return [f"{note} {noun.capitalize()} must be {suffixes}: convert files that are {noun}."]

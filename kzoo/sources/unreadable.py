@@ -12,7 +12,7 @@ from kzoo.utils.formatting import listed, percent
 
 # Largest share of files that may be unreadable. Training uses the readable ones; a score, or the response to a request,
 # should cover nearly all of them; predictions are returned for the files that can be read.
-TRAINED, ANSWERED, PREDICTED = 0.5, 0.05, 1.0
+MAX_SHARE_TRAINING, MAX_SHARE_EVALUATION, MAX_SHARE_PREDICTION = 0.5, 0.05, 1.0
 _NAMED = 5  # files named in a line
 
 
@@ -29,7 +29,7 @@ class Unread:
     why: str
 
 
-def left_out(errors: Mapping[int, str], names: Sequence, noun: str, *, most: float, where: str = "") -> str:
+def broken_files_note(errors: Mapping[int, str], names: Sequence, noun: str, *, most: float, where: str = "") -> str:
     """Return a note that names the files that were skipped; an empty string if there are none.
 
     Args:

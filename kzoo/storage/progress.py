@@ -11,7 +11,7 @@ from rich.progress import Progress
 _LINE_INTERVAL = 30  # seconds between two lines
 
 
-def followed(
+def track_progress(
     items: Iterable[Any], description: str, total: float | None = None, size_of: Callable[[Any], float] | None = None
 ) -> Iterator:
     """Yield the items of an iterable, and report progress if it takes long.

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from kzoo.storage.row_files import Parts
+from kzoo.storage.row_files import EpochParts
 
 _PART, _MOST = 2**23, 64  # bytes and batches read at a time
 
 
-class ReadAhead(Parts):
+class ReadAhead(EpochParts):
     """The rows of an epoch in its order, which is the same as for rows in memory, a few batches at a time.
 
     Args:

@@ -18,7 +18,7 @@ from threading import Lock
 
 import numpy as np
 
-from kzoo.storage.progress import followed
+from kzoo.storage.progress import track_progress
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import cache_folder, read_json, sync_folder, write_json
 from kzoo.utils.formatting import in_bytes
@@ -108,7 +108,7 @@ def read_rows(path, width, start, count) -> np.ndarray:
     return rows.reshape(count, width)
 
 
-class Parts:
+class EpochParts:
     """The rows of an epoch, one part of which is in memory at a time: the same for the same (epoch, number).
 
     Subclasses implement `_read(epoch, number)`, which returns what `get` returns.
@@ -145,7 +145,7 @@ class Parts:
             return self._current[1]
 
 
-class StoredParts(Parts):
+class StoredParts(EpochParts):
     """Parts of stored rows.
 
     With `shuffle`, blocks of rows follow in a new order each epoch. A part is a range of this order, as many batches as
@@ -190,7 +190,7 @@ class StoredParts(Parts):
             filled += high - low
 
 
-class Content:
+class FileHashes:
     """The contents of some files: the sha256 of each.
 
     Names, sizes and times are not enough: a copy can share them with another file, and a file can be rewritten in
@@ -215,7 +215,7 @@ class Content:
 
     def _hash_files(self):
         digests, total = [hashlib.sha256() for _ in self.files], sum(size for _, size, *_ in self._stats)
-        for number, block in followed(self._blocks(), "hashing the data", total, lambda block: len(block[1])):
+        for number, block in track_progress(self._blocks(), "hashing the data", total, lambda block: len(block[1])):
             digests[number].update(block)
         return [digest.hexdigest() for digest in digests]
 
@@ -226,18 +226,18 @@ class Content:
                     yield number, block
 
 
-def is_any_made(ending: str) -> bool:
+def is_any_stored(ending: str) -> bool:
     """Return whether anything is stored under a key with this ending."""
     return any((cache_folder() / "data").glob(f"*{ending}/{_ABOUT}"))
 
 
-def is_made(key) -> bool:
+def is_stored(key) -> bool:
     """Return whether rows are stored under a key."""
     return (cache_folder() / "data" / key / _ABOUT).exists()
 
 
 @contextmanager
-def making(key):
+def building_folder(key):
     """Yield the folder of a key, and a temporary folder in which to build it; None as the second if the first exists.
 
     The temporary folder is renamed to the final one if the block succeeds, and removed if it raises. A process that is
@@ -298,7 +298,7 @@ def _lock_folder(folder):
     return handle
 
 
-def check_room(folder, size):
+def check_disk_space(folder, size):
     """Raise `KzooError` if the disk of a folder has less than `size` bytes free."""
     free = shutil.disk_usage(folder).free
     if size > free:
@@ -308,12 +308,12 @@ def check_room(folder, size):
         )
 
 
-def write_about(folder, about):
+def write_metadata(folder, about):
     """Write the metadata of stored rows. It is written last and marks them as complete."""
     write_json(folder / _ABOUT, about)
 
 
-def read_about(folder) -> dict:
+def read_metadata(folder) -> dict:
     """Return the metadata written by `write_about`.
 
     Raises:

@@ -272,7 +272,7 @@ def problem(name: str) -> Problem:
     return available[name]
 
 
-def pair(kind: str, fact: str) -> Problem:
+def problem_for(kind: str, fact: str) -> Problem:
     """Return the unordered problem of a kind of input whose task has a fact; a pair "KIND:TASK" if it has no name."""
     task = next(task for task in tasks().values() if fact in task.facts)
     named = next(

@@ -24,7 +24,7 @@ class WrongPreset(KzooError):
         self.fix = fix
 
 
-def fitting(kind: str, order: str = "unordered") -> dict[str, Problem]:
+def supported_problems(kind: str, order: str = "unordered") -> dict[str, Problem]:
     """Return the values of `task=` for a kind of input: public names and short names.
 
     Args:
@@ -46,7 +46,7 @@ def requested_problem(kind: str, word: str, order: str = "unordered") -> Problem
     Raises:
         KzooError: a name that does not suit the kind.
     """
-    available = fitting(kind, order)
+    available = supported_problems(kind, order)
     if not isinstance(word, str) or word not in available:
         raise KzooError(
             f"task={word!r} does not suit {kind} inputs. {hint(word, available)}Use one of: {', '.join(available)}."
@@ -54,7 +54,7 @@ def requested_problem(kind: str, word: str, order: str = "unordered") -> Problem
     return available[word]
 
 
-def fixed_by(preset) -> Problem | None:
+def only_problem(preset) -> Problem | None:
     """Return the only problem that a preset supports; None if the target decides, or if there is no preset.
 
     A preset for classes that can scale targets back also supports values.
@@ -81,10 +81,12 @@ def likely_problem(kind: str, columns) -> tuple[Problem | None, str]:
         distinct = np.unique(numbers)
         if len(distinct) <= _MOST_CLASSES and (distinct == np.round(distinct)).all():
             task_name, reason = "classes", f"it has {len(distinct)} distinct whole numbers"
-    return next((candidate for candidate in fitting(kind).values() if candidate.task.name == task_name), None), reason
+    return next(
+        (candidate for candidate in supported_problems(kind).values() if candidate.task.name == task_name), None
+    ), reason
 
 
-def would_be_classes(kind: str, columns) -> tuple[list[int], bool]:
+def class_like_targets(kind: str, columns) -> tuple[list[int], bool]:
     """Return which of several targets are classes when taken alone, and whether all of them are labels.
 
     Labels are strings, booleans, and numbers with at most two distinct values, such as 0 and 1. Whole numbers with more

@@ -4,7 +4,7 @@ import inspect
 
 from kzoo.contract import metrics_for, stops_early, with_labels
 from kzoo.dataset.dataset import Dataset
-from kzoo.dataset.sample import sampled
+from kzoo.dataset.sample import sample_split
 from kzoo.kinds import kind
 from kzoo.postprocessors.postprocessor import check_names
 from kzoo.registry import family_builder, general_first, get_preset, list_presets
@@ -70,7 +70,7 @@ def adapt_to_data(preset, config, training, requested, data):
     # 2. Settings that are computed from the training rows, such as the edges of bins.
     fitting = kind(data.inputs).fitting
     if hasattr(fitting, "asked_of"):
-        computed = fitting.asked_of(sampled(data.train).x, config)
+        computed = fitting.asked_of(sample_split(data.train).x, config)
         config |= {name: value for name, value in computed.items() if name not in requested}
     if "bins" in requested and config.get("bins") and len(config["categories"]) == data.input_shape[-1]:
         notes.append(f"bins={config['bins']} has no effect: {data.name} has no numeric columns.")
@@ -161,18 +161,18 @@ def class_weights_of(class_weight, data):
     Raises:
         KzooError: an unknown class, a mix of names and numbers, a class named twice, or all weights 0.
     """
-    class_names, weights = [str(name) for name in data.class_names], {}
+    names, weights = [str(name) for name in data.class_names], {}
     by_number = {str(number): number for number in range(data.outputs)}
     numbers = (
-        {name: number for number, name in enumerate(class_names)}
-        if any(name in class_names for name in class_weight)
+        {name: number for number, name in enumerate(names)}
+        if any(name in names for name in class_weight)
         else by_number
     )
     for name, weight in class_weight.items():
         if name not in numbers:
-            valid = listed(class_names, most=10) if class_names else f"0 to {data.outputs - 1}"
+            valid = listed(names, most=10) if names else f"0 to {data.outputs - 1}"
             if numbers is not by_number and name in by_number:
-                class_name = next(name for name in class_weight if name in class_names)
+                class_name = next(name for name in class_weight if name in names)
                 raise KzooError(
                     f"class_weight={class_weight} mixes class names and class numbers: {class_name!r} is the name of a "
                     f"class of {data.name}, and {name!r} is not. Use the names: {valid}."
@@ -188,7 +188,7 @@ def class_weights_of(class_weight, data):
     return weights
 
 
-def balanced(counts) -> dict[int, float]:
+def balanced_class_weights(counts) -> dict[int, float]:
     """Return class number -> weight, inversely proportional to its count: the mean count per class / its count."""
     return {i: int(counts.sum()) / (len(counts) * max(int(n), 1)) for i, n in enumerate(counts)}
 

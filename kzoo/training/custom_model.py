@@ -5,7 +5,7 @@ import keras
 from kzoo import contract
 from kzoo.callbacks.rate import has_settable_rate
 from kzoo.checks.losses import last_activation, loss_info
-from kzoo.kinds import fits
+from kzoo.kinds import shape_matches
 from kzoo.registry import preset_of, resolve, spec_of
 from kzoo.registry.arguments import OF_FIT, TRAINING
 from kzoo.tasks import detection
@@ -83,10 +83,10 @@ def match_loss(model, data, reload):
     if loss is None or loss.labels not in _LEARNS or (is_bounded and loss.labels == "values"):
         return data
     subject = f"The loss of model {model.name!r}, {loss.name},"
-    return as_learned(_LEARNS[loss.labels], data, reload, whose=subject)
+    return read_labels_as(_LEARNS[loss.labels], data, reload, whose=subject)
 
 
-def as_learned(fact, data, again, *, whose):
+def read_labels_as(fact, data, again, *, whose):
     """Return data whose labels are what a custom model predicts: integers can be classes or values.
 
     Args:
@@ -100,7 +100,7 @@ def as_learned(fact, data, again, *, whose):
     """
     if fact in data.problem.facts or not data.problem.facts & {"values", "numbered"}:
         return data
-    tasks = [name for name, problem in detection.fitting(data.inputs).items() if fact in problem.facts]
+    tasks = [name for name, problem in detection.supported_problems(data.inputs).items() if fact in problem.facts]
     learns, has = ("values", "classes") if fact == "values" else ("classes", "values")
     if again is not None and tasks:
         return again(tasks[-1])
@@ -121,7 +121,7 @@ def check_shape(model, data):
     if len(inputs) != 1:
         return
     expected, shape = tuple(inputs[0].shape[1:]), data.input_shape
-    if not fits(shape, expected):
+    if not shape_matches(shape, expected):
         raise KzooError(f"Model {model.name!r} takes inputs of shape {expected}, and {data.name} has {shape}.")
 
 

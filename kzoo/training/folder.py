@@ -64,7 +64,9 @@ def claimed(out, request: Request, *, overwrite, resume):
     created: list[Path] = []
     try:
         if out is None:
-            folder = numbered("runs", request.spec.preset, resume, lambda path: _can_resume(path, request), created)
+            folder = numbered_folder(
+                "runs", request.spec.preset, resume, lambda path: _can_resume(path, request), created
+            )
         else:
             folder = Path(out)
             check_writable(folder, out)
@@ -74,7 +76,7 @@ def claimed(out, request: Request, *, overwrite, resume):
             return
         if resume == "must" and (claim.stopped is None or not has_journal(folder)):
             _raise_no_journal(folder)
-        created = created or missing(folder)
+        created = created or missing_folders(folder)
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder):
             remove_leftovers(folder)
@@ -83,7 +85,7 @@ def claimed(out, request: Request, *, overwrite, resume):
                 claim = _resumed(claim, resume)
             yield claim
     finally:
-        remove_empty(created)
+        remove_empty_folders(created)
 
 
 def check_resume(resume):
@@ -92,19 +94,19 @@ def check_resume(resume):
         raise KzooError(f"resume={resume!r} is unknown. Use one of: {', '.join(RESUME)}.")
 
 
-def missing(folder):
+def missing_folders(folder):
     """Return a folder and its parents, as far as they do not exist yet, innermost first."""
     return [path for path in (folder, *folder.parents) if not path.exists()]
 
 
-def remove_empty(folders):
+def remove_empty_folders(folders):
     """Remove the empty ones of some folders, given innermost first."""
     for path in folders:
         if path.is_dir() and not any(path.iterdir()):
             path.rmdir()
 
 
-def numbered(base, preset, resume, can_resume, created):
+def numbered_folder(base, preset, resume, can_resume, created):
     """Return the newest folder `base/PRESET-NN` that can be resumed, else a new one.
 
     Args:
@@ -121,7 +123,7 @@ def numbered(base, preset, resume, can_resume, created):
         folder = base / f"{preset}-{number:02d}"
         try:
             check_writable(folder, None)
-            created[:] = missing(folder)
+            created[:] = missing_folders(folder)
             folder.mkdir(parents=True)
             return folder
         except FileExistsError:
@@ -234,7 +236,7 @@ def is_complete(folder):
 
 
 @contextmanager
-def replaced(folder):
+def run_set_aside(folder):
     """Set an earlier run's files aside in the block; restore them if it fails without a model or a journal."""
     aside = folder / _ASIDE
     _remove(aside)

@@ -22,7 +22,7 @@ import numpy as np
 from kzoo.callbacks.rate import has_settable_rate, learning_rates
 from kzoo.run import Run
 from kzoo.stored_types import UNKNOWN
-from kzoo.weights import DOWNLOADED, entry_of, is_word
+from kzoo.weights import DOWNLOADED, find_entry, is_packaged_name
 
 # Keys of Keras' serialized objects that building or running a model changes, or that do not affect what is learned.
 _IGNORED_KEYS = (
@@ -68,8 +68,8 @@ def weights_hash(weights, preset) -> str | None:
     if isinstance(weights, keras.Model):
         arrays = [np.ascontiguousarray(w) for w in weights.get_weights()]
         return _digest(*(part for a in arrays for part in (f"{a.dtype} {a.shape}".encode(), a.tobytes())))
-    if is_word(weights, preset):
-        return entry_of(preset, weights).sha256
+    if is_packaged_name(weights, preset):
+        return find_entry(preset, weights).sha256
     path = Path(weights)
     if isinstance(weights, Run) or path.is_dir():
         path /= "best.keras"

@@ -24,7 +24,7 @@ from kzoo.training.transfer_weights import AxisNames, WeightTransfer
 from kzoo.utils.errors import DownloadError, KzooError, warn
 from kzoo.utils.files import path_of
 from kzoo.utils.formatting import first_line, listed, plural, shown
-from kzoo.weights import DOWNLOADED, check_downloaded, check_weights, entry_of, is_word, name_of
+from kzoo.weights import DOWNLOADED, check_downloaded, check_weights, find_entry, is_packaged_name, name_of
 from kzoo.weights.packaged import PretrainedWeights
 
 
@@ -74,7 +74,11 @@ def load_initial_weights(weights, model, spec, data, *, freeze=None) -> list[str
         raise KzooError(f"weights={name!r} lacks layers of {model.name}, such as {missing[0]}{_backbone_hint(spec)}.")
     if freeze is not None:
         freeze_layers(model, freeze, copied)
-    prefix = f"{entry_of(spec.preset, weights).line} Copied" if is_word(weights, spec.preset) else "Weights: copied"
+    prefix = (
+        f"{find_entry(spec.preset, weights).line} Copied"
+        if is_packaged_name(weights, spec.preset)
+        else "Weights: copied"
+    )
     line = f"{prefix} {plural(len(copied), 'layer')}" + (f"; new: {', '.join(new)}." if new else ".")
     return [line, *_leakage_notes(name, run, data), *transfer.notes(copied)]
 
@@ -88,7 +92,7 @@ def _leakage_notes(name, run, data):
     return _other_split_notes(name, run, data, "test", "test scores")
 
 
-def knows_validation_rows(weights, preset, data) -> list[str]:
+def validation_overlap_notes(weights, preset, data) -> list[str]:
     """Return a note if weights may have been trained on rows of the validation split that compares trials.
 
     Args:
@@ -150,7 +154,7 @@ def _find_run(weights, preset):
     """Return the run or the pretrained weights that have the settings of their network; None for other weights."""
     if isinstance(weights, Run):
         return weights
-    if is_word(weights, preset):
+    if is_packaged_name(weights, preset):
         return PretrainedWeights(preset, weights)
     if not isinstance(weights, str | os.PathLike) or weights == DOWNLOADED:
         return None

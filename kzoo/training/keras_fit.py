@@ -12,7 +12,7 @@ from kzoo import contract
 from kzoo.dataset.dataset import Loadable
 from kzoo.dataset.options import DataOptions
 from kzoo.dataset.splits import Fold
-from kzoo.dataset.summary import one_line
+from kzoo.dataset.summary import summary_line
 from kzoo.families.protocol import MEMBERS, layer_with
 from kzoo.registry import built_models, preset_of, remember_data, requested_settings, spec_of
 from kzoo.registry.arguments import TRAINING
@@ -101,7 +101,7 @@ def fit_arguments(
             "on_nan='rollback' needs the journal of kzoo.train, which plain fit does not write. Use 'stop'."
         )
     print_notes(
-        [one_line(setup.data.overview), *setup.data.notes, *setup.notes, *other_precision(setup.model, setup.spec)],
+        [summary_line(setup.data.overview), *setup.data.notes, *setup.notes, *other_precision(setup.model, setup.spec)],
         progress,
     )
     fit = Fit(setup, folder, extra=extra)

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from kzoo.dataset.dataset import Split
-from kzoo.dataset.sample import sampled
+from kzoo.dataset.sample import sample_split
 from kzoo.families.protocol import OUTPUTS, layer_with
 from kzoo.training.features import with_features
 from kzoo.utils.errors import KzooError
@@ -36,7 +36,7 @@ def linear_probe(model: keras.Model, inputs: Any, train: Split, *, batch_size: i
         KzooError: the last layer is not dense with a bias, or the targets are not one class for each example.
     """
     layer = layer_with(model, OUTPUTS)
-    train = sampled(train)
+    train = sample_split(train)
     labels = np.asarray(train.y)
     if not isinstance(layer, keras.layers.Dense) or layer.bias is None or len(layer.input.shape) != 2:
         raise KzooError(f"linear_probe=True needs a dense last layer with a bias, which {model.name} does not have.")

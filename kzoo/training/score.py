@@ -7,8 +7,8 @@ import numpy as np
 
 from kzoo.checks.losses import last_activation, loss_info
 from kzoo.data.pipeline import Batches
-from kzoo.dataset.sample import sampled
-from kzoo.kinds import fits, kind
+from kzoo.dataset.sample import sample_split
+from kzoo.kinds import kind, shape_matches
 from kzoo.postprocessors.postprocessor import Postprocessor, learn
 from kzoo.predictions import ANSWERS, logits_of
 from kzoo.registry.arguments import TTA
@@ -30,8 +30,8 @@ def score_split(model, split, data, *, logits, postprocessor=None, batch_size=12
         batch_size: examples per step.
         tta: the test-time augmentation, or None.
     """
-    views, fitting = views_of(kind(data.inputs), tta), kind(data.inputs).fitting
-    split = sampled(split)
+    views, fitting = tta_views(kind(data.inputs), tta), kind(data.inputs).fitting
+    split = sample_split(split)
     batches = _predict_batches(model, split, batch_size, views)
     if postprocessor is not None:
         batches = ((postprocessor.outputs(outputs, logits=logits), truth) for outputs, truth in batches)
@@ -53,7 +53,7 @@ def learned_postprocessor(model, data, names, *, logits, batch_size=128) -> Post
         logits: see `gives_logits`.
         batch_size: examples per step.
     """
-    batches = list(_predict_batches(model, sampled(data.validation), batch_size))
+    batches = list(_predict_batches(model, sample_split(data.validation), batch_size))
     outputs, truth = (np.concatenate(column) for column in zip(*batches, strict=True))
     return learn(names, outputs, truth, target=data.target, logits=logits, rows="validation")
 
@@ -88,7 +88,7 @@ def run_gives_logits(run):
     return ANSWERS.get(stored)
 
 
-def views_of(kind, tta):
+def tta_views(kind, tta):
     """Return the function from inputs to their views for a test-time augmentation; None without one.
 
     Args:
@@ -119,7 +119,7 @@ def forward(model, x, size, views=None):
     if views is not None:
         return sum(np.float32(share) * forward(model, view, size) for share, view in views(x))
     rows, expected = len(x), model.input_shape
-    if isinstance(expected, tuple) and not fits(x.shape[1:], expected[1:]):
+    if isinstance(expected, tuple) and not shape_matches(x.shape[1:], expected[1:]):
         raise KzooError(f"The inputs have shape {x.shape[1:]}, but the model takes inputs of shape {expected[1:]}.")
     if rows < size:
         x = np.concatenate([x, np.repeat(x[:1], size - rows, axis=0)])

@@ -11,11 +11,11 @@ from kzoo import contract
 from kzoo.data import Dataset
 from kzoo.data.pipeline import Batches
 from kzoo.dataset.dataset import Split
-from kzoo.dataset.sample import class_counts, sampled
+from kzoo.dataset.sample import class_counts, sample_split
 from kzoo.families.protocol import MEMBERS, UNSCALE, layer_with
 from kzoo.registry import steps_of, steps_of_epoch
 from kzoo.stored_types import Spec
-from kzoo.training.adapt import balanced, class_weights_of
+from kzoo.training.adapt import balanced_class_weights, class_weights_of
 from kzoo.training.members import Members
 from kzoo.training.score import gives_logits
 
@@ -88,7 +88,7 @@ class TrainingSetup:
     def validation_batches(self) -> Batches | None:
         """Return the batches to validate on, in the order of the split; None without a validation split."""
         validation = self.data.validation if self.features is None else self.features[1]
-        return None if validation is None else self.batches(sampled(validation))
+        return None if validation is None else self.batches(sample_split(validation))
 
     def class_weight(self) -> dict[int, float] | None:
         """Return the `class_weight` of `fit`; None without class weights, or if they are part of the row weights."""
@@ -102,7 +102,7 @@ class TrainingSetup:
         if requested != "balanced":
             weights = class_weights_of(requested, self.data)
             return {i: weights.get(i, 1.0) for i in range(self.data.outputs)}
-        return balanced(class_counts(self.data, "train"))
+        return balanced_class_weights(class_counts(self.data, "train"))
 
     def callbacks(self, folder) -> list[keras.callbacks.Callback]:
         """Return the callback bundle of the training settings, which writes into `folder`; None writes nothing."""

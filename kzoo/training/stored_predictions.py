@@ -7,7 +7,7 @@ from a source, `source_rows`, the row numbers there.
 
 import numpy as np
 
-from kzoo.dataset.sample import sampled
+from kzoo.dataset.sample import sample_split
 from kzoo.training.score import score_split
 from kzoo.utils.files import whole_file
 
@@ -31,7 +31,9 @@ def score_and_store(model, data, folder, *, logits, postprocessor=None, batch_si
         Name of the split -> its scores.
     """
     scores = {}
-    splits = {name: sampled(getattr(data, name)) for name in ("validation", "test") if getattr(data, name) is not None}
+    splits = {
+        name: sample_split(getattr(data, name)) for name in ("validation", "test") if getattr(data, name) is not None
+    }
     for name, split in splits.items():
         scored = score_split(model, split, data, logits=logits, postprocessor=postprocessor, batch_size=batch_size)
         scores[name] = scored.scores

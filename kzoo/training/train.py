@@ -17,8 +17,8 @@ from kzoo.data.statistics import statistics
 from kzoo.dataset.dataset import Loadable
 from kzoo.dataset.options import DataOptions
 from kzoo.dataset.splits import Fold
-from kzoo.dataset.summary import one_line
-from kzoo.loading import registered_in
+from kzoo.dataset.summary import summary_line
+from kzoo.loading import custom_objects_of
 from kzoo.network import table_of
 from kzoo.plots.curves import curves
 from kzoo.predictions import ANSWERS
@@ -30,7 +30,7 @@ from kzoo.training.baselines import score_baselines
 from kzoo.training.custom_model import check_custom_model
 from kzoo.training.device import data_parallel, distribution_scope
 from kzoo.training.fit import Fit
-from kzoo.training.folder import claimed, replaced
+from kzoo.training.folder import claimed, run_set_aside
 from kzoo.training.identity import identity
 from kzoo.training.initial_weights import checked_name
 from kzoo.training.journal import remove_journal
@@ -46,7 +46,7 @@ from kzoo.utils.argument_checks import checked_arguments, checked_seed, checked_
 from kzoo.utils.errors import Interrupted, KzooError
 from kzoo.utils.files import finite, whole_file, write_json
 from kzoo.utils.formatting import plural, printable, spelled
-from kzoo.weights import frozen
+from kzoo.weights import stored_freeze
 
 
 @checked_arguments
@@ -139,7 +139,7 @@ def train(
         seed=checked_seed("data_seed", data_seed),
     )  # fmt: skip
     extra = user_callbacks(callbacks, epochs, overrides)
-    freeze = frozen(freeze)
+    freeze = stored_freeze(freeze)
     check_custom_model(preset_or_model, weights=weights, freeze=freeze, precision=precision, devices=devices)
     plan = plan_training(preset_or_model, data, options, overrides, seed=seed).with_monitor().freezing(freeze)
     policy, distribution = plan.policy(precision, deterministic=deterministic), data_parallel(devices)
@@ -176,14 +176,14 @@ def train(
             setup, claim.folder, state=claim.state, extra=extra, progress=progress, cadence=cadence,
             steps_per_call=max_steps, distribution=distribution,
         )  # fmt: skip
-        notes = [one_line(setup.data.overview), *setup.data.notes, *setup.notes, *warnings]
+        notes = [summary_line(setup.data.overview), *setup.data.notes, *setup.notes, *warnings]
         print_notes([*notes, *claim.notes, *fit.notes, *onednn.advice()], progress)
         if claim.state is not None:
             return _train_and_score(fit, baselines)
         if plan.preset is not None:
             samples = plan.training["epochs"] * len(plan.data.train)
             print_notes(faster_than(keras.backend.backend(), plan.preset.name, samples), progress)
-        with replaced(claim.folder):
+        with run_set_aside(claim.folder):
             write_config(
                 claim.folder, setup, request, command=command, overrides=overrides,
                 notes=notes if isinstance(test, Fold) else (),
@@ -248,7 +248,7 @@ def _train_and_score(fit: Fit, baselines: bool) -> Run:
         print(f"{fit.folder}: stopped by SIGTERM. Run the same call again to resume.", file=sys.stderr)
         raise SystemExit(128 + signal.SIGTERM)
     write_summary(fit, baselines=baselines, interrupted=interrupted)
-    run = Run(fit.folder, trusted=registered_in(fit.job.saved) if fit.job.spec.family is None else ())
+    run = Run(fit.folder, trusted=custom_objects_of(fit.job.saved) if fit.job.spec.family is None else ())
     if not interrupted:
         remove_journal(fit.folder)
     elif "ipykernel" not in sys.modules:

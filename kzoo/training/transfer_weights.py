@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from kzoo.kinds import kind
-from kzoo.loading.model_size import without_values
+from kzoo.loading.model_size import zero_initialization
 from kzoo.registry import rebuild
 from kzoo.tasks import problem
 from kzoo.utils.errors import KzooError
@@ -93,7 +93,7 @@ class WeightTransfer:
         config["input_shape"] = (*config["input_shape"][:-1], config["input_shape"][-1] + added.get("columns", 0))
         config["outputs"] += added.get("targets", 0)
         try:
-            with without_values():
+            with zero_initialization():
                 model = rebuild(self.spec.json() | dict(config=config, seed=None), compile=False)
         except KzooError:  # the family cannot have one more: all layers may read the columns
             return None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kzoo.events import Events
 from kzoo.stored_types import differences
-from kzoo.training.folder import locked, missing, names_in, numbered, remove_empty
+from kzoo.training.folder import locked, missing_folders, names_in, numbered_folder, remove_empty_folders
 from kzoo.training.journal import remove_journal
 from kzoo.tuning.records import FINISHED, leaderboard, ranked, read_trials, table_of, trial_folder
 from kzoo.tuning.search import Search
@@ -39,12 +39,12 @@ def claimed(out, request, *, resume):
     try:
         if out is None:
             preset = request.spec["preset"]
-            folder = numbered("searches", preset, resume, lambda path: _can_continue(path, request), created)
+            folder = numbered_folder("searches", preset, resume, lambda path: _can_continue(path, request), created)
         else:
             folder = Path(out)
         check_writable(folder, out)
         _open_search(folder, request, resume)  # raises before the folder is created or locked
-        created = created or missing(folder)
+        created = created or missing_folders(folder)
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder):
             remove_leftovers_of_search(folder)
@@ -52,7 +52,7 @@ def claimed(out, request, *, resume):
     finally:
         if created and not (created[0] / "search.json").exists():
             (created[0] / "worker.log").unlink(missing_ok=True)
-        remove_empty(created)
+        remove_empty_folders(created)
 
 
 def _can_continue(folder, request):

@@ -7,13 +7,13 @@ from typing import Any
 from kzoo.dataset.dataset import Dataset
 from kzoo.registry.catalogue import get_preset
 from kzoo.training.identity import weights_hash
-from kzoo.training.initial_weights import knows_validation_rows
+from kzoo.training.initial_weights import validation_overlap_notes
 from kzoo.tuning.spaces.function_space import builds_models
 from kzoo.tuning.spaces.network import changes_layers
 from kzoo.tuning.spaces.space import Space
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed, shown
-from kzoo.weights import DOWNLOADED, check_freeze, check_weights, frozen, is_word, name_of
+from kzoo.weights import DOWNLOADED, check_freeze, check_weights, is_packaged_name, name_of, stored_freeze
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class InitialWeights:
             KzooError: the search is of a build function, other processes cannot open the weights, or `freeze` without
                 weights.
         """
-        freeze = frozen(freeze)
+        freeze = stored_freeze(freeze)
         if builds_models(preset_or_build):
             if weights is not None or freeze is not None:
                 raise KzooError(
@@ -56,7 +56,7 @@ class InitialWeights:
                 "pretrained weights."
             )
         check_weights(weights, preset)
-        is_name = is_word(weights, preset) or weights == DOWNLOADED
+        is_name = is_packaged_name(weights, preset) or weights == DOWNLOADED
         if executor is not None and not is_name:
             raise KzooError(
                 f"weights={name_of(weights, preset)!r} is on this machine only, but executor= trains on others. "
@@ -93,7 +93,7 @@ class InitialWeights:
             raise KzooError("weights= determines the network, and this space has no other hyperparameters to search.")
         excluded = [name for name in space.names if name not in searched]
         notes = [f"Trials start from weights={name_of(self.weights, self.preset)!r}."]
-        notes += knows_validation_rows(self.weights, self.preset, data)
+        notes += validation_overlap_notes(self.weights, self.preset, data)
         if excluded:
             notes.append(f"The weights determine the network. Not searched: {listed(excluded, len(excluded))}.")
         return space.only(*searched) if excluded else space, notes

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from kzoo.callbacks import direction
-from kzoo.callbacks.monitor import reported
+from kzoo.callbacks.monitor import reported_metrics
 from kzoo.contract import metrics_for
 from kzoo.registry import steps_of_epoch
 from kzoo.tuning.engines import engine_named
@@ -153,7 +153,7 @@ def objective_of_function(objective, model, data, *, folds=None) -> Objective:
     Raises:
         KzooError: as for `resolve_objective`, or a custom metric has no direction.
     """
-    names = reported(model)
+    names = reported_metrics(model)
     default = next((name for name in names or () if name != "loss" and not name.endswith("_loss")), "loss")
     return _resolve(objective, names, default, data, folds)
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kzoo.tuning.records import FINISHED, Trial, best_of
-from kzoo.tuning.spaces.entry import shown
+from kzoo.tuning.spaces.entry import format_value
 from kzoo.utils.formatting import duration, plural, spelled
 
 _ROWS = 12  # rows of the live table
@@ -147,7 +147,7 @@ class Progress:
     def _point_text(self, trial):
         if trial.baseline:
             return self.plan.start
-        return ", ".join(f"{name}={shown(value)}" for name, value in trial.hyperparameters.items())
+        return ", ".join(f"{name}={format_value(value)}" for name, value in trial.hyperparameters.items())
 
 
 def _epoch_text(trial):

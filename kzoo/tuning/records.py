@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import read_json, write_json
 from kzoo.utils.formatting import shown
-from kzoo.weights import DOWNLOADED, is_word
+from kzoo.weights import DOWNLOADED, is_packaged_name
 
 FORMAT = 1  # version of all these files; a file without a number has version 1
 FINISHED = ("completed", "pruned", "diverged", "failed")
@@ -79,7 +79,7 @@ class Request:
     @property
     def weights_at_hand(self) -> bool:
         """Whether the initial weights can be loaded by their name alone."""
-        return self.weights == DOWNLOADED or is_word(self.weights, self.spec["preset"])
+        return self.weights == DOWNLOADED or is_packaged_name(self.weights, self.spec["preset"])
 
     @property
     def start(self) -> str:

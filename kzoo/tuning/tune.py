@@ -19,7 +19,7 @@ from kzoo import __version__
 from kzoo.dataset.dataset import Dataset, Loadable
 from kzoo.dataset.options import DataOptions
 from kzoo.dataset.splits import Fold
-from kzoo.dataset.summary import one_line
+from kzoo.dataset.summary import summary_line
 from kzoo.registry import Preset, get_preset
 from kzoo.results.speed import faster_than
 from kzoo.stored_types import Spec, plain
@@ -267,7 +267,7 @@ def tune(
             return Search(previous, data, build, initial_weights.weights)
         with worker_class(folder / "worker.log", **setup) as worker:
             plan = make_plan(request, subject.space, size, worker)
-            _print_notes([one_line(data.overview), *data.notes, *notes, str(plan)], progress)
+            _print_notes([summary_line(data.overview), *data.notes, *notes, str(plan)], progress)
             if previous is None:
                 clear_search(folder)
                 if subject.build is None:

@@ -104,7 +104,7 @@ def _read_index(folder: Path) -> tuple[Entry, ...]:
     return tuple(Entry(**row) for row in json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else ()
 
 
-def forget() -> None:
+def clear_index_cache() -> None:
     """Clear the cache of the index, after it was written."""
     _read_index.cache_clear()
 
@@ -119,7 +119,7 @@ def weights_names(preset: str) -> tuple[str, ...]:
     return tuple(entry.name for entry in entries(preset))
 
 
-def is_word(weights: Any, preset: str) -> bool:
+def is_packaged_name(weights: Any, preset: str) -> bool:
     """Return whether this is the name of packaged weights of a preset; a folder of this name is written `./name`."""
     return isinstance(weights, str) and weights in weights_names(preset)
 
@@ -130,13 +130,13 @@ def name_of(weights: Any, preset: str) -> str:
     This is the name of packaged weights, of a run, of a file or of a model. A slash is appended to the name of a run or
     file that is also the name of packaged weights, so that it is never taken for these.
     """
-    if is_word(weights, preset) or (isinstance(weights, str) and weights == DOWNLOADED):
+    if is_packaged_name(weights, preset) or (isinstance(weights, str) and weights == DOWNLOADED):
         return weights
     name = getattr(weights, "name", None) or Path(weights).name
     return f"{name}/" if name in (DOWNLOADED, *weights_names(preset)) else name
 
 
-def entry_of(preset: str, name: str | None = None) -> Entry:
+def find_entry(preset: str, name: str | None = None) -> Entry:
     """Return the index entry of packaged weights.
 
     Args:
@@ -179,7 +179,7 @@ def _check_not_withdrawn(preset: str | None, weights: Any) -> None:
 
 def check_weights(weights: str | os.PathLike[str], preset: str | None) -> None:
     """Raise `KzooError` unless this is the name of packaged weights, or the path of a run or a file with weights."""
-    if weights == DOWNLOADED or (preset is not None and is_word(weights, preset)):
+    if weights == DOWNLOADED or (preset is not None and is_packaged_name(weights, preset)):
         return
     path = path_of(weights, "a run or a file with weights")
     # A file or folder with the name of removed weights is used.
@@ -210,7 +210,7 @@ def check_downloaded(preset: str, config: Mapping[str, Any]) -> None:
         )
 
 
-def frozen(freeze: Any) -> str | bool | tuple[str, ...] | None:
+def stored_freeze(freeze: Any) -> str | bool | tuple[str, ...] | None:
     """Return `freeze` as runs and searches store it: a glob, several globs, True, or None for no layer."""
     return None if freeze is False else freeze if freeze is None or isinstance(freeze, bool | str) else tuple(freeze)
 

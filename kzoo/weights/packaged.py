@@ -13,13 +13,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kzoo.kinds import misread
+from kzoo.kinds import preprocessor_mismatch
 from kzoo.run import Run
 from kzoo.stored_types import CONFIG, Description, Spec, check_format
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import read_arrays
 from kzoo.utils.schema import misfit
-from kzoo.weights import Entry, entry_of
+from kzoo.weights import Entry, find_entry
 
 if TYPE_CHECKING:
     import keras
@@ -44,7 +44,7 @@ class PretrainedWeights(Run):
     postprocessing: Any = ()
 
     def __init__(self, preset: str, name: str | None = None) -> None:
-        self.entry: Entry = entry_of(preset, name)
+        self.entry: Entry = find_entry(preset, name)
         self.path: Any = Path(preset)  # the name in messages and exports
         self.trusted = ()
 
@@ -102,7 +102,7 @@ class PretrainedWeights(Run):
     def preprocessing(self) -> dict[str, Any]:
         """The preprocessing of new inputs."""
         preprocessing = self._json_member("preprocessing")
-        if problem := misread(preprocessing, self.spec.config):
+        if problem := preprocessor_mismatch(preprocessing, self.spec.config):
             raise self._damage_error(problem)
         return preprocessing
 

@@ -29,7 +29,7 @@ from kzoo.workers.worker import TrialFailed, Worker, WorkerSpec
 _SEARCH_FILES = ("trial.json",)  # files in a trial's folder that the search writes itself
 
 
-class Silence:
+class NullProgress:
     """A `Progress` that shows nothing."""
 
     def draw(self):

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 import kzoo
-from kzoo.cli.common import parse_settings
+from kzoo.cli.shared import parse_settings
 from kzoo.kinds.text.fitting import read_folder
 from kzoo.sources.tables.frame import as_frame
 from kzoo.tasks import problem

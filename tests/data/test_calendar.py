@@ -14,7 +14,7 @@ from messages import assert_mentions, missing_from, refuses, warns
 from kzoo import get_preset
 from kzoo.data import load_data
 from kzoo.data.encode import encode, with_times
-from kzoo.kinds import misread
+from kzoo.kinds import preprocessor_mismatch
 from kzoo.kinds.series.calendar import Calendar
 from kzoo.predictions import Predictions
 from kzoo.registry import with_settings
@@ -300,8 +300,8 @@ def test_an_invalid_stored_calendar_gives_no_times(calendar):
 
 def test_an_invalid_stored_way_to_write_times_is_refused():
     reader = reader_of(pd.date_range("2024-01-01", periods=160, freq="h").strftime("%d.%m.%Y %H:%M"))
-    assert misread(reader, {}) is None
-    assert_mentions(misread(reader | {"times": "backwards"}, {}), "times", "'backwards'")
+    assert preprocessor_mismatch(reader, {}) is None
+    assert_mentions(preprocessor_mismatch(reader | {"times": "backwards"}, {}), "times", "'backwards'")
 
 
 @pytest.mark.parametrize("zone", ["../../etc/passwd", "Europe/Nowhere", "+99:99"])

@@ -14,24 +14,24 @@ from kzoo.kinds.rows.columns import learn_columns
 from kzoo.kinds.text.tokenizer import Tokenizer
 from kzoo.serve import raw
 from kzoo.serve.codecs import ModelRequest
-from kzoo.sources.files import decoded
+from kzoo.sources.files import decode_text
 from kzoo.sources.tables.files import read_content
 from kzoo.sources.tables.files.csv import parsed
-from kzoo.sources.tables.numbers import PLAIN, Writing, is_doubtful, is_shown, learn
+from kzoo.sources.tables.numbers import PLAIN, NumberFormat, is_doubtful, is_shown, learn_number_format
 from kzoo.sources.tables.raw import Rows
-from kzoo.sources.tables.values import are_dates, day_comes_first, may_be_zoned, plain, to_dates, to_words
+from kzoo.sources.tables.values import are_dates, detect_day_first, may_have_offset, plain, to_dates, to_words
 from kzoo.sources.tables.zones import minutes_in
 from kzoo.utils.errors import KzooError
 
-EUROS = Writing(",", ". '", frozenset(("%", "€", "EUR", "()", "5-")))
+EUROS = NumberFormat(",", ". '", frozenset(("%", "€", "EUR", "()", "5-")))
 READERS = {
     "a number": PLAIN.read,
     "a learned number": EUROS.read,
-    "the way of numbers": lambda text: learn([text, "1,5", "2 %"]),
+    "the way of numbers": lambda text: learn_number_format([text, "1,5", "2 %"]),
     "doubtful numbers": lambda text: (is_shown(text), is_doubtful([text, "1.234"])),
     "a date": lambda text: to_dates(plain([text]), day_first=True),
-    "the order of day and month": lambda text: day_comes_first("x", plain([text, "3/2/2024"]), []),
-    "dates or not": lambda text: (are_dates(plain([text])), may_be_zoned(plain([text]))),
+    "the order of day and month": lambda text: detect_day_first("x", plain([text, "3/2/2024"]), []),
+    "dates or not": lambda text: (are_dates(plain([text])), may_have_offset(plain([text]))),
     "words": lambda text: to_words(plain([text])),
     "a zone": lambda text: minutes_in(plain([text]), day_first=True),
     "a column": lambda text: learn_columns(
@@ -39,7 +39,7 @@ READERS = {
     ),
     "words of a text": Tokenizer(vocabulary=["a"]).numbers,
     "characters of a text": Tokenizer(level="characters", vocabulary=["a"]).numbers,
-    "bytes of a text": lambda text: decoded(text.encode("cp1252", "replace") + b"\xe9", "x"),
+    "bytes of a text": lambda text: decode_text(text.encode("cp1252", "replace") + b"\xe9", "x"),
     "a file": lambda text: parsed(f"a;b\n{text};1\n2;3\n".encode(), "x"),
     "a quoted cell": lambda text: parsed(f'a,b\n"{text.replace(chr(34), chr(34) * 2)}",1\n'.encode(), "x"),
     "names of columns": lambda text: parsed(f"{text}\n1\n".encode(), "x"),
@@ -129,7 +129,7 @@ NUMBERS = {
 
 @pytest.mark.parametrize("cell", NUMBERS)
 def test_ordinary_numbers_are_read_with_their_values(cell):
-    number = learn([cell]).writing.read(cell)
+    number = learn_number_format([cell]).writing.read(cell)
     assert np.isnan(number) if NUMBERS[cell] is None else number == pytest.approx(NUMBERS[cell], rel=1e-15)
 
 

@@ -10,8 +10,8 @@ from kzoo import kinds
 from kzoo.checks.subject import Subject
 from kzoo.data import encode, load_data
 from kzoo.data.statistics import statistics
-from kzoo.dataset.summary import one_line
-from kzoo.export.golden_inputs import golden
+from kzoo.dataset.summary import summary_line
+from kzoo.export.golden_inputs import golden_batches
 from kzoo.sources.tables import files
 from kzoo.utils import discovery as listing
 
@@ -133,10 +133,10 @@ def test_a_new_kind_of_input_needs_a_single_folder(tmp_path, monkeypatch, listed
     x, reader = data.train.x, data.preprocessing
     assert data.task == "points:classes" and reader == {"kind": "cloud", "count": 5}
     assert data.overview["about"] == {"points": 5}
-    assert_mentions(one_line(data.overview), "40 clouds")
+    assert_mentions(summary_line(data.overview), "40 clouds")
     assert [feature["name"] for feature in statistics(data)["features"]] == ["column 0", "column 1"]
     assert Subject(data).batch[0].shape == (len(x), 5, 2) and Subject(data).columns is None
     np.savetxt(tmp_path / "one.txt", x[0])
     assert encode(reader, [tmp_path / "one.txt"]) == pytest.approx(x[:1])
-    first, seven = golden(dict(kind="points", shape=[None, 5, 2], dtype="float32"))
+    first, seven = golden_batches(dict(kind="points", shape=[None, 5, 2], dtype="float32"))
     assert first.shape == (1, 5, 2) and seven.shape == (7, 5, 2)

@@ -91,13 +91,13 @@ def test_rules_give_the_same_for_texts_and_objects(cells):
     assert texts[1:].seen == list(dict.fromkeys(cell for cell in objects[1:] if cell is not None))
     numbers = values.to_numbers(objects)
     np.testing.assert_array_equal(values.to_numbers(texts), numbers)
-    np.testing.assert_array_equal(values.unreadable(texts, numbers), values.unreadable(objects, numbers))
+    np.testing.assert_array_equal(values.unreadable_cells(texts, numbers), values.unreadable_cells(objects, numbers))
     np.testing.assert_array_equal(values.to_words(texts), values.to_words(objects))
     np.testing.assert_array_equal(values.not_missing(texts), values.not_missing(objects))
-    assert values.counted(texts) == values.counted(objects)
+    assert values.value_counts(texts) == values.value_counts(objects)
     assert values.are_dates(texts) == values.are_dates(objects)
     notes = [], []
-    first = [values.day_comes_first("day", column, into) for column, into in zip((texts, objects), notes, strict=True)]
+    first = [values.detect_day_first("day", column, into) for column, into in zip((texts, objects), notes, strict=True)]
     assert first[0] == first[1] and notes[0] == notes[1]
     for day_first in (False, True):
         np.testing.assert_array_equal(values.to_dates(texts, day_first), values.to_dates(objects, day_first))

@@ -16,7 +16,7 @@ import kzoo
 from kzoo.cli import main
 from kzoo.data import encode, load_data
 from kzoo.kinds import kind_of
-from kzoo.sources.tables.numbers import in_texts
+from kzoo.sources.tables.numbers import learned_from_texts
 
 CHECK = "numbers_in_doubt"
 N = 120
@@ -266,7 +266,7 @@ def test_unambiguous_numbers_are_not_reported(tmp_path):
         frame.to_csv(tmp_path / "a.csv", index=False, sep=separator)
         data = load_data(tmp_path / "a.csv", target="answer", validation=0, test=0)
         np.testing.assert_array_equal(data.train.x[:, 0], np.float32(cells))
-        assert not data.seen["doubts"] and not in_texts(data.preprocessing["columns"][0].get("writing"))
+        assert not data.seen["doubts"] and not learned_from_texts(data.preprocessing["columns"][0].get("writing"))
 
 
 def test_targets_of_a_new_file_are_read_as_in_training(tmp_path):

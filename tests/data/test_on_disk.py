@@ -124,11 +124,11 @@ def test_every_encoding_is_read_in_pieces(book, encoding, monkeypatch):
 
 def test_a_new_text_that_does_not_fit_into_memory_has_the_same_windows(book, monkeypatch):
     reader = load_data(book, preset="char_gru").preprocessing
-    memory, disk = both(monkeypatch, lambda: language.follows(reader, book, per_step=True))
+    memory, disk = both(monkeypatch, lambda: language.labelled_windows(reader, book, per_step=True))
     assert isinstance(disk.x.values, np.memmap) and not isinstance(memory.x.values, np.memmap)
     np.testing.assert_array_equal(memory.x[:], disk.x[:])
     np.testing.assert_array_equal(memory.y[:], disk.y[:])
-    np.testing.assert_array_equal(*both(monkeypatch, lambda: language.pieces(reader, book)))
+    np.testing.assert_array_equal(*both(monkeypatch, lambda: language.cut_into_windows(reader, book)))
 
 
 @pytest.mark.parametrize("memory", ["8GiB", TINY])

@@ -15,8 +15,8 @@ from PIL import Image
 import kzoo
 from kzoo.cli import main
 from kzoo.data import Dataset, Split, load_data
-from kzoo.dataset.summary import one_line
-from kzoo.tasks import pair
+from kzoo.dataset.summary import summary_line
+from kzoo.tasks import problem_for
 
 ROWS = 300
 
@@ -84,7 +84,7 @@ def test_values_to_predict():
 
 
 def test_on_a_line(read):
-    line, sold = one_line(read), houses()["sold"].value_counts()
+    line, sold = summary_line(read), houses()["sold"].value_counts()
     assert "\n" not in line
     assert_mentions(line, "300 rows", *(f"{count} {name}" for name, count in read["splits"].items()))
     assert_mentions(line, "3 numbers", "1 date", "1 category", "2 classes", f"no {sold['no']}", f"yes {sold['yes']}")
@@ -106,7 +106,7 @@ def test_a_series():
     assert read["about"] == {
         "step": "1 hour", "from": "2024-01-01 00:00", "to": "2024-01-17 15:00", "steps in": 96, "ahead": 24
     }  # fmt: skip
-    assert_mentions(one_line(read), "windows", "390 rows")
+    assert_mentions(summary_line(read), "windows", "390 rows")
     assert json.dumps(read)
 
 
@@ -134,7 +134,7 @@ def test_images(tmp_path):
     assert read["noun"] == "images" and [row["name"] for row in read["classes"]] == ["ant", "bee"]
     assert read["about"]["size"] == [96, 96, 3]
     assert read["about"]["files"]["largest"] == [64, 64] and read["about"]["files"]["smallest"][1] == 30
-    assert_mentions(one_line(read), "96 x 96 x 3", "2 classes", "ant 12", "bee 12")
+    assert_mentions(summary_line(read), "96 x 96 x 3", "2 classes", "ant 12", "bee 12")
 
 
 @pytest.mark.parametrize("axes, noun", [((5,), "rows"), ((12, 2), "series"), ((8, 8, 1), "images")])
@@ -143,17 +143,17 @@ def test_arrays(axes, noun):
     read = load_data((x, np.arange(60) % 3)).overview
     answers = [row["name"] for row in read["classes"]] or [row["low"] for row in read["targets"]]
     assert read["noun"] == noun and answers in (["0", "1", "2"], [0.0]) and json.dumps(read)
-    assert_mentions(one_line(read), f"60 {noun}")
+    assert_mentions(summary_line(read), f"60 {noun}")
 
 
 def test_arrays_without_rows_or_shape_have_an_overview():
     """`kzoo.check` takes arrays for a user's model as they are."""
     for inputs, shape in (("rows", ()), ("tokens", (12,)), ("series", (12, 2)), ("image", (8, 8, 1))):
         part = Split(x=np.zeros((0, *shape)), y=np.zeros((0, 1)))
-        task = pair(inputs, "values").name
+        task = problem_for(inputs, "values").name
         read = Dataset(name="none", task=task, inputs=inputs, train=part, config={"input_shape": shape}).overview
         assert read["splits"] == {"train": 0}
-        assert_mentions(one_line(read), f"0 {read['noun']}", "0 train")
+        assert_mentions(summary_line(read), f"0 {read['noun']}", "0 train")
 
 
 def test_a_kind_of_input_may_lack_an_overview(monkeypatch):

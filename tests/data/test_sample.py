@@ -23,15 +23,15 @@ def test_data_in_memory_is_not_sampled(few):
     series = np.arange(40.0)
     for x in (series, Windows(series, np.arange(20), 3)):
         part = Split(x=x, y=np.arange(len(x)))
-        assert sample.sampled(part) is part
-    assert sample.sampled(None) is None
+        assert sample.sample_split(part) is part
+    assert sample.sample_split(None) is None
 
 
 def test_a_sample_is_the_same_rows_each_time_and_is_read_late(few, tmp_path):
     values = mapped(tmp_path, np.arange(60.0).reshape(30, 2))
     for x in (values, Mapped(values, np.arange(30)), Windows(values, np.arange(30) % 28, 2)):
         part = Split(x=x, y=np.arange(30))
-        one, again = sample.sampled(part), sample.sampled(part)
+        one, again = sample.sample_split(part), sample.sample_split(part)
         assert len(one) == len(one.y) == 10 and (one.y == again.y).all() and (np.diff(one.y) > 0).all()
         assert (one.rows == one.y).all()
         assert not sample.in_memory(one.x)
@@ -43,7 +43,7 @@ def test_a_line_tells_how_many_rows_a_sample_has(few, tmp_path):
     test = Split(x=values[:20], y=np.arange(20))
     small = Split(x=np.zeros((5, 2)), y=np.zeros(5))
     data = Dataset(name="d", task="tabular_regression", inputs="rows", train=small, test=test)
-    sampled = sample.with_samples(data)
+    sampled = sample.sample_dataset(data)
     assert sampled.train is small and len(sampled.test) == 10 and sampled.validation is None
     assert_mentions(sample.sampling_note(data), "10 of 20", "test")
-    assert sample.with_samples(sampled) is sampled and sample.sampling_note(sampled) is None
+    assert sample.sample_dataset(sampled) is sampled and sample.sampling_note(sampled) is None

@@ -7,7 +7,7 @@ from messages import assert_mentions, missing_from, refuses
 
 import kzoo
 from kzoo import get_preset, load_data
-from kzoo.kinds.series.season import season_of
+from kzoo.kinds.series.season import detect_season
 from kzoo.registry import resolve, with_settings
 
 
@@ -93,7 +93,7 @@ def test_without_a_season_a_window_has_the_usual_length():
 def test_the_period_of_a_noisy_wave_with_a_trend(period, noise):
     t, random = np.arange(3000), np.random.default_rng(period)
     wave = np.sin(2 * np.pi * t / period) + 0.002 * t + random.normal(0, noise, len(t))
-    season = season_of(np.stack([wave, np.ones(len(t)), -3 * wave], axis=1), 500)
+    season = detect_season(np.stack([wave, np.ones(len(t)), -3 * wave], axis=1), 500)
     assert season is not None and abs(season / period - round(season / period)) < 0.1
 
 
@@ -102,8 +102,8 @@ def test_noise_and_walks_have_no_season(rows):
     random = np.random.default_rng(0)
     for _ in range(20):
         noise = random.normal(size=(rows, 1))
-        assert season_of(noise, rows // 6) is None and season_of(noise.cumsum(axis=0), rows // 6) is None
-    assert season_of(np.ones((rows, 2)), rows // 6) is None
+        assert detect_season(noise, rows // 6) is None and detect_season(noise.cumsum(axis=0), rows // 6) is None
+    assert detect_season(np.ones((rows, 2)), rows // 6) is None
 
 
 def test_a_second_series_to_test_on_is_not_too_short_for_it():

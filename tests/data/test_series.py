@@ -12,8 +12,8 @@ from messages import assert_mentions, missing_from, refuses, warns
 
 import kzoo
 from kzoo import get_preset
-from kzoo.cli.common import parse_settings
 from kzoo.cli.option_names import with_option_names
+from kzoo.cli.shared import parse_settings
 from kzoo.data import encode, load_data
 from kzoo.data.encode import with_times
 from kzoo.kinds import kind

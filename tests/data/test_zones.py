@@ -10,7 +10,7 @@ from messages import assert_mentions, missing_from, refuses
 from kzoo.data import load_data
 from kzoo.data.encode import encode
 from kzoo.kinds import kind
-from kzoo.sources.tables.zones import about_zone, minutes_in, on_clock, zone_of
+from kzoo.sources.tables.zones import minutes_in, on_clock, zone_notes, zone_of
 
 ROWS = 160
 WHEN = pd.date_range("2023-01-05 22:31", periods=ROWS, freq="53h41min", tz="UTC")  # a year: clocks change on the way
@@ -167,4 +167,4 @@ def test_the_zones_of_cells():
     np.testing.assert_array_equal(minutes_in(texts), [0, 330, *[np.nan] * 5, -180, 0])
     assert zone_of(minutes_in(texts)) == "-03:00,UTC,+05:30,none"
     assert zone_of(np.full(3, np.nan)) == "" and zone_of(np.empty(0)) == ""
-    assert not about_zone("when", None, np.array([60.0])) and not about_zone("when", "UTC", np.empty(0))
+    assert not zone_notes("when", None, np.array([60.0])) and not zone_notes("when", "UTC", np.empty(0))

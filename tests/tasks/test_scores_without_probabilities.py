@@ -24,7 +24,7 @@ import kzoo.runtime
 from kzoo.contract import make_metrics
 from kzoo.data import encode
 from kzoo.export.export_source import export_source
-from kzoo.export.verify import class_of
+from kzoo.export.verify import predicted_classes
 from kzoo.plots import grad_cam, roc_and_precision_recall, worst_mistakes
 
 pytestmark = pytest.mark.usefixtures("untraced")
@@ -103,7 +103,9 @@ def test_it_is_exported_as_scores(margin_run):
     subject = export_source(margin_run)
     assert (subject.kind, subject.activation) == ("scores", None)
     values = np.array([[-0.9], [0.2], [0.0]])
-    assert class_of(values, "scores").tolist() == [0, 1, 0] and class_of(values, "probabilities").tolist() == [0, 0, 0]
+    assert predicted_classes(values, "scores").tolist() == [0, 1, 0] and predicted_classes(
+        values, "probabilities"
+    ).tolist() == [0, 0, 0]
 
 
 @pytest.mark.slow

@@ -23,7 +23,7 @@ from sklearn import datasets
 import kzoo
 from kzoo.callbacks import BestModel
 from kzoo.cli import main
-from kzoo.cli.common import parse_settings
+from kzoo.cli.shared import parse_settings
 from kzoo.command import command_of
 from kzoo.data.pipeline import Batches
 from kzoo.dataset.dataset import Split

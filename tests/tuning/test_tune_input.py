@@ -14,7 +14,7 @@ from stand_in import StandIn
 import kzoo
 from kzoo.callbacks import direction
 from kzoo.cli import main, make_parser
-from kzoo.cli.common import parse_settings, show_value
+from kzoo.cli.shared import parse_settings, show_value
 from kzoo.tuning.plan import resolve_objective
 from kzoo.utils.argument_checks import checked_seconds
 

@@ -21,7 +21,7 @@ from shortcuts import untraced
 import kzoo
 from kzoo import weights
 from kzoo.cli import main
-from kzoo.loading import arrays_of
+from kzoo.loading import weights_by_name
 from kzoo.results import baselines
 from kzoo.runtime import load
 from kzoo.weights.packaged import PretrainedWeights
@@ -139,7 +139,9 @@ def test_without_a_name_the_weights_are_those_of_the_data_set_of_the_preset(tmp_
     entry = next(row for row in rows if row["preset"] == "digits_cnn")
     (tmp_path / "index.json").write_text(json.dumps([entry | dict(name="letters"), entry, entry | dict(name="signs")]))
     monkeypatch.setattr(weights, "FOLDER", tmp_path)
-    assert weights.entry_of("digits_cnn").name == "digits" and weights.entry_of("digits_cnn", "signs").name == "signs"
+    assert (
+        weights.find_entry("digits_cnn").name == "digits" and weights.find_entry("digits_cnn", "signs").name == "signs"
+    )
 
 
 def test_a_text_is_continued():
@@ -221,14 +223,14 @@ def test_training_and_building_on_other_data_copy_the_layers_that_fit(undrawn, u
     )  # fmt: skip
     assert_mentions(capsys.readouterr().err, ENTRIES["digits_cnn-digits"].line, "layers", "outputs")
     assert run.config["weights"] == "digits"
-    stored = arrays_of(kzoo.build("digits_cnn", weights="digits", compile=False))
-    trained = arrays_of(run.model)
+    stored = weights_by_name(kzoo.build("digits_cnn", weights="digits", compile=False))
+    trained = weights_by_name(run.model)
     assert trained["outputs/0"].shape[-1] == 3
     copied = [name for name in stored if not name.startswith("outputs/")]
     assert copied and all(np.array_equal(stored[name], trained[name]) for name in copied)
     model = kzoo.build("digits_cnn", weights="run", compile=False)
-    assert all(np.array_equal(array, trained[name]) for name, array in arrays_of(model).items())
-    fresh = arrays_of(kzoo.build("digits_cnn", data=data, weights="digits"))
+    assert all(np.array_equal(array, trained[name]) for name, array in weights_by_name(model).items())
+    fresh = weights_by_name(kzoo.build("digits_cnn", data=data, weights="digits"))
     assert fresh["outputs/0"].shape[-1] == 3 and np.array_equal(fresh[copied[0]], stored[copied[0]])
     with refuses("weights='run'", "digits_cnn", "mnist_cnn"):
         kzoo.build("mnist_cnn", weights="run")
@@ -344,7 +346,7 @@ def test_weights_trained_on_the_test_rows_of_a_named_data_set_are_warned_of(dama
 
     index = damaged(from_a_file).with_name("index.json")
     index.write_text(json.dumps([row | dict(tested_by=["digits"]) for row in json.loads(index.read_text())]))
-    weights.forget()
+    weights.clear_index_cache()
     with warns("'digits'", "digits_cnn", "scores"):
         kzoo.evaluate("digits_cnn", "digits")
     options = dict(epochs=1, min_steps=0, callbacks="quick", baselines=False, out=tmp_path / "run")

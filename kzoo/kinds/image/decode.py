@@ -118,7 +118,7 @@ def _digest(path):
     return hashlib.sha256(path.read_bytes()).digest()
 
 
-def fault(path):
+def find_fault(path):
     """Return the size of a file in bytes, and what is wrong with it as an image; None if it looks complete.
 
     The first and last bytes of common formats are enough; other files are decoded.
@@ -267,7 +267,7 @@ def _to_shape(image, shape):
     return np.frombuffer(image.tobytes(), "uint8").reshape(shape)
 
 
-def dim(sources) -> list:
+def dim_image_notes(sources) -> list:
     """Return notes on images of 16 bits, and of floats, that use a small part of their range.
 
     Args:

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from kzoo.dataset.dataset import Dataset, Split
-from kzoo.dataset.splits import Fold, fractions, is_source, split_rows
+from kzoo.dataset.splits import Fold, is_source, split_fractions, split_rows
 from kzoo.kinds import Fresh
 from kzoo.kinds.arrays import as_type, checked
-from kzoo.kinds.image.decode import ImageFiles, dim, size_of
+from kzoo.kinds.image.decode import ImageFiles, dim_image_notes, size_of
 from kzoo.kinds.image.folders import (
     KINDS,
     Names,
@@ -33,10 +33,10 @@ from kzoo.kinds.image.inference import (
     threads,
 )
 from kzoo.kinds.image.parallel_reading import check_files, read, readers
-from kzoo.sources.folders import extra_folders_note, not_read
-from kzoo.sources.unreadable import ANSWERED, TRAINED, left_out
+from kzoo.sources.folders import extra_folders_note, ignored_files_notes
+from kzoo.sources.unreadable import MAX_SHARE_EVALUATION, MAX_SHARE_TRAINING, broken_files_note
 from kzoo.storage.memory import too_large
-from kzoo.storage.progress import followed
+from kzoo.storage.progress import track_progress
 from kzoo.storage.windows import blocks, is_mapped, sample_indices, sample_rows
 from kzoo.tasks.classes.inference import check_classes
 from kzoo.utils.errors import KzooError, warn
@@ -99,7 +99,7 @@ def load_image_folder(
     check_folders(listed, folders, classes, ignored)
     notes += [
         *loose_images_note(dict.fromkeys([root, *folders.values()]), ignored),
-        *not_read(ignored, "images", KINDS),
+        *ignored_files_notes(ignored, "images", KINDS),
     ]
 
     images, digests, labels, partly = {}, {}, {}, False
@@ -114,13 +114,15 @@ def load_image_folder(
         names = Names.joined(by_class.get(c, Names()) for c in classes)
         y = np.repeat(np.arange(len(classes), dtype="int32"), [len(by_class.get(c, ())) for c in classes])
         split_images, rows, digests[split], errors = _read(folders[split], names, shape, keep=keep)
-        if line := left_out(errors, names, "image", most=TRAINED, where=split if len(listed) > 1 else ""):
+        if line := broken_files_note(
+            errors, names, "image", most=MAX_SHARE_TRAINING, where=split if len(listed) > 1 else ""
+        ):
             notes.append(line)
         images[split], labels[split], partly = split_images, y[rows], partly or len(names) > _MAX_HASHED
         _check_classes_left(classes, labels[split], split)
 
     sample = sample_indices(len(labels["train"]), _MAX_DESCRIBED)
-    notes += dim([folders["train"] / digests["train"](row)[0] for row in sample])
+    notes += dim_image_notes([folders["train"] / digests["train"](row)[0] for row in sample])
     if "test" in listed and test is not None and not is_source(test):
         notes.append(f"The test folder is used as the test set. test={test} is ignored.")
     parts = {split: (split, np.arange(len(labels[split]))) for split in listed}
@@ -193,7 +195,7 @@ def _read(folder, names, shape, *, keep):
     try:
         with ThreadPoolExecutor(threads()) as pool:
             starts = range(0, len(names), chunk)
-            deque(followed(pool.map(read_chunk, starts), "reading images", len(starts)), maxlen=0)
+            deque(track_progress(pool.map(read_chunk, starts), "reading images", len(starts)), maxlen=0)
     finally:
         for reader in processes:
             reader.close()
@@ -216,7 +218,7 @@ def _split_train(labels, classes, listed, validation, test, seed, notes):
     """Cut the splits that have no folder out of the training images: {part: ("train", rows)}."""
     validation = 0 if "validation" in listed else validation
     test = 0 if "test" in listed else test
-    if not any(fractions(validation, test)):
+    if not any(split_fractions(validation, test)):
         return {}
     check_classes(labels, classes)
     rows, split_notes = split_rows(len(labels), validation=validation, test=test, seed=seed, labels=labels)
@@ -302,9 +304,11 @@ def _readable(folder, names, shape):
         KzooError: too many cannot be read.
     """
     images, rows, _, errors = _read(folder, names, shape, keep=not too_large(len(names) * int(np.prod(shape))))
-    if errors and (line := left_out(errors, [folder / name for name in names], "image", most=ANSWERED)):
+    if errors and (
+        line := broken_files_note(errors, [folder / name for name in names], "image", most=MAX_SHARE_EVALUATION)
+    ):
         warn(line)
-    for line in dim([folder / names[row] for row in sample_rows(rows, _MAX_DESCRIBED)]):
+    for line in dim_image_notes([folder / names[row] for row in sample_rows(rows, _MAX_DESCRIBED)]):
         warn(line)
     return images, rows
 

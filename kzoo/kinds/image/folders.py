@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from kzoo.kinds.image import SUFFIXES
-from kzoo.sources.folders import counted, not_read, splits_in, visible_folders, walked
+from kzoo.sources.folders import ignored_files_note, ignored_files_notes, splits_in, visible_folders, walked
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint
 from kzoo.utils.formatting import listed as in_words
@@ -74,8 +74,8 @@ def labelled_folders(source):
     folder = folders.get("test", folders["train"])
     listed = list_classes(folder, ignored)
     if not any(listed.values()):
-        raise KzooError(f"{folder.name!r} contains no images in class folders ({KINDS}).{counted(ignored)}")
-    return folder, listed, [*loose_images_note([folder], ignored), *not_read(ignored, "images", KINDS)]
+        raise KzooError(f"{folder.name!r} contains no images in class folders ({KINDS}).{ignored_files_note(ignored)}")
+    return folder, listed, [*loose_images_note([folder], ignored), *ignored_files_notes(ignored, "images", KINDS)]
 
 
 def folder_of(path) -> Path:
@@ -132,14 +132,15 @@ def check_folders(listed, folders, classes, ignored):
         loose = images_below(root, "")
         content = f"{len(loose)} images but no class folders" if loose else "no images"
         raise KzooError(
-            f"{str(root)!r} contains {content}. One folder per class is needed ({KINDS}).{counted(ignored)}"
+            f"{str(root)!r} contains {content}. One folder per class is needed ({KINDS}).{ignored_files_note(ignored)}"
         )
     if len(classes) < 2:
         raise KzooError(f"{str(root)!r} contains only one class, {classes[0]!r}. At least two are needed.")
     for name, files in listed["train"].items():
         if not files:
             raise KzooError(
-                f"The class folder {name!r} contains no images ({KINDS}). Fill it or remove it.{counted(ignored)}"
+                f"The class folder {name!r} contains no images ({KINDS}). Fill it or remove it."
+                f"{ignored_files_note(ignored)}"
             )
     for split, by_class in listed.items():
         for name in by_class:

@@ -10,9 +10,9 @@ import numpy as np
 
 from kzoo.kinds import Shown
 from kzoo.kinds.image.folders import KINDS, glance, glance_new, images_below
-from kzoo.sources.arrays import as_array, check_count, numbers_in
-from kzoo.sources.files import existing
-from kzoo.sources.folders import counted, not_read
+from kzoo.sources.arrays import as_array, check_count, numeric_array
+from kzoo.sources.files import existing_path
+from kzoo.sources.folders import ignored_files_note, ignored_files_notes
 from kzoo.sources.unreadable import Unread
 from kzoo.utils.errors import KzooError, warn
 
@@ -57,14 +57,14 @@ def read(reader, raw):
     """
     shape = tuple(reader["shape"])
     if isinstance(raw, np.ndarray):
-        images = _batch(numbers_in(raw, "Images"), shape)
+        images = _batch(numeric_array(raw, "Images"), shape)
         check_pixels([images])
         size = images.shape[1:]
         if size == shape or (*size, 1) == shape:
             return images.reshape(-1, *shape).astype("float32"), raw
         return _filled(lambda image: _from_array(image, shape), images, shape)[0], raw
     raw = list(raw) if isinstance(raw, list | tuple) else image_paths(raw)
-    check_pixels(numbers_in(item, "Images", many=False) for item in raw if isinstance(item, np.ndarray))
+    check_pixels(numeric_array(item, "Images", many=False) for item in raw if isinstance(item, np.ndarray))
     x, unread = _filled(lambda item: _read_image(item, shape), raw, shape)
     files = [item for index, item in enumerate(raw) if not isinstance(item, np.ndarray) and index not in unread]
     for line in _decoder().dim(files) if files else ():
@@ -151,7 +151,7 @@ def gather(words):
     """Return the image files named on the command line, including those in folders."""
     files = []
     for word in words:
-        path = Path(existing(word))
+        path = Path(existing_path(word))
         files += map(str, image_paths(path)) if path.is_dir() else [str(path)]
     return files
 
@@ -236,8 +236,8 @@ def images_in(folder) -> list:
     ignored: Counter[str] = Counter()
     names = images_below(folder, "", ignored)
     if not names:
-        raise KzooError(f"{str(folder)!r} contains no images ({KINDS}).{counted(ignored)}")
-    for line in not_read(ignored, "images", KINDS):
+        raise KzooError(f"{str(folder)!r} contains no images ({KINDS}).{ignored_files_note(ignored)}")
+    for line in ignored_files_notes(ignored, "images", KINDS):
         warn(line)
     return names
 

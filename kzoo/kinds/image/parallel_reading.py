@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kzoo.kinds.image.decode import decode, fault
+from kzoo.kinds.image.decode import decode, find_fault
 from kzoo.utils import child_process as child
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import open_regular
@@ -56,7 +56,7 @@ def check_files(folder, names, hashed, pixels=None):
     for index, name in enumerate(names):
         try:
             data = _read_file(folder + name) if hashed[index] else None
-            sizes[index], reason = fault(folder + name)
+            sizes[index], reason = find_fault(folder + name)
         except (KzooError, OSError) as error:
             reason = str(error)
         if reason:

@@ -3,10 +3,10 @@
 import numpy as np
 
 from kzoo.kinds.rows.columns import MAX_CATEGORIES
-from kzoo.sources.tables.arrow import arrow, mixed
-from kzoo.sources.tables.values import Texts, to_words, word_of
-from kzoo.storage.progress import followed
-from kzoo.tasks.values.inference import Extent
+from kzoo.sources.tables.arrow import arrow, mix_bits
+from kzoo.sources.tables.values import Texts, category_word, to_words
+from kzoo.storage.progress import track_progress
+from kzoo.tasks.values.inference import ColumnStatistics
 
 MAX_SAMPLE_ROWS = 200_000  # if they are narrow enough, see below
 _SAMPLE_BYTES, _MIN_SAMPLE_ROWS = 128 << 20, 2_000  # a sample of wide rows has fewer of them
@@ -30,7 +30,7 @@ class TablePieces:
 
     def pieces(self, description):
         """Yield (index of the first row, table) of each piece, and report progress under this description."""
-        return followed(
+        return track_progress(
             self._with_first_row(), f"{self.source.name}: {description}", self.rows, lambda piece: piece[1].num_rows
         )
 
@@ -56,7 +56,7 @@ class Sample:
     def _ranks(self, indices):
         """Return a pseudorandom rank (N,) of each row index; the lowest are sampled."""
         with np.errstate(over="ignore"):
-            return mixed(mixed(indices.astype(np.uint64)) ^ mixed(np.full(1, self.seed) + np.uint64(11)))
+            return mix_bits(mix_bits(indices.astype(np.uint64)) ^ mix_bits(np.full(1, self.seed) + np.uint64(11)))
 
     def add(self, table, indices):
         """Add the rows of a table that has these row indices (N,)."""
@@ -112,7 +112,7 @@ class CategoryCounts:
     def codes_of(self, values, train):
         """Return the number of the category in each cell (N,), 0 for none. `train` masks the training rows."""
         if isinstance(values, Texts):
-            codes = values.each([self._code(word_of(text)) for text in values.different], 0, np.int64)
+            codes = values.each([self._code(category_word(text)) for text in values.different], 0, np.int64)
         else:
             codes = np.array([0 if word is None else self._code(word) for word in to_words(values)], np.int64)
         if len(self.codes) >= len(self.counts):
@@ -173,7 +173,7 @@ class Buckets:
     def add(self, rows, indices, splits):
         """Append rows (N, width) with these row indices (N,) to buckets of their splits (N,)."""
         with np.errstate(over="ignore"):
-            random_numbers = mixed(mixed(indices.astype(np.uint64) + np.uint64(3)) ^ (self.seed + np.uint64(5)))
+            random_numbers = mix_bits(mix_bits(indices.astype(np.uint64) + np.uint64(3)) ^ (self.seed + np.uint64(5)))
         numbers = self.first_file[splits] + (random_numbers % self.counts[splits].astype(np.uint64)).astype(np.int64)
         order = np.argsort(numbers, kind="stable")
         ends = np.flatnonzero(np.diff(numbers[order])) + 1
@@ -223,8 +223,8 @@ class ColumnMoments:
             self.low, self.high = np.minimum(self.low, low), np.maximum(self.high, high)
         self.count += count
 
-    def extent(self) -> Extent:
+    def extent(self) -> ColumnStatistics:
         """Return the moments of all rows added so far; a standard deviation of zero counts as 1."""
         sd = np.sqrt(self.squares / self.count)
         sd = np.where(sd <= 1e-9 * np.maximum(1e-30, np.abs(self.mean)), 1.0, sd)
-        return Extent(self.mean, sd, self.low, self.high)
+        return ColumnStatistics(self.mean, sd, self.low, self.high)

@@ -5,24 +5,24 @@ from collections import Counter
 
 import numpy as np
 
-from kzoo.sources.tables.numbers import Writing, is_padded, learn
+from kzoo.sources.tables.numbers import NumberFormat, is_padded, learn_number_format
 from kzoo.sources.tables.raw import MOST
 from kzoo.sources.tables.values import (
     Texts,
     are_dates,
     are_short_dates,
-    counted,
+    category_word,
     date_parts,
-    day_comes_first,
-    may_be_zoned,
+    detect_day_first,
+    may_have_offset,
     not_missing,
     plain,
     to_dates,
     to_numbers,
     to_words,
-    word_of,
+    value_counts,
 )
-from kzoo.tasks.values.inference import Extent
+from kzoo.tasks.values.inference import ColumnStatistics
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed
 from kzoo.utils.optional import pandas as pd
@@ -130,7 +130,7 @@ def _unreadable_flag(is_readable):
     return {"unreadable": True} if is_readable.mean() <= 0.5 else {}
 
 
-def missing_words(words, columns, targets=()) -> list:
+def missing_value_notes(words, columns, targets=()) -> list:
     """Return a note about words in a file that are read as missing values but may be categories, if there are any.
 
     Args:
@@ -157,7 +157,7 @@ def zero_padded_cells(table, names, numeric_cells=()) -> dict:
         numeric_cells: the same for columns that the reader of the file has converted to whole numbers.
     """
     columns = {name: plain(table[name]) for name in names}
-    texts = {name: counted(values) for name, values in columns.items() if values.dtype == object}
+    texts = {name: value_counts(values) for name, values in columns.items() if values.dtype == object}
     padded = {name: next((text for text in cells if isinstance(text, str) and is_padded(text)), None)
              for name, cells in texts.items()}  # fmt: skip
     padded |= {name: cell for name, cell in dict(numeric_cells).items() if name not in texts}
@@ -176,7 +176,7 @@ def zero_padding_notes(cells):
 def _is_constant(values):
     """Return whether all values of a column without missing values are equal."""
     if values.dtype == object:
-        return len(counted(values)) == 1 if isinstance(values, Texts) else pd.Series(values).nunique() == 1
+        return len(value_counts(values)) == 1 if isinstance(values, Texts) else pd.Series(values).nunique() == 1
     return bool((values == values[0]).all())
 
 
@@ -201,7 +201,7 @@ def _numeric_share(values, is_number):
     """
     if is_number.all() or not is_number.any():
         return is_number.mean()
-    not_numbers = counted(values[~is_number])
+    not_numbers = value_counts(values[~is_number])
     infinite = sum(count for text, count in not_numbers.items() if isinstance(text, str) and _INFINITE.fullmatch(text))
     return is_number.sum() / (len(is_number) - infinite)
 
@@ -211,12 +211,12 @@ def _category_counts(values) -> Counter:
     if not isinstance(values, Texts):
         return Counter(to_words(values).tolist())
     categories: Counter = Counter()
-    for text, count in counted(values).items():
-        categories[word_of(text)] += count
+    for text, count in value_counts(values).items():
+        categories[category_word(text)] += count
     return categories
 
 
-def number_format_of(name, values, override=None, format_warnings=None, decimal=None) -> Writing | None:
+def number_format_of(name, values, override=None, format_warnings=None, decimal=None) -> NumberFormat | None:
     """Return the format of the numbers in a text column; None if the column contains no texts.
 
     Args:
@@ -233,7 +233,7 @@ def number_format_of(name, values, override=None, format_warnings=None, decimal=
     if not texts:
         return None
     override = override or {}
-    learned = learn(texts, decimal, decimal=override.get("decimal"), thousands=override.get("thousands"))
+    learned = learn_number_format(texts, decimal, decimal=override.get("decimal"), thousands=override.get("thousands"))
     if learned.other is not None and format_warnings is not None:
         number, other_number = learned.writing.read(learned.example), learned.other.read(learned.example)
         sign = learned.other.decimal
@@ -267,7 +267,7 @@ def stored_number_format(number_format, decimal) -> dict | None:
 def _learn_number_column(name, numbers, clip, number_format, notes):
     """Return a number column: its median, number format, limits, and whether values are missing."""
     finite = numbers[np.isfinite(numbers)]
-    notes += Extent.of(finite[:, None]).coarse([name])
+    notes += ColumnStatistics.of(finite[:, None]).coarse([name])
     column = {"name": name, "kind": "number", "median": float(np.median(finite))}
     if number_format is not None:
         column["writing"] = number_format
@@ -283,11 +283,11 @@ def _learn_date_column(name, values, notes, requested):
     Args:
         requested: whether the user has declared it a date, so that it must contain some.
     """
-    day_first = day_comes_first(name, values, notes)
+    day_first = detect_day_first(name, values, notes)
     dates = to_dates(values, day_first, wall_clock=True)
     is_date = not_missing(dates)[not_missing(values)]
     if requested and not is_date.any():
-        example = next(iter(counted(values)))
+        example = next(iter(value_counts(values)))
         raise KzooError(
             f"columns: {name!r} is declared as a date, but no value can be read as one, for example {example!r}."
         )
@@ -297,7 +297,7 @@ def _learn_date_column(name, values, notes, requested):
         return "constant date and hour"
     order = {"day_first": True} if day_first else {}
     missing = np.isnat(dates)
-    zoned = may_be_zoned(values) and bool((dates != to_dates(values, day_first))[~missing].any())
+    zoned = may_have_offset(values) and bool((dates != to_dates(values, day_first))[~missing].any())
     column = {"name": name, "kind": "date", **order, "zoned": zoned, "medians": medians}
     return column | {"missing": bool(missing.any())} | _unreadable_flag(is_date)
 
@@ -337,7 +337,7 @@ def mark_blank_categories(columns, table=None) -> list:
 
     def has_blanks(column):
         """Return whether a column has a blank category that is not an empty cell left by pandas."""
-        return "" in column.get("values", ()) and (table is None or "" not in counted(table[column["name"]]))
+        return "" in column.get("values", ()) and (table is None or "" not in value_counts(table[column["name"]]))
 
     return [column | {"blank": True} if has_blanks(column) else column for column in columns]
 

@@ -36,13 +36,13 @@ from kzoo.kinds.rows.inference import (
 from kzoo.kinds.rows.scaling import config_of
 from kzoo.kinds.rows.table import TableFit
 from kzoo.kinds.rows.target import empty_target_message, missing_target_note
-from kzoo.sources.tables.arrow import Piece, arrow, hashes, mixed, plain_of, settled
+from kzoo.sources.tables.arrow import Piece, arrow, hashes, mix_bits, normalize_table, plain_column
 from kzoo.sources.tables.files import is_table, pieces_of
 from kzoo.sources.tables.raw import Rows, require, rows_of
 from kzoo.sources.tables.values import MISSING, to_words
-from kzoo.sources.tables.zones import about_zone
-from kzoo.storage.progress import followed
-from kzoo.storage.row_files import check_room, read_rows
+from kzoo.sources.tables.zones import zone_notes
+from kzoo.storage.progress import track_progress
+from kzoo.storage.row_files import check_disk_space, read_rows
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural, shown
 from kzoo.utils.optional import of_pandas
@@ -81,7 +81,7 @@ class Encoding(TableFit):
     def __init__(self, source, folder, preset, *, target, validation, test, drop, group, task, columns, seed, clip):
         self.pieces, self.test_pieces = pieces, test_pieces = pieces_of(source), _test_pieces(test)
         self.folder, self.seed, self.text_columns = folder, int(seed), named_columns(columns)
-        self.validation, self.test = splits.fractions(validation, 0 if test_pieces is not None else test)
+        self.validation, self.test = splits.split_fractions(validation, 0 if test_pieces is not None else test)
         super().__init__(
             pieces.names, [*pieces.notes, *(() if test_pieces is None else test_pieces.notes)], preset=preset,
             target=target, drop=drop, group=group, task=task, columns=columns, clip=clip,
@@ -193,8 +193,8 @@ class Encoding(TableFit):
         row_hashes = hashes(table, self.inputs if self.group is None else [self.group])
         with np.errstate(over="ignore"):
             if self.has_duplicates:
-                row_hashes = row_hashes + mixed(indices.astype(np.uint64) + np.uint64(1))
-            row_hashes = mixed(row_hashes ^ mixed(np.full(1, self.seed % 2**64, np.uint64) + np.uint64(7)))
+                row_hashes = row_hashes + mix_bits(indices.astype(np.uint64) + np.uint64(1))
+            row_hashes = mix_bits(row_hashes ^ mix_bits(np.full(1, self.seed % 2**64, np.uint64) + np.uint64(7)))
         random_share = (row_hashes >> np.uint64(11)).astype(np.float64) / 2**53
         held_out = self.test + self.validation * (1 - self.test)
         return np.where(random_share < self.test, 2, np.where(random_share < held_out, 1, 0))
@@ -216,7 +216,7 @@ class Encoding(TableFit):
         self.incomplete, self.missing = set(), Counter()
         self.unread, self.not_constant = {column["name"]: [0, []] for column in self.numeric_columns}, Counter()
         self.digest = hashlib.sha256()
-        check_room(self.folder, int(1.2 * 4 * self.width * self.count))
+        check_disk_space(self.folder, int(1.2 * 4 * self.width * self.count))
         with ExitStack() as exit_stack:
             buckets = Buckets(self.folder, self.split_shares(), self.count, self.width, self.seed, exit_stack)
             self.target_missing = 0
@@ -245,7 +245,7 @@ class Encoding(TableFit):
                 if self.target_missing:
                     self.notes.append(missing_target_note(self.target_missing, "test row"))
                 for name, minutes in self.test_minutes.items():
-                    self.notes += about_zone(name, zones[name], np.array(list(minutes)))
+                    self.notes += zone_notes(name, zones[name], np.array(list(minutes)))
             self.buckets = buckets
 
     def select_columns(self, table):
@@ -385,7 +385,7 @@ class Encoding(TableFit):
             with open(self.folder / f"{split}.rows", "wb") as file:
                 row_counts[split] = 0
                 buckets = self.buckets.files(split_number)
-                for bucket in followed(buckets, f"{self.pieces.name}: shuffling {split} rows", len(buckets)):
+                for bucket in track_progress(buckets, f"{self.pieces.name}: shuffling {split} rows", len(buckets)):
                     generator = np.random.default_rng([self.seed, split_number, row_counts[split]])
                     raw = self.buckets.take(bucket)
                     x, y = self._encode(raw[generator.permutation(len(raw))], stored_codes, target_width)
@@ -527,7 +527,7 @@ def _count_different(column, constant):
     if constant is None:
         return len(column) - column.null_count
     if column.type != constant.type:  # a test table may have other types
-        words = to_words(plain_of(column.drop_null()))
+        words = to_words(plain_column(column.drop_null()))
         return int((words != to_words([constant.as_py()])[0]).sum())
     return int(arrow("pyarrow.compute").sum(arrow("pyarrow.compute").not_equal(column, constant)).as_py() or 0)
 
@@ -554,7 +554,7 @@ class _FramePieces:
     def __iter__(self):
         for start in range(0, len(self.table), _FRAME_PIECE_ROWS):
             rows = self.table.iloc[start : start + _FRAME_PIECE_ROWS].set_axis(self.names, axis=1)
-            yield Piece(settled(arrow().Table.from_pandas(rows, preserve_index=False), self.name))
+            yield Piece(normalize_table(arrow().Table.from_pandas(rows, preserve_index=False), self.name))
 
     def frame(self, table, text_columns=()):
         """Return a piece as a DataFrame."""

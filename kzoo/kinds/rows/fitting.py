@@ -13,13 +13,13 @@ from kzoo.kinds.rows.in_memory import load_table
 from kzoo.kinds.rows.inference import (
     ambiguity_hint,
     apply_columns,
-    as_dated,
     missing_value_categories,
     read,
+    with_date_formats,
 )
 from kzoo.kinds.rows.out_of_core import frame_of, is_large, load_large
 from kzoo.kinds.rows.scaling import robust_scaling
-from kzoo.sources.tables.numbers import in_texts, number_formats, shown_sign
+from kzoo.sources.tables.numbers import learned_from_texts, number_formats, shown_sign
 from kzoo.sources.tables.raw import check_keys, decimal_of, require, rows_of
 from kzoo.sources.tables.values import MISSING, read_numbers, to_numbers, to_words
 from kzoo.storage.windows import Mapped, flat, sample_rows, select_rows
@@ -76,11 +76,15 @@ def _text_columns(reader, targets):
     Otherwise the reader of the file would convert cells to numbers, such as `01067` to 1067 if training saw the
     category `01067`, or to missing values.
     """
-    columns = [column for column in reader["columns"] if column["kind"] != "number" or in_texts(column.get("writing"))]
+    columns = [
+        column
+        for column in reader["columns"]
+        if column["kind"] != "number" or learned_from_texts(column.get("writing"))
+    ]
     classes, stored_formats = reader.get("classes", ()), reader.get("writings", {})
     missing_words = MISSING.intersection(classes)
     are_texts = bool(missing_words) or any(map(_changes_as_number, classes))
-    targets = [name for name in targets if are_texts or in_texts(stored_formats.get(name))]
+    targets = [name for name in targets if are_texts or learned_from_texts(stored_formats.get(name))]
     return {column["name"]: missing_value_categories(column) for column in columns} | dict.fromkeys(
         targets, missing_words
     )
@@ -139,14 +143,14 @@ def fresh(reader, source, *, targets):
     x = None
     if len(missing) < len(names):
         rows = rows_of(frame.assign(**dict.fromkeys(missing, np.nan)))
-        x = apply_columns(as_dated(reader, rows, []), rows)
-    answers = answers_in(frame, targets)
+        x = apply_columns(with_date_formats(reader, rows, []), rows)
+    answers = targets_in(frame, targets)
     if answers is not None:
         answers = _targets_as_learned(frame, targets, reader).loc[answers.index]
     return Fresh(x=x, frame=frame, missing=missing, answers=answers)
 
 
-def answers_in(frame, targets):
+def targets_in(frame, targets):
     """Return the target columns of the rows that have all targets; None if a target column is missing."""
     return frame[targets].dropna() if set(targets) <= set(frame.columns) else None
 

@@ -9,8 +9,8 @@ from kzoo.kinds.rows.columns import fingerprint_columns, mark_blank_categories
 from kzoo.kinds.rows.inference import apply_columns, encode_new_rows, feature_names, in_test_table, unread_notes
 from kzoo.kinds.rows.scaling import config_of
 from kzoo.kinds.rows.table import TableFit
-from kzoo.kinds.rows.target import groups_in, rows_with_target
-from kzoo.sources.tables.frame import about_index, as_frame
+from kzoo.kinds.rows.target import group_labels, rows_with_target
+from kzoo.sources.tables.frame import as_frame, index_notes
 from kzoo.sources.tables.raw import Rows, decimal_of, require, rows_of
 from kzoo.sources.tables.values import MISSING, Texts, read_numbers
 from kzoo.utils.optional import pandas as pd
@@ -34,7 +34,7 @@ def load_table(
         KzooError: unknown column, or a target that nothing can be learned from.
     """
     # 1. Read the table and the test table.
-    notes = [*about_index(source)]
+    notes = [*index_notes(source)]
     frame = as_frame(source, named_columns(columns), notes)
     attrs, decimal, names = dict(frame.attrs), frame.attrs.get("decimal"), list(frame.columns)
     fit = TableFit(
@@ -56,7 +56,7 @@ def load_table(
         frame.attrs = attrs
 
     # 3. Learn the task and split the rows.
-    groups = None if group is None else groups_in(frame[group][:test_start], group)
+    groups = None if group is None else group_labels(frame[group][:test_start], group)
     frame = fit.learn_task(frame, decimal)
     rows = rows_of(frame)
     learned, y, split_rows, split_notes = splits.split_target(

@@ -8,8 +8,8 @@ import numpy as np
 
 from kzoo.kinds import Shown
 from kzoo.kinds.rows.column_options import column_options
-from kzoo.sources.arrays import check_count, numbers_in, whole_in
-from kzoo.sources.tables.numbers import new_groups, readings
+from kzoo.sources.arrays import check_count, check_whole_numbers, numeric_array
+from kzoo.sources.tables.numbers import possible_numbers, unseen_thousands
 from kzoo.sources.tables.raw import (
     MOST,
     as_names,
@@ -24,14 +24,14 @@ from kzoo.sources.tables.raw import (
 from kzoo.sources.tables.values import (
     MISSING,
     Texts,
+    category_word,
     date_parts,
-    day_first_again,
+    day_first_of_new_rows,
     plain,
     to_words,
-    unreadable,
-    word_of,
+    unreadable_cells,
 )
-from kzoo.sources.tables.zones import about_zone, offset_of
+from kzoo.sources.tables.zones import offset_of, zone_notes
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import hint, listed, plural, shown
 
@@ -45,7 +45,7 @@ def read(reader, raw):
     """Encode raw rows (DataFrame, dict, list of dicts, path of a table) as `x`, or check an encoded array."""
     columns = reader["columns"]
     if isinstance(raw, np.ndarray):
-        x = np.atleast_2d(numbers_in(raw, "Rows"))
+        x = np.atleast_2d(numeric_array(raw, "Rows"))
         names = feature_names(columns)
         if x.ndim != 2 or x.shape[1] != len(names):
             raise KzooError(
@@ -80,7 +80,7 @@ def encode_new_rows(reader, rows, notes):
     check_columns(reader["columns"], rows)
     notes += check_keys(rows, [column["name"] for column in reader["columns"]], reader.get("targets", ()))
     unread, missing = {}, {}
-    x = apply_columns(as_dated(reader, rows, notes), rows, unread, missing)
+    x = apply_columns(with_date_formats(reader, rows, notes), rows, unread, missing)
     for column in reader["columns"]:
         if (name := column["name"]) not in missing:
             continue
@@ -92,7 +92,7 @@ def encode_new_rows(reader, rows, notes):
             notes += missing_note(name, missing[name], len(rows))
         if (number_format := column.get("writing")) and rows.decimal is not None:
             notes += _thousands_note(
-                name, new_groups(rows.texts(name), number_format, rows.decimal), number_format["decimal"]
+                name, unseen_thousands(rows.texts(name), number_format, rows.decimal), number_format["decimal"]
             )
     return x, unread
 
@@ -144,10 +144,10 @@ def check(reader, x):
     """Refuse encoded rows of the right shape with codes that are not codes of a category."""
     categories = [column for column in reader["columns"] if column["kind"] == "category"]
     for codes, column in zip(x.T[x.shape[1] - len(categories) :], categories, strict=True):
-        whole_in(codes, f"Codes of {column['name']!r}", len(column["values"]))
+        check_whole_numbers(codes, f"Codes of {column['name']!r}", len(column["values"]))
 
 
-def as_dated(reader, rows, notes) -> list:
+def with_date_formats(reader, rows, notes) -> list:
     """Return the learned columns; date columns get the order of day and month of the new rows, and their time zone.
 
     Args:
@@ -160,11 +160,11 @@ def as_dated(reader, rows, notes) -> list:
         name = column["name"]
         if column["kind"] == "date" and name in rows:
             learned = column.get("day_first") or (False if name in reader.get("month_first", ()) else None)
-            day_first, zone = day_first_again(name, rows[name], notes, learned), reader.get("zones", {}).get(name)
+            day_first, zone = day_first_of_new_rows(name, rows[name], notes, learned), reader.get("zones", {}).get(name)
             column = column | {"day_first": day_first, "zone": zone}
             minutes = None if zone is None else rows.minutes(name, day_first)
             if minutes is not None and (zone or np.isfinite(minutes).any()):
-                notes += about_zone(name, zone, rows.of_times(name, minutes, day_first))
+                notes += zone_notes(name, zone, rows.of_times(name, minutes, day_first))
         columns.append(column)
     return columns
 
@@ -215,7 +215,7 @@ def _cell_examples(cells) -> list:
 def ambiguity_hint(cells, number_format) -> str:
     """Return a sentence about the first cell that may be one of two numbers, and how to write either; "" if none is."""
     for _, cell in cells:
-        if numbers := readings(cell, number_format):
+        if numbers := possible_numbers(cell, number_format):
             low, high = (f"{number:.12g}" for number in numbers)
             sign = (number_format or {}).get("decimal", "")
             fix = f"{low.replace('.', sign)} or {high}" if sign else high
@@ -429,7 +429,7 @@ def codes_of(categories) -> dict:
     """
     codes = {category: code for code, category in enumerate(categories, start=1)}
     integers = {category[:-2]: code for category, code in codes.items() if category.endswith(".0")}
-    return integers | {word_of(category): code for category, code in codes.items()} | codes
+    return integers | {category_word(category): code for category, code in codes.items()} | codes
 
 
 def missing_value_categories(column) -> frozenset:
@@ -449,10 +449,10 @@ def _features(column, rows, unread, missing):
         return fill_missing(column, cells)
     code_of, cells = codes_of(column["values"]), rows.cells(column["name"], missing_value_categories(column))
     if isinstance(cells, Texts):
-        codes = cells.each([code_of.get(word_of(text), 0) for text in cells.different], 0, np.float32)
+        codes = cells.each([code_of.get(category_word(text), 0) for text in cells.different], 0, np.float32)
     else:
         codes = np.array([code_of.get(category, 0) for category in to_words(cells)], np.float32)
-    unread[column["name"]] = unreadable(cells, np.where(codes, codes, np.nan))
+    unread[column["name"]] = unreadable_cells(cells, np.where(codes, codes, np.nan))
     return [codes]
 
 
@@ -472,7 +472,7 @@ def cells_of(column, rows, unread) -> list:
         values = [parts[part] for part in column["medians"]]
     else:
         values = [rows.numbers(name, column.get("writing"))]
-    unread[name] = unreadable(rows[name], values[0]) if np.isnan(values[0]).any() else np.empty(0, int)
+    unread[name] = unreadable_cells(rows[name], values[0]) if np.isnan(values[0]).any() else np.empty(0, int)
     return values
 
 

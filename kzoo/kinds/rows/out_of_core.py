@@ -24,7 +24,15 @@ from kzoo.sources.files import add_notes
 from kzoo.sources.tables.files import files_of, is_table, pieces_of, size_of
 from kzoo.sources.tables.frame import as_frame
 from kzoo.storage.memory import free_memory, too_large
-from kzoo.storage.row_files import Content, StoredRows, is_any_made, is_made, making, read_about, write_about
+from kzoo.storage.row_files import (
+    FileHashes,
+    StoredRows,
+    building_folder,
+    is_any_stored,
+    is_stored,
+    read_metadata,
+    write_metadata,
+)
 from kzoo.tasks import detection
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import in_bytes
@@ -50,9 +58,9 @@ def is_large(source, *, name="", preset=None, **options) -> bool:
     if not is_table(source):
         return False
     if not too_large(size := size_of(source)):
-        if not options or "KZOO_MEMORY" in os.environ or not is_any_made(_size_suffix(source)):
+        if not options or "KZOO_MEMORY" in os.environ or not is_any_stored(_size_suffix(source)):
             return False  # before the file is hashed, which takes time
-        return is_made(_key(source, _contents(source, options), preset, options))
+        return is_stored(_key(source, _contents(source, options), preset, options))
     if not is_installed("pyarrow"):
         raise KzooError(
             f"{Path(source).name!r} needs about {in_bytes(size)} of memory, and {in_bytes(free_memory())} are free. "
@@ -74,15 +82,15 @@ def load_large(source, *, name, preset=None, **options):
             "one. Use kzoo.train, which tests on held-out rows, or cross-validate a sample of it."
         )
     contents = _contents(source, options)
-    with making(_key(source, contents, preset, options)) as (folder, partial_folder):
+    with building_folder(_key(source, contents, preset, options)) as (folder, partial_folder):
         if partial_folder is not None:
             about = Encoding(source, partial_folder, preset, **options).encode_table()
-            if any(isinstance(content, Content) and content.changed() for content in contents):
+            if any(isinstance(content, FileHashes) and content.changed() for content in contents):
                 raise KzooError(
                     f"{name!r} has changed while its rows were encoded. Start again when the file is complete."
                 )
-            write_about(partial_folder, about)
-        about = read_about(folder if partial_folder is None else partial_folder)
+            write_metadata(partial_folder, about)
+        about = read_metadata(folder if partial_folder is None else partial_folder)
     data = _open_dataset(folder, about, name)
     size = sum(file.stat().st_size for file in folder.iterdir())
     data.notes.insert(
@@ -130,19 +138,19 @@ def _content(source):
         rows = pd.util.hash_pandas_object(source.astype(str)).to_numpy()
         return [columns, hashlib.sha256(rows.tobytes()).hexdigest()]
     try:
-        return Content(files_of(source)) if is_table(source) else None
+        return FileHashes(files_of(source)) if is_table(source) else None
     except OSError as error:
         raise KzooError(f"Cannot read {str(source)!r}: {error.strerror}.") from None
 
 
 def _key(source, contents, preset, options):
     """Return the key of an encoded table: a hash of its contents and of the options, and its size."""
-    options, problem = dict(options), detection.fixed_by(preset)
+    options, problem = dict(options), detection.only_problem(preset)
     if splits.is_source(options["test"]):
         del options["test"]
     # File names matter too: suffixes decide how files are read, and notes contain the names.
     identity = [
-        [[file.name for file in content.files], content.hashes] if isinstance(content, Content) else content
+        [[file.name for file in content.files], content.hashes] if isinstance(content, FileHashes) else content
         for content in contents
     ]
     serialized = json.dumps(

@@ -3,7 +3,7 @@
 import numpy as np
 
 from kzoo.kinds.rows.inference import feature_names
-from kzoo.tasks.values.inference import Extent, spread
+from kzoo.tasks.values.inference import ColumnStatistics, spread
 from kzoo.utils.formatting import listed
 
 _MIN_INDICATOR_STD = 0.2  # least standard deviation of a 0/1 column
@@ -49,7 +49,7 @@ def robust_scaling(values, names, notes, extent=None):
     """
     if not values.shape[-1]:  # a table of categories alone
         return {}
-    extent = extent or Extent.of(values)
+    extent = extent or ColumnStatistics.of(values)
     mean, std = extent.mean.copy(), extent.sd.copy()
     is_indicator = ((values == 0) | (values == 1)).all(axis=0) & (extent.low >= 0) & (extent.high <= 1)
     long_tailed = np.flatnonzero(~is_indicator & extent.tails)

@@ -4,19 +4,19 @@ Both learn the column names, the target and task, the inputs, and a data summary
 are split, encoded and stored; the rules they share are here.
 """
 
-from kzoo.dataset.summary import AS_ASKED
+from kzoo.dataset.summary import AS_REQUESTED
 from kzoo.kinds.rows.column_options import column_options
 from kzoo.kinds.rows.columns import (
     check_any_column,
     learn_columns,
-    missing_words,
+    missing_value_notes,
     month_first_columns,
     time_zones_of,
     zero_padded_cells,
     zero_padding_notes,
 )
 from kzoo.kinds.rows.target import choose_task, read_targets
-from kzoo.sources.tables.overview import columns_read
+from kzoo.sources.tables.overview import describe_columns
 from kzoo.sources.tables.raw import Rows, as_names, find_target, require, rows_of
 from kzoo.sources.tables.repeated import repeated_ids
 
@@ -98,7 +98,7 @@ class TableFit:
         )
         self.month_first = month_first_columns(self.columns, raw, train)
         self.zones = time_zones_of(self.columns, raw if zoned is None else zoned)
-        self.notes += missing_words(words, self.columns, self.targets if classes else ())
+        self.notes += missing_value_notes(words, self.columns, self.targets if classes else ())
 
     def preprocessing(self, classes) -> dict:
         """Return the preprocessor, as it is stored.
@@ -118,10 +118,10 @@ class TableFit:
             rows: `Rows` of the table, or of a sample of it.
             unread: name -> indices of the rows with an unreadable cell.
         """
-        excluded = dict.fromkeys(self.drop, ("left out", AS_ASKED))
+        excluded = dict.fromkeys(self.drop, ("left out", AS_REQUESTED))
         if self.group is not None:
             excluded[self.group] = ("group", "rows of one value stay in one split")
-        summary = columns_read(
+        summary = describe_columns(
             rows, self.columns, unread, targets=self.targets, apart=excluded, left_out=self.excluded_inputs
         )
         return {"columns": self.names, "repeated": repeated_ids(rows, self.targets, self.columns), "read": summary}

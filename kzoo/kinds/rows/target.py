@@ -42,7 +42,7 @@ def missing_target_note(count, noun) -> str:
     return f"{plural(count, noun)} without a target {'was' if count == 1 else 'were'} dropped."
 
 
-def groups_in(values, name):
+def group_labels(values, name):
     """Return the group of each row (N,) as a string.
 
     Raises:
@@ -126,7 +126,7 @@ def choose_task(values, task, preset):
         KzooError: the target does not suit the task, or (`detection.WrongPreset`) the preset.
     """
     columns = list(values.values())
-    (problem, reason), fixed = detection.likely_problem("rows", columns), detection.fixed_by(preset)
+    (problem, reason), fixed = detection.likely_problem("rows", columns), detection.only_problem(preset)
     if len(values) > 1 and task is None:
         reason += _class_targets_note(values)
     if task is not None:
@@ -156,7 +156,7 @@ def _class_targets_note(values):
         KzooError: all targets are labels. A regression would predict numbers that are no probabilities.
     """
     names = list(values)
-    indices, all_labels = detection.would_be_classes("rows", list(values.values()))
+    indices, all_labels = detection.class_like_targets("rows", list(values.values()))
     if all_labels:
         _, reason = detection.likely_problem("rows", [values[names[0]]])
         raise KzooError(

@@ -18,7 +18,7 @@ from kzoo.kinds.series.time_formats import times_and_zone
 from kzoo.kinds.series.times import MONDAY_TO_FRIDAY, week_in_words, working_days
 from kzoo.sources.tables.raw import rows_of
 from kzoo.sources.tables.values import not_missing
-from kzoo.sources.tables.zones import offset_of, offset_written, zone_named
+from kzoo.sources.tables.zones import format_offset, offset_of, zone_named
 from kzoo.utils.errors import KzooError
 
 _STEPS = ("seconds", "days", "business days", "months", "numbers")
@@ -265,7 +265,7 @@ def read_moments(raw, column, time_format, timestamps=None) -> Moments | None:
         return None
     if times.dtype.kind != "M" or not np.isfinite(minutes).all():
         return Moments(times, times)
-    zone = offset_written(minutes[int(np.argmax(times))]) if not zone or "," in zone else zone
+    zone = format_offset(minutes[int(np.argmax(times))]) if not zone or "," in zone else zone
     return Moments(times, times + minutes.astype("m8[m]"), zone)
 
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from kzoo.dataset import splits
 from kzoo.dataset.dataset import Dataset, Split
-from kzoo.dataset.summary import AS_ASKED
-from kzoo.kinds import STEPS, Fresh
+from kzoo.dataset.summary import AS_REQUESTED
+from kzoo.kinds import DEFAULT_STEPS, Fresh
 from kzoo.kinds.arrays import as_type, checked
 from kzoo.kinds.rows.column_options import column_options, named_columns
 from kzoo.kinds.rows.columns import number_format_of, stored_number_format, weight_column_notes
@@ -29,13 +29,13 @@ from kzoo.kinds.series.inference import (
 )
 from kzoo.kinds.series.season import window_length
 from kzoo.kinds.series.simple_forecasts import simple_forecasts
-from kzoo.sources.tables.frame import about_index, as_frame
-from kzoo.sources.tables.numbers import in_texts
-from kzoo.sources.tables.overview import columns_read
+from kzoo.sources.tables.frame import as_frame, index_notes
+from kzoo.sources.tables.numbers import learned_from_texts
+from kzoo.sources.tables.overview import describe_columns
 from kzoo.sources.tables.raw import MOST, as_names, require, rows_of
 from kzoo.sources.tables.values import not_missing, plain
 from kzoo.storage.windows import Windows, sample_rows, select_rows
-from kzoo.tasks.values.inference import Extent, spread
+from kzoo.tasks.values.inference import ColumnStatistics, spread
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import listed, plural, shown
 
@@ -81,13 +81,13 @@ def load_series(
     Raises:
         KzooError: no numeric column, or too few rows for a window and its horizon.
     """
-    steps, horizon = STEPS, _DEFAULT_HORIZON
+    steps, horizon = DEFAULT_STEPS, _DEFAULT_HORIZON
     if preset is not None:
         steps, horizon = preset.config["input_shape"][0], preset.config.get("horizon") or 1
 
     # 1. Read the series and the test series, sorted by time.
     source = with_index(source, time)
-    notes = [*notes, *about_index(source)]
+    notes = [*notes, *index_notes(source)]
     frame = as_frame(source, named_columns(columns), notes)
     unsorted, decimal = frame, frame.attrs.get("decimal")
     frame, times = sort_by_time(frame, detect_time_column(frame, time), notes)
@@ -141,12 +141,12 @@ def load_series(
         binary = [name for name, column in zip(targets, values.T, strict=False) if np.isin(column, (0, 1)).all()]
         notes += [f"Target {name!r} contains only 0 and 1: its forecasts are numbers, not classes." for name in binary]
     excluded = {name: ("left out", "mostly not numeric") for name in frame.columns if name not in names}
-    excluded |= dict.fromkeys(as_names(drop), ("left out", AS_ASKED))
+    excluded |= dict.fromkeys(as_names(drop), ("left out", AS_REQUESTED))
     if times is not None:
         excluded[times.column] = ("time", f"{times.step} apart, from {' to '.join(times.ends)}")
     number_columns = [{"name": name, "kind": "number", "writing": number_formats.get(name)} for name in names]
     facts = cell_findings(format_warnings, unread, len(frame)) | _time_facts(times, missing)
-    facts["read"] = columns_read(unsorted, number_columns, unread, targets=targets, apart=excluded)
+    facts["read"] = describe_columns(unsorted, number_columns, unread, targets=targets, apart=excluded)
     number_formats = {name: number_formats[name] for name in names if name in number_formats}
 
     # 4. Cut each split into windows.
@@ -163,7 +163,7 @@ def load_series(
         )
         notes += [f"Test series: {note}" for note in (*test_notes, *repeat_notes(test_times), *fill_notes)]
         series["test"] = (test_values, 0, len(test_values), gaps_of(test_times))
-    fix = shorter_sizes(bounds.values(), steps or STEPS, horizon, preset)
+    fix = shorter_sizes(bounds.values(), steps or DEFAULT_STEPS, horizon, preset)
     if steps is None:
         max_steps = len(values) if test_frame is None else len(test_frame) - horizon
         steps, note = window_length(
@@ -176,7 +176,7 @@ def load_series(
     if test_frame is not None:
         parts["test"], excluded_notes = _windows_with_targets(parts["test"], unknown_rows, "the test series")
         notes += [f"Test series: {note}" for note in excluded_notes]
-    notes += Extent.of(values[:first_validation]).coarse(names)
+    notes += ColumnStatistics.of(values[:first_validation]).coarse(names)
     mean, std = spread(values[:first_validation])
     return Dataset(
         name=name,
@@ -470,7 +470,7 @@ def labelled(reader, source, *, targets, config):
 
 def _text_columns(reader):
     """Return the names of columns of a new series that must be read from a file as text, as in training."""
-    return [name for name, number_format in (reader.get("writings") or {}).items() if in_texts(number_format)]
+    return [name for name, number_format in (reader.get("writings") or {}).items() if learned_from_texts(number_format)]
 
 
 def fresh(reader, source, *, targets):

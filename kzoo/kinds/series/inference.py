@@ -12,10 +12,10 @@ from kzoo.kinds.series.calendar import Calendar, Moments
 from kzoo.kinds.series.index import with_index
 from kzoo.kinds.series.time_formats import NUMBERS, are_digit_dates, time_format_of, times_and_zone
 from kzoo.kinds.series.times import Times
-from kzoo.sources.arrays import check_count, numbers_in
+from kzoo.sources.arrays import check_count, numeric_array
 from kzoo.sources.tables.raw import MOST, as_names, checked_rows, received_rows, require, rows_of, single_table
-from kzoo.sources.tables.values import are_dates, not_missing, to_words, unreadable
-from kzoo.sources.tables.zones import about_zone
+from kzoo.sources.tables.values import are_dates, not_missing, to_words, unreadable_cells
+from kzoo.sources.tables.zones import zone_notes
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import listed
 
@@ -32,7 +32,7 @@ def read(reader, raw):
     """Encode the last rows of a series (DataFrame, list of dicts, path of a table), or check an array of windows."""
     names, steps = reader["columns"], reader["steps"]
     if isinstance(raw, np.ndarray):
-        x = numbers_in(raw, "Windows").astype(np.float32)
+        x = numeric_array(raw, "Windows").astype(np.float32)
         x = x[None] if x.ndim == 2 else x
         if x.ndim != 3 or x.shape[1:] != (steps, len(names)):
             raise KzooError(
@@ -79,7 +79,7 @@ def time_column_notes(reader, times) -> list:
     lines = [] if times.column == column else [f"There is no time column {column!r}. {times.column!r} is used instead."]
     zone = (reader.get("zones") or {}).get(column)
     is_uncertain = zone == "" or np.isnan(times.offsets).any()  # otherwise times are in UTC
-    return lines + (about_zone(times.column, zone, times.offsets) if is_uncertain else [])
+    return lines + (zone_notes(times.column, zone, times.offsets) if is_uncertain else [])
 
 
 def check_step(reader, times, where, *, last=None) -> list:
@@ -390,7 +390,7 @@ def forward_fill(table, names, notes, number_formats=None, unread=None, missing=
     """
     rows, number_formats, unread = rows_of(table), number_formats or {}, {} if unread is None else unread
     values = np.stack([rows.numbers(name, number_formats.get(name)) for name in names], axis=1)
-    unread |= {name: unreadable(rows[name], column) for name, column in zip(names, values.T, strict=True)}
+    unread |= {name: unreadable_cells(rows[name], column) for name, column in zip(names, values.T, strict=True)}
     is_present = ~np.isnan(values)
     if missing is not None:
         missing |= {name: np.flatnonzero(~column) for name, column in zip(names, is_present.T, strict=True)}

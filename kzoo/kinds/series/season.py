@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from kzoo.kinds import STEPS
+from kzoo.kinds import DEFAULT_STEPS
 
 _MAX_STEPS = 1_000  # default windows are no longer: the time of recurrent networks grows with the length
 _MAX_VALUES = 50_000  # steps times columns of a window: the checks read 5,000 windows, 1 GB of float32
@@ -51,19 +51,21 @@ def window_length(
 
     longest = max(min(bounds.values()), min_steps, 1)
     calendar_seasons = [] if calendar is None or not _has_few_gaps(times, rows) else sorted(calendar.seasons.values())
-    detected = [] if calendar_seasons else [season] if (season := season_of(values, longest // _MIN_SEASONS)) else []
+    detected = (
+        [] if calendar_seasons else [season] if (season := detect_season(values, longest // _MIN_SEASONS)) else []
+    )
     format_steps = _steps_formatter(times if calendar_seasons else None)
     min_counts = {season: max(_MIN_SEASONS, math.ceil(min_steps / season)) for season in calendar_seasons + detected}
     fitting = [season for season in min_counts if min_counts[season] * season <= longest]
     if not fitting:
-        steps = min(STEPS, longest)
+        steps = min(DEFAULT_STEPS, longest)
         reason = "the training rows show no season"
         if calendar_seasons:
             reason = f"twice the season, {format_steps(calendar_seasons[0])}, does not fit"
-        shortened = f", and {limit_reason(STEPS)}" if steps < STEPS else ""
+        shortened = f", and {limit_reason(DEFAULT_STEPS)}" if steps < DEFAULT_STEPS else ""
         return steps, f"The window length is {format_steps(steps)}: {reason}{shortened}."
     season = max(fitting)
-    count = min(max(min_counts[season], math.ceil(STEPS / season)), longest // season)
+    count = min(max(min_counts[season], math.ceil(DEFAULT_STEPS / season)), longest // season)
     steps = count * season
     line = f"The window length is {format_steps(steps)}: {count} times the season, {format_steps(season)}"
     if detected:
@@ -78,7 +80,7 @@ def window_length(
     )
 
 
-def season_of(values, longest) -> int | None:
+def detect_season(values, longest) -> int | None:
     """Return the lag at which a series repeats itself.
 
     It is the first of the nearly highest peaks of the autocorrelation of the series without trend. Differences must

@@ -23,10 +23,10 @@ def simple_forecasts(reader, part):
     calendar = Calendar.of(reader)
     yield "last value", _values_at(series, np.broadcast_to(starts - 1, (len(starts), len(steps))))
     for name, season in (calendar.seasons if calendar else {}).items():
-        yield name, season_before(part, season)
+        yield name, previous_season(part, season)
 
 
-def season_before(part, season):
+def previous_season(part, season):
     """Return the values (N, horizon, targets) one season before those that follow the windows of a series.
 
     Args:

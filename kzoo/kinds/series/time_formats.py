@@ -6,7 +6,7 @@ pandas.
 
 import numpy as np
 
-from kzoo.sources.tables.values import are_short_dates, day_first_again, not_missing, plain, to_dates, to_numbers
+from kzoo.sources.tables.values import are_short_dates, day_first_of_new_rows, not_missing, plain, to_dates, to_numbers
 from kzoo.sources.tables.zones import in_utc, zone_of
 
 NUMBERS, DAY_FIRST, MONTH_FIRST = "numbers", "day first", "month first"
@@ -44,7 +44,7 @@ def time_format_of(name, values, notes, learned=None) -> str | None:
     if not are_short_dates(values):
         return None
     learned_day_first = {DAY_FIRST: True, MONTH_FIRST: False}.get(learned)
-    return DAY_FIRST if day_first_again(name, values, notes, learned_day_first) else MONTH_FIRST
+    return DAY_FIRST if day_first_of_new_rows(name, values, notes, learned_day_first) else MONTH_FIRST
 
 
 def times_of(values, time_format) -> np.ndarray:

@@ -8,26 +8,26 @@ import numpy as np
 
 from kzoo.dataset import splits
 from kzoo.dataset.dataset import Dataset, Split
-from kzoo.dataset.summary import AS_ASKED
+from kzoo.dataset.summary import AS_REQUESTED
 from kzoo.kinds import Fresh
 from kzoo.kinds.arrays import as_type, checked
-from kzoo.kinds.rows.columns import missing_words
-from kzoo.kinds.rows.fitting import answers_in
-from kzoo.kinds.rows.target import groups_in
+from kzoo.kinds.rows.columns import missing_value_notes
+from kzoo.kinds.rows.fitting import targets_in
+from kzoo.kinds.rows.target import group_labels
 from kzoo.kinds.text.folders import SUFFIXES, check_classes, classes_below, new_data_folder, split_folders, texts_below
-from kzoo.kinds.text.inference import AsTexts, preprocessing_of, read, reads_the_end, texts_in
-from kzoo.kinds.text.language import follows, load_language, pieces, text_settings
+from kzoo.kinds.text.inference import AsTexts, preprocessing_of, read, reads_last_tokens, texts_in
+from kzoo.kinds.text.language import cut_into_windows, labelled_windows, load_language, text_settings
 from kzoo.kinds.text.long_text import is_too_long
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, learn_and_encode
 from kzoo.sources.files import TextFile, add_notes, joined_notes, read_text
 from kzoo.sources.folders import extra_folders_note
 from kzoo.sources.tables.files import is_table
-from kzoo.sources.tables.frame import about_index, as_frame
-from kzoo.sources.tables.overview import columns_read
+from kzoo.sources.tables.frame import as_frame, index_notes
+from kzoo.sources.tables.overview import describe_columns
 from kzoo.sources.tables.raw import TARGET_NAMES, as_names, find_target, require, rows_of
 from kzoo.sources.tables.repeated import repeated_ids
 from kzoo.sources.tables.values import MISSING, plain, to_numbers, to_words
-from kzoo.sources.unreadable import ANSWERED, TRAINED, left_out
+from kzoo.sources.unreadable import MAX_SHARE_EVALUATION, MAX_SHARE_TRAINING, broken_files_note
 from kzoo.storage.windows import Mapped, blocks, sample_rows, select_rows, series_of
 from kzoo.tasks import detection
 from kzoo.utils.errors import KzooError, warn
@@ -69,7 +69,7 @@ def load_text_folder(path, *, name, preset=None, validation=0.1, test=None, seed
         parts["test"], test = Path(test), None
     elif isinstance(test, splits.Fold):
         parts.pop("test", None)
-    contents = {part: read_folder(folder, most=TRAINED) for part, folder in parts.items()}
+    contents = {part: read_folder(folder, most=MAX_SHARE_TRAINING) for part, folder in parts.items()}
     notes = [
         f"{line} ({part})" if len(contents) > 1 else line for part, (_, _, lines) in contents.items() for line in lines
     ]
@@ -121,7 +121,7 @@ def read_folder(folder, *, most):
     if errors and not has_documents:
         raise KzooError(f"Class {labelled_files[min(errors)][1]!r} has no texts: {errors[min(errors)]}")
     names = [file.relative_to(folder).as_posix() for file, _ in labelled_files]
-    note = left_out(errors, names, "text", most=most)
+    note = broken_files_note(errors, names, "text", most=most)
     check_classes(folder, dict.fromkeys(labels))
     notes += joined_notes(encoding_notes)
     return texts, labels, [*notes, note] if note else notes
@@ -143,7 +143,7 @@ def load_text_table(
     """Load a table with a text column and a class column. The text is the column with the longest strings."""
     # Labels stay as written in the file: `0111` is not 111. The target column may only be known once the file is read.
     default_names = [name for word in TARGET_NAMES for name in (word, word.title(), word.upper())]
-    official, notes = {}, [*about_index(source)]
+    official, notes = {}, [*index_notes(source)]
     frame = as_frame(source, default_names if target is None else {*as_names(target), str(target)}, notes)
     targets = find_target(frame, target)
     excluded = [*targets, *as_names(drop), *([group] if group is not None else [])]
@@ -155,7 +155,7 @@ def load_text_table(
         test_frame = as_frame(test, dict.fromkeys(targets, MISSING.intersection(frame[targets[0]].unique())), notes)
         require(test_frame, [column, *targets], "the test table")
         official, test = {"test": _columns(test_frame, column, targets[0], notes)[:2]}, None
-    notes += missing_words(frame.attrs.get("words", {}), [], targets)
+    notes += missing_value_notes(frame.attrs.get("words", {}), [], targets)
     texts, labels, complete = _columns(frame, column, targets[0], notes)
     column_of_target = [plain(complete[targets[0]])]
     if isinstance(source, str | Path) and np.isfinite(numbers := to_numbers(column_of_target[0])).all():
@@ -163,26 +163,26 @@ def load_text_table(
     chosen, why = detection.likely_problem("tokens", column_of_target)
     if task is not None:
         chosen = detection.requested_problem("tokens", task)
-    elif (fixed := detection.fixed_by(preset)) is not None and detection.suits_problem(fixed, column_of_target):
+    elif (fixed := detection.only_problem(preset)) is not None and detection.suits_problem(fixed, column_of_target):
         chosen = fixed
     if chosen is None:
         raise KzooError(
             f"Text needs a target of classes, but {targets[0]!r} looks like values: {why}. Use a column of classes, or "
             "set task=."
         )
-    groups = None if group is None else groups_in(complete[group], group)
+    groups = None if group is None else group_labels(complete[group], group)
     data = build_text(
         texts, labels, official=official, name=name, preset=preset, validation=validation, test=test,
         seed=seed, groups=groups, notes=notes, column=column, target=targets[0], problem=chosen,
     )  # fmt: skip
     descriptions = {other: ("left out", f"text is read from {column!r}") for other in frame.columns if other != column}
-    descriptions |= dict.fromkeys(as_names(drop), ("left out", AS_ASKED))
+    descriptions |= dict.fromkeys(as_names(drop), ("left out", AS_REQUESTED))
     descriptions |= {column: ("text", "")} | (
         {group: ("group", "rows of one value stay in one split")} if group else {}
     )
     ids = complete.drop(columns=list(dict.fromkeys([column, *targets])))
     data.seen["repeated"] = repeated_ids(rows_of(ids.assign(**{targets[0]: labels})), targets, ())
-    data.seen["read"] = columns_read(frame, (), {}, targets=targets, apart=descriptions)
+    data.seen["read"] = describe_columns(frame, (), {}, targets=targets, apart=descriptions)
     return data
 
 
@@ -228,7 +228,7 @@ def build_text(
         problem: the problem; by default that of the preset, else a classification.
     """
     official, notes = dict(official or {}), list(notes)
-    problem = problem or detection.fixed_by(preset) or detection.requested_problem("tokens", "classification")
+    problem = problem or detection.only_problem(preset) or detection.requested_problem("tokens", "classification")
     inference = problem.task.inference
     learned = inference.learn(np.array(labels, dtype=str), [target])
     y = inference.encode(learned, np.array(labels, dtype=str))
@@ -315,8 +315,8 @@ def _replace_unknown(ids, size):
 
 def labelled(reader, source, *, targets, config):
     """Return texts and their labels as written; for one long text, all windows and the tokens that follow."""
-    if reads_the_end(reader):
-        return follows(reader, source, per_step=config.get("pooling") is None)
+    if reads_last_tokens(reader):
+        return labelled_windows(reader, source, per_step=config.get("pooling") is None)
     if isinstance(source, str | Path) and Path(source).is_dir():
         texts, labels = _new_folder(source)
         return Split(x=read(reader, AsTexts(texts, rows=()))[0], y=np.array(labels, dtype=str))
@@ -326,7 +326,7 @@ def labelled(reader, source, *, targets, config):
         )
     frame = as_frame(source, targets)
     require(frame, targets, "the table")
-    add_notes(missing_words(frame.attrs.get("words", {}), [], targets))
+    add_notes(missing_value_notes(frame.attrs.get("words", {}), [], targets))
     texts = np.array(texts_in(reader, frame), object)
     complete = frame[targets[0]].notna().to_numpy() & np.array([text.strip() != "" for text in texts], bool)
     if dropped := int((~complete).sum()):
@@ -341,14 +341,14 @@ def labelled(reader, source, *, targets, config):
 
 def fresh(reader, source, *, targets):
     """Return texts, and their labels if they have any; one long text is cut into windows."""
-    if reads_the_end(reader):
-        return Fresh(x=pieces(reader, source))
+    if reads_last_tokens(reader):
+        return Fresh(x=cut_into_windows(reader, source))
     if isinstance(source, str | Path) and Path(source).is_dir():
         texts, labels = _new_folder(source)
         return Fresh(x=read(reader, AsTexts(texts, rows=()))[0], answers=np.array(labels))
     source = as_frame(source, targets) if is_table(source) else source
     x, _ = read(reader, source)
-    answers = answers_in(source, targets) if hasattr(source, "iloc") else None
+    answers = targets_in(source, targets) if hasattr(source, "iloc") else None
     return Fresh(x=x, answers=None if answers is None else _in_words(answers))
 
 
@@ -359,7 +359,7 @@ def _in_words(answers):
 
 def _new_folder(source):
     """Return the texts and labels of a folder of new data, and warn of what is left out."""
-    texts, labels, notes = read_folder(new_data_folder(Path(source)), most=ANSWERED)
+    texts, labels, notes = read_folder(new_data_folder(Path(source)), most=MAX_SHARE_EVALUATION)
     for line in notes:
         warn(line)
     return texts, labels

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from kzoo.sources.folders import not_read, splits_in, visible_folders, walked
+from kzoo.sources.folders import ignored_files_notes, splits_in, visible_folders, walked
 from kzoo.sources.tables.files import suffixes
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint, listed, shown
@@ -48,7 +48,7 @@ def expand_files(items) -> tuple[list[str], list[str]]:
     for item in items:
         if not os.path.exists(item):
             if is_file_name(item):
-                raise missing(item)
+                raise missing_file_error(item)
             file_name = next(name for name in items if os.path.exists(name) or is_file_name(name))
             raise KzooError(
                 f"{shown(item)} is not a file, but {file_name!r} is the name of one. Pass only files, or only texts."
@@ -63,10 +63,10 @@ def expand_files(items) -> tuple[list[str], list[str]]:
             ignored += other_files
         else:
             files.append(item)
-    return files, not_read(ignored, "texts", SUFFIX)
+    return files, ignored_files_notes(ignored, "texts", SUFFIX)
 
 
-def missing(name) -> KzooError:
+def missing_file_error(name) -> KzooError:
     """Return the error for a file that does not exist."""
     folder = Path(name).parent
     siblings = os.listdir(folder) if folder.is_dir() else []
@@ -127,12 +127,12 @@ def classes_below(folder):
                 f"{folder.name!r} has two files for class {duplicate.stem!r}, one of them {duplicate.name}. Merge or "
                 "rename them."
             )
-        return classes, not_read(ignored, "texts", SUFFIX)
+        return classes, ignored_files_notes(ignored, "texts", SUFFIX)
     if empty := [name for name, (texts, _) in below.items() if not texts]:
         raise KzooError(f"The class folder {empty[0]!r} contains no texts ({SUFFIX}). Fill it or remove it.")
     for _, other_files in below.values():
         ignored += other_files
-    notes = not_read(ignored, "texts", SUFFIX)
+    notes = ignored_files_notes(ignored, "texts", SUFFIX)
     if files:
         named = listed((file.name for file in files), _NAMED)
         notes.append(f"Ignored, because each class is a folder here: {named}. Move the file of a class into a folder.")

@@ -12,12 +12,12 @@ from kzoo.kinds.text.folders import (
     classes_below,
     expand_files,
     is_file_name,
-    missing,
+    missing_file_error,
     new_data_folder,
     split_folders,
 )
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, Tokenizer
-from kzoo.sources.arrays import check_count, numbers_in, whole_in
+from kzoo.sources.arrays import check_count, check_whole_numbers, numeric_array
 from kzoo.sources.files import add_notes, joined_notes, read_text
 from kzoo.sources.tables.files import is_table
 from kzoo.sources.tables.raw import (
@@ -72,7 +72,7 @@ def tokenizer_of(preprocessing):
     return Tokenizer(**settings, ngrams=preprocessing.get("ngrams"))  # missing in older readers
 
 
-def reads_the_end(reader) -> bool:
+def reads_last_tokens(reader) -> bool:
     """Return True if the last tokens of a text are read rather than the first, to predict the next token."""
     return reader["kind"] == "language"
 
@@ -93,10 +93,10 @@ def read(reader, raw):
     """
     length = reader["length"]
     if isinstance(raw, np.ndarray) and raw.dtype.kind in "iuf":
-        ids = np.atleast_2d(numbers_in(raw, "Token ids"))
+        ids = np.atleast_2d(numeric_array(raw, "Token ids"))
         if ids.shape[1:] != (length,):
             raise KzooError(f"Rows of token ids must have length {length}. Got an array of shape {raw.shape}.")
-        whole_in(ids, "Token ids", len(reader["vocabulary"]) + 1 if "vocabulary" in reader else None)
+        check_whole_numbers(ids, "Token ids", len(reader["vocabulary"]) + 1 if "vocabulary" in reader else None)
         return ids.astype(np.int32), raw
     texts, items = _texts(raw, reader.get("column"))
     if not texts and not isinstance(items, _Files):
@@ -107,7 +107,7 @@ def read(reader, raw):
             "text.encode('utf-8', 'replace').decode()."
         )
     tokenizer = tokenizer_of(reader)
-    if not reads_the_end(reader):
+    if not reads_last_tokens(reader):
         x = tokenizer.encode(texts, length)
     else:
         x = np.zeros((len(texts), length), np.int32)
@@ -130,7 +130,7 @@ def glance(source, form, asked):
 
 def glance_new(reader, source, targets):
     """Raise KzooError if the column or file names of new labelled texts do not fit."""
-    if reads_the_end(reader):
+    if reads_last_tokens(reader):
         return
     if isinstance(source, Rows):
         require(source, targets, "the table")
@@ -249,7 +249,7 @@ def _texts(raw, column):
         if os.path.isdir(raw) and not is_table(raw):
             return _texts_of_files([raw])
         if not os.path.exists(raw):
-            raise missing(raw)
+            raise missing_file_error(raw)
         return (_column(rows_of(raw), column or "text") if is_table(raw) else _lines(raw)), raw
     if (
         isinstance(raw, list | tuple | np.ndarray)

@@ -77,7 +77,7 @@ def token_windows(ids, length, per_step):
     return Split(x=Windows(ids, starts, length), y=y)
 
 
-def follows(reader, source, *, per_step):
+def labelled_windows(reader, source, *, per_step):
     """Return all windows of a new text and the tokens that follow, cut as in training."""
     ids, length = long_text.token_ids_of_file(tokenizer_of(reader), source), reader["length"]
     if len(ids) <= length:
@@ -85,7 +85,7 @@ def follows(reader, source, *, per_step):
     return token_windows(ids, length, per_step)
 
 
-def pieces(reader, source):
+def cut_into_windows(reader, source):
     """Return a new text in windows that do not overlap, (N, length)."""
     ids, length = long_text.token_ids_of_file(tokenizer_of(reader), source), reader["length"]
     if len(ids) < length:

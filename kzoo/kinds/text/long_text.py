@@ -20,8 +20,8 @@ from kzoo.dataset import splits
 from kzoo.kinds.text.tokenizer import UNKNOWN, Tokenizer, learn_from_pieces
 from kzoo.sources.files import TextFile, add_notes, read_text
 from kzoo.storage.memory import too_large
-from kzoo.storage.progress import followed
-from kzoo.storage.row_files import Content, check_room, making, read_about, write_about
+from kzoo.storage.progress import track_progress
+from kzoo.storage.row_files import FileHashes, building_folder, check_disk_space, read_metadata, write_metadata
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import in_bytes
 
@@ -188,24 +188,24 @@ def is_too_long(files) -> bool:
 
 def _stored(files, build, **settings):
     """Return the folder with the tokens of files, and its metadata; build it if it does not exist."""
-    content = Content([file.path for file in files])
+    content = FileHashes([file.path for file in files])
     key = repr([_FORMAT, content.hashes, sorted(settings.items())]).encode("utf-8", "surrogatepass")
-    with making(f"text-{hashlib.sha256(key).hexdigest()[:16]}") as (folder, build_folder):
+    with building_folder(f"text-{hashlib.sha256(key).hexdigest()[:16]}") as (folder, build_folder):
         if build_folder is not None:
             about = build(build_folder)
             if content.changed():
                 raise KzooError(
                     f"{files[0].name!r} changed while it was being read. Start again once the file is complete."
                 )
-            write_about(build_folder, about)
-    return folder, read_about(folder)
+            write_metadata(build_folder, about)
+    return folder, read_metadata(folder)
 
 
 def _write(folder, files, ends, tokenizer) -> dict:
     """Write the ids of each part to a folder, and return the metadata."""
     dtype = next(np.dtype(name) for name in ("uint8", "uint16", "int32") if len(tokenizer) <= np.iinfo(name).max + 1)
     size = sum(file.size for file in files)
-    check_room(folder, size * dtype.itemsize // (1 if tokenizer.level == "characters" else _TOKEN))
+    check_disk_space(folder, size * dtype.itemsize // (1 if tokenizer.level == "characters" else _TOKEN))
     parts = range(len(ends) + len(files))
     tokens, characters, digests, unknown = [0 for _ in parts], [0 for _ in parts], [hashlib.sha256() for _ in parts], 0
     with ExitStack() as stack:
@@ -247,4 +247,4 @@ def _texts(texts, ends):
 
 def _followed(pieces, description, texts):
     total = sum(len(text) if isinstance(text, str) else text.size for text in texts)
-    return followed(pieces, description, total, lambda piece: len(piece[1]))
+    return track_progress(pieces, description, total, lambda piece: len(piece[1]))

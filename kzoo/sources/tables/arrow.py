@@ -33,7 +33,7 @@ def arrow(module="pyarrow"):
     return require(module, extra="arrow")
 
 
-def settled(table, name):
+def normalize_table(table, name):
     """Return an Arrow table with columns of numbers, booleans, times and texts only, and stripped names.
 
     Args:
@@ -88,7 +88,7 @@ def is_texts(column) -> bool:
     return types.is_string(column.type) or types.is_large_string(column.type)
 
 
-def plain_of(column):
+def plain_column(column):
     """Return a normalized Arrow column as a plain one (see `kzoo.sources.tables.values`); times become local times."""
     if not is_texts(column):
         return plain(_local(column).to_numpy(zero_copy_only=False))
@@ -116,18 +116,18 @@ def _typed_zone(column):
     return (local - utc) / np.timedelta64(1, "m"), zone if offset_of(zone) != timedelta() else "UTC"
 
 
-def frame_of_settled(table):
+def frame_of_normalized(table):
     """Return a normalized Arrow table as a DataFrame, marked by `attrs["of_arrow"]`."""
     frame = table.to_pandas(ignore_metadata=True)
     frame.attrs["of_arrow"] = True
     return frame
 
 
-def rows_of_settled(table) -> Rows:
+def rows_of_normalized(table) -> Rows:
     """Return a normalized Arrow table as `Rows`."""
     columns = {name: _combined(table.column(name)) for name in table.schema.names}
     zones = {name: zone for name, column in columns.items() if (zone := _typed_zone(column)) is not None}
-    return Rows({name: plain_of(column) for name, column in columns.items()}, zones=zones)
+    return Rows({name: plain_column(column) for name, column in columns.items()}, zones=zones)
 
 
 def _combined(column):
@@ -148,7 +148,7 @@ def as_rows(table, name="the table") -> Rows:
     Raises:
         KzooError: see `settled`.
     """
-    return rows_of_settled(settled(table, name))
+    return rows_of_normalized(normalize_table(table, name))
 
 
 class Piece(Rows):
@@ -171,7 +171,7 @@ class Piece(Rows):
 
     def __getitem__(self, name):
         if name not in self._columns:
-            self._columns[name] = plain_of(self.table.column(name))
+            self._columns[name] = plain_column(self.table.column(name))
         return self._columns[name]
 
     @property
@@ -193,7 +193,7 @@ class Piece(Rows):
             return super().numbers(name, writing)
         numbers, unparsed = parsed
         if len(unparsed):
-            numbers[unparsed] = read_numbers(plain_of(column.take(unparsed)), writing, self._decimal)
+            numbers[unparsed] = read_numbers(plain_column(column.take(unparsed)), writing, self._decimal)
         return numbers
 
     def dates(self, name, day_first=False, wall_clock=False):
@@ -242,11 +242,11 @@ def hashes(table, names) -> np.ndarray:
     total = np.full(table.num_rows, _ODD)
     with np.errstate(over="ignore"):
         for name in names:
-            total = mixed(total * _ODD + _cells(_combined(table.column(name))))
+            total = mix_bits(total * _ODD + _cells(_combined(table.column(name))))
     return total
 
 
-def mixed(values):
+def mix_bits(values):
     """Return mixed 64-bit integers (N,) uint64: the finalizer of splitmix64 (doi:10.1145/2714064.2660195)."""
     with np.errstate(over="ignore"):
         values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -262,10 +262,10 @@ def _cells(column):
     elif pa.types.is_floating(column.type):
         values = column.to_numpy(zero_copy_only=False).astype(np.float64) + 0.0  # -0.0 becomes 0.0
         values[np.isnan(values)] = np.nan  # one bit pattern for all NaN
-        hashed = mixed(values.view(np.uint64))
+        hashed = mix_bits(values.view(np.uint64))
     else:
         whole = _local(column).cast(pa.int64(), safe=False).fill_null(0)
-        hashed = mixed(whole.to_numpy(zero_copy_only=False).view(np.uint64))
+        hashed = mix_bits(whole.to_numpy(zero_copy_only=False).view(np.uint64))
     if column.null_count:
         hashed[column.is_null().to_numpy(zero_copy_only=False)] = 0
     return hashed
@@ -282,13 +282,13 @@ def _texts(column):
         letters[:-8] = np.frombuffer(data, np.uint8, len(letters) - 8, first)
     eight = np.ndarray(len(letters) - 7, "<u8", letters, strides=(1,))  # the eight bytes from each position
     starts, lengths = offsets[:-1] - first, np.diff(offsets)
-    hashed = mixed(lengths.astype(np.uint64) + np.uint64(1))
+    hashed = mix_bits(lengths.astype(np.uint64) + np.uint64(1))
     remaining = np.arange(len(lengths))
     masks = np.array([2 ** (8 * count) - 1 for count in range(9)], np.uint64)
     with np.errstate(over="ignore"):
         while len(remaining := remaining[lengths[remaining] > 0]):
             words = eight[starts[remaining]] & masks[np.minimum(lengths[remaining], 8)]
-            hashed[remaining] = mixed(hashed[remaining] * _ODD + words)
+            hashed[remaining] = mix_bits(hashed[remaining] * _ODD + words)
             starts[remaining] += 8
             lengths[remaining] -= 8
     return hashed

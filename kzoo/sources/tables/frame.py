@@ -48,7 +48,7 @@ def is_pair(source) -> bool:
     return isinstance(source, tuple | list) and len(source) == 2 and of_pandas(source[0], "DataFrame")
 
 
-def with_answers(x, y, names=()):
+def join_targets(x, y, names=()):
     """Return a DataFrame of inputs with the targets added as columns, and the names of the target columns.
 
     Args:
@@ -92,7 +92,7 @@ def with_answers(x, y, names=()):
     return frame.assign(**{name: targets[name] for name in targets}), list(targets)
 
 
-def about_index(source):
+def index_notes(source):
     """Yield a note if a DataFrame has a meaningful index, which is ignored."""
     index = getattr(source, "index", None)
     if not of_pandas(index, "Index"):
@@ -115,4 +115,4 @@ def _arrow_to_frame(table):
             "pyarrow.parquet.write_table, and pass the path of the .parquet file, which is read piece by piece."
         )
     arrow = import_module("kzoo.sources.tables.arrow")
-    return arrow.frame_of_settled(arrow.settled(table, "the table"))
+    return arrow.frame_of_normalized(arrow.normalize_table(table, "the table"))

@@ -42,7 +42,7 @@ _MINUS = str.maketrans({"−": "-", "‒": "-", "﹣": "-", "’": "'", "‘": "
 
 
 @dataclass(frozen=True)
-class Writing:
+class NumberFormat:
     """The number format of a column.
 
     Args:
@@ -57,7 +57,7 @@ class Writing:
     marks: frozenset = frozenset()
 
     @classmethod
-    def of(cls, stored: dict) -> "Writing":
+    def of(cls, stored: dict) -> "NumberFormat":
         """Return the format from the data that `json` returned."""
         return cls(stored.get("decimal", ""), stored.get("thousands", ""), frozenset(stored.get("marks", ())))
 
@@ -76,14 +76,14 @@ class Writing:
         return read.pop() if len(read) == 1 else np.nan
 
 
-PLAIN = Writing()
+PLAIN = NumberFormat()
 
 
 @dataclass(frozen=True)
 class _UnambiguousWriting:
     """A number format that reads only cells to which the other decimal sign does not give another number."""
 
-    writing: Writing
+    writing: NumberFormat
 
     def read(self, value) -> float:
         """Return the number in a cell; NaN if there is none, or if the two decimal signs give different numbers."""
@@ -93,11 +93,11 @@ class _UnambiguousWriting:
 
 def _readings(value, marks) -> set:
     """Return the numbers that the two decimal signs give for a cell."""
-    read = {_grouped(Writing(marks=marks), sign).read(value) for sign in DECIMALS}
+    read = {_grouped(NumberFormat(marks=marks), sign).read(value) for sign in DECIMALS}
     return {number for number in read if number == number}
 
 
-def readings(value, stored) -> list:
+def possible_numbers(value, stored) -> list:
     """Return the two possible numbers of an ambiguous cell, sorted; an empty list if it is unreadable for another
     reason.
 
@@ -109,7 +109,7 @@ def readings(value, stored) -> list:
     return sorted(numbers) if len(numbers) > 1 else []
 
 
-def new_groups(texts, stored, decimal) -> tuple:
+def unseen_thousands(texts, stored, decimal) -> tuple:
     """Return (text, its number, the other possible number) of a cell in which a sign is read as a thousands separator.
 
     Empty if there is none, if training saw such separators, or if the file does not decide: then the cell is not a
@@ -122,12 +122,12 @@ def new_groups(texts, stored, decimal) -> tuple:
     learned = (stored or {}).get("decimal")
     if not learned or len(number_formats(stored)) < 2 or decimal is None:
         return ()
-    doubtful = [text for text in texts if _other(learned) in text and len(readings(text, stored)) > 1]
+    doubtful = [text for text in texts if _other(learned) in text and len(possible_numbers(text, stored)) > 1]
     if not doubtful or (decimal or shown_sign(texts, stored)) != learned:
         return ()
     if any(contradicts(text, stored, learned) for text in texts):
         return ()
-    low, high = readings(doubtful[0], stored)
+    low, high = possible_numbers(doubtful[0], stored)
     return doubtful[0], high, low
 
 
@@ -142,7 +142,7 @@ def contradicts(text, stored, decimal) -> bool:
     other = _other(decimal)
     if other not in text and text.count(decimal) < 2:
         return False
-    writing = Writing(marks=frozenset((stored or {}).get("marks", ())))
+    writing = NumberFormat(marks=frozenset((stored or {}).get("marks", ())))
     number = _grouped(writing, decimal).read(text)
     return number != number and (read := _grouped(writing, other).read(text)) == read
 
@@ -163,7 +163,7 @@ def _other(sign) -> str:
 
 
 @cache
-def _grouped(writing: Writing, decimal: str) -> Writing:
+def _grouped(writing: NumberFormat, decimal: str) -> NumberFormat:
     """Return a format with a decimal sign, in which any other sign may separate groups of digits."""
     return replace(writing, decimal=decimal, thousands="".join(sign for sign in THOUSANDS if sign != decimal))
 
@@ -180,8 +180,8 @@ def number_formats(stored=None, decimal=None) -> tuple:
     If training saw no thousands separators, and the file does not show its decimal sign, a cell such as `4.455` in a
     column with decimal commas is not a number: it may be 4455, or 4.455 written by a program.
     """
-    if in_texts(stored):
-        learned = Writing.of(stored)
+    if learned_from_texts(stored):
+        learned = NumberFormat.of(stored)
         if not _has_unseen_grouping(learned) or learned.decimal == decimal:
             return (learned,)
         return (replace(learned, thousands=""), _UnambiguousWriting(learned))
@@ -190,8 +190,8 @@ def number_formats(stored=None, decimal=None) -> tuple:
     if (stored or {}).get("decimal") != ",":
         return (PLAIN,)
     if decimal == ".":
-        return (PLAIN, _UnambiguousWriting(Writing(",")))
-    return (Writing(","), _UnambiguousWriting(_grouped(PLAIN, ",")), _UnambiguousWriting(PLAIN))
+        return (PLAIN, _UnambiguousWriting(NumberFormat(",")))
+    return (NumberFormat(","), _UnambiguousWriting(_grouped(PLAIN, ",")), _UnambiguousWriting(PLAIN))
 
 
 def _has_unseen_grouping(learned) -> bool:
@@ -199,7 +199,7 @@ def _has_unseen_grouping(learned) -> bool:
     return learned.decimal != "" and len(learned.thousands) > 1
 
 
-def in_texts(stored) -> bool:
+def learned_from_texts(stored) -> bool:
     """Return True if the numbers of a column were texts in training, judged by the data stored for `number_formats`."""
     return "thousands" in (stored or {})
 
@@ -306,11 +306,11 @@ def is_doubtful(texts, decimal=None) -> bool:
             grouped = text  # one example is enough
         elif not text.isdecimal():
             other_texts.append(text)
-    return grouped is not None and learn([grouped, *other_texts], decimal).other is not None
+    return grouped is not None and learn_number_format([grouped, *other_texts], decimal).other is not None
 
 
 @dataclass(frozen=True)
-class Learned:
+class LearnedFormat:
     """The result of `learn`.
 
     Args:
@@ -321,13 +321,15 @@ class Learned:
             if there are none.
     """
 
-    writing: Writing
-    other: Writing | None = None
+    writing: NumberFormat
+    other: NumberFormat | None = None
     example: str = ""
     units: tuple = ()
 
 
-def learn(values: Iterable[str], file_decimal: str | None = None, *, decimal=None, thousands=None) -> Learned:
+def learn_number_format(
+    values: Iterable[str], file_decimal: str | None = None, *, decimal=None, thousands=None
+) -> LearnedFormat:
     """Return the number format that reads most texts of a column.
 
     Ties go to the first format: a decimal point before a comma, no thousands separator before any.
@@ -342,7 +344,7 @@ def learn(values: Iterable[str], file_decimal: str | None = None, *, decimal=Non
     marks = frozenset().union(*(cell.marks for cell in numeric.values()))
     signs = (decimal,) if decimal else (",", ".") if file_decimal == "," else DECIMALS
     separators = ("", thousands) if thousands else ("", *THOUSANDS)
-    writings = [Writing(sign, separator, marks) for sign in signs for separator in separators if separator != sign]
+    writings = [NumberFormat(sign, separator, marks) for sign in signs for separator in separators if separator != sign]
     read = {writing: np.array([cell.number(writing) for cell in numeric.values()]) for writing in writings}
     count = {writing: int(np.isfinite(numbers).sum()) for writing, numbers in read.items()}
     best = max(writings, key=lambda writing: count[writing])
@@ -350,13 +352,13 @@ def learn(values: Iterable[str], file_decimal: str | None = None, *, decimal=Non
     for other in writings:
         is_different = np.isfinite(read[other]) & (read[other] != read[best])
         if count[other] == count[best] and is_different.any():
-            return Learned(best, other, list(numeric)[int(np.flatnonzero(is_different)[0])], units)
+            return LearnedFormat(best, other, list(numeric)[int(np.flatnonzero(is_different)[0])], units)
     if not best.thousands:  # no number so far was large enough for grouping; new ones may be
         is_decimal_known = (
             decimal or file_decimal == "," or any(best.decimal in cell.digits for cell in numeric.values())
         )
         best = _grouped(best, best.decimal) if is_decimal_known else replace(best, decimal="")
-    return Learned(best, units=units)
+    return LearnedFormat(best, units=units)
 
 
 def _units(cells):

@@ -1,13 +1,13 @@
 """How the columns of a table were read, for display: their kinds, missing cells, and why some are left out."""
 
-from kzoo.sources.tables.numbers import PLAIN, Writing
-from kzoo.sources.tables.values import MISSING, Texts, counted, not_missing, plain
+from kzoo.sources.tables.numbers import PLAIN, NumberFormat
+from kzoo.sources.tables.values import MISSING, Texts, not_missing, plain, value_counts
 from kzoo.utils.formatting import plural, shown
 
 _MOST_LOOKED_AT = 1000  # unique texts searched for one that shows how numbers are written
 
 
-def columns_read(table, columns, unread, *, targets=(), apart=(), left_out=None):
+def describe_columns(table, columns, unread, *, targets=(), apart=(), left_out=None):
     """Describe each column of a table.
 
     Args:
@@ -50,10 +50,10 @@ def _as_learned(column, values):
         return description | {"categories": count, "about": plural(count, "category")}
     if column["kind"] == "date":
         return description | {"parts": list(column["medians"]), "about": f"read as {', '.join(column['medians'])}"}
-    return description | written(values, column.get("writing"))
+    return description | number_example(values, column.get("writing"))
 
 
-def written(values, writing) -> dict:
+def number_example(values, writing) -> dict:
     """Return `about`, and `written`, a cell that shows how numbers are written, if that is not plain.
 
     Args:
@@ -65,7 +65,7 @@ def written(values, writing) -> dict:
     values = plain(values)
     texts = values.seen if isinstance(values, Texts) else dict.fromkeys(values)
     for text in filter(lambda value: isinstance(value, str), list(texts)[:_MOST_LOOKED_AT]):
-        number = Writing.of(writing).read(text)
+        number = NumberFormat.of(writing).read(text)
         if number == number and PLAIN.read(text) != number:
             return {"written": text, "about": f"written as {shown(text)}, which is {number:.12g}"}
     return {}
@@ -74,6 +74,6 @@ def written(values, writing) -> dict:
 def missing_in(values) -> int:
     """Return the number of cells of a column that are empty or hold a word for a missing value."""
     values = plain(values)
-    counts = counted(values) if values.dtype == object else {}
+    counts = value_counts(values) if values.dtype == object else {}
     words = sum(count for text, count in counts.items() if isinstance(text, str) and text.strip() in MISSING)
     return int((~not_missing(values)).sum()) + words

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from kzoo.sources.arrays import as_array, check_count
-from kzoo.sources.files import existing
+from kzoo.sources.files import existing_path
 from kzoo.sources.tables.files import read_content, read_rows
 from kzoo.sources.tables.values import Texts, not_missing, plain, read_numbers, to_dates
 from kzoo.sources.tables.zones import aware, minutes_in, on_clock, zone_of
@@ -417,4 +417,4 @@ def single_table(words):
     """
     if len(words) > 1:
         raise KzooError(f"This run reads a table. Pass one file, not {len(words)} inputs.")
-    return existing(words[0])
+    return existing_path(words[0])

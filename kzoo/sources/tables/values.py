@@ -198,7 +198,7 @@ def _number(value, writings):
     return next((number for number in (writing.read(value) for writing in writings) if number == number), np.nan)
 
 
-def unreadable(values, numbers) -> np.ndarray:
+def unreadable_cells(values, numbers) -> np.ndarray:
     """Return the indices of cells that hold something other than a number; words for missing values do not count.
 
     Args:
@@ -215,7 +215,7 @@ def unreadable(values, numbers) -> np.ndarray:
     return indices[np.array(is_unreadable, bool)]
 
 
-def word_of(text) -> str:
+def category_word(text) -> str:
     """Return the category named by a cell: surrounding blanks and the kind of line ends do not matter."""
     return text.strip().replace("\r\n", "\n")
 
@@ -227,13 +227,13 @@ def to_words(values) -> np.ndarray:
     """
     values = plain(values)
     if isinstance(values, Texts):
-        return values.each([word_of(text) for text in values.different], None, object)
+        return values.each([category_word(text) for text in values.different], None, object)
     words = np.empty(len(values), object)
     present = not_missing(values)
     if values.dtype.kind in "biuf":
         words[present] = values[present].astype(str).astype(object)
     else:
-        words[present] = [word_of(str(value)) for value in values[present]]
+        words[present] = [category_word(str(value)) for value in values[present]]
     for index in np.flatnonzero(present & _is_whole_float(values)):
         words[index] = str(int(values[index]))
     return words
@@ -249,7 +249,7 @@ def _is_whole_float(values):
     return np.zeros(len(values), bool)
 
 
-def counted(values) -> dict:
+def value_counts(values) -> dict:
     """Return unique value -> number of occurrences for the values of a column that are not missing."""
     values = plain(values)
     if isinstance(values, Texts):
@@ -274,7 +274,7 @@ def _share_of_dates(values):
     return np.mean([bool(_DATE.match(str(value))) for value in values])
 
 
-def day_comes_first(name, values, notes) -> bool:
+def detect_day_first(name, values, notes) -> bool:
     """Return True if 3/2/2024 is February 3 in a column.
 
     A number above 12 must be a day; without one, dates with dots are day first and dates with slashes month first. In
@@ -284,7 +284,9 @@ def day_comes_first(name, values, notes) -> bool:
     if values.dtype.kind == "M":
         return False
     texts = (
-        counted(values) if isinstance(values, Texts) else Counter(str(value) for value in values[not_missing(values)])
+        value_counts(values)
+        if isinstance(values, Texts)
+        else Counter(str(value) for value in values[not_missing(values)])
     )
     matches = [(match.groups(), n) for text, n in texts.items() if (match := _SHORT_DATE.match(_date_text(text)))]
     first_is_day, second_is_day = (sum(n for parts, n in matches if int(parts[position]) > 12) for position in (0, 2))
@@ -301,10 +303,10 @@ def day_comes_first(name, values, notes) -> bool:
 def are_short_dates(values) -> bool:
     """Return True if any date of a column has day and month before the year, in either order."""
     values = plain(values)
-    return values.dtype.kind != "M" and any(_SHORT_DATE.match(_date_text(text)) for text in counted(values))
+    return values.dtype.kind != "M" and any(_SHORT_DATE.match(_date_text(text)) for text in value_counts(values))
 
 
-def day_first_again(name, values, notes, learned=None) -> bool:
+def day_first_of_new_rows(name, values, notes, learned=None) -> bool:
     """Return True if 3/2/2024 is February 3 in new rows: as in training, unless the new rows contradict it.
 
     Args:
@@ -313,13 +315,13 @@ def day_first_again(name, values, notes, learned=None) -> bool:
     if not are_short_dates(values):
         return bool(learned)
     if learned is None:
-        return day_comes_first(name, values, notes)
+        return detect_day_first(name, values, notes)
     # With slashes, only numbers above 12 decide; `doubt` gets a note if there are none.
     slashed, ambiguous = (
-        np.array([str(value).replace(".", "/") for value in counted(plain(values))], object),
+        np.array([str(value).replace(".", "/") for value in value_counts(plain(values))], object),
         list[str](),
     )
-    day_first = day_comes_first(name, slashed, ambiguous)
+    day_first = detect_day_first(name, slashed, ambiguous)
     if ambiguous or day_first == learned:
         return learned
     current, previous = ("day first", "month first") if day_first else ("month first", "day first")
@@ -327,7 +329,7 @@ def day_first_again(name, values, notes, learned=None) -> bool:
     return day_first
 
 
-def may_be_zoned(values) -> bool:
+def may_have_offset(values) -> bool:
     """Return True if a date of a column may state an offset from UTC. A quick check, with false positives."""
     values = plain(values)
     if values.dtype.kind == "M":

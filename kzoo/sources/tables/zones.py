@@ -47,7 +47,7 @@ def zone_named(name):
         raise KzooError(f"Unknown time zone {name!r}. If the name is correct, run: pip install tzdata") from None
 
 
-def offset_written(minutes) -> str:
+def format_offset(minutes) -> str:
     """Return minutes from UTC as a zone: "UTC", "+01:00"."""
     hours, remainder = divmod(abs(int(minutes)), 60)
     return f"{'-' if minutes < 0 else '+'}{hours:02}:{remainder:02}" if minutes else "UTC"
@@ -56,7 +56,7 @@ def offset_written(minutes) -> str:
 def zone_of(minutes) -> str:
     """Return the zone of cells with these offsets in minutes; NaN for cells that state no offset."""
     offsets = np.unique(minutes)  # np.unique puts NaN last, once
-    names = [_NO_ZONE if np.isnan(offset) else offset_written(offset) for offset in offsets]
+    names = [_NO_ZONE if np.isnan(offset) else format_offset(offset) for offset in offsets]
     return ",".join(names) if names != [_NO_ZONE] else ""
 
 
@@ -143,7 +143,7 @@ def _offset_at(moment, zone):
         return timedelta()
 
 
-def about_zone(name, zone, minutes) -> list:
+def zone_notes(name, zone, minutes) -> list:
     """Return notes if new times of a column are in a zone that does not match that of the training.
 
     Args:

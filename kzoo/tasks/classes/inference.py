@@ -3,7 +3,7 @@
 import numpy as np
 
 from kzoo.predictions import Predictions, probabilities, scores_of
-from kzoo.sources.tables.values import Texts, plain, word_of
+from kzoo.sources.tables.values import Texts, category_word, plain
 from kzoo.tasks import Target
 from kzoo.utils.errors import KzooError
 
@@ -36,7 +36,7 @@ def encode(target, values) -> np.ndarray:
 
 def _class_numbers(numbered, classes):
     names, numbers = numbered
-    number_of = {word_of(name): number for number, name in enumerate(classes)}
+    number_of = {category_word(name): number for number, name in enumerate(classes)}
     number_of |= {name: number for number, name in enumerate(classes)}
     if unknown := [name for name in names if name not in number_of]:
         raise KzooError(f"The test data has a class {unknown[0]!r} that is not in the training data.")
@@ -64,7 +64,7 @@ def _names_and_numbers(values):
     values = plain(values.iloc[:, 0]) if hasattr(values, "columns") else np.asarray(values)
     if isinstance(values, Texts):
         labels = values.seen
-        distinct, codes = np.unique(np.array([word_of(text) for text in labels]), return_inverse=True)
+        distinct, codes = np.unique(np.array([category_word(text) for text in labels]), return_inverse=True)
         number_of = dict(zip(labels, codes.tolist(), strict=True))
         return tuple(map(str, distinct)), values.each(
             [number_of.get(text, 0) for text in values.different], 0, np.int32

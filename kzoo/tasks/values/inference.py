@@ -14,7 +14,7 @@ _HEAVY = 6.0  # standard deviations: a million normally distributed rows have no
 
 
 @dataclass(frozen=True)
-class Extent:
+class ColumnStatistics:
     """Statistics of numeric columns, an array (columns,) each.
 
     Args:
@@ -28,7 +28,7 @@ class Extent:
     high: np.ndarray
 
     @classmethod
-    def of(cls, values) -> "Extent":
+    def of(cls, values) -> "ColumnStatistics":
         """Return the statistics of values (N, columns)."""
         mean, sd = map(np.array, spread(values))
         return cls(mean, sd, np.min(values, axis=0), np.max(values, axis=0))
@@ -62,7 +62,7 @@ def learn(values, names=(), *, known=None) -> Target:
         KzooError: a value that is not a number, or a target whose values float32 cannot distinguish well enough.
     """
     y = encode(None, values)
-    known = known or Extent.of(y)
+    known = known or ColumnStatistics.of(y)
     names = tuple(names) or tuple(f"y{i + 1}" for i in range(y.shape[1]))
     if len(known.mean) == len(names) and (coarse := known.coarse(names)):
         raise KzooError(f"Target {coarse[0]}")

@@ -89,7 +89,7 @@ class Parameter:
         elif _is_number(value) and self.low <= value <= self.high and (not self.whole or value == int(value)):
             return int(value) if self.whole else float(value)
         raise KzooError(
-            f"{self.name}={shown(value)} is outside the space: {self.describe_values()}. "
+            f"{self.name}={format_value(value)} is outside the space: {self.describe_values()}. "
             f"{hint(value, [legal for legal in self.values if isinstance(legal, str)])}"
             + (
                 f"Each optimizer has its own: use .fix(optimizer=...) first, or narrow {self.name} by name."
@@ -145,8 +145,8 @@ class Parameter:
     def describe_values(self) -> str:
         """Return the legal values as text."""
         if self.values:
-            return ", ".join(shown(option) for option in self.values)
-        return f"{shown(self.low)} to {shown(self.high)}" + (", log" if self.log else "")
+            return ", ".join(format_value(option) for option in self.values)
+        return f"{format_value(self.low)} to {format_value(self.high)}" + (", log" if self.log else "")
 
     def to_json(self) -> dict:
         """Return values and default as plain data."""
@@ -319,7 +319,7 @@ def decode(value):
     return {"none": None, "true": True, "false": False}.get(value, value)
 
 
-def shown(value) -> str:
+def format_value(value) -> str:
     """Return a value as text."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 

@@ -24,7 +24,7 @@ from kzoo.registry import Preset
 from kzoo.training.device import prepare_device
 from kzoo.training.plan import TrainingPlan, plan_training
 from kzoo.tuning.engines.base import random_points
-from kzoo.tuning.spaces.entry import Parameter, shown
+from kzoo.tuning.spaces.entry import Parameter, format_value
 from kzoo.tuning.spaces.hypermodel import PresetHyperModel, without_fit_warnings
 from kzoo.tuning.spaces.points import Points
 from kzoo.utils.errors import KzooError
@@ -125,7 +125,7 @@ class FunctionSpace(Points):
             settings=dict(self.settings),
             fixed=dict(self.fixed),
             hyperparameters={
-                parameter.name: f"{parameter.describe_values()}; {shown(parameter.default)}"
+                parameter.name: f"{parameter.describe_values()}; {format_value(parameter.default)}"
                 for parameter in self.hyperparameters
             },
             parameters=[parameter.to_json() for parameter in self.hyperparameters],

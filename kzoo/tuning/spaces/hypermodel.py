@@ -13,7 +13,7 @@ import numpy as np
 from kzoo import contract
 from kzoo.registry import Preset, build, get_preset, resolve
 from kzoo.registry.arguments import OF_FIT
-from kzoo.training.adapt import balanced
+from kzoo.training.adapt import balanced_class_weights
 from kzoo.tuning.engines.keras_tuner_private import round_of
 from kzoo.tuning.spaces.space import Space, space
 from kzoo.utils.errors import KzooError, KzooWarning, short_errors
@@ -168,7 +168,7 @@ def _balanced_weights(y: Any) -> dict[int, float]:
     labels = np.asarray(y)
     labels = labels.argmax(-1) if labels.ndim == 2 and labels.shape[-1] > 1 else labels
     classes, counts = np.unique(labels, return_counts=True)
-    return dict(zip(map(int, classes), balanced(counts).values(), strict=True))
+    return dict(zip(map(int, classes), balanced_class_weights(counts).values(), strict=True))
 
 
 def _steps(x: Any, y: Any, kwargs: dict[str, Any]) -> int | None:

@@ -4,7 +4,7 @@ import math
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from kzoo.tuning.spaces.entry import Parameter, shown
+from kzoo.tuning.spaces.entry import Parameter, format_value
 from kzoo.utils.formatting import plural
 
 if TYPE_CHECKING:
@@ -66,13 +66,15 @@ class Points:
         rows = [("name", "values", "default", "meaning")]
         for parameter in self.parameters:
             condition = (
-                f"if {parameter.when[0]} is {' or '.join(map(shown, parameter.when[1]))}" if parameter.when else ""
+                f"if {parameter.when[0]} is {' or '.join(map(format_value, parameter.when[1]))}"
+                if parameter.when
+                else ""
             )
             rows.append(
                 (
                     parameter.name,
                     parameter.describe_values(),
-                    shown(parameter.default),
+                    format_value(parameter.default),
                     ", ".join(filter(None, (parameter.meaning, condition))),
                 )
             )

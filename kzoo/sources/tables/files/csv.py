@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from kzoo.sources.arrays import check_count
-from kzoo.sources.files import TextFile, decoded, read_bytes, read_text
+from kzoo.sources.files import TextFile, decode_text, read_bytes, read_text
 from kzoo.sources.tables.arrow import Piece, arrow
 from kzoo.sources.tables.numbers import is_doubtful, is_padded, is_shown, shown_by
 from kzoo.sources.tables.raw import Rows
@@ -280,7 +280,7 @@ def parsed(data, name, *, columns=None, most=None) -> Rows:
         columns, most: maximum number of columns and rows of an upload; None for a file of the user.
     """
     notes: list = []
-    text = decoded(data, name, notes)
+    text = decode_text(data, name, notes)
     layout = _layout(text, name, lambda: io.StringIO(text, newline=""), notes, columns)
     lines, count = _split_lines(text, layout.separator, most)
     if lines.pop() != [_END_MARK]:
@@ -320,7 +320,7 @@ def header(path):
     whole = len(data) < _HEAD
     if not whole and (b"\n" not in data or not data.split(b"\n", 1)[0].isascii()):
         return None  # the encoding depends on the rest of the file
-    text = decoded(data if whole else data[: data.rindex(b"\n")], name)
+    text = decode_text(data if whole else data[: data.rindex(b"\n")], name)
     separator, decimal = _sniff(text, name)
     first = next(_iter_rows(io.StringIO(text, newline=""), separator))
     return Rows({column: plain([]) for column in _column_names(first, name)[0]}, decimal)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kzoo.sources.tables.arrow import Piece, arrow, frame_of_settled, rows_of_settled, settled
+from kzoo.sources.tables.arrow import Piece, arrow, frame_of_normalized, normalize_table, rows_of_normalized
 from kzoo.sources.tables.raw import Rows
 from kzoo.sources.tables.values import plain
 from kzoo.storage.memory import free_memory
@@ -36,7 +36,7 @@ def rows(path) -> Rows:
     Raises:
         KzooError: it is not a table; or pyarrow is not installed.
     """
-    return rows_of_settled(_read_all(path))
+    return rows_of_normalized(_read_all(path))
 
 
 def header(path) -> Rows:
@@ -93,7 +93,7 @@ class Pieces:
         self.kept, self.words = {}, {}  # always empty: Parquet has nulls, so no word means a missing value
         self._opened = [self._open(file) for file in self.files[:1]]
         schema = self._opened[0].schema_arrow
-        self._types = settled(schema.empty_table(), self.name).schema
+        self._types = normalize_table(schema.empty_table(), self.name).schema
         self.names = list(self._types.names)
 
     @property
@@ -117,10 +117,10 @@ class Pieces:
 
     def frame(self, table, text=()):
         """Return rows of its pieces as the DataFrame that `frame` reads."""
-        return frame_of_settled(table)
+        return frame_of_normalized(table)
 
     def _normalize(self, table, file):
-        normalized = settled(table, self.name)
+        normalized = normalize_table(table, self.name)
         if normalized.schema.names != self.names:
             raise KzooError(f"{self.name!r}: {Path(file).name!r} has different columns than {self.files[0].name!r}.")
         if normalized.schema.types != self._types.types:

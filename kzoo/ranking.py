@@ -307,7 +307,9 @@ def _settings_of_search(search: Search) -> dict[str, Any]:
     if best is None:
         return search_settings
     spec = search.spec_of(best)
-    hyperparameters = best.hyperparameters if request.own else {}  # of a user's function: its settings have no others
+    hyperparameters = (
+        best.hyperparameters if request.has_custom_models else {}
+    )  # of a user's function: its settings have no others
     return search_settings | spec["config"] | spec["training"] | hyperparameters | dict(seed=spec["seed"])
 
 

@@ -158,8 +158,8 @@ def examine(
                 custom_model, data, options.test, classes=loss is not None and loss.labels != "values"
             )
             return _checked(Subject(arrays, custom_model, training), kinds)
-    plan = plan_training(model_or_run, data, options, overrides, seed=seed).freezing(freeze)
-    setup = plan.ready(plan.policy(precision), weights=weights, freeze=freeze, look=True)
+    plan = plan_training(model_or_run, data, options, overrides, seed=seed).with_freeze(freeze)
+    setup = plan.ready(plan.policy(precision), weights=weights, freeze=freeze, for_checks=True)
     return _checked(Subject.of(setup), kinds)
 
 

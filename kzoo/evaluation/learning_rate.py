@@ -96,7 +96,7 @@ def _check(low: Any, high: Any, steps: Any) -> None:
 
 def _new_model(preset: str | Preset, data: Any, seed: int, overrides: dict[str, Any]) -> tuple[keras.Model, Batches]:
     """Return (a compiled model as `kzoo.train` would begin with, at a constant rate; its batches)."""
-    plan = plan_training(get_preset(preset), data, DataOptions(), overrides, seed=seed).training_with(
+    plan = plan_training(get_preset(preset), data, DataOptions(), overrides, seed=seed).with_training(
         schedule="constant", warmup=0.0
     )
     setup = plan.ready(plan.policy())

@@ -29,7 +29,7 @@ def search_page(search) -> dict:
     best = best_of(trials, search.objective)
     return dict(
         title=f"{spec['preset']} tuned on {data['name']}",
-        about="" if search.request.own else _summary_of(spec),
+        about="" if search.request.has_custom_models else _summary_of(spec),
         start=search.request.start,
         facts=_facts(search, trials),
         head=None if best is None else _headline(search, trials, best),
@@ -39,7 +39,7 @@ def search_page(search) -> dict:
         changed=None if best is None else _changed_settings(search),
         settings=() if best is None else _settings(search.best_spec()),
         use=None if best is None else _usage_code(search),
-        space=_space_table(search.parameters, search.request.own),
+        space=_space_table(search.parameters, search.request.has_custom_models),
         provenance=_provenance(search),
     )
 
@@ -195,7 +195,7 @@ def _changed_settings(search):
     """Return (setting, preset's value, winner's value, meaning) of the settings that differ."""
     spec, best = search.request.spec, search.best_spec()
     start_settings, best_settings = spec["config"] | spec["training"], best["config"] | best["training"]
-    if search.request.own:
+    if search.request.has_custom_models:
         start_settings = {parameter.name: parameter.default for parameter in search.parameters}
         best_settings = {name: value for name, value in search.best_config().items() if name in start_settings}
     rows = [
@@ -222,7 +222,7 @@ def _settings(spec):
 
 def _usage_code(search):
     name = search.request.spec["preset"]
-    if search.request.own:
+    if search.request.has_custom_models:
         data = "" if search.request.data["name"] in NAMES else "data, "
         return "\n".join((
             "import keras_tuner, kzoo",
@@ -254,7 +254,7 @@ def _retrain_arguments(request):
     """Return the arguments that `retrain` needs in addition to the folder of the search."""
     data_argument = [] if request.data["name"] in NAMES else ["data"]
     return ", ".join(
-        [*data_argument, *([] if request.weights is None or request.weights_at_hand else ["weights=weights"])]
+        [*data_argument, *([] if request.weights is None or request.can_reload_weights else ["weights=weights"])]
     )
 
 

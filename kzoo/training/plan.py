@@ -34,21 +34,21 @@ class TrainingPlan:
 
     Args:
         preset: the preset as it was requested; None for a model that was not built from one.
-        own: the user's compiled model, or None.
+        custom_model: the user's compiled model, or None.
         config, training: the settings of the network and of training.
-        asked: names of the settings that the user has set.
+        requested: names of the settings that the user has set.
         data: the `Dataset`.
         seed: seed of weights, order, dropout and augmentation.
         notes: lines to print; those about the data are in `data.notes`.
         devices: number of devices that share each batch; None for the one that Keras chooses.
-        as_built: whether `own` is compiled as `kzoo.build` did it, so that it may be compiled again.
+        as_built: whether `custom_model` is compiled as `kzoo.build` did it, so that it may be compiled again.
     """
 
     preset: Preset | None
-    own: "keras.Model | Any" = None
+    custom_model: "keras.Model | Any" = None
     config: dict
     training: dict
-    asked: frozenset[str]
+    requested: frozenset[str]
     data: Dataset
     seed: int = 0
     notes: tuple[str, ...] = ()
@@ -56,7 +56,7 @@ class TrainingPlan:
     as_built: bool = False
 
     @property
-    def settled(self) -> Preset:
+    def adapted_preset(self) -> Preset:
         """The preset with these settings, for this data."""
         preset: Any = self.preset  # not None: only presets are adapted
         return replace(preset, task=self.data.task, config=self.config, training=self.training)
@@ -73,8 +73,8 @@ class TrainingPlan:
             KzooError: the preset does not take a setting or its value.
         """
         data, seed = self.data if data is None else data, self.seed if seed is None else seed
-        requested = self.asked | frozenset(overrides)
-        return _adapted_plan(self.settled, *resolve(self.settled, overrides), requested, data, seed)
+        requested = self.requested | frozenset(overrides)
+        return _adapted_plan(self.adapted_preset, *resolve(self.adapted_preset, overrides), requested, data, seed)
 
     def count(self, overrides) -> int:
         """Return the number of parameters of the network with other settings.
@@ -82,9 +82,9 @@ class TrainingPlan:
         Raises:
             KzooError: the network cannot be built.
         """
-        return build(self.changed(overrides).settled, compile=False).count_params()
+        return build(self.changed(overrides).adapted_preset, compile=False).count_params()
 
-    def training_with(self, **values) -> "TrainingPlan":
+    def with_training(self, **values) -> "TrainingPlan":
         """Return the plan with other training settings, which are neither checked nor adapted."""
         return replace(self, training=self.training | values)
 
@@ -95,16 +95,16 @@ class TrainingPlan:
             KzooError: a validation metric was requested, and there is no validation data.
         """
         training = dict(self.training)
-        notes = adapt_monitor(training, self.asked, self.data)
+        notes = adapt_monitor(training, self.requested, self.data)
         return replace(self, training=training, notes=(*self.notes, *notes))
 
-    def freezing(self, freeze) -> "TrainingPlan":
+    def with_freeze(self, freeze) -> "TrainingPlan":
         """Return the plan without augmentation if the backbone is frozen: its features are computed once per image.
 
         Args:
             freeze: see `kzoo.train`; with glob patterns, and if the user has set it, augmentation is unchanged.
         """
-        if freeze is not True or "backbone" not in self.config or "augment" in self.asked:
+        if freeze is not True or "backbone" not in self.config or "augment" in self.requested:
             return self
         note = "The backbone is frozen: its features are computed once, before the first epoch, without augmentation."
         return replace(self, training=self.training | {"augment": ()}, notes=(*self.notes, note))
@@ -113,7 +113,7 @@ class TrainingPlan:
     def spec(self) -> Spec:
         """The specification that a run or a search stores; that of the `TrainingSetup` has the full config."""
         return Spec(
-            preset=self.preset.name if self.preset else self.own.name,
+            preset=self.preset.name if self.preset else self.custom_model.name,
             revision=self.preset.revision if self.preset else None,
             family=self.preset.family if self.preset else None,
             task=self.data.task,
@@ -157,22 +157,22 @@ class TrainingPlan:
         note = f"Skipping {plural(remainder, 'row')} at the end of each epoch: too few for a batch to split evenly."
         return replace(self, devices=devices, notes=(*self.notes, *([note] if remainder else ())))
 
-    def ready(self, policy, *, weights=None, freeze=None, resumed=False, look=False) -> "TrainingSetup":
+    def ready(self, policy, *, weights=None, freeze=None, resumed=False, for_checks=False) -> "TrainingSetup":
         """Return the `TrainingSetup`: the network built, with its initial weights, and compiled.
 
         Args:
             policy: the dtype policy to train with (see `policy`).
             weights, freeze: see `kzoo.train`.
             resumed: skip the linear probe, as a journal will replace all trained weights.
-            look: skip everything that takes a pass over the data, as nothing will be fitted.
+            for_checks: skip everything that takes a pass over the data, as nothing will be fitted.
 
         Raises:
             KzooError: the network cannot be built, or `weights` do not fit it.
         """
-        if self.own is not None:
+        if self.custom_model is not None:
             return self._custom_model_setup()
         check_freeze(freeze, weights)
-        check_linear_probe("linear_probe" in self.asked and self.training["linear_probe"], weights)
+        check_linear_probe("linear_probe" in self.requested and self.training["linear_probe"], weights)
         model = _built(self.spec, policy)
         spec = replace(self.spec, config=spec_of(model)["config"], kzoo=__version__)
         notes, core, features = [], core_of(model), None
@@ -182,7 +182,7 @@ class TrainingPlan:
             # First, for parameters that `weights` do not have, such as words of the new data.
             initialize_from_data(model, self.data.train)
             notes += load_initial_weights(weights, model, spec, self.data, freeze=freeze)
-            if not look:
+            if not for_checks:
                 frozen = None if self.training.get("augment") else frozen_below(model)
                 inputs, train = model.input, self.data.train
                 if frozen is not None:
@@ -235,7 +235,7 @@ class TrainingPlan:
         return setup
 
     def _loss_needs_onehot(self):
-        loss, outputs = loss_info(self.own), getattr(self.own, "outputs", None) or ()
+        loss, outputs = loss_info(self.custom_model), getattr(self.custom_model, "outputs", None) or ()
         if loss is None or "numbered" not in self.data.problem.facts:
             return False
         has_output_per_class = (
@@ -245,7 +245,7 @@ class TrainingPlan:
 
     def _custom_model_setup(self):
         keras.utils.set_random_seed(self.seed)
-        model, spec = self.own, replace(self.spec, kzoo=__version__)
+        model, spec = self.custom_model, replace(self.spec, kzoo=__version__)
         if self.as_built:
             return self.compiled(model, core_of(model), saved=model, spec=spec, notes=other_precision(model, spec))
         if self.training["on_nan"] == "rollback" and not has_settable_rate(model.optimizer):
@@ -301,7 +301,7 @@ def plan_training(
     requested |= requested_settings(model)
     notes = adapt_fit(training, requested, data)
     return TrainingPlan(
-        preset=preset, own=model, config=config, training=training, asked=requested, data=data, seed=seed,
+        preset=preset, custom_model=model, config=config, training=training, requested=requested, data=data, seed=seed,
         notes=tuple(notes), as_built=preset is not None and contract.is_compiled_unchanged(model, preset.training),
     )  # fmt: skip
 
@@ -309,7 +309,7 @@ def plan_training(
 def _adapted_plan(preset, config, training, requested, data, seed):
     config, training, notes = adapt_to_data(preset, config, training, requested, data)
     return TrainingPlan(
-        preset=preset, config=config, training=training, asked=requested, data=data, seed=seed, notes=tuple(notes)
+        preset=preset, config=config, training=training, requested=requested, data=data, seed=seed, notes=tuple(notes)
     )
 
 

@@ -141,7 +141,7 @@ def train(
     extra = user_callbacks(callbacks, epochs, overrides)
     freeze = stored_freeze(freeze)
     check_custom_model(preset_or_model, weights=weights, freeze=freeze, precision=precision, devices=devices)
-    plan = plan_training(preset_or_model, data, options, overrides, seed=seed).with_monitor().freezing(freeze)
+    plan = plan_training(preset_or_model, data, options, overrides, seed=seed).with_monitor().with_freeze(freeze)
     policy, distribution = plan.policy(precision, deterministic=deterministic), data_parallel(devices)
     if distribution is not None:
         plan = plan.split_over(devices)
@@ -152,15 +152,15 @@ def train(
         spec=plan.spec,
         weights=name,
         freeze=freeze,
-        precision=policy if plan.own is None else plan.own.dtype_policy.name,
+        precision=policy if plan.custom_model is None else plan.custom_model.dtype_policy.name,
         backend=keras.backend.backend(),
         deterministic=bool(deterministic),
         devices=devices,
-        **identity(plan.own, weights, plan.spec.preset, extra),
+        **identity(plan.custom_model, weights, plan.spec.preset, extra),
     )
     # Only for presets: a command cannot express the weights and settings of a built model.
     command = command_of(
-        None if plan.own is not None else plan.preset, data, overrides, options, seed=seed,
+        None if plan.custom_model is not None else plan.preset, data, overrides, options, seed=seed,
         weights=request.weights, freeze=freeze, precision=precision, backend=request.backend, devices=devices,
         deterministic=request.deterministic,
     )  # fmt: skip

@@ -72,19 +72,19 @@ class Request:
     created: str = ""
 
     @property
-    def own(self) -> bool:
+    def has_custom_models(self) -> bool:
         """Whether the search is of models built by a user's function, not of a preset."""
         return self.spec["family"] is None
 
     @property
-    def weights_at_hand(self) -> bool:
+    def can_reload_weights(self) -> bool:
         """Whether the initial weights can be loaded by their name alone."""
         return self.weights == DOWNLOADED or is_packaged_name(self.weights, self.spec["preset"])
 
     @property
     def start(self) -> str:
         """The name of the first trial in messages."""
-        return "the default" if self.own else "the preset"
+        return "the default" if self.has_custom_models else "the preset"
 
     def to_json(self) -> dict:
         """Return the request as plain data."""

@@ -140,7 +140,7 @@ class Search:
         They include what was adapted to the data (classes, columns, scaling), so `kzoo.build` returns the same network.
         For models of a function, these are the hyperparameters: `hp.values` of the best trial.
         """
-        if self.request.own:
+        if self.request.has_custom_models:
             return dict(self.best_trial().hyperparameters)
         spec, preset = self.best_spec(), self._registered_preset()
         settings = spec["config"] | spec["training"] | import_module("kzoo.tuning.winner").onehot(spec)
@@ -202,7 +202,7 @@ class Search:
         if not file.is_file():
             reason = "it was scored with folds" if self.request.folds else "the file was removed"
             raise KzooError(f"Trial {best.number} of {self.path} has no checkpoint because {reason}. Use retrain().")
-        if self.request.own:
+        if self.request.has_custom_models:
             return import_module("kzoo.tuning.winner").function_model(self, best, file)
         model = rebuild(self.best_spec() | {"seed": None}, compile=False)
         try:

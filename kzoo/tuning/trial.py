@@ -77,7 +77,11 @@ class Trainer:
             preset
             if isinstance(preset, FunctionSpace)
             else TrainingPlan(
-                preset=preset, config=dict(preset.config), training=dict(preset.training), asked=overridden, data=data
+                preset=preset,
+                config=dict(preset.config),
+                training=dict(preset.training),
+                requested=overridden,
+                data=data,
             )
         )
 
@@ -85,10 +89,10 @@ class Trainer:
         """Return the network of some overrides, ready to fit."""
         name, direction = self.objective
         trial = self.plan.changed(overrides, data=self.data if data is None else data, seed=seed)
-        trial = trial.training_with(monitor=name, mode=direction, callbacks="tuning")
-        if trial.own is None:
+        trial = trial.with_training(monitor=name, mode=direction, callbacks="tuning")
+        if trial.custom_model is None:
             metric, metrics = name.removeprefix("val_"), trial.training["metrics"]
-            trial = trial.training_with(metrics=metrics if metric in ("loss", *metrics) else (*metrics, metric))
+            trial = trial.with_training(metrics=metrics if metric in ("loss", *metrics) else (*metrics, metric))
         return trial.ready(trial.policy(), weights=self.weights, freeze=self.freeze)
 
     def count(self, overrides):

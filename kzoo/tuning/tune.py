@@ -317,8 +317,8 @@ def _preset_subject(
 ) -> _Subject:  # fmt: skip
     named_preset = get_preset(preset)
     requested_space = _checked_space(space, named_preset)
-    plan = plan_training(named_preset, source, options, overrides, seed=seed).freezing(initial_weights.freeze)
-    adapted, data = plan.settled, plan.data
+    plan = plan_training(named_preset, source, options, overrides, seed=seed).with_freeze(initial_weights.freeze)
+    adapted, data = plan.adapted_preset, plan.data
     resolved = resolve_objective(objective, adapted.config, adapted.training, data, folds=folds)
     adapted_space, notes = _adapt_space(requested_space, named_preset, adapted, overrides), plan.notes
     if initial_weights.weights is not None:

@@ -41,7 +41,7 @@ def retrain(search, data, *, trial, on, epochs, out, seed, build, options):
     dataset = _data(search, data)
     monitor = search.objective.name
     seed = chosen.seed if seed is None else seed
-    if search.request.own:
+    if search.request.has_custom_models:
         model = build_model(search, search.build if build is None else build, chosen, seed)
         options = _trial_settings(search, chosen) | options
     else:
@@ -52,7 +52,7 @@ def retrain(search, data, *, trial, on, epochs, out, seed, build, options):
         options = {"ema": spec["training"]["ema"]} | options  # that of the trial, whatever callbacks= implies
     if on == "train+validation":
         dataset, monitor = with_all_rows(dataset), "loss"
-    elif search.request.own:
+    elif search.request.has_custom_models:
         options = {"mode": search.objective.direction} | options
     return train(model, dataset, out=out, epochs=epochs, **{"monitor": monitor, "seed": seed} | options)
 
@@ -114,7 +114,7 @@ def _with_initial_weights(search, options):
     request, preset = search.request, search.request.spec["preset"]
     if request.weights is None:
         return options
-    weights = options.get("weights", search.weights) or (request.weights if request.weights_at_hand else None)
+    weights = options.get("weights", search.weights) or (request.weights if request.can_reload_weights else None)
     if weights is None:
         raise KzooError(
             f"The trials of {search.path} started from {request.weights!r}. Pass these weights with weights=."
@@ -171,7 +171,7 @@ def onehot(spec):
 
 def save_preset(search, name, path):
     """Write the best trial as a new preset and return the file: see `Search.save_preset`."""
-    if search.request.own:
+    if search.request.has_custom_models:
         raise KzooError(
             f"A preset cannot store models of a build function ({_build_name(search)}). Use best_config() or retrain()."
         )

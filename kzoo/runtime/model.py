@@ -19,6 +19,7 @@ from kzoo.sources.arrays import all_finite, as_array, check_count
 from kzoo.sources.unreadable import MAX_SHARE_EVALUATION
 from kzoo.tasks import Target, problem, problem_for
 from kzoo.utils.argument_checks import checked_arguments, checked_count
+from kzoo.utils.deprecation import deprecated
 from kzoo.utils.errors import KzooError, short_errors
 from kzoo.utils.files import check_regular, expand_home
 from kzoo.utils.formatting import hint, shown
@@ -160,6 +161,16 @@ class Model:
             self._task, self._target, outputs, encoded, self._preprocessing, logits=ANSWERS.get(self._kind),
             postprocessing=self._postprocessing,
         )  # fmt: skip
+
+    def answer(self, x: np.ndarray, batch_size: int = 128) -> np.ndarray:
+        """Deprecated name of `run`."""
+        deprecated("kzoo.runtime.Model.answer()", use="kzoo.runtime.Model.run()", goes="0.4")
+        return self.run(x, batch_size)
+
+    def say(self, encoded: Encoded, outputs: np.ndarray) -> Predictions:
+        """Deprecated name of `predictions`."""
+        deprecated("kzoo.runtime.Model.say()", use="kzoo.runtime.Model.predictions()", goes="0.4")
+        return self.predictions(encoded, outputs)
 
     def _check_ids(self, encoded: Encoded) -> Encoded:
         check_token_ids(encoded.x, self._ids)

@@ -15,6 +15,8 @@ from small_exports import customers
 import kzoo
 import kzoo.cli
 import kzoo.runtime
+from kzoo.data.encode import encode_named
+from kzoo.utils.deprecation import KzooDeprecationWarning
 
 
 def agree(pair, inputs, format=None, **options):
@@ -78,6 +80,17 @@ def test_values(values):
 
 
 @pytest.mark.filterwarnings("ignore:.* texts? .*row")
+def test_former_names_of_methods_warn_and_work(values):
+    model, x = kzoo.runtime.load(values.exported), np.zeros((2, *values.run.model.input_shape[1:]), "float32")
+    with warns("kzoo.runtime.Model.answer()", "kzoo.runtime.Model.run()", category=KzooDeprecationWarning):
+        outputs = model.answer(x)
+    assert np.array_equal(outputs, model.run(x))
+    encoded = encode_named(values.run.preprocessing, x)
+    with warns("kzoo.runtime.Model.say()", "kzoo.runtime.Model.predictions()", category=KzooDeprecationWarning):
+        former = model.say(encoded, outputs)
+    assert np.array_equal(former.values, model.predictions(encoded, outputs).values)
+
+
 def test_texts_at_a_fixed_batch_size(texts, tmp_path):
     strings = ["the goal of the match", "soup and bread", "", "unknown words only, and far too many of them all"]
     agree(texts, strings)

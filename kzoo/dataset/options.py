@@ -40,9 +40,7 @@ class DataOptions:
         return cls(**options, seed=described.data_seed)
 
     def stored(self) -> dict:
-        """Return `data_seed` and `options` as they are stored in a run: plain values, without a second source or its
-        path.
-        """
+        """Return `data_seed` and `options` as stored in a run: plain values, without a second source or its path."""
         options = self.pick(*NAMED)
         if isinstance(self.test, Fold):
             options["test"] = asdict(self.test)
@@ -54,8 +52,7 @@ class DataOptions:
         return dict(data_seed=int(self.seed), options=plain | ({"clip": True} if self.clip else {}))
 
     def check_loaded(self, source) -> None:
-        """Raise KzooError if the source is a `Dataset`, already read and split, and options differ from those of its
-        loading.
+        """Raise KzooError if the source is a `Dataset` and options differ from those of its loading.
 
         Raises:
             KzooError: an option has neither its default nor the value with which the data set was loaded.

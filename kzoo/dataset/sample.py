@@ -25,8 +25,7 @@ def in_memory(values) -> bool:
 
 
 def sampled(part, most=None):
-    """Return a sample of `most` rows of a split that is not in memory and has more; other splits are returned
-    unchanged.
+    """Return `most` rows of a split that is not in memory and has more; other splits are returned unchanged.
 
     Rows stored by kzoo are read into memory.
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _SPLITS = ("train", "validation", "test")
 _NAMED = 4  # classes and columns named in a line
-AS_ASKED = "as asked"  # reason for a column that the user excluded
+AS_ASKED = "as requested"  # reason for a column that the user excluded
 
 
 def summarize(data: "Dataset") -> dict[str, Any]:

@@ -98,8 +98,7 @@ def _readings(value, marks) -> set:
 
 
 def readings(value, stored) -> list:
-    """Return the two possible numbers of an ambiguous cell, sorted; an empty list if it is unreadable for another
-    reason.
+    """Return the two possible numbers of an ambiguous cell, sorted; empty if it is unreadable otherwise.
 
     Args:
         value: the cell.
@@ -291,8 +290,7 @@ def is_padded(text) -> bool:
 
 
 def is_doubtful(texts, decimal=None) -> bool:
-    """Return True if another format also reads all texts of a column, as other numbers: for `1.234`, but not with
-    `1.5`.
+    """Return True if another format also reads all texts, as other numbers: for `1.234`, but not with `1.5`.
 
     Args:
         texts: cells that the reader of the file converts to numbers.

@@ -145,9 +145,7 @@ def _concatenate(x, test_x):
 
 
 def _infer_kind(x):
-    """Return the kind of input suggested by the shape of an array; bytes with three axes are images without
-    channels.
-    """
+    """Return the kind of input suggested by an array's shape; bytes with three axes are images without channels."""
     x = as_array(x, "x")
     axes = max(x.ndim, 2) + (x.ndim == 3 and x.dtype == np.uint8)
     kind = kinds.kind_of_array(axes)

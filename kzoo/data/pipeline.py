@@ -102,9 +102,7 @@ class Batches:
         self.epoch = epoch
 
     def order(self, epoch):
-        """Return the indices of the examples (N,) in the order of this epoch; not for rows that are read from a
-        file.
-        """
+        """Return the indices of the examples (N,) in the order of this epoch; not for rows read from a file."""
         current, order = self._order  # read once: the prefetching thread also calls this
         if current != epoch:
             count = len(self.split)
@@ -137,9 +135,7 @@ class Batches:
         return first, min(first + self.parts.batches, len(self))
 
     def part(self, epoch, step):
-        """Return (arrays, indices): the arrays from which `gathered` takes batches around a step, and the order of
-        their rows (N,).
-        """
+        """Return (arrays, indices) around a step: the arrays for `gathered`, and the order of their rows (N,)."""
         if self.parts is None:
             return self.arrays, self.order(epoch)
         x, y, indices = self.parts.get(epoch, step // self.parts.batches)

@@ -103,9 +103,8 @@ def matching_run_data(run, source, *, target=None) -> Dataset | None:
     elif not _may_have_rows(source, described.train + described.validation + described.test):
         return None
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", KzooWarning
-        )  # they were issued in training, or will be when the data is loaded whole
+        # Its warnings were issued in training, or will be when the data is loaded whole.
+        warnings.simplefilter("ignore", KzooWarning)
         try:
             data = load_again(run.spec, described, source)
         except KzooError:  # different data, or it cannot be split in the same way

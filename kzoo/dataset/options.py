@@ -54,8 +54,7 @@ class DataOptions:
         return dict(data_seed=int(self.seed), options=plain | ({"clip": True} if self.clip else {}))
 
     def check_loaded(self, source) -> None:
-        """Raise KzooError if the source is a `Dataset`, already read and split, and options differ from those of its
-        loading.
+        """Raise KzooError if the source is a `Dataset` and options differ from those of its loading.
 
         Raises:
             KzooError: an option has neither its default nor the value with which the data set was loaded.

@@ -23,8 +23,9 @@ _NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 
 
 def read_text(path, notes=None):
-    """Return a text file as a string. Encodings: UTF-8 or UTF-16 with a mark, UTF-8 without, else GB18030 or
-    Windows-1252.
+    """Return a text file as a string.
+
+    Encodings are UTF-8 or UTF-16 with a byte order mark, UTF-8 without, else GB18030 or Windows-1252.
 
     Args:
         notes: a list that gets a line if the encoding is a guess.

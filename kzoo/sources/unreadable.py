@@ -1,5 +1,4 @@
-"""Unreadable files among many readable ones: they are left out and named as long as they are few. Standard library
-only.
+"""Unreadable files among many readable ones: skipped and named while they are few. Standard library only.
 
 Used for training, evaluation, checks of new data and predictions, by runs and by exported models.
 """

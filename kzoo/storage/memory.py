@@ -13,8 +13,7 @@ _UNLIMITED = 1 << 50  # bytes; control groups v1 write "no limit" as a larger nu
 
 
 def free_memory() -> int:
-    """Return how many bytes all data together may take: `$KZOO_MEMORY` (such as "2GiB") if it is set, else the free
-    memory.
+    """Return how many bytes data may take in total: `$KZOO_MEMORY` (such as "2GiB"), else the free memory.
 
     Free memory is what the machine has available, or less where a control group (a container's limit) leaves less.
 

@@ -1,5 +1,4 @@
-"""`StoredRows`: rows of numbers in a file written by kzoo and read on demand, and the cache folders that hold such
-files.
+"""`StoredRows`: rows of numbers in a file that is read on demand, and the cache folders of such files.
 
 A file has a row for each example: its inputs and its targets, four bytes per number, nothing else. Rows are shuffled
 when the file is written, so any run of consecutive rows is a random sample. The file is read in pieces and never

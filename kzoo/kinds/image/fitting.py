@@ -178,9 +178,8 @@ def _read(folder, names, shape, *, keep):
     chunk = max(_CHUNK, -(-len(names) // _TASKS))
     processes = readers(len(names), threads() - 1) if keep else []
     local = [read if keep else check_files] * (threads() - len(processes))
-    available = deque(
-        [reader.read for reader in processes] + local
-    )  # a reading function for each thread: of a process, or its own
+    # A reading function for each thread: of a worker process, or of this process.
+    available = deque([reader.read for reader in processes] + local)
 
     def read_chunk(start):
         part, read_part = slice(start, min(start + chunk, len(names))), available.pop()

@@ -1,5 +1,4 @@
-"""Parallel reading of whole image files by this process and others. `Reader` sends requests to `main` in another
-process.
+"""Parallel reading of image files by several processes: `Reader` sends requests to `main` in another process.
 
 For small files, threads exchange Python's lock five times per image, so two threads are no faster than one.
 """

@@ -1,6 +1,4 @@
-"""Files and folders of texts, judged by their names: which strings are paths, which files hold texts, and of which
-class.
-"""
+"""Files and folders of texts, judged by their names: which strings are paths, which files have which class."""
 
 import os
 import re

@@ -35,8 +35,7 @@ MAX_HASHED_TEXT = 2**26  # characters of all texts up to which the fingerprint i
 
 
 class Tokens(NamedTuple):
-    """Texts as a language model reads them: the parts of one, followed by a second one if there is a separate test
-    text.
+    """The parts of a text as a language model reads them, followed by a separate test text if there is one.
 
     Args:
         tokenizer: learned on the first part.

@@ -92,9 +92,7 @@ class Tokenizer:
         return self._encode_split(self.split_all([text]))[0]
 
     def _encode_split(self, split):
-        """Return the ids of texts split by `split_all`, concatenated into one array, and the number of ids of each
-        text.
-        """
+        """Return the concatenated ids of texts split by `split_all`, and the number of ids of each text."""
         if self.ngrams:
             return self._encode_runs(split)
         if self.level == "characters":
@@ -130,9 +128,7 @@ class Tokenizer:
         return ids
 
     def runs(self, split):
-        """Yield, for each length from 1, the n-gram that begins at each token of all texts; None beyond the end of a
-        text.
-        """
+        """Yield, for each length, the n-grams that begin at each token of all texts; None beyond the end of a text."""
         tokens, sizes = list(chain.from_iterable(split)), _sizes(split)
         tokens_left = np.repeat(np.cumsum(sizes), sizes) - np.arange(len(tokens))  # tokens left to the end of the text
         between = "" if self.level == "characters" else " "

@@ -1,5 +1,4 @@
-"""Columns of Arrow: from a Parquet file, or from a piece of a table that does not fit into memory. Imports pyarrow
-lazily.
+"""Columns of Arrow, from Parquet files or pieces of tables larger than memory. Imports pyarrow lazily.
 
 A column becomes what its cells are in a DataFrame: numbers, times, or texts, with each unique text stored once. Types
 are normalized first, so that Arrow and pandas see the same few types.
@@ -208,9 +207,7 @@ class Piece(Rows):
 
 
 def _numbers(column, decimal):
-    """Return a column of texts as float64, and the indices of cells that Arrow parses differently; None if it parses
-    none.
-    """
+    """Return texts as float64, and the indices of cells that Arrow parses differently; None if it parses none."""
     pa, compute = arrow(), arrow("pyarrow.compute")
     no_indices = np.empty(0, np.int64)
     if decimal == ".":

@@ -291,8 +291,7 @@ def is_padded(text) -> bool:
 
 
 def is_doubtful(texts, decimal=None) -> bool:
-    """Return True if another format also reads all texts of a column, as other numbers: for `1.234`, but not with
-    `1.5`.
+    """Return True if another format also reads all texts, as other numbers: for `1.234`, but not with `1.5`.
 
     Args:
         texts: cells that the reader of the file converts to numbers.

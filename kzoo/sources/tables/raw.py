@@ -274,8 +274,7 @@ def _columns_of(source):
 
 
 def _as_sequences(columns):
-    """Return columns as sequences; a column that is a dict of row -> cell, as pandas writes it, becomes a list of its
-    cells.
+    """Return columns as sequences; a dict of row -> cell, as written by pandas, becomes a list of cells.
 
     Raises:
         KzooError: dicts with different rows, or a set, which has no order.

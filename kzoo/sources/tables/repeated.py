@@ -51,7 +51,7 @@ def _codes(columns):
     return codes
 
 
-def _may_be_ids(values, answers):
+def _may_be_ids(values, target_codes):
     """Return True if a column holds texts or integers, and none of its first values has two targets."""
     head = values[:_FIRST]
     filled = not_missing(head)
@@ -60,26 +60,26 @@ def _may_be_ids(values, answers):
             return False
         head = head.astype(np.float64) if values.dtype.kind == "f" else head
     cells = (head.codes if isinstance(head, Texts) else head)[filled]
-    return _target_by_value(cells, answers[:_FIRST][filled]) is not None
+    return _target_by_value(cells, target_codes[:_FIRST][filled]) is not None
 
 
-def _target_by_value(cells, answers):
+def _target_by_value(cells, target_codes):
     """Return the sorted unique values, their targets and row counts; None if a value has two targets."""
     order = np.argsort(cells, kind="stable")
-    cells, answers = cells[order], answers[order]
+    cells, target_codes = cells[order], target_codes[order]
     is_repeat = cells[1:] == cells[:-1]
-    if (is_repeat & (answers[1:] != answers[:-1])).any():
+    if (is_repeat & (target_codes[1:] != target_codes[:-1])).any():
         return None
     first = np.flatnonzero(np.append(True, ~is_repeat))[: len(cells)]
-    return cells[first], answers[first], np.diff(np.append(first, len(cells)))
+    return cells[first], target_codes[first], np.diff(np.append(first, len(cells)))
 
 
-def _id_column(name, values, answers, chances):
+def _id_column(name, values, target_codes, log_probabilities):
     filled = not_missing(values)
     cells = (values.codes if isinstance(values, Texts) else values)[filled]
     if not isinstance(values, Texts) and not (cells == np.round(cells)).all():
         return []
-    if (by_value := _target_by_value(cells, answers[filled])) is None:
+    if (by_value := _target_by_value(cells, target_codes[filled])) is None:
         return []
     repeats = by_value[2] > 1
     targets, counts = by_value[1][repeats], by_value[2][repeats]
@@ -87,7 +87,10 @@ def _id_column(name, values, answers, chances):
     if len(counts) < _MIN_VALUES or (1 - shares.max()) * len(counts) < _MIN_OTHER_TARGETS:
         return []
     sizes, size_counts = np.unique(np.minimum(counts, _MAX_ROWS_PER_VALUE), return_counts=True)
-    if sum(chances[int(n)] * count for n, count in zip(sizes, size_counts, strict=True)) > _MAX_LOG_PROBABILITY:
+    if (
+        sum(log_probabilities[int(n)] * count for n, count in zip(sizes, size_counts, strict=True))
+        > _MAX_LOG_PROBABILITY
+    ):
         return []
     if isinstance(values, Texts):
         if are_dates(values[filled]):
@@ -102,8 +105,8 @@ def _is_contiguous(cells, values):
     return np.count_nonzero(cells[1:] != cells[:-1]) < len(values)
 
 
-def _are_ordered(answers):
+def _are_ordered(target_codes):
     """Return True if neighbouring targets differ far less than random pairs do (Gini's mean difference)."""
-    n, ranked = len(answers), np.sort(answers)
+    n, ranked = len(target_codes), np.sort(target_codes)
     mean_difference = 2 * float(((2 * np.arange(1, n + 1) - n - 1) * ranked).sum()) / (n * (n - 1))
-    return np.abs(np.diff(answers)).mean() < _MAX_ORDERED_STEP * mean_difference
+    return np.abs(np.diff(target_codes)).mean() < _MAX_ORDERED_STEP * mean_difference

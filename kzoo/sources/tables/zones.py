@@ -1,5 +1,4 @@
-"""Time zones of date columns: the offsets that cells state, and conversion of new cells to the training zone. NumPy
-only.
+"""Time zones of date columns: offsets stated by cells, and conversion to the training zone. NumPy only.
 
 A zone is a string: "" if no cell states one, "UTC", an offset such as "+01:00", a name such as "Europe/Berlin", or
 several offsets with commas, "+01:00,+02:00": local time of a clock with daylight saving, which is kept as written. In

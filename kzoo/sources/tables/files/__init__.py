@@ -1,5 +1,6 @@
-"""Table files: a module for each type of file, discovered in this folder or, for installed packages, through the
-entry-point group `kzoo.table_files`.
+"""Table files: a module for each type of file.
+
+Modules are discovered in this folder and, for installed packages, through the entry-point group `kzoo.table_files`.
 
 A module lists its `SUFFIXES`, and has two readers of the same file, which must agree:
 

@@ -212,9 +212,8 @@ def _frame(opened, layout, text=(), points=None):
         if not (layout.points if points is None else points):
             short = [name for name in layout.names if _has_three_decimals(table[name])]
             written = read(usecols=short, dtype=str, nrows=_FIRST_ROWS) if short else {}
-            short = [
-                name for name in short if not any(map(is_shown, written[name].dropna()))
-            ]  # rules out most columns quickly
+            # The first rows rule out most columns quickly.
+            short = [name for name in short if not any(map(is_shown, written[name].dropna()))]
             written = read(usecols=short, dtype=str) if short else {}
             figures = [name for name in short if is_doubtful(written[name].dropna().unique(), layout.decimal)]
             table = table.assign(**{name: written[name] for name in figures})

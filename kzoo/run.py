@@ -60,7 +60,8 @@ class Run:
                 )
             if (self.path / "search.json").is_file():
                 raise KzooError(
-                    f"{self.path} is a search, not a run. kzoo.Search({str(self.path)!r}).retrain() trains its best trial."
+                    f"{self.path} is a search, not a run. kzoo.Search({str(self.path)!r}).retrain() "
+                    "trains its best trial."
                 )
             raise KzooError(f"{self.path} is not a run: it {problem_of_path}. kzoo.train writes a run.")
 

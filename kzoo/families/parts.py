@@ -244,8 +244,8 @@ def check_forecast(inputs, outputs, input_shape, *, horizon, reversible_norm):
             raise ValueError(f"horizon={horizon} needs inputs='series'.")
         if outputs > input_shape[-1]:
             raise ValueError(
-                f"outputs={outputs} must not exceed the number of features in "
-                f"input_shape={tuple(input_shape)}, {input_shape[-1]}: the targets must be the first of them."
+                f"outputs={outputs} targets must be the first features of the series, but "
+                f"input_shape={tuple(input_shape)} has only {input_shape[-1]} features."
             )
     elif reversible_norm:
-        raise ValueError(f"reversible_norm={reversible_norm!r} needs a horizon: it normalises forecasts.")
+        raise ValueError(f"reversible_norm={reversible_norm!r} needs a horizon: it is undone in the forecast.")

@@ -92,7 +92,7 @@ def build(
     parts.check_shape(input_shape, ("tokens",) if inputs == "tokens" else ("steps", "features"))
     rates = parts.per_layer(dropout, len(units), name="dropout")
     if not units:
-        raise ValueError("units is empty. Give one width per recurrent layer, such as (64,).")
+        raise ValueError("units=() is empty. Give one width per recurrent layer, such as (64,).")
     if stateful and bidirectional:
         raise ValueError("stateful=True needs bidirectional=False: a stateful model reads only forwards.")
     parts.check_forecast(inputs, outputs, input_shape, horizon=horizon, reversible_norm=reversible_norm)

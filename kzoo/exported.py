@@ -325,7 +325,7 @@ class ExportedModel:
     def damage(self) -> list[str]:
         """Compare every file with the manifest, and return a line for each that was changed, removed or added.
 
-        A manifest proves integrity, not origin: whoever can change a file can change the manifest too.
+        A manifest proves integrity, not origin: anyone who can change a file can change the manifest too.
         """
         listed, actual = self.manifest.files, set(files_below(self.path)) - {MANIFEST}
         lines = [f"{name}: missing" for name in sorted(set(listed) - actual)]

@@ -295,30 +295,30 @@ def logits_of(activation: str | None, loss: str | None, *, single: bool) -> bool
     return {"linear": True, "softmax": False}.get(activation or "")
 
 
-def scores_of(answers: np.ndarray) -> np.ndarray:
+def scores_of(outputs: np.ndarray) -> np.ndarray:
     """Return one column per class from outputs that are not probabilities; for two classes they are opposite.
 
     Args:
-        answers: (N, 1) for two classes, the second above 0; else (N, classes).
+        outputs: (N, 1) for two classes, positive for the second; else (N, classes).
     """
-    return np.concatenate([-answers, answers], axis=-1) if answers.shape[-1] == 1 else answers
+    return np.concatenate([-outputs, outputs], axis=-1) if outputs.shape[-1] == 1 else outputs
 
 
-def probabilities(answers: np.ndarray, logits: bool | None = None) -> np.ndarray:
+def probabilities(outputs: np.ndarray, logits: bool | None = None) -> np.ndarray:
     """Return one column of probabilities per class from sigmoid, softmax or logit outputs.
 
     Args:
-        answers: (N, 1) for two classes, else (..., classes).
+        outputs: (N, 1) for two classes, else (..., classes).
         logits: whether they are logits; None decides by the values.
     """
-    if answers.ndim == 2 and answers.shape[-1] == 1:
+    if outputs.ndim == 2 and outputs.shape[-1] == 1:
         if logits is None:
-            logits = answers.min() < 0 or answers.max() > 1
-        p = 1 / (1 + np.exp(-answers)) if logits else answers
+            logits = outputs.min() < 0 or outputs.max() > 1
+        p = 1 / (1 + np.exp(-outputs)) if logits else outputs
         return np.concatenate([1 - p, p], axis=-1)
     if logits is None:
-        logits = answers.min() < 0 or np.abs(answers.sum(-1) - 1).max() >= 1e-2
+        logits = outputs.min() < 0 or np.abs(outputs.sum(-1) - 1).max() >= 1e-2
     if not logits:
-        return answers
-    shifted = np.exp(answers - answers.max(-1, keepdims=True))
+        return outputs
+    shifted = np.exp(outputs - outputs.max(-1, keepdims=True))
     return shifted / shifted.sum(-1, keepdims=True)

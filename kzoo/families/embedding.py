@@ -68,7 +68,7 @@ def column_tokens(x, categories, width, *, rescale, scale, offset, clip):
 
 
 def prepend_class_token(x):
-    """Put one learned token in front: (B, 1 + N, D)."""
+    """Prepend a learned token: (B, 1 + N, D)."""
     first = ops.zeros_like(x[:, :1, 0], dtype="int32")  # (B, 1)
     token = layers.Embedding(1, x.shape[-1], name="class_token")(first)
     return layers.Concatenate(axis=1, name="with_class_token")([token, x])

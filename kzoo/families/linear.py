@@ -32,7 +32,7 @@ def build(
         input_shape: (steps, features), the targets first; steps may be None until the data sets them.
         outputs: number of targets.
         inputs: type of the inputs: `"series"`, raw values with the targets first.
-        horizon: steps to forecast; none: one answer for the whole series, from all of its columns.
+        horizon: number of steps to forecast; None for one output for the whole series, from all of its columns.
             (B, horizon, outputs) or (B, outputs).
         reversible_norm: normalisation of each window that is undone in its forecast. True subtracts the mean and
             divides by the standard deviation; `"last"` subtracts the last value; False does nothing.

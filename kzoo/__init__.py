@@ -14,7 +14,7 @@ from importlib import import_module
 
 from kzoo.utils import tensorflow_log
 
-TYPE_CHECKING = False  # a type checker knows better; `typing` itself takes longer to import than all of this
+TYPE_CHECKING = False  # type checkers treat it as True; importing `typing` would take longer than all of this
 if TYPE_CHECKING:  # the names of `_PUBLIC`
     from kzoo import baselines as baselines
     from kzoo import callbacks as callbacks
@@ -55,7 +55,7 @@ if TYPE_CHECKING:  # the names of `_PUBLIC`
 
 __version__ = "0.1.0"
 
-# Public name -> the module that has it; a module's own name gives the module.
+# Public name -> the module that defines it, or the module itself if it has that name.
 _PUBLIC = {
     "Preset": "kzoo.registry.preset",
     "register": "kzoo.registry.catalogue",
@@ -96,7 +96,7 @@ _PUBLIC = {
 }
 
 
-if not TYPE_CHECKING:  # which would take every name for one that exists
+if not TYPE_CHECKING:  # type checkers would accept any name otherwise
 
     def __getattr__(name):
         if name not in _PUBLIC:

@@ -1,4 +1,4 @@
-"""`python -m kzoo`: the command line where the script folder is not on the path."""
+"""`python -m kzoo`: the command line, also if the script folder is not on the path."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The command line that repeats a run, which the run keeps. NumPy only."""
+"""The command line that repeats a run and is stored with it. NumPy only."""
 
 import os
 import shlex
@@ -13,18 +13,17 @@ _DEFAULTS = dict(seed=0, data_seed=0, validation=0.1, precision="auto", backend=
 
 
 def command_of(preset, source, overrides, data: DataOptions, **options):
-    """Return the command line that repeats the run, with names of files only; None where there is none.
+    """Return the command line that repeats a run, with file names instead of paths; None if no command line can.
 
     Args:
-        preset: None for a model of one's own.
-        source, overrides, data: what was given.
-        options: other options of the command that were given: seed, weights, freeze, precision, deterministic; and the
-            Keras backend.
+        preset: the preset; None for a custom model.
+        source, overrides, data: arguments of the training.
+        options: further options of the command: seed, weights, freeze, precision, deterministic; and the Keras backend.
     """
     if isinstance(data.test, Fold):
         return _fold_call(preset, source, overrides, data, **options)
-    named = all(isinstance(v, str | os.PathLike | int | float | None) for v in (source, data.test))
-    if preset is None or not named:
+    has_names = all(isinstance(v, str | os.PathLike | int | float | None) for v in (source, data.test))
+    if preset is None or not has_names:
         return None
     words = ["kzoo", "train", word_for(preset)]
     if source is not None:
@@ -35,7 +34,7 @@ def command_of(preset, source, overrides, data: DataOptions, **options):
         if value is None or value == _DEFAULTS.get(name) or value in ((), []):
             continue
         if name == "columns":
-            words += ["--column", *(_column(*one) for one in value.items())]
+            words += ["--column", *(_column(*entry) for entry in value.items())]
             continue
         values = [str(v) for v in (value if isinstance(value, list | tuple) else [value]) if v is not True]
         if name == "test":
@@ -48,9 +47,9 @@ def command_of(preset, source, overrides, data: DataOptions, **options):
 
 
 def _setting(value):
-    """Write a setting as `--set` reads it."""
+    """Return the value of a setting in the syntax of `--set`."""
     if isinstance(value, dict):
-        return f"{{{','.join(f'{_quoted(name)}:{one}' for name, one in value.items())}}}"
+        return f"{{{','.join(f'{_quoted(name)}:{inner}' for name, inner in value.items())}}}"
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
@@ -58,21 +57,21 @@ def _quoted(name):
     return name if str(name).isalnum() else repr(str(name))
 
 
-def _column(name, how):
-    """Write what was said of a column as a word of `--column`."""
-    how = {"kind": how} if isinstance(how, str) else how
-    signs = [f":{sign}={value}" for sign, value in how.items() if sign != "kind"]
-    return f"{name}={how.get('kind', 'number')}{''.join(signs)}"
+def _column(name, options):
+    """Return the value of `--column` for the options of a column."""
+    options = {"kind": options} if isinstance(options, str) else options
+    suffixes = [f":{option}={value}" for option, value in options.items() if option != "kind"]
+    return f"{name}={options.get('kind', 'number')}{''.join(suffixes)}"
 
 
 def _fold_call(preset, source, overrides, data, *, seed, backend, **options):
-    """Return the call that this run is a fold of; it is the same for each of the folds, and on every backend."""
+    """Return the call of `cross_validate` that a run belongs to; equal for all folds and backends."""
     if preset is None or not all(isinstance(v, str | os.PathLike | None) for v in (source, data.group)):
         return None
     fold, asked = data.test, data.pick(*(name for name in STORED_OPTIONS if name != "test"))
     given = {"folds": fold.folds, "stratified": fold.stratified, "seed": fold.seed}
     defaults = _DEFAULTS | {"stratified": True}
-    given |= {k: v for k, v in (asked | options).items() if v is not None and v not in ((), [])} | overrides
+    arguments |= {k: v for k, v in (data_options | options).items() if v is not None and v not in ((), [])} | overrides
     words = [preset.name] if source is None else [preset.name, name_of(source)]
-    words = [repr(w) for w in words] + [f"{k}={v!r}" for k, v in given.items() if v != defaults.get(k)]
+    words = [repr(w) for w in words] + [f"{k}={v!r}" for k, v in arguments.items() if v != defaults.get(k)]
     return f"kzoo.cross_validate({', '.join(words)})"

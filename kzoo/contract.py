@@ -12,7 +12,7 @@ from kzoo.tasks import problem
 from kzoo.tasks.classes.fitting import needs_onehot_labels
 from kzoo.utils.errors import KzooError
 
-# Name -> Keras class and what is fixed about it.
+# Name -> Keras class and its fixed arguments.
 OPTIMIZERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "adam": (keras.optimizers.Adam, {}),
     "adamw": (keras.optimizers.AdamW, {}),
@@ -22,25 +22,25 @@ OPTIMIZERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "nadam": (keras.optimizers.Nadam, {}),
     "adagrad": (keras.optimizers.Adagrad, {}),
     "lion": (keras.optimizers.Lion, {}),
-    "muon": (keras.optimizers.Muon, {"exclude_layers": ["outputs/"]}),  # whose authors leave the last layer to Adam
+    "muon": (keras.optimizers.Muon, {"exclude_layers": ["outputs/"]}),  # as its authors do: the last layer uses Adam
 }
 
-NORM_BIAS = "beta"  # as Keras calls it in each of its norms
-_PLAIN = ("bias", "gamma", NORM_BIAS, "scale")
-_compiled_here: "weakref.WeakSet[keras.optimizers.Optimizer]" = weakref.WeakSet()
+NORM_BIAS = "beta"  # the name of the bias in each norm of Keras
+_UNDECAYED = ("bias", "gamma", NORM_BIAS, "scale")
+_compiled_by_contract: "weakref.WeakSet[keras.optimizers.Optimizer]" = weakref.WeakSet()
 
 
 def compile_model(model, *, task, config, training, steps=None, weighted=False):
-    """Compile a model as its training contract says.
+    """Compile a model with its training contract.
 
     Args:
         model: the network.
         task: the preset's task, or the data's, by its public name; it decides which losses fit.
         config: the resolved builder arguments (`outputs`, `output_activation`).
         training: the resolved contract.
-        steps: number of training steps, which every schedule but "constant" and "plateau" needs;
-            without it the learning rate is constant.
-        weighted: whether metrics weigh rows as the loss does.
+        steps: number of training steps, needed by every schedule except "constant" and "plateau"; without it the
+            learning rate is constant.
+        weighted: whether sample weights apply to metrics as they do to the loss.
 
     Raises:
         KzooError: settings that contradict one another.
@@ -54,16 +54,16 @@ def compile_model(model, *, task, config, training, steps=None, weighted=False):
         loss=make_loss(task=task, config=config, training=training),
         **{"weighted_metrics" if weighted else "metrics": metrics},
     )
-    _compiled_here.add(model.optimizer)
+    _compiled_by_contract.add(model.optimizer)
 
 
 def compiled_by_contract(model):
-    """Say whether a model is compiled as its contract says, and nobody has compiled it since."""
-    return getattr(model, "optimizer", None) in _compiled_here
+    """Return whether `compile_model` was the last to compile a model."""
+    return getattr(model, "optimizer", None) in _compiled_by_contract
 
 
 def is_compiled_unchanged(model, training):
-    """Say whether a model is compiled as its contract says, untrained, and its learning rate as it was."""
+    """Return whether a model is compiled by its contract, untrained, and has its original learning rate."""
     if not compiled_by_contract(model) or int(model.optimizer.iterations):
         return False
     optimizer = model.optimizer
@@ -72,34 +72,34 @@ def is_compiled_unchanged(model, training):
 
 
 def head_of(task, config):
-    """Return what the network ends with, such as "softmax", whether it gives that or its logits."""
+    """Return the head of the network, such as "softmax", also if its outputs are the logits."""
     return problem(task).task.head_of(config["outputs"])
 
 
 def needs_onehot(task, config, training):
-    """Say whether the loss wants one-hot labels, which `kzoo.train` then makes inside its pipeline."""
+    """Return whether the loss needs one-hot labels, which `kzoo.train` then makes in its pipeline."""
     return head_of(task, config) == "softmax" and needs_onehot_labels(training)
 
 
 def with_labels(task, config, training):
-    """Return the contract with labels as the loss wants them, and the number of classes where that is one-hot."""
-    wanted = training.get("labels") == "onehot" or needs_onehot(task, config, training)
-    if not wanted or head_of(task, config) != "softmax":
+    """Return the contract with the labels that the loss needs, and the number of classes if they are one-hot."""
+    is_onehot = training.get("labels") == "onehot" or needs_onehot(task, config, training)
+    if not is_onehot or head_of(task, config) != "softmax":
         return training, None
     return training | {"labels": "onehot"}, config["outputs"]
 
 
 def make_optimizer(training, *, steps=None):
-    """Build the optimizer: decoupled weight decay that leaves out biases and norms, clipping, averaged weights."""
-    kind, fixed = OPTIMIZERS[training["optimizer"]]
+    """Build the optimizer, with decoupled weight decay (except biases and norms), clipping and averaged weights."""
+    optimizer_class, fixed = OPTIMIZERS[training["optimizer"]]
     if training["optimizer"] == "momentum":
         fixed = fixed | {"momentum": training.get("momentum", 0.9)}
     decay = training.get("weight_decay") or None
     if training["optimizer"] == "muon":
         fixed = fixed | {"adam_weight_decay": decay}
-    optimizer = kind(
+    optimizer = optimizer_class(
         learning_rate=make_schedule(training, steps=steps),
-        weight_decay=0.0 if decay is None and kind is keras.optimizers.AdamW else decay,
+        weight_decay=0.0 if decay is None and optimizer_class is keras.optimizers.AdamW else decay,
         use_ema=bool(training.get("ema")),
         ema_momentum=training.get("ema") or 0.99,
         **{name: training.get(name) for name in ("global_clipnorm", "clipnorm", "clipvalue")},
@@ -108,57 +108,57 @@ def make_optimizer(training, *, steps=None):
     if decay:
         optimizer.exclude_from_weight_decay(var_names=undecayed(training))
     if training.get("norm_bias_rate", 1.0) != 1.0:
-        _hurry_norm_biases(optimizer, training)
+        _scale_norm_bias_gradients(optimizer, training)
     return optimizer
 
 
 def undecayed(training) -> list[str]:
-    """Return the names, as Keras gives them, of the weights of biases and norms, which weight decay leaves out.
+    """Return the Keras names of the weights of biases and norms that are excluded from weight decay.
 
-    Biases of norms that learn at a multiple of the rate decay, as in arXiv:2404.00498: they go far otherwise.
+    Biases of norms with a multiplied learning rate decay, as in arXiv:2404.00498, because they diverge otherwise.
     """
-    return [name for name in _PLAIN if name != NORM_BIAS or training.get("norm_bias_rate", 1.0) == 1.0]
+    return [name for name in _UNDECAYED if name != NORM_BIAS or training.get("norm_bias_rate", 1.0) == 1.0]
 
 
-def _hurry_norm_biases(optimizer, training):
-    """Let the biases of norms learn at a multiple of the learning rate.
+def _scale_norm_bias_gradients(optimizer, training):
+    """Train the biases of norms with a multiple of the learning rate.
 
-    SGD's step, with momentum or without, is linear in the gradient: a multiple of the one is a multiple of the other.
-    Set on the optimizer itself, which stays Keras' own class: a saved file opens where kzoo is not installed.
+    The step of SGD, with or without momentum, is linear in the gradient, so the gradient is multiplied instead. The
+    method is replaced on the instance, which keeps Keras' class, so that saved files load without kzoo.
 
     Raises:
-        KzooError: clipping, which would undo it.
+        KzooError: gradient clipping is set, which would undo it.
     """
     factor, apply = training["norm_bias_rate"], optimizer.apply
-    if clipped := next((name for name in CLIPPING if training.get(name) is not None), None):
+    if clipping := next((name for name in CLIPPING if training.get(name) is not None), None):
         raise KzooError(
-            f"norm_bias_rate={factor:g} multiplies gradients, which {clipped}={training[clipped]:g} would cut again: "
-            f"set norm_bias_rate=1, or {clipped} to none."
+            f"norm_bias_rate={factor:g} multiplies gradients, which {clipping}={training[clipping]:g} clips again. "
+            f"Set norm_bias_rate=1, or {clipping} to none."
         )
 
-    def hurried(grads, trainable_variables=None):
+    def scaled_apply(grads, trainable_variables=None):
         variables = optimizer._trainable_variables if trainable_variables is None else trainable_variables
         pairs = zip(grads, variables, strict=True)
         grads = [g * factor if g is not None and v.name == NORM_BIAS else g for g, v in pairs]
         return apply(grads, trainable_variables)
 
-    optimizer.apply = hurried
+    optimizer.apply = scaled_apply
 
 
 def make_schedule(training, *, steps=None):
-    """Return a constant or a Keras schedule over `steps` training steps.
+    """Return a constant learning rate, or a Keras schedule over `steps` training steps.
 
-    "step" halves the rate when epochs 11, 21 and 31 begin, and leaves it at an eighth then.
-    "onecycle" (https://arxiv.org/abs/1708.07120) rises from a 25th of the peak within the share of `warmup`, 30 % where
-    it is asked for by name, and falls along a cosine to nearly nothing.
+    "step" halves the rate at the start of epochs 11, 21 and 31; then it stays at an eighth of the peak.
+    "onecycle" (https://arxiv.org/abs/1708.07120) rises from a 25th of the peak within the share `warmup` of the steps,
+    by default 30 % if the schedule is an override, and falls along a cosine to 1e-4 of the peak.
 
     Raises:
-        KzooError: warm-up asked of a schedule that has none.
+        KzooError: `warmup` is set for a schedule without warm-up.
     """
     name, peak, warmup = training["schedule"], training["learning_rate"], training.get("warmup", 0.0)
     if warmup and name not in ("constant", "cosine", "onecycle"):
         raise KzooError(
-            f"warmup={warmup} goes with schedule='constant', 'cosine' or 'onecycle', not {name!r}; set warmup=0."
+            f"warmup={warmup} needs schedule='constant', 'cosine' or 'onecycle', not {name!r}. Set warmup=0."
         )
     if steps is None or name == "plateau" or (name == "constant" and not warmup):
         return peak
@@ -174,7 +174,7 @@ def make_schedule(training, *, steps=None):
         )
     if name in ("constant", "cosine"):
         rise = round(steps * warmup)
-        floor = 1.0 if name == "constant" else 0.0  # a cosine that never falls is a constant with warm-up
+        floor = 1.0 if name == "constant" else 0.0  # a cosine with alpha=1 is constant after the warm-up
         return schedules.CosineDecay(
             initial_learning_rate=0.0 if rise else peak,
             decay_steps=max(steps - rise, 1),
@@ -190,46 +190,50 @@ def make_schedule(training, *, steps=None):
     drops = min(max(int(training["epochs"] - 1) // 10, 0), 3)
     if not drops:
         return peak
-    # A boundary is the last step at the rate before it.
-    last = [round(per_drop * (i + 1)) - 1 for i in range(drops)]
-    return schedules.PiecewiseConstantDecay(last, [peak * 0.5**i for i in range(drops + 1)])
+    # A boundary is the last step with the previous rate.
+    boundaries = [round(per_drop * (i + 1)) - 1 for i in range(drops)]
+    return schedules.PiecewiseConstantDecay(boundaries, [peak * 0.5**i for i in range(drops + 1)])
 
 
 def stops_early(training):
-    """Say whether a training may end before its last epoch, as without a schedule: others need their full length."""
+    """Return whether training may stop early: schedules that decay over the steps need their full length."""
     return training.get("schedule", "constant") in ("constant", "plateau")
 
 
 def make_loss(*, task, config, training):
-    """Return the loss for the head: logits where the output activation is None, probabilities otherwise.
+    """Return the loss for the head: from logits if the output activation is None, else from probabilities.
 
     Args:
-        task: a public name; its `fitting` makes the loss.
+        task: public name of the task, whose `fitting` module makes the loss.
         config: the resolved builder arguments.
         training: the resolved contract.
 
     Raises:
-        KzooError: a loss that does not fit the task or the head, or one-hot settings with integer labels.
+        KzooError: the loss does not fit the task or the head, or one-hot settings are combined with integer labels.
     """
-    way = problem(task).task
-    return way.fitting.make_loss(training.get("loss", "auto"), way, task=task, config=config, training=training)
+    task_definition = problem(task).task
+    return task_definition.fitting.make_loss(
+        training.get("loss", "auto"), task_definition, task=task, config=config, training=training
+    )
 
 
 def make_metrics(*, task, config, training):
-    """Return the metrics, as Keras takes them.
+    """Return the metrics for `compile`.
 
     Raises:
-        KzooError: a metric that does not fit the head.
+        KzooError: a metric does not fit the task or the head.
     """
-    way, names, fitting = problem(task).task, training.get("metrics", ()), metrics_for(task, config)
+    task_definition, names, legal = problem(task).task, training.get("metrics", ()), metrics_for(task, config)
     for name in names:
-        if name not in fitting:
-            raise KzooError(f"metrics={name!r} does not fit {task}. Use: {', '.join(fitting) or 'none'}.")
-    return [way.fitting.make_metric(name, way, config=config, training=training) for name in names]
+        if name not in legal:
+            raise KzooError(f"metrics={name!r} does not fit {task}. Use: {', '.join(legal) or 'none'}.")
+    return [
+        task_definition.fitting.make_metric(name, task_definition, config=config, training=training) for name in names
+    ]
 
 
 def metrics_for(task, config):
-    """Return the names of the metrics that fit the task and what the network ends with."""
-    way = problem(task).task
-    choose = getattr(way.fitting, "metrics_for", None)
-    return way.metrics if choose is None else choose(way, config)
+    """Return the names of the metrics that fit the task and the head of the network."""
+    task_definition = problem(task).task
+    choose = getattr(task_definition.fitting, "metrics_for", None)
+    return task_definition.metrics if choose is None else choose(task_definition, config)

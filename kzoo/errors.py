@@ -1,4 +1,4 @@
-"""An earlier place of `kzoo.utils.errors`."""
+"""Former location of `kzoo.utils.errors`, for compatibility."""
 
 from kzoo.utils.errors import Interrupted as Interrupted
 from kzoo.utils.errors import KzooError as KzooError

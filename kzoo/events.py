@@ -1,4 +1,4 @@
-"""TensorBoard's event files, written without TensorFlow, which takes seconds to import."""
+"""Write TensorBoard's event files without TensorFlow, which takes seconds to import."""
 
 import time
 from collections.abc import Mapping
@@ -8,11 +8,11 @@ from typing import Any
 
 
 class Events:
-    """An event file, as TensorBoard reads it.
+    """An event file for TensorBoard.
 
     Args:
-        path: of the file; its folders are made.
-        at: its time, seconds since the epoch; None for now.
+        path: path of the file; missing folders are created.
+        at: time of all events, in seconds since the epoch; None for the current time.
     """
 
     def __init__(self, path: Path, *, at: float | None = None) -> None:
@@ -23,18 +23,20 @@ class Events:
         self._write(file_version="brain.Event:2")
 
     def scalars(self, values: Mapping[str, float], step: int) -> None:
-        """Write a number for each name."""
+        """Write scalars, tag -> value."""
         summary = import_module("tensorboard.compat.proto.summary_pb2").Summary
-        self.summary(summary(value=[summary.Value(tag=tag, simple_value=one) for tag, one in values.items()]), step)
+        self.summary(
+            summary(value=[summary.Value(tag=tag, simple_value=scalar) for tag, scalar in values.items()]), step
+        )
 
     def summary(self, summary: Any, step: int = 0) -> None:
-        """Write a summary, a message of TensorBoard's."""
+        """Write a `Summary` message of TensorBoard."""
         self._write(summary=summary, step=step)
 
-    def _write(self, **what: Any) -> None:
+    def _write(self, **fields: Any) -> None:
         event = import_module("tensorboard.compat.proto.event_pb2").Event
         at = time.time() if self._at is None else self._at
-        self._records.write(event(wall_time=at, **what).SerializeToString())
+        self._records.write(event(wall_time=at, **fields).SerializeToString())
 
     def flush(self) -> None:
         self._file.flush()

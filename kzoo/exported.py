@@ -1,4 +1,4 @@
-"""`ExportedModel`: the folder that `export` writes and every later step takes, and its manifest. Standard library only.
+"""`ExportedModel`: the folder that `export` writes, and its manifest. Standard library only.
 
 `kzoo.json`, the manifest, is read and written here and nowhere else.
 """
@@ -21,36 +21,37 @@ from kzoo.utils.schema import misfit
 
 FORMAT_VERSION = 1
 MANIFEST = "kzoo.json"
-_SUM = "sha256"  # the name in it of the checksum of all else in it
+_CHECKSUM = "sha256"  # key of the checksum of all other keys of the manifest
 ANSWERS = ("probabilities", "values", "logits", "scores")
 STATUS = ("ok", "failed", "unchecked")
 
 
 class Malformed(ValueError):
-    """What is wrong with a manifest, as the end of a sentence that begins with its name."""
+    """A manifest is invalid; the message is the end of a sentence that begins with its file name."""
 
-    def __init__(self, reason: str, fix: str = "it is not the one that kzoo.export writes; export again") -> None:
+    def __init__(self, reason: str, fix: str = "it was not written by kzoo.export; export again") -> None:
         super().__init__(f"{reason}: {fix}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """What a manifest says of one exported file.
+    """The entry of one exported file in a manifest.
 
     Args:
         format: a name in `kzoo.export.formats`.
         quantize: "float16", "int8", or None for float32.
         status: one of `STATUS`.
         error: why it failed.
-        note: what is to be known of a file that has not failed.
+        note: a remark about a file that has not failed.
         file: where it is in the folder (for a SavedModel, a folder too); None when it failed.
         bytes: its size.
-        batch: the one batch size it takes, or None for any.
-        difference, tolerance: from Keras on the golden inputs, and the most that passes.
-        agreement: share of the sample's answers that are those of Keras; score, score_keras: against the truth.
+        batch: its fixed batch size, or None for any.
+        difference, tolerance: difference from Keras on the golden inputs, and its maximum.
+        agreement: share of the sample's predictions that equal those of Keras.
+        score, score_keras: scores of the file and of Keras on the sample.
         latency_ms: milliseconds for "1" and for "32" inputs.
-        runtime: what ran it, with its version.
-        facts: what else its format says of it, such as the opset.
+        runtime: the runtime that ran it, with its version.
+        facts: further keys of its format, such as the opset.
     """
 
     format: str
@@ -71,51 +72,51 @@ class Entry:
     facts: dict = field(default_factory=dict)
 
     @classmethod
-    def read(cls, key: str, said: Any) -> "Entry":
-        """Read an entry; what it has beyond the names above are facts of its format.
+    def read(cls, key: str, document: Any) -> "Entry":
+        """Read an entry; unknown keys are facts of its format.
 
         Raises:
-            Malformed: a name is missing, or a value has another type.
+            Malformed: a key is missing, or a value has the wrong type.
         """
-        if not isinstance(said, dict):
-            raise Malformed(f"says nothing of the export {_short(key)}")
+        if not isinstance(document, dict):
+            raise Malformed(f"has no valid entry for the export {_shortened(key)}")
         names = {f.name for f in fields(cls)} - {"facts"}
-        facts = {name: value for name, value in said.items() if name not in names}
-        entry = _checked(cls, {name: said[name] for name in names & set(said)} | {"facts": facts}, key)
+        facts = {name: value for name, value in document.items() if name not in names}
+        entry = _checked(cls, {name: document[name] for name in names & set(document)} | {"facts": facts}, key)
         if entry.status not in STATUS:
-            raise Malformed(f"has an export {_short(key)} of the status {_short(entry.status)}")
+            raise Malformed(f"has an unknown status {_shortened(entry.status)} of the export {_shortened(key)}")
         return entry
 
     def json(self) -> dict:
-        """Return it as it stands in `kzoo.json`."""
-        said = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "facts"}
-        seldom = ("score_keras", "error", "note")
-        return {k: v for k, v in said.items() if v is not None or k not in seldom} | copy.deepcopy(self.facts)
+        """Return the entry of `kzoo.json`."""
+        document = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "facts"}
+        optional = ("score_keras", "error", "note")
+        return {k: v for k, v in document.items() if v is not None or k not in optional} | copy.deepcopy(self.facts)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """All that an exported folder says of itself.
+    """The description of an exported folder, stored in `kzoo.json`.
 
     Args:
-        name: the preset's, or the model's own.
-        created: the day.
+        name: name of the preset or of the custom model.
+        created: date of the export.
         spec: family and resolved config; see `kzoo.spec_of`.
-        parameters: how many the network has.
+        parameters: number of parameters of the network.
         inputs: one dict: name, shape, dtype and meaning.
-        outputs: one dict: name, shape, and a kind out of `ANSWERS`.
+        outputs: one dict: name, shape, and a kind, one of `ANSWERS`.
         labels: class names, in the order of the probabilities; empty for values.
-        targets: names of the values.
-        preprocessing: what turns a raw input into the model's input; None where it was exported without a run.
-        data: what it was trained on, as the run describes it, or None.
+        targets: names of the targets of a regression.
+        preprocessing: the stored preprocessor of raw inputs; None if it was exported without a run.
+        data: description of the training data, from the run, or None.
         metrics: split -> the run's scores.
-        versions: package -> the version that made it.
-        predict_ms: milliseconds that Keras' own `predict` takes, as in `Entry.latency_ms`.
+        versions: package -> version at the export.
+        predict_ms: milliseconds of Keras' `predict`, as in `Entry.latency_ms`.
         exports: key, such as "onnx_int8" -> `Entry`.
-        files: every other file of the folder -> its sha256 and bytes.
-        postprocessing: what turns outputs into predictions, beyond what the task does; see `Run.postprocessing`.
-        baselines: what needs no network, scored on the same split, as the run's summary has it.
-        origin: `source` and `licence` of the data set that kzoo knows by the name of the data.
+        files: path of every other file of the folder -> its sha256 and bytes.
+        postprocessing: the stored postprocessing steps of the outputs; see `Run.postprocessing`.
+        baselines: scores of the baselines on the same split, as in the run's summary.
+        origin: `source` and `licence` of the data set, if kzoo knows it by name.
     """
 
     name: str
@@ -138,36 +139,40 @@ class Manifest:
     origin: dict = field(default_factory=dict)
 
     @classmethod
-    def read(cls, said: Any) -> "Manifest":
-        """Read a manifest that may come from anywhere.
+    def read(cls, document: Any) -> "Manifest":
+        """Read a manifest from an untrusted document.
 
         Raises:
-            Malformed: another version, a name that is missing or unknown, a value of another form, or a content that is
-                not that of its checksum, which earlier exports do not have.
+            Malformed: another version, a missing or unknown key, an invalid value, or a checksum that does not match
+                (earlier exports have none).
         """
-        if not isinstance(said, dict) or "format_version" not in said:
+        if not isinstance(document, dict) or "format_version" not in document:
             raise Malformed("is not the kzoo.json of an exported model")
-        if said["format_version"] != FORMAT_VERSION:
-            version = _short(said["format_version"])
-            raise Malformed(f"has format_version {version}, and this kzoo reads {FORMAT_VERSION}", "update kzoo")
-        if _SUM in said:
-            said = dict(said)
-            if said.pop(_SUM) != _sum_of(said):
-                raise Malformed("was changed after the export: its sha256 is another", "copy the folder again")
-        manifest = _checked(cls, {name: value for name, value in said.items() if name != "format_version"})
+        if document["format_version"] != FORMAT_VERSION:
+            version = _shortened(document["format_version"])
+            raise Malformed(f"has format_version {version}, but this kzoo reads {FORMAT_VERSION}", "update kzoo")
+        if _CHECKSUM in document:
+            document = dict(document)
+            if document.pop(_CHECKSUM) != _checksum(document):
+                raise Malformed("was changed after the export: its sha256 does not match", "copy the folder again")
+        manifest = _checked(cls, {name: value for name, value in document.items() if name != "format_version"})
         for name, facts in manifest.files.items():
             if not isinstance(facts, dict) or not isinstance(facts.get("sha256"), str):
-                raise Malformed(f"has no checksum of {_short(name)}")
-        for name, needs in (("inputs", ("name", "shape", "dtype")), ("outputs", ("name", "shape", "kind"))):
-            described = getattr(manifest, name)
-            if len(described) != 1 or not isinstance(described[0], dict) or not set(needs) <= set(described[0]):
-                raise Malformed(f"must describe one of its {name!r} by {', '.join(needs)}")
-            if not isinstance(described[0]["name"], str) or not isinstance(described[0]["shape"], list):
+                raise Malformed(f"has no checksum of {_shortened(name)}")
+        for name, required in (("inputs", ("name", "shape", "dtype")), ("outputs", ("name", "shape", "kind"))):
+            descriptions = getattr(manifest, name)
+            if (
+                len(descriptions) != 1
+                or not isinstance(descriptions[0], dict)
+                or not set(required) <= set(descriptions[0])
+            ):
+                raise Malformed(f"must have exactly one of {name!r}, with {', '.join(required)}")
+            if not isinstance(descriptions[0]["name"], str) or not isinstance(descriptions[0]["shape"], list):
                 raise Malformed(f"has {name!r} without a name or a shape")
         if manifest.outputs[0]["kind"] not in ANSWERS:
-            raise Malformed(f"says neither that it answers {', '.join(ANSWERS[:-1])} nor {ANSWERS[-1]}")
-        if wrong := misfit(manifest.postprocessing, [STEP], "its postprocessing"):
-            raise Malformed(f"does not fit: {wrong}")
+            raise Malformed(f"has an unknown kind of outputs, not one of {', '.join(ANSWERS)}")
+        if mismatch := misfit(manifest.postprocessing, [STEP], "its postprocessing"):
+            raise Malformed(f"is invalid: {mismatch}")
         exports = {key: Entry.read(key, entry) for key, entry in manifest.exports.items()}
         return replace(manifest, exports=exports)
 
@@ -176,56 +181,56 @@ class Manifest:
         """Read the manifest of a folder.
 
         Raises:
-            KzooError: one line that names the file and what is wrong with it.
+            KzooError: the manifest is invalid; the message has its path.
         """
         file = Path(folder) / MANIFEST
         try:
             return cls.read(read_json(file))
-        except Malformed as wrong:
-            raise KzooError(f"{file} {wrong}.") from None
+        except Malformed as error:
+            raise KzooError(f"{file} {error}.") from None
         except (ValueError, RecursionError):
             raise KzooError(f"{file} is damaged: it is not JSON. Export again.") from None
 
     def json(self) -> dict:
-        """Return it as it stands in `kzoo.json`; nothing in it is shared with the manifest."""
-        said = {f.name: copy.deepcopy(getattr(self, f.name)) for f in fields(self)}
-        said["exports"] = {key: entry.json() for key, entry in self.exports.items()}
-        for name in ("postprocessing", "baselines", "origin"):  # which earlier exports do not have
-            if not said[name]:
-                del said[name]
-        return {"format_version": FORMAT_VERSION} | said
+        """Return the document of `kzoo.json`; it shares no data with the manifest."""
+        document = {f.name: copy.deepcopy(getattr(self, f.name)) for f in fields(self)}
+        document["exports"] = {key: entry.json() for key, entry in self.exports.items()}
+        for name in ("postprocessing", "baselines", "origin"):  # earlier exports do not have these keys
+            if not document[name]:
+                del document[name]
+        return {"format_version": FORMAT_VERSION} | document
 
     def write(self, folder: str | os.PathLike[str]) -> None:
-        """Write it into a folder."""
-        said = json.loads(json.dumps(self.json()))
-        write_json(Path(folder) / MANIFEST, said | {_SUM: _sum_of(said)})
+        """Write `kzoo.json` into a folder."""
+        document = json.loads(json.dumps(self.json()))
+        write_json(Path(folder) / MANIFEST, document | {_CHECKSUM: _checksum(document)})
 
 
-def _sum_of(said: dict[str, Any]) -> str:
-    """Return the checksum of what a manifest says, however it is spaced and ordered."""
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+def _checksum(document: dict[str, Any]) -> str:
+    """Return the checksum of a manifest's content, independent of whitespace and order."""
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
 _T = TypeVar("_T", Entry, Manifest)
-_WORDS = {"spec": "specification", "files": "list of files"}
+_FIELD_NAMES = {"spec": "specification", "files": "list of files"}
 
 
-def _checked(cls: type[_T], given: dict[str, Any], key: str | None = None) -> _T:
-    """Make an `Entry` or a `Manifest` of what is given, if names and types are those of its fields."""
-    of = "" if key is None else f" for the export {_short(key)}"
+def _checked(cls: type[_T], document: dict[str, Any], key: str | None = None) -> _T:
+    """Return an `Entry` or a `Manifest` from a document whose keys and types match its fields."""
+    context = "" if key is None else f" for the export {_shortened(key)}"
     for f in fields(cls):
-        if f.name not in given:
+        if f.name not in document:
             if f.default is MISSING and f.default_factory is MISSING:
-                raise Malformed(f"has no {_WORDS.get(f.name, f.name)}{of}")
-        elif not isinstance(given[f.name], f.type):  # type: ignore[arg-type]  # in this file they are types, not texts
-            raise Malformed(f"has {f.name}={_short(given[f.name])}{of}")
-    if unknown := set(given) - {f.name for f in fields(cls)}:
-        raise Malformed(f"has {_short(min(unknown))}, which this kzoo does not know", "update kzoo")
-    return cls(**given)
+                raise Malformed(f"has no {_FIELD_NAMES.get(f.name, f.name)}{context}")
+        elif not isinstance(document[f.name], f.type):  # type: ignore[arg-type]  # annotations are types here, not strings
+            raise Malformed(f"has {f.name}={_shortened(document[f.name])}{context}")
+    if unknown := set(document) - {f.name for f in fields(cls)}:
+        raise Malformed(f"has the unknown key {_shortened(min(unknown))}", "update kzoo")
+    return cls(**document)
 
 
-def _short(value: object) -> str:
-    """Show what a stranger wrote: on one line, without control characters, not long."""
+def _shortened(value: object) -> str:
+    """Return an untrusted value as short ASCII text on one line."""
     text = ascii(value)
     return text if len(text) <= 60 else f"{text[:60]}..."
 
@@ -237,15 +242,15 @@ class ExportedModel:
         path: the folder.
 
     Raises:
-        KzooError: it is not an exported model, or damaged, or of a later kzoo.
+        KzooError: it is not an exported model, or it is damaged or of a later kzoo.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = path_of(path, "an exported model")
         if not (self.path / MANIFEST).is_file():
-            what = "is a file" if self.path.is_file() else "does not exist"
-            what = "has no kzoo.json" if self.path.is_dir() else what
-            raise KzooError(f"{self.path} is not an exported model: it {what}. kzoo.export writes one.")
+            problem = "is a file" if self.path.is_file() else "does not exist"
+            problem = "has no kzoo.json" if self.path.is_dir() else problem
+            raise KzooError(f"{self.path} is not an exported model: it {problem}. kzoo.export writes one.")
 
     def __repr__(self) -> str:
         return f"<ExportedModel {self.path}: {self.name} as {', '.join(self.exports) or 'nothing'}>"
@@ -255,7 +260,7 @@ class ExportedModel:
 
     @cached_property
     def manifest(self) -> Manifest:
-        """What `kzoo.json` says."""
+        """The manifest, read from `kzoo.json`."""
         return Manifest.open(self.path)
 
     @property
@@ -279,7 +284,7 @@ class ExportedModel:
 
     @property
     def preprocessing(self) -> dict[str, Any] | None:
-        """What turns a raw input into the model's input; None where it was exported without a run."""
+        """The stored preprocessor of raw inputs; None if it was exported without a run."""
         return self.manifest.preprocessing
 
     @property
@@ -291,61 +296,61 @@ class ExportedModel:
         """Return the file (for a SavedModel: the folder) of an export.
 
         Raises:
-            KzooError: there is none, or it failed.
+            KzooError: the export does not exist, or it failed.
         """
         exports = self.manifest.exports
         if key not in exports or exports[key].file is None:
-            have = ", ".join(k for k, entry in exports.items() if entry.file) or "none"
-            raise KzooError(f"{self.path} has no {key} file. It has: {have}.")
+            available = ", ".join(k for k, entry in exports.items() if entry.file) or "none"
+            raise KzooError(f"{self.path} has no {key} file. It has: {available}.")
         return self.path / exports[key].file
 
     @short_errors
     def check(
         self, *, timeout: float = 600, begin: Callable[[str], object] = lambda key: None
     ) -> dict[str, dict[str, Any]]:
-        """Compare every exported file with the golden answers, here, by its own runtime, in a fresh process.
+        """Compare every exported file with the golden outputs on this machine, by its runtime, in a new process.
 
-        A SavedModel is a program: check exports of people you trust.
+        A SavedModel can run arbitrary code: check only exports from people you trust.
 
         Args:
-            timeout: seconds for one file.
+            timeout: seconds per file.
             begin: called with each key before its check.
 
         Returns:
-            Key -> its entry as in `exports`, as it is now: `status` is "ok", "failed" (with an `error`), or "unchecked"
-            where the runtime is not installed (with a `note` that installs it).
+            Key -> entry as in `exports`, with the new result: `status` is "ok", "failed" (with an `error`), or
+            "unchecked" if the runtime is not installed (with a `note` how to install it).
         """
         return import_module("kzoo.export.verify").recheck(self, timeout=timeout, begin=begin)
 
     def damage(self) -> list[str]:
-        """Compare every file with the manifest; return a line for each that was altered, lost or added.
+        """Compare every file with the manifest, and return a line for each that was changed, removed or added.
 
-        A manifest proves integrity, not where the folder came from: who can change a file can change it too.
+        A manifest proves integrity, not origin: anyone who can change a file can change the manifest too.
         """
-        listed, found = self.manifest.files, set(files_below(self.path)) - {MANIFEST}
-        lines = [f"{name}: missing" for name in sorted(set(listed) - found)]
-        lines += [f"{name}: not in kzoo.json" for name in sorted(found - set(listed))]
-        for name in sorted(found & set(listed)):
+        listed, actual = self.manifest.files, set(files_below(self.path)) - {MANIFEST}
+        lines = [f"{name}: missing" for name in sorted(set(listed) - actual)]
+        lines += [f"{name}: not in kzoo.json" for name in sorted(actual - set(listed))]
+        for name in sorted(actual & set(listed)):
             file = self.path / name
             if file.is_symlink() or not file.is_file():
                 lines.append(f"{name}: is not a regular file")
             elif described(file) != listed[name]:
-                lines.append(f"{name}: its bytes are not those of the export")
+                lines.append(f"{name}: changed since the export")
         return lines
 
 
 def is_inside(name: str) -> bool:
-    """Say whether a manifest's name of a file stays in its folder, on any system."""
+    """Return whether the path of a file in a manifest stays in its folder, on any system."""
     return "\\" not in name and ":" not in name and not {"", ".", ".."} & set(name.split("/"))
 
 
 def files_below(folder: str | os.PathLike[str]) -> list[str]:
-    """Return every file below a folder, as sorted posix paths."""
+    """Return the sorted POSIX paths of all files below a folder."""
     folder = Path(folder)
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_symlink() or not p.is_dir())
 
 
 def described(file: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return a file's line in the manifest."""
+    """Return a file's sha256 and size, as in the manifest."""
     with open(file, "rb") as stream:
         return {"sha256": hashlib.file_digest(stream, "sha256").hexdigest(), "bytes": os.path.getsize(file)}

@@ -1,3 +1,3 @@
-"""An earlier place of `kzoo.registry.family`: families of other packages are named in its `FAMILIES`."""
+"""Former location of `kzoo.registry.family`, for packages that add families to its `FAMILIES`."""
 
 from kzoo.registry.family import FAMILIES as FAMILIES

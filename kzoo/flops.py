@@ -1,4 +1,4 @@
-"""`forward_flops`: how much arithmetic one example costs."""
+"""`forward_flops`: the floating-point operations of a forward pass."""
 
 import math
 from typing import Any
@@ -15,85 +15,89 @@ def forward_flops(model) -> int:
     Every multiply-add of a kernel counts as two: Dense, EinsumDense, 1-D to 3-D convolutions (also
     depthwise, separable and transposed), SimpleRNN, LSTM and GRU over all their steps, Bidirectional,
     TimeDistributed, attention with its projections, matrix products and nested models. Biases,
-    activations, normalisation, pooling, embeddings and sums are not counted: they are a few per cent.
+    activations, normalisation, pooling, embeddings and sums are not counted; they are a few per cent.
 
     Args:
         model: a functional or sequential `keras.Model` with known shapes.
 
     Raises:
-        KzooError: another kind of model, or a length that is not known.
+        KzooError: another kind of model, or an input of unknown length.
     """
     graph = getattr(model, "_functional", None) or model  # a Sequential holds its graph
     if not hasattr(graph, "_nodes_by_depth"):
-        raise KzooError(f"{type(model).__name__} {model.name!r} is not a functional model; its shapes are not known.")
+        raise KzooError(f"{type(model).__name__} {model.name!r} is not a functional model, so its shapes are unknown.")
     nodes = (node for depth in graph._nodes_by_depth.values() for node in depth if not node.is_input)
     try:
-        return sum(_count(node.operation, node.arguments, node.outputs) for node in nodes)
+        return sum(_operation_flops(node.operation, node.arguments, node.outputs) for node in nodes)
     except TypeError as error:
-        raise KzooError(f"{model.name!r} has an input of unknown length; build it with a fixed shape.") from error
+        raise KzooError(f"{model.name!r} has an input of unknown length. Build it with a fixed shape.") from error
 
 
-def _count(operation, arguments, outputs):
-    given = [tuple(tensor.shape) for tensor in arguments.keras_tensors]
-    answer = tuple(outputs[0].shape)
+def _operation_flops(operation, arguments, outputs):
+    input_shapes = [tuple(tensor.shape) for tensor in arguments.keras_tensors]
+    output_shape = tuple(outputs[0].shape)
     if isinstance(operation, keras.Model):
         return forward_flops(operation)
     if isinstance(operation, layers.MultiHeadAttention):
-        return _attention(operation, arguments)
+        return _attention_flops(operation, arguments)
     if isinstance(operation, layers.Layer):
-        return _layer(operation, given[0], answer)
+        return _layer_flops(operation, input_shapes[0], output_shape)
     kind = type(operation).__name__
     if kind == "Matmul":
-        return 2 * _size(answer) * given[0][-1]
+        return 2 * _size(output_shape) * input_shapes[0][-1]
     if kind == "Einsum":
-        return _einsum(operation.subscripts, *given)
+        return _einsum_flops(operation.subscripts, *input_shapes)
     return 0
 
 
-def _layer(layer, given, answer):
-    """Count a layer that takes one tensor of shape `given`, the batch first."""
+def _layer_flops(layer, input_shape, output_shape):
+    """Count a layer with one input tensor of shape `input_shape`, batch first."""
     if isinstance(layer, layers.Dense):
-        return 2 * _size(answer) * given[-1]
+        return 2 * _size(output_shape) * input_shape[-1]
     if isinstance(layer, layers.EinsumDense):
-        return _einsum(layer.equation, given, tuple(layer.kernel.shape))
+        return _einsum_flops(layer.equation, input_shape, tuple(layer.kernel.shape))
     if isinstance(layer, layers.DepthwiseConv1D | layers.DepthwiseConv2D):
-        return 2 * _size(answer) * math.prod(layer.kernel.shape[:-2])
+        return 2 * _size(output_shape) * math.prod(layer.kernel.shape[:-2])
     if isinstance(layer, layers.SeparableConv1D | layers.SeparableConv2D):
-        return _separable(layer, answer)
+        return _separable_flops(layer, output_shape)
     if isinstance(layer, layers.Conv1DTranspose | layers.Conv2DTranspose | layers.Conv3DTranspose):
-        return 2 * _size(given) * math.prod(layer.kernel.shape[:-1])  # the kernel is (..., out, in)
+        return 2 * _size(input_shape) * math.prod(layer.kernel.shape[:-1])  # the kernel is (..., out, in)
     if isinstance(layer, layers.Conv1D | layers.Conv2D | layers.Conv3D):
-        return 2 * _size(answer) * math.prod(layer.kernel.shape[:-1])  # the kernel is (..., in / groups, out)
+        return 2 * _size(output_shape) * math.prod(layer.kernel.shape[:-1])  # the kernel is (..., in / groups, out)
     if isinstance(layer, layers.Bidirectional):
-        return _layer(layer.forward_layer, given, answer) + _layer(layer.backward_layer, given, answer)
+        return _layer_flops(layer.forward_layer, input_shape, output_shape) + _layer_flops(
+            layer.backward_layer, input_shape, output_shape
+        )
     if isinstance(layer, layers.TimeDistributed):
-        return given[1] * _layer(layer.layer, (given[0], *given[2:]), (answer[0], *answer[2:]))
+        return input_shape[1] * _layer_flops(
+            layer.layer, (input_shape[0], *input_shape[2:]), (output_shape[0], *output_shape[2:])
+        )
     if isinstance(layer, layers.RNN):
-        return given[1] * _step(layer.cell)
+        return input_shape[1] * _cell_flops(layer.cell)
     return 0
 
 
-def _step(cell):
-    """Count one step of a recurrent cell: its kernels hold all gates."""
+def _cell_flops(cell):
+    """Count one step of a recurrent cell; its kernels contain all gates."""
     if isinstance(cell, layers.StackedRNNCells):
-        return sum(_step(inner) for inner in cell.cells)
+        return sum(_cell_flops(inner) for inner in cell.cells)
     kernels = [getattr(cell, name, None) for name in ("kernel", "recurrent_kernel")]
     return sum(2 * math.prod(kernel.shape) for kernel in kernels if kernel is not None)
 
 
-def _separable(layer, answer):
+def _separable_flops(layer, output_shape):
     *side, channels, multiplier = layer.depthwise_kernel.shape
-    last = layer.data_format == "channels_last"
-    places = _size(answer) // answer[-1 if last else 1]
-    return 2 * places * channels * multiplier * (math.prod(side) + layer.filters)
+    is_channels_last = layer.data_format == "channels_last"
+    positions = _size(output_shape) // output_shape[-1 if is_channels_last else 1]
+    return 2 * positions * channels * multiplier * (math.prod(side) + layer.filters)
 
 
-def _attention(layer, arguments):
+def _attention_flops(layer, arguments):
     """Count the four projections, the scores and the weighted sum over the axes that attend."""
     tensors = dict(zip(("query", "value", "key"), arguments.args, strict=False)) | arguments.kwargs
     query, value = (tuple(tensors[name].shape) for name in ("query", "value"))
     axes = layer._attention_axes or tuple(range(1, len(query) - 1))
-    seen = math.prod(value[axis] for axis in axes)
+    attended = math.prod(value[axis] for axis in axes)
     heads, key_dim, value_dim = layer._num_heads, layer._key_dim, layer._value_dim
     targets, sources = _size(query[:-1]), _size(value[:-1])
     key = tensors.get("key")
@@ -105,11 +109,11 @@ def _attention(layer, arguments):
         + sources * value[-1] * heads * value_dim
         + targets * heads * value_dim * output
     )
-    return 2 * (projections + targets * seen * heads * (key_dim + value_dim))
+    return 2 * (projections + targets * attended * heads * (key_dim + value_dim))
 
 
-def _einsum(equation, *shapes):
-    """Count a product over all its distinct letters."""
+def _einsum_flops(equation, *shapes):
+    """Count a product over the sizes of all distinct letters."""
     sizes: dict[Any, Any] = {}
     for letters, shape in zip(equation.split("->")[0].split(","), shapes, strict=True):
         before, dots, after = letters.strip().partition("...")
@@ -122,5 +126,5 @@ def _einsum(equation, *shapes):
 
 
 def _size(shape):
-    """Numbers in one example: the first axis is the batch."""
+    """Return the size of one example; the first axis is the batch."""
     return math.prod(shape[1:])

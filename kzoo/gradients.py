@@ -1,4 +1,4 @@
-"""Gradients on the three backends that have them: of a function of a tensor, and of a loss in a network's weights."""
+"""Gradients on TensorFlow, JAX and PyTorch: of a function of a tensor, and of a loss in a network's weights."""
 
 from contextlib import contextmanager
 from importlib import import_module
@@ -8,79 +8,81 @@ import keras
 from kzoo.utils.errors import KzooError
 
 _BACKEND = keras.backend.backend()
-_library = import_module(_BACKEND)  # the one that Keras has imported already
+_library = import_module(_BACKEND)  # Keras has imported it already
 
 
-def gradient(function, at):
+def gradient(function, x):
     """Return the gradient of a scalar function of a tensor.
 
     Args:
         function: takes the tensor, returns a scalar.
-        at: the tensor; the gradient has its shape.
+        x: the tensor; the gradient has its shape.
 
     Raises:
         KzooError: a backend without gradients.
     """
     if _BACKEND == "tensorflow":
         with _library.GradientTape() as tape:
-            tape.watch(at)
-            value = function(at)
-        return tape.gradient(value, at)
+            tape.watch(x)
+            value = function(x)
+        return tape.gradient(value, x)
     if _BACKEND == "jax":
-        return _library.grad(function)(at)
+        return _library.grad(function)(x)
     if _BACKEND == "torch":
-        at = at.detach().requires_grad_()
-        return _library.autograd.grad(function(at), at)[0]
+        x = x.detach().requires_grad_()
+        return _library.autograd.grad(function(x), x)[0]
     raise _no_gradients()
 
 
 def weight_gradients(model, loss, x) -> list:
-    """Return the gradient of a loss in each trainable variable, as arrays; None where the loss does not depend on it.
+    """Return the gradient of a loss for each trainable variable, as an array; None if the loss does not depend on it.
 
     Args:
-        model: the network; it answers as in training.
-        loss: takes the answers, returns a scalar.
+        model: the network, called with training=True.
+        loss: takes the outputs, returns a scalar.
         x: (B, ...) inputs.
 
     Raises:
         KzooError: a backend without gradients.
     """
     if _BACKEND == "jax":
-        rest = [v.value for v in model.non_trainable_variables]
+        state = [v.value for v in model.non_trainable_variables]
 
-        def lost(weights):
-            return loss(model.stateless_call(weights, rest, x, training=True)[0])
+        def loss_of_weights(weights):
+            return loss(model.stateless_call(weights, state, x, training=True)[0])
 
-        found = _library.grad(lost)([v.value for v in model.trainable_variables])
+        gradients = _library.grad(loss_of_weights)([v.value for v in model.trainable_variables])
     elif _BACKEND == "tensorflow":
         with _library.GradientTape() as tape:
             value = loss(model(x, training=True))
-        found = tape.gradient(value, [v.value for v in model.trainable_variables])
-        found = [None if g is None else _library.convert_to_tensor(g) for g in found]  # an embedding's is sparse
+        gradients = tape.gradient(value, [v.value for v in model.trainable_variables])
+        gradients = [
+            None if g is None else _library.convert_to_tensor(g) for g in gradients
+        ]  # the gradient of an embedding is sparse
     elif _BACKEND == "torch":
         weights = [v.value for v in model.trainable_variables]
         value = loss(model(x, training=True))
-        # PyTorch refuses where nothing leads back to a weight.
-        used = value.requires_grad
-        found = _library.autograd.grad(value, weights, allow_unused=True) if used else [None] * len(weights)
+        # PyTorch raises if the loss depends on no weight.
+        has_gradient = value.requires_grad
+        gradients = _library.autograd.grad(value, weights, allow_unused=True) if has_gradient else [None] * len(weights)
     else:
         raise _no_gradients()
-    return [None if g is None else keras.ops.convert_to_numpy(keras.ops.cast(g, "float32")) for g in found]
+    return [None if g is None else keras.ops.convert_to_numpy(keras.ops.cast(g, "float32")) for g in gradients]
 
 
 def _no_gradients():
     return KzooError(
-        f"Keras runs on {_BACKEND}, which has no gradients: set KERAS_BACKEND to tensorflow, jax or torch."
+        f"Keras runs on {_BACKEND}, which has no gradients. Set KERAS_BACKEND to tensorflow, jax or torch."
     )
 
 
 @contextmanager
 def traces_let_go():
-    """Have TensorFlow let go of training steps that are traced meanwhile, once nobody uses them.
+    """Let TensorFlow free the training steps that are traced in this context once they are unused.
 
-    It keeps the function of every `tf.custom_gradient` for good, by a name of its own, and with it the whole graph;
-    Keras' optimizers come by one in `all_reduce`. The name is looked up where a graph is differentiated again, and
-    nobody does that with a step that updates weights.
+    TensorFlow registers the function of every `tf.custom_gradient` forever, and with it the whole graph; Keras'
+    optimizers use one in `all_reduce`. The registry is only read when a graph is differentiated again, which never
+    happens to a step that updates weights.
     """
     if _BACKEND != "tensorflow":
         yield

@@ -1,7 +1,7 @@
-"""The table of a network: what goes in, its layers, what comes out. Made of a model, and shown without one.
+"""The table of a network: inputs, layers and outputs, as plain data that can be shown without building the model.
 
-Of each preset in `kzoo/results/networks.json`, which `python recipes/tables.py networks` writes; of a run in its
-`config.json`. Standard library only, until a model is given.
+Presets store it in `kzoo/results/networks.json`, which `python recipes/tables.py networks` writes, and runs in their
+`config.json`. Standard library only, until a model is passed.
 """
 
 from importlib import import_module
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def table_of(model: "keras.Model") -> dict[str, Any]:
-    """Return what there is to say about a network, as plain data.
+    """Return the table of a network as plain data.
 
     Args:
-        model: any Keras model; what a model of one's own does not tell, such as shapes inside it, is None.
+        model: any Keras model; unknown shapes, as in a subclassed model, are None.
 
     Returns:
         `parameters`; `flops` of one example; `goes_in` and `comes_out`, dicts of `shape` (without the batch) and
@@ -31,10 +31,10 @@ def table_of(model: "keras.Model") -> dict[str, Any]:
     return dict(
         parameters=int(model.count_params()),
         flops=flops,
-        goes_in=_tensor(inputs[0] if len(inputs) == 1 else None),
-        comes_out=_tensor(getattr(model, "output", None) if inputs else None),
+        goes_in=_tensor_spec(inputs[0] if len(inputs) == 1 else None),
+        comes_out=_tensor_spec(getattr(model, "output", None) if inputs else None),
         layers=[
-            [layer.name, type(layer).__name__, _tensor(_output_of(layer))["shape"], int(layer.count_params())]
+            [layer.name, type(layer).__name__, _tensor_spec(_output_of(layer))["shape"], int(layer.count_params())]
             for layer in model.layers
         ],
     )
@@ -43,10 +43,10 @@ def table_of(model: "keras.Model") -> dict[str, Any]:
 def _output_of(layer):
     try:
         return layer.output
-    except (AttributeError, ValueError):  # it is not part of a graph, or of several
+    except (AttributeError, ValueError):  # the layer is in no graph, or in several
         return None
 
 
-def _tensor(tensor):
+def _tensor_spec(tensor):
     shape = getattr(tensor, "shape", None)
     return dict(shape=None if shape is None else list(shape[1:]), dtype=None if shape is None else str(tensor.dtype))

@@ -131,7 +131,7 @@ START = '[x]\nfamily = "fnn"\ntask = "tabular_classification"\n'
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
-        ("", ("no preset", "[churn_fnn]")),
+        ("", ("[churn_fnn]",)),
         ("x = 3", ("'x'", "preset", "[churn_fnn]")),
         ("[x", ("Expected ']'",)),  # of Python's parser
         ("[x]\nfamly = 'fnn'", ("[x]", "'famly'", "'family'")),

@@ -1,4 +1,4 @@
-"""A model as readable Keras code that needs no kzoo."""
+"""Export a model as readable Keras code that does not need kzoo."""
 
 from kzoo.codegen.module import source_of
 

@@ -59,7 +59,7 @@ class Graph:
         """Return the expression of a node, and whether it is an operator expression."""
         operation, arguments = node.operation, node.arguments
         if isinstance(operation, keras.Model):
-            raise KzooError(f"{operation.name!r} cannot be written as code: nested models are not supported.")
+            raise KzooError(f"{operation.name!r} cannot be written as code: a nested model is not supported.")
         if isinstance(operation, keras.Layer):
             return f"{self._layer_code(operation)}({', '.join(self._call_arguments(operation, arguments))})", False
         kind = type(operation).__name__

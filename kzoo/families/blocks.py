@@ -1,6 +1,6 @@
-"""The convolutional stages of `cnn.py`: each function maps an input to feature maps, or to features.
+"""The convolutional stages of `cnn.py`: each function returns feature maps, or features.
 
-What they take as `norm` is a function of a tensor and a layer's name, or None.
+Their argument `norm` is a function of a tensor and a layer's name, or None.
 """
 
 from keras import initializers, layers, ops
@@ -9,9 +9,9 @@ from kzoo.families import parts
 
 
 def plain(x, filters, depth, *, kernel_size, padding, activation, norm, pool_size, dropout, dirac):
-    """Stages of `depth` convolutions (convolution, activation, norm), pooling and dropout.
+    """Apply stages of `depth` convolutions (convolution, activation, norm), pooling and dropout.
 
-    The tutorial's order, https://arxiv.org/abs/1409.1556 with batch norm. A `pool_size` of 1 pools nothing.
+    The tutorial's order, https://arxiv.org/abs/1409.1556 with batch norm. A `pool_size` of 1 means no pooling.
     """
     stages = zip(filters, depth, pool_size, dropout, strict=True)
     for i, (width, convolutions, pool, rate) in enumerate(stages, start=1):
@@ -33,7 +33,7 @@ def plain(x, filters, depth, *, kernel_size, padding, activation, norm, pool_siz
 
 
 def residual(x, filters, depth, *, kernel_size, activation, norm, dropout):
-    """Residual stages of `depth` basic blocks, https://arxiv.org/abs/1512.03385.
+    """Apply residual stages of `depth` basic blocks, https://arxiv.org/abs/1512.03385.
 
     Later stages start with stride 2. The shortcut is the paper's option A, which has no weights:
     every second pixel, and zeros for the new channels.
@@ -54,7 +54,7 @@ def residual(x, filters, depth, *, kernel_size, activation, norm, dropout):
 
 
 def separable(x, filters, depth, *, kernel_size, activation, norm, dropout):
-    """Depthwise-separable stages of `depth` blocks, https://arxiv.org/abs/1704.04861.
+    """Apply depthwise-separable stages of `depth` blocks, https://arxiv.org/abs/1704.04861.
 
     A block is a depthwise convolution and a 1x1 convolution, each with norm and activation. Later
     stages start with stride 2.
@@ -71,15 +71,15 @@ def separable(x, filters, depth, *, kernel_size, activation, norm, dropout):
 
 
 def pooled(x, filters, depth, *, kernel_size, activation, norm, dropout, dirac):
-    """Stages of `depth` convolutions, each pooled after its first one, https://arxiv.org/abs/2404.00498.
+    """Apply stages of `depth` convolutions, each pooled after its first one, https://arxiv.org/abs/2404.00498.
 
-    Convolutions have no bias beside a norm, and the norm no factor: the next convolution has its own.
+    Convolutions before a norm have no bias, and the norm has no factor, because the next convolution scales.
     """
     for i, (width, convolutions, rate) in enumerate(zip(filters, depth, dropout, strict=True), start=1):
         for j in range(1, convolutions + 1):
             convolution = layers.Conv2D(
                 width, kernel_size, padding="same", use_bias=norm is None, name=f"block{i}_conv{j}",
-                # Small beside the ones of the identity; of PyTorch's convolutions it is the usual start.
+                # PyTorch's default for convolutions; small compared to the ones of the identity.
                 kernel_initializer=initializers.VarianceScaling(1 / 3, mode="fan_in", distribution="uniform"),
             )  # fmt: skip
             x = convolution(x)
@@ -95,11 +95,10 @@ def pooled(x, filters, depth, *, kernel_size, activation, norm, dropout, dirac):
 
 
 def parallel(ids, filters, kernel_sizes, *, vocabulary_size, embedding_dim, embedding_dropout, activation, pooling):
-    """Convolutions of several sizes side by side over words, pooled over time (https://arxiv.org/abs/1408.5882).
+    """Apply parallel convolutions of several sizes over words, pooled over time (https://arxiv.org/abs/1408.5882).
 
-    A window counts when it holds a real token, whether the rest of it is padding or lies beyond the
-    border. So padding on the left, on the right or none gives the same answer, and texts shorter than
-    the widest kernel are not a special case.
+    A window counts if it has a real token, even if the rest is padding or beyond the border. So padding does not change
+    the output, and texts shorter than the widest kernel are not a special case.
 
     Args:
         ids: (B, T) token ids, 0 = padding.
@@ -129,10 +128,10 @@ def parallel(ids, filters, kernel_sizes, *, vocabulary_size, embedding_dim, embe
 
 
 def dilated(x, filters, depth, *, kernel_size, activation, norm, dropout):
-    """Residual stages of dilated causal convolutions, the TCN of https://arxiv.org/abs/1803.01271.
+    """Apply residual stages of dilated causal convolutions, the TCN of https://arxiv.org/abs/1803.01271.
 
-    Stage i looks back in steps of 2^i, so `len(filters)` stages of `depth` convolutions see
-    `1 + depth * (kernel_size - 1) * (2 ** len(filters) - 1)` steps. No step sees a later one.
+    Stage i has dilation 2^i, so the receptive field of `len(filters)` stages of `depth` convolutions is
+    `1 + depth * (kernel_size - 1) * (2 ** len(filters) - 1)` steps. No step depends on a later one.
 
     Args:
         x: (B, T, F).
@@ -154,7 +153,10 @@ def dilated(x, filters, depth, *, kernel_size, activation, norm, dropout):
 
 
 def _image_stem(x, width, kernel_size, activation, norm):
-    """First convolution; from 64 pixels a side on that of the ResNet paper for photos, a quarter as wide."""
+    """Apply the first convolution.
+
+    For images of 64 pixels a side or more that of the ResNet paper, with stride 4 in all.
+    """
     if min(x.shape[1:3]) < 64:
         return _conv(x, width, kernel_size, activation, norm, name="stem")
     x = _conv(x, width, 7, activation, norm, name="stem", stride=2)
@@ -162,10 +164,10 @@ def _image_stem(x, width, kernel_size, activation, norm):
 
 
 def _conv(x, width, kernel_size, activation, norm, *, name, stride=1):
-    """Convolution, norm, activation; depthwise when `width` is None."""
+    """Apply convolution, norm, activation; depthwise if `width` is None."""
     padding = "same"
     if stride > 1:
-        # "same" would centre the windows on odd pixels, one beside those that the shortcut keeps.
+        # "same" would centre the windows on odd pixels, next to those that the shortcut keeps.
         before, after = (kernel_size - 1) // 2, kernel_size // 2
         x = layers.ZeroPadding2D(((before, after), (before, after)), name=f"{name}_border")(x)
         padding = "valid"
@@ -179,12 +181,12 @@ def _conv(x, width, kernel_size, activation, norm, *, name, stride=1):
 
 
 def _shortcut(x, width, stride, *, name):
-    """Bring `x` to the size and channels of the block's output, without weights."""
+    """Return `x` in the size and channels of the block's output, without weights."""
     if stride > 1:
         x = layers.MaxPooling2D(1, strides=stride, name=f"{name}_subsample")(x)
     extra = width - x.shape[-1]
     if extra:
-        # Named "channels_first", the layer pads the last two axes, which here are width and channels.
+        # With "channels_first" the layer pads the last two axes, which are width and channels here.
         x = layers.ZeroPadding2D(((0, 0), (0, extra)), data_format="channels_first", name=f"{name}_new_channels")(x)
     return x
 
@@ -200,10 +202,10 @@ def _dropout(x, rate, *, name):
 
 
 def _check_size(x, window, *, name):
-    """Raise `ValueError` when an image has become smaller than the window that comes next."""
+    """Raise `ValueError` if an image has become smaller than the next window."""
     height, width = x.shape[1:3]
     if min(height, width) < window:
         raise ValueError(
-            f"The image is down to {height}x{width} pixels before {name}. "
+            f"The image is only {height}x{width} pixels before {name}. "
             "Use fewer stages (filters), a pool_size of 1, padding='same', or larger images."
         )

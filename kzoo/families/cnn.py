@@ -7,7 +7,7 @@ from keras import layers
 
 from kzoo.families import blocks, parts
 
-# What each kind of stage takes in.
+# Block -> its type of inputs.
 BLOCKS = {
     "plain": "image",
     "residual": "image",
@@ -66,49 +66,50 @@ def build(
     target_scale=None,
     target_offset=None,
 ):
-    """Build a convolutional network: stages, pooling, dense layers, answer.
+    """Build a convolutional network: stages, pooling, dense layers, output.
 
     Args:
         name: name of the model.
         input_shape: (height, width, channels), (length,) of a text, or (steps, features) of a series, where steps may
-            be None until data says how many.
+            be None until the data sets them.
         outputs: number of classes or targets; 1 with a sigmoid for two classes.
-        inputs: what goes in: `"image"`, raw pixels 0..255; `"tokens"`, ids with 0 = padding; `"series"`, raw values,
-            target columns first.
-        whitening: side of the patches that a frozen convolution before the stages makes white, 0 for none. Its weights
-            come from the training images where `train`, or `build` with `data`, sees them.
-        block: kind of stage. For images `"plain"` (VGG-style, https://arxiv.org/abs/1409.1556), `"residual"` (ResNet,
-            https://arxiv.org/abs/1512.03385), `"separable"` (MobileNet, https://arxiv.org/abs/1704.04861) or
+        inputs: type of the inputs: `"image"`, raw pixels 0..255; `"tokens"`, ids with 0 = padding; `"series"`, raw
+            values, target columns first.
+        whitening: side of the patches that a frozen convolution before the stages whitens, 0 for none. `train`, or
+            `build` with `data`, sets its weights from the training images.
+        block: type of the stages. For images `"plain"` (VGG-style, https://arxiv.org/abs/1409.1556), `"residual"`
+            (ResNet, https://arxiv.org/abs/1512.03385), `"separable"` (MobileNet, https://arxiv.org/abs/1704.04861) or
             `"pooled"` (airbench, https://arxiv.org/abs/2404.00498: pooled after its first convolution);
             for tokens `"parallel"` (Kim, https://arxiv.org/abs/1408.5882); for series `"dilated"` (TCN,
             https://arxiv.org/abs/1803.01271). Residual and separable nets for images of 64 pixels a side
             or more start with a 7x7 convolution of stride 2 and a max-pooling, smaller ones with a
             convolution of stride 1.
-        dirac: begin convolutions of plain and pooled stages as the identity on their first channels.
+        dirac: initialize the convolutions of plain and pooled stages as the identity on their first channels.
         filters: channels of each stage. Parallel: of each kernel size, or one number for all.
         depth: convolutions in a stage, or blocks of a residual or separable one; one number for all or one each.
             Not for parallel.
         kernel_size: side of the convolutions. Parallel: a list of window lengths in tokens.
         padding: padding of the convolutions in plain stages.
         norm: normalisation in the stages. Not for parallel.
-        norm_momentum: of the running mean of batch normalisation in the stages.
+        norm_momentum: momentum of the moving statistics of batch normalisation in the stages.
         pool_size: side of the max-pooling after a plain stage, 1 for none; one for all or one each.
         dropout: dropout in or after a stage, one rate for all or one each. Not for parallel.
-        pooling: how positions become one vector. Images `"flatten"`, `"mean"` or `"max"`; tokens `"mean"` or
+        pooling: how positions are pooled to one vector. Images `"flatten"`, `"mean"` or `"max"`; tokens `"mean"` or
             `"max"`; series `"last"` (step), `"mean"`, `"max"` or `"flatten"`.
         units: width of every dense layer after the pooling.
         units_norm: normalisation after every dense layer.
-        units_dropout: dropout after every dense layer, or after the pooling where there is none.
+        units_dropout: dropout after every dense layer, or after the pooling if there are none.
         activation: activation of convolutions and dense layers.
-        output_activation: activation of the answer; None for logits and real-valued targets.
+        output_activation: activation of the output; None for logits and real-valued targets.
         output_bias: whether the last dense layer has a bias.
-        output_scale: what the last dense layer's answer is multiplied by, before its activation.
-        horizon: steps to forecast; none: one answer for the whole series. (B, horizon, outputs) or (B, outputs).
+        output_scale: factor of the last dense layer's output, before its activation.
+        horizon: number of steps to forecast; None for one output for the whole series. (B, horizon, outputs) or (B,
+            outputs).
         vocabulary_size: number of token ids, padding (0) and unknown (1) among them.
         embedding_dim: width of a token's vector.
         embedding_dropout: dropout after the token vectors.
-        reversible_norm: what is taken off every window of a series and put back in its forecast. True is its mean, and
-            its spread is divided by; `"last"` is its last value; False is nothing.
+        reversible_norm: normalisation of each window of a series that is undone in its forecast. True subtracts the
+            mean and divides by the standard deviation; `"last"` subtracts the last value; False does nothing.
         rescale: scale images and series inside the model; False for inputs that are scaled already.
         scale: per feature of a series, 1 / standard deviation of the training split: `x * scale + offset`.
         offset: per feature of a series, -mean / standard deviation; None for the identity, as in `scale`.
@@ -116,24 +117,24 @@ def build(
         target_offset: per target, mean of the training split.
 
     Raises:
-        ValueError: a value does not fit the family, or another value.
+        ValueError: a value is not valid for the family, or contradicts another one.
     """
     _check_inputs(inputs, block, input_shape, pooling, scale=scale, offset=offset)
     if not filters:
-        raise ValueError("filters is empty; give the channels of at least one stage, such as (32,).")
+        raise ValueError("filters is empty. Give the channels of at least one stage, such as (32,).")
     parts.check_forecast(inputs, outputs, input_shape, horizon=horizon, reversible_norm=reversible_norm)
 
-    given = keras.Input(input_shape, dtype="int32" if inputs == "tokens" else "float32", name="inputs")
-    x, window = given, ()
+    input_tensor = keras.Input(input_shape, dtype="int32" if inputs == "tokens" else "float32", name="inputs")
+    x, window_stats = input_tensor, ()
     if rescale and inputs == "image":
-        # What is whitened is not to be rounded first.
+        # Whitening needs inputs that are not rounded.
         x = layers.Rescaling(1 / 255, dtype=parts.answer_dtype() if whitening else None, name="scaling")(x)
     if whitening:
         x = parts.activate(parts.whiten(x, whitening), activation, name=f"whitening_{activation}")
     if rescale and inputs == "series":
         x = parts.scale_inputs(x, scale, offset)
     if reversible_norm:
-        x, *window = parts.window_norm(x, reversible_norm)
+        x, *window_stats = parts.window_norm(x, reversible_norm)
 
     if block == "parallel":
         x = blocks.parallel(
@@ -147,7 +148,7 @@ def build(
         )
     else:
         if isinstance(kernel_size, list | tuple):
-            raise ValueError(f"kernel_size={kernel_size!r} must be one number; several are for block='parallel'.")
+            raise ValueError(f"kernel_size={kernel_size!r} must be one number. Several need block='parallel'.")
         stages = dict(
             filters=filters,
             depth=parts.per_layer(depth, len(filters), name="depth"),
@@ -171,34 +172,34 @@ def build(
     if units_dropout and not units:
         x = layers.Dropout(units_dropout, name="pooled_dropout")(x)
     x = parts.head(x, outputs, output_activation, horizon=horizon, bias=output_bias, scale=output_scale)
-    if window:
-        x = parts.undo_window_norm(x, *window, outputs)
+    if window_stats:
+        x = parts.undo_window_norm(x, *window_stats, outputs)
     x = parts.unscale_targets(x, target_scale, target_offset)
-    return keras.Model(given, x, name=name)
+    return keras.Model(input_tensor, x, name=name)
 
 
 def _check_inputs(inputs, block, input_shape, pooling, *, scale, offset):
-    """Raise `ValueError` unless block, inputs, their shape and the pooling fit each other."""
+    """Raise `ValueError` unless block, inputs, input shape and pooling fit each other."""
     parts.check_choice(inputs, AXES, name="inputs")
     if inputs != BLOCKS[block]:
-        fits = " or ".join(repr(kind) for kind, takes in BLOCKS.items() if takes == inputs)
-        raise ValueError(f"block={block!r} takes inputs={BLOCKS[block]!r}; for inputs={inputs!r} use {fits}.")
+        fitting = " or ".join(repr(kind) for kind, block_inputs in BLOCKS.items() if block_inputs == inputs)
+        raise ValueError(f"block={block!r} needs inputs={BLOCKS[block]!r}. For inputs={inputs!r} use {fitting}.")
     parts.check_shape(input_shape, AXES[inputs])
     parts.check_choice(pooling, POOLINGS[inputs], name="pooling")
     if inputs != "series" and (scale is not None or offset is not None):
-        raise ValueError(f"scale and offset belong to inputs='series', not {inputs!r}.")
+        raise ValueError(f"scale and offset need inputs='series', not {inputs!r}.")
 
 
 def _windows(filters, kernel_size):
-    """Return channels and window lengths of parallel convolutions, one each per window length."""
+    """Return channels and window lengths of parallel convolutions, in tuples of equal length."""
     sizes = kernel_size if isinstance(kernel_size, list | tuple) else (kernel_size,)
     if len(set(sizes)) != len(sizes) or not sizes:
-        raise ValueError(f"kernel_size={sizes!r} must name at least one window length, and none twice.")
+        raise ValueError(f"kernel_size={sizes!r} must have at least one window length, and no duplicates.")
     return parts.per_layer(filters if len(filters) > 1 else filters[0], len(sizes), name="filters"), sizes
 
 
 def _pool(x, pooling):
-    """Turn feature maps (B, H, W, C) or steps (B, T, C) into features (B, C), or (B, all) for `"flatten"`."""
+    """Pool feature maps (B, H, W, C) or steps (B, T, C) to features (B, C), or (B, all) for `"flatten"`."""
     if pooling == "last":
         return x[:, -1]
     if pooling == "flatten":

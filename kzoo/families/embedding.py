@@ -1,4 +1,4 @@
-"""What a Transformer reads: text, pixels, series and table columns become rows of tokens with positions."""
+"""Inputs of a Transformer: text, images, series and table columns as sequences of token vectors, and positions."""
 
 import math
 
@@ -8,13 +8,13 @@ from kzoo.families import parts
 
 
 def text_tokens(ids, vocabulary_size, width, *, has_class_token):
-    """Embed ids, and tell which tokens are real: (B, T, D), and (B, T) or (B, 1 + T) booleans."""
+    """Return embedded ids (B, T, D), and which tokens are not padding, (B, T) or (B, 1 + T) booleans."""
     x = layers.Embedding(vocabulary_size, width, name="embedding")(ids)
     if has_class_token:
-        # The ids are padded rather than the mask: ONNX cannot pad booleans.
+        # Pad the ids, not the mask: ONNX cannot pad booleans.
         return x, ops.not_equal(ops.pad(ids, ((0, 0), (1, 0)), constant_values=1), 0)
     real = ops.not_equal(ids, 0)
-    # A row of padding alone counts as real, or its mean would be 0 / 0.
+    # A row of only padding counts as real, to avoid 0 / 0 in its mean.
     return x, ops.logical_or(real, ops.logical_not(ops.any(real, axis=1, keepdims=True)))
 
 
@@ -37,7 +37,7 @@ def series_patches(x, patch_size, patch_stride, width):
     x = layers.Reshape((steps, features, 1), name="features_apart")(x)
     missing = -(steps - patch_size) % patch_stride
     if missing:
-        # In front, so that the last patch ends with the newest step.
+        # Pad in front, so that the last patch ends with the newest step.
         x = layers.ZeroPadding2D(((missing, 0), (0, 0)), name="patch_padding")(x)
     return layers.Conv2D(width, (patch_size, 1), strides=(patch_stride, 1), name="patches")(x)
 
@@ -46,13 +46,13 @@ def column_tokens(x, categories, width, *, rescale, scale, offset, clip):
     """Make a token of every table column, numbers first: (B, columns, D)."""
     numeric = x.shape[-1] - len(categories)
     if numeric < 0:
-        raise ValueError(f"categories names {len(categories)} columns, but a row has only {x.shape[-1]}.")
+        raise ValueError(f"categories has {len(categories)} columns, but a row has only {x.shape[-1]}.")
     tokens = []
     if numeric:
         numbers = x[:, :numeric] if categories else x
         if rescale:
             numbers = parts.scale_inputs(numbers, scale, offset, clip=clip)
-        # A random bias tells columns apart whose value is 0.
+        # A random bias distinguishes columns with the value 0.
         embed = layers.EinsumDense(
             "bf,fd->bfd",
             output_shape=(numeric, width),
@@ -68,32 +68,32 @@ def column_tokens(x, categories, width, *, rescale, scale, offset, clip):
 
 
 def prepend_class_token(x):
-    """Put one learned token in front: (B, 1 + N, D)."""
+    """Prepend a learned token: (B, 1 + N, D)."""
     first = ops.zeros_like(x[:, :1, 0], dtype="int32")  # (B, 1)
     token = layers.Embedding(1, x.shape[-1], name="class_token")(first)
     return layers.Concatenate(axis=1, name="with_class_token")([token, x])
 
 
-def _places(x, real):
-    """Return where every token stands, (B, N) or (B, N, F), counted from the first real one.
+def _token_positions(x, real):
+    """Return the position of every token, (B, N) or (B, N, F), counted from the first real one.
 
     Counted inside the graph: an `Embedding` of a constant range would silently never train.
     """
-    counted = ops.ones_like(ops.take(x, 0, axis=-1), dtype="int32") if real is None else ops.cast(real, "int32")
-    return ops.maximum(ops.cumsum(counted, axis=1) - 1, 0)
+    ones = ops.ones_like(ops.take(x, 0, axis=-1), dtype="int32") if real is None else ops.cast(real, "int32")
+    return ops.maximum(ops.cumsum(ones, axis=1) - 1, 0)
 
 
 def rotary_turns(x, size, *, real):
-    """Return by how much rotary positions turn the heads of every token (https://arxiv.org/abs/2104.09864).
+    """Return the rotation of each token's heads for rotary positions (https://arxiv.org/abs/2104.09864).
 
     Args:
         x: tokens, (B, N, D).
-        size: of a head.
+        size: size of a head.
 
     Returns:
         Cosines and sines, each (B, N, 1, size / 2) in float32: bfloat16 cannot tell 256 from 257.
     """
-    index = ops.cast(ops.expand_dims(_places(x, real), -1), "float32")
+    index = ops.cast(ops.expand_dims(_token_positions(x, real), -1), "float32")
     index = index * ops.ones_like(x[:, :, : size // 2], dtype="float32")
     rates = [10_000 ** (-2 * k / size) for k in range(size // 2)]
     angles = ops.expand_dims(layers.Rescaling(rates, dtype="float32", name="positions")(index), 2)
@@ -101,18 +101,18 @@ def rotary_turns(x, size, *, real):
 
 
 def turn(heads, turns):
-    """Turn each pair of numbers of (B, N, H, size): the first half are the pairs' first, the second their second."""
+    """Rotate each pair of numbers in (B, N, H, size): pair i is entry i of the first and of the second half."""
     cosines, sines = (ops.cast(part, heads.dtype) for part in turns)
     first, second = ops.split(heads, 2, axis=-1)
     return ops.concatenate([first * cosines - second * sines, first * sines + second * cosines], axis=-1)
 
 
 def add_positions(x, positions, *, real):
-    """Add to every token where it stands, counted from the first real one."""
-    index, width = _places(x, real), x.shape[-1]
+    """Add a position encoding to every token, counted from the first real one."""
+    index, width = _token_positions(x, real), x.shape[-1]
     if positions == "learned":
-        where = layers.Embedding(x.shape[1], width, name="positions")(index)
-        return layers.Add(name="add_positions")([x, where])
+        position_embedding = layers.Embedding(x.shape[1], width, name="positions")(index)
+        return layers.Add(name="add_positions")([x, position_embedding])
     # sin(i * r) and cos(i * r) = sin(i * r + pi / 2), in float32: bfloat16 cannot tell 256 from 257.
     rates = [10_000 ** (-2 * k / width) for k in range(width // 2)]
     index = ops.expand_dims(ops.cast(index, "float32"), -1) * ops.ones_like(x, dtype="float32")

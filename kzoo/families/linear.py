@@ -1,4 +1,4 @@
-"""Linear forecasts: one matrix from the past of a column to what follows it."""
+"""Linear forecasts: one matrix maps the past of a column to its future."""
 
 import keras
 from keras import layers
@@ -23,19 +23,19 @@ def build(
 ):
     """Build NLinear (https://arxiv.org/abs/2205.13504): a `Dense` over time that all columns share.
 
-    A forecast of a target uses the past of this target alone, so columns that are no targets have no say. The weights
-    begin at zero: the first forecast is the last value (`reversible_norm="last"`) or the mean of the window (True), and
-    what training does not find stays out of it.
+    The forecast of a target depends only on its own past; columns that are no targets are ignored. The weights are
+    initialized to zero, so that the forecast before training is the last value (`reversible_norm="last"`) or the mean
+    of the window (True).
 
     Args:
         name: name of the model.
-        input_shape: (steps, features), the targets first; steps may be None until data says how many.
+        input_shape: (steps, features), the targets first; steps may be None until the data sets them.
         outputs: number of targets.
-        inputs: what goes in: `"series"`, raw values with the targets first.
-        horizon: steps to forecast; none: one answer for the whole series, from all of its columns.
+        inputs: type of the inputs: `"series"`, raw values with the targets first.
+        horizon: number of steps to forecast; None for one output for the whole series, from all of its columns.
             (B, horizon, outputs) or (B, outputs).
-        reversible_norm: what is taken off every window and put back in its forecast. True is its mean, and its spread
-            is divided by; `"last"` is its last value; False is nothing.
+        reversible_norm: normalisation of each window that is undone in its forecast. True subtracts the mean and
+            divides by the standard deviation; `"last"` subtracts the last value; False does nothing.
         rescale: scale the series inside the model; False for values that are scaled already.
         scale: per feature, 1 / standard deviation of the training split: `x * scale + offset`.
         offset: per feature, -mean / standard deviation; None for the identity, as in `scale`.
@@ -43,26 +43,26 @@ def build(
         target_offset: per target, mean of the training split.
 
     Raises:
-        ValueError: a value does not fit the family, or another value.
+        ValueError: a value is not valid for the family, or contradicts another one.
     """
     parts.check_choice(inputs, ("series",), name="inputs")
     parts.check_shape(input_shape, ("steps", "features"))
     parts.check_forecast(inputs, outputs, input_shape, horizon=horizon, reversible_norm=reversible_norm)
 
-    given = keras.Input(input_shape, dtype="float32", name="inputs")
-    x = parts.scale_inputs(given, scale, offset) if rescale else given
+    input_tensor = keras.Input(input_shape, dtype="float32", name="inputs")
+    x = parts.scale_inputs(input_tensor, scale, offset) if rescale else input_tensor
     dense = layers.Dense(horizon or outputs, kernel_initializer="zeros", dtype=parts.answer_dtype(), name=OUTPUTS)
     if horizon is None:
         x = dense(layers.Flatten(name="flatten")(x))  # (B, outputs)
     else:
         if outputs < x.shape[-1]:
-            x = x[:, :, :outputs]  # no other feature has a say in these forecasts
-        window = ()
+            x = x[:, :, :outputs]  # forecasts depend on no other feature
+        window_stats = ()
         if reversible_norm:
-            x, *window = parts.window_norm(x, reversible_norm)
+            x, *window_stats = parts.window_norm(x, reversible_norm)
         x = layers.Permute((2, 1), name="time_last")(x)  # (B, outputs, steps)
         x = layers.Permute((2, 1), name="forecast")(dense(x))  # (B, horizon, outputs)
-        if window:
-            x = parts.undo_window_norm(x, *window, outputs)
+        if window_stats:
+            x = parts.undo_window_norm(x, *window_stats, outputs)
     x = parts.unscale_targets(x, target_scale, target_offset)
-    return keras.Model(given, x, name=name)
+    return keras.Model(input_tensor, x, name=name)

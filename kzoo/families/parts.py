@@ -1,4 +1,4 @@
-"""Pieces that two or more families share: plain functions over built-in Keras layers."""
+"""Building blocks shared by several families: functions of built-in Keras layers."""
 
 from functools import partial
 
@@ -10,18 +10,18 @@ from kzoo.families.protocol import MEMBERS, OUTPUTS, UNSCALE, WHITENING
 
 
 def activate(x, activation, *, name, dtype=None):
-    """Apply an activation as a layer of its own; `None` and `"linear"` leave `x` as it is.
+    """Apply an activation as a layer; `None` and `"linear"` return `x` unchanged.
 
-    `"gelu"` is the tanh form here: the exact one becomes an `Erfc` node that no ONNX runtime has,
+    `"gelu"` is the tanh form here: the exact one is exported as an `Erfc` node that no ONNX runtime has,
     and the two differ by less than 1e-3.
     """
     if activation in (None, "linear"):
         return x
     if activation == "gelu":
-        # `layers.Activation` stores a name and cannot say `approximate=True`; the operation can.
+        # `layers.Activation` stores a name and cannot pass `approximate=True`; the operation can.
         return ops.gelu(x, approximate=True)
     if activation == "leaky_relu":
-        # The usual slope; the activation that Keras knows by this name has 0.2.
+        # The common slope; Keras' activation of this name has 0.2.
         return layers.LeakyReLU(negative_slope=0.01, dtype=dtype, name=name)(x)
     return layers.Activation(activation, dtype=dtype, name=name)(x)
 
@@ -32,10 +32,10 @@ def scale_inputs(x, scale, offset, *, clip=None, name="scaling"):
     Args:
         scale, offset: one float per feature (the last axis), or None for the identity. `Rescaling`
             rather than `Normalization`, whose ONNX export does not run.
-        clip: what comes out is bent to stay within plus and minus this, `clip * tanh(x / clip)`: a far value is still
-            larger than a near one, and no larger than the network has seen. None or 0 for no bound.
+        clip: soft limit of the output, `clip * tanh(x / clip)`, which keeps the order of values and bounds outliers.
+            None or 0 for no limit.
     """
-    rescale = partial(_rescale, name=name, labels=("scale", "offset"), what="input features")
+    rescale = partial(_rescale, name=name, labels=("scale", "offset"), noun="input features")
     if not clip:
         return rescale(x, scale, offset)
     scale = [1 / clip] * x.shape[-1] if scale is None else [s / clip for s in scale]
@@ -45,10 +45,10 @@ def scale_inputs(x, scale, offset, *, clip=None, name="scaling"):
 
 
 def unscale_targets(x, scale, offset):
-    """Undo the target standardisation: the layer `"unscale"`, absent when both are None.
+    """Undo the standardisation of targets in the layer `"unscale"`; without scale and offset, return `x`.
 
-    `kzoo.train` fits the network below this layer on standardised targets, so that the loss does not
-    depend on the unit, and saves the network with it, so that answers come in their own unit.
+    `kzoo.train` fits the layers before it on standardised targets, so that the loss does not depend on the unit, and
+    saves the network with it, so that predictions are in the unit of the targets.
 
     Args:
         scale, offset: one float per target (the last axis).
@@ -56,17 +56,17 @@ def unscale_targets(x, scale, offset):
     if scale is None and offset is None:
         return x
     labels = ("target_scale", "target_offset")
-    return _rescale(x, scale, offset, name=UNSCALE, labels=labels, what="outputs", dtype=answer_dtype())
+    return _rescale(x, scale, offset, name=UNSCALE, labels=labels, noun="outputs", dtype=answer_dtype())
 
 
-def _rescale(x, scale, offset, *, name, labels, what, dtype=None):
-    """Multiply and shift the last axis, with one number for each of its entries."""
+def _rescale(x, scale, offset, *, name, labels, noun, dtype=None):
+    """Multiply and shift the last axis, with one number for each entry."""
     size = x.shape[-1]
     scale = [1.0] * size if scale is None else list(scale)
     offset = [0.0] * size if offset is None else list(offset)
     for label, values in zip(labels, (scale, offset), strict=True):
         if len(values) != size:
-            raise ValueError(f"{label} has {len(values)} numbers for {size} {what}.")
+            raise ValueError(f"{label} has {len(values)} numbers for {size} {noun}.")
     return layers.Rescaling(scale, offset, dtype=dtype, name=name)(x)
 
 
@@ -82,9 +82,9 @@ def normalize(x, norm, *, name, momentum=0.9, scale=True):
     """Apply `"batch"`, `"layer"` or `"rms"` normalisation (https://arxiv.org/abs/1910.07467), or nothing for None.
 
     Args:
-        momentum: of the running mean of batch normalisation. Keras' 0.99 needs some 500 steps before
+        momentum: momentum of the moving statistics of batch normalisation. Keras' 0.99 needs some 500 steps before
             validation scores mean anything, more than a small data set has in its first ten epochs.
-        scale: whether it learns a factor beside the bias.
+        scale: whether to learn a factor, in addition to the bias.
     """
     if norm is None:
         return x
@@ -96,15 +96,16 @@ def normalize(x, norm, *, name, momentum=0.9, scale=True):
 
 
 def whiten(x, side, *, name=WHITENING):
-    """Apply a frozen convolution that makes small patches white: as many filters as a patch has numbers, and their
-    negatives.
+    """Apply a frozen convolution that whitens small patches.
 
-    Its weights come from the training images (`kzoo.training.initial_weights.set_whitening`), by the name of the
-    layer; until then they are random. In float32 always: the finest filters are differences of close numbers.
+    It has as many filters as a patch has numbers, and their negatives.
+
+    `kzoo.training.initial_weights.set_whitening` sets its weights from the training images; until then they are
+    random. It always computes in float32, because the finest filters are differences of close numbers.
 
     Args:
         x: (B, H, W, C).
-        side: of a patch, in pixels.
+        side: side of a patch in pixels.
 
     Returns:
         (B, H - side + 1, W - side + 1, 2 * side * side * C).
@@ -114,30 +115,30 @@ def whiten(x, side, *, name=WHITENING):
 
 
 def begin_as_identity(convolution):
-    """Let the first filters of a convolution that has been built pass its input channels through (Dirac)."""
+    """Set the first filters of a built convolution to pass its input channels through (Dirac initialization)."""
     kernel = np.array(ops.convert_to_numpy(convolution.kernel))  # (side, side, in, out)
     height, width, channels, filters = kernel.shape
-    passing = np.arange(min(channels, filters))
-    kernel[..., passing] = 0.0
-    kernel[height // 2, width // 2, passing, passing] = 1.0
+    indices = np.arange(min(channels, filters))
+    kernel[..., indices] = 0.0
+    kernel[height // 2, width // 2, indices, indices] = 1.0
     convolution.kernel.assign(kernel)
 
 
 def answer_dtype():
-    """Return the dtype of answers: float32 under mixed precision too, whose 8 bits are too coarse for a softmax."""
+    """Return the dtype of outputs: float32 also in mixed precision, which is too coarse for a softmax."""
     return keras.config.dtype_policy().variable_dtype
 
 
 def head(x, outputs, output_activation, *, horizon=None, bias=True, scale=1.0, name=OUTPUTS):
-    """Map features to the answers.
+    """Map features to the outputs with a dense layer.
 
     Args:
-        x: (B, features), or (B, T, features) for one answer per step.
+        x: (B, features), or (B, T, features) for one output per step.
         outputs: classes, targets or vocabulary size.
         output_activation: `"softmax"`, `"sigmoid"`, ... or None for logits and real-valued targets.
-        horizon: steps to forecast; the answer is then (B, horizon, outputs).
-        bias: whether there is one.
-        scale: what the answer is multiplied by, before its activation.
+        horizon: number of steps to forecast; the output is then (B, horizon, outputs).
+        bias: whether the layer has a bias.
+        scale: factor of the output, before its activation.
     """
     x = layers.Dense(outputs * (horizon or 1), use_bias=bias, dtype=answer_dtype(), name=name)(x)
     if horizon is not None:
@@ -148,9 +149,9 @@ def head(x, outputs, output_activation, *, horizon=None, bias=True, scale=1.0, n
 
 
 def members_head(x, outputs, output_activation):
-    """Map the features of each member to its answers, and answer by their mean: the layer `"members"`.
+    """Map the features of each member to outputs, and average them in the layer `"members"`.
 
-    `kzoo.train` fits each member's own answers, below this layer, and saves the network with it.
+    `kzoo.train` fits the outputs of each member, before this layer, and saves the network with it.
 
     Args:
         x: (B, members, features).
@@ -161,7 +162,7 @@ def members_head(x, outputs, output_activation):
         "bki,kio->bko",
         output_shape=(members, outputs),
         bias_axes="ko",
-        # The limit of Glorot's, which Keras would take of all members together.
+        # Glorot's limit of one member; Keras would compute it from all members together.
         kernel_initializer=keras.initializers.RandomUniform(
             *(end * (6 / (features + outputs)) ** 0.5 for end in (-1, 1))
         ),
@@ -173,7 +174,7 @@ def members_head(x, outputs, output_activation):
 
 
 def per_layer(value, count, *, name):
-    """Spread one value over `count` layers, or check that a sequence has one for each.
+    """Return a tuple of `count` values, from one value for all layers or a sequence with one for each.
 
     Raises:
         ValueError: the sequence has another length.
@@ -191,7 +192,7 @@ def check_choice(value, choices, *, name):
 
 
 def check_shape(input_shape, axes):
-    """Raise `ValueError` unless an input shape has a number for each named axis."""
+    """Raise `ValueError` unless an input shape has one number per axis."""
     if len(input_shape) != len(axes):
         raise ValueError(f"input_shape={input_shape!r} must have {len(axes)} numbers: {', '.join(axes)}.")
 
@@ -202,29 +203,29 @@ def token_mask(ids):
 
 
 def window_norm(x, how=True):
-    """Take the level off every window and feature, and by default its spread: `undo_window_norm` puts them back.
+    """Normalise each window and feature; `undo_window_norm` reverts it for the forecast.
 
-    A series whose level drifts is seen at one level, as in RevIN (https://openreview.net/forum?id=cGDAkQo1C0p),
+    It removes drifts of the level, as in RevIN (https://openreview.net/forum?id=cGDAkQo1C0p),
     without its learned affine part, or as in NLinear (https://arxiv.org/abs/2205.13504).
 
     Args:
         x: (B, T, F).
-        how: True for the mean and the spread over time; `"last"` for the last value, which leaves the spread.
+        how: True subtracts the mean over time and divides by the standard deviation; `"last"` subtracts the last value.
 
     Returns:
-        The windows (B, T, F), their level (B, 1, F), and their spread (B, 1, F) or None.
+        The windows (B, T, F), their level (B, 1, F), and their standard deviation (B, 1, F) or None.
     """
     if how == "last":
         level = x[:, -1:]
         return x - level, level, None
     mean = ops.mean(x, axis=1, keepdims=True)
-    # The small constant keeps a window without any movement finite.
+    # The small constant avoids a division by zero for constant windows.
     std = ops.sqrt(ops.var(x, axis=1, keepdims=True) + 1e-5)
     return (x - mean) / std, mean, std
 
 
 def undo_window_norm(y, level, spread, outputs):
-    """Bring a forecast back to the level and spread of its window.
+    """Revert `window_norm` for a forecast: return it in the level and spread of its window.
 
     Args:
         y: (B, horizon, outputs).
@@ -240,11 +241,11 @@ def check_forecast(inputs, outputs, input_shape, *, horizon, reversible_norm):
     """Raise `ValueError` unless `horizon` and `reversible_norm` fit the input of a sequence model."""
     if horizon is not None:
         if inputs != "series":
-            raise ValueError(f"horizon={horizon} forecasts a series; it needs inputs='series'.")
+            raise ValueError(f"horizon={horizon} needs inputs='series'.")
         if outputs > input_shape[-1]:
             raise ValueError(
-                f"outputs={outputs} targets are forecast, but input_shape={tuple(input_shape)} has only "
-                f"{input_shape[-1]} features; the targets must be the first of them."
+                f"outputs={outputs} targets must be the first features of the series, but "
+                f"input_shape={tuple(input_shape)} has only {input_shape[-1]} features."
             )
     elif reversible_norm:
-        raise ValueError(f"reversible_norm={reversible_norm!r} gives a forecast its level back; it needs a horizon.")
+        raise ValueError(f"reversible_norm={reversible_norm!r} needs a horizon: it is undone in the forecast.")

@@ -1,22 +1,22 @@
-"""Names of the layers that training treats specially, in presets and in models of your own. Standard library only.
+"""Names of layers that training treats specially, in presets and in custom models. Standard library only.
 
-The names are stored in files and stay.
+The names are stored in files and must not change.
 """
 
 from typing import Any
 
-UNSCALE = "unscale"  # gives targets their unit again: training fits the network below it, on standardised targets
-MEMBERS = "members"  # the mean of several members: training fits each by itself, everything else sees the mean
-WHITENING = "whitening"  # a convolution whose weights are set from the training images' patches, before the first step
+UNSCALE = "unscale"  # restores the targets' units: training fits the layers before it on standardised targets
+MEMBERS = "members"  # the mean over members: training fits each member separately
+WHITENING = "whitening"  # a convolution whose weights are set from patches of the training images before training
 LOG_RATIOS = (
-    "log_ratios"  # an embedding whose weights are set from what is frequent in the training texts of each class
+    "log_ratios"  # an embedding whose weights are set from token frequencies in the training texts of each class
 )
-FEATURES = "features"  # where nothing below it learns, its output is computed once, and training fits what lies above
+FEATURES = "features"  # if all layers before it are frozen, its output is computed once
 OUTPUTS = "outputs"  # the last layer with weights, which a linear probe sets
 
-FROM_DATA = (WHITENING, LOG_RATIOS)  # those whose weights come from data
+FROM_DATA = (WHITENING, LOG_RATIOS)  # layers whose weights are set from data
 
 
 def layer_with(model: Any, role: str) -> Any:
-    """Return the layer of a model that has a role, one of these names; None where it has no such layer."""
+    """Return the layer of a model with a role (one of these names); None if it has none."""
     return next((layer for layer in model.layers if layer.name == role), None)

@@ -41,48 +41,50 @@ def build(
 ):
     """Build a stack of recurrent layers: SimpleRNN, LSTM (1997) or GRU (arXiv:1406.1078).
 
-    Padding (id 0) to the left or right of a text, however much, never changes an answer. It is moved to
-    the right before the first layer and left out of the pooling, instead of being masked in every step:
-    the answers are the same, and an exported LSTM without a mask is several times faster.
+    Padding (id 0) on either side of a text never changes the output. It is moved to the right before the first layer
+    and excluded from the pooling, instead of being masked in every step: the outputs are the same, and an exported LSTM
+    without a mask is several times faster.
 
-    With `pooling=None` there is one answer per step. The steps must stay where they are then, so
-    windows are full or padded on the right, and only the answers of padded steps depend on the padding.
+    With `pooling=None` there is one output per step. Steps cannot be moved then, so windows must be full or padded on
+    the right, and only the outputs of padded steps depend on the padding.
 
     Args:
         name: name of the model.
-        input_shape: (tokens,) for tokens, (steps, features) for series, where steps may be None until data says how
-            many.
-        outputs: number of classes, targets, or words to choose the next one from.
+        input_shape: (tokens,) for tokens, (steps, features) for series, where steps may be None until the data sets
+            them.
+        outputs: number of classes, targets, or words in the vocabulary of the next word.
         cell: `"rnn"`, `"lstm"` or `"gru"`.
-        inputs: what goes in: `"tokens"`, ids with 0 for padding, or `"series"`, raw values with the targets first.
+        inputs: type of the inputs: `"tokens"`, ids with 0 for padding, or `"series"`, raw values with the targets
+            first.
         vocabulary_size: number of token ids, padding (0) and unknown (1) among them.
         embedding_dim: width of a token's vector.
         embedding_dropout: dropout after the embedding.
         units: width of every recurrent layer.
-        bidirectional: read in both directions and join what they found.
+        bidirectional: read in both directions and concatenate the outputs.
         dropout: dropout after every recurrent layer, one rate for all or one each. After the last one, it
             acts on the pooled features.
-        recurrent_dropout: dropout inside the recurrence; above 0 it rules out the fast GPU kernels.
+        recurrent_dropout: dropout inside the recurrence; above 0, the fast GPU kernels cannot be used.
         layer_norm: layer normalisation after every recurrent layer.
-        pooling: how steps become one vector. `"last"` (real) step, `"mean"` or `"max"` over the real steps, None
+        pooling: how steps are pooled to one vector. `"last"` (real) step, `"mean"` or `"max"` over the real steps, None
             for every step.
-        dense_units: widths of relu layers before the answer.
+        dense_units: widths of the relu layers before the output.
         dense_dropout: dropout after each of them.
-        output_activation: activation of the answer; None for logits and real-valued targets.
-        horizon: steps to forecast; none: one answer for the whole series. (B, horizon, outputs) or (B, outputs).
-        reversible_norm: what is taken off every window and put back in its forecast. True is its mean, and its spread
-            is divided by; `"last"` is its last value; False is nothing.
+        output_activation: activation of the output; None for logits and real-valued targets.
+        horizon: number of steps to forecast; None for one output for the whole series. (B, horizon, outputs) or (B,
+            outputs).
+        reversible_norm: normalisation of each window that is undone in its forecast. True subtracts the mean and
+            divides by the standard deviation; `"last"` subtracts the last value; False does nothing.
         rescale: scale the series inside the model; False for values that are scaled already.
         scale: per feature of a series, 1 / standard deviation of the training split: `x * scale + offset`.
         offset: per feature of a series, -mean / standard deviation; None for the identity, as in `scale`.
         target_scale: per target, standard deviation of the training split: `y * scale + offset`.
         target_offset: per target, mean of the training split.
-        stateful: keep the state between calls, to generate step by step. Such a copy, with
-            `input_shape=(1,)`, takes the weights of the trained model. It reads no padding.
-        stateful_batch: number of sequences that a stateful model reads side by side.
+        stateful: keep the state between calls, to generate step by step. Such a copy of a trained model has
+            `input_shape=(1,)` and does not support padding.
+        stateful_batch: batch size of a stateful model.
 
     Raises:
-        ValueError: a value does not fit the family, or another value.
+        ValueError: a value is not valid for the family, or contradicts another one.
     """
     parts.check_choice(cell, tuple(CELLS), name="cell")
     parts.check_choice(inputs, ("tokens", "series"), name="inputs")
@@ -90,30 +92,32 @@ def build(
     parts.check_shape(input_shape, ("tokens",) if inputs == "tokens" else ("steps", "features"))
     rates = parts.per_layer(dropout, len(units), name="dropout")
     if not units:
-        raise ValueError("units=() has no layer. Give one width per recurrent layer, such as (64,).")
+        raise ValueError("units=() is empty. Give one width per recurrent layer, such as (64,).")
     if stateful and bidirectional:
-        raise ValueError("stateful=True reads only forwards; it needs bidirectional=False.")
+        raise ValueError("stateful=True needs bidirectional=False: a stateful model reads only forwards.")
     parts.check_forecast(inputs, outputs, input_shape, horizon=horizon, reversible_norm=reversible_norm)
     if horizon is not None and pooling is None:
-        raise ValueError("pooling=None answers at every step; a forecast needs 'last', 'mean' or 'max'.")
+        raise ValueError(
+            "pooling=None returns an output at every step. A forecast needs pooling='last', 'mean' or 'max'."
+        )
 
     batch = stateful_batch if stateful else None
     kind = "int32" if inputs == "tokens" else "float32"
-    given = keras.Input(input_shape, batch_size=batch, dtype=kind, name="inputs")
-    real = None  # which steps count, (B, T, 1); None where all of them do
-    last = None  # the last of them, (B, T, 1)
+    input_tensor = keras.Input(input_shape, batch_size=batch, dtype=kind, name="inputs")
+    real = None  # which steps are not padding, (B, T, 1) booleans; None if all are real
+    last = None  # the last real step, (B, T, 1) booleans
     window = ()
     if inputs == "tokens":
-        ids = given
+        ids = input_tensor
         if not stateful and pooling is not None:
-            ids = _padding_to_the_right(given)
+            ids = _padding_to_the_right(input_tensor)
         if not stateful and (bidirectional or pooling is not None):
             real, last = _real_steps(ids)
         x = layers.Embedding(vocabulary_size, embedding_dim, name="embedding")(ids)  # (B, T, E)
         if embedding_dropout:
             x = layers.Dropout(embedding_dropout, name="embedding_dropout")(x)
     else:
-        x = parts.scale_inputs(given, scale, offset) if rescale else given
+        x = parts.scale_inputs(input_tensor, scale, offset) if rescale else input_tensor
         if reversible_norm:
             x, *window = parts.window_norm(x, reversible_norm)
 
@@ -125,7 +129,7 @@ def build(
             width,
             name=f"layer{i}",
             sequences=not final or pooling != "last" or real is not None,
-            # Only a layer that reads backwards meets the padding before the text.
+            # Only a layer that reads backwards reads the padding before the text.
             mask=ops.squeeze(real, -1) if bidirectional and real is not None else None,
             bidirectional=bidirectional,
             recurrent_dropout=recurrent_dropout,
@@ -144,7 +148,7 @@ def build(
     if window:
         x = parts.undo_window_norm(x, *window, outputs)
     x = parts.unscale_targets(x, target_scale, target_offset)
-    return keras.Model(given, x, name=name)
+    return keras.Model(input_tensor, x, name=name)
 
 
 def _recurrent_layer(x, cell, width, *, name, sequences, mask, bidirectional, recurrent_dropout, stateful):
@@ -162,7 +166,7 @@ def _recurrent_layer(x, cell, width, *, name, sequences, mask, bidirectional, re
 
 
 def _padding_to_the_right(ids):
-    """Turn every row so that the padding on its left comes after its text: (B, T)."""
+    """Rotate every row so that the padding on the left moves behind the text: (B, T)."""
     step = ops.cumsum(ops.ones_like(ids), axis=1) - 1  # 0, 1, 2, ... (B, T)
     real = ops.cast(ops.not_equal(ids, 0), "int32")
     leading = ops.sum(ops.cast(ops.equal(ops.cumsum(real, axis=1), 0), "int32"), axis=1, keepdims=True)
@@ -170,9 +174,9 @@ def _padding_to_the_right(ids):
 
 
 def _real_steps(ids):
-    """Find the steps up to the last real token, and this last one, as booleans (B, T, 1).
+    """Return the steps up to the last real token, and that last one, as booleans (B, T, 1).
 
-    A row of padding alone counts its first step, so that no mean is divided by zero.
+    The first step of a row of only padding counts as real, to avoid a division by zero.
     """
     step = ops.cumsum(ops.ones_like(ids), axis=1) - 1  # (B, T)
     end = ops.max(step * ops.cast(ops.not_equal(ids, 0), "int32"), axis=1, keepdims=True)  # (B, 1)
@@ -180,7 +184,7 @@ def _real_steps(ids):
 
 
 def _pool(x, pooling, *, real, last):
-    """Bring the steps (B, T, D) together to (B, D); None keeps them."""
+    """Pool the steps (B, T, D) to (B, D); None returns them unchanged."""
     if pooling is None:
         return x
     if real is None:
@@ -188,6 +192,6 @@ def _pool(x, pooling, *, real, last):
         return pool(name=f"pool_{pooling}")(x)
     if pooling == "max":
         return ops.max(ops.where(real, x, -1e4), axis=1)
-    chosen = ops.cast(last if pooling == "last" else real, x.dtype)  # (B, T, 1)
-    total = ops.sum(x * chosen, axis=1)  # (B, D)
-    return total if pooling == "last" else total / ops.sum(chosen, axis=1)
+    weights = ops.cast(last if pooling == "last" else real, x.dtype)  # (B, T, 1)
+    total = ops.sum(x * weights, axis=1)  # (B, D)
+    return total if pooling == "last" else total / ops.sum(weights, axis=1)

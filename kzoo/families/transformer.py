@@ -54,28 +54,28 @@ def build(
     target_scale=None,
     target_offset=None,
 ):
-    """Build an encoder: something becomes tokens, `depth` blocks relate them, pooling and a head answer.
+    """Build an encoder: embedding as tokens, `depth` encoder blocks, pooling and a head.
 
-    Text: padding (id 0) to the left or right, however much, never changes an answer. Attention and
-    pooling leave it out, and positions count from the first real token.
+    Text: padding (id 0) on either side never changes the output. Attention and pooling exclude it, and positions count
+    from the first real token.
     Images: a ViT, https://arxiv.org/abs/2010.11929. Tables: an FT-Transformer, where every column
     is a token, https://arxiv.org/abs/2106.11959. Series: PatchTST, https://arxiv.org/abs/2211.14730:
-    every feature is a series of its own, cut into patches, and all share the weights; so a forecast of a
-    target uses the past of this target alone.
+    every feature is a separate series, cut into patches, and all share the weights; so the forecast of a
+    target depends only on its own past.
 
     Args:
         name: name of the model.
         input_shape: (tokens,), (height, width, channels), (columns,), or (steps, features) of a series, where steps may
-            be None until data says how many.
-        outputs: number of classes, targets, or words to choose the next one from.
-        inputs: what goes in: `"tokens"`, ids with 0 for padding; `"image"`, raw pixels 0..255; `"series"`, raw values
-            with the targets first; `"rows"`, raw table rows.
+            be None until the data sets them.
+        outputs: number of classes, targets, or words in the vocabulary of the next word.
+        inputs: type of the inputs: `"tokens"`, ids with 0 for padding; `"image"`, raw pixels 0..255; `"series"`, raw
+            values with the targets first; `"rows"`, raw table rows.
         vocabulary_size: number of token ids, padding (0) and unknown (1) among them.
         patch_size: side of an image patch in pixels, or steps in a series patch.
         patch_stride: steps from one series patch to the next; None for `patch_size`.
         categories: number of codes (0 = unknown among them) of each categorical column. These are the
-            last columns of a row, and each gets an embedding of its own.
-        width: size of the vector that stands for a token; `num_heads` must divide it.
+            last columns of a row, and each gets its own embedding.
+        width: size of a token's vector; `num_heads` must divide it.
         depth: number of encoder blocks.
         num_heads: attention heads, each of size `width / num_heads`.
         intermediate_dim: width of the feed-forward sub-layer.
@@ -85,71 +85,72 @@ def build(
         norm_position: normalise `"pre"`, before each sub-layer and once at the end, or `"post"`, after each.
         dropout: dropout after the positions and after each sub-layer; in training only.
         positions: position encoding: added to the tokens, or `"rotary"`: in every attention queries and keys are
-            normalised and turned by where they stand (text only), and no projection of it has a bias.
-        pooling: how tokens become one vector. `"mean"` over the real tokens, `"cls"` for a learned token in
-            front, `"flatten"`, or None for an answer at every token.
-        causal: every token sees only itself and what came before.
-        dense_units: widths of relu layers before the answer.
+            normalised and rotated by position (text only), and its projections have no bias.
+        pooling: how tokens are pooled to one vector. `"mean"` over the real tokens, `"cls"` for a learned token in
+            front, `"flatten"`, or None for an output at every token.
+        causal: every token attends only to itself and earlier ones.
+        dense_units: widths of the relu layers before the output.
         dense_dropout: dropout before and after each of them.
-        output_activation: activation of the answer; None for logits and real-valued targets.
-        horizon: steps to forecast; none: one answer for the whole series. (B, horizon, outputs) or (B, outputs).
-        reversible_norm: what is taken off every window and put back in its forecast. True is its mean, and its spread
-            is divided by; `"last"` is its last value; False is nothing.
+        output_activation: activation of the output; None for logits and real-valued targets.
+        horizon: number of steps to forecast; None for one output for the whole series. (B, horizon, outputs) or (B,
+            outputs).
+        reversible_norm: normalisation of each window that is undone in its forecast. True subtracts the mean and
+            divides by the standard deviation; `"last"` subtracts the last value; False does nothing.
         rescale: scale the inputs inside the model; False for inputs that are scaled already.
         scale: per feature or numeric column, 1 / standard deviation of the training split: `x * scale + offset`.
         offset: per feature or numeric column, -mean / standard deviation; None for the identity, as in `scale`.
-        input_clip: size within which scaled numeric columns of a table are bent; 0 for none, None for what the data
-            asks for: 3 where a column of the training split has heavy tails.
+        input_clip: soft limit (tanh) of scaled numeric columns of a table; 0 for none, None to let the data decide: 3
+            if a column of the training split has heavy tails.
         target_scale: per target, standard deviation of the training split: `y * scale + offset`.
         target_offset: per target, mean of the training split.
 
     Raises:
-        ValueError: a value does not fit the family, or another value.
+        ValueError: a value is not valid for the family, or contradicts another one.
     """
     parts.check_choice(inputs, tuple(POOLINGS), name="inputs")
     parts.check_shape(input_shape, AXES[inputs])
     if width % num_heads:
         raise ValueError(f"num_heads={num_heads} must divide width={width}: heads share the width equally.")
     if positions == "sinusoidal" and width % 2:
-        raise ValueError(f"width={width} must be even with positions='sinusoidal': sines and cosines halve it.")
+        raise ValueError(f"width={width} must be even with positions='sinusoidal': half are sines, half cosines.")
     if positions == "rotary" and (inputs != "tokens" or pooling == "cls"):
         raise ValueError("positions='rotary' needs inputs='tokens', and pooling='mean' or None.")
     if positions == "rotary" and width // num_heads % 2:
         raise ValueError(
             f"width={width} makes heads of {width // num_heads} with num_heads={num_heads}: "
-            "positions='rotary' needs an even number, whose pairs it turns."
+            "positions='rotary' needs an even size, because it rotates pairs."
         )
     for label, value in (("depth", depth), ("dropout", dropout)):
         if isinstance(value, list | tuple):
-            raise ValueError(f"{label}={value!r} must be one number: there are no stages that could differ.")
+            raise ValueError(f"{label}={value!r} must be one number: all blocks are equal.")
     if pooling not in POOLINGS[inputs]:
         legal = ", ".join(map(str, POOLINGS[inputs]))
         raise ValueError(f"pooling={pooling!r} does not fit inputs={inputs!r}. Use one of: {legal}.")
     if causal and (inputs != "tokens" or pooling == "cls"):
-        raise ValueError("causal=True needs inputs='tokens' and pooling=None or 'mean': it reads text in order.")
+        raise ValueError("causal=True needs inputs='tokens' and pooling=None or 'mean'.")
     parts.check_choice(norm, ("layer", "rms") if inputs == "tokens" else ("layer", "rms", "batch"), name="norm")
     parts.check_forecast(inputs, outputs, input_shape, horizon=horizon, reversible_norm=reversible_norm)
 
-    given = keras.Input(input_shape, dtype="int32" if inputs == "tokens" else "float32", name="inputs")
-    real = None  # which tokens are not padding, (B, N) booleans; None where all are real
-    window = ()
+    input_tensor = keras.Input(input_shape, dtype="int32" if inputs == "tokens" else "float32", name="inputs")
+    real = None  # which tokens are not padding, (B, N) booleans; None if all are real
+    window_stats = ()
     if inputs == "tokens":
-        x, real = embedding.text_tokens(given, vocabulary_size, width, has_class_token=pooling == "cls")
+        x, real = embedding.text_tokens(input_tensor, vocabulary_size, width, has_class_token=pooling == "cls")
         if positions == "sinusoidal":
-            # As in the paper: the sines have a spread of 0.7, a fresh embedding one of 0.03.
+            # As in the paper: the sines have a standard deviation of 0.7, a new embedding of 0.03.
             x = layers.Rescaling(math.sqrt(width), name="embedding_scale")(x)
     elif inputs == "image":
-        x = embedding.image_patches(given, patch_size, width, rescale=rescale)
+        x = embedding.image_patches(input_tensor, patch_size, width, rescale=rescale)
     elif inputs == "series":
-        x = parts.scale_inputs(given, scale, offset) if rescale else given
+        x = parts.scale_inputs(input_tensor, scale, offset) if rescale else input_tensor
         if reversible_norm:
-            x, *window = parts.window_norm(x, reversible_norm)
+            x, *window_stats = parts.window_norm(x, reversible_norm)
         if horizon is not None and outputs < x.shape[-1]:
-            x = x[:, :, :outputs]  # no other feature has a say in these forecasts
+            x = x[:, :, :outputs]  # forecasts depend on no other feature
         x = embedding.series_patches(x, patch_size, patch_stride or patch_size, width)
     else:
         x = embedding.column_tokens(
-            given, categories, width, rescale=rescale, scale=scale, offset=offset, clip=input_clip
+            input_tensor, categories, width, rescale=rescale, scale=scale, offset=offset, clip=input_clip
         )
     if pooling == "cls":
         x = embedding.prepend_class_token(x)
@@ -190,22 +191,22 @@ def build(
     else:
         x = parts.head(x, horizon, output_activation)  # (B, outputs, horizon)
         x = layers.Permute((2, 1), name="forecast")(x)  # (B, horizon, outputs)
-    if window:
-        x = parts.undo_window_norm(x, *window, outputs)
+    if window_stats:
+        x = parts.undo_window_norm(x, *window_stats, outputs)
     x = parts.unscale_targets(x, target_scale, target_offset)
-    return keras.Model(given, x, name=name)
+    return keras.Model(input_tensor, x, name=name)
 
 
 def encoder_block(
     x, *, name, num_heads, intermediate_dim, activation, norm_position, dropout, norm="layer", real=None, causal=False,
     turns=None,
 ):  # fmt: skip
-    """Let every token look at the others, then transform each alone; both are added to what was there.
+    """Apply attention between tokens, then a feed-forward layer to each; both are residual.
 
     Args:
-        x: (B, N, D), or (B, N, F, D) for F series that do not see each other.
-        real: which tokens may be looked at, (B, N) booleans; None for all.
-        turns: what rotary positions turn heads by; None for attention without.
+        x: (B, N, D), or (B, N, F, D) for F series without attention between them.
+        real: which tokens to attend to, (B, N) booleans; None for all.
+        turns: rotations of the heads for rotary positions; None for attention without them.
     """
     width = x.shape[-1]
     settings = dict(name=name, norm=norm, norm_position=norm_position, dropout=dropout)
@@ -229,14 +230,14 @@ def _attention(x, *, name, num_heads, real, causal):
         attention_axes=(1,) if len(x.shape) == 4 else None,
         name=f"{name}_attention",
     )
-    mask = None if real is None else ops.expand_dims(real, 1)  # (B, 1, N): the same for every looker
+    mask = None if real is None else ops.expand_dims(real, 1)  # (B, 1, N): the same for every query
     return attention(x, x, attention_mask=mask, use_causal_mask=causal)
 
 
 def _rotary_attention(x, turns, *, name, num_heads, norm, real, causal):
-    """Attend by where tokens stand to each other; Keras' own layer has no place between projection and product.
+    """Apply attention with rotary positions; Keras' layer cannot modify queries and keys after their projection.
 
-    Queries and keys are normalised before they are turned (https://arxiv.org/abs/2302.05442).
+    Queries and keys are normalised before they are rotated (https://arxiv.org/abs/2302.05442).
     """
     tokens, width = x.shape[1:]
     size = width // num_heads
@@ -250,29 +251,29 @@ def _rotary_attention(x, turns, *, name, num_heads, norm, real, causal):
         for part in ("query", "key")
     )
     scores = ops.einsum("bqhd,bkhd->bhqk", query, key) * size**-0.5
-    shares = ops.softmax(ops.where(_visible(real, causal), scores, -1e9), axis=-1)
-    y = ops.einsum("bhqk,bkhd->bqhd", shares, heads("value"))
+    weights = ops.softmax(ops.where(_visible(real, causal), scores, -1e9), axis=-1)
+    y = ops.einsum("bhqk,bkhd->bqhd", weights, heads("value"))
     y = layers.Reshape((tokens, width), name=f"{name}_joined")(y)
     return layers.Dense(width, use_bias=False, name=f"{name}_attention")(y)
 
 
 def _visible(real, causal):
-    """Return which token sees which, (B, 1, N, N): real ones, and with `causal` none that comes later; each itself."""
-    count = ops.cumsum(ops.ones_like(real, dtype="int32"), axis=1)
-    mine, others = ops.expand_dims(count, 2), ops.expand_dims(count, 1)
-    seen = ops.expand_dims(real, 1)
+    """Return which tokens each token attends to, (B, 1, N, N): itself and real ones, with `causal` no later ones."""
+    positions = ops.cumsum(ops.ones_like(real, dtype="int32"), axis=1)
+    query_positions, key_positions = ops.expand_dims(positions, 2), ops.expand_dims(positions, 1)
+    visible = ops.expand_dims(real, 1)
     if causal:
-        seen = ops.logical_and(seen, ops.greater_equal(mine, others))
-    return ops.expand_dims(ops.logical_or(seen, ops.equal(mine, others)), 1)
+        visible = ops.logical_and(visible, ops.greater_equal(query_positions, key_positions))
+    return ops.expand_dims(ops.logical_or(visible, ops.equal(query_positions, key_positions)), 1)
 
 
 def _before(x, part, *, name, norm, norm_position, dropout):
-    """Normalise what goes into a pre-norm sub-layer."""
+    """Normalise the input of a pre-norm sub-layer."""
     return parts.normalize(x, norm, name=f"{name}_{part}_norm") if norm_position == "pre" else x
 
 
 def _after(x, y, part, *, name, norm, norm_position, dropout):
-    """Add what a sub-layer found, and normalise the sum in a post-norm block."""
+    """Add the output of a sub-layer, and normalise the sum in a post-norm block."""
     if dropout:
         y = layers.Dropout(dropout, name=f"{name}_{part}_dropout")(y)
     x = layers.Add(name=f"{name}_{part}_add")([x, y])
@@ -280,7 +281,7 @@ def _after(x, y, part, *, name, norm, norm_position, dropout):
 
 
 def _pool(x, pooling, *, real):
-    """Bring the tokens (B, N, ..., D) together to (B, ..., D); None keeps them."""
+    """Pool the tokens (B, N, ..., D) to (B, ..., D); None returns them unchanged."""
     if pooling is None:
         return x
     if pooling == "cls":

@@ -1,1 +1,1 @@
-"""The catalogue: one file per family, plain data, standard library only."""
+"""The catalogue of presets: plain data, one file per family. Standard library only."""

@@ -54,7 +54,8 @@ register(Preset(
     reference="https://arxiv.org/abs/1512.03385", params=271_098,
     config=dict(inputs="image", input_shape=(32, 32, 3), outputs=10, block="residual", filters=(16, 32, 64), depth=3,
                 kernel_size=3, norm="batch", pooling="mean", activation="relu", output_activation="softmax"),
-    # The paper's decay of 1e-4 is part of the gradient, which momentum makes 1 / (1 - 0.9) of; Keras' is beside it.
+    # The paper's decay of 1e-4 is part of the gradient, so momentum multiplies it by 1 / (1 - 0.9); Keras' is
+    # decoupled.
     training=dict(optimizer="momentum", learning_rate=0.1, schedule="cosine", warmup=0.05, weight_decay=1e-3,
                   precision="mixed_bfloat16", batch_size=128, epochs=160, min_steps=1000, metrics=("accuracy",),
                   patience=20, augment=("flip", "shift")),
@@ -67,7 +68,7 @@ register(Preset(
     config=dict(inputs="image", input_shape=(32, 32, 3), outputs=10, whitening=2, block="pooled", dirac=True,
                 filters=(64, 256, 256), depth=2, kernel_size=3, norm="batch", norm_momentum=0.6, pooling="max",
                 activation="gelu", output_activation="softmax", output_bias=False, output_scale=1 / 9),
-    # The paper's numbers as Keras counts: 11.5 is per 1024 examples and 1 + 1 / (1 - 0.85) of momentum.
+    # The paper's numbers converted to Keras: its 11.5 is per 1024 examples, times 1 + 1 / (1 - 0.85) for momentum.
     training=dict(optimizer="momentum", momentum=0.85, learning_rate=1.5, norm_bias_rate=64, schedule="cosine",
                   warmup=0.23, weight_decay=0.01, label_smoothing=0.2, labels="onehot",
                   precision="mixed_bfloat16", batch_size=1024, epochs=10, min_steps=440, metrics=("accuracy",),

@@ -1,6 +1,6 @@
 """Feed-forward networks: tables, a line, and flattened digits.
 
-Those for classes that say `target_scale=None` take values to predict too.
+Classification presets with `target_scale=None` also support regression.
 """
 
 from kzoo.registry import Preset, register

@@ -1,4 +1,4 @@
-"""Linear forecasts."""
+"""Linear forecasting models."""
 
 from kzoo.registry import Preset, register
 

@@ -1,4 +1,4 @@
-"""Image networks to begin with trained weights."""
+"""Image networks with pretrained weights."""
 
 from kzoo.registry import Preset, register
 

@@ -1,6 +1,6 @@
 """Transformer encoders: text, image patches, series patches and table columns.
 
-One for classes that says `target_scale=None` takes values to predict too.
+Classification presets with `target_scale=None` also support regression.
 """
 
 from kzoo.registry import Preset, register

@@ -272,7 +272,7 @@ def _reset_optimizer_settings(training: dict[str, Any], overrides: Mapping[str, 
 
 
 @short_errors
-def spec_of(source: "str | os.PathLike[str] | keras.Model") -> dict[str, Any]:
+def spec_of(thing: "str | os.PathLike[str] | keras.Model") -> dict[str, Any]:
     """Return the specification of a run, an export, the path of either, or a model that kzoo built in this process.
 
     Returns:
@@ -281,21 +281,21 @@ def spec_of(source: "str | os.PathLike[str] | keras.Model") -> dict[str, Any]:
     Raises:
         KzooError: it was not made by kzoo.
     """
-    config = getattr(source, "config", None)
+    config = getattr(thing, "config", None)
     if isinstance(config, Mapping) and "spec" in config:
         return config["spec"]
-    if isinstance(source, str) or hasattr(source, "__fspath__"):
+    if isinstance(thing, str) or hasattr(thing, "__fspath__"):
         for name in ("config.json", "kzoo.json"):
             try:
-                return read_json(Path(source) / name)["spec"]
+                return read_json(Path(thing) / name)["spec"]
             except (OSError, ValueError, KeyError, TypeError):
                 continue
-        raise KzooError(f"{str(source)!r} is not the folder of a run or export. kzoo.train and kzoo.export write one.")
+        raise KzooError(f"{str(thing)!r} is not the folder of a run or export. kzoo.train and kzoo.export write one.")
     try:
-        return _specs[source]
+        return _specs[thing]
     except (KeyError, TypeError):
         raise KzooError(
-            f"{source!r} has no specification. Pass a run, or a model that kzoo.build made in this process."
+            f"{thing!r} has no specification. Pass a run, or a model that kzoo.build made in this process."
         ) from None
 
 

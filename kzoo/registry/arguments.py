@@ -28,8 +28,8 @@ class Argument:
     """A setting.
 
     Args:
-        default: default of the training contract; a builder has its own.
-        meaning: one line, for the training contract; a builder has its own.
+        default: default value, for the training contract; builders define their own.
+        meaning: one line, for the training contract; builders define their own.
         kind: type or types of one value.
         low, high: inclusive bounds; `below` is an exclusive upper bound, `above` an exclusive lower one.
         choices: legal values, if they can be listed.

@@ -46,7 +46,7 @@ def presets_of(namespace: str) -> tuple[Preset, ...]:
     entries = _entries()[namespace]
     owners = ", ".join(_owner(entry) for entry in entries)
     if len(entries) > 1:
-        raise KzooError(f"{owners} all use the preset namespace {namespace!r}. Uninstall all but one.")
+        raise KzooError(f"{owners} all use the preset namespace {namespace!r}: uninstall all but one")
     try:
         loaded = entries[0].load()
         loaded = loaded() if callable(loaded) and not isinstance(loaded, Preset) else loaded

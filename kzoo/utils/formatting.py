@@ -73,15 +73,15 @@ def spelled(text) -> str:
     return _spell[0](str(text))
 
 
-def csv_cell(value):
+def csv_cell(cell):
     """Return a cell of a CSV file; a text that a spreadsheet would run as a formula gets an apostrophe in front."""
-    if not isinstance(value, str) or not value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return value
+    if not isinstance(cell, str) or not cell.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return cell
     try:
-        float(value)
+        float(cell)
     except ValueError:
-        return f"'{value}"
-    return value
+        return f"'{cell}"
+    return cell
 
 
 def percent(share) -> str:

@@ -29,7 +29,7 @@ def keep_programs() -> None:
         return
     folder = cache_folder() / "jax" / _processor_id()
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # private: whoever can write there can make JAX run code
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # private: files in it are code that JAX runs
         _limit_size(folder.parent)
     except OSError:
         return

@@ -70,8 +70,8 @@ def default(sets: tuple[str, ...] | None = None) -> bool | None:
 
 def enabled() -> bool | None:
     """Return whether TensorFlow uses oneDNN in this process; None if unknown."""
-    value = _at_import if _prepared else os.environ.get(VARIABLE)
-    return default() if value is None else _WORDS.get(value.lower(), default())
+    setting = _at_import if _prepared else os.environ.get(VARIABLE)
+    return default() if setting is None else _WORDS.get(setting.lower(), default())
 
 
 def advice() -> list[str]:

@@ -68,8 +68,8 @@ def _fold_call(preset, source, overrides, data, *, seed, backend, **options):
     """Return the call of `cross_validate` that a run belongs to; equal for all folds and backends."""
     if preset is None or not all(isinstance(v, str | os.PathLike | None) for v in (source, data.group)):
         return None
-    fold, asked = data.test, data.pick(*(name for name in STORED_OPTIONS if name != "test"))
-    given = {"folds": fold.folds, "stratified": fold.stratified, "seed": fold.seed}
+    fold, data_options = data.test, data.pick(*(name for name in STORED_OPTIONS if name != "test"))
+    arguments = {"folds": fold.folds, "stratified": fold.stratified, "seed": fold.seed}
     defaults = _DEFAULTS | {"stratified": True}
     arguments |= {k: v for k, v in (data_options | options).items() if v is not None and v not in ((), [])} | overrides
     words = [preset.name] if source is None else [preset.name, name_of(source)]

@@ -148,7 +148,7 @@ def _check_data_of_run(path, args):
     elif "vocabulary" not in preprocessing and not _detection().is_data(
         args.data
     ):  # `check` reports itself what is missing in new data
-        _detection().existing(args.data)  # for a run that reads texts, any word may be a text
+        _detection().existing_path(args.data)  # for a run that reads texts, any word may be a text
 
 
 def _detection():

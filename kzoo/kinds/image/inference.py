@@ -67,7 +67,7 @@ def read(reader, raw):
     check_pixels(numeric_array(item, "Images", many=False) for item in raw if isinstance(item, np.ndarray))
     x, unread = _filled(lambda item: _read_image(item, shape), raw, shape)
     files = [item for index, item in enumerate(raw) if not isinstance(item, np.ndarray) and index not in unread]
-    for line in _decoder().dim(files) if files else ():
+    for line in _decoder().dim_image_notes(files) if files else ():
         warn(line)
     if not unread:
         return x, raw

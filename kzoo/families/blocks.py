@@ -155,7 +155,7 @@ def dilated(x, filters, depth, *, kernel_size, activation, norm, dropout):
 def _image_stem(x, width, kernel_size, activation, norm):
     """Apply the first convolution.
 
-    For images of 64 pixels a side or more that of the ResNet paper, with stride 4 in all.
+    Images of 64 pixels a side or more get the stem of the ResNet paper, with a stride of 4 in all.
     """
     if min(x.shape[1:3]) < 64:
         return _conv(x, width, kernel_size, activation, norm, name="stem")

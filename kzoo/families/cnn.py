@@ -103,8 +103,7 @@ def build(
         output_activation: activation of the output; None for logits and real-valued targets.
         output_bias: whether the last dense layer has a bias.
         output_scale: factor of the last dense layer's output, before its activation.
-        horizon: number of steps to forecast; None for one output for the whole series. (B, horizon, outputs) or (B,
-            outputs).
+        horizon: number of steps to forecast; None for a single output. (B, horizon, outputs) or (B, outputs).
         vocabulary_size: number of token ids, padding (0) and unknown (1) among them.
         embedding_dim: width of a token's vector.
         embedding_dropout: dropout after the token vectors.

@@ -70,8 +70,7 @@ def build(
         dense_units: widths of the relu layers before the output.
         dense_dropout: dropout after each of them.
         output_activation: activation of the output; None for logits and real-valued targets.
-        horizon: number of steps to forecast; None for one output for the whole series. (B, horizon, outputs) or (B,
-            outputs).
+        horizon: number of steps to forecast; None for a single output. (B, horizon, outputs) or (B, outputs).
         reversible_norm: normalisation of each window that is undone in its forecast. True subtracts the mean and
             divides by the standard deviation; `"last"` subtracts the last value; False does nothing.
         rescale: scale the series inside the model; False for values that are scaled already.

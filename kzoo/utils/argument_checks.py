@@ -155,9 +155,8 @@ def checked_seconds(name: str, value: Any) -> float:
 def _normalized(name: str | None, value: Any) -> Any:
     """Return an argument with NumPy types and `~` converted."""
     value = as_python(value)
-    if (
-        name in ARGUMENT_TYPES and len(getattr(value, "shape", ())) == 1 and hasattr(value, "tolist")
-    ):  # an array of names
+    # An array of names, such as the columns of a DataFrame.
+    if name in ARGUMENT_TYPES and len(getattr(value, "shape", ())) == 1 and hasattr(value, "tolist"):
         value = value.tolist()
     return expand_user(value) if name in _PATH_NAMES else value
 

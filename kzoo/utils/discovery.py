@@ -37,8 +37,8 @@ def load_part(package: str, name: str, old_name: str):
         name: name of the module.
         old_name: earlier name of the module.
     """
-    is_renamed = find_spec(f"{package}.{name}") is not None or find_spec(f"{package}.{old_name}") is None
-    return import_module(f"{package}.{name if is_renamed else old_name}")
+    has_new_name = find_spec(f"{package}.{name}") is not None or find_spec(f"{package}.{old_name}") is None
+    return import_module(f"{package}.{name if has_new_name else old_name}")
 
 
 @cache

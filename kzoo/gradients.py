@@ -77,7 +77,7 @@ def _no_gradients():
 
 
 @contextmanager
-def traces_let_go():
+def free_traced_functions():
     """Let TensorFlow free the training steps that are traced in this context once they are unused.
 
     TensorFlow registers the function of every `tf.custom_gradient` forever, and with it the whole graph; Keras'

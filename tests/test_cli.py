@@ -76,7 +76,7 @@ def test_a_pipe_that_closes_early_gets_no_traceback():
 
 def test_a_terminal_without_unicode_gets_question_marks_not_a_traceback():
     env = ENV | {"PYTHONIOENCODING": "ascii"}
-    code = "import sys; from kzoo.cli import common; common.replace_unencodable(); print('3×3 猫')"
+    code = "import sys; from kzoo.cli import shared; shared.replace_unencodable(); print('3×3 猫')"
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, check=True)
     assert done.stdout.split() == [b"3?3", b"?"]
 
@@ -529,9 +529,9 @@ def test_bad_input_of_a_run_that_exists(call, iris, tmp_path):
     for words, *parts in (
         (["evaluate", run, "--split", "tets"], "--split 'tets'", "'test'", "train, validation, test"),
         (["evaluate", run, "--tta", "mirror"], "--tta 'mirror'", "images", "rows"),
-        (["evaluate", run, "--target", "colour"], "--target 'colour'", "table", "run"),
-        (["evaluate", run, "--data", "wine", "--target", "colour"], "--target 'colour'", "wine", "table"),
-        (["check", run, "--data", "iris", "--target", "colour"], "--target 'colour'", "iris", "table"),
+        (["evaluate", run, "--target", "colour"], "--target 'colour'", "tables", "run"),
+        (["evaluate", run, "--data", "wine", "--target", "colour"], "--target 'colour'", "wine", "tables"),
+        (["check", run, "--data", "iris", "--target", "colour"], "--target 'colour'", "iris", "tables"),
         (["check", run, "--data", rows, "--set", "units=9"], "units=", "training", str(run)),
         (["check", run, "--data", rows, "--drop", "age"], "--drop", "training", str(run)),
         (["check", run, "--data", rows, "--validation", "0.3"], "--validation", "training", str(run)),

@@ -9,7 +9,7 @@ from kzoo.checks.finding import check, error, warning
 from kzoo.checks.losses import loss_function
 from kzoo.checks.probe import shell_of
 from kzoo.checks.subject import read
-from kzoo.gradients import traces_let_go, weight_gradients
+from kzoo.gradients import free_traced_functions, weight_gradients
 from kzoo.utils.formatting import listed
 
 _MEMORISED_ROWS = 8  # rows to memorise
@@ -100,7 +100,7 @@ def few_rows_by_heart(subject):
     losses = []
     clone.compile(optimizer=keras.optimizers.Adam(global_clipnorm=1.0), loss=subject.model.loss)
     clone.optimizer.build(clone.trainable_variables)  # otherwise TensorFlow traces the step twice
-    with traces_let_go():
+    with free_traced_functions():
         for rate in _RATES:
             with _unchanged([*subject.model.variables, *clone.optimizer.variables]):
                 clone.optimizer.learning_rate = rate

@@ -2,7 +2,7 @@
 
 from kzoo.cli import shared, tables
 from kzoo.dataset.summary import examples
-from kzoo.utils.formatting import plural, printable, spelled, value_in_words
+from kzoo.utils.formatting import plural, printable, spelled, format_value
 
 _MAX_COLUMNS, _MAX_CLASSES = 30, 20  # listed at most
 _MAX_NAME_LENGTH = 24  # characters
@@ -19,9 +19,7 @@ def summary_lines(summary) -> list[str]:
     description = f"{summary['task'].replace('_', ' ')}, {examples(summary)}"
     lines = [shared.bold(_cell(summary["name"])), *shared.hanging_indent("  ", f"{description}: {sizes}")]
     if summary["about"]:
-        lines += tables.columns(
-            [(_cell(name), _cell(value_in_words(value))) for name, value in summary["about"].items()]
-        )
+        lines += tables.columns([(_cell(name), _cell(format_value(value))) for name, value in summary["about"].items()])
     if summary["columns"]:
         lines += ["", *_columns(summary["columns"], summary["rows"])]
     if summary["classes"]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from kzoo.sources.arrays import class_numbers
 from kzoo.storage.windows import flat
-from kzoo.utils.formatting import listed, number, plural, value_in_words
+from kzoo.utils.formatting import listed, number, plural, format_value
 
 if TYPE_CHECKING:
     from kzoo.dataset.dataset import Dataset
@@ -66,7 +66,7 @@ def summary_line(read: dict[str, Any]) -> str:
     ]
     parts += [
         ", ".join(plural(kinds.count(kind), kind) for kind in dict.fromkeys(kinds)),
-        value_in_words(read["about"]),
+        format_value(read["about"]),
         _format_classes(read["classes"]),
         _format_targets(read["targets"]),
         "left out: " + listed((f"{column['name']} ({column['about']})" for column in left_out), _NAMED)

@@ -10,7 +10,7 @@ import numpy as np
 from kzoo.data.pipeline import Batches
 from kzoo.dataset.dataset import Loadable
 from kzoo.dataset.options import DataOptions
-from kzoo.gradients import traces_let_go
+from kzoo.gradients import free_traced_functions
 from kzoo.registry import Preset, get_preset
 from kzoo.training.plan import plan_training
 from kzoo.training.setup import make_variables
@@ -60,7 +60,7 @@ def learning_rate_range(
     rates, losses, diverged = np.geomspace(float(low), float(high), steps), [], None
     # A smaller last batch is skipped: its loss is noisier.
     full_batches = max(len(batches.split) // batches.batch_size, 1)
-    with traces_let_go():
+    with free_traced_functions():
         for i, rate in enumerate(rates):
             epoch, step = divmod(i, full_batches)
             model.optimizer.learning_rate = rate

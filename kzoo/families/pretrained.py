@@ -100,7 +100,7 @@ def build(
     return keras.Model(input_tensor, x, name=name)
 
 
-def trained_elsewhere(backbone):
+def pretrained_application(backbone):
     """Return a model whose layers have the names of a backbone of `keras.applications` and the weights it downloads."""
     return _application_model(backbone, weights="imagenet")
 

@@ -9,7 +9,7 @@ import keras
 from kzoo import callbacks as bundles
 from kzoo.callbacks.curves import TensorBoard
 from kzoo.callbacks.rate import has_settable_rate, scale_learning_rate
-from kzoo.gradients import traces_let_go
+from kzoo.gradients import free_traced_functions
 from kzoo.training.device import distribution_scope
 from kzoo.training.journal import State
 from kzoo.training.multi_step import MultiStepCallbackList, single_step_reason
@@ -177,7 +177,7 @@ class Fit:
             every=self.cadence.steps,
         )
         # 3. Fit.
-        with callback_list, traces_let_go(), warnings.catch_warnings():
+        with callback_list, free_traced_functions(), warnings.catch_warnings():
             # An epoch that is resumed in its middle has fewer steps than Keras expects.
             warnings.filterwarnings("ignore", "Your input ran out of data")
             try:

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 
-from kzoo.gradients import traces_let_go
+from kzoo.gradients import free_traced_functions
 from kzoo.registry import Preset
 from kzoo.stored_types import plain
 from kzoo.training.device import prepare_device
@@ -116,7 +116,7 @@ class Trainer:
         batch = fit.train.batch(0, 0)
         make_variables(job.core, batch)
         times = []  # seconds; the first step includes the compilation
-        with traces_let_go():
+        with free_traced_functions():
             for _ in range(3):
                 started = time.perf_counter()
                 job.core.train_on_batch(*batch)

@@ -98,12 +98,12 @@ def number(value) -> str:
     return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
 
 
-def value_in_words(value) -> str:
+def format_value(value) -> str:
     """Format a number, a text, a list (`3 x 64`) or a dict (`shortest 3, longest 64`)."""
     if isinstance(value, dict):
-        return ", ".join(f"{name} {value_in_words(inner)}" for name, inner in value.items())
+        return ", ".join(f"{name} {format_value(inner)}" for name, inner in value.items())
     if isinstance(value, list | tuple):
-        return " x ".join(map(value_in_words, value))
+        return " x ".join(map(format_value, value))
     return str(value) if isinstance(value, str) else number(value)
 
 

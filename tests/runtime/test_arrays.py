@@ -52,7 +52,7 @@ def assert_refused(pair, inputs, *parts):
         (PIXELS / 255, ("pixels", "0..1", "0..255", "x * 255")),
         (list(np.concatenate([PIXELS * 0, PIXELS]) / 255), ("pixels", "0..1", "0..255", "x * 255")),
         (PIXELS / 127.5 - 1, ("0..255", "-0.294118..-0.294118", "-1..1", "(x + 1) * 127.5")),
-        (PIXELS.astype("uint16") * 257, ("0..255", "23130..23130", "16 bits", "257")),
+        (PIXELS.astype("uint16") * 257, ("0..255", "23130..23130", "16-bit", "257")),
         (np.full((2, 20, 30, 3), 4000, "uint16"), ("0..255", "4000..4000")),  # which a resize would cut off
         ([PIXELS[0], spoiled(PIXELS[0], -5.0, 0)], ("0..255", "-5..90")),
         (spoiled(PIXELS, 1e9, 0), ("0..255", "90..1e+09")),

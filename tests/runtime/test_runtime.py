@@ -79,7 +79,6 @@ def test_values(values):
     assert agree(values, x).values.shape == (5, 1)
 
 
-@pytest.mark.filterwarnings("ignore:.* texts? .*row")
 def test_former_names_of_methods_warn_and_work(values):
     model, x = kzoo.runtime.load(values.exported), np.zeros((2, *values.run.model.input_shape[1:]), "float32")
     with warns("kzoo.runtime.Model.answer()", "kzoo.runtime.Model.run()", category=KzooDeprecationWarning):
@@ -91,6 +90,7 @@ def test_former_names_of_methods_warn_and_work(values):
     assert np.array_equal(former.values, model.predictions(encoded, outputs).values)
 
 
+@pytest.mark.filterwarnings("ignore:.* texts? .*row")
 def test_texts_at_a_fixed_batch_size(texts, tmp_path):
     strings = ["the goal of the match", "soup and bread", "", "unknown words only, and far too many of them all"]
     agree(texts, strings)

@@ -2,7 +2,7 @@
 
 from kzoo.cli import shared, tables
 from kzoo.dataset.summary import examples
-from kzoo.utils.formatting import plural, printable, spelled, format_value
+from kzoo.utils.formatting import format_value, plural, printable, spelled
 
 _MAX_COLUMNS, _MAX_CLASSES = 30, 20  # listed at most
 _MAX_NAME_LENGTH = 24  # characters

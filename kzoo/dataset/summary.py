@@ -6,7 +6,7 @@ import numpy as np
 
 from kzoo.sources.arrays import class_numbers
 from kzoo.storage.windows import flat
-from kzoo.utils.formatting import listed, number, plural, format_value
+from kzoo.utils.formatting import format_value, listed, number, plural
 
 if TYPE_CHECKING:
     from kzoo.dataset.dataset import Dataset

@@ -1,13 +1,13 @@
-"""Depth and width: how many parameters does the task need? Training and test accuracy over the size of the network.
+"""Depth and width: how many parameters does the task need? Training and test accuracy by network size.
 
-Two neurons to a layer underfit: even the training examples are too much for them. From 32 on, training comes close to
-100 % and test stays a little below. Overfitting that grows with the size, which the textbook promises, does not show
-here: hundreds of parameters for each example do no harm, nor does depth help.
+With two neurons per layer the network underfits: it cannot even learn the training examples. From 32 on, training
+accuracy is close to 100 % and test accuracy a little below. Overfitting does not grow with the size here, contrary to
+the textbooks: hundreds of parameters per example do no harm. More depth does not help either.
 
 python recipes/practice/depth_and_width.py            two depths, four widths, three seeds
-python recipes/practice/depth_and_width.py --smoke    seconds, to see that it runs
+python recipes/practice/depth_and_width.py --smoke    a quick test of a few seconds
 
-Measured: 378 s for all of it; its table is in recipes/README.md.
+Measured: 378 s in total; the results are in recipes/README.md.
 """
 
 # %% From a few neurons to far more parameters than training examples
@@ -35,7 +35,7 @@ for row in rows:
     row["parameters"] = group[0].summary["parameters"]
     row["training"] = statistics.mean(kzoo.evaluate(run, data, split="train")["accuracy"] for run in group)
 
-# %% Look
+# %% Plot
 figure, panels = kzoo.plots.panels(*(f"{depth} hidden layer{'s' * (depth > 1)}" for depth in depths))
 for axes, depth in zip(panels, depths, strict=True):
     own = [row for row in rows if row["variant"].startswith(f"{depth} x")]

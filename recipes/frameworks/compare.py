@@ -31,7 +31,7 @@ if args.smoke:
     methods = methods[:2]
 
 # %% Run each method in its own process: Keras has one backend per process
-here = Path(globals().get("__file__", "compare.py")).resolve().parent
+script_folder = Path(globals().get("__file__", "compare.py")).resolve().parent
 out = Path(args.out or "runs/frameworks-compare")
 rows = []
 for backend, script in methods:
@@ -43,7 +43,7 @@ for backend, script in methods:
     words = ["--seeds", str(seeds), "--epochs", str(epochs), "--out", str(folder)]
     words += ["--backend", backend] if script == "kzoo_train" else []
     one_thread = os.environ | {"OMP_NUM_THREADS": "1"}  # more threads slow down steps as small as these
-    subprocess.run([sys.executable, here / f"{script}.py", *words], check=True, env=one_thread)
+    subprocess.run([sys.executable, script_folder / f"{script}.py", *words], check=True, env=one_thread)
     rows += json.loads((folder / f"{script}.json").read_text(encoding="utf-8"))["rows"]
 
 # %% Compare the accuracies

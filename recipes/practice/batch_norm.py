@@ -33,8 +33,8 @@ rows = kzoo.recipes.variant_rows(runs)
 # %% Plot
 figure, (left, right) = kzoo.plots.panels("Test accuracy", f"Validation accuracy, rate {rates[0]:g}")
 for name in norms:
-    own = [row for row in rows if row["variant"].startswith(name)]
-    left.errorbar(rates, [r["accuracy"] for r in own], [r["sd"] or 0 for r in own], fmt="o-", capsize=3, label=name)
+    curve = [row for row in rows if row["variant"].startswith(name)]
+    left.errorbar(rates, [r["accuracy"] for r in curve], [r["sd"] or 0 for r in curve], fmt="o-", capsize=3, label=name)
     history = kzoo.recipes.mean_history(runs[f"{name}, rate {rates[0]:g}"])
     right.plot(history["epoch"], history["val_accuracy"], lw=1.8)
 left.set(xscale="log", xlabel="learning rate", ylim=(0, 1.02))

@@ -37,9 +37,9 @@ for row in rows:  # without the first epoch, which also compiles the step
 # %% Plot
 figure, (left, right) = kzoo.plots.panels(f"Test accuracy after {epochs} epochs", "Seconds per epoch")
 for rule in rules:
-    own = [row for row in rows if row["variant"].startswith(rule)]
-    left.errorbar(sizes, [r["accuracy"] for r in own], [r["sd"] or 0 for r in own], fmt="o-", capsize=3, label=rule)
-    right.plot(sizes, [r["epoch_seconds"] for r in own], "o-")
+    curve = [row for row in rows if row["variant"].startswith(rule)]
+    left.errorbar(sizes, [r["accuracy"] for r in curve], [r["sd"] or 0 for r in curve], fmt="o-", capsize=3, label=rule)
+    right.plot(sizes, [r["epoch_seconds"] for r in curve], "o-")
 for axes in (left, right):
     axes.set_xscale("log", base=2)
     axes.set(xlabel="batch size", xticks=sizes, xticklabels=sizes)

@@ -38,11 +38,11 @@ for row in rows:
 # %% Plot
 figure, panels = kzoo.plots.panels(*(f"{depth} hidden layer{'s' * (depth > 1)}" for depth in depths))
 for axes, depth in zip(panels, depths, strict=True):
-    own = [row for row in rows if row["variant"].startswith(f"{depth} x")]
-    sizes = [row["parameters"] for row in own]
-    axes.plot(sizes, [row["training"] for row in own], "o-", label="training")
+    curve = [row for row in rows if row["variant"].startswith(f"{depth} x")]
+    sizes = [row["parameters"] for row in curve]
+    axes.plot(sizes, [row["training"] for row in curve], "o-", label="training")
     axes.errorbar(
-        sizes, [row["accuracy"] for row in own], [row["sd"] or 0 for row in own], fmt="o-", capsize=3, label="test"
+        sizes, [row["accuracy"] for row in curve], [row["sd"] or 0 for row in curve], fmt="o-", capsize=3, label="test"
     )
     axes.axvline(len(data.train), color="grey", ls=":", label="as many as training examples")
     axes.set(xscale="log", xlabel="parameters", ylabel="accuracy", ylim=(0, 1.02))

@@ -50,8 +50,8 @@ rows = kzoo.recipes.variant_rows(runs)
 # %% Plot
 figure, (axes,) = kzoo.plots.panels("Test accuracy over training examples", width=7, height=4.2)
 for name in models:
-    own = [row for row in rows if row["variant"].startswith(name)]
-    axes.errorbar(sizes, [r["accuracy"] for r in own], [r["sd"] or 0 for r in own], fmt="o-", capsize=3, label=name)
+    curve = [row for row in rows if row["variant"].startswith(name)]
+    axes.errorbar(sizes, [r["accuracy"] for r in curve], [r["sd"] or 0 for r in curve], fmt="o-", capsize=3, label=name)
 majority = next(iter(runs.values()))[0].summary["test"]["majority"]
 axes.axhline(majority, color=GREY, ls=":", label="always the most frequent class")
 axes.set(xscale="log", xlabel="training examples", ylim=(0, 1.02))

@@ -53,8 +53,8 @@ for name, group in runs.items():
                 auc=metrics.roc_auc_score(truth, p), average_precision=metrics.average_precision_score(truth, p)
             )
             scores.append(score)
-no = dict(variant="always no", threshold=1.0, accuracy=1 - truth.mean(), precision=0.0, recall=0.0, f1=0.0, auc=0.5)
-scores = pd.DataFrame([no | dict(average_precision=truth.mean()), *scores]).groupby("variant", sort=False)
+dummy = dict(variant="always no", threshold=1.0, accuracy=1 - truth.mean(), precision=0.0, recall=0.0, f1=0.0, auc=0.5)
+scores = pd.DataFrame([dummy | dict(average_precision=truth.mean()), *scores]).groupby("variant", sort=False)
 table = scores.mean().assign(f1_sd=scores["f1"].std()).astype(float).round(4)
 rows = table.reset_index().astype(object).where(lambda t: t.notna(), None).to_dict("records")
 

@@ -54,9 +54,9 @@ for name, accuracy, parameters, seconds in scores:
 figure, (axes,) = kzoo.plots.panels(f"{first.name}: accuracy on {len(first.test):,} sentences, 95 % interval", width=7)
 for i, row in enumerate(rows):
     accuracy = row["accuracy"]
-    errors = np.maximum([[accuracy - row["low"]], [row["high"] - accuracy]], 0)  # rounding may put high below an accuracy of 1
-    axes.barh(i, row["accuracy"], 0.6, xerr=errors, color=BLUE if i else GREY, capsize=3)
-    axes.text(0.01, i, f"{row['accuracy']:.1%}", color="white", va="center")
+    errors = np.maximum([[accuracy - row["low"]], [row["high"] - accuracy]], 0)  # rounding can make high < accuracy = 1
+    axes.barh(i, accuracy, 0.6, xerr=errors, color=BLUE if i else GREY, capsize=3)
+    axes.text(0.01, i, f"{accuracy:.1%}", color="white", va="center")
 axes.set_yticks(range(len(rows)), [row["preset"] for row in rows])
 axes.invert_yaxis()
 axes.set_xlim(0, 1)

@@ -1,19 +1,20 @@
-"""Learn a text character by character, count the bits it needs, and let the network write.
+"""Train a character-level language model, measure its bits per character, and generate text.
 
-A model that expects the next character well could compress the text: bits per character is the size it would have. The
-score reads the test part in one pass, with all before it in mind. The tutorial's network is stateful in training, where
-`fit` shuffles the windows, so that a window begins with the state of some other place; and Keras 3 has no
-`batch_input_shape`. Here only the copies that score and write carry a state. Temperature and top-k: dull or wild.
+A model that predicts the next character well could compress the text: bits per character is the compressed size. The
+test split is scored in one pass, with all earlier text as context. The tutorial's network is stateful in training, but
+`fit` shuffles the windows, so each window starts with the state of an unrelated one; and Keras 3 has no
+`batch_input_shape`. Here only the copies that score and generate are stateful. A low temperature gives dull text, a
+high one wild text; top-k and top-p limit the choice.
 
-python recipes/char_gru.py                        Python's own documentation, which every Python has
-python recipes/char_gru.py --data FILE.txt        your own text; the last 10 % score it, 2 % before choose the epoch
-python recipes/char_gru.py --prompt "for i in "   how the texts it writes begin
-python recipes/char_gru.py --smoke                seconds, to see that it runs
+python recipes/char_gru.py                        Python's documentation, part of every installation
+python recipes/char_gru.py --data FILE.txt        your own text: the last 10 % for test, 2 % before for validation
+python recipes/char_gru.py --prompt "for i in "   the start of the generated texts
+python recipes/char_gru.py --smoke                a quick test of a few seconds
 
-Measured: 643 s for all of it; its table is in recipes/README.md.
+Measured: 643 s in total; the results are in recipes/README.md.
 """
 
-# %% What to train, on what
+# %% Data and settings
 import math
 import time
 
@@ -40,11 +41,11 @@ else:
 small = dict(epochs=1, units=(32,)) if args.smoke else dict(epochs=args.epochs)
 run = kzoo.train(preset, data, out=args.out, **small)
 
-# %% Score: the test part window by window, and in one pass
+# %% Evaluate: the test split window by window, and in one pass
 rows = []
-for reading, stateful in (("windows of 100", False), ("one pass", True)):
+for read_mode, stateful in (("windows of 100", False), ("one pass", True)):
     scores = kzoo.evaluate(run, data, stateful=stateful)
-    row = dict(data=data.name, read=reading, bits_per_character=scores["loss"] / math.log(2))
+    row = dict(data=data.name, read=read_mode, bits_per_character=scores["loss"] / math.log(2))
     row |= {name: scores[name] for name in ("perplexity", "accuracy", "majority")} | dict(characters=scores["tokens"])
     rows.append(row | dict(parameters=run.summary["parameters"], seconds=run.summary["seconds"]))
 for temperature in (0.4, 0.8, 1.2):
@@ -55,14 +56,14 @@ for temperature in (0.4, 0.8, 1.2):
     seconds = time.perf_counter() - began
     print(f"\n--- temperature {temperature}, top {args.top_k}, {args.length / seconds:.0f} characters/s ---\n{text}")
 
-# %% Look: bits per epoch, and what the network expects along a piece of the test part
-shown = {" ": "␣", "\n": "↵", "\t": "→"}
-letters = np.array(["", "?", *(shown.get(c, c) for c in tokenizer_of(run.preprocessing).vocabulary)])
+# %% Plot: bits per epoch, and the predictions along a piece of the test split
+visible = {" ": "␣", "\n": "↵", "\t": "→"}
+letters = np.array(["", "?", *(visible.get(c, c) for c in tokenizer_of(run.preprocessing).vocabulary)])
 first, width, ranks = 30, 28, 4
 prose = np.char.isalpha(letters)[data.test.x[:][:, first : first + width]].sum(axis=1)
 window = data.test.x[prose.argmax()]
 p = np.asarray(run.model.predict(window[None], verbose=0))[0, first - 1 : first - 1 + width]
-best = np.argsort(-p, axis=1)[:, :ranks]  # the likeliest before each character
+best = np.argsort(-p, axis=1)[:, :ranks]  # the most probable tokens at each position
 figure = new_figure(9, 6.4)
 above, below = figure.subplots(2, 1, height_ratios=(1, 1.1))
 style_axes(above, "Bits per character", x="epoch")
@@ -72,7 +73,7 @@ for column, label, color in (("loss", "training", GREY), ("val_loss", "validatio
 above.axhline(rows[1]["bits_per_character"], color=INK, lw=1, ls="--", label="test, in one pass")
 above.xaxis.set_major_locator(MaxNLocator(integer=True))
 above.legend(frameon=False)
-style_axes(below, "What it expects before each character: the darker, the likelier; framed where it came", grid=None)
+style_axes(below, "Predicted probability of each character (darker: higher); the actual one is framed", grid=None)
 below.imshow(np.take_along_axis(p, best, axis=1).T, cmap="Blues", vmin=0, vmax=1, aspect="auto")
 for step, truth in enumerate(window[first : first + width]):
     for rank, token in enumerate(best[step]):
@@ -80,9 +81,9 @@ for step, truth in enumerate(window[first : first + width]):
         below.text(step, rank, letters[token], fontsize=15, parse_math=False, **style)
         if token == truth:
             below.add_patch(Rectangle((step - 0.46, rank - 0.45), 0.92, 0.9, fill=False, ec=ORANGE, lw=2.4))
-came = dict(family="monospace", color=INK, fontsize=15, fontweight="bold", parse_math=False)
-below.set_xticks(range(width), letters[window[first : first + width]], **came)
-below.set_yticks(range(ranks), ["likeliest", "2nd", "3rd", "4th"][:ranks], fontsize=11)
-below.set_xlabel("what came", color=GREY, fontsize=11)
+label_style = dict(family="monospace", color=INK, fontsize=15, fontweight="bold", parse_math=False)
+below.set_xticks(range(width), letters[window[first : first + width]], **label_style)
+below.set_yticks(range(ranks), ["most likely", "2nd", "3rd", "4th"][:ranks], fontsize=11)
+below.set_xlabel("actual character", color=GREY, fontsize=11)
 below.tick_params(length=0)
 kzoo.recipes.finish(args, rows, figure, folder=run.path)

@@ -1,22 +1,22 @@
-"""The tutorial's project, CIFAR-10 from end to end: augmentation, callbacks, best model, curves, ten predictions.
+"""The tutorial's CIFAR-10 project from end to end: augmentation, callbacks, best model, curves, ten predictions.
 
-Each part of it is one word of the preset: `augment=("flip", "shift")` for its ImageDataGenerator ("rotate" and "zoom"
-are words too), the callback bundle "standard" for EarlyStopping, ModelCheckpoint and TensorBoard. The run's folder has
-`best.keras` and `curves.png`.
-The tutorial stops and chooses its best model on the test images, which flatters its score; here a tenth of the training
-images decides, and the test images are looked at once.
+The preset has a setting for each part: `augment=("flip", "shift")` replaces the tutorial's ImageDataGenerator ("rotate"
+and "zoom" are also available), and the callback bundle "standard" has EarlyStopping, ModelCheckpoint and TensorBoard.
+The run folder has `best.keras` and `curves.png`.
+The tutorial stops early and selects its best model on the test images, so its score is too high. Here a tenth of the
+training images is the validation split, and the test images are used once.
 
 python recipes/cifar_cnn.py                       downloads CIFAR-10, 163 MB, unless it is here already; hours on a CPU
-python recipes/cifar_cnn.py --data cifar10/       folders train/ and test/, in each a folder of images for each class
+python recipes/cifar_cnn.py --data cifar10/       folders train/ and test/, each with a folder of images per class
 python recipes/cifar_cnn.py --epochs 20           a third of the time
-python recipes/cifar_cnn.py --out runs/cifar_cnn-01   a run that is finished: scored and drawn again, not trained
+python recipes/cifar_cnn.py --out runs/cifar_cnn-01   a finished run is evaluated and plotted, not trained again
 python recipes/cifar_cnn.py --chinese             the tutorial's class names under the pictures
 python recipes/cifar_cnn.py --smoke               seconds and no download, on generated pictures
 
 Measured: cifar_cnn on cifar10/: accuracy 84.2%, 1 run, 20 epochs, 2158 s a run (2026-11-27).
 """
 
-# %% What to train, on what
+# %% Data and settings
 import numpy as np
 
 import kzoo
@@ -26,24 +26,24 @@ args = kzoo.recipes.arguments(
 )
 source = args.data
 if args.smoke and source == "cifar10":
-    print("smoke: 240 generated shapes, at half their size, stand in for cifar10")
+    print("smoke: 240 generated shapes of half size are used in place of cifar10")
     shapes = kzoo.load_data("shapes")
     source = shapes.test.x[:, ::2, ::2], np.array(shapes.class_names)[shapes.test.y]  # (240, 32, 32, 3)
-data = kzoo.load_data(source, preset="cifar_cnn", validation=0.1)  # cut from the training images alone
+data = kzoo.load_data(source, preset="cifar_cnn", validation=0.1)  # taken from the training images only
 print(data)
 
 # %% Train
 small = dict(epochs=1, filters=(8, 16), dropout=0.2) if args.smoke else dict(epochs=args.epochs)
 run = kzoo.train("cifar_cnn", data, out=args.out, **small)
 
-# %% Score
+# %% Evaluate
 scores = kzoo.evaluate(run, data)
 row = kzoo.recipes.run_row(run, scores, "accuracy", "majority")
 
-# %% Look
-chosen = np.random.default_rng(0).choice(len(data.test), 10, replace=False)
-images = data.test.x[chosen]
-predicted, true = kzoo.predict(run, images).labels, [data.class_names[i] for i in data.test.y[chosen]]
+# %% Plot
+sample = np.random.default_rng(0).choice(len(data.test), 10, replace=False)
+images = data.test.x[sample]
+predicted, true = kzoo.predict(run, images).labels, [data.class_names[i] for i in data.test.y[sample]]
 if args.chinese:
     chinese = dict(airplane="飞机", automobile="汽车", bird="鸟", cat="猫", deer="鹿", dog="狗")
     chinese |= dict(frog="青蛙", horse="马", ship="船", truck="卡车")

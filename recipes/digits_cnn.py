@@ -1,16 +1,16 @@
-"""Handwritten digits in half a minute: train, score, look.
+"""Handwritten digits in half a minute: train, evaluate, plot.
 
-The shortest way through kzoo, and the order of every other recipe. Pixels go in raw, 0..255: the scaling is inside the
-network, so it cannot be forgotten when the model is used.
+The shortest recipe; all others have the same structure. Pixels are passed unscaled, 0..255: scaling is a layer of the
+network, so users of the model cannot forget it.
 
-python recipes/digits_cnn.py                 the preset as it is
-python recipes/digits_cnn.py --smoke         seconds, to see that it runs
-python recipes/digits_cnn.py --data FOLDER   a folder with a folder of images for each class
+python recipes/digits_cnn.py                 the preset with its defaults
+python recipes/digits_cnn.py --smoke         a quick test of a few seconds
+python recipes/digits_cnn.py --data FOLDER   a folder of images per class
 
-Measured: 46 s for all of it; its table is in recipes/README.md.
+Measured: 46 s in total; the results are in recipes/README.md.
 """
 
-# %% What to train, on what
+# %% Data and settings
 import kzoo
 
 args = kzoo.recipes.arguments("digits_cnn", __doc__, data="digits")
@@ -21,12 +21,12 @@ print(data)
 small = dict(epochs=1, filters=(8,), depth=1) if args.smoke else {}
 run = kzoo.train("digits_cnn", data, out=args.out, **small)
 
-# %% Score
-scores = kzoo.evaluate(run, data)  # on the test split, which training never saw
+# %% Evaluate
+scores = kzoo.evaluate(run, data)  # on the test split, which training does not use
 row = kzoo.recipes.run_row(run, scores, "accuracy", "majority")
 
-# %% Look
+# %% Plot
 images, truth = data.test.x[:12], data.test.y[:12]
-answers = kzoo.predict(run, images)
-figure = kzoo.plots.prediction_grid(images, answers.labels, [data.class_names[i] for i in truth])
+predictions = kzoo.predict(run, images)
+figure = kzoo.plots.prediction_grid(images, predictions.labels, [data.class_names[i] for i in truth])
 kzoo.recipes.finish(args, [row], figure, folder=run.path)

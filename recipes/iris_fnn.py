@@ -1,16 +1,16 @@
-"""Iris, the smallest real data set, on the Keras backend of your choice: train, score, look.
+"""Iris, the smallest real data set, on any Keras backend: train, evaluate, plot.
 
-The network, the data and every line below are the same on all three; only the backend's name changes.
+Network, data and code are the same on all three backends.
 
 python recipes/iris_fnn.py                     TensorFlow
-python recipes/iris_fnn.py --backend jax       JAX; or torch for PyTorch
-python recipes/iris_fnn.py --smoke             seconds, to see that it runs
-python recipes/iris_fnn.py --data FILE.csv --target COLUMN    your own table, and the column with the classes
+python recipes/iris_fnn.py --backend jax       JAX; torch for PyTorch
+python recipes/iris_fnn.py --smoke             a quick test of a few seconds
+python recipes/iris_fnn.py --data FILE.csv --target COLUMN    your own table and its class column
 
-Measured: 33 s for all of it; its table is in recipes/README.md.
+Measured: 33 s in total; the results are in recipes/README.md.
 """
 
-# %% What to train, on what
+# %% Data and settings
 import kzoo
 
 backends = ("tensorflow", "jax", "torch")
@@ -21,7 +21,7 @@ print(data)
 # %% Train
 run = kzoo.train("iris_fnn", data, out=args.out, epochs=1 if args.smoke else None)
 
-# %% Score
+# %% Evaluate
 scores = kzoo.evaluate(run, data)
 row = dict(
     preset="iris_fnn",
@@ -32,6 +32,6 @@ row = dict(
     seconds=run.summary["seconds"],
 )
 
-# %% Look
+# %% Plot
 figure = kzoo.plots.confusion_matrix(run.answers["truth"], run.answers["answers"].argmax(axis=1), run.class_names)
 kzoo.recipes.finish(args, [row], figure, folder=run.path)

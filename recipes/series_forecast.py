@@ -1,22 +1,22 @@
-"""Forecast a series with every preset there is for it, beside three baselines that nobody has to train for long.
+"""Forecast a series with every forecasting preset, and compare them with three baselines that need little training.
 
-A network is worth its training only where it beats the last value, the value one season ago (`--season 24`: the same
-hour yesterday) and a linear map from the window to what follows, fitted by least squares. The split is in order of
-time: a shuffled one would test on hours whose neighbours were trained on. `mse` and `mae` are of standardised values,
-scaled with the training part, as papers report them; the other two are in the columns' own unit. `validation_mse`
-decides which network to take, before the test part says how good it is.
+A network is only worth training if it beats the last value, the value one season ago (`--season 24`: the same hour
+yesterday) and a linear map from the window to the forecast, fitted by least squares. The split is chronological: after
+shuffling, the neighbours of test hours would be in the training split. `mse` and `mae` are of standardised values, with
+the scale of the training split, as in papers; the other two are in the unit of the column. The network is selected by
+`validation_mse`; the test split then measures it.
 
-python recipes/series_forecast.py                          a made-up series: a day and a week of sines, and noise
-python recipes/series_forecast.py --data FILE.csv --target sales    your own: a time column, numbers, one target or more
+python recipes/series_forecast.py                          a generated series: daily and weekly sines with noise
+python recipes/series_forecast.py --data FILE.csv --target sales    your own file: time column, numbers, targets
 python recipes/series_forecast.py --data ETTh1.csv --rows 14400 --validation 0.2 --test 0.2 --horizon 96
-                                   as papers do it: 12, 4 and 4 months of 30 days, every column is a target
-python recipes/series_forecast.py --presets series_linear series_gru --epochs 4      some of them, for so long
-python recipes/series_forecast.py --smoke                  seconds, to see that it runs
+                                   as in papers: 12, 4 and 4 months of 30 days; all columns are targets
+python recipes/series_forecast.py --presets series_linear series_gru --epochs 4      two presets, four epochs
+python recipes/series_forecast.py --smoke                  a quick test of a few seconds
 
-Measured: 1629 s for all of it; its table is in recipes/README.md.
+Measured: 1629 s in total; the results are in recipes/README.md.
 """
 
-# %% What to train, on what
+# %% Data and settings
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,17 +34,17 @@ args = kzoo.recipes.arguments("series_forecast", __doc__, data="sine", **options
 if args.smoke:
     args.presets, args.steps, args.horizon = args.presets[-1:], 48, 12
 presets = [kzoo.get_preset(name) for name in args.presets]
-window = dict(input_shape=(args.steps, 1), horizon=args.horizon)  # steps None: two seasons of the data at least
+window = dict(input_shape=(args.steps, 1), horizon=args.horizon)  # if steps is None: at least two seasons of the data
 presets = [replace(preset, config=preset.config | window) for preset in presets]
 source = read_table(args.data).head(args.rows) if args.rows else args.data
-split = dict(validation=args.validation, test=args.test)
-data = kzoo.load_data(source, preset=presets[0], target=args.target, **split)
+split_sizes = dict(validation=args.validation, test=args.test)
+data = kzoo.load_data(source, preset=presets[0], target=args.target, **split_sizes)
 data.name = Path(args.data).name
 steps = data.input_shape[0]
 if args.season > steps:
-    raise kzoo.KzooError(f"--season {args.season} lies before the window of {steps} steps: --steps lengthens it.")
+    raise kzoo.KzooError(f"--season {args.season} is longer than the window of {steps} steps: increase --steps.")
 if data.validation is None:
-    raise kzoo.KzooError(f"--validation {args.validation:g} leaves nothing to choose a network by: 0.1 is usual.")
+    raise kzoo.KzooError(f"--validation {args.validation:g} leaves no data to select a network. The default is 0.1.")
 print(data)
 
 # %% Train
@@ -52,14 +52,14 @@ out = Path(args.out or "runs/series_forecast")
 settings = dict(epochs=1, batch_size=256) if args.smoke else dict(epochs=args.epochs)
 runs = {preset.name: kzoo.train(preset, data, out=out / preset.name, **settings) for preset in presets}
 
-# %% Score: baselines and networks alike, on the test part; the validation part chooses
+# %% Evaluate: baselines and networks on the test split; select on the validation split
 targets = range(data.outputs)
 train_x, train_y = data.train.x[:], data.train.y[:]  # (N, steps, F), (N, horizon, targets)
 lines = [LinearRegression().fit(train_x[..., i], train_y[..., i]) for i in targets]
 
 
-def without_network(x):
-    """Return what each baseline says after these windows."""
+def baseline_forecasts(x):
+    """Return the forecasts of each baseline for windows x."""
     season = x[:, steps - args.season :, : data.outputs]
     return {
         "last value": np.repeat(x[:, -1:, : data.outputs], args.horizon, axis=1),
@@ -68,33 +68,33 @@ def without_network(x):
     }
 
 
-def standardised(values, part):
-    """Return the errors in standard deviations of the training part."""
-    return (values - part.y[:]) / np.array(data.config["target_scale"])
+def standardised_errors(values, split):
+    """Return the errors in standard deviations of the training split."""
+    return (values - split.y[:]) / np.array(data.config["target_scale"])
 
 
 x, truth = data.test.x[:], data.test.y[:]
-forecasts = without_network(x) | {name: kzoo.predict(run, x).values for name, run in runs.items()}
-chosen_by = {
-    name: float((standardised(values, data.validation) ** 2).mean())
-    for name, values in without_network(data.validation.x[:]).items()
+forecasts = baseline_forecasts(x) | {name: kzoo.predict(run, x).values for name, run in runs.items()}
+validation_mse = {
+    name: float((standardised_errors(values, data.validation) ** 2).mean())
+    for name, values in baseline_forecasts(data.validation.x[:]).items()
 }
-chosen_by |= {name: run.summary["validation"]["mse_standardised"] for name, run in runs.items()}
+validation_mse |= {name: run.summary["validation"]["mse_standardised"] for name, run in runs.items()}
 rows = []
 for name, values in forecasts.items():
-    error, own = standardised(values, data.test), values - truth
-    row = dict(preset=name, validation_mse=chosen_by[name])
-    row |= dict(mse=float((error**2).mean()), mae=float(np.abs(error).mean()))
-    row |= dict(rmse_own_unit=float((own**2).mean() ** 0.5), mae_own_unit=float(np.abs(own).mean()))
-    measured = runs[name].summary if name in runs else {}
-    rows.append(row | {key: measured.get(key, 0) for key in ("parameters", "epochs", "seconds")})
-best = min(runs, key=chosen_by.__getitem__)
-print(f"Chosen by the validation part: {best}")
+    standardised, error = standardised_errors(values, data.test), values - truth
+    row = dict(preset=name, validation_mse=validation_mse[name])
+    row |= dict(mse=float((standardised**2).mean()), mae=float(np.abs(standardised).mean()))
+    row |= dict(rmse_own_unit=float((error**2).mean() ** 0.5), mae_own_unit=float(np.abs(error).mean()))
+    summary = runs[name].summary if name in runs else {}
+    rows.append(row | {key: summary.get(key, 0) for key in ("parameters", "epochs", "seconds")})
+best = min(runs, key=validation_mse.__getitem__)
+print(f"Selected on the validation split: {best}")
 
-# %% Look: the errors, and one forecast of the network that was chosen
+# %% Plot: the errors, and one forecast of the selected network
 ranked = sorted(rows, key=lambda row: row["mse"])
-place, first = len(truth) // 2, data.target_names[0]
-figure, (left, right) = kzoo.plots.panels(f"{data.name}: MSE of standardised values", f"{first}, by {best}", width=6.4)
+example, target = len(truth) // 2, data.target_names[0]
+figure, (left, right) = kzoo.plots.panels(f"{data.name}: MSE of standardised values", f"{target}, by {best}", width=6.4)
 colors = [BLUE if row["preset"] in runs else GREY for row in ranked]
 bars = left.barh(range(len(rows)), [row["mse"] for row in ranked], color=colors)
 left.bar_label(bars, fmt=" %.3f", fontsize=9)
@@ -102,10 +102,10 @@ left.set_yticks(range(len(rows)), [row["preset"] for row in ranked])
 left.invert_yaxis()
 left.margins(x=0.12)
 past, ahead = np.arange(1 - min(steps, 2 * args.horizon), 1), np.arange(1, args.horizon + 1)
-right.plot(past, x[place, past - 1, 0], color=GREY, label="history")
-right.plot(ahead, truth[place, :, 0], color=BLUE, label="truth")
-right.plot(ahead, forecasts[best][place, :, 0], color=ORANGE, lw=2, label="forecast")
-right.plot(ahead, forecasts["linear"][place, :, 0], color=GREEN, lw=1.2, ls="--", label="linear")
+right.plot(past, x[example, past - 1, 0], color=GREY, label="history")
+right.plot(ahead, truth[example, :, 0], color=BLUE, label="truth")
+right.plot(ahead, forecasts[best][example, :, 0], color=ORANGE, lw=2, label="forecast")
+right.plot(ahead, forecasts["linear"][example, :, 0], color=GREEN, lw=1.2, ls="--", label="linear")
 right.set_xlabel("steps from now")
 low, high = right.get_ylim()
 right.set_ylim(low, high + 0.12 * (high - low))  # room for the legend

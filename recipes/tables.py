@@ -1,13 +1,13 @@
-"""Make what was measured into the zoo's tables: of runs rows, of rows what people read.
+"""Collect measured results from runs, and write the tables in the documentation.
 
-python recipes/tables.py collect runs/measured     runs become kzoo/results/measured.json, tables of recipes
-                                                   recipes/measured.json, their pictures recipes/pictures/
-python recipes/tables.py paired runs/measured      every preset and baseline over the same splits, in pairs
-python recipes/tables.py baselines --folder DATA   rows of kzoo/results/measured.json get the baselines of their splits
-python recipes/tables.py write                     docs/presets.md, recipes/README.md, the recipes' own lines
-python recipes/tables.py networks                  kzoo/results/networks.json: the layers of every preset
+python recipes/tables.py collect runs/measured     write runs to kzoo/results/measured.json, tables of recipes to
+                                                   recipes/measured.json, their plots to recipes/pictures/
+python recipes/tables.py paired runs/measured      paired comparison of all presets and baselines on the same splits
+python recipes/tables.py baselines --folder DATA   add the baselines of their splits to kzoo/results/measured.json
+python recipes/tables.py write                     update docs/presets.md, recipes/README.md and the recipes' docstrings
+python recipes/tables.py networks                  write the layers of every preset to kzoo/results/networks.json
 
-measure.py trains what is collected. Numbers come from run folders alone, never from a keyboard.
+measure.py trains the runs. All numbers come from run folders; none are typed by hand.
 """
 
 # %%
@@ -36,17 +36,17 @@ NETWORKS = Path(kzoo.__file__).parent / "results" / "networks.json"
 RECIPES = HERE / "measured.json"
 
 
-# %% Collect: what was measured becomes rows
+# %% Collect: from runs and recipes to rows
 def collect(args):
     files = [file for folder in args.folders for file in sorted(Path(folder).rglob("*.json"))]
-    found = {file: row for file in files if isinstance(row := read_json(file), dict) and row.get("smoke") is False}
-    collect_runs(args.folders, {file.parent: row for file, row in found.items()})
-    kept = read_json(RECIPES) if RECIPES.is_file() else {}
-    for file, row in found.items():
+    measured = {file: row for file in files if isinstance(row := read_json(file), dict) and row.get("smoke") is False}
+    collect_runs(args.folders, {file.parent: row for file, row in measured.items()})
+    stored = read_json(RECIPES) if RECIPES.is_file() else {}
+    for file, row in measured.items():
         print(f"{row['recipe']}: {len(row['rows'])} rows")
-        kept[row["recipe"]] = {k: v for k, v in row.items() if k not in ("recipe", "smoke")}
+        stored[row["recipe"]] = {k: v for k, v in row.items() if k not in ("recipe", "smoke")}
         shutil.copyfile(file.with_suffix(".png"), picture(row["recipe"]))
-    write_json(RECIPES, dict(sorted(kept.items())))
+    write_json(RECIPES, dict(sorted(stored.items())))
 
 
 def picture(name):
@@ -54,22 +54,22 @@ def picture(name):
 
 
 def collect_runs(folders, recipes):
-    """Make rows of runs; a task's recipe lends them its command. Lessons, practice and tuning have their own tables."""
-    groups, rows, lent = {}, [], []
+    """Make rows of runs. Runs of a task recipe get its command. Lessons, practice and tuning have their own tables."""
+    groups, rows, recipe_runs = {}, [], []
     for folder in folders:
         for file in sorted(Path(folder).rglob("config.json")):
             run = kzoo.Run(file.parent)
             if not run.finished or run.config["spec"]["family"] is None or "test" not in run.summary:
                 continue
-            recipe = next((recipes[above] for above in file.parents if above in recipes), None)
+            recipe = next((recipes[parent] for parent in file.parents if parent in recipes), None)
             if recipe is not None and ("/" in recipe["recipe"] or recipe["recipe"].startswith("tune_")):
                 continue
             if run.config["command"] is not None:
                 groups.setdefault(results.group_of(run), {})[results.draw_of(run)] = run
-            elif recipe is not None and run.config["data"]["name"] != "table":  # nobody could load that by its name
+            elif recipe is not None and run.config["data"]["name"] != "table":  # a table has no name to load it by
                 run.config["command"] = recipe["command"]
-                lent.append(run)
-    for run in lent:  # a run of the same draw that `train` made says it better
+                recipe_runs.append(run)
+    for run in recipe_runs:  # a run of the same split and seed by `kzoo.train` comes first
         groups.setdefault(results.group_of(run), {}).setdefault(results.draw_of(run), run)
     for runs in groups.values():
         row = results.row_of(list(runs.values()))
@@ -79,9 +79,9 @@ def collect_runs(folders, recipes):
     write_json(MEASURED, [r for _, r in sorted((known | {results.key_of(r): r for r in rows}).items())])
 
 
-# %% Pairs: presets and baselines over the same splits
+# %% Paired comparison of presets and baselines on the same splits
 def compare_in_pairs(args):
-    """Print every candidate on every data set, with its paired differences to one of them."""
+    """Print all candidates per data set, with their paired differences to a reference candidate."""
     sets = {}
     for folder in args.folders:
         for file in sorted(Path(folder).rglob("config.json")):
@@ -94,17 +94,17 @@ def compare_in_pairs(args):
 
 
 def pairs_on(name, metric, runs, against=None):
-    """Return the lines about one data set: each candidate, the losers too, beside the one that it is compared with."""
+    """Return the lines for one data set: all candidates, with their differences to the reference candidate."""
     scores, names = {}, candidates(runs)
     for run, label in zip(runs, names, strict=True):
         draw = results.draw_of(run)
         if draw in scores.setdefault(label, {}):
             raise kzoo.KzooError(f"{run.path} repeats another run of {label}: the same split, seed and settings.")
         scores[label][draw] = results.value_of(run.summary["test"], metric)
-        for one in run.summary.get("baselines") or ():
-            if one["scores"] and one["split"] == "test":
-                scores.setdefault(one["label"], {})[draw] = results.value_of(one["scores"], metric)
-    mean = {label: sum(of.values()) / len(of) for label, of in scores.items()}
+        for baseline in run.summary.get("baselines") or ():
+            if baseline["scores"] and baseline["split"] == "test":
+                scores.setdefault(baseline["label"], {})[draw] = results.value_of(baseline["scores"], metric)
+    mean = {label: sum(values.values()) / len(values) for label, values in scores.items()}
     ranked = sorted(scores, key=mean.__getitem__, reverse=not lower_is_better(metric))
     against = against or next((label for label in ranked if label not in names), ranked[0])
     if against not in scores:
@@ -113,31 +113,31 @@ def pairs_on(name, metric, runs, against=None):
     splits = {run.config["data"]["data_seed"] for run in runs} | {str(run.config["data"]["options"]) for run in runs}
     overlap = first["test"] / first["train"] if len(splits) > 2 else 0.0
     lines = [
-        f"{name}, {metric}; differences to {against}, 95 %" + (", corrected for splits that overlap" if overlap else "")
+        f"{name}, {metric}; differences to {against}, 95 %" + (", corrected for overlapping splits" if overlap else "")
     ]
     for label in ranked:
         draws = [draw for draw in scores[label] if draw in scores[against]]
-        found = (
+        comparison = (
             paired([scores[label][d] for d in draws], [scores[against][d] for d in draws], overlap=overlap)
             if draws
             else None
         )
-        said = "" if found is None or label == against else f"{found['difference']:+.4f}"
-        if said and found["interval"]:
-            said += " ({:+.4f} to {:+.4f})".format(*found["interval"])
-        said += f", {found['pairs']} pairs" if said else ""
+        text = "" if comparison is None or label == against else f"{comparison['difference']:+.4f}"
+        if text and comparison["interval"]:
+            text += " ({:+.4f} to {:+.4f})".format(*comparison["interval"])
+        text += f", {comparison['pairs']} pairs" if text else ""
         once = "  once" if len(scores[label]) == 1 else ""
-        lines.append(f"  {label:<42} {mean[label]:.4f}{once}  {said}".rstrip())
+        lines.append(f"  {label:<42} {mean[label]:.4f}{once}  {text}".rstrip())
     return lines
 
 
 def candidates(runs):
-    """Return what each run is a candidate of: its preset, and where that has several settings their folder."""
+    """Return the candidate name of each run: its preset, with the folder if the preset has runs of several settings."""
     groups = {}
     for run in runs:
         preset, *_, settings = results.group_of(run)
         groups.setdefault(preset, {}).setdefault(settings, run.path)
-    several = {preset for preset, found in groups.items() if len(found) > 1}
+    several = {preset for preset, settings in groups.items() if len(settings) > 1}
     return [
         f"{preset} ({folder_of(run)})" if (preset := run.config["spec"]["preset"]) in several else preset
         for run in runs
@@ -145,17 +145,17 @@ def candidates(runs):
 
 
 def folder_of(run):
-    """Return the folder's name that `train` gave to all runs of a preset and its settings, else the run's own."""
+    """Return the name of the folder that `train` uses for a preset and its settings, or else the run's own name."""
     path = Path(run.path)
     return path.parent.name if path.name.isdecimal() else path.name
 
 
-# %% Baselines: rows that were measured before runs kept them
-RECIPES_SAY = {"recipes/char_gru.py": {"validation": 0.02}}  # what a recipe does with data unless its command says else
+# %% Baselines of rows from runs that do not store them
+RECIPE_OPTIONS = {"recipes/char_gru.py": {"validation": 0.02}}  # data options of a recipe; its command overrides them
 
 
 def fill_baselines(args):
-    """Load the data of each row again, split as it was, and score the baselines on it."""
+    """Load the data of each row with the same splits, and score the baselines on it."""
     rows, known = results.rows(), {}
     for row in rows:
         if args.data not in (None, row["data"]) or (row.get("baselines") and not args.again):
@@ -165,44 +165,47 @@ def fill_baselines(args):
         except kzoo.KzooError as error:
             print(f"{row['preset']} on {row['data']}: {error}")
             continue
-        sizes = {len(data.test) * of for data in splits for of in (1, data.input_shape[0])}  # of tokens in windows
+        # Examples are windows or their tokens.
+        sizes = {len(data.test) * tokens for data in splits for tokens in (1, data.input_shape[0])}
         if row["examples"] is not None and row["examples"] not in sizes:
-            print(f"{row['preset']} on {row['data']}: {row['examples']} examples then, {sizes} now")
+            print(f"{row['preset']} on {row['data']}: the row has {row['examples']} examples, the data {sizes}")
             continue
-        each = []
+        baselines = []
         for data in splits:
             if data.fingerprint not in known:
-                found = kzoo.baselines.score(data, seconds=args.seconds)  # of all rows, as the network
-                known[data.fingerprint] = {one.label: one.value for one in found}
-            each.append(known[data.fingerprint])
-        row["baselines"], row["train"] = results.mean_of_each(each, row["metric"]), len(splits[0].train)
+                scores = kzoo.baselines.score(data, seconds=args.seconds)  # on all rows, like the network
+                known[data.fingerprint] = {each.label: each.value for each in scores}
+            baselines.append(known[data.fingerprint])
+        row["baselines"], row["train"] = results.mean_of_each(baselines, row["metric"]), len(splits[0].train)
         print(row["preset"], row["data"], row["baselines"], flush=True)
         write_json(MEASURED, rows)
 
 
 def splits_of(row, folder):
-    """Yield the data of each run of a row, as its command loaded it."""
+    """Yield the data of each run of a row, loaded as by its command."""
     words = shlex.split(row["command"])
-    said = {word.lstrip("-"): words[place + 1] for place, word in enumerate(words[:-1]) if word.startswith("--")}
-    said |= dict(re.findall(r"(\w+)='([^']*)'", row["command"]))  # of a call in Python
-    options = RECIPES_SAY.get(words[1], {}) | {name: said[name] for name in ("target", "group") if name in said}
+    arguments = {word.lstrip("-"): words[i + 1] for i, word in enumerate(words[:-1]) if word.startswith("--")}
+    arguments |= dict(re.findall(r"(\w+)='([^']*)'", row["command"]))  # a call in Python
+    options = RECIPE_OPTIONS.get(words[1], {}) | {
+        name: arguments[name] for name in ("target", "group") if name in arguments
+    }
     for name in ("validation", "test"):
-        if name in said:
-            options[name] = float(said[name]) if said[name][0].isdecimal() else folder / said[name]
+        if name in arguments:
+            options[name] = float(arguments[name]) if arguments[name][0].isdecimal() else folder / arguments[name]
     preset = kzoo.get_preset(row["preset"])
     config, training = resolve(preset, parse_settings(words[words.index("--set") + 1 :]) if "--set" in words else {})
-    config = config | ({"horizon": int(said["horizon"])} if "horizon" in said else {})
+    config = config | ({"horizon": int(arguments["horizon"])} if "horizon" in arguments else {})
     preset = with_settings(preset, config, training)
     source = row["data"] if row["data"] in NAMES else folder / row["data"]
-    if "rows" in said:
-        source = read_table(source).head(int(said["rows"]))
+    if "rows" in arguments:
+        source = read_table(source).head(int(arguments["rows"]))
     count, over = row["over"].split()
     for i in range(int(count)):
-        more = dict(seed=i) if over == "splits" else dict(test=Fold(i, int(count))) if over == "folds" else {}
-        yield kzoo.load_data(source, preset=preset, **options | more)
+        split = dict(seed=i) if over == "splits" else dict(test=Fold(i, int(count))) if over == "folds" else {}
+        yield kzoo.load_data(source, preset=preset, **options | split)
 
 
-# %% Tables: what people read
+# %% Tables in the documentation
 def write(args):
     for file, text in wanted().items():
         if file.read_text(encoding="utf-8") != text:
@@ -211,7 +214,7 @@ def write(args):
 
 
 def networks(args):
-    """Write the layers of every preset, a line for each, so that `kzoo show` needs no Keras."""
+    """Write the layers of every preset, one line each, so that `kzoo show` does not need Keras."""
     from kzoo.network import table_of
 
     lines = [f'"{name}": {json.dumps(table_of(kzoo.build(name, compile=False)))}' for name in kzoo.list_presets()]
@@ -219,7 +222,7 @@ def networks(args):
 
 
 def wanted():
-    """Return what docs/presets.md, recipes/README.md and the recipes should say."""
+    """Return the expected text of docs/presets.md, recipes/README.md and the recipes."""
     recipes = read_json(RECIPES) if RECIPES.is_file() else {}
     blocks = {"presets": preset_table(), "results": result_table(), "recipes": recipe_tables(recipes)}
     texts = {f: f.read_text(encoding="utf-8") for f in (HERE.parent / "docs" / "presets.md", HERE / "README.md")}
@@ -240,7 +243,7 @@ def fill(text, blocks):
 
 def preset_table():
     lines = ["| preset | what it is | data | parameters | measured |", "|---|---|---|---|---|"]
-    known = ("fnn", "linear", "cnn", "rnn", "lstm", "gru", "transformer")  # in this order; then whatever else there is
+    known = ("fnn", "linear", "cnn", "rnn", "lstm", "gru", "transformer")  # these first, then all others
     for family in (*known, *(other for other in FAMILIES if other not in known)):
         for name in kzoo.list_presets(family=family):
             p, rows = kzoo.get_preset(name), results.of(name)
@@ -249,9 +252,9 @@ def preset_table():
 
 
 def short(row):
-    """Return a row's score, on what and over what; and its epochs where its command says how many."""
-    asked = f", {row['epochs']:g} epochs" if re.search(r"\bepochs[= ]", row["command"]) else ""
-    return f"{results.score(row)} on {row['data']}, {row['over']}{asked}"
+    """Return the score of a row, its data and repetitions, and the epochs if the command sets them."""
+    epochs = f", {row['epochs']:g} epochs" if re.search(r"\bepochs[= ]", row["command"]) else ""
+    return f"{results.score(row)} on {row['data']}, {row['over']}{epochs}"
 
 
 def result_table():
@@ -260,11 +263,11 @@ def result_table():
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for r in results.rows():
-        beside = "; ".join(
+        published = "; ".join(
             f"{b['what']}: {results.number(b['score'], r['metric'])}" for b in results.published_scores(r)
         )
-        simple = "; ".join(f"{k} {results.number(v, r['metric'])}" for k, v in (r.get("baselines") or {}).items())
-        cells = [f"`{r['preset']}`", r["data"], results.score(r), r["over"], simple or "-", beside or "-"]
+        baselines = "; ".join(f"{k} {results.number(v, r['metric'])}" for k, v in (r.get("baselines") or {}).items())
+        cells = [f"`{r['preset']}`", r["data"], results.score(r), r["over"], baselines or "-", published or "-"]
         cells += [f"{r['parameters']:,}"]
         cells += [f"{r['epochs']:g}", f"{r['seconds']:.0f}", f"{r['samples_per_second']:,.0f}"]
         lines.append("| " + " | ".join(cells) + " |")
@@ -273,13 +276,15 @@ def result_table():
 
 def recipe_tables(recipes):
     parts = []
-    for name, kept in recipes.items():
+    for name, recipe in recipes.items():
         lines = [f"### `{name}.py`\n", first_line(HERE / f"{name}.py") + "\n"]
         lines.append(f"![{name}](pictures/{picture(name).name})\n")
-        heads = list(kept["rows"][0])
+        heads = list(recipe["rows"][0])
         lines += ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
-        lines += ["| " + " | ".join(_cell(row.get(h)) for h in heads) + " |" for row in kept["rows"]]
-        parts.append("\n".join(lines) + f"\n\n{kept['seconds']:.0f} s, {kept['machine']}, {kept['created'][:10]}.\n")
+        lines += ["| " + " | ".join(_cell(row.get(h)) for h in heads) + " |" for row in recipe["rows"]]
+        parts.append(
+            "\n".join(lines) + f"\n\n{recipe['seconds']:.0f} s, {recipe['machine']}, {recipe['created'][:10]}.\n"
+        )
     return "\n".join(parts)
 
 
@@ -292,15 +297,15 @@ def first_line(file):
 
 
 def measured_line(name, recipes):
-    """Return what stands in a recipe's docstring: its preset's scores, or where its table is."""
+    """Return the line about measured results in a recipe's docstring: its total time, or the scores of its preset."""
     if name in recipes:
-        return f"Measured: {recipes[name]['seconds']:.0f} s for all of it; its table is in recipes/README.md."
+        return f"Measured: {recipes[name]['seconds']:.0f} s in total; the results are in recipes/README.md."
     rows = results.of(name)
     return f"Measured: {results.sentence(rows[0])}" if rows else None
 
 
 def with_line(text, line):
-    """Put the line before the closing quotes of a script's docstring, in place of an earlier one."""
+    """Insert the line at the end of a script's docstring; it replaces an earlier one."""
     head, quotes, rest = text[3:].partition('"""')
     head = re.sub(r"\n*^Measured: .*\n", "\n", head, flags=re.MULTILINE).rstrip("\n") + "\n"
     return f'"""{head}{f"{chr(10)}{line}{chr(10)}" if line else ""}{quotes}{rest}'
@@ -315,14 +320,16 @@ if __name__ == "__main__":
     command.add_argument("folders", nargs="+")
     command = commands.add_parser("paired")
     command.set_defaults(call=compare_in_pairs)
-    command.add_argument("folders", nargs="+", help="that hold runs")
+    command.add_argument("folders", nargs="+", help="folders with runs")
     command.add_argument("--against", metavar="NAME", help="preset or baseline; default: the best baseline")
     command = commands.add_parser("baselines")
     command.set_defaults(call=fill_baselines)
-    command.add_argument("--folder", default=".", help="that holds the files whose names the rows have")
-    command.add_argument("--again", action="store_true", help="also of rows that have some")
-    command.add_argument("--data", help="of rows with this data alone")
-    command.add_argument("--seconds", type=float, default=900, help="of a split's baselines together, about")
+    command.add_argument("--folder", default=".", help="folder with the data files of the rows")
+    command.add_argument("--again", action="store_true", help="also update rows that have baselines")
+    command.add_argument("--data", help="only update rows with this data")
+    command.add_argument(
+        "--seconds", type=float, default=900, help="approximate time limit for all baselines of a split"
+    )
     command = commands.add_parser("write")
     command.set_defaults(call=write)
     command = commands.add_parser("networks")

@@ -1,21 +1,21 @@
-"""Any table: what kzoo cleans by itself, what a person adds, and how both stand beside trees.
+"""Any table: automatic cleaning, a feature of your own, and a comparison with gradient-boosted trees.
 
-kzoo fills missing numbers with the median of the training rows and marks them, turns a date into its parts, gives each
-category a vector of its own, and leaves out columns that number the rows or never change. One distance here was typed
-in metres: values that far out are bent, which a note says, and `clip`, which cuts them off, changes no more. What kzoo
-cannot know is what columns mean together: distance / speed is a time. With that column the network is better on this
-split and on the next (`data_seed=1`), and worse on a third, where a few long ways decide R2: one split is luck. Trees,
-which it does not help, are the honest yardstick for a table, and win on many.
+kzoo fills missing numbers with the median of the training rows and marks them, splits a date into parts, gives each
+category an embedding, and excludes columns that number the rows or are constant. One distance here was entered in
+metres. Such outliers are compressed, which a note reports, so clipping them with `clip` changes nothing more. kzoo
+cannot know how columns relate: distance / speed is a time. With this column the network is better on this split and on
+the next (`data_seed=1`), and worse on a third, where a few long trips dominate R2: do not rely on one split. Trees do
+not gain from the column. They are a strong baseline for tables, and often the better model.
 
-python recipes/tabular_fnn.py                       made-up deliveries: how many minutes?
+python recipes/tabular_fnn.py                       generated deliveries: predict the minutes
 python recipes/tabular_fnn.py --data my.csv --target price                      your own table, numbers or classes
-python recipes/tabular_fnn.py --data my.csv --target price --feature "area = width * length"   and a column that you add
-python recipes/tabular_fnn.py --smoke               seconds, to see that it runs
+python recipes/tabular_fnn.py --data my.csv --target price --feature "area = width * length"   with your own feature
+python recipes/tabular_fnn.py --smoke               a quick test of a few seconds
 
-Measured: 89 s for all of it; its table is in recipes/README.md.
+Measured: 89 s in total; the results are in recipes/README.md.
 """
 
-# %% What to train, on what
+# %% Data and settings
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +41,7 @@ if args.data == "couriers":
     frame["minutes"] = 60 * frame.distance / frame.speed * slower + 3 * stops + random.normal(0, 2, n)
     for name, share in (("stops", 0.15), ("weather", 0.05), ("start", 0.02)):
         frame[name] = frame[name].mask(random.random(n) < share)
-    frame.loc[7, "distance"] *= 1000  # somebody typed metres
+    frame.loc[7, "distance"] *= 1000  # entered in metres
     args.feature = args.feature or "hours = distance / speed"
 else:
     frame = read_table(args.data)
@@ -51,42 +51,40 @@ if args.feature:
     try:
         tables[args.feature] = frame.assign(**{column.strip(): frame.eval(formula)}), False
     except (NameError, SyntaxError, TypeError, ValueError) as error:
-        raise kzoo.KzooError(f"--feature {args.feature!r} is no 'name = formula' of columns: {error}") from None
+        raise kzoo.KzooError(f"--feature {args.feature!r} must be 'name = formula' of columns: {error}") from None
 if args.smoke:
     del tables["as it is"]
 
 # %% Train
 data = {
-    what: kzoo.load_data(table, preset="tabular_fnn", target=args.target, clip=clip)
-    for what, (table, clip) in tables.items()
+    name: kzoo.load_data(table, preset="tabular_fnn", target=args.target, clip=clip)
+    for name, (table, clip) in tables.items()
 }
 runs = {}
-for number, (what, its_data) in enumerate(data.items(), start=1):
+for number, (name, table_data) in enumerate(data.items(), start=1):
     small = dict(epochs=1, batch_size=128) if args.smoke else {}
-    runs[what] = kzoo.train("tabular_fnn", its_data, out=out / str(number), **small)
-print("the network sees:", ", ".join(its_data.feature_names))
+    runs[name] = kzoo.train("tabular_fnn", table_data, out=out / str(number), **small)
+print("inputs of the network:", ", ".join(table_data.feature_names))
 
-# %% Score
+# %% Evaluate
 rows = []
-trees = HistGradientBoostingClassifier if its_data.class_names else HistGradientBoostingRegressor
-for what, run in runs.items():
-    metric = "accuracy" if its_data.class_names else "r2"
-    train, test = data[what].train, data[what].test
-    sizes = data[what].config["categories"]  # of the last columns; the trees take at most 255 categories
+trees = HistGradientBoostingClassifier if table_data.class_names else HistGradientBoostingRegressor
+for name, run in runs.items():
+    metric = "accuracy" if table_data.class_names else "r2"
+    train, test = data[name].train, data[name].test
+    sizes = data[name].config["categories"]  # the last columns; trees accept at most 255 categories
     columns = [train.x.shape[1] - len(sizes) + i for i, size in enumerate(sizes) if size <= 255]
-    yardstick = trees(categorical_features=columns, max_iter=10 if args.smoke else 100, random_state=0)
-    yardstick.fit(train.x, train.y.ravel())
-    row = {"table": what, "network": kzoo.evaluate(run, data[what])[metric]}
-    rows.append(row | {"trees": yardstick.score(test.x, test.y), "metric": metric, "seconds": run.summary["seconds"]})
+    tree_model = trees(categorical_features=columns, max_iter=10 if args.smoke else 100, random_state=0)
+    tree_model.fit(train.x, train.y.ravel())
+    row = {"table": name, "network": kzoo.evaluate(run, data[name])[metric]}
+    rows.append(row | {"trees": tree_model.score(test.x, test.y), "metric": metric, "seconds": run.summary["seconds"]})
 
-# %% Look
-figure, (axes,) = kzoo.plots.panels(
-    f"{Path(args.data).name}: {metric} on {len(test):,} rows nobody trained on", width=7
-)
-for place, row in enumerate(rows):
-    for shift, who, color in ((-0.2, "network", BLUE), (0.2, "trees", GREY)):
-        axes.barh(place + shift, row[who], 0.36, color=color, label=who if not place else None)
-        axes.text(max(row[who], 0) + 0.01, place + shift, f"{row[who]:.3f}", va="center", fontsize=9)
+# %% Plot
+figure, (axes,) = kzoo.plots.panels(f"{Path(args.data).name}: {metric} on {len(test):,} test rows", width=7)
+for i, row in enumerate(rows):
+    for shift, model, color in ((-0.2, "network", BLUE), (0.2, "trees", GREY)):
+        axes.barh(i + shift, row[model], 0.36, color=color, label=model if i == 0 else None)
+        axes.text(max(row[model], 0) + 0.01, i + shift, f"{row[model]:.3f}", va="center", fontsize=9)
 axes.set_yticks(range(len(rows)), [row["table"] for row in rows])
 axes.invert_yaxis()
 axes.set_xlim(0, 1.1)

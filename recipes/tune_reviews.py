@@ -1,17 +1,17 @@
-"""Tune a classifier of sentences: what the best trials learned, epoch by epoch, and a preset of the winner.
+"""Tune a text classifier: learning curves of the best trials, and the winner saved as a preset.
 
-A trial that is worse than half of the others at the same epoch is stopped there: most of the time goes to those that
-may win. The winner becomes a preset in a TOML file, which anybody can load, train on other sentences, and tune further.
+A trial that is worse than half of the others at the same epoch is stopped, so most of the time goes to promising
+trials. The winner becomes a preset in a TOML file, which can be loaded, trained on other sentences and tuned further.
 
-python recipes/tune_reviews.py                    12 trials of text_cnn on generated opinions
-python recipes/tune_reviews.py --data reviews/    positive.txt and negative.txt, a sentence a line
-python recipes/tune_reviews.py --preset text_gru  another network
-python recipes/tune_reviews.py --smoke            seconds, to see that it runs
+python recipes/tune_reviews.py                    12 trials of text_cnn on generated sentences
+python recipes/tune_reviews.py --data reviews/    positive.txt and negative.txt, one sentence per line
+python recipes/tune_reviews.py --preset text_gru  another preset
+python recipes/tune_reviews.py --smoke            a quick test of a few seconds
 
-Measured: 112 s for all of it; its table is in recipes/README.md.
+Measured: 112 s in total; the results are in recipes/README.md.
 """
 
-# %% What to tune, on what
+# %% Data and settings
 from pathlib import Path
 
 import kzoo
@@ -30,14 +30,14 @@ board = search.leaderboard()[["rank", "trial", "status", "score", "gain", "best_
 print(board.to_string(index=False))
 print(kzoo.report(search))
 
-# %% Score: preset and winner, retrained alike, on the test split
+# %% Evaluate: preset and winner, retrained in the same way, on the test split
 rows = kzoo.recipes.search_rows(search, data, "accuracy", folder=out)
 
-# %% Keep: the winner as a preset
+# %% Save the winner as a preset
 file = out / "tuned.toml"
-file.unlink(missing_ok=True)  # of an earlier run of this recipe
+file.unlink(missing_ok=True)  # from an earlier run of this recipe
 names = kzoo.load_presets(search.save_preset(f"{args.preset}_tuned", file))
 print(f"{file}: {kzoo.get_preset(names[0]).summary}")
 
-# %% Look
+# %% Plot
 kzoo.recipes.finish(args, rows, search.plot("curves"), folder=out)

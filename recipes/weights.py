@@ -1,14 +1,14 @@
-"""Trained weights for the package: train or take a run, round to float16, score again, write file and index entry.
+"""Pretrained weights for the package: train or take a run, round to float16, score, write file and index entry.
 
-python recipes/weights.py digits_cnn-digits                        a named set: trained, scored, written
-python recipes/weights.py text_ngrams-reviews --data reviews/      data of a place of its own
-python recipes/weights.py cifar_speed-cifar10 --data cifar/ --run runs/cifar_speed-01    a run that is finished
-python recipes/weights.py --list                                   what there may be, and what there is
+python recipes/weights.py digits_cnn-digits                        a named data set: train, score, write
+python recipes/weights.py text_ngrams-reviews --data reviews/      data from your own path
+python recipes/weights.py cifar_speed-cifar10 --data cifar/ --run runs/cifar_speed-01    a finished run
+python recipes/weights.py --list                                   all weights, and which of them exist
 
-`WEIGHTS` below says what each is trained on, where that comes from and under which licence: none that forbids or binds
-what is made of the data (ND, SA, NC). The file goes to
-`kzoo/weights/`, a few test examples to `tests/weights/`, where a test scores them again. An entry has to take at most
-4 MB, all of them 16 MB. The test split is scored here once more, by the rounded weights, and nothing is chosen by it.
+`WEIGHTS` below has the training data, its source and its licence. Licences that forbid or restrict derived works (ND,
+SA, NC) are not accepted. The file is written to `kzoo/weights/`, and a few test examples to `tests/weights/`, where a
+test scores them again. An entry may take up to 4 MB, all of them together 16 MB. The test split is scored once more
+here, with the rounded weights; nothing is selected by it.
 """
 
 # %%
@@ -35,11 +35,11 @@ from kzoo.utils.files import finite, whole_file, write_json, write_text
 from kzoo.weights.packaged import PretrainedWeights
 
 SAMPLES = Path(__file__).parent.parent / "tests" / "weights"
-MOST, MOST_IN_ALL = 4_000_000, 16_000_000  # bytes
+MAX_BYTES, MAX_TOTAL_BYTES = 4_000_000, 16_000_000
 EXAMPLES = 48  # of a sample
 CHARACTERS = 4_000  # of a sample of plain text
 
-# %% What is trained on what
+# %% Training data of each entry
 _DIGITS = dict(data="8x8 handwritten digits", source="https://archive.ics.uci.edu/dataset/80", licence="CC BY 4.0")
 _CIFAR = dict(
     data="CIFAR-10, stored as JPEG files",
@@ -82,73 +82,76 @@ WEIGHTS = {
 
 
 # %% Round
-def rounded(array):
-    """Return float16, or float32 where float16 cannot hold what is there."""
+def round_array(array):
+    """Return the array as float16, or as float32 if a value does not fit into float16."""
     small = np.asarray(array, "float16")
     return small if np.isfinite(small).all() else np.asarray(array, "float32")
 
 
-def packed(run, name):
-    """Return the bytes of the file with a run's weights."""
+def pack(run, name):
+    """Return the content of the file with the weights of a run."""
     config = {key: value for key, value in run.config.items() if key not in ("machine", "network", "created")}
     texts = dict(config=config, preprocessing=run.preprocessing)
     texts = {key: json.dumps(value, ensure_ascii=False).encode() for key, value in texts.items()}
     texts = {key: np.frombuffer(text, "uint8") for key, text in texts.items()}
     content = io.BytesIO()
-    np.savez_compressed(content, **texts, **{key: rounded(array) for key, array in weights_by_name(run.model).items()})
-    if content.tell() > MOST:
-        raise kzoo.KzooError(f"{name} takes {content.tell():,} bytes, and {MOST:,} is the most.")
+    np.savez_compressed(
+        content, **texts, **{key: round_array(array) for key, array in weights_by_name(run.model).items()}
+    )
+    if content.tell() > MAX_BYTES:
+        raise kzoo.KzooError(f"{name} takes {content.tell():,} bytes; the maximum is {MAX_BYTES:,}.")
     return content.getvalue()
 
 
-# %% Score
-def whole(scores):
-    """Return the scores that are numbers or lists of them."""
+# %% Evaluate
+def numeric_scores(scores):
+    """Return the scores that are numbers or lists."""
     return {key: value for key, value in finite(scores).items() if isinstance(value, int | float | list)}
 
 
-def tabled(data):
-    """Return what needs no network on the same split: label -> score, and the name of that score."""
-    found = kzoo.baselines.score(data, seconds=900)  # of all rows, as the network
-    return found[0].metric, {one.label: one.value for one in found if one.value is not None}
+def baseline_scores(data):
+    """Return the name of the metric, and the scores of the baselines on the same split: label -> score."""
+    baselines = kzoo.baselines.score(data, seconds=900)  # on all rows, like the network
+    return baselines[0].metric, {each.label: each.value for each in baselines if each.value is not None}
 
 
 # %% A sample
-def sample(run, data, source, name):
-    """Write a few test examples as a user would bring them, and return what to evaluate."""
+def write_sample(run, data, source, name):
+    """Write a few test examples as a user would provide them, and return the file."""
     SAMPLES.mkdir(exist_ok=True)
     facts = data.problem.facts | kind(data.inputs).facts
     if "pixels" in facts:
-        some = np.linspace(0, len(data.test) - 1, EXAMPLES).astype(int)
+        indices = np.linspace(0, len(data.test) - 1, EXAMPLES).astype(int)
         file = SAMPLES / f"{name}.npz"
         with whole_file(file) as temporary, open(temporary, "wb") as stream:
-            names = np.array(data.class_names)[np.asarray(data.test.y[some])]
-            np.savez_compressed(stream, x=np.asarray(data.test.x[some]).astype("uint8"), y=names)
+            names = np.array(data.class_names)[np.asarray(data.test.y[indices])]
+            np.savez_compressed(stream, x=np.asarray(data.test.x[indices]).astype("uint8"), y=names)
         return file
     if "continues" in facts:
         file = SAMPLES / f"{name}.txt"
         write_text(file, Path(source).read_text(encoding="utf-8")[-CHARACTERS:])
         return file
     is_folder = isinstance(source, str) and Path(source).is_dir()
-    frame = folder(source) if is_folder else waves() if source == "sine" else as_frame(source)
+    frame = folder_frame(source) if is_folder else waves() if source == "sine" else as_frame(source)
     if "ordered" in facts:
         rows = frame.iloc[-(data.input_shape[0] + data.config["horizon"] + EXAMPLES - 1) :]
         rows = rows[list(dict.fromkeys([run.data.options["time"] or data.feature_names[0], *data.feature_names]))]
     else:
-        some = np.asarray(data.test.rows)[np.linspace(0, len(data.test) - 1, EXAMPLES).astype(int)]
-        rows = frame.iloc[np.sort(some)][[run.preprocessing["column"] or "text", *(data.target_names or ["label"])]]
+        row_numbers = np.asarray(data.test.rows)[np.linspace(0, len(data.test) - 1, EXAMPLES).astype(int)]
+        columns = [run.preprocessing["column"] or "text", *(data.target_names or ["label"])]
+        rows = frame.iloc[np.sort(row_numbers)][columns]
     file = SAMPLES / f"{name}.csv"
     write_text(file, rows.to_csv(index=False, lineterminator="\n"))
     return file
 
 
-def worded(source, labels):
-    """Return a table whose answers are words, which people read, in place of numbers."""
+def with_label_names(source, labels):
+    """Return a table with names as labels, instead of numbers."""
     frame = as_frame(source)
     return frame.assign(label=frame["label"].map(labels))
 
 
-def folder(source):
+def folder_frame(source):
     """Return the texts of a folder as a table."""
     texts, labels, _ = read_folder(Path(source), most=0.0)
     return pd.DataFrame(dict(text=texts, label=labels))
@@ -156,59 +159,62 @@ def folder(source):
 
 # %% Write
 def write(name, run, data, source):
-    """Write file, sample and the index's entry, whose scores are those of the file that was written."""
-    said, (preset, _, word) = WEIGHTS[name], name.partition("-")
-    content, (metric, beside) = packed(run, name), tabled(data)
+    """Write file, sample and index entry. The scores of the entry are measured with the written file."""
+    info, (preset, _, short_name) = WEIGHTS[name], name.partition("-")
+    content, (metric, baselines) = pack(run, name), baseline_scores(data)
     entry = weights.Entry(
-        preset=preset, name=word, file=f"{name}.npz", sha256=hashlib.sha256(content).hexdigest(), bytes=len(content),
-        data=said["data"], source=said["source"], licence=said["licence"], examples=len(data.train), metric=metric,
-        scores={}, unrounded=whole(run.summary["test"]), beside=beside, parameters=run.summary["parameters"],
+        preset=preset, name=short_name, file=f"{name}.npz", sha256=hashlib.sha256(content).hexdigest(),
+        bytes=len(content), data=info["data"], source=info["source"], licence=info["licence"],
+        examples=len(data.train), metric=metric, scores={}, unrounded=numeric_scores(run.summary["test"]),
+        beside=baselines, parameters=run.summary["parameters"],
         command=run.config["command"] or f"python recipes/weights.py {name}", versions=run.config["versions"],
-        created=run.config["created"][:10], sample={}, elsewhere=said.get("elsewhere", ""),
-        tested_by=said.get("tested_by", ()),
+        created=run.config["created"][:10], sample={}, elsewhere=info.get("elsewhere", ""),
+        tested_by=info.get("tested_by", ()),
     )  # fmt: skip
     with whole_file(weights.FOLDER / entry.file) as temporary:
         temporary.write_bytes(content)
-    index(entry)
-    scores = whole(kzoo.evaluate(PretrainedWeights(preset, word), data))
-    few = whole(kzoo.evaluate(PretrainedWeights(preset, word), sample(run, data, source, name)))
-    index(replace(entry, scores=scores, sample=few))
+    add_to_index(entry)
+    scores = numeric_scores(kzoo.evaluate(PretrainedWeights(preset, short_name), data))
+    sample = write_sample(run, data, source, name)
+    sample_scores = numeric_scores(kzoo.evaluate(PretrainedWeights(preset, short_name), sample))
+    add_to_index(replace(entry, scores=scores, sample=sample_scores))
     print(f"{name}: {len(content):,} bytes, {metric} {entry.unrounded.get(metric)} -> {scores.get(metric)}")
 
 
-def index(entry):
-    """Put an entry into the index, in the order of `WEIGHTS`; drop those that are no longer there."""
-    rows = {f"{one.preset}-{one.name}": asdict(one) for one in (*weights.entries(), entry)}
+def add_to_index(entry):
+    """Add an entry to the index, in the order of `WEIGHTS`, and drop entries that are not in `WEIGHTS`."""
+    rows = {f"{each.preset}-{each.name}": asdict(each) for each in (*weights.entries(), entry)}
     rows = [rows[name] for name in WEIGHTS if name in rows]
-    if (size := sum(row["bytes"] for row in rows)) > MOST_IN_ALL:
-        raise kzoo.KzooError(f"All weights take {size:,} bytes, and {MOST_IN_ALL:,} is the most.")
+    if (size := sum(row["bytes"] for row in rows)) > MAX_TOTAL_BYTES:
+        raise kzoo.KzooError(f"All weights take {size:,} bytes; the maximum is {MAX_TOTAL_BYTES:,}.")
     write_json(weights.FOLDER / "index.json", rows)
     weights.clear_index_cache()
 
 
-# %% Do it
+# %% Command line
 def main():
-    """Read the command line."""
+    """Parse the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", nargs="?", choices=list(WEIGHTS), help="which")
-    parser.add_argument("--data", help="what it is trained on; default: the named set, where there is one")
-    parser.add_argument("--run", help="a finished run of it; default: it is trained in runs/weights/NAME")
-    parser.add_argument("--list", action="store_true", help="what there is")
+    parser.add_argument("name", nargs="?", choices=list(WEIGHTS), help="PRESET-DATA")
+    parser.add_argument("--data", help="training data; default: the named data set, if there is one")
+    parser.add_argument("--run", help="a finished run; default: train in runs/weights/NAME")
+    parser.add_argument("--list", action="store_true", help="list all weights")
     args = parser.parse_args()
     if args.list or args.name is None:
-        there = {f"{one.preset}-{one.name}": one for one in weights.entries()}
+        entries = {f"{each.preset}-{each.name}": each for each in weights.entries()}
         for name in WEIGHTS:
-            print(f"{name}: {f'{there[name].bytes:,} bytes, {there[name].score}' if name in there else 'not made'}")
+            entry = entries.get(name)
+            print(f"{name}: {f'{entry.bytes:,} bytes, {entry.score}' if entry else 'not made'}")
         return
-    said = WEIGHTS[args.name]
-    source = args.data or said.get("named")
+    info = WEIGHTS[args.name]
+    source = args.data or info.get("named")
     if source is None:
-        raise kzoo.KzooError(f"{args.name} is trained on no named set: say --data.")
-    if "labels" in said:
-        source = worded(source, said["labels"])
+        raise kzoo.KzooError(f"{args.name} has no named data set: use --data.")
+    if "labels" in info:
+        source = with_label_names(source, info["labels"])
     if args.run is None:
         preset = args.name.partition("-")[0]
-        run = kzoo.train(preset, source, out=Path("runs/weights") / args.name, **said.get("options", {}))
+        run = kzoo.train(preset, source, out=Path("runs/weights") / args.name, **info.get("options", {}))
     else:
         run = kzoo.Run(args.run)
     write(args.name, run, load_again(run.spec, run.data, source), source)

@@ -1,15 +1,15 @@
-"""Activations and their derivatives: formula against Keras, derivative against automatic differentiation.
+"""Activation functions and their derivatives: formulas checked against Keras and automatic differentiation.
 
-The tutorial defines GELU by the normal distribution and then computes its tanh form: both are here. Its leaky ReLU
-has slope 0.01; the function that Keras knows by this name has 0.2, so say `negative_slope=0.01`.
+The tutorial defines GELU by the normal distribution, but computes its tanh form; both are here. Its leaky ReLU has
+slope 0.01. The default slope in Keras is 0.2, so pass `negative_slope=0.01`.
 
-python recipes/foundations/activations.py            all of them, on 1000 points
-python recipes/foundations/activations.py --smoke    the same: it takes a second
+python recipes/foundations/activations.py            all functions, on 1000 points
+python recipes/foundations/activations.py --smoke    the same; it takes a second
 
-Measured: 1 s for all of it; its table is in recipes/README.md.
+Measured: 1 s in total; the results are in recipes/README.md.
 """
 
-# %% Function, derivative, and what Keras calls it
+# %% Function, derivative, and the Keras function
 import math
 
 import numpy as np
@@ -25,10 +25,10 @@ import tensorflow as tf
 
 x = np.linspace(-5, 5, 1000)
 sigmoid, tanh = 1 / (1 + np.exp(-x)), np.tanh(x)
-below = (1 + np.vectorize(math.erf)(x / math.sqrt(2))) / 2  # of the normal distribution, the share below x
+cdf = (1 + np.vectorize(math.erf)(x / math.sqrt(2))) / 2  # normal distribution function
 density = np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
-bend = np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
-bend_slope = (1 - bend**2) * math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x**2)
+tanh_term = np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
+tanh_slope = (1 - tanh_term**2) * math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x**2)
 act = keras.activations
 formulas = {
     "sigmoid": (sigmoid, sigmoid * (1 - sigmoid), act.sigmoid),
@@ -37,8 +37,9 @@ formulas = {
     "leaky ReLU, 0.01": (np.where(x > 0, x, 0.01 * x), np.where(x > 0, 1, 0.01),
                          lambda t: act.leaky_relu(t, negative_slope=0.01)),
     "ELU": (np.where(x > 0, x, np.exp(x) - 1), np.where(x > 0, 1, np.exp(x)), act.elu),
-    "GELU, exact": (x * below, below + x * density, lambda t: act.gelu(t, approximate=False)),
-    "GELU, tanh form": (x * (1 + bend) / 2, (1 + bend + x * bend_slope) / 2, lambda t: act.gelu(t, approximate=True)),
+    "GELU, exact": (x * cdf, cdf + x * density, lambda t: act.gelu(t, approximate=False)),
+    "GELU, tanh form": (x * (1 + tanh_term) / 2, (1 + tanh_term + x * tanh_slope) / 2,
+                        lambda t: act.gelu(t, approximate=True)),
 }  # fmt: skip
 
 # %% Check both against Keras
@@ -47,15 +48,15 @@ for name, (value, slope, function) in formulas.items():
     points = tf.constant(x)
     with tf.GradientTape() as tape:
         tape.watch(points)
-        answers = function(points)
-    gaps = np.abs(answers - value).max(), np.abs(tape.gradient(answers, points) - slope).max()
-    assert max(gaps) < 1e-6, f"{name}: formula and Keras differ by {gaps}"
-    rows.append(dict(activation=name, largest_difference=float(gaps[0]), of_derivative=float(gaps[1])))
+        outputs = function(points)
+    differences = np.abs(outputs - value).max(), np.abs(tape.gradient(outputs, points) - slope).max()
+    assert max(differences) < 1e-6, f"{name}: formula and Keras differ by {differences}"
+    rows.append(dict(activation=name, largest_difference=float(differences[0]), of_derivative=float(differences[1])))
 gelu_gap = float(np.abs(formulas["GELU, exact"][0] - formulas["GELU, tanh form"][0]).max())
 keras_slope = -float(act.leaky_relu(tf.constant(-1.0)))
-print(f"The two forms of GELU differ by at most {gelu_gap:.2g}; Keras' own leaky_relu has slope {keras_slope:.2g}.")
+print(f"The two forms of GELU differ by at most {gelu_gap:.2g}; leaky_relu of Keras has slope {keras_slope:.2g}.")
 
-# %% Look
+# %% Plot
 figure = Figure(figsize=(11, 5.2), layout="constrained")
 FigureCanvasAgg(figure)
 panels = figure.subplots(2, 4, sharex=True, sharey=True).flat

@@ -1,15 +1,15 @@
-"""Five losses: formula against Keras, and what each makes of one answer.
+"""Five loss functions: formulas checked against Keras, and their values for one prediction.
 
-The tutorial's hinge formula silently needs labels -1 and 1; Keras takes 0 and 1 as well, and turns them into those.
-KL divergence is cross-entropy less the entropy of the truth: training on either gives the same gradients.
+The tutorial's hinge formula needs labels -1 and 1, without saying so. Keras also accepts 0 and 1, and converts them. KL
+divergence is cross-entropy minus the entropy of the labels, so training with either gives the same gradients.
 
-python recipes/foundations/losses.py            all of them, on 1000 answers
-python recipes/foundations/losses.py --smoke    the same: it takes a second
+python recipes/foundations/losses.py            all losses, on 1000 predictions
+python recipes/foundations/losses.py --smoke    the same; it takes a second
 
-Measured: 2 s for all of it; its table is in recipes/README.md.
+Measured: 2 s in total; the results are in recipes/README.md.
 """
 
-# %% The formulas, on random answers
+# %% The formulas, on random predictions
 import numpy as np
 
 import kzoo
@@ -18,10 +18,10 @@ args = kzoo.recipes.arguments("foundations/losses", __doc__)
 import keras
 
 random = np.random.default_rng(42)
-values, guesses = random.normal(size=(2, 1000, 1))
-truth, answers = random.dirichlet(np.ones(4), size=(2, 1000))  # two distributions over 4 classes, for each example
+values, scores = random.normal(size=(2, 1000, 1))
+truth, predictions = random.dirichlet(np.ones(4), size=(2, 1000))  # two distributions over 4 classes, for each example
 onehot = np.eye(4)[truth.argmax(axis=1)]
-label, chance = random.integers(2, size=(1000, 1)), random.uniform(0.01, 0.99, (1000, 1))
+label, probability = random.integers(2, size=(1000, 1)), random.uniform(0.01, 0.99, (1000, 1))
 sign = 2 * label - 1
 
 
@@ -29,17 +29,17 @@ def cross_entropy(p, q):
     return -(p * np.log(q)).sum(axis=-1).mean()
 
 
-kl = (truth * np.log(truth / answers)).sum(axis=-1).mean()
-binary = -(label * np.log(chance) + (1 - label) * np.log(1 - chance)).mean()
-hinge = np.maximum(0, 1 - sign * guesses).mean()
+kl = (truth * np.log(truth / predictions)).sum(axis=-1).mean()
+binary = -(label * np.log(probability) + (1 - label) * np.log(1 - probability)).mean()
+hinge = np.maximum(0, 1 - sign * scores).mean()
 losses = keras.losses
 table = {
-    "mean squared error": (((values - guesses) ** 2).mean(), losses.MeanSquaredError(), values, guesses),
-    "cross-entropy": (cross_entropy(onehot, answers), losses.CategoricalCrossentropy(), onehot, answers),
-    "binary cross-entropy": (binary, losses.BinaryCrossentropy(), label, chance),
-    "hinge, labels -1 and 1": (hinge, losses.Hinge(), sign, guesses),
-    "hinge, labels 0 and 1": (hinge, losses.Hinge(), label, guesses),
-    "KL divergence": (kl, losses.KLDivergence(), truth, answers),
+    "mean squared error": (((values - scores) ** 2).mean(), losses.MeanSquaredError(), values, scores),
+    "cross-entropy": (cross_entropy(onehot, predictions), losses.CategoricalCrossentropy(), onehot, predictions),
+    "binary cross-entropy": (binary, losses.BinaryCrossentropy(), label, probability),
+    "hinge, labels -1 and 1": (hinge, losses.Hinge(), sign, scores),
+    "hinge, labels 0 and 1": (hinge, losses.Hinge(), label, scores),
+    "KL divergence": (kl, losses.KLDivergence(), truth, predictions),
 }
 
 # %% Check them against Keras
@@ -48,9 +48,9 @@ for name, (formula, loss, true, predicted) in table.items():
     in_keras = float(loss(true.astype("float32"), predicted.astype("float32")))
     rows.append(dict(loss=name, formula=float(formula), keras=in_keras, difference=abs(formula - in_keras)))
     assert rows[-1]["difference"] < 1e-5, f"{name}: formula {formula}, Keras {in_keras}"
-assert np.isclose(kl, cross_entropy(truth, answers) - cross_entropy(truth, truth))
+assert np.isclose(kl, cross_entropy(truth, predictions) - cross_entropy(truth, truth))
 
-# %% Look
+# %% Plot
 p, score = np.linspace(0.001, 0.999, 500), np.linspace(-2.5, 2.5, 500)
 pictures = [  # title, axis, and a curve for each label
     ("Mean squared error", "prediction, truth 0", score, {"": score**2}),

@@ -1,16 +1,16 @@
-"""One network, the same splits, six ways to train it: kzoo.train on three backends, and three loops by hand.
+"""One network, the same splits, six ways to train it: kzoo.train on three backends, and three manual loops.
 
-What to see: the framework does not decide the accuracy, only the time. The largest difference between two means stands
-beside its standard error, from the ten splits that both were trained on: among fifteen pairs of equals, the largest is
-often two or three standard errors wide.
+The framework does not change the accuracy, only the time. The largest difference between two means is printed with its
+standard error, from the ten splits that both were trained on. With fifteen pairs of equal methods, the largest
+difference is often two or three standard errors.
 
-python recipes/frameworks/compare.py            ten seeds of each, minutes; what is not installed is left out
-python recipes/frameworks/compare.py --smoke    TensorFlow only, one seed, to see that it runs
+python recipes/frameworks/compare.py            ten seeds each, minutes; skips frameworks that are not installed
+python recipes/frameworks/compare.py --smoke    a quick test: TensorFlow only, one seed
 
-Measured: 539 s for all of it; its table is in recipes/README.md.
+Measured: 539 s in total; the results are in recipes/README.md.
 """
 
-# %% What to run
+# %% Setup
 import importlib.util
 import json
 import os
@@ -26,35 +26,35 @@ import kzoo
 args = kzoo.recipes.arguments("frameworks/compare", __doc__, seeds=10, epochs=100)
 seeds, epochs = (1, 3) if args.smoke else (args.seeds, args.epochs)
 loops = {"tensorflow": "gradient_tape", "jax": "jax_loop", "torch": "torch_loop"}
-ways = [(backend, script) for backend in loops for script in ("kzoo_train", loops[backend])]
+methods = [(backend, script) for backend in loops for script in ("kzoo_train", loops[backend])]
 if args.smoke:
-    ways = ways[:2]
+    methods = methods[:2]
 
-# %% Run each in a process of its own: Keras takes one backend per process
-here = Path(globals().get("__file__", "compare.py")).resolve().parent
+# %% Run each method in its own process: Keras has one backend per process
+script_folder = Path(globals().get("__file__", "compare.py")).resolve().parent
 out = Path(args.out or "runs/frameworks-compare")
 rows = []
-for backend, script in ways:
+for backend, script in methods:
     if importlib.util.find_spec(backend) is None:
-        nothing = dict.fromkeys(("seeds", "epochs", "accuracy", "sd", "loss", "ms_per_epoch"))
-        rows.append(dict(framework=f"{script}, {backend}: not installed", **nothing))
+        no_scores = dict.fromkeys(("seeds", "epochs", "accuracy", "sd", "loss", "ms_per_epoch"))
+        rows.append(dict(framework=f"{script}, {backend}: not installed", **no_scores))
         continue
     folder = out / f"{script}-{backend}"
     words = ["--seeds", str(seeds), "--epochs", str(epochs), "--out", str(folder)]
     words += ["--backend", backend] if script == "kzoo_train" else []
-    one_thread = os.environ | {"OMP_NUM_THREADS": "1"}  # steps this small gain nothing from more; PyTorch's lose much
-    subprocess.run([sys.executable, here / f"{script}.py", *words], check=True, env=one_thread)
+    one_thread = os.environ | {"OMP_NUM_THREADS": "1"}  # more threads slow down steps as small as these
+    subprocess.run([sys.executable, script_folder / f"{script}.py", *words], check=True, env=one_thread)
     rows += json.loads((folder / f"{script}.json").read_text(encoding="utf-8"))["rows"]
 
-# %% The same accuracy?
+# %% Compare the accuracies
 right = {row["framework"]: np.array(row.pop("right")) for row in rows if "right" in row}
-one, other = max(combinations(right, 2), key=lambda pair: abs(right[pair[0]].mean() - right[pair[1]].mean()))
-gaps = (right[one] - right[other]) / 30  # one for each split
-difference = abs(gaps.mean())
-standard_error = gaps.std(ddof=1) / seeds**0.5 if seeds > 1 else float("nan")
-print(f"largest difference of two means: {difference:.4f}, standard error {standard_error:.4f}: {one} and {other}")
+first, second = max(combinations(right, 2), key=lambda pair: abs(right[pair[0]].mean() - right[pair[1]].mean()))
+differences = (right[first] - right[second]) / 30  # one value per split
+difference = abs(differences.mean())
+standard_error = differences.std(ddof=1) / seeds**0.5 if seeds > 1 else float("nan")
+print(f"largest difference: {difference:.4f}, standard error {standard_error:.4f}: {first} and {second}")
 
-# %% Look
+# %% Plot
 ran = [row for row in rows if row["accuracy"] is not None]
 names = [row["framework"] for row in ran]
 figure, (scores, times) = kzoo.plots.panels(f"Test accuracy, {seeds} seeds", "Time per epoch", width=5, height=3.2)

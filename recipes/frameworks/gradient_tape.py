@@ -1,16 +1,16 @@
-"""A training loop by hand, in TensorFlow: GradientTape around the network of preset iris_fnn.
+"""A manual training loop in TensorFlow: GradientTape with the network of preset iris_fnn.
 
-What `fit` did for you: the order of every epoch, the gradient, the step, and the L2 penalty: Keras only collects
-penalties in `model.losses`, and a loop that does not add them trains a different network.
+The loop does what `fit` does for you: shuffling in each epoch, gradients, optimizer steps, and the L2 penalty. Keras
+only collects penalties in `model.losses`; a loop that does not add them trains a different network.
 
 python recipes/frameworks/gradient_tape.py              ten seeds
-python recipes/frameworks/gradient_tape.py --seeds 3    three
-python recipes/frameworks/gradient_tape.py --smoke      seconds, to see that it runs
+python recipes/frameworks/gradient_tape.py --seeds 3    three seeds
+python recipes/frameworks/gradient_tape.py --smoke      a quick test of a few seconds
 
-Measured: 40 s for all of it; its table is in recipes/README.md.
+Measured: 40 s in total; the results are in recipes/README.md.
 """
 
-# %% What to train, on what
+# %% Data and settings
 import time
 
 import numpy as np
@@ -28,14 +28,14 @@ settings = kzoo.get_preset("iris_fnn").training
 
 # %% The loop
 def train(seed):
-    """Return how many test flowers it gets right, and the training loss and the seconds of every epoch."""
-    data = kzoo.load_data("iris", preset="iris_fnn", seed=seed)  # the seed draws the split as well as the weights
+    """Return the number of correct test flowers, and the training loss and seconds of each epoch."""
+    data = kzoo.load_data("iris", preset="iris_fnn", seed=seed)  # the seed determines split and weights
     scaling = dict(scale=data.config["scale"], offset=data.config["offset"])  # learned on the training split
     model = kzoo.build("iris_fnn", compile=False, seed=seed, output_activation=None, **scaling)  # logits
     optimizer = keras.optimizers.Adam(settings["learning_rate"])
     optimizer.build(model.trainable_variables)
     batches = tf.data.Dataset.from_tensor_slices((data.train.x, data.train.y))
-    batches = batches.shuffle(len(data.train), seed=seed).batch(settings["batch_size"])  # a new order every epoch
+    batches = batches.shuffle(len(data.train), seed=seed).batch(settings["batch_size"])  # a new order in each epoch
 
     @tf.function(reduce_retracing=True)  # compiled at the first call
     def step(x, y):
@@ -51,11 +51,11 @@ def train(seed):
         began = time.perf_counter()
         losses.append(float(np.mean([step(x, y) for x, y in batches])))
         seconds.append(time.perf_counter() - began)
-    answers = tf.argmax(model(data.test.x, training=False), axis=1).numpy()
-    return np.sum(answers == data.test.y), losses, seconds
+    predictions = tf.argmax(model(data.test.x, training=False), axis=1).numpy()
+    return np.sum(predictions == data.test.y), losses, seconds
 
 
-# %% Ten seeds
+# %% Train ten seeds
 right, losses, seconds = (np.array(part) for part in zip(*map(train, range(seeds)), strict=True))
 accuracies = right / 30
 row = dict(
@@ -65,9 +65,9 @@ row = dict(
     accuracy=accuracies.mean(),
     sd=accuracies.std(ddof=1) if seeds > 1 else None,
     loss=losses[:, -1].mean(),
-    ms_per_epoch=1000 * np.median(seconds),  # the median leaves the compilation out
-    right=right.tolist(),  # of 30 test flowers, seed by seed
+    ms_per_epoch=1000 * np.median(seconds),  # the median ignores compilation
+    right=right.tolist(),  # of 30 test flowers, per seed
 )
 
-# %% Look
+# %% Plot
 kzoo.recipes.finish(args, [row], kzoo.plots.curves({"loss": losses.mean(axis=0)}))

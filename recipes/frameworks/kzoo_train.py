@@ -1,15 +1,15 @@
-"""No loop by hand: preset iris_fnn by kzoo.train, which is Keras' `fit`, to set beside the loops in this folder.
+"""Preset iris_fnn with kzoo.train, which uses Keras' `fit`, for comparison with the manual loops in this folder.
 
-It does more in an epoch than they do: it scores the validation split, keeps the best weights and writes the history.
+It does more per epoch than the loops: it scores the validation split, keeps the best weights and writes the history.
 
 python recipes/frameworks/kzoo_train.py                  ten seeds on TensorFlow
-python recipes/frameworks/kzoo_train.py --backend jax    on JAX; or torch for PyTorch
-python recipes/frameworks/kzoo_train.py --smoke          seconds, to see that it runs
+python recipes/frameworks/kzoo_train.py --backend jax    on JAX; torch for PyTorch
+python recipes/frameworks/kzoo_train.py --smoke          a quick test of a few seconds
 
-Measured: 96 s for all of it; its table is in recipes/README.md.
+Measured: 96 s in total; the results are in recipes/README.md.
 """
 
-# %% What to train, on what
+# %% Data and settings
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ backends = ("tensorflow", "jax", "torch")
 args = kzoo.recipes.arguments("frameworks/kzoo_train", __doc__, backend=backends, seeds=10, epochs=100)
 seeds, epochs = (1, 3) if args.smoke else (args.seeds, args.epochs)
 
-# %% Ten seeds, every one to the last epoch; a seed draws the split as well as the weights
+# %% Train ten seeds without early stopping; a seed determines split and weights
 out = Path(args.out or "runs/frameworks-kzoo_train") / f"{args.backend}-{epochs}-epochs"
 options = dict(epochs=epochs, patience=epochs, callbacks="quick", progress=False)
 runs = [
@@ -36,9 +36,9 @@ row = dict(
     accuracy=accuracies.mean(),
     sd=accuracies.std(ddof=1) if seeds > 1 else None,
     loss=losses[:, -1].mean(),
-    ms_per_epoch=1000 * np.median([run.history["seconds"] for run in runs]),  # the median leaves the compilation out
-    right=(30 * accuracies).round().astype(int).tolist(),  # of 30 test flowers, seed by seed
+    ms_per_epoch=1000 * np.median([run.history["seconds"] for run in runs]),  # the median ignores compilation
+    right=(30 * accuracies).round().astype(int).tolist(),  # of 30 test flowers, per seed
 )
 
-# %% Look
+# %% Plot
 kzoo.recipes.finish(args, [row], kzoo.plots.curves({"loss": losses.mean(axis=0)}))

@@ -1,13 +1,13 @@
-"""Activations: six of them in a network of two hidden layers and of eight.
+"""Activation functions: six of them in networks of two and eight hidden layers.
 
-In two layers the sigmoid is only slow and the others are alike. In eight its gradient, at most a quarter in each
-layer, has all but vanished. ReLU is not ahead of tanh and ELU here: Keras draws the first weights for tanh (Glorot),
-and with ReLU the signal halves in every layer.
+With two layers, sigmoid is slow and the others are alike. With eight, the gradient of sigmoid, at most a quarter per
+layer, has nearly vanished. ReLU is not better than tanh and ELU here: Keras initialises weights for tanh (Glorot), and
+with ReLU the signal halves in every layer.
 
 python recipes/practice/activations.py            six activations, two depths, three seeds
-python recipes/practice/activations.py --smoke    seconds, to see that it runs
+python recipes/practice/activations.py --smoke    a quick test of a few seconds
 
-Measured: 470 s for all of it; its table is in recipes/README.md.
+Measured: 470 s in total; the results are in recipes/README.md.
 """
 
 # %% The same layer, twice and eight times
@@ -32,7 +32,7 @@ epochs, seeds = (1, [0]) if args.smoke else (15, [0, 1, 2])
 out = args.out or "runs/practice-activations"
 runs = kzoo.recipes.train_variants("mnist_fnn", data, variants, out=out, seeds=seeds, epochs=epochs)
 
-# %% Look: mean of the seeds
+# %% Plot: mean of the seeds
 figure, panels = kzoo.plots.panels(*(f"Validation accuracy, {depth} hidden layers" for depth in depths))
 for axes, depth in zip(panels, depths, strict=True):
     for name, color in zip(names, LINES, strict=False):

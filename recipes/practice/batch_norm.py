@@ -1,12 +1,12 @@
-"""Batch normalisation: a network of six layers with and without it, from a low learning rate to a high one.
+"""Batch normalisation: a network of six layers with and without it, from low to high learning rates.
 
-With it the network learns at every one of these rates, at the low ones much sooner; without it only a narrow range
-works, and none as well. The price is a somewhat longer step.
+With batch normalisation the network learns at all of these rates, and much faster at the low ones. Without it, only a
+narrow range works, and none as well. Each step takes somewhat longer.
 
 python recipes/practice/batch_norm.py            with and without, four rates, three seeds
-python recipes/practice/batch_norm.py --smoke    seconds, to see that it runs
+python recipes/practice/batch_norm.py --smoke    a quick test of a few seconds
 
-Measured: 322 s for all of it; its table is in recipes/README.md.
+Measured: 322 s in total; the results are in recipes/README.md.
 """
 
 # %% Six layers, plain SGD
@@ -30,11 +30,11 @@ out = args.out or "runs/practice-batch_norm"
 runs = kzoo.recipes.train_variants("mnist_fnn", data, variants, out=out, seeds=seeds, epochs=epochs)
 rows = kzoo.recipes.variant_rows(runs)
 
-# %% Look
+# %% Plot
 figure, (left, right) = kzoo.plots.panels("Test accuracy", f"Validation accuracy, rate {rates[0]:g}")
 for name in norms:
-    own = [row for row in rows if row["variant"].startswith(name)]
-    left.errorbar(rates, [r["accuracy"] for r in own], [r["sd"] or 0 for r in own], fmt="o-", capsize=3, label=name)
+    curve = [row for row in rows if row["variant"].startswith(name)]
+    left.errorbar(rates, [r["accuracy"] for r in curve], [r["sd"] or 0 for r in curve], fmt="o-", capsize=3, label=name)
     history = kzoo.recipes.mean_history(runs[f"{name}, rate {rates[0]:g}"])
     right.plot(history["epoch"], history["val_accuracy"], lw=1.8)
 left.set(xscale="log", xlabel="learning rate", ylim=(0, 1.02))

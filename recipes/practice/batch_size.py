@@ -1,16 +1,16 @@
-"""Batch size: from 8 to 512, with one learning rate for all, and with a rate that grows with the batch.
+"""Batch size: from 8 to 512, with the same learning rate for all, and with a rate proportional to the batch size.
 
-A larger batch makes an epoch cheaper and takes fewer steps in it. A rate that grows with the batch
-(https://arxiv.org/abs/1706.02677) makes up for nearly all of the missing steps: with one rate for all, the largest
-batch has not arrived when the epochs are over. An epoch's time stops falling once its fixed costs are left.
+A larger batch makes an epoch cheaper, with fewer steps. A learning rate that grows with the batch size
+(https://arxiv.org/abs/1706.02677) compensates for nearly all of the missing steps. With the same rate for all, the
+largest batch has not converged at the last epoch. Epoch time stops falling when only its fixed costs are left.
 
 python recipes/practice/batch_size.py            four sizes, two rules, three seeds
-python recipes/practice/batch_size.py --smoke    seconds, to see that it runs
+python recipes/practice/batch_size.py --smoke    a quick test of a few seconds
 
-Measured: 241 s for all of it; its table is in recipes/README.md.
+Measured: 241 s in total; the results are in recipes/README.md.
 """
 
-# %% Sizes, and two rules for the rate
+# %% Batch sizes, and two rules for the learning rate
 import statistics
 
 import kzoo
@@ -34,12 +34,12 @@ rows = kzoo.recipes.variant_rows(runs)
 for row in rows:  # without the first epoch, which also compiles the step
     row["epoch_seconds"] = statistics.median(s for run in runs[row["variant"]] for s in run.history["seconds"][1:])
 
-# %% Look
+# %% Plot
 figure, (left, right) = kzoo.plots.panels(f"Test accuracy after {epochs} epochs", "Seconds per epoch")
 for rule in rules:
-    own = [row for row in rows if row["variant"].startswith(rule)]
-    left.errorbar(sizes, [r["accuracy"] for r in own], [r["sd"] or 0 for r in own], fmt="o-", capsize=3, label=rule)
-    right.plot(sizes, [r["epoch_seconds"] for r in own], "o-")
+    curve = [row for row in rows if row["variant"].startswith(rule)]
+    left.errorbar(sizes, [r["accuracy"] for r in curve], [r["sd"] or 0 for r in curve], fmt="o-", capsize=3, label=rule)
+    right.plot(sizes, [r["epoch_seconds"] for r in curve], "o-")
 for axes in (left, right):
     axes.set_xscale("log", base=2)
     axes.set(xlabel="batch size", xticks=sizes, xticklabels=sizes)

@@ -1,13 +1,13 @@
-"""Class imbalance: with one positive among twenty-five, accuracy lies; F1 and average precision do not.
+"""Class imbalance: with one positive in twenty-five, accuracy is misleading; F1 and average precision are not.
 
-Always saying no is right in 96 of 100 cases. Class weights move the threshold rather than the network's knowledge:
-they find more of the positives and raise more false alarms, and AUC and average precision do not improve here. A
-threshold chosen on validation data does as much for F1, and noisily: few positives make every score uncertain.
+Always predicting "no" is right in 96 of 100 cases. Class weights shift the threshold, and do not improve the network:
+they find more positives and raise more false alarms, but AUC and average precision do not improve here. A threshold
+chosen on validation data does as much for F1, with noise: with few positives every score is uncertain.
 
 python recipes/practice/class_imbalance.py            class weights and thresholds, three seeds
-python recipes/practice/class_imbalance.py --smoke    seconds, to see that it runs
+python recipes/practice/class_imbalance.py --smoke    a quick test of a few seconds
 
-Measured: 139 s for all of it; its table is in recipes/README.md.
+Measured: 139 s in total; the results are in recipes/README.md.
 """
 
 # %% Four positives in a hundred
@@ -34,7 +34,7 @@ if args.smoke:
     variants = {name: settings | dict(batch_size=1000) for name, settings in variants.items()}
 runs = kzoo.recipes.train_variants("cancer_fnn", data, variants, out=out, seeds=seeds, epochs=epochs)
 
-# %% Score: two thresholds for the same answers, 0.5 and the one with the best F1 on validation data
+# %% Evaluate: threshold 0.5, and the threshold with the best F1 on validation data
 scores = []
 for name, group in runs.items():
     for run in group:
@@ -43,25 +43,27 @@ for name, group in runs.items():
         precision, recall, thresholds = metrics.precision_recall_curve(data.validation.y, validation)
         f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-9)
         for label, threshold in {"0.5": 0.5, "chosen": thresholds[f1[:-1].argmax()]}.items():
-            guess = p >= threshold
-            score = dict(variant=f"{name}, {label}", threshold=threshold, accuracy=metrics.accuracy_score(truth, guess))
-            score |= dict(precision=metrics.precision_score(truth, guess, zero_division=0))
-            score |= dict(recall=metrics.recall_score(truth, guess), f1=metrics.f1_score(truth, guess))
+            predicted = p >= threshold
+            score = dict(
+                variant=f"{name}, {label}", threshold=threshold, accuracy=metrics.accuracy_score(truth, predicted)
+            )
+            score |= dict(precision=metrics.precision_score(truth, predicted, zero_division=0))
+            score |= dict(recall=metrics.recall_score(truth, predicted), f1=metrics.f1_score(truth, predicted))
             score |= dict(
                 auc=metrics.roc_auc_score(truth, p), average_precision=metrics.average_precision_score(truth, p)
             )
             scores.append(score)
-never = dict(variant="always no", threshold=1.0, accuracy=1 - truth.mean(), precision=0.0, recall=0.0, f1=0.0, auc=0.5)
-scores = pd.DataFrame([never | dict(average_precision=truth.mean()), *scores]).groupby("variant", sort=False)
+dummy = dict(variant="always no", threshold=1.0, accuracy=1 - truth.mean(), precision=0.0, recall=0.0, f1=0.0, auc=0.5)
+scores = pd.DataFrame([dummy | dict(average_precision=truth.mean()), *scores]).groupby("variant", sort=False)
 table = scores.mean().assign(f1_sd=scores["f1"].std()).astype(float).round(4)
 rows = table.reset_index().astype(object).where(lambda t: t.notna(), None).to_dict("records")
 
-# %% Look: accuracy beside F1, and what each threshold of the first seed buys
+# %% Plot: accuracy and F1; precision and recall at each threshold, for the first seed
 figure, (left, right) = kzoo.plots.panels("Accuracy and F1", "Precision and recall at every threshold", height=4)
-places = np.arange(len(table))
-left.barh(places - 0.2, table["accuracy"], 0.38, color=GREY, label="accuracy")
-left.barh(places + 0.2, table["f1"], 0.38, color=BLUE, xerr=table["f1_sd"].fillna(0), label="F1")
-left.set_yticks(places, table.index)
+positions = np.arange(len(table))
+left.barh(positions - 0.2, table["accuracy"], 0.38, color=GREY, label="accuracy")
+left.barh(positions + 0.2, table["f1"], 0.38, color=BLUE, xerr=table["f1_sd"].fillna(0), label="F1")
+left.set_yticks(positions, table.index)
 left.invert_yaxis()
 left.set(xlim=(0, 1))
 left.legend(frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=2)
@@ -69,8 +71,8 @@ for (name, group), color in zip(runs.items(), LINES, strict=False):
     p = group[0].answers["answers"][:, 1]
     precision, recall, thresholds = metrics.precision_recall_curve(truth, p)
     right.plot(recall, precision, color=color, lw=1.8, label=name)
-    half = np.searchsorted(thresholds, 0.5)
-    right.plot(recall[half], precision[half], "o", color=color, ms=9, mec="white", label=f"{name}: threshold 0.5")
+    index = np.searchsorted(thresholds, 0.5)
+    right.plot(recall[index], precision[index], "o", color=color, ms=9, mec="white", label=f"{name}: threshold 0.5")
 right.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.02))
 right.legend(frameon=False, fontsize=9, loc="lower left")
 kzoo.recipes.finish(args, rows, figure)

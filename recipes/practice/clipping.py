@@ -1,17 +1,17 @@
-"""Gradient clipping: a simple recurrent network whose gradients explode, with and without a limit on their norm.
+"""Gradient clipping: a simple recurrent network with exploding gradients, with and without a limit on their norm.
 
-kzoo's setting is `global_clipnorm`, one limit for all gradients together. Keras also has `clipnorm` (a limit for each
-variable) and `clipvalue` (for each number); those two turn the step away from the gradient, as the first cell shows.
-At a high rate training without a limit ends in NaN; at a lower one it lives and learns slowly. A limit can also be
-too tight: at 0.1 nearly every step is cut short.
+The kzoo setting is `global_clipnorm`, one limit for all gradients together. Keras also has `clipnorm` (a limit per
+variable) and `clipvalue` (per value); these two change the direction of the step, as the first cell shows. At a high
+learning rate, training without a limit ends in NaN; at a lower one it learns slowly. A limit can also be too low: at
+0.1 nearly every step is clipped.
 
 python recipes/practice/clipping.py            three limits, three seeds
-python recipes/practice/clipping.py --smoke    seconds, to see that it runs
+python recipes/practice/clipping.py --smoke    a quick test of a few seconds
 
-Measured: 164 s for all of it; its table is in recipes/README.md.
+Measured: 164 s in total; the results are in recipes/README.md.
 """
 
-# %% Three ways to clip: which of them keeps the direction?
+# %% Three ways to clip, and which of them keeps the direction
 import numpy as np
 
 import kzoo
@@ -21,26 +21,26 @@ args = kzoo.recipes.arguments("practice/clipping", __doc__)
 import keras
 
 random = np.random.default_rng(0)
-gradients = [random.normal(0, 10, 50), random.normal(0, 1, 50)]  # of two variables, one of them exploding
+gradients = [random.normal(0, 10, 50), random.normal(0, 1, 50)]  # of two variables; the first explodes
 cosine = {}
-for way in ("global_clipnorm", "clipnorm", "clipvalue"):
+for method in ("global_clipnorm", "clipnorm", "clipvalue"):
     variables = [keras.Variable(np.zeros(50)) for _ in gradients]
-    keras.optimizers.SGD(1.0, **{way: 1.0}).apply(
+    keras.optimizers.SGD(1.0, **{method: 1.0}).apply(
         [keras.ops.convert_to_tensor(g, "float32") for g in gradients], variables
     )
     step, gradient = -np.concatenate([keras.ops.convert_to_numpy(v) for v in variables]), np.concatenate(gradients)
-    cosine[way] = float(step @ gradient / np.linalg.norm(step) / np.linalg.norm(gradient))
-print("cosine of step and gradient:", ", ".join(f"{way} {value:.3f}" for way, value in cosine.items()))
+    cosine[method] = float(step @ gradient / np.linalg.norm(step) / np.linalg.norm(gradient))
+print("cosine between step and gradient:", ", ".join(f"{method} {value:.3f}" for method, value in cosine.items()))
 
 # %% At a high rate, the loss without a limit becomes NaN
 same = dict(input_shape=(30, 2), units=(32,), optimizer="momentum", schedule="constant", warmup=0.0, patience=1000)
 same |= dict(batch_size=2000, input_shape=(8, 2)) if args.smoke else dict(batch_size=100)
 out = args.out or "runs/practice-clipping"
-rate = 1000.0 if args.smoke else 0.1  # a smoke run is ten steps: too few to explode at 0.1
+rate = 1000.0 if args.smoke else 0.1  # a smoke run has ten steps, too few to explode at 0.1
 try:
-    high = same | dict(learning_rate=rate, global_clipnorm=None)
-    kzoo.recipes.train_variants("adding_rnn", "adding", {f"no limit, rate {rate:g}": high}, out=out, epochs=1)
-    outcome = "it survived this time"
+    settings = same | dict(learning_rate=rate, global_clipnorm=None)
+    kzoo.recipes.train_variants("adding_rnn", "adding", {f"no limit, rate {rate:g}": settings}, out=out, epochs=1)
+    outcome = "the loss stayed finite this time"
 except kzoo.KzooError as error:
     outcome = str(error)
 print(f"rate {rate:g}, no limit: {outcome}")
@@ -54,12 +54,12 @@ variants = {
 epochs, seeds = (1, [0]) if args.smoke else (8, [0, 1, 2])
 runs = kzoo.recipes.train_variants("adding_rnn", "adding", variants, out=out, seeds=seeds, epochs=epochs)
 
-# %% Look: a line per seed
+# %% Plot: one line per seed
 figure, (axes,) = kzoo.plots.panels("Validation loss: adding problem of 30 steps, simple RNN", width=8, height=4.2)
 for (name, group), color in zip(runs.items(), LINES, strict=False):
     for i, run in enumerate(group):
         axes.plot(run.history["epoch"], run.history["val_loss"], color=color, lw=1.6, label=None if i else name)
-axes.axhline(1 / 6, color=GREY, ls=":", label="always answering 1")
+axes.axhline(1 / 6, color=GREY, ls=":", label="always 1")
 axes.set(xlabel="epoch", ylim=(0, 0.25))
 axes.legend(frameon=False, fontsize=9)
 kzoo.recipes.finish(args, kzoo.recipes.variant_rows(runs, "rmse"), figure)

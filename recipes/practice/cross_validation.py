@@ -1,12 +1,12 @@
-"""Cross-validation: how lucky is one split, and how much of the luck does the mean of five folds take away?
+"""Cross-validation: how much the score depends on the split, and how much less the mean of five folds does.
 
-Twenty splits into training and test data against four cross-validations of five folds: the same number of trainings.
-In each cross-validation every row is tested once, by a network that has seen nothing of it, preprocessing included.
+Twenty train/test splits are compared with four cross-validations of five folds: the same number of trainings. In each
+cross-validation every row is tested once, by a network and preprocessing that were fitted without it.
 
 python recipes/practice/cross_validation.py            wines and digits, 20 splits and 4 x 5 folds each
-python recipes/practice/cross_validation.py --smoke    seconds, to see that it runs
+python recipes/practice/cross_validation.py --smoke    a quick test of a few seconds
 
-Measured: 1375 s for all of it; its table is in recipes/README.md.
+Measured: 1375 s in total; the results are in recipes/README.md.
 """
 
 # %% Two data sets, a small one and a larger one
@@ -31,27 +31,30 @@ for data, (preset, settings) in cases.items():
     runs = kzoo.recipes.train_variants(preset, data, variants, out=out / data)
     scores[data] = {"one split": [run.summary["test"]["accuracy"] for (run,) in runs.values()]}
 
-# %% Five folds, divided four times: `folds` has a dict of scores for each, `out_of_fold` an answer for each row
+# %% Five folds, divided four times: `folds` has a dict of scores per fold, `out_of_fold` a prediction per row
 for data, (preset, settings) in cases.items():
     options = dict(folds=folds, repeats=repeats, callbacks="quick", out=out / f"{data}-folds") | settings
-    found = kzoo.cross_validate(preset, data, **options)
-    each = np.reshape([fold["accuracy"] for fold in found["folds"]], (repeats, folds))
-    scores[data] |= {"one fold": each.ravel().tolist(), f"mean of {folds} folds": each.mean(axis=1).tolist()}
-    right = found["out_of_fold"]["answers"].argmax(axis=1) == found["out_of_fold"]["truth"]
-    print(f"{data}: {found['mean']['accuracy']:.3f} +- {found['std']['accuracy']:.3f} over folds; "
-          f"{(~right).sum()} of {len(right)} rows wrong when nothing of them was known")  # fmt: skip
+    result = kzoo.cross_validate(preset, data, **options)
+    accuracies = np.reshape([fold["accuracy"] for fold in result["folds"]], (repeats, folds))
+    scores[data] |= {
+        "one fold": accuracies.ravel().tolist(),
+        f"mean of {folds} folds": accuracies.mean(axis=1).tolist(),
+    }
+    right = result["out_of_fold"]["answers"].argmax(axis=1) == result["out_of_fold"]["truth"]
+    print(f"{data}: {result['mean']['accuracy']:.3f} +- {result['std']['accuracy']:.3f} over folds; "
+          f"{(~right).sum()} of {len(right)} out-of-fold predictions are wrong")  # fmt: skip
 
-# %% Look
+# %% Plot
 figure, panels = kzoo.plots.panels(*(f"Test accuracy on {data}" for data in cases))
-for axes, (data, kinds) in zip(panels, scores.items(), strict=True):
-    for place, (kind, values) in enumerate(kinds.items()):
+for axes, (data, groups) in zip(panels, scores.items(), strict=True):
+    for i, (group, values) in enumerate(groups.items()):
         mean, sd = float(np.mean(values)), float(np.std(values, ddof=1))
-        axes.fill_between([place - 0.3, place + 0.3], mean - sd, mean + sd, color=FAINT, lw=0)
-        axes.hlines(mean, place - 0.3, place + 0.3, color=INK, lw=2)
-        axes.plot(place + np.linspace(-0.22, 0.22, len(values)), values, "o", ms=5, alpha=0.8)
+        axes.fill_between([i - 0.3, i + 0.3], mean - sd, mean + sd, color=FAINT, lw=0)
+        axes.hlines(mean, i - 0.3, i + 0.3, color=INK, lw=2)
+        axes.plot(i + np.linspace(-0.22, 0.22, len(values)), values, "o", ms=5, alpha=0.8)
         low, high = min(values), max(values)
-        rows.append(dict(data=data, what=kind, count=len(values), mean=mean, sd=sd, lowest=low, highest=high))
-    axes.set_xticks(range(len(kinds)), kinds)
+        rows.append(dict(data=data, what=group, count=len(values), mean=mean, sd=sd, lowest=low, highest=high))
+    axes.set_xticks(range(len(groups)), groups)
     axes.set_xlabel("line: mean; band: standard deviation")
     axes.set_ylim(top=min(axes.get_ylim()[1], 1.005))
     axes.grid(axis="x", visible=False)

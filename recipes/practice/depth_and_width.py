@@ -1,13 +1,13 @@
-"""Depth and width: how many parameters does the task need? Training and test accuracy over the size of the network.
+"""Depth and width: how many parameters does the task need? Training and test accuracy by network size.
 
-Two neurons to a layer underfit: even the training examples are too much for them. From 32 on, training comes close to
-100 % and test stays a little below. Overfitting that grows with the size, which the textbook promises, does not show
-here: hundreds of parameters for each example do no harm, nor does depth help.
+With two neurons per layer the network underfits: it cannot even learn the training examples. From 32 on, training
+accuracy is close to 100 % and test accuracy a little below. Overfitting does not grow with the size here, contrary to
+the textbooks: hundreds of parameters per example do no harm. More depth does not help either.
 
 python recipes/practice/depth_and_width.py            two depths, four widths, three seeds
-python recipes/practice/depth_and_width.py --smoke    seconds, to see that it runs
+python recipes/practice/depth_and_width.py --smoke    a quick test of a few seconds
 
-Measured: 378 s for all of it; its table is in recipes/README.md.
+Measured: 378 s in total; the results are in recipes/README.md.
 """
 
 # %% From a few neurons to far more parameters than training examples
@@ -35,14 +35,14 @@ for row in rows:
     row["parameters"] = group[0].summary["parameters"]
     row["training"] = statistics.mean(kzoo.evaluate(run, data, split="train")["accuracy"] for run in group)
 
-# %% Look
+# %% Plot
 figure, panels = kzoo.plots.panels(*(f"{depth} hidden layer{'s' * (depth > 1)}" for depth in depths))
 for axes, depth in zip(panels, depths, strict=True):
-    own = [row for row in rows if row["variant"].startswith(f"{depth} x")]
-    sizes = [row["parameters"] for row in own]
-    axes.plot(sizes, [row["training"] for row in own], "o-", label="training")
+    curve = [row for row in rows if row["variant"].startswith(f"{depth} x")]
+    sizes = [row["parameters"] for row in curve]
+    axes.plot(sizes, [row["training"] for row in curve], "o-", label="training")
     axes.errorbar(
-        sizes, [row["accuracy"] for row in own], [row["sd"] or 0 for row in own], fmt="o-", capsize=3, label="test"
+        sizes, [row["accuracy"] for row in curve], [row["sd"] or 0 for row in curve], fmt="o-", capsize=3, label="test"
     )
     axes.axvline(len(data.train), color="grey", ls=":", label="as many as training examples")
     axes.set(xscale="log", xlabel="parameters", ylabel="accuracy", ylim=(0, 1.02))

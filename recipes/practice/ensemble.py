@@ -1,17 +1,17 @@
-"""Five networks answer together: the mean, a vote, and weights chosen on validation data.
+"""Five networks as an ensemble: the mean, a vote, and weights chosen on validation data.
 
-The same small network is trained from five seeds, on five splits of the digits, and combined on each split. Their
-mistakes differ, so the average is right more often than a member: about as often as the one that turns out to be the
-best on the test digits, which nobody could have picked. Weights are one more thing to overfit: 144 validation digits
-choose no better ones than equal ones.
+The same small network is trained from five seeds on each of five splits of the digits, and combined on each split. The
+members make different errors, so their average is more accurate than a member: about as accurate as the member with the
+best test score, which cannot be known in advance. Weights can overfit too: weights chosen on 144 validation digits are
+no better than equal ones.
 
 python recipes/practice/ensemble.py            25 runs, 15 ensembles
-python recipes/practice/ensemble.py --smoke    seconds, to see that it runs
+python recipes/practice/ensemble.py --smoke    a quick test of a few seconds
 
-Measured: 309 s for all of it; its table is in recipes/README.md.
+Measured: 309 s in total; the results are in recipes/README.md.
 """
 
-# %% What to train, on what
+# %% Data and settings
 from pathlib import Path
 
 import numpy as np
@@ -41,26 +41,26 @@ for split in range(splits):
         run = kzoo.ensemble(runs, method=method, out=out / f"{split}/{method}")
         scores[method].append(run.summary["test"]["accuracy"])
 
-# %% Compare: what is gained over one member, with the 95 % interval of its mean over the splits (Student's t)
+# %% Compare: the gain over one member, with the 95 % interval of its mean over the splits (Student's t)
 members, rows = np.array(members), []
-one, best = members.mean(axis=1), members.max(axis=1)
-together = {f"ensemble, {method}": np.array(scores[method]) for method in methods}
-for what, accuracy in ({"a member": one, "the best member of each test split": best} | together).items():
-    gain = accuracy - one
-    half = stats.t.ppf(0.975, splits - 1) * stats.sem(gain)
-    numbers = dict(accuracy=accuracy.mean(), gain=gain.mean(), low=gain.mean() - half, high=gain.mean() + half)
-    rows.append(dict(what=what) | {name: round(float(number), 5) for name, number in numbers.items()})
+single, best = members.mean(axis=1), members.max(axis=1)
+ensembles = {f"ensemble, {method}": np.array(scores[method]) for method in methods}
+for name, accuracy in ({"a member": single, "the best member of each test split": best} | ensembles).items():
+    gain = accuracy - single
+    margin = stats.t.ppf(0.975, splits - 1) * stats.sem(gain)
+    numbers = dict(accuracy=accuracy.mean(), gain=gain.mean(), low=gain.mean() - margin, high=gain.mean() + margin)
+    rows.append(dict(what=name) | {column: round(float(number), 5) for column, number in numbers.items()})
 
-# %% Look
+# %% Plot
 figure = Figure(figsize=(8, 4.4), layout="constrained")
 FigureCanvasAgg(figure)
 axes = figure.add_subplot()
-places = np.arange(splits)
-axes.plot(np.repeat(places, seeds), 100 * members.ravel(), "o", color=GREY, ms=6, alpha=0.7, label="members")
+x = np.arange(splits)
+axes.plot(np.repeat(x, seeds), 100 * members.ravel(), "o", color=GREY, ms=6, alpha=0.7, label="members")
 for method, color, shift in zip(methods, (BLUE, ORANGE, GREEN), (-0.18, 0, 0.18), strict=True):
-    axes.hlines(100 * np.array(scores[method]), places + shift - 0.09, places + shift + 0.09, color, lw=4, label=method)
-axes.set_xticks(places, [f"split {split}" for split in places])
-axes.set(ylabel="test accuracy, %", title=f"{seeds} seeds of one network, alone and together")
+    axes.hlines(100 * np.array(scores[method]), x + shift - 0.09, x + shift + 0.09, color, lw=4, label=method)
+axes.set_xticks(x, [f"split {split}" for split in x])
+axes.set(ylabel="test accuracy, %", title=f"{seeds} seeds of one network, single and combined")
 axes.set_xlim(-0.5, splits - 0.5)
 axes.grid(axis="y", color=FAINT)
 axes.spines[["top", "right"]].set_visible(False)

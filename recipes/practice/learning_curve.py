@@ -1,20 +1,19 @@
-"""Learning curve: the score over the number of training examples says whether more data would help.
+"""Learning curve: test accuracy by number of training examples shows whether more data would help.
 
-Parts of the training split alone are used; validation and test are the same for all. Every size gets about the same
-number of training steps, as far as 150 epochs go. The best epoch is chosen by validation accuracy: on twenty examples
-a network soon grows far too sure of itself, and the validation loss would choose an epoch in which it has hardly
-learned anything.
+Only the training split is reduced; validation and test are always the same. Every size gets about the same number of
+training steps, up to 150 epochs. The best epoch is chosen by validation accuracy: with twenty examples a network soon
+becomes overconfident, and validation loss would choose an epoch in which it has hardly learned anything.
 
-Up to a hundred examples a linear model is as good; the network pays off with more of them. Both curves still rise at
-the end, so more digits would help.
+Up to a hundred examples a linear model is as good; above that the network is better. Both curves still rise at the
+end, so more digits would help.
 
-python recipes/practice/learning_curve.py            six sizes, two models, three seeds and drawings of examples
-python recipes/practice/learning_curve.py --smoke    seconds, to see that it runs
+python recipes/practice/learning_curve.py            six sizes, two models, three seeds and samples
+python recipes/practice/learning_curve.py --smoke    a quick test of a few seconds
 
-Measured: 1030 s for all of it; its table is in recipes/README.md.
+Measured: 1030 s in total; the results are in recipes/README.md.
 """
 
-# %% Parts of the training split, each within the next larger one
+# %% Subsets of the training split, each part of the next larger one
 import math
 from dataclasses import replace
 
@@ -34,25 +33,25 @@ models = {
     "linear": dict(units=(), learning_rate=1e-2, **same),
 }
 
-# %% Train: a new drawing of examples for each seed
+# %% Train: a new sample of examples for each seed
 runs = {f"{name}, {size}": [] for name in models for size in sizes}
 for seed in [0] if args.smoke else [0, 1, 2]:
     order = np.random.default_rng(seed).permutation(len(data.train))
     variants = {}
     for size in sizes:
         part = replace(data.train, x=data.train.x[order[:size]], y=data.train.y[order[:size]])
-        more = dict(data=replace(data, train=part), epochs=min(150, math.ceil(steps / math.ceil(size / 32))))
-        variants |= {f"{name}, {size}": settings | more for name, settings in models.items()}
+        overrides = dict(data=replace(data, train=part), epochs=min(150, math.ceil(steps / math.ceil(size / 32))))
+        variants |= {f"{name}, {size}": settings | overrides for name, settings in models.items()}
     out = args.out or "runs/practice-learning_curve"
     for name, group in kzoo.recipes.train_variants("mnist_fnn", data, variants, out=out, seeds=[seed]).items():
         runs[name] += group
 rows = kzoo.recipes.variant_rows(runs)
 
-# %% Look
+# %% Plot
 figure, (axes,) = kzoo.plots.panels("Test accuracy over training examples", width=7, height=4.2)
 for name in models:
-    own = [row for row in rows if row["variant"].startswith(name)]
-    axes.errorbar(sizes, [r["accuracy"] for r in own], [r["sd"] or 0 for r in own], fmt="o-", capsize=3, label=name)
+    curve = [row for row in rows if row["variant"].startswith(name)]
+    axes.errorbar(sizes, [r["accuracy"] for r in curve], [r["sd"] or 0 for r in curve], fmt="o-", capsize=3, label=name)
 majority = next(iter(runs.values()))[0].summary["test"]["majority"]
 axes.axhline(majority, color=GREY, ls=":", label="always the most frequent class")
 axes.set(xscale="log", xlabel="training examples", ylim=(0, 1.02))

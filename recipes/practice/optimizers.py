@@ -1,17 +1,17 @@
-"""Optimizers: SGD, momentum, RMSprop, Adam and AdamW on the same network, each at a learning rate of its own.
+"""Optimizers: SGD, momentum, RMSprop, Adam and AdamW on the same network, each at its own learning rate.
 
-One shared rate would be unfair: Adam divides each step by the size of the gradient, so the rates at which it and SGD
-do well are far apart. Each optimizer gets the rate that its own range test suggests (practice/learning_rate.py).
-What differs is mostly the speed of the first epochs, where Adam and AdamW lead; in the end the test scores lie close
-together, and momentum, at a rate that was bold for it, is restless.
+A shared rate would be unfair: Adam divides each step by the size of the gradient, so it needs a very different rate
+from SGD. Each optimizer gets the rate that its own range test suggests (practice/learning_rate.py). They differ mostly
+in the first epochs, where Adam and AdamW are the fastest. At the end the test scores are close, and momentum is
+unstable, because its rate is high.
 
 python recipes/practice/optimizers.py            five optimizers, three seeds
-python recipes/practice/optimizers.py --smoke    seconds, to see that it runs
+python recipes/practice/optimizers.py --smoke    a quick test of a few seconds
 
-Measured: 148 s for all of it; its table is in recipes/README.md.
+Measured: 148 s in total; the results are in recipes/README.md.
 """
 
-# %% A learning rate for each
+# %% A learning rate for each optimizer
 import kzoo
 
 args = kzoo.recipes.arguments("practice/optimizers", __doc__)
@@ -21,8 +21,8 @@ optimizers = {"sgd": {}, "momentum": {}, "rmsprop": {}, "adam": {}, "adamw": dic
 if args.smoke:
     optimizers = {"adam": {}}
 variants = {}
-for name, more in optimizers.items():
-    settings = same | more | dict(optimizer=name)
+for name, overrides in optimizers.items():
+    settings = same | overrides | dict(optimizer=name)
     rate = kzoo.learning_rate_range("mnist_fnn", data, low=1e-5, high=3.0, **settings)["suggested"]
     variants[f"{name} at {rate:.2g}"] = settings | dict(learning_rate=rate, patience=1000)
 
@@ -31,7 +31,7 @@ epochs, seeds = (1, [0]) if args.smoke else (20, [0, 1, 2])
 out = args.out or "runs/practice-optimizers"
 runs = kzoo.recipes.train_variants("mnist_fnn", data, variants, out=out, seeds=seeds, epochs=epochs)
 
-# %% Look: mean of the seeds
+# %% Plot: mean of the seeds
 figure = kzoo.plots.overlay({name: kzoo.recipes.mean_history(group) for name, group in runs.items()}, metric="val_loss")
 figure.axes[0].set_yscale("log")
 kzoo.recipes.finish(args, kzoo.recipes.variant_rows(runs), figure)

@@ -1,17 +1,17 @@
 """Regularisation: dropout and an L2 penalty on a network that is far too large for its 319 examples.
 
-Left alone, it learns the training examples by heart and the validation error rises again; dropout and L2 each stop
-that. On the test split the difference is small and within the noise, for the best epoch is kept in every case, and
-stopping early is a regulariser too. (Training errors with dropout are measured while it drops: a little too high.)
-An L1 penalty is the setting `l1`.
+Without regularisation the network memorises the training examples and the validation error rises again; dropout and L2
+both prevent this. The test scores differ little, within the noise, because the best epoch is kept in every case: early
+stopping is a regulariser too. (With dropout, training errors are measured while it is active, so they are a little too
+high.) The setting for an L1 penalty is `l1`.
 
-python recipes/practice/regularization.py            four ways, three seeds
-python recipes/practice/regularization.py --smoke    seconds, to see that it runs
+python recipes/practice/regularization.py            four variants, three seeds
+python recipes/practice/regularization.py --smoke    a quick test of a few seconds
 
-Measured: 119 s for all of it; its table is in recipes/README.md.
+Measured: 119 s in total; the results are in recipes/README.md.
 """
 
-# %% Too many parameters for too few and noisy examples
+# %% Too many parameters for few, noisy examples
 import statistics
 
 import kzoo
@@ -20,13 +20,13 @@ from kzoo.plots.colors import LINES
 args = kzoo.recipes.arguments("practice/regularization", __doc__)
 data = kzoo.load_data("diabetes", preset="diabetes_fnn")
 same = dict(units=(256, 256), patience=1000)
-ways = {
+penalties = {
     "none": dict(dropout=0.0, l2=0.0),
     "dropout 0.5": dict(dropout=0.5, l2=0.0),
     "L2 0.05": dict(dropout=0.0, l2=0.05),
     "both": dict(dropout=0.5, l2=0.05),
 }
-variants = {name: same | settings for name, settings in ways.items()}
+variants = {name: same | settings for name, settings in penalties.items()}
 if args.smoke:
     variants = {"both": variants["both"]}
 
@@ -34,13 +34,13 @@ if args.smoke:
 epochs, seeds = (1, [0]) if args.smoke else (60, [0, 1, 2])
 out = args.out or "runs/practice-regularization"
 runs = kzoo.recipes.train_variants("diabetes_fnn", data, variants, out=out, seeds=seeds, epochs=epochs)
-rows = kzoo.recipes.variant_rows(runs, "mae")  # of the best epoch: stopping early is a regulariser too
-for row in rows:  # in standard deviations of the target, as training sees it; L2 is not in it
-    last = [run.history for run in runs[row["variant"]]]
-    row["last_training"] = statistics.mean(history["mae"][-1] for history in last)
-    row["last_validation"] = statistics.mean(history["val_mae"][-1] for history in last)
+rows = kzoo.recipes.variant_rows(runs, "mae")  # of the best epoch: early stopping is a regulariser too
+for row in rows:  # in standard deviations of the target, as in training; without the L2 penalty
+    histories = [run.history for run in runs[row["variant"]]]
+    row["last_training"] = statistics.mean(history["mae"][-1] for history in histories)
+    row["last_validation"] = statistics.mean(history["val_mae"][-1] for history in histories)
 
-# %% Look: mean of the seeds
+# %% Plot: mean of the seeds
 figure, (left, right) = kzoo.plots.panels("Mean absolute error, training", "The same, validation")
 for (name, group), color in zip(runs.items(), LINES, strict=False):
     history = kzoo.recipes.mean_history(group)

@@ -1,13 +1,13 @@
-"""scikit-learn: a preset inside a Pipeline, cross_val_score and GridSearchCV, through keras.wrappers.
+"""scikit-learn: a preset in a Pipeline, with cross_val_score and GridSearchCV, through keras.wrappers.
 
-The wrapper takes a function that makes a compiled network from X and one-hot y. Three things to know of it: its
-settings are one dict, `model_kwargs`, so a grid is a list of dicts; clone() loses its `fit_kwargs`, so epochs go to
-`fit`; and it has no predict_proba, so score by labels. For folds with early stopping: kzoo.cross_validate.
+The wrapper takes a function that builds a compiled network from X and one-hot y. Note three points. All settings are
+one dict, `model_kwargs`, so a grid is a list of dicts. clone() drops `fit_kwargs`, so pass epochs to `fit`. There is no
+predict_proba, so score by labels. For folds with early stopping, use kzoo.cross_validate.
 
 python recipes/practice/scikit_learn.py            3 x 4 settings, 3 folds each, on wines
-python recipes/practice/scikit_learn.py --smoke    seconds, to see that it runs
+python recipes/practice/scikit_learn.py --smoke    a quick test of a few seconds
 
-Measured: 317 s for all of it; its table is in recipes/README.md.
+Measured: 317 s in total; the results are in recipes/README.md.
 """
 
 # %% A preset as an estimator
@@ -22,7 +22,7 @@ import kzoo
 args = kzoo.recipes.arguments("practice/scikit_learn", __doc__)
 import keras
 
-keras.utils.disable_interactive_logging()  # the wrapper's predict would print a bar each time
+keras.utils.disable_interactive_logging()  # otherwise each predict of the wrapper prints a progress bar
 
 
 def network(X, y, **settings):
@@ -30,26 +30,26 @@ def network(X, y, **settings):
 
 
 wine = load_wine()
-labels = wine.target_names[wine.target]  # strings will do: the wrapper encodes them
+labels = wine.target_names[wine.target]  # strings are allowed: the wrapper encodes them
 X, X_test, y, y_test = train_test_split(wine.data, labels, test_size=0.3, stratify=labels, random_state=0)
 pipeline = Pipeline([("scale", StandardScaler()), ("net", keras.wrappers.SKLearnClassifier(network))])
 
-# %% Cross-validation: the scaler too is fitted anew for each fold
+# %% Cross-validation: the scaler is also fitted in each fold
 folds = StratifiedKFold(2 if args.smoke else 3, shuffle=True, random_state=0)
 fit = {"net__epochs": 1 if args.smoke else 15, "net__batch_size": 16, "net__verbose": 0}
 scores = cross_val_score(pipeline, X, y, cv=folds, params=fit)
-print(f"the preset as it is: {scores.mean():.3f} +- {scores.std(ddof=1):.3f} over {len(scores)} folds")
+print(f"the preset with its defaults: {scores.mean():.3f} +- {scores.std(ddof=1):.3f} over {len(scores)} folds")
 
-# %% Grid search, then one look at the test rows
+# %% Grid search, then one evaluation on the test rows
 rates, dropouts = ((1e-3, 1e-2), (0.2,)) if args.smoke else ((1e-4, 1e-3, 1e-2, 1e-1), (0.0, 0.2, 0.5))
-grid = {"net__model_kwargs": [dict(learning_rate=rate, dropout=share) for share in dropouts for rate in rates]}
+grid = {"net__model_kwargs": [dict(learning_rate=rate, dropout=dropout) for dropout in dropouts for rate in rates]}
 search = GridSearchCV(pipeline, grid, cv=folds).fit(X, y, **fit)
 test_accuracy = search.score(X_test, y_test)
 print(f"best: {search.best_params_['net__model_kwargs']}, {test_accuracy:.3f} on the {len(y_test)} test rows")
-found = zip(*(search.cv_results_[k] for k in ("params", "mean_test_score", "std_test_score")), strict=True)
-rows = [p["net__model_kwargs"] | dict(accuracy=float(mean), sd=float(sd)) for p, mean, sd in found]
+results = zip(*(search.cv_results_[k] for k in ("params", "mean_test_score", "std_test_score")), strict=True)
+rows = [p["net__model_kwargs"] | dict(accuracy=float(mean), sd=float(sd)) for p, mean, sd in results]
 
-# %% Look
+# %% Plot
 table = np.reshape([row["accuracy"] for row in rows], (len(dropouts), len(rates)))
 figure, (axes,) = kzoo.plots.panels(f"Accuracy over {folds.n_splits} folds of {len(y)} wines")
 axes.imshow(table, cmap="Blues", vmin=0, vmax=1, aspect="auto")

@@ -1,4 +1,4 @@
-"""Scores that kzoo promises: digits, iris, and, where you have them, CIFAR-10 folders and review sentences."""
+"""Scores that kzoo guarantees: digits and iris; CIFAR-10 folders and review sentences if you have them."""
 
 import argparse
 import json

@@ -1,10 +1,10 @@
-"""airbench94 (https://arxiv.org/abs/2404.00498) in plain PyTorch, on a CPU, to stand beside `cifar_speed`.
+"""airbench94 (https://arxiv.org/abs/2404.00498) in plain PyTorch, on a CPU, for comparison with `cifar_speed`.
 
     python tests/benchmarks/airbench.py --data cifar10/ --epochs 9.9 --write
 
-Nothing of kzoo computes here, it only reads the images: what the recipe reaches on these files, and what is kzoo's own
-part in a difference. The network sees the test images after each epoch, and nothing is chosen by it. `--write` puts the
-last score, the mean of six views, into `kzoo/results/beside.json`.
+kzoo only reads the images here. The result is the score of airbench94 on these files, which shows how much of a
+difference is due to kzoo. The test images are scored after each epoch, and nothing is selected by them. `--write`
+stores the last score, the mean of six views, in `kzoo/results/beside.json`.
 """
 
 import argparse
@@ -72,7 +72,7 @@ class Network(nn.Module):
 
 
 def accuracy(network, x, y, views):
-    """Return the share of right answers: to the images alone, or to the mean of six views of each."""
+    """Return the accuracy on the images, or with the mean of six views of each image."""
 
     def mirrored(x):
         return (network(x).float() + network(x.flip(-1)).float()) / 2

@@ -1,4 +1,4 @@
-"""Where scores of other programs are kept, to stand beside kzoo's own."""
+"""The file with scores of other programs, for comparison with kzoo."""
 
 from pathlib import Path
 
@@ -9,6 +9,6 @@ FILE = Path(kzoo.__file__).parent / "results" / "beside.json"
 
 
 def write(row):
-    """Put a row into the file, in place of the one that says the same of another day."""
+    """Write a row to the file. It replaces an earlier row of the same measurement."""
     kept = [other for other in read_json(FILE) if other["what"] != row["what"]] if FILE.is_file() else []
     write_json(FILE, [*kept, row])

@@ -1,4 +1,4 @@
-"""A clock of epochs that several benchmarks share."""
+"""An epoch timer that several benchmarks use."""
 
 import time
 
@@ -6,12 +6,12 @@ import keras
 
 
 class Clock(keras.callbacks.Callback):
-    """Times each epoch from its beginning to the end of its last step; validation and what is written do not count.
+    """Times each epoch from its start to the end of its last step, without validation and writing of files.
 
-    It looks at no single step: `kzoo.train` makes many of them in one call where no callback does.
+    It has no callbacks per step, so that `kzoo.train` can run many steps in one call.
 
     Attributes:
-        seconds: of each epoch.
+        seconds: the time of each epoch.
     """
 
     def __init__(self):

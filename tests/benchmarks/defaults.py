@@ -1,13 +1,13 @@
-"""A preset at its defaults beside the best of its own search, on few and on many examples; prints a JSON row for each.
+"""A preset with its defaults compared with the winner of a search, on few and many examples; prints JSON rows.
 
 python tests/benchmarks/defaults.py tabular_fnn --data adult.csv --target income_status --examples 500 5000 all
 python tests/benchmarks/defaults.py "text_*" --data reviews/ --examples 500
-python tests/benchmarks/defaults.py mnist_cnn --data digits.npz --out searches/defaults    goes on where it was stopped
+python tests/benchmarks/defaults.py mnist_cnn --data digits.npz --out searches/defaults    resumes a stopped search
 python tests/benchmarks/defaults.py image_pretrained --data photos.npz --weights imagenet
 
-A fifth of the data, at most 5,000 examples, is put aside for the test; of the rest so many are kept as `--examples`
-says, a tenth of them for validation. On this one split the preset is trained as it is, and searched by `kzoo.tune`,
-whose winner is chosen by validation. Each is scored once on the test examples, beside what needs no network.
+A fifth of the data, at most 5,000 examples, is the test split. `--examples` of the rest are used, a tenth of them for
+validation. On this split the preset is trained with its defaults and tuned with `kzoo.tune`, which selects the winner
+on validation data. Both are scored once on the test split, together with the baselines.
 """
 
 import argparse
@@ -29,7 +29,7 @@ TEST = 5_000  # examples at the most
 
 
 def loaded(preset, args, examples):
-    """Return the data: the test is the same for every number of examples."""
+    """Return the data. The test split is the same for each number of examples."""
     path, options = Path(args.data), {}
     if path.suffix == ".npz":
         with np.load(path) as arrays:
@@ -45,7 +45,7 @@ def loaded(preset, args, examples):
 
 
 def table(source):
-    """Return a table, or the texts of a folder as one."""
+    """Return a table, or the texts of a folder as a table."""
     if not Path(source).is_dir():
         return as_frame(source)
     texts, labels, _ = read_folder(Path(source), most=0.0)
@@ -53,7 +53,7 @@ def table(source):
 
 
 def row_of(preset, args, examples, folder):
-    """Train and search, and return what both score."""
+    """Train and tune, and return both scores."""
     data = loaded(preset, args, examples)
     began, options = time.perf_counter(), dict(weights=args.weights, progress=False) | parse_settings(args.set)
     run = kzoo.train(preset, data, out=folder / "default", **options)

@@ -1,7 +1,7 @@
-"""A folder of JPEG files loaded as training does, beside tf.data; and augmentation.
+"""Loading a folder of JPEG files as in training, compared with tf.data; and augmentation.
 
-Images per CPU second, the one number that means something where other work runs too; decoding says its ratio in clock
-time beside. The files are made, or lie in `--folder`.
+Speed is measured in images per CPU second, which is meaningful even if other work is running. For decoding, the ratio
+of wall-clock times is also printed. The files are generated, or read from `--folder`.
 """
 
 import argparse
@@ -30,7 +30,7 @@ NAMES = (
 
 
 def make(folder, count, side):
-    """Write JPEG files of smooth colours with some noise into two class folders."""
+    """Write JPEG files of smooth colours with noise to two class folders."""
     random = np.random.default_rng(0)
     for number in range(count):
         place = folder / "ab"[number % 2]
@@ -41,13 +41,13 @@ def make(folder, count, side):
 
 
 def with_kzoo(folder, side):
-    """Load the folder: list, decode, leave out what is broken, fingerprint, split; return how many images."""
+    """Load the folder: list, decode, skip broken files, fingerprint, split. Return the number of images."""
     data = load_image_folder(folder, image_shape=(side, side, 3))
     return len(data.train) + len(data.validation) + len(data.test)
 
 
 def with_tensorflow(folder, side):
-    """Decode and resize the same files into one array, with all the threads that tf.data takes."""
+    """Decode and resize the same files into one array, with all threads that tf.data uses."""
 
     def read(name):
         image = tf.io.decode_jpeg(tf.io.read_file(name), channels=3)
@@ -64,7 +64,7 @@ def with_tensorflow(folder, side):
 
 
 def speeds(function, *args):
-    """Return images per CPU second, of this process and those that it started, and per second."""
+    """Return images per CPU second of this process and its children, and images per second."""
     before, clock = _cpu_seconds(), time.perf_counter()
     count = function(*args)
     clock, after = time.perf_counter() - clock, _cpu_seconds()
@@ -77,7 +77,7 @@ def _cpu_seconds():
 
 
 def decoding(folder, side, rounds):
-    """Return a row: the best of several rounds in turns."""
+    """Return a row: the best of several alternating rounds."""
     found = {one: [] for one in (with_kzoo, with_tensorflow)}
     for _ in range(rounds):
         for one, several in found.items():

@@ -1,11 +1,11 @@
-"""Peak memory of trainings on data of growing size, in a picture, and the same bits after kill -9 at the largest.
+"""Peak memory of training by data size, with a plot; and identical weights after kill -9 at the largest size.
 
     python tests/benchmarks/memory.py FOLDER --kinds parquet csv text --sizes 200_000 2_000_000 20_000_000
     python tests/benchmarks/memory.py FOLDER --kinds parquet --sizes 20_000_000 --kill
 
-Sizes are rows of 20 columns, or hundreds of characters. Each training is `kzoo.train` as shipped, in a process of its
-own that is told to leave data on the disk (`KZOO_MEMORY=64MiB`); its peak is VmHWM, all libraries and TensorFlow in it.
-Prints lines of JSON, and draws FOLDER/memory.png. What is generated stays in FOLDER.
+Sizes are rows of 20 columns, or hundreds of characters. Each training is `kzoo.train` with its defaults in a separate
+process, with a memory limit that leaves data on disk (`KZOO_MEMORY=64MiB`). The peak is VmHWM, including all libraries
+and TensorFlow. Prints lines of JSON and plots FOLDER/memory.png. Generated data stays in FOLDER.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def main():
 
 
 def generated(file, kind, size):
-    """Return a file of so many rows, or hundreds of characters, which is written where it is not there."""
+    """Return a file of this many rows, or hundreds of characters. It is written if it does not exist."""
     if file.exists():
         return file
     part, rng = file.with_name(f"{file.name}.part"), np.random.default_rng(0)
@@ -74,7 +74,7 @@ def generated(file, kind, size):
 
 
 def table(rng):
-    """Return a block of rows: 15 numbers, three categories, a date, and a target that follows from them."""
+    """Return a block of rows: 15 numbers, three categories, a date, and a target that depends on them."""
     import pyarrow as pa
 
     numbers = rng.standard_normal((BLOCK, 15)).astype("float32")
@@ -107,14 +107,14 @@ print(json.dumps(dict(peak_mib=peak >> 10, cpu_s=round(time.process_time(), 1), 
 
 
 def trained(file, kind, steps, out):
-    """Train; return what the process says of itself."""
+    """Train, and return the output of the process."""
     said, errors = started(file, kind, steps, out).communicate()
     assert said, errors[-3000:]
     return json.loads(said.splitlines()[-1])
 
 
 def killed(file, kind, steps, out):
-    """Train, kill that a second after its first journal, and train again."""
+    """Train, kill the process one second after its first journal, and train again."""
     process = started(file, kind, steps, out)
     while process.poll() is None and not list(out.glob("journal*")):
         time.sleep(0.05)

@@ -1,20 +1,20 @@
-"""Samples per second of `kzoo.train` as shipped, beside plain Keras and PyTorch: the table in README.md here.
+"""Samples per second of `kzoo.train` with its defaults, compared with plain Keras and PyTorch: the table in README.md.
 
 python tests/benchmarks/peers.py --out TABLE.md      needs TensorFlow, JAX and PyTorch; an hour on two quiet cores
-python tests/benchmarks/peers.py --avx2              as on a processor without AVX-512, where this one has it
+python tests/benchmarks/peers.py --avx2              as on a processor without AVX-512, on one that has it
 
-* kzoo: `kzoo.train`, with its checks, callbacks, journal and a live progress bar, on TensorFlow and on JAX. What
-  `--backend auto` gives is taken to be the better of the two.
+* kzoo: `kzoo.train`, with its checks, callbacks, journal and a live progress bar, on TensorFlow and on JAX. The
+  better of the two is used as the result of `--backend auto`.
 * keras: `fit` of the model of `kzoo.build`, on arrays, on TensorFlow.
-* torch: the twin in PyTorch (`twins.py`), eager, float32 and, where the processor computes it, under bfloat16's
-  autocast; data in memory as tensors, fused optimizer, images channels-last, no metrics.
+* torch: the PyTorch twin (`twins.py`), eager, float32 and, if the processor supports it, bfloat16 autocast; data in
+  memory as tensors, fused optimizer, images channels-last, no metrics.
 
-Same layers, parameters (checked), batch size, optimizer, clipping and dropout; no augmentation. Each measurement is a
-process of its own, in turns. An epoch's time is that of its steps, without validation and what is written after it; the
-first epoch, which compiles, does not count, and the best one is the result. No accelerator takes part.
+Layers, parameters (checked), batch size, optimizer, clipping and dropout are the same; there is no augmentation. Each
+measurement runs in its own process, in turns. Epoch time includes the steps only, without validation and writing of
+files. The first epoch, which compiles, is ignored, and the best epoch is the result. No accelerator is used.
 
-`--avx2` narrows the libraries that choose their instructions as they run (oneDNN, XLA, PyTorch, OpenBLAS), shows kzoo
-the instruction sets of such a processor, and gives Keras the TensorFlow that it would have there: without oneDNN.
+`--avx2` restricts the libraries that select instructions at run time (oneDNN, XLA, PyTorch, OpenBLAS), reports the
+instruction sets of such a processor to kzoo, and runs Keras with the TensorFlow of such a processor: without oneDNN.
 """
 
 import argparse
@@ -86,7 +86,7 @@ def inputs(preset, count, random):
 
 
 def of_kzoo(preset, batch_size, steps, seconds):
-    """Measure `kzoo.train` on the backend that the environment names."""
+    """Measure `kzoo.train` on the backend in the environment."""
     timer = _timer(seconds)
     with tempfile.TemporaryDirectory() as folder:
         settings = dict(epochs=FOREVER, patience=FOREVER, batch_size=batch_size, out=f"{folder}/run")
@@ -99,7 +99,7 @@ def of_kzoo(preset, batch_size, steps, seconds):
 
 
 def _data(preset, count):
-    """Return data whose training split has so many examples, as good as."""
+    """Return data with about this many training examples."""
     random = np.random.default_rng(0)
     if preset.config["inputs"] == "series":
         import pandas as pd
@@ -121,7 +121,7 @@ def of_keras(preset, batch_size, steps, seconds):
 
 
 def _timer(seconds):
-    """Return a clock of epochs that ends the training so many seconds after the first, which compiles."""
+    """Return an epoch timer that stops training this many seconds after the first epoch, which compiles."""
     from clock import Clock
 
     class Timer(Clock):
@@ -135,7 +135,7 @@ def _timer(seconds):
 
 
 def of_torch(preset, batch_size, steps, seconds, *, bf16=False):
-    """Measure a loop as PyTorch's own tutorials have it."""
+    """Measure a training loop as in the PyTorch tutorials."""
     import torch
     from twins import count, make_loss, make_optimizer, twin
 
@@ -181,7 +181,7 @@ def of_torch(preset, batch_size, steps, seconds, *, bf16=False):
 
 
 def measure(engine, name, seconds, *, avx2=False):
-    """Measure here, and print what was found as one line of JSON."""
+    """Measure in this process, and print the result as one line of JSON."""
     if avx2:
         processor.instruction_sets = lambda: AVX2
         onednn.instruction_sets = lambda: AVX2
@@ -198,10 +198,10 @@ def measure(engine, name, seconds, *, avx2=False):
 
 
 def in_a_process(engine, name, seconds, *, avx2=False):
-    """Return samples per second, as a process of its own measures them; None, and why on stderr, where it failed.
+    """Return samples per second, measured in a separate process. If it fails, print the reason and return None.
 
     Raises:
-        SystemExit: the network has not as many parameters as the preset.
+        SystemExit: the network and the preset have different numbers of parameters.
     """
     settings = dict(CUDA_VISIBLE_DEVICES="-1", JAX_PLATFORMS="cpu", TF_CPP_MIN_LOG_LEVEL="3")
     settings["KERAS_BACKEND"] = "jax" if engine == "kzoo_jax" else "tensorflow"
@@ -223,7 +223,7 @@ def in_a_process(engine, name, seconds, *, avx2=False):
 
 
 def compared(name, rounds, seconds, *, engines=ENGINES, avx2=False):
-    """Return the row of a model: the best rate of each engine, ratios and the bars that they are to reach."""
+    """Return the row of a model: the best rate of each engine, the ratios and their thresholds."""
     best = dict.fromkeys(ENGINES, 0.0)
     for number in range(rounds):
         for engine in engines if number % 2 == 0 else engines[::-1]:
@@ -257,7 +257,7 @@ def _processor():
 
 
 def table(rows, rounds, seconds, *, avx2=False):
-    """Return rows as a table in Markdown, with what it was measured on above it."""
+    """Return rows as a Markdown table, with a heading that describes the machine."""
     packages = ("kzoo", "keras", "tensorflow", "jax", "torch")
     software = ", ".join(f"{name} {version(name)}" for name in packages)
     head = ["model, batch", "kzoo", "kzoo on JAX", "kzoo, `--backend auto`", "Keras `fit`", "PyTorch", "PyTorch bf16",

@@ -1,8 +1,8 @@
-"""From cold to the first answer of an exported model: seconds by the clock and peak memory of a whole process; and then
-how many times as long as the format's own runtime an answer takes.
+"""Cold start of an exported model: wall-clock seconds and peak memory of a process up to the first prediction; and the
+time of a prediction relative to the plain runtime of the format.
 
-Trains `digits_cnn` for one epoch, exports it, and asks it for one image, in Python and on the command line. Prints JSON
-rows; `vs` is what the same question costs by way of the run, with TensorFlow. Times over the bare runtime are
+Trains `digits_cnn` for one epoch, exports it, and predicts one image, in Python and on the command line. Prints JSON
+rows; `vs` is the cost of the same prediction with the run, with TensorFlow. Ratios to the plain runtime are of
 processor time on one core, in turns, best of several.
 """
 
@@ -30,7 +30,7 @@ COMMAND = "import kzoo.cli; kzoo.cli.main(['predict', {exported!r}, {photo!r}, '
 
 
 def measured(code, rounds):
-    """Return (least seconds of a process, its peak in MiB)."""
+    """Return (minimum seconds of a process, its peak memory in MiB)."""
     seconds, peak = [], 0
     for _ in range(rounds):
         began = time.perf_counter()
@@ -41,7 +41,7 @@ def measured(code, rounds):
 
 
 def bare(exported, format, x):
-    """Return a function that answers x with nothing but the format's own runtime, as its documentation says."""
+    """Return a function that predicts x with the plain runtime of the format, as in its documentation."""
     if format == "onnx":
         import onnxruntime
 
@@ -63,7 +63,7 @@ def bare(exported, format, x):
 
 
 def over_bare(exported):
-    """Yield a row for each format and batch size: how many times as long an answer takes by way of `kzoo.runtime`."""
+    """Yield a row per format and batch size: the time of `kzoo.runtime` relative to the plain runtime."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     for format in ("onnx", "litert"):
         model = kzoo.runtime.load(exported, format)

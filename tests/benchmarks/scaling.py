@@ -1,9 +1,9 @@
-"""CPU seconds and memory of `kzoo.load_data` over 1, 10 and 100 times as much data: both are to grow in line with it.
+"""CPU seconds and memory of `kzoo.load_data` on 1, 10 and 100 times as much data: both must grow linearly.
 
-python tests/benchmarks/scaling.py                       every kind, each size in a process of its own
-python tests/benchmarks/scaling.py tables --plot a.png   only tables, and a picture
+python tests/benchmarks/scaling.py                       all kinds, each size in its own process
+python tests/benchmarks/scaling.py tables --plot a.png   only tables, with a plot
 
-The last row of each kind says what the tenfold of the middle size took over ten times that of the middle: 1 is linear.
+The last row of each kind is the ratio of the largest size to ten times the middle size: 1 is linear.
 """
 
 import argparse
@@ -20,12 +20,12 @@ ROUNDS = 3
 
 
 class Case(NamedTuple):
-    """What is loaded.
+    """The data to load.
 
     Args:
-        unit: what there is more of.
-        smallest: how many of them; 10 and 100 times as many follow.
-        make: `make(folder, count)` writes the data, outside of what is measured, and returns arguments of `load_data`.
+        unit: the unit of the size.
+        smallest: the smallest size; 10 and 100 times as much follow.
+        make: `make(folder, count)` writes the data, which is not measured, and returns arguments of `load_data`.
     """
 
     unit: str
@@ -34,7 +34,7 @@ class Case(NamedTuple):
 
 
 def table(folder, rows, classes=2):
-    """Twenty numbers, three columns of words, and a target."""
+    """Twenty numeric columns, three columns of words, and a target."""
     import pandas as pd
 
     random = np.random.default_rng(0)
@@ -108,7 +108,7 @@ def spent():
 
 
 def load(arguments):
-    """Load data, and print what it took beside what a process takes that has loaded little of the kind."""
+    """Load little data, then much, and print the additional cost of the second."""
     import kzoo
 
     little, much = arguments
@@ -120,7 +120,7 @@ def load(arguments):
 
 
 def measured(case, count):
-    """Return the least CPU seconds and memory of several processes."""
+    """Return the minimum CPU seconds and memory of several processes."""
     with tempfile.TemporaryDirectory() as folder:
         (little := Path(folder, "little")).mkdir()
         arguments = json.dumps([case.make(little, case.smallest // 5), case.make(Path(folder), count)])
@@ -130,7 +130,7 @@ def measured(case, count):
 
 
 def plot(rows, file):
-    """Draw seconds and memory over size, and what would be linear."""
+    """Plot seconds and memory over size, with a linear reference."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 4), layout="constrained")

@@ -1,13 +1,13 @@
-"""`kzoo serve` beside FastAPI and LitServe, and under more load than it can carry.
+"""`kzoo serve` compared with FastAPI and LitServe, and under overload.
 
     python tests/benchmarks/serving.py peers EXPORTED --seconds 60 --turns 2
     python tests/benchmarks/serving.py memory EXPORTED --requests 500000
     python tests/benchmarks/serving.py overload EXPORTED --seconds 60
     python tests/benchmarks/serving.py changes EXPORTED
 
-Each prints lines of JSON. Processor time is that of the server's processes, from /proc; who asks runs in a process of
-its own. `peers` takes turns in one run: the same model behind the programs that the first pages of FastAPI and LitServe
-would have one write, one `predict` a request.
+Each command prints lines of JSON. Processor time is that of the server processes, from /proc; clients run in a separate
+process. `peers` alternates in one run: the same model in programs as in the first pages of the FastAPI and LitServe
+documentation, with one `predict` per request.
 """
 
 import argparse
@@ -76,7 +76,7 @@ X = [[[[float(i * j % 17)] for j in range(8)] for i in range(8)]]
 
 
 def tree(pid):
-    """Return a process and all that it started."""
+    """Return a process and all its descendants."""
     found = [pid]
     for one in found:
         with suppress(OSError):
@@ -86,7 +86,7 @@ def tree(pid):
 
 
 def seconds_of(pid):
-    """Return the processor time of a process and those it started."""
+    """Return the processor time of a process and its descendants."""
     spent = 0
     for one in tree(pid):
         with suppress(OSError):
@@ -96,7 +96,7 @@ def seconds_of(pid):
 
 
 def memory_of(pid):
-    """Return MiB in memory."""
+    """Return the memory in MiB."""
     pages = 0
     for one in tree(pid):
         with suppress(OSError):
@@ -144,17 +144,17 @@ def kzoo_serve(exported, port):
 
 
 def ask(port, path, **options):
-    """Ask from a process of its own; return what it found."""
+    """Send requests from a separate process, and return its results."""
     words = [f"--{name}={value}" for name, value in options.items()]
     command = [sys.executable, __file__, "client", path, f"--port={port}", *words]
     return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 class Client:
-    """A connection that is used again and again, and made anew when the server closes it.
+    """A persistent connection, which reconnects when the server closes it.
 
-    A request is lost if it was sent and neither answered nor refused by the system: `reset` on a connection that was
-    kept is not, where nothing of it was answered and a new connection then serves it.
+    A request is lost if it was sent and neither answered nor refused by the system. It is not lost if a kept connection
+    is reset before any part of the response, and a new connection then serves it.
     """
 
     def __init__(self, port, path, found):
@@ -193,7 +193,7 @@ class Client:
 
 
 async def client(args):
-    """Ask: `clients` in a circle, or at a `rate` whatever comes back; print counts, times and what happened when."""
+    """Send requests in a loop from `clients`, or at a fixed `rate`; print counts, times and events."""
     found, until = [], time.monotonic() + args.seconds
     clients = [Client(args.port, args.path, found) for _ in range(args.clients)]
 
@@ -234,7 +234,7 @@ async def client(args):
 
 
 def peers(args):
-    """Take turns; print what each takes for a request."""
+    """Alternate between the servers, and print the cost of a request for each."""
     home, exported = Path(tempfile.mkdtemp()), str(args.exported.resolve())
     servers = {}
     for name, code in (("kzoo serve", None), ("FastAPI", FASTAPI), ("LitServe", LITSERVE)):
@@ -261,7 +261,7 @@ def peers(args):
 
 
 def memory(args):
-    """Print the memory after each tenth of many requests."""
+    """Print the memory after each tenth of the requests."""
     port, name = free_port(), args.exported.resolve().name
     with serving(kzoo_serve(args.exported, port), port, os.devnull) as process:
         total = 0
@@ -274,7 +274,7 @@ def memory(args):
 
 
 def overload(args):
-    """Find what the server can carry, ask for four times as much, and see how soon it is as before."""
+    """Find the maximum load, send four times as much, and measure how soon the server recovers."""
     port, name = free_port(), args.exported.resolve().name
     path = f"/v1/models/{name}:predict"
     with serving(kzoo_serve(args.exported, port), port, os.devnull) as process:
@@ -290,7 +290,7 @@ def overload(args):
 
 
 def changes(args):
-    """Put a new version in, a broken one, and end it, all under load; print what was lost."""
+    """Add a new version and a broken one, and stop the server, all under load; print the lost requests."""
     home, port = Path(tempfile.mkdtemp()), free_port()
     model = home / "m"
     shutil.copytree(args.exported, model / "1")

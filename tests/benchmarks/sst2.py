@@ -1,9 +1,9 @@
-"""SST-2's training phrases with a column `of` that says of which sentence each is, so that `group=of` can split them.
+"""SST-2's training phrases with a column `of`, the sentence of each phrase, so that `group=of` can split them.
 
     python tests/benchmarks/sst2.py train.tsv --out sst2.tsv
 
-The file names no sentences. A phrase is of the longest phrase that holds it, which is a sentence; of several as long
-it is of the first in the file.
+The file does not identify sentences. A phrase belongs to the longest phrase that contains it, which is a sentence; if
+several are equally long, to the first in the file.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import pandas as pd
 
 
 def sentences(texts):
-    """Return for each text the number of its sentence, the longest of which is 0."""
+    """Return the sentence number of each text; the longest sentence has number 0."""
     words = [tuple(text.split()) for text in texts]
     whose, found, count = {}, [0] * len(words), 0
     for place in sorted(range(len(words)), key=lambda place: -len(words[place])):

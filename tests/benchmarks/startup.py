@@ -1,10 +1,10 @@
-"""How long a name takes: `import kzoo; kzoo.list_presets()` over bare Python, `kzoo list` as a process, and processor
-seconds (of all cores, user and system) of whole processes: what needs no Keras, and a small training the second time.
+"""Startup time: `import kzoo; kzoo.list_presets()` relative to bare Python, `kzoo list` as a process, and processor
+seconds (all cores, user and system) of whole processes: commands without Keras, and a small training at its second run.
 
     python tests/benchmarks/startup.py             all
     python tests/benchmarks/startup.py --rounds 3  fewer rounds, on a busy machine
 
-Keras on JAX is measured where JAX is installed.
+Keras on JAX is measured if JAX is installed.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def seconds(command):
 
 
 def processor_seconds(words, refused, backend, folder):
-    """Return what a `kzoo` process takes of all cores; its run, if it makes one, goes again."""
+    """Return the processor seconds of a `kzoo` process on all cores. A run that it writes is deleted."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         [sys.executable, "-m", "kzoo", *words.split()], cwd=folder, capture_output=True, text=True, check=False,

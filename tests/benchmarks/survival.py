@@ -1,9 +1,9 @@
-"""Seconds of a training with journal, callbacks and checks, over the same batches through a bare `fit`.
+"""Training time with journal, callbacks and checks, relative to plain `fit` on the same batches.
 
-python tests/benchmarks/survival.py --cifar FOLDER      CIFAR-10's class folders; without, random pixels
+python tests/benchmarks/survival.py --cifar FOLDER      CIFAR-10 class folders; otherwise random pixels
 
-`line_fnn`, of 31 parameters, is there for its steps, which take next to nothing: whatever is done around a step shows.
-KERAS_BACKEND chooses the backend of both.
+`line_fnn`, with 31 parameters, has very cheap steps, so all work around a step is visible.
+KERAS_BACKEND sets the backend of both.
 """
 
 import argparse
@@ -25,9 +25,9 @@ module = import_module("kzoo.training.train")  # its name is the function's too
 
 
 class Clock(keras.callbacks.Callback):
-    """Time from the second epoch to the last callback's end of the training: last in the list at the end.
+    """Measures from the second epoch to the end of training, including all callbacks: it must be the last one.
 
-    It looks at no single step: `kzoo.train` makes many of them in one call where no callback does.
+    It has no callbacks per step, so that `kzoo.train` can run many steps in one call.
     """
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -39,7 +39,7 @@ class Clock(keras.callbacks.Callback):
 
 
 def bare(preset, data, epochs):
-    """Fit as `kzoo.train` does, without any callback of kzoo's."""
+    """Fit like `kzoo.train`, without the callbacks of kzoo."""
     known = set(kzoo.get_preset(preset).config) - {"outputs"}  # those of the presets are right
     model = kzoo.build(preset, seed=0, **{k: v for k, v in data.config.items() if k in known and v is not None})
     training, clock = kzoo.get_preset(preset).training, Clock()
@@ -52,7 +52,7 @@ def bare(preset, data, epochs):
 
 
 def whole(preset, data, epochs):
-    """Train with everything that is on by default; the checks' seconds and what is written at the end count too."""
+    """Train with all defaults. The time includes checks and files written at the end."""
     clock, checks, spent = Clock(), module.check_before_training, []
 
     def timed(*args, **options):

@@ -1,11 +1,11 @@
-"""Seconds and score of `tabular_tabm` on a table, beside pytabkit's TabM_D and RealMLP_TD on the same split and cores.
+"""Seconds and score of `tabular_tabm` on a table, compared with TabM_D and RealMLP_TD of pytabkit on the same split.
 
 python tests/benchmarks/tabm.py adult.csv income_status --seeds 0 1 2
 python tests/benchmarks/tabm.py adult.csv income_status --models TabM_D RealMLP_TD --limit 600    needs pytabkit
 
-A row of JSON for each seed, in a process of its own. Seconds are those of the training: kzoo's epochs, pytabkit's `fit`
-at its own defaults, which sees kzoo's validation split as its own. A `fit` that takes longer than `--limit` is stopped,
-and has no score. The score is accuracy or R2 of the test split, and of the validation split.
+Prints a JSON row per seed, each from a separate process. Seconds are training time: the epochs of kzoo, and `fit` of
+pytabkit with its defaults and kzoo's validation split. A `fit` that takes longer than `--limit` is stopped, and has no
+score. The score is accuracy or R2 on the test split and on the validation split.
 """
 
 import argparse
@@ -22,7 +22,7 @@ OURS, THEIRS = "tabular_tabm", ("TabM_D", "RealMLP_TD")
 
 
 def of_kzoo(table, target, seed):
-    """Return seconds, epochs and the scores of the two splits."""
+    """Return seconds, epochs and the scores on both splits."""
     import kzoo
 
     with tempfile.TemporaryDirectory() as folder:
@@ -38,7 +38,7 @@ def of_kzoo(table, target, seed):
 
 
 def of_pytabkit(model, table, target, seed):
-    """Return the same of a model at pytabkit's defaults, on the splits of kzoo."""
+    """Return the same for a pytabkit model with its defaults, on the splits of kzoo."""
     import os
 
     os.environ["KERAS_BACKEND"] = "torch"  # which loads the data, and computes nothing

@@ -1,4 +1,4 @@
-"""The PyTorch twins of `peers.py`: with the weights of Keras' network they give its answers, before the softmax."""
+"""The PyTorch twins of `peers.py` have the same outputs as the Keras networks with the same weights, before softmax."""
 
 import keras
 import numpy as np
@@ -13,14 +13,14 @@ FROM_GRU = (1, 0, 2)  # Keras has the update gate first, PyTorch the reset gate
 
 @pytest.fixture(autouse=True, scope="module")
 def _torch():
-    """Import PyTorch where it is used: every process of a default run collects this file."""
+    """Import PyTorch only when used: every process of a default test run collects this file."""
     global torch, twins
     torch = pytest.importorskip("torch", reason="pip install 'kzoo[torch]'")
     import twins
 
 
 def weights_of(layer, module):
-    """Return the weights of a Keras layer as a module of PyTorch has them, in the module's order."""
+    """Return the weights of a Keras layer in the layout and order of the PyTorch module."""
     values = [np.asarray(keras.ops.convert_to_numpy(w)) for w in layer.weights]
     if isinstance(module, torch.nn.Linear):
         kernel = values[0].reshape(module.in_features, -1).T
@@ -46,7 +46,7 @@ def _gates(value):
 
 
 def copy_weights(network, model):
-    """Copy the weights of Keras' model into the modules that have its layers' names."""
+    """Copy the weights of the Keras model to the modules with the names of its layers."""
     layers = {layer.name: layer for layer in model.layers if layer.weights}
     for name, module in network.named_modules():
         layer = layers.pop(name.removeprefix("head.").replace(".", "_"), None)

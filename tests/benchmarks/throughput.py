@@ -1,4 +1,4 @@
-"""Images per second of `kzoo.train("cifar_cnn")`, with everything on, over a bare `fit` and the tutorial's script."""
+"""Images per second of `kzoo.train("cifar_cnn")`, with defaults, relative to plain `fit` and the tutorial's script."""
 
 import argparse
 import json
@@ -30,7 +30,7 @@ def bare(x, y, epochs):
 
 
 def tutorial_as_written():
-    """Return the tutorial's network and augmentation; pixels divided by 255 and labels one-hot outside."""
+    """Return the tutorial's network and augmentation. The caller divides pixels by 255 and one-hot encodes labels."""
     model = cifar_by_hand(rescale=False, momentum=0.99)
     model.compile(keras.optimizers.Adam(0.001), "categorical_crossentropy", metrics=["accuracy"])
     return model, ImageDataGenerator(

@@ -1,14 +1,14 @@
-"""What kzoo.tune costs and gains beside bare KerasTuner; prints a JSON row for each measurement.
+"""Cost and gain of kzoo.tune compared with plain KerasTuner; prints a JSON row per measurement.
 
 python tests/benchmarks/tuning.py epochs --preset digits_cnn --trials 20 --epochs 8 --space quick --objective val_loss
 python tests/benchmarks/tuning.py overhead --trials 10
 python tests/benchmarks/tuning.py memory --trials 50
 python tests/benchmarks/tuning.py gain --preset tabular_fnn --data breast_cancer --trials 20 --epochs 20 --seeds 0 1 2
 
-epochs     epochs until kzoo.tune has what a bare RandomSearch ends with (median of the seeds), as a share of its epochs
-overhead   seconds per trial that are not training: the whole search less the time inside `fit`, kzoo and bare
+epochs     epochs until kzoo.tune has the final score of a plain RandomSearch (median of seeds), relative to its epochs
+overhead   seconds per trial outside of training: total time minus time in `fit`, for kzoo and KerasTuner
 memory     growth of the process tree per trial, in MB: slope over the trials
-gain       the winner's validation score beside the preset's, and the test scores of both, retrained alike
+gain       validation scores of winner and preset, and test scores of both, retrained in the same way
 """
 
 import argparse
@@ -36,7 +36,7 @@ from kzoo.tuning.trial import running_best
 
 
 class Bare(kt.HyperModel):
-    """The same space, network and batches, as somebody would drive KerasTuner with them."""
+    """A plain KerasTuner model with the same space, network and batches."""
 
     def __init__(self, space, data, epochs, objective):
         super().__init__()
@@ -74,7 +74,7 @@ class Bare(kt.HyperModel):
 
 
 def settled(preset, epochs, size, limit):
-    """Return (data, space): both sides get the same ones."""
+    """Return (data, space), which are the same for both."""
     preset = kzoo.get_preset(preset)
     data = kzoo.load_data(preset.dataset, preset=preset)
     config, training = resolve(preset, {"epochs": epochs})
@@ -84,7 +84,7 @@ def settled(preset, epochs, size, limit):
 
 
 def bare(args, seed, folder, after=lambda: None):
-    """Search with KerasTuner alone; return (model, seconds)."""
+    """Search with KerasTuner only; return (model, seconds)."""
     data, space = settled(args.preset, args.epochs, args.space, None)
     model = Bare(space, data, args.epochs, args.objective)
 
@@ -114,7 +114,7 @@ def ours(args, seed, folder):
 
 
 def direction(args):
-    """Say whether more or less of the objective is better."""
+    """Return whether the objective is minimized or maximized."""
     return "min" if args.objective == "val_loss" else "max"
 
 
@@ -170,7 +170,7 @@ def measure_overhead(args, folder):
 
 
 def retrained(search, number, out, seeds):
-    """Return the test scores of a trial trained once more from some seeds: one alone is a lottery on few test rows."""
+    """Return the test scores of a trial retrained from several seeds: with few test rows, one seed is not reliable."""
     runs = [search.retrain(trial=number, seed=s, out=out / f"run{number}-{s}", progress=False) for s in seeds]
     scores = [run.summary["test"] for run in runs]
     return [score["accuracy" if "accuracy" in score else "loss"] for score in scores]
@@ -197,7 +197,7 @@ def measure_gain(args, folder):
 
 
 def tree_memory(pid):
-    """Return the bytes that a process and its children hold in memory."""
+    """Return the memory of a process and its children, in bytes."""
     total, page = 0, os.sysconf("SC_PAGE_SIZE")
     pids = [pid]
     while pids:
@@ -212,7 +212,7 @@ def tree_memory(pid):
 
 
 def measure_memory(args, folder):
-    """Take the largest memory during each trial."""
+    """Measure the peak memory of each trial."""
     taken, done = [], threading.Event()
     out = Path(folder) / f"kzoo0-{args.trials}"
 

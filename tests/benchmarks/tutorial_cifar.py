@@ -1,9 +1,9 @@
-"""The tutorial's own CIFAR-10 recipe, as it is written, to stand beside `cifar_cnn`.
+"""The tutorial's CIFAR-10 recipe as written, for comparison with `cifar_cnn`.
 
     python tests/benchmarks/tutorial_cifar.py --data FOLDER --epochs 20 --write
 
-It validates and stops on the test set, as the tutorial does: its score is a little too good. `--write` puts the row
-into `kzoo/results/beside.json`.
+Like the tutorial, it validates and stops early on the test set, so its score is a little too high. `--write` stores the
+row in `kzoo/results/beside.json`.
 """
 
 import argparse

@@ -1,7 +1,7 @@
-"""PyTorch twins of presets: the same layers, optimizer, clipping and dropout, written as users of PyTorch write them.
+"""PyTorch twins of presets: the same layers, optimizer, clipping and dropout, in idiomatic PyTorch.
 
-Sizes and settings are read from the preset, and modules have the names of Keras' layers. `test_twins.py` gives both the
-same weights and compares their answers.
+Sizes and settings come from the preset, and modules have the names of the Keras layers. `test_twins.py` compares the
+outputs with the same weights.
 """
 
 import math
@@ -18,7 +18,7 @@ CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
 def twin(preset):
-    """Return the network of a preset; it answers with logits, or values."""
+    """Return the network of a preset; its outputs are logits or values."""
     config = SimpleNamespace(**closed(preset.config))
     if preset.family == "fnn":
         return feed_forward(config)
@@ -32,13 +32,13 @@ def twin(preset):
 
 
 def count(network):
-    """Return the number of parameters, as Keras counts: statistics of batch norm too, and what is frozen at 0 not."""
+    """Return the number of parameters as in Keras: with batch norm statistics, without parameters frozen at 0."""
     learned = sum(p.numel() for p in network.parameters() if p.requires_grad)
     return learned + sum(value.numel() for name, value in network.named_buffers() if "running" in name)
 
 
 def make_optimizer(network, training):
-    """Return the optimizer of a preset's training contract; biases and norms do not decay."""
+    """Return the optimizer of a preset's training contract, without weight decay of biases and norms."""
     kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD, "momentum": torch.optim.SGD}
     learned = [p for p in network.parameters() if p.requires_grad]
     groups = [
@@ -52,7 +52,7 @@ def make_optimizer(network, training):
 
 
 def make_loss(preset):
-    """Return the loss of answers and targets: of values, of one logit, or of a logit for each class."""
+    """Return the loss of outputs and targets: for values, one logit, or one logit per class."""
     if preset.config["output_activation"] is None:
         return F.mse_loss
     if preset.config["outputs"] == 1:
@@ -61,7 +61,7 @@ def make_loss(preset):
 
 
 def named(**modules):
-    """Return modules one after the other."""
+    """Return a sequence of named modules."""
     chain = nn.Sequential()
     for name, module in modules.items():
         chain.add_module(name, module)
@@ -69,7 +69,7 @@ def named(**modules):
 
 
 def dense(inputs, units, *, name, dropout, norm=None):
-    """Return linear map, relu, norm and dropout, by name."""
+    """Return linear layer, relu, norm and dropout, by name."""
     block = {f"{name}_dense": nn.Linear(inputs, units), f"{name}_relu": nn.ReLU()}
     if norm == "batch":
         block[f"{name}_norm"] = nn.BatchNorm1d(units, eps=1e-3)
@@ -100,7 +100,7 @@ def plain(c):
 
 
 class Residual(nn.Module):
-    """A basic block; the shortcut keeps every second pixel and pads channels with zeros."""
+    """A basic residual block; its shortcut keeps every second pixel and pads channels with zeros."""
 
     def __init__(self, channels, width, stride):
         super().__init__()
@@ -136,9 +136,9 @@ def residual(c):
 
 
 class Recurrent(nn.Module):
-    """Embedding, recurrent layers, the last real step or the mean over the real ones, dense layers, answer.
+    """Embedding, recurrent layers, last unmasked step or mean over unmasked steps, dense layers, output.
 
-    PyTorch's cells have two biases where those of Keras have one, but for the GRU: the second is frozen at 0.
+    PyTorch cells have two biases where Keras cells have one, except for the GRU: the second is frozen at 0.
     """
 
     def __init__(self, cell, c):
@@ -189,7 +189,7 @@ class Attention(nn.Module):
 
 
 class OverBatch(nn.BatchNorm1d):
-    """Batch normalisation of (B, tokens, width), with Keras' constants."""
+    """Batch normalisation of (B, tokens, width), with the constants of Keras."""
 
     def __init__(self, width):
         super().__init__(width, eps=1e-3, momentum=0.1)
@@ -203,7 +203,7 @@ def norm(c):
 
 
 class Block(nn.Module):
-    """An encoder block, normalised before or after its two sub-layers."""
+    """An encoder block with normalisation before or after its two sub-layers."""
 
     def __init__(self, c):
         super().__init__()
@@ -226,7 +226,7 @@ class Block(nn.Module):
 
 
 class Encoder(nn.Module):
-    """What the three have in common: dropout, blocks, and a norm at the end where blocks begin with one."""
+    """The shared part of the three transformers: dropout, blocks, and a final norm if blocks are pre-norm."""
 
     def __init__(self, c):
         super().__init__()
@@ -279,7 +279,7 @@ class ImageTransformer(Encoder):
 
 
 class SeriesTransformer(Encoder):
-    """One series in, its forecast out; each window is standardised by itself."""
+    """Forecasts one series; each window is standardised separately."""
 
     def __init__(self, c):
         super().__init__(c)

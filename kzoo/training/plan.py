@@ -177,7 +177,7 @@ class TrainingPlan:
         spec = replace(self.spec, config=spec_of(model)["config"], kzoo=__version__)
         notes, core, features = [], core_of(model), None
         if policy == "float32" and self._emulates_bfloat16:
-            notes.append("Training in float32: the preset's mixed_bfloat16 would only be emulated on this CPU.")
+            notes.append("Training in float32: the preset's mixed_bfloat16 would only be emulated on this processor.")
         if weights is not None:
             # First, for parameters that `weights` do not have, such as words of the new data.
             initialize_from_data(model, self.data.train)

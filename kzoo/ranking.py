@@ -206,7 +206,7 @@ def _row(run: Run | Search, name: str, metric: str | None) -> dict[str, Any]:
     if metric is None:
         metric = displayed_metric(problem(task).headline, scores, problem(task).task)
     if scores and value_of(scores, metric) is None and metric not in scores:
-        raise KzooError(f"{run.path} ({task}) has no {metric!r} score. It has: {', '.join(_numbers(scores))}.")
+        raise KzooError(f"{run.path} ({task}) has no {metric!r} score. Its scores are: {', '.join(_numbers(scores))}.")
     return dict(
         run=name,
         path=str(run.path),

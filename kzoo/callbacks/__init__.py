@@ -92,7 +92,7 @@ def standard(
         monitor: name of the metric that decides which epoch is best; None is `val_loss`, or `loss` without validation
             data.
         mode: "max" or "min", for a custom metric, whose direction kzoo does not know.
-        patience: validated epochs without improvement before training stops; as in Keras, 0 stops at the first one.
+        patience: number of validated epochs without improvement before training stops; 0 stops at the first one.
         stop_early: None stops early unless the optimizer follows a learning-rate schedule, which needs its full
             length; the best epoch is restored in either case.
         reduce_on_plateau: halve the learning rate after `patience // 2` epochs without improvement. Cannot be combined
@@ -107,7 +107,8 @@ def standard(
     """
     if histograms and not tensorboard:
         raise KzooError(
-            "histograms=True writes TensorBoard files, and tensorboard=False turns them off. Leave one of them out."
+            "histograms=True writes TensorBoard files, but tensorboard=False turns them off. Omit one of the "
+            "two arguments."
         )
     watched, guard = Monitor(monitor, mode), NanGuard()
     recorder = Recorder(watched)

@@ -34,7 +34,7 @@ class BestModel(keras.callbacks.Callback):
         run_dir: folder of the two files, or None.
         watched: the bundle's `Monitor`.
         guard: the bundle's `NanGuard`.
-        patience: validated epochs without improvement before training stops.
+        patience: validated number of epochs without improvement before training stops.
         stop_early: None stops early unless the optimizer follows a learning-rate schedule.
         every: seconds between two writes; None limits them to about 1 % of the time.
         save: function that writes the model to a path.

@@ -42,7 +42,8 @@ def initial_loss(subject):
         )
     elif loss > 2 * guessing_loss + 1:
         yield warning(
-            f"The initial loss is {loss:.2f}, but uniform guessing has ln({subject.classes}) = {guessing_loss:.2f}",
+            f"The initial loss is {loss:.2f}, but uniform guessing would give ln({subject.classes}) = "
+            f"{guessing_loss:.2f}",
             where=where,
             why="The network starts with confident wrong predictions: its inputs or initial weights are too large.",
             fix="Scale the inputs, and check the initializers.",

@@ -29,7 +29,7 @@ def labels_outside(subject):
             row = int(np.flatnonzero(bad.reshape(len(labels), -1).any(axis=1))[0])
             label = labels[bad][0]
             yield error(
-                f"{int(bad.sum())} labels are outside the classes {low}..{high}, the first one is {label:g}",
+                f"{int(bad.sum())} labels are outside the classes {low}..{high}; the first one is {label:g}",
                 where=f"{split}, row {row}",
                 why="The loss of such a row is NaN, an error or, on JAX, 0, as if it was predicted perfectly.",
                 fix="Number the classes from 0, with an output of the network for each.",

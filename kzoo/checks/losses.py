@@ -42,7 +42,7 @@ class LossInfo:
         name: in Keras' spelling.
         labels: "numbers" (of classes), "one-hot", "binary" or "values".
         from_logits: whether outputs are logits.
-        smoothing: share of the label that is spread over all classes.
+        smoothing: fraction of the label that is spread over all classes.
     """
 
     name: str

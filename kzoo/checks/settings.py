@@ -16,7 +16,7 @@ def zero_steps(subject):
     """Find an epoch without steps: nothing is trained, and Keras only reports a loss of 0."""
     if not len(subject.data.train):
         yield error(
-            "The training split is empty: an epoch has no steps",
+            "The training split is empty, so an epoch would have no steps",
             where="train",
             why="Nothing would be learned: the weights would stay random.",
             fix="Use more rows, or smaller fractions for validation= and test=.",

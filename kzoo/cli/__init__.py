@@ -28,14 +28,14 @@ from kzoo.utils.optional import require
 # Command (and name of its module) -> summary shown by --help.
 COMMANDS = {
     "list": "list the presets, by task",
-    "show": "show a preset or a run: layers, settings, data; draw its network",
-    "check": "check data, settings and network before training, new data after training, or an exported model",
-    "train": "train a preset on its own data set or on your data",
+    "show": "show a preset or a run (layers, settings, data), or draw its network",
+    "check": "check data, settings and network before training; or check new data after training, or an exported model",
+    "train": "train a preset on its own data set or on your data; writes a run (a folder)",
     "tune": "search for better hyperparameters of a preset",
     "evaluate": "score a run on its test split or on new data",
     "predict": "predict for new images, table rows, texts or series",
     "report": "write an HTML report of a run: scores, curves, mistakes, settings",
-    "export": "export a run as SavedModel, ONNX, LiteRT or .keras, each checked in its own runtime",
+    "export": "export a run as SavedModel, ONNX, LiteRT or .keras, and check each file in its own runtime",
     "serve": "serve exported models over HTTP, without Keras",
     "compare": "rank runs, best first, or compare a new run with an old one",
 }
@@ -52,7 +52,7 @@ examples:
 
 `kzoo COMMAND --help` shows examples of each command.
 
-KZOO_LANG=zh: help and --callbacks teaching in Chinese; all else in English.
+KZOO_LANG=zh shows the help and the output of --callbacks teaching in Chinese; everything else stays in English.
 """
 # bash adds a space after a completed word, but after `--set learning_rate=` the value must follow at once.
 _NO_SPACE_AFTER_EQUALS = """\

@@ -33,7 +33,8 @@ def add_option(parser):
     parser.add_argument(
         "--backend",
         metavar="NAME",
-        help="tensorflow, jax or torch; auto: the fastest one, where speed was measured; default: Keras' own choice",
+        help="tensorflow, jax or torch; auto: the fastest one for the preset, if its speed was measured; "
+        "default: the one that Keras is configured for",
     )
 
 

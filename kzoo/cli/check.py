@@ -1,4 +1,4 @@
-"""Check data, settings and network before training, new data, or an export."""
+"""Check data, settings and network before training; or check new data, or an exported model."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -24,9 +24,9 @@ examples:
   kzoo check image_cnn --data photos/ --quick      without gradient steps
   kzoo check runs/tabular_fnn-01 --data may.csv    compare with training data
   kzoo check runs/tabular_fnn-01 --data may.csv && ./score
-  kzoo check exports/digits_cnn-01                 each file, in its own runtime
+  kzoo check exports/digits_cnn-01                 check each file in its own runtime
 exit code:
-  0  no errors (warnings are possible)   1  errors   2  invalid input
+  0  no errors (there may be warnings)   1  errors   2  invalid input
 """
 
 
@@ -36,13 +36,18 @@ def add_arguments(parser):
         "preset",
         metavar="PRESET|RUN|EXPORTED",
         nargs="?",
-        help="a name from `kzoo list`, or the folder of a run or an export; without it, only --data is checked",
+        help="a name from `kzoo list`, or the folder of a run or of an exported model; if omitted, only --data "
+        "is checked",
     )
-    add("--data", metavar="SOURCE", help="as for `kzoo train`; with a run: new data, with or without the target")
+    add(
+        "--data",
+        metavar="SOURCE",
+        help="data, as for `kzoo train`; for a run: new data, with or without the target column",
+    )
     add(
         "--quick",
         action="store_true",
-        help="only the checks that `kzoo train` runs: no gradient steps, no slow baselines",
+        help="run only the checks that `kzoo train` runs, without gradient steps and slow baselines",
     )
     train.add_training_options(parser)
 

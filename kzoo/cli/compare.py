@@ -1,4 +1,4 @@
-"""Rank runs, or the trials of a search; or score two runs on new data."""
+"""Rank runs or the trials of a search, or compare two runs on new data."""
 
 import csv
 import io
@@ -15,12 +15,12 @@ from kzoo.utils.formatting import csv_cell
 
 EXAMPLES = """\
 examples:
-  kzoo compare runs                               every run below a folder
+  kzoo compare runs                               all runs in a folder
   kzoo compare runs/text_* --plot curves.png      some runs, and their curves
   kzoo compare runs --metric f1 --csv table.csv
   kzoo compare searches/digits_cnn-01             a search's trials
-  kzoo compare searches                           searches, by best trial
-  kzoo compare runs/new runs/old --data may.csv   on data new to both
+  kzoo compare searches                           searches, ranked by their best trial
+  kzoo compare runs/new runs/old --data may.csv   on data that is new to both
   kzoo compare runs/new runs/old --data may.csv --fail-if-worse && ./deploy
 exit code with --fail-if-worse:
   0  the new run is at least as good   1  it is worse   2  invalid input
@@ -34,14 +34,20 @@ _DROPPABLE_COLUMNS = (
 
 def add_arguments(parser):
     add = parser.add_argument
-    add("run", metavar="RUN", nargs="+", help="folders of runs or searches, or folders that hold some")
+    add("run", metavar="RUN", nargs="+", help="folders of runs or searches, or folders that contain them")
     add("--metric", metavar="NAME", help="score to rank by, such as f1 or mae; default: the primary score of the task")
     add("--no-baselines", action="store_true", help="do not list baselines")
     add("--csv", metavar="FILE", nargs="?", const="-", help="write the table as CSV; without FILE, print it")
     add("--plot", metavar="FILE", help="plot the training curves of all runs in one figure (.png, .svg, .pdf)")
-    add("--data", metavar="HOLDOUT", help="score two runs, NEW and OLD, on this data")
-    add("--target", metavar="COLUMN", help="target column of --data")
-    add("--tolerance", type=float, default=0.0, metavar="T", help="how much worse NEW may be (default 0)")
+    add("--data", metavar="HOLDOUT", help="score two runs, given in the order NEW OLD, on this data")
+    add("--target", metavar="COLUMN", help="target column in --data")
+    add(
+        "--tolerance",
+        type=float,
+        default=0.0,
+        metavar="T",
+        help="how much worse than OLD the score of NEW may be (default 0)",
+    )
     add("--fail-if-worse", action="store_true", help="exit code 1 if NEW is worse than OLD on --data")
 
 

@@ -11,16 +11,16 @@ EXAMPLES = """\
 examples:
   kzoo evaluate runs/digits_cnn-01                      on its test split
   kzoo evaluate runs/digits_cnn-01 --split validation
-  kzoo evaluate runs/image_cnn-01 --data new_photos/    a folder per class
+  kzoo evaluate runs/image_cnn-01 --data new_photos/    one folder per class
   kzoo evaluate runs/image_cnn-01 --tta mirror          with mirror images
-  kzoo evaluate runs/tabular_fnn-01 --data year.csv     own data: its test rows
+  kzoo evaluate runs/tabular_fnn-01 --data year.csv     its training data: only the test rows
   kzoo evaluate runs/tabular_fnn-01 --data march.csv --target churned
   kzoo evaluate runs/char_gru-01 --stateful             keep the state
 """
 
 
 def add_arguments(parser):
-    parser.add_argument("run", metavar="RUN", help="folder of a run, or a preset with packaged weights")
+    parser.add_argument("run", metavar="RUN", help="folder of a run, or a preset with pretrained weights")
     shared.add_weights_option(parser)
     parser.add_argument(
         "--data", metavar="SOURCE", help="new data with a target, or the data that the run was trained on"
@@ -32,10 +32,13 @@ def add_arguments(parser):
     parser.add_argument(
         "--tta",
         metavar="NAME",
-        help="images: test-time augmentation, the mean prediction for several views: mirror or shift",
+        help="for images: test-time augmentation (mirror or shift), which averages the predictions for several "
+        "views of each image",
     )
     parser.add_argument(
-        "--stateful", action="store_true", help="language models: read the whole text in one pass, keeping the state"
+        "--stateful",
+        action="store_true",
+        help="for language models: read the whole text in one pass, keeping the state",
     )
 
 

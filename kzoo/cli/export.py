@@ -1,4 +1,4 @@
-"""Export a run to files that run without kzoo, each checked in its own runtime."""
+"""Export a run to files that work without kzoo; each file is checked in its own runtime."""
 
 from pathlib import Path
 
@@ -23,20 +23,20 @@ exit code:
 
 def add_arguments(parser):
     add = parser.add_argument
-    add("run", metavar="RUN", help="folder of a run, or a preset with packaged weights")
+    add("run", metavar="RUN", help="folder of a run, or a preset with pretrained weights")
     shared.add_weights_option(parser)
     add("--formats", default="saved_model", metavar="A,B", help=f"{', '.join(formats())} (default: saved_model)")
     add("--quantize", default="", metavar="A,B", help=f"also write smaller files: {', '.join(QUANTIZED)}")
-    add("--out", metavar="FOLDER", help="output folder; default: exports/ and the name of the run")
+    add("--out", metavar="FOLDER", help="output folder; default: exports/NAME, where NAME is the name of the run")
     add("--data", metavar="SOURCE", help="the training data of the run, for int8; not needed for named data sets")
     add("--overwrite", action="store_true", help="replace an export of another model")
-    add("--no-verify", action="store_true", help="skip the checks that the files work")
+    add("--no-verify", action="store_true", help="do not check that the files work")
     add(
         "--timeout",
         type=float,
         default=600.0,
         metavar="SECONDS",
-        help="time limit of each conversion and check; default: 600",
+        help="time limit for each conversion and each check (default 600)",
     )
 
 

@@ -29,7 +29,7 @@ _RANKED_FIELDS = (
 EXAMPLES = """\
 examples:
   kzoo list                                  all presets
-  kzoo list "cifar_*" iris_fnn               by name, with * and ?
+  kzoo list "cifar_*" iris_fnn               by name, with wildcards
   kzoo list mine.toml "acme.*"               from a file, and from a package
   kzoo list --task text_classification       for a task
   kzoo list --family lstm                    of a family
@@ -41,11 +41,13 @@ examples:
 
 
 def add_arguments(parser):
-    parser.add_argument("pattern", nargs="*", default=["*"], help="names of presets, with * and ?, or a TOML file")
-    parser.add_argument("--family", help="family of networks, such as fnn, cnn, lstm or transformer")
-    parser.add_argument("--task", help="task, such as image_classification")
-    parser.add_argument("--dataset", help="presets with this default data set, such as cifar10")
-    parser.add_argument("--max-params", metavar="N", help="maximum number of parameters: 50000, 100k, 2M")
+    parser.add_argument(
+        "pattern", nargs="*", default=["*"], help="preset names (* and ? are wildcards), or a TOML file"
+    )
+    parser.add_argument("--family", help="only presets of this network family, such as fnn, cnn, lstm or transformer")
+    parser.add_argument("--task", help="only presets for this task, such as image_classification")
+    parser.add_argument("--dataset", help="only presets whose default data set is this one, such as cifar10")
+    parser.add_argument("--max-params", metavar="N", help="maximum number of parameters, such as 50000, 100k or 2M")
     parser.add_argument("--data", metavar="NAME", help="rank the presets measured on this data set, such as digits")
     parser.add_argument("--sort", choices=SORTS, help="sort by this column (default score)")
     parser.add_argument(

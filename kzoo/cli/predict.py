@@ -18,8 +18,8 @@ examples:
   kzoo predict runs/image_cnn-01 holiday/ --out out.csv    a folder of images
   kzoo predict runs/tabular_fnn-01 customers.csv           rows of a table
   kzoo predict runs/text_cnn-01 "a wonderful film" "dull"  texts
-  kzoo predict runs/text_cnn-01 - < sentences.txt          a text per line
-  kzoo predict runs/image_cnn-01 cat.jpg --top 5           five best classes
+  kzoo predict runs/text_cnn-01 - < sentences.txt          one text per line
+  kzoo predict runs/image_cnn-01 cat.jpg --top 5           the five most likely classes
   kzoo predict runs/image_cnn-01 cat.jpg --tta mirror      with its mirror image
   kzoo predict runs/series_gru-01 power.csv --plot ahead.png   a forecast
   kzoo predict cifar_speed photo.jpg                       a preset with weights
@@ -32,7 +32,7 @@ exit code:
 
 def add_arguments(parser):
     parser.add_argument(
-        "run", metavar="RUN", help="folder of a run, or of an exported model; or a preset with packaged weights"
+        "run", metavar="RUN", help="folder of a run or of an exported model, or a preset with pretrained weights"
     )
     parser.add_argument(
         "inputs",
@@ -43,11 +43,12 @@ def add_arguments(parser):
     shared.add_weights_option(parser)
     parser.add_argument("--out", metavar="FILE.csv", help="write all predictions to a CSV file")
     parser.add_argument("--plot", metavar="FILE", help="plot a series and its forecast (.png, .svg, .pdf)")
-    parser.add_argument("--format", metavar="NAME", help="exported format to run, such as onnx_int8 (default onnx)")
+    parser.add_argument("--format", metavar="NAME", help="exported format to use, such as onnx_int8 (default onnx)")
     parser.add_argument(
         "--tta",
         metavar="NAME",
-        help="images: test-time augmentation, the mean prediction for several views: mirror or shift",
+        help="for images: test-time augmentation (mirror or shift), which averages the predictions for several "
+        "views of each image",
     )
     parser.add_argument("--top", type=int, default=1, metavar="N", help="show the N most likely classes (default 1)")
 

@@ -1,4 +1,4 @@
-"""Serve exported models over HTTP, without Keras, with a web page at /.
+"""Serve exported models over HTTP without Keras. The path / is a web page.
 
 Protocols: the Open Inference Protocol (/v2), TensorFlow Serving's REST
 API (/v1), and uploads of images, rows, texts and series. A new version in
@@ -47,9 +47,9 @@ def add_arguments(parser):
     )
     add(
         "--allow-host", action="append", metavar="NAME",
-        help="further host name that requests may use for this server, such as that of a proxy",
+        help="another host name that requests may use for this server, such as the name of a proxy",
     )  # fmt: skip
-    add("--format", metavar="NAME", help="exported format to run, such as onnx_int8 (default onnx)")
+    add("--format", metavar="NAME", help="exported format to use, such as onnx_int8 (default onnx)")
     add("--threads", type=int, default=1, metavar="N", help="threads per model (default 1)")
     add("--max-batch", type=int, default=64, metavar="N", help="maximum number of rows in a batch (default 64)")
     add(
@@ -57,7 +57,7 @@ def add_arguments(parser):
         type=int,
         default=256,
         metavar="N",
-        help="maximum number of requests that wait for a model (default 256)",
+        help="maximum number of requests waiting for a model (default 256)",
     )
 
 

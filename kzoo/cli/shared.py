@@ -65,18 +65,18 @@ def add_data_options(parser):
         type=int,
         default=0,
         metavar="N",
-        help="seed of the split into training and test data (default 0)",
+        help="seed for splitting the data into training and test data (default 0)",
     )
     add(
         "--validation",
         type=float,
         default=0.1,
         metavar="SHARE",
-        help="fraction of the data for validation (default 0.1)",
+        help="fraction of the data used for validation (default 0.1)",
     )
-    add("--test", metavar="SOURCE", help="fraction of the data for the test, or a separate source")
+    add("--test", metavar="SOURCE", help="fraction of the data used as test data, or a separate source of test data")
     add("--drop", nargs="+", action="extend", default=[], metavar="COLUMN", help="columns to exclude")
-    add("--group", metavar="COLUMN", help="rows with the same value in this column stay in one split")
+    add("--group", metavar="COLUMN", help="keep rows with the same value in this column in the same split")
     add("--task", help="task, such as tabular_regression; default: detected from the target")
     add("--time", metavar="COLUMN", help="time column of a series")
     add(
@@ -88,7 +88,9 @@ def add_data_options(parser):
 def add_weights_option(parser):
     """Add --weights to a command that takes a run or a preset with packaged weights."""
     parser.add_argument(
-        "--weights", metavar="NAME", help="name of the weights, if the preset has several: see kzoo show"
+        "--weights",
+        metavar="NAME",
+        help="name of the weights, if the preset has several (`kzoo show PRESET` lists them)",
     )
 
 
@@ -178,7 +180,7 @@ def require(name):
     try:
         return import_module(name)
     except ImportError:
-        raise KzooError(f"This needs {name}: python -m pip install {name}") from None
+        raise KzooError(f"This command needs {name}. Install it with: python -m pip install {name}") from None
 
 
 def print_note(line):

@@ -1,4 +1,4 @@
-"""Train a preset on its own data or on yours; all results are in one folder."""
+"""Train a preset on its own data set or on your data; all results are written to one folder."""
 
 import os
 from collections.abc import Iterator
@@ -22,10 +22,10 @@ from kzoo.weights import name_of as weights_name
 
 EXAMPLES = """\
 examples:
-  kzoo train digits_cnn                        its own data, no download
-  kzoo train image_cnn --data photos/          a subfolder per class
+  kzoo train digits_cnn                        on its own data, no download
+  kzoo train image_cnn --data photos/          one subfolder per class
   kzoo train tabular_fnn --data churn.csv --target churned
-  kzoo train text_cnn --data reviews/          a text file per class, or a CSV
+  kzoo train text_cnn --data reviews/          one text file per class, or a CSV
   kzoo train series_gru --data power.csv --time date --target load
   kzoo train char_gru --data book.txt          a language model
   kzoo train cifar_cnn --epochs 10 --set filters=32,64 dropout=0.2
@@ -34,7 +34,7 @@ examples:
 The weights of the best epoch on validation data are kept; test data is used
 once, at the end. Ctrl-C stops early and keeps the best model so far. After a
 stop, even a kill, the same command resumes the training with bit-identical
-results. `kzoo show PRESET` lists the settings that --set takes.
+results. `kzoo show PRESET` lists the settings that --set accepts.
 """
 
 # Options of this command, which --set refuses.
@@ -51,10 +51,10 @@ def add_arguments(parser):
     add(
         "--data",
         metavar="SOURCE",
-        help="a named data set, a folder, a table (CSV), text or .npz file; default: the preset's data set",
+        help="a named data set, a folder, or a table (CSV), text or .npz file; default: the preset's data set",
     )
     add("--out", metavar="FOLDER", help="folder of the run; default: runs/PRESET-NN")
-    add("--overwrite", action="store_true", help="replace a different run in --out")
+    add("--overwrite", action="store_true", help="if --out contains a different run, replace it")
     add(
         "--resume",
         default="auto",
@@ -65,10 +65,11 @@ def add_arguments(parser):
         "--steps-per-call",
         default="auto",
         metavar="N",
-        help="training steps per compiled call; auto (default): many where that is faster; 1: Keras' training loop",
+        help="training steps per compiled call; auto (default): several, where that is faster; 1: as in Keras' "
+        "own training loop",
     )
     backend.add_option(parser)
-    add("--deterministic", action="store_true", help="bit-identical runs, on GPUs too; slower")
+    add("--deterministic", action="store_true", help="make runs bit-identical, even on GPUs (slower)")
     add("--no-check", action="store_true", help="train even if `kzoo check` finds errors")
     add("--no-baselines", action="store_true", help="do not score baselines")
     add("--quiet", action="store_true", help="do not show progress")
@@ -79,14 +80,21 @@ def add_training_options(parser):
     """Add the options for data and settings of a training, which `kzoo check` takes too."""
     shared.add_data_options(parser)
     add = parser.add_argument
-    add("--epochs", type=int, metavar="N", help="number of epochs; schedules are adjusted")
+    add("--epochs", type=int, metavar="N", help="number of epochs; schedules are adjusted accordingly")
     add(
         "--max-steps",
         type=int,
         metavar="N",
-        help="maximum number of steps: fewer epochs, or a shorter one; schedules are adjusted",
+        help="maximum number of steps: trains for fewer epochs, or for one shortened epoch; schedules are "
+        "adjusted accordingly",
     )
-    add("--seed", type=int, default=0, metavar="N", help="seed of weights, order and augmentation (default 0)")
+    add(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="seed for the initial weights, the order of the data and augmentation (default 0)",
+    )
     add(
         "--set",
         nargs="+",
@@ -97,7 +105,7 @@ def add_training_options(parser):
     )
     add_weights_options(parser)
     add("--callbacks", metavar="BUNDLE", help=f"callback bundle: {', '.join(BUNDLES)}")
-    add("--devices", type=int, metavar="N", help="number of devices of this machine that share each batch (JAX)")
+    add("--devices", type=int, metavar="N", help="number of devices on this machine that share each batch (JAX only)")
     add("--precision", default="auto", metavar="NAME", help="auto, float32, mixed_bfloat16 or mixed_float16")
 
 

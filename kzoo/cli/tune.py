@@ -1,4 +1,4 @@
-"""Search for better hyperparameters of a preset. One folder holds all trials."""
+"""Search for better hyperparameters for a preset. All trials are stored in one folder."""
 
 import os
 from collections.abc import Iterator
@@ -25,9 +25,9 @@ examples:
   kzoo tune image_pretrained --data pets/ --weights imagenet
   kzoo tune digits_cnn --dry-run               estimate the cost
 
-Test data is never used. Ctrl-C stops the search. After a stop, even a kill,
+The test data is never used. Ctrl-C stops the search. After a stop, even a kill,
 the same command resumes it with all finished trials; more --trials extend
-it. `kzoo show PRESET` lists the settings that --set fixes.
+it. `kzoo show PRESET` lists the settings that --set can fix.
 """
 _OPTIONS = (
     "data", "out", "seed", "resume", "engine", "trials", "max_time", "space", "objective", "folds", "backend",
@@ -39,23 +39,38 @@ _OPTIONS = (
 def add_arguments(parser):
     add = parser.add_argument
     add("preset", metavar="PRESET", help="a name from `kzoo list`")
-    add("--data", metavar="SOURCE", help="as for `kzoo train`; default: the preset's data set")
+    add("--data", metavar="SOURCE", help="data, as for `kzoo train`; default: the preset's data set")
     add(
-        "--trials", type=int, default=20, metavar="N", help="number of trials, including the preset itself (default 20)"
+        "--trials",
+        type=int,
+        default=20,
+        metavar="N",
+        help="number of trials, including one with the unchanged preset (default 20)",
     )
     add("--max-time", metavar="TIME", help="time limit, such as 90s, 30m or 2h")
     add("--engine", default="auto", metavar="NAME", help=f"search algorithm: auto (default), {', '.join(ENGINES[1:])}")
     add("--space", default="standard", metavar="SIZE", help="search space: quick, standard (default) or full")
     add("--objective", metavar="NAME", help="metric to optimize, such as val_accuracy or val_loss")
-    add("--epochs", type=int, metavar="N", help="epochs of each trial; schedules are adjusted")
+    add("--epochs", type=int, metavar="N", help="number of epochs per trial; schedules are adjusted accordingly")
     add("--folds", type=int, metavar="N", help="score each trial by cross-validation")
     add("--parallel", type=int, default=1, metavar="N", help="number of parallel trials (default 1)")
-    add("--threads", type=int, metavar="N", help="threads of each trial (default: 1 with --parallel, else all)")
-    add("--scheduler", metavar="ADDRESS", help="train on the workers of this Dask scheduler: tcp:// or tls://HOST:PORT")
+    add("--threads", type=int, metavar="N", help="threads per trial (default: 1 with --parallel, otherwise all)")
+    add(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="run the trials on the workers of this Dask scheduler: tcp://HOST:PORT or tls://HOST:PORT",
+    )
     add("--no-prune", action="store_true", help="do not stop bad trials early")
-    add("--no-baseline", action="store_true", help="do not train the preset itself as the first trial")
-    add("--max-params", type=float, metavar="N", help="maximum number of parameters of a network")
-    add("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help="fix settings of the preset")
+    add("--no-baseline", action="store_true", help="do not train the unchanged preset as the first trial")
+    add("--max-params", type=float, metavar="N", help="maximum number of parameters of the network")
+    add(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=VALUE",
+        help="fix these settings of the preset instead of searching them",
+    )
     train.add_weights_options(parser)
     add("--out", metavar="FOLDER", help="folder of the search; default: searches/PRESET-NN")
     add(
@@ -64,13 +79,13 @@ def add_arguments(parser):
         metavar="HOW",
         help="auto (default): resume the same search; must: require this; never: start over",
     )
-    add("--seed", type=int, default=0, metavar="N", help="seed of proposals and trainings (default 0)")
+    add("--seed", type=int, default=0, metavar="N", help="seed for the proposals and for training (default 0)")
     backend.add_option(parser)
     shared.add_data_options(parser)
     add(
         "--dry-run",
         action="store_true",
-        help="print the number of trials and epochs and the estimated time",
+        help="only print the number of trials and epochs and the estimated time",
     )
     add("--quiet", action="store_true", help="do not show progress")
 

@@ -150,7 +150,9 @@ def _infer_kind(x):
     axes = max(x.ndim, 2) + (x.ndim == 3 and x.dtype == np.uint8)
     kind = kinds.kind_of_array(axes)
     if not x.ndim or len(kind.axes) + 1 != axes:
-        raise KzooError(f"Cannot infer what x of shape {x.shape} is: rows, images, token ids or series. Set preset=.")
+        raise KzooError(
+            f"Cannot tell whether x of shape {x.shape} contains rows, images, token ids or series. Set preset=."
+        )
     return kind
 
 

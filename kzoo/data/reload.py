@@ -244,7 +244,9 @@ def _array(run, source):
     elif hasattr(source, "as_numpy_iterator"):
         source = from_tf(source, None)
     if not isinstance(source, tuple | list) or len(source) not in (2, 3):
-        raise KzooError(f"data={shown(source)} must be arrays (x, y) or (x, y, weight), or a source of them.")
+        raise KzooError(
+            f"data={shown(source)} must be arrays (x, y) or (x, y, weight), or a source that provides them."
+        )
     x, y = encode(run.preprocessing, np.asarray(source[0])), array_of_rows(source[1], "y")
     if "ids" in kind_of(run.preprocessing).facts:
         check_token_ids(x, run.spec.config.get("vocabulary_size"))

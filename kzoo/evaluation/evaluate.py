@@ -161,7 +161,7 @@ def _renumbered(names: list[str], data: Dataset, *, quiet: bool) -> Dataset:
     if len(data_names) != len(names):
         raise KzooError(
             f"{data.name} has {len(data_names)} classes ({listed(data_names, 5)}), but the model has {len(names)} "
-            f"classes whose names are unknown. Use their numbers as labels, 0 to {len(names) - 1}."
+            f"classes whose names are unknown. Use class numbers as labels, 0 to {len(names) - 1}."
         )
     if quiet:
         return data

@@ -72,7 +72,7 @@ def build(
         name: name of the model.
         input_shape: (height, width, channels), (length,) of a text, or (steps, features) of a series, where steps may
             be None until the data sets them.
-        outputs: number of classes or targets; 1 with a sigmoid for two classes.
+        outputs: number of classes or targets; 1 for two classes with a sigmoid.
         inputs: type of the inputs: `"image"`, raw pixels 0..255; `"tokens"`, ids with 0 = padding; `"series"`, raw
             values, target columns first.
         whitening: side of the patches that a frozen convolution before the stages whitens, 0 for none. `train`, or
@@ -104,8 +104,8 @@ def build(
         output_bias: whether the last dense layer has a bias.
         output_scale: factor of the last dense layer's output, before its activation.
         horizon: number of steps to forecast; None for a single output. (B, horizon, outputs) or (B, outputs).
-        vocabulary_size: number of token ids, padding (0) and unknown (1) among them.
-        embedding_dim: width of a token's vector.
+        vocabulary_size: number of token ids, including padding (0) and unknown (1).
+        embedding_dim: width of the vector of a token.
         embedding_dropout: dropout after the token vectors.
         reversible_norm: normalisation of each window of a series that is undone in its forecast. True subtracts the
             mean and divides by the standard deviation; `"last"` subtracts the last value; False does nothing.
@@ -113,7 +113,7 @@ def build(
         scale: per feature of a series, 1 / standard deviation of the training split: `x * scale + offset`.
         offset: per feature of a series, -mean / standard deviation; None for the identity, as in `scale`.
         target_scale: per target, standard deviation of the training split: `y * scale + offset`.
-        target_offset: per target, mean of the training split.
+        target_offset: for each target, mean in the training split.
 
     Raises:
         ValueError: a value is not valid for the family, or contradicts another one.

@@ -40,7 +40,7 @@ def build(
         scale: per feature, 1 / standard deviation of the training split: `x * scale + offset`.
         offset: per feature, -mean / standard deviation; None for the identity, as in `scale`.
         target_scale: per target, standard deviation of the training split: `y * scale + offset`.
-        target_offset: per target, mean of the training split.
+        target_offset: for each target, mean in the training split.
 
     Raises:
         ValueError: a value is not valid for the family, or contradicts another one.

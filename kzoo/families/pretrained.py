@@ -63,7 +63,7 @@ def build(
         dropout: dropout after the pooling.
         output_activation: activation of the output; None for logits and real-valued targets.
         target_scale: per target, standard deviation of the training split: `y * scale + offset`.
-        target_offset: per target, mean of the training split.
+        target_offset: for each target, mean in the training split.
 
     Raises:
         ValueError: a value is not valid for the family, or contradicts another one.
@@ -78,7 +78,7 @@ def build(
             f"{_MIN_SIDE} pixels a side at least, or preset image_cnn"
         )
     if input_shape[2] not in (1, 3):
-        raise ValueError(f"input_shape={tuple(input_shape)} has {input_shape[2]} channels; a backbone takes 3, or 1")
+        raise ValueError(f"input_shape={tuple(input_shape)} has {input_shape[2]} channels, but a backbone takes 3 or 1")
 
     input_tensor = keras.Input(input_shape, dtype="float32", name="inputs")
     x = layers.Concatenate(name="channels")([input_tensor] * 3) if input_shape[2] == 1 else input_tensor

@@ -56,8 +56,8 @@ def build(
         cell: `"rnn"`, `"lstm"` or `"gru"`.
         inputs: type of the inputs: `"tokens"`, ids with 0 for padding, or `"series"`, raw values with the targets
             first.
-        vocabulary_size: number of token ids, padding (0) and unknown (1) among them.
-        embedding_dim: width of a token's vector.
+        vocabulary_size: number of token ids, including padding (0) and unknown (1).
+        embedding_dim: width of the vector of a token.
         embedding_dropout: dropout after the embedding.
         units: width of every recurrent layer.
         bidirectional: read in both directions and concatenate the outputs.
@@ -77,7 +77,7 @@ def build(
         scale: per feature of a series, 1 / standard deviation of the training split: `x * scale + offset`.
         offset: per feature of a series, -mean / standard deviation; None for the identity, as in `scale`.
         target_scale: per target, standard deviation of the training split: `y * scale + offset`.
-        target_offset: per target, mean of the training split.
+        target_offset: for each target, mean in the training split.
         stateful: keep the state between calls, to generate step by step. Such a copy of a trained model has
             `input_shape=(1,)` and does not support padding.
         stateful_batch: batch size of a stateful model.
@@ -93,7 +93,7 @@ def build(
     if not units:
         raise ValueError("units=() is empty. Give one width per recurrent layer, such as (64,).")
     if stateful and bidirectional:
-        raise ValueError("stateful=True needs bidirectional=False: a stateful model reads only forwards.")
+        raise ValueError("stateful=True needs bidirectional=False: a stateful model can only read its input forwards.")
     parts.check_forecast(inputs, outputs, input_shape, horizon=horizon, reversible_norm=reversible_norm)
     if horizon is not None and pooling is None:
         raise ValueError(

@@ -70,10 +70,10 @@ def build(
         outputs: number of classes, targets, or words in the vocabulary of the next word.
         inputs: type of the inputs: `"tokens"`, ids with 0 for padding; `"image"`, raw pixels 0..255; `"series"`, raw
             values with the targets first; `"rows"`, raw table rows.
-        vocabulary_size: number of token ids, padding (0) and unknown (1) among them.
+        vocabulary_size: number of token ids, including padding (0) and unknown (1).
         patch_size: side of an image patch in pixels, or steps in a series patch.
         patch_stride: steps from one series patch to the next; None for `patch_size`.
-        categories: number of codes (0 = unknown among them) of each categorical column. These are the
+        categories: number of codes for each categorical column, including 0 for unknown. These are the
             last columns of a row, and each gets its own embedding.
         width: size of a token's vector; `num_heads` must divide it.
         depth: number of encoder blocks.
@@ -95,13 +95,13 @@ def build(
         horizon: number of steps to forecast; None for a single output. (B, horizon, outputs) or (B, outputs).
         reversible_norm: normalisation of each window that is undone in its forecast. True subtracts the mean and
             divides by the standard deviation; `"last"` subtracts the last value; False does nothing.
-        rescale: scale the inputs inside the model; False for inputs that are scaled already.
+        rescale: scale the inputs inside the model; False for inputs that are already scaled.
         scale: per feature or numeric column, 1 / standard deviation of the training split: `x * scale + offset`.
         offset: per feature or numeric column, -mean / standard deviation; None for the identity, as in `scale`.
         input_clip: soft limit (tanh) of scaled numeric columns of a table; 0 for none, None to let the data decide: 3
             if a column of the training split has heavy tails.
         target_scale: per target, standard deviation of the training split: `y * scale + offset`.
-        target_offset: per target, mean of the training split.
+        target_offset: for each target, mean in the training split.
 
     Raises:
         ValueError: a value is not valid for the family, or contradicts another one.
@@ -116,8 +116,8 @@ def build(
         raise ValueError("positions='rotary' needs inputs='tokens', and pooling='mean' or None.")
     if positions == "rotary" and width // num_heads % 2:
         raise ValueError(
-            f"width={width} makes heads of {width // num_heads} with num_heads={num_heads}: "
-            "positions='rotary' needs an even size, because it rotates pairs."
+            f"width={width} with num_heads={num_heads} gives heads of size {width // num_heads}: "
+            "positions='rotary' needs an even size, because it rotates pairs of values."
         )
     for label, value in (("depth", depth), ("dropout", dropout)):
         if isinstance(value, list | tuple):

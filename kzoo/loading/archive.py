@@ -55,7 +55,7 @@ def read_once(path, limit=MAX_BYTES):
             raise Refused(f"it has {facts.st_size:,} bytes, the limit is {limit:,}")
         data = file.read(limit + 1)
     if len(data) > limit:
-        raise Refused(f"it grew beyond the limit of {limit:,} bytes while being read")
+        raise Refused(f"it exceeded the limit of {limit:,} bytes while it was being read")
     return data
 
 

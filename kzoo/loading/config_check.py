@@ -185,7 +185,10 @@ class _ConfigCopy:
         if (module, name) not in CLASSES and built_in is None:
             full_name = short(f"{module}.{name}" if module else name, 120)
             full_name += f", registered as {short(registered)}" if registered else ""
-            raise Refused(f"{_layer_at(path)} is of the class {full_name}, which is not on kzoo's list", _trust(name))
+            raise Refused(
+                f"{_layer_at(path)} is of class {full_name}, which is not on kzoo's list of allowed classes",
+                _trust(name),
+            )
         if registered not in (None, name):
             raise Refused(
                 f"{_layer_at(path)} is of the class {short(name)} but registered as {short(registered)}", _trust(name)

@@ -53,7 +53,8 @@ def _set_weights(model, arrays):
         expected, stored = shapes.get(name), arrays[name].shape if name in arrays else None
         if expected != stored:
             raise Unreadable(
-                f"its weights do not match its network ({name} has the shape {expected}, stored is {stored})"
+                f"its weights do not match its network ({name} should have shape {expected}, but the stored "
+                f"shape is {stored})"
             )
     for layer in model.layers:
         layer.set_weights([arrays[f"{layer.name}/{number}"].astype("float32") for number in range(len(layer.weights))])

@@ -82,7 +82,7 @@ class _Inspector:
         properties = array.id.get_create_plist()
         filters = {properties.get_filter(i)[0] for i in range(properties.get_nfilters())}
         if filters - _FILTERS:
-            raise Refused(f"its weights compress {where} with a filter that Keras does not use")
+            raise Refused(f"its weights file compresses {where} with a filter that Keras does not use")
         stored = array.id.get_storage_size()
         needed = max(math.prod(array.shape), math.prod(array.chunks or (0,))) * array.dtype.itemsize
         if needed > max(RATIO_FLOOR, MAX_RATIO * stored):

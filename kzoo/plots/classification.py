@@ -269,8 +269,9 @@ def checked_probabilities(
     if p.ndim == 1 or p.shape[1:] == (1,):
         if p.min() < 0 or p.max() > 1:
             raise KzooError(
-                f"probabilities of one column must be between 0 and 1, but range from {p.min():.3g} to {p.max():.3g}. "
-                "For scores, pass a column for each class."
+                f"probabilities in a single column must be between 0 and 1, but these range from {p.min():.3g} "
+                f"to {p.max():.3g}. "
+                "For scores, pass one column per class."
             )
         p = np.stack([1 - p.ravel(), p.ravel()], axis=1)
     if p.ndim != 2:
@@ -310,7 +311,7 @@ def _class_indices(argument: str, labels: Any, names: Sequence[str]) -> np.ndarr
     try:
         labels = np.asarray(labels)
     except Exception:  # rows of unlike lengths, or an object that raises
-        raise KzooError(f"{argument} labels must be (examples,) class indices, not {shown(labels)}.") from None
+        raise KzooError(f"{argument} labels must be class indices of shape (examples,), not {shown(labels)}.") from None
     if labels.ndim != 1 or not len(labels):
         raise KzooError(f"{argument} labels must have shape (examples,), not {labels.shape}.")
     if labels.dtype.kind in "UO":

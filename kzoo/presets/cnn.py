@@ -26,7 +26,8 @@ register(Preset(
 
 register(Preset(
     name="fashion_cnn", family="cnn", task="image_classification", dataset="fashion_mnist",
-    summary="Clothes, digits and other small grey images: whitened patches, norms, pooled after first convolutions.",
+    summary="Clothes, digits and other small grey images: whitened patches, normalisation, and pooling after "
+            "the first convolutions.",
     reference="https://arxiv.org/abs/1708.07747", params=290_674,
     config=dict(inputs="image", input_shape=(28, 28, 1), outputs=10, whitening=2, block="pooled", dirac=True,
                 filters=(32, 64, 128), depth=2, kernel_size=3, norm="batch", dropout=0.1, pooling="max",
@@ -38,7 +39,7 @@ register(Preset(
 
 register(Preset(
     name="cifar_cnn", family="cnn", task="image_classification", dataset="cifar10",
-    summary="The tutorial's CIFAR-10 network: VGG-style with batch norm and growing dropout.",
+    summary="The tutorial's CIFAR-10 network: VGG-style with batch norm and increasing dropout.",
     reference="https://arxiv.org/abs/1409.1556", params=552_874,
     config=dict(inputs="image", input_shape=(32, 32, 3), outputs=10, block="plain", filters=(32, 64, 128), depth=2,
                 kernel_size=3, norm="batch", dropout=(0.2, 0.3, 0.4), pooling="flatten", units=(128,),
@@ -77,7 +78,7 @@ register(Preset(
 
 register(Preset(
     name="cifar_mobile", family="cnn", task="image_classification", dataset="cifar10",
-    summary="Depthwise-separable stages: small and quick on a phone.",
+    summary="Depthwise-separable stages: small and fast on a phone.",
     reference="https://arxiv.org/abs/1704.04861", params=148_042,
     config=dict(inputs="image", input_shape=(32, 32, 3), outputs=10, block="separable", filters=(32, 64, 128, 256),
                 depth=2, kernel_size=3, norm="batch", pooling="mean", units_dropout=0.2, activation="relu6",

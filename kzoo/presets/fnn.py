@@ -76,7 +76,7 @@ register(Preset(
 
 register(Preset(
     name="tabular_fnn", family="fnn", task="tabular_classification", dataset="breast_cancer",
-    summary="Any table: numbers and categories, classes or values; the width follows the data.",
+    summary="Any table with numbers and categories, for classification or regression; the width adapts to the data.",
     reference="https://arxiv.org/abs/2106.11189", params=21_762,
     config=dict(inputs="rows", input_shape=(30,), outputs=2, units=(128, 128), activation="relu",
                 output_activation="softmax", dropout=0.2, norm="batch", target_scale=None, target_offset=None),
@@ -97,7 +97,7 @@ register(Preset(
 
 register(Preset(
     name="tabular_tabm", family="fnn", task="tabular_classification", dataset="breast_cancer",
-    summary="Any table: 8 networks that share their weights over binned numbers, and answer by their mean.",
+    summary="Any table: 8 networks with shared weights on binned numbers; the prediction is their mean.",
     reference="https://arxiv.org/abs/2410.24210", params=147_440,
     config=dict(inputs="rows", input_shape=(30,), outputs=2, units=(256, 256), activation="relu",
                 output_activation="softmax", dropout=0.1, bins=24, bins_dim=8, members=8, target_scale=None,
@@ -108,7 +108,7 @@ register(Preset(
 
 register(Preset(
     name="text_ngrams", family="fnn", task="text_classification", dataset="pydocs",
-    summary="Words and pairs of words as a bag: a linear model that begins as naive Bayes, in seconds.",
+    summary="Bag of words and word pairs: a linear model initialized as naive Bayes, trained in seconds.",
     reference="https://arxiv.org/abs/1607.01759", params=400_000,
     config=dict(inputs="tokens", input_shape=(512,), outputs=2, vocabulary_size=200_000, units=(), log_ratios=True,
                 output_activation="softmax"),

@@ -4,7 +4,7 @@ from kzoo.registry import Preset, register
 
 register(Preset(
     name="text_gru", family="gru", task="text_classification", dataset="pydocs",
-    summary="Sentences: one GRU layer, the mean over its steps.",
+    summary="Sentence classifier: one GRU layer, averaged over its steps.",
     reference="https://arxiv.org/abs/1406.1078", params=1_305_090,
     config=dict(inputs="tokens", input_shape=(64,), outputs=2, vocabulary_size=20_000, embedding_dim=64,
                 embedding_dropout=0.3, units=(64,), dropout=0.3, pooling="mean", output_activation="softmax"),
@@ -14,7 +14,7 @@ register(Preset(
 
 register(Preset(
     name="language_gru", family="gru", task="language_modeling", dataset="pydocs",
-    summary="The tutorial's language model as written: three GRU layers, one next word per window.",
+    summary="The tutorial's language model, unchanged: three GRU layers that predict one next word per window.",
     reference="https://arxiv.org/abs/1406.1078", params=2_411_920,
     config=dict(inputs="tokens", input_shape=(50,), outputs=10000, vocabulary_size=10_000, embedding_dim=128,
                 units=(256, 128, 64), dropout=0.2, pooling="last", output_activation="softmax"),
@@ -24,7 +24,7 @@ register(Preset(
 
 register(Preset(
     name="char_gru", family="gru", task="language_modeling", dataset="pydocs",
-    summary="Character language model: the next character after every step; generates with a stateful copy.",
+    summary="Character language model that predicts the next character at every step; a stateful copy generates text.",
     reference="https://karpathy.github.io/2015/05/21/rnn-effectiveness/", params=279_396,
     config=dict(inputs="tokens", input_shape=(100,), outputs=100, vocabulary_size=100, embedding_dim=64, units=(256,),
                 dropout=0.2, pooling=None, output_activation="softmax"),
@@ -34,7 +34,7 @@ register(Preset(
 
 register(Preset(
     name="char_gru_deep", family="gru", task="language_modeling", dataset="pydocs",
-    summary="Character language model of two wide layers: a book of a megabyte in half an hour, on JAX.",
+    summary="Character language model with two wide layers: trains on a one-megabyte book in half an hour, on JAX.",
     reference="https://arxiv.org/abs/1409.2329", params=1_451_876,
     config=dict(inputs="tokens", input_shape=(128,), outputs=100, vocabulary_size=100, embedding_dim=64,
                 units=(384, 384), dropout=0.3, layer_norm=True, pooling=None, output_activation="softmax"),

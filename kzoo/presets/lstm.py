@@ -14,7 +14,7 @@ register(Preset(
 
 register(Preset(
     name="text_lstm", family="lstm", task="text_classification", dataset="pydocs",
-    summary="Sentences: one LSTM layer, the mean over its steps.",
+    summary="Sentence classifier: one LSTM layer, averaged over its steps.",
     reference="https://doi.org/10.1162/neco.1997.9.8.1735", params=1_313_154,
     config=dict(inputs="tokens", input_shape=(64,), outputs=2, vocabulary_size=20_000, embedding_dim=64,
                 embedding_dropout=0.3, units=(64,), dropout=0.3, pooling="mean", output_activation="softmax"),
@@ -24,7 +24,7 @@ register(Preset(
 
 register(Preset(
     name="text_bilstm", family="lstm", task="text_classification", dataset="pydocs",
-    summary="Sentences read in both directions.",
+    summary="Sentence classifier that reads in both directions.",
     reference="https://doi.org/10.1016/j.neunet.2005.06.042", params=1_346_306,
     config=dict(inputs="tokens", input_shape=(64,), outputs=2, vocabulary_size=20_000, embedding_dim=64,
                 embedding_dropout=0.3, units=(64,), bidirectional=True, dropout=0.3, pooling="max",

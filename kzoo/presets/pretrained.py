@@ -4,7 +4,7 @@ from kzoo.registry import Preset, register
 
 register(Preset(
     name="image_pretrained", family="pretrained", task="image_classification", dataset="shapes",
-    summary="Your own photos, few of them too: a network that has seen a million others, and a new head.",
+    summary="Your own photos, even if there are few: a network pretrained on a million others, with a new head.",
     reference="https://arxiv.org/abs/2104.00298", params=5_932_122,
     config=dict(inputs="image", input_shape=(128, 128, 3), outputs=10, backbone="efficientnet_v2_b0", dropout=0.2,
                 output_activation="softmax"),

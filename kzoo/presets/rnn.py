@@ -14,7 +14,7 @@ register(Preset(
 
 register(Preset(
     name="text_rnn", family="rnn", task="text_classification", dataset="pydocs",
-    summary="Sentences, with the simplest recurrent layer; the mean over words helps it remember.",
+    summary="Sentence classifier with the simplest recurrent layer; averaging over the words helps it remember.",
     reference="https://doi.org/10.1207/s15516709cog1402_1", params=1_288_386,
     config=dict(inputs="tokens", input_shape=(64,), outputs=2, vocabulary_size=20_000, embedding_dim=64,
                 embedding_dropout=0.3, units=(64,), dropout=0.3, pooling="mean", output_activation="softmax"),

@@ -7,7 +7,7 @@ from kzoo.registry import Preset, register
 
 register(Preset(
     name="imdb_transformer", family="transformer", task="text_classification", dataset="imdb",
-    summary="The tutorial's encoder at its sizes, made proper: positions, masks, heads that share the width.",
+    summary="The tutorial's encoder in its original size, corrected: positions, masks, heads that share the width.",
     reference="https://arxiv.org/abs/1706.03762", params=1_357_513,
     config=dict(inputs="tokens", input_shape=(200,), outputs=1, vocabulary_size=10_000, width=128, depth=1, num_heads=4,
                 intermediate_dim=32, activation="relu", norm_position="post", dropout=0.1, positions="sinusoidal",
@@ -30,7 +30,8 @@ register(Preset(
 
 register(Preset(
     name="cifar_vit", family="transformer", task="image_classification", dataset="cifar10",
-    summary="A small vision transformer over 4x4 patches: convolutions learn more from as many images and epochs.",
+    summary="A small vision transformer over 4x4 patches: with as many images and epochs, convolutional "
+            "networks learn more.",
     reference="https://arxiv.org/abs/2010.11929", params=811_146,
     config=dict(inputs="image", input_shape=(32, 32, 3), outputs=10, patch_size=4, width=128, depth=6, num_heads=4,
                 intermediate_dim=256, activation="gelu", norm_position="pre", dropout=0.1, positions="learned",
@@ -42,7 +43,7 @@ register(Preset(
 
 register(Preset(
     name="series_transformer", family="transformer", task="forecasting", dataset="sine",
-    summary="PatchTST: patches of each column by itself, instance norm, the paper's sizes for small data.",
+    summary="PatchTST: patches of each column separately, instance norm, and the paper's sizes for small data sets.",
     reference="https://arxiv.org/abs/2211.14730", params=21_064,
     config=dict(inputs="series", input_shape=(None, 1), outputs=1, horizon=24, patch_size=16, patch_stride=8,
                 width=16, depth=3, num_heads=4, intermediate_dim=128, activation="gelu", norm="batch",
@@ -77,7 +78,7 @@ register(Preset(
 
 register(Preset(
     name="char_gpt", family="transformer", task="language_modeling", dataset="pydocs",
-    summary="Causal character language model as they are built today: rotary positions, RMS norms, Muon.",
+    summary="Causal character language model with a current design: rotary positions, RMS norms, Muon.",
     reference="https://arxiv.org/abs/2104.09864", params=1_813_924,
     config=dict(inputs="tokens", input_shape=(128,), outputs=100, vocabulary_size=100, width=192, depth=4, num_heads=4,
                 intermediate_dim=768, activation="gelu", norm="rms", norm_position="pre", dropout=0.2,

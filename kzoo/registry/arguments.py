@@ -241,38 +241,50 @@ CONFIG = {
 
 TRAINING = {
     "optimizer": _A(default="adam", meaning="optimizer", kind=str, choices=OPTIMIZERS),
-    "momentum": _A(default=0.9, meaning="Nesterov momentum of optimizer=momentum", **_RATE),
+    "momentum": _A(default=0.9, meaning="Nesterov momentum, for optimizer=momentum", **_RATE),
     "learning_rate": _A(default=1e-3, meaning="peak learning rate", kind=float, above=0),
     "norm_bias_rate": _A(
         default=1.0,
-        meaning="multiplier of the learning rate of the biases of norms, with sgd and momentum",
+        meaning="learning rate multiplier for the biases of normalisation layers, with the optimizers sgd and momentum",
         kind=float,
         above=0,
     ),
     "layer_decay": _A(
         default=1.0,
-        meaning="factor of the learning rate for each layer farther from the output",
+        meaning="factor by which the learning rate is multiplied for each layer farther from the output",
         kind=float,
         above=0,
         high=1,
     ),
     "linear_probe": _A(
         default=False,
-        meaning="with weights=, initialize the last layer with a linear fit to the features",
+        meaning="with weights=, initialize the last layer by fitting a linear model to the features",
         **_FLAG,
         **_CLASSES,
     ),
     "schedule": _A(default="constant", meaning="learning rate schedule", kind=str, choices=SCHEDULES),
-    "warmup": _A(default=0.0, meaning="share of the steps over which the learning rate rises", **_RATE),
-    "weight_decay": _A(default=0.0, meaning="decoupled weight decay; biases and norms are excluded", kind=float, low=0),
-    "global_clipnorm": _A(
-        meaning="largest norm of all gradients together; only one kind of clipping", kind=float, above=0, none=True
+    "warmup": _A(default=0.0, meaning="fraction of the steps during which the learning rate rises", **_RATE),
+    "weight_decay": _A(
+        default=0.0, meaning="decoupled weight decay; biases and normalisation layers are excluded", kind=float, low=0
     ),
-    "clipnorm": _A(meaning="largest norm of the gradient of each weight, instead", kind=float, above=0, none=True),
-    "clipvalue": _A(meaning="largest absolute value in any gradient, instead", kind=float, above=0, none=True),
+    "global_clipnorm": _A(
+        meaning="maximum norm of all gradients together; set only one of global_clipnorm, clipnorm and clipvalue",
+        kind=float,
+        above=0,
+        none=True,
+    ),
+    "clipnorm": _A(
+        meaning="maximum norm of the gradient of each weight, instead of global_clipnorm",
+        kind=float,
+        above=0,
+        none=True,
+    ),
+    "clipvalue": _A(
+        meaning="maximum absolute value in any gradient, instead of global_clipnorm", kind=float, above=0, none=True
+    ),
     "ema": _A(
         default=0.0,
-        meaning="momentum of the moving average of weights, which is validated and saved; 0 for none",
+        meaning="momentum of the moving average of the weights; the average is validated and saved; 0 for no average",
         **_RATE,
     ),
     "on_nan": _A(
@@ -283,61 +295,71 @@ TRAINING = {
     ),
     "precision": _A(
         default="auto",
-        meaning="precision of kzoo.train, if the device has it; auto: bfloat16 on a GPU, else float32",
+        meaning="precision used by kzoo.train, if the device supports it; auto: bfloat16 on a GPU, otherwise float32",
         kind=str,
         choices=PRECISIONS,
     ),
     "batch_size": _A(default=64, meaning="examples in a step", **_TIMES),
-    "epochs": _A(default=20, meaning="passes over the training split", **_TIMES),
+    "epochs": _A(default=20, meaning="number of passes over the training split", **_TIMES),
     "min_steps": _A(
         default=0,
-        meaning="minimum number of steps: with few examples epochs and patience grow, unless epochs is set",
+        meaning="minimum number of steps: with few examples, epochs and patience are increased to reach it, "
+        "unless epochs is set",
         kind=int,
         low=0,
     ),
     "max_steps": _A(
-        meaning="maximum number of steps: fewer epochs, or one shorter epoch; schedules follow",
+        meaning="maximum number of steps: trains for fewer epochs, or for one shortened epoch; schedules are "
+        "adjusted accordingly",
         none=True,
         **_TIMES,
     ),
-    "loss": _A(default="auto", meaning="loss; auto follows the head", kind=str, choices=tasks.LOSSES),
+    "loss": _A(
+        default="auto",
+        meaning="loss function; auto chooses it to match the output layer",
+        kind=str,
+        choices=tasks.LOSSES,
+    ),
     "label_smoothing": _A(
-        default=0.0, meaning="share of the label that is spread over all classes", **_RATE, **_CLASSES
+        default=0.0, meaning="fraction of the label that is spread over all classes", **_RATE, **_CLASSES
     ),
     "labels": _A(
-        default="integer", meaning="how you pass labels to fit", kind=str, choices=("integer", "onehot"), **_CLASSES
+        default="integer",
+        meaning="format of the labels passed to fit",
+        kind=str,
+        choices=("integer", "onehot"),
+        **_CLASSES,
     ),
     "class_weight": _A(
-        meaning="weights of the classes: balanced by frequency, or a number for each: {no: 1, yes: 5}",
+        meaning="class weights: balanced (by inverse frequency), or a number for each class, such as {no: 1, yes: 5}",
         kind=str,
         choices=("balanced",),
         each=_A(kind=float, low=0),
         none=True,
         **_CLASSES,
     ),
-    "metrics": _A(
-        default=(), meaning="metrics that are reported each epoch", kind=str, choices=tasks.METRICS, many=True
-    ),
+    "metrics": _A(default=(), meaning="metrics reported after each epoch", kind=str, choices=tasks.METRICS, many=True),
     "postprocess": _A(
         default=(),
-        meaning="steps from the network's outputs to predictions, learned on the validation split",
+        meaning="steps that turn the network's outputs into predictions, learned on the validation split",
         kind=str,
         choices=postprocessors.NAMES,
         many=True,
     ),
     "monitor": _A(
         default="val_loss",
-        meaning="metric that decides which epoch is best; none: val_loss, or loss without validation data",
+        meaning="metric that determines the best epoch; none: val_loss or, without validation data, loss",
         kind=str,
         none=True,
     ),
     "mode": _A(
-        meaning="whether larger or smaller values of monitor are better, for a metric kzoo does not know",
+        meaning="whether larger or smaller values of the monitored metric are better; for metrics that kzoo "
+        "does not know",
         kind=str,
         choices=("max", "min"),
         none=True,
     ),
-    "patience": _A(default=10, meaning="epochs without improvement before training stops", **_TIMES),
+    "patience": _A(default=10, meaning="number of epochs without improvement before training stops", **_TIMES),
     "callbacks": _A(default="standard", meaning="callback bundle", kind=str, choices=BUNDLES),
     "augment": _A(
         default=(),

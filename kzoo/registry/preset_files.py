@@ -84,7 +84,7 @@ def _preset(name: str, table: object, find: Callable[[str], Preset]) -> Preset:
     if base is not None:
         return _from_base(name, find(base), settings)
     if missing := [field for field in ("family", "task") if field not in settings]:
-        raise KzooError(f"[{name}] has no {missing[0]}. Add it, or base = the name of a preset.")
+        raise KzooError(f"[{name}] has no {missing[0]}. Add it, or set base to the name of a preset.")
     settings = dict(summary="", config={}, training={}) | settings
     _check_names(name, settings["family"], settings["config"], settings["training"])
     return Preset(name=name, **settings)
@@ -128,7 +128,7 @@ def preset_to_toml(preset: Preset) -> str:
         KzooError: not a `Preset`, or a value that TOML cannot hold.
     """
     if not isinstance(preset, Preset):
-        raise KzooError(f"preset={preset!r} must be a Preset, such as kzoo.get_preset(NAME).")
+        raise KzooError(f"preset={preset!r} must be a Preset, as returned by kzoo.get_preset(NAME).")
     lines = [f"[{_key(preset.name)}]"]
     for field in ("family", "task", "summary", "dataset", "params", "reference"):
         if (value := getattr(preset, field)) is not None:

@@ -49,7 +49,7 @@ def _selection_note(stored, classes):
     if examples_are_first(stored):  # so do all runs of earlier versions
         return "The first examples of the split, in order."
     if not classes:
-        return "Examples evenly spaced over the split."
+        return "Examples taken at even intervals from the split."
     truth = stored["truth"]
     n_shown, n_classes = (len(np.unique(labels)) for labels in (truth[stored["shown"][:N_EXAMPLES]], truth))
     return (

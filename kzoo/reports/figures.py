@@ -137,7 +137,7 @@ def _regression_figures(run):
     n_shown, has_several = min(truth.shape[-1], _MAX_TARGETS), truth.shape[-1] > 1
     note = "Perfect predictions lie on the diagonal."
     yield (
-        "Predicted against true",
+        "Predicted and true values",
         note + (f" The first {n_shown} targets." if n_shown < truth.shape[-1] else ""),
         [
             embed_figure(

@@ -58,7 +58,8 @@ def report(
     if is_search(run):
         if data is not None:
             raise KzooError(
-                "data= is for runs, and this is a search. Use retrain() to train a run with the winner's settings."
+                "data= is for runs, but this is a search. Use retrain() to train a run with the settings of "
+                "the best trial."
             )
         search = run if isinstance(run, Search) else Search(run)
         return _write_page(_output_path(search, out), "search.html.j2", search_page(search))

@@ -210,8 +210,8 @@ def chosen(exported: ExportedModel, format: str | None = None) -> str:
     if not keys:
         exported_keys = ", ".join(exports) or "none"
         raise KzooError(
-            f"{exported.path} has no file that runs without Keras ({', '.join(light)}). It has: {exported_keys}. "
-            f"Export with formats={light[0]!r}."
+            f"{exported.path} has no file that runs without Keras ({', '.join(light)}). It contains: {exported_keys}. "
+            f"Export the model with formats={light[0]!r}."
         )
     if format is None:
         unquantized = [key for key in light if key in keys]
@@ -229,7 +229,7 @@ def _read(exported: ExportedModel, name: str) -> bytes:
     """Return the bytes of a file after checking its checksum, since native parsers must not read altered files."""
     pure, listed = PurePosixPath(name), exported.manifest.files.get(name)
     if listed is None or not is_inside(name):
-        raise KzooError(f"{exported.path}: {name!r} is not listed in kzoo.json. Export again.")
+        raise KzooError(f"{exported.path}: {name!r} is not listed in kzoo.json. Export the model again.")
     file = exported.path / pure
     try:
         if any((exported.path / part).is_symlink() for part in (pure, *pure.parents)[:-1]):

@@ -88,7 +88,7 @@ def _encoded(model: Model, tensor: dict, tail: bytes, max_rows: int) -> Encoded:
         or len(shape) > _MAX_AXES
         or not all(type(n) is int and 0 < n < _MAX_SIZE for n in shape)
     ):
-        raise KzooError(f"The shape of a tensor must be a list of sizes of at least 1, not {shown(shape)}.")
+        raise KzooError(f"The shape of a tensor must be a list of sizes that are 1 or more, not {shown(shape)}.")
     if not isinstance(parameters, dict | None) or datatype not in (*_TYPES, _TEXTS):
         raise KzooError(f"Unknown datatype {shown(datatype)}. Use one of: {', '.join((*_TYPES, _TEXTS))}.")
     size, count = (parameters or {}).get("binary_data_size"), math.prod(shape)

@@ -259,7 +259,9 @@ def _named(argument: str | os.PathLike[str]) -> tuple[str, Path]:
     if not folder.is_dir():
         raise KzooError(f"{shown(str(folder))} is not a folder. Create an exported model with kzoo.export.")
     if not _NAME.fullmatch(name):
-        raise KzooError(f"{name!r} is not a valid model name in a URL. Give the model a name, such as mine={folder}.")
+        raise KzooError(
+            f"{name!r} cannot be used as a model name in a URL. Give the model another name, such as mine={folder}."
+        )
     return name, folder
 
 

@@ -471,8 +471,9 @@ def freeze_layers(model, freeze, copied):
         untrained = [layer.name for layer in matching if layer.weights and layer.trainable and layer.name not in copied]
         if untrained := [name for name in untrained if name not in FROM_DATA]:
             raise KzooError(
-                f"freeze={glob!r} would freeze {untrained[0]} at its random initial weights: weights= has none for it. "
-                "Name other layers, or pass freeze=True to freeze the copied ones."
+                f"freeze={glob!r} would freeze {untrained[0]} at its random initial weights: weights= contains "
+                "no weights for it. "
+                "Name other layers, or pass freeze=True to freeze only the layers whose weights are copied."
             )
         for layer in matching:
             layer.trainable = False

@@ -73,7 +73,7 @@ def fit_arguments(
         data: anything `kzoo.load_data` takes; the default is the preset's own data set.
         out: folder for a run, which `fit` writes, for `kzoo.predict`, `report`, `export` and the others. The default
             writes nothing.
-        epochs: passes over the training split, instead of the preset's; schedules are adapted.
+        epochs: number of passes over the training split, instead of the preset's; schedules are adapted.
         seed: seed of order and augmentation; the default is the one that the model was built with, else 0.
         data_seed: seed of the split into training, validation and test data.
         callbacks: the name of a bundle, which replaces the preset's, or a list, which is added to it.

@@ -92,7 +92,7 @@ def train(
         data: anything `kzoo.load_data` takes; the default is the preset's own data set.
         out: the run's folder; the default is `runs/PRESET-NN`. If the folder has the same run, finished, that run is
             returned.
-        epochs: passes over the training split, instead of the preset's; schedules are adapted.
+        epochs: number of passes over the training split, instead of the preset's; schedules are adapted.
         seed: seed of weights, order, dropout and augmentation.
         data_seed: seed of the split into training, validation and test data.
         callbacks: the name of a bundle, which replaces the preset's, or a list, which is added to it.

@@ -78,7 +78,7 @@ def _open_search(folder, request, resume):
     """
     names = names_in(folder)
     if names and not _holds_search(folder, names):
-        raise KzooError(f"out={str(folder)!r} contains other files and no search. Use a new folder.")
+        raise KzooError(f"out={str(folder)!r} contains other files, but no search. Use a new folder.")
     if "search.json" not in names:
         if resume == "must":
             raise KzooError(f"resume='must' needs an existing search, but {folder} contains none. Use resume='auto'.")

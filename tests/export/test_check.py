@@ -35,7 +35,7 @@ def test_check_finds_an_edited_byte_and_checks_the_rest(copy, capsys):
     assert main(["check", str(copy), "--json"]) == 1
     exports = json.loads(capsys.readouterr().out)["exports"]
     assert exports["onnx"]["status"] == "failed"
-    assert_mentions(exports["onnx"]["error"], "onnx/model.onnx", "bytes")
+    assert_mentions(exports["onnx"]["error"], "onnx/model.onnx", "changed")
     assert exports["onnx"]["difference"] is None
     assert exports["litert"]["status"] == "ok"
     assert exports["litert"]["difference"] <= 1e-4

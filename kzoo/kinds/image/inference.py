@@ -161,7 +161,7 @@ def received(reader, given, most=None):
     items = given if isinstance(given, list) else [given]
     if any(isinstance(item, bytes) for item in items):
         if not all(isinstance(item, bytes) for item in items):
-            raise KzooError("Images must be all files, or all pixels.")
+            raise KzooError("Pass either all images as files or all images as pixels.")
         check_count(len(items), most)
         for item in items:
             _decoder().check_header(item, reader["shape"])
@@ -268,7 +268,9 @@ def _decoder():
     try:
         return import_module("kzoo.kinds.image.decode")
     except ImportError:
-        raise KzooError("Images other than arrays of the model's shape require Pillow: pip install pillow") from None
+        raise KzooError(
+            "Pillow is needed for all images except arrays of the model's shape: pip install pillow"
+        ) from None
 
 
 def channels_first(shape, more="") -> KzooError:

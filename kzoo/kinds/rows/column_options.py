@@ -48,6 +48,8 @@ def column_options(columns, table) -> dict:
                     f"columns: {name!r} has {sign}={signs[sign]!r}; it must be one of {' '.join(map(repr, allowed))}."
                 )
         if len(set(signs.values())) < len(signs):
-            raise KzooError(f"columns: {name!r} cannot use {signs['decimal']!r} for both decimal and thousands.")
+            raise KzooError(
+                f"columns: {name!r} cannot use {signs['decimal']!r} as both the decimal and the thousands separator."
+            )
         options[name] = {"kind": kind, **signs}
     return options

@@ -402,7 +402,7 @@ class Encoding(TableFit):
             if class_counts is not None:
                 self.class_counts[split] = class_counts.tolist()
         if not row_counts["train"]:
-            raise KzooError("There are no training rows. Lower test= or validation=.")
+            raise KzooError("No rows are left for training. Lower test= or validation=.")
         if self.class_counts and 0 in self.class_counts["train"]:
             class_number = self.class_counts["train"].index(0)
             raise KzooError(f"Class number {class_number} has no training rows. Lower test= or validation=.")

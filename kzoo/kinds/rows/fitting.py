@@ -120,7 +120,7 @@ def _targets_as_learned(frame, targets, reader):
             if len(number_formats(stored_format)) > 1 and shown_sign(texts.astype(str), stored_format) != ".":
                 row = int(np.flatnonzero(np.isnan(numbers) & values.notna().to_numpy())[0])
                 raise KzooError(
-                    f"Target {name!r} cannot be read in row "
+                    f"The value of target {name!r} cannot be read in row "
                     f"{row + 1}.{ambiguity_hint([(row, values[row])], stored_format)}"
                 )
             numbers[values.notna()] = plain_numbers

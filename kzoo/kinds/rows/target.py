@@ -160,9 +160,9 @@ def _class_targets_note(values):
     if all_labels:
         _, reason = detection.likely_problem("rows", [values[names[0]]])
         raise KzooError(
-            f"The targets {listed(map(repr, names), MOST)} are labels ({names[0]!r}: {reason}), and several labels per "
-            f"row are not supported yet. Predict one of them, target={names[0]!r}, and exclude the others with drop=; "
-            "or use task='regression' if they are numbers to predict."
+            f"The targets {listed(map(repr, names), MOST)} are labels ({names[0]!r}: {reason}), but several labels per "
+            f"row are not supported yet. Predict one of them (target={names[0]!r}) and exclude the others with drop=; "
+            "or use task='regression' if they are numeric values to predict."
         )
     class_targets = listed((repr(names[i]) for i in indices), MOST)
     return (

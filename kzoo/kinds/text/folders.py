@@ -48,9 +48,7 @@ def expand_files(items) -> tuple[list[str], list[str]]:
             if is_file_name(item):
                 raise missing_file_error(item)
             file_name = next(name for name in items if os.path.exists(name) or is_file_name(name))
-            raise KzooError(
-                f"{shown(item)} is not a file, but {file_name!r} is the name of one. Pass only files, or only texts."
-            )
+            raise KzooError(f"{shown(item)} is not a file, but {file_name!r} is. Pass either only files or only texts.")
         if is_table_name(item):
             raise KzooError(f"{item!r} is a table, whose texts are in a column. Pass it alone.")
         if os.path.isdir(item):

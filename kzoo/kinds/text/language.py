@@ -81,7 +81,7 @@ def labelled_windows(reader, source, *, per_step):
     """Return all windows of a new text and the tokens that follow, cut as in training."""
     ids, length = long_text.token_ids_of_file(tokenizer_of(reader), source), reader["length"]
     if len(ids) <= length:
-        raise KzooError(f"The text is too short: {len(ids)} tokens, and a window needs {length + 1}.")
+        raise KzooError(f"The text is too short: it has {len(ids)} tokens, but a window needs {length + 1}.")
     return token_windows(ids, length, per_step)
 
 

@@ -112,7 +112,7 @@ def tokens_of(text, test_text, *, name, validation, test, level, size) -> Tokens
             lines += _lines_in(piece) if lines < _MIN_LINES else 0
         if lines < _MIN_LINES:
             raise KzooError(
-                f"{name!r} has fewer than {_MIN_LINES} lines of text, which is too little for a language model."
+                f"{name!r} has fewer than {_MIN_LINES} lines of text, which is too few for a language model."
             )
         ends = splits.split_time(total, validation=validation, test=test)
         ends = ends if test_text is None else ends[:1]

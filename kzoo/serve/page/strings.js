@@ -1,4 +1,4 @@
-// All texts of the page, in English and Chinese. `{name}` is a placeholder.
+// All texts on the page, in English and Chinese. `{name}` is a placeholder.
 
 export const STRINGS = {
   plainly: ["{text}", "{text}"],
@@ -9,7 +9,7 @@ export const STRINGS = {
   loading: ["Loading the models of this server.", "正在读取服务器上的模型。"],
   again: ["Try again", "重试"],
   unreachable: ["Cannot reach the server. Is it still running?", "无法连接服务器。它还在运行吗？"],
-  fault: ["This page has an error. See the browser console for details.", "页面出错了；详情请看浏览器的控制台。"],
+  fault: ["An error occurred on this page. See the browser console for details.", "页面出错了；详情请看浏览器的控制台。"],
 
   locked: ["This server requires a token", "服务器需要令牌"],
   token: ["Token", "令牌"],
@@ -40,7 +40,7 @@ export const STRINGS = {
   thisModel: ["this model", "本模型"],
   noScore: ["This model has no scores, so its quality is unknown.", "此模型没有附带得分，因此质量未知。"],
   noBaseline: ["No baselines were scored for comparison.", "没有可供比较的基线得分。"],
-  beaten: ["A baseline is equally good or better: {name}, {value}.", "有基线方法同样好，甚至更好：{name}，{value}。"],
+  beaten: ["A baseline scores equally well or better: {name}, {value}.", "有基线方法同样好，甚至更好：{name}，{value}。"],
   score_accuracy: ["accuracy", "准确率"],
   score_average_precision: ["average precision", "平均精确率（AP）"],
   score_f1: ["F1 (mean of the classes)", "F1（各类别平均）"],
@@ -50,8 +50,8 @@ export const STRINGS = {
   score_rmse: ["root mean squared error", "均方根误差（RMSE）"],
   score_mse: ["mean squared error", "均方误差（MSE）"],
   score_r2: ["R²", "决定系数 R²"],
-  score_mse_standardised: ["MSE, targets standardised", "均方误差（MSE，目标已标准化）"],
-  score_mae_standardised: ["MAE, targets standardised", "平均绝对误差（MAE，目标已标准化）"],
+  score_mse_standardised: ["MSE (standardised targets)", "均方误差（MSE，目标已标准化）"],
+  score_mae_standardised: ["MAE (standardised targets)", "平均绝对误差（MAE，目标已标准化）"],
   score_bits_per_token: ["bits per token", "每个词元的比特数"],
   score_perplexity: ["perplexity", "困惑度"],
 
@@ -67,9 +67,9 @@ export const STRINGS = {
   "baseline_gradient-boosted trees": ["gradient-boosted trees", "梯度提升树"],
   "baseline_colour histogram and logistic regression": ["colour histogram and logistic regression", "颜色直方图和逻辑回归"],
   "baseline_small image and logistic regression": ["small image and logistic regression", "缩小的图像和逻辑回归"],
-  "baseline_counted n-grams (Witten-Bell)": ["counted n-grams (Witten-Bell)", "n 元语法计数（Witten-Bell）"],
+  "baseline_counted n-grams (Witten-Bell)": ["n-gram counts (Witten-Bell)", "n 元语法计数（Witten-Bell）"],
   "baseline_TF-IDF and logistic regression": ["TF-IDF and logistic regression", "TF-IDF 和逻辑回归"],
-  "baseline_NB-SVM of words and pairs": ["NB-SVM of words and pairs", "NB-SVM（单词和词对）"],
+  "baseline_NB-SVM of words and pairs": ["NB-SVM on words and word pairs", "NB-SVM（单词和词对）"],
 
   try: ["Try it", "试一试"],
   ways: ["Input method", "输入方式"],
@@ -92,7 +92,7 @@ export const STRINGS = {
   cancelled: ["Cancelled.", "已取消。"],
 
   pad: ["Drawing pad", "手写板"],
-  padHint: ["Draw with the mouse, a pen or a finger. Or move the pen with the arrow keys, and lower or lift it with the space bar.", "用鼠标、触控笔或手指书写；也可以用方向键移动笔，用空格键落笔或提笔。"],
+  padHint: ["Draw with the mouse, a pen or a finger. You can also move the pen with the arrow keys, and lower or lift it with the space bar.", "用鼠标、触控笔或手指书写；也可以用方向键移动笔，用空格键落笔或提笔。"],
   drawFirst: ["Draw something first.", "请先写点什么。"],
   seen: ["The image as the model sees it", "模型看到的图像"],
   seenSize: ["As the model sees it: {width} × {height} pixels", "模型看到的图像：{width} × {height} 像素"],
@@ -103,7 +103,7 @@ export const STRINGS = {
   unreadable: ["This input cannot be read: {why}", "无法读取此输入：{why}"],
 
   sentence: ["Text", "文本"],
-  beginning: ["Beginning of a text", "文本的开头"],
+  beginning: ["Beginning of the text", "文本的开头"],
   readsWords: ["The model reads the first {n} words. Press Ctrl+Enter to predict.", "模型读取前 {n} 个词。按 Ctrl+Enter 预测。"],
   readsCharacters: ["The model reads the first {n} characters. Press Ctrl+Enter to predict.", "模型读取前 {n} 个字符。按 Ctrl+Enter 预测。"],
   readsLastWords: ["The model continues from the last {n} words.", "模型根据最后 {n} 个词续写。"],
@@ -115,19 +115,19 @@ export const STRINGS = {
   temperature: ["Temperature:", "温度："],
   temperatureHint: ["0 always picks the most likely token; 1 samples from the model's probabilities.", "0 总是取最可能的词元；1 按模型的概率抽样。"],
   nextToken: ["Predicted next token", "模型对下一个词元的预测"],
-  noToken: ["The model predicts no token that can be shown.", "模型没有给出可以显示的词元。"],
+  noToken: ["The model did not predict any token that can be displayed.", "模型没有给出可以显示的词元。"],
 
   usual: ["Reset to typical values", "恢复典型值"],
   missing: ["unknown or missing", "未知或缺失"],
   range: ["{low} to {high} in training", "训练数据：{low} 到 {high}"],
-  clipped: ["{name} is clipped to {bound}: hardly any training values lie beyond.", "{name} 按 {bound} 计算：训练中几乎没有更极端的值。"],
-  fillIn: ["Enter a value for {name}: it is never missing in the training data.", "请填写 {name}：训练数据中它从不缺失。"],
+  clipped: ["{name} is clipped to {bound}: hardly any training values lie beyond it.", "{name} 按 {bound} 计算：训练中几乎没有更极端的值。"],
+  fillIn: ["Enter a value for {name}: it was never missing in the training data.", "请填写 {name}：训练数据中它从不缺失。"],
   noNumber: ["{name} is not a number.", "{name} 不是数值。"],
 
   paste: ["Paste a table as CSV", "粘贴 CSV 表格"],
   columns: ["The first line must contain the column names: {columns}.", "第一行是列名：{columns}。"],
-  series: ["At least {n} rows in time order. The first line must contain the column names: {columns}.", "至少 {n} 行，按时间顺序；第一行是列名：{columns}。"],
-  seriesTimed: ["At least {n} rows. The first line must contain the column names: {columns}, and the time column: {time}.", "至少 {n} 行；第一行是列名：{columns}，以及时间列：{time}。"],
+  series: ["Enter at least {n} rows in time order. The first line must contain the column names: {columns}.", "至少 {n} 行，按时间顺序；第一行是列名：{columns}。"],
+  seriesTimed: ["Enter at least {n} rows. The first line must contain the column names: {columns}, and the time column: {time}.", "至少 {n} 行；第一行是列名：{columns}，以及时间列：{time}。"],
   dropTable: ["Choose a CSV file, or drop it here", "选择 CSV 文件，或拖放到这里"],
   pasteFirst: ["Paste a table or choose a file first.", "请先粘贴表格或选择文件。"],
   chosen: ["{name}, {size} kB", "{name}，{size} kB"],
@@ -154,11 +154,11 @@ export const STRINGS = {
   saidClass: ["Prediction: {label}, {share}", "预测结果：{label}，{share}"],
   saidValues: ["Prediction: {values}", "预测结果：{values}"],
   saidForecast: ["Forecast of {n} steps.", "{n} 步预测。"],
-  saidRows: ["{n} rows predicted.", "已预测 {n} 行。"],
+  saidRows: ["Predictions for {n} rows.", "已预测 {n} 行。"],
   saidText: ["Generated: {text}", "续写：{text}"],
 
   elsewhere: ["Use in your own program", "在您自己的程序中"],
-  elsewhereHint: ["The same request as a shell command and in Python. It changes with the input above.", "同样的请求，写成命令行和 Python；会随上面的输入而变化。"],
+  elsewhereHint: ["The same request as a shell command and in Python. It is updated when the input above changes.", "同样的请求，写成命令行和 Python；会随上面的输入而变化。"],
   language: ["Language of the code", "代码语言"],
   curl: ["curl", "curl"],
   python: ["Python", "Python"],
@@ -166,5 +166,5 @@ export const STRINGS = {
   copy_curl: ["Copy as curl", "复制为 curl"],
   copy_python: ["Copy as Python", "复制为 Python"],
   copied: ["Copied.", "已复制。"],
-  notCopied: ["The browser does not allow copying. The code is selected.", "浏览器不允许页面复制：代码已选中。"],
+  notCopied: ["The browser does not allow copying. The code has been selected, so you can copy it yourself.", "浏览器不允许页面复制：代码已选中。"],
 };

@@ -37,7 +37,7 @@ def make_loss(name, definition, *, task, config, training):
     losses, smoothing = keras.losses, training.get("label_smoothing", 0.0)
     if name == "hinge" and name not in definition.losses:
         raise KzooError(
-            f"loss='hinge' does not learn probabilities, by which {task} is scored. Use "
+            f"loss='hinge' does not learn probabilities, but {task} is scored by them. Use "
             f"{_join_names(definition.losses)}."
         )
     if name not in definition.losses:
@@ -94,7 +94,7 @@ def _check_head(loss, head, activation, losses):
     elif activation not in (_PROBABILITIES if loss == "kl" else ("linear", *_PROBABILITIES)):
         can_use_hinge = activation in _BOTH_SIDES and "hinge" in losses
         raise KzooError(
-            f"loss={loss!r} needs probabilities, but output_activation={activation!r} does not give any: set "
+            f"loss={loss!r} needs probabilities, but output_activation={activation!r} does not produce any: set "
             f"output_activation={head!r}" + (", or loss='hinge'." if can_use_hinge else ".")
         )
 

@@ -27,8 +27,8 @@ TASK = Task(
         "mse": Score(best="min", label="MSE", short="MSE", square_of="rmse", own_unit=True),
         "relative_mae": Score(best="min", label="MAE / MAE of the best baseline", short="relative MAE"),
         "r2": Score(label="R²", short="R2", form="digits"),
-        "mse_standardised": Score(best="min", label="MSE, targets standardised", short="MSE (standardised)"),
-        "mae_standardised": Score(best="min", label="MAE, targets standardised", short="MAE (standardised)"),
+        "mse_standardised": Score(best="min", label="MSE (standardised targets)", short="MSE (standardised)"),
+        "mae_standardised": Score(best="min", label="MAE (standardised targets)", short="MAE (standardised)"),
     },
     says=("mae", "rmse", "r2", "examples"),
 )

@@ -121,7 +121,8 @@ class Parameter:
         if self.values:
             if isinstance(self.values[0], str):
                 raise KzooError(
-                    f"{self.name} has no range. Use narrow({self.name}=[...]) with some of: {self.describe_values()}."
+                    f"{self.name} has no range. Use narrow({self.name}=[...]) with one or more of: "
+                    f"{self.describe_values()}."
                 )
             values = tuple(option for option in self.values if selection[0] <= option <= selection[1])
             if not values:

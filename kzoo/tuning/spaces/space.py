@@ -102,7 +102,7 @@ class Space(Points):
         """
         is_number = isinstance(params, int | float) and not isinstance(params, bool) and math.isfinite(params)
         if not is_number or params < 1:
-            raise KzooError(f"limit(params={params!r}) must be a number of parameters, at least 1.")
+            raise KzooError(f"limit(params={params!r}) must be a number of parameters, 1 or more.")
         return replace(self, max_params=int(params))
 
     def for_preset(self, preset: Preset) -> "Space":

@@ -173,7 +173,8 @@ def _check_filled(name, rows, width, size, most):
     """Raise `KzooError` if rows are much shorter than their header and have more than `most` cells once padded."""
     if rows * width > max(size, most):
         raise KzooError(
-            f"{name!r} has {width:,} columns, but most of its {rows:,} rows are shorter. Padded, they would have "
+            f"{name!r} has {width:,} columns, but most of its {rows:,} rows are shorter. If they were padded, "
+            "the table would have "
             f"{rows * width:,} cells. Write complete rows, or remove columns without values."
         )
 
@@ -339,7 +340,7 @@ def _sniff(text, name):
         raise KzooError(f"{name!r} is not a text file. Tables must be CSV or Parquet files.")
     head = text.lstrip().split("\n", _LINES)[:_LINES]
     if not head[0].strip():
-        raise KzooError(f"{name!r} is empty. A table needs a header and rows.")
+        raise KzooError(f"{name!r} is empty. A table needs a header and at least one row.")
     bare = re.sub(r'"[^"]*"', "", head[0])
     separator = max(",;\t|", key=bare.count)
     if separator == ",":

@@ -134,8 +134,8 @@ def test_evaluate_refuses_targets_that_do_not_fit_the_run(diabetes_run, table_ru
     with refuses("2", "values", "1"):
         kzoo.evaluate(diabetes_run, (x, np.stack([y, y], axis=1)))
     for run, data, target, parts in (
-        (diabetes_run, None, "age", ("column",)),
-        (diabetes_run, kzoo.load_data("diabetes", preset="diabetes_fnn"), "age", ("column",)),
+        (diabetes_run, None, "age", ("tables",)),
+        (diabetes_run, kzoo.load_data("diabetes", preset="diabetes_fnn"), "age", ("tables",)),
         (table_run, shops(30), ["open", "town"], (str(table_run.path), "'open'")),
         (series_run, waves(100), "b", (str(series_run.path), "'a', 'b'")),
     ):

@@ -270,7 +270,7 @@ def test_predict_and_evaluate_refuse_what_is_no_model(source):
 def test_a_model_with_two_inputs_is_refused():
     ends = [keras.Input((2,)), keras.Input((2,))]
     model = keras.Model(ends, layers.Dense(1)(layers.concatenate(ends)), name="two")
-    with refuses("'two'", "2 inputs", "1"):
+    with refuses("'two'", "inputs: 2", "outputs: 1"):
         kzoo.predict(model, np.ones((1, 2)))
 
 

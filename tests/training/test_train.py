@@ -804,7 +804,7 @@ def test_a_run_of_a_built_model_stores_its_precision_and_no_command(iris, capsys
     assert run.config["precision"] == "float32" and run.config["command"] is None
     message = capsys.readouterr().err
     assert_mentions(message, "iris_fnn", policy, "float32")
-    assert_mentions(message, "norm_bias_rate=9", "norm")
+    assert_mentions(message, "norm_bias_rate=9", "normalisation")
     command = command_of(kzoo.get_preset("iris_fnn"), None, {}, DataOptions(), seed=0, deterministic=True)
     assert command == "kzoo train iris_fnn --deterministic"
 

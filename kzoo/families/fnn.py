@@ -88,8 +88,8 @@ def build(
         input_clip: soft limit (tanh) of scaled numeric columns; 0 for none, None to let the data decide: 3 if a column
             of the training split has heavy tails.
         bins: number of bins for each numeric column, used instead of scaling; 0 for no bins. A bin is 0 below it,
-            1 above it, and rises linearly within: the piecewise-linear encoding of https://arxiv.org/abs/2203.05556. Each
-            column becomes an embedding of its bins, and one number that is nearly normally distributed.
+            1 above it, and rises linearly within: the piecewise-linear encoding of https://arxiv.org/abs/2203.05556.
+            Each column becomes an embedding of its bins, and one number that is nearly normally distributed.
         bins_dim: width of the bin embedding of each column.
         edges: edges of the bins, `bins + 1` ascending numbers for each numeric column in turn: quantiles of the
             training split. There is no bin between equal edges. None for columns that are normally distributed already.

@@ -146,8 +146,10 @@ class Manifest:
             Malformed: another version, a missing or unknown key, an invalid value, or a checksum that does not match
                 (earlier exports have none).
         """
-        if not isinstance(document, dict) or "format_version" not in document:
+        if not isinstance(document, dict):
             raise Malformed("is not the kzoo.json of an exported model")
+        if "format_version" not in document:
+            raise Malformed("has no format_version, so it is not the kzoo.json of an exported model")
         if document["format_version"] != FORMAT_VERSION:
             version = _shortened(document["format_version"])
             raise Malformed(f"has format_version {version}, but this kzoo reads {FORMAT_VERSION}", "update kzoo")

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from messages import assert_mentions
+from messages import assert_mentions, refuses
 from PIL import Image
 from shortcuts import undrawn, untraced
 
@@ -358,3 +358,12 @@ def test_a_pickle_in_an_npz_is_never_run(tmp_path):
     assert not (tmp_path / "sprung").exists()
     pickle.loads(pickle.dumps(Trap()))
     assert (tmp_path / "sprung").exists()  # the trap would have worked
+
+
+def test_arrays_larger_than_memory_are_refused_once(tmp_path, monkeypatch):
+    np.savez(tmp_path / "large.npz", x=np.zeros((30, 4)), y=np.arange(30))
+    monkeypatch.setattr("kzoo.data.arrays._LARGE", 1)
+    monkeypatch.setattr("kzoo.data.arrays.free_memory", lambda: 1024)
+    with refuses("'large.npz'", "1.0 KiB free") as caught:
+        kzoo.load_data(tmp_path / "large.npz")
+    assert str(caught.value).count("large.npz") == 1

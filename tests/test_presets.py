@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from messages import refuses
 
 import kzoo
 from kzoo import contract
@@ -309,3 +310,8 @@ def test_labels_onehot_trains_as_the_tutorial_does():
     )
     make_variables(model, (x, y))  # or the step would be traced twice
     assert np.isfinite(model.fit(x, y, verbose=0).history["loss"][0])
+
+
+def test_a_number_of_thousands_of_digits_is_refused():
+    with refuses("units", "a very large int"):
+        kzoo.build("tabular_fnn", units=(4, 10**5000))

@@ -348,7 +348,7 @@ def test_a_name_is_letters_digits_and_underscores_after_at_most_a_single_package
 
 
 def test_a_preset_must_be_plain_data():
-    with refuses("'x'", "object"):
+    with refuses("'x'", "units_of_mine=", "object", "numbers, texts"):
         kzoo.Preset(
             name="x",
             family="fnn",

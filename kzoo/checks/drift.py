@@ -7,7 +7,7 @@ from kzoo.data.statistics import shares_between
 from kzoo.kinds.rows.inference import cells_of, codes_of, is_unreadable, with_date_formats
 from kzoo.sources.tables.raw import rows_of
 from kzoo.sources.tables.values import to_words
-from kzoo.utils.formatting import listed
+from kzoo.utils.formatting import listed, plural
 from kzoo.utils.optional import pandas as pd
 
 _MAX_STABILITY_INDEX = 0.25  # population stability index, above which a column has changed by the usual rule of thumb
@@ -38,7 +38,7 @@ def columns_unknown(new):
     unknown = [name for name in new.frame.columns if name not in new.known["columns"]]
     if unknown:
         yield warning(
-            f"{len(unknown)} columns were not in the training table",
+            f"{plural(len(unknown), 'column')} {'was' if len(unknown) == 1 else 'were'} not in the training table",
             where=listed(map(repr, unknown), 5),
             why="The model ignores them. They may be renamed columns.",
             fix="If a column was renamed, restore its old name; otherwise nothing.",
@@ -223,7 +223,8 @@ def classes_unknown(new):
     if unknown:
         row = next(i for i, label in enumerate(labels) if label == unknown[0])
         yield error(
-            f"{len(unknown)} labels are not among the run's classes: {listed(map(repr, unknown))}",
+            f"{plural(len(unknown), 'label')} {'is' if len(unknown) == 1 else 'are'} not among the run's classes: "
+            f"{listed(map(repr, unknown))}",
             where=f"new data, row {row}",
             why="The model cannot predict them.",
             fix=f"Correct the labels, or retrain. Classes of the run: {listed(map(repr, new.class_names), 8)}.",

@@ -4,7 +4,7 @@ import numpy as np
 
 from kzoo.checks.finding import check, error, warning
 from kzoo.checks.subject import class_name, column_names, read, values_of
-from kzoo.utils.formatting import listed
+from kzoo.utils.formatting import listed, plural
 
 _MOST_VALUES = 50_000_000  # numbers of a split searched for NaN
 _BLANK = 0.01  # share of blank images
@@ -28,7 +28,7 @@ def not_finite(subject):
             if axis_name == "x" and array.ndim == 2:
                 name = f", {column_names(subject.data.feature_names, array.shape[1])[columns[0]]!r}"
             yield error(
-                f"{len(rows)} values of {axis_name} are NaN or infinite",
+                f"{plural(len(rows), 'value')} of {axis_name} {'is' if len(rows) == 1 else 'are'} NaN or infinite",
                 where=f"{split} {axis_name}, row {rows[0]}{name}",
                 why="A single one makes the loss NaN, and then all weights.",
                 fix="Impute them or remove their rows. kzoo imputes inputs of tables (CSV, DataFrame) itself.",

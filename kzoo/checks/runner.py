@@ -9,6 +9,7 @@ from kzoo.checks.finding import CHECKS, KINDS, Finding
 from kzoo.checks.subject import Subject
 from kzoo.utils.discovery import installed
 from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import plural
 
 _SHOWN = 3  # number of warnings that training prints
 
@@ -55,7 +56,7 @@ def check_before_training(setup, *, command) -> list:
     full_check = "kzoo.check(...)" if command is None else command.replace("kzoo train", "kzoo check", 1)
     errors = [finding for finding in findings if finding.level == "error"]
     if errors:
-        more = f"{len(errors) - 1} more errors; " if errors[1:] else ""
+        more = f"{plural(len(errors) - 1, 'more error')}; " if errors[1:] else ""
         raise KzooError(
             f"{errors[0].what} ({errors[0].where}). {errors[0].fix} {more}{full_check} lists all; check=False trains "
             "anyway."

@@ -10,7 +10,7 @@ from kzoo.checks.losses import loss_function
 from kzoo.checks.probe import shell_of
 from kzoo.checks.subject import read
 from kzoo.gradients import free_traced_functions, weight_gradients
-from kzoo.utils.formatting import listed
+from kzoo.utils.formatting import listed, plural
 
 _MEMORISED_ROWS = 8  # rows to memorise
 _STEPS, _RATES = 60, (1e-3, 1e-2)
@@ -51,7 +51,7 @@ def gradients(subject):
         return
     if unreached := [variable.path for variable, size in zip(variables, sizes, strict=True) if size is None]:
         yield warning(
-            f"{len(unreached)} weights have no effect on the loss",
+            f"{plural(len(unreached), 'weight')} {'has' if len(unreached) == 1 else 'have'} no effect on the loss",
             where=listed(unreached),
             why="They keep their random initial values.",
             fix="Connect their layers to the output, or remove them.",
@@ -65,7 +65,7 @@ def gradients(subject):
     vanished = [path for path, size in kernels if size < _VANISHED * max(reached)]
     if len(vanished) > _MAX_VANISHED * len(kernels):
         yield warning(
-            f"The first gradient of {len(vanished)} weights is less than a millionth of the largest one",
+            f"The first gradient of {plural(len(vanished), 'weight')} is less than a millionth of the largest one",
             where=listed(vanished),
             why="These layers hardly learn, because their gradient vanishes.",
             fix="Use fewer layers or steps, relu or gates, normalisation, or skip connections.",

@@ -1,5 +1,6 @@
 """`Subject`: the data, network and settings that are checked before training, and samples that the checks share."""
 
+import re
 from contextlib import suppress
 from functools import cached_property
 
@@ -15,6 +16,7 @@ _REACH = {
     "sigmoid": (0, 1), "softmax": (0, 1), "tanh": (-1, 1), "relu": (0, np.inf), "softplus": (0, np.inf),
     "exponential": (0, np.inf),
 }  # fmt: skip
+_COLOUR = re.compile(r"\x1b\[[\d;]*m")  # Keras prints parts of some messages in bold
 
 
 class Subject:
@@ -173,7 +175,8 @@ class Subject:
         try:
             return None if self.model is None else Probe(self.model, self.batch[0])
         except Exception as error:  # custom layers may raise anything
-            self.failure = " ".join(str(error).split())[:200] or type(error).__name__
+            text = " ".join(_COLOUR.sub("", str(error)).split())
+            self.failure = text[:200] or type(error).__name__
 
     def forward(self, x):
         """Return the outputs of the network for other inputs, computed as `probe` computes them."""

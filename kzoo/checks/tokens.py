@@ -7,7 +7,7 @@ from kzoo.checks.finding import check, error, warning
 from kzoo.checks.probe import nodes_in
 from kzoo.checks.subject import values_of
 from kzoo.storage.windows import blocks
-from kzoo.utils.formatting import listed
+from kzoo.utils.formatting import listed, plural
 
 _CUT, _UNKNOWN = 0.25, 0.3  # shares of truncated texts, and of unknown tokens
 
@@ -65,7 +65,7 @@ def empty_texts(subject):
         empty = np.flatnonzero(np.concatenate([~rows.any(axis=1) for rows in blocks(part.x)]))
         if len(empty):
             yield warning(
-                f"{len(empty)} rows consist of padding only",
+                f"{plural(len(empty), 'row')} {'consists' if len(empty) == 1 else 'consist'} of padding only",
                 where=f"{split}, rows {listed(empty)}",
                 why="They contain no tokens, and a mean over no tokens is 0 / 0 in many networks.",
                 fix="Remove these rows.",

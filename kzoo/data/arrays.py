@@ -122,7 +122,7 @@ def weights_of(weight, rows, name):
     Raises:
         KzooError: there is not one number for each row, or one is negative, NaN or infinite.
     """
-    weight = numeric_array(weight, name.capitalize()).astype(np.float64)
+    weight = numeric_array(weight, name.capitalize(), item=name.capitalize()).astype(np.float64)
     if weight.shape != (rows,):
         raise KzooError(
             f"{name} must have one number for each of the {rows} rows. Got an array of shape {weight.shape}."
@@ -254,6 +254,8 @@ def read_npz(path):
             raise KzooError(f"{name!r} does not fit into memory: {in_bytes(size)} unpacked, {in_bytes(free)} free.")
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
+    except KzooError:  # a ValueError: it would be quoted in another message
+        raise
     except MemoryError:
         raise KzooError(f"The arrays of {name!r} do not fit into memory.") from None
     except (OSError, ValueError, zipfile.BadZipFile) as error:

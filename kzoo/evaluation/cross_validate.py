@@ -201,7 +201,11 @@ def _summarize(runs: Sequence[Run]) -> dict[str, Any]:
     folds = [run.summary["test"] for run in runs]
     summary = {"folds": folds} | _mean_and_std(folds)
     if names := folds[0].get("targets"):
-        summary["targets"] = {name: _mean_and_std([fold["targets"][name] for fold in folds]) for name in names}
+        summary["targets"] = {
+            name: _mean_and_std([fold["targets"][name] for fold in folds])
+            for name in names
+            if all(name in (fold.get("targets") or {}) for fold in folds)
+        }
     baselines: list[dict[str, Any]] = [
         {baseline["name"]: baseline["scores"] for baseline in run.summary.get("baselines") or () if baseline["scores"]}
         for run in runs
@@ -252,15 +256,16 @@ def _out_of_fold(runs: Sequence[Run]) -> dict[str, np.ndarray]:
 def _print_progress(runs: Sequence[Run], count: int) -> None:
     name, values = _first_score([run.summary["test"] for run in runs])
     seconds_left = np.mean([run.summary["seconds"] for run in runs]) * (count - len(runs))
-    line = f"fold {len(runs)}/{count}: {name} {values[-1]:.4f}, mean so far {np.mean(values):.4f}"
+    scores = f"{name} {values[-1]:.4f}, mean so far {np.mean(values):.4f}" if values else "no score that all folds have"
+    line = f"fold {len(runs)}/{count}: {scores}"
     print(f"{line}, {seconds_left:.0f} s left" if seconds_left else line, file=sys.stderr, flush=True)
 
 
 def _first_score(folds: Sequence[Mapping[str, Any]]) -> tuple[str, list[float]]:
-    """Return the first score that all folds have, and its values."""
+    """Return the first score that all folds have, and its values; an empty name and no values if there is none."""
     names = [name for name in folds[0] if not mixes_units(name, folds[0])]
     candidates: Any = ((name, [fold.get(name) for fold in folds]) for name in names)
-    return next((name, values) for name, values in candidates if None not in values)
+    return next(((name, values) for name, values in candidates if None not in values), ("", []))
 
 
 def _write(out: Path, scores: Mapping[str, Any], first: Run, arguments: Mapping[str, Any]) -> None:

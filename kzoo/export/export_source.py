@@ -13,6 +13,7 @@ from kzoo.run import Run
 from kzoo.tasks import problem
 from kzoo.untracked import UntrackedModel, as_run
 from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import plural
 
 
 def _has_probabilities(task):
@@ -141,7 +142,7 @@ def _of_model(model, run):
     inputs, outputs = (list(getattr(model, name, None) or ()) for name in ("inputs", "outputs"))
     if len(inputs) != 1 or len(outputs) != 1:
         problem_text = (
-            f"has {len(inputs)} inputs and {len(outputs)} outputs"
+            f"has {plural(len(inputs), 'input')} and {plural(len(outputs), 'output')}"
             if inputs
             else "is neither Functional nor a built Sequential"
         )

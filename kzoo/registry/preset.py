@@ -79,10 +79,14 @@ class Preset:
         parts = checked(self.config), checked(self.training)
         for part, values in zip(("config", "training"), completed(self.family, self.task, *parts), strict=True):
             object.__setattr__(self, part, values)
-        try:
-            json.dumps([self.config, self.training])
-        except TypeError as error:
-            raise KzooError(f"Preset {self.name!r} must be plain data: {error}.") from None
+        for name, value in (*self.config.items(), *self.training.items()):
+            try:
+                json.dumps(value)
+            except (TypeError, ValueError):
+                raise KzooError(
+                    f"Preset {self.name!r}: {name}={shown(value)} is not plain data. Use numbers, texts, lists or "
+                    "dicts."
+                ) from None
 
 
 def completed(

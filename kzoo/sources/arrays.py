@@ -8,13 +8,14 @@ from kzoo.utils.formatting import first_line, in_bytes, shown
 _MOST_TEXT = 256 << 20  # bytes of an array of texts made from lists
 
 
-def numeric_array(array, name, *, many=True) -> np.ndarray:
+def numeric_array(array, name, *, many=True, item="Input") -> np.ndarray:
     """Return an array of finite numbers.
 
     Args:
         array: anything that NumPy makes an array of.
         name: of the inputs in messages: "Images".
         many: whether the first axis is that of the inputs.
+        item: one of them in messages.
 
     Raises:
         KzooError: the array holds objects, texts or complex numbers, is empty, or contains NaN or infinity.
@@ -26,7 +27,7 @@ def numeric_array(array, name, *, many=True) -> np.ndarray:
     if not array.size:
         raise KzooError(f"{name} must not be empty: the array has shape {array.shape}.")
     if array.dtype.kind == "f" and not all_finite(array):
-        first = f"Input {int(np.argwhere(~np.isfinite(array))[0][0]) + 1}" if many and array.ndim else "An input"
+        first = f"{item} {int(np.argwhere(~np.isfinite(array))[0][0]) + 1}" if many and array.ndim else "An input"
         raise KzooError(f"{first} contains NaN or infinity. Fill in these values, or leave the input out.")
     return array
 

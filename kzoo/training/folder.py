@@ -149,7 +149,9 @@ def _inspect(folder, request, overwrite, resume):
     run = Run(folder)
     if differences := request.differences(run.config):
         shown = "; ".join(differences[:3]) + (f"; and {len(differences) - 3} more" if len(differences) > 3 else "")
-        raise KzooError(f"{folder} has a different run ({shown}). Pass overwrite=True, or use another folder.")
+        raise KzooError(
+            f"out={str(folder)!r} has a different run ({shown}). Pass overwrite=True, or use another folder."
+        )
     if run.finished and not run.summary.get("interrupted"):
         unknown = request.uncompared(run.config)
         return Claim(folder=folder, done=run, notes=(_finished_note(folder, unknown),) if unknown else ())

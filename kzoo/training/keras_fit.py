@@ -15,7 +15,7 @@ from kzoo.dataset.splits import Fold
 from kzoo.dataset.summary import summary_line
 from kzoo.families.protocol import MEMBERS, layer_with
 from kzoo.registry import built_models, preset_of, remember_data, requested_settings, spec_of
-from kzoo.registry.arguments import TRAINING
+from kzoo.registry.arguments import ARGUMENTS, SYNONYMS, TRAINING
 from kzoo.stored_types import Request, Spec, plain
 from kzoo.training.fit import Fit
 from kzoo.training.identity import identity
@@ -26,7 +26,7 @@ from kzoo.training.train import print_notes, user_callbacks, write_config, write
 from kzoo.utils.argument_checks import checked_arguments, checked_seed
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import check_writable, path_of
-from kzoo.utils.formatting import listed
+from kzoo.utils.formatting import hint, listed
 from kzoo.weights import check_linear_probe
 
 
@@ -183,6 +183,10 @@ def _prepare(model: Any, data: Any, options: DataOptions, overrides: dict[str, A
             raise KzooError(
                 "precision= applies when a network is built. Call keras.config.set_dtype_policy before kzoo.build."
             )
+        if name not in ARGUMENTS:
+            guess = SYNONYMS.get(name.lower())
+            guess_text = f"Did you mean {guess!r}? " if guess in TRAINING else hint(name, TRAINING)
+            raise KzooError(f"Unknown argument {name!r}. {guess_text}Use one of: {', '.join(TRAINING)}.")
         if name not in TRAINING:
             raise KzooError(f"{name}= is a setting of the network, which is built already. Pass it to kzoo.build.")
     check_linear_probe(bool(overrides.get("linear_probe")), None)

@@ -26,7 +26,10 @@ _KERAS_OWN = {"_model", "params", "validation_data"}
 
 
 class StopRequest(BaseException):
-    """Raised after a signal, once the journal is written. A `BaseException`: `except Exception` must not catch it."""
+    """Raised after a signal, once the journal is written; a long validation ends without writing one.
+
+    A `BaseException`: `except Exception` must not catch it.
+    """
 
 
 class Signals:

@@ -48,8 +48,9 @@ def shown(value, most=40) -> str:
     """Return the `repr` of a user's value on one line, truncated."""
     try:
         text = " ".join(repr(as_python(value)).split())
-    except Exception:  # a custom object whose repr fails
-        text = f"a {type(value).__name__}"
+    except Exception:  # a custom object whose repr fails, or an integer of thousands of digits
+        noun = f"very large {type(value).__name__}" if isinstance(value, int) else type(value).__name__
+        text = f"{'an' if noun[:1] in 'aeiouAEIOU' else 'a'} {noun}"
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 

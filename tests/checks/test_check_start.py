@@ -74,11 +74,12 @@ def test_a_network_that_raises_an_error():
             self.dense.build(shape)
 
         def call(self, x):
-            raise ValueError("this layer is out of order")
+            raise ValueError("\x1b[1mthis layer\x1b[0m is out of order")
 
     model = Broken(name="broken")
     model.compile("adam", "sparse_categorical_crossentropy")
     finding = finding_of("cannot_be_run", model, (X, Y))
     assert finding.level == "warning"
     assert "this layer is out of order" in finding.what  # the text of the exception
+    assert "\x1b" not in finding.what and "[1m" not in finding.what  # Keras prints some words in bold
     assert find("cannot_be_run", dense(), (X, Y)) == []

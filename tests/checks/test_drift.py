@@ -115,7 +115,7 @@ def test_classes(table):
     frame = shops(300, 1)
     (finding,) = kzoo.check(table, frame.assign(open=frame["open"].replace("no", "closed")))[:1]
     assert (finding.check, finding.level) == ("classes_unknown", "error")
-    assert_mentions(finding.what, "'closed'")
+    assert_mentions(finding.what, "'closed'", "1 label is")
     assert_mentions(finding.fix, "'no', 'yes'")
     assert "classes_moved" in names(table, frame.assign(open="yes"))
     assert names(table, frame.rename(columns={"open": "o"}), target="o") == ["columns_unknown"]

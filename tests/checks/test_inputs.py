@@ -23,6 +23,7 @@ def test_nan_and_infinity_in_inputs_and_targets():
     finding = finding_of("not_finite", dense(), (spoiled(X, np.nan), Y))
     assert finding.level == "error"
     assert_mentions(finding.where, "train", "x", "row 5", "'column 2'")
+    assert_mentions(finding.what, "1 value", "is")
     assert finding_of("not_finite", dense(), (spoiled(X, np.inf), Y)).level == "error"
     finding = finding_of("not_finite", dense(), (X, Y), test=(spoiled(X, -np.inf), Y))
     assert_mentions(finding.where, "test", "x", "row 5")

@@ -15,7 +15,7 @@ from kzoo import get_preset
 from kzoo.data import load_data
 from kzoo.data.encode import encode, with_times
 from kzoo.kinds import preprocessor_mismatch
-from kzoo.kinds.series.calendar import Calendar
+from kzoo.kinds.series.calendar import Calendar, Moments
 from kzoo.predictions import Predictions
 from kzoo.registry import with_settings
 
@@ -266,9 +266,35 @@ def test_rows_of_the_training_step_are_read_and_others_refused(step, zone):
         new = table(times(other))
         if other == step or {step, other} in ({"D", "B"}, {"MS", "ME"}):
             continue
-        named = [WORDS_OF[other]] if other not in ("B", "QS", "YS") else []  # these: in days, or in months
-        with refuses(WORDS_OF[step], *named):
+        with refuses(WORDS_OF[step], WORDS_OF[other]):
             ahead(reader, new)
+
+
+def test_a_time_that_cannot_be_read_is_shown_as_a_python_number():
+    days = pd.date_range("2024-01-01", periods=160, freq="D")
+    numbers = days.strftime("%Y%m%d").astype("int64")
+    reader = reader_of(numbers)
+    rows = table(numbers[:29])
+    rows.loc[28, "when"] = 20230230
+    with refuses("'when'", "row 29", "20230230") as caught, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ahead(reader, rows)
+    assert "int64" not in str(caught.value)
+
+
+def test_one_missing_value_and_one_repeated_time_are_singular():
+    times = pd.date_range("2024-01-01", periods=160, freq="h")
+    rows = table(times[[0, *range(159)]])
+    rows.loc[20, "load"] = np.nan
+    notes = load_data(rows, preset=preset(), time="when").notes
+    assert notes_with(notes, "1 missing value was") and notes_with(notes, "1 row repeats", "it is")
+
+
+def test_a_step_beyond_the_years_names_the_column():
+    calendar = Calendar(column="when", step="months", every=1e6)
+    moments = Moments(*[np.array(["2024-01-01"], "M8[us]")] * 2)
+    with refuses("1000000 months", "9999", "'when'"):
+        calendar.next_times(moments, 1)
 
 
 def test_timestamps_of_numbers_in_another_unit_are_refused():

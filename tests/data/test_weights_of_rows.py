@@ -160,3 +160,11 @@ def test_a_test_pair_needs_weights_where_the_training_rows_have_them():
     with refuses("weights", "training", "test", "(x, y, weight)"):
         kzoo.load_data((x, y), test=(x, y, weight))
     assert kzoo.load_data((x, y, weight), test=(x, y, weight)).test.weight.shape == (N,)
+
+
+def test_a_weight_that_is_nan_is_named_as_a_weight():
+    x, y, weight = rows(True)
+    weight = weight.astype(float)
+    weight[3] = np.nan
+    with refuses("Weight 4", "NaN"):
+        kzoo.load_data((x, y, weight))

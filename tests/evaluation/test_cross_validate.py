@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from concurrent import futures
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -19,6 +20,7 @@ from small_data import draw, shops, waves
 
 import kzoo
 from kzoo.dataset.splits import Fold
+from kzoo.evaluation.cross_validate import CrossValidation, _summarize
 
 QUICK = dict(epochs=1, batch_size=64, callbacks="quick", progress=False)
 
@@ -381,3 +383,15 @@ def test_folds_can_be_trained_in_parallel_processes(tmp_path, warm_children_of_t
     assert re.search(r"\bfold [123]\b", str(caught.value))
     with refuses("function", "parallel=", "threads=", "executor="):
         kzoo.cross_validate("iris_fnn", "iris", parallel=2, loss=lambda y, p: y, out=tmp_path / "no", **options)
+
+
+def test_folds_that_share_no_score_are_shown_without_one(tmp_path):
+    folds = [dict(accuracy=None, examples=3), dict(accuracy=0.5, examples=3)]
+    scores = dict(mean={}, std={}, folds=folds, runs=[str(tmp_path / "1")], baselines={"mean": dict(mean={}, std={})})
+    assert_mentions(repr(CrossValidation(scores)), "2 folds")
+
+
+def test_targets_that_a_fold_lacks_are_not_summarized():
+    one = dict(mae=1.0, targets={"load": dict(mae=1.0)})
+    runs = [SimpleNamespace(summary=dict(test=test)) for test in (one, dict(mae=1.0))]
+    assert _summarize(runs)["targets"] == {}

@@ -49,7 +49,7 @@ def of_strings():
         ("run", dict(data=other_digits, formats="onnx", quantize="int8"), ("data='digits'", "trained on")),
         ("no/such/run", {}, ("no/such/run", "kzoo.train")),
         (3, {}, ("run", "Keras model", "int")),
-        (two_inputs, {}, ("'two'", "2 inputs", "1 outputs")),
+        (two_inputs, {}, ("'two'", "2 inputs", "1 output")),
         (of_strings, {}, ("strings", "numbers")),
         (
             lambda: kzoo.build("text_lstm", stateful=True, pooling=None, input_shape=(1,)),

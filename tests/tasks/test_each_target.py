@@ -275,3 +275,11 @@ def test_the_card_of_an_export_mixes_no_units(run):
     lines = [line for line in card(manifest).splitlines() if line.startswith("* test")]
     assert re.search(r"[:,] r2 ", lines[0]) and not re.search(r"[:,] (mae|rmse) \d", lines[0])
     assert_mentions(lines[1], "test", "load", "MAE", "last value")
+
+
+def test_a_target_without_baselines_has_no_empty_list():
+    targets = {name: dict(mae=1.0, rmse=2.0, r2=0.5, beside={}) for name in ("load", "wind")}
+    scores = dict(mae=1.0, rmse=2.0, r2=0.5, examples=3, targets=targets)
+    sentence = headline(scores, None, split="test ")["sentence"]
+    assert_mentions(sentence, "'load'", "'wind'")
+    assert "baselines" not in sentence

@@ -172,7 +172,10 @@ class Calendar:
             start = wall.replace(tzinfo=zone, fold=0) if not moments.zone else _to_datetime(moments.times[latest], UTC)
             return [(start.astimezone(UTC) + duration).astimezone(zone) for duration in elapsed]
         except (OverflowError, ValueError):
-            raise KzooError(f"A step of {self.description} leads beyond the supported years (1 to 9999).") from None
+            raise KzooError(
+                f"A step of {self.description} leads beyond the supported years (1 to 9999). Check the dates in "
+                f"{self.column!r}, and the step of the training."
+            ) from None
 
     def last_times(self, moments: Moments, count: int) -> list:
         """Return the latest `count` times of a series, in the format of `next_times`."""

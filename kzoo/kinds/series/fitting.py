@@ -290,7 +290,8 @@ def _numeric_columns(frame, target, drop, number_formats):
     }
     numeric = [name for name, share in numeric_share.items() if share > 0.5]
     if not numeric:
-        raise KzooError(f"The series has no numeric column. Its columns are: {listed(frame.columns, MOST)}.")
+        columns = f"Its columns are: {listed(frame.columns, MOST)}" if len(frame.columns) else "It has no others"
+        raise KzooError(f"The series has no numeric column besides its times. {columns}. Add a column of numbers.")
     if not_numeric := [name for name in requested if name not in numeric]:
         values = plain(frame[not_numeric[0]])
         example = f", such as {shown(values[not_missing(values)][0])}" if not_missing(values).any() else ""

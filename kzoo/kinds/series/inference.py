@@ -17,7 +17,7 @@ from kzoo.sources.tables.raw import MOST, as_names, checked_rows, received_rows,
 from kzoo.sources.tables.values import are_dates, not_missing, to_words, unreadable_cells
 from kzoo.sources.tables.zones import zone_notes
 from kzoo.utils.errors import KzooError, warn
-from kzoo.utils.formatting import listed
+from kzoo.utils.formatting import listed, plural, shown
 
 _MAX_ROWS = 500_000  # of a series in a request
 _MIN_STEP_ROWS = 4  # rows that a step is computed from, so that a single gap does not decide it
@@ -107,10 +107,13 @@ def check_step(reader, times, where, *, last=None) -> list:
             "may differ."
         ]
     times = times.take(times.order[-max(last or 0, _MIN_STEP_ROWS) :] if last else times.order)
-    matches = calendar.matching_steps(Moments(times.timestamps, times.wall))
+    moments = Moments(times.timestamps, times.wall)
+    matches = calendar.matching_steps(moments)
     if not len(matches) or 2 * matches.sum() >= len(matches):
         return []
-    line = f"The rows of {where} are {times.step} apart, but the training rows were {calendar.description} apart"
+    new_calendar = calendars.learn_calendar(moments, times.column)
+    new_step = times.step if new_calendar is None else new_calendar.description
+    line = f"The rows of {where} are {new_step} apart, but the training rows were {calendar.description} apart"
     if len(matches) == 1:
         return [f"{line}. The forecast assumes the step of the training."]
     raise KzooError(f"{line}. Pass rows {calendar.description} apart, or train on rows like these.")
@@ -339,7 +342,7 @@ def read_times(rows, column, notes, *, learned=None, time_notes=None) -> Times |
     timestamps, offsets, zone = times_and_zone(rows, column, time_format)
     if not (has_time := not_missing(timestamps)).all():
         row = int(np.flatnonzero(~has_time)[0])
-        raise KzooError(f"Time column {column!r} contains no time in row {row + 1}: {rows[column][row]!r}.")
+        raise KzooError(f"Time column {column!r} contains no time in row {row + 1}: {shown(rows[column][row])}.")
     times = Times.of(column, timestamps, offsets, time_format, zone)
     if repeated := int(times.is_repeat.sum()):
         _refuse_several_series(rows, column, timestamps, repeated)
@@ -353,7 +356,8 @@ def repeat_notes(times) -> list:
     """Return a list with a note if rows of a series repeat a time; or []."""
     if times is None or not (repeated := int(times.is_repeat.sum())):
         return []
-    return [f"{repeated} rows repeat a time in {times.column!r}; they are kept."]
+    rows = "1 row repeats" if repeated == 1 else f"{repeated:,} rows repeat"
+    return [f"{rows} a time in {times.column!r}; {'it is' if repeated == 1 else 'they are'} kept."]
 
 
 def _refuse_several_series(rows, column, timestamps, repeated):
@@ -395,7 +399,8 @@ def forward_fill(table, names, notes, number_formats=None, unread=None, missing=
     if missing is not None:
         missing |= {name: np.flatnonzero(~column) for name, column in zip(names, is_present.T, strict=True)}
     if missing_count := int((~is_present).sum()):
-        notes.append(f"{missing_count} missing values were replaced by the last value before them.")
+        was, them = ("was", "it") if missing_count == 1 else ("were", "them")
+        notes.append(f"{plural(missing_count, 'missing value')} {was} replaced by the last value before {them}.")
         # Only earlier values may fill a gap, except at the start of a column.
         last = np.maximum.accumulate(np.where(is_present, np.arange(len(values))[:, None], -1), axis=0)
         values = np.take_along_axis(values, np.where(last < 0, is_present.argmax(axis=0), last), axis=0)

@@ -76,7 +76,7 @@ function forecast(about, prediction) {
   const historyTimes = prediction.history_times ?? history.map((_, step) => `${step + 1 - history.length}`);
   const charts = names.slice(0, MAX_CHARTS).map((name, i) => {
     const column = (rows) => rows.map((row) => row[i]);
-    return make("figure", {}, make("figcaption", {}, make("b", { text: name }), legend("before"), legend("after")),
+    return make("figure", {}, make("figcaption", {}, make("b", { text: name }), " ", legend("before"), " ", legend("after")),
       chart({ name, before: column(history), after: column(values), times: [...historyTimes, ...times] }));
   });
   const formats = names.map((_, i) => columnFormat(values.map((row) => row[i])));

@@ -203,8 +203,8 @@ def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
 
 def _of_targets(scores, targets, examples):
     sentences = [
-        f"The mean absolute error{'' if len(targets) == 1 else f' of {name!r}'} is {number(target_scores['mae'])}; "
-        "baselines: "
+        f"The mean absolute error{'' if len(targets) == 1 else f' of {name!r}'} is {number(target_scores['mae'])}"
+        + ("; baselines: " if target_scores["beside"] else "")
         + ", ".join(
             f"{baseline} {number(comparison['mae'])}" for baseline, comparison in target_scores["beside"].items()
         )

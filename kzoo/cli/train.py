@@ -59,7 +59,7 @@ def add_arguments(parser):
         "--resume",
         default="auto",
         metavar="HOW",
-        help="auto (default): resume the same run; must: require this; never: start over",
+        help="auto (default): resume the same run; must: fail if there is none; never: start over",
     )
     add(
         "--steps-per-call",

@@ -77,7 +77,7 @@ def add_arguments(parser):
         "--resume",
         default="auto",
         metavar="HOW",
-        help="auto (default): resume the same search; must: require this; never: start over",
+        help="auto (default): resume the same search; must: fail if there is none; never: start over",
     )
     add("--seed", type=int, default=0, metavar="N", help="seed for the proposals and for training (default 0)")
     backend.add_option(parser)

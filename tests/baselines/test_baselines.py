@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
-from messages import assert_mentions, missing_from, refuses
+from messages import assert_mentions, missing_from, refuses, warns
 from PIL import Image
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -27,6 +27,7 @@ from kzoo.baselines.language import Grams
 from kzoo.baselines.linear import Sums, with_bias
 from kzoo.baselines.texts import Counts
 from kzoo.data import load_data
+from kzoo.utils.deprecation import KzooDeprecationWarning
 
 SENTENCES = {
     "en": ("a {} film with {} actors .", ["fine", "great", "warm"], ["bad", "dull", "cold"]),
@@ -363,3 +364,8 @@ def test_baselines_of_resized_images_note_the_size(tmp_path):
     assert not any(
         re.search(r"\d+x\d+", note) for result in baselines.score("digits", names="pixels") for note in result.notes
     )
+
+
+def test_the_former_name_of_list_baselines_warns_and_works():
+    with warns("kzoo.baselines.listed()", "kzoo.baselines.list_baselines()", category=KzooDeprecationWarning):
+        assert baselines.listed() == baselines.list_baselines()

@@ -1,4 +1,4 @@
-"""Check data, settings and network before training; or check new data, or an exported model."""
+"""Check data, settings and network before training; or new data; or an export."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -24,7 +24,7 @@ examples:
   kzoo check image_cnn --data photos/ --quick      without gradient steps
   kzoo check runs/tabular_fnn-01 --data may.csv    compare with training data
   kzoo check runs/tabular_fnn-01 --data may.csv && ./score
-  kzoo check exports/digits_cnn-01                 check each file in its own runtime
+  kzoo check exports/digits_cnn-01                 each file in its own runtime
 exit code:
   0  no errors (there may be warnings)   1  errors   2  invalid input
 """

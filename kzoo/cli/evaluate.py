@@ -13,7 +13,7 @@ examples:
   kzoo evaluate runs/digits_cnn-01 --split validation
   kzoo evaluate runs/image_cnn-01 --data new_photos/    one folder per class
   kzoo evaluate runs/image_cnn-01 --tta mirror          with mirror images
-  kzoo evaluate runs/tabular_fnn-01 --data year.csv     its training data: only the test rows
+  kzoo evaluate runs/tabular_fnn-01 --data year.csv     only its test rows
   kzoo evaluate runs/tabular_fnn-01 --data march.csv --target churned
   kzoo evaluate runs/char_gru-01 --stateful             keep the state
 """

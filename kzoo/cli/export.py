@@ -1,4 +1,4 @@
-"""Export a run to files that work without kzoo; each file is checked in its own runtime."""
+"""Export a run to files that work without kzoo; each is checked in its runtime."""
 
 from pathlib import Path
 

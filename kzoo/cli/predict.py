@@ -19,7 +19,7 @@ examples:
   kzoo predict runs/tabular_fnn-01 customers.csv           rows of a table
   kzoo predict runs/text_cnn-01 "a wonderful film" "dull"  texts
   kzoo predict runs/text_cnn-01 - < sentences.txt          one text per line
-  kzoo predict runs/image_cnn-01 cat.jpg --top 5           the five most likely classes
+  kzoo predict runs/image_cnn-01 cat.jpg --top 5           the five best
   kzoo predict runs/image_cnn-01 cat.jpg --tta mirror      with its mirror image
   kzoo predict runs/series_gru-01 power.csv --plot ahead.png   a forecast
   kzoo predict cifar_speed photo.jpg                       a preset with weights

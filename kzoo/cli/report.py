@@ -6,7 +6,7 @@ from kzoo.untracked import as_run
 
 EXAMPLES = """\
 examples:
-  kzoo report runs/digits_cnn-01                      writes report.html into the run's folder
+  kzoo report runs/digits_cnn-01                      report.html in the run
   kzoo report runs/digits_cnn-01 --out digits.html
   kzoo report runs/tabular_fnn-01 --data march.csv    also scores it on new data
   kzoo report searches/digits_cnn-01                  the trials of a search

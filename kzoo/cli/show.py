@@ -30,7 +30,7 @@ from kzoo.weights import entries
 EXAMPLES = """\
 examples:
   kzoo show cifar_cnn
-  kzoo show cifar_cnn --plot net.png           draw the network (or use .svg, .pdf)
+  kzoo show cifar_cnn --plot net.png           draw the network (or .svg, .pdf)
   kzoo show cifar_cnn --set filters=32,64 outputs=100
   kzoo show cifar_cnn --code > model.py        Keras code without kzoo
   kzoo show imdb_lstm --json

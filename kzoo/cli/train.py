@@ -1,4 +1,4 @@
-"""Train a preset on its own data set or on your data; all results are written to one folder."""
+"""Train a preset on its own data set or on your data; writes one folder."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Search for better hyperparameters for a preset. All trials are stored in one folder."""
+"""Search for better hyperparameters for a preset; writes one folder."""
 
 import os
 from collections.abc import Iterator

@@ -229,7 +229,7 @@ def _read(exported: ExportedModel, name: str) -> bytes:
     """Return the bytes of a file after checking its checksum, since native parsers must not read altered files."""
     pure, listed = PurePosixPath(name), exported.manifest.files.get(name)
     if listed is None or not is_inside(name):
-        raise KzooError(f"{exported.path}: {name!r} is not listed in kzoo.json. Export the model again.")
+        raise KzooError(f"{exported.path}: {name!r} is not listed in kzoo.json. Export again.")
     file = exported.path / pure
     try:
         if any((exported.path / part).is_symlink() for part in (pure, *pure.parents)[:-1]):

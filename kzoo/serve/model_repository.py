@@ -257,7 +257,7 @@ def _named(argument: str | os.PathLike[str]) -> tuple[str, Path]:
     else:
         folder = path_of(folder_text, "an exported model")
     if not folder.is_dir():
-        raise KzooError(f"{shown(str(folder))} is not a folder. Create an exported model with kzoo.export.")
+        raise KzooError(f"{shown(str(folder), most=300)} is not a folder. Create an exported model with kzoo.export.")
     if not _NAME.fullmatch(name):
         raise KzooError(
             f"{name!r} cannot be used as a model name in a URL. Give the model another name, such as mine={folder}."

@@ -55,7 +55,7 @@ def read(reader, raw):
         return x.astype(np.float32), raw
     rows = checked_rows(raw)
     if not len(rows):
-        raise KzooError("There are no rows to encode.")
+        raise KzooError("There are no rows to encode. Pass at least one.")
     notes = []
     x, unread = encode_new_rows(reader, rows, notes)
     for line in (*notes, *unread_notes(columns, rows, unread)):

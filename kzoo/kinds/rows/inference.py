@@ -49,7 +49,7 @@ def read(reader, raw):
         names = feature_names(columns)
         if x.ndim != 2 or x.shape[1] != len(names):
             raise KzooError(
-                f"Rows have {x.shape[-1]} columns, but the model takes {len(names)}: {listed(names, MOST)}."
+                f"Rows have {plural(x.shape[-1], 'column')}, but the model takes {len(names)}: {listed(names, MOST)}."
             )
         check(reader, x)
         return x.astype(np.float32), raw

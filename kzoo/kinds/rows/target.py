@@ -50,9 +50,8 @@ def group_labels(values, name):
         KzooError: a row without a group.
     """
     if values.isna().any():
-        raise KzooError(
-            f"group={name!r} is missing in {values.isna().sum()} rows. Fill in the missing values or omit group=."
-        )
+        missing = plural(int(values.isna().sum()), "row")
+        raise KzooError(f"group={name!r} is missing in {missing}. Fill in the missing values or omit group=.")
     return to_words(values).astype(str)
 
 

@@ -336,8 +336,8 @@ def cut_windows(values, part, start, end, steps, horizon, targets, name, gaps=()
     starts = np.arange(max(0, start - steps), end - steps - horizon + 1)
     if not len(starts):
         raise KzooError(
-            f"The {part} part of {name!r} has {end - start} rows, which is too few for a window of {steps} steps and a "
-            f"horizon of {horizon}; {fix}."
+            f"The {part} part of {name!r} has {plural(end - start, 'row')}, which is too few for a window of "
+            f"{plural(steps, 'step')} and a horizon of {horizon}; {fix}."
         )
     if len(gaps):
         gaps_before = np.searchsorted(gaps, starts + steps)

@@ -15,6 +15,7 @@ from PIL import Image
 import kzoo
 import kzoo.runtime
 from kzoo.cli import main
+from kzoo.utils.files import whole_file
 
 GOLDEN = Path(__file__).parent / "golden"
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
@@ -153,3 +154,13 @@ def test_a_dash_still_reads_the_standard_input(made, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO("images/new.png\n"))
     Image.new("RGB", (8, 8)).save("images/new.png")
     assert main(["predict", "images/run", "-"]) == 0
+
+
+def test_an_error_names_the_file_and_not_the_temporary_one(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught, whole_file(tmp_path / "none" / "a.json"):
+        pass
+    assert caught.value.filename == str(tmp_path / "none" / "a.json")
+    with pytest.raises(OSError, match="full") as caught, whole_file(tmp_path / "a.json") as temporary:
+        raise OSError(28, "full", str(temporary))
+    assert caught.value.filename == str(tmp_path / "a.json")
+    assert not list(tmp_path.iterdir())

@@ -13,7 +13,8 @@ _SHOWN = 3  # gaps and repeated times that are listed
 def uneven_times(subject):
     """Find time steps of different lengths, which the network treats as equal."""
     time = _time(subject)
-    if time and time["uneven"] > _UNEVEN:
+    # With a step of 0, most rows repeat a time, which `repeated_times` reports.
+    if time and time["uneven"] > _UNEVEN and time["seconds"] != 0:
         worst = f", {_between(time['worst'][0])}" if time["worst"] else ""
         yield warning(
             f"{time['uneven']:.0%} of the steps are not {time['step']} long, the longest is {time['longest']}{worst}",
@@ -58,7 +59,7 @@ def times_out_of_order(subject):
     time = _time(subject)
     if time and max(2, _UNEVEN * time["rows"]) < time["disorder"] < time["rows"] - time["repeats"] - 1:
         yield warning(
-            f"{time['disorder']} of {time['rows']} rows have an earlier time than the row before",
+            f"{time['disorder']:,} of {time['rows']:,} rows have an earlier time than the row before",
             where=f"column {time['column']!r}",
             why="The file may contain several series, which sorting by time has mixed into one.",
             fix="Use a single series, or a column for each series.",

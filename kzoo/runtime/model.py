@@ -22,7 +22,7 @@ from kzoo.utils.argument_checks import checked_arguments, checked_count
 from kzoo.utils.deprecation import deprecated
 from kzoo.utils.errors import KzooError, short_errors
 from kzoo.utils.files import check_regular, expand_home
-from kzoo.utils.formatting import hint, shown
+from kzoo.utils.formatting import hint, plural, shown
 from kzoo.utils.optional import require
 
 
@@ -152,7 +152,9 @@ class Model:
             raise KzooError(f"{self.name}/{self.format} outputs NaN or infinity for these inputs.")
         count = len(self._target.classes)
         if count and count != max(outputs.shape[-1], 2):
-            raise KzooError(f"{self.name} has {outputs.shape[-1]} outputs, but kzoo.json has {count} labels.")
+            raise KzooError(
+                f"{self.name} has {plural(outputs.shape[-1], 'output')}, but kzoo.json has {plural(count, 'label')}."
+            )
         return outputs
 
     def predictions(self, encoded: Encoded, outputs: np.ndarray) -> Predictions:

@@ -120,7 +120,13 @@ def whole_file(path, *, sync=True):
         OSError: no space or no permission; an existing file is unchanged.
     """
     path = Path(path)
-    handle, temporary = import_module("tempfile").mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    try:
+        handle, temporary = import_module("tempfile").mkstemp(
+            dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix
+        )
+    except OSError as error:
+        error.filename = str(path)  # a message names the file to write, not a hidden one
+        raise
     os.close(handle)
     try:
         yield Path(temporary)
@@ -131,9 +137,11 @@ def whole_file(path, *, sync=True):
         os.replace(temporary, path)
         if sync:
             sync_folder(path.parent)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             os.unlink(temporary)
+        if isinstance(error, OSError) and error.filename is not None and str(error.filename) == temporary:
+            error.filename = str(path)
         raise
 
 

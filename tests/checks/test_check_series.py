@@ -56,6 +56,11 @@ def test_uneven_times():
     assert set(checked(frame.drop(index=[50, 51, 600]))) == {"holes_in_time"}
 
 
+def test_a_step_of_0_is_reported_as_repeated_times_only():
+    found = checked(series(pd.date_range("2024-01-01", periods=400, freq="h").repeat(3)))
+    assert set(found) == {"repeated_times"}
+
+
 def test_a_gap_in_time():
     frame = hourly().drop(index=range(500, 541))
     finding = finding_of("holes_in_time", "series_linear", frame)

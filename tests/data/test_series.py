@@ -17,6 +17,7 @@ from kzoo.cli.shared import parse_settings
 from kzoo.data import encode, load_data
 from kzoo.data.encode import with_times
 from kzoo.kinds import kind
+from kzoo.kinds.series.fitting import cut_windows, shorter_sizes
 from kzoo.predictions import Predictions
 from kzoo.registry import resolve, with_settings
 from kzoo.utils.errors import KzooWarning
@@ -382,3 +383,15 @@ def test_arrays_of_series_are_scaled_by_column_over_all_steps(shape):
     train = x[data.train.rows].reshape(-1, shape[-1])
     assert np.allclose(config["scale"], 1 / train.std(axis=0), rtol=1e-4)
     assert np.allclose(config["offset"], -train.mean(axis=0) / train.std(axis=0), rtol=1e-3)
+
+
+def test_a_single_row_is_singular_in_the_refusal():
+    with refuses("'load'", "1 row", "1 step", "horizon of 3"):
+        cut_windows(np.zeros((9, 1)), "test", 2, 3, 1, 3, 1, "load")
+
+
+def test_sizes_that_fit_a_short_test_series_are_advised():
+    advice = shorter_sizes([(0, 700), (700, 800), (0, 30)], 16, 24, None)
+    assert_mentions(advice, "input_shape=11", "horizon=7")
+    advice = shorter_sizes([(0, 700), (700, 800), (800, 900)], 16, 24, None)
+    assert_mentions(advice, "input_shape=16", "horizon=24")

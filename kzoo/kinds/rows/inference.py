@@ -49,13 +49,14 @@ def read(reader, raw):
         names = feature_names(columns)
         if x.ndim != 2 or x.shape[1] != len(names):
             raise KzooError(
-                f"The rows have {x.shape[-1]} columns, but the model expects {len(names)}: {listed(names, MOST)}."
+                f"The rows have {plural(x.shape[-1], 'column')}, but the model expects {len(names)}: "
+                f"{listed(names, MOST)}."
             )
         check(reader, x)
         return x.astype(np.float32), raw
     rows = checked_rows(raw)
     if not len(rows):
-        raise KzooError("There are no rows to encode.")
+        raise KzooError("There are no rows to encode. Pass at least one.")
     notes = []
     x, unread = encode_new_rows(reader, rows, notes)
     for line in (*notes, *unread_notes(columns, rows, unread)):

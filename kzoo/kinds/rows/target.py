@@ -34,7 +34,8 @@ def rows_with_target(frame, targets, notes, noun):
 
 def empty_target_message(target, noun) -> str:
     """Return the error message for a target without values; `noun` is "row" or "test row"."""
-    return f"The target column {target!r}{' of the test table' if noun == 'test row' else ''} is empty."
+    table = " of the test table" if noun == "test row" else ""
+    return f"The target column {target!r}{table} is empty. Fill it in, or choose another with target=."
 
 
 def missing_target_note(count, noun) -> str:
@@ -49,9 +50,8 @@ def group_labels(values, name):
         KzooError: a row without a group.
     """
     if values.isna().any():
-        raise KzooError(
-            f"group={name!r} is missing in {values.isna().sum()} rows. Fill in the missing values or omit group=."
-        )
+        missing = plural(int(values.isna().sum()), "row")
+        raise KzooError(f"group={name!r} is missing in {missing}. Fill in the missing values or omit group=.")
     return to_words(values).astype(str)
 
 

@@ -163,7 +163,7 @@ def load_series(
         )
         notes += [f"Test series: {note}" for note in (*test_notes, *repeat_notes(test_times), *fill_notes)]
         series["test"] = (test_values, 0, len(test_values), gaps_of(test_times))
-    fix = shorter_sizes(bounds.values(), steps or DEFAULT_STEPS, horizon, preset)
+    fix = shorter_sizes([(start, end) for _, start, end, _ in series.values()], steps or DEFAULT_STEPS, horizon, preset)
     if steps is None:
         max_steps = len(values) if test_frame is None else len(test_frame) - horizon
         steps, note = window_length(
@@ -306,15 +306,17 @@ def shorter_sizes(parts, steps, horizon, preset):
     """Return the fix for an error about windows that do not fit: sizes that fit, with several windows to train on.
 
     Args:
-        parts: (first row, end) of each split, the training rows first.
+        parts: (first row, end) of each split, of the series that it is cut from.
         steps, horizon: those of the windows that do not fit.
         preset: preset that the data is for; one that cuts windows into patches needs at least one patch.
     """
-    (_, train), *held_out = parts
-    max_horizon = min([horizon, train // 4, *(end - start for start, end in held_out if end > start)])
+    parts = list(parts)
+    # Windows of the training rows and of a test series have all their steps there; others begin in the part before.
+    shortest = min(end for start, end in parts if start == 0)
+    max_horizon = min([horizon, shortest // 4, *(end - start for start, end in parts if end > start)])
     min_steps = 1 if preset is None else preset.config.get("patch_size") or 1
-    max_steps = min(steps, max((train - max_horizon) // 2, min_steps))
-    if max_horizon < 1 or max_steps + max_horizon > train:
+    max_steps = min(steps, max((shortest - max_horizon) // 2, min_steps))
+    if max_horizon < 1 or max_steps + max_horizon > shortest:
         return "provide more rows"
     return f"provide more rows, or use input_shape={max_steps}, horizon={max_horizon}"
 
@@ -334,8 +336,8 @@ def cut_windows(values, part, start, end, steps, horizon, targets, name, gaps=()
     starts = np.arange(max(0, start - steps), end - steps - horizon + 1)
     if not len(starts):
         raise KzooError(
-            f"The {part} part of {name!r} has {end - start} rows, which is too few for a window of {steps} steps and a "
-            f"horizon of {horizon}; {fix}."
+            f"The {part} part of {name!r} has {plural(end - start, 'row')}, which is too few for a window of "
+            f"{plural(steps, 'step')} and a horizon of {horizon}; {fix}."
         )
     if len(gaps):
         gaps_before = np.searchsorted(gaps, starts + steps)

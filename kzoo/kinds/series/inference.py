@@ -36,7 +36,8 @@ def read(reader, raw):
         x = x[None] if x.ndim == 2 else x
         if x.ndim != 3 or x.shape[1:] != (steps, len(names)):
             raise KzooError(
-                f"A window must have {steps} steps of {len(names)} columns ({listed(names, MOST)}); got {x.shape[1:]}."
+                f"A window must have {plural(steps, 'step')} of {plural(len(names), 'column')} "
+                f"({listed(names, MOST)}); got {x.shape[1:]}."
             )
         return x, raw
     notes, unread, missing = [], {}, {}

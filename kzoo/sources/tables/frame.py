@@ -10,7 +10,7 @@ from kzoo.sources.tables.files import read_table
 from kzoo.sources.tables.raw import check_cells, is_arrow
 from kzoo.storage.memory import too_large
 from kzoo.utils.errors import KzooError
-from kzoo.utils.formatting import in_bytes, listed, shown
+from kzoo.utils.formatting import in_bytes, listed, plural, shown
 from kzoo.utils.optional import of_pandas
 from kzoo.utils.optional import pandas as pd
 
@@ -76,7 +76,9 @@ def join_targets(x, y, names=()):
     if names and set(names) <= set(targets):
         targets = targets[list(names)]
     elif names and targets.shape[1] != len(names):
-        raise KzooError(f"y has {targets.shape[1]} columns, but {len(names)} are needed: {listed(map(repr, names))}.")
+        raise KzooError(
+            f"y has {plural(targets.shape[1], 'column')}, but must have {len(names)}: {listed(map(repr, names))}."
+        )
     elif names:
         targets = targets.set_axis(list(names), axis=1)
     elif targets.shape[1] > 1 and targets.isin([0, 1]).all(axis=None):

@@ -403,7 +403,8 @@ def find_target(table, target):
     require(table, targets, "the table")
     if len(set(targets)) < len(targets):
         raise KzooError(
-            f"target= must not repeat a column: {next(name for name in targets if targets.count(name) > 1)!r}."
+            f"target= must not repeat a column: {next(name for name in targets if targets.count(name) > 1)!r}. Name "
+            "each column once."
         )
     return targets
 

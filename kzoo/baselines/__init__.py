@@ -11,12 +11,13 @@ on validation rows only.
 
 from kzoo.baselines.baseline import Baseline, Result, list_baselines
 from kzoo.baselines.score import score
+from kzoo.tasks import Problem
 from kzoo.utils.deprecation import deprecated
 
 __all__ = ["Baseline", "Result", "list_baselines", "score"]
 
 
-def listed(problem=None):
+def listed(problem: Problem | None = None) -> list[Baseline]:
     """Deprecated name of `list_baselines`."""
     deprecated("kzoo.baselines.listed()", use="kzoo.baselines.list_baselines()", goes="0.4")
     return list_baselines(problem)

@@ -84,7 +84,7 @@ def _preset(name: str, table: object, find: Callable[[str], Preset]) -> Preset:
     if base is not None:
         return _from_base(name, find(base), settings)
     if missing := [field for field in ("family", "task") if field not in settings]:
-        raise KzooError(f"[{name}] has no {missing[0]}. Add it, or set base to the name of a preset.")
+        raise KzooError(f"[{name}] has no {missing[0]}. Add it, or base = 'PRESET'.")
     settings = dict(summary="", config={}, training={}) | settings
     _check_names(name, settings["family"], settings["config"], settings["training"])
     return Preset(name=name, **settings)

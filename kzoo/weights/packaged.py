@@ -71,7 +71,7 @@ class PretrainedWeights(Run):
         except OSError as error:
             raise KzooError(f"{path} cannot be read: {error.strerror}. {_REINSTALL}.") from None
         if hashlib.sha256(content).hexdigest() != self.entry.sha256:
-            raise KzooError(f"{path} does not match index.json: its SHA-256 checksum differs. {_REINSTALL}.")
+            raise KzooError(f"{path} does not match index.json: its sha256 differs. {_REINSTALL}.")
         try:
             return read_arrays(io.BytesIO(content))
         except ValueError as error:

@@ -242,7 +242,7 @@ def test_the_picture(run, new):
     assert_mentions(kzoo.plots.ahead(np.zeros((4, 1)), np.ones((2, 1))).axes[0].get_xlabel(), "steps")
     with refuses("(4, 2)", "(2, 1)", "(steps, targets)"):
         kzoo.plots.ahead(np.zeros((4, 2)), np.ones((2, 1)))
-    with refuses("3 names", "1"):
+    with refuses("names: 3", "1"):
         kzoo.plots.ahead(np.zeros((4, 1)), np.ones((2, 1)), names=["a", "b", "c"])
 
 

@@ -170,7 +170,7 @@ def _forecast_figures(run):
     errors = run.problem.task.scoring.judge(truth, predicted, run.target)
     worst = errors.worst(_N_WINDOWS, among=has_inputs, places=stored["rows"], apart=truth.shape[1])
     note = "The largest errors, worst first; of overlapping windows only one is shown."
-    yield "Worst forecasts", note, list(figures(worst, "bad forecast and truth"))
+    yield "Worst forecasts", note, list(figures(worst, "worst forecast and truth"))
 
 
 # Facts of the task that a section needs -> the function that draws it.

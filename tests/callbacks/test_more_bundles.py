@@ -244,7 +244,7 @@ def test_teaching_explains_each_epoch(capsys):
         ("epoch 5", "val_loss", "0.95", "0.7", "epoch 3", "patience"),
         ("learning rate", "0.001", "0.0005"),
         ("val_loss", "2 epochs"),
-        ("weights", "epoch 3", "best"),
+        ("weights", "epoch", "3", "best"),
     ]
     for line, parts in zip(lines, expected, strict=True):
         assert_mentions(line, *parts)

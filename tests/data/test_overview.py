@@ -203,7 +203,7 @@ def test_of_a_wide_table_the_first_columns_are_printed_and_those_with_missing_va
     arguments = ["check", "tabular_fnn", "--data", "wide.csv", "--target", "y", "--quick"]
     main(arguments)
     out = capsys.readouterr().out
-    assert_mentions(out, "171 columns", "171 numbers", "--json")
+    assert_mentions(out, "171 more columns", "171 numbers", "--json")
     shown = re.findall(r"^\s+(c\d{3})\b", out, re.M)
     assert len(shown) == 29 and shown[-1] == "c150"
     main([*arguments, "--json"])

@@ -286,7 +286,7 @@ def test_generate_refuses_bad_arguments(gru, transformer, iris_run, verses):
         (lambda: kzoo.generate(gru, top_p=0), ("top_p=0", "1")),
         (lambda: kzoo.generate(gru, top_p=1.2), ("top_p=1.2", "0")),
         (lambda: kzoo.generate(gru, seed=-1), ("seed=-1",)),
-        (lambda: kzoo.generate(gru, 3), ("prompt=3", "text")),
+        (lambda: kzoo.generate(gru, 3), ("prompt=3", "string")),
         (lambda: kzoo.evaluate(iris_run, stateful=True), ("stateful=True", "'iris_fnn'")),
     ):
         with refuses(*parts) as caught:

@@ -253,8 +253,8 @@ def test_a_language_model_has_bits_per_token_and_no_examples(language_run, repor
     letters = len(set("to be or not to be that is the question\n")) + 2
     _, _, sentence = page.score()
     assert_mentions(sentence, f"{bits:.2f} bits", f"{letters}", f"{np.log2(letters):.2f}")
-    assert page.has_heading("answers") and not page.has_heading("examples") and page.count("svg") == 2
-    assert_mentions(page.note("answers"), "answers", "language model")
+    assert page.has_heading("predictions") and not page.has_heading("examples") and page.count("svg") == 2
+    assert_mentions(page.note("predictions"), "language model")
 
 
 def test_new_data_gets_a_section(table_run, tmp_path):
@@ -351,7 +351,7 @@ def test_a_run_without_answers_or_history_has_fewer_sections(digits_run, tmp_pat
     (old / "answers.npz").unlink()
     (old / "history.csv").unlink()
     page = Page(kzoo.report(old))
-    assert_mentions(page.note("answers"), "answers")
+    assert_mentions(page.note("predictions"), "examples")
     assert not page.has_heading("examples") and page.count("svg") == page.count("img") == 0
 
 

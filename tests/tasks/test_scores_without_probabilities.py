@@ -216,7 +216,7 @@ def test_pictures_write_no_percent_of_scores():
     scores = np.array([[0.5, -0.5], [0.9, -0.9], [-1.0, 1.0]])
     titles = [axes.get_title(loc="center") + axes.get_title() for axes in worst_mistakes(image, true, scores).axes]
     assert not any("%" in title for title in titles)
-    with refuses("probabilities", "-0.4", "0.4", "0 to 1"):
+    with refuses("probabilities", "-0.4", "0.4", "0 and 1"):
         roc_and_precision_recall([0, 1], np.array([[-0.4], [0.4]]))
     inputs = keras.Input((8, 8, 1))
     model = keras.Model(inputs, layers.Dense(1, "tanh")(layers.Flatten()(layers.Conv2D(2, 3)(inputs))))

@@ -203,7 +203,7 @@ def download_backbone(spec):
     """
     check_downloaded(spec.preset, spec.config)
     try:
-        return import_module(FAMILIES[spec.family][0]).trained_elsewhere(spec.config["backbone"])
+        return import_module(FAMILIES[spec.family][0]).pretrained_application(spec.config["backbone"])
     except Exception as error:  # many types: network, disk, damaged file
         raise DownloadError(
             f"weights='imagenet' of {spec.config['backbone']} could not be downloaded: {first_line(error)}. Without a "

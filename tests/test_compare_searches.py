@@ -82,7 +82,7 @@ def test_one_search_prints_its_leaderboard(call):  # noqa: F811
         (["searches/a", "--metric", "f1"], ("--metric", "runs", "objective")),
         (["searches/a", "searches/b", "--metric", "f1"], ("searches/a", "'accuracy'", "'f1'", "retrain")),
         (["searches/a", "searches/b", "--data", "iris"], ("searches/a", "Search('searches/a').retrain()")),
-        (["searches/none"], ("searches/none", "trial", "kzoo.tune")),
+        (["searches/none"], ("searches/none", "trials", "kzoo.tune")),
         (["searches/damaged", "searches/a"], ("searches/damaged/search.json", "JSON")),
     ],
 )

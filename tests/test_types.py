@@ -27,7 +27,7 @@ def test_a_type_checker_sees_the_public_names():
 
 
 def test_a_type_checker_sees_the_pictures():
-    assert for_a_type_checker(kzoo.plots) == kzoo.plots._LATER
+    assert for_a_type_checker(kzoo.plots) == kzoo.plots._LAZY
 
 
 def public_callables():

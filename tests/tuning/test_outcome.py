@@ -46,7 +46,8 @@ def test_a_search_can_be_plotted_and_reported(search, tmp_path):
     assert_mentions(re.search(r">([^<>]*trials=30[^<>]*)<", page)[1], "importance", "15", "3")
 
 
-def test_the_command_line_prints_its_leaderboard(search, capsys):
+def test_the_command_line_prints_its_leaderboard(search, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")  # a narrow terminal shows fewer columns
     assert main(["compare", str(search.path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) >= 5

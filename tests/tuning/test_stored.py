@@ -26,7 +26,7 @@ def stored(tmp_path):
 
 @pytest.mark.parametrize(("name", "count"), [("random", 4), ("hyperband", 11), ("folds", 3)])
 def test_a_stored_search_opens_with_all_its_records(stored, name, count, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "160")  # lines are not broken
+    monkeypatch.delenv("COLUMNS", raising=False)  # lines are not broken
     search = stored(name)
     assert search.finished and len(search.trials) == count
     for trial in search.trials:

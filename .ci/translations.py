@@ -54,7 +54,7 @@ def update(path, messages):
     catalogue.creation_date = catalogue.revision_date = datetime(2026, 1, 1, tzinfo=UTC)  # git knows the true one
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
-        pofile.write_po(file, catalogue, width=120, omit_header=False)
+        pofile.write_po(file, catalogue, width=120)
     with path.with_suffix(".mo").open("wb") as file:
         mofile.write_mo(file, catalogue)
     return sum(not message.string or message.fuzzy for message in catalogue if message.id)

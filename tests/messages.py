@@ -36,6 +36,11 @@ def assert_mentions(text, *parts):
     assert not lacking, f"no {lacking} in: {text}"
 
 
+def notes_with(notes, *parts):
+    """Return those of the notes that hold each of `parts`."""
+    return [note for note in notes if not missing_from(note, parts)]
+
+
 @contextmanager
 def refuses(*parts, error=KzooError):
     """Expect `error`, whose message holds each of `parts`. Give the caught exception, as `pytest.raises` does."""
@@ -53,8 +58,8 @@ def warns(*parts, category=KzooWarning):
         yield caught
     messages = [str(warning.message) for warning in caught if issubclass(warning.category, category)]
     assert any(not missing_from(message, parts) for message in messages), f"no warning with {parts} in: {messages}"
-    for warning in caught:
-        if not issubclass(warning.category, category) or missing_from(str(warning.message), parts):
+    for warning in caught:  # pytest itself does so with those of other categories
+        if issubclass(warning.category, category) and missing_from(str(warning.message), parts):
             warnings.warn_explicit(
                 message=warning.message, category=warning.category, filename=warning.filename, lineno=warning.lineno
             )

@@ -20,7 +20,7 @@ class Unfit(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
-    """A simple model that needs no network.
+    """A simple model that networks are compared with.
 
     Args:
         name: of the function.

@@ -34,7 +34,7 @@ def score(
     seed: int = 0,
     **options: Any,
 ) -> list[Result]:
-    """Score baselines, simple models without a network, on data.
+    """Score baselines on data.
 
     Each baseline learns from the training split, makes its choices on the validation split, and predicts the scored
     split once. The scores are those of the task. The same seed gives the same scores.

@@ -9,7 +9,6 @@ from kzoo.exported import ExportedModel
 from kzoo.registry import get_preset
 from kzoo.results import number
 from kzoo.results.suggest import ranked_by
-from kzoo.tasks import score_named
 from kzoo.untracked import run_or_none
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural, spelled
@@ -145,7 +144,7 @@ def _baselines_and_presets(document, args):
     lines, scored = [], [row for row in document["baselines"] or () if row["value"] is not None]
     if scored:
         metric, split = scored[0]["metric"], scored[0]["split"]
-        rows = [("", _metric_label(metric), "seconds", "")]
+        rows = [("", shared.metric_label(metric), "seconds", "")]
         rows += [
             (
                 row["label"],
@@ -175,9 +174,3 @@ def _baselines_and_presets(document, args):
         for row in presets
     ]
     return [*lines, *tables.columns(rows, align="<<>"), "", f"  {document['command']}"]
-
-
-def _metric_label(metric):
-    """Return the column heading of a metric."""
-    score = score_named(metric)
-    return metric if score is None else score.short or score.label

@@ -8,7 +8,6 @@ from importlib import import_module
 from kzoo.cli import keras_import, leaderboard, shared, tables
 from kzoo.ranking import compare, find_runs, lower_is_better
 from kzoo.results import number, value_of
-from kzoo.tasks import score_named
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import whole_file
 from kzoo.utils.formatting import csv_cell
@@ -223,7 +222,7 @@ def _table(rows, extra_columns):
     }
     if len(metrics) == 1:
         del headings["metric"]
-        headings["score"] = _metric_label(metrics[0])
+        headings["score"] = shared.metric_label(metrics[0])
     headings = {name: heading for name, heading in headings.items() if any(c[name] for c in cells)}
     for column in _DROPPABLE_COLUMNS:
         widths = {n: max(len(h), *(len(c[n]) for c in cells)) for n, h in headings.items()}
@@ -246,7 +245,7 @@ def _cells(row):
     )
     epochs = f"{row['best_epoch']}/{row['epochs']}" if row["best_epoch"] else ""
     differs = ", ".join(f"{name}={shared.show_value(value)}" for name, value in row["differs"].items())
-    label = _metric_label(metric)
+    label = shared.metric_label(metric)
     return {
         "run": row["run"] + (" (interrupted)" if row["interrupted"] else " (baseline)" if row["baseline"] else ""),
         "preset": row["preset"],
@@ -270,7 +269,7 @@ def _cells(row):
 
 def _render_comparison(document):
     metric, test = document["metric"], document["test"]
-    rows = [["", _metric_label(metric), "95 %" if f"{metric}_interval" in document["new"] else ""]]
+    rows = [["", shared.metric_label(metric), "95 %" if f"{metric}_interval" in document["new"] else ""]]
     for name in ("new", "old"):
         scores = document[name]
         interval = scores.get(f"{metric}_interval") or ()
@@ -288,14 +287,8 @@ def _render_comparison(document):
         )
     elif test:
         low, high = test["interval"]
-        lines.append(f"{test['name']}: difference of the {_metric_label(test['of'])} "
+        lines.append(f"{test['name']}: difference of the {shared.metric_label(test['of'])} "
                      f"{test['difference']:+.4g} (95 %: {low:+.4g} to {high:+.4g})")  # fmt: skip
     allowed = f" by more than {document['tolerance']:g}" if document["tolerance"] else ""
     lines.append(f"The new run is worse{allowed}." if document["worse"] else f"The new run is not worse{allowed}.")
     return "\n".join(lines)
-
-
-def _metric_label(metric):
-    """Return the column heading of a metric."""
-    score = score_named(metric)
-    return metric if score is None else score.short or score.label

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from kzoo.cli.option_names import suggestion
 from kzoo.kinds import kind as get_kind
-from kzoo.tasks import problem
+from kzoo.tasks import problem, score_named
 from kzoo.utils.errors import KzooError, is_out_of_memory
 from kzoo.utils.formatting import first_line, printable, spelled
 from kzoo.utils.optional import missing
@@ -336,6 +336,12 @@ def _plain(value):
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def metric_label(metric) -> str:
+    """Return the column heading of a metric."""
+    score = score_named(metric)
+    return metric if score is None else score.short or score.label
 
 
 def terminal_width() -> int:

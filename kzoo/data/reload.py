@@ -213,7 +213,7 @@ def _names(target, run_targets):
 
 
 def targets_of(run, target):
-    """Return the names of the target columns, as many as the run has.
+    """Return the names of the columns for the targets of the run, in their order.
 
     Raises:
         KzooError: `target` has another number of names.

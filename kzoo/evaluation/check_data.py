@@ -1,4 +1,4 @@
-"""Check data without a network: how it was read, problems, baselines, and presets to try."""
+"""Check data alone, before a preset is chosen: how it was read, problems, baselines, and presets to try."""
 
 import os
 import warnings

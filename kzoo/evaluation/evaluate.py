@@ -50,7 +50,7 @@ def evaluate(
             other file, folder or arrays are scored as a whole, and preprocessed as the run's training data was; for a
             model that does not record its data, they are read as `kzoo.load_data` reads them.
         split: "train", "validation" or "test" of the run's own data, of a named set or of a `Dataset`.
-        target: the target columns of a table, as many as the run has, if their names differ from the run's.
+        target: the target columns of a table, if their names differ from the run's; the number must be the same.
         weights: which pretrained weights, if a preset has several.
         batch_size: examples per step.
         stateful: read the whole split as one text, keeping the state between windows, as published bits per character
@@ -148,7 +148,7 @@ def _renumbered(names: list[str], data: Dataset, *, quiet: bool) -> Dataset:
         quiet: do not warn: the numbering is known, as for a named set.
 
     Raises:
-        KzooError: classes that the model does not have, unless there are as many as the model has.
+        KzooError: the classes differ from those of the model in names and in number.
     """
     data_names = list(data.class_names)
     if "classes" not in data.problem.facts or not names or data_names == names:

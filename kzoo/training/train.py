@@ -114,7 +114,7 @@ def train(
         journal_seconds: minimum seconds between two journals inside an epoch. There is also one after each epoch, but
             journals take at most one percent of the time.
         journal_steps: write a journal after this many steps and after each epoch instead, whatever it costs.
-        steps_per_call: maximum number of steps per compiled call. "auto" makes as many as take a quarter of a second,
+        steps_per_call: maximum number of steps per compiled call. "auto" makes calls of about a quarter of a second,
             if network, data and backend allow it (TensorFlow and JAX; arrays in memory, not augmented), which speeds up
             small networks; 1 uses Keras' own step, whose results differ by rounding. If a custom callback has batch
             hooks, "auto" makes single steps.

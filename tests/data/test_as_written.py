@@ -11,18 +11,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from messages import assert_mentions, missing_from, warns
+from messages import assert_mentions, notes_with, warns
 
 import kzoo
 from kzoo.data import encode, load_data
 from kzoo.kinds import kind_of
 
 N = 120
-
-
-def notes_with(notes, *parts):
-    """Return the notes that hold each of `parts`."""
-    return [note for note in notes if not missing_from(note, parts)]
 
 
 def labelled(reader, file, target="answer"):

@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from messages import assert_mentions, missing_from, refuses, warns
+from messages import assert_mentions, notes_with, refuses, warns
 
 from kzoo import get_preset
 from kzoo.data import load_data
@@ -34,11 +34,6 @@ def preset():
 
 def table(times):
     return pd.DataFrame({"when": times, "load": np.sin(np.arange(len(times)) / 3)})
-
-
-def notes_with(notes, *parts):
-    """Return the notes that hold each of `parts`."""
-    return [note for note in notes if not missing_from(note, parts)]
 
 
 def reader_of(times):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from messages import assert_mentions, missing_from, refuses, warns
+from messages import assert_mentions, notes_with, refuses, warns
 from PIL import Image, ImageFile
 
 import kzoo
@@ -47,11 +47,6 @@ def photos(tmp_path):
 
 def colours_of(split):
     return np.asarray(split.x[np.arange(len(split))])[:, 4, 4].astype(int)
-
-
-def notes_with(notes, *parts):
-    """Return the notes that hold each of `parts`."""
-    return [note for note in notes if not missing_from(note, parts)]
 
 
 def check_labels(split):

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from messages import assert_mentions, missing_from, refuses, warns
+from messages import assert_mentions, notes_with, refuses, warns
 
 import kzoo
 from kzoo.data.pipeline import Batches
@@ -50,11 +50,6 @@ def table(rows=ROWS, seed=0):
 def write(frame, file):
     frame.to_parquet(file) if file.suffix == ".parquet" else frame.to_csv(file, index=False)
     return file
-
-
-def notes_with(notes, *parts):
-    """Return the notes that hold each of `parts`."""
-    return [note for note in notes if not missing_from(note, parts)]
 
 
 def in_memory(monkeypatch, *arguments, **options):

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from messages import assert_mentions, missing_from, refuses
+from messages import assert_mentions, notes_with, refuses
 from PIL import Image
 
 import kzoo
@@ -24,11 +24,6 @@ ROWS = RANDOM.normal(5, 2, (60, 4))
 def unscaled(name):
     preset = get_preset(name)
     return with_settings(preset, {**preset.config, "rescale": False}, preset.training)
-
-
-def notes_with(notes, *parts):
-    """Return the notes that hold each of `parts`."""
-    return [note for note in notes if not missing_from(note, parts)]
 
 
 class FakeTf:

@@ -1,4 +1,4 @@
-"""Data sets by name: those that need no download, and all others without a network."""
+"""Data sets by name: those that need no download, and all others offline."""
 
 import json
 import pickle

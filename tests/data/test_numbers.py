@@ -10,7 +10,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from messages import assert_mentions, missing_from, refuses, warns
+from messages import assert_mentions, notes_with, refuses, warns
 
 import kzoo
 from kzoo.cli import main
@@ -113,11 +113,6 @@ def written(country, path, *, mark="\ufeff"):
     return pd.DataFrame({name: values for name, (values, how) in columns.items()})
 
 
-def notes_with(data, *parts):
-    """Return the notes of a data set that hold each of `parts`."""
-    return [note for note in data.notes if not missing_from(note, parts)]
-
-
 def test_there_are_forty_columns():
     assert sum(len(columns) for _, columns in COUNTRIES.values()) == 40
 
@@ -172,7 +167,7 @@ def test_ambiguous_numbers_are_read_as_pandas_does_and_reported():
     frame = table(points=thousandths, commas=commas, sure=[*commas[:-1], "0,5"])
     data = load_data(frame, target="answer", validation=0, test=0)
     np.testing.assert_allclose(data.train.x[0], [1.001, 1001, 1.001], rtol=1e-6)
-    points, commas = notes_with(data, "columns=")
+    points, commas = notes_with(data.notes, "columns=")
     assert_mentions(points, "'points'", "'1.001'", "1001", "columns={'points': {'decimal': ','}}")
     assert_mentions(commas, "'commas'", "'1,001'", "1001", "1.001", "columns={'commas': {'decimal': ','}}")
     findings = [finding for finding in kzoo.check("tabular_fnn", data, deep=False) if finding.check == CHECK]
@@ -182,7 +177,7 @@ def test_ambiguous_numbers_are_read_as_pandas_does_and_reported():
         "points": {"thousands": ".", "decimal": ","}, "commas": {"decimal": ","},
     })  # fmt: skip
     np.testing.assert_allclose(data.train.x[0], [1001, 1.001, 1.001], rtol=1e-6)
-    assert not notes_with(data, "'commas'")
+    assert not notes_with(data.notes, "'commas'")
 
 
 WHOLE_NUMBERS = np.arange(N)[::-1] * 17 + 501  # those with separators first
@@ -201,7 +196,7 @@ def test_a_file_is_read_like_its_cells_and_ambiguous_numbers_are_reported(case, 
     frame.to_csv(path, index=False, sep=separator)
     data, texts = (load_data(source, target="answer", validation=0, test=0) for source in (path, frame))
     np.testing.assert_array_equal(data.train.x, texts.train.x)
-    assert notes_with(data, "columns={'a'", repr(cells[0]), re.sub(r"\D", "", cells[0])) == data.seen["doubts"]
+    assert notes_with(data.notes, "columns={'a'", repr(cells[0]), re.sub(r"\D", "", cells[0])) == data.seen["doubts"]
     assert data.seen["doubts"] == texts.seen["doubts"] and len(data.notes) == len(texts.notes)
     np.testing.assert_array_equal(encode(data.preprocessing, path), data.train.x)
     tested = load_data(path, target="answer", validation=0, test=path)
@@ -255,7 +250,7 @@ def test_two_units_in_one_column_are_reported():
     for finding in findings:
         assert_mentions(finding.fix, "unit")
     data = load_data(frame, target="target", task="regression", validation=0, test=0)
-    assert len(notes_with(data, "'target'", "'5%'", "5", "'0.07'", "0.07", "unit")) == 1
+    assert len(notes_with(data.notes, "'target'", "'5%'", "5", "'0.07'", "0.07", "unit")) == 1
 
 
 def test_unambiguous_numbers_are_not_reported(tmp_path):
@@ -286,7 +281,7 @@ def test_a_cell_that_cannot_be_read_is_counted_and_named(tmp_path):
     cells = [f"{v}" for v in range(N)]
     cells[3], cells[40] = "abc", "12,3,4"
     data = load_data(table(a=cells, b=range(0, 2 * N, 2)), target="answer", validation=0, test=0)
-    assert len(notes_with(data, "'a'", "2 of 120", "row 4", "'abc'", "row 41", "'12,3,4'")) == 1
+    assert len(notes_with(data.notes, "'a'", "2 of 120", "row 4", "'abc'", "row 41", "'12,3,4'")) == 1
     (finding,) = (finding for finding in kzoo.check("tabular_fnn", data, deep=False) if finding.check == CHECK)
     assert_mentions(finding.what, "2 of 120", "'a'")
     assert finding.where == "row 4"
@@ -294,7 +289,7 @@ def test_a_cell_that_cannot_be_read_is_counted_and_named(tmp_path):
         x = encode(data.preprocessing, [{"a": "5", "b": 1}, {"a": "€5", "b": 1}, {"a": None, "b": 1}])
     assert x[:, 1].tolist() == [0, 1, 1]
     data = load_data(table(a=[np.inf, *range(1, N)]), target="answer", validation=0, test=0)
-    assert len(notes_with(data, "'a'", "1 of 120", "row 1", "inf")) == 1
+    assert len(notes_with(data.notes, "'a'", "1 of 120", "row 1", "inf")) == 1
 
 
 def test_prices_as_the_target(tmp_path, untraced, undrawn):
@@ -366,7 +361,7 @@ def test_invalid_columns_are_refused(columns, parts):
 def test_a_note_names_each_column_that_is_left_out_although_columns_names_it():
     frame = table(zip=np.arange(N) % 7, same=[5] * N, day=["2024-02-03"] * (N - 1) + [None], none=[None] * N)
     columns = {"same": "number", "day": "date", "none": "date", "zip": "category"}
-    notes = notes_with(load_data(frame, target="answer", columns=columns), "columns=")
+    notes = notes_with(load_data(frame, target="answer", columns=columns).notes, "columns=")
     expected = ("'same'", "constant"), ("'day'", "date"), ("'none'", "empty")
     for note, parts in zip(notes, expected, strict=True):
         assert_mentions(note, *parts)
@@ -396,7 +391,7 @@ def test_a_series_of_numbers_with_separators(tmp_path):
     data = load_data(file, preset="series_gru", time="time")
     figures = np.where(np.arange(600) == 17, values[16], values)
     np.testing.assert_array_equal(data.train.x[0][:, 0], figures[:96].astype(np.float32))
-    assert len(notes_with(data, "'load'", "1 of 600", "row 18", "'offline'")) == 1
+    assert len(notes_with(data.notes, "'load'", "1 of 600", "row 18", "'offline'")) == 1
     (finding,) = (finding for finding in kzoo.check("series_gru", data, deep=False) if finding.check == CHECK)
     assert_mentions(finding.what, "1 of 600", "'load'")
     with warns("'load'", "row 18", "'offline'"):

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from messages import assert_mentions, missing_from, refuses, warns
+from messages import assert_mentions, notes_with, refuses, warns
 
 import kzoo
 from kzoo import get_preset
@@ -26,11 +26,6 @@ from kzoo.utils.errors import KzooWarning
 def preset(steps=12, horizon=3):
     base = get_preset("series_gru")
     return with_settings(base, {**base.config, "input_shape": (steps, 1), "horizon": horizon}, base.training)
-
-
-def notes_with(data, *parts):
-    """Return the notes of a data set that hold each of `parts`."""
-    return [note for note in data.notes if not missing_from(note, parts)]
 
 
 def table(n=200):
@@ -76,7 +71,7 @@ def test_gaps_are_filled_from_the_past_and_order_is_restored():
     frame.loc[50:52, "load"] = np.nan
     data = load_data(frame.sample(frac=1, random_state=0), preset=preset())
     np.testing.assert_array_equal(data.train.x[45][:, 0], [45, 46, 47, 48, 49, 49, 49, 49, 53, 54, 55, 56])
-    assert notes_with(data, "3", "missing") and notes_with(data, "'date'", "sorted")
+    assert notes_with(data.notes, "3", "missing") and notes_with(data.notes, "'date'", "sorted")
 
 
 @pytest.mark.parametrize("format", ["%d.%m.%Y %H:%M", "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M"])
@@ -140,7 +135,7 @@ def test_several_series_in_one_table_are_refused(tmp_path):
     with refuses(*SEVERAL_SERIES):
         encode(data.preprocessing, both)
     twice = pd.concat([one, one.iloc[40:43]])  # an hour that a clock shows twice is no other series
-    assert notes_with(load_data(twice, preset=preset()), "3 rows", "time", "'date'")
+    assert notes_with(load_data(twice, preset=preset()).notes, "3 rows", "time", "'date'")
 
 
 HOURS = pd.date_range("2024-01-01", periods=200, freq="h")
@@ -186,7 +181,7 @@ def test_an_index_of_times_next_to_a_column_of_times():
     years = pd.Series(np.arange(200.0), index=pd.Index(range(1800, 2000), name="year"), name="load")
     data = load_data(years[::-1], preset=preset(), time="year")
     assert data.train.x[0][0, 0] == 0 and encode(data.preprocessing, years[::-1])[0, -1, 0] == 199
-    assert notes_with(load_data(years, preset=preset()), "index", "'year'", "DataFrame.reset_index()")
+    assert notes_with(load_data(years, preset=preset()).notes, "index", "'year'", "DataFrame.reset_index()")
 
 
 def test_several_series_in_levels_of_an_index_are_refused():
@@ -202,7 +197,7 @@ def test_no_window_has_targets_across_a_gap():
     data = load_data(with_hole, preset=preset())
     targets = data.train.y[:][..., 0]
     assert all(set(np.diff(steps)) == {1} for steps in targets)  # the load counts the hours
-    assert len(data.train) == 138 - 12 - 3 + 1 - 3 and notes_with(data, "3 windows", "missing")
+    assert len(data.train) == 138 - 12 - 3 + 1 - 3 and notes_with(data.notes, "3 windows", "missing")
     assert 63 in data.train.x[:][..., 0] and [58, 59, 63] in data.train.x[:][:, -3:, 0].tolist()  # inputs may
     assert data.fingerprint != load_data(with_hole.drop(columns="date"), preset=preset()).fingerprint
     whole = load_data(frame, preset=preset())
@@ -214,7 +209,7 @@ def test_a_series_with_many_gaps_is_read_as_it_is_with_a_note():
     opening_hours = table(400)[lambda rows: rows.index % 24 < 4]
     data = load_data(opening_hours, preset=preset())
     assert len(data.train) == len(load_data(opening_hours.drop(columns="date"), preset=preset()).train)
-    assert notes_with(data, "38 windows", "missing", "half")
+    assert notes_with(data.notes, "38 windows", "missing", "half")
     with warnings.catch_warnings():  # and new rows like them
         warnings.simplefilter("error")
         encode(data.preprocessing, opening_hours)
@@ -280,7 +275,7 @@ def test_rows_at_the_end_without_a_target_are_not_learned_from(target):
     frame.loc[150:, ["load"] if target == "load" else ["load", "oil"]] = np.nan
     for source in (frame, frame[::-1], frame.drop(columns="date"), frame.set_index("date")):
         data = load_data(source, preset=preset(), target=target)
-        assert notes_with(data, "50 rows", *map(repr, target.split(",") if target else ()))
+        assert notes_with(data.notes, "50 rows", *map(repr, target.split(",") if target else ()))
         assert data.fingerprint == whole.fingerprint and data.test.y[-1][-1, 0] == 149
         assert data.seen["time"] is None or data.seen["time"]["last"] == whole.seen["time"]["last"]
     frame.loc[199, "load"] = 1.0
@@ -317,7 +312,7 @@ def test_values_that_were_filled_in_are_not_scored():
         steps = part.y[:][..., 0]
         assert len(part) == len(part.y) == 86 - 3 - 20 and 50 not in steps and (np.diff(steps) == 1).all()
         assert steps.max() == 79 and 50 in part.x[:][..., 0] - 1  # 49 stands in for it in inputs
-    for messages in ([str(warning.message) for warning in caught], notes_with(tested, "test")):
+    for messages in ([str(warning.message) for warning in caught], notes_with(tested.notes, "test")):
         for message, parts in zip(messages, expected, strict=True):
             assert_mentions(message, *parts)
     assert tested.fingerprint == load_data(frame, preset=preset(), target="load", test=table(100)).fingerprint

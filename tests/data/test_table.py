@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from messages import assert_mentions, missing_from, refuses
+from messages import assert_mentions, notes_with, refuses
 
 import kzoo
 from kzoo import get_preset
@@ -16,11 +16,6 @@ from kzoo.data import encode, load_data
 from kzoo.kinds import kind_of
 from kzoo.tasks import Target
 from kzoo.tasks.classes import light as classes
-
-
-def notes_with(data, *parts):
-    """Return the notes of a data set that hold each of `parts`."""
-    return [note for note in data.notes if not missing_from(note, parts)]
 
 
 def people(n=200, seed=0):
@@ -118,7 +113,7 @@ def test_which_comes_first_day_or_month(when, month, noted):
     frame = people(len(when) * 10).assign(joined=when * 10)
     data = load_data(frame, target="churned")
     assert encode(data.preprocessing, frame)[:, data.feature_names.index("joined month")].tolist() == month * 10
-    notes = notes_with(data, "'joined'")
+    notes = notes_with(data.notes, "'joined'")
     assert len(notes) == noted
     for note in notes:
         assert_mentions(note, "month first", "2024-02-03")
@@ -239,7 +234,7 @@ def test_labels_among_several_targets_are_named():
     for target, alone in (["flag", "y"], "'flag'"), (["flag", "count"], "'flag', 'count'"):
         data = load_data(frame, target=target)
         assert data.task == "tabular_regression"
-        (note,) = notes_with(data, "task=")
+        (note,) = notes_with(data.notes, "task=")
         assert_mentions(note, alone, "classes")
         assert "'y'" not in note
 
@@ -267,7 +262,7 @@ def test_a_note_tells_that_a_column_of_weights_is_an_input(memory, tmp_path, mon
         pytest.importorskip("pyarrow")
         monkeypatch.setenv("KZOO_MEMORY", "1KiB")
         monkeypatch.setenv("KZOO_CACHE", str(tmp_path / "cache"))
-    (note,) = notes_with(load_data(file, target="y"), "drop=")
+    (note,) = notes_with(load_data(file, target="y").notes, "drop=")
     assert_mentions(note, "'Sample_Weight'", "drop='Sample_Weight'")
     notes = load_data(file, target="y", drop="Sample_Weight").notes
     assert not any("weight" in note.casefold() for note in notes)
@@ -308,7 +303,7 @@ def test_numbers_that_are_often_infinite_are_missing_and_no_categories(stored, t
     finite = table["a"][np.isfinite(table["a"])]
     np.testing.assert_array_equal(data.train.x[:, 0], table["a"].where(np.isfinite(table["a"]), finite.median()))
     np.testing.assert_array_equal(data.train.x[:, 1], ~np.isfinite(table["a"]))
-    assert notes_with(data, "'a'", "20 of 100", "row 1", "inf")
+    assert notes_with(data.notes, "'a'", "20 of 100", "row 1", "inf")
 
 
 def test_outliers_are_clipped_on_request_only():
@@ -374,14 +369,14 @@ def test_a_few_missing_targets_are_dropped_with_a_note():
     frame.loc[:4, "churned"] = None
     data = load_data(frame, target="churned", preset=get_preset("tabular_fnn"))
     assert len(data.train) + len(data.validation) + len(data.test) == 195
-    assert notes_with(data, "5 rows", "target")
+    assert notes_with(data.notes, "5 rows", "target")
     frame.loc[:3, "churned"] = "no"
-    assert notes_with(load_data(frame, target="churned"), "1 row", "target")
+    assert notes_with(load_data(frame, target="churned").notes, "1 row", "target")
 
 
 def test_an_index_that_is_not_read_is_named_except_plain_row_numbers():
     def notes_about_the_index(frame):
-        return notes_with(load_data(frame, target="churned"), "DataFrame.reset_index()")
+        return notes_with(load_data(frame, target="churned").notes, "DataFrame.reset_index()")
 
     table = people()
     assert notes_about_the_index(table) == notes_about_the_index(table.sample(frac=1, random_state=0)) == []
@@ -394,7 +389,7 @@ def test_an_index_that_is_not_read_is_named_except_plain_row_numbers():
         assert_mentions(note, "index", name)
     texts = table[["churned"]].assign(text=[f"a film of {n} hours" for n in range(len(table))]).rename_axis("film")
     data = load_data(texts, preset="text_ngrams", target="churned")
-    assert notes_with(data, "index", "('film')", "DataFrame.reset_index()")
+    assert notes_with(data.notes, "index", "('film')", "DataFrame.reset_index()")
 
 
 def test_durations_are_seconds_from_every_source():
@@ -448,14 +443,14 @@ def test_heavy_tails_are_bent_with_a_note_and_rare_marks_stay_small():
     assert data.feature_names == ("plain", "heavy", "gap", "gap is missing", "year")
     z = data.train.x * data.config["scale"] + data.config["offset"]
     assert data.config["input_clip"] == 3.0 and "loss" not in data.config
-    assert notes_with(data, "'heavy'", "input_clip=3")
+    assert notes_with(data.notes, "'heavy'", "input_clip=3")
     middle = np.clip(HEAVY, *np.percentile(HEAVY, (1, 99)))
     np.testing.assert_allclose(z[:, 1], (HEAVY - middle.mean()) / middle.std(), rtol=1e-3)
     assert np.abs(z[:, 1]).max() > 6
     np.testing.assert_allclose(z[:, [0, 2]].std(axis=0), 1, rtol=1e-3)
     assert np.abs(z[:, 3]).max() < 5  # one mark of 400 was 20 deviations from the others
     same = load_data((data.train.x, data.train.y), validation=0, test=0)
-    assert same.config["scale"] == data.config["scale"] and notes_with(same, "'column 1'", "input_clip=3")
+    assert same.config["scale"] == data.config["scale"] and notes_with(same.notes, "'column 1'", "input_clip=3")
 
 
 def test_a_table_without_heavy_tails_is_scaled_by_its_deviation():
@@ -466,7 +461,7 @@ def test_a_table_without_heavy_tails_is_scaled_by_its_deviation():
 
 def test_clipping_and_loss_for_heavy_tails_follow_the_data_and_the_settings(capsys):
     data = load_data(heavy_table(), target="far", task="regression", validation=0, test=0)
-    assert notes_with(data, "target", "loss='auto'", "'huber'")
+    assert notes_with(data.notes, "target", "loss='auto'", "'huber'")
     for preset in ("tabular_fnn", "tabular_resnet", "tabular_transformer", "line_fnn"):
         spec = kzoo.spec_of(model := kzoo.build(preset, data=data))
         assert spec["config"]["input_clip"] == 3.0 and spec["training"]["loss"] == "huber"

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from messages import assert_mentions, missing_from, refuses, warns
+from messages import assert_mentions, notes_with, refuses, warns
 from processor import in_units
 
 import kzoo
@@ -19,11 +19,6 @@ from kzoo.utils.errors import KzooWarning
 
 GOOD = [f"a lovely film number {i} , don't miss it !" for i in range(40)]
 BAD = [f"a dreadful film number {i} , skip it ." for i in range(40)]
-
-
-def notes_with(data, *parts):
-    """Return the notes of a data set that hold each of `parts`."""
-    return [note for note in data.notes if not missing_from(note, parts)]
 
 
 def learn_tokenizer(texts, **options):
@@ -148,7 +143,7 @@ def test_all_documents_of_a_class_are_read(mixed):
     (mixed / "all" / "unsup").mkdir()
     (mixed / "all" / "unsup" / "1.txt").write_text("a film")
     data = load_data(mixed / "all", preset="text_cnn")
-    assert notes_with(data, "unsup/", "Dev/, Train/, test/")
+    assert notes_with(data.notes, "unsup/", "Dev/, Train/, test/")
     assert (len(data.train), len(data.validation), len(data.test)) == (60, 4, 8)
     assert len(labelled(data.preprocessing, mixed / "all", targets=[], config={})) == 8  # of test/, as with images
 
@@ -162,8 +157,8 @@ def test_other_files_in_a_folder_of_texts_are_named(mixed):
         (mixed / "pos" / f"{i}.html").write_text("<p>fine")
     (mixed / "neg" / "NOTES").write_text("about")
     data = load_data(mixed, preset="text_cnn")
-    (suffixes,) = notes_with(data, "3 .html", "1", ".txt")
-    (files,) = notes_with(data, "neutral.txt")
+    (suffixes,) = notes_with(data.notes, "3 .html", "1", ".txt")
+    (files,) = notes_with(data.notes, "neutral.txt")
     assert "README.md" not in suffixes + files
     with pytest.warns(KzooWarning) as caught:
         labelled(data.preprocessing, mixed, targets=[], config={})
@@ -189,7 +184,7 @@ def test_text_column(tmp_path):
     frame.to_csv(tmp_path / "r.csv", index=False)
     data = load_data(tmp_path / "r.csv", preset="text_gru", target="stars")
     assert data.class_names == ("1", "5") and data.feature_names == ("review",)
-    assert notes_with(data, "1", "text", "label")
+    assert notes_with(data.notes, "1", "text", "label")
     kinds = {column["name"]: (column["kind"], column["missing"]) for column in data.overview["columns"]}
     assert kinds == {"user": ("left out", 0), "review": ("text", 1), "stars": ("target", 0)}
     for raw in (frame.iloc[1:3], frame.iloc[1:3].to_dict("records"), GOOD[1:3]):
@@ -296,7 +291,7 @@ def documents(tmp_path):
 
 def test_documents_that_are_no_text_are_named_and_left_out(documents):
     data = load_data(documents)
-    assert notes_with(data, "2", "texts", "bad/11.txt, good/07.txt")
+    assert notes_with(data.notes, "2", "texts", "bad/11.txt, good/07.txt")
     assert len(data.train) + len(data.validation) + len(data.test) == 58
     for name in ("good", "bad"):
         for i in range(20):
@@ -419,7 +414,7 @@ def test_an_encoding_other_than_utf_8_is_named_in_notes_and_warnings(tmp_path):
     frame.to_csv(tmp_path / "a.csv", index=False, encoding="cp1252")
     data = load_data(tmp_path / "a.csv", target="y", preset="tabular_fnn")
     assert data.class_names == ("Köln", "Süd") and data.feature_names == ("Größe",)
-    assert len(notes_with(data, "'a.csv'", "UTF-8", "Windows-1252")) == 1
+    assert len(notes_with(data.notes, "'a.csv'", "UTF-8", "Windows-1252")) == 1
     with warns("'a.csv'", "UTF-8", "Windows-1252"):
         encode(data.preprocessing, tmp_path / "a.csv")
     for name in ("gut", "übel"):
@@ -427,10 +422,10 @@ def test_an_encoding_other_than_utf_8_is_named_in_notes_and_warnings(tmp_path):
         lines = "\n".join(f"ein schöner Film, {name}, {i}" for i in range(100))
         (tmp_path / "docs" / f"{name}.txt").write_bytes(lines.encode("cp1252"))
     data = load_data(tmp_path / "docs", preset="text_cnn")
-    (of_two,) = notes_with(data, "UTF-8")
+    (of_two,) = notes_with(data.notes, "UTF-8")
     assert_mentions(of_two, "'gut.txt'", "Windows-1252", "1 more")
     with warns("'gut.txt'", "Windows-1252", "1 more"):
         encode(data.preprocessing, [tmp_path / "docs" / "gut.txt", tmp_path / "docs" / "übel.txt"])
     assert "schöner" in data.preprocessing["vocabulary"]
     data = load_data(tmp_path / "docs" / "gut.txt", preset="char_gru", test=tmp_path / "docs" / "übel.txt")
-    assert len(notes_with(data, "Windows-1252")) == 2
+    assert len(notes_with(data.notes, "Windows-1252")) == 2

@@ -20,7 +20,7 @@ RECIPES = Path(__file__).parents[2] / "recipes"
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A folder with bad files, without a network and without earlier downloads."""
+    """A folder with bad files, offline and without earlier downloads."""
     for name in (
         "loose/0",
         "loose/1",

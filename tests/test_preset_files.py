@@ -16,7 +16,7 @@ from kzoo.registry.preset_files import read_presets
 MINE = """
 [churn_fnn]
 base = "tabular_fnn"
-summary = "Who leaves next month."
+summary = "Which customers leave next month."
 config = { units = [16, 8], norm = "none" }
 training = { epochs = 3 }
 
@@ -56,7 +56,7 @@ def test_presets_of_a_file_are_registered_and_built_like_any_other():
     churn, base = kzoo.get_preset("churn_fnn"), kzoo.get_preset("tabular_fnn")
     assert churn.config == base.config | {"units": (16, 8), "norm": None}
     assert churn.training == base.training | {"epochs": 3, "min_steps": 0}
-    assert (churn.params, churn.task, churn.summary) == (None, base.task, "Who leaves next month.")
+    assert (churn.params, churn.task, churn.summary) == (None, base.task, "Which customers leave next month.")
     assert kzoo.build("plain_fnn", compile=False).count_params() == 4 * 5 + 5 + 5 * 3 + 3
     assert kzoo.space("plain_fnn", "quick").overrides({}) == {}
 

@@ -69,7 +69,7 @@ def test_findings_are_printed_line_by_line(run):
     assert_mentions(lines[2], "fix", "drop=")
     assert_mentions(repr(findings[0]), "warning", "'leak'")
     assert len(repr(findings[0])) < 200
-    assert_mentions(repr(kzoo.check("iris_fnn", deep=False)), "no findings")
+    assert_mentions(repr(kzoo.check("iris_fnn", deep=False)), "no problems")
     lines = repr(kzoo.check("iris", deep=False)).splitlines()
     assert_mentions(lines[1], "most frequent class 0.3333", "accuracy", "validation")
     assert_mentions(lines[2], "presets", "tabular_fnn")

@@ -97,7 +97,7 @@ def ridge(subset):
 
         return subset.by_blocks(predict, wide=features.wide)
 
-    return subset.best({f"alpha={strength:g} n": fitted(strength) for strength in STRENGTHS})
+    return subset.best({f"alpha={strength:g} per training row": fitted(strength) for strength in STRENGTHS})
 
 
 def _seconds_of_trees(subset):

@@ -124,7 +124,7 @@ def render(document, args):
     findings, count = document["findings"], len(document["checks"])
     lines, totals = [] if document["overview"] is None else [*data_summary.summary_lines(document["overview"]), ""], []
     if not findings:
-        lines.append(f"{count} checks, no findings")
+        lines.append(f"{count} checks, no problems found")
     for level in ("error", "warning"):
         selected = [finding for finding in findings if finding["level"] == level]
         if not selected:
@@ -154,10 +154,10 @@ def _baselines_and_presets(document, args):
             )
             for row in document["baselines"]
         ]
-        note = "; the test split is not used" if split == "validation" else ""
+        note = " (the test split is not used)" if split == "validation" else ""
         lines += [
             "",
-            shared.bold(f"baselines on the {split} split{note}"),
+            shared.bold(f"baselines, scored on the {split} split{note}"),
             *tables.columns(rows, align="<<>"),
         ]
     presets = document["presets"][:_MAX_PRESETS]

@@ -17,7 +17,7 @@ examples:
   kzoo compare runs                               all runs in a folder
   kzoo compare runs/text_* --plot curves.png      some runs, and their curves
   kzoo compare runs --metric f1 --csv table.csv
-  kzoo compare searches/digits_cnn-01             a search's trials
+  kzoo compare searches/digits_cnn-01             the trials of a search
   kzoo compare searches                           searches, by their best trial
   kzoo compare runs/new runs/old --data may.csv   on data that is new to both
   kzoo compare runs/new runs/old --data may.csv --fail-if-worse && ./deploy

@@ -28,7 +28,11 @@ def add_arguments(parser):
     add("--formats", default="saved_model", metavar="A,B", help=f"{', '.join(formats())} (default: saved_model)")
     add("--quantize", default="", metavar="A,B", help=f"also write smaller files: {', '.join(QUANTIZED)}")
     add("--out", metavar="FOLDER", help="output folder; default: exports/NAME, where NAME is the name of the run")
-    add("--data", metavar="SOURCE", help="the training data of the run, for int8; not needed for named data sets")
+    add(
+        "--data",
+        metavar="SOURCE",
+        help="the data that the run was trained on; needed for int8, unless it is a named data set",
+    )
     add("--overwrite", action="store_true", help="replace an export of another model")
     add("--no-verify", action="store_true", help="do not check that the files work")
     add(

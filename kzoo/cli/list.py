@@ -31,8 +31,8 @@ examples:
   kzoo list                                  all presets
   kzoo list "cifar_*" iris_fnn               by name, with wildcards
   kzoo list mine.toml "acme.*"               from a file, and from a package
-  kzoo list --task text_classification       for a task
-  kzoo list --family lstm                    of a family
+  kzoo list --task text_classification       for one task
+  kzoo list --family lstm                    of one family
   kzoo list --max-params 100k --exclude "*_rnn"
   kzoo list --data digits                    measured on digits, best first
   kzoo list --data sine --sort seconds       fastest training first

@@ -43,7 +43,7 @@ def add_arguments(parser):
     add(
         "--token",
         metavar="TEXT",
-        help=f"bearer token that requests must send (default: ${_TOKEN_VARIABLE}, else no token)",
+        help=f"bearer token that requests must send (default: ${_TOKEN_VARIABLE} if set, otherwise no token)",
     )
     add(
         "--allow-host", action="append", metavar="NAME",

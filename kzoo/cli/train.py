@@ -31,10 +31,10 @@ examples:
   kzoo train cifar_cnn --epochs 10 --set filters=32,64 dropout=0.2
   kzoo train image_cnn --data pets/ --weights runs/image_cnn-01 --freeze "stem*"
 
-The weights of the best epoch on validation data are kept; test data is used
-once, at the end. Ctrl-C stops early and keeps the best model so far. After a
-stop, even a kill, the same command resumes the training with bit-identical
-results. `kzoo show PRESET` lists the settings that --set accepts.
+The weights of the epoch that is best on the validation data are kept; the test
+data is used once, at the end. Ctrl-C stops early and keeps the best model so
+far. If training was stopped or killed, the same command resumes it, with
+bit-identical results. `kzoo show PRESET` lists the settings that --set accepts.
 """
 
 # Options of this command, which --set refuses.
@@ -59,7 +59,8 @@ def add_arguments(parser):
         "--resume",
         default="auto",
         metavar="HOW",
-        help="auto (default): resume the same run; must: fail if there is none; never: start over",
+        help="auto (default): resume a stopped run with the same settings; must: fail if there is none; never: "
+        "start over",
     )
     add(
         "--steps-per-call",
@@ -206,14 +207,14 @@ def add_weights_options(parser):
     parser.add_argument(
         "--weights",
         metavar="WHAT",
-        help="initial weights: a run, a .keras or .weights.h5 file, or the name of packaged weights; imagenet: weights "
-        "of the backbone, which Keras downloads",
+        help="initial weights: a run, a .keras or .weights.h5 file, the name of pretrained weights in the package, or "
+        "imagenet (backbone weights, downloaded by Keras)",
     )
     parser.add_argument(
         "--freeze",
         nargs="*",
         metavar="LAYER",
-        help="layers that are not trained; without a value: all layers with initial weights",
+        help="layers to freeze; without a value, all layers that get their weights from --weights",
     )
 
 

@@ -25,9 +25,9 @@ examples:
   kzoo tune image_pretrained --data pets/ --weights imagenet
   kzoo tune digits_cnn --dry-run               estimate the cost
 
-The test data is never used. Ctrl-C stops the search. After a stop, even a kill,
-the same command resumes it with all finished trials; more --trials extend
-it. `kzoo show PRESET` lists the settings that --set can fix.
+The test data is never used. Ctrl-C stops the search. If the search was stopped
+or killed, the same command resumes it with all finished trials; a larger
+--trials extends it. `kzoo show PRESET` lists the settings that --set can fix.
 """
 _OPTIONS = (
     "data", "out", "seed", "resume", "engine", "trials", "max_time", "space", "objective", "folds", "backend",
@@ -77,7 +77,8 @@ def add_arguments(parser):
         "--resume",
         default="auto",
         metavar="HOW",
-        help="auto (default): resume the same search; must: fail if there is none; never: start over",
+        help="auto (default): resume a stopped search with the same settings; must: fail if there is none; "
+        "never: start over",
     )
     add("--seed", type=int, default=0, metavar="N", help="seed for the proposals and for training (default 0)")
     backend.add_option(parser)

@@ -72,7 +72,7 @@ def build(
         name: name of the model.
         input_shape: (columns,) for rows, (height, width, channels) for images, (tokens,) for texts.
         outputs: number of classes or targets; 1 for two classes with a sigmoid.
-        inputs: type of the inputs: `"rows"`, raw table rows; `"image"`, raw pixels 0..255, flattened;
+        inputs: type of the inputs: `"rows"` for raw table rows; `"image"` for raw pixels 0..255, which are flattened;
             `"tokens"`, ids with 0 for padding.
         units: width of every hidden layer; empty for a linear model.
         activation: activation of the hidden layers.
@@ -81,28 +81,28 @@ def build(
         norm: normalisation in the hidden layers.
         l1: L1 penalty on the weights (not the biases) of the hidden layers.
         l2: L2 penalty on the same weights.
-        residual: residual blocks; all `units` must then be equal.
+        residual: use residual blocks; all hidden layers must then have the same width.
         rescale: scale the inputs inside the model; False for inputs that are already scaled.
-        scale: per numeric column, 1 / standard deviation of the training split: `x * scale + offset`.
-        offset: per numeric column, -mean / standard deviation; None for the identity, as in `scale`.
-        input_clip: soft limit (tanh) of scaled numeric columns; 0 for none, None to let the data decide: 3 if a column
-            of the training split has heavy tails.
+        scale: per numeric column, 1 / standard deviation in the training split; inputs become `x * scale + offset`.
+        offset: per numeric column, -mean / standard deviation; None, as for `scale`, for no change.
+        input_clip: soft limit (tanh) on scaled numeric columns; 0 for no limit; None to choose it from the data: 3 if
+            any column of the training split has heavy tails.
         bins: number of bins for each numeric column, used instead of scaling; 0 for no bins. A bin is 0 below it,
             1 above it, and rises linearly within: the piecewise-linear encoding of https://arxiv.org/abs/2203.05556.
             Each column becomes an embedding of its bins, and one number that is nearly normally distributed.
         bins_dim: width of the bin embedding of each column.
-        edges: edges of the bins, `bins + 1` ascending numbers for each numeric column in turn: quantiles of the
-            training split. There is no bin between equal edges. None for columns that are normally distributed already.
+        edges: bin edges, `bins + 1` ascending numbers for each numeric column in turn: quantiles of the training
+            split. There is no bin between equal edges. None for columns that are normally distributed already.
         categories: number of codes for each categorical column, including 0 for unknown. These are the
             last columns of a row, and each gets its own embedding.
         members: number of networks with shared weights, whose predictions are averaged; None for a single network.
         vocabulary_size: number of token ids, including padding (0) and unknown (1).
         embedding_dim: width of the vector of a token.
         embedding_dropout: dropout after the token vectors.
-        log_ratios: initialize as naive Bayes, without hidden layers. A token has a weight for each class: the log ratio
-            of its shares in the training texts of the class and of the others. `train`, or `build` with `data`, sets
-            these weights.
-        target_scale: per target, standard deviation of the training split: `y * scale + offset`.
+        log_ratios: initialize as naive Bayes; only without hidden layers. A token has a weight for each class: the log
+            ratio of its shares in the training texts of the class and of the others. `train`, or `build` with `data`,
+            sets these weights.
+        target_scale: per target, standard deviation in the training split; the output becomes `y * scale + offset`.
         target_offset: for each target, mean in the training split.
 
     Raises:

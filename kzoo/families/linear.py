@@ -37,9 +37,9 @@ def build(
         reversible_norm: normalisation of each window that is undone in its forecast. True subtracts the mean and
             divides by the standard deviation; `"last"` subtracts the last value; False does nothing.
         rescale: scale the series inside the model; False for values that are scaled already.
-        scale: per feature, 1 / standard deviation of the training split: `x * scale + offset`.
-        offset: per feature, -mean / standard deviation; None for the identity, as in `scale`.
-        target_scale: per target, standard deviation of the training split: `y * scale + offset`.
+        scale: per feature, 1 / standard deviation in the training split; inputs become `x * scale + offset`.
+        offset: per feature, -mean / standard deviation; None, as for `scale`, for no change.
+        target_scale: per target, standard deviation in the training split; the output becomes `y * scale + offset`.
         target_offset: for each target, mean in the training split.
 
     Raises:

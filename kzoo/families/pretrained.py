@@ -62,7 +62,7 @@ def build(
         pooling: how positions are pooled to one vector, `"mean"` or `"max"`.
         dropout: dropout after the pooling.
         output_activation: activation of the output; None for logits and real-valued targets.
-        target_scale: per target, standard deviation of the training split: `y * scale + offset`.
+        target_scale: per target, standard deviation in the training split; the output becomes `y * scale + offset`.
         target_offset: for each target, mean in the training split.
 
     Raises:

@@ -96,11 +96,12 @@ def build(
         reversible_norm: normalisation of each window that is undone in its forecast. True subtracts the mean and
             divides by the standard deviation; `"last"` subtracts the last value; False does nothing.
         rescale: scale the inputs inside the model; False for inputs that are already scaled.
-        scale: per feature or numeric column, 1 / standard deviation of the training split: `x * scale + offset`.
-        offset: per feature or numeric column, -mean / standard deviation; None for the identity, as in `scale`.
-        input_clip: soft limit (tanh) of scaled numeric columns of a table; 0 for none, None to let the data decide: 3
-            if a column of the training split has heavy tails.
-        target_scale: per target, standard deviation of the training split: `y * scale + offset`.
+        scale: per feature or numeric column, 1 / standard deviation in the training split; inputs become
+            `x * scale + offset`.
+        offset: per feature or numeric column, -mean / standard deviation; None, as for `scale`, for no change.
+        input_clip: soft limit (tanh) on scaled numeric columns of a table; 0 for no limit; None to choose it from the
+            data: 3 if any column of the training split has heavy tails.
+        target_scale: per target, standard deviation in the training split; the output becomes `y * scale + offset`.
         target_offset: for each target, mean in the training split.
 
     Raises:

@@ -64,7 +64,7 @@ register(Preset(
 
 register(Preset(
     name="cifar_speed", family="cnn", task="image_classification", dataset="cifar10",
-    summary="Ten epochs after airbench94: whitened patches, convolutions that begin as the identity.",
+    summary="Ten epochs, modelled on airbench94: whitened patches, convolutions initialized as the identity.",
     reference="https://arxiv.org/abs/2404.00498", params=1_973_944,
     config=dict(inputs="image", input_shape=(32, 32, 3), outputs=10, whitening=2, block="pooled", dirac=True,
                 filters=(64, 256, 256), depth=2, kernel_size=3, norm="batch", norm_momentum=0.6, pooling="max",

@@ -18,7 +18,7 @@ register(Preset(
 
 register(Preset(
     name="text_transformer", family="transformer", task="text_classification", dataset="pydocs",
-    summary="Sentences: a small post-norm encoder, in which words that are seldom trained stay quiet.",
+    summary="Sentences: a small post-norm encoder, in which rarely trained words have little influence.",
     reference="https://arxiv.org/abs/1706.03762", params=1_317_698,
     config=dict(inputs="tokens", input_shape=(64,), outputs=2, vocabulary_size=20_000, width=64, depth=1, num_heads=4,
                 intermediate_dim=128, activation="gelu", norm_position="post", dropout=0.3, positions="learned",

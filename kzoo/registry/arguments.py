@@ -299,7 +299,7 @@ TRAINING = {
         kind=str,
         choices=PRECISIONS,
     ),
-    "batch_size": _A(default=64, meaning="examples in a step", **_TIMES),
+    "batch_size": _A(default=64, meaning="number of examples per step", **_TIMES),
     "epochs": _A(default=20, meaning="number of passes over the training split", **_TIMES),
     "min_steps": _A(
         default=0,

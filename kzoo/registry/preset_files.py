@@ -2,7 +2,7 @@
 
     [churn_fnn]
     base = "tabular_fnn"                # or family = "fnn" and task = "tabular_classification"
-    summary = "Who leaves next month."
+    summary = "Which customers leave next month."
     config = { units = [256, 64], norm = "none" }
     training = { epochs = 30 }
 

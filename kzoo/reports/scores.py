@@ -116,7 +116,8 @@ def _split_warning(split):
 def _few_examples_warning(scores, split):
     n_examples = scores.get("examples", _FEW_EXAMPLES)
     if n_examples < _FEW_EXAMPLES:
-        return f"Only {plural(n_examples, f'{split} example')}: the score of another sample may be very different."
+        few = f"The {split} split has only {plural(n_examples, 'example')}"
+        return f"{few}: on another sample, the score could be very different."
     return None
 
 

@@ -75,9 +75,11 @@ def ranked_by(presets: list[dict[str, Any]]) -> str:
     first = next((preset for preset in presets if preset["score"]), None)
     if first is None:
         return "presets to try; none was measured on data for this task"
-    size = f", {first['rows']:,} to train on" if first["rows"] else ""
-    others = f"; then by scores on data nearest in size ({first['data']}{size})" if presets[1:] else ""
-    return f"presets to try: first the preset nearest to the best score on all data measured for this task{others}"
+    size = f", {first['rows']:,} training examples" if first["rows"] else ""
+    others = ""
+    if presets[1:]:
+        others = f", then the others by their score on the data set closest in size ({first['data']}{size})"
+    return f"presets to try: first the preset that comes closest to the best score on each measured data set{others}"
 
 
 def _entry(row):

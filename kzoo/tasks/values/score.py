@@ -186,7 +186,7 @@ def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
     several = " over all targets" if len(target.names) > 1 else ""
     other_scores = f"RMSE {number(scores['rmse'])}" + ("" if scores["r2"] is None else f", R² {scores['r2']:.3f}")
     if answers is not None:
-        comparison = f"; always predicting the mean of the training data has {number(_mean_error(answers, target))}"
+        comparison = f"; always predicting the mean of the training data gives {number(_mean_error(answers, target))}"
     else:
         comparison = "" if scores["r2"] is None else "; always predicting the mean has an R² of 0"
     return dict(
@@ -194,8 +194,9 @@ def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
         label=f"mean absolute error on {examples}, in the target's own unit",
         interval=None,
         scale=None,
-        sentence=f"Its mean absolute error is {number(scores['mae'])}{several}{comparison}. {other_scores}.",
-        useless="It is no better than always predicting the mean (R² is not above 0)."
+        sentence=f"The model has a mean absolute error of {number(scores['mae'])}{several}{comparison}. "
+        f"{other_scores}.",
+        useless="The model is no better than always predicting the mean (R² is not above 0)."
         if scores["r2"] is not None and scores["r2"] <= 0
         else None,
     )

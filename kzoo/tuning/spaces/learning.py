@@ -47,7 +47,7 @@ def _batch_size(context):
     default = context.settings["batch_size"]
     factors = context.by_size((0.5, 1, 2), (0.25, 0.5, 1, 2, 4))
     values = sorted({default, *(int(default * factor) for factor in factors if default * factor >= 8)})
-    return Parameter(name="batch_size", meaning="examples in a step", values=tuple(values), default=default)
+    return Parameter(name="batch_size", meaning="number of examples per step", values=tuple(values), default=default)
 
 
 def _warmup(context):

@@ -65,10 +65,11 @@ def _column(name, options):
 
 
 def _fold_call(preset, source, overrides, data, *, seed, backend, **options):
-    """Return the call of `cross_validate` that a run belongs to; equal for all folds and backends."""
+    """Return the `kzoo.cross_validate` call that the run of a fold belongs to, the same for all folds and backends."""
     if preset is None or not all(isinstance(v, str | os.PathLike | None) for v in (source, data.group)):
         return None
-    fold, data_options = data.test, data.pick(*(name for name in STORED_OPTIONS if name != "test"))
+    fold = data.test
+    data_options = data.pick(*(name for name in STORED_OPTIONS if name != "test"))
     arguments = {"folds": fold.folds, "stratified": fold.stratified, "seed": fold.seed}
     defaults = _DEFAULTS | {"stratified": True}
     arguments |= {k: v for k, v in (data_options | options).items() if v is not None and v not in ((), [])} | overrides

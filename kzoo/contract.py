@@ -90,15 +90,16 @@ def with_labels(task, config, training):
 
 
 def make_optimizer(training, *, steps=None):
-    """Build the optimizer, with decoupled weight decay (except biases and norms), clipping and averaged weights."""
+    """Return the Keras optimizer of a training, with weight decay (not of biases and norms), clipping and averaging."""
     optimizer_class, fixed = OPTIMIZERS[training["optimizer"]]
     if training["optimizer"] == "momentum":
         fixed = fixed | {"momentum": training.get("momentum", 0.9)}
     decay = training.get("weight_decay") or None
     if training["optimizer"] == "muon":
-        fixed = fixed | {"adam_weight_decay": decay}
+        fixed = fixed | {"adam_weight_decay": decay}  # of the weights that Muon leaves to Adam
     optimizer = optimizer_class(
         learning_rate=make_schedule(training, steps=steps),
+        # `AdamW` does not accept None.
         weight_decay=0.0 if decay is None and optimizer_class is keras.optimizers.AdamW else decay,
         use_ema=bool(training.get("ema")),
         ema_momentum=training.get("ema") or 0.99,

@@ -140,11 +140,11 @@ class Manifest:
 
     @classmethod
     def read(cls, document: Any) -> "Manifest":
-        """Read a manifest from an untrusted document.
+        """Read the manifest of an exported model from an untrusted document.
 
         Raises:
             Malformed: another version, a missing or unknown key, an invalid value, or a checksum that does not match
-                (earlier exports have none).
+                (manifests of earlier versions have none).
         """
         if not isinstance(document, dict):
             raise Malformed("is not the kzoo.json of an exported model")

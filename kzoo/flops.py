@@ -29,7 +29,7 @@ def forward_flops(model) -> int:
     nodes = (node for depth in graph._nodes_by_depth.values() for node in depth if not node.is_input)
     try:
         return sum(_operation_flops(node.operation, node.arguments, node.outputs) for node in nodes)
-    except TypeError as error:
+    except TypeError as error:  # a product with an unknown length, None
         raise KzooError(f"{model.name!r} has an input of unknown length. Build it with a fixed shape.") from error
 
 

@@ -206,7 +206,7 @@ class Run:
         except (OSError, ValueError, KeyError) as error:
             raise self._damaged("answers.npz", f"cannot be read ({first_line(error)})") from None
         count = len(self.class_names) if "classes" in self.problem.facts else None
-        if wrong := _mismatch(arrays, count, self._input_shape):
+        if wrong := _answers_mismatch(arrays, count, self._input_shape):
             raise self._damaged("answers.npz", wrong)
         return arrays
 
@@ -242,34 +242,38 @@ class Run:
         return import_module("kzoo.loading").load_run(self.path, trusted=self.trusted)
 
 
-def _mismatch(arrays: Mapping[str, Any], classes: int | None, input_shape: Sequence[int | None]) -> str | None:
-    """Return what is wrong with the arrays of `answers.npz`, else None.
+def _answers_mismatch(arrays: Mapping[str, Any], classes: int | None, input_shape: Sequence[int | None]) -> str | None:
+    """Return what is wrong with the arrays of a run's `answers.npz`, else None.
 
     Args:
-        arrays: content of the file.
+        arrays: content of the file (see `Run.answers`).
         classes: number of classes; None for values.
         input_shape: shape of one input; empty if it is not known.
     """
     missing = [name for name in ("rows", "truth", "answers", "shown", "inputs") if name not in arrays]
-    if missing or arrays["split"] not in ("train", "validation", "test"):
-        return f"has no {missing[0] if missing else 'split'}"
-    rows, truth, answers, shown = (arrays[name] for name in ("rows", "truth", "answers", "shown"))
-    count = len(rows) if rows.ndim == 1 else -1
-    indices = [arrays[name] for name in ("rows", "shown", "source_rows") if name in arrays]
-    fits = all(array.dtype.kind in "iu" and array.ndim == 1 and (array >= 0).all() for array in indices)
-    fits = fits and truth.dtype.kind in "iuf" and answers.dtype.kind == "f" and arrays["inputs"].dtype.kind in "biuf"
-    fits = fits and all(array.shape[:1] == (count,) for array in (truth, answers, arrays.get("source_rows", rows)))
+    if missing:
+        return f"has no {missing[0]}"
+    if arrays["split"] not in ("train", "validation", "test"):
+        return "has no split"
+    return None if _fit_together(arrays, classes, input_shape) else "has arrays of different lengths or types"
+
+
+def _fit_together(arrays: Mapping[str, Any], classes: int | None, input_shape: Sequence[int | None]) -> bool:
+    rows, truth, answers, shown, inputs = (arrays[name] for name in ("rows", "truth", "answers", "shown", "inputs"))
+    source_rows = arrays.get("source_rows", rows)
+    if not all(
+        array.dtype.kind in "iu" and array.ndim == 1 and (array >= 0).all() for array in (rows, shown, source_rows)
+    ):
+        return False
+    if truth.dtype.kind not in "iuf" or answers.dtype.kind != "f" or inputs.dtype.kind not in "biuf":
+        return False
+    count = len(rows)
+    if count == 0 or answers.ndim < 2 or any(array.shape[:1] != (count,) for array in (truth, answers, source_rows)):
+        return False
     shape = (*shown.shape, *input_shape) if input_shape and None not in input_shape else shown.shape
-    fits = (
-        fits
-        and arrays["inputs"].shape[: len(shape)] == shape
-        and (shown < count).all()
-        and answers.ndim > 1
-        and count > 0
-    )
-    if fits and classes is not None:
-        fits = truth.shape == (count,) and (truth >= 0).all() and (truth < classes).all()
-        fits = fits and answers.shape == (count, classes if answers.shape[-1] > 1 else 1)
-    elif fits:
-        fits = truth.shape == answers.shape
-    return None if fits else "has arrays of different lengths or types"
+    if inputs.shape[: len(shape)] != shape or (shown >= count).any():
+        return False
+    if classes is None:
+        return truth.shape == answers.shape
+    is_class = truth.shape == (count,) and (truth >= 0).all() and (truth < classes).all()
+    return is_class and answers.shape == (count, classes if answers.shape[-1] > 1 else 1)

@@ -34,11 +34,11 @@ def odd(tmp_path, monkeypatch):
         (tmp_path / f"{module}.py").write_text(source)
         monkeypatch.syspath_prepend(tmp_path)
         monkeypatch.setitem(family.FAMILIES, "odd", (module, {}))
-        family._read.cache_clear()
+        family._parse_builder.cache_clear()
         return family.builder_of("odd")
 
     yield write
-    family._read.cache_clear()
+    family._parse_builder.cache_clear()
     sys.modules.pop("odd_family", None)
 
 

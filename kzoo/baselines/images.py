@@ -77,8 +77,8 @@ def _linear(subset, features):
         )
 
         def predict(part):
-            x, truth = features_of(part)
-            yield classify((x - center) / scale), truth
+            part_features, truth = features_of(part)
+            yield classify((part_features - center) / scale), truth
 
         return predict
 

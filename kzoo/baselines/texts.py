@@ -121,28 +121,30 @@ def nbsvm(subset):
     classes = [1] if subset.outputs == 2 else range(subset.outputs)
     svm = import_module("sklearn.svm").LinearSVC
 
-    def one_versus_all(number, c):
-        in_class = y == number
-        if not in_class.any() or in_class.all():
-            return np.zeros(matrix.shape[1]), np.zeros(matrix.shape[1]), -1.0 if not in_class.any() else 1.0
+    def one_versus_all(class_number, c):
+        """Return (weights, log ratios, bias) of an SVM for one class; `c` is its inverse regularization strength."""
+        in_class = y == class_number
+        if not in_class.any() or in_class.all():  # nothing to fit: a constant output
+            return np.zeros(matrix.shape[1]), np.zeros(matrix.shape[1]), 1.0 if in_class.any() else -1.0
         ratio = log_ratio(
             matrix if subset.weight is None else matrix.multiply(subset.weight[:, None]).tocsr(), in_class
         )
         model = svm(C=c, random_state=subset.seed).fit(matrix.multiply(ratio).tocsr(), in_class, subset.weight)
         return model.coef_[0], ratio, float(model.intercept_[0])
 
-    def fitted(c):
+    def candidates(c):
+        """Return label -> outputs for each beta."""
         models = [one_versus_all(number, c) for number in classes]
         biases = np.array([bias for *_, bias in models])
 
-        def mixed(beta):
+        def outputs(beta):
             weights = [((1 - beta) * np.abs(coef).mean() + beta * coef) * ratio for coef, ratio, _ in models]
             weights = np.stack(weights, axis=1)
             return subset.by_blocks(lambda rows: counts(rows).sign() @ weights + biases)
 
-        return {f"C={c:g} and beta={beta:g}": mixed(beta) for beta in _WEIGHTS}
+        return {f"C={c:g} and beta={beta:g}": outputs(beta) for beta in _WEIGHTS}
 
-    return subset.best({words: answers for c in _STRENGTHS_OF_SVM for words, answers in fitted(c).items()})
+    return subset.best({label: outputs for c in _STRENGTHS_OF_SVM for label, outputs in candidates(c).items()})
 
 
 def log_ratio(matrix, in_class):

@@ -44,7 +44,7 @@ class Debug(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         probed = {} if self.probe is None else self.probe.statistics(self.model)
         weights = self._weights()
-        for layer in [*weights, *(name for name in probed if name not in weights)]:
+        for layer in weights | probed:
             statistics = _weight_statistics(weights[layer], self.before.get(layer)) if layer in weights else {}
             self._add({"epoch": epoch + 1, "layer": layer} | statistics | probed.get(layer, {}))
         self.before = weights
@@ -86,7 +86,8 @@ def _problems(row):
     if not np.isfinite(row.get("weight_norm", 0.0)):
         yield "has weights that are not finite. Try a smaller learning_rate."
         return
-    ratio, gradient = row.get("update_ratio", 0.1), row.get("gradient_norm")
+    ratio = row.get("update_ratio", 0.1)  # if it is unknown, a number that is no problem
+    gradient = row.get("gradient_norm")
     if ratio > 1:
         yield "changed by more than its own size in an epoch. Try a smaller learning_rate or a warm-up."
     elif ratio < 1e-6:
@@ -189,6 +190,7 @@ def _is_relu(layer):
 
 
 def _activation_statistics(activations, relu):
+    """Return the columns of `debug.csv` on a layer's activations; `relu` is whether it is a ReLU."""
     activations = np.asarray(activations, "float32")
     statistics = dict(
         activation_mean=float(activations.mean()), activation_std=float(activations.std()), units=activations.shape[-1]

@@ -97,20 +97,24 @@ class BestModel(keras.callbacks.Callback):
             self.stopped_because = NO_BETTER.format(name=self.monitor, epochs=plural(self.waited, "epoch"))
             self.model.stop_training = True
         if self.timer.due() or (self.unsaved and not self.kept):
-            self._write_both()
+            self._write_models()
 
     def on_train_end(self, logs: Any = None) -> None:
         self.finish()
 
     def finish(self) -> None:
-        """Write both files and restore the best weights, also after an interrupt. A second call does nothing."""
+        """Write the best and the last model, and restore the best weights. A second call does nothing.
+
+        An interrupted training calls it as well.
+        """
         if self.finished:
             return
         self.finished = True
         if self.first is None:  # no epoch has ended: nothing to save
             return
         try:
-            self._write_both(last=not self.guard.tripped and not_finite(self.model) is None)
+            # The last model is written only if its weights are finite.
+            self._write_models(last=not self.guard.tripped and not_finite(self.model) is None)
         finally:
             if self.weights is not None:
                 self.model.set_weights(self.weights)
@@ -122,7 +126,7 @@ class BestModel(keras.callbacks.Callback):
         self.model.set_weights(self.weights)
         return True
 
-    def _write_both(self, last: bool = True) -> None:
+    def _write_models(self, last: bool = True) -> None:
         if self.run_dir is None:
             return
         self.run_dir.mkdir(parents=True, exist_ok=True)

@@ -116,12 +116,12 @@ def not_scaled(subject):
     """Find raw pixels or large numbers that reach the first layer unscaled."""
     if subject.probe.first is None:
         return
-    layer, activations = subject.probe.first
-    size = np.sqrt(np.mean(np.square(activations.reshape(-1, activations.shape[-1]), dtype="float64"), axis=0))
+    layer, inputs = subject.probe.first
+    size = np.sqrt(np.mean(np.square(inputs.reshape(-1, inputs.shape[-1]), dtype="float64"), axis=0))
     if not np.isfinite(size).all() or size.max() <= _LARGE:
         return
     if subject.images:
-        problem, fix = f"Pixels up to {activations.max():.0f}", "Add keras.layers.Rescaling(1 / 255) as first layer."
+        problem, fix = f"Pixels up to {inputs.max():.0f}", "Add keras.layers.Rescaling(1 / 255) as first layer."
     else:
         names = subject.columns or ()
         column = int(size.argmax())
@@ -129,7 +129,7 @@ def not_scaled(subject):
         problem = f"Numbers of magnitude {size.max():.3g}{name}"
         fix = "Standardise the columns with keras.layers.Rescaling (mean and standard deviation) or BatchNormalization."
     yield warning(
-        f"{problem} reach the first layer with weights unscaled",
+        f"{problem} are not scaled before the first layer with weights",
         where=f"layer {layer!r}",
         why="The first steps are too large, or one column dominates: training is slow or diverges.",
         fix=fix,

@@ -66,7 +66,7 @@ def class_missing(subject):
     }
     for split, present in classes_in.items():
         missing = sorted(set(range(classes)) - present)
-        if not missing or not present:
+        if not missing or not present:  # `present` is empty if the split has no valid labels
             continue
         names = listed(class_name(subject.data, number) for number in missing)
         if split == "train":

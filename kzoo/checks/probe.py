@@ -65,10 +65,10 @@ def _has_graph(model):
 
 
 def _forward(model, tensors, x):
-    """Return the values of these tensors and of the output.
+    """Return the values of some tensors of a model, and its output, for inputs `x`.
 
     Batch normalisation runs in training mode: before the first step its moving mean and variance are meaningless. The
-    call is stateless, so that neither these nor any seed changes.
+    call is stateless, so it changes neither them nor the state of a seed.
     """
     if not _has_graph(model):
         return [model(x, training=False)]

@@ -64,11 +64,17 @@ def gradients(subject):
     ]
     vanished = [path for path, size in kernels if size < _VANISHED * max(reached)]
     if len(vanished) > _MAX_VANISHED * len(kernels):
+        # JAX returns 0, not None, for a weight that the loss does not depend on.
+        zero = all(size == 0 for path, size in kernels if path in vanished)
         yield warning(
-            f"The first gradient of {plural(len(vanished), 'weight')} is less than a millionth of the largest one",
+            f"The first gradient of {plural(len(vanished), 'weight')} is "
+            + ("0" if zero else "less than a millionth of the largest one"),
             where=listed(vanished),
-            why="These layers hardly learn, because their gradient vanishes.",
-            fix="Use fewer layers or steps, relu or gates, normalisation, or skip connections.",
+            why="These layers do not learn: the loss does not depend on them, or their gradient vanishes."
+            if zero
+            else "These layers hardly learn, because their gradient vanishes.",
+            fix=("Connect them to the output. If they are connected, use" if zero else "Use")
+            + " fewer layers or steps, relu or gates, normalisation, or skip connections.",
         )
     total_norm = float(np.sqrt(np.sum(np.square(reached))))
     if total_norm > _EXPLODED and not _clips_gradients(subject.model):

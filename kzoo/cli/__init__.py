@@ -111,11 +111,12 @@ def make_parser(command_names) -> argparse.ArgumentParser:
 def main(argv=None) -> int:
     """Run a command and return its exit code.
 
-    0: success; 1: an internal error of kzoo; 2: invalid input; 130: Ctrl-C; 143: SIGTERM. Commands that check or
-    compare put their own `exit_code` into the document.
+    0: success; 1: an internal error of kzoo; 2: invalid input; 130: Ctrl-C; 143: SIGTERM. Some commands, such as those
+    that check or compare, set another as `exit_code` in the dict that they return.
 
     Args:
-        argv: the words after `kzoo`. By default those of this process, which then imports Keras by `fast_import`.
+        argv: the words after `kzoo`; None for those of this process, which then imports Keras without its optional
+            packages (see `kzoo.utils.fast_import`).
     """
     if argv is None:
         fast_import.mark_kzoo_process()

@@ -87,12 +87,12 @@ def table(exports) -> list[str]:
             (
                 key,
                 export["status"],
-                _number(export["difference"], ".1e"),
-                _number(export["agreement"], ".1%"),
-                _number(export["score"], ".4g"),
-                _number(export["bytes"], ","),
-                _number(ms.get("1"), ".3g"),
-                _number(ms.get("32"), ".3g"),
+                tables.cell(export["difference"], ".1e"),
+                tables.cell(export["agreement"], ".1%"),
+                tables.cell(export["score"], ".4g"),
+                tables.cell(export["bytes"], ","),
+                tables.cell(ms.get("1"), ".3g"),
+                tables.cell(ms.get("32"), ".3g"),
             )
         )
     return tables.columns(rows, align="<<>>>>>>")
@@ -105,7 +105,3 @@ def problems(exports) -> list[str]:
         for key, export in exports.items()
         if export.get("error") or export.get("note")
     ]
-
-
-def _number(value, format_spec):
-    return "-" if value is None else format(value, format_spec)

@@ -73,9 +73,9 @@ def render(document, csv) -> str:
     ]
     cells = [
         [
-            row["rank"], row["trial"], row["status"], _number(row["score"], "{:.4f}"),
-            _number(row["gain"], "{:+.4f}"), f"{row['best_epoch'] or '-'}/{row['epochs']}", f"{row['seconds']:.0f}",
-            _number(row["parameters"], "{:,}"), _changes_or_error(row, document["defaults"], document["start"]),
+            row["rank"], row["trial"], row["status"], tables.cell(row["score"], ".4f"),
+            tables.cell(row["gain"], "+.4f"), f"{row['best_epoch'] or '-'}/{row['epochs']}", f"{row['seconds']:.0f}",
+            tables.cell(row["parameters"], ","), _changes_or_error(row, document["defaults"], document["start"]),
         ]
         for row in rows
     ]  # fmt: skip
@@ -90,10 +90,6 @@ def render(document, csv) -> str:
         lines.append(f"Not finished: {len(rows)} of {document['planned']} trials. Repeat the call to continue.")
     lines.append("Trials are ranked on validation data: retrain the winner for a test score.")
     return "\n".join(lines + [f"Written to {document[key]}" for key in ("csv", "plot") if key in document])
-
-
-def _number(value, template):
-    return "-" if value is None else template.format(value)
 
 
 def _changes_or_error(row, defaults, start):

@@ -134,7 +134,8 @@ def render(document, args):
     lines, name_width = [], max(len(preset["name"]) for preset in document)
     for task in sorted({preset["task"] for preset in document}, key=list(problems()).index):
         lines.append(shared.bold(task.replace("_", " ")))
-        for preset in (preset for preset in document if preset["task"] == task):
+        presets = [preset for preset in document if preset["task"] == task]
+        for preset in presets:
             parameters = f"{preset['params']:,}" if preset["params"] else ""
             lines += shared.hanging_indent(
                 f"  {preset['name']:{name_width}}  {parameters:>10}  ", preset["summary"] + _weights(preset)

@@ -75,12 +75,13 @@ class Resolved(NamedTuple):
 
 
 def _resolve(args) -> Resolved | None:
-    """Return the preset of a command with its settings; None without a preset, or if the command will refuse it."""
+    """Return the preset of a command with its settings; None without a preset, or if it is not valid."""
     if not getattr(args, "preset", None):
         return None
     with suppress(KzooError):
-        preset, overrides = get_preset(args.preset), shared.settings_of(args) if "set" in args else {}
-        with suppress(KzooError):
+        preset = get_preset(args.preset)
+        overrides = shared.settings_of(args) if "set" in args else {}
+        with suppress(KzooError):  # with wrong settings, the preset can still be checked
             return Resolved(preset, overrides, resolve(preset, overrides))
         return Resolved(preset, overrides, None)
     return None

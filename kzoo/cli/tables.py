@@ -57,6 +57,11 @@ def _layout_with_rich(rows, alignments, indent):
     return [line.rstrip() for line in buffer.getvalue().rstrip("\n").split("\n")]
 
 
+def cell(value, format_spec) -> str:
+    """Return a number as a table cell; "-" for None."""
+    return "-" if value is None else format(value, format_spec)
+
+
 def target_lines(scores, score_warnings=()) -> list[str]:
     """Return the table of the scores of each target, with baselines for comparison, and the warnings about scores."""
     rows, warning_lines = (

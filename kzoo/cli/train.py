@@ -142,9 +142,9 @@ def _resumable_runs(args, preset, settings) -> Iterator[backend.Resumable]:
         with suppress(KzooError):  # not a run, or a damaged run
             run = Run(folder)
             backend_name = run.config.get("backend")
-            if backend_name and (
-                args.out is not None or (run.stopped and _may_be_same_run(run, args, preset, settings))
-            ):
+            if not backend_name:
+                continue
+            if args.out is not None or (run.stopped and _may_be_same_run(run, args, preset, settings)):
                 yield backend.Resumable(folder, backend_name, onednn.recorded(run.config))
 
 
@@ -164,10 +164,12 @@ def _may_be_same_run(run, args, preset, settings):
 
 
 def _train_options(args, settings):
+    """Return the keyword arguments of `kzoo.train`."""
+    steps = args.steps_per_call  # a number, or "auto"
     return settings | dict(
         out=args.out,
         overwrite=args.overwrite,
-        steps_per_call=checked_steps_per_call(int(steps) if (steps := args.steps_per_call).isdecimal() else steps),
+        steps_per_call=checked_steps_per_call(int(steps) if steps.isdecimal() else steps),
         resume=args.resume,
         deterministic=args.deterministic,
         check=not args.no_check,

@@ -129,11 +129,12 @@ def _schedule(training):
 
 
 def _indented(lines):
-    """Indent lines, and break long ones at blanks within brackets."""
+    """Indent lines of code, and break long ones at spaces within brackets."""
     for line in lines:
         start, indent, blanks = 0, " " * 4, list(_blanks(line))
         while len(indent) + len(line) - start > _LINE and (breaks := [index for index in blanks if index > start]):
-            end = max((index for index in breaks if index - start <= _LINE - len(indent)), default=breaks[0])
+            fitting = [index for index in breaks if index - start <= _LINE - len(indent)]
+            end = fitting[-1] if fitting else breaks[0]
             yield indent + line[start:end]
             start, indent = end + 1, " " * 8
         yield indent + line[start:]
@@ -146,7 +147,8 @@ def _blanks(line):
         if letter == '"' and not escaped:
             quoted = not quoted
         escaped = letter == "\\" and not escaped
-        depth += 0 if quoted else (letter in "([{") - (letter in ")]}")
+        if not quoted:
+            depth += (letter in "([{") - (letter in ")]}")
         if letter == " " and depth and not quoted:
             yield index
 

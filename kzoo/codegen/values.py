@@ -43,11 +43,12 @@ def construct(instance, **written) -> str:
 
     Args:
         instance: the object.
-        written: name -> expression of further arguments; an empty one omits the argument.
+        written: name -> code of further arguments; an empty string omits the argument.
     """
     kind, config = type(instance), instance.get_config()
     if kind is keras.layers.Bidirectional and (wrapped := _bidirectional_layer(instance)) is not None:
-        config["layer"], written = keras.saving.serialize_keras_object(wrapped), written | {"backward_layer": ""}
+        config["layer"] = keras.saving.serialize_keras_object(wrapped)
+        written = written | {"backward_layer": ""}
     if not isinstance(instance, keras.Layer | keras.Metric):
         written = {"name": ""} | written
     package = _package_of(kind)
@@ -65,7 +66,8 @@ def construct(instance, **written) -> str:
 def _arguments(instance, config, excluded):
     """Return the required arguments, and the optional ones that are needed for the same configuration.
 
-    Optional ones are added one at a time, because a default may depend on another argument: strides on pool_size.
+    Optional ones are added one at a time, because a default may depend on another argument: `strides` is by default
+    `pool_size`.
     """
     parameters = [p for name, p in inspect.signature(type(instance).__init__).parameters.items() if name != "self"]
     required = [p.name for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
@@ -131,6 +133,7 @@ def _numbers(numbers):
     if len(numbers) < 8 or not isinstance(numbers, list):
         return None
     half = len(numbers) // 2
+    # The rates of sinusoidal positions: see `kzoo.families.embedding`.
     if numbers == [10_000 ** (-2 * k / len(numbers)) for k in range(half)] * 2:
         return f"[10_000 ** (-2 * k / {len(numbers)}) for k in range({half})] * 2"
     runs = [(number, len(list(repeats))) for number, repeats in itertools.groupby(numbers)]

@@ -171,7 +171,10 @@ def _origins(size, flips, down, right, angles, zooms):
 
 
 def _read_at(y, x, images, into):
-    """Interpolate each pixel from the four around its origin, channel by channel: NumPy is fast on long rows."""
+    """Write images into `into`, each pixel interpolated between the four around its origin (y, x).
+
+    The channels are separate arrays, because NumPy is fast on long rows.
+    """
     count, height, width, channels = images.shape
     planes = np.empty((channels, count * height * width), "float32")
     planes[:] = images.reshape(-1, channels).T
@@ -179,11 +182,12 @@ def _read_at(y, x, images, into):
     start = np.arange(0, planes.shape[1], height * width)[:, None, None]
     y0, y1 = start + y0 * width, start + y1 * width
 
-    def row(y):
-        return _blend(*(planes.take((y + x).ravel(), axis=1) for x in (x0, x1)), flat(fx))
-
     def flat(share):
         return np.broadcast_to(share, (count, height, width)).ravel()
+
+    def row(row_start):
+        left, right = (planes.take((row_start + column).ravel(), axis=1) for column in (x0, x1))
+        return _blend(left, right, flat(fx))
 
     for channel, plane in enumerate(_blend(row(y0), row(y1), flat(fy))):
         into[..., channel] = plane.reshape(count, height, width)

@@ -126,7 +126,7 @@ def check_named(name: str, preset: Preset | None, options: DataOptions) -> None:
 
 
 def detect(path: Path, preset: Preset | None, options: DataOptions) -> DetectedSource | None:
-    """Recognize a file or a folder; None for a file of arrays.
+    """Recognize the data in a file or a folder for `load_data`; None for a file of arrays (.npz).
 
     Raises:
         KzooError: it does not exist, is of an unknown type, or does not fit the preset or the options.
@@ -143,8 +143,8 @@ def detect(path: Path, preset: Preset | None, options: DataOptions) -> DetectedS
         return _check_fit(source, path.name, preset, options)
     if source := _source("folder", suffix):
         raise KzooError(f"{path.name!r} is a single file. Training needs {source.name} for each class.")
-    files = [*suffixes(), *(s for source in _sources("file") for s in source.suffixes), ".npz"]
-    raise KzooError(f"Unsupported file {path.name!r}. Supported are folders and the file types {', '.join(files)}.")
+    supported = [*suffixes(), *(s for source in _sources("file") for s in source.suffixes), ".npz"]
+    raise KzooError(f"Unsupported file {path.name!r}. Supported are folders and the file types {', '.join(supported)}.")
 
 
 def _folder(path, preset, options):

@@ -67,7 +67,7 @@ def digits(options):
 
 
 def _digits():
-    """Return scikit-learn's digits without importing it, which takes half a second and is not needed otherwise."""
+    """Return scikit-learn's digits, read from its file: importing scikit-learn takes half a second."""
     spec = find_spec("sklearn")
     file = Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz" if spec and spec.origin else None
     if file is None or not file.is_file():

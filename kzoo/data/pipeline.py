@@ -201,10 +201,10 @@ class Batches:
         return (x, y) if self.weight is None else (x, y, self.weight[indices])
 
     def dataset(self):
-        """Return the input of `fit`: an epoch of known length; each pass follows `epoch` and `first`.
+        """Return the batches of an epoch as the input of `fit`. Each iteration starts at step `first` of epoch `epoch`.
 
-        With `first` above 0, the TensorFlow dataset repeats the last batch to reach its stated length: stop at step
-        `len - first`. A `PyDataset` is shorter by `first` steps.
+        If `first` is above 0, a `PyDataset` is shorter by `first` steps. The TensorFlow dataset keeps its length and
+        repeats the last batch at the end: stop after `len - first` steps.
 
         On the TensorFlow backend this is a `tf.data.Dataset` that prepares the next batches in the background; arrays
         without augmentation are sliced by TensorFlow itself, without Python in the loop, which matters for tiny models
@@ -219,7 +219,7 @@ class Batches:
             batch_at = tf.autograph.experimental.do_not_convert(batch_at)
             batches = tf.data.Dataset.range(len(self)).map(batch_at).prefetch(2)
         options = tf.data.Options()
-        # There is nothing to tune, and its thread sleeps up to a minute: it was seen to delay the end of an iterator.
+        # There is nothing to tune, and the thread for it, which sleeps up to a minute, could delay an iterator's end.
         options.autotune.enabled = False
         return batches.apply(tf.data.experimental.assert_cardinality(len(self))).with_options(options)
 

@@ -111,10 +111,12 @@ def _split_fold(fold, n, validation, labels, groups, rng, notes):
     stratified = fold.stratified and labels is not None
     model_selection = import_module("sklearn.model_selection")  # imported late: most callers do not need it
     if groups is not None:
-        most, unit = len(np.unique(groups)), "different values of group="
+        most = len(np.unique(groups))
+        unit = "different values of group="
         splitter_class = model_selection.StratifiedGroupKFold if stratified else model_selection.GroupKFold
     elif stratified:
-        most, unit = np.bincount(labels).min(), "rows of the smallest class (or pass stratified=False)"
+        most = np.bincount(labels).min()
+        unit = "rows of the smallest class (or pass stratified=False)"
         splitter_class = model_selection.StratifiedKFold
     else:
         most, unit, splitter_class = n, "usable rows", model_selection.KFold
@@ -123,7 +125,7 @@ def _split_fold(fold, n, validation, labels, groups, rng, notes):
     splitter = splitter_class(fold.folds, shuffle=True, random_state=int(fold.seed))
     remaining, test_rows = list(splitter.split(np.zeros(n), labels, groups))[fold.index]
     if groups is not None:
-        parts = _split_groups(groups[remaining], validation, 0, rng)
+        parts = _split_groups(groups[remaining], validation, 0, rng)  # its test split is empty
         return {name: remaining[rows] for name, rows in parts.items()} | {"test": test_rows}
     train, validation_rows = _take(rng.permutation(remaining), validation, labels, "validation", notes)
     return {"train": train, "validation": validation_rows, "test": test_rows}
@@ -152,17 +154,24 @@ def _take(rows, fraction, labels, name, notes):
 
 
 def _split_groups(groups, validation, test, rng):
-    names, group_of_row, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    """Split rows so that all rows of a group are in one split; groups are drawn until a split has enough rows."""
+    _, group_of_row, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     needed = 1 + (validation > 0) + (test > 0)
-    if len(names) < needed:
-        raise KzooError(f"group= has {len(names)} different values, but {needed} splits need at least {needed}.")
-    order = rng.permutation(len(names))
-    code_of_group, assigned = np.zeros(len(names), int), 0
-    goals = ((2, test * len(groups)), (1, validation * (1 - test) * len(groups)))
-    for reserved, (code, goal) in zip((1 + (validation > 0), 1), goals, strict=True):
+    if len(sizes) < needed:
+        raise KzooError(f"group= has {len(sizes)} different values, but {needed} splits need at least {needed}.")
+    order = rng.permutation(len(sizes))
+    code_of_group, assigned = np.zeros(len(sizes), int), 0
+    # (code of the split, number of rows, groups reserved for the splits that follow)
+    goals = ((2, test * len(groups), 1 + (validation > 0)), (1, validation * (1 - test) * len(groups), 1))
+    for code, goal, reserved in goals:
         size = 0
-        while goal and assigned < len(order) - reserved and (size == 0 or size + sizes[order[assigned]] / 2 <= goal):
-            code_of_group[order[assigned]], size, assigned = code, size + sizes[order[assigned]], assigned + 1
+        while goal and assigned < len(order) - reserved:
+            group = order[assigned]
+            if size and size + sizes[group] / 2 > goal:  # the split is closer to its goal without this group
+                break
+            code_of_group[group] = code
+            size += sizes[group]
+            assigned += 1
     return {
         name: np.flatnonzero(code_of_group[group_of_row] == code)
         for code, name in enumerate(("train", "validation", "test"))
@@ -193,7 +202,7 @@ def check_groups(groups):
 
 
 def split_target(task, values, count, *, names=(), classes=None, groups=None, **options):
-    """Learn a target, and divide the rows of a source.
+    """Learn the target of a source, and divide its rows into training, validation and test.
 
     Classes are learned before the rows are divided, because a stratified split needs them; everything else is learned
     on the training rows only.
@@ -201,7 +210,7 @@ def split_target(task, values, count, *, names=(), classes=None, groups=None, **
     Args:
         task: a `kzoo.tasks.Task`.
         values: raw labels of all rows, an array or columns of a DataFrame.
-        count: number of rows to divide; the rows after them are from a second source.
+        count: number of rows to divide; any rows after them are the test data of a second source.
         names, classes: the names of the target columns and, where they are known, of the classes; see the task's
             `learn`.
         groups, options: see `split_rows`.
@@ -209,13 +218,14 @@ def split_target(task, values, count, *, names=(), classes=None, groups=None, **
     Returns:
         (target, y of all rows, parts, notes).
     """
-    inference, rows = task.inference, values.iloc if hasattr(values, "iloc") else values
-    target = inference.learn(rows[:count], names, known=classes) if "classes" in task.facts else None
+    inference = task.inference
+    by_position = values.iloc if hasattr(values, "iloc") else values
+    target = inference.learn(by_position[:count], names, known=classes) if "classes" in task.facts else None
     y = inference.encode(target, values)
     labels = None if target is None else y[:count]
     parts, notes = split_rows(count, labels=labels, groups=groups, **options)
     if target is None:
-        target = inference.learn(rows[parts["train"]], names, known=classes)
+        target = inference.learn(by_position[parts["train"]], names, known=classes)
     return target, y, parts, [*notes, *target_notes(target)]
 
 
@@ -255,7 +265,7 @@ def check_seed(seed):
 
 
 def fingerprint(*parts):
-    """Return the sha256 of arrays (also mapped ones), bytes, strings and JSON values, the same in every process."""
+    """Return the sha256 of arrays, `Mapped` rows, bytes and JSON values of a data set, the same in every process."""
     digest = hashlib.sha256()
     for part in parts:
         if isinstance(part, Mapped) or (isinstance(part, np.ndarray) and part.dtype != object):

@@ -33,7 +33,7 @@ def summarize(data: "Dataset") -> dict[str, Any]:
     """
     overview = data.seen.get("overview", {})
     parts = {name: part for name in _SPLITS if (part := getattr(data, name)) is not None}
-    classes, targets = _classes(data, parts), _targets(data)
+    classes, targets = _class_sizes(data, parts), _targets(data)
     return {
         "name": data.name,
         "task": data.task,
@@ -97,21 +97,21 @@ def _format_targets(targets):
     return f"{plural(len(targets), 'target')}: {listed(ranges, _NAMED)}" if targets else ""
 
 
-def _classes(data, parts):
-    """Return the number of examples of each class in each split."""
+def _class_sizes(data, parts):
+    """Return the name of each class and its number of examples in each split; an empty list without classes."""
     if "classes" not in data.problem.facts:
         return []
-    counts = {}
-    for name, part in parts.items():
-        if (class_counts := data.seen.get("of_class")) is not None:
-            counts[name] = dict(enumerate(class_counts[name]))
+    sizes = {}  # split -> label -> number of examples
+    for split, part in parts.items():
+        if (counts := data.seen.get("of_class")) is not None:  # counted when the data was read
+            sizes[split] = dict(enumerate(counts[split]))
             continue
-        labels = class_numbers(part.y)
-        counts[name] = dict(zip(*(column.tolist() for column in np.unique(labels, return_counts=True)), strict=True))
+        labels, counts = np.unique(class_numbers(part.y), return_counts=True)
+        sizes[split] = dict(zip(labels.tolist(), counts.tolist(), strict=True))
     names = dict(enumerate(data.class_names))  # labels without a name are included: the checks report them
-    all_labels = sorted({label for count in (names, *counts.values()) for label in count})
+    all_labels = sorted(set(names).union(*sizes.values()))
     return [
-        {"name": str(names.get(label, label))} | {part: count.get(label, 0) for part, count in counts.items()}
+        {"name": str(names.get(label, label))} | {split: size_of.get(label, 0) for split, size_of in sizes.items()}
         for label in all_labels
     ]
 

@@ -30,7 +30,7 @@ from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import finite, whole_file, write_json
 from kzoo.utils.formatting import aligned, plural
-from kzoo.workers.pool import NullProgress, checked_pool, worker_pool
+from kzoo.workers.pool import NullProgress, checked_threads, worker_pool
 from kzoo.workers.worker import TrialFailed, Worker, can_be_sent
 
 
@@ -113,7 +113,7 @@ def cross_validate(
         columns=columns,
     ) | overrides  # fmt: skip
     out, runs = Path(out or f"runs/cross-{preset.name}"), []
-    threads = checked_pool(parallel, threads, executor)
+    threads = checked_threads(parallel, threads, executor)
     folders = [out / f"fold-{number:02d}" for number in range(1, len(plan) + 1)]
     trainer: dict[str, Any] = dict(preset=preset, data=data, options=options, data_seed=seed, overwrite=overwrite)
     # 2. Train the folds, in workers if requested, and open their runs.

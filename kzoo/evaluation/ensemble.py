@@ -197,7 +197,10 @@ def _shared_settings(settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _member_outputs(members: Sequence[Run], classes: bool) -> tuple[Any, list[Any]]:
-    """Return (the common input, the outputs of each member): probabilities of the same width, or values."""
+    """Return (the common input of an ensemble, the outputs of each member).
+
+    Outputs of classes become probabilities, of as many classes for each member; outputs of values stay as they are.
+    """
     models = [run.model for run in members]
     for run, model in zip(members, models, strict=True):
         if len(getattr(model, "inputs", None) or ()) != 1 or len(model.outputs) != 1:

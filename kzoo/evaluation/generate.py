@@ -84,13 +84,13 @@ def generate(
 def _check(run: Run, prompt: Any, length: Any, temperature: Any, top_k: Any, top_p: Any) -> None:
     task = run.data.task
     if "continues" not in run.problem.facts:
-        names = ", ".join(
-            general_first(n for problem in problems_with_facts("continues") for n in list_presets(task=problem.name))
-        )
+        presets = [name for problem in problems_with_facts("continues") for name in list_presets(task=problem.name)]
+        names = ", ".join(general_first(presets))
         raise KzooError(f"{run.path} is a run of {task}, but only language models generate text. Presets: {names}.")
     if not isinstance(prompt, str):
         raise KzooError(f"prompt={prompt!r} must be a string.")
-    for name, value in (("length", length), ("top_k", 1 if top_k is None else top_k)):
+    counts = {"length": length} | ({} if top_k is None else {"top_k": top_k})
+    for name, value in counts.items():
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 1 <= value <= _MOST:
             raise KzooError(f"{name}={value!r} must be a whole number from 1 to {_MOST}.")
     if not _is_number(temperature) or temperature < 0:

@@ -32,7 +32,7 @@ def predict(
     Args:
         run: a run or its path; the name of a preset with pretrained weights in the package (a line on stderr names the
             training data, its licence and the score); a `keras.Model`; or the folder that a callback bundle wrote. The
-            last two take arrays of the model's own input shape and number the classes, unless `kzoo.fit_arguments` or
+            last two take arrays of the model's own input shape and return class numbers, unless `kzoo.fit_arguments` or
             `kzoo.build(..., weights=)` attached the description of the data to the model.
         inputs: image files, a folder of them or arrays; a CSV file, a DataFrame or rows; strings; or an array of
             the model's own input shape. If one of several files cannot be read, its row has no prediction
@@ -42,7 +42,7 @@ def predict(
         tta: test-time augmentation of images, "mirror" or "shift" (see `kzoo.evaluate`).
 
     Raises:
-        KzooError: inputs that do not fit, inputs none of which can be read, tta= for inputs that have no views, or a
+        KzooError: inputs that do not fit, inputs none of which can be read, tta= for inputs other than images, or a
             preset without pretrained weights.
     """
     run = as_run(run, weights)

@@ -29,7 +29,7 @@ _START_FACTOR, _MIN_SECONDS = 10, 2  # CPU time limit: a multiple of the process
 _BYTES_PER_SECOND = 2 << 20  # bytes of the file that allow one more second
 _WALL_CLOCK_FACTOR = 10  # wall-clock limit as a multiple of the CPU time: the machine may be busy
 _FREE_SIZES = (16, 256)  # sizes of axes without a fixed length; the second is tried if the first fails
-_READY = b"ready\n"
+_READY = b"ready\n"  # written by the child process once the packages are imported and the limits set
 
 _passed: set[str] = set()  # checksums of the files that passed in this process
 
@@ -106,7 +106,10 @@ def _memory_limit(size: int) -> int:
 
 
 def main() -> None:
-    """Run the child process: read a request and a file from stdin, run the file, report the outcome on stdout."""
+    """Run the child process: read a request and an exported file from stdin, run the file, write the outcome to stdout.
+
+    The outcome is a JSON object with `answers` (it ran), `memory` (it needs too much), or `error` (a message).
+    """
     source, out = sys.stdin.buffer, sys.stdout.buffer
     request = json.loads(source.readline())
     content = source.read()

@@ -18,7 +18,7 @@ _MARKS = r"\x{300}-\x{36f}\x{591}-\x{5c7}\x{64b}-\x{65f}\x{900}-\x{963}\x{966}-\
 _LETTER = rf"(?:[^\pC\pM\pP\pS\pZ{_IDEOGRAPHS}]|_|[{_MARKS}])"
 _SPACE = r"[\t\n\v\f\r\x{85}\pZ]"
 _TOKEN = rf"{_LETTER}+(?:['’]{_LETTER}+)*|[^\t\n\v\f\r\x{{85}}\pZ]"
-_NO_MARK = r"(?s)[\pL\pN].*|..+"
+_NOT_PUNCTUATION = r"(?s)[\pL\pN].*|..+"
 
 _SENTENCES = (
     "",
@@ -47,6 +47,7 @@ def strings_to_ids(preprocessing):
     )
     characters = preprocessing["level"] == "characters"
     no_token = " " * (1 + (ngrams or 0))  # equals no token: words contain no spaces, and n-grams are shorter
+    # (decomposed, composed) form of the characters in the vocabulary that have both
     compositions = [
         (w, v) for w, v in ((unicodedata.normalize("NFD", v), v) for v in vocabulary if len(v) == 1) if w != v
     ]
@@ -62,8 +63,8 @@ def strings_to_ids(preprocessing):
         tokens = tf.strings.split(tf.strings.regex_replace(texts, f"({_TOKEN})", r"\1 "), sep=" ")
         keep = tokens.flat_values != ""
         if not preprocessing["punctuation"]:
-            keep &= tf.strings.regex_full_match(tokens.flat_values, _NO_MARK)
-        return tf.ragged.boolean_mask(tokens, tokens.with_flat_values(keep))
+            keep &= tf.strings.regex_full_match(tokens.flat_values, _NOT_PUNCTUATION)
+        return tf.ragged.boolean_mask(tokens, tokens.with_flat_values(keep))  # the mask as a ragged tensor
 
     def distinct_ngrams(tokens):
         """Return the distinct ids of the n-grams of 1 to `ngrams` tokens of each text, as the Python tokenizer does."""

@@ -186,7 +186,7 @@ def _shortcut(x, width, stride, *, name):
         x = layers.MaxPooling2D(1, strides=stride, name=f"{name}_subsample")(x)
     extra = width - x.shape[-1]
     if extra:
-        # With "channels_first" the layer pads the last two axes, which are width and channels here.
+        # The layer pads the last two axes of "channels_first" images. Here these are width (by 0) and channels.
         x = layers.ZeroPadding2D(((0, 0), (0, extra)), data_format="channels_first", name=f"{name}_new_channels")(x)
     return x
 

@@ -244,10 +244,13 @@ def _bin_table(edges, normal_quantiles):
 
 
 def _member_layers(x, members, units, activation, *, rates, norm, regularizer):
-    """Apply hidden layers that the members share, to inputs scaled by each member's factors: (B, members, width)."""
+    """Return the outputs of hidden layers that all members share: (B, members, width).
+
+    Only the inputs differ: each member scales them by factors of its own.
+    """
     features = x.shape[-1]
-    # A `Dense` of a 1 returns its weights, the same for all rows. One `EinsumDense("bki,ki->bki")` could replace these
-    # three layers, but TensorFlow needs ten times as long for it.
+    # A `Dense` layer returns its weights if its input is 1. They are the factors, the same for all rows. One
+    # `EinsumDense("bki,ki->bki")` could replace these layers, but TensorFlow needs ten times as long for it.
     ones = ops.ones_like(x[:1, :1])  # (1, 1)
     initializer = keras.initializers.RandomNormal(stddev=1.0)  # random factors make the members different
     factors = layers.Dense(members * features, use_bias=False, kernel_initializer=initializer, name="members_factors")(

@@ -98,10 +98,10 @@ def normalize(x, norm, *, name, momentum=0.9, scale=True):
 def whiten(x, side, *, name=WHITENING):
     """Apply a frozen convolution that whitens small patches.
 
-    It has as many filters as a patch has numbers, and their negatives.
+    It has one filter for each of the side * side * C numbers in a patch, and the negative of each filter.
 
     `kzoo.training.initial_weights.set_whitening` sets its weights from the training images; until then they are
-    random. It always computes in float32, because the finest filters are differences of close numbers.
+    random. It always computes in float32, because filters of fine detail subtract numbers that are nearly equal.
 
     Args:
         x: (B, H, W, C).
@@ -151,21 +151,20 @@ def head(x, outputs, output_activation, *, horizon=None, bias=True, scale=1.0, n
 def members_head(x, outputs, output_activation):
     """Map the features of each member to outputs, and average them in the layer `"members"`.
 
-    `kzoo.train` fits the outputs of each member, before this layer, and saves the network with it.
+    `kzoo.train` fits the outputs of each member, without this layer, and saves the network with it.
 
     Args:
         x: (B, members, features).
         outputs, output_activation: see `head`.
     """
     _, members, features = x.shape
+    # Limit of Glorot initialization for one member; Keras would compute it from all members together.
+    limit = (6 / (features + outputs)) ** 0.5
     x = layers.EinsumDense(
         "bki,kio->bko",
         output_shape=(members, outputs),
         bias_axes="ko",
-        # Glorot's limit of one member; Keras would compute it from all members together.
-        kernel_initializer=keras.initializers.RandomUniform(
-            *(end * (6 / (features + outputs)) ** 0.5 for end in (-1, 1))
-        ),
+        kernel_initializer=keras.initializers.RandomUniform(-limit, limit),
         dtype=answer_dtype(),
         name=OUTPUTS,
     )(x)

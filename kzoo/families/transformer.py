@@ -224,10 +224,11 @@ def encoder_block(
 
 
 def _attention(x, *, name, num_heads, real, causal):
+    """Apply self-attention between tokens; `real` is False for padding (see `encoder_block`)."""
     attention = layers.MultiHeadAttention(
         num_heads,
         x.shape[-1] // num_heads,
-        attention_axes=(1,) if len(x.shape) == 4 else None,
+        attention_axes=(1,) if len(x.shape) == 4 else None,  # of (B, N, F, D), only over N
         name=f"{name}_attention",
     )
     mask = None if real is None else ops.expand_dims(real, 1)  # (B, 1, N): the same for every query

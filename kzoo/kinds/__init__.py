@@ -260,11 +260,6 @@ def array_preprocessor(name: str, shape) -> dict:
     return {"kind": READY, "inputs": name, "shape": list(shape)}
 
 
-def with_facts(*facts: str) -> list[Kind]:
-    """Return the kinds that have these facts."""
-    return [kind for kind in kinds().values() if kind.facts >= set(facts)]
-
-
 def kind_of_array(count: int, *, whole=False) -> Kind:
     """Return the kind of an array, guessed from its number of axes and its dtype.
 

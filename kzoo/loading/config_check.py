@@ -113,17 +113,18 @@ class _ConfigCopy:
         return node
 
     def copy_object(self, node, path, depth):
+        """Return a checked copy of an object; `path` is the name of the layer around it, for messages."""
         name, module, inner = node["class_name"], node.get("module"), node.get("config")
-        if isinstance(name, str) and name in _MARKERS:
-            _MARKERS[name](node, name)
+        if isinstance(name, str) and name in _MARKER_CHECKS:
+            _MARKER_CHECKS[name](node, name)
         elif name == "function":
             self.check_function(node, path)
         else:
             self.check_class(node, path)
             self.config.classes.append((module, name))
             path = inner["name"] if isinstance(inner.get("name"), str) else path
-        # `compile_config` would add optimizer, loss and metrics, also of nested models, which are not needed. Without
-        # registered names, Keras uses the zero initializers of `model_size.without_values`.
+        # `compile_config` would add optimizer, loss and metrics, also of nested models, which are not needed. For an
+        # initializer without its registered name, Keras uses the one of `model_size.zero_initialization`.
         left_out = {"compile_config"} | ({"registered_name"} if module == "keras.initializers" else set())
         entries = {key: value for key, value in node.items() if key not in left_out}
         return {key: self.copy_value(key, value, path, depth) for key, value in entries.items()}
@@ -147,7 +148,7 @@ class _ConfigCopy:
         return self.copy(value, path, depth + 1)
 
     def check_states(self):
-        """Limit the states of stateful layers, batch size times units, whose size does not show in the file."""
+        """Raise Refused if states of stateful layers may be large; the file has no states that show their size."""
         if not self.stateful:
             return
         largest = max((size for size in self.batches if isinstance(size, int | float)), default=0)
@@ -228,7 +229,7 @@ def _check_plain(node, name):
 
 
 # How Keras writes values that JSON does not have. `__lambda__` (code) and `__typespec__` (any class) are not allowed.
-_MARKERS = {
+_MARKER_CHECKS = {
     "__keras_tensor__": _check_tensor,
     "__tensor__": _check_array,
     "__numpy__": _check_array,

@@ -89,7 +89,7 @@ def load_bytes(raw, *, trusted=()):
 
 
 def stored_loss_name(path):
-    """Return the name of the loss that a `.keras` file states to be compiled with, or None.
+    """Return the name of the loss in the compile configuration of a `.keras` file, or None.
 
     Raises:
         UnsafeModelError, KzooError: see `kzoo.load_model`.
@@ -98,7 +98,7 @@ def stored_loss_name(path):
         node = parse_json(open_archive(read_once(path)).config, "config.json")
     for name in ("compile_config", "loss"):
         node = node.get(name) if isinstance(node, dict) else None
-    node = node.get("class_name") if isinstance(node, dict) else node
+    node = node.get("class_name") if isinstance(node, dict) else node  # a serialized loss, or its name
     return node if isinstance(node, str) else None
 
 

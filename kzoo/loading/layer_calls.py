@@ -9,17 +9,18 @@ from kzoo.loading.unsafe import Refused, short
 
 MAX_CALLS = 750  # for a small file: some seconds on a slow machine; the largest keras.applications model has 1,300
 BYTES_PER_CALL = 10_000  # bytes of stored weights that allow one more call
-MOST_CALLS = 10_000
+MOST_CALLS = 10_000  # for a file of any size
 # Layers that take longer to build than others, in equivalent calls.
 _COSTS = {
     **dict.fromkeys(("RNN", "SimpleRNN", "LSTM", "GRU", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"), 4),
     **dict.fromkeys(("MultiHeadAttention", "GroupQueryAttention", "Bidirectional", "RandomColorJitter"), 8),
 }
 _CALLED = LAYERS | MODELS | APPLICATIONS | OPERATIONS
-_TRIES = 20  # visits of a layer whose inputs are not ready cost as much as one call
+_VISITS_PER_CALL = 20  # visits of a layer whose inputs are not ready cost as much as one call
 _ENDS = ("input_layers", "output_layers")
 _REPEATED = 4  # calls of an existing layer cost as much as building it
-_SPLIT_ARGUMENTS, _PARTS = ("num", "indices_or_sections"), 50  # tensors split from one cost as much as one call
+_SPLIT_ARGUMENTS = ("num", "indices_or_sections")  # numbers of tensors into which an operation splits one
+_TENSORS_PER_CALL = 50  # tensors split from one, or tensor descriptions that are read, cost as much as one call
 
 
 def check_calls(tree, size):
@@ -50,9 +51,9 @@ def _calls(node):
             layer_calls = list(map(_calls, value))
             calls += sum(layer_calls) + (_scan_cost(value) if "input_layers" in node else _repeated_calls(layer_calls))
         elif key in _SPLIT_ARGUMENTS and isinstance(value, int | float):
-            calls += max(int(value), 0) // _PARTS
+            calls += max(int(value), 0) // _TENSORS_PER_CALL
         elif key in _ENDS:
-            calls += _size(value) // _PARTS
+            calls += _size(value) // _TENSORS_PER_CALL
         elif key != "inbound_nodes":
             calls += _calls(value)
     return calls * max(len(nodes), 1) if isinstance(nodes, list) else calls
@@ -64,15 +65,22 @@ def _repeated_calls(layer_calls):
 
 
 def _scan_cost(layers):
-    """Return the cost of the node descriptions that Keras reads, repeatedly while a layer's inputs are not ready."""
+    """Return how many calls it costs that Keras loops over all layers until the inputs of each are ready.
+
+    In each loop it reads the descriptions of the nodes (calls) that it has not made yet.
+    """
     layers = [layer for layer in layers if isinstance(layer, dict) and isinstance(layer.get("name"), str)]
     # Input layers and nested models have one node from the start.
     nodes_made = {layer["name"]: 1 if _has_initial_node(layer) else 0 for layer in layers}
     pending = {layer["name"]: _node_inputs(layer, nodes_made) for layer in layers}
-    read, remaining = sum(size for nodes in pending.values() for _, size in nodes), sum(map(len, pending.values()))
-    while pending and read < MOST_CALLS * _PARTS:
+    descriptions = sum(size for nodes in pending.values() for _, size in nodes)
+    remaining = sum(map(len, pending.values()))
+    while pending and descriptions < MOST_CALLS * _TENSORS_PER_CALL:
         for name, nodes in list(pending.items()):
-            while nodes and all(nodes_made[layer] > number for layer, number in nodes[0][0]):
+            while nodes:
+                inputs, _ = nodes[0]
+                if not all(nodes_made[layer] > number for layer, number in inputs):
+                    break
                 del nodes[0]
                 nodes_made[name] += 1
             if not nodes:
@@ -80,8 +88,8 @@ def _scan_cost(layers):
         before, remaining = remaining, sum(map(len, pending.values()))
         if remaining == before:
             break  # Keras reports layers that cannot be reached
-        read += sum(_PARTS // _TRIES + nodes[0][1] for nodes in pending.values())
-    return read // _PARTS
+        descriptions += sum(_TENSORS_PER_CALL // _VISITS_PER_CALL + nodes[0][1] for nodes in pending.values())
+    return descriptions // _TENSORS_PER_CALL
 
 
 def _has_initial_node(layer):
@@ -102,7 +110,7 @@ def _node_inputs(layer, names):
 
 
 def _size(node):
-    """Return the size of a part of a configuration in units of 10 values, about one tensor description."""
+    """Return the size of a part of a configuration, in tensor descriptions of about 10 JSON values each."""
     count, pending = 0, [node]
     while pending:
         part = pending.pop()

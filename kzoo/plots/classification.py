@@ -82,7 +82,7 @@ def _label_classes(axis: Axis, names: Sequence[str], *, rotated: bool = False) -
     step = -(-len(names) // _MAX_NAMES)
     positions = range(0, len(names), step)
     style: Any = dict(fontsize=9 if len(names) <= 20 else 7, parse_math=False)
-    axis.set_ticks(positions, [name_of(names[i], ()) for i in positions], rotation=90 if rotated else 0, **style)
+    axis.set_ticks(positions, [name_of(names[i]) for i in positions], rotation=90 if rotated else 0, **style)
     axis.set_tick_params(length=0 if step == 1 else 2)
 
 
@@ -230,7 +230,7 @@ def _draw_curves(
     for i, (class_index, curve) in enumerate(curves.items() if len(curves) <= _MAX_CURVES else ()):
         style = dict(color=BLUE, lw=2) if is_single else dict(lw=1.1, alpha=0.9, **line_style(i))
         axes.plot(
-            *curve, drawstyle=drawstyle, label=f"{name_of(names[class_index], ())}  {areas[class_index]:.3f}", **style
+            *curve, drawstyle=drawstyle, label=f"{name_of(names[class_index])}  {areas[class_index]:.3f}", **style
         )
     if not is_single:
         mean = np.mean([interpolate(*curve) for curve in curves.values()], axis=0)
@@ -259,6 +259,16 @@ def _interpolate_precision(recall: np.ndarray, precision: np.ndarray) -> np.ndar
 def checked_probabilities(
     true: Sequence[int | str] | np.ndarray, probabilities: ArrayLike, class_names: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Return (true class numbers, probabilities (N, classes), class names) after checking them.
+
+    Args:
+        true: (N,) class names or numbers.
+        probabilities: (N, classes), or (N,) or (N, 1) for two classes.
+        class_names: empty for the class numbers.
+
+    Raises:
+        KzooError: they do not fit together, or are not probabilities.
+    """
     try:
         p = np.asarray(probabilities, dtype="float64")
     except (TypeError, ValueError, OverflowError):

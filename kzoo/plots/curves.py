@@ -41,7 +41,7 @@ def curves(
         KzooError: an empty history, columns of different lengths, or an unknown monitor or epoch.
     """
     columns, epochs = columns_of(getattr(history, "history", history))
-    best = _best_epoch(columns, epochs, monitor, best_epoch)
+    best = _epoch_to_mark(columns, epochs, monitor, best_epoch)
     excluded = ("epoch", "seconds", "learning_rate", "lr")
     panels = list(dict.fromkeys(name.removeprefix("val_") for name in columns if name not in excluded))
     if not panels:
@@ -86,7 +86,7 @@ def columns_of(history: Mapping[str, Sequence[float | None]]) -> tuple[dict[str,
 
 
 def best_epoch_of(column: str, numbers: Sequence[float], epochs: Sequence[int]) -> int | None:
-    """Return the epoch with the best finite number of a column, the first one of equals.
+    """Return the epoch at which a column of the history has its best finite number; the earliest one if several have.
 
     None if the column has no finite number, or it is unknown whether larger is better.
     """
@@ -94,8 +94,9 @@ def best_epoch_of(column: str, numbers: Sequence[float], epochs: Sequence[int]) 
     if direction is None:
         return None
     sign = 1 if direction == "max" else -1
-    finite = [(sign * number, -epoch) for number, epoch in zip(numbers, epochs, strict=True) if math.isfinite(number)]
-    return -max(finite)[1] if finite else None
+    finite = [(number, epoch) for number, epoch in zip(numbers, epochs, strict=True) if math.isfinite(number)]
+    best = min(finite, key=lambda pair: (-sign * pair[0], pair[1]), default=None)
+    return None if best is None else best[1]
 
 
 def name_of(column: str) -> str:
@@ -104,9 +105,10 @@ def name_of(column: str) -> str:
     return _TITLES.get(name, name.replace("_", " ").capitalize())
 
 
-def _best_epoch(
+def _epoch_to_mark(
     columns: Mapping[str, Sequence[float]], epochs: Sequence[int], monitor: str | None, best_epoch: int | None
 ) -> int | None:
+    """Return `best_epoch`, or else the best epoch of the column `monitor`; None without either."""
     if best_epoch is not None and best_epoch not in epochs:
         raise KzooError(
             f"best_epoch={best_epoch!r} is not in the history, which has epochs {epochs[0]} to {epochs[-1]}."

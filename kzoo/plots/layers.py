@@ -181,10 +181,10 @@ def _draw_box(axes, box, x, top, scale):
         axes.add_patch(rectangle)
         rectangle.set_clip_path(outline)
         if is_main:
-            _write_type(axes, left, y + 0.13, row, scale, bold=True)
+            _write_layer(axes, left, y + 0.13, row, scale, is_main=True)
             _write_names(axes, left, y + 0.29, row, scale)
         else:
-            _write_type(axes, left, y + 0.10, row, scale, bold=False)
+            _write_layer(axes, left, y + 0.10, row, scale, is_main=False)
         y += height
     axes.add_patch(
         FancyBboxPatch(
@@ -194,12 +194,13 @@ def _draw_box(axes, box, x, top, scale):
     )  # fmt: skip
 
 
-def _write_type(axes, left, y, row, scale, *, bold):
+def _write_layer(axes, left, y, row, scale, *, is_main):
+    """Write a layer's type; on the right its output shape, or for a minor layer its number of parameters."""
     text = f"{row.kind}  {row.detail}".strip()
-    style = dict(fontsize=(7.6 if bold else 6.4) * scale, va="center", zorder=7, parse_math=False)
-    color = INK if bold else GREY
-    axes.text(left + 0.09, y, text, color=color, fontweight="bold" if bold else "normal", **style)
-    if bold:
+    style = dict(fontsize=(7.6 if is_main else 6.4) * scale, va="center", zorder=7, parse_math=False)
+    color = INK if is_main else GREY
+    axes.text(left + 0.09, y, text, color=color, fontweight="bold" if is_main else "normal", **style)
+    if is_main:
         axes.text(left + _WIDTH - 0.09, y, _shape(row.shape), ha="right", color=INK, **style)
     elif row.params:
         axes.text(left + _WIDTH - 0.09, y, f"{row.params:,}", ha="right", color=GREY, **style)

@@ -95,7 +95,7 @@ def _title(predicted: Any, true: Any, class_names: Sequence[str]) -> tuple[str, 
     return (predicted, GREEN) if predicted == true else (f"{predicted}\nis {true}", RED)
 
 
-def name_of(label: Any, class_names: Any) -> Any:
+def name_of(label: Any, class_names: Any = ()) -> Any:
     """Return the name of a label, shortened to 18 characters; None for None."""
     if label is None:
         return None

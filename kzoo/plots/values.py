@@ -81,7 +81,7 @@ def forecast(
             axes.plot(steps, predicted[window, :, target], color=ORANGE, lw=1.8, label="forecast", **marker)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
             axes.margins(x=0.02)
-        axes_row[0].set_ylabel(name_of(names[target], ()), color=INK, parse_math=False)
+        axes_row[0].set_ylabel(name_of(names[target]), color=INK, parse_math=False)
     for axes in panels[-1]:
         axes.set_xlabel("steps from now", color=GREY)
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=3, frameon=False)
@@ -126,7 +126,7 @@ def predicted_against_true(true: ArrayLike, predicted: ArrayLike, names: Sequenc
         # The more points, the more transparent each of them.
         alpha = float(np.clip(60 / len(x[subset]) ** 0.7, 0.12, 0.8))
         axes.scatter(x[subset], y[subset], s=14, color=BLUE, alpha=alpha, linewidths=0, zorder=2)
-        style_axes(axes, name_of(names[target], ()), x="true", y="predicted")
+        style_axes(axes, name_of(names[target]), x="true", y="predicted")
         axes.set_xlim(limits)
         axes.set_ylim(limits)
         axes.set_aspect("equal")

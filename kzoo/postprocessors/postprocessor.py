@@ -64,7 +64,7 @@ class Postprocessor:
                     f"Postprocessing step {step['name']!r} is not installed: install the package that provides it. "
                     f"Installed: {', '.join(NAMES) or 'none'}."
                 )
-            steps.append(Step(**{name: step[name] for name in STEP}))
+            steps.append(Step(**{name: step[name] for name in STEP}))  # STEP is the schema of a stored step
         return cls(steps=tuple(steps))
 
     def json(self) -> list[dict[str, Any]]:
@@ -90,8 +90,8 @@ def check_names(names: Sequence[str], facts: frozenset[str]) -> None:
     """Check that steps can be used together with a task.
 
     Args:
-        names: of steps.
-        facts: of the task.
+        names: the names of the steps.
+        facts: the facts of the task (see `kzoo.tasks`).
 
     Raises:
         KzooError: an unknown step, two steps of the same stage, or a step that needs facts that the task does not have.
@@ -119,10 +119,10 @@ def learn(
 
     Args:
         names: of the steps, in any order.
-        outputs, truth: of one split (see `kzoo.postprocessors`).
+        outputs, truth: the network's outputs and the true values of one split (see `kzoo.postprocessors`).
         target: what was learned of the target.
         logits: whether outputs of classes are logits.
-        rows: the name of the split.
+        rows: the name of that split.
     """
     steps: list[Step] = []
     for name in sorted(names, key=lambda name: STAGES.index(_module(name).STAGE)):

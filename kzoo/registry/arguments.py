@@ -388,36 +388,36 @@ ARGUMENTS = CONFIG | TRAINING
 
 
 def checked(values: Mapping) -> dict:
-    """Return checked settings, with sequences as tuples; unknown names are left to the family's builder.
+    """Return the settings of a preset after checking them, with sequences as tuples.
+
+    Names that are not in `ARGUMENTS` are left to the family's builder.
 
     Raises:
         KzooError: a value of the wrong type, or out of range.
     """
-    return {
-        name: ARGUMENTS[name].check(name, value)
-        if name in ARGUMENTS
-        else tuple(value)
-        if isinstance(value, list)
-        else value
-        for name, value in values.items()
-    }
+    settings = {}
+    for name, value in values.items():
+        if name in ARGUMENTS:
+            settings[name] = ARGUMENTS[name].check(name, value)
+        else:
+            settings[name] = tuple(value) if isinstance(value, list) else value
+    return settings
 
 
 def unmet(names, settings: Mapping, needs: Mapping) -> dict:
-    """Return name -> reason, for the names of settings that have no effect with these settings.
+    """Return name -> reason, for settings that have no effect because others that they need are not set.
 
     Args:
         names: names of settings.
-        settings: all settings, and "answers".
+        settings: all settings, and "answers": "classes" or "values", as the task has.
         needs: further rules of the family (see `kzoo.registry.family.Builder`).
     """
     reasons: dict[str, str] = {}
     for name in names:
         needs_everywhere = ARGUMENTS[name].needs if name in ARGUMENTS else {}
-        reason = next(
-            filter(None, (_unmet_reason(each, settings) for each in (needs_everywhere, needs.get(name, {})))), None
-        )
-        reasons |= {} if reason is None else {name: reason}
+        reason = _unmet_reason(needs_everywhere, settings) or _unmet_reason(needs.get(name, {}), settings)
+        if reason is not None:
+            reasons[name] = reason
     return reasons
 
 

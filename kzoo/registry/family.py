@@ -88,11 +88,12 @@ def builder_of(family: str) -> Builder:
         KzooError: the family's file cannot be found, or a default in it is not a plain value.
     """
     module, fixed = FAMILIES[family]
-    return _read(module, frozenset(fixed))
+    return _parse_builder(module, frozenset(fixed))
 
 
 @cache
-def _read(module, fixed):
+def _parse_builder(module, fixed):
+    """Return the `Builder` of a family from the source of its module, without the keywords that the family fixes."""
     source = _source(module)
     build = _function(module, source)
     keywords = [
@@ -144,10 +145,11 @@ def _function(module, source):
 
 
 def _meanings(build):
-    """Return name -> the first sentence of its description in the docstring; `a, b: text` describes both."""
+    """Return argument -> the first sentence on it in a builder's docstring; `a, b: text` describes both."""
     text = ast.get_docstring(build) or ""
     arguments = re.search(r"^Args:\n((?:    .*\n?|\n)*)", text, re.MULTILINE)
     meanings: dict[str, str] = {}
+    # An entry is a line with an indent of 4, and all following lines with a larger one.
     for lines in re.findall(r"^    (\S.*(?:\n     .*)*)", arguments[1] if arguments else "", re.MULTILINE):
         names, _, description = " ".join(lines.split()).partition(": ")
         first = re.split(r"\.(?: |$)", description, maxsplit=1)[0].replace("`", "")

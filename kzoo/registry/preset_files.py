@@ -103,10 +103,11 @@ def _from_base(name: str, base: Preset, settings: dict[str, Any]) -> Preset:
 
 def _check_names(name: str, family: str, config: Mapping[str, Any], training: Mapping[str, Any]) -> None:
     """Raise `KzooError` for settings that no kzoo family has; the builder of a custom family checks its own."""
-    is_builtin = FAMILIES.get(family, ("",))[0].startswith("kzoo.")
+    module, *_ = FAMILIES.get(family, ("",))
+    is_builtin = module.startswith("kzoo.")
     for part, values, legal in (("config", config, CONFIG if is_builtin else {}), ("training", training, TRAINING)):
         for setting in values:
-            if legal and setting not in legal:
+            if legal and setting not in legal:  # `legal` is empty for the config of a custom family
                 other_part = "training" if part == "config" and setting in TRAINING else "config"
                 hint_text = f"Move it to {other_part}. " if setting in CONFIG | TRAINING else hint(setting, legal)
                 raise KzooError(f"[{name}] Unknown setting {setting!r} in {part}. {hint_text}See: kzoo show PRESET.")

@@ -76,15 +76,17 @@ def examples_are_first(stored):
 
 def curve_figures(run):
     """Return a figure of each metric in the history of a run; an empty list if it has a single epoch."""
-    history, best = run.history, run.summary.get("best_epoch")
-    monitor = run.summary.get("monitor")
+    history = run.history
+    if len(history.get("epoch", ())) <= 1:
+        return []
+    best, monitor = run.summary.get("best_epoch"), run.summary.get("monitor")
     names = [
         column
         for column in history
         if column not in ("epoch", "seconds", "learning_rate", "lr") and not column.startswith("val_")
     ]
     figures = []
-    for name in names if len(history.get("epoch", ())) > 1 else ():
+    for name in names:
         rate_columns = ("learning_rate", "lr") if name == "loss" else ()
         columns = {
             column: history[column] for column in ("epoch", name, f"val_{name}", *rate_columns) if column in history

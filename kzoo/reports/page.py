@@ -170,11 +170,12 @@ def _ensemble(ensemble: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _new_data_scores(run: Run, data: Any) -> dict[str, Any]:
+    """Return the part of the page about the scores of a run on new data."""
     scores = evaluate(run, data)
     name = name_of(data) if isinstance(data, str | Path) else "new data"
     return dict(
         name=name,
-        head=primary_score(scores, run, "", stored_predictions=False),
+        head=primary_score(scores, run, split="", stored_predictions=False),
         score_rows=score_rows(run, {name: scores}),
         targets=target_table(scores),
     )

@@ -18,7 +18,7 @@ def primary_score(scores, run, split, *, stored_predictions=True):
     Args:
         scores: the scores of one split.
         run: the run.
-        split: "test " or another word before "examples".
+        split: word before "examples", such as "test ", or "".
         stored_predictions: whether `scores` belong to the predictions that the run stored.
 
     Returns:
@@ -45,10 +45,11 @@ def primary_score(scores, run, split, *, stored_predictions=True):
 
 
 def score_rows(run, scores_by_split):
-    """Return the table of scores: its column names, then a row for each score."""
+    """Return the table of a run's scores: `columns`, the splits; and `rows`, (label, a cell for each split)."""
     defined = run.problem.task.scores
     rows = []
     for name in (*defined, "examples", "tokens"):
+        # A mean over targets with different units is not shown.
         if any(name in scores and not mixes_units(name, scores) for scores in scores_by_split.values()):
             label = defined[name].label if name in defined else name
             rows.append(

@@ -152,15 +152,15 @@ def _figures(search):
 
 
 def _importance_figure(search):
-    """Return the figure of hyperparameter importance.
+    """Return the figure of hyperparameter importance in a search.
 
     Raises:
         KzooError: there are too few trials, or no importance is above chance.
     """
-    result = importance_of(search.trials, search.objective, search.parameters)
-    if result.weak:
-        raise KzooError(f"{result.sentence}, so it is not shown. More trials or folds=5 may help.")
-    return plots.importance(result)
+    importance = importance_of(search.trials, search.objective, search.parameters)
+    if importance.weak:
+        raise KzooError(f"{importance.sentence}, so it is not shown. More trials or folds=5 may help.")
+    return plots.importance(importance)
 
 
 def _leaderboard(search, trials):

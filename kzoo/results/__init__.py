@@ -152,7 +152,8 @@ def of_fold(run) -> bool:
 
 
 def row_of(runs: list) -> dict:
-    """Return the row of finished runs of one group."""
+    """Return the row of measured scores for the finished runs of one group (see `group_of`)."""
+    # The run with the lowest seeds stands for all where they do not differ.
     first = min(runs, key=lambda r: (r.config["data"]["data_seed"], r.config["spec"]["seed"]))
     spec, data = first.config["spec"], first.config["data"]
     problem, tests = tasks.problem(data["task"]), [r.summary["test"] for r in runs]
@@ -215,9 +216,9 @@ def value_of(scores: Mapping[str, Any], metric: str) -> float | None:
 def displayed_metric(metric: str, scores: Mapping[str, Any], task: tasks.Task) -> str:
     """Return the name of the score to show for a metric: the metric, or another that replaces it.
 
-    A mean over targets with different units is replaced by the standardised score. A score that counts instead of the
-    metric where it is computed (average precision of a rare class) replaces it. If the scores have no value for the
-    metric (R² of a constant), the first score of the task that has one is shown.
+    A mean over targets with different units is replaced by the standardised score. On data for which a score with
+    `counts_instead_of` this metric is computed (average precision, for a rare class), that score replaces it. If the
+    metric has no value (R² of a constant), the task's first score of the model that has one is shown.
     """
     metric = "mse_standardised" if mixes_units(metric, scores) else metric
     replacements = (name for name, score_type in task.scores.items() if score_type.counts_instead_of == metric)

@@ -14,7 +14,7 @@ def values(summary: Mapping[str, Any]) -> dict[str, float]:
 
 
 def line(summary: Mapping[str, Any]) -> str:
-    """Return one line with the scores of the baselines, and why others have none.
+    """Return the baselines of a run on one line: the score of each, or the reason why it has none.
 
     For example `accuracy: gradient-boosted trees 91.2%, ...`.
     """

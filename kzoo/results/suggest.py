@@ -39,17 +39,19 @@ def _data_of(row):
 
 
 def ranked(presets: list[str], task: str, rows: int) -> list[dict[str, Any]]:
-    """Rank presets: the one to start with, then by scores on data for the same task, data nearest in size first.
+    """Rank presets by their measured scores on data for the same task, data nearest in size first.
+
+    The preset to start with (see `start_with`) comes before all others.
 
     Args:
-        presets: names of presets that take such data, in the order for those that were not measured.
+        presets: names of presets that take such data; those that were not measured stay in this order.
         task: public name of the task.
         rows: number of training rows.
 
     Returns:
         A dict for each preset: `preset`, and where it was measured `score` (formatted), `data`, `rows` (training rows),
-        `seconds` of a training, and `beside`: name and score of the best baseline on the same split, or None. The best
-        of each data set comes first; presets that were not measured come last, with None for these values.
+        `seconds` of a training, and `beside`, the best baseline on the same split with its score, or None. The best of
+        each data set comes first; presets that were not measured come last, with None for these values.
     """
     measured = [row for row in results.rows() if row["task"] == task and row["preset"] in presets]
     sets = sorted(
@@ -61,7 +63,7 @@ def ranked(presets: list[str], task: str, rows: int) -> list[dict[str, Any]]:
         for row in sorted(rows_of_set, key=results.sortable_score, reverse=True):
             ranking.setdefault(row["preset"], _entry(row))
     if (first := start_with(task, presets)) is not None:
-        ranking = {first: ranking[first]} | ranking
+        ranking = {first: ranking[first]} | ranking  # moved to the front
     unmeasured = dict.fromkeys(("score", "data", "rows", "seconds", "beside"))
     return [*ranking.values(), *(dict(preset=preset) | unmeasured for preset in presets if preset not in ranking)]
 

@@ -34,8 +34,8 @@ def load(
 
     Args:
         exported: an `ExportedModel`, or the path of its folder.
-        format: the file to run, such as "onnx_int8"; by default "onnx", else "litert": the first that was exported and
-            whose runtime is installed.
+        format: the file to run, such as "onnx_int8"; by default the first of "onnx" and "litert" that was
+            exported and whose runtime is installed.
         threads: number of threads per prediction; by default one per core.
 
     Raises:
@@ -50,7 +50,8 @@ def load(
     file_format = formats()[entry.format]
     for package in file_format.packages:
         require(package, extra=file_format.extra)
-    content, name, (input_spec,) = _read(exported, entry.file), f"{exported.path.name}/{key}", manifest.inputs
+    content, name = _read(exported, entry.file), f"{exported.path.name}/{key}"
+    (input_spec,) = manifest.inputs
     check_cost(content, entry.format, name=name, shape=input_spec["shape"][1:], dtype=input_spec["dtype"])
     session = file_format.open(content, name=name, threads=threads)
     return Model(manifest, key, session)
@@ -143,15 +144,15 @@ class Model:
         return in_batches(self._session, x, batch_size).astype(np.float32, copy=False)
 
     def check(self, outputs: np.ndarray) -> np.ndarray:
-        """Return outputs after checking them.
+        """Return the outputs of this exported model after checking them.
 
         Raises:
-            KzooError: outputs are NaN or infinite, or their number per row differs from the number of labels.
+            KzooError: an output is NaN or infinite, or there are not as many per row as the model has labels.
         """
         if not all_finite(outputs):
             raise KzooError(f"{self.name}/{self.format} outputs NaN or infinity for these inputs.")
         count = len(self._target.classes)
-        if count and count != max(outputs.shape[-1], 2):
+        if count and count != max(outputs.shape[-1], 2):  # a single output stands for two classes
             raise KzooError(
                 f"{self.name} has {plural(outputs.shape[-1], 'output')}, but kzoo.json has {plural(count, 'label')}."
             )
@@ -207,16 +208,16 @@ def chosen(exported: ExportedModel, format: str | None = None) -> str:
         KzooError: no file runs without Keras, or none has this format.
     """
     exports, available = exported.manifest.exports, formats()
-    light = [name for name, file_format in available.items() if file_format.light]
-    keys = [key for key, entry in exports.items() if entry.file and entry.format in light]
+    runnable = [name for name, file_format in available.items() if file_format.light]
+    keys = [key for key, entry in exports.items() if entry.file and entry.format in runnable]
     if not keys:
         exported_keys = ", ".join(exports) or "none"
         raise KzooError(
-            f"{exported.path} has no file that runs without Keras ({', '.join(light)}). It contains: {exported_keys}. "
-            f"Export the model with formats={light[0]!r}."
+            f"{exported.path} has no file that runs without Keras ({', '.join(runnable)}). It contains: "
+            f"{exported_keys}. Export the model with formats={runnable[0]!r}."
         )
     if format is None:
-        unquantized = [key for key in light if key in keys]
+        unquantized = [key for key in runnable if key in keys]  # their key is their format
         installed = [key for key in unquantized if all(map(find_spec, available[key].packages))]
         return (installed or unquantized or keys)[0]
     if not isinstance(format, str) or format not in keys:
@@ -229,12 +230,13 @@ def chosen(exported: ExportedModel, format: str | None = None) -> str:
 
 def _read(exported: ExportedModel, name: str) -> bytes:
     """Return the bytes of a file after checking its checksum, since native parsers must not read altered files."""
-    pure, listed = PurePosixPath(name), exported.manifest.files.get(name)
+    relative, listed = PurePosixPath(name), exported.manifest.files.get(name)
     if listed is None or not is_inside(name):
         raise KzooError(f"{exported.path}: {name!r} is not listed in kzoo.json. Export again.")
-    file = exported.path / pure
+    file = exported.path / relative
     try:
-        if any((exported.path / part).is_symlink() for part in (pure, *pure.parents)[:-1]):
+        below_export = (relative, *relative.parents)[:-1]  # the file and its folders, without "."
+        if any((exported.path / path).is_symlink() for path in below_export):
             raise KzooError(f"{file} is a symbolic link, which kzoo.export does not write. Copy the file itself.")
         check_regular(file)
         content = file.read_bytes()

@@ -78,7 +78,7 @@ def encode_inputs(model: Model, inputs: Any, max_rows: int) -> Encoded:
         max_rows: largest number of inputs.
 
     Raises:
-        KzooError: the inputs are neither.
+        KzooError: the inputs are neither, do not fit the model, or are too many.
     """
     if isinstance(inputs, dict):  # the content of a file, a row, or a dict of columns
         return model.receive(decode_base64(inputs), max_rows)

@@ -20,7 +20,7 @@ def read(request: ModelRequest) -> DecodedRequest:
     """Decode `{"instances": [...]}` or `{"inputs": ...}`: arrays or raw inputs.
 
     Raises:
-        KzooError: neither key or both, or inputs that do not fit the model.
+        KzooError: the request has neither key or both, or its inputs do not fit the model.
     """
     content = read_json(request.body)
     keys = [name for name in ("instances", "inputs") if isinstance(content, dict) and name in content]
@@ -28,7 +28,8 @@ def read(request: ModelRequest) -> DecodedRequest:
         raise KzooError('The request must be {"instances": [...]} or {"inputs": ...}.')
     if (signature := content.get("signature_name", SIGNATURE)) not in (SIGNATURE, ""):
         raise KzooError(f"Unknown signature {signature!r:.60}. Use {SIGNATURE!r}.")
-    encoded = encode_inputs(request.model, _unnamed(content[keys[0]], request.model.inputs), request.max_rows)
+    inputs = _unnamed(content[keys[0]], request.model.inputs)
+    encoded = encode_inputs(request.model, inputs, request.max_rows)
     key = "predictions" if keys == ["instances"] else "outputs"
     return DecodedRequest(encoded=encoded, reply=lambda outputs: _reply(key, outputs))
 

@@ -22,7 +22,7 @@ def free_memory() -> int:
     """
     if setting := os.environ.get("KZOO_MEMORY"):
         return _parse_size(setting)
-    return min([_available_memory(), *_memory_left_by_groups()])
+    return min([_available_memory(), *_memory_left_in_groups()])
 
 
 def too_large(size) -> bool:
@@ -46,18 +46,17 @@ def _available_memory():
     return 8 << 30  # Windows: not available from the standard library
 
 
-def _memory_left_by_groups(root=Path("/sys/fs/cgroup"), groups=Path("/proc/self/cgroup")):
-    """Yield the bytes (limit minus usage) that are left in each control group of this process and in its ancestors."""
+def _memory_left_in_groups(root=Path("/sys/fs/cgroup"), groups=Path("/proc/self/cgroup")):
+    """Yield the free memory in bytes (limit minus usage) of each control group of this process and its ancestors."""
     with suppress(OSError):
         for line in groups.read_text(encoding="utf-8").splitlines():
             _, controllers, path = line.split(":", 2)
             if controllers and "memory" not in controllers.split(","):
                 continue
-            top, limit, use = (
-                (root / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes")
-                if controllers
-                else (root, "memory.max", "memory.current")
-            )
+            if controllers:  # version 1
+                top, limit, use = root / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"
+            else:
+                top, limit, use = root, "memory.max", "memory.current"
             folder = top / path.lstrip("/")
             for group in (folder, *folder.parents):
                 with suppress(OSError, ValueError):  # "max" is not a number and means no limit

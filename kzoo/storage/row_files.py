@@ -125,7 +125,7 @@ class EpochParts:
         self._current, self._next, self._lock, self._reader = (None, None), (None, None), Lock(), None
 
     def get(self, epoch, number):
-        """Return (x, y, order) of a part: arrays, and the indices (N,) into them in the order of the epoch.
+        """Return part `number` of an epoch's rows: arrays x and y, and the indices (N,) into them in training order.
 
         The arrays of the last part are as long as those of the others, so that one compiled function takes all parts:
         they are padded with rows of zeros that no index refers to. The next part is read in the background.
@@ -137,10 +137,11 @@ class EpochParts:
                     (epoch, number),
                     future.result() if next_key == (epoch, number) else self._read(epoch, number),
                 )
-                next_part = (epoch, number + 1) if (number + 1) * self.rows < len(self.split) else (epoch + 1, 0)
-                if next_part[0] == epoch or self.shuffle:
+                is_last = (number + 1) * self.rows >= len(self.split)
+                if not is_last or self.shuffle:  # only training, which shuffles, goes on with another epoch
+                    next_key = (epoch + 1, 0) if is_last else (epoch, number + 1)
                     self._reader = self._reader or ThreadPoolExecutor(1)
-                    self._next = next_part, self._reader.submit(self._read, *next_part)
+                    self._next = next_key, self._reader.submit(self._read, *next_key)
             return self._current[1]
 
 
@@ -163,8 +164,9 @@ class StoredParts(EpochParts):
 
     def _read(self, epoch, number):
         start, stop = number * self.rows, min((number + 1) * self.rows, len(self.split))
-        rows, count = np.empty((min(self.rows, len(self.split)), self.width), np.float32), stop - start
-        rows[count:] = 0
+        count = stop - start
+        rows = np.empty((min(self.rows, len(self.split)), self.width), np.float32)
+        rows[count:] = 0  # padding of the last part
         if not self.shuffle:
             rows[:count] = read_rows(self.split.x.path, self.width, start, count)
             order = np.arange(count)

@@ -186,7 +186,7 @@ def callback_settings(callback) -> dict:
 
 
 def _to_json(value):
-    """Return a value as JSON: arrays and long values as a hash, paths without their folders."""
+    """Return a callback's setting as JSON for comparing runs: arrays and long values as hashes, paths as file names."""
     if isinstance(value, np.ndarray | np.generic):
         value = value.item() if value.ndim == 0 else value
     if isinstance(value, np.ndarray):

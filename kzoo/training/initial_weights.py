@@ -172,11 +172,11 @@ def _find_run(weights, preset):
 
 
 def _load_model(weights, spec):
-    """Return the model that has the weights, for weights that are not a run's.
+    """Return the model from which initial weights are copied, unless it is that of a run.
 
     Args:
-        weights: "imagenet" for weights that Keras downloads; a `.keras` file or a model; or a `.weights.h5` file, which
-            does not describe its network: it must be the same one, including the head.
+        weights: "imagenet" for weights that Keras downloads; a `.keras` file or a model; or a `.weights.h5` file,
+            which does not describe its network: that must be the network of `spec`, including the head.
         spec: the `Spec` of the network that gets the weights.
 
     Raises:

@@ -165,13 +165,14 @@ def _to_tree(value, arrays):
 
 
 def _from_tree(value, arrays):
+    """Return a value in the state of a training from its JSON form: the inverse of `_to_tree`."""
     if isinstance(value, list):
         return [_from_tree(v, arrays) for v in value]
     if not isinstance(value, dict):
         return value
     if "array" in value:
         array = arrays[f"a{value['array']}"]
-        return array[()] if value["scalar"] else array
+        return array[()] if value["scalar"] else array  # [()] makes a NumPy scalar
     if "tuple" in value:
         return tuple(_from_tree(v, arrays) for v in value["tuple"])
     return {k: _from_tree(v, arrays) for k, v in value["items"]}

@@ -204,13 +204,13 @@ class Journal(keras.callbacks.Callback):
             state = State(
                 epoch=epoch,
                 step=step,
-                stopped=bool(model.stop_training) and step == 0,
+                stopped=bool(model.stop_training) and step == 0,  # within an epoch, a resumed training goes on
                 variables=variables,
                 optimizer=_to_arrays(model.optimizer.variables),
                 metrics=_to_arrays(model.metrics_variables) if step else [],
                 callbacks=[[type(c).__name__, _attributes(c)] for c in self.callbacks],
                 random=random_states(),
-                **self.record(),
+                **self.record(),  # the other fields
             )
             state.write(self.folder)
 

@@ -13,7 +13,7 @@ from kzoo.tasks import problem
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed
 
-_PER_COLUMN = ("scale", "offset", "edges", "target_scale", "target_offset")  # settings with a number per column
+_SETTINGS_PER_COLUMN = ("scale", "offset", "edges", "target_scale", "target_offset")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,14 +88,18 @@ class WeightTransfer:
                 self._order = [old.numbers.index(name) for name in new.numbers]
 
     def _enlarged_shapes(self, **added):
-        """Return layer -> shapes of its weights, for the network with more columns or targets; None if not possible."""
-        config = dict(self.spec.config) | dict.fromkeys(name for name in _PER_COLUMN if name in self.spec.config)
+        """Return layer -> shapes of its weights, for the network to be trained, but with more columns or targets.
+
+        None if the family cannot build it; then any layer may depend on the number of columns.
+        """
+        reset = [name for name in _SETTINGS_PER_COLUMN if name in self.spec.config]  # their lengths would not fit
+        config = dict(self.spec.config) | dict.fromkeys(reset)
         config["input_shape"] = (*config["input_shape"][:-1], config["input_shape"][-1] + added.get("columns", 0))
         config["outputs"] += added.get("targets", 0)
         try:
             with zero_initialization():
                 model = rebuild(self.spec.json() | dict(config=config, seed=None), compile=False)
-        except KzooError:  # the family cannot have one more: all layers may read the columns
+        except KzooError:
             return None
         return {layer.name: [tuple(weight.shape) for weight in layer.weights] for layer in model.layers}
 

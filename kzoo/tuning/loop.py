@@ -145,7 +145,8 @@ class Loop:
                     f"keras-tuner differ; use out= with a new folder."
                 )
             return None
-        self.oracle.write_files_to(self.folder / "engine")  # replayed trials are written with the first new one
+        # Replayed trials are written together with the first new one.
+        self.oracle.write_files_to(self.folder / "engine")
         trial = self._new_trial(number, values, round_of(proposal.hyperparameters))
         options = {}
         if (hyperband := trial.hyperband) is not None:

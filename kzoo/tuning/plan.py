@@ -146,7 +146,8 @@ def objective_of_function(objective, model, data, *, folds=None) -> Objective:
     """Return the `Objective` for a search of a build function.
 
     Args:
-        objective: as for `resolve_objective`; the default is the first metric that the model was compiled with.
+        objective: as for `resolve_objective`; the default is the first metric that the model was
+            compiled with, or else its loss.
         model: one of the function's models.
         data, folds: as for `resolve_objective`.
 

@@ -267,8 +267,8 @@ class Search:
 
         Args:
             kind: "history" (score per trial, best so far, the preset), "curves" (the objective per epoch, the best
-                trial highlighted), or "importance" (a random forest's permutation importance of each hyperparameter for
-                the rank of the trials in which it was active).
+                trial highlighted), or "importance" (how much each hyperparameter matters for the rank of the trials in
+                which it was active: its permutation importance in a random forest).
 
         Raises:
             KzooError: no trial has ended; for importance, fewer than 15 trials with a score.

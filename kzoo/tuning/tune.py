@@ -44,7 +44,7 @@ from kzoo.utils.argument_checks import checked_arguments, checked_count, checked
 from kzoo.utils.errors import Interrupted, KzooError
 from kzoo.utils.files import write_json
 from kzoo.utils.formatting import printable, spelled
-from kzoo.workers.pool import checked_pool, worker_pool
+from kzoo.workers.pool import checked_threads, worker_pool
 from kzoo.workers.worker import InProcess, Worker, can_be_sent
 
 Tuned: TypeAlias = str | Preset | Build | keras_tuner.HyperModel
@@ -187,7 +187,7 @@ def tune(
     # 1. Check the arguments.
     started = clock.time()
     _check_arguments(trials, seed, data_seed, prune, baseline, dry_run)
-    threads = checked_pool(parallel, threads, executor)
+    threads = checked_threads(parallel, threads, executor)
     check_resume(resume)
     if reserved := [name for name in ("monitor", "mode") if overrides.get(name) is not None]:
         raise KzooError(
@@ -401,12 +401,12 @@ def _with_provenance(request: Request) -> Request:
 
 
 def _conclude(search: Search, loop: Loop, reason: str, signals: Signals, progress: bool) -> Search:
-    """Print the result of a search and return it, or raise the error for its end."""
+    """Print the result of a search and return it; raise an error if it was stopped or no trial succeeded."""
     if signals.caught == signal.SIGTERM:
         print(f"{search.path}: stopped by SIGTERM. Repeat the same call to continue.", file=sys.stderr)
         raise SystemExit(128 + signal.SIGTERM)
     if reason == "stopped":
-        if "ipykernel" in sys.modules:
+        if "ipykernel" in sys.modules:  # in a notebook, the next cells can use the unfinished search
             return search
         raise Interrupted(search)
     best, finished, lines = loop.best, len(loop.finished), []

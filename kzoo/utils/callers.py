@@ -31,8 +31,8 @@ def is_called_by_kzoo(depth: int = 1) -> bool:
     return _package(sys._getframe(depth + 1)) == "kzoo"
 
 
-def runs_in_kzoo() -> bool:
-    """Return whether a kzoo function of another module than the caller's is on the stack."""
+def is_called_within_kzoo() -> bool:
+    """Return whether another module of kzoo called the caller, directly or through other packages."""
     caller = sys._getframe(1)
     frame = caller.f_back
     while frame is not None:

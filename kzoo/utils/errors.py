@@ -72,7 +72,8 @@ def short_errors(function: Callable[_P, _R]) -> Callable[_P, _R]:
             if is_debugging() or is_called_by_kzoo():
                 raise
             error.with_traceback(user_traceback(error.__traceback__))
-            raise error from _user_cause(error)  # KZOO_DEBUG=1 shows kzoo's lines
+            # A cause inside kzoo is dropped, as the message contains it. KZOO_DEBUG=1 shows it, and kzoo's lines.
+            raise error from _user_cause(error)
 
     return called
 

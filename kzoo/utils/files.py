@@ -170,11 +170,12 @@ def write_text(path, text, *, sync=True):
     """Write a UTF-8 text file, whole or not at all.
 
     Raises:
-        KzooError: a lone surrogate, as in the name of a file from an old archive.
+        KzooError: the text contains a lone surrogate, as in the name of a file from an old archive.
     """
     try:
         content = text.encode("utf-8")
     except UnicodeEncodeError as error:
+        # The text between the quotes around it, for JSON.
         name = text[: error.start].rpartition('"')[2] + text[error.start :].partition('"')[0]
         raise KzooError(f"{name[:80]!a} is not valid UTF-8. Rename the file, the folder or the column.") from None
     with whole_file(path, sync=sync) as temporary:

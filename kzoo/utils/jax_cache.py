@@ -49,7 +49,7 @@ def _processor_id():
 
 
 def _limit_size(folder):
-    """Delete the least recently used files until the cache is small enough."""
+    """Delete the least recently used files of the compilation cache until it is small enough."""
     files = []
     for file in folder.rglob("*"):
         with suppress(OSError):  # another process may have deleted it

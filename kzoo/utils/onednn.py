@@ -26,12 +26,12 @@ _advised = False
 def prepare() -> None:
     """Enable oneDNN if it is faster and the user has not set it; called right before TensorFlow is imported."""
     global _prepared, _at_import
-    if _is_faster():
+    if _is_worth_enabling():
         os.environ.setdefault(VARIABLE, "1")
     _prepared, _at_import = True, os.environ.get(VARIABLE)
 
 
-def _is_faster() -> bool:
+def _is_worth_enabling() -> bool:
     """Return whether oneDNN is faster on this processor and TensorFlow does not enable it."""
     return default() is False and _NEEDED.issubset(instruction_sets())
 
@@ -75,10 +75,10 @@ def enabled() -> bool | None:
 
 
 def advice() -> list[str]:
-    """Return advice, once per process, if TensorFlow was imported too early for `prepare`; else an empty list."""
+    """Return advice if TensorFlow was imported too early to enable oneDNN, once per process; else an empty list."""
     global _advised
     too_early = not _prepared and "tensorflow" in sys.modules and VARIABLE not in os.environ
-    if _advised or not too_early or not _is_faster():
+    if _advised or not too_early or not _is_worth_enabling():
         return []
     _advised = True
     return [

@@ -9,7 +9,7 @@ import os
 import sys
 from contextlib import contextmanager
 
-from kzoo.utils.callers import runs_in_kzoo
+from kzoo.utils.callers import is_called_within_kzoo
 
 LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 _RETRACING = "triggered tf.function retracing"
@@ -30,7 +30,7 @@ def _hide_retracing() -> None:
 
 
 def _is_for_users(record):
-    return _RETRACING not in record.getMessage() or not runs_in_kzoo()
+    return _RETRACING not in record.getMessage() or not is_called_within_kzoo()
 
 
 class _Finder:
@@ -54,7 +54,7 @@ class _Finder:
 
         onednn.prepare()
         level = os.environ.get(LEVEL)
-        if level == "0" or not runs_in_kzoo():
+        if level == "0" or not is_called_within_kzoo():
             execute(module)
         else:
             os.environ[LEVEL] = "3" if level in (None, "1") else level  # TensorFlow reads it once; JAX sets it to 1

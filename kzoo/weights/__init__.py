@@ -127,8 +127,8 @@ def is_packaged_name(weights: Any, preset: str) -> bool:
 def name_of(weights: Any, preset: str) -> str:
     """Return the name under which a run stores its initial weights.
 
-    This is the name of packaged weights, of a run, of a file or of a model. A slash is appended to the name of a run or
-    file that is also the name of packaged weights, so that it is never taken for these.
+    This is the name of packaged weights, of a run, of a file or of a model. If a run or file has the same name as
+    packaged weights, a slash is appended to tell them apart.
     """
     if is_packaged_name(weights, preset) or (isinstance(weights, str) and weights == DOWNLOADED):
         return weights
@@ -144,9 +144,10 @@ def find_entry(preset: str, name: str | None = None) -> Entry:
         name: the name of the weights; None for those of the preset's own data set, or the only ones.
 
     Raises:
-        KzooError: the preset has no weights, or none with this name; or it has several and no name is given.
+        KzooError: the preset has no such weights; or it has several, but `name` is None.
     """
     names = weights_names(preset)
+    # All weights of the preset were removed: the error names them.
     if name is None and not names and preset in WITHDRAWN:
         name = WITHDRAWN[preset][0]
     _check_not_withdrawn(preset, name)
@@ -182,7 +183,7 @@ def check_weights(weights: str | os.PathLike[str], preset: str | None) -> None:
     if weights == DOWNLOADED or (preset is not None and is_packaged_name(weights, preset)):
         return
     path = path_of(weights, "a run or a file with weights")
-    # A file or folder with the name of removed weights is used.
+    # A file or folder may have the name of weights that were removed from the package.
     if not path.exists():
         _check_not_withdrawn(preset, weights)
     if path.is_dir():

@@ -95,7 +95,8 @@ class PretrainedWeights(Run):
             raise self._damage_error(f"does not fit: {problem}")
         check_format(config, self.entry.path)
         # Both raise KzooError for invalid values.
-        Spec.read(config["spec"]), Description.read(config["data"])
+        Spec.read(config["spec"])
+        Description.read(config["data"])
         return config
 
     @cached_property

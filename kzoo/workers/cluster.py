@@ -17,7 +17,7 @@ _PATIENCE = 10  # seconds to wait for the scheduler
 
 
 def check_address(address: str):
-    """Check the address of a scheduler; Dask is not needed.
+    """Check the address of a Dask scheduler (`--scheduler`) without importing Dask.
 
     Raises:
         KzooError: it is neither tcp:// nor tls://, or has no port.

@@ -166,8 +166,10 @@ class ExecutorWorkers:
             _resolve(future, TrialFailed(f"{type(error).__name__}: {first_line(error)}"))
 
 
-def checked_pool(parallel: Any, threads: Any, executor: Any) -> int | None:
-    """Return the number of threads of each training; None for Keras' default in a single worker.
+def checked_threads(parallel: Any, threads: Any, executor: Any) -> int | None:
+    """Check the arguments of a worker pool, and return the number of threads of each training.
+
+    By default it is 1 if several trainings run at once, else None (Keras' default).
 
     Raises:
         KzooError: `parallel` or `threads` is not a positive integer, or `executor` is not an executor.

@@ -76,10 +76,8 @@ class Worker:
 
     def __init__(self, log, *, trainer="", threads=None, spec=None, **setup):
         self.log, self.process, self.inbox = Path(log), None, queue.Queue()
-        self.reply_count, self.base_memory = (
-            0,
-            None,
-        )  # replies of the process, and its memory (bytes) after the first ones
+        self.reply_count = 0
+        self.base_memory = None  # bytes after the first replies
         self.spec = spec or WorkerSpec(
             families=dict(registry.FAMILIES), setup=pickle.dumps(setup), trainer=trainer, threads=threads,
             backend=import_module("keras").backend.backend(),
@@ -279,14 +277,15 @@ def main():
             pickle.dump(message, replies)
             replies.flush()
 
-    families, trainer, setup = inbox.get()
+    families, trainer_class, pickled_setup = inbox.get()
     try:
         registry.FAMILIES.update(families)  # before the preset in the setup is unpickled
-        setup = pickle.loads(setup)
-        if isinstance(setup["preset"], registry.Preset):  # a user's function may need anything of Keras
+        setup = pickle.loads(pickled_setup)
+        # A user's function, in place of a preset, may need the optional packages of Keras that kzoo does without.
+        if isinstance(setup["preset"], registry.Preset):
             fast_import.mark_kzoo_process()
         fast_import.import_keras()
-        trainer = import_class(trainer)(**setup, stop=stop, tell=lambda epoch, value: send("epoch", epoch, value))
+        trainer = import_class(trainer_class)(**setup, stop=stop, tell=lambda epoch, value: send("epoch", epoch, value))
     except Exception as error:
         send("failed", error_line(error), isinstance(error, KzooError))
         return
@@ -294,7 +293,7 @@ def main():
         name, deadline, pickled = inbox.get()
         arguments = pickle.loads(pickled)  # in this thread: two threads must not import NumPy at once
         stop.requested.clear()
-        stop.deadline = deadline
+        stop.deadline = deadline  # the trainer checks `stop` while it trains
         try:
             send("done", getattr(trainer, name)(**arguments), memory_in_use())
         except Exception as error:
@@ -323,7 +322,7 @@ def error_line(error) -> str:
 
 
 def memory_in_use() -> int:
-    """Return the resident memory of this process in bytes (its peak where only that is known), 0 on Windows."""
+    """Return the resident memory of this worker in bytes: without /proc (macOS) the peak so far, on Windows 0."""
     try:
         with open("/proc/self/statm") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -17,7 +17,7 @@ from kzoo.serve.codecs import ModelRequest
 from kzoo.sources.files import decode_text
 from kzoo.sources.tables.files import read_content
 from kzoo.sources.tables.files.csv import parsed
-from kzoo.sources.tables.numbers import PLAIN, NumberFormat, is_doubtful, is_shown, learn_number_format
+from kzoo.sources.tables.numbers import PLAIN, NumberFormat, are_ambiguous, is_unambiguous, learn_number_format
 from kzoo.sources.tables.raw import Rows
 from kzoo.sources.tables.values import are_dates, detect_day_first, may_have_offset, plain, to_dates, to_words
 from kzoo.sources.tables.zones import minutes_in
@@ -28,7 +28,7 @@ READERS = {
     "a number": PLAIN.read,
     "a learned number": EUROS.read,
     "the way of numbers": lambda text: learn_number_format([text, "1,5", "2 %"]),
-    "doubtful numbers": lambda text: (is_shown(text), is_doubtful([text, "1.234"])),
+    "doubtful numbers": lambda text: (is_unambiguous(text), are_ambiguous([text, "1.234"])),
     "a date": lambda text: to_dates(plain([text]), day_first=True),
     "the order of day and month": lambda text: detect_day_first("x", plain([text, "3/2/2024"]), []),
     "dates or not": lambda text: (are_dates(plain([text])), may_have_offset(plain([text]))),

@@ -45,11 +45,11 @@ def test_a_container_leaves_less_and_the_pages_of_files_in_it_count_as_free(tmp_
     (tmp_path / "cgroup").write_text("0::/box/inner\n")
     _group(tmp_path / "fs" / "box" / "inner", "max", 10)
     _group(tmp_path / "fs" / "box", 1000, 700, cached=200)
-    assert list(memory._memory_left_by_groups(tmp_path / "fs", tmp_path / "cgroup")) == [500]
+    assert list(memory._memory_left_in_groups(tmp_path / "fs", tmp_path / "cgroup")) == [500]
 
 
 def test_control_groups_of_the_first_version(tmp_path):
     (tmp_path / "cgroup").write_text("5:cpu,cpuacct:/box\n9:memory:/box\n")
     _group(tmp_path / "fs" / "memory" / "box", 1000, 400, cached=100, version=1)
     _group(tmp_path / "fs" / "memory", 9223372036854771712, 5000, version=1)
-    assert list(memory._memory_left_by_groups(tmp_path / "fs", tmp_path / "cgroup")) == [700]
+    assert list(memory._memory_left_in_groups(tmp_path / "fs", tmp_path / "cgroup")) == [700]

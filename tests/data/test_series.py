@@ -105,6 +105,7 @@ def test_encode_the_latest_rows():
     [
         (table(20), {}, ("train", "'table'", "14 rows", "12 steps", "3", "input_shape=6, horizon=2")),
         (table(), {"target": "oli"}, ("'oli'", "'oil'", "load, oil")),
+        (table(), {"target": ["load", "load"]}, ("target=", "'load'", "once")),
         (table(), {"time": "when"}, ("'when'", "date, load, oil")),
         (table()[["date"]], {}, ("series", "numeric", "column")),
         (table().assign(date=["never", *table()["date"][1:]]), {"time": "date"}, ("'date'", "row 1", "'never'")),

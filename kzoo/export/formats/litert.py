@@ -72,8 +72,9 @@ def _exact_scaling(tf):
     call = rescaling.call
 
     def exact(layer, x):
-        if len(x.shape) > 3 or not (np.ndim(layer.scale) or np.ndim(layer.offset)):  # pixels are 0..255
+        if len(x.shape) > 3 or not (np.ndim(layer.scale) or np.ndim(layer.offset)):  # images: 0..255 fits float16
             return call(layer, x)
+        # Always 0, but not a constant for the converter.
         index = tf.cast(tf.reduce_any(tf.less(tf.cast(x, tf.float32), -np.inf)), tf.int32)
         scale, offset = (
             tf.bitcast(tf.gather(np.array([numbers], "float32").view("int32"), index), tf.float32)

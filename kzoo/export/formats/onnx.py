@@ -140,7 +140,7 @@ def _int8(network, full, file):
 
 
 def _quantize_static(quantization, network, full, file):
-    """Write an int8 file with static scales, calibrated on rows.
+    """Write an int8 file with static scales, calibrated on rows; `full` is the float32 file.
 
     Batch normalisation is folded into the convolutions first, so that each is directly followed by its activation. The
     first convolution stays float32: it has few weights, and its error propagates through the whole network.

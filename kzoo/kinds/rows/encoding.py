@@ -351,13 +351,12 @@ class Encoding(TableFit):
         return values
 
     def _encode_classes(self, pieces, table):
-        """Return the class codes of the target (N,), and remember those of new spellings in a test table."""
+        """Return the class codes of the target column (N,), and add those of new spellings to `self.class_codes`."""
         target = self.targets[0]
         encoded = table.column(target).combine_chunks().dictionary_encode()
         cells = encoded.dictionary.to_pylist()
-        if new_cells := [
-            cell for cell in cells if cell not in self.class_codes
-        ]:  # of the test table, in another spelling
+        # A test table may spell classes differently.
+        if new_cells := [cell for cell in cells if cell not in self.class_codes]:
             codes = self.problem.task.inference.encode(
                 self.class_target, pieces.frame(_single_column_table(target, new_cells, table.schema))[[target]]
             )

@@ -140,9 +140,13 @@ def cell_findings(format_warnings, unread, rows):
 
 
 def text_columns(frame, targets=()) -> dict:
-    """Return name -> words such as `NA` among its cells, for each text column of a DataFrame.
+    """Return name -> words such as `NA` among its cells, for each text column of a table of training rows.
 
-    A target column of objects without texts contains numbers and is omitted: its cells must not be read as class names.
+    A target column that holds numbers as Python objects is omitted: its cells must not be read as class names.
+
+    Args:
+        frame: the table as a DataFrame.
+        targets: names of the target columns.
     """
     object_targets = [name for name in targets if frame[name].dtype == object and not any(map(_is_text, frame[name]))]
     texts = [

@@ -176,7 +176,7 @@ def unread_notes(columns, table, unread):
     Args:
         columns: the learned columns, or names of number columns.
         table: `Rows`.
-        unread: name -> indices of these cells, see `apply_columns`.
+        unread: name -> indices of the cells that could not be read, see `apply_columns`.
     """
     learned = {column["name"]: column for column in columns if isinstance(column, Mapping)}
     for name, indices in unread.items():
@@ -463,14 +463,14 @@ def cells_of(column, rows, unread) -> list:
     Args:
         column: the learned column.
         rows: `Rows`.
-        unread: see `apply_columns`.
+        unread: dict that gets the column's name -> indices of its unreadable cells.
     """
     name = column["name"]
     if column["kind"] == "date":
         # Runs of earlier versions lack "zoned": they read texts with a time zone in UTC.
         read = partial(rows.local, zone=column.get("zone")) if "zoned" in column else rows.dates
         parts = date_parts(read(name, column.get("day_first", False)))
-        values = [parts[part] for part in column["medians"]]
+        values = [parts[part] for part in column["medians"]]  # the parts, such as "year", that were learned
     else:
         values = [rows.numbers(name, column.get("writing"))]
     unread[name] = unreadable_cells(rows[name], values[0]) if np.isnan(values[0]).any() else np.empty(0, int)

@@ -32,7 +32,7 @@ from kzoo.kinds.series.simple_forecasts import simple_forecasts
 from kzoo.sources.tables.frame import as_frame, index_notes
 from kzoo.sources.tables.numbers import learned_from_texts
 from kzoo.sources.tables.overview import describe_columns
-from kzoo.sources.tables.raw import MOST, as_names, require, rows_of
+from kzoo.sources.tables.raw import MOST, as_names, check_distinct, require, rows_of
 from kzoo.sources.tables.values import not_missing, plain
 from kzoo.storage.windows import Windows, sample_rows, select_rows
 from kzoo.tasks.values.inference import ColumnStatistics, spread
@@ -282,6 +282,7 @@ def _numeric_columns(frame, target, drop, number_formats):
     require(frame, drop, "the series")
     requested = [target] if target in list(frame.columns) else as_names(target)
     require(frame, requested, "the series")
+    check_distinct(requested)
     rows = rows_of(frame)
     numeric_share = {
         name: np.isfinite(rows.numbers(name, number_formats.get(name))).mean()

@@ -309,11 +309,11 @@ def _column(rows, name):
 
 
 def _check_only_column(column, name):
-    """Return the name of the only column of a table; it may be the first text if the header line is missing.
+    """Return the name of the only column of a table, which may be a text if the header line is missing.
 
     Args:
-        column: the name.
-        name: of the text column in training.
+        column: name of the only column.
+        name: name of the text column in training.
 
     Raises:
         KzooError: the name looks like a text.

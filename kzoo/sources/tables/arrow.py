@@ -20,7 +20,7 @@ from kzoo.utils.optional import require
 _INDEX = re.compile(r"__index_level_\d+__")  # columns in which pandas stores an index
 # Cells that Arrow parses like this package, by the decimal sign of the column; other cells are parsed one by one.
 _SIMPLE = {".": r"^-?\d+(\.\d*)?([eE][+-]?\d+)?$", ",": r"^-?\d+(,\d*)?$", "": r"^-?\d+$"}
-_ODD = np.uint64(0x9E3779B97F4A7C15)
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio; odd, so that a product loses no bits
 
 
 def arrow(module="pyarrow"):
@@ -236,10 +236,10 @@ def hashes(table, names) -> np.ndarray:
 
     It depends on the cells only, and is the same in every process and on every machine.
     """
-    total = np.full(table.num_rows, _ODD)
+    total = np.full(table.num_rows, _MULTIPLIER)
     with np.errstate(over="ignore"):
         for name in names:
-            total = mix_bits(total * _ODD + _cells(_combined(table.column(name))))
+            total = mix_bits(total * _MULTIPLIER + _cells(_combined(table.column(name))))
     return total
 
 
@@ -285,7 +285,7 @@ def _texts(column):
     with np.errstate(over="ignore"):
         while len(remaining := remaining[lengths[remaining] > 0]):
             words = eight[starts[remaining]] & masks[np.minimum(lengths[remaining], 8)]
-            hashed[remaining] = mix_bits(hashed[remaining] * _ODD + words)
+            hashed[remaining] = mix_bits(hashed[remaining] * _MULTIPLIER + words)
             starts[remaining] += 8
             lengths[remaining] -= 8
     return hashed

@@ -18,9 +18,9 @@ _FRAME = 4  # approximate memory of a DataFrame and its derived arrays, as a mul
 
 
 def as_frame(source, text=(), notes=None):
-    """Return a table, also an Arrow table, as a DataFrame with string column names; the caller's own is never changed.
+    """Return a DataFrame, an Arrow table or a table file as a DataFrame with string column names.
 
-    Durations become seconds.
+    Durations become seconds. A DataFrame of the caller is not changed.
 
     Args:
         text: names of columns whose cells stay as written in the file.

@@ -276,7 +276,7 @@ _SHOWN = re.compile(rf"[+-]?(?:{'|'.join(map(shown_by, DECIMALS))})", re.ASCII)
 _GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(?:[.,]\d{3})+", re.ASCII)
 
 
-def is_shown(text) -> bool:
+def is_unambiguous(text) -> bool:
     """Return True if a text is a number whose decimal sign is unambiguous."""
     return _SHOWN.fullmatch(text.strip()) is not None
 
@@ -290,8 +290,8 @@ def is_padded(text) -> bool:
     return _PADDED.fullmatch(text) is not None and text.strip("0") != ""
 
 
-def is_doubtful(texts, decimal=None) -> bool:
-    """Return True if another format also reads all texts, as other numbers: for `1.234`, but not with `1.5`.
+def are_ambiguous(texts, decimal=None) -> bool:
+    """Return True if all texts may also be other numbers: `1.234` alone, which may be 1234, but not next to `1.5`.
 
     Args:
         texts: cells that the reader of the file converts to numbers.
@@ -299,7 +299,7 @@ def is_doubtful(texts, decimal=None) -> bool:
     """
     grouped, other_texts = None, []
     for text in map(str.strip, texts):
-        if is_shown(text):
+        if is_unambiguous(text):  # it shows the decimal sign of the column
             return False
         if _GROUPS.fullmatch(text):
             grouped = text  # one example is enough

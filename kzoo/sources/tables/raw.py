@@ -401,12 +401,17 @@ def find_target(table, target):
     if not targets:
         raise KzooError(f"Say which column to predict with target=. Columns: {listed(table.columns, 40)}.")
     require(table, targets, "the table")
+    check_distinct(targets)
+    return targets
+
+
+def check_distinct(targets):
+    """Raise `KzooError` if a target is named twice."""
     if len(set(targets)) < len(targets):
         raise KzooError(
             f"target= must not repeat a column: {next(name for name in targets if targets.count(name) > 1)!r}. Name "
             "each column once."
         )
-    return targets
 
 
 def single_table(words):

@@ -114,12 +114,12 @@ def plain(values) -> "np.ndarray | Texts":
 
 def _texts(series):
     """Return a Series of texts as `Texts`; None for any other Series."""
-    if type(series.dtype).__name__ != "StringDtype" and (
-        series.dtype != object or not {type(value) for value in series} <= {str, float, type(None)}
-    ):
+    is_string_dtype = type(series.dtype).__name__ == "StringDtype"
+    # A column of objects may hold texts and missing values, which are None or a float (NaN).
+    if not is_string_dtype and (series.dtype != object or {type(cell) for cell in series} - {str, float, type(None)}):
         return None
     codes, different = series.factorize()
-    if not all(isinstance(text, str) for text in different):  # a number among them
+    if not all(isinstance(text, str) for text in different):  # a float that is not NaN
         return None
     return Texts(list(different), codes.astype(np.int32))
 

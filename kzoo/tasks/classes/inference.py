@@ -19,9 +19,9 @@ def learn(values, names=(), *, known=None) -> Target:
     Raises:
         KzooError: a single class, or a class with a single example.
     """
-    numbered = _names_and_numbers(values)
-    classes = tuple(known or numbered[0])
-    check_classes(_class_numbers(numbered, classes), classes)
+    label_names, numbers = _names_and_numbers(values)
+    classes = tuple(known or label_names)
+    check_classes(_class_numbers(label_names, numbers, classes), classes)
     return Target(names=tuple(names), classes=classes, config={"outputs": len(classes)})
 
 
@@ -31,11 +31,12 @@ def encode(target, values) -> np.ndarray:
     Raises:
         KzooError: a label that is not one of the classes.
     """
-    return _class_numbers(_names_and_numbers(values), target.classes)
+    names, numbers = _names_and_numbers(values)
+    return _class_numbers(names, numbers, target.classes)
 
 
-def _class_numbers(numbered, classes):
-    names, numbers = numbered
+def _class_numbers(names, numbers, classes):
+    """Return the class number of each label; the labels are `names[number]` for each of `numbers`."""
     number_of = {category_word(name): number for number, name in enumerate(classes)}
     number_of |= {name: number for number, name in enumerate(classes)}
     if unknown := [name for name in names if name not in number_of]:
@@ -60,15 +61,14 @@ def answer(target, outputs, *, inputs, reader=None, logits=None) -> Predictions:
 
 
 def _names_and_numbers(values):
-    """Return the names and numbers of labels, in numeric order for numbers, else alphabetical."""
+    """Return the distinct names of labels, in numeric order for numbers, else alphabetical; and each label's index."""
     values = plain(values.iloc[:, 0]) if hasattr(values, "columns") else np.asarray(values)
     if isinstance(values, Texts):
-        labels = values.seen
+        labels = values.seen  # `different` may have more: texts of other rows
         distinct, codes = np.unique(np.array([category_word(text) for text in labels]), return_inverse=True)
         number_of = dict(zip(labels, codes.tolist(), strict=True))
-        return tuple(map(str, distinct)), values.each(
-            [number_of.get(text, 0) for text in values.different], 0, np.int32
-        )
+        per_text = [number_of.get(text, 0) for text in values.different]
+        return tuple(map(str, distinct)), values.each(per_text, 0, np.int32)
     if values.dtype == object:
         values = np.array(values.tolist())
     if values.dtype.kind not in "biuf":

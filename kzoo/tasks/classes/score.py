@@ -210,7 +210,7 @@ def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
 
 
 def doubts(scores) -> list[str]:
-    """Return a warning if one of two classes is rare: accuracy says little about it, and labels need a threshold."""
+    """Return a warning if one of two classes is rare: accuracy says little, and 0.5 may be a poor threshold."""
     if scores.get("average_precision") is None:
         return []
     share = _share_of_rare(scores)

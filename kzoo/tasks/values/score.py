@@ -83,38 +83,36 @@ def _each_target(truth, answers, target, extra_baselines, *, error, r2, weight):
 
 
 def carried(scores, known) -> dict:
-    """Return scores with known baseline scores of the same examples attached.
+    """Return scores with the baseline scores of other predictions of the same examples attached.
 
     Args:
-        scores: of other predictions of the same examples, without baselines.
-        known: `targets` of scores that have baselines.
+        scores: scores of predictions, without baselines.
+        known: `targets` of the scores of the other predictions, which have baselines.
     """
     overall = {name: scores[name] for name in ("mae", "rmse", "r2")}
     per_target = scores.get("targets") or dict.fromkeys(known, overall)
-    targets = {
-        name: {score: target_scores[score] for score in overall}
-        | dict(
-            beside={
-                baseline: comparison
-                | dict(ratio=target_scores["mae"] / comparison["mae"] if comparison["mae"] else None)
-                for baseline, comparison in known[name]["beside"].items()
-                if comparison["examples"] == scores["examples"]
-            }
-        )
-        for name, target_scores in per_target.items()
-    }
+    targets = {}
+    for name, target_scores in per_target.items():
+        beside = {}
+        for baseline, comparison in known[name]["beside"].items():
+            if comparison["examples"] == scores["examples"]:
+                ratio = target_scores["mae"] / comparison["mae"] if comparison["mae"] else None
+                beside[baseline] = comparison | dict(ratio=ratio)
+        targets[name] = {score: target_scores[score] for score in overall} | dict(beside=beside)
     return scores | _relative(targets)
 
 
 def _relative(targets):
-    """Return the scores of the targets, and the mean of their largest ratios to a baseline."""
+    """Return the scores of the targets, and the relative MAE if each target is compared with a baseline.
+
+    It is the mean over the targets of the largest ratio of a target's error to that of a baseline.
+    """
     ratios = [
         [comparison["ratio"] for comparison in target_scores["beside"].values()] for target_scores in targets.values()
     ]
-    comparable = all(ratios) and not any(None in target_ratios for target_ratios in ratios)
-    return dict(targets=targets) | (
-        dict(relative_mae=float(np.mean([max(target_ratios) for target_ratios in ratios]))) if comparable else {}
-    )
+    if not all(ratios) or any(None in target_ratios for target_ratios in ratios):  # [] without a baseline
+        return dict(targets=targets)
+    return dict(targets=targets, relative_mae=float(np.mean([max(target_ratios) for target_ratios in ratios])))
 
 
 def _compare_with(truth, answers, baseline, weight):

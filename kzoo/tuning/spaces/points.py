@@ -34,9 +34,8 @@ class Points:
 
     def declare(self, hp: "keras_tuner.HyperParameters") -> None:
         """Declare every hyperparameter on a `keras_tuner.HyperParameters`, conditional ones in their scopes."""
-        scopes: dict[
-            str, tuple[tuple[str, tuple], ...]
-        ] = {}  # KerasTuner finds a parent only within the parent's scopes
+        # Each scope is nested in those of its parent: KerasTuner finds the parent only there.
+        scopes: dict[str, tuple[tuple[str, tuple], ...]] = {}
         for parameter in self.parameters:
             conditions = () if parameter.when is None else (*scopes[parameter.when[0]], parameter.when)
             scopes[parameter.name] = conditions

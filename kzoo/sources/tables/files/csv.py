@@ -24,7 +24,7 @@ import numpy as np
 from kzoo.sources.arrays import check_count
 from kzoo.sources.files import TextFile, decode_text, read_bytes, read_text
 from kzoo.sources.tables.arrow import Piece, arrow
-from kzoo.sources.tables.numbers import is_doubtful, is_padded, is_shown, shown_by
+from kzoo.sources.tables.numbers import are_ambiguous, is_padded, is_unambiguous, shown_by
 from kzoo.sources.tables.raw import Rows
 from kzoo.sources.tables.values import MISSING, plain
 from kzoo.utils.errors import KzooError
@@ -42,7 +42,7 @@ _PIECE = 4 << 20  # bytes of a piece
 _MOST_SHORT, _SHORT_AT_ONCE = 1_000_000, 1_000_000  # rows shorter than the header; cells of such rows parsed at a time
 # Cells of a table whose rows are shorter than its header, once they are padded: of a file, of an upload. A complete row
 # takes at least a byte of the file per cell, so tables of complete rows need no limit.
-_MOST_FILLED, _MOST_FILLED_OF_STRANGERS = 20_000_000, 1_000_000
+_MOST_FILLED, _MOST_FILLED_OF_UPLOAD = 20_000_000, 1_000_000
 
 
 @dataclass(frozen=True)
@@ -214,9 +214,9 @@ def _frame(opened, layout, text=(), points=None):
             short = [name for name in layout.names if _has_three_decimals(table[name])]
             written = read(usecols=short, dtype=str, nrows=_FIRST_ROWS) if short else {}
             # The first rows rule out most columns quickly.
-            short = [name for name in short if not any(map(is_shown, written[name].dropna()))]
+            short = [name for name in short if not any(map(is_unambiguous, written[name].dropna()))]
             written = read(usecols=short, dtype=str) if short else {}
-            figures = [name for name in short if is_doubtful(written[name].dropna().unique(), layout.decimal)]
+            figures = [name for name in short if are_ambiguous(written[name].dropna().unique(), layout.decimal)]
             table = table.assign(**{name: written[name] for name in figures})
         incomplete = [name for name in layout.names if table[name].dtype.kind == "O" and table[name].isna().any()]
         written = read(usecols=incomplete, dtype=str, na_values=[]) if incomplete else {}
@@ -277,28 +277,29 @@ def parsed(data, name, *, columns=None, most=None) -> Rows:
 
     Args:
         name: of the file, for messages.
-        columns, most: maximum number of columns and rows of an upload; None for a file of the user.
+        columns: maximum number of columns of an upload; None for a file of the user.
+        most: maximum number of rows of an upload; None for a file of the user.
     """
     notes: list = []
     text = decode_text(data, name, notes)
     layout = _layout(text, name, lambda: io.StringIO(text, newline=""), notes, columns)
     lines, count = _split_lines(text, layout.separator, most)
-    if lines.pop() != [_END_MARK]:
+    if lines.pop() != [_END_MARK]:  # the mark became part of a quoted cell
         raise KzooError(f"Cannot read {name!r} as a table: a quotation mark is never closed.")
     width = len(layout.cells)
     check_count(count - 1, most)
-    _check_filled(name, count - 1, width, len(data), _MOST_FILLED if columns is None else _MOST_FILLED_OF_STRANGERS)
+    _check_filled(name, count - 1, width, len(data), _MOST_FILLED if columns is None else _MOST_FILLED_OF_UPLOAD)
     for number, line in enumerate(lines[1:], start=1):
         if len(line) > width:
             raise KzooError(f"Cannot read {name!r} as a table: row {number} has {len(line)} values instead of {width}.")
     cells = [[None if cell in MISSING else cell for cell in line] + [None] * (width - len(line)) for line in lines[1:]]
     cell_columns = list(zip(*cells, strict=True))[layout.before :] if cells else [()] * width
-    columns = dict(zip(layout.names, cell_columns, strict=False))
-    table = Rows({head: plain(column) for head, column in columns.items()}, layout.decimal or "")
+    cells_by_name = dict(zip(layout.names, cell_columns, strict=False))
+    table = Rows({head: plain(column) for head, column in cells_by_name.items()}, layout.decimal or "")
     table.notes = layout.notes
     table.words = {
         head: words
-        for index, (head, column) in enumerate(columns.items(), start=layout.before)
+        for index, (head, column) in enumerate(cells_by_name.items(), start=layout.before)
         if None in column and (words := _missing_words(column, lines[1:], index))
     }
     return table

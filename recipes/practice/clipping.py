@@ -8,7 +8,7 @@ learning rate, training without a limit ends in NaN; at a lower one it learns sl
 python recipes/practice/clipping.py            three limits, three seeds
 python recipes/practice/clipping.py --smoke    a quick test of a few seconds
 
-Measured: 164 s in total; the results are in recipes/README.md.
+Measured: 182 s in total; the results are in recipes/README.md.
 """
 
 # %% Three ways to clip, and which of them keeps the direction

@@ -8,7 +8,7 @@ no better than equal ones.
 python recipes/practice/ensemble.py            25 runs, 15 ensembles
 python recipes/practice/ensemble.py --smoke    a quick test of a few seconds
 
-Measured: 309 s in total; the results are in recipes/README.md.
+Measured: 221 s in total; the results are in recipes/README.md.
 """
 
 # %% Data and settings

@@ -6,7 +6,7 @@ The test increases the rate at every step. The rate at which the loss falls fast
 python recipes/practice/learning_rate.py            range test, then three rates with three seeds
 python recipes/practice/learning_rate.py --smoke    a quick test of a few seconds
 
-Measured: 68 s in total; the results are in recipes/README.md.
+Measured: 85 s in total; the results are in recipes/README.md.
 """
 
 # %% Range test: from far too low to far too high in a hundred steps

@@ -67,4 +67,4 @@ def test_the_mean_of_folds_is_that_of_their_scores(smoke):
     assert [row["count"] for row in names["rows"]] == [2, 4, 2]
     assert rows["one fold"]["mean"] == pytest.approx(rows["mean of 2 folds"]["mean"]) == pytest.approx(np.mean(folds))
     assert names["scores"]["wine"]["mean of 2 folds"] == pytest.approx([np.mean(folds[:2]), np.mean(folds[2:])])
-    assert names["found"]["out_of_fold"]["rows"].tolist() == list(range(178))
+    assert names["result"]["out_of_fold"]["rows"].tolist() == list(range(178))

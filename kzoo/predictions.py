@@ -31,6 +31,7 @@ class Predictions:
         quantiles: (N, targets, Q) or (N, horizon, targets, Q) in the unit of the target, ascending; None without any.
         levels: (Q,) of the quantiles, each between 0 and 1, ascending.
         more: further columns, name -> (N,) or, of forecasts, (N, horizon).
+        kept: columns of the input table, name -> cells (N,), that `keep=` of `predict` selected.
         class_names, target_names: names of the columns.
         inputs: the input of each row (a file's name, a sentence, a row's number).
         unread: row index -> reason why its input could not be read; its label is None, and its numbers are NaN.
@@ -48,6 +49,7 @@ class Predictions:
     quantiles: np.ndarray | None = None
     levels: Sequence[float] = ()
     more: Mapping[str, Any] = field(default_factory=dict)
+    kept: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     class_names: Sequence[str] = ()
     target_names: Sequence[str] = ()
     inputs: Sequence[Any] = ()
@@ -110,6 +112,7 @@ class Predictions:
             self, labels=self.labels[:count], probabilities=head(self.probabilities), scores=head(self.scores),
             values=head(self.values), quantiles=head(self.quantiles),
             more={name: column[:count] for name, column in self.more.items()},
+            kept={name: cells[:count] for name, cells in self.kept.items()},
             inputs=list(self.inputs[:count]) or list(range(min(count, len(self)))), unread=unread,
             times=self.times[:count],
         )  # fmt: skip
@@ -131,12 +134,15 @@ class Predictions:
             dots = ["..."] if len(columns) > len(names) else []
             return [[*map(cut, names), *dots], *([*row, *dots] for row in rows)]
         score_name = "score" if self.probabilities is None else "probability"
-        head = ["input", "label", score_name, *(["error"] if self.unread else [])]
+        head = ["input", *map(cut, self.kept), "label", score_name, *(["error"] if self.unread else [])]
         rows = [head]
         for row in self.rows(top=1):
+            kept = [_display(cell) for cell in row.get("kept", {}).values()]
             best = f"{row['classes'][0][score_name]:.4f}" if row["classes"] else "-"
             label = "-" if row["label"] is None else cut(row["label"])
-            rows.append([cut(row["input"]), label, best, *([cut(row.get("error", ""), 60)] if self.unread else [])])
+            rows.append(
+                [cut(row["input"]), *kept, label, best, *([cut(row.get("error", ""), 60)] if self.unread else [])]
+            )
         return rows
 
     def with_unread(self, inputs: Sequence[Any], unread: Mapping[int, str]) -> "Predictions":
@@ -170,11 +176,14 @@ class Predictions:
     def columns(self) -> dict[str, Any]:
         """Return a table, name -> column: input, label and a probability (or score) per class, or one per target.
 
+        The kept columns of the input table follow the input; one with the name of another column is called
+        `input_NAME`.
+
         Quantiles are named by target and level, such as `load_q0.9`; the columns of `more` follow. A forecast has a
         row for each step, with its number and, if known, its time. `error` has the reason for inputs that could not be
         read. A target with the name of one of these columns is called `target_NAME`.
         """
-        columns = self._prediction_columns()
+        columns = self._with_kept(self._prediction_columns())
         for name, column in self.more.items():
             flat = np.asarray(column)
             columns[f"more_{name}" if name in columns else name] = (
@@ -185,6 +194,11 @@ class Predictions:
             reasons = [self.unread.get(row) for row in range(len(self.inputs))]
             columns["error"] = [reason for reason in reasons for _ in range(rows)]
         return columns
+
+    def _with_kept(self, columns: dict[str, Any]) -> dict[str, Any]:
+        """Return columns with the kept columns of the input table after the input."""
+        kept = {f"input_{name}" if name in columns else name: list(cells) for name, cells in self.kept.items()}
+        return {"input": columns.pop("input")} | kept | columns
 
     def _prediction_columns(self) -> dict[str, Any]:
         if self._numbers is None:
@@ -217,6 +231,8 @@ class Predictions:
         rows = []
         for i in range(len(self)):
             row = dict(input=self.inputs[i] if len(self.inputs) > i else i)
+            if self.kept:
+                row["kept"] = {name: _json(cells[i]) for name, cells in self.kept.items()}
             if i in self.unread:
                 empty: dict = dict(label=None, classes=[]) if self._numbers is None else dict(values=None)
                 row |= empty | dict(error=self.unread[i])
@@ -255,6 +271,14 @@ class Predictions:
         import pandas as pd
 
         return pd.DataFrame(self.columns())
+
+
+def _json(cell: Any) -> Any:
+    """Return a cell of a table as JSON data; NaN is a missing value."""
+    cell = cell.item() if isinstance(cell, np.generic) else cell
+    if cell is None or cell != cell:
+        return None
+    return cell if isinstance(cell, str | bool | int | float) else str(cell)
 
 
 def _cell(value: Any) -> str:

@@ -17,6 +17,7 @@ examples:
   kzoo predict runs/image_cnn-01 cat.jpg dog.png           image files
   kzoo predict runs/image_cnn-01 holiday/ --out out.csv    a folder of images
   kzoo predict runs/tabular_fnn-01 customers.csv           rows of a table
+  kzoo predict runs/tabular_fnn-01 new.csv --keep id --out out.csv
   kzoo predict runs/text_cnn-01 "a wonderful film" "dull"  texts
   kzoo predict runs/text_cnn-01 - < sentences.txt          one text per line
   kzoo predict runs/image_cnn-01 cat.jpg --top 5           the five best
@@ -51,6 +52,13 @@ def add_arguments(parser):
         "views of each image",
     )
     parser.add_argument("--top", type=int, default=1, metavar="N", help="show the N most likely classes (default 1)")
+    parser.add_argument(
+        "--keep",
+        action="append",
+        default=[],
+        metavar="COLUMN",
+        help="copy a column of the table, such as an id, to the output; repeat for more",
+    )
 
 
 def run(args):
@@ -101,8 +109,9 @@ def _predict_run(args):
         )
     run = as_run(args.run, args.weights)
     # Inputs are read before Keras is imported, which takes seconds: errors in the inputs are reported at once.
-    inputs = encode_named(run.preprocessing, collect_inputs(run.config["data"]["inputs"], args.inputs))
-    return keras_import.import_quietly("kzoo.evaluation.predict").predict_encoded(run, inputs, tta=args.tta)
+    inputs = collect_inputs(run.config["data"]["inputs"], args.inputs)
+    encoded = encode_named(run.preprocessing, inputs, keep=args.keep)
+    return keras_import.import_quietly("kzoo.evaluation.predict").predict_encoded(run, encoded, tta=args.tta)
 
 
 def _predict_exported(args):
@@ -114,7 +123,7 @@ def _predict_exported(args):
         raise KzooError(f"--tta {args.tta} is for runs, and {args.run} is an exported model. Remove --tta.")
     with keras_import.silence():
         model = import_module("kzoo.runtime").load(args.run, args.format)
-    return model.predict(collect_inputs(model.inputs, args.inputs))
+    return model.predict(collect_inputs(model.inputs, args.inputs), keep=args.keep)
 
 
 def _save_csv(predictions, path):
@@ -159,7 +168,8 @@ def render(document, args):
         if row.get("targets"):
             forecasts += _forecast_lines(row)
             continue
-        label = shared.shorten(" ".join(str(row["input"]).split()), 44)
+        cells = [row["input"], *row.get("kept", {}).values()]
+        label = shared.shorten("  ".join(" ".join(_format_cell(cell).split()) for cell in cells), 44)
         if "error" in row:
             prediction = f"not read: {row['error']}"
         else:
@@ -183,6 +193,10 @@ def _forecast_lines(row):
     widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
     lines = ["  ".join(map(str.rjust, line, widths)) for line in (header, *cells)]  # rich may not be installed
     return [f"{row['input']}:", *(f"  {line}" for line in lines)]
+
+
+def _format_cell(cell):
+    return "-" if cell is None else str(cell)
 
 
 def _format_class(prediction):

@@ -5,7 +5,7 @@ model predicts without pandas, scikit-learn and Keras; `tests/test_structure.py`
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -14,9 +14,12 @@ import numpy as np
 from kzoo.kinds import kind_of, shape_matches, takes_ready_arrays
 from kzoo.postprocessors.postprocessor import Postprocessor
 from kzoo.sources.arrays import all_finite, check_whole_numbers, numeric_array
+from kzoo.sources.tables.files import is_table
+from kzoo.sources.tables.raw import Rows, as_names, checked_rows, is_arrow, require
+from kzoo.sources.tables.values import MISSING
 from kzoo.sources.unreadable import MAX_SHARE_PREDICTION, Unread, broken_files_note
 from kzoo.utils.errors import KzooError, warn
-from kzoo.utils.formatting import length_of
+from kzoo.utils.formatting import length_of, shown
 
 
 def encode(preprocessing: dict, inputs) -> np.ndarray:
@@ -47,12 +50,14 @@ class Encoded(NamedTuple):
         names: of all inputs: the file or the text of each, else its number.
         unread: index in `names` -> why it could not be read.
         raw: the original inputs.
+        kept: name -> cells (N,) of the columns of a table that predictions are to carry.
     """
 
     x: np.ndarray
     names: tuple
     unread: Mapping[int, str]
     raw: Any
+    kept: Mapping[str, list] = {}
 
 
 def _unread(items) -> dict:
@@ -83,7 +88,7 @@ def to_predictions(task, target, outputs, encoded, reader, *, logits, postproces
     outputs = steps.outputs(outputs, logits=logits)
     predictions = task.inference.answer(target, outputs, inputs=encoded.names, reader=reader, logits=logits)
     predictions = steps.predictions(with_times(reader, encoded.raw, encoded.x, predictions))
-    return predictions.with_unread(encoded.names, encoded.unread)
+    return replace(predictions.with_unread(encoded.names, encoded.unread), kept=encoded.kept)
 
 
 def with_times(reader, raw, x, predictions):
@@ -108,21 +113,26 @@ def with_times(reader, raw, x, predictions):
     return replace(predictions, time_name=name, times=[times], history_times=[history_times])
 
 
-def encode_named(preprocessing: dict, inputs, *, most: float = MAX_SHARE_PREDICTION) -> Encoded:
+def encode_named(
+    preprocessing: dict, inputs, *, most: float = MAX_SHARE_PREDICTION, keep: str | Sequence[str] = ()
+) -> Encoded:
     """Encode raw inputs for prediction; warn of files that cannot be read, and skip them.
 
     Args:
         preprocessing: their reader.
         inputs: the raw inputs.
         most: the largest share of unreadable files; at least one must be readable.
+        keep: names of columns of a table that the predictions carry.
 
     Raises:
-        KzooError: there are no inputs, one does not fit or is not finite, or too many files cannot be read.
+        KzooError: there are no inputs, one does not fit or is not finite, too many files cannot be read, or a column
+            of `keep` does not exist.
     """
     if hasattr(inputs, "toarray"):
         raise KzooError(f"Inputs must not be a sparse matrix (shape {inputs.shape}): pass its toarray().")
     if length_of(inputs) == 0:
         raise KzooError("No inputs to predict. Pass at least one.")
+    inputs, kept = (inputs, {}) if length_of(keep) == 0 else _with_kept(preprocessing, inputs, keep)
     x, items = _read(preprocessing, inputs)
     for item in _unread(items).values():
         if isinstance(item.item, str | os.PathLike) and not os.path.lexists(item.item):  # a wrong file name
@@ -135,7 +145,45 @@ def encode_named(preprocessing: dict, inputs, *, most: float = MAX_SHARE_PREDICT
     if x.dtype.kind == "f" and not all_finite(x):
         first = int(np.argwhere(~np.isfinite(x))[0][0])
         raise KzooError(f"Input {first + 1} contains NaN or infinity. Fill in these values, or leave the input out.")
-    return Encoded(x=x, names=names, unread=unread, raw=inputs)
+    return Encoded(x=x, names=names, unread=unread, raw=inputs, kept=kept)
+
+
+def _with_kept(reader, inputs, keep):
+    """Return a table as `Rows`, so that it is read once, and name -> cells of the columns to keep.
+
+    Args:
+        reader: the preprocessor of the model.
+        inputs: the raw inputs.
+        keep: name of a column, or several (names, or one string with commas).
+
+    Raises:
+        KzooError: the inputs are not a table, have no such column, or the model forecasts.
+    """
+    if "steps" in kind_of(reader).facts:
+        raise KzooError(f"keep={shown(keep)} is for one prediction per row, and this model takes series. Remove it.")
+    is_dicts = isinstance(inputs, dict) or (
+        isinstance(inputs, list | tuple) and all(isinstance(row, dict) for row in inputs)
+    )
+    is_rows = isinstance(inputs, Rows) or hasattr(inputs, "iloc") or is_arrow(inputs) or is_table(inputs)
+    if takes_ready_arrays(reader) or not (is_dicts or is_rows):
+        raise KzooError(f"keep={shown(keep)} names columns of a table, and the inputs are not a table. Remove it.")
+    rows = checked_rows(inputs)
+    names = [keep] if isinstance(keep, str) and keep in rows.columns else as_names(keep)  # a name may have a comma
+    require(rows, names, "the table")
+    if repeated := [name for name in names if names.count(name) > 1]:
+        raise KzooError(f"keep= must not repeat a column: {repeated[0]!r}. Name each column once.")
+    return rows, {name: _cells(rows, inputs, name) for name in names}
+
+
+def _cells(rows, source, name):
+    """Return the cells of a column as written: words such as `NA` too, and times with their zone."""
+    if hasattr(source, "iloc"):
+        column = source.iloc[:, [str(label).strip() for label in source.columns].index(name)]
+        return [None if missing else cell for cell, missing in zip(column.tolist(), column.isna(), strict=True)]
+    cells = rows.cells(name, MISSING - {""})
+    if getattr(cells, "dtype", None) is not None and cells.dtype.kind == "M":
+        cells = cells.astype("datetime64[us]")
+    return cells.tolist() if isinstance(cells, np.ndarray) else list(cells)
 
 
 def check_token_ids(x, count):

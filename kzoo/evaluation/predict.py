@@ -1,6 +1,7 @@
 """`predict`: turn raw inputs into labels and probabilities, or values."""
 
 import os
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import keras
@@ -26,6 +27,7 @@ def predict(
     weights: str | None = None,
     batch_size: int = 128,
     tta: Literal["mirror", "shift"] | None = None,
+    keep: str | Sequence[str] = (),
 ) -> Predictions:
     """Predict raw inputs with a run's best model, with the pretrained weights of a preset, or with any model.
 
@@ -40,15 +42,17 @@ def predict(
         weights: which pretrained weights, if a preset has several: `kzoo show PRESET` lists them.
         batch_size: examples per step.
         tta: test-time augmentation of images, "mirror" or "shift" (see `kzoo.evaluate`).
+        keep: columns of a table that the predictions carry, such as an id; they need not be inputs of the model.
 
     Raises:
-        KzooError: inputs that do not fit, inputs none of which can be read, tta= for inputs other than images, or a
-            preset without pretrained weights.
+        KzooError: inputs that do not fit, inputs none of which can be read, tta= for inputs other than images,
+            keep= for inputs that are not a table with this column, or a preset without pretrained weights.
     """
     run = as_run(run, weights)
     tta_views(kind_of(run.preprocessing), tta)
     size = checked_count("batch_size", batch_size)
-    return predict_encoded(run, encode_named(run.preprocessing, expand_home(inputs)), batch_size=size, tta=tta)
+    encoded = encode_named(run.preprocessing, expand_home(inputs), keep=keep)
+    return predict_encoded(run, encoded, batch_size=size, tta=tta)
 
 
 def predict_encoded(run: Run, encoded: Encoded, *, batch_size: int = 128, tta: str | None = None) -> Predictions:

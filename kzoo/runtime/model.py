@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import PurePosixPath
 from typing import Any
@@ -22,7 +23,7 @@ from kzoo.utils.argument_checks import checked_arguments, checked_count
 from kzoo.utils.deprecation import deprecated
 from kzoo.utils.errors import KzooError, short_errors
 from kzoo.utils.files import check_regular, expand_home
-from kzoo.utils.formatting import hint, plural, shown
+from kzoo.utils.formatting import hint, length_of, plural, shown
 from kzoo.utils.optional import require
 
 
@@ -92,13 +93,14 @@ class Model:
         return f"<Model {self.name}: {self.format}, takes {self.inputs}>"
 
     @short_errors
-    def predict(self, inputs: Any, *, batch_size: int = 128) -> Predictions:
+    def predict(self, inputs: Any, *, batch_size: int = 128, keep: str | Sequence[str] = ()) -> Predictions:
         """Return predictions for raw inputs, as `kzoo.predict` does.
 
         Args:
             inputs: image files, a folder of images, or image arrays (pixels 0..255); a CSV file, dicts or a DataFrame;
                 strings; the last rows of a series; or an array of the model's input shape.
             batch_size: examples per batch; predictions do not depend on it.
+            keep: columns of a table that the predictions carry, such as an id.
 
         Returns:
             `Predictions`: labels and probabilities (N, classes), or values in the unit of the target.
@@ -107,24 +109,29 @@ class Model:
             KzooError: an input cannot be read or does not fit the model.
         """
         batch_size = checked_count("batch_size", batch_size)
-        encoded = self._check_ids(encode_named(self._preprocessing, expand_home(inputs)))
+        encoded = self._check_ids(encode_named(self._preprocessing, expand_home(inputs), keep=keep))
         return self.predictions(encoded, self.check(self.run(encoded.x, batch_size)))
 
-    def receive(self, inputs: Any, max_rows: int | None = None) -> Encoded:
+    def receive(self, inputs: Any, max_rows: int | None = None, keep: str | Sequence[str] = ()) -> Encoded:
         """Encode raw inputs from an untrusted source: strings are never interpreted as file paths.
 
         Args:
             inputs: JSON data, with `bytes` as the content of files; see `received` in `kzoo.kinds`.
             max_rows: largest number of inputs; by default no limit.
+            keep: columns of a table that the predictions carry.
 
         Raises:
             KzooError: an input cannot be read or does not fit the model, or too many inputs.
         """
         inference = kinds.kind_of(self._preprocessing).inference
         if kinds.takes_ready_arrays(self._preprocessing) or not hasattr(inference, "received"):
+            if length_of(keep) != 0:
+                raise KzooError(
+                    f"keep={shown(keep)} names columns of a table, and {self.name} takes arrays. Remove it."
+                )
             return self.tensor(inputs, max_rows)
         raw = inference.received(self._preprocessing, inputs, max_rows)
-        return self._check_ids(encode_named(self._preprocessing, raw, most=MAX_SHARE_EVALUATION))
+        return self._check_ids(encode_named(self._preprocessing, raw, most=MAX_SHARE_EVALUATION, keep=keep))
 
     def tensor(self, inputs: Any, max_rows: int | None = None) -> Encoded:
         """Encode arrays, or nested lists, of the network's input shape.

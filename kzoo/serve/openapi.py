@@ -68,9 +68,13 @@ def _model_paths(version: bool) -> dict[str, Any]:
         "name": "history", "in": "query", "description": "For forecasts: also return the input series.",
         "schema": {"type": "boolean", "default": False},
     }  # fmt: skip
+    keep = {
+        "name": "keep", "in": "query", "schema": _TEXT,
+        "description": "Columns of an uploaded table to copy to the predictions, separated by commas.",
+    }  # fmt: skip
     paths = {
         f"{v1}/answer": _post("Predict from raw inputs.", f"answer{id_suffix}", raw, answers)
-        | {"parameters": [top, history]},
+        | {"parameters": [top, history, keep]},
         f"{v1}:predict": _post(
             "Predict (TensorFlow Serving API).", f"predict{id_suffix}", {_JSON: _ref("Instances")},
             {_JSON: _ref("Outputs")},
@@ -100,7 +104,7 @@ def _schemas() -> dict[str, Any]:
     )
     class_score = _object(label=_TEXT, probability=_NUMBER, score=_NUMBER)
     prediction = _object(
-        input=_ANY, label=_ANY, classes=_list(class_score), values=_ANY, targets=_list(_TEXT), times=_list(_TEXT),
+        input=_ANY, kept={"type": "object"}, label=_ANY, classes=_list(class_score), values=_ANY, targets=_list(_TEXT), times=_list(_TEXT),
         error=_TEXT,
     )  # fmt: skip
     model = _object(name=_TEXT, version=_TEXT, versions=_list(_TEXT), task=_ANY, input=_TEXT)

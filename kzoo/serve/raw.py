@@ -10,6 +10,7 @@ from kzoo.serve.codecs import JSON, NOTES, DecodedRequest, ModelRequest, Reply, 
 from kzoo.serve.limits import Refused, read_json
 from kzoo.sources.files import decode_text
 from kzoo.sources.tables.files import suffixes
+from kzoo.sources.tables.raw import as_names
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import moments, shown
 
@@ -34,7 +35,8 @@ def read(request: ModelRequest) -> DecodedRequest:
     """
     media = request.header.get("content-type", "").split(";")[0].strip().lower()
     _top(request)
-    encoded = request.model.receive(_inputs(request, media), request.max_rows)
+    keep = as_names(request.query["keep"]) if request.query.get("keep") else ()
+    encoded = request.model.receive(_inputs(request, media), request.max_rows, keep)
     accepted = request.header.get("accept", "")
     write = _table if CSV in accepted and JSON not in accepted else _document
     return DecodedRequest(

@@ -361,3 +361,43 @@ def test_tta_refuses_rows_and_unknown_names(call, iris_run, image_run, home):
         call(iris_run, np.zeros((2, 4)), "mirror")
     with refuses("tta='flip'", "mirror, shift"):
         kzoo.evaluate(image_run, home / "photos", tta="flip")
+
+
+def test_columns_of_a_table_are_kept(table_run, tmp_path, capsys):
+    rows = shops(6, seed=1).assign(id=["0007", "NA", "0009", "", "a,b", "0012"], label="theirs")
+    rows.to_csv(tmp_path / "new.csv", index=False)
+    predictions = kzoo.predict(table_run, tmp_path / "new.csv", keep=["id", "label", "town"])
+    frame = predictions.to_frame()
+    assert list(frame.columns) == ["input", "id", "input_label", "town", "label", "p_no", "p_yes"]
+    assert predictions.kept["id"] == ["0007", "NA", "0009", None, "a,b", "0012"]
+    assert frame["input_label"].tolist() == ["theirs"] * 6
+    assert frame["label"].tolist() == kzoo.predict(table_run, rows).labels
+    assert predictions.rows()[1]["kept"] == {"id": "NA", "label": "theirs", "town": rows["town"][1]}
+    assert_mentions(repr(predictions), "0007", "theirs")
+
+    times = pd.date_range("2026-03-28 12:00", periods=6, tz="Europe/Berlin")
+    kept = kzoo.predict(table_run, rows.assign(when=times), keep="when").columns()["when"]
+    assert kept == list(times)
+    assert kzoo.predict(table_run, rows.iloc[:1].to_dict("records"), keep="id").kept == {"id": ["0007"]}
+
+    command = ["predict", str(table_run.path), str(tmp_path / "new.csv"), "--keep", "id", "--out"]
+    assert main([*command, str(tmp_path / "out.csv")]) == 0
+    assert_mentions(capsys.readouterr().out, "0012")
+    written = pd.read_csv(tmp_path / "out.csv", dtype=str, keep_default_na=False)
+    assert written["id"].tolist() == ["0007", "NA", "0009", "", "a,b", "0012"]
+
+
+def test_columns_that_cannot_be_kept(table_run, image_run, series_run, home, tmp_path, capsys):
+    rows = shops(3)
+    with refuses("'city'", "the table", "size, town, open"):
+        kzoo.predict(table_run, rows, keep="city")
+    with refuses("keep=", "'town'", "once"):
+        kzoo.predict(table_run, rows, keep=["town", "town"])
+    with refuses("keep='town'", "not a table"):
+        kzoo.predict(table_run, np.zeros((2, 2), "float32"), keep="town")
+    with refuses("keep='town'", "not a table"):
+        kzoo.predict(image_run, home / "photos" / "dark" / "0.png", keep="town")
+    with refuses("keep='a'", "series"):
+        kzoo.predict(series_run, waves(100), keep="a")
+    assert main(["predict", str(table_run.path), str(tmp_path / "none.csv"), "--keep", "id"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1

@@ -128,6 +128,11 @@ def test_rows_and_a_csv_in_and_a_csv_out(server, exports):
     assert out.text == written.getvalue()
     assert json.loads(out.headers["x-kzoo-notes"]) == answer["notes"]  # a CSV cannot hold them
     rows = list(csv.DictReader(content.decode("utf-8-sig").splitlines()))
+    kept = server.post("/v1/models/table/answer?keep=town", content, headers=headers).json()["predictions"]
+    assert [row["kept"]["town"] for row in kept] == [row["town"] or None for row in rows]
+    refused = server.post("/v1/models/table/answer?keep=city", content, headers=headers)
+    assert refused.status_code == 400
+    assert_mentions(refused.json()["error"], "'city'", "town")
     predictions = server.post("/v1/models/table/answer", json={"inputs": rows}).json()["predictions"]
     assert [row["label"] for row in predictions] == wanted.labels
     by_column = {name: [row[name] for row in rows] for name in rows[0]}

@@ -15,6 +15,7 @@ examples:
   kzoo evaluate runs/image_cnn-01 --tta mirror          with mirror images
   kzoo evaluate runs/tabular_fnn-01 --data year.csv     only its test rows
   kzoo evaluate runs/tabular_fnn-01 --data march.csv --target churned
+  kzoo evaluate runs/tabular_fnn-01 --data march.csv --by region
   kzoo evaluate runs/char_gru-01 --stateful             keep the state
 """
 
@@ -29,6 +30,7 @@ def add_arguments(parser):
         "--split", default="test", help="split of the run's own data: test (default), validation or train"
     )
     parser.add_argument("--target", metavar="COLUMN", help="target column")
+    parser.add_argument("--by", metavar="COLUMN", help="also score each subgroup: rows with equal values in a column")
     parser.add_argument(
         "--tta",
         metavar="NAME",
@@ -53,11 +55,13 @@ def run(args):
         if args.data is None
         else keras_import.import_quietly("kzoo.data.reload").matching_run_data(run, args.data, target=args.target)
     )
-    source = args.data if own_data is None else own_data
-    scores = evaluate(run, source, split=args.split, target=args.target, stateful=args.stateful, tta=args.tta)
+    source = args.data if own_data is None or args.by is not None else own_data  # subgroups need the table itself
+    scores = evaluate(
+        run, source, split=args.split, target=args.target, stateful=args.stateful, tta=args.tta, by=args.by
+    )
     name = args.data or run.config["data"]["name"]
     # The split is named unless `--data` is new data.
-    data = name if source is args.data is not None else f"{name}, {args.split} split"
+    data = name if args.data is not None and own_data is None else f"{name}, {args.split} split"
     return dict(run=args.run, data=data, scores=scores, doubts=score_warnings_of(run, scores))
 
 
@@ -65,7 +69,7 @@ def render(document, args):
     lines = [f"{document['run']} on {document['data']}:"]
     rows = []
     for name, value in document["scores"].items():
-        if name == "targets" or mixes_units(name, document["scores"]):
+        if name in ("targets", "by") or mixes_units(name, document["scores"]):
             continue
         if isinstance(value, list | tuple):
             text = " to ".join(map(number, value))
@@ -77,4 +81,5 @@ def render(document, args):
             text = number(value)
         rows.append((name.replace("_", " "), text))
     lines += [*tables.columns(rows), *tables.target_lines(document["scores"], document["doubts"])]
+    lines += tables.subgroup_lines(document["scores"])
     return "\n".join(lines)

@@ -17,11 +17,12 @@ def add_arguments(parser):
     parser.add_argument("run", metavar="RUN", help="folder of a run or a search")
     parser.add_argument("--out", metavar="FILE", help="output file; default: report.html in the folder of the run")
     parser.add_argument("--data", metavar="SOURCE", help="new data with a target, scored in a separate section")
+    parser.add_argument("--by", metavar="COLUMN", help="score subgroups of --data: rows with equal values in a column")
 
 
 def run(args):
     target = args.run if is_search(args.run) else as_run(args.run, stored=False)
-    path = keras_import.import_quietly("kzoo.reports").report(target, out=args.out, data=args.data)
+    path = keras_import.import_quietly("kzoo.reports").report(target, out=args.out, data=args.data, by=args.by)
     return dict(run=args.run, report=str(path), bytes=path.stat().st_size)
 
 

@@ -4,7 +4,7 @@ import io
 from importlib.util import find_spec
 
 from kzoo.cli.shared import hanging_indent, terminal_width
-from kzoo.tasks.target_scores import target_table
+from kzoo.tasks.target_scores import subgroup_table, target_table
 from kzoo.utils.formatting import spelled
 
 
@@ -72,6 +72,13 @@ def target_lines(scores, score_warnings=()) -> list[str]:
         return warning_lines
     heading = "each target, and the mean absolute error of the baselines on the same examples:"
     return [heading, *columns(rows, align="<" + ">" * (len(rows[0]) - 1)), *warning_lines]
+
+
+def subgroup_lines(scores) -> list[str]:
+    """Return the table of the scores of subgroups; no lines without any."""
+    heading, rows = subgroup_table(scores)
+    align = "<" + ">" * (len(rows[0]) - 2) + "<" if rows else ""
+    return ["", heading, *columns(rows, align=align)] if rows else []
 
 
 def _warning_lines(sentence):

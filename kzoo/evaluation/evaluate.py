@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 import keras
@@ -10,9 +11,11 @@ import numpy as np
 
 from kzoo.data import Dataset, load_data
 from kzoo.data.named import NAMES
-from kzoo.data.reload import check_encoded, check_target, holds_arrays, reload
+from kzoo.data.reload import check_encoded, check_target, holds_arrays, reload, targets_of
 from kzoo.dataset.dataset import Loadable
+from kzoo.dataset.sample import sample_split
 from kzoo.evaluation.generate import score_stateful
+from kzoo.evaluation.subgroups import subgroup_names, subgroup_scores
 from kzoo.kinds import kind, takes_ready_arrays
 from kzoo.postprocessors.postprocessor import Postprocessor
 from kzoo.registry import preset_of, spec_of
@@ -38,6 +41,7 @@ def evaluate(
     batch_size: int = 128,
     stateful: bool = False,
     tta: Literal["mirror", "shift"] | None = None,
+    by: str | None = None,
 ) -> dict[str, Any]:
     """Score a run or a model.
 
@@ -58,6 +62,8 @@ def evaluate(
         tta: test-time augmentation of images: average the predictions of several views of each. "mirror": the image and
             its mirror image; "shift": both also moved by a pixel, six views (arXiv:2404.00498). The scores report it
             under "tta".
+        by: also score each subgroup: the rows with equal values in this column of the table, or in the same quarter of
+            its numbers or times. It need not be an input of the model.
 
     Returns:
         Classification: accuracy, f1 (macro), auc, loss, examples and the 95 % interval of the accuracy; the loss is
@@ -69,12 +75,13 @@ def evaluate(
             mean of the training data, and for series also the last value and the same season before (the same hour
             yesterday, the same month last year, depending on the time step), which may reach further back than the
             model's window. `relative_mae` is the mean over the targets of the largest ratio.
+        With `by`, also `by`: see `kzoo.evaluation.subgroups.subgroup_scores`.
         Language models: loss in nats per token, bits per token, perplexity, accuracy; only the accuracy if the outputs
             are not probabilities.
 
     Raises:
         KzooError: a split that the run does not have, data that does not fit the model, stateful=True for a model
-            without state, or tta= for inputs that have no views.
+            without state, tta= for inputs that have no views, or by= without such a column.
     """
     if split not in ("train", "validation", "test"):
         raise KzooError(f"split={split!r} must be train, validation or test.")
@@ -92,14 +99,35 @@ def evaluate(
         raise KzooError(f"{loaded.name} has no {split} split.")
     if stateful:
         tta_views(kind(loaded.inputs), tta)  # refuses tta= for texts
+        if by is not None:
+            raise KzooError(f"by={by!r} cannot be combined with stateful=True. Remove one of them.")
         return score_stateful(model, part, loaded, logits=run_gives_logits(run))
     size = checked_count("batch_size", batch_size)
-    steps = Postprocessor.read(run.postprocessing)
-    scored = score_split(
-        model, part, loaded, logits=run_gives_logits(run), postprocessor=steps, batch_size=size, tta=tta
-    )
-    scores = scored.scores
+    score = partial(
+        score_split, model, data=loaded, logits=run_gives_logits(run), batch_size=size, tta=tta,
+        postprocessor=Postprocessor.read(run.postprocessing),
+    )  # fmt: skip
+    scores: dict[str, Any] = score(part).scores
+    if by is not None:
+        scores = scores | {"by": _subgroups(run, data, loaded, sample_split(part), target, by, score)}
     return scores if tta is None else scores | {"tta": tta}
+
+
+def _subgroups(run, source, loaded, part, target, by, score):
+    """Return the scores of the subgroups of a split (see `kzoo.evaluation.subgroups`)."""
+    if isinstance(source, Dataset) or "kept" not in loaded.problem.facts:
+        reason = "a Dataset, whose table is not known" if isinstance(source, Dataset) else f"a {loaded.problem.name}"
+        raise KzooError(f"by={by!r} is for the rows of a table, and this is {reason}. Pass the table itself.")
+    metric, scoring = loaded.problem.headline, loaded.problem.task.scoring
+    names = subgroup_names(
+        run, source, part, by, targets=targets_of(run, target), own_data=loaded.train is not loaded.test
+    )
+    several = len(loaded.target_names) > 1  # whose units may differ
+    return subgroup_scores(
+        score, lambda scored: scoring.judge(
+            scored.truth, scored.answers, loaded.target, metric="mae_standardised" if several else "mae"
+        ), part, names, metric=metric, task=loaded.problem.task, by=by,
+    )  # fmt: skip
 
 
 def _for_run(run: Run, data: Any, target: str | Sequence[str] | None) -> tuple[keras.Model, Dataset]:

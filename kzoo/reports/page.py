@@ -18,7 +18,7 @@ from kzoo.reports.scores import baseline_rows, primary_score, run_warnings, scor
 from kzoo.reports.search import search_page
 from kzoo.reports.setting_format import format_setting, format_shape
 from kzoo.run import Run
-from kzoo.tasks.target_scores import target_table
+from kzoo.tasks.target_scores import subgroup_table, target_table
 from kzoo.tuning.search import Search, is_search
 from kzoo.untracked import as_run
 from kzoo.utils.argument_checks import checked_arguments
@@ -37,6 +37,7 @@ def report(
     *,
     out: str | os.PathLike[str] | None = None,
     data: "Loadable | None" = None,
+    by: str | None = None,
 ) -> Path:
     """Write a self-contained `report.html`: what was trained on which data, its scores, and its mistakes.
 
@@ -48,6 +49,8 @@ def report(
             reports are shorter.
         out: the file to write, or a folder for it; the default is `report.html` in the folder of the run.
         data: labelled data on which the run is scored again, in a separate section; see `kzoo.evaluate`.
+        by: column of `data`, or an input of a run on a named data set, by whose values subgroups are scored in the same
+            section.
 
     Returns:
         The path of the page.
@@ -56,6 +59,8 @@ def report(
         KzooError: the run is not finished, the file cannot be written, or `data` does not fit the run.
     """
     if is_search(run):
+        if by is not None:
+            raise KzooError(f"by={by!r} is for runs, but this is a search. Remove it.")
         if data is not None:
             raise KzooError(
                 "data= is for runs, but this is a search. Use retrain() to train a run with the settings of "
@@ -72,7 +77,7 @@ def report(
         untracked=not run.tracked,
         **_facts(run),
         **_scores(run),
-        new_data=None if data is None else _new_data_scores(run, data),
+        new_data=None if data is None and by is None else _new_data_scores(run, data, by),
         curves=curve_figures(run),
         sections=prediction_figures(run),
         examples=examples_of(run),
@@ -169,15 +174,19 @@ def _ensemble(ensemble: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return dict(ensemble, gain=gain, rows=rows)
 
 
-def _new_data_scores(run: Run, data: Any) -> dict[str, Any]:
-    """Return the part of the page about the scores of a run on new data."""
-    scores = evaluate(run, data)
-    name = name_of(data) if isinstance(data, str | Path) else "new data"
+def _new_data_scores(run: Run, data: Any, by: str | None) -> dict[str, Any]:
+    """Return the part of the page about the scores of a run on new data, or of subgroups."""
+    scores = evaluate(run, data, by=by)
+    source = run.data.name if data is None else data
+    name = name_of(source) if isinstance(source, str | Path) else "new data"
+    heading, subgroups = subgroup_table(scores)
     return dict(
         name=name,
         head=primary_score(scores, run, split="", stored_predictions=False),
         score_rows=score_rows(run, {name: scores}),
         targets=target_table(scores),
+        subgroups=subgroups,
+        subgroup_heading=heading,
     )
 
 

@@ -1,4 +1,4 @@
-"""Scores of each target for people, as a table with baselines. Standard library only."""
+"""Scores of each target, and of subgroups, as tables for people. Standard library only."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -40,3 +40,51 @@ def _baseline_cell(baseline):
         return "–"
     no_worse = baseline["ratio"] is None or baseline["ratio"] >= 1
     return number(baseline["mae"]) + (" (!)" if no_worse else "")
+
+
+def subgroup_table(scores: Mapping[str, Any]) -> tuple[str, list[list[str]]]:
+    """Return a heading and a table of subgroups, worst first: a header, then a row for each; ("", []) without any.
+
+    Args:
+        scores: of `kzoo.evaluate` with `by=`.
+    """
+    if "by" not in scores:
+        return "", []
+    by, of = scores["by"], scores["by"]["of"]
+    score = score_named(of)
+    label = of.replace("_", " ") if score is None else score.short or score.label
+    scored = next((group["scores"] for group in by["groups"].values() if "scores" in group), {})
+    # Baselines that the task scores by itself, such as the share of the most frequent class.
+    baselines = {name: kind for name in scored if (kind := score_named(name)) is not None and kind.baseline}
+    rows = [[by["column"], "examples", label, "95 % interval", "difference from the others", ""]]
+    rows[0][4:4] = [kind.label for kind in baselines.values()]
+    lower_first = score is None or score.best == "max"
+    groups = sorted(
+        by["groups"].items(),
+        key=lambda group: ("mean" not in group[1], group[1].get("mean", 0) * (1 if lower_first else -1)),
+    )
+    for name, group in groups:
+        if "mean" not in group:
+            rows.append([name, str(group["examples"]), *[""] * (len(rows[0]) - 3), "too few to score"])
+            continue
+        low, high = group["interval"]
+        difference = ""
+        if group["difference"] is not None:
+            ends = " to ".join(f"{end:+.3g}" for end in group["difference_interval"])
+            difference = f"{group['difference']:+.3g} ({ends})"
+        rows.append(
+            [
+                name,
+                str(group["examples"]),
+                number(group["mean"]),
+                f"{number(low)} to {number(high)}",
+                *(number(group["scores"][baseline]) for baseline in baselines),
+                difference,
+                group["verdict"],
+            ]
+        )
+    heading = (
+        f"subgroups by {by['column']}, worst first; intervals of the differences hold for all of them at once "
+        "(Bonferroni):"
+    )
+    return heading, rows

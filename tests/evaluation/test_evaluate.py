@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from messages import assert_mentions, refuses, warns
+from scipy import stats
 from sklearn import datasets, metrics
 from small_data import draw, fit, shops, waves
 
 import kzoo
+from kzoo.cli import main
 
 # conftest.py's runs, each trained once for both files; a pass over some rows takes less time than to trace it
 pytestmark = [pytest.mark.xdist_group("small runs"), pytest.mark.usefixtures("untraced")]
@@ -278,3 +280,83 @@ def test_evaluate_refuses_what_cannot_be_scored(iris_run, table_run, image_run, 
         with refuses(*parts) as caught:
             kzoo.evaluate(run, **options)
         assert "\n" not in str(caught.value)
+
+
+def customers(n=400, seed=3):
+    """A table whose target cannot be predicted in the north, with a column that is not an input."""
+    random = np.random.default_rng(seed)
+    frame = shops(n, seed).assign(region=random.choice(["north", "south", "west"], n, p=[0.5, 0.48, 0.02]))
+    frame["age"] = random.integers(20, 80, n).astype(float)
+    frame.loc[::40, "age"] = np.nan
+    north = frame["region"] == "north"
+    frame.loc[north, "open"] = random.choice(["yes", "no"], int(north.sum()))
+    return frame
+
+
+def test_subgroups_by_a_column_that_is_not_an_input(home, tmp_path, capsys):
+    settings = dict(target="open", units=(8,), epochs=20, learning_rate=0.03)
+    table_run = fit("tabular_fnn", shops(300), home / "learned", **settings)
+    frame = customers()
+    frame.to_csv(tmp_path / "new.csv", index=False)
+    scores = kzoo.evaluate(table_run, tmp_path / "new.csv", by="region")
+    by = scores["by"]
+    assert (by["column"], by["of"]) == ("region", "accuracy")
+    assert {name: group["examples"] for name, group in by["groups"].items()} == dict(frame["region"].value_counts())
+    predicted = np.array(kzoo.predict(table_run, frame).labels)
+    for name in ("north", "south"):
+        rows, group = (frame["region"] == name).to_numpy(), by["groups"][name]
+        right = predicted == frame["open"].to_numpy()
+        interval = stats.binomtest(int(right[rows].sum()), int(rows.sum())).proportion_ci(method="wilson")
+        assert group["mean"] == group["scores"]["accuracy"] == pytest.approx(right[rows].mean())
+        assert group["interval"] == pytest.approx([interval.low, interval.high])
+        assert group["difference"] == pytest.approx(right[rows].mean() - right[~rows].mean())
+    assert (by["groups"]["north"]["verdict"], by["groups"]["south"]["verdict"]) == ("worse", "better")
+    assert by["groups"]["west"] == {"examples": int((frame["region"] == "west").sum())}  # too few
+    overall = {name: score for name, score in scores.items() if name != "by"}
+    assert overall == kzoo.evaluate(table_run, frame)
+    assert kzoo.evaluate(table_run, frame, by="region")["by"] == by
+    assert main(["evaluate", str(table_run.path), "--data", str(tmp_path / "new.csv"), "--by", "region"]) == 0
+    assert_mentions(capsys.readouterr().out, "north", "worse", "west", "too few")
+    page = kzoo.report(table_run, out=tmp_path / "r.html", data=frame, by="region").read_text(encoding="utf-8")
+    assert_mentions(page, "region", "north", "worse")
+
+
+def test_subgroups_of_numbers_are_quarters(table_run):
+    frame = customers()
+    groups = kzoo.evaluate(table_run, frame, by="age")["by"]["groups"]
+    ranges = pd.qcut(frame["age"], 4)
+    assert sorted(group["examples"] for name, group in groups.items() if name != "(missing)") == sorted(
+        ranges.value_counts()
+    )
+    assert groups["(missing)"]["examples"] == frame["age"].isna().sum()
+
+
+def test_subgroups_of_the_runs_own_test_split(table_run, home, iris_run):
+    own = kzoo.evaluate(table_run, home / "shops.csv", by="town")
+    frame, part = pd.read_csv(home / "shops.csv"), kzoo.load_data(home / "shops.csv", target="open").test
+    counts = frame["town"].iloc[part.rows].value_counts()
+    assert {name: group["examples"] for name, group in own["by"]["groups"].items()} == dict(counts)
+    flowers = kzoo.evaluate(iris_run, by="petal length (cm)")["by"]["groups"]
+    assert sum(group["examples"] for group in flowers.values()) == 30
+
+
+def test_subgroups_of_values_compare_errors(diabetes_run):
+    by = kzoo.evaluate(diabetes_run, split="train", by="sex")["by"]
+    assert by["of"] == "mae"
+    for group in by["groups"].values():
+        assert group["mean"] == pytest.approx(group["scores"]["mae"])
+        low, high = group["interval"]
+        assert low < group["mean"] < high
+
+
+def test_subgroups_that_cannot_be_scored(table_run, image_run, series_run, home):
+    with refuses("by='regoin'", "'region'", "town"):
+        kzoo.evaluate(table_run, customers(), by="regoin")
+    with refuses("by='region'", "size", "town", "data="):
+        kzoo.evaluate(table_run, (np.zeros((40, 2), "float32"), np.array(["yes", "no"] * 20)), by="region")
+    with refuses("by='town'", "tables", "image"):
+        kzoo.evaluate(image_run, home / "photos", by="town")
+    with refuses("by='a'", "tables", "series"):
+        kzoo.evaluate(series_run, home / "waves.csv", by="a")
+    with refuses("by='town'", "Dataset"):
+        kzoo.evaluate(table_run, kzoo.load_data(home / "shops.csv", target="open"), by="town")

@@ -13,6 +13,7 @@ from kzoo.kinds.rows.in_memory import load_table
 from kzoo.kinds.rows.inference import (
     ambiguity_hint,
     apply_columns,
+    feature_names,
     missing_value_categories,
     read,
     with_date_formats,
@@ -62,12 +63,44 @@ def fit(x, train, *, plain=False, notes=None, **more):
 
 def labelled(reader, source, *, targets, config):
     """Return the rows of a table that have a target, with raw targets."""
+    frame = usable_rows(reader, source, targets=targets)
+    return Split(x=read(reader, frame)[0], y=_targets_as_learned(frame, targets, reader))
+
+
+def usable_rows(reader, source, *, targets):
+    """Return the rows of a table that have a target, as a DataFrame with all of its columns.
+
+    Raises:
+        KzooError: a target is not a column, or no row has one.
+    """
     frame = frame_of(source, _text_columns(reader, targets))
     require(frame, targets, "the table")
     frame = frame[frame[targets].notna().all(axis=1)].reset_index(drop=True)
     if not len(frame):
         raise KzooError(f"No row of the table has a target ({', '.join(targets)}).")
-    return Split(x=read(reader, frame)[0], y=_targets_as_learned(frame, targets, reader))
+    return frame
+
+
+def input_column(reader, x, name, names):
+    """Return an input column of encoded rows as a Series, with missing numbers as NaN; None for a column of dates.
+
+    Args:
+        reader: the preprocessor.
+        x: (N, F) encoded rows.
+        name: of the column.
+        names: of the features, for rows without a preprocessor.
+    """
+    columns = {column["name"]: column for column in reader.get("columns", ())}
+    names = feature_names(columns.values()) or names
+    kind = columns[name]["kind"] if columns else "number"
+    if kind == "date":
+        return None
+    values = pd.Series(x[:, names.index(name)])
+    if kind == "category":
+        return values.map(dict(enumerate(columns[name]["values"], start=1)))  # code 0 becomes NaN: missing
+    if columns and columns[name]["missing"]:
+        return values.mask(x[:, names.index(f"{name} is missing")] == 1)
+    return values
 
 
 def _text_columns(reader, targets):

@@ -324,19 +324,35 @@ def labelled(reader, source, *, targets, config):
         raise KzooError(
             "A single text file has no labels. Pass a folder with a .txt file for each class, or a .csv file."
         )
-    frame = as_frame(source, targets)
-    require(frame, targets, "the table")
+    frame, texts, complete = _usable(reader, source, targets)
     add_notes(missing_value_notes(frame.attrs.get("words", {}), [], targets))
-    texts = np.array(texts_in(reader, frame), object)
-    complete = frame[targets[0]].notna().to_numpy() & np.array([text.strip() != "" for text in texts], bool)
     if dropped := int((~complete).sum()):
         warn(_WITHOUT.format(dropped))
-    if not complete.any():
-        raise KzooError(f"No row has both a text and a label ({targets[0]!r}).")
     return Split(
         x=read(reader, AsTexts(texts[complete], rows=np.flatnonzero(complete) + 1))[0],
         y=_in_words(frame.loc[complete, targets].reset_index(drop=True)),
     )
+
+
+def _usable(reader, source, targets):
+    """Return (the table, its texts, whether each row has both a text and a label)."""
+    frame = as_frame(source, targets)
+    require(frame, targets, "the table")
+    texts = np.array(texts_in(reader, frame), object)
+    complete = frame[targets[0]].notna().to_numpy() & np.array([text.strip() != "" for text in texts], bool)
+    if not complete.any():
+        raise KzooError(f"No row has both a text and a label ({targets[0]!r}).")
+    return frame, texts, complete
+
+
+def usable_rows(reader, source, *, targets):
+    """Return the rows of a table that have a text and a label, as a DataFrame with all of its columns.
+
+    Raises:
+        KzooError: a target is not a column, or no row has both.
+    """
+    frame, _, complete = _usable(reader, source, targets)
+    return frame[complete].reset_index(drop=True)
 
 
 def fresh(reader, source, *, targets):

@@ -1,0 +1,159 @@
+"""Scores of subgroups: the rows of a split by the values of a column, such as a region or an age."""
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from kzoo.kinds import kind_of
+from kzoo.results import displayed_metric, value_of
+from kzoo.sources.tables.files import is_table
+from kzoo.sources.tables.frame import is_pair, join_targets
+from kzoo.sources.tables.raw import is_arrow
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import hint, listed, shown
+
+FEWEST = 30  # rows: subgroups with fewer are not scored
+_MOST_GROUPS = 20  # the rarest values of a column with more are scored together
+_BINS = 4  # of a column of numbers or times with more than `_MOST_GROUPS` different values
+_ALPHA = 0.05
+
+
+def subgroup_scores(score, judge, part, names, *, metric, task, by) -> dict[str, Any]:
+    """Return the scores of each subgroup, with intervals, and how it differs from the other rows.
+
+    Args:
+        score: function of a `Split` that returns its `Scored`.
+        judge: function of a `Scored` that returns its `Judged`.
+        part: the `Split`.
+        names: (N,) name of the subgroup of each row.
+        metric: the primary score of all rows.
+        task: the `Task`.
+        by: name of the column.
+
+    Returns:
+        `column`, `metric`, and `groups`: name -> `examples`, `score` (the metric), `scores` (all scores), `mean`: the
+        share of correct predictions, or the mean error that `of` names, with its 95 % `interval` (Wilson's for
+        shares), and `difference` from the mean of all other rows with `difference_interval`. The intervals of the
+        differences hold for all subgroups at once (Bonferroni); they are Agresti and Caffo's for shares
+        (doi:10.1080/00031305.2000.10474560) and normal approximations for errors. `verdict` is "better" or "worse" if
+        the interval does not contain 0, else "". Subgroups with fewer than 30 rows have `examples` only.
+    """
+    names = np.asarray(names, dtype=object)
+    sizes = {name: int((names == name).sum()) for name in dict.fromkeys(names)}
+    large = [name for name, size in sizes.items() if size >= FEWEST]
+    groups: dict[str, dict[str, Any]] = {name: dict(examples=size) for name, size in sizes.items()}
+    overall = judge(score(part))
+    measured, of, larger_is_better = (
+        (overall.error, overall.of, False) if overall.right is None else (overall.right, "accuracy", True)
+    )
+    for name in large:
+        inside = names == name
+        scored = score(part.select(np.flatnonzero(inside)))
+        shown_metric = displayed_metric(metric, scored.scores, task)
+        groups[name] |= dict(
+            score=value_of(scored.scores, shown_metric), metric=shown_metric, scores=scored.scores,
+            **_compared(measured[inside], measured[~inside], larger_is_better, comparisons=len(large)),
+        )  # fmt: skip
+    return dict(column=by, metric=metric, of=of, groups=groups)
+
+
+def _compared(inside, outside, larger_is_better, comparisons):
+    """Return the mean of a subgroup with its interval, and its difference from the mean of the other rows."""
+    is_share = inside.dtype == bool
+    n, mean = len(inside), float(inside.mean())
+    if is_share:
+        interval = stats.binomtest(int(inside.sum()), n).proportion_ci(method="wilson")
+        low, high = float(interval.low), float(interval.high)
+    else:
+        reach = float(stats.norm.ppf(1 - _ALPHA / 2) * inside.std(ddof=1) / np.sqrt(n))
+        low, high = mean - reach, mean + reach
+    result: dict[str, Any] = dict(mean=mean, interval=[low, high])
+    if len(outside) < FEWEST:
+        return result | dict(difference=None, difference_interval=None, verdict="")
+    center, spread = _difference(inside, outside, is_share)
+    reach = float(stats.norm.ppf(1 - _ALPHA / 2 / comparisons) * spread)
+    bounds = [center - reach, center + reach]
+    verdict = "" if bounds[0] <= 0 <= bounds[1] else "better" if (center > 0) == larger_is_better else "worse"
+    return result | dict(difference=mean - float(outside.mean()), difference_interval=bounds, verdict=verdict)
+
+
+def _difference(inside, outside, is_share):
+    """Return the center and the standard error of the interval of a difference of means."""
+    if is_share:  # one more right and one more wrong row in both, so that a share of 1 has a spread, too
+        shares = [((rows.sum() + 1) / (len(rows) + 2), len(rows) + 2) for rows in (inside, outside)]
+        (first, _), (second, _) = shares
+        return float(first - second), float(np.sqrt(sum(share * (1 - share) / n for share, n in shares)))
+    variances = (rows.var(ddof=1) / len(rows) for rows in (inside, outside))
+    return float(inside.mean() - outside.mean()), float(np.sqrt(sum(variances)))
+
+
+def subgroup_names(run, source, part, by, *, targets, own_data) -> list[str]:
+    """Return the name of the subgroup of each row of a split: its cell in a column, or the range it lies in.
+
+    A column of numbers or times with more than 20 different values is cut at its quartiles. Of other columns, the 19
+    most frequent values are subgroups, and all others are one.
+
+    Args:
+        run: the `Run`.
+        source: of the rows, as `kzoo.evaluate` takes it; None for the run's own named data set.
+        part: the `Split`.
+        by: name of the column. It need not be an input of the model.
+        targets: names of the target columns in the source.
+        own_data: whether the source is what the run was trained on, and `part` a split of it.
+
+    Raises:
+        KzooError: there is no such column, or the rows of the source are not known.
+    """
+    reader, fitting = run.preprocessing, kind_of(run.preprocessing).fitting
+    if is_pair(source) and hasattr(source[0], "iloc"):
+        source = join_targets(*source[:2], targets)[0]
+    is_frame = hasattr(source, "iloc") or is_arrow(source) or is_table(source)
+    if is_frame and hasattr(fitting, "usable_rows"):
+        frame = fitting.usable_rows(reader, source, targets=targets)
+        if by not in frame.columns:
+            raise KzooError(
+                f"by={shown(by)} is not a column of the table. {hint(by, frame.columns)}Columns: "
+                f"{listed(frame.columns, 40)}."
+            )
+        rows = np.arange(len(frame)) if not own_data else part.rows
+        if rows is not None and len(rows) == len(part) and (not len(rows) or rows.max() < len(frame)):
+            return _names(frame[by].iloc[rows])
+    if not hasattr(fitting, "input_column"):
+        raise KzooError(f"by={shown(by)} is for tables, and this model takes {kind_of(reader).name}. Remove it.")
+    inputs = [column["name"] for column in reader.get("columns", ())] or list(run.data.feature_names)
+    column = fitting.input_column(reader, part.x[:], by, inputs) if by in inputs else None
+    if column is None:
+        raise KzooError(
+            f"by={shown(by)} must be an input of the model ({listed(inputs, 10)}), or a column of a table that is "
+            f"passed as data=. {hint(by, inputs)}".rstrip()
+        )
+    return _names(column)
+
+
+def _names(column) -> list[str]:
+    """Return the subgroup of each cell of a pandas Series."""
+    import pandas as pd
+
+    present = column.dropna()
+    if present.nunique() > _MOST_GROUPS:
+        numbers = column if pd.api.types.is_datetime64_any_dtype(column) else pd.to_numeric(column, errors="coerce")
+        if numbers.notna().sum() == len(present):
+            return _ranges(numbers)
+        most_frequent = set(present.value_counts().index[: _MOST_GROUPS - 1])
+        rest = f"(other: {present.nunique() - len(most_frequent)} values)"
+        column = column.where(column.isna() | column.isin(most_frequent), rest)
+    return ["(missing)" if missing else str(cell) for cell, missing in zip(column, column.isna(), strict=True)]
+
+
+def _ranges(numbers) -> list[str]:
+    """Return the range between two quartiles that each number or time lies in."""
+    import pandas as pd
+
+    codes, edges = pd.qcut(numbers, _BINS, labels=False, retbins=True, duplicates="drop")
+    is_time = pd.api.types.is_datetime64_any_dtype(numbers)
+    ends = [str(pd.Timestamp(edge).date()) if is_time else f"{edge:.6g}" for edge in edges]
+    # A range contains its upper end, and the first one its lower end.
+    ranges = [f"{'' if not i else 'above '}{low} to {high}" for i, (low, high) in enumerate(pairwise(ends))]
+    return ["(missing)" if code != code else ranges[int(code)] for code in codes]

@@ -328,6 +328,8 @@ def labelled(reader, source, *, targets, config):
     add_notes(missing_value_notes(frame.attrs.get("words", {}), [], targets))
     if dropped := int((~complete).sum()):
         warn(_WITHOUT.format(dropped))
+    if not complete.any():
+        raise KzooError(f"No row has both a text and a label ({targets[0]!r}).")
     return Split(
         x=read(reader, AsTexts(texts[complete], rows=np.flatnonzero(complete) + 1))[0],
         y=_in_words(frame.loc[complete, targets].reset_index(drop=True)),
@@ -340,8 +342,6 @@ def _usable(reader, source, targets):
     require(frame, targets, "the table")
     texts = np.array(texts_in(reader, frame), object)
     complete = frame[targets[0]].notna().to_numpy() & np.array([text.strip() != "" for text in texts], bool)
-    if not complete.any():
-        raise KzooError(f"No row has both a text and a label ({targets[0]!r}).")
     return frame, texts, complete
 
 
@@ -349,7 +349,7 @@ def usable_rows(reader, source, *, targets):
     """Return the rows of a table that have a text and a label, as a DataFrame with all of its columns.
 
     Raises:
-        KzooError: a target is not a column, or no row has both.
+        KzooError: a target is not a column.
     """
     frame, _, complete = _usable(reader, source, targets)
     return frame[complete].reset_index(drop=True)

@@ -58,7 +58,7 @@ class Findings(list[Finding]):
 
     def __repr__(self) -> str:
         """Return two lines per finding, and for data alone the baselines and the suggested presets."""
-        lines = [plural(len(self), "finding") if self else "No findings."]
+        lines = [plural(len(self), "finding") if self else "No problems found."]
         for finding in self:
             lines += [f"  {finding.level}: {finding.what} ({finding.where}). {finding.why}", f"    fix: {finding.fix}"]
         scored = [result for result in self.baselines or () if result.value is not None]

@@ -56,7 +56,7 @@ def test_every_forecast_is_scored_on_the_same_windows(tmp_path, monkeypatch):
 
     took = trained.summary["seconds"]
     (Path("out") / "series_transformer" / "summary.json").write_text(
-        json.dumps(trained.summary | {"seconds": took + 99_999}  # more than this process has run)
+        json.dumps(trained.summary | {"seconds": took + 99_999})  # more than this process has run
     )
     run(monkeypatch, *words)  # trains nothing again, and prints the earlier seconds
     assert json.loads((Path("out") / "series_forecast.json").read_text())["seconds"] == pytest.approx(

@@ -57,12 +57,9 @@ def requested_problem(kind: str, word: str, order: str = "unordered") -> Problem
 def only_problem(preset) -> Problem | None:
     """Return the only problem that a preset supports; None if the target decides, or if there is no preset.
 
-    A preset for classes that can scale targets back also supports values.
+    Some presets for classes also support values (`Preset.takes_values`).
     """
-    if preset is None:
-        return None
-    preset_problem = problem(preset.task)
-    return None if preset_problem.task.name == "classes" and "target_scale" in preset.config else preset_problem
+    return None if preset is None or preset.takes_values else problem(preset.task)
 
 
 def likely_problem(kind: str, columns) -> tuple[Problem | None, str]:

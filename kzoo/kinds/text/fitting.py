@@ -26,7 +26,7 @@ from kzoo.sources.tables.frame import as_frame, index_notes
 from kzoo.sources.tables.overview import describe_columns
 from kzoo.sources.tables.raw import MOST, TARGET_NAMES, as_names, find_target, require, rows_of
 from kzoo.sources.tables.repeated import repeated_ids
-from kzoo.sources.tables.values import MISSING, plain, to_numbers, to_words
+from kzoo.sources.tables.values import MISSING, plain, to_words
 from kzoo.sources.unreadable import MAX_SHARE_EVALUATION, MAX_SHARE_TRAINING, broken_files_note
 from kzoo.storage.windows import Mapped, blocks, sample_rows, select_rows, series_of
 from kzoo.tasks import detection
@@ -160,8 +160,11 @@ def load_text_table(
         test = None
     notes += missing_value_notes(frame.attrs.get("words", {}), [], targets)
     complete = _complete(frame, column, targets, notes)
-    chosen, line = _choose_task(complete[targets], task, preset, in_file=isinstance(source, str | Path))
-    notes += [line] if line else []
+    columns = {name: plain(complete[name]) for name in targets}
+    if isinstance(source, str | Path):  # cells are texts as written
+        columns = {name: detection.numbers_or_texts(column) for name, column in columns.items()}
+    chosen, line = detection.choose_problem("tokens", columns, task, preset)
+    notes += [line] if task is None and "values" in chosen.facts else []
     texts, labels = _texts_and_labels(complete, column, targets, chosen)
     official = {part: _texts_and_labels(table, column, targets, chosen) for part, table in official.items()}
     groups = None if group is None else group_labels(complete[group], group)
@@ -190,44 +193,6 @@ def _text_column(frame):
     if not lengths:
         raise KzooError("The table has no text column besides the target. Use a preset for rows, such as tabular_fnn.")
     return max(lengths, key=lengths.get)
-
-
-def _choose_task(targets, task, preset, *, in_file):
-    """Return the problem that the target columns are for, and a line that says why they are values; else "".
-
-    Args:
-        targets: the columns, a DataFrame.
-        task: task that the user has set, or None.
-        preset: preset that the data is for, or None.
-        in_file: whether cells are texts as written in a file.
-
-    Raises:
-        KzooError: several columns of labels.
-    """
-    names, columns = list(targets), [plain(targets[name]) for name in targets]
-    if in_file:
-        numbers = [to_numbers(column) for column in columns]
-        columns = [
-            number if np.isfinite(number).all() else column for number, column in zip(numbers, columns, strict=True)
-        ]
-    chosen, reason = detection.likely_problem("tokens", columns)
-    if task is not None:
-        chosen = detection.requested_problem("tokens", task)
-    elif (fixed := detection.only_problem(preset)) is not None and detection.suits_problem(fixed, columns):
-        chosen = fixed
-    elif len(names) > 1 and detection.class_like_targets("tokens", columns)[1]:
-        raise KzooError(
-            f"The targets {listed(map(repr, names), MOST)} are labels, but several labels per text are not supported "
-            f"yet. Predict one of them (target={names[0]!r}) and exclude the others with drop=; or use "
-            "task='regression' if they are numeric values to predict."
-        )
-    if "classes" in chosen.facts and len(names) > 1:
-        raise KzooError(f"Text classification needs exactly one target column. Got: {listed(names, MOST)}.")
-    if task is not None or "values" not in chosen.facts:
-        return chosen, ""
-    return chosen, (
-        f"{chosen.name.replace('_', ' ').capitalize()} of {listed(names, MOST)}: {reason}; task= overrides."
-    )
 
 
 def _complete(frame, column, targets, notes):

@@ -40,6 +40,8 @@ from kzoo.sources.folders import extra_folders_note, ignored_files_notes
 from kzoo.sources.tables.files import is_table
 from kzoo.sources.tables.files import labelled_folders as labels_below
 from kzoo.sources.tables.overview import describe_columns
+from kzoo.sources.tables.raw import rows_of
+from kzoo.sources.tables.repeated import repeated_ids
 from kzoo.sources.tables.values import MISSING, to_words
 from kzoo.sources.unreadable import MAX_SHARE_EVALUATION, MAX_SHARE_TRAINING, broken_files_note
 from kzoo.storage.memory import too_large
@@ -268,6 +270,7 @@ def load_labelled_images(
         seen={
             "files": _size_range(first.folder, len(rows["train"]), digests["train"]),
             "read": describe_columns(first.frame, (), {}, targets=first.targets, apart=first.columns),
+            "repeated": repeated_ids(rows_of(first.frame.drop(columns=[first.file_column])), first.targets, ()),
         }
         | ({"partly": True} if partly else {}),
         fingerprint=fingerprint.hexdigest(),

@@ -338,8 +338,8 @@ def labelled(reader, source, *, targets, config):
     require(frame, targets, "the table")
     add_notes(missing_value_notes(frame.attrs.get("words", {}), [], targets))
     texts = np.array(texts_in(reader, frame), object)
-    complete = frame[targets].notna().all(axis=1).to_numpy()
-    complete &= np.array([text.strip() != "" for text in texts], bool)
+    has_text = np.array([text.strip() != "" for text in texts], bool)
+    complete = frame[targets].notna().all(axis=1).to_numpy() & has_text
     if dropped := int((~complete).sum()):
         warn(_WITHOUT.format(dropped))
     if not complete.any():

@@ -21,7 +21,6 @@ _CURVATURE_RATIO = 8  # of the squared error to the crossentropy
 _ONLY_FOR_FACT = {
     "label_smoothing": ("probabilities", 0.0),
     "class_weight": ("classes", None),
-    "linear_probe": ("probabilities", False),
 }
 
 

@@ -136,7 +136,7 @@ def test_every_preset_gets_a_linear_head_in_the_targets_unit(name):
     data = some(preset)
     config, training, _ = adapt_to_data(preset, preset.config, preset.training, frozenset(), data)
     assert config["outputs"] == 2 and config["output_activation"] is None and training["loss"] == "mse"
-    assert training.get("label_smoothing", 0) == 0 and not training.get("linear_probe")
+    assert training.get("label_smoothing", 0) == 0
     assert set(training["metrics"]) <= {"mae", "rmse"} and training["monitor"] in ("val_loss", "val_mae")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", KzooWarning)  # the notes
@@ -162,7 +162,7 @@ def test_the_rate_of_gradient_descent_follows_the_loss():
 def test_settings_for_classes_are_refused():
     x, ink = digits()
     for name, value in {
-        "label_smoothing": 0.1, "class_weight": "balanced", "augment": "mixup", "linear_probe": True, "loss": "hinge",
+        "label_smoothing": 0.1, "class_weight": "balanced", "augment": "mixup", "loss": "hinge",
         "metrics": "accuracy",
     }.items():  # fmt: skip
         with refuses(name, str(value)):

@@ -249,11 +249,11 @@ def load_labelled_images(
             truth = problem.task.inference.encode(learned, table.target_columns(rows[split]))
             splits[split] = Split(x=images[split], y=truth, rows=np.arange(len(truth)))
     fingerprint = hashlib.sha256()
-    for part, split in sorted(splits.items()):
+    for part in sorted(splits):
         digest = digests[part if part in tables and part != "train" else "train"]
-        for row in split.rows:
+        for row in splits[part].rows:
             fingerprint.update(f"{part}\0{digest(row)}\n".encode())
-        fingerprint.update(np.ascontiguousarray(split.y).data)
+        fingerprint.update(np.ascontiguousarray(splits[part].y).data)
     partly = any(len(table.names) > _MAX_HASHED for table in tables.values())
     return Dataset(
         name=name,

@@ -8,7 +8,7 @@ for; `kzoo.kinds.image.fitting` passes them to `learn` and `encode` of its task.
 import os
 import posixpath
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ class LabelTable:
 
 
 def read_label_table(
-    source, *, most, target=None, drop=(), group=None, targets=(), words: Mapping[str, set] | None = None
+    source, *, most, target=None, drop=(), group=None, targets=(), words: Mapping[str, Collection[str]] | None = None
 ) -> LabelTable:
     """Read a table of labels, and find the images in and below its folder that its rows name.
 
@@ -84,9 +84,8 @@ def read_label_table(
         NoFileColumn: no column names image files.
         KzooError: a column is missing, a file is named twice with different targets, or too many files are missing.
     """
-    table = Path(source)
-    table = labels_file(table) if table.is_dir() else table
-    folder, notes, ignored = table.parent, [], Counter[str]()
+    table = (labels_file(source) if os.path.isdir(source) else None) or Path(source)
+    folder, notes, ignored = table.parent, list[str](), Counter[str]()
     frame = _as_written(table, words or {}, notes)
     images = images_below(folder, "", ignored)
     if not images:

@@ -126,7 +126,7 @@ def test_groups_stay_in_one_split(photos):
         read(folder, table.assign(patient=[None, *table["patient"][1:]]), target="price", group="patient")
 
 
-@pytest.mark.parametrize("write", ["id", "name", "absolute", "windows"])
+@pytest.mark.parametrize("write", ["id", "name", "absolute", "windows", "case"])
 def test_ways_to_name_a_file(photos, write):
     folder, table = photos
     names = {
@@ -134,6 +134,7 @@ def test_ways_to_name_a_file(photos, write):
         "name": [name.removeprefix("images/") for name in table["file"]],
         "absolute": [str(folder.resolve() / name) for name in table["file"]],
         "windows": [name.replace("/", "\\") for name in table["file"]],
+        "case": [name.upper() for name in table["file"]],
     }[write]
     expected = read(folder, table[["file", "price"]])
     data = read(folder, table[["file", "price"]].assign(file=names))

@@ -7,6 +7,7 @@ for; `kzoo.kinds.image.fitting` passes them to `learn` and `encode` of its task.
 
 import os
 import posixpath
+import unicodedata
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -153,7 +154,8 @@ def _as_written(table, words, notes):
 class _Finder:
     """Finds the image that a cell names: by its path in the folder, or else by its name if that is unique.
 
-    The suffix may be missing, as in tables whose column is an id.
+    The suffix may be missing, as in tables whose column is an id. If no file has exactly the name, one whose letters
+    differ in case, or in how accents are stored, is taken: file systems may change both.
 
     Args:
         images: the image files, relative to the folder.
@@ -166,8 +168,8 @@ class _Finder:
         self._named: dict[str, list[str]] = {}
         for image in images:
             name = posixpath.basename(image)
-            for key in {os.path.splitext(image)[0], name, os.path.splitext(name)[0]}:
-                self._named.setdefault(key, []).append(image)
+            for key in {image, os.path.splitext(image)[0], name, os.path.splitext(name)[0]}:
+                self._named.setdefault(_folded(key), []).append(image)
 
     def find(self, cell):
         """Return the image that a cell names; None if there is none.
@@ -175,12 +177,10 @@ class _Finder:
         Raises:
             KzooError: it may be one of several.
         """
-        name = posixpath.normpath(str(cell).strip().replace("\\", "/"))
-        if posixpath.isabs(name):
-            name = Path(os.path.relpath(name, self.folder.resolve())).as_posix()
+        name = self._relative(cell)
         if name in self.images:
             return name
-        candidates = self._named.get(name, ())
+        candidates = self._named.get(_folded(name), ())
         if len(candidates) > 1:
             raise KzooError(
                 f"{cell!r} in {self.table!r} may be {candidates[0]!r} or {candidates[1]!r}. Write the path in "
@@ -190,8 +190,16 @@ class _Finder:
 
     def is_named(self, cell):
         """Return whether a cell names one or several images."""
+        return _folded(self._relative(cell)) in self._named
+
+    def _relative(self, cell):
+        """Return the path in a cell relative to the folder, with slashes."""
         name = posixpath.normpath(str(cell).strip().replace("\\", "/"))
-        return name in self.images or name in self._named or posixpath.isabs(name)
+        return Path(os.path.relpath(name, self.folder.resolve())).as_posix() if os.path.isabs(name) else name
+
+
+def _folded(name):
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _file_column(frame, finder, excluded):

@@ -21,6 +21,7 @@ _CURVATURE_RATIO = 8  # of the squared error to the crossentropy
 _ONLY_FOR_FACT = {
     "label_smoothing": ("probabilities", 0.0),
     "class_weight": ("classes", None),
+    "labels": ("numbered", "integer"),
 }
 
 
@@ -40,6 +41,7 @@ def adapt_to_data(preset, config, training, requested, data):
         KzooError: the data does not fit the preset or an override.
     """
     _check_inputs_and_task(preset, config, data)
+    _check_effect(preset, config, requested, data)
     builder, _ = family_builder(preset.family)
     accepted = set(inspect.signature(builder).parameters)
     config, training = dict(config), dict(training)
@@ -205,6 +207,19 @@ def _check_inputs_and_task(preset, config, data):
         )
     if not _accepts(preset, data.problem):
         raise KzooError(f"{preset.name} is for {preset.task}, and {data.name} is for {data.task}.{_alternatives(data)}")
+
+
+def _check_effect(preset, config, requested, data):
+    """Raise `KzooError` for an override of the network that has an effect for the preset's task, but not for this one.
+
+    Raises:
+        KzooError: such as `log_ratios=True`, which is for classes, with values.
+    """
+    names = [name for name in requested if config.get(name)]
+    for_preset, reasons = (unused_names(names, preset.family, task, config) for task in (preset.task, data.task))
+    for name, reason in reasons.items():
+        if name not in for_preset:
+            raise KzooError(f"{name}={config[name]!r} has no effect on {data.name}: {reason}. Leave it out.")
 
 
 def _accepts(preset, target):

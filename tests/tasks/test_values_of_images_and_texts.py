@@ -163,10 +163,12 @@ def test_settings_for_classes_are_refused():
     x, ink = digits()
     for name, value in {
         "label_smoothing": 0.1, "class_weight": "balanced", "augment": "mixup", "loss": "hinge",
-        "metrics": "accuracy",
+        "metrics": "accuracy", "labels": "onehot",
     }.items():  # fmt: skip
         with refuses(name, str(value)):
             kzoo.train("digits_cnn", (x, ink), **{name: value})
+    with refuses("log_ratios=True", "classes", "values"):
+        kzoo.train("text_ngrams", reviews(), target="rating", log_ratios=True)
     mixing = replace(kzoo.get_preset("digits_cnn"), training={"augment": ("shift", "cutmix"), "labels": "onehot"})
     data = load_data((x, ink), preset=mixing)
     _, training, notes = adapt_to_data(mixing, mixing.config, mixing.training, frozenset(), data)

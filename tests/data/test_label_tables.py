@@ -276,6 +276,9 @@ def test_a_run_scores_its_data_and_new_data(run, tmp_path):
         assert NewData(trained, new).answers.reshape(-1) == pytest.approx(table["price"][:20].to_numpy())
     with refuses("'weight'", "price"):
         kzoo.evaluate(trained, new, target="weight")
+    table[["file", "kind"]].to_csv(new / "labels.csv", index=False)  # without the target, images are only inputs
+    unlabelled = NewData(trained, new)
+    assert unlabelled.answers is None and len(unlabelled.values) == 48
 
 
 def test_the_stored_options_read_the_data_again(run):

@@ -37,7 +37,7 @@ from kzoo.kinds.image.label_table import NoFileColumn, choose_problem, read_labe
 from kzoo.kinds.image.parallel_reading import check_files, read, readers
 from kzoo.kinds.rows.target import group_labels
 from kzoo.sources.folders import extra_folders_note, ignored_files_notes
-from kzoo.sources.tables.files import is_table
+from kzoo.sources.tables.files import is_table, labels_file, read_header
 from kzoo.sources.tables.files import labelled_folders as labels_below
 from kzoo.sources.tables.overview import describe_columns
 from kzoo.sources.tables.raw import rows_of
@@ -452,13 +452,21 @@ def _new_label_table(path, targets):
     return table
 
 
+def _may_have(path, targets):
+    """Return False for a folder whose table of labels lacks a target: its images are not labelled."""
+    if not path.is_dir() or not labels_below(path):
+        return True
+    header = read_header(labels_file(_labels_of(path)))
+    return header is None or set(targets) <= set(header.columns)
+
+
 def fresh(reader, source, *, targets):
     """Return images from any source, and their labels if a table has them; for many, only a sample of the images."""
     shape = tuple(reader["shape"])
     if not isinstance(source, str | Path) or not (Path(source).is_dir() or is_table(Path(source))):
         return Fresh(x=inference.read(reader, source)[0])
     path = Path(source)
-    table = _new_label_table(path, targets)
+    table = _new_label_table(path, targets) if _may_have(path, targets) else None
     folder, names = (path, images_in(path)) if table is None else (table.folder, table.names)
     sample = [names[index] for index in sample_indices(len(names), _MAX_DESCRIBED)]
     answers = None if table is None else table.target_columns(slice(None))

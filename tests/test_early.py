@@ -41,7 +41,7 @@ TABLE, VALUES = "age, income, town, code, since, member, plan", "size, floor, he
 BAD = {
     # command line -> the wrong value and the fix
     "train iris_fnn --data nowhere.csv": ("'nowhere.csv'", SETS),
-    "train digits_cnn --task regression": ("--task 'regression'", "image", "classification, image_classification"),
+    "train digits_cnn --task regression": ("--task 'regression'", "'digits'", "image_classification"),
     "tune digits_cnn --trials 0": ("--trials 0", "1"),
     "tune digits_cnn --folds 1": ("--folds 1", "2"),
     "tune digits_cnn --parallel 0": ("--parallel 0", "1"),

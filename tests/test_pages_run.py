@@ -120,11 +120,21 @@ def write_files(folder):
         if answers:
             table["churned"] = np.where(age + rng.normal(0, 5, rows) > 45, "yes", "no")
         table.to_csv(folder / name, index=False)
+    for images, count in (("houses", 40), ("new_houses", 6)):
+        (folder / images).mkdir()
+        rows = [(f"{n:04}.png", 1000.0 * rng.integers(100, 400), f"street {n % 8}") for n in range(count)]
+        pd.DataFrame(rows, columns=["file", "price", "street"]).to_csv(folder / images / "labels.csv", index=False)
+        for n in range(count):
+            pixels = rng.integers(0, 255, (48, 48, 3), dtype="uint8")
+            Image.fromarray(pixels).save(folder / images / f"{n:04}.png")
     (folder / "verses.txt").write_text("so long lives this, and this gives life to thee.\n" * 200)
     (folder / "reviews").mkdir()
     for label, words in (("good", "wonderful great warm funny"), ("bad", "dull cold slow boring")):
         texts = [f"a {' '.join(rng.choice(words.split(), 2))} film number {n}" for n in range(60)]
         (folder / "reviews" / f"{label}.txt").write_text("\n".join(texts))
+    stars = rng.integers(1, 6, 200)
+    texts = [f"a film of {' '.join(['fine'] * star)} minutes, number {n}" for n, star in enumerate(stars)]
+    pd.DataFrame({"text": texts, "stars": stars}).to_csv(folder / "stars.csv", index=False)
     hours = pd.date_range("2024-01-01", periods=24 * 60, freq="h")
     day = 2 * np.pi * hours.hour / 24
     power = pd.DataFrame(

@@ -1,12 +1,14 @@
-"""Image classification: a linear model of the colour histogram, or of a few pixels."""
+"""Images: a linear model of the colour histogram, or of a few pixels."""
 
 import numpy as np
 
 from kzoo.baselines.baseline import baseline
-from kzoo.baselines.linear import INVERSE_STRENGTHS, classifier, classifier_seconds
+from kzoo.baselines.linear import INVERSE_STRENGTHS, STRENGTHS, RidgeFits, classifier, classifier_seconds
 
 _BINS, _GREYS = 8, 64  # of each colour; of grey alone
 _SIDE = 16  # pixels of a small image
+_HISTOGRAM = "https://doi.org/10.1007/BF00130487"
+_LINEAR = "https://scikit-learn.org/stable/modules/linear_model.html"
 _SAMPLED_IMAGES = 256  # images used to find the range of pixel values
 
 
@@ -45,18 +47,33 @@ def small(x, low, pixel_range):
     return x.reshape(len(x), -1)
 
 
+def _colour_count(subset):
+    return _BINS**3 if subset.shape[-1] >= 3 else _GREYS
+
+
+def _pixel_count(subset):
+    return np.prod([min(side, _SIDE) for side in subset.shape[:2]]) * subset.shape[2]
+
+
+def _reading_seconds(subset):
+    parts = (subset.train, subset.data.validation, subset.data.test)
+    images = sum(len(part) for part in parts if part is not None)
+    return images * getattr(subset.data.train.x, "seconds", 2e-8 * np.prod(subset.shape))
+
+
 def _seconds(width):
     def seconds(subset):
-        parts = (subset.train, subset.data.validation, subset.data.test)
-        images = sum(len(part) for part in parts if part is not None)
-        each = getattr(subset.data.train.x, "seconds", 2e-8 * np.prod(subset.shape))
-        return images * each + classifier_seconds(len(subset.train), width(subset), subset.outputs)
+        return _reading_seconds(subset) + classifier_seconds(len(subset.train), width(subset), subset.outputs)
 
     return seconds
 
 
-def _linear(subset, features):
-    """Fit logistic regression on features of the images; image files are read only once."""
+def _ridge_seconds(width):
+    return lambda subset: _reading_seconds(subset) + 0.01 + 1e-9 * len(subset.train) * float(width(subset)) ** 2
+
+
+def _reader_of_features(subset, features):
+    """Return a function of a split that returns features and targets; image files are read only once."""
     low, pixel_range = _levels(subset)
 
     def features_of(part):
@@ -68,6 +85,12 @@ def _linear(subset, features):
 
     if "files" in subset.data.seen:  # presets may resize them differently
         subset.notes.append(f"of images of {subset.shape[0]}x{subset.shape[1]} pixels")
+    return features_of
+
+
+def _linear(subset, features):
+    """Fit logistic regression on features of the images."""
+    features_of = _reader_of_features(subset, features)
     x, y = features_of(subset.train)
     center, scale = x.mean(axis=0), x.std(axis=0).mean() or 1.0
 
@@ -85,9 +108,26 @@ def _linear(subset, features):
     return subset.best({f"C={c:g}": fitted(c) for c in INVERSE_STRENGTHS})
 
 
+def _ridge(subset, features):
+    """Fit ridge regression on features of the images."""
+    features_of = _reader_of_features(subset, features)
+    ridge = RidgeFits(*features_of(subset.train), subset.weight)
+
+    def fitted(strength):
+        predict_rows = ridge.fitted(strength)
+
+        def predict(part):
+            x, truth = features_of(part)
+            yield predict_rows(x), truth
+
+        return predict
+
+    return subset.best({f"alpha={strength:g} per training row": fitted(strength) for strength in STRENGTHS})
+
+
 @baseline(
-    "colour histogram and logistic regression", "pixels", "classes", reference="https://doi.org/10.1007/BF00130487",
-    seconds=_seconds(lambda subset: _BINS**3 if subset.shape[-1] >= 3 else _GREYS),
+    "colour histogram and logistic regression", "pixels", "classes", reference=_HISTOGRAM,
+    seconds=_seconds(_colour_count),
 )  # fmt: skip
 def colors(subset):
     """Fit logistic regression on the colour histogram of each image."""
@@ -95,10 +135,25 @@ def colors(subset):
 
 
 @baseline(
-    "small image and logistic regression", "pixels", "classes",
-    reference="https://scikit-learn.org/stable/modules/linear_model.html",
-    seconds=_seconds(lambda subset: np.prod([min(side, _SIDE) for side in subset.shape[:2]]) * subset.shape[2]),
+    "small image and logistic regression", "pixels", "classes", reference=_LINEAR, seconds=_seconds(_pixel_count)
 )  # fmt: skip
 def pixels(subset):
     """Fit logistic regression on each image reduced to at most 16 pixels a side."""
     return _linear(subset, small)
+
+
+@baseline(
+    "colour histogram and ridge regression", "pixels", "values", reference=_HISTOGRAM,
+    seconds=_ridge_seconds(_colour_count),
+)  # fmt: skip
+def color_ridge(subset):
+    """Fit ridge regression on the colour histogram of each image."""
+    return _ridge(subset, histogram)
+
+
+@baseline(
+    "small image and ridge regression", "pixels", "values", reference=_LINEAR, seconds=_ridge_seconds(_pixel_count)
+)  # fmt: skip
+def pixel_ridge(subset):
+    """Fit ridge regression on each image reduced to at most 16 pixels a side."""
+    return _ridge(subset, small)

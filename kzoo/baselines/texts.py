@@ -1,4 +1,4 @@
-"""Text classification: linear models of counted words and pairs of words."""
+"""Texts: linear models of counted words and pairs of words."""
 
 from importlib import import_module
 
@@ -8,10 +8,12 @@ from kzoo.baselines.baseline import Unfit, baseline
 from kzoo.baselines.data import BaselineData
 from kzoo.baselines.linear import classifier
 
+_TFIDF = "https://scikit-learn.org/stable/modules/feature_extraction.html#tfidf-term-weighting"
 _SAMPLED_TEXTS = 256  # texts used to estimate their length
 _MOST_FEATURES = 20_000_000  # weights of a linear model, all classes together
 _WEIGHTS = (0.25, 1.0)  # beta of NB-SVM, which mixes weights with their mean; 1 uses the weights alone
 _STRENGTHS_OF_SVM = (0.01, 0.1, 1.0)
+_STRENGTHS_OF_RIDGE = (0.1, 0.3, 1.0, 3.0, 10.0)  # alpha; the squares of a text's TF-IDF features have the sum 1
 _STRENGTHS_OF_LOGISTIC = (1.0, 3.0, 10.0, 30.0, 100.0)
 
 
@@ -88,15 +90,18 @@ def _seconds(subset, seconds_per_class):
     return 0.05 + tokens * (1.5e-6 + seconds_per_class * (subset.outputs if subset.outputs > 2 else 1))
 
 
+def _tfidf_weights(matrix):
+    return import_module("sklearn.feature_extraction.text").TfidfTransformer(sublinear_tf=True).fit(matrix)
+
+
 @baseline(
-    "TF-IDF and logistic regression", "ids", "classes", "unordered",
-    reference="https://scikit-learn.org/stable/modules/feature_extraction.html#tfidf-term-weighting",
+    "TF-IDF and logistic regression", "ids", "classes", "unordered", reference=_TFIDF,
     seconds=lambda subset: _seconds(subset, 1e-5),
 )  # fmt: skip
 def tfidf(subset):
     """Fit logistic regression on TF-IDF features of words and pairs."""
     counts, matrix = _shared_counts(subset)
-    tfidf_weights = import_module("sklearn.feature_extraction.text").TfidfTransformer(sublinear_tf=True).fit(matrix)
+    tfidf_weights = _tfidf_weights(matrix)
     x, y = tfidf_weights.transform(matrix), subset.y
 
     def fitted(c):
@@ -104,6 +109,31 @@ def tfidf(subset):
         return subset.by_blocks(lambda rows: classify(tfidf_weights.transform(counts(rows))))
 
     return subset.best({f"C={c:g}": fitted(c) for c in _STRENGTHS_OF_LOGISTIC})
+
+
+@baseline(
+    "TF-IDF and ridge regression", "ids", "values", "unordered", reference=_TFIDF,
+    seconds=lambda subset: _seconds(subset, 2e-6),
+)  # fmt: skip
+def tfidf_ridge(subset):
+    """Fit ridge regression of the standardised targets on TF-IDF features of words and pairs."""
+    counts, matrix = _shared_counts(subset)
+    tfidf_weights, y = _tfidf_weights(matrix), subset.y
+    x, shape = tfidf_weights.transform(matrix), y.shape[1:]
+    y = y.reshape(len(y), -1)
+    offset, scale = y.mean(axis=0, dtype="float64"), np.maximum(y.std(axis=0, dtype="float64"), 1e-12)
+    ridge = import_module("sklearn.linear_model").Ridge
+
+    def fitted(alpha):
+        model = ridge(alpha=alpha, solver="sparse_cg").fit(x, (y - offset) / scale, subset.weight)
+
+        def predict(rows):
+            values = model.predict(tfidf_weights.transform(counts(rows))).reshape(len(rows), -1)
+            return (values * scale + offset).reshape(len(rows), *shape)
+
+        return subset.by_blocks(predict)
+
+    return subset.best({f"alpha={alpha:g}": fitted(alpha) for alpha in _STRENGTHS_OF_RIDGE})
 
 
 @baseline(

@@ -183,7 +183,10 @@ def _targets(y, kind, task, preset, names, notes):
     onehot = y.ndim == 2 and y.dtype.kind in "biuf" and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all()
     fixed, possible = detection.only_problem(preset), list(detection.supported_problems(kind).values())
     columns = [y.argmax(axis=1).astype(str)] if onehot else list(y.T) if y.ndim == 2 else [y]
-    likely, _ = detection.likely_problem(kind, columns)
+    likely, reason = detection.likely_problem(kind, columns)
+    usual, many = _usual_problem(kind), False
+    if usual is not None and likely is not usual and len(columns) == 1 and (names or y.dtype.kind in "iu"):
+        likely, many = usual, not names  # as in Keras, integers are class numbers, whatever their number
     if task is not None:
         chosen = detection.requested_problem(kind, task)
     elif fixed is None or fixed.task not in [candidate.task for candidate in possible]:
@@ -199,6 +202,13 @@ def _targets(y, kind, task, preset, names, notes):
         chosen = next(candidate for candidate in possible if candidate.task is fixed.task)
     if task is None and likely is None:
         notes += _classes_as_values(y, onehot, kind)
+    elif task is None and many:
+        notes.append(
+            f"y has {len(np.unique(y))} different integers, which are treated as classes. If they are values, such as "
+            "ages, set task='regression'."
+        )
+    elif task is None and usual is not None and chosen is not usual:
+        notes.append(f"{chosen.name.replace('_', ' ').capitalize()}: y has values ({reason}); task= overrides.")
     if "classes" not in chosen.facts:
         return chosen, y, None
     if onehot:
@@ -212,6 +222,12 @@ def _targets(y, kind, task, preset, names, notes):
     if names:
         return chosen, np.asarray(names)[y.astype(int)], names
     return chosen, y, None
+
+
+def _usual_problem(kind):
+    """Return the problem that the labels of a kind of input are for by default; None if the target decides."""
+    usual = next((source.usual for source in kinds.kind(kind).sources if source.order == "unordered"), "")
+    return detection.requested_problem(kind, usual) if usual else None
 
 
 def _classes_as_values(y, onehot, kind):

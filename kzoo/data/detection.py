@@ -17,8 +17,8 @@ from kzoo.dataset.splits import is_source, split_fractions
 from kzoo.kinds import Kind, Source, kind, kind_of, kinds, takes_ready_arrays
 from kzoo.registry import Preset, general_first, get_preset, list_presets
 from kzoo.sources.folders import ignored_files_note, walked
-from kzoo.sources.tables.files import is_table, read_header, suffixes
-from kzoo.tasks import Problem, detection
+from kzoo.sources.tables.files import is_table, labelled_folders, read_header, suffixes
+from kzoo.tasks import Problem, detection, problem
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import path_of
 from kzoo.utils.formatting import hint, listed, shown
@@ -86,7 +86,7 @@ def check_new_source(reader: Mapping[str, Any], source: str | Path, targets: Seq
     path = existing_path(source)
     if takes_ready_arrays(reader) or path.suffix == ".npz":
         return
-    of_files = {"folder", "file"} & {source.form for source in kind_of(reader).sources}
+    of_files = {"folder", "labels", "file"} & {source.form for source in kind_of(reader).sources}
     if not is_table(path) and not of_files:
         return  # the command reports what it reads
     header_or_path = read_header(path) if is_table(path) else path
@@ -133,6 +133,9 @@ def detect(path: Path, preset: Preset | None, options: DataOptions) -> DetectedS
     """
     existing_path(path)
     if is_table(path):
+        source = None if preset is None else _label_source(preset.config["inputs"])
+        if source is not None and (files := _source_of_folder(path.parent)) and files.suffixes == source.suffixes:
+            return _check_fit(source, path.name, preset, options)
         return detect_table(path.name, preset, options)
     if path.is_dir():
         return _folder(path, preset, options)
@@ -164,7 +167,15 @@ def _folder(path, preset, options):
             f"{path.name!r} contains neither images nor .txt files. Expected a folder of them for each class, "
             f"or one .txt file for each class.{ignored_files_note(ignored_counts)}{convert}"
         )
+    if labelled_folders(path):
+        owner = next(input_kind for input_kind in kinds().values() if source in input_kind.sources)
+        source = _label_source(owner.name) or source
     return _check_fit(source, path.name, preset, options)
+
+
+def _label_source(name):
+    """Return the source of a kind of input whose files are labelled by a table; None without one."""
+    return next((source for source in kind(name).sources if source.form == "labels"), None)
 
 
 def _source_of_folder(path):
@@ -205,12 +216,15 @@ def _check_fit(source, name, preset, options):
     if preset is not None and preset.config["inputs"] not in fitting:
         raise _wrong_preset_error(f"{name!r} is {source.name}", preset, fitting)
     refuse_options(options, [option for option in _ABOUT_COLUMNS if option not in source.options], source.rest or name)
-    if source.form == "tabular" and not isinstance(options.group, str | int | None):
+    if "group" in source.options and not isinstance(options.group, str | int | None):
         raise KzooError(f"group={shown(options.group)} must be the name of a column of {name!r}.")
     owner = next(input_kind for input_kind in fitting.values() if source in input_kind.sources)
     problem = _problem(owner.name, source.order, source.usual, options.task, preset, name) if source.usual else None
     if source.form == "folder" and problem is not None and "classes" not in problem.facts:
-        raise KzooError(f"task={options.task!r} is not available for a folder of classes. Use task='classification'.")
+        table = " For values, add a table labels.csv of files and values." if _label_source(owner.name) else ""
+        raise KzooError(
+            f"task={options.task!r} is not available for a folder of classes. Use task='classification'.{table}"
+        )
     return DetectedSource(source=source, kind=owner, problem=problem)
 
 
@@ -233,15 +247,13 @@ def _problem(kind, order, default, task, preset, name):
         KzooError: a preset for ordered rows and a source of unordered ones, or the reverse; `task` is unknown.
     """
     requested, fixed = detection.requested_problem(kind, task or default, order), detection.only_problem(preset)
-    if fixed is None:
-        return requested
-    if order not in fixed.facts:
+    if preset is not None and order not in problem(preset.task).facts:
         suitable = listed(general_first(list_presets(task=requested.name)), _SHOWN)
         raise KzooError(
             f"{name!r} is data for {requested.name}, but {preset.name} is for {preset.task}. Suitable presets: "
             f"{suitable}."
         )
-    return requested if task else fixed
+    return requested if task or fixed is None else fixed
 
 
 def _wrong_preset_error(reason, preset, inputs):

@@ -46,20 +46,23 @@ def load_data(
 
     Args:
         source: the name of a data set (`kzoo.data.named.NAMES`); a folder of class folders of images or of `.txt`
-            files, or with one `.txt` file per class (one example per line); a `.csv` or Parquet table, or a folder of
-            Parquet files; a `.txt` file for a language model (tables and texts may be larger than memory); an `.npz`
-            file; a pair of arrays (x, y), optionally with a weight for each row, (x, y, weight), or of a DataFrame and
-            its targets; a DataFrame or an Arrow table; a `tf.data.Dataset`.
+            files, or with one `.txt` file per class (one example per line); a folder of images with a table
+            `labels.csv` of files and targets; a `.csv` or Parquet table, or a folder of Parquet files; a `.txt` file
+            for a language model (tables and texts may be larger than memory); an `.npz` file; a pair of arrays (x, y),
+            optionally with a weight for each row, (x, y, weight), or of a DataFrame and its targets; a DataFrame or an
+            Arrow table; a `tf.data.Dataset`.
         preset: what the data is for, a name or a `Preset`: it determines how a table is read, the length of texts and
             windows, the size of images, the vocabulary. Without it the source decides.
-        target: column to predict (tables, text), or columns to forecast (series); separate several with commas.
+        target: column to predict (tables, text, labels of images), or columns to forecast (series); separate several
+            with commas.
         validation: fraction of the rows that are not in the test split; of all rows for a series or plain text.
         test: fraction of all rows (0.2 unless the source has its own test split), a second source, or a
             `kzoo.dataset.splits.Fold` (then a test split of the source is not used).
         drop: columns to leave out.
         group: column whose rows with equal values stay in one split; for arrays, an array (N,) of values.
         task: `"classification"` or `"regression"`. By default, a table whose target is text, boolean, or integers with
-            at most 20 different values is a classification, else a regression.
+            at most 20 different values is a classification, else a regression. In arrays of images and token ids,
+            integers are classes, and numbers with fractions are values.
         time: time column of a series; the first column of dates by default.
         columns: types of columns, to override the detected ones: a dict of "number", "category", "date", or of how
             numbers are written: `{"zip": "category", "price": {"decimal": ",", "thousands": "."}}`. Cells of these

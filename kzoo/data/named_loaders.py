@@ -162,7 +162,7 @@ def pydocs(options):
     pairs = [(sentence, theme) for sentence, theme in theme_of.items() if theme]
     texts, labels = zip(*pairs, strict=True)
     note = f"Sentences of the Python documentation. The class is the theme: {', '.join(PYDOCS_THEMES)}."
-    return build_text(list(texts), list(labels), **options, notes=[note], target="theme")
+    return build_text(list(texts), list(labels), **options, notes=[note], targets=["theme"])
 
 
 def _sentences(topic):
@@ -173,7 +173,7 @@ def _sentences(topic):
 
 def written_opinions(options):
     note = "Generated sentences: 'not good' is a complaint, and the part after 'but' decides."
-    return build_text(*opinions(), **options, notes=[note], target="opinion")
+    return build_text(*opinions(), **options, notes=[note], targets=["opinion"])
 
 
 def word_ids(options, name, classes=None):

@@ -17,7 +17,7 @@ from kzoo.dataset.options import DataOptions
 from kzoo.kinds import encoding_settings, kind_of, takes_ready_arrays
 from kzoo.registry import preset_of
 from kzoo.sources.arrays import array_of_rows, class_numbers
-from kzoo.sources.tables.files import is_table
+from kzoo.sources.tables.files import is_table, labelled_folders
 from kzoo.sources.tables.frame import is_pair, join_targets
 from kzoo.sources.tables.raw import as_names
 from kzoo.stored_types import FOLDS
@@ -139,7 +139,10 @@ def check_target(run, source, target):
 
 
 def _is_other_file(source):
-    return isinstance(source, str | Path) and Path(source).exists() and not is_table(source)
+    """Return True for an existing file or folder without target columns."""
+    if not isinstance(source, str | Path) or not Path(source).exists() or is_table(source):
+        return False
+    return not (Path(source).is_dir() and labelled_folders(source))
 
 
 def load_again(spec, described, source=None, *, what="what the run was trained on") -> Dataset:

@@ -59,7 +59,8 @@ class Source:
 
     Args:
         name: for messages, such as "a folder of images".
-        form: "tabular" (a DataFrame or a table file), "folder" (of classes, with files in it) or "file".
+        form: "tabular" (a DataFrame or a table file), "folder" (of classes, with files in it), "labels" (a folder of
+            files and a table that labels them, or the path of the table) or "file".
         suffixes: file suffixes; those of tables are in `kzoo.sources.tables.files`.
         order: "ordered" or "unordered": whether its rows follow one another.
         usual: default problem, as `task=` takes it; empty if the target decides.

@@ -12,7 +12,7 @@ from kzoo.registry import plugins
 from kzoo.registry.family import FAMILIES
 from kzoo.registry.preset import Preset, choose, unused_settings
 from kzoo.registry.preset_files import is_file_word, parts_of_word, read_presets
-from kzoo.tasks import problems
+from kzoo.tasks import problem, problems
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError, short_errors, warn
 from kzoo.utils.formatting import hint, shown
@@ -229,7 +229,8 @@ def list_presets(
     Args:
         pattern: a glob such as `"cifar_*"`, the path of a TOML file, or several. Earlier revisions only match
             globs with an `@`: `"*@*"`.
-        family, task, dataset: keep only presets of this family, task or default data set.
+        family, task, dataset: keep only presets of this family, task or default data set; for a task of values, also
+            the presets for classes that predict values.
         max_params: keep presets of at most this many parameters.
         exclude: a glob, or several, of presets to leave out.
 
@@ -259,10 +260,18 @@ def list_presets(
         if any(fnmatchcase(p.name, glob) for glob in included if "@" in glob or "@" not in p.name)
         and not any(fnmatchcase(p.name, glob) for glob in excluded)
         and family in (None, p.family)
-        and task in (None, p.task)
+        and (task in (None, p.task) or _also_for(p, task))
         and dataset in (None, p.dataset)
         and (max_params is None or (p.params is not None and p.params <= max_params))
     )
+
+
+def _also_for(preset: Preset, task: str | None) -> bool:
+    """Return whether a preset for classes also predicts the values of a task: of images, of texts."""
+    if task is None or not preset.takes_values:
+        return False
+    requested, default = problem(task), problem(preset.task)
+    return requested.kind == default.kind and requested.facts >= {"values", "unordered"}
 
 
 def word_for(preset: Preset) -> str:

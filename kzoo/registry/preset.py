@@ -52,6 +52,17 @@ class Preset:
     reference: str = ""
     revision: int = 1
 
+    @property
+    def takes_values(self) -> bool:
+        """Whether a preset for classes also supports values, because it can give targets their unit again.
+
+        Of tables, these are the presets that set `target_scale`: the others are textbook networks for one data set.
+        """
+        if "classes" not in problem(self.task).facts:
+            return False
+        columns = "columns" in kind(self.config["inputs"]).facts
+        return "target_scale" in (self.config if columns else builder_of(self.family).takes)
+
     def __repr__(self) -> str:
         size = "" if self.params is None else f", {self.params:,} parameters"
         return f"<Preset {self.name}: {self.family}, {self.task}{size}. {self.summary}>"

@@ -4,10 +4,12 @@ from decimal import Decimal
 
 import numpy as np
 
+from kzoo.sources.tables.values import to_numbers
 from kzoo.tasks import Problem, problem, problems, tasks
 from kzoo.utils.errors import KzooError
-from kzoo.utils.formatting import hint, shown
+from kzoo.utils.formatting import hint, listed, shown
 
+_NAMED = 40  # columns named in a message
 _MOST_CLASSES = 20  # targets with at most this many distinct whole numbers are classes
 
 
@@ -57,12 +59,9 @@ def requested_problem(kind: str, word: str, order: str = "unordered") -> Problem
 def only_problem(preset) -> Problem | None:
     """Return the only problem that a preset supports; None if the target decides, or if there is no preset.
 
-    A preset for classes that can scale targets back also supports values.
+    Some presets for classes also support values (`Preset.takes_values`).
     """
-    if preset is None:
-        return None
-    preset_problem = problem(preset.task)
-    return None if preset_problem.task.name == "classes" and "target_scale" in preset.config else preset_problem
+    return None if preset is None or preset.takes_values else problem(preset.task)
 
 
 def likely_problem(kind: str, columns) -> tuple[Problem | None, str]:
@@ -84,6 +83,45 @@ def likely_problem(kind: str, columns) -> tuple[Problem | None, str]:
     return next(
         (candidate for candidate in supported_problems(kind).values() if candidate.task.name == task_name), None
     ), reason
+
+
+def choose_problem(kind: str, targets, task: str | None, preset) -> tuple[Problem, str]:
+    """Return the problem that the target columns of images or texts are for, and a sentence with the reason.
+
+    Args:
+        kind: of the inputs.
+        targets: name -> array (N,) of each target column.
+        task: task that the user has set, or None.
+        preset: preset that the data is for, or None.
+
+    Raises:
+        KzooError: several columns of labels, or several columns for a classification.
+    """
+    names, columns, fixed = list(targets), list(targets.values()), only_problem(preset)
+    chosen, reason = likely_problem(kind, columns)
+    if task is not None:
+        chosen, reason = requested_problem(kind, task), f"task={task!r}"
+    elif fixed is not None and suits_problem(fixed, columns):
+        chosen, reason = fixed, f"{preset.name} is for {fixed.name}"
+    elif len(names) > 1 and class_like_targets(kind, columns)[1]:
+        raise KzooError(
+            f"The targets {listed(map(repr, names), _NAMED)} are labels, but several labels per input are not "
+            f"supported yet. Predict one of them (target={names[0]!r}); or use task='regression' if they are numeric "
+            "values to predict."
+        )
+    if chosen is None:
+        raise KzooError(f"{kind} inputs need a target of classes: {reason}. Use a column of classes, or set task=.")
+    if "classes" in chosen.facts and len(names) > 1:
+        raise KzooError(f"A classification takes one target column; got {listed(names, _NAMED)}.")
+    override = "" if task is not None else "; task= overrides"
+    title = chosen.name.replace("_", " ").capitalize()
+    return chosen, f"{title} of {listed(names, _NAMED)}: {reason}{override}."
+
+
+def numbers_or_texts(column) -> np.ndarray:
+    """Return a column (N,) as numbers if all of its cells are numbers, possibly written as texts; else unchanged."""
+    numbers = to_numbers(column)
+    return numbers if np.isfinite(numbers).all() else column
 
 
 def class_like_targets(kind: str, columns) -> tuple[list[int], bool]:

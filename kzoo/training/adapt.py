@@ -3,22 +3,25 @@
 import inspect
 
 from kzoo.contract import metrics_for, stops_early, with_labels
+from kzoo.data.augment import MIXES
 from kzoo.dataset.dataset import Dataset
 from kzoo.dataset.sample import sample_split
 from kzoo.kinds import kind
 from kzoo.postprocessors.postprocessor import check_names
 from kzoo.registry import family_builder, general_first, get_preset, list_presets
+from kzoo.registry.arguments import SGD
 from kzoo.registry.budget import resolve_budget
 from kzoo.registry.preset import unused_names
 from kzoo.tasks import problem
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed
 
+_CURVATURE_RATIO = 8  # of the squared error to the crossentropy
 # Settings that only some tasks have: name -> (fact that the task needs, value without effect).
 _ONLY_FOR_FACT = {
     "label_smoothing": ("probabilities", 0.0),
     "class_weight": ("classes", None),
-    "linear_probe": ("probabilities", False),
+    "labels": ("numbered", "integer"),
 }
 
 
@@ -38,6 +41,7 @@ def adapt_to_data(preset, config, training, requested, data):
         KzooError: the data does not fit the preset or an override.
     """
     _check_inputs_and_task(preset, config, data)
+    _check_effect(preset, config, requested, data)
     builder, _ = family_builder(preset.family)
     accepted = set(inspect.signature(builder).parameters)
     config, training = dict(config), dict(training)
@@ -77,6 +81,8 @@ def adapt_to_data(preset, config, training, requested, data):
     # 3. Training settings, and the head. The order matters: the head depends on the loss, the metrics on the head.
     _adapt_text_reading(training, requested, data, notes)
     _adapt_loss(training, requested, data)
+    _adapt_augmentation(training, requested, data, notes)
+    _adapt_rate(preset, training, requested, data, notes)
     _adapt_head(preset, config, training, requested, data, notes)
     _adapt_metrics(config, training, requested, data, notes)
     notes += adapt_fit(training, requested, data)
@@ -203,6 +209,19 @@ def _check_inputs_and_task(preset, config, data):
         raise KzooError(f"{preset.name} is for {preset.task}, and {data.name} is for {data.task}.{_alternatives(data)}")
 
 
+def _check_effect(preset, config, requested, data):
+    """Raise `KzooError` for an override of the network that has an effect for the preset's task, but not for this one.
+
+    Raises:
+        KzooError: such as `log_ratios=True`, which is for classes, with values.
+    """
+    names = [name for name in requested if config.get(name)]
+    for_preset, reasons = (unused_names(names, preset.family, task, config) for task in (preset.task, data.task))
+    for name, reason in reasons.items():
+        if name not in for_preset:
+            raise KzooError(f"{name}={config[name]!r} has no effect on {data.name}: {reason}. Leave it out.")
+
+
 def _accepts(preset, target):
     """Return whether a preset can be adapted to a problem: same kind of input, both ordered or both unordered."""
     default = problem(preset.task)
@@ -251,6 +270,39 @@ def _not_for_classes(name, training, data):
     predicted = "tokens" if "probabilities" in data.problem.facts else "values"
     return KzooError(
         f"{name}={training[name]!r} needs classes to predict, but {data.name} has {predicted}. Leave it out."
+    )
+
+
+def _adapt_augmentation(training, requested, data, notes):
+    """Leave out augmentations that mix labels: the value of two mixed images is not the mean of theirs.
+
+    Raises:
+        KzooError: the user has set one.
+    """
+    mixes = [name for name in training.get("augment", ()) if name in MIXES]
+    if not mixes or "probabilities" in data.problem.facts:
+        return
+    if "augment" in requested:
+        raise KzooError(f"augment={mixes[0]!r} mixes classes, but {data.name} has values. Leave it out.")
+    training["augment"] = tuple(name for name in training["augment"] if name not in MIXES)
+    notes.append(f"augment: {listed(mixes)} mixes classes and is not used for values.")
+
+
+def _adapt_rate(preset, training, requested, data, notes):
+    """Reduce the learning rate of a preset for classes whose steps are linear in the gradient, if it learns values.
+
+    With `"sgd"` and `"momentum"`, the largest stable rate is inversely proportional to the curvature of the loss: 2 for
+    the squared error of standardised targets, and at most 1/4 for the crossentropy.
+    """
+    facts = problem(preset.task).facts
+    if "probabilities" not in facts or "values" not in data.problem.facts or training.get("optimizer") not in SGD:
+        return
+    if {"learning_rate", "optimizer"} & set(requested):
+        return
+    training["learning_rate"] /= _CURVATURE_RATIO
+    notes.append(
+        f"learning_rate={training['learning_rate']:g}, an eighth of the preset's: the squared error is eight times as "
+        "steep as the crossentropy of classes."
     )
 
 

@@ -189,7 +189,11 @@ class TrainingPlan:
                     core, features = head_above(frozen, core), self._features_of(frozen)
                     inputs, train = frozen.output, features[0]
                 if self.training.get("linear_probe") and not resumed:
-                    notes += filter(None, [linear_probe(model, inputs, train, batch_size=self.training["batch_size"])])
+                    note = linear_probe(
+                        model, inputs, train, batch_size=self.training["batch_size"],
+                        standardize=None if unscaled(model) is None else self._scaling,
+                    )  # fmt: skip
+                    notes += [note] if note else []
         elif "backbone" in self.config:
             notes.append(
                 "Without weights=, the backbone starts from random weights and needs many more images. Pass "
@@ -197,6 +201,11 @@ class TrainingPlan:
             )
         saved = model if policy == "float32" else _built(replace(spec, seed=None), "float32")
         return self.compiled(model, core, saved=saved, spec=spec, notes=notes, features=features)
+
+    @property
+    def _scaling(self):
+        """Offset and scale of the targets."""
+        return self.config["target_offset"], self.config["target_scale"]
 
     def _features_of(self, frozen):
         """Return the training and the validation split with the features of the frozen part of the network."""
@@ -222,7 +231,7 @@ class TrainingPlan:
             )
         if unscaled(model) is not None:
             # The loss is computed on standardised targets; the layer "unscale" on top restores their unit.
-            standardize = (self.config["target_offset"], self.config["target_scale"])
+            standardize = self._scaling
             notes.append(
                 "Loss and metrics during training are of standardised targets; scores are in the targets' unit."
             )

@@ -266,9 +266,6 @@ def test_bad_texts(tmp_path):
         load_data(tmp_path / "binary.txt", preset="char_gru")
     with refuses("vocabulary_size=2", "3"):
         load_data("pydocs", preset=smaller("text_cnn", vocabulary_size=2))
-    frame = pd.DataFrame({"text": GOOD, "price": np.arange(40) + 0.5})
-    with refuses("text", "classes", "'price'", "task="):
-        load_data(frame, preset="text_cnn", target="price")
 
 
 # ---------------------------------------------------------------- files that are no text

@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 from messages import assert_mentions, missing_from, refuses
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, RidgeCV
 
 import kzoo
 from kzoo.dataset.dataset import Split
-from kzoo.training.linear_probe import _C, linear_probe
+from kzoo.training.linear_probe import _ALPHAS, _C, linear_probe
 
 pytestmark = pytest.mark.usefixtures("undrawn", "untraced")
 
@@ -62,12 +62,35 @@ def test_training_begins_with_the_probe_if_linear_probe_is_set(tmp_path, capsys)
     assert accuracy[True] == 1.0 and accuracy[False] < 0.7
 
 
+@pytest.mark.parametrize("targets", [1, 2])
+def test_values_begin_as_ridge_regression_of_scikit_learn(targets, tmp_path):
+    x, y = images(5)
+    y = np.stack([3000.0 + 10 * y, -0.1 * y], axis=1)[:, :targets]
+    data = kzoo.load_data((x, y), preset="image_cnn", task="regression")
+    model = kzoo.build("image_cnn", data=data, seed=5, compile=False, **SMALL)
+    offset, scale = data.config["target_offset"], data.config["target_scale"]
+    note = linear_probe(model, model.input, data.train, batch_size=16, standardize=(offset, scale))
+    assert_mentions(note, "ridge", "43 examples")
+    below = keras.Model(model.input, model.get_layer("outputs").input)
+    features = keras.ops.convert_to_numpy(below(data.train.x, training=False)).astype("float64")
+    features /= np.sqrt((features**2).sum(axis=1).mean())
+    ridge = RidgeCV(_ALPHAS).fit(features, (data.train.y - offset) / scale)
+    expected = ridge.predict(features).reshape(-1, targets) * scale + offset
+    outputs = keras.ops.convert_to_numpy(model(data.train.x, training=False))
+    np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-3)
+    run = kzoo.train(
+        "image_cnn", (x, y), task="regression", weights=network(outputs=7), linear_probe=True, epochs=1, min_steps=0,
+        learning_rate=1e-12, check=False, progress=False, out=tmp_path / "run", **SMALL,
+    )  # fmt: skip
+    assert run.summary["test"]["r2"] > 0.9  # the features of random filters are linear in the brightness
+
+
 def test_linear_probe_without_weights_a_fitting_layer_or_classes_is_refused(tmp_path):
     fit = dict(out=tmp_path / "run", linear_probe=True, check=False, progress=False, **SMALL)
     with refuses("linear_probe=True", "weights="):
         kzoo.train("image_cnn", images(3), **fit)
     with refuses("linear_probe=True", "last layer", "bias", "image_cnn"):
         kzoo.train("image_cnn", images(3), weights=network(outputs=3), output_bias=False, **fit)
-    with refuses("linear_probe=True", "classes", "diabetes"):
-        kzoo.train("tabular_fnn", "diabetes", weights=network(outputs=3), linear_probe=True)
+    with refuses("linear_probe", "classes", "series_linear"):
+        kzoo.train("series_linear", "sine", weights=network(outputs=3), linear_probe=True)
     assert not (tmp_path / "run").exists()

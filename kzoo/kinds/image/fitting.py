@@ -1,4 +1,4 @@
-"""Folders of images: one folder per class, with or without `train/ val/ test/` above them."""
+"""Images in folders: a folder for each class, or a table of labels; with or without `train/ val/ test/` above them."""
 
 import hashlib
 import os
@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from kzoo.dataset.dataset import Dataset, Split
-from kzoo.dataset.splits import Fold, is_source, split_fractions, split_rows
+from kzoo.dataset.splits import Fold, is_source, split_fractions, split_rows, split_target
 from kzoo.kinds import Fresh
 from kzoo.kinds.arrays import as_type, checked
+from kzoo.kinds.image import inference
 from kzoo.kinds.image.decode import ImageFiles, dim_image_notes, size_of
 from kzoo.kinds.image.folders import (
     KINDS,
@@ -32,8 +33,16 @@ from kzoo.kinds.image.inference import (
     images_in,
     threads,
 )
+from kzoo.kinds.image.label_table import NoFileColumn, choose_problem, read_label_table
 from kzoo.kinds.image.parallel_reading import check_files, read, readers
+from kzoo.kinds.rows.target import group_labels
 from kzoo.sources.folders import extra_folders_note, ignored_files_notes
+from kzoo.sources.tables.files import is_table, labels_file, read_header
+from kzoo.sources.tables.files import labelled_folders as labels_below
+from kzoo.sources.tables.overview import describe_columns
+from kzoo.sources.tables.raw import rows_of
+from kzoo.sources.tables.repeated import repeated_ids
+from kzoo.sources.tables.values import MISSING, to_words
 from kzoo.sources.unreadable import MAX_SHARE_EVALUATION, MAX_SHARE_TRAINING, broken_files_note
 from kzoo.storage.memory import too_large
 from kzoo.storage.progress import track_progress
@@ -52,11 +61,26 @@ _MAX_DESCRIBED = 300  # images used for statistics
 _COLOURS = ("red", "green", "blue", "opacity")
 
 
-def load(source, form, *, problem, name, preset, validation, test, seed, task=None):
-    """Load a folder of class folders."""
+def load(source, form, *, problem, name, preset, validation, test, seed, task=None, target=None, drop=(), group=None):
+    """Load a folder of class folders, or images with a table of labels."""
     shape = _SHAPE if preset is None else preset.config["input_shape"]
-    options = dict(task=problem.name, validation=validation, test=test, seed=seed)
-    return load_image_folder(source, image_shape=shape, name=name, **options)
+    options = dict(image_shape=shape, name=name, validation=validation, test=test, seed=seed)
+    if form != "labels":
+        return load_image_folder(source, task=problem.name, **options)
+    columns = dict(target=target, drop=drop, group=group)
+    try:
+        return load_labelled_images(source, task=task, preset=preset, **columns, **options)
+    except NoFileColumn as error:
+        if any(columns.values()) or not _has_class_folders(source):
+            raise
+        data = load_image_folder(source, task=problem.name, **options)
+        data.notes.append(f"{error} The folders are read as classes.")
+        return data
+
+
+def _has_class_folders(source):
+    """Return whether a source is a folder with images in at least two folders."""
+    return Path(source).is_dir() and sum(any(files) for files in list_classes(Path(source)).values()) > 1
 
 
 def load_image_folder(
@@ -106,10 +130,7 @@ def load_image_folder(
     total, size = sum(len(names) for by_class in listed.values() for names in by_class.values()), int(np.prod(shape))
     keep = not too_large(total * size)
     if not keep:
-        notes.append(
-            f"{total:,} images do not fit into memory ({in_bytes(total * size)} as pixels): they are decoded batch "
-            "by batch."
-        )
+        notes.append(_too_large_note(total, size))
     for split, by_class in listed.items():
         names = Names.joined(by_class.get(c, Names()) for c in classes)
         y = np.repeat(np.arange(len(classes), dtype="int32"), [len(by_class.get(c, ())) for c in classes])
@@ -150,6 +171,131 @@ def load_image_folder(
         seen={"files": _size_range(folders["train"], len(labels["train"]), digests["train"])}
         | ({"partly": True} if partly else {}),
         fingerprint=fingerprint.hexdigest(),
+    )
+
+
+def load_labelled_images(
+    source, *, image_shape, name="images", preset=None, target=None, drop=(), group=None, task=None, validation=0.1,
+    test=None, seed=0,
+) -> Dataset:  # fmt: skip
+    """Load images whose targets are in a table (see `kzoo.kinds.image.label_table`).
+
+    Args:
+        source: a folder with a table `labels.csv`, or with `train/` that has one; or the path of the table.
+        image_shape: see `load_image_folder`.
+        name: of the data.
+        preset: what the data is for; None if the target decides.
+        target, drop, group, task: see `kzoo.load_data`.
+        validation: share of the training images that is held out if there is no such folder.
+        test: a second source with the same target, a share, or a fold.
+        seed: of the split.
+
+    Raises:
+        KzooError: a file or a column is missing, a target does not fit the task, or too many images cannot be read.
+    """
+    shape, path = check_shape(image_shape), Path(source)
+    sources = labels_below(path) if path.is_dir() else {"train": path}
+    if is_source(test):
+        if Path(test).exists() and os.path.samefile(sources["train"], test):
+            raise KzooError(f"test={str(test)!r} is the training data itself. Pass other images.")
+        sources["test"] = _labels_of(test)
+    elif isinstance(test, Fold):
+        sources.pop("test", None)
+    columns = dict(target=target, drop=drop, group=group)
+    tables = {"train": read_label_table(sources.pop("train"), most=MAX_SHARE_TRAINING, **columns)}
+    first = tables["train"]
+    words = {column: MISSING.intersection(to_words(first.frame[column])) for column in first.targets}
+    tables |= {
+        split: read_label_table(other, most=MAX_SHARE_TRAINING, targets=first.targets, words=words)
+        for split, other in sources.items()
+    }
+    problem, line = choose_problem(first, task, preset)
+    notes = [
+        f"Images are read from column {first.file_column!r} of {first.file!r}.", line,
+        *(note for table in tables.values() for note in table.notes),
+    ]  # fmt: skip
+    total, size = sum(len(table.names) for table in tables.values()), int(np.prod(shape))
+    keep = not too_large(total * size)
+    if not keep:
+        notes.append(_too_large_note(total, size))
+    images, rows, digests = {}, {}, {}
+    for split, table in tables.items():
+        names = Names(table.names)
+        images[split], rows[split], digests[split], errors = _read(table.folder, names, shape, keep=keep)
+        where = split if len(tables) > 1 else ""
+        if line := broken_files_note(errors, names, "image", most=MAX_SHARE_TRAINING, where=where):
+            notes.append(line)
+    sample = sample_indices(len(rows["train"]), _MAX_DESCRIBED)
+    notes += dim_image_notes([first.folder / digests["train"](row)[0] for row in sample])
+    if "test" in tables and test is not None and not is_source(test):
+        notes.append(f"The test folder is used as the test set. test={test} is ignored.")
+    learned, y, parts, more = split_target(
+        problem.task,
+        first.target_columns(rows["train"]),
+        len(rows["train"]),
+        names=first.targets,
+        groups=None if group is None else group_labels(first.frame[group].iloc[rows["train"]], group),
+        validation=0 if "validation" in tables else validation,
+        test=0 if "test" in tables else test,
+        seed=seed,
+    )
+    train_rows = {part: part_rows for part, part_rows in parts.items() if part_rows is not None}
+    splits = {
+        part: Split(x=x, y=y[train_rows[part]], rows=train_rows[part])
+        for part, x in _split_images(images["train"], train_rows).items()
+    }
+    for split, table in tables.items():
+        if split != "train":
+            truth = problem.task.inference.encode(learned, table.target_columns(rows[split]))
+            splits[split] = Split(x=images[split], y=truth, rows=np.arange(len(truth)))
+    fingerprint = hashlib.sha256()
+    for part in sorted(splits):
+        digest = digests[part if part in tables and part != "train" else "train"]
+        for row in splits[part].rows:
+            fingerprint.update(f"{part}\0{digest(row)}\n".encode())
+        fingerprint.update(np.ascontiguousarray(splits[part].y).data)
+    partly = any(len(table.names) > _MAX_HASHED for table in tables.values())
+    return Dataset(
+        name=name,
+        task=problem.name,
+        inputs="image",
+        train=splits["train"],
+        validation=splits.get("validation"),
+        test=splits.get("test"),
+        config={"input_shape": shape, **learned.config},
+        preprocessing=image_preprocessing(shape),
+        class_names=learned.classes,
+        target_names=learned.names,
+        notes=notes + more,
+        seen={
+            "files": _size_range(first.folder, len(rows["train"]), digests["train"]),
+            "read": describe_columns(first.frame, (), {}, targets=first.targets, apart=first.columns),
+            "repeated": repeated_ids(rows_of(first.frame.drop(columns=[first.file_column])), first.targets, ()),
+        }
+        | ({"partly": True} if partly else {}),
+        fingerprint=fingerprint.hexdigest(),
+    )
+
+
+def _labels_of(source):
+    """Return the folder with the labels of a second source, of those of `test/` if it has them, or its table.
+
+    Raises:
+        KzooError: it has no labels.
+    """
+    path = Path(source)
+    if path.is_file() and is_table(path):
+        return path
+    folders = labels_below(folder_of(path))
+    if not folders:
+        raise KzooError(f"{str(source)!r} has no table of labels, such as labels.csv.")
+    return folders.get("test", folders["train"])
+
+
+def _too_large_note(total, size):
+    return (
+        f"{total:,} images do not fit into memory ({in_bytes(total * size)} as pixels): they are decoded batch by "
+        "batch."
     )
 
 
@@ -278,22 +424,53 @@ def fit(x, train, *, plain=False, **more):
 
 
 def labelled(reader, source, *, targets, config):
-    """Return the images in class folders, those of `test/` if it exists, and the names of their folders."""
-    folder, listed, notes = labelled_folders(Path(source))
+    """Return images and their labels: of class folders, those of `test/` if it exists, or of a table of labels."""
+    path, shape = Path(source), tuple(reader["shape"])
+    if (table := _new_label_table(path, targets)) is not None:
+        x, rows = _readable(table.folder, Names(table.names), shape)
+        return Split(x=x, y=table.target_columns(rows))
+    folder, listed, notes = labelled_folders(path)
     for line in notes:
         warn(line)
     labels = np.repeat(np.array(list(listed), dtype=str), list(map(len, listed.values())))
-    x, rows = _readable(folder, Names.joined(listed.values()), tuple(reader["shape"]))
+    x, rows = _readable(folder, Names.joined(listed.values()), shape)
     return Split(x=x, y=labels[rows])
 
 
+def _new_label_table(path, targets):
+    """Return the table of labels of new images, and issue its notes as warnings; None for class folders."""
+    if not is_table(path) and not (path.is_dir() and labels_below(path)):
+        return None
+    try:
+        table = read_label_table(_labels_of(path), most=MAX_SHARE_EVALUATION, targets=targets)
+    except NoFileColumn:
+        if targets or not _has_class_folders(path):
+            raise
+        return None
+    for line in table.notes:
+        warn(line)
+    return table
+
+
+def _may_have(path, targets):
+    """Return False for a folder whose table of labels lacks a target: its images are not labelled."""
+    if not path.is_dir() or not labels_below(path):
+        return True
+    header = read_header(labels_file(_labels_of(path)))
+    return header is None or set(targets) <= set(header.columns)
+
+
 def fresh(reader, source, *, targets):
-    """Return images from any source; for a large folder, only the sample used for statistics."""
-    if not (isinstance(source, str | Path) and Path(source).is_dir()):
-        return Fresh(x=read(reader, source)[0])
-    names = images_in(Path(source))
+    """Return images from any source, and their labels if a table has them; for many, only a sample of the images."""
+    shape = tuple(reader["shape"])
+    if not isinstance(source, str | Path) or not (Path(source).is_dir() or is_table(Path(source))):
+        return Fresh(x=inference.read(reader, source)[0])
+    path = Path(source)
+    table = _new_label_table(path, targets) if _may_have(path, targets) else None
+    folder, names = (path, images_in(path)) if table is None else (table.folder, table.names)
     sample = [names[index] for index in sample_indices(len(names), _MAX_DESCRIBED)]
-    return Fresh(x=_readable(Path(source), sample, tuple(reader["shape"]))[0])
+    answers = None if table is None else table.target_columns(slice(None))
+    return Fresh(x=_readable(folder, sample, shape)[0], answers=answers)
 
 
 def _readable(folder, names, shape):
@@ -324,4 +501,5 @@ def describe(x, names=(), categories=0):
 
 def overview(data):
     """Return the image size used and, for files, the original sizes."""
-    return {"noun": "images", "about": {"size": list(data.input_shape)} | data.seen.get("files", {})}
+    about = {"size": list(data.input_shape)} | data.seen.get("files", {})
+    return {"noun": "images", "columns": data.seen.get("read", []), "about": about}

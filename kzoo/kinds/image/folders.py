@@ -9,6 +9,9 @@ import numpy as np
 
 from kzoo.kinds.image import SUFFIXES
 from kzoo.sources.folders import ignored_files_note, ignored_files_notes, splits_in, visible_folders, walked
+from kzoo.sources.tables.files import labelled_folders as labels_below
+from kzoo.sources.tables.files import labels_file, read_header
+from kzoo.sources.tables.raw import Rows, as_names, find_target, require
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint
 from kzoo.utils.formatting import listed as in_words
@@ -53,15 +56,32 @@ class Names(Sequence):
 
 
 def glance(source, form, asked):
-    """Raise KzooError if the names in a folder of images do not fit."""
+    """Raise KzooError if the names in a folder of images, or of the columns of their labels, do not fit."""
+    if form == "labels":
+        glance_at_labels(source, asked)
+        return
     folders, ignored = split_folders(folder_of(source)), Counter()
     listed = {split: list_classes(folder, ignored) for split, folder in folders.items()}
     check_folders(listed, folders, sorted(listed["train"]), ignored)
 
 
+def glance_at_labels(source, asked):
+    """Raise KzooError if the columns of the labels of images do not fit."""
+    path = Path(source)
+    tables = [path] if path.is_file() else map(labels_file, labels_below(path).values())
+    group = [asked.group] if isinstance(asked.group, str) else []
+    for table in tables:
+        if (header := read_header(table)) is not None:
+            names = [] if asked.target is None else find_target(header, asked.target)
+            require(header, [*names, *as_names(asked.drop), *group], repr(table.name))
+
+
 def glance_new(reader, source, targets):
-    """Raise KzooError if the names in a folder of new images do not fit."""
-    labelled_folders(folder_of(source))
+    """Raise KzooError if the names in a folder of new images, or of the columns of their labels, do not fit."""
+    if isinstance(source, Rows):
+        require(source, targets, "the table")
+    elif not labels_below(folder_of(source)):
+        labelled_folders(folder_of(source))
 
 
 def labelled_folders(source):

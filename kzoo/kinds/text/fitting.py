@@ -24,14 +24,14 @@ from kzoo.sources.folders import extra_folders_note
 from kzoo.sources.tables.files import is_table
 from kzoo.sources.tables.frame import as_frame, index_notes
 from kzoo.sources.tables.overview import describe_columns
-from kzoo.sources.tables.raw import TARGET_NAMES, as_names, find_target, require, rows_of
+from kzoo.sources.tables.raw import MOST, TARGET_NAMES, as_names, find_target, require, rows_of
 from kzoo.sources.tables.repeated import repeated_ids
-from kzoo.sources.tables.values import MISSING, plain, to_numbers, to_words
+from kzoo.sources.tables.values import MISSING, plain, to_words
 from kzoo.sources.unreadable import MAX_SHARE_EVALUATION, MAX_SHARE_TRAINING, broken_files_note
 from kzoo.storage.windows import Mapped, blocks, sample_rows, select_rows, series_of
 from kzoo.tasks import detection
 from kzoo.utils.errors import KzooError, warn
-from kzoo.utils.formatting import percent
+from kzoo.utils.formatting import listed, percent
 from kzoo.utils.optional import pandas as pd
 
 _WITHOUT = "{} rows without text or label were dropped."
@@ -140,7 +140,10 @@ def load_text_table(
     task=None,
     seed=0,
 ):
-    """Load a table with a text column and a class column. The text is the column with the longest strings."""
+    """Load a table with a text column and a target: classes, or one or several columns of values.
+
+    The text is the column with the longest strings.
+    """
     # Labels stay as written in the file: `0111` is not 111. The target column may only be known once the file is read.
     default_names = [name for word in TARGET_NAMES for name in (word, word.title(), word.upper())]
     official, notes = {}, [*index_notes(source)]
@@ -148,32 +151,26 @@ def load_text_table(
     targets = find_target(frame, target)
     excluded = [*targets, *as_names(drop), *([group] if group is not None else [])]
     require(frame, excluded, "the table")
-    if len(targets) > 1:
-        raise KzooError(f"Text classification needs exactly one target column. Got: {', '.join(targets)}.")
     column = _text_column(frame.drop(columns=list(dict.fromkeys(excluded))))
     if splits.is_source(test):
-        test_frame = as_frame(test, dict.fromkeys(targets, MISSING.intersection(frame[targets[0]].unique())), notes)
+        words = {name: MISSING.intersection(frame[name].unique()) for name in targets}
+        test_frame = as_frame(test, words, notes)
         require(test_frame, [column, *targets], "the test table")
-        official, test = {"test": _columns(test_frame, column, targets[0], notes)[:2]}, None
+        official = {"test": _complete(test_frame, column, targets, notes)}
+        test = None
     notes += missing_value_notes(frame.attrs.get("words", {}), [], targets)
-    texts, labels, complete = _columns(frame, column, targets[0], notes)
-    column_of_target = [plain(complete[targets[0]])]
-    if isinstance(source, str | Path) and np.isfinite(numbers := to_numbers(column_of_target[0])).all():
-        column_of_target = [numbers]
-    chosen, why = detection.likely_problem("tokens", column_of_target)
-    if task is not None:
-        chosen = detection.requested_problem("tokens", task)
-    elif (fixed := detection.only_problem(preset)) is not None and detection.suits_problem(fixed, column_of_target):
-        chosen = fixed
-    if chosen is None:
-        raise KzooError(
-            f"Text needs a target of classes, but {targets[0]!r} looks like values: {why}. Use a column of classes, or "
-            "set task=."
-        )
+    complete = _complete(frame, column, targets, notes)
+    columns = {name: plain(complete[name]) for name in targets}
+    if isinstance(source, str | Path):  # cells are texts as written
+        columns = {name: detection.numbers_or_texts(column) for name, column in columns.items()}
+    chosen, line = detection.choose_problem("tokens", columns, task, preset)
+    notes += [line] if task is None and "values" in chosen.facts else []
+    texts, labels = _texts_and_labels(complete, column, targets, chosen)
+    official = {part: _texts_and_labels(table, column, targets, chosen) for part, table in official.items()}
     groups = None if group is None else group_labels(complete[group], group)
     data = build_text(
         texts, labels, official=official, name=name, preset=preset, validation=validation, test=test,
-        seed=seed, groups=groups, notes=notes, column=column, target=targets[0], problem=chosen,
+        seed=seed, groups=groups, notes=notes, column=column, targets=targets, problem=chosen,
     )  # fmt: skip
     descriptions = {other: ("left out", f"text is read from {column!r}") for other in frame.columns if other != column}
     descriptions |= dict.fromkeys(as_names(drop), ("left out", AS_REQUESTED))
@@ -181,7 +178,8 @@ def load_text_table(
         {group: ("group", "rows of one value stay in one split")} if group else {}
     )
     ids = complete.drop(columns=list(dict.fromkeys([column, *targets])))
-    data.seen["repeated"] = repeated_ids(rows_of(ids.assign(**{targets[0]: labels})), targets, ())
+    labels = {targets[0]: labels} if isinstance(labels, list) else dict(labels)
+    data.seen["repeated"] = repeated_ids(rows_of(ids.assign(**labels)), targets, ())
     data.seen["read"] = describe_columns(frame, (), {}, targets=targets, apart=descriptions)
     return data
 
@@ -197,15 +195,22 @@ def _text_column(frame):
     return max(lengths, key=lengths.get)
 
 
-def _columns(frame, column, target, notes):
-    keep = frame[column].notna() & frame[target].notna()
+def _complete(frame, column, targets, notes):
+    """Return the rows of a table that have a text and all targets, with a new index."""
+    keep = frame[column].notna() & frame[targets].notna().all(axis=1)
     keep &= frame[column].astype(str).str.strip() != ""
     if dropped := int((~keep).sum()):
         notes.append(_WITHOUT.format(dropped))
     complete = frame[keep].reset_index(drop=True)
     if not len(complete):
-        raise KzooError(f"No row has both a text ({column!r}) and a label ({target!r}).")
-    return complete[column].astype(str).tolist(), _labels(complete[target]), complete
+        raise KzooError(f"No row has both a text ({column!r}) and a label ({listed(map(repr, targets), MOST)}).")
+    return complete
+
+
+def _texts_and_labels(complete, column, targets, problem):
+    """Return the texts of a table, and a list of classes or the columns of values (a DataFrame)."""
+    texts = complete[column].astype(str).tolist()
+    return texts, _labels(complete[targets[0]]) if "classes" in problem.facts else complete[targets]
 
 
 def _labels(values):
@@ -217,26 +222,26 @@ def _labels(values):
 
 def build_text(
     texts, labels, *, name, official=None, preset=None, validation=0.1, test=None, seed=0, groups=None,
-    notes=(), column=None, target="label", problem=None,
+    notes=(), column=None, targets=("label",), problem=None,
 ):  # fmt: skip
     """Tokenize labelled texts and split them.
 
     Args:
-        texts, labels: lists of equal length.
+        texts, labels: lists of equal length; labels may also be columns of values, a DataFrame.
         official: {"test": (texts, labels), "validation": ...} if the source has official splits.
-        column, target: the columns of texts and labels, for `encode` and for display.
+        column, targets: the columns of texts and labels, for `encode` and for display.
         problem: the problem; by default that of the preset, else a classification.
     """
     official, notes = dict(official or {}), list(notes)
     problem = problem or detection.only_problem(preset) or detection.requested_problem("tokens", "classification")
-    inference = problem.task.inference
-    learned = inference.learn(np.array(labels, dtype=str), [target])
-    y = inference.encode(learned, np.array(labels, dtype=str))
     validation, test = (0 if "validation" in official else validation), (0 if "test" in official else test)
-    parts, more = splits.split_rows(len(texts), validation=validation, test=test, seed=seed, labels=y, groups=groups)
+    learned, y, parts, more = splits.split_target(
+        problem.task, _raw(labels), len(texts), names=targets, validation=validation, test=test, seed=seed,
+        groups=groups,
+    )  # fmt: skip
     chosen = {part: ([texts[i] for i in rows], y[rows]) if rows is not None else None for part, rows in parts.items()}
     for part, (part_texts, part_labels) in official.items():
-        chosen[part] = part_texts, inference.encode(learned, np.array(part_labels, dtype=str))
+        chosen[part] = part_texts, problem.task.inference.encode(learned, _raw(part_labels))
     length, size, level, ngrams = text_settings(preset)
     texts = chosen["train"][0]
     tokenizer, ids = learn_and_encode(texts, length, level=level, ngrams=ngrams, size=size, lowercase=level == "words")
@@ -275,6 +280,11 @@ def build_text(
             length,
         ),
     )
+
+
+def _raw(labels):
+    """Return labels as `learn` and `encode` of a task take them."""
+    return np.array(labels, dtype=str) if isinstance(labels, list) else labels
 
 
 def take(x, preset):
@@ -329,7 +339,7 @@ def labelled(reader, source, *, targets, config):
     if dropped := int((~complete).sum()):
         warn(_WITHOUT.format(dropped))
     if not complete.any():
-        raise KzooError(f"No row has both a text and a label ({targets[0]!r}).")
+        raise KzooError(f"No row has both a text and a label ({listed(map(repr, targets), MOST)}).")
     return Split(
         x=read(reader, AsTexts(texts[complete], rows=np.flatnonzero(complete) + 1))[0],
         y=_in_words(frame.loc[complete, targets].reset_index(drop=True)),
@@ -341,7 +351,8 @@ def _usable(reader, source, targets):
     frame = as_frame(source, targets)
     require(frame, targets, "the table")
     texts = np.array(texts_in(reader, frame), object)
-    complete = frame[targets[0]].notna().to_numpy() & np.array([text.strip() != "" for text in texts], bool)
+    has_text = np.array([text.strip() != "" for text in texts], bool)
+    complete = frame[targets].notna().all(axis=1).to_numpy() & has_text
     return frame, texts, complete
 
 

@@ -16,6 +16,8 @@ TASK = Task(
             hub="time-series-forecasting",
         ),
         Problem(name="sequence_regression", kind="series", headline="mse"),
+        Problem(name="image_regression", kind="image", headline="r2"),
+        Problem(name="text_regression", kind="tokens", headline="r2"),
     ),
     words=("regression",),
     head="linear",

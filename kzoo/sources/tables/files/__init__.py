@@ -31,11 +31,13 @@ from itertools import islice
 from pathlib import Path
 
 from kzoo.sources.files import add_notes
+from kzoo.sources.folders import splits_in
 from kzoo.utils.discovery import installed, list_modules
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import check_regular
 
 _MOST_COLUMNS = 10_000  # of an uploaded table
+_LABELS = "labels"  # name of the table in a folder that labels its files, without the suffix
 _DEFAULT_SUFFIX = ".csv"  # the reader of files with an unknown suffix
 _MAX_FILES_CHECKED = 100  # files of a folder, which must all have the same reader
 
@@ -69,6 +71,34 @@ def is_table(path) -> bool:
         return False
     reader = _folder_reader(path) if os.path.isdir(path) else _reader_of(Path(path).suffix.lower())
     return reader is not None
+
+
+def labels_file(folder) -> Path | None:
+    """Return the table in a folder that labels its files: `labels.csv`, or another type of file; None without one.
+
+    Raises:
+        KzooError: there are several.
+    """
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if os.path.splitext(entry.name)[0].lower() == _LABELS)
+    tables = [name for name in names if _reader_of(Path(name).suffix.lower()) is not None]
+    if len(tables) > 1:
+        raise KzooError(f"{str(folder)!r} contains {tables[0]} and {tables[1]}. Keep one of them.")
+    return Path(folder, tables[0]) if tables else None
+
+
+def labelled_folders(folder) -> dict[str, Path]:
+    """Return split -> the folder with a table of labels: the folder itself as "train", or its `train/`, `test/`, ...
+
+    The dict is empty without a table of labels for the training split.
+
+    Raises:
+        KzooError: a folder has several such tables.
+    """
+    if labels_file(folder) is not None:
+        return {"train": Path(folder)}
+    splits = {split: path for split, path in splits_in(Path(folder)).items() if labels_file(path) is not None}
+    return splits if "train" in splits else {}
 
 
 def _folder_reader(path):

@@ -16,8 +16,9 @@ def statistics(data: Dataset) -> dict:
 
     Returns:
         `features`: name, mean, sd, low, high, edges (deciles) and shares between them, for each number; `categories`:
-        name and the share of each code; `texts`: name and the share of empty ones; `targets`: the same for the targets, or `classes`, their shares, or `common`,
-        the id of the most frequent token; and `columns`, those of the whole table.
+        name and the share of each code; `texts`: name and the share of empty ones; `targets`: the same as for
+        `features`, or `classes`, their shares, or `common`, the id of the most frequent token; and `columns`, those of
+        the whole table.
     """
     data = sample_dataset(data)
     categories = data.config.get("categories", ())

@@ -44,7 +44,7 @@ def build(
     categories=(),
     text_buckets=(),
     text_lengths=(),
-    text_dim=16,
+    text_dim=32,
     members=None,
     vocabulary_size=20_000,
     embedding_dim=64,

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from kzoo.families.protocol import MEMBERS, OUTPUTS, UNSCALE, WHITENING
+from kzoo.families.protocol import MEMBERS, OUTPUTS, TEXT, UNSCALE, WHITENING
 
 
 def activate(x, activation, *, name, dtype=None):
@@ -69,11 +69,18 @@ def split_columns(x, categories, text_buckets, text_lengths):
 
 
 def text_vectors(x, text_buckets, text_lengths, width):
-    """Return a vector (B, width) for each text column of rows (B, F), the `bag` of its ids."""
+    """Return a vector (B, width) for each text column of rows (B, F), the `bag` of its ids.
+
+    The vectors of the ids are zeros until `kzoo.training.initial_weights` sets them from the training texts. They are
+    not trained: those of rare words would be fitted to single rows.
+    """
     vectors, start = [], x.shape[-1] - sum(text_lengths)
     for i, (buckets, length) in enumerate(zip(text_buckets, text_lengths, strict=True), start=1):
         ids = ops.cast(x[:, start : start + length], "int32")
-        vectors.append(bag(layers.Embedding(buckets, width, name=f"text{i}")(ids), ids))
+        embed = layers.Embedding(
+            buckets, width, embeddings_initializer="zeros", trainable=False, dtype=answer_dtype(), name=f"{TEXT}{i}"
+        )
+        vectors.append(bag(embed(ids), ids))
         start += length
     return vectors
 

@@ -155,7 +155,14 @@ def build(
         x = embedding.series_patches(x, patch_size, patch_stride or patch_size, width)
     else:
         x = embedding.column_tokens(
-            input_tensor, categories, text_buckets, text_lengths, width, rescale=rescale, scale=scale, offset=offset,
+            input_tensor,
+            categories,
+            text_buckets,
+            text_lengths,
+            width,
+            rescale=rescale,
+            scale=scale,
+            offset=offset,
             clip=input_clip,
         )
     if pooling == "cls":

@@ -34,7 +34,9 @@ def _makes(reader):
     number of ids.
     """
     columns = reader["columns"]
-    width = sum(column.get("length", len(column.get("medians", " "))) + column.get("missing", False) for column in columns)
+    width = sum(
+        column.get("length", len(column.get("medians", " "))) + column.get("missing", False) for column in columns
+    )
     counts = [len(column["values"]) + 1 for column in columns if column["kind"] == "category"]
     texts = [column for column in columns if column["kind"] == "text"]
     return {

@@ -217,7 +217,12 @@ class Encoding(TableFit):
         }
         feature_count = sum(len(column.get("medians", " ")) for column in self.numeric_columns)
         id_count = sum(column["length"] for column in self.text_inputs)
-        self.width = feature_count + len(self.category_counts) + id_count + (len(self.targets) if self.class_target is None else 1)
+        self.width = (
+            feature_count
+            + len(self.category_counts)
+            + id_count
+            + (len(self.targets) if self.class_target is None else 1)
+        )
         self.incomplete, self.missing = set(), Counter()
         self.unread, self.not_constant = {column["name"]: [0, []] for column in self.numeric_columns}, Counter()
         self.digest = hashlib.sha256()

@@ -149,9 +149,7 @@ def check(reader, x):
     for codes, column in zip(x.T[start - len(categories) : start], categories, strict=True):
         check_whole_numbers(codes, f"Codes of {column['name']!r}", len(column["values"]))
     for column in texts:
-        check_whole_numbers(
-            x[:, start : start + column["length"]], f"Ids of {column['name']!r}", column["buckets"] - 1
-        )
+        check_whole_numbers(x[:, start : start + column["length"]], f"Ids of {column['name']!r}", column["buckets"] - 1)
         start += column["length"]
 
 

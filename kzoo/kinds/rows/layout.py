@@ -1,4 +1,4 @@
-"""The order of the columns of x: numbers, then a code for each category, then the ids of texts. Standard library only."""
+"""The order of the columns of x: numbers, codes of categories, ids of texts. Standard library only."""
 
 
 def code_columns(config) -> int:

@@ -180,7 +180,8 @@ def _open_dataset(folder, about, dataset_name):
         task=about["task"],
         inputs="rows",
         **{split: open_split(split, rows) for split, rows in about["rows"].items() if rows},
-        config=config | {
+        config=config
+        | {
             name: tuple(config[name])
             for name in ("input_shape", "categories", "text_buckets", "text_lengths")
             if name in config

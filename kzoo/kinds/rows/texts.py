@@ -29,9 +29,7 @@ _MIN_BUCKETS, _MAX_BUCKETS = 2**10, 2**15
 _CHARACTERS_PER_ID = 32  # characters of a text that are read for each of its ids: bounds the time for a huge text
 _TEXTS_AT_ONCE = 1024
 
-_MULTIPLIER, _FIRST, _SECOND = (
-    np.uint64(odd) for odd in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9)
-)
+_MULTIPLIER, _FIRST, _SECOND = (np.uint64(odd) for odd in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9))
 
 
 def are_texts(different, count, most_categories) -> bool:

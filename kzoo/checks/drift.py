@@ -111,7 +111,7 @@ def categories_unknown(new):
         if name in new.missing:
             continue
         values = new.frame[name]
-        if column["kind"] == "text":
+        if "buckets" in column:
             continue
         if column["kind"] != "category":
             unread: dict = {}

@@ -51,7 +51,7 @@ def _category_names(data):
 
 def _empty_texts(data):
     """Return the name of each text column of a table, and the share of its texts without words."""
-    names = [column["name"] for column in data.preprocessing["columns"] if column["kind"] == "text"]
+    names = [column["name"] for column in data.preprocessing["columns"] if "buckets" in column]
     lengths = data.config["text_lengths"]
     firsts = [data.train.x.shape[1] - sum(lengths[i:]) for i in range(len(lengths))]
     x = sample_rows(data.train.x)

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from kzoo.dataset.options import DataOptions
+from kzoo.dataset.sample import sample_split
 from kzoo.families.protocol import LOG_RATIOS, TEXT, WHITENING, is_from_data, is_text, layer_with
 from kzoo.kinds import kind
 from kzoo.kinds.text.tokenizer import PADDING
@@ -19,7 +20,6 @@ from kzoo.loading import load_keras_file, load_run, load_weights_file
 from kzoo.registry import fitted_on, get_preset, list_presets, rebuild, remember_data, resolve, spec_of
 from kzoo.registry.family import FAMILIES, builder_of
 from kzoo.run import Run
-from kzoo.storage.windows import sample_indices
 from kzoo.stored_types import Description, Spec, plain
 from kzoo.training.transfer_weights import AxisNames, WeightTransfer
 from kzoo.utils.errors import DownloadError, KzooError, warn
@@ -454,6 +454,7 @@ def set_log_ratios(model, train):
 
 
 _ROWS_OF_TEXTS = 50_000  # training rows, evenly spaced
+_TEXTS_PER_COMPONENT = 200  # of latent semantic analysis: more components are fitted to noise in small tables
 _FEWEST_TEXTS = 3  # that an id occurs in, to count for the target: a rarer one mostly repeats the targets of its rows
 
 
@@ -474,12 +475,10 @@ def set_text_vectors(model, train):
     layers.sort(key=lambda layer: int(layer.name[len(TEXT) :]))
     if all(np.any(layer.get_weights()[0]) for layer in layers):
         return
-    if hasattr(train.x, "first"):  # `StoredRows`, which were shuffled when written
-        rows, targets, weight = train.x.first(_ROWS_OF_TEXTS), train.y.first(_ROWS_OF_TEXTS), None
-    else:
-        indices = sample_indices(len(train), _ROWS_OF_TEXTS)
-        rows, targets = np.asarray(train.x[indices]), np.asarray(train.y[indices])
-        weight = None if train.weight is None else np.asarray(train.weight[indices], float)
+    sample = sample_split(train)
+    some = slice(None, None, -(-len(sample) // _ROWS_OF_TEXTS))
+    rows, targets = np.asarray(sample.x[some]), np.asarray(sample.y[some])
+    weight = None if sample.weight is None else np.asarray(sample.weight[some], float)
     targets = _standardised_targets(targets, np.ones(len(rows)) if weight is None else weight)
     start = rows.shape[1] - sum(layer.input.shape[1] for layer in layers)
     for layer in layers:
@@ -534,8 +533,8 @@ def text_vectors(ids, targets, buckets, width, weight=None) -> np.ndarray:
     strongest, values, _ = np.linalg.svd(covariance, full_matrices=False)
     directions = strongest[:, values > 1e-6 * max(values.max(initial=0), 1e-12)][:, : max(width // 2, 1)]
     blocks = [directions / _deviations(matrix @ directions, weight)] if directions.size else []
-    free = width - directions.shape[1]
-    if components := min(free + 1, len(ids) - 1, np.count_nonzero(count)) if free else 0:
+    free = min(width - directions.shape[1], len(ids) // _TEXTS_PER_COMPONENT)
+    if components := min(free + 1, np.count_nonzero(count)) if free else 0:
         decompose = import_module("sklearn.utils.extmath").randomized_svd
         weighted = matrix.multiply(np.sqrt(weight)[:, None]).tocsr()
         semantic = decompose(weighted, components, n_iter=4, random_state=0)[2].T  # (buckets, components)

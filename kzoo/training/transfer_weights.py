@@ -48,7 +48,7 @@ class AxisNames:
         columns = reader.get("columns", ()) if "columns" in kind(described.inputs).facts else ()
         columns = [column for column in columns if isinstance(column, Mapping)]
         categories = {column["name"]: tuple(column["values"]) for column in columns if column["kind"] == "category"}
-        texts = [column for column in columns if column["kind"] == "text"]
+        texts = [column for column in columns if "buckets" in column]
         id_count = sum(column["length"] for column in texts)
         names = described.feature_names if "columns" in kind(described.inputs).facts else ()
         return cls(

@@ -38,8 +38,8 @@ def reviews(rows=160, seed=0):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     return kzoo.train(
-        "tabular_fnn", reviews(), target="bought", units=(16,), epochs=8, min_steps=0, batch_size=16, learning_rate=0.01,
-        progress=False, out=tmp_path_factory.mktemp("texts") / "run",
+        "tabular_fnn", reviews(), target="bought", units=(16,), epochs=8, min_steps=0, batch_size=16,
+        learning_rate=0.01, progress=False, out=tmp_path_factory.mktemp("texts") / "run",
     )  # fmt: skip
 
 

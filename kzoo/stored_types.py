@@ -14,6 +14,7 @@ FORMAT_VERSION = 1  # of config.json, which holds all of these
 # Settings of a resolved config that are read outside the builders; builders check all of them.
 _SIZES = {
     "input_shape?": [(int, None)], "outputs?": (int, None), "inputs?": (str, None), "categories?": ([int], None),
+    "text_buckets?": ([int], None), "text_lengths?": ([int], None),
     "vocabulary_size?": (int, None), "horizon?": (int, None), "target_scale?": ([float], None),
     "target_offset?": ([float], None), "scale?": (float, [float], None), "offset?": (float, [float], None),
 }  # fmt: skip
@@ -42,7 +43,8 @@ CONFIG = {
     "backend?": (str, None), "devices?": (int, None), "own_model?": (Mapping, None), "weights_sha256?": (str, None),
     "callback_settings?": (Each(Mapping), None),
     "statistics?": ({
-        "features": [_feature], "categories?": [{"name": str, "shares": [float]}], "classes?": [float],
+        "features": [_feature], "categories?": [{"name": str, "shares": [float]}],
+        "texts?": [{"name": str, "empty": float}], "classes?": [float],
         "targets?": [_feature], "columns?": [str], "common?": int,
     }, None),
 }  # fmt: skip

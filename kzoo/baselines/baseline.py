@@ -27,6 +27,7 @@ class Baseline:
         label: the name for people.
         reference: an https address that describes it.
         needs, lacks: facts that kind and task together must have, and facts that they must not have.
+        setting: a setting that the data must determine, such as `text_lengths`; empty for none.
         seconds: function of a `BaselineData` that estimates the seconds to learn from all its training rows on one
             core.
         function: takes a `BaselineData` and returns a function of a `Split` that yields pairs (outputs, truth), as the
@@ -39,6 +40,7 @@ class Baseline:
     reference: str
     needs: frozenset[str]
     lacks: frozenset[str]
+    setting: str
     seconds: Callable[[Any], float]
     function: Callable[[Any], Callable]
     logits: bool | None
@@ -84,7 +86,7 @@ class Result:
         return value_of(dict(self.scores), self.metric)
 
 
-def baseline(label, *needs, reference, seconds, lacks=(), logits=False):
+def baseline(label, *needs, reference, seconds, lacks=(), setting="", logits=False):
     """Return a decorator that registers a function as a baseline; see `Baseline`."""
 
     def register(function):
@@ -92,7 +94,7 @@ def baseline(label, *needs, reference, seconds, lacks=(), logits=False):
         assert name not in BASELINES, f"duplicate baseline {name}"
         BASELINES[name] = Baseline(
             name=name, label=label, reference=reference, needs=frozenset(needs), lacks=frozenset(lacks),
-            seconds=seconds, function=function, logits=logits,
+            setting=setting, seconds=seconds, function=function, logits=logits,
         )  # fmt: skip
         return function
 

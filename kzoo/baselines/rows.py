@@ -1,4 +1,4 @@
-"""Tables: logistic regression, ridge regression, gradient-boosted trees."""
+"""Tables: logistic regression, ridge regression, gradient-boosted trees; with TF-IDF of text columns."""
 
 from importlib import import_module
 
@@ -14,9 +14,12 @@ from kzoo.baselines.linear import (
     with_all_classes,
     with_bias,
 )
+from kzoo.kinds.rows.layout import text_columns
 
 _LINEAR = "https://scikit-learn.org/stable/modules/linear_model.html"
 _BOOSTING = "https://scikit-learn.org/stable/modules/ensemble.html#histogram-based-gradient-boosting"
+_TFIDF = "https://scikit-learn.org/stable/modules/feature_extraction.html#tfidf-term-weighting"
+_TEXT_STRENGTHS = (0.1, 0.3, 1.0, 3.0, 10.0)  # inverse strengths of models of columns and texts
 _FAR = 5.0  # standard deviations at which numbers are clipped: linear models extrapolate without limit
 _MOST_CATEGORIES = 100  # most frequent categories of a column that get a feature each
 _MOST_FEATURES = 2_000
@@ -26,11 +29,12 @@ _MOST_OUTPUTS = 20  # values per row, each of which needs its own trees
 
 
 class _Features:
-    """Features of a linear model: standardised and clipped numbers, and one-hot frequent categories."""
+    """Features of a linear model: standardised and clipped numbers, and one-hot frequent categories; no texts."""
 
     def __init__(self, subset):
-        x, categories = subset.x, subset.data.config.get("categories") or ()
-        self.numbers = x.shape[1] - len(categories)
+        x, config = subset.x, subset.data.config
+        x = x[:, : x.shape[1] - text_columns(config)]
+        self.numbers = x.shape[1] - len(config.get("categories") or ())
         numbers = x[:, : self.numbers].astype("float64")
         self.middle, self.spread = numbers.mean(axis=0), numbers.std(axis=0)
         self.spread[self.spread <= 1e-9 * np.maximum(np.abs(self.middle), 1e-30)] = 1.0
@@ -53,9 +57,72 @@ class _Features:
         return np.concatenate([numbers, *each], axis=1, dtype="float32")
 
 
+class _FeaturesAndTexts:
+    """The features of `_Features`, and TF-IDF of the ids of each text column, as a sparse matrix."""
+
+    def __init__(self, subset):
+        self.features, config = _Features(subset), subset.data.config
+        self.buckets, self.lengths = config["text_buckets"], config["text_lengths"]
+        weights = import_module("sklearn.feature_extraction.text").TfidfTransformer
+        self.weights = [weights(sublinear_tf=True).fit(counts) for counts in self._counts(subset.x)]
+
+    def _counts(self, x):
+        """Yield a sparse 0/1 matrix (B, buckets) for each text column."""
+        matrix, start = import_module("scipy.sparse").csr_matrix, x.shape[1] - sum(self.lengths)
+        for buckets, length in zip(self.buckets, self.lengths, strict=True):
+            ids = x[:, start : start + length].astype(int)
+            row, position = np.nonzero(ids)
+            yield matrix((np.ones(len(row)), (row, ids[row, position])), shape=(len(x), buckets))
+            start += length
+
+    def __call__(self, x):
+        texts = [weights.transform(counts) for weights, counts in zip(self.weights, self._counts(x), strict=True)]
+        return import_module("scipy.sparse").hstack([self.features(x), *texts], format="csr")
+
+
+def _seconds_of_texts(subset):
+    return 0.1 + 1e-5 * len(subset.train) * text_columns(subset.data.config) * max(subset.outputs - 1, 1)
+
+
+@baseline(
+    "TF-IDF and logistic regression", "columns", "classes", lacks=("steps",), setting="text_lengths",
+    reference=_TFIDF, seconds=_seconds_of_texts,
+)  # fmt: skip
+def texts_logistic(subset):
+    """Fit logistic regression on TF-IDF of the text columns and on the other columns together."""
+    features, y = _FeaturesAndTexts(subset), subset.y
+    x = features(subset.x)
+
+    def fitted(c):
+        classify = classifier(x, y, subset.outputs, inverse_strength=c, seed=subset.seed, weight=subset.weight)
+        return subset.by_blocks(lambda rows: classify(features(rows)))
+
+    return subset.best({f"C={c:g}": fitted(c) for c in _TEXT_STRENGTHS})
+
+
+@baseline(
+    "TF-IDF and ridge regression", "columns", "values", lacks=("steps",), setting="text_lengths",
+    reference=_TFIDF, seconds=_seconds_of_texts,
+)  # fmt: skip
+def texts_ridge(subset):
+    """Fit ridge regression of the standardised targets on TF-IDF of the text columns and on the other columns."""
+    features, y = _FeaturesAndTexts(subset), subset.y
+    x, shape, y = features(subset.x), y.shape[1:], y.reshape(len(y), -1)
+    offset, scale = y.mean(axis=0, dtype="float64"), np.maximum(y.std(axis=0, dtype="float64"), 1e-12)
+
+    def fitted(alpha):
+        ridge = import_module("sklearn.linear_model").Ridge(alpha, solver="sparse_cg")
+        model = ridge.fit(x, (y - offset) / scale, subset.weight)
+        return subset.by_blocks(
+            lambda rows: (model.predict(features(rows)).reshape(len(rows), -1) * scale + offset).reshape(-1, *shape)
+        )
+
+    return subset.best({f"alpha={1 / c:g}": fitted(1 / c) for c in _TEXT_STRENGTHS})
+
+
 def _width(subset):
     categories = subset.data.config.get("categories") or ()
-    return min(subset.shape[0] + sum(min(count, _MOST_CATEGORIES) - 1 for count in categories), _MOST_FEATURES)
+    return min(_column_count(subset) + sum(min(count, _MOST_CATEGORIES) - 1 for count in categories), _MOST_FEATURES)
 
 
 @baseline(
@@ -65,6 +132,7 @@ def _width(subset):
 def logistic(subset):
     """Fit logistic regression; its strength is chosen on validation data."""
     features, y = _Features(subset), subset.y
+    _check_any_column(features.wide)
     x = np.concatenate([features(x) for x, _ in subset.blocks(wide=features.wide)])
 
     def fitted(c):
@@ -81,6 +149,7 @@ def logistic(subset):
 def ridge(subset):
     """Fit ridge regression of the standardised targets in closed form; its strength is chosen on validation data."""
     features, sums, y = _Features(subset), Sums(), subset.y
+    _check_any_column(features.wide)
     shape, y = y.shape[1:], y.reshape(len(y), -1)
     offset, scale = y.mean(axis=0, dtype="float64"), np.maximum(y.std(axis=0, dtype="float64"), 1e-12)
     start = 0
@@ -101,7 +170,7 @@ def ridge(subset):
 
 
 def _seconds_of_trees(subset):
-    rows, width = len(subset.train), subset.shape[0]
+    rows, width = len(subset.train), _column_count(subset)
     models = subset.outputs if "values" in subset.data.problem.facts or subset.outputs > 2 else 1
     return _TREES * models * (2e-4 + 2.5e-6 * width * min(31, rows / 20) + 3e-9 * rows * width)
 
@@ -110,8 +179,9 @@ def _seconds_of_trees(subset):
     "gradient-boosted trees", "columns", "kept", lacks=("steps",), reference=_BOOSTING, seconds=_seconds_of_trees
 )  # fmt: skip
 def trees(subset):
-    """Fit gradient-boosted trees on binned columns with scikit-learn's defaults, one model per target."""
-    classes, x, y = "classes" in subset.data.problem.facts, subset.x, subset.y
+    """Fit gradient-boosted trees on binned columns with scikit-learn's defaults, one model per target; no texts."""
+    count = _column_count(subset)
+    classes, x, y = "classes" in subset.data.problem.facts, subset.x[:, :count], subset.y
     shape, columns = y.shape[1:], y.reshape(len(y), -1).T
     if classes and len(np.unique(y)) < 2:
         raise Unfit("the training rows that it uses have a single class")
@@ -121,14 +191,32 @@ def trees(subset):
         import_module("sklearn.ensemble"), f"HistGradientBoosting{'Classifier' if classes else 'Regressor'}"
     )
     options = dict(random_state=subset.seed, categorical_features=_categorical_columns(subset), max_iter=_TREES)
+    _check_any_column(count)
+    if count < subset.shape[0]:
+        subset.notes.append("without the texts")
     models = [boosting(**options).fit(x, column, subset.weight) for column in columns]
     if not classes:
-        return subset.by_blocks(lambda x: np.stack([model.predict(x) for model in models], axis=1).reshape(-1, *shape))
-    return subset.by_blocks(lambda x: with_all_classes(models[0].predict_proba(x), models[0].classes_, subset.outputs))
+        return subset.by_blocks(
+            lambda x: np.stack([model.predict(x[:, :count]) for model in models], axis=1).reshape(-1, *shape)
+        )
+    return subset.by_blocks(
+        lambda x: with_all_classes(models[0].predict_proba(x[:, :count]), models[0].classes_, subset.outputs)
+    )
+
+
+def _check_any_column(count):
+    """Raise `Unfit` if there are no columns besides texts."""
+    if not count:
+        raise Unfit("all columns are texts")
+
+
+def _column_count(subset):
+    """Return the number of columns of x without the ids of texts."""
+    return subset.shape[0] - text_columns(subset.data.config)
 
 
 def _categorical_columns(subset):
     """Return which columns are categories; those with too many of them for trees are used as numbers."""
     categories = subset.data.config.get("categories") or ()
-    numbers = subset.shape[0] - len(categories)
+    numbers = _column_count(subset) - len(categories)
     return [False] * numbers + [count <= _MOST_BINNED for count in categories]

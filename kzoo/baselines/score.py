@@ -101,7 +101,11 @@ def _most_rows(candidate: Baseline, data: Dataset, cost: float, allowed: float) 
 
 
 def _select(data: Dataset, names: str | Sequence[str] | None) -> list[Baseline]:
-    available = {candidate.name: candidate for candidate in list_baselines(data.problem)}
+    available = {
+        candidate.name: candidate
+        for candidate in list_baselines(data.problem)
+        if not candidate.setting or data.config.get(candidate.setting)
+    }
     if names is None:
         return list(available.values())
     if not isinstance(names, str | list | tuple):

@@ -111,6 +111,8 @@ def categories_unknown(new):
         if name in new.missing:
             continue
         values = new.frame[name]
+        if "buckets" in column:
+            continue
         if column["kind"] != "category":
             unread: dict = {}
             cells_of(column, rows, unread)
@@ -143,7 +145,7 @@ def categories_unknown(new):
 @check("new", "comparable", "categories")
 def categories_moved(new):
     """Find categorical columns whose shares differ from those in training."""
-    codes = np.asarray(new.values)[:, -new.categories :].astype(int)
+    codes = new.categories.astype(int)
     for old, column in zip(new.known.get("categories", ()), codes.T, strict=False):
         old_shares = np.array(old["shares"])
         new_shares = np.bincount(column, minlength=len(old_shares))[: len(old_shares)] / len(column)
@@ -173,7 +175,7 @@ def values_missing(new):
         yield warning(
             f"{share:.0%} of column {name!r} is empty, was {old_share:.0%}",
             where=f"new data, column {name!r}",
-            why="Missing values are replaced by the median, or by an unknown category.",
+            why="Missing values are replaced by the median, an unknown category or an empty text.",
             fix="Check the source of the column.",
         )
 
@@ -195,7 +197,9 @@ def _more_missing(new):
 
 
 def _missing_in_training(new, name):
-    return next((c["shares"][0] for c in new.known.get("categories", ()) if c["name"] == name), 0.0)
+    known = [(column["name"], column["shares"][0]) for column in new.known.get("categories", ())]
+    known += [(column["name"], column["empty"]) for column in new.known.get("texts", ())]
+    return next((share for known_name, share in known if known_name == name), 0.0)
 
 
 @check("new", "comparable")

@@ -4,6 +4,7 @@ import numpy as np
 
 from kzoo.checks.finding import check, error, warning
 from kzoo.checks.subject import class_name, column_names, read, values_of
+from kzoo.kinds.rows.layout import text_columns
 from kzoo.utils.formatting import listed, plural
 
 _MOST_VALUES = 50_000_000  # numbers of a split searched for NaN
@@ -43,7 +44,8 @@ def constant_columns(subject):
     if (values := values_of(subject.data.train.x)) is None:
         return
     values = values.reshape(-1, values.shape[-1])
-    names = column_names(subject.data.feature_names, values.shape[1])
+    values = values[:, : values.shape[1] - text_columns(subject.data.config)]  # the last ids of texts may be padding
+    names = column_names(subject.data.feature_names[: values.shape[1]], values.shape[1])
     constant = [i for i in range(values.shape[1]) if (values[:, i] == values[0, i]).all()]
     if constant:
         yield warning(

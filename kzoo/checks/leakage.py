@@ -97,7 +97,7 @@ def _location(columns):
 
 def _read_sample(subject, answers):
     rows = subject.some(most=_MOST_ROWS)
-    x = np.nan_to_num(read(subject.data.train.x, rows), nan=0, posinf=0, neginf=0)
+    x = np.nan_to_num(read(subject.data.train.x, rows)[:, : len(subject.columns)], nan=0, posinf=0, neginf=0)
     return np.clip(x, -1e30, 1e30), answers["train"][rows]
 
 

@@ -11,6 +11,7 @@ from kzoo.data.reload import check_encoded, check_target, reload, targets_of
 from kzoo.dataset.dataset import Dataset
 from kzoo.dataset.sample import sample_split
 from kzoo.kinds import kind, kind_of, takes_ready_arrays
+from kzoo.kinds.rows.layout import categories_of, code_columns
 from kzoo.sources.tables.frame import is_pair, join_targets
 from kzoo.sources.tables.raw import require
 from kzoo.sources.tables.values import to_words
@@ -32,6 +33,7 @@ class NewData:
         known: stored statistics of the training data (see `kzoo.data.statistics`); None for runs of older versions.
         frame: the table, if there is one; `missing`: columns of the run that it does not have.
         features: (names, numbers (N, F)); None if nothing could be read.
+        categories: codes (N, C) of the categorical columns; None if there are none.
         answers: (N,) raw labels, or numbers; None if there are none.
         seen: observations from reading, such as the times of a series; None if there are none.
 
@@ -57,12 +59,13 @@ class NewData:
                 self.answers = np.array(source.class_names)[self.answers]
         else:
             self._read(source)
-        categories = len(run.spec.config.get("categories") or ())
-        self.categories = categories or None
-        self.features = None
+        config = run.spec.config
+        self.categories = self.features = None
         if self.values is not None and len(self.values):
             describe = kind(described.inputs).fitting.describe
-            self.features = describe(self.values, described.feature_names, categories)
+            self.features = describe(self.values, described.feature_names, code_columns(config))
+        if self.values is not None and config.get("categories"):
+            self.categories = categories_of(np.asarray(self.values), config)
 
     @property
     def labels(self):

@@ -10,6 +10,7 @@ from kzoo.checks.losses import last_activation, loss_info
 from kzoo.checks.probe import Probe
 from kzoo.dataset.sample import in_memory, sample_dataset
 from kzoo.kinds import kind
+from kzoo.kinds.rows.layout import text_columns
 from kzoo.storage.windows import series_of
 
 _REACH = {
@@ -89,10 +90,11 @@ class Subject:
 
     @cached_property
     def columns(self):
-        """Names of the columns of a table or of rows; None for other kinds."""
+        """Names of the columns of a table or of rows, without the ids of texts; None for other kinds."""
         if not self.rows or not self._has("columns") or len(self.kind.axes) > 1:
             return None
-        return column_names(self.data.feature_names, self.data.train.x.shape[1])
+        count = self.data.train.x.shape[1] - text_columns(self.data.config)
+        return column_names(self.data.feature_names[:count], count)
 
     @property
     def seen(self):

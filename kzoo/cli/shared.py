@@ -81,7 +81,7 @@ def add_data_options(parser):
     add("--time", metavar="COLUMN", help="time column of a series")
     add(
         "--column", nargs="+", action="extend", default=[], metavar="NAME=KIND", dest="columns",
-        help="column types, such as zip=category when=date price=number:decimal=,:thousands=.",
+        help="column types: zip=category when=date review=text price=number:decimal=,:thousands=.",
     )  # fmt: skip
 
 

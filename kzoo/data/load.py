@@ -64,8 +64,8 @@ def load_data(
             at most 20 different values is a classification, else a regression. In arrays of images and token ids,
             integers are classes, and numbers with fractions are values.
         time: time column of a series; the first column of dates by default.
-        columns: types of columns, to override the detected ones: a dict of "number", "category", "date", or of how
-            numbers are written: `{"zip": "category", "price": {"decimal": ",", "thousands": "."}}`. Cells of these
+        columns: types of columns, to override the detected ones: a dict of "number", "category", "date", "text", or of
+            how numbers are written: `{"zip": "category", "price": {"decimal": ",", "thousands": "."}}`. Cells of these
             columns in a file stay as written, such as `01067`. By default, a number format is detected that reads all
             of a column: thousands separators, decimal commas, currency signs, percent, accounting negatives, 万 and 亿.
         seed: seed of the split. The training seed does not affect it.

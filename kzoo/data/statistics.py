@@ -5,6 +5,7 @@ import numpy as np
 from kzoo.dataset.dataset import Dataset
 from kzoo.dataset.sample import sample_dataset
 from kzoo.kinds import kind
+from kzoo.kinds.rows.layout import categories_of, code_columns, text_columns
 from kzoo.storage.windows import flat, sample_rows
 
 _DECILES = np.arange(1, 10) / 10
@@ -15,19 +16,22 @@ def statistics(data: Dataset) -> dict:
 
     Returns:
         `features`: name, mean, sd, low, high, edges (deciles) and shares between them, for each number; `categories`:
-        name and the share of each code; `targets`: the same for the targets, or `classes`, their shares, or `common`,
-        the id of the most frequent token; and `columns`, those of the whole table.
+        name and the share of each code; `texts`: name and the share of empty ones; `targets`: the same as for
+        `features`, or `classes`, their shares, or `common`, the id of the most frequent token; and `columns`, those of
+        the whole table.
     """
     data = sample_dataset(data)
     categories = data.config.get("categories", ())
-    names, numbers = kind(data.inputs).fitting.describe(data.train.x, data.feature_names, len(categories))
+    names, numbers = kind(data.inputs).fitting.describe(data.train.x, data.feature_names, code_columns(data.config))
     stats = {"features": _described(names, numbers)}
     if categories:
-        codes = sample_rows(data.train.x)[:, -len(categories) :].astype(int)
+        codes = categories_of(sample_rows(data.train.x), data.config).astype(int)
         stats["categories"] = [
             {"name": name, "shares": (np.bincount(column, minlength=count)[:count] / len(column)).tolist()}
-            for name, column, count in zip(data.feature_names[-len(categories) :], codes.T, categories, strict=True)
+            for name, column, count in zip(_category_names(data), codes.T, categories, strict=True)
         ]
+    if data.config.get("text_lengths"):
+        stats["texts"] = _empty_texts(data)
     if "classes" in data.problem.facts:
         labels = np.asarray(data.train.y)
         labels = labels.argmax(axis=-1) if labels.ndim > 1 else labels
@@ -37,6 +41,21 @@ def statistics(data: Dataset) -> dict:
     elif "continues" in data.problem.facts:
         stats["common"] = data.target.common
     return stats | {name: data.seen[name] for name in ("columns",) if name in data.seen}
+
+
+def _category_names(data):
+    """Return the names of the categorical columns of a table."""
+    end = len(data.feature_names) - text_columns(data.config)
+    return data.feature_names[end - len(data.config["categories"]) : end]
+
+
+def _empty_texts(data):
+    """Return the name of each text column of a table, and the share of its texts without words."""
+    names = [column["name"] for column in data.preprocessing["columns"] if "buckets" in column]
+    lengths = data.config["text_lengths"]
+    firsts = [data.train.x.shape[1] - sum(lengths[i:]) for i in range(len(lengths))]
+    x = sample_rows(data.train.x)
+    return [{"name": n, "empty": float(np.mean(x[:, i] == 0))} for n, i in zip(names, firsts, strict=True)]
 
 
 def _described(names, columns):

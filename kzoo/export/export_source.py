@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kzoo import kinds
 from kzoo.exported import MANIFEST
+from kzoo.kinds.rows.layout import code_columns
 from kzoo.predictions import ANSWERS, logits_of
 from kzoo.registry import fitted_on, spec_of
 from kzoo.run import Run
@@ -248,6 +249,7 @@ def _input_spec(kind, shape, dtype, spec, run, model=None):
         kind=kind,
         vocabulary_size=config.get("vocabulary_size") or _smallest_vocabulary(model) or 2,
         categories=list(config.get("categories") or ()),
+        **{name: list(config[name]) for name in ("text_buckets", "text_lengths") if config.get(name)},
         pixels=255 if config.get("rescale", True) else 1,
         mean=mean,
         sd=sd,
@@ -257,7 +259,7 @@ def _input_spec(kind, shape, dtype, spec, run, model=None):
 def _column_statistics(config, run):
     """Return lists of the mean and standard deviation of each input column, or (None, None) if unknown."""
     scale, offset = config.get("scale"), config.get("offset")
-    zeros = [0.0] * len(config.get("categories") or ())
+    zeros = [0.0] * code_columns(config)
     if scale is not None and offset is not None:
         pairs = list(zip(scale, offset, strict=True))
         return [-o / s if s else 0.0 for s, o in pairs] + zeros, [1 / s if s else 1.0 for s, o in pairs] + zeros

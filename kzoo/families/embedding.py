@@ -42,14 +42,11 @@ def series_patches(x, patch_size, patch_stride, width):
     return layers.Conv2D(width, (patch_size, 1), strides=(patch_stride, 1), name="patches")(x)
 
 
-def column_tokens(x, categories, width, *, rescale, scale, offset, clip):
-    """Make a token of every table column, numbers first: (B, columns, D)."""
-    numeric = x.shape[-1] - len(categories)
-    if numeric < 0:
-        raise ValueError(f"categories has {len(categories)} columns, but a row has only {x.shape[-1]}.")
+def column_tokens(x, categories, text_buckets, text_lengths, width, *, rescale, scale, offset, clip):
+    """Make a token of every table column, numbers first, texts last: (B, columns, D)."""
+    numbers, numeric = parts.split_columns(x, categories, text_buckets, text_lengths)
     tokens = []
-    if numeric:
-        numbers = x[:, :numeric] if categories else x
+    if numbers is not None:
         if rescale:
             numbers = parts.scale_inputs(numbers, scale, offset, clip=clip)
         # A random bias distinguishes columns with the value 0.
@@ -64,6 +61,7 @@ def column_tokens(x, categories, width, *, rescale, scale, offset, clip):
     for i, count in enumerate(categories):
         codes = ops.cast(x[:, numeric + i : numeric + i + 1], "int32")  # (B, 1)
         tokens.append(layers.Embedding(count, width, name=f"category{i + 1}")(codes))  # (B, 1, D)
+    tokens += [ops.expand_dims(text, 1) for text in parts.text_vectors(x, text_buckets, text_lengths, width)]
     return tokens[0] if len(tokens) == 1 else layers.Concatenate(axis=1, name="columns")(tokens)
 
 

@@ -42,6 +42,9 @@ def build(
     bins_dim=8,
     edges=None,
     categories=(),
+    text_buckets=(),
+    text_lengths=(),
+    text_dim=32,
     members=None,
     vocabulary_size=20_000,
     embedding_dim=64,
@@ -94,7 +97,11 @@ def build(
         edges: bin edges, `bins + 1` ascending numbers for each numeric column in turn: quantiles of the training
             split. There is no bin between equal edges. None for columns that are normally distributed already.
         categories: number of codes for each categorical column, including 0 for unknown. These are the
-            last columns of a row, and each gets its own embedding.
+            last columns of a row before the texts, and each gets its own embedding.
+        text_buckets: number of ids for each text column, including 0 for padding. The vectors of the ids of a text are
+            summed and divided by the square root of their number.
+        text_lengths: for each text column, the number of ids. They are the last columns of a row.
+        text_dim: width of the vector of a text.
         members: number of networks with shared weights, whose predictions are averaged; None for a single network.
         vocabulary_size: number of token ids, including padding (0) and unknown (1).
         embedding_dim: width of the vector of a token.
@@ -122,12 +129,12 @@ def build(
         )
     elif inputs == "rows":
         x = _join_columns(
-            input_tensor, categories, rescale=rescale, scale=scale, offset=offset, clip=input_clip, bins=bins,
-            bins_dim=bins_dim, edges=edges,
+            input_tensor, categories, text_buckets, text_lengths, text_dim, rescale=rescale, scale=scale,
+            offset=offset, clip=input_clip, bins=bins, bins_dim=bins_dim, edges=edges,
         )  # fmt: skip
     else:
-        if categories or scale is not None or offset is not None:
-            raise ValueError("categories, scale and offset need inputs='rows'.")
+        if categories or text_buckets or scale is not None or offset is not None:
+            raise ValueError("categories, text_buckets, scale and offset need inputs='rows'.")
         x = layers.Rescaling(1 / 255, name="scaling")(input_tensor) if rescale else input_tensor
         x = layers.Flatten(name="flatten")(x)  # (B, H * W * C)
 
@@ -160,26 +167,24 @@ def _token_bag(ids, vocabulary_size, width, dropout, log_ratios):
     x = layers.Embedding(vocabulary_size, width, **settings if log_ratios else dict(name="embedding"))(ids)  # (B, T, D)
     if dropout:
         x = layers.Dropout(dropout, dtype=x.dtype, name="embedding_dropout")(x)
-    real = ops.cast(ops.not_equal(ids, 0), x.dtype)  # (B, T)
-    count = ops.maximum(ops.sum(real, axis=1, keepdims=True), 1.0)  # avoids 0 / 0 for rows of only padding
-    return ops.sum(x * ops.expand_dims(real, -1), axis=1) / ops.sqrt(count)
+    return parts.bag(x, ids)
 
 
-def _join_columns(x, categories, *, rescale, scale, offset, clip, bins, bins_dim, edges):
-    """Scale the numeric columns or embed their bins, embed the categorical ones, and join all: (B, features)."""
-    numeric = x.shape[-1] - len(categories)
-    if numeric < 0:
-        raise ValueError(f"categories has {len(categories)} columns, but a row has only {x.shape[-1]}.")
-    numbers = x if not categories else x[:, :numeric]
+def _join_columns(
+    x, categories, text_buckets, text_lengths, text_dim, *, rescale, scale, offset, clip, bins, bins_dim, edges
+):
+    """Scale the numeric columns or embed their bins, embed categories and texts, and join all: (B, features)."""
+    numbers, numeric = parts.split_columns(x, categories, text_buckets, text_lengths)
     columns = []
-    if numeric and bins:
+    if numbers is not None and bins:
         columns += _binned_columns(numbers, bins, bins_dim, edges)
-    elif numeric:
+    elif numbers is not None:
         columns.append(parts.scale_inputs(numbers, scale, offset, clip=clip) if rescale else numbers)
     for i, count in enumerate(categories):
         codes = ops.cast(x[:, numeric + i], "int32")  # (B,)
         width = min(16, (count + 1) // 2)
         columns.append(layers.Embedding(count, width, name=f"category{i + 1}")(codes))  # (B, width)
+    columns += parts.text_vectors(x, text_buckets, text_lengths, text_dim)
     return columns[0] if len(columns) == 1 else layers.Concatenate(name="columns")(columns)
 
 

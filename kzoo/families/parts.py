@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from kzoo.families.protocol import MEMBERS, OUTPUTS, UNSCALE, WHITENING
+from kzoo.families.protocol import MEMBERS, OUTPUTS, TEXT, UNSCALE, WHITENING
 
 
 def activate(x, activation, *, name, dtype=None):
@@ -42,6 +42,59 @@ def scale_inputs(x, scale, offset, *, clip=None, name="scaling"):
     x = rescale(x, scale, None if offset is None else [o / clip for o in offset])
     x = layers.Activation("tanh", name=f"{name}_tanh")(x)
     return layers.Rescaling(clip, name=f"{name}_clip")(x)
+
+
+def split_columns(x, categories, text_buckets, text_lengths):
+    """Return the numeric columns of rows (B, F), None without any, and their number.
+
+    Args:
+        x: (B, F), numeric columns first, then a code for each category, then the ids of each text.
+        categories, text_buckets, text_lengths: see the families that read rows.
+
+    Raises:
+        ValueError: the settings contradict each other, or a row has fewer columns.
+    """
+    if len(text_buckets) != len(text_lengths):
+        raise ValueError(
+            f"text_buckets has {len(text_buckets)} text columns, and text_lengths has {len(text_lengths)}."
+        )
+    numeric = x.shape[-1] - len(categories) - sum(text_lengths)
+    if numeric < 0:
+        raise ValueError(
+            f"categories has {len(categories)} columns"
+            + (f" and text_lengths has {sum(text_lengths)}" if text_lengths else "")
+            + f", but a row has only {x.shape[-1]}."
+        )
+    return None if not numeric else x if numeric == x.shape[-1] else x[:, :numeric], numeric
+
+
+def text_vectors(x, text_buckets, text_lengths, width):
+    """Return a vector (B, width) for each text column of rows (B, F), the `bag` of its ids.
+
+    The vectors of the ids are zeros until `kzoo.training.initial_weights` sets them from the training texts. They are
+    not trained: those of rare words would be fitted to single rows.
+    """
+    vectors, start = [], x.shape[-1] - sum(text_lengths)
+    for i, (buckets, length) in enumerate(zip(text_buckets, text_lengths, strict=True), start=1):
+        ids = ops.cast(x[:, start : start + length], "int32")
+        embed = layers.Embedding(
+            buckets, width, embeddings_initializer="zeros", trainable=False, dtype=answer_dtype(), name=f"{TEXT}{i}"
+        )
+        vectors.append(bag(embed(ids), ids))
+        start += length
+    return vectors
+
+
+def bag(x, ids):
+    """Return the sum of the vectors of real tokens, divided by the root of their number: (B, D).
+
+    Args:
+        x: the vectors, (B, T, D).
+        ids: (B, T), 0 for padding.
+    """
+    real = ops.cast(ops.not_equal(ids, 0), x.dtype)  # (B, T)
+    count = ops.maximum(ops.sum(real, axis=1, keepdims=True), 1.0)  # avoids 0 / 0 for rows of only padding
+    return ops.sum(x * ops.expand_dims(real, -1), axis=1) / ops.sqrt(count)
 
 
 def unscale_targets(x, scale, offset):

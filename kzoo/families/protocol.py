@@ -11,10 +11,19 @@ WHITENING = "whitening"  # a convolution whose weights are set from patches of t
 LOG_RATIOS = (
     "log_ratios"  # an embedding whose weights are set from token frequencies in the training texts of each class
 )
+TEXT = "text"  # followed by a number: an embedding whose weights are set from the training texts of a table column
 FEATURES = "features"  # if all layers before it are frozen, its output is computed once
 OUTPUTS = "outputs"  # the last layer with weights, which a linear probe sets
 
-FROM_DATA = (WHITENING, LOG_RATIOS)  # layers whose weights are set from data
+
+def is_from_data(name: str) -> bool:
+    """Return whether the weights of a layer of this name are set from data."""
+    return name in (WHITENING, LOG_RATIOS) or is_text(name)
+
+
+def is_text(name: str) -> bool:
+    """Return whether a layer of this name embeds a text column of a table."""
+    return name.startswith(TEXT) and name[len(TEXT) :].isdecimal()
 
 
 def layer_with(model: Any, role: str) -> Any:

@@ -31,6 +31,8 @@ def build(
     patch_size=4,
     patch_stride=None,
     categories=(),
+    text_buckets=(),
+    text_lengths=(),
     width=64,
     depth=2,
     num_heads=4,
@@ -74,7 +76,10 @@ def build(
         patch_size: side of an image patch in pixels, or steps in a series patch.
         patch_stride: steps from one series patch to the next; None for `patch_size`.
         categories: number of codes for each categorical column, including 0 for unknown. These are the
-            last columns of a row, and each gets its own embedding.
+            last columns of a row before the texts, and each gets its own embedding.
+        text_buckets: number of ids for each text column, including 0 for padding. A text is one token: the sum of the
+            vectors of its ids, divided by the square root of their number.
+        text_lengths: for each text column, the number of ids. They are the last columns of a row.
         width: size of a token's vector; `num_heads` must divide it.
         depth: number of encoder blocks.
         num_heads: attention heads, each of size `width / num_heads`.
@@ -150,7 +155,15 @@ def build(
         x = embedding.series_patches(x, patch_size, patch_stride or patch_size, width)
     else:
         x = embedding.column_tokens(
-            input_tensor, categories, width, rescale=rescale, scale=scale, offset=offset, clip=input_clip
+            input_tensor,
+            categories,
+            text_buckets,
+            text_lengths,
+            width,
+            rescale=rescale,
+            scale=scale,
+            offset=offset,
+            clip=input_clip,
         )
     if pooling == "cls":
         x = embedding.prepend_class_token(x)

@@ -7,6 +7,7 @@ from kzoo.data.augment import MIXES
 from kzoo.dataset.dataset import Dataset
 from kzoo.dataset.sample import sample_split
 from kzoo.kinds import kind
+from kzoo.kinds.rows.layout import code_columns
 from kzoo.postprocessors.postprocessor import check_names
 from kzoo.registry import family_builder, general_first, get_preset, list_presets
 from kzoo.registry.arguments import SGD
@@ -76,7 +77,7 @@ def adapt_to_data(preset, config, training, requested, data):
     if hasattr(fitting, "asked_of"):
         computed = fitting.asked_of(sample_split(data.train).x, config)
         config |= {name: value for name, value in computed.items() if name not in requested}
-    if "bins" in requested and config.get("bins") and len(config["categories"]) == data.input_shape[-1]:
+    if "bins" in requested and config.get("bins") and code_columns(config) == data.input_shape[-1]:
         notes.append(f"bins={config['bins']} has no effect: {data.name} has no numeric columns.")
     # 3. Training settings, and the head. The order matters: the head depends on the loss, the metrics on the head.
     _adapt_text_reading(training, requested, data, notes)

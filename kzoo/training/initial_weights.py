@@ -12,7 +12,8 @@ import keras
 import numpy as np
 
 from kzoo.dataset.options import DataOptions
-from kzoo.families.protocol import FROM_DATA, LOG_RATIOS, WHITENING, layer_with
+from kzoo.dataset.sample import sample_split
+from kzoo.families.protocol import LOG_RATIOS, TEXT, WHITENING, is_from_data, is_text, layer_with
 from kzoo.kinds import kind
 from kzoo.kinds.text.tokenizer import PADDING
 from kzoo.loading import load_keras_file, load_run, load_weights_file
@@ -365,7 +366,7 @@ def copy_weights(source, model, transfer=None):
 
 
 def initialize_from_data(model, train):
-    """Compute the weights of the layers "whitening" and "log_ratios" from data, unless they are set already.
+    """Compute the weights of the layers "whitening", "log_ratios", "text1", ... from data, unless they are set already.
 
     Args:
         model: the network.
@@ -373,6 +374,7 @@ def initialize_from_data(model, train):
     """
     set_whitening(model, train.x)
     set_log_ratios(model, train)
+    set_text_vectors(model, train)
 
 
 _PATCH_IMAGES = 5_000  # number of training images, evenly spaced
@@ -451,6 +453,108 @@ def set_log_ratios(model, train):
     layer.set_weights([ratios[1:].T - ratios[:1].T if width == 1 else ratios.T])
 
 
+_ROWS_OF_TEXTS = 50_000  # training rows, evenly spaced
+_TEXTS_PER_COMPONENT = 200  # of latent semantic analysis: more components are fitted to noise in small tables
+_FEWEST_TEXTS = 3  # that an id occurs in, to count for the target: a rarer one mostly repeats the targets of its rows
+
+
+def set_text_vectors(model, train):
+    """Set the weights of the layers "text1", ... if a network has them and they are zero.
+
+    The vectors of ids have two parts. The first entries, at most half of them, are the covariance of an id with the
+    targets: the first directions of partial least squares (doi:10.1137/0905052), without the inverse of anything, and
+    thus hardly fitted to single rows. The others are the principal components of the texts: latent semantic analysis
+    (doi:10.1002/(SICI)1097-4571(199009)41:6<391::AID-ASI1>3.0.CO;2-9), without the targets. Both weight ids by TF-IDF.
+    The vectors of texts have an average variance of 1. Ids that are in no training text get zeros.
+
+    Args:
+        model: the network.
+        train: the training split: rows (N, F), and targets.
+    """
+    layers = [layer for layer in model.layers if is_text(layer.name) and isinstance(layer, keras.layers.Embedding)]
+    layers.sort(key=lambda layer: int(layer.name[len(TEXT) :]))
+    if all(np.any(layer.get_weights()[0]) for layer in layers):
+        return
+    sample = sample_split(train)
+    some = slice(None, None, -(-len(sample) // _ROWS_OF_TEXTS))
+    rows, targets = np.asarray(sample.x[some]), np.asarray(sample.y[some])
+    weight = None if sample.weight is None else np.asarray(sample.weight[some], float)
+    targets = _standardised_targets(targets, np.ones(len(rows)) if weight is None else weight)
+    start = rows.shape[1] - sum(layer.input.shape[1] for layer in layers)
+    for layer in layers:
+        end = start + layer.input.shape[1]
+        if not np.any(layer.get_weights()[0]):
+            buckets, width = layer.embeddings.shape
+            ids = rows[:, start:end].astype(int)
+            layer.set_weights([text_vectors(ids, targets, buckets, width, weight)])
+        start = end
+
+
+def _standardised_targets(targets, weight):
+    """Return targets (N, K), one column per class or value, with mean 0; of values, standard deviation 1.
+
+    Args:
+        targets: class numbers (N,), or values (N, ...); NaN counts as the mean.
+        weight: (N,) sample weights.
+    """
+    is_class = targets.ndim == 1 and targets.dtype.kind in "iu"
+    targets = np.eye(targets.max(initial=0) + 1)[targets] if is_class else targets.reshape(len(targets), -1)
+    targets = targets.astype(float)
+    counted = weight[:, None] * np.isfinite(targets)
+    targets = np.where(np.isfinite(targets), targets, 0)
+    total = np.maximum(counted.sum(axis=0), 1e-12)
+    targets = np.where(counted > 0, targets - (counted * targets).sum(axis=0) / total, 0)
+    deviation = np.sqrt((counted * targets**2).sum(axis=0) / total)
+    return targets if is_class else targets / np.where(deviation > 0, deviation, 1)
+
+
+def text_vectors(ids, targets, buckets, width, weight=None) -> np.ndarray:
+    """Return a vector for each id, float32 (buckets, width) (see `set_text_vectors`).
+
+    Args:
+        ids: ids of texts (N, T), 0 for padding; an id occurs once in a text.
+        targets: (N, K) with mean 0.
+        buckets: the number of ids.
+        width: the width of the vectors; entries after the last component are zero.
+        weight: (N,) sample weights; None: all texts have the same weight.
+    """
+    vectors, weight = np.zeros((buckets, width), np.float32), np.ones(len(ids)) if weight is None else weight
+    used = (ids != 0).any(axis=1) & (weight > 0)
+    ids, targets, weight = ids[used], targets[used], weight[used]
+    if len(ids) < 2:
+        return vectors
+    row, position = np.nonzero(ids)
+    columns = ids[row, position]
+    count = np.bincount(columns, weight[row], minlength=buckets)  # texts with an id
+    inverse_frequency = np.where(count, np.log((1 + weight.sum()) / (1 + count)) + 1, 0)
+    entries = inverse_frequency[columns] / np.sqrt(np.count_nonzero(ids, axis=1)[row])
+    matrix = import_module("scipy.sparse").csr_matrix((entries, (row, columns)), shape=(len(ids), buckets))
+    covariance = np.where((count >= _FEWEST_TEXTS)[:, None], matrix.T @ (weight[:, None] * targets), 0)
+    strongest, values, _ = np.linalg.svd(covariance, full_matrices=False)
+    directions = strongest[:, values > 1e-6 * max(values.max(initial=0), 1e-12)][:, : max(width // 2, 1)]
+    blocks = [directions / _deviations(matrix @ directions, weight)] if directions.size else []
+    free = min(width - directions.shape[1], len(ids) // _TEXTS_PER_COMPONENT)
+    if components := min(free + 1, np.count_nonzero(count)) if free else 0:
+        decompose = import_module("sklearn.utils.extmath").randomized_svd
+        weighted = matrix.multiply(np.sqrt(weight)[:, None]).tocsr()
+        semantic = decompose(weighted, components, n_iter=4, random_state=0)[2].T  # (buckets, components)
+        # The first direction is nearly the mean text: of all, the principal axes around the mean.
+        variances, axes = np.linalg.eigh(np.atleast_2d(np.cov(matrix @ semantic, rowvar=False, aweights=weight)))
+        largest = np.argsort(-variances)[:free]
+        if (scale := np.sqrt(max(np.mean(variances[largest]), 0))) > 0:
+            blocks.append(semantic @ axes[:, largest] / scale)
+    if blocks:
+        joined = inverse_frequency[:, None] * np.concatenate(blocks, axis=1)
+        vectors[:, : joined.shape[1]] = joined
+    return vectors
+
+
+def _deviations(values, weight):
+    """Return the weighted standard deviation of each column; 1 for a constant one."""
+    deviations = np.sqrt(np.average((values - np.average(values, axis=0, weights=weight)) ** 2, axis=0, weights=weight))
+    return np.where(deviations > 0, deviations, 1)
+
+
 def freeze_layers(model, freeze, copied):
     """Freeze layers.
 
@@ -469,7 +573,7 @@ def freeze_layers(model, freeze, copied):
             names = ", ".join(layer.name for layer in model.layers if layer.weights)
             raise KzooError(f"freeze={glob!r} does not match any layer. Layers with weights: {names}.")
         untrained = [layer.name for layer in matching if layer.weights and layer.trainable and layer.name not in copied]
-        if untrained := [name for name in untrained if name not in FROM_DATA]:
+        if untrained := [name for name in untrained if not is_from_data(name)]:
             raise KzooError(
                 f"freeze={glob!r} would freeze {untrained[0]} at its random initial weights: weights= contains "
                 "no weights for it. "

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
+from kzoo.families.protocol import TEXT, is_text
 from kzoo.kinds import kind
 from kzoo.loading.model_size import zero_initialization
 from kzoo.registry import rebuild
@@ -26,6 +27,7 @@ class AxisNames:
         targets: names of the predicted columns.
         numbers: names of the numeric columns, in the order of x.
         categories: name of a categorical column -> its values, in the order of their codes.
+        texts: names of the text columns, in the order of x.
     """
 
     words: tuple = ()
@@ -33,6 +35,7 @@ class AxisNames:
     targets: tuple = ()
     numbers: tuple = ()
     categories: Mapping = field(default_factory=dict)
+    texts: tuple = ()
 
     @classmethod
     def of(cls, described, reader) -> "AxisNames":
@@ -43,24 +46,24 @@ class AxisNames:
             reader: the preprocessor, as plain data (see `Dataset.preprocessing`).
         """
         columns = reader.get("columns", ()) if "columns" in kind(described.inputs).facts else ()
-        categories = {
-            column["name"]: tuple(column["values"])
-            for column in columns
-            if isinstance(column, Mapping) and column["kind"] == "category"
-        }
+        columns = [column for column in columns if isinstance(column, Mapping)]
+        categories = {column["name"]: tuple(column["values"]) for column in columns if column["kind"] == "category"}
+        texts = [column for column in columns if "buckets" in column]
+        id_count = sum(column["length"] for column in texts)
         names = described.feature_names if "columns" in kind(described.inputs).facts else ()
         return cls(
             words=tuple(reader.get("vocabulary") or ()),
             classes=tuple(described.class_names),
             targets=tuple(described.target_names) if "values" in problem(described.task).facts else (),
-            numbers=tuple(name for name in names if name not in categories),
+            numbers=tuple(name for name in names[: len(names) - id_count] if name not in categories),
             categories=categories,
+            texts=tuple(column["name"] for column in texts),
         )
 
     @property
     def columns(self) -> tuple:
-        """All columns in the order of x: numeric ones, then categorical ones."""
-        return (*self.numbers, *self.categories)
+        """All columns in the order of x: numeric ones, then categorical ones, then texts."""
+        return (*self.numbers, *self.categories, *self.texts)
 
 
 class WeightTransfer:
@@ -84,7 +87,7 @@ class WeightTransfer:
             # An axis that is longer in a network with one more column is an axis of columns.
             self._enlarged = self._enlarged_shapes(columns=1)
             same = sorted(old.numbers) == sorted(new.numbers) and len(set(old.numbers)) == len(old.numbers)
-            if same and list(old.categories) == list(new.categories):
+            if same and list(old.categories) == list(new.categories) and old.texts == new.texts:
                 self._order = [old.numbers.index(name) for name in new.numbers]
 
     def _enlarged_shapes(self, **added):
@@ -120,6 +123,10 @@ class WeightTransfer:
 
     def source_of(self, name) -> str | None:
         """Return the name of the layer whose weights a layer gets; None if it gets none."""
+        if is_text(name) and self.old.texts and self.new.texts:
+            number = int(name[len(TEXT) :])
+            column = self.new.texts[number - 1] if 0 < number <= len(self.new.texts) else None
+            return f"{TEXT}{self.old.texts.index(column) + 1}" if column in self.old.texts else None
         if not self._is_matched_category(name):
             return name
         old, column = list(self.old.categories), list(self.new.categories)[int(name[len("category") :]) - 1]
@@ -146,6 +153,8 @@ class WeightTransfer:
             head: whether it is the last layer with weights.
         """
         new = layer.get_weights()
+        if is_text(layer.name) and self.old.texts and self.new.texts:
+            return old  # the hash of a word is the same in all tables with as many buckets
         if self._is_matched_category(layer.name):
             old_categories, new_categories = list(self.old.categories.values()), list(self.new.categories.values())
             index = lambda name: int(name.removeprefix("category")) - 1  # noqa: E731

@@ -7,7 +7,7 @@ from kzoo.sources.tables.raw import require
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint
 
-KINDS = ("number", "category", "date")
+KINDS = ("number", "category", "date", "text")
 _NUMBER_FORMAT = ("decimal", "thousands")
 
 

@@ -5,6 +5,7 @@ from collections import Counter
 
 import numpy as np
 
+from kzoo.kinds.rows.texts import are_texts, cell_texts, learn_texts
 from kzoo.sources.tables.numbers import NumberFormat, is_padded, learn_number_format
 from kzoo.sources.tables.raw import MOST
 from kzoo.sources.tables.values import (
@@ -29,6 +30,7 @@ from kzoo.utils.optional import pandas as pd
 
 _MIN_NUMERIC_SHARE = 0.95  # of the values of a text column that counts as numbers
 MAX_CATEGORIES = 1000
+_LAST = ("category", "text")  # kinds of the last features of a row, in this order
 _WEIGHT_NAMES = ("sample_weight", "sample_weights")
 _INFINITE = re.compile(r"\s*+[+-]?inf(inity)?\s*+", re.IGNORECASE)
 _ID_NAME = re.compile(r"(.*[_ ])?((?i:id|uuid|guid|index)|Unnamed: 0)|[A-Za-z]*[a-z](Id|ID)|.*(编号|序号)")
@@ -48,7 +50,7 @@ def learn_columns(table, train, *, decimal=None, clip=False, notes, overrides=()
         excluded: dict that gets name -> reason for each column that is not useful.
 
     Returns:
-        A list of dicts: numbers and dates in the order of the table, then categories.
+        A list of dicts: numbers and dates in the order of the table, then categories, then texts.
     """
     requested, format_warnings = dict(overrides), [] if format_warnings is None else format_warnings
     learned = {
@@ -64,7 +66,25 @@ def learn_columns(table, train, *, decimal=None, clip=False, notes, overrides=()
         excluded |= {name: column for name, column in learned.items() if isinstance(column, str)}
     useful = [column for column in learned.values() if not isinstance(column, str)]
     notes += weight_column_notes(column["name"] for column in useful)
-    return sorted(useful, key=lambda column: column["kind"] == "category")
+    notes += text_column_notes(useful, requested)
+    return sorted(useful, key=lambda column: _LAST.index(column["kind"]) if column["kind"] in _LAST else -1)
+
+
+def text_column_notes(columns, requested) -> list[str]:
+    """Return a note about the columns that are read as texts without a request.
+
+    Args:
+        columns: the learned columns.
+        requested: names of columns with options of the user.
+    """
+    names = [column["name"] for column in columns if column["kind"] == "text" and column["name"] not in requested]
+    if not names:
+        return []
+    columns_are, example = ("Column", "is") if len(names) == 1 else ("Columns", "are"), names[0]
+    return [
+        f"{columns_are[0]} {listed(map(repr, names), MOST)} {columns_are[1]} read as text: hashed words and pairs of "
+        f"words. Exclude with drop={example!r}, or use columns={{{example!r}: 'category'}}."
+    ]
 
 
 def weight_column_notes(inputs) -> list[str]:
@@ -91,6 +111,8 @@ def check_any_column(columns, targets, excluded):
 def _learn_column(name, values, clip, notes, override, format_warnings, decimal):
     """Return what is learned of a column, or the reason why it is excluded."""
     present, kind = not_missing(values), (override or {}).get("kind")
+    if kind == "text":
+        return _learn_text_column(name, values)
     if not present.any():
         return "empty in the training rows"
     filled = values[present]
@@ -117,12 +139,21 @@ def _learn_column(name, values, clip, notes, override, format_warnings, decimal)
             name, numbers, clip, stored_number_format(number_format, decimal), notes
         ) | _unreadable_flag(is_number)
     counts = _category_counts(filled)
+    if kind is None and are_texts(counts, len(filled), MAX_CATEGORIES):
+        return _learn_text_column(name, values)
     if kind is None and len(counts) > 0.9 * len(filled):
         return "a different text in nearly every row"
     if len(counts) > MAX_CATEGORIES:
         notes.append(f"Column {name!r} has {len(counts)} categories; only the {MAX_CATEGORIES} most frequent are used.")
     categories = sorted(counts, key=lambda category: (-counts[category], category))[:MAX_CATEGORIES]
     return {"name": name, "kind": "category", "values": sorted(categories)}
+
+
+def _learn_text_column(name, values):
+    """Return a text column, or the reason why it is excluded."""
+    if not any(map(str.strip, cell_texts(values))):
+        return "empty in the training rows"
+    return {"name": name, "kind": "text", **learn_texts(values)}
 
 
 def _unreadable_flag(is_readable):

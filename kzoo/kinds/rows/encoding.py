@@ -31,6 +31,7 @@ from kzoo.kinds.rows.inference import (
     fill_missing,
     in_test_table,
     missing_note,
+    text_ids,
     unread_note,
 )
 from kzoo.kinds.rows.scaling import config_of
@@ -70,7 +71,7 @@ class Encoding(TableFit):
         has_duplicates: whether rows are equal by chance.
         constants, not_constant: excluded columns: name -> their constant cell (None if empty), and count of other
             cells.
-        numeric_columns: the learned columns of numbers and dates.
+        numeric_columns, text_inputs: the learned columns of numbers and dates, and of texts.
         category_counts: name -> `CategoryCounts` of the other columns.
         incomplete: names of numeric columns with missing values in training rows.
         missing, unread: name -> count of missing cells; name -> [count, first (row, cell)s] of unreadable cells.
@@ -205,14 +206,23 @@ class Encoding(TableFit):
         """Encode the rows, and distribute them to buckets that fit into memory; count cells of all rows."""
         zones = self.zones.get("zones", {})
         self.numeric_columns = [
-            column | {"zone": zones.get(column["name"])} for column in self.columns if column["kind"] != "category"
+            column | {"zone": zones.get(column["name"])}
+            for column in self.columns
+            if column["kind"] in ("number", "date")
         ]
+        self.text_inputs = [column for column in self.columns if column["kind"] == "text"]
         self.test_minutes = {name: set() for name in zones}
         self.category_counts = {
             column["name"]: CategoryCounts(column["values"]) for column in self.columns if column["kind"] == "category"
         }
         feature_count = sum(len(column.get("medians", " ")) for column in self.numeric_columns)
-        self.width = feature_count + len(self.category_counts) + (len(self.targets) if self.class_target is None else 1)
+        id_count = sum(column["length"] for column in self.text_inputs)
+        self.width = (
+            feature_count
+            + len(self.category_counts)
+            + id_count
+            + (len(self.targets) if self.class_target is None else 1)
+        )
         self.incomplete, self.missing = set(), Counter()
         self.unread, self.not_constant = {column["name"]: [0, []] for column in self.numeric_columns}, Counter()
         self.digest = hashlib.sha256()
@@ -324,6 +334,10 @@ class Encoding(TableFit):
                 cells += [(int(indices[row]), piece[name][row]) for row in unknown[: 3 - len(cells)]]
                 self.test_unknown[name] = (count + len(unknown), cells)
             position += 1
+        for column in self.text_inputs:
+            rows[:, position : position + column["length"]] = text_ids(column, piece)
+            self.missing[column["name"]] += table.column(column["name"]).null_count
+            position += column["length"]
         for name, constant in self.constants.items():
             self.not_constant[name] += _count_different(table.column(name), constant)
         if self.class_target is None:
@@ -376,6 +390,7 @@ class Encoding(TableFit):
             for (name, counts), values in zip(self.category_counts.items(), categories, strict=True)
         }
         self.feature_names = feature_names(self.columns)
+        code_count = len(stored_codes) + sum(column["length"] for column in self.text_inputs)
         self.input_moments, self.target_moments = ColumnMoments(), ColumnMoments()
         self.class_counts = {}
         row_counts = {}
@@ -391,7 +406,7 @@ class Encoding(TableFit):
                     file.write(np.ascontiguousarray(np.concatenate([x, y], axis=1)).data)
                     row_counts[split] += len(x)
                     if not split_number:
-                        self.input_moments.add(x[:, : len(self.feature_names) - len(stored_codes)])
+                        self.input_moments.add(x[:, : len(self.feature_names) - code_count])
                     if class_counts is not None:
                         class_counts += np.bincount(y.view(np.int32)[:, 0], minlength=len(class_counts))
                     elif not split_number:
@@ -409,6 +424,8 @@ class Encoding(TableFit):
 
     def _with_exact_counts(self, column):
         """Return a column with the facts that are known exactly after the second pass."""
+        if column["kind"] == "text":
+            return column
         if column["kind"] != "category":
             return column | {"missing": column["name"] in self.incomplete}
         counts = self.category_counts[column["name"]]
@@ -432,6 +449,9 @@ class Encoding(TableFit):
             if column["kind"] == "category":
                 features.append(stored_codes[column["name"]][rows[:, position].astype(np.int64)])
                 position += 1
+            elif column["kind"] == "text":
+                features += list(rows[:, position : position + column["length"]].T)
+                position += column["length"]
             else:
                 width = len(column.get("medians", " "))
                 features += fill_missing(column, list(rows[:, position : position + width].T))

@@ -18,6 +18,7 @@ from kzoo.kinds.rows.inference import (
     read,
     with_date_formats,
 )
+from kzoo.kinds.rows.layout import code_columns
 from kzoo.kinds.rows.out_of_core import frame_of, is_large, load_large
 from kzoo.kinds.rows.scaling import robust_scaling
 from kzoo.sources.tables.numbers import learned_from_texts, number_formats, shown_sign
@@ -189,7 +190,13 @@ def targets_in(frame, targets):
 
 
 def describe(x, names=(), categories=0):
-    """Return the names and values (rows, columns) of the number columns."""
+    """Return the names and values (rows, columns) of the number columns.
+
+    Args:
+        x: encoded rows.
+        names: names of their columns.
+        categories: the number of last columns without numbers: codes of categories and ids of texts.
+    """
     values = flat(x)
     values = values[:, : values.shape[1] - categories]
     feature_names = list(names)[: values.shape[1]]
@@ -217,10 +224,10 @@ def asked_of(x, config):
 
     Args:
         x: (N, F) training rows, numeric columns first.
-        config: settings of the network: `bins`, `categories`.
+        config: settings of the network: `bins`, `categories`, `text_lengths`.
     """
     bins = config.get("bins")
-    numbers = x[:: 1 + len(x) // _MAX_ROWS][:, : x.shape[1] - len(config.get("categories", ()))]
+    numbers = x[:: 1 + len(x) // _MAX_ROWS][:, : x.shape[1] - code_columns(config)]
     if not bins or not numbers.shape[1]:
         return {}
     quantiles, edges = np.linspace(0, 1, bins + 1), []

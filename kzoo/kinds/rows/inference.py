@@ -8,6 +8,7 @@ import numpy as np
 
 from kzoo.kinds import Shown
 from kzoo.kinds.rows.column_options import column_options
+from kzoo.kinds.rows.texts import encode_texts
 from kzoo.sources.arrays import check_count, check_whole_numbers, numeric_array
 from kzoo.sources.tables.numbers import possible_numbers, unseen_thousands
 from kzoo.sources.tables.raw import (
@@ -142,10 +143,14 @@ def in_test_table():
 
 
 def check(reader, x):
-    """Refuse encoded rows of the right shape with codes that are not codes of a category."""
-    categories = [column for column in reader["columns"] if column["kind"] == "category"]
-    for codes, column in zip(x.T[x.shape[1] - len(categories) :], categories, strict=True):
+    """Refuse encoded rows of the right shape with codes that are not codes of a category, or ids that no text has."""
+    categories, texts = ([c for c in reader["columns"] if c["kind"] == kind] for kind in ("category", "text"))
+    start = x.shape[1] - sum(column["length"] for column in texts)
+    for codes, column in zip(x.T[start - len(categories) : start], categories, strict=True):
         check_whole_numbers(codes, f"Codes of {column['name']!r}", len(column["values"]))
+    for column in texts:
+        check_whole_numbers(x[:, start : start + column["length"]], f"Ids of {column['name']!r}", column["buckets"] - 1)
+        start += column["length"]
 
 
 def with_date_formats(reader, rows, notes) -> list:
@@ -231,7 +236,7 @@ def is_unreadable(column, count, filled_count) -> bool:
         column: the learned column.
         count, filled_count: number of unreadable cells, and of cells that are not empty.
     """
-    if column["kind"] == "category" or column.get("unreadable"):
+    if column["kind"] in ("category", "text") or column.get("unreadable"):
         return False
     return count >= _MIN_UNREAD and count > filled_count / 2
 
@@ -300,6 +305,8 @@ def _field(column, zone):
     field = {"name": column["name"], "kind": column["kind"]}
     if column["kind"] == "category":
         return field | {"values": column["values"], "default": next(iter(column["values"]), None)}
+    if column["kind"] == "text":
+        return field | {"default": ""}
     if column["kind"] == "date":
         parts = {"year": 2000, "month": 1, "day": 1} | {
             part: round(median) for part, median in column["medians"].items()
@@ -314,7 +321,7 @@ def _field(column, zone):
 
 
 def example(reader, x):
-    """Return a row of medians, and of the first category of each category column."""
+    """Return a row of medians, of the first category of each category column, and of texts without words."""
     fields = form(reader)["columns"]
     return {
         field["name"]: f"{field['default']}{field['offset']}" if "offset" in field else field["default"]
@@ -326,17 +333,29 @@ def show(reader, x, names):
     """Return rows as they were in the table: with names of categories, and missing values marked."""
     columns = reader.get("columns", ())
     names = list(feature_names(columns)) or list(names) or [f"x{i + 1}" for i in range(x.shape[1])]
-    rows = [_displayed_row(dict(zip(names, row, strict=True)), columns) for row in x]
+    rows = [_displayed_row(names, row, columns) for row in x]
     heads = list(rows[0])[:_MAX_SHOWN_COLUMNS]
     return Shown(form="row", heads=heads, cells=[[row[name] for name in heads] for row in rows])
 
 
-def _displayed_row(row, columns):
-    """Return name -> displayed cell, given name -> encoded value of a row; missing indicators are merged into them."""
-    cells = {name: f"{value:.6g}" for name, value in row.items()}
+def _displayed_row(names, values, columns):
+    """Return name -> displayed cell of an encoded row; missing indicators are merged into their columns.
+
+    Args:
+        names, values: of the features (F,).
+        columns: the learned columns.
+    """
+    row = dict(zip(names, values, strict=True))
+    texts = [column for column in columns if column["kind"] == "text"]
+    start = len(values) - sum(column["length"] for column in texts)
+    cells = {name: f"{value:.6g}" for name, value in zip(names[:start], values[:start], strict=True)}
     for column in columns:
         name = column["name"]
-        if column["kind"] == "category":
+        if column["kind"] == "text":  # only hashes are left of the words
+            count = int(np.count_nonzero(values[start : start + column["length"]]))
+            cells[name] = f"text of {plural(count, 'id')}" if count else "empty"
+            start += column["length"]
+        elif column["kind"] == "category":
             cells[name] = ["unknown or missing", *column["values"]][int(row[name])]
         elif column["missing"]:
             del cells[indicator := f"{name} is missing"]
@@ -347,20 +366,26 @@ def _displayed_row(row, columns):
 
 
 def draw(given, random, shape):
-    """Return random rows (shape) around the mean of each column, with random categories."""
+    """Return random rows (shape) around the mean of each column, with random categories and ids of texts."""
     rows = np.clip(random.standard_normal(shape), -3, 3) * column_deviations(given, shape) + column_means(given, shape)
-    categories = given["categories"]
-    for column, count in enumerate(categories, start=shape[-1] - len(categories)):
+    counts = _code_counts(given)
+    for column, count in enumerate(counts, start=shape[-1] - len(counts)):
         rows[..., column] = random.integers(0, count, shape[0])
     return rows
+
+
+def _code_counts(given) -> list:
+    """Return the number of codes or ids of each of the last columns, which contain no numbers (see `draw`)."""
+    texts = zip(given.get("text_buckets", ()), given.get("text_lengths", ()), strict=True)
+    return [*given["categories"], *(buckets for buckets, length in texts for _ in range(length))]
 
 
 def edges(given, rows):
     """Return a row of zeros, a row of high values and a row of low values, followed by `rows`."""
     mean, deviation = column_means(given, rows.shape), column_deviations(given, rows.shape)
     high, low = mean + 3 * deviation, mean - 3 * deviation
-    categories = given["categories"]
-    for column, count in enumerate(categories, start=rows.shape[-1] - len(categories)):
+    counts = _code_counts(given)
+    for column, count in enumerate(counts, start=rows.shape[-1] - len(counts)):
         high[..., column], low[..., column] = count - 1, 0
     extreme = np.stack([np.broadcast_to(row, rows.shape[1:]) for row in (np.zeros_like(mean), high, low)])
     return np.concatenate([extreme, rows])
@@ -382,11 +407,13 @@ def feature_names(columns):
     for column in columns:
         if column["kind"] == "date":
             names += [f"{column['name']} {part}" for part in column["medians"]]
+        elif column["kind"] == "text":
+            names += [f"{column['name']} id {i}" for i in range(1, column["length"] + 1)]
         else:
             names.append(column["name"])
         if column.get("missing"):
             names.append(f"{column['name']} is missing")
-    # Missing indicators follow their numbers, and so precede all category columns.
+    # Missing indicators follow their numbers, and so precede all categories and texts.
     return tuple(names)
 
 
@@ -401,8 +428,9 @@ def apply_columns(columns, table, unread=None, missing=None):
         missing: dict that gets name -> number of empty cells of a number or date column.
 
     Returns:
-        float32 (N, F): numbers, parts of dates and 0/1 missing indicators, then category codes from 1. Code 0 is a
-        category that is missing or was not in the training rows.
+        float32 (N, F): numbers, parts of dates and 0/1 missing indicators, then category codes from 1, then the ids of
+        texts (see `texts.py`). Code 0 is a category that is missing or was not in the training rows; a missing text
+        has no ids.
 
     Raises:
         KzooError: a column is missing.
@@ -410,17 +438,35 @@ def apply_columns(columns, table, unread=None, missing=None):
     rows = rows_of(table)
     check_columns(columns, rows)
     unread, missing = {} if unread is None else unread, {} if missing is None else missing
+    texts = [column for column in columns if column["kind"] == "text"]
     features = [
         feature.astype(np.float32, copy=False)
-        for column in columns
+        for column in columns[: len(columns) - len(texts)]
         for feature in _features(column, rows, unread, missing)
     ]
-    x = np.empty((len(rows), len(features)), np.float32)
+    x = np.empty((len(rows), len(features) + sum(column["length"] for column in texts)), np.float32)
     for start in range(0, len(x) if features else 0, _BLOCK_ROWS):
         np.stack(
-            [feature[start : start + _BLOCK_ROWS] for feature in features], axis=1, out=x[start : start + _BLOCK_ROWS]
+            [feature[start : start + _BLOCK_ROWS] for feature in features],
+            axis=1,
+            out=x[start : start + _BLOCK_ROWS, : len(features)],
         )
+    start = len(features)
+    for column in texts:
+        x[:, start : start + column["length"]] = text_ids(column, rows)
+        start += column["length"]
+        unread[column["name"]] = np.empty(0, int)
     return x
+
+
+def text_ids(column, rows) -> np.ndarray:
+    """Return the ids of a text column, float32 (N, length).
+
+    Args:
+        column: the learned column.
+        rows: `Rows`.
+    """
+    return encode_texts(rows[column["name"]], column["buckets"], column["length"])
 
 
 def codes_of(categories) -> dict:

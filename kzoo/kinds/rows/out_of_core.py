@@ -39,7 +39,7 @@ from kzoo.utils.formatting import in_bytes
 from kzoo.utils.optional import is_installed, of_pandas
 from kzoo.utils.optional import pandas as pd
 
-FORMAT = 3  # version of the stored files
+FORMAT = 4  # version of the stored files
 
 
 def is_large(source, *, name="", preset=None, **options) -> bool:
@@ -180,7 +180,12 @@ def _open_dataset(folder, about, dataset_name):
         task=about["task"],
         inputs="rows",
         **{split: open_split(split, rows) for split, rows in about["rows"].items() if rows},
-        config=config | {name: tuple(config[name]) for name in ("input_shape", "categories")},
+        config=config
+        | {
+            name: tuple(config[name])
+            for name in ("input_shape", "categories", "text_buckets", "text_lengths")
+            if name in config
+        },
         preprocessing=about["preprocessing"],
         class_names=tuple(about["class_names"]),
         feature_names=tuple(about["feature_names"]),

@@ -3,6 +3,7 @@
 import numpy as np
 
 from kzoo.kinds.rows.inference import feature_names
+from kzoo.kinds.rows.layout import code_columns
 from kzoo.tasks.values.inference import ColumnStatistics, spread
 from kzoo.utils.formatting import listed
 
@@ -18,11 +19,13 @@ def config_of(x, columns, notes, extent=None):
         notes, extent: see `robust_scaling`.
     """
     categories = tuple(len(c["values"]) + 1 for c in columns if c["kind"] == "category")
-    return {
-        "input_shape": (x.shape[1],),
-        "categories": categories,
-        **robust_scaling(x[:, : x.shape[1] - len(categories)], feature_names(columns), notes, extent),
-    }
+    texts = [column for column in columns if column["kind"] == "text"]
+    config = {"input_shape": (x.shape[1],), "categories": categories}
+    if texts:
+        config["text_buckets"] = tuple(column["buckets"] for column in texts)
+        config["text_lengths"] = tuple(column["length"] for column in texts)
+    numbers = x[:, : x.shape[1] - code_columns(config)]
+    return config | robust_scaling(numbers, feature_names(columns), notes, extent)
 
 
 def scaling(values):

@@ -73,13 +73,13 @@ def read_targets(frame, targets, overrides, task, format_warnings, decimal, *, d
         (the table, name -> number format of each such target, as stored).
 
     Raises:
-        KzooError: a target that should be numeric has a value that is not a number, or is declared a date.
+        KzooError: a target that should be numeric has a value that is not a number, or is declared a date or a text.
     """
     number_formats = {}
     for name in targets:
         values, kind = plain(frame[name]), overrides.get(name, {}).get("kind")
-        if kind == "date":
-            raise KzooError(f"columns: {name!r} is the target. A target must be a number or a category, not a date.")
+        if kind in ("date", "text"):
+            raise KzooError(f"columns: {name!r} is the target. A target must be a number or a category, not a {kind}.")
         target_warnings = []
         number_format = (
             None

@@ -264,6 +264,8 @@ function fieldOf(column) {
   } else if (column.kind === "category") {
     list = make("datalist", { id: newId("list") }, ...column.values.map((value) => make("option", { value })));
     input = make("input", { id, type: "text", list: list.id, autocomplete: "off" });
+  } else if (column.kind === "text") {
+    input = make("textarea", { id, rows: 3 });
   } else if (column.kind === "date") {
     input = make("input", { id, type: initial.includes(" ") ? "datetime-local" : "date" });
   } else {
@@ -271,13 +273,13 @@ function fieldOf(column) {
     if (column.low !== undefined) hint = make("small", { id: newId("hint"), say: ["range", { low: column.low, high: column.high }] });
   }
   if (hint) input.setAttribute("aria-describedby", hint.id);
-  const reset = () => { input.value = initial.replace(" ", column.kind === "date" ? "T" : " "); };
+  const reset = () => { input.value = column.kind === "date" ? initial.replace(" ", "T") : initial; };
   reset();
 
   function read(notes) {
     const value = input.value;
     if (input.validity?.badInput) throw new Problem("noNumber", { name }, input);
-    if (column.kind === "category") return value === "" ? null : value;
+    if (column.kind === "category" || column.kind === "text") return value === "" ? null : value;
     if (value === "") {
       if (!column.missing) throw new Problem("fillIn", { name }, input);
       return null;

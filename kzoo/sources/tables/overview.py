@@ -50,6 +50,8 @@ def _as_learned(column, values):
         return description | {"categories": count, "about": plural(count, "category")}
     if column["kind"] == "date":
         return description | {"parts": list(column["medians"]), "about": f"read as {', '.join(column['medians'])}"}
+    if "buckets" in column:
+        return description | {"about": f"hashed words and pairs of words, at most {column['length']} per text"}
     return description | number_example(values, column.get("writing"))
 
 

@@ -1,6 +1,7 @@
 """Hyperparameters of the network: entries for any family that has the settings."""
 
 from kzoo.kinds import kind
+from kzoo.kinds.rows.layout import code_columns
 from kzoo.tasks import problem
 from kzoo.tuning.spaces.entry import (
     Entry,
@@ -93,7 +94,7 @@ def _choice_if_set(name, meaning, *values):
 
 def _bins(context):
     settings = context.settings
-    if len(settings.get("categories", ())) == settings["input_shape"][-1]:
+    if code_columns(settings) == settings["input_shape"][-1]:
         return None  # a table without numbers
     return _choice_if_set("bins", "bins of every numeric column", 12, 24, 48)(context)
 

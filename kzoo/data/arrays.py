@@ -200,6 +200,8 @@ def _targets(y, kind, task, preset, names, notes):
     if task is None and likely is None:
         notes += _classes_as_values(y, onehot, kind)
     if "classes" not in chosen.facts:
+        if task is None and (note := detection.count_note(kind, columns)):
+            notes.append(f"y: {note}")
         return chosen, y, None
     if onehot:
         y = y.argmax(axis=1)

@@ -19,7 +19,10 @@ TASK = Task(
     ),
     words=("regression",),
     head="linear",
-    losses=("mse", "mae", "huber"),
+    loss_heads={"log_mse": "exponential", "gamma": "exponential"},
+    log_losses={"log_mse": True, "gamma": False},
+    loss_choices={"mse_or_log": ("mse", "log_mse")},
+    losses=("mse", "mae", "huber", "log_mse", "gamma", "mse_or_log"),
     metrics=("mae", "rmse"),
     scores={
         "mae": Score(best="min", label="MAE", short="MAE", own_unit=True),

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from kzoo.kinds import kind
-from kzoo.results import displayed_metric, standardised_metric, value_of
+from kzoo.results import displayed_metric, standardised_score, value_of
 from kzoo.sources.arrays import class_numbers
 from kzoo.storage.windows import sample_indices
 from kzoo.tasks import score_named
@@ -137,7 +137,7 @@ def metric_of(data, scores):
     """
     headline = data.problem.headline
     several, task = score_named(headline).own_unit and len(data.target_names) > 1, data.problem.task
-    return displayed_metric(standardised_metric(headline, task) if several else headline, scores, task)
+    return displayed_metric(standardised_score(headline) if several else headline, scores, task)
 
 
 def truth_of(y, problem):

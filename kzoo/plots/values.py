@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -130,7 +131,7 @@ def band(truth: ArrayLike, quantiles: ArrayLike, levels: Sequence[float], names:
     label = f"quantile {levels[0]:g} to {levels[-1]:g}"
     axes.fill_between(steps, quantiles[:, 0], quantiles[:, -1], color=ORANGE, alpha=_BAND, lw=0, label=label)
     axes.plot(steps, quantiles[:, middle], color=ORANGE, lw=1.6, label=f"quantile {levels[middle]:g}")
-    point = dict(ls="", marker="o", ms=3, alpha=0.7)
+    point: dict[str, Any] = dict(ls="", marker="o", ms=3, alpha=0.7)
     axes.plot(steps[inside], truth[inside], color=BLUE, label="truth within", **point)
     axes.plot(steps[~inside], truth[~inside], color=RED, label="truth outside", **point)
     axes.set_xlabel("rows, in order of the middle quantile", color=GREY)

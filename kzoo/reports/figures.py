@@ -202,7 +202,7 @@ def _quantile_figures(run):
 
 
 # Facts of the task that a section needs, and those that it must not have -> the function that draws it.
-_SECTIONS = (
+_SECTIONS: tuple = (
     ({"classes", "probabilities"}, set(), _classification_figures),
     ({"values", "unordered"}, {"quantiles"}, _regression_figures),
     ({"values", "ordered"}, set(), _forecast_figures),

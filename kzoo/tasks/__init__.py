@@ -50,6 +50,7 @@ class Score:
         ratio: ratios of this score are meaningful (twice as large is twice as good or bad).
         square_of: the score whose square it is, if it is not stored itself.
         own_unit: it is in the target's unit, so that it cannot be averaged over several targets.
+        standardised: the score of standardised targets that replaces it for several targets, if it is in their units.
         counts_instead_of: the score that it replaces as primary score on data for which it is computed.
     """
 
@@ -61,6 +62,7 @@ class Score:
     ratio: bool = False
     square_of: str = ""
     own_unit: bool = False
+    standardised: str = ""
     counts_instead_of: str = ""
 
 

@@ -131,7 +131,7 @@ class TrainingSetup:
     @property
     def corrects_mean(self) -> bool:
         """Whether predictions are medians until they are corrected (see `kzoo.training.mean_correction`)."""
-        return not self.as_given and bool(self.data.problem.task.log_losses.get(self.training.get("loss")))
+        return not self.as_given and bool(self.data.problem.task.log_losses.get(str(self.training.get("loss"))))
 
     def saved_weights(self) -> keras.Model:
         """Return the model that is saved, with the current weights."""

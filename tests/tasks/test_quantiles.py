@@ -111,7 +111,7 @@ def test_weights_count_as_repeated_rows():
     target = Target(names=("a", "b"), config={"quantiles": LEVELS, "target_scale": [1.0, 2.0]})
     weighted = score([(outputs, truth)], target, weight=weight).scores
     repeated = score([(np.repeat(outputs, weight, axis=0), np.repeat(truth, weight, axis=0))], target)
-    for name in ("pinball", "coverage", "width", "pinball_standardised"):
+    for name in ("pinball", "coverage", "band_width", "pinball_standardised"):
         assert weighted[name] == pytest.approx(repeated.scores[name], rel=1e-6)
     errors = judge(repeated.truth, repeated.answers, target)
     assert errors.error.mean() == pytest.approx(repeated.scores["pinball_standardised"], rel=1e-6)

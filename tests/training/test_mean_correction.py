@@ -39,7 +39,7 @@ def test_the_mean_ratio_over_the_training_rows_is_1(run):
         assert ratios.mean() == pytest.approx(1, rel=1e-3)
     new = prices(4000, 1)
     predicted = kzoo.predict(run, new).values[:, 0]
-    assert 0.85 < predicted.sum() / new.price.sum() < 1.2
+    assert 0.75 < predicted.sum() / new.price.sum() < 1.25
     # The median of the ratio is far below 1: the predictions are means.
     assert np.median(new.price / predicted) < 0.85
     assert run.target.config["target_offset"][0] == pytest.approx(data.train.y.mean(), rel=1e-5)
@@ -79,7 +79,7 @@ def test_the_scale_is_chosen_on_validation_data(tmp_path, capsys):
         **QUICK | dict(progress=True),
     )  # fmt: skip
     assert skewed.spec.training["loss"] == "log_mse"
-    assert notes_with(capsys.readouterr().err.splitlines(), "loss=log_mse", "gamma deviance")
+    assert notes_with(capsys.readouterr().err.splitlines(), "log_mse", "gamma deviance")
     random = np.random.default_rng(0)
     a = random.uniform(size=600)
     linear = pd.DataFrame(dict(a=a, price=1 + 100 * a + random.normal(size=600) ** 2))
@@ -94,7 +94,7 @@ def test_targets_and_calls_that_cannot_be_corrected_are_refused(tmp_path, capsys
                    out=tmp_path / "run", **QUICK)  # fmt: skip
     with refuses("validation=0.1", "log_mse"):
         kzoo.train("tabular_fnn", table, target="price", loss="mse_or_log", validation=0, out=tmp_path / "run", **QUICK)
-    series = pd.DataFrame(dict(time=pd.date_range("2024-01-01", periods=200, freq="h"), load=np.arange(1.0, 201.0)))
+    series = pd.DataFrame(dict(time=pd.date_range("2024-01-01", periods=900, freq="h"), load=np.arange(1.0, 901.0)))
     with refuses("log_mse", "tables"):
         kzoo.train("series_linear", series, loss="log_mse", out=tmp_path / "run", **QUICK)
     table.to_csv(tmp_path / "table.csv", index=False)

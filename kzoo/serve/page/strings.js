@@ -56,7 +56,7 @@ export const STRINGS = {
   score_pinball: ["pinball loss", "分位数损失（pinball）"],
   score_pinball_standardised: ["pinball loss (standardised targets)", "分位数损失（pinball，目标已标准化）"],
   score_coverage: ["truth within the outer quantiles", "真实值落在最外侧分位数之间的比例"],
-  score_width: ["mean distance of the outer quantiles", "最外侧分位数的平均间距"],
+  score_band_width: ["mean distance of the outer quantiles", "最外侧分位数的平均间距"],
   score_bits_per_token: ["bits per token", "每个词元的比特数"],
   score_perplexity: ["perplexity", "困惑度"],
 

@@ -1,6 +1,7 @@
 """Counts: whole numbers, 0 or more, whose rate the network predicts (Poisson regression)."""
 
 from kzoo.tasks import Problem, Score, Task
+from kzoo.tasks.values import TASK as VALUES
 
 TASK = Task(
     name="counts",
@@ -13,8 +14,7 @@ TASK = Task(
     metrics=("mae", "rmse"),
     scores={
         "poisson_deviance": Score(best="min", label="Poisson deviance", short="deviance", ratio=True),
-        "mae": Score(best="min", label="MAE", short="MAE", own_unit=True),
-        "rmse": Score(best="min", label="RMSE", short="RMSE", ratio=True, own_unit=True),
+        **{name: VALUES.scores[name] for name in ("mae", "rmse")},
     },
     says=("poisson_deviance", "mae", "rmse", "examples"),
 )

@@ -29,8 +29,8 @@ def score(batches, target, *, logits=None, weight=None) -> Scored:
         expected, predicted = (math.prod(values.shape[1:]) for values in (truth, outputs))
         raise KzooError(f"Each row has {plural(expected, 'true value')}, but the model predicts {predicted}.")
     rates = outputs.reshape(truth.shape)
-    columns = [array.reshape(len(array), -1).astype("float64") for array in (truth, rates)]
-    each = [_scores(*pair, weight) for pair in zip(*(array.T for array in columns), strict=True)]
+    true_columns, rate_columns = (array.reshape(len(array), -1).astype("float64").T for array in (truth, rates))
+    each = [_scores(column, rate, weight) for column, rate in zip(true_columns, rate_columns, strict=True)]
     scores = {name: float(np.mean([scores[name] for scores in each])) for name in ("poisson_deviance", "mae")}
     scores["rmse"] = math.sqrt(np.mean([scores["rmse"] ** 2 for scores in each]))
     names = target.names or tuple(f"y{i + 1}" for i in range(len(each)))

@@ -19,13 +19,20 @@ TASK = Task(
     losses=("pinball",),
     metrics=(),
     scores={
-        "pinball": Score(best="min", label="pinball loss", short="pinball", ratio=True, own_unit=True),
+        "pinball": Score(
+            best="min",
+            label="pinball loss",
+            short="pinball",
+            ratio=True,
+            own_unit=True,
+            standardised="pinball_standardised",
+        ),
         "pinball_standardised": Score(
             best="min", label="pinball loss (standardised targets)", short="pinball (standardised)", ratio=True
         ),
         "coverage": Score(label="truth within the outer quantiles", short="coverage", form="percent"),
         "coverage_interval": Score(label="95 % interval of the coverage", form="interval"),
-        "width": Score(
+        "band_width": Score(
             best="min", label="mean distance of the outer quantiles", short="width", ratio=True, own_unit=True
         ),
     },

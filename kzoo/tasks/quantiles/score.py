@@ -76,7 +76,7 @@ def _scores(losses, inside, width, weight) -> dict:
         pinball=_mean(losses, weight),
         coverage=coverage,
         coverage_interval=_interval(coverage, rows),
-        width=_mean(width, weight),
+        band_width=_mean(width, weight),
     )
 
 
@@ -123,7 +123,7 @@ def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
         sentence=f"The mean pinball loss of the {len(levels)} quantiles is {number(scores['pinball'])}. "
         f"{percent(scores['coverage'])} of the true values are between the quantiles {levels[0]:g} and {levels[-1]:g} "
         f"(95 % interval: {percent(low)} to {percent(high)}), where {percent(nominal)} are expected; the mean distance "
-        f"of the two is {number(scores['width'])}.",
+        f"of the two is {number(scores['band_width'])}.",
         useless=None,
     )
 

@@ -111,7 +111,11 @@ def _score_columns(scores: Mapping[str, Any], metric: str) -> dict[str, Any]:
         score=value_of(dict(scores), metric),
         interval=scores.get(f"{metric}_interval"),
         rmse=None if mixes_units("rmse", scores) else scores.get("rmse"),
-        targets={target: errors["mae"] for target, errors in (scores.get("targets") or {}).items() if "mae" in errors},
+        targets={
+            target: error
+            for target, errors in (scores.get("targets") or {}).items()
+            if (error := errors.get("mae")) is not None
+        },
     )
 
 

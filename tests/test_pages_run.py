@@ -120,6 +120,9 @@ def write_files(folder):
         if answers:
             table["churned"] = np.where(age + rng.normal(0, 5, rows) > 45, "yes", "no")
         table.to_csv(folder / name, index=False)
+    days = rng.uniform(0, 3, 200)
+    rentals = pd.DataFrame({"sun": days, "rentals": rng.poisson(np.exp(days)), "price": np.exp(rng.normal(days))})
+    rentals.to_csv(folder / "rentals.csv", index=False)
     (folder / "verses.txt").write_text("so long lives this, and this gives life to thee.\n" * 200)
     (folder / "reviews").mkdir()
     for label, words in (("good", "wonderful great warm funny"), ("bad", "dull cold slow boring")):

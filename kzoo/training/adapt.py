@@ -223,8 +223,9 @@ def _adapt_head(preset, config, training, requested, data, notes):
     shared = bool(task.single_head) and data.outputs == 2 and (single or requested_single)
     config["outputs"] = 1 if shared else data.outputs
     head = task.loss_heads.get(training.get("loss"), task.head)
-    if head == "exponential" and "output_activation" not in requested:
-        config["output_activation"] = head
+    if head == "exponential":
+        if "output_activation" not in requested:
+            config["output_activation"] = head
         _scale_by_mean(config, data)
         return
     if config.get("output_activation") is None:

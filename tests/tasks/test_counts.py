@@ -125,6 +125,14 @@ def test_other_losses_and_layers_are_refused(tmp_path):
         kzoo.train("tabular_fnn", data, out=tmp_path / "run", output_activation="tanh", progress=False)
 
 
+def test_softplus_outputs_are_scaled_by_the_mean_too(tmp_path):
+    run = kzoo.train(
+        "tabular_fnn", table(200, 0), target="visits", task="count", output_activation="softplus", epochs=2,
+        out=tmp_path / "run", baselines=False, **QUICK,
+    )  # fmt: skip
+    assert run.spec.config["target_offset"] == [0.0] and (kzoo.predict(run, table(50, 1)).values > 0).all()
+
+
 def test_values_remain_the_task_of_plain_numbers():
     assert problem_for("rows", "values").name == "tabular_regression"
     assert problem("tabular_count").facts >= {"values", "kept", "counts"}

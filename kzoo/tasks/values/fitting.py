@@ -39,10 +39,10 @@ def make_loss(name, definition, *, task, config, training):
     if name in definition.loss_choices:
         raise KzooError(f"loss={name!r} needs data to choose on: pass data= to kzoo.build, or use kzoo.train.")
     if name in _LOG_LOSSES:
-        if (activation := config.get("output_activation") or "linear") not in ("exponential", "softplus"):
+        if (activation := config.get("output_activation") or "linear") != "exponential":
             raise KzooError(
-                f"loss={name!r} needs positive outputs, but output_activation={activation!r} does not ensure them: "
-                "leave output_activation out when training on data."
+                f"loss={name!r} needs output_activation='exponential', not {activation!r}. Leave output_activation out "
+                "when training on data."
             )
         return _LOG_LOSSES[name]
     return _LOSSES["mse" if name == "auto" else name]()

@@ -156,6 +156,13 @@ def test_forecasts_have_quantiles_of_each_step(forecasts, tmp_path):
     assert (tmp_path / "plot.png").stat().st_size > 1000
 
 
+def test_forecasts_of_a_single_target_have_an_axis_of_targets():
+    target = Target(names=("load",), config={"quantiles": LEVELS})
+    predictions = problem("quantile_forecasting").task.inference.answer(target, np.zeros((2, 4, 3)), inputs=(0, 1))
+    assert predictions.quantiles.shape == (2, 4, 1, 3) and (predictions.horizon, predictions.targets) == (4, 1)
+    assert len(predictions.columns()["load_q0.9"]) == 8
+
+
 def test_an_export_and_the_report_have_the_quantiles(run, tmp_path):
     exported, new = kzoo.export(run, tmp_path / "exported", formats=["onnx"]), table(20, 2)
     opened, predictions = kzoo.runtime.load(exported).predict(new), kzoo.predict(run, new)

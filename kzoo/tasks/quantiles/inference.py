@@ -27,11 +27,8 @@ def quantiles_of(target, outputs) -> np.ndarray:
     Those of networks that kzoo builds ascend already. Others are sorted, which never increases their loss
     (https://doi.org/10.3982/ECTA7880).
     """
-    levels = len(levels_of(target))
     outputs = np.asarray(outputs)
-    if outputs.ndim < 3 or outputs.shape[-1] != levels:  # not separated by levels yet
-        outputs = outputs.reshape(*outputs.shape[:-1], -1, levels)
-    return np.sort(outputs, axis=-1)
+    return np.sort(outputs.reshape(*outputs.shape[:-1], -1, len(levels_of(target))), axis=-1)
 
 
 def answer(target, outputs, *, inputs, reader=None, logits=None) -> Predictions:

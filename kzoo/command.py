@@ -29,12 +29,15 @@ def command_of(preset, source, overrides, data: DataOptions, **options):
     if source is not None:
         words += ["--data", name_of(source)]
     for name, value in (
-        dict(seed=options.pop("seed"), data_seed=data.seed) | data.pick(*STORED_OPTIONS) | options
+        dict(seed=options.pop("seed"), data_seed=data.seed) | data.pick(*STORED_OPTIONS, "quantiles") | options
     ).items():
         if value is None or value == _DEFAULTS.get(name) or value in ((), []):
             continue
         if name == "columns":
             words += ["--column", *(_column(*entry) for entry in value.items())]
+            continue
+        if name == "quantiles":
+            words += ["--quantiles", ",".join(f"{level:g}" for level in value)]
             continue
         values = [str(v) for v in (value if isinstance(value, list | tuple) else [value]) if v is not True]
         if name == "test":
@@ -69,7 +72,7 @@ def _fold_call(preset, source, overrides, data, *, seed, backend, **options):
     if preset is None or not all(isinstance(v, str | os.PathLike | None) for v in (source, data.group)):
         return None
     fold = data.test
-    data_options = data.pick(*(name for name in STORED_OPTIONS if name != "test"))
+    data_options = data.pick(*(name for name in STORED_OPTIONS if name != "test"), "quantiles")
     arguments = {"folds": fold.folds, "stratified": fold.stratified, "seed": fold.seed}
     defaults = _DEFAULTS | {"stratified": True}
     arguments |= {k: v for k, v in (data_options | options).items() if v is not None and v not in ((), [])} | overrides

@@ -111,16 +111,22 @@ def _score_columns(scores: Mapping[str, Any], metric: str) -> dict[str, Any]:
         score=value_of(dict(scores), metric),
         interval=scores.get(f"{metric}_interval"),
         rmse=None if mixes_units("rmse", scores) else scores.get("rmse"),
-        targets={target: errors["mae"] for target, errors in (scores.get("targets") or {}).items()},
+        targets={
+            target: error
+            for target, errors in (scores.get("targets") or {}).items()
+            if (error := errors.get("mae")) is not None
+        },
     )
 
 
 def _group(run: Run | Search) -> tuple[Any, ...]:
-    """Return the key of the group of a run: data and task; of a search also its objective and folds."""
+    """Return the key of the group of a run: data, task and quantiles; of a search also its objective and folds."""
     if isinstance(run, Search):
         data = run.request.data
-        return data["fingerprint"], data["task"], run.objective, run.request.folds
-    return run.config["data"]["fingerprint"], run.config["data"]["task"]
+        levels = data.get("options", {}).get("quantiles")
+        return data["fingerprint"], data["task"], tuple(levels or ()), run.objective, run.request.folds
+    levels = run.config["spec"]["config"].get("quantiles")
+    return run.config["data"]["fingerprint"], run.config["data"]["task"], tuple(levels or ())
 
 
 def find_runs(paths: Any, *, searches: bool = False) -> list[Any]:

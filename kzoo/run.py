@@ -150,7 +150,9 @@ class Run:
         targets, config = statistics.get("targets"), dict(self.spec.config)
         if shares:
             most_frequent = max(range(len(shares)), key=shares.__getitem__)
-        if targets and len(targets) == len(self.data.target_names) and config.get("target_scale") is None:
+        # Outputs that are not linear are scaled by the mean instead.
+        is_standardised = config.get("target_scale") is not None and config.get("output_activation") in (None, "linear")
+        if targets and len(targets) == len(self.data.target_names) and not is_standardised:
             config["target_offset"] = [target["mean"] for target in targets]
             config["target_scale"] = [target["sd"] or 1.0 for target in targets]
         names, classes = self.data.target_names, self.data.class_names
@@ -206,7 +208,7 @@ class Run:
         except (OSError, ValueError, KeyError) as error:
             raise self._damaged("answers.npz", f"cannot be read ({first_line(error)})") from None
         count = len(self.class_names) if "classes" in self.problem.facts else None
-        if wrong := _answers_mismatch(arrays, count, self._input_shape):
+        if wrong := _answers_mismatch(arrays, count, self._input_shape, self.spec.config.get("quantiles")):
             raise self._damaged("answers.npz", wrong)
         return arrays
 
@@ -242,23 +244,29 @@ class Run:
         return import_module("kzoo.loading").load_run(self.path, trusted=self.trusted)
 
 
-def _answers_mismatch(arrays: Mapping[str, Any], classes: int | None, input_shape: Sequence[int | None]) -> str | None:
+def _answers_mismatch(
+    arrays: Mapping[str, Any], classes: int | None, input_shape: Sequence[int | None], quantiles: Any
+) -> str | None:
     """Return what is wrong with the arrays of a run's `answers.npz`, else None.
 
     Args:
         arrays: content of the file (see `Run.answers`).
         classes: number of classes; None for values.
         input_shape: shape of one input; empty if it is not known.
+        quantiles: their levels; None for predictions without quantiles.
     """
     missing = [name for name in ("rows", "truth", "answers", "shown", "inputs") if name not in arrays]
     if missing:
         return f"has no {missing[0]}"
     if arrays["split"] not in ("train", "validation", "test"):
         return "has no split"
-    return None if _fit_together(arrays, classes, input_shape) else "has arrays of different lengths or types"
+    fits = _fit_together(arrays, classes, input_shape, quantiles)
+    return None if fits else "has arrays of different lengths or types"
 
 
-def _fit_together(arrays: Mapping[str, Any], classes: int | None, input_shape: Sequence[int | None]) -> bool:
+def _fit_together(
+    arrays: Mapping[str, Any], classes: int | None, input_shape: Sequence[int | None], quantiles: Any
+) -> bool:
     rows, truth, answers, shown, inputs = (arrays[name] for name in ("rows", "truth", "answers", "shown", "inputs"))
     source_rows = arrays.get("source_rows", rows)
     if not all(
@@ -274,6 +282,6 @@ def _fit_together(arrays: Mapping[str, Any], classes: int | None, input_shape: S
     if inputs.shape[: len(shape)] != shape or (shown >= count).any():
         return False
     if classes is None:
-        return truth.shape == answers.shape
+        return answers.shape == (*truth.shape, *([len(quantiles)] if quantiles else []))
     is_class = truth.shape == (count,) and (truth >= 0).all() and (truth < classes).all()
     return is_class and answers.shape == (count, classes if answers.shape[-1] > 1 else 1)

@@ -16,11 +16,12 @@ _SIZES = {
     "input_shape?": [(int, None)], "outputs?": (int, None), "inputs?": (str, None), "categories?": ([int], None),
     "text_buckets?": ([int], None), "text_lengths?": ([int], None),
     "vocabulary_size?": (int, None), "horizon?": (int, None), "target_scale?": ([float], None),
+    "quantiles?": ([float], None),
     "target_offset?": ([float], None), "scale?": (float, [float], None), "offset?": (float, [float], None),
 }  # fmt: skip
 _TRAINING = {"batch_size?": int, "epochs?": int, "monitor?": (str, None), "loss?": str, "labels?": str}
 _OPTIONS = {"target?": (str, [str], None), "drop?": (str, [str], None), "group?": (str, None), "time?": (str, None),
-            "task?": (str, None), "validation?": (float, None, Each(int))}  # fmt: skip
+            "task?": (str, None), "validation?": (float, None, Each(int)), "quantiles?": ([float], None)}  # fmt: skip
 _FEATURE = {
     "name": str, "mean": float, "sd": float, "low": float, "high": float, "edges": [float], "shares": [float],
     "count": int,

@@ -127,6 +127,9 @@ def write_files(folder):
         for n in range(count):
             pixels = rng.integers(0, 255, (48, 48, 3), dtype="uint8")
             Image.fromarray(pixels).save(folder / images / f"{n:04}.png")
+    days = rng.uniform(0, 3, 200)
+    rentals = pd.DataFrame({"sun": days, "rentals": rng.poisson(np.exp(days)), "price": np.exp(rng.normal(days))})
+    rentals.to_csv(folder / "rentals.csv", index=False)
     (folder / "verses.txt").write_text("so long lives this, and this gives life to thee.\n" * 200)
     (folder / "reviews").mkdir()
     for label, words in (("good", "wonderful great warm funny"), ("bad", "dull cold slow boring")):

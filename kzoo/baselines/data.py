@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from kzoo.kinds import kind
-from kzoo.results import displayed_metric, value_of
+from kzoo.results import displayed_metric, standardised_score, value_of
 from kzoo.sources.arrays import class_numbers
 from kzoo.storage.windows import sample_indices
 from kzoo.tasks import score_named
@@ -136,8 +136,8 @@ def metric_of(data, scores):
     If `scores` have no value for it (the R² of a constant), it is another one that they have.
     """
     headline = data.problem.headline
-    several = score_named(headline).own_unit and len(data.target_names) > 1
-    return displayed_metric("mse_standardised" if several else headline, scores, data.problem.task)
+    several, task = score_named(headline).own_unit and len(data.target_names) > 1, data.problem.task
+    return displayed_metric(standardised_score(headline) if several else headline, scores, task)
 
 
 def truth_of(y, problem):

@@ -8,6 +8,8 @@ from kzoo.baselines.baseline import Unfit
 
 STRENGTHS = (1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3, 1.0)  # of ridge regression: multiples of a feature's mean square
 INVERSE_STRENGTHS = (0.01, 0.1, 1.0, 10.0)  # C of logistic regression
+PENALTIES = (1e-4, 0.01, 0.1, 1.0)  # alpha of Poisson regression
+QUANTILE_PENALTIES = (0.0, 0.01)  # alpha of linear quantile regression, of standardised targets
 _ITERATIONS = 200
 _ROWS_AT_ONCE = 8192  # of features in double precision
 

@@ -1,4 +1,4 @@
-"""Tables: logistic regression, ridge regression, gradient-boosted trees; with TF-IDF of text columns."""
+"""Tables: logistic, ridge and Poisson regression, gradient-boosted trees; with TF-IDF of text columns."""
 
 from importlib import import_module
 
@@ -7,6 +7,8 @@ import numpy as np
 from kzoo.baselines.baseline import Unfit, baseline
 from kzoo.baselines.linear import (
     INVERSE_STRENGTHS,
+    PENALTIES,
+    QUANTILE_PENALTIES,
     STRENGTHS,
     Sums,
     classifier,
@@ -15,6 +17,7 @@ from kzoo.baselines.linear import (
     with_bias,
 )
 from kzoo.kinds.rows.layout import text_columns
+from kzoo.tasks.quantiles.inference import levels_of
 
 _LINEAR = "https://scikit-learn.org/stable/modules/linear_model.html"
 _BOOSTING = "https://scikit-learn.org/stable/modules/ensemble.html#histogram-based-gradient-boosting"
@@ -26,6 +29,7 @@ _MOST_FEATURES = 2_000
 _MOST_BINNED = 255  # categories of a column that scikit-learn's trees can distinguish
 _TREES = 100  # rounds of boosting
 _MOST_OUTPUTS = 20  # values per row, each of which needs its own trees
+_MOST_QUANTILE_CELLS = 2_000_000  # rows times features of a linear program
 
 
 class _Features:
@@ -143,7 +147,7 @@ def logistic(subset):
 
 
 @baseline(
-    "ridge regression", "columns", "values", lacks=("steps",), reference=_LINEAR,
+    "ridge regression", "columns", "values", lacks=("steps", "counts", "quantiles"), reference=_LINEAR,
     seconds=lambda subset: 0.01 + 1e-9 * len(subset.train) * _width(subset) ** 2,
 )  # fmt: skip
 def ridge(subset):
@@ -169,14 +173,112 @@ def ridge(subset):
     return subset.best({f"alpha={strength:g} per training row": fitted(strength) for strength in STRENGTHS})
 
 
+@baseline(
+    "Poisson regression", "columns", "counts", lacks=("steps",), reference=_LINEAR,
+    seconds=lambda subset: (
+        0.02
+        + len(PENALTIES) * subset.outputs * len(subset.train) * (1e-6 + 1e-9 * _width(subset) ** 2)
+    ),
+)  # fmt: skip
+def poisson_regression(subset):
+    """Fit Poisson regression with scikit-learn, a model per target; its penalty is chosen on validation data."""
+    features, y = _Features(subset), subset.y
+    shape, columns = y.shape[1:], y.reshape(len(y), -1).T
+    regression = import_module("sklearn.linear_model").PoissonRegressor
+    x = np.concatenate([features(x) for x, _ in subset.blocks(wide=features.wide)]).astype("float64")
+
+    def fitted(alpha):
+        options = dict(alpha=alpha, solver="newton-cholesky")
+        models = [regression(**options).fit(x, column, subset.weight) for column in columns]
+
+        def predict(x):
+            rows = features(x).astype("float64")
+            return np.stack([model.predict(rows) for model in models], axis=1).reshape(-1, *shape)
+
+        return subset.by_blocks(predict, wide=features.wide)
+
+    return subset.best({f"alpha={alpha:g}": fitted(alpha) for alpha in PENALTIES})
+
+
+@baseline(
+    "linear quantile regression", "columns", "quantiles", lacks=("steps",), reference=_LINEAR,
+    seconds=lambda subset: (
+        0.02 + _models(subset) * len(QUANTILE_PENALTIES) * 2e-8 * len(subset.train) ** 1.4 * (_width(subset) + 1)
+    ),
+)  # fmt: skip
+def quantile_regression(subset):
+    """Fit linear quantile regression with scikit-learn, a model per target and level; quantiles that cross are sorted.
+
+    Its penalty is chosen on validation data.
+    """
+    features, columns = _Features(subset), subset.y.reshape(len(subset.y), -1).T
+    if features.wide * len(subset.train) > _MOST_QUANTILE_CELLS:
+        raise Unfit(f"linear programs of {len(subset.train):,} rows and {features.wide:,} features take too long")
+    regression = import_module("sklearn.linear_model").QuantileRegressor
+    x = np.concatenate([features(x) for x, _ in subset.blocks(wide=features.wide)]).astype("float64")
+    spread = np.maximum(columns.std(axis=1, dtype="float64"), 1e-12)
+
+    def fitted(alpha):
+        options = dict(alpha=alpha, solver="highs")
+        models = [
+            [
+                regression(quantile=level, **options).fit(x, column / scale, subset.weight)
+                for level in levels_of(subset.data.target)
+            ]
+            for column, scale in zip(columns.astype("float64"), spread, strict=True)
+        ]
+
+        def predict(rows):
+            rows = features(rows).astype("float64")
+            return _sorted_quantiles(models, rows, spread)
+
+        return subset.by_blocks(predict, wide=features.wide)
+
+    return subset.best({f"alpha={alpha:g}": fitted(alpha) for alpha in QUANTILE_PENALTIES})
+
+
+def _models(subset):
+    """Return the number of models if each value per row has one, or each of its quantiles."""
+    return subset.outputs * len(subset.data.config.get("quantiles") or (None,))
+
+
+def _sorted_quantiles(models, rows, spread=None):
+    """Return predictions (B, targets, levels) of a model for each target and level, in order of the levels."""
+    quantiles = np.stack([[model.predict(rows) for model in of_target] for of_target in models])  # (targets, levels, B)
+    quantiles = np.sort(np.moveaxis(quantiles, 2, 0), axis=-1)
+    return quantiles if spread is None else quantiles * spread[:, None]
+
+
+@baseline(
+    "gradient-boosted trees", "columns", "quantiles", lacks=("steps",), reference=_BOOSTING,
+    seconds=lambda subset: 1.2 * _seconds_of_trees(subset),
+)  # fmt: skip
+def quantile_trees(subset):
+    """Fit gradient-boosted trees with the pinball loss, a model per target and level; the quantiles are sorted."""
+    levels, columns = levels_of(subset.data.target), subset.y.reshape(len(subset.y), -1).T
+    if len(columns) * len(levels) > _MOST_OUTPUTS:
+        raise Unfit(f"each of {len(columns) * len(levels)} quantiles per row would need its own trees")
+    boosting = import_module("sklearn.ensemble").HistGradientBoostingRegressor
+    options = dict(random_state=subset.seed, categorical_features=_categorical_columns(subset), max_iter=_TREES)
+    count = _column_count(subset)
+    _check_any_column(count)
+    x = subset.x[:, :count]
+    models = [
+        [boosting(loss="quantile", quantile=level, **options).fit(x, column, subset.weight) for level in levels]
+        for column in columns
+    ]
+    return subset.by_blocks(lambda x: _sorted_quantiles(models, x[:, :count]))
+
+
 def _seconds_of_trees(subset):
     rows, width = len(subset.train), _column_count(subset)
-    models = subset.outputs if "values" in subset.data.problem.facts or subset.outputs > 2 else 1
+    models = _models(subset) if "values" in subset.data.problem.facts or subset.outputs > 2 else 1
     return _TREES * models * (2e-4 + 2.5e-6 * width * min(31, rows / 20) + 3e-9 * rows * width)
 
 
 @baseline(
-    "gradient-boosted trees", "columns", "kept", lacks=("steps",), reference=_BOOSTING, seconds=_seconds_of_trees
+    "gradient-boosted trees", "columns", "kept", lacks=("steps", "quantiles"), reference=_BOOSTING,
+    seconds=_seconds_of_trees,
 )  # fmt: skip
 def trees(subset):
     """Fit gradient-boosted trees on binned columns with scikit-learn's defaults, one model per target; no texts."""
@@ -194,6 +296,10 @@ def trees(subset):
     _check_any_column(count)
     if count < subset.shape[0]:
         subset.notes.append("without the texts")
+    if "counts" in subset.data.problem.facts:
+        if not columns.any(axis=1).all():
+            raise Unfit("the training rows that it uses have no count above 0")
+        options["loss"] = "poisson"
     models = [boosting(**options).fit(x, column, subset.weight) for column in columns]
     if not classes:
         return subset.by_blocks(

@@ -7,6 +7,7 @@ from kzoo.dataset.sample import token_counts
 from kzoo.kinds.series.season import detect_season
 from kzoo.kinds.series.simple_forecasts import previous_season
 from kzoo.storage.windows import series_of
+from kzoo.tasks.quantiles.inference import levels_of
 
 _LAST = "last value"  # its name in `simple_forecasts`
 _BLOCK = 4_000_000  # probabilities held in memory at once
@@ -26,7 +27,7 @@ def majority(subset):
     return subset.by_blocks(lambda x: np.broadcast_to(shares, (len(x), len(shares))))
 
 
-@baseline("training mean", "values", reference=_DUMMY, seconds=_few_seconds)
+@baseline("training mean", "values", lacks=("quantiles",), reference=_DUMMY, seconds=_few_seconds)
 def mean(subset):
     """Predict the mean of each target over the training rows."""
     y = subset.y
@@ -54,14 +55,68 @@ def frequency(subset):
     return predict
 
 
-@baseline("last value", "values", "ordered", reference=_NAIVE, seconds=lambda subset: 1e-3 + 1e-8 * _numbers(subset))
+@baseline("training quantiles", "quantiles", reference=_DUMMY, seconds=_few_seconds)
+def training_quantiles(subset):
+    """Predict the quantiles of each target over the training rows."""
+    levels, y = levels_of(subset.data.target), subset.y
+    values = y.reshape(-1, y.shape[-1]).astype("float64")  # (N * steps, targets)
+    if subset.weight is None:
+        quantiles = np.quantile(values, levels, axis=0).T
+    else:
+        weight = np.repeat(subset.weight.astype("float64"), len(values) // len(y))
+        quantiles = np.stack([_weighted_quantiles(column, weight, levels) for column in values.T])
+    return subset.by_blocks(lambda x: np.broadcast_to(quantiles, (len(x), *y.shape[1:], len(levels))))
+
+
+def _weighted_quantiles(values, weight, levels):
+    """Return the smallest values whose cumulative share of the weight reaches each level."""
+    order = np.argsort(values, kind="stable")
+    shares = np.cumsum(weight[order]) / weight.sum()
+    return values[order][np.minimum(np.searchsorted(shares, levels), len(values) - 1)]
+
+
+@baseline(
+    "same season before, with its errors", "quantiles", "ordered", reference=_NAIVE,
+    seconds=lambda subset: 1e-3 + 1e-7 * _numbers(subset),
+)  # fmt: skip
+def seasonal_quantiles(subset):
+    """Predict the value one season ago, or the last value, plus the quantiles of its errors at each step ahead.
+
+    The errors are those on the training rows. Which of the simple forecasts it is, is chosen on validation data.
+    """
+    forecasts = {name: _forecast_named(subset, name) for name, _ in _simple_forecasts(subset, subset.data.train)}
+    if not forecasts:
+        raise Unfit("the windows are not from a single series")
+    levels = levels_of(subset.data.target)
+
+    def fitted(forecast):
+        errors = subset.y - forecast(subset.train)
+        errors = errors[np.isfinite(errors).all(axis=tuple(range(1, errors.ndim)))].astype("float64")
+        if not len(errors):
+            raise Unfit("the series does not reach far enough into the past")
+        offsets = np.moveaxis(np.quantile(errors, levels, axis=0), 0, -1)  # (horizon, targets, levels)
+
+        def predict(part):
+            for values, truth in _window_predictor(subset, forecast)(part):
+                yield values[..., None] + offsets, truth
+
+        return predict
+
+    return subset.best({name: fitted(forecast) for name, forecast in forecasts.items()})
+
+
+@baseline(
+    "last value", "values", "ordered", lacks=("quantiles",), reference=_NAIVE,
+    seconds=lambda subset: 1e-3 + 1e-8 * _numbers(subset),
+)  # fmt: skip
 def last_value(subset):
     """Predict the last value of each target at all steps ahead."""
     return _window_predictor(subset, _forecast_named(subset, _LAST))
 
 
 @baseline(
-    "same season before", "values", "ordered", reference=_NAIVE, seconds=lambda subset: 1e-3 + 5e-8 * _numbers(subset)
+    "same season before", "values", "ordered", lacks=("quantiles",), reference=_NAIVE,
+    seconds=lambda subset: 1e-3 + 5e-8 * _numbers(subset),
 )  # fmt: skip
 def seasonal(subset):
     """Predict the value one season ago: the same hour yesterday, the same month last year.

@@ -12,7 +12,8 @@ _MOST_FEATURES = 1_500  # steps times columns of a window; only the last steps o
 
 
 @baseline(
-    "ridge regression on the window", "columns", "steps", "values", reference="https://arxiv.org/abs/2205.13504",
+    "ridge regression on the window", "columns", "steps", "values", lacks=("quantiles",),
+    reference="https://arxiv.org/abs/2205.13504",
     seconds=lambda subset: 0.01 + 4e-10 * len(subset.train) * _products(subset) + 2e-7 * _predicted_values(subset),
 )  # fmt: skip
 def ridge_windows(subset):

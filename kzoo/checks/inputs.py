@@ -145,6 +145,8 @@ def targets_form(subject):
     if not isinstance(shape, tuple) or None in shape[1:]:
         return
     target_shape, output_shape = np.shape(read(subject.data.train.y, np.arange(1)))[1:], shape[1:]
+    if target_shape and (quantiles := subject.data.config.get("quantiles")):
+        target_shape = (*target_shape[:-1], target_shape[-1] * len(quantiles))
     if target_shape not in (output_shape, output_shape[:-1] if output_shape[-1:] == (1,) else output_shape):
         yield error(
             f"The targets of a row have shape {target_shape}, but the outputs of the network have {output_shape}",

@@ -88,11 +88,11 @@ def run(args):
 
 
 def _save_plot(predictions, args):
+    quantiles = predictions.quantiles
     figure = import_module("kzoo.plots").ahead(
         predictions.history[0],
-        predictions.values[0]
-        if predictions.values is not None
-        else predictions.quantiles[0, ..., len(predictions.levels) // 2],
+        predictions.values[0] if predictions.values is not None else quantiles[0, ..., len(predictions.levels) // 2],
+        band=None if quantiles is None else (quantiles[0, ..., 0], quantiles[0, ..., -1]),
         times=predictions.times[0] if predictions.times else (),
         history_times=predictions.history_times[0] if predictions.times else (),
         names=predictions.target_names,
@@ -174,7 +174,7 @@ def render(document, args):
             prediction = f"not read: {row['error']}"
         else:
             prediction = (
-                ", ".join(map(_format_class, row["classes"])) if "classes" in row else _format_numbers(row["values"])
+                ", ".join(map(_format_class, row["classes"])) if "classes" in row else _format_numbers(_numbers(row))
             )
         rows.append((label, prediction))
     label_width = max((len(label) for label, _ in rows), default=0)
@@ -187,9 +187,12 @@ def render(document, args):
 
 def _forecast_lines(row):
     """Return a table of a forecast: a row for each step, with its time or number."""
-    steps = row.get("times") or range(1, len(row["values"]) + 1)
-    header = ["time" if "times" in row else "step", *row["targets"]]
-    cells = [[str(step), *map(_format_numbers, values)] for step, values in zip(steps, row["values"], strict=True)]
+    numbers = [list(map(_format_numbers, _flat(values))) for values in _numbers(row)]
+    steps, names = row.get("times") or range(1, len(numbers) + 1), row["targets"]
+    if "values" not in row:
+        names = [f"{name}_q{level:g}" for name in names for level in row["levels"]]
+    header = ["time" if "times" in row else "step", *names]
+    cells = [[str(step), *values] for step, values in zip(steps, numbers, strict=True)]
     widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
     lines = ["  ".join(map(str.rjust, line, widths)) for line in (header, *cells)]  # rich may not be installed
     return [f"{row['input']}:", *(f"  {line}" for line in lines)]
@@ -197,6 +200,16 @@ def _forecast_lines(row):
 
 def _format_cell(cell):
     return "-" if cell is None else str(cell)
+
+
+def _numbers(row):
+    """Return the values of a prediction, or its quantiles."""
+    return row["values"] if "values" in row else row["quantiles"]
+
+
+def _flat(values):
+    """Return numbers, or the quantiles of several targets, as one list."""
+    return [number for value in values for number in (value if isinstance(value, list) else [value])]
 
 
 def _format_class(prediction):

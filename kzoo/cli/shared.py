@@ -22,7 +22,9 @@ from kzoo.utils.formatting import first_line, printable, spelled
 from kzoo.utils.optional import missing
 
 PICTURES = (".png", ".svg", ".pdf")
-DATA_OPTIONS = ("target", "data_seed", "validation", "test", "drop", "group", "task", "time", "columns")
+DATA_OPTIONS = (
+    "target", "data_seed", "validation", "test", "drop", "group", "task", "time", "columns", "quantiles",
+)  # fmt: skip
 
 # Arguments that a shell completes with file names; in those of NAMED_FILES `~` is expanded.
 NAMED_FILES = ("data", "test", "out", "weights", "plot", "csv")
@@ -80,6 +82,10 @@ def add_data_options(parser):
     add("--task", help="task, such as tabular_regression; default: detected from the target")
     add("--time", metavar="COLUMN", help="time column of a series")
     add(
+        "--quantiles", type=_levels, metavar="LEVELS",
+        help="predict these quantiles of the target, such as 0.1,0.5,0.9",
+    )  # fmt: skip
+    add(
         "--column", nargs="+", action="extend", default=[], metavar="NAME=KIND", dest="columns",
         help="column types: zip=category when=date review=text price=number:decimal=,:thousands=.",
     )  # fmt: skip
@@ -119,6 +125,14 @@ def _column_option(word):
             f"--column {word!r} is invalid. Write NAME=KIND, such as zip=category or price=number:decimal=,"
         )
     return name, {"kind": kind} | {sign: value for sign, _, value in signs} if signs else kind
+
+
+def _levels(text):
+    """Parse `--quantiles`: numbers with commas; a text that is none stays a text, which is refused with the others."""
+    try:
+        return tuple(float(word) for word in text.split(","))
+    except ValueError:
+        return text
 
 
 def _test_option(text):

@@ -210,6 +210,8 @@ def _targets(y, kind, task, preset, names, notes):
     elif task is None and usual is not None and chosen is not usual:
         notes.append(f"{chosen.name.replace('_', ' ').capitalize()}: y has values ({reason}); task= overrides.")
     if "classes" not in chosen.facts:
+        if task is None and (note := detection.count_note(kind, columns)):
+            notes.append(f"y: {note}")
         return chosen, y, None
     if onehot:
         y = y.argmax(axis=1)

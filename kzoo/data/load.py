@@ -18,11 +18,14 @@ from kzoo.registry import Preset, get_preset, list_presets
 from kzoo.sources.arrays import array_of_rows
 from kzoo.sources.tables.frame import as_frame, is_pair, join_targets
 from kzoo.sources.tables.raw import as_names, is_arrow
+from kzoo.tasks import tasks
 from kzoo.tasks.detection import WrongPreset
+from kzoo.tasks.quantiles import DEFAULT_LEVELS
+from kzoo.tasks.quantiles.levels import checked_levels
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import path_of
-from kzoo.utils.formatting import listed
+from kzoo.utils.formatting import listed, shown
 from kzoo.utils.optional import of_pandas
 
 
@@ -39,6 +42,7 @@ def load_data(
     task: str | None = None,
     time: str | None = None,
     columns: Mapping[str, str | Mapping[str, str]] | None = None,
+    quantiles: Sequence[float] | None = None,
     seed: int = 0,
     clip: bool = False,
 ) -> Dataset:
@@ -60,14 +64,16 @@ def load_data(
             `kzoo.dataset.splits.Fold` (then a test split of the source is not used).
         drop: columns to leave out.
         group: column whose rows with equal values stay in one split; for arrays, an array (N,) of values.
-        task: `"classification"` or `"regression"`. By default, a table whose target is text, boolean, or integers with
-            at most 20 different values is a classification, else a regression. In arrays of images and token ids,
-            integers are classes, and numbers with fractions are values.
+        task: `"classification"`, `"regression"`, `"count"` or `"quantiles"`. By default, a table whose target is text,
+            boolean, or integers with at most 20 different values is a classification, else a regression. In arrays of
+            images and token ids, integers are classes, and numbers with fractions are values.
         time: time column of a series; the first column of dates by default.
         columns: types of columns, to override the detected ones: a dict of "number", "category", "date", "text", or of
             how numbers are written: `{"zip": "category", "price": {"decimal": ",", "thousands": "."}}`. Cells of these
             columns in a file stay as written, such as `01067`. By default, a number format is detected that reads all
             of a column: thousands separators, decimal commas, currency signs, percent, accounting negatives, 万 and 亿.
+        quantiles: levels of the quantiles to predict of each target, such as `(0.1, 0.5, 0.9)`: at least two,
+            ascending, between 0 and 1. The task is then `"quantiles"`.
         seed: seed of the split. The training seed does not affect it.
         clip: clip numeric columns of a table at their 0.1 and 99.9 percentiles (of the training rows).
 
@@ -76,7 +82,7 @@ def load_data(
     """
     options = DataOptions(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time,
-        columns=columns, clip=clip, seed=seed,
+        columns=columns, clip=clip, quantiles=quantiles, seed=seed,
     )  # fmt: skip
     options.check_loaded(source)
     return load(source, preset, options)
@@ -90,7 +96,10 @@ def load(source: Loadable, preset: str | Preset | None, options: DataOptions) ->
     if not splits.is_source(options.test):
         splits.split_fractions(options.validation, options.test)
     preset = preset if preset is None or isinstance(preset, Preset) else get_preset(preset)
-    data = _load(source, preset, options)
+    levels, reading = _quantiles(options)
+    data = _load(source, preset, reading)
+    if "quantiles" in data.problem.facts:
+        data.config["quantiles"] = levels or DEFAULT_LEVELS
     data.loaded = options.stored()
     with_overview(data)
     if options.group is not None:
@@ -99,6 +108,28 @@ def load(source: Loadable, preset: str | Preset | None, options: DataOptions) ->
     if note is not None and note not in data.notes:
         data.notes.append(note)
     return data
+
+
+def _quantiles(options: DataOptions) -> tuple[tuple[float, ...] | None, DataOptions]:
+    """Return the levels of the quantiles, and the options with the task that predicts them.
+
+    Raises:
+        KzooError: wrong levels, or another task.
+    """
+    levels = checked_levels(options.quantiles)
+    if levels is None:
+        return None, options
+    if options.task is not None and all(
+        options.task not in (*task.words, problem.name)
+        for task in tasks().values()
+        if "quantiles" in task.facts
+        for problem in task.problems
+    ):
+        raise KzooError(
+            f"quantiles={shown(levels)} and task={options.task!r} exclude each other: quantiles are a task of "
+            "their own. Remove one of them."
+        )
+    return levels, replace(options, task=options.task or "quantiles")
 
 
 def with_overview(data: Dataset) -> Dataset:

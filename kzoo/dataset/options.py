@@ -12,7 +12,8 @@ from kzoo.stored_types import Description
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import shown
 
-# Options that are stored with a run and appear in its command; `clip` belongs to `load_data` only.
+# Options that are stored with a run and appear in its command; `clip` belongs to `load_data` only. `clip` and
+# `quantiles` are stored only if they are set.
 STORED_OPTIONS = ("target", "validation", "test", "drop", "group", "task", "time", "columns")
 
 
@@ -29,6 +30,7 @@ class DataOptions:
     time: str | None = None
     columns: Mapping[str, Any] | None = None
     clip: bool = False
+    quantiles: Sequence[float] | None = None
     seed: int = 0
 
     @classmethod
@@ -51,7 +53,9 @@ class DataOptions:
         if not isinstance(self.group, str):
             options["group"] = None
         plain = {name: value.tolist() if hasattr(value, "tolist") else value for name, value in options.items()}
-        return dict(data_seed=int(self.seed), options=plain | ({"clip": True} if self.clip else {}))
+        plain |= {"clip": True} if self.clip else {}
+        plain |= {"quantiles": list(map(float, self.quantiles))} if self.quantiles is not None else {}
+        return dict(data_seed=int(self.seed), options=plain)
 
     def check_loaded(self, source) -> None:
         """Raise KzooError if the source is a `Dataset` and options differ from those of its loading.

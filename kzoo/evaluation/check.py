@@ -48,6 +48,7 @@ def check(
     task: str | None = None,
     time: str | None = None,
     columns: Mapping[str, str | Mapping[str, str]] | None = None,
+    quantiles: Sequence[float] | None = None,
     seed: int = 0,
     data_seed: int = 0,
     weights: Run | str | os.PathLike[str] | keras.Model | None = None,
@@ -68,7 +69,7 @@ def check(
             a run: new data, labelled or not, which is compared with the run's training data; without it, the run's own
             data and settings are checked.
         deep: also run the checks that take gradient steps, which need some seconds; `kzoo.train` runs all others.
-        target, validation, test, drop, group, task, time, columns: see `kzoo.load_data`.
+        target, validation, test, drop, group, task, time, columns, quantiles: see `kzoo.load_data`.
         seed, data_seed, weights, freeze, precision, epochs, overrides: see `kzoo.train`.
 
     Returns:
@@ -84,7 +85,7 @@ def check(
         overrides["epochs"] = epochs
     options = DataOptions(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time,
-        columns=columns, seed=data_seed,
+        columns=columns, quantiles=quantiles, seed=data_seed,
     )  # fmt: skip
     return examine(
         preset_or_model_or_run, data, options, overrides, deep=deep, seed=seed, weights=weights, freeze=freeze,

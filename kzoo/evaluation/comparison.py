@@ -53,6 +53,11 @@ def compare_runs(
         raise KzooError(
             f"Cannot compare runs of different tasks ({runs[0].path}: {tasks[0]}, {runs[1].path}: {tasks[1]})."
         )
+    levels = [run.spec.config.get("quantiles") for run in runs]
+    if levels[0] != levels[1]:
+        raise KzooError(
+            f"Cannot compare runs of different quantiles ({runs[0].path}: {levels[0]}, {runs[1].path}: {levels[1]})."
+        )
     metric = metric or runs[0].problem.headline
     loaded = [reload(run, data, target=target) for run in runs]
     if loaded[0].fingerprint != loaded[1].fingerprint:

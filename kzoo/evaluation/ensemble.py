@@ -149,6 +149,10 @@ def _check(members: Sequence[Run], method: str) -> bool:
     described = [run.data for run in members]
     if method == "vote" and "classes" not in members[0].problem.facts:
         raise KzooError(f"method='vote' needs classes, but the task is {described[0].task}: use 'mean'.")
+    if method == "weighted" and "quantiles" in members[0].problem.facts:
+        raise KzooError(
+            "method='weighted' chooses weights by the squared error, which quantiles do not have: use 'mean'."
+        )
     folds = all(map(of_fold, members)) and len({d.fingerprint for d in described}) > 1
     for field in ("task", "name", "class_names", "target_names", *(() if folds else ("data_seed", "options"))):
         _check_same(members, field.replace("_", " "), [getattr(d, field) for d in described])

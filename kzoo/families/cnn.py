@@ -65,6 +65,7 @@ def build(
     offset=None,
     target_scale=None,
     target_offset=None,
+    quantiles=None,
 ):
     """Build a convolutional network: stages, pooling, dense layers, output.
 
@@ -115,6 +116,7 @@ def build(
         offset: per feature of a series, -mean / standard deviation; None, as for `scale`, for no change.
         target_scale: per target, standard deviation in the training split; the output becomes `y * scale + offset`.
         target_offset: for each target, mean in the training split.
+        quantiles: levels of the quantiles to predict for each target; None for one value per target.
 
     Raises:
         ValueError: a value is not valid for the family, or contradicts another one.
@@ -171,10 +173,12 @@ def build(
         x = parts.dense_block(x, width, activation, name=f"hidden{i}", dropout=units_dropout, norm=units_norm)
     if units_dropout and not units:
         x = layers.Dropout(units_dropout, name="pooled_dropout")(x)
-    x = parts.head(x, outputs, output_activation, horizon=horizon, bias=output_bias, scale=output_scale)
+    x = parts.head(
+        x, outputs, output_activation, horizon=horizon, bias=output_bias, scale=output_scale, quantiles=quantiles
+    )
     if window_stats:
-        x = parts.undo_window_norm(x, *window_stats, outputs)
-    x = parts.unscale_targets(x, target_scale, target_offset)
+        x = parts.undo_window_norm(x, *window_stats, outputs, quantiles)
+    x = parts.unscale_targets(x, target_scale, target_offset, quantiles)
     return keras.Model(input_tensor, x, name=name)
 
 

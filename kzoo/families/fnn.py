@@ -52,6 +52,7 @@ def build(
     log_ratios=False,
     target_scale=None,
     target_offset=None,
+    quantiles=None,
 ):
     """Build a feed-forward network.
 
@@ -111,6 +112,7 @@ def build(
             sets these weights.
         target_scale: per target, standard deviation in the training split; the output becomes `y * scale + offset`.
         target_offset: for each target, mean in the training split.
+        quantiles: levels of the quantiles to predict for each target; None for one value per target.
 
     Raises:
         ValueError: a value is not valid for the family, or contradicts another one.
@@ -142,8 +144,8 @@ def build(
         if residual:
             raise ValueError(f"members={members} cannot be combined with residual=True. Remove one of them.")
         x = _member_layers(x, members, units, activation, rates=rates, norm=norm, regularizer=regularizer)
-        x = parts.members_head(x, outputs, output_activation)
-        x = parts.unscale_targets(x, target_scale, target_offset)
+        x = parts.members_head(x, outputs, output_activation, quantiles=quantiles)
+        x = parts.unscale_targets(x, target_scale, target_offset, quantiles)
         return keras.Model(input_tensor, x, name=name)
     if residual:
         x = _residual_blocks(x, units, activation, rates=rates, norm=norm, regularizer=regularizer)
@@ -153,10 +155,10 @@ def build(
                 x, width, activation, name=f"hidden{i}", dropout=rate, norm=norm, regularizer=regularizer
             )
     if not log_ratios:
-        x = parts.head(x, outputs, output_activation)
+        x = parts.head(x, outputs, output_activation, quantiles=quantiles)
     else:
         x = parts.activate(x, output_activation, name=f"output_{output_activation}", dtype=parts.answer_dtype())
-    x = parts.unscale_targets(x, target_scale, target_offset)
+    x = parts.unscale_targets(x, target_scale, target_offset, quantiles)
     return keras.Model(input_tensor, x, name=name)
 
 

@@ -20,6 +20,7 @@ def build(
     offset=None,
     target_scale=None,
     target_offset=None,
+    quantiles=None,
 ):
     """Build NLinear (https://arxiv.org/abs/2205.13504): a `Dense` over time that all columns share.
 
@@ -41,6 +42,7 @@ def build(
         offset: per feature, -mean / standard deviation; None, as for `scale`, for no change.
         target_scale: per target, standard deviation in the training split; the output becomes `y * scale + offset`.
         target_offset: for each target, mean in the training split.
+        quantiles: levels of the quantiles to predict for each target; None for one value per target.
 
     Raises:
         ValueError: a value is not valid for the family, or contradicts another one.
@@ -51,9 +53,10 @@ def build(
 
     input_tensor = keras.Input(input_shape, dtype="float32", name="inputs")
     x = parts.scale_inputs(input_tensor, scale, offset) if rescale else input_tensor
-    dense = layers.Dense(horizon or outputs, kernel_initializer="zeros", dtype=parts.answer_dtype(), name=OUTPUTS)
+    units = (horizon or outputs) * parts.levels_of(quantiles)
+    dense = layers.Dense(units, kernel_initializer="zeros", dtype=parts.answer_dtype(), name=OUTPUTS)
     if horizon is None:
-        x = dense(layers.Flatten(name="flatten")(x))  # (B, outputs)
+        x = parts.ascending(dense(layers.Flatten(name="flatten")(x)), quantiles)  # (B, outputs * levels)
     else:
         if outputs < x.shape[-1]:
             x = x[:, :, :outputs]  # forecasts depend on no other feature
@@ -61,8 +64,8 @@ def build(
         if reversible_norm:
             x, *window_stats = parts.window_norm(x, reversible_norm)
         x = layers.Permute((2, 1), name="time_last")(x)  # (B, outputs, steps)
-        x = layers.Permute((2, 1), name="forecast")(dense(x))  # (B, horizon, outputs)
+        x = parts.steps_first(parts.ascending(dense(x), quantiles), horizon)  # (B, horizon, outputs * levels)
         if window_stats:
-            x = parts.undo_window_norm(x, *window_stats, outputs)
-    x = parts.unscale_targets(x, target_scale, target_offset)
+            x = parts.undo_window_norm(x, *window_stats, outputs, quantiles)
+    x = parts.unscale_targets(x, target_scale, target_offset, quantiles)
     return keras.Model(input_tensor, x, name=name)

@@ -1,12 +1,17 @@
 """Building blocks shared by several families: functions of built-in Keras layers."""
 
+import itertools
+import math
 from functools import partial
+from statistics import NormalDist
 
 import keras
 import numpy as np
 from keras import layers, ops
 
 from kzoo.families.protocol import MEMBERS, OUTPUTS, TEXT, UNSCALE, WHITENING
+
+_LARGEST_LOG = 15.0  # bound of the exponents of outputs that are logarithms
 
 
 def activate(x, activation, *, name, dtype=None):
@@ -20,6 +25,9 @@ def activate(x, activation, *, name, dtype=None):
     if activation == "gelu":
         # `layers.Activation` stores a name and cannot pass `approximate=True`; the operation can.
         return ops.gelu(x, approximate=True)
+    if activation == "exponential":
+        # Without overflow, and never 0: within a factor of 3 million of the training mean.
+        x = ops.clip(x, -_LARGEST_LOG, _LARGEST_LOG)
     if activation == "leaky_relu":
         # The common slope; Keras' activation of this name has 0.2.
         return layers.LeakyReLU(negative_slope=0.01, dtype=dtype, name=name)(x)
@@ -97,7 +105,41 @@ def bag(x, ids):
     return ops.sum(x * ops.expand_dims(real, -1), axis=1) / ops.sqrt(count)
 
 
-def unscale_targets(x, scale, offset):
+def levels_of(quantiles):
+    """Return how many numbers are predicted for each target: one, or one per quantile."""
+    return len(quantiles) if quantiles else 1
+
+
+def ascending(x, quantiles):
+    """Return outputs (..., targets * levels) as quantiles that ascend for each target; unchanged without levels.
+
+    The lowest quantile is linear, and each other one is the one below it plus a softplus, so that they never cross.
+    Outputs of 0 are the quantiles of the standard normal distribution.
+    """
+    if not quantiles:
+        return x
+    levels, shape = len(quantiles), x.shape[1:]
+    normal = [NormalDist().inv_cdf(level) for level in quantiles]
+    gaps = [(upper - lower) / math.log(2.0) for lower, upper in itertools.pairwise(normal)]  # softplus(0) is log(2)
+    settings = dict(dtype=answer_dtype())
+    x = layers.Reshape((*shape[:-1], shape[-1] // levels, levels), name="levels", **settings)(x)
+    steps = layers.Activation("softplus", name="levels_steps", **settings)(x[..., 1:])
+    x = layers.Concatenate(name="levels_joined", **settings)([x[..., :1], steps])
+    x = layers.Rescaling([1.0, *gaps], [normal[0], *([0.0] * len(gaps))], name="levels_scaling", **settings)(x)
+    return layers.Reshape(shape, name="levels_ascending", **settings)(ops.cumsum(x, axis=-1))
+
+
+def steps_first(x, horizon):
+    """Return forecasts (B, outputs, horizon * levels) as (B, horizon, outputs * levels)."""
+    outputs, levels = x.shape[1], x.shape[2] // horizon
+    if levels > 1:
+        x = layers.Reshape((outputs, horizon, levels), name="forecast_levels")(x)
+        x = layers.Permute((2, 1, 3), name="forecast_steps")(x)
+        return layers.Reshape((horizon, outputs * levels), name="forecast")(x)
+    return layers.Permute((2, 1), name="forecast")(x)
+
+
+def unscale_targets(x, scale, offset, quantiles=None):
     """Undo the standardisation of targets in the layer `"unscale"`; without scale and offset, return `x`.
 
     `kzoo.train` fits the layers before it on standardised targets, so that the loss does not depend on the unit, and
@@ -105,9 +147,12 @@ def unscale_targets(x, scale, offset):
 
     Args:
         scale, offset: one float per target (the last axis).
+        quantiles: levels of the quantiles of each target, or None.
     """
     if scale is None and offset is None:
         return x
+    repeats = levels_of(quantiles)
+    scale, offset = (None if v is None else [number for number in v for _ in range(repeats)] for v in (scale, offset))
     labels = ("target_scale", "target_offset")
     return _rescale(x, scale, offset, name=UNSCALE, labels=labels, noun="outputs", dtype=answer_dtype())
 
@@ -182,7 +227,7 @@ def answer_dtype():
     return keras.config.dtype_policy().variable_dtype
 
 
-def head(x, outputs, output_activation, *, horizon=None, bias=True, scale=1.0, name=OUTPUTS):
+def head(x, outputs, output_activation, *, horizon=None, bias=True, scale=1.0, quantiles=None, name=OUTPUTS):
     """Map features to the outputs with a dense layer.
 
     Args:
@@ -192,25 +237,29 @@ def head(x, outputs, output_activation, *, horizon=None, bias=True, scale=1.0, n
         horizon: number of steps to forecast; the output is then (B, horizon, outputs).
         bias: whether the layer has a bias.
         scale: factor of the output, before its activation.
+        quantiles: levels of the quantiles of each target, which follow one another; None for one value per target.
     """
+    outputs = outputs * levels_of(quantiles)
     x = layers.Dense(outputs * (horizon or 1), use_bias=bias, dtype=answer_dtype(), name=name)(x)
     if horizon is not None:
         x = layers.Reshape((horizon, outputs), dtype=answer_dtype(), name="forecast")(x)
     if scale != 1.0:
         x = layers.Rescaling(scale, dtype=answer_dtype(), name="output_scaling")(x)
-    return activate(x, output_activation, name=f"output_{output_activation}", dtype=answer_dtype())
+    x = activate(x, output_activation, name=f"output_{output_activation}", dtype=answer_dtype())
+    return ascending(x, quantiles)
 
 
-def members_head(x, outputs, output_activation):
+def members_head(x, outputs, output_activation, *, quantiles=None):
     """Map the features of each member to outputs, and average them in the layer `"members"`.
 
     `kzoo.train` fits the outputs of each member, without this layer, and saves the network with it.
 
     Args:
         x: (B, members, features).
-        outputs, output_activation: see `head`.
+        outputs, output_activation, quantiles: see `head`.
     """
     _, members, features = x.shape
+    outputs = outputs * levels_of(quantiles)
     # Limit of Glorot initialization for one member; Keras would compute it from all members together.
     limit = (6 / (features + outputs)) ** 0.5
     x = layers.EinsumDense(
@@ -222,7 +271,7 @@ def members_head(x, outputs, output_activation):
         name=OUTPUTS,
     )(x)
     x = activate(x, output_activation, name=f"output_{output_activation}", dtype=answer_dtype())
-    return layers.GlobalAveragePooling1D(dtype=answer_dtype(), name=MEMBERS)(x)
+    return layers.GlobalAveragePooling1D(dtype=answer_dtype(), name=MEMBERS)(ascending(x, quantiles))
 
 
 def per_layer(value, count, *, name):
@@ -276,17 +325,21 @@ def window_norm(x, how=True):
     return (x - mean) / std, mean, std
 
 
-def undo_window_norm(y, level, spread, outputs):
+def undo_window_norm(y, level, spread, outputs, quantiles=None):
     """Revert `window_norm` for a forecast: return it in the level and spread of its window.
 
     Args:
-        y: (B, horizon, outputs).
+        y: (B, horizon, outputs), or (B, horizon, outputs * levels) of quantiles.
         level, spread: (B, 1, F), from `window_norm`; the targets are the first `outputs` features.
         outputs: number of targets.
+        quantiles: levels of the quantiles of each target, or None.
     """
+    level, spread = (None if v is None else v[:, :, :outputs] for v in (level, spread))
+    if quantiles:
+        level, spread = (None if v is None else ops.repeat(v, len(quantiles), axis=-1) for v in (level, spread))
     if spread is not None:
-        y = y * spread[:, :, :outputs]
-    return y + level[:, :, :outputs]
+        y = y * spread
+    return y + level
 
 
 def check_forecast(inputs, outputs, input_shape, *, horizon, reversible_norm):

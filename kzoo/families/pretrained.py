@@ -43,6 +43,7 @@ def build(
     output_activation="softmax",
     target_scale=None,
     target_offset=None,
+    quantiles=None,
 ):
     """Build a backbone without its top, then pooling, dropout and one dense layer, for raw pixels 0..255.
 
@@ -64,6 +65,7 @@ def build(
         output_activation: activation of the output; None for logits and real-valued targets.
         target_scale: per target, standard deviation in the training split; the output becomes `y * scale + offset`.
         target_offset: for each target, mean in the training split.
+        quantiles: levels of the quantiles to predict for each target; None for one value per target.
 
     Raises:
         ValueError: a value is not valid for the family, or contradicts another one.
@@ -95,8 +97,8 @@ def build(
     x = pool(name=FEATURES)(x)
     if dropout:
         x = layers.Dropout(dropout, name="features_dropout")(x)
-    x = parts.head(x, outputs, output_activation)
-    x = parts.unscale_targets(x, target_scale, target_offset)
+    x = parts.head(x, outputs, output_activation, quantiles=quantiles)
+    x = parts.unscale_targets(x, target_scale, target_offset, quantiles)
     return keras.Model(input_tensor, x, name=name)
 
 

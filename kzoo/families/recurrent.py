@@ -36,6 +36,7 @@ def build(
     offset=None,
     target_scale=None,
     target_offset=None,
+    quantiles=None,
     stateful=False,
     stateful_batch=1,
 ):
@@ -79,6 +80,7 @@ def build(
         offset: per feature of a series, -mean / standard deviation; None, as for `scale`, for no change.
         target_scale: per target, standard deviation in the training split; the output becomes `y * scale + offset`.
         target_offset: for each target, mean in the training split.
+        quantiles: levels of the quantiles to predict for each target; None for one value per target.
         stateful: keep the state between calls, to generate step by step. Such a copy of a trained model has
             `input_shape=(1,)` and does not support padding.
         stateful_batch: batch size of a stateful model.
@@ -144,10 +146,10 @@ def build(
 
     for i, width in enumerate(dense_units, start=1):
         x = parts.dense_block(x, width, "relu", name=f"dense{i}", dropout=dense_dropout)
-    x = parts.head(x, outputs, output_activation, horizon=horizon)
+    x = parts.head(x, outputs, output_activation, horizon=horizon, quantiles=quantiles)
     if window:
-        x = parts.undo_window_norm(x, *window, outputs)
-    x = parts.unscale_targets(x, target_scale, target_offset)
+        x = parts.undo_window_norm(x, *window, outputs, quantiles)
+    x = parts.unscale_targets(x, target_scale, target_offset, quantiles)
     return keras.Model(input_tensor, x, name=name)
 
 

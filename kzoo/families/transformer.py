@@ -55,6 +55,7 @@ def build(
     input_clip=None,
     target_scale=None,
     target_offset=None,
+    quantiles=None,
 ):
     """Build an encoder: embedding as tokens, `depth` encoder blocks, pooling and a head.
 
@@ -108,6 +109,7 @@ def build(
             data: 3 if any column of the training split has heavy tails.
         target_scale: per target, standard deviation in the training split; the output becomes `y * scale + offset`.
         target_offset: for each target, mean in the training split.
+        quantiles: levels of the quantiles to predict for each target; None for one value per target.
 
     Raises:
         ValueError: a value is not valid for the family, or contradicts another one.
@@ -200,13 +202,13 @@ def build(
     for i, units in enumerate(dense_units, start=1):
         x = parts.dense_block(x, units, "relu", name=f"dense{i}", dropout=dense_dropout)
     if horizon is None:
-        x = parts.head(x, outputs, output_activation)
+        x = parts.head(x, outputs, output_activation, quantiles=quantiles)
     else:
-        x = parts.head(x, horizon, output_activation)  # (B, outputs, horizon)
-        x = layers.Permute((2, 1), name="forecast")(x)  # (B, horizon, outputs)
+        x = parts.head(x, horizon, output_activation, quantiles=quantiles)  # (B, outputs, horizon * levels)
+        x = parts.steps_first(x, horizon)  # (B, horizon, outputs * levels)
     if window_stats:
-        x = parts.undo_window_norm(x, *window_stats, outputs)
-    x = parts.unscale_targets(x, target_scale, target_offset)
+        x = parts.undo_window_norm(x, *window_stats, outputs, quantiles)
+    x = parts.unscale_targets(x, target_scale, target_offset, quantiles)
     return keras.Model(input_tensor, x, name=name)
 
 

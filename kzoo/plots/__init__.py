@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # for type checkers, the names that are loaded on first use
     from kzoo.plots.search import importance as importance
     from kzoo.plots.search import search_curves as search_curves
     from kzoo.plots.search import search_history as search_history
+    from kzoo.plots.values import band as band
     from kzoo.plots.values import forecast as forecast
     from kzoo.plots.values import predicted_against_true as predicted_against_true
 
@@ -39,6 +40,7 @@ _LAZY = {
     "roc": "kzoo.plots.classification",
     "precision_recall": "kzoo.plots.classification",
     "roc_and_precision_recall": "kzoo.plots.classification",
+    "band": "kzoo.plots.values",
     "forecast": "kzoo.plots.values",
     "predicted_against_true": "kzoo.plots.values",
     "attention_map": "kzoo.plots.attention",

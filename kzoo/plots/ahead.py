@@ -23,6 +23,7 @@ def ahead(
     times: Sequence[Any] = (),
     history_times: Sequence[Any] = (),
     names: Sequence[str] = (),
+    band: tuple[ArrayLike, ArrayLike] | None = None,
 ) -> Figure:
     """Plot the history of a series and its forecast, a row for each target.
 
@@ -31,6 +32,7 @@ def ahead(
         predicted: (horizon, targets) forecast values, such as `Predictions.values[0]`.
         times, history_times: the times of their steps, as in `Predictions`. Without times, steps are counted from now.
         names: names of the targets.
+        band: lower and upper quantile of each forecast value, in the shape of `predicted`; drawn as an area.
 
     Raises:
         KzooError: shapes that do not match, or values that are not finite.
@@ -43,6 +45,8 @@ def ahead(
         )
     if not (np.isfinite(past).all() and np.isfinite(future).all()):
         raise KzooError("history and predicted must be finite numbers, but they contain NaN or infinity.")
+    if band is not None and any(np.shape(bound) != future.shape for bound in band):
+        raise KzooError(f"band must be two arrays in the shape of predicted: {future.shape}.")
     if len(times) not in (0, len(future)) or len(history_times) not in (0, len(past)):
         raise KzooError(
             f"times and history_times must have one time per step (times: {len(times)} for {len(future)} steps, "
@@ -63,6 +67,9 @@ def ahead(
     for i, axes in enumerate(panels):
         style_axes(axes)
         axes.plot(list(past_times), past[:, i], color=GREY, lw=1.3, label="history")
+        if band is not None:
+            low, high = (np.asarray(bound)[:, i] for bound in band)
+            axes.fill_between(list(future_times), low, high, color=ORANGE, alpha=0.25, lw=0, label="band")
         # A dotted line connects the end of the history with the forecast.
         axes.plot([past_times[-1], future_times[0]], [past[-1, i], future[0, i]], color=ORANGE, lw=1.2, ls=":")
         axes.plot(list(future_times), future[:, i], color=ORANGE, lw=1.9, label="forecast", **marker)
@@ -77,7 +84,7 @@ def ahead(
     else:
         bottom.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
         bottom.set_xlabel("" if has_times else "steps from now", color=GREY)
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=2, frameon=False)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=3, frameon=False)
     if n_rows < past.shape[1]:
         figure.supxlabel(f"the first {n_rows} of {past.shape[1]} targets", color=GREY, fontsize=9)
     return figure

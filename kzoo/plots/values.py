@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -9,13 +10,15 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 from sklearn import metrics as sk
 
-from kzoo.plots.colors import BLUE, FAINT, GREY, INK, ORANGE
+from kzoo.plots.colors import BLUE, FAINT, GREY, INK, ORANGE, RED
 from kzoo.plots.figure import new_figure, style_axes
 from kzoo.plots.predictions import name_of
 from kzoo.utils.errors import KzooError
 
 _MAX_TARGETS = 9
 _MAX_POINTS = 5000
+_MAX_BAND = 400  # rows of a band, evenly spaced
+_BAND = 0.25  # opacity of the area between quantiles
 
 
 def forecast(
@@ -26,6 +29,7 @@ def forecast(
     names: Sequence[str] = (),
     count: int = 4,
     windows: Sequence[int] | None = None,
+    band: tuple[ArrayLike, ArrayLike] | None = None,
 ) -> Figure:
     """Plot forecasts next to the truth: a row for each target, a column for each of some windows evenly spaced in time.
 
@@ -36,6 +40,7 @@ def forecast(
         names: names of the targets.
         count: number of windows to plot.
         windows: (N,) the number of each window, for its title; None: counted from 1.
+        band: lower and upper quantile of each forecast value, in the shape of `predicted`; drawn as an area.
 
     Raises:
         KzooError: shapes that do not match, no windows, or values that are not finite.
@@ -48,6 +53,8 @@ def forecast(
             f"truth and predicted must have shape (windows, horizon, targets) (truth: {truth.shape}, "
             f"predicted: {predicted.shape})."
         )
+    if band is not None and any(np.shape(bound) != truth.shape for bound in band):
+        raise KzooError(f"band must be two arrays in the shape of predicted: {predicted.shape}.")
     n_windows, horizon, n_targets = truth.shape
     names = _target_names(names, n_targets)
     if count < 1:
@@ -77,6 +84,9 @@ def forecast(
                 # Connect the end of the history with the truth.
                 axes.plot([0, 1], [past[-1], truth[window, 0, target]], color=BLUE, lw=1.4)
                 axes.axvline(0.5, color=FAINT, lw=1)
+            if band is not None:
+                low, high = (np.asarray(bound)[window, :, target] for bound in band)
+                axes.fill_between(steps, low, high, color=ORANGE, alpha=_BAND, lw=0, label="band")
             axes.plot(steps, truth[window, :, target], color=BLUE, lw=1.6, label="truth", **marker)
             axes.plot(steps, predicted[window, :, target], color=ORANGE, lw=1.8, label="forecast", **marker)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
@@ -84,9 +94,50 @@ def forecast(
         axes_row[0].set_ylabel(name_of(names[target]), color=INK, parse_math=False)
     for axes in panels[-1]:
         axes.set_xlabel("steps from now", color=GREY)
-    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=3, frameon=False)
+    handles = panels[0, 0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside upper right", ncols=len(handles[0]) if band is not None else 3, frameon=False)
     if n_rows < n_targets:
         figure.supxlabel(f"the first {n_rows} of {n_targets} targets", color=GREY, fontsize=9)
+    return figure
+
+
+def band(truth: ArrayLike, quantiles: ArrayLike, levels: Sequence[float], names: Sequence[str] = ()) -> Figure:
+    """Plot the band between the outer quantiles and the true values, in order of the middle quantile.
+
+    Args:
+        truth: (N,) true values of a target.
+        quantiles: (N, levels) quantiles, ascending.
+        levels: of the quantiles.
+        names: name of the target, for the axis.
+
+    Raises:
+        KzooError: shapes that do not match, or values that are not finite.
+    """
+    truth, quantiles = (
+        _checked_array(argument, array) for argument, array in (("truth", truth), ("quantiles", quantiles))
+    )
+    truth, levels = truth.reshape(-1), tuple(levels)
+    if quantiles.shape != (len(truth), len(levels)):
+        raise KzooError(
+            f"quantiles must have shape (rows, levels): {(len(truth), len(levels))}, not {quantiles.shape}."
+        )
+    middle = len(levels) // 2
+    order = np.argsort(quantiles[:, middle], kind="stable")[:: math.ceil(len(truth) / _MAX_BAND)]
+    truth, quantiles, steps = truth[order], quantiles[order], np.arange(1, len(order) + 1)
+    inside = (quantiles[:, 0] <= truth) & (truth <= quantiles[:, -1])
+    figure = new_figure(7.5, 4.0)
+    axes = figure.subplots()
+    style_axes(axes)
+    label = f"quantile {levels[0]:g} to {levels[-1]:g}"
+    axes.fill_between(steps, quantiles[:, 0], quantiles[:, -1], color=ORANGE, alpha=_BAND, lw=0, label=label)
+    axes.plot(steps, quantiles[:, middle], color=ORANGE, lw=1.6, label=f"quantile {levels[middle]:g}")
+    point: dict[str, Any] = dict(ls="", marker="o", ms=3, alpha=0.7)
+    axes.plot(steps[inside], truth[inside], color=BLUE, label="truth within", **point)
+    axes.plot(steps[~inside], truth[~inside], color=RED, label="truth outside", **point)
+    axes.set_xlabel("rows, in order of the middle quantile", color=GREY)
+    axes.set_ylabel(name_of(names[0], ()) if len(names) else "", color=INK, parse_math=False)
+    axes.margins(x=0.01)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=4, frameon=False)
     return figure
 
 

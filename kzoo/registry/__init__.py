@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kzoo import __version__
-from kzoo.registry.arguments import ARGUMENTS, CLIPPING, CONFIG, OF_FIT, SGD, SYNONYMS, TRAINING, checked
+from kzoo.registry.arguments import ARGUMENTS, CLIPPING, CONFIG, OF_FIT, SGD, STORED_IF_SET, SYNONYMS, TRAINING, checked
 from kzoo.registry.catalogue import (  # noqa: F401 (re-exported)
     general_first,
     get_preset,
@@ -191,6 +191,7 @@ def rebuild(spec: Mapping[str, Any], *, compile: bool = True, steps: int | None 
             raise
         reason = "not enough memory for its weights" if is_out_of_memory(error) else first_line(error)
         raise KzooError(f"Cannot build {spec['preset']!r}: {reason}.") from error
+    config = {name: value for name, value in config.items() if value is not None or name not in STORED_IF_SET}
     _specs[model] = dict(spec) | dict(config=config, kzoo=__version__)
     return model
 

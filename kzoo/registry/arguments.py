@@ -38,8 +38,8 @@ class Argument:
         each: rule for the values of a mapping, if a mapping is legal; its keys become strings.
         open: whether a sequence may begin with None, which the data replaces (see `kzoo.registry.preset.completed`).
         needs: another setting -> its values with which this one has an effect; "answers" is what the task predicts,
-            "classes" or "values". `ANY` is any value that is not empty. Rules of one family are in the `NEEDS` of its
-            file.
+            "classes", "values" or "quantiles". `ANY` is any value that is not empty. Rules of one family are in the
+            `NEEDS` of its file.
     """
 
     default: object = None
@@ -145,7 +145,7 @@ _COLUMNS: Any = dict(needs={"inputs": ("rows", "series"), "rescale": (True,), "b
 _PLAIN: Any = dict(needs={"block": ("plain",)})
 _STAGES: Any = dict(needs={"block": ("plain", "residual", "separable", "pooled", "dilated")})
 _CLASSES: Any = dict(needs={"answers": ("classes",)})
-_VALUES: Any = dict(needs={"answers": ("values",)})
+_VALUES: Any = dict(needs={"answers": ("values", "quantiles")})
 
 ACTIVATIONS = (
     "relu", "gelu", "elu", "leaky_relu", "sigmoid", "tanh", "silu", "selu", "relu6", "mish", "softplus", "softsign",
@@ -209,6 +209,7 @@ CONFIG = {
     "edges": _A(**_NUMBERS, needs={"bins": ANY}),
     "target_scale": _A(**_NUMBERS, **_VALUES),
     "target_offset": _A(**_NUMBERS, **_VALUES),
+    "quantiles": _A(kind=float, above=0, below=1, none=True, many=True, needs={"answers": ("quantiles",)}),
     "categories": _A(many=True, **_COUNT, needs={"inputs": ("rows",)}),
     "text_buckets": _A(many=True, kind=int, low=2, high=2**24, needs={"inputs": ("rows",)}),
     "text_lengths": _A(many=True, **_COUNT, needs={"inputs": ("rows",)}),
@@ -380,6 +381,7 @@ TRAINING = {
         **_TOKENS,
     ),
 }
+STORED_IF_SET = ("quantiles",)  # settings of the network that a specification has only if they are not None
 CLIPPING = ("global_clipnorm", "clipnorm", "clipvalue")  # mutually exclusive
 # Settings that a compiled model does not hold: `kzoo.fit_arguments` passes them to `fit`, or `kzoo.train` applies them.
 OF_FIT = (

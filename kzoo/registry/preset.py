@@ -139,7 +139,8 @@ def closed(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def unused_names(names: Iterable[str], family: str, task: str, config: Mapping[str, Any]) -> dict[str, str]:
     """Return name -> reason, for the names of settings that have no effect with this config and task."""
-    builder, answers = builder_of(family), "values" if "values" in problem(task).facts else "classes"
+    builder, facts = builder_of(family), problem(task).facts
+    answers = next((fact for fact in ("quantiles", "values") if fact in facts), "classes")
     return unmet(names, dict(builder.defaults) | dict(config) | {"answers": answers}, builder.needs)
 
 

@@ -71,7 +71,10 @@ def _class_fields(truth, scores, class_names, withheld):
 
 def _value_fields(truth, predicted, _names, _withheld):
     # The errors of targets are listed separately: they may have different units.
-    error = np.abs(truth.astype("float64") - predicted.reshape(truth.shape))
+    if predicted.ndim > truth.ndim:  # quantiles: the distance from the band between the outer ones
+        error = np.maximum(np.maximum(predicted[..., 0] - truth, truth - predicted[..., -1]), 0.0)
+    else:
+        error = np.abs(truth.astype("float64") - predicted.reshape(truth.shape))
     texts = dict(truth=_format_numbers(truth), predicted=_format_numbers(predicted), confidence=_format_numbers(error))
     return dict(texts, right=True)
 

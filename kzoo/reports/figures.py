@@ -101,7 +101,9 @@ def prediction_figures(run):
     if run.answers is None:
         return []
     facts = run.problem.facts
-    return [section for facts_needed, draw in _SECTIONS if facts >= facts_needed for section in draw(run)]
+    return [
+        section for needs, lacks, draw in _SECTIONS if facts >= needs and not facts & lacks for section in draw(run)
+    ]
 
 
 def _classification_figures(run):
@@ -154,7 +156,8 @@ def _regression_figures(run):
 def _forecast_figures(run):
     """Draw forecasts evenly spaced over the split, then the worst forecasts that do not overlap."""
     stored, names = run.answers, run.data.target_names
-    truth, predicted = stored["truth"], stored["answers"].reshape(stored["truth"].shape)
+    truth, predicted = stored["truth"], stored["answers"]
+    quantiles = predicted.ndim > truth.ndim
     # Row of the split -> its index among the stored inputs.
     stored_index = {int(row): i for i, row in enumerate(stored["shown"])}
 
@@ -162,7 +165,9 @@ def _forecast_figures(run):
         for row in rows:
             history = stored["inputs"][[stored_index[row]]] if row in stored_index else None
             window = int(stored["rows"][row]) + 1
-            figure = plots.forecast(truth[[row]], predicted[[row]], history=history, names=names, windows=[window])
+            band = (predicted[[row]][..., 0], predicted[[row]][..., -1]) if quantiles else None
+            middle = predicted[[row]][..., predicted.shape[-1] // 2] if quantiles else predicted[[row]]
+            figure = plots.forecast(truth[[row]], middle, history=history, names=names, windows=[window], band=band)
             yield embed_figure(figure, f"{alt}: window {window}")
 
     rows = stored["shown"][:N_EXAMPLES] if not examples_are_first(stored) else np.arange(len(truth))
@@ -175,9 +180,31 @@ def _forecast_figures(run):
     yield "Worst forecasts", note, list(figures(worst, "worst forecast and truth"))
 
 
-# Facts of the task that a section needs -> the function that draws it.
-_SECTIONS = (
-    ({"classes", "probabilities"}, _classification_figures),
-    ({"values", "unordered"}, _regression_figures),
-    ({"values", "ordered"}, _forecast_figures),
+def _quantile_figures(run):
+    """Draw the band between the outer quantiles over the true values of each target."""
+    truth, names = run.answers["truth"], run.data.target_names
+    levels, n_shown = run.spec.config["quantiles"], min(truth.shape[-1], _MAX_TARGETS)
+    note = (
+        f"The band from quantile {levels[0]:g} to {levels[-1]:g}, in order of the middle quantile, and the true "
+        f"values: {levels[-1] - levels[0]:.0%} of them are expected within."
+    )
+    yield (
+        "Quantiles and true values",
+        note + (f" The first {n_shown} targets." if n_shown < truth.shape[-1] else ""),
+        [
+            embed_figure(
+                plots.band(truth[..., i], run.answers["answers"][..., i, :], levels, names[i : i + 1]),
+                "band of quantiles over true values" + (f", target {i + 1}" if truth.shape[-1] > 1 else ""),
+            )
+            for i in range(n_shown)
+        ],
+    )
+
+
+# Facts of the task that a section needs, and those that it must not have -> the function that draws it.
+_SECTIONS: tuple = (
+    ({"classes", "probabilities"}, set(), _classification_figures),
+    ({"values", "unordered"}, {"quantiles"}, _regression_figures),
+    ({"values", "ordered"}, set(), _forecast_figures),
+    ({"quantiles", "unordered"}, set(), _quantile_figures),
 )

@@ -220,11 +220,17 @@ def displayed_metric(metric: str, scores: Mapping[str, Any], task: tasks.Task) -
     `counts_instead_of` this metric is computed (average precision, for a rare class), that score replaces it. If the
     metric has no value (R² of a constant), the task's first score of the model that has one is shown.
     """
-    metric = "mse_standardised" if mixes_units(metric, scores) else metric
+    metric = standardised_score(metric) if mixes_units(metric, scores) else metric
     replacements = (name for name, score_type in task.scores.items() if score_type.counts_instead_of == metric)
     metric = next((name for name in replacements if value_of(scores, name) is not None), metric)
     names = [metric, *(name for name, score_type in task.scores.items() if not score_type.baseline)]
     return next((n for n in names if value_of(scores, n) is not None and not mixes_units(n, scores)), metric)
+
+
+def standardised_score(metric: str) -> str:
+    """Return the name of the score of standardised targets that replaces a score in the targets' own units."""
+    score_type = tasks.score_named(metric)
+    return metric if score_type is None else score_type.standardised or metric
 
 
 def _over(runs):

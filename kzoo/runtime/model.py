@@ -86,7 +86,7 @@ class Model:
         classes, outputs = tuple(manifest.labels), output_spec["shape"][-1]
         if not classes and "classes" in self._task.facts:
             classes = tuple(str(number) for number in range(2 if outputs == 1 else outputs))
-        self._target = Target(names=tuple(manifest.targets), classes=classes)
+        self._target = Target(names=tuple(manifest.targets), classes=classes, config=manifest.spec.get("config") or {})
         self.shape = tuple(input_spec["shape"][1:])
 
     def __repr__(self) -> str:

@@ -50,6 +50,7 @@ class Score:
         ratio: ratios of this score are meaningful (twice as large is twice as good or bad).
         square_of: the score whose square it is, if it is not stored itself.
         own_unit: it is in the target's unit, so that it cannot be averaged over several targets.
+        standardised: the score of standardised targets that replaces it for several targets, if it is in their units.
         counts_instead_of: the score that it replaces as primary score on data for which it is computed.
     """
 
@@ -61,6 +62,7 @@ class Score:
     ratio: bool = False
     square_of: str = ""
     own_unit: bool = False
+    standardised: str = ""
     counts_instead_of: str = ""
 
 
@@ -94,11 +96,15 @@ class Task:
         room: the module that contains `inference` and `score`.
         facts: "classes": each row has one of a list of named classes; "numbered": the truth is the index of an output;
             "probabilities": outputs are distributions; "values": numbers with a unit; "kept": there is one prediction
-            per row, few enough to store; "continues": predictions can continue an input.
+            per row, few enough to store; "continues": predictions can continue an input; "counts": whole numbers, 0 or
+            more, whose rate is predicted; "quantiles": several quantiles of each value.
         problems: the names that users see, each with its kind of input.
         words: short names that `task=` accepts, such as "classification".
         head: activation of the last layer, such as "softmax", "linear" or "exponential".
         single_head: the same if two classes share one output; empty if that does not apply.
+        loss_heads: loss -> the activation that it needs instead of `head`.
+        log_losses: losses that need targets above 0 -> whether training corrects their predictions to means.
+        loss_choices: name in `losses` -> the two losses that it chooses between on validation data.
         losses: names that suit the task; the first is the default. `fitting` makes them, and the metrics.
         metrics: names of the metrics that training can report each epoch.
         scores: name -> `Score`; the first is the primary score.
@@ -112,6 +118,9 @@ class Task:
     words: tuple[str, ...] = ()
     head: str
     single_head: str = ""
+    loss_heads: Mapping[str, str] = field(default_factory=dict)
+    log_losses: Mapping[str, bool] = field(default_factory=dict)
+    loss_choices: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     losses: tuple[str, ...]
     metrics: tuple[str, ...]
     scores: Mapping[str, Score]
@@ -273,8 +282,11 @@ def problem(name: str) -> Problem:
 
 
 def problem_for(kind: str, fact: str) -> Problem:
-    """Return the unordered problem of a kind of input whose task has a fact; a pair "KIND:TASK" if it has no name."""
-    task = next(task for task in tasks().values() if fact in task.facts)
+    """Return the unordered problem of a kind of input whose task has a fact; a pair "KIND:TASK" if it has no name.
+
+    Of several tasks with the fact, it is the one with the fewest other facts: values, not counts.
+    """
+    task = min((task for task in tasks().values() if fact in task.facts), key=lambda task: len(task.facts))
     named = next(
         (candidate for candidate in task.problems if candidate.kind == kind and "unordered" in candidate.facts), None
     )

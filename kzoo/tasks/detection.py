@@ -11,6 +11,7 @@ from kzoo.utils.formatting import hint, listed, shown
 
 _NAMED = 40  # columns named in a message
 _MOST_CLASSES = 20  # targets with at most this many distinct whole numbers are classes
+_TYPICAL_COUNT = 20  # median up to which whole numbers of 0 or more are suggested as counts
 
 
 class WrongPreset(KzooError):
@@ -122,6 +123,20 @@ def numbers_or_texts(column) -> np.ndarray:
     """Return a column (N,) as numbers if all of its cells are numbers, possibly written as texts; else unchanged."""
     numbers = to_numbers(column)
     return numbers if np.isfinite(numbers).all() else column
+
+
+def count_note(kind: str, columns) -> str:
+    """Return a sentence that suggests the counts of a kind of input, if the only target looks like one; else "".
+
+    A count is a whole number, 0 or more. Targets of larger numbers, such as years or prices, are not suggested.
+    """
+    word = next((word for word, candidate in supported_problems(kind).items() if "counts" in candidate.facts), None)
+    if word is None or len(columns) > 1 or (numbers := _numbers(columns[0])) is None or not len(numbers):
+        return ""
+    if numbers.min() < 0 or np.median(numbers) > _TYPICAL_COUNT or (numbers != np.round(numbers)).any():
+        return ""
+    extent = f"{int(numbers.min())} to {int(numbers.max()):,}"
+    return f"Its whole numbers from {extent} may be counts: if so, set task={word!r}."
 
 
 def class_like_targets(kind: str, columns) -> tuple[list[int], bool]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kzoo.tasks import score_named
-from kzoo.utils.formatting import number
+from kzoo.utils.formatting import number, percent
 
 
 def mixes_units(name: str, scores: Mapping[str, Any]) -> bool:
@@ -14,7 +14,7 @@ def mixes_units(name: str, scores: Mapping[str, Any]) -> bool:
 
 
 def target_table(scores: Mapping[str, Any]) -> list[list[str]]:
-    """Return a header and a row per target: its scores, then the mean absolute error of each baseline.
+    """Return a header and a row per target: its scores, then the mean absolute error of each baseline, if any.
 
     Baselines that are no worse than the model are marked with "(!)". The table is empty if there are no scores per
     target.
@@ -22,17 +22,21 @@ def target_table(scores: Mapping[str, Any]) -> list[list[str]]:
     targets = scores.get("targets") or {}
     if not targets:
         return []
-    baselines = list(dict.fromkeys(name for target_scores in targets.values() for name in target_scores["beside"]))
-    rows = [["target", "MAE", "RMSE", "R2", *baselines]]
+    beside = {target: target_scores.get("beside") or {} for target, target_scores in targets.items()}
+    baselines = list(dict.fromkeys(name for of_target in beside.values() for name in of_target))
+    facts = {name: score_named(name) for name in next(iter(targets.values()))}
+    shown = {name: score for name, score in facts.items() if score is not None and score.form != "interval"}
+    rows = [["target", *(score.short for score in shown.values()), *baselines]]
     for target, target_scores in targets.items():
-        row = [
-            target,
-            number(target_scores["mae"]),
-            number(target_scores["rmse"]),
-            "–" if target_scores["r2"] is None else f"{target_scores['r2']:.4f}",
-        ]
-        rows.append(row + [_baseline_cell(target_scores["beside"].get(name)) for name in baselines])
+        row = [target, *(_cell(target_scores[name], score.form) for name, score in shown.items())]
+        rows.append(row + [_baseline_cell(beside[target].get(name)) for name in baselines])
     return rows
+
+
+def _cell(value, form):
+    if value is None:
+        return "–"
+    return percent(value) if form == "percent" else f"{value:.4f}" if form == "digits" else number(value)
 
 
 def _baseline_cell(baseline):

@@ -1,6 +1,7 @@
 """Adapting a preset to the data: classes, columns, vocabulary, loss and metrics."""
 
 import inspect
+from importlib import import_module
 
 from kzoo.contract import metrics_for, stops_early, with_labels
 from kzoo.data.augment import MIXES
@@ -81,7 +82,7 @@ def adapt_to_data(preset, config, training, requested, data):
         notes.append(f"bins={config['bins']} has no effect: {data.name} has no numeric columns.")
     # 3. Training settings, and the head. The order matters: the head depends on the loss, the metrics on the head.
     _adapt_text_reading(training, requested, data, notes)
-    _adapt_loss(training, requested, data)
+    _adapt_loss(config, training, requested, data, notes)
     _adapt_augmentation(training, requested, data, notes)
     _adapt_rate(preset, training, requested, data, notes)
     _adapt_head(preset, config, training, requested, data, notes)
@@ -241,11 +242,17 @@ def _adapt_head(preset, config, training, requested, data, notes):
     requested_single = "outputs" in requested and config["outputs"] == 1
     shared = bool(task.single_head) and data.outputs == 2 and (single or requested_single)
     config["outputs"] = 1 if shared else data.outputs
+    head = task.loss_heads.get(training.get("loss"), task.head)
+    if head == "exponential":
+        if "output_activation" not in requested:
+            config["output_activation"] = head
+        _scale_by_mean(config, data)
+        return
     if config.get("output_activation") is None:
         return
-    if task.head != "linear":
+    if head != "linear":
         if "output_activation" not in requested:
-            config["output_activation"] = task.single_head if shared else task.head
+            config["output_activation"] = task.single_head if shared else head
             if shared and training["loss"] == "hinge":
                 config["output_activation"] = "tanh"
                 notes.append("loss='hinge' compares one output with -1 and +1: output_activation='tanh'.")
@@ -255,10 +262,34 @@ def _adapt_head(preset, config, training, requested, data, notes):
         config["output_activation"] = None
 
 
-def _adapt_loss(training, requested, data):
-    facts, losses = data.problem.facts, data.problem.task.losses
+def _scale_by_mean(config, data):
+    """Scale positive outputs by the mean of each target: a network that gives 1 predicts the mean.
+
+    The logarithms that the last layer computes are then 0 for the mean, as if its bias began at the logarithm of it.
+    """
+    if (mean := data.config.get("target_offset")) is not None and config.get("target_scale") is not None:
+        config["target_offset"] = [0.0] * len(mean)
+        config["target_scale"] = [value if value > 0 else 1.0 for value in mean]
+
+
+def _adapt_loss(config, training, requested, data, notes):
+    task, facts, losses = data.problem.task, data.problem.facts, data.problem.task.losses
     if "loss" not in requested and training.get("loss") not in losses:
         training["loss"] = data.config.get("loss", losses[0])
+    loss = training["loss"]
+    if loss in (*task.loss_choices, *task.log_losses):
+        mean_correction = import_module("kzoo.training.mean_correction")
+        mean_correction.check_loss(loss, data)
+        if loss in task.loss_choices:
+            training["loss"], note = mean_correction.choose_loss(data, names=task.loss_choices[loss])
+            notes.append(note)
+        if task.log_losses.get(training["loss"]):
+            if config.get("output_bias") is False:
+                raise KzooError(f"loss={training['loss']!r} needs the bias of the last layer. Leave output_bias out.")
+            notes.append(
+                f"loss={training['loss']!r}: after training, predictions are corrected from medians to means, by the "
+                "mean ratio of truth and prediction over the training rows."
+            )
     for name, (fact, neutral) in _ONLY_FOR_FACT.items():
         if fact in facts or name not in training:
             continue

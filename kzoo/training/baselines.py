@@ -56,7 +56,7 @@ def _cache_file(data: Dataset) -> Path | None:
     """Return the cache file for some data; None if the data has no fingerprint of all its contents."""
     if not data.fingerprint or data.seen.get("partly"):
         return None
-    key = json.dumps([data.fingerprint, repr(data.config), _code_version()])
+    key = json.dumps([data.fingerprint, data.task, repr(data.config), _code_version()])
     return cache_folder() / "baselines" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
 
 

@@ -48,6 +48,7 @@ def fit_arguments(
     task: str | None = None,
     time: str | None = None,
     columns: Mapping[str, str | Mapping[str, str]] | None = None,
+    quantiles: Sequence[float] | None = None,
     baselines: bool = True,
     progress: bool = True,
     **overrides: Any,
@@ -77,7 +78,7 @@ def fit_arguments(
         seed: seed of order and augmentation; the default is the one that the model was built with, else 0.
         data_seed: seed of the split into training, validation and test data.
         callbacks: the name of a bundle, which replaces the preset's, or a list, which is added to it.
-        target, validation, test, drop, group, task, time, columns: see `kzoo.load_data`.
+        target, validation, test, drop, group, task, time, columns, quantiles: see `kzoo.load_data`.
         baselines: also score baselines for comparison with the run in `out`, as `kzoo.train` does.
         progress: False prints no notes. The output of `fit` itself depends on its `verbose`.
         overrides: training settings, named as in `kzoo.build`; those of the network cannot be changed any more.
@@ -91,7 +92,7 @@ def fit_arguments(
     seed = None if seed is None else checked_seed("seed", seed)
     options = DataOptions(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time, columns=columns,
-        seed=checked_seed("data_seed", data_seed),
+        quantiles=quantiles, seed=checked_seed("data_seed", data_seed),
     )  # fmt: skip
     extra = user_callbacks(callbacks, epochs, overrides)
     folder = None if out is None else _new_run_folder(path_of(out, "a folder for the run"))
@@ -99,6 +100,11 @@ def fit_arguments(
     if setup.training.get("on_nan") == "rollback":
         raise KzooError(
             "on_nan='rollback' needs the journal of kzoo.train, which plain fit does not write. Use 'stop'."
+        )
+    if setup.corrects_mean:
+        raise KzooError(
+            f"loss={setup.training['loss']!r} predicts medians, which kzoo.train corrects to means after training, and "
+            "plain fit does not. Use kzoo.train, or loss='gamma'."
         )
     print_notes(
         [summary_line(setup.data.overview), *setup.data.notes, *setup.notes, *other_precision(setup.model, setup.spec)],

@@ -232,9 +232,8 @@ class TrainingPlan:
         if unscaled(model) is not None:
             # The loss is computed on standardised targets; the layer "unscale" on top restores their unit.
             standardize = self._scaling
-            notes.append(
-                "Loss and metrics during training are of standardised targets; scores are in the targets' unit."
-            )
+            transformed = "standardised targets" if any(standardize[0]) else "targets divided by their mean"
+            notes.append(f"Loss and metrics during training are of {transformed}; scores are in the targets' unit.")
         training, onehot = contract.with_labels(self.data.task, self.config, self.training)
         setup = TrainingSetup(
             model=model, core=core, saved=saved, data=self.data, spec=spec, standardize=standardize, onehot=onehot,
@@ -307,6 +306,11 @@ def plan_training(
             model, data, None if has_task else lambda task: load(source, None, replace(options, task=task))
         )
     check_shape(model, data)
+    if preset is None and "quantiles" in data.problem.facts:
+        raise KzooError(
+            f"quantiles={tuple(data.config['quantiles'])} needs a preset, whose last layer follows the levels, and "
+            f"{model.name!r} is a custom model. Leave quantiles= out, or train a preset."
+        )
     requested |= requested_settings(model)
     notes = adapt_fit(training, requested, data)
     return TrainingPlan(

@@ -128,6 +128,11 @@ class TrainingSetup:
         """Whether outputs for classes are logits (see `kzoo.training.score.gives_logits`)."""
         return gives_logits(self.core, self.training.get("loss"))
 
+    @property
+    def corrects_mean(self) -> bool:
+        """Whether predictions are medians until they are corrected (see `kzoo.training.mean_correction`)."""
+        return not self.as_given and bool(self.data.problem.task.log_losses.get(str(self.training.get("loss"))))
+
     def saved_weights(self) -> keras.Model:
         """Return the model that is saved, with the current weights."""
         if self.saved is not self.model:

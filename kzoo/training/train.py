@@ -34,6 +34,7 @@ from kzoo.training.folder import claimed, run_set_aside
 from kzoo.training.identity import identity
 from kzoo.training.initial_weights import checked_name
 from kzoo.training.journal import remove_journal
+from kzoo.training.mean_correction import correct_files
 from kzoo.training.plan import plan_training
 from kzoo.training.provenance import provenance
 from kzoo.training.resume import Cadence, Signals, StopRequest
@@ -77,6 +78,7 @@ def train(
     task: str | None = None,
     time: str | None = None,
     columns: Mapping[str, str | Mapping[str, str]] | None = None,
+    quantiles: Sequence[float] | None = None,
     check: bool = True,
     baselines: bool = True,
     progress: bool = True,
@@ -118,7 +120,7 @@ def train(
             if network, data and backend allow it (TensorFlow and JAX; arrays in memory, not augmented), which speeds up
             small networks; 1 uses Keras' own step, whose results differ by rounding. If a custom callback has batch
             hooks, "auto" makes single steps.
-        target, validation, test, drop, group, task, time, columns: see `kzoo.load_data`.
+        target, validation, test, drop, group, task, time, columns, quantiles: see `kzoo.load_data`.
         check: run the quick checks of `kzoo.check` first; an error is raised, a warning is printed.
         baselines: also score baselines on the same split (`kzoo.baselines`), for about five seconds each, or two
             percent of the training time. Baselines that would take longer are fitted on fewer rows, and note it.
@@ -136,7 +138,7 @@ def train(
     max_steps = checked_steps_per_call(steps_per_call)
     options = DataOptions(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time, columns=columns,
-        seed=checked_seed("data_seed", data_seed),
+        quantiles=quantiles, seed=checked_seed("data_seed", data_seed),
     )  # fmt: skip
     extra = user_callbacks(callbacks, epochs, overrides)
     freeze = stored_freeze(freeze)
@@ -268,6 +270,8 @@ def write_summary(fit: Fit, *, baselines: bool = True, interrupted: bool = False
     model, batch_size = setup.saved_weights(), max(setup.training["batch_size"], 128)
     examples = min(setup.examples, len(fit.train) * setup.training["batch_size"])
     options: dict[str, Any] = dict(logits=setup.gives_logits, batch_size=batch_size)
+    if setup.corrects_mean:
+        correct_files(setup, fit.folder, batch_size=batch_size)
     if steps := setup.training.get("postprocess"):
         options["postprocessor"] = learned_postprocessor(model, setup.data, steps, **options)
         write_json(fit.folder / POSTPROCESSING, options["postprocessor"].json())

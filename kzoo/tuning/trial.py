@@ -21,6 +21,7 @@ from kzoo.stored_types import plain
 from kzoo.training.device import prepare_device
 from kzoo.training.fit import Fit
 from kzoo.training.journal import State, remove_journal
+from kzoo.training.mean_correction import correct
 from kzoo.training.plan import TrainingPlan
 from kzoo.training.resume import Cadence, Signals, StopRequest
 from kzoo.training.setup import make_variables
@@ -175,6 +176,8 @@ class Trainer:
         if any(callback.pruned for callback in pruning) and outcome.status == "completed":
             outcome = replace(outcome, status="pruned")
         if outcome.score is not None:
+            if fit.job.corrects_mean:
+                correct(fit.job, batch_size=max(fit.job.training["batch_size"], 128))
             with whole_file(folder / "best.keras") as temporary:
                 fit.job.save(temporary)
         if outcome.status != "interrupted" and not keep_journal:

@@ -14,8 +14,8 @@ import kzoo
 
 ENTRY_POINTS = """
 [kzoo.tasks]
-counts = kzoo_outside.counts:TASK
-quantiles = kzoo_outside.quantiles:TASK
+rates = kzoo_outside.rates:TASK
+bands = kzoo_outside.bands:TASK
 [kzoo.postprocessors]
 temperature = kzoo_outside.temperature
 [kzoo.callback_bundles]
@@ -35,7 +35,7 @@ from kzoo.cli import main
 
 results = {}
 quick = dict(batch_size=32, learning_rate=0.01, units=(16,), progress=False)
-for task, target in (("count", "visits"), ("quantiles", "size"), ("classification", "likes")):
+for task, target in (("rate", "visits"), ("bands", "size"), ("classification", "likes")):
     drop = [name for name in ("visits", "size", "likes") if name != target]
     arguments = dict(target=target, drop=drop, task=task)
     more = dict(postprocess="temperature") if task == "classification" else {}
@@ -112,8 +112,8 @@ def results(tmp_path_factory, warm_python):
 
 
 def test_a_poisson_task_trains_with_its_loss_and_is_scored_by_its_deviance(results):
-    counts, truth = results["count"], np.array(results["new"]["visits"])
-    assert (counts["task"], counts["loss"]) == ("tabular_count", "poisson")
+    counts, truth = results["rate"], np.array(results["new"]["visits"])
+    assert (counts["task"], counts["loss"]) == ("tabular_rate", "poisson")
     assert counts["again"]["deviance"] < 0.8 * counts["again"]["deviance_of_mean"]
     rate = np.array(counts["frame"]["visits"])
     assert counts["again"]["deviance"] == pytest.approx(mean_poisson_deviance(truth, rate), rel=1e-5)
@@ -123,8 +123,8 @@ def test_a_poisson_task_trains_with_its_loss_and_is_scored_by_its_deviance(resul
 
 
 def test_a_task_of_three_quantiles_has_a_column_for_each(results):
-    quantiles, truth = results["quantiles"], np.array(results["new"]["size"])
-    assert quantiles["task"] == "tabular_quantiles" and quantiles["shapes"] == [[200, 1, 3]]
+    quantiles, truth = results["bands"], np.array(results["new"]["size"])
+    assert quantiles["task"] == "tabular_bands" and quantiles["shapes"] == [[200, 1, 3]]
     levels = {"size_q0.1": 0.1, "size_q0.5": 0.5, "size_q0.9": 0.9}
     assert list(quantiles["frame"]) == ["input", *levels]
     columns = {name: np.array(quantiles["frame"][name]) for name in levels}
@@ -159,7 +159,7 @@ def test_a_postprocessor_calibrates_predictions_and_scores(results):
 
 
 def test_exports_answer_as_the_run_does(results):
-    for task in ("count", "quantiles", "classification"):
+    for task in ("rate", "bands", "classification"):
         of_run, of_export = results[task]["frame"], results[task]["runtime"]
         assert list(of_run) == list(of_export)
         for name, column in of_run.items():
@@ -170,7 +170,7 @@ def test_exports_answer_as_the_run_does(results):
 
 
 def test_a_bundle_a_check_a_type_of_table_and_baselines_are_used(results):
-    for task in ("count", "quantiles", "classification"):
+    for task in ("rate", "bands", "classification"):
         assert results[task]["epochs"] == "8"
         assert "few_rows" in results[task]["checks"]
         assert len(results[task]["baselines"]) > 1

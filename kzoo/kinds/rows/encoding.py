@@ -362,6 +362,7 @@ class Encoding(TableFit):
         if (bad := np.flatnonzero(np.isnan(values).any(axis=1))).size:
             cells = [piece[name][bad[0]] for name in self.targets]
             raise KzooError(f"A regression target must be a number; row {indices[bad[0]] + 1} contains {cells!r}.")
+        self.problem.task.inference.encode(None, values)  # refuses numbers that do not suit the task, such as -1
         return values
 
     def _encode_classes(self, pieces, table):

@@ -146,7 +146,9 @@ def choose_task(values, task, preset):
     if "classes" in problem.facts and len(values) > 1:
         raise KzooError(f"A classification takes one target column; got {listed(values, MOST)}.")
     override = "" if task is not None else "; task= overrides"
-    return problem, f"{problem.name.replace('_', ' ').capitalize()} of {listed(values, MOST)}: {reason}{override}."
+    note = f"{problem.name.replace('_', ' ').capitalize()} of {listed(values, MOST)}: {reason}{override}."
+    counts = detection.count_note("rows", columns) if task is None and "values" in problem.facts else ""
+    return problem, f"{note} {counts}".rstrip()
 
 
 def _class_targets_note(values):

@@ -22,13 +22,29 @@ function single(about, prediction, input) {
     const best = prediction.classes[0];
     return [node, best.probability === undefined ? ["saidLabel", { label: label(prediction.label) }] : ["saidClass", { label: label(prediction.label), share: () => percent(best.probability) }]];
   }
-  if (Array.isArray(prediction.values[0])) {
+  if (isForecast(prediction)) {
     node.append(...forecast(about, prediction));
-    return [node, ["saidForecast", { n: prediction.values.length }]];
+    return [node, ["saidForecast", { n: numbersOf(prediction).length }]];
   }
-  const names = about.answer.targets;
-  node.append(make("dl", { class: "values" }, ...prediction.values.map((value, i) => make("div", {}, make("dt", { text: nameOf(names, i) }), make("dd", { text: number(value) })))));
-  return [node, ["saidValues", { values: () => prediction.values.map((value, i) => `${nameOf(names, i)} ${number(value)}`).join(", ") }]];
+  const values = numbersOf(prediction), names = namesOf(about.answer.targets, prediction);
+  node.append(make("dl", { class: "values" }, ...values.map((value, i) => make("div", {}, make("dt", { text: nameOf(names, i) }), make("dd", { text: number(value) })))));
+  return [node, ["saidValues", { values: () => values.map((value, i) => `${nameOf(names, i)} ${number(value)}`).join(", ") }]];
+}
+
+/** Return whether the numbers of a prediction have a row for each step: `quantiles` have an axis more than `values`. */
+function isForecast({ values, quantiles }) {
+  return Array.isArray(values ? values[0] : quantiles[0][0]);
+}
+
+/** Return the values of a prediction, or the quantiles of all its targets one after another, for each step of a forecast. */
+function numbersOf(prediction) {
+  if (prediction.values) return prediction.values;
+  return isForecast(prediction) ? prediction.quantiles.map((row) => row.flat()) : prediction.quantiles.flat();
+}
+
+/** Return the names of the numbers: those of the targets, with the level of each quantile, such as `load_q0.9`. */
+function namesOf(targets, { values, levels }) {
+  return values || !levels ? targets : targets.flatMap((name) => levels.map((level) => `${name}_q${level}`));
 }
 
 function nameOf(names, index) {
@@ -69,15 +85,17 @@ function bar(name, share, className = "") {
 }
 
 function forecast(about, prediction) {
-  const { values } = prediction;
-  const names = prediction.targets?.length ? prediction.targets : about.answer.targets;
+  const values = numbersOf(prediction), levels = prediction.values ? [] : prediction.levels, count = levels.length || 1;
+  const targets = prediction.targets?.length ? prediction.targets : about.answer.targets, names = namesOf(targets, prediction);
   const times = prediction.times ?? values.map((_, step) => `${step + 1}`);
   const history = prediction.history ?? [];
   const historyTimes = prediction.history_times ?? history.map((_, step) => `${step + 1 - history.length}`);
-  const charts = names.slice(0, MAX_CHARTS).map((name, i) => {
-    const column = (rows) => rows.map((row) => row[i]);
-    return make("figure", {}, make("figcaption", {}, make("b", { text: name }), " ", legend("before"), " ", legend("after")),
-      chart({ name, before: column(history), after: column(values), times: [...historyTimes, ...times] }));
+  const charts = targets.slice(0, MAX_CHARTS).map((name, i) => {
+    const column = (rows, index) => rows.map((row) => row[index]), first = i * count;
+    const bounds = levels.length ? { low: column(values, first), high: column(values, first + count - 1) } : {};
+    const band = levels.length ? [" ", legend("band", `${levels[0]} – ${levels.at(-1)}`)] : [];
+    return make("figure", {}, make("figcaption", {}, make("b", { text: name }), " ", legend("before"), " ", legend("after"), ...band),
+      chart({ name, before: column(history, i), after: column(values, first + Math.floor(count / 2)), ...bounds, times: [...historyTimes, ...times] }));
   });
   const formats = names.map((_, i) => columnFormat(values.map((row) => row[i])));
   const columns = [
@@ -88,8 +106,8 @@ function forecast(about, prediction) {
   return [...charts, table(columns)];
 }
 
-function legend(key) {
-  return make("span", { class: "key" }, make("i", { class: key, "aria-hidden": "true" }), make("span", { say: key }));
+function legend(key, detail = "") {
+  return make("span", { class: "key" }, make("i", { class: key, "aria-hidden": "true" }), make("span", { say: key }), detail ? ` ${detail}` : "");
 }
 
 function several(about, predictions, input, download) {
@@ -100,9 +118,9 @@ function several(about, predictions, input, download) {
   node.append(make("p", { class: "note", say: predictions.length > MAX_ROWS ? ["firstRows", { n: MAX_ROWS, all: predictions.length }] : ["rows", { n: predictions.length }] }));
   const results = hasClasses
     ? [{ head: ["class"], cells: shown.map((prediction) => prediction.error ?? label(prediction.label)), main: true }]
-    : about.answer.targets.map((name, i) => {
-      const format = columnFormat(valid.map((prediction) => prediction.values[i]));
-      return { head: name, cells: shown.map((prediction) => (prediction.error ? (i ? "" : prediction.error) : format(prediction.values[i]))), main: true };
+    : namesOf(about.answer.targets, valid[0] ?? {}).map((name, i) => {
+      const format = columnFormat(valid.map((prediction) => numbersOf(prediction)[i]));
+      return { head: name, cells: shown.map((prediction) => (prediction.error ? (i ? "" : prediction.error) : format(numbersOf(prediction)[i]))), main: true };
     });
   if (hasProbabilities) results.push({ head: ["probability"], cells: shown.map((prediction) => (prediction.error ? "" : percent(prediction.classes[0].probability))) });
   const inputTable = input.table && input.table.rows.length === predictions.length ? input.table : { head: [] };

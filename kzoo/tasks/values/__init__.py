@@ -21,12 +21,19 @@ TASK = Task(
     ),
     words=("regression",),
     head="linear",
-    losses=("mse", "mae", "huber"),
+    loss_heads={"log_mse": "exponential", "gamma": "exponential"},
+    log_losses={"log_mse": True, "gamma": False},
+    loss_choices={"mse_or_log": ("mse", "log_mse")},
+    losses=("mse", "mae", "huber", "log_mse", "gamma", "mse_or_log"),
     metrics=("mae", "rmse"),
     scores={
-        "mae": Score(best="min", label="MAE", short="MAE", own_unit=True),
-        "rmse": Score(best="min", label="RMSE", short="RMSE", ratio=True, own_unit=True),
-        "mse": Score(best="min", label="MSE", short="MSE", square_of="rmse", own_unit=True),
+        "mae": Score(best="min", label="MAE", short="MAE", own_unit=True, standardised="mse_standardised"),
+        "rmse": Score(
+            best="min", label="RMSE", short="RMSE", ratio=True, own_unit=True, standardised="mse_standardised"
+        ),
+        "mse": Score(
+            best="min", label="MSE", short="MSE", square_of="rmse", own_unit=True, standardised="mse_standardised"
+        ),
         "relative_mae": Score(best="min", label="MAE / MAE of the best baseline", short="relative MAE"),
         "r2": Score(label="R²", short="R2", form="digits"),
         "mse_standardised": Score(best="min", label="MSE (standardised targets)", short="MSE (standardised)"),

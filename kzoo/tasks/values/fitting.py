@@ -11,14 +11,40 @@ _LOSSES = {
 }
 
 
+def log_mse(truth, outputs):
+    """Return the squared error of the logarithms of each row (B,), whose optimum is the median, not the mean."""
+    error = keras.ops.log(outputs) - keras.ops.log(keras.ops.cast(truth, outputs.dtype))
+    return keras.ops.mean(keras.ops.square(error), axis=-1)
+
+
+def gamma(truth, outputs):
+    """Return half the gamma deviance of each row (B,), whose optimum is the mean (McCullagh and Nelder, 1989)."""
+    ratio = keras.ops.cast(truth, outputs.dtype) / outputs
+    return keras.ops.mean(ratio - keras.ops.log(ratio) - 1.0, axis=-1)
+
+
+_LOG_LOSSES = {"log_mse": log_mse, "gamma": gamma}
+
+
 def make_loss(name, definition, *, task, config, training):
     """Return the loss of this name; "auto" is the squared error (see `kzoo.contract.make_loss`).
 
     Raises:
-        KzooError: a loss of another task.
+        KzooError: a loss of another task, one that data has to choose, or a last layer that does not suit it.
     """
     if name not in ("auto", *definition.losses):
-        raise KzooError(f"loss={name!r} is for classes, but {task} predicts values. Use mse, mae or huber.")
+        raise KzooError(
+            f"loss={name!r} is for classes, but {task} predicts values. Use one of: {', '.join(definition.losses)}."
+        )
+    if name in definition.loss_choices:
+        raise KzooError(f"loss={name!r} needs data to choose on: pass data= to kzoo.build, or use kzoo.train.")
+    if name in _LOG_LOSSES:
+        if (activation := config.get("output_activation") or "linear") != "exponential":
+            raise KzooError(
+                f"loss={name!r} needs output_activation='exponential', not {activation!r}. Leave output_activation out "
+                "when training on data."
+            )
+        return _LOG_LOSSES[name]
     return _LOSSES["mse" if name == "auto" else name]()
 
 

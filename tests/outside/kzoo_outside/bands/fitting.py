@@ -2,7 +2,7 @@
 
 import keras
 
-from kzoo_outside.quantiles import LEVELS
+from kzoo_outside.bands import LEVELS
 
 
 def pinball(truth, outputs):

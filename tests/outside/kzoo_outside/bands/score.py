@@ -3,7 +3,7 @@
 import numpy as np
 
 from kzoo.tasks import Judged, Scored
-from kzoo_outside.quantiles import LEVELS
+from kzoo_outside.bands import LEVELS
 
 
 def _parts(outputs, truth):

@@ -6,7 +6,7 @@ from kzoo.predictions import Predictions
 from kzoo.tasks import Target
 from kzoo.tasks.values.inference import encode as encode_numbers
 from kzoo.tasks.values.inference import spread
-from kzoo_outside.quantiles import LEVELS
+from kzoo_outside.bands import LEVELS
 
 
 def learn(values, names=(), *, known=None):

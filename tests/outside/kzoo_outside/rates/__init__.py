@@ -1,13 +1,13 @@
-"""Counts: a Poisson regression, whose network gives the rate."""
+"""Rates: a Poisson regression, whose network gives the rate."""
 
 from kzoo.tasks import Problem, Score, Task
 
 TASK = Task(
-    name="counts",
+    name="rates",
     room=__name__,
     facts=frozenset({"values", "kept"}),
-    problems=(Problem(name="tabular_count", kind="rows"),),
-    words=("count",),
+    problems=(Problem(name="tabular_rate", kind="rows"),),
+    words=("rate",),
     head="exponential",
     losses=("poisson",),
     metrics=("poisson_loss",),

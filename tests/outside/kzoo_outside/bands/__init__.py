@@ -4,11 +4,11 @@ from kzoo.tasks import Problem, Score, Task
 
 LEVELS = (0.1, 0.5, 0.9)
 TASK = Task(
-    name="quantiles",
+    name="bands",
     room=__name__,
     facts=frozenset({"values", "kept"}),
-    problems=(Problem(name="tabular_quantiles", kind="rows"),),
-    words=("quantiles",),
+    problems=(Problem(name="tabular_bands", kind="rows"),),
+    words=("bands",),
     head="linear",
     losses=("pinball",),
     metrics=(),

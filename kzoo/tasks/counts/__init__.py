@@ -1,0 +1,20 @@
+"""Counts: whole numbers, 0 or more, whose rate the network predicts (Poisson regression)."""
+
+from kzoo.tasks import Problem, Score, Task
+from kzoo.tasks.values import TASK as VALUES
+
+TASK = Task(
+    name="counts",
+    room=__name__,
+    facts=frozenset({"values", "kept", "counts"}),
+    problems=(Problem(name="tabular_count", kind="rows", hub="tabular-regression"),),
+    words=("count",),
+    head="exponential",
+    losses=("poisson",),
+    metrics=("mae", "rmse"),
+    scores={
+        "poisson_deviance": Score(best="min", label="Poisson deviance", short="deviance", ratio=True),
+        **{name: VALUES.scores[name] for name in ("mae", "rmse")},
+    },
+    says=("poisson_deviance", "mae", "rmse", "examples"),
+)

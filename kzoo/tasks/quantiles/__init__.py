@@ -1,0 +1,40 @@
+"""Quantiles: several levels of each of the values of a row, or of each future step."""
+
+from kzoo.tasks import Problem, Score, Task
+
+DEFAULT_LEVELS = (0.1, 0.5, 0.9)
+TASK = Task(
+    name="quantiles",
+    room=__name__,
+    facts=frozenset({"values", "kept", "quantiles"}),
+    problems=(
+        Problem(name="tabular_quantiles", kind="rows", hub="tabular-regression"),
+        Problem(
+            name="quantile_forecasting", kind="series", facts=frozenset({"ordered"}), hub="time-series-forecasting"
+        ),
+        Problem(name="sequence_quantiles", kind="series", hub="time-series-forecasting"),
+    ),
+    words=("quantiles",),
+    head="linear",
+    losses=("pinball",),
+    metrics=(),
+    scores={
+        "pinball": Score(
+            best="min",
+            label="pinball loss",
+            short="pinball",
+            ratio=True,
+            own_unit=True,
+            standardised="pinball_standardised",
+        ),
+        "pinball_standardised": Score(
+            best="min", label="pinball loss (standardised targets)", short="pinball (standardised)", ratio=True
+        ),
+        "coverage": Score(label="truth within the outer quantiles", short="coverage", form="percent"),
+        "coverage_interval": Score(label="95 % interval of the coverage", form="interval"),
+        "band_width": Score(
+            best="min", label="mean distance of the outer quantiles", short="width", ratio=True, own_unit=True
+        ),
+    },
+    says=("pinball", "coverage", "examples"),
+)

@@ -1,0 +1,27 @@
+"""The pinball loss. Keras."""
+
+import keras
+
+from kzoo.utils.errors import KzooError
+
+
+def make_loss(name, definition, *, task, config, training):
+    """Return the pinball loss, the mean over levels, targets and steps (https://doi.org/10.2307/1913643).
+
+    Raises:
+        KzooError: a loss of another task.
+    """
+    if name not in ("auto", *definition.losses):
+        raise KzooError(f"loss={name!r} does not fit {task}, which predicts quantiles. Use pinball.")
+    levels = tuple(config["quantiles"])
+
+    def pinball(truth, outputs):
+        """Return the loss of each row (B,); truth (B, ..., targets), outputs (B, ..., targets * levels)."""
+        targets = outputs.shape[-1] // len(levels)
+        predicted = keras.ops.reshape(outputs, (-1, *outputs.shape[1:-1], targets, len(levels)))
+        error = keras.ops.expand_dims(keras.ops.cast(truth, outputs.dtype), -1) - predicted
+        weights = keras.ops.convert_to_tensor(levels, error.dtype)
+        losses = keras.ops.maximum(weights * error, (weights - 1) * error)
+        return keras.ops.mean(losses, axis=tuple(range(1, len(losses.shape))))
+
+    return pinball

@@ -19,7 +19,8 @@ _SIZES = {
 }  # fmt: skip
 _TRAINING = {"batch_size?": int, "epochs?": int, "monitor?": (str, None), "loss?": str, "labels?": str}
 _OPTIONS = {"target?": (str, [str], None), "drop?": (str, [str], None), "group?": (str, None), "time?": (str, None),
-            "task?": (str, None), "validation?": (float, None, Each(int))}  # fmt: skip
+            "task?": (str, None), "validation?": (float, None, Each(int)), "sample_weight?": (str, None),
+            "split?": str}  # fmt: skip
 _FEATURE = {
     "name": str, "mean": float, "sd": float, "low": float, "high": float, "edges": [float], "shares": [float],
     "count": int,

@@ -32,7 +32,7 @@ class _Features:
         x, categories = subset.x, subset.data.config.get("categories") or ()
         self.numbers = x.shape[1] - len(categories)
         numbers = x[:, : self.numbers].astype("float64")
-        self.middle, self.spread = numbers.mean(axis=0), numbers.std(axis=0)
+        self.middle, self.spread = _moments(numbers, subset.weight)
         self.spread[self.spread <= 1e-9 * np.maximum(np.abs(self.middle), 1e-30)] = 1.0
         free_features = max(_MOST_FEATURES - self.numbers, 0)
         self.codes = []
@@ -51,6 +51,14 @@ class _Features:
         numbers = np.clip((x[:, : self.numbers] - self.middle) / self.spread, -_FAR, _FAR)
         each = [x[:, self.numbers + i, None] == codes for i, codes in enumerate(self.codes)]
         return np.concatenate([numbers, *each], axis=1, dtype="float32")
+
+
+def _moments(values, weight):
+    """Return mean and standard deviation of each column of values (N, columns), with weights (N,) or None."""
+    if weight is None:
+        return values.mean(axis=0), values.std(axis=0)
+    mean = np.average(values, axis=0, weights=weight)
+    return mean, np.sqrt(np.average((values - mean) ** 2, axis=0, weights=weight))
 
 
 def _width(subset):
@@ -82,7 +90,8 @@ def ridge(subset):
     """Fit ridge regression of the standardised targets in closed form; its strength is chosen on validation data."""
     features, sums, y = _Features(subset), Sums(), subset.y
     shape, y = y.shape[1:], y.reshape(len(y), -1)
-    offset, scale = y.mean(axis=0, dtype="float64"), np.maximum(y.std(axis=0, dtype="float64"), 1e-12)
+    offset, scale = _moments(y.astype("float64"), subset.weight)
+    scale = np.maximum(scale, 1e-12)
     start = 0
     for x, y in subset.blocks(wide=features.wide):
         weight = None if subset.weight is None else subset.weight[start : start + len(x)]

@@ -30,6 +30,7 @@ from kzoo.utils.optional import pandas as pd
 _MIN_NUMERIC_SHARE = 0.95  # of the values of a text column that counts as numbers
 MAX_CATEGORIES = 1000
 _WEIGHT_NAMES = ("sample_weight", "sample_weights")
+_WEIGHTS = "If it says how much each row counts, set sample_weight={!r}. "
 _INFINITE = re.compile(r"\s*+[+-]?inf(inity)?\s*+", re.IGNORECASE)
 _ID_NAME = re.compile(r"(.*[_ ])?((?i:id|uuid|guid|index)|Unnamed: 0)|[A-Za-z]*[a-z](Id|ID)|.*(编号|序号)")
 
@@ -67,11 +68,11 @@ def learn_columns(table, train, *, decimal=None, clip=False, notes, overrides=()
     return sorted(useful, key=lambda column: column["kind"] == "category")
 
 
-def weight_column_notes(inputs) -> list[str]:
-    """Return a note for each input that is named like sample weights: tables have no weights in training."""
+def weight_column_notes(inputs, *, weighted=True) -> list[str]:
+    """Return a note for each input that is named like sample weights: it may be meant as `sample_weight=`."""
     return [
-        f"Column {name!r} is used as an input, not as sample weights. Exclude it with drop={name!r} unless new rows "
-        "have it too."
+        f"Column {name!r} is used as an input, not as sample weights. {_WEIGHTS.format(name) if weighted else ''}"
+        f"Exclude it with drop={name!r} unless new rows have it too."
         for name in inputs
         if name.lower() in _WEIGHT_NAMES
     ]

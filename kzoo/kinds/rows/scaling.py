@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from kzoo.dataset.weights import weighted_statistics
 from kzoo.kinds.rows.inference import feature_names
 from kzoo.tasks.values.inference import ColumnStatistics, spread
 from kzoo.utils.formatting import listed
@@ -10,14 +11,17 @@ _MIN_INDICATOR_STD = 0.2  # least standard deviation of a 0/1 column
 _CLIP = 3.0  # standard deviations
 
 
-def config_of(x, columns, notes, extent=None):
+def config_of(x, columns, notes, extent=None, weight=None):
     """Return the settings of the network that the encoded training rows fix: input shape, category counts and scaling.
 
     Args:
         x, columns: encoded training rows (N, F) and the learned columns.
         notes, extent: see `robust_scaling`.
+        weight: (N,) weights of the rows, or None.
     """
     categories = tuple(len(c["values"]) + 1 for c in columns if c["kind"] == "category")
+    if weight is not None:
+        extent = weighted_statistics(x[:, : x.shape[1] - len(categories)], weight)
     return {
         "input_shape": (x.shape[1],),
         "categories": categories,
@@ -45,7 +49,7 @@ def robust_scaling(values, names, notes, extent=None):
         values: (N, F) of the training rows.
         names: names of the columns.
         notes: list that a note about columns with heavy tails is appended to.
-        extent: the `Extent` of all training rows, if `values` are a sample of them.
+        extent: the statistics of all training rows, if `values` are a sample of them or the rows have weights.
     """
     if not values.shape[-1]:  # a table of categories alone
         return {}

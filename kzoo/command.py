@@ -9,7 +9,9 @@ from kzoo.dataset.splits import Fold
 from kzoo.registry import word_for
 
 # Options that the command leaves out when they are the default.
-_DEFAULTS = dict(seed=0, data_seed=0, validation=0.1, precision="auto", backend="tensorflow", deterministic=False)
+_DEFAULTS = dict(
+    seed=0, data_seed=0, validation=0.1, split="random", precision="auto", backend="tensorflow", deterministic=False
+)
 
 
 def command_of(preset, source, overrides, data: DataOptions, **options):
@@ -22,7 +24,8 @@ def command_of(preset, source, overrides, data: DataOptions, **options):
     """
     if isinstance(data.test, Fold):
         return _fold_call(preset, source, overrides, data, **options)
-    has_names = all(isinstance(v, str | os.PathLike | int | float | None) for v in (source, data.test))
+    has_names = all(isinstance(v, str | os.PathLike | int | float | None) for v in (source, data.test, data.validation))
+    has_names &= isinstance(data.sample_weight, str | None)
     if preset is None or not has_names:
         return None
     words = ["kzoo", "train", word_for(preset)]
@@ -40,7 +43,7 @@ def command_of(preset, source, overrides, data: DataOptions, **options):
             words += ["--quantiles", ",".join(f"{level:g}" for level in value)]
             continue
         values = [str(v) for v in (value if isinstance(value, list | tuple) else [value]) if v is not True]
-        if name == "test":
+        if name in ("test", "validation") and isinstance(value, str | os.PathLike):
             values = [name_of(values[0])]
         option = f"--{name.replace('_', '-')}"
         words += [word for v in values for word in (option, v)] if name == "target" else [option, *values]
@@ -69,7 +72,9 @@ def _column(name, options):
 
 def _fold_call(preset, source, overrides, data, *, seed, backend, **options):
     """Return the `kzoo.cross_validate` call that the run of a fold belongs to, the same for all folds and backends."""
-    if preset is None or not all(isinstance(v, str | os.PathLike | None) for v in (source, data.group)):
+    if preset is None or not all(
+        isinstance(v, str | os.PathLike | None) for v in (source, data.group, data.sample_weight)
+    ):
         return None
     fold = data.test
     data_options = data.pick(*(name for name in STORED_OPTIONS if name != "test"), "quantiles")

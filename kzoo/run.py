@@ -148,7 +148,7 @@ class Run:
         statistics = self.config.get("statistics") or {}
         most_frequent, shares = statistics.get("common"), statistics.get("classes")
         targets, config = statistics.get("targets"), dict(self.spec.config)
-        if shares:
+        if shares and most_frequent is None:
             most_frequent = max(range(len(shares)), key=shares.__getitem__)
         # Outputs that are not linear are scaled by the mean instead.
         is_standardised = config.get("target_scale") is not None and config.get("output_activation") in (None, "linear")
@@ -197,7 +197,7 @@ class Run:
         Arrays: `split`; `rows` (N,), row numbers in that split; `truth` (N,) or (N, ...); `answers` (N, classes)
         probabilities, or values in the unit of the target. For some rows, examples and top losses, `shown` (indices
         into `rows`) and their raw `inputs`. `source_rows` (N,), if known: row numbers among the usable rows of the
-        source.
+        source. `weight` (N,), if rows have weights.
         """
         file = self.path / "answers.npz"
         if not file.is_file():
@@ -275,7 +275,9 @@ def _fit_together(
         return False
     if truth.dtype.kind not in "iuf" or answers.dtype.kind != "f" or inputs.dtype.kind not in "biuf":
         return False
-    count = len(rows)
+    count, weight = len(rows), arrays.get("weight")
+    if weight is not None and (weight.shape != (count,) or weight.dtype.kind != "f" or not (weight >= 0).all()):
+        return False
     if count == 0 or answers.ndim < 2 or any(array.shape[:1] != (count,) for array in (truth, answers, source_rows)):
         return False
     shape = (*shown.shape, *input_shape) if input_shape and None not in input_shape else shown.shape

@@ -109,9 +109,9 @@ CALLS = {
     "huge widths": (lambda: kzoo.build("iris_fnn", units=(4, 10**5000)), ("units=", "1", "2**53")),
     "a huge number of rows": (lambda: kzoo.baselines.score("iris", seconds=10**400), (f"seconds={shown(10**400)}",)),
     "a layer of numbers": (lambda: kzoo.build("iris_fnn", units=2**40), ("'iris_fnn'", "memory")),
-    "arrays for a fraction": (
-        lambda: kzoo.load_data((np.ones((700, 4)), np.arange(700)), validation=(np.ones((700, 4)), np.arange(700))),
-        ("validation=(array([[1., ", "…", "fraction"),
+    "an array for a fraction": (
+        lambda: kzoo.load_data((np.ones((700, 4)), np.arange(700)), validation=np.ones((700, 4))),
+        ("validation=array([[1., ", "…", "fraction"),
     ),
     "numbers for a choice": (
         lambda: train("iris_fnn", weights=list(range(5000))),

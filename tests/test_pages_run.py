@@ -114,7 +114,19 @@ def write_files(folder):
                 Image.fromarray(pixels).save(folder / images / label / f"{n}.png")
     for name in ("holiday.jpg", "photo.jpg"):
         Image.fromarray(rng.integers(0, 255, (48, 48, 3), dtype="uint8")).save(folder / name)
-    for name, rows, answers in (("churn.csv", 200, True), ("may.csv", 60, True), ("new_customers.csv", 20, False)):
+    for name, rows in (("survey.csv", 200), ("next_year.csv", 60)):
+        age = rng.integers(18, 80, rows)
+        answers = {"age": age, "income": 900 * age + rng.normal(0, 5_000, rows), "weight": rng.uniform(0.5, 2, rows)}
+        pd.DataFrame(answers).to_csv(folder / name, index=False)
+    days = pd.date_range("2023-01-01", periods=200)
+    price = rng.uniform(1, 9, len(days)).round(2)
+    sales = pd.DataFrame(
+        {"date": days, "price": price, "units": (90 - 5 * price + rng.normal(0, 9, len(days))).round(1)}
+    )
+    sales.to_csv(folder / "sales.csv", index=False)
+    for name, rows, answers in (
+        ("churn.csv", 200, True), ("april.csv", 60, True), ("may.csv", 60, True), ("new_customers.csv", 20, False),
+    ):  # fmt: skip
         age, income = rng.integers(18, 80, rows), rng.normal(30_000, 9_000, rows).round()
         table = pd.DataFrame({"age": age, "income": income, "plan": rng.choice(["basic", "gold"], rows)})
         if answers:

@@ -9,6 +9,7 @@ from kzoo.results import displayed_metric, standardised_score, value_of
 from kzoo.sources.arrays import class_numbers
 from kzoo.storage.windows import sample_indices
 from kzoo.tasks import score_named
+from kzoo.tasks.weighted import score_weighted
 
 MOST_CHOSEN_ON = 20_000  # validation rows used for choices
 _BLOCK_SIZE = 4_000_000  # numbers in a block of inputs, or of their features
@@ -116,11 +117,9 @@ class BaselineData:
         return best
 
     def scores(self, predict, part) -> dict:
-        """Return the scores of predictions for a split."""
-        weights = {} if part.weight is None else {"weight": part.weight}
-        return self.data.problem.task.scoring.score(
-            predict(part), self.data.target, logits=self.logits, **weights
-        ).scores
+        """Return the scores of predictions for a split; with row weights also those without weights."""
+        score = self.data.problem.task.scoring.score
+        return score_weighted(score, predict(part), self.data.target, logits=self.logits, weight=part.weight).scores
 
 
 def _subset(part, most):

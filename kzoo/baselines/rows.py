@@ -40,7 +40,7 @@ class _Features:
         x = x[:, : x.shape[1] - text_columns(config)]
         self.numbers = x.shape[1] - len(config.get("categories") or ())
         numbers = x[:, : self.numbers].astype("float64")
-        self.middle, self.spread = numbers.mean(axis=0), numbers.std(axis=0)
+        self.middle, self.spread = _moments(numbers, subset.weight)
         self.spread[self.spread <= 1e-9 * np.maximum(np.abs(self.middle), 1e-30)] = 1.0
         free_features = max(_MOST_FEATURES - self.numbers, 0)
         self.codes = []
@@ -124,6 +124,14 @@ def texts_ridge(subset):
     return subset.best({f"alpha={1 / c:g}": fitted(1 / c) for c in _TEXT_STRENGTHS})
 
 
+def _moments(values, weight):
+    """Return mean and standard deviation of each column of values (N, columns), with weights (N,) or None."""
+    if weight is None:
+        return values.mean(axis=0), values.std(axis=0)
+    mean = np.average(values, axis=0, weights=weight)
+    return mean, np.sqrt(np.average((values - mean) ** 2, axis=0, weights=weight))
+
+
 def _width(subset):
     categories = subset.data.config.get("categories") or ()
     return min(_column_count(subset) + sum(min(count, _MOST_CATEGORIES) - 1 for count in categories), _MOST_FEATURES)
@@ -155,7 +163,8 @@ def ridge(subset):
     features, sums, y = _Features(subset), Sums(), subset.y
     _check_any_column(features.wide)
     shape, y = y.shape[1:], y.reshape(len(y), -1)
-    offset, scale = y.mean(axis=0, dtype="float64"), np.maximum(y.std(axis=0, dtype="float64"), 1e-12)
+    offset, scale = _moments(y.astype("float64"), subset.weight)
+    scale = np.maximum(scale, 1e-12)
     start = 0
     for x, y in subset.blocks(wide=features.wide):
         weight = None if subset.weight is None else subset.weight[start : start + len(x)]

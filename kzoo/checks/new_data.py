@@ -87,9 +87,11 @@ class NewData:
             train, test = read_npz(source)
             source = test or train
         if is_pair(source) and not takes_ready_arrays(self.preprocessing):
-            x, y = source
+            x, y, *_ = source
             source = join_targets(x, y, self.targets)[0]
-        if isinstance(source, tuple | list) and len(source) == 2 and not isinstance(source[0], str | dict):
+        is_triple = isinstance(source, tuple) and len(source) == 3  # with weights, which checks do not need
+        is_couple = isinstance(source, tuple | list) and len(source) == 2
+        if (is_couple or is_triple) and not isinstance(source[0], str | dict):
             self.values, self.answers = encode(self.preprocessing, np.asarray(source[0])), np.asarray(source[1])
         elif isinstance(source, np.ndarray):
             self.values = encode(self.preprocessing, source)

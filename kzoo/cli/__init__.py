@@ -14,7 +14,7 @@ from importlib import import_module
 
 from kzoo import __version__
 from kzoo.cli import preflight, shared
-from kzoo.cli.choices import OPTION_VALUES
+from kzoo.cli.choices import OPTION_VALUES, values_of
 from kzoo.cli.option_names import with_option_names
 from kzoo.registry import list_presets
 from kzoo.registry.arguments import ARGUMENTS
@@ -195,14 +195,16 @@ def _print_completion(argv):
     parser = make_parser(COMMANDS)
     shell = parser.parse_args(argv).print_completion
     for name in COMMANDS:
-        for action in _subparser(parser, name)._actions:
+        actions = _subparser(parser, name)._actions
+        options = {action.dest for action in actions}
+        for action in actions:
             if action.dest == "preset":
                 action.choices = list_presets()
             elif action.dest == "set":
                 action.choices = [f"{setting}=" for setting in ARGUMENTS]
             elif action.dest in OPTION_VALUES:
                 # Not `list(...)`: here this name is the module `kzoo.cli.list`.
-                action.choices = [*OPTION_VALUES[action.dest]()]
+                action.choices = [*values_of(action.dest, options)]
             elif action.dest in shared.FILES:
                 action.complete = shtab.FILE
     print(shtab.complete(parser, shell=shell))

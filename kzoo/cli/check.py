@@ -103,7 +103,7 @@ def _train_command(args, presets):
 def _check_exported(args):
     """Compare the files of an exported model with its golden predictions."""
     accepted = ("command", "debug", "json", "preset", "quick")
-    defaults = dict(seed=0, data_seed=0, validation=0.1, precision="auto")
+    defaults = dict(seed=0, data_seed=0, validation=0.1, split="random", precision="auto")
     # argparse does not say which options were passed: a value other than the default is one that was.
     for name, value in vars(args).items():
         if name not in accepted and value not in (None, [], defaults.get(name)):

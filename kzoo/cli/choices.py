@@ -31,5 +31,17 @@ OPTION_VALUES = {
     "task": _tasks,
     "tta": lambda: TTA,
 }
+# The same for options that mean something else in the commands that draw splits, which have --data-seed.
+_OF_DRAWN_SPLITS = {"split": lambda: ("random", "time")}
 # Options that accept nothing but these values, in every command.
 CHECKED_OPTIONS = ("backend", "callbacks", "engine", "precision", "resume", "space", "split", "tta")
+
+
+def values_of(name, options):
+    """Return the values of an option of a command.
+
+    Args:
+        name: of the option, without its dashes.
+        options: names of all options of the command.
+    """
+    return (_OF_DRAWN_SPLITS.get(name, OPTION_VALUES[name]) if "data_seed" in options else OPTION_VALUES[name])()

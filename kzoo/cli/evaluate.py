@@ -3,6 +3,7 @@
 from kzoo.cli import keras_import, shared, tables
 from kzoo.cli.train import score_warnings_of
 from kzoo.tasks.target_scores import mixes_units
+from kzoo.tasks.weighted import by_weighting
 from kzoo.untracked import as_run
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import number
@@ -67,19 +68,21 @@ def run(args):
 
 def render(document, args):
     lines = [f"{document['run']} on {document['data']}:"]
-    rows = []
-    for name, value in document["scores"].items():
-        if name in ("targets", "by") or mixes_units(name, document["scores"]):
-            continue
-        if isinstance(value, list | tuple):
-            text = " to ".join(map(number, value))
-        elif value is None:
-            text = "not available"
-        elif isinstance(value, str):
-            text = value
-        else:
-            text = number(value)
-        rows.append((name.replace("_", " "), text))
+    columns = by_weighting(document["scores"])
+    rows = [] if len(columns) == 1 else [("", *columns)]
+    for name in next(iter(columns.values())):
+        if name not in ("targets", "by") and not mixes_units(name, document["scores"]):
+            cells = (_cell(scores[name]) if name in scores else "" for scores in columns.values())
+            rows.append((name.replace("_", " "), *cells))
     lines += [*tables.columns(rows), *tables.target_lines(document["scores"], document["doubts"])]
     lines += tables.subgroup_lines(document["scores"])
     return "\n".join(lines)
+
+
+def _cell(value):
+    """Return a score, an interval or a setting as text."""
+    if isinstance(value, list | tuple):
+        return " to ".join(map(number, value))
+    if value is None:
+        return "not available"
+    return value if isinstance(value, str) else number(value)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kzoo.cli import shared
-from kzoo.cli.choices import CHECKED_OPTIONS, OPTION_VALUES
+from kzoo.cli.choices import CHECKED_OPTIONS, values_of
 from kzoo.registry import Preset, get_preset, names_a_preset, preset_of, resolve, with_settings
 from kzoo.run import Run
 from kzoo.utils.argument_checks import checked_count, checked_seconds, checked_seed
@@ -37,7 +37,7 @@ def preflight(args):
     options = vars(args)
     for name in CHECKED_OPTIONS:
         word = options.get(name)
-        if word is not None and word not in (values := OPTION_VALUES[name]()):
+        if word is not None and word not in (values := values_of(name, options)):
             raise KzooError(f"{name}={word!r} is unknown. {hint(word, values)}Use one of: {', '.join(values)}.")
     for name in ("seed", "data_seed"):
         if name in options:

@@ -23,11 +23,12 @@ from kzoo.utils.optional import missing
 
 PICTURES = (".png", ".svg", ".pdf")
 DATA_OPTIONS = (
-    "target", "data_seed", "validation", "test", "drop", "group", "task", "time", "columns", "quantiles",
+    "target", "data_seed", "validation", "test", "drop", "group", "task", "time", "columns", "sample_weight", "split",
+    "quantiles",
 )  # fmt: skip
 
 # Arguments that a shell completes with file names; in those of NAMED_FILES `~` is expanded.
-NAMED_FILES = ("data", "test", "out", "weights", "plot", "csv")
+NAMED_FILES = ("data", "test", "validation", "out", "weights", "plot", "csv")
 FILES = (*NAMED_FILES, "run", "inputs", "exported")
 _PIPE_WIDTH = 10_000  # columns: output in a pipe is read by programs, so rows are not wrapped
 
@@ -71,16 +72,22 @@ def add_data_options(parser):
     )
     add(
         "--validation",
-        type=float,
         default=0.1,
-        metavar="SHARE",
-        help="fraction of the data used for validation (default 0.1)",
+        metavar="SOURCE",
+        help="fraction of the data used for validation (default 0.1), or a separate source of validation data",
     )
     add("--test", metavar="SOURCE", help="fraction of the data used as test data, or a separate source of test data")
     add("--drop", nargs="+", action="extend", default=[], metavar="COLUMN", help="columns to exclude")
     add("--group", metavar="COLUMN", help="keep rows with the same value in this column in the same split")
     add("--task", help="task, such as tabular_regression; default: detected from the target")
-    add("--time", metavar="COLUMN", help="time column of a series")
+    add("--time", metavar="COLUMN", help="time column of a series, or of a table with --split time")
+    add(
+        "--split",
+        default="random",
+        metavar="HOW",
+        help="random (default), or time: test on the last rows of a table in the order of --time",
+    )
+    add("--sample-weight", metavar="COLUMN", help="column that says how much each row counts; it is not an input")
     add(
         "--quantiles", type=_levels, metavar="LEVELS",
         help="predict these quantiles of the target, such as 0.1,0.5,0.9",
@@ -106,7 +113,8 @@ def data_options(args) -> dict:
     if options["target"] is not None and len(options["target"]) == 1:
         options["target"] = options["target"][0]
     columns = dict(_column_option(word) for word in options["columns"]) or None
-    return options | dict(test=_test_option(options["test"]), drop=tuple(options["drop"]), columns=columns)
+    parts = {name: _split_option(options[name]) for name in ("validation", "test")}
+    return options | parts | dict(drop=tuple(options["drop"]), columns=columns)
 
 
 def requested_data_options(args, **overrides):
@@ -135,8 +143,8 @@ def _levels(text):
         return text
 
 
-def _test_option(text):
-    """Parse `--test`: a fraction such as 0.2, or the name of a source."""
+def _split_option(text):
+    """Parse `--test` or `--validation`: a fraction such as 0.2, or the name of a source."""
     try:
         return text if text is None else float(text)
     except ValueError:
@@ -153,13 +161,14 @@ def train_command(args, preset, data, *, words=(), **options) -> str:
         words: settings, each as --set takes it.
         options: further options of `kzoo.command.command_of`.
     """
-    test = _test_option(args.test)
-    # `command_of` is made for stored commands and keeps file names only: a path in --test is added below.
-    requested = requested_data_options(args, test=None if isinstance(test, str) else test)
+    parts = {name: _split_option(getattr(args, name)) for name in ("validation", "test")}
+    paths = {name: part for name, part in parts.items() if isinstance(part, str)}
+    # `command_of` is made for stored commands and keeps file names only: paths are added below.
+    requested = requested_data_options(args, **dict.fromkeys(paths))
     unset = dict(weights=None, freeze=None, precision=None, backend=None)
     command = import_module("kzoo.command").command_of(preset, None, {}, requested, **unset | options)
     command += f" --data {quote(data)}" if data is not None else ""
-    command += f" --test {quote(test)}" if isinstance(test, str) else ""
+    command += "".join(f" --{name} {quote(path)}" for name, path in paths.items())
     return f"{command} --set {' '.join(map(quote, words))}" if words else command
 
 

@@ -24,6 +24,7 @@ from kzoo.registry.family import builder_of
 from kzoo.results import baselines, network_of
 from kzoo.run import Run
 from kzoo.tasks import problem
+from kzoo.tasks.weighted import by_weighting
 from kzoo.utils.errors import KzooError
 from kzoo.weights import entries
 
@@ -259,8 +260,9 @@ def render(document, args):
         ]
         lines += ["", shared.bold(title + change), *tables.columns(rows)] if rows else []
     if "run" in document:
-        scores = scores_line(document["scores"]) or "not finished"
-        lines += ["", shared.bold("Scores"), *tables.columns([("", scores)], indent=0)]
+        score_lines = {weighting: scores_line(scores) for weighting, scores in by_weighting(document["scores"]).items()}
+        score_lines = score_lines if any(score_lines.values()) else {"": "not finished"}
+        lines += ["", shared.bold("Scores"), *tables.columns(list(score_lines.items()), indent=0)]
         lines += tables.columns([("baselines", document["beside"])]) if document["beside"] else []
     else:
         lines += ["", shared.bold("Measured results")]

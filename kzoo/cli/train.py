@@ -13,6 +13,7 @@ from kzoo.results import baselines
 from kzoo.run import Run
 from kzoo.stored_types import may_be_same_run
 from kzoo.tasks.target_scores import mixes_units
+from kzoo.tasks.weighted import by_weighting
 from kzoo.utils import onednn
 from kzoo.utils.argument_checks import checked_steps_per_call
 from kzoo.utils.discovery import numbered_in
@@ -25,6 +26,7 @@ examples:
   kzoo train digits_cnn                        on its own data, no download
   kzoo train image_cnn --data photos/          one subfolder per class
   kzoo train tabular_fnn --data churn.csv --target churned
+  kzoo train tabular_fnn --data survey.csv --target income --sample-weight w
   kzoo train text_cnn --data reviews/          one text file per class, or a CSV
   kzoo train series_gru --data power.csv --time date --target load
   kzoo train char_gru --data book.txt          a language model
@@ -236,9 +238,16 @@ def render(document, args):
         headline = f"{document['preset']} on {document['data']}: {epoch}, {duration(summary['seconds'])}."
     lines = [headline]
     splits = [split for split in ("test", "validation") if summary.get(split)]
-    lines += tables.columns([(split.ljust(11), scores_line(summary[split])) for split in splits])
-    if comparison := baselines.line(summary):
-        lines += tables.columns([("baselines".ljust(11), comparison)])
+    rows = [
+        (", ".join(filter(None, (split, weighting))).ljust(11), scores_line(scores))
+        for split in splits
+        for weighting, scores in by_weighting(summary[split]).items()
+    ]
+    comparisons = {
+        "baselines": baselines.line(summary),
+        "baselines, unweighted": baselines.line(summary, unweighted=True),
+    }
+    lines += tables.columns(rows + [(label.ljust(11), line) for label, line in comparisons.items() if line])
     if sentence := baselines.beaten(summary):
         lines += shared.hanging_indent("warning: ", sentence)
     if splits:

@@ -9,10 +9,11 @@ import numpy as np
 from kzoo import kinds
 from kzoo.dataset import splits
 from kzoo.dataset.dataset import Dataset, Split
+from kzoo.dataset.weights import part_weights, scaled_weights, weights_note, weights_of
 from kzoo.kinds.arrays import as_type as as_type  # re-exported for kinds in other packages
 from kzoo.kinds.arrays import checked as checked
 from kzoo.kinds.arrays import refuse_nan
-from kzoo.sources.arrays import array_of_rows, as_array, numeric_array
+from kzoo.sources.arrays import array_of_rows, as_array
 from kzoo.storage.memory import free_memory, too_large
 from kzoo.storage.windows import Mapped, select_rows
 from kzoo.tasks import detection
@@ -32,8 +33,8 @@ def load_arrays(
         x: (N, ...): rows, images 0..255, token ids or series; the preset determines which, else the shape.
         y: (N,) labels of any type, one-hot rows, or numbers (N,) or (N, outputs).
         weight: (N,) how much each row counts, 0 or more; None if all count equally. Scaled to a mean of 1 over the
-            training rows.
-        test: a fraction, or arrays to test on: (x, y), or (x, y, weight) if the training rows have weights.
+            training rows; those of weight 0 are left out.
+        validation, test: a fraction, or arrays: (x, y), or (x, y, weight) if the training rows have weights.
         class_names: names of labels 0..n-1 if they are known.
         preprocessing: reader of raw inputs, if more than a check of shapes is needed.
         vocabulary_size: number of token ids, if it is known.
@@ -46,55 +47,56 @@ def load_arrays(
     kind = kinds.kind(preset.config["inputs"]) if preset is not None else _infer_kind(x)
     x, y = _inputs(x, kind, preset), array_of_rows(y, "y")
     weight, first = None if weight is None else weights_of(weight, len(x), "weight"), len(x)
-    test_pair = None
-    if splits.is_source(test):
-        test_pair = _inputs(test[0], kind, preset), array_of_rows(test[1], "test y")
-    for part, (part_x, part_y) in {"": (x, y), "test ": test_pair}.items() if test_pair else {"": (x, y)}.items():
-        if len(part_x) != len(part_y):
+    _check_lengths("", x, y)
+    more_rows = {}  # split -> numbers of the rows of its second source, which follow the others
+    for part, source in splits.second_sources(validation, test).items():
+        if not isinstance(source, tuple | list) or len(source) not in (2, 3):
+            raise KzooError(f"{part}={shown(source)} must be a fraction, a second pair (x, y), or (x, y, weight).")
+        part_x, part_y = _inputs(source[0], kind, preset), array_of_rows(source[1], f"{part} y")
+        _check_lengths(f"{part} ", part_x, part_y)
+        if part_x.shape[1:] != x.shape[1:]:
             raise KzooError(
-                f"{part}x and {part}y must have the same number of rows ({part}x: {len(part_x)}, {part}y: "
-                f"{len(part_y)})."
+                f"{part.capitalize()} inputs must have the shape of the training inputs {x.shape[1:]}, not "
+                f"{part_x.shape[1:]}."
             )
-    if test_pair:
-        if test_pair[0].shape[1:] != x.shape[1:]:
+        more_rows[part] = np.arange(len(x), len(x) + len(part_x))
+        x, y = _concatenate(x, part_x, part), np.concatenate([y, part_y])
+        if (len(source) > 2) != (weight is not None):
             raise KzooError(
-                f"Test inputs must have the shape of the training inputs {x.shape[1:]}, not {test_pair[0].shape[1:]}."
-            )
-        x, y = _concatenate(x, test_pair[0]), np.concatenate([y, test_pair[1]])
-        test_weight = test[2] if len(test) > 2 else None
-        if (test_weight is None) != (weight is None):
-            raise KzooError(
-                "Weights are needed for both training and test rows, or for neither. Pass both as (x, y, weight)."
+                f"Weights are needed for both training and {part} rows, or for neither. Pass both as (x, y, weight)."
             )
         if weight is not None:
-            weight = np.concatenate([weight, weights_of(test_weight, len(x) - first, "test weight")])
+            weight = np.concatenate([weight, weights_of(source[2], len(part_x), f"{part} weight")])
     chosen, raw, known_names = _targets(y, kind.name, task, preset, class_names, notes)
     learned, y, parts, more = splits.split_target(
         chosen.task,
         raw,
         first,
         classes=known_names,
-        validation=validation,
-        test=0 if test_pair else test,
+        validation=splits.drawn(validation),
+        test=splits.drawn(test),
         seed=seed,
         groups=groups,
+        weight=weight,
+        others=more_rows,
     )
+    parts |= more_rows
     numbers = tuple(str(number) for number in range(len(learned.classes)))
     if known_names is None and raw.dtype.kind in "biuf" and learned.classes != numbers:
         notes.append(f"Labels {learned.classes[0]}..{learned.classes[-1]} were mapped to 0..{numbers[-1]}.")
-    if test_pair:
-        parts["test"] = np.arange(first, len(x))
-    train = parts["train"]
+    train, weighted = parts["train"], {}
     if weight is not None:
-        if not (total := weight[train].sum()) > 0:
-            raise KzooError("weight is 0 for all training rows. At least one must be positive.")
-        weight = (weight * (len(train) / total)).astype(np.float32)
+        drawn = sum(len(rows) for part, rows in parts.items() if rows is not None and part not in more_rows)
+        weight, weighted = scaled_weights(weight, parts), {"weight": weight[train]}
+        notes.append(weights_note(weight[train], "the array", first - drawn))
     config = {"input_shape": x.shape[1:], **learned.config}
     # If the user has rescaled the inputs (rescale=False), the network does not rescale anything.
     plain = preset is not None and preset.config.get("rescale") is False
     if plain:
         config = {name: value for name, value in config.items() if name not in ("target_offset", "target_scale")}
-    x, more_config, reader = kind.fitting.fit(x, train, plain=plain, notes=notes, vocabulary_size=vocabulary_size)
+    x, more_config, reader = kind.fitting.fit(
+        x, train, plain=plain, notes=notes, vocabulary_size=vocabulary_size, **weighted
+    )
     return Dataset(
         name=name,
         task=chosen.name,
@@ -102,7 +104,7 @@ def load_arrays(
         **{
             part: rows
             if rows is None
-            else Split(x=select_rows(x, rows), y=y[rows], rows=rows, weight=None if weight is None else weight[rows])
+            else Split(x=select_rows(x, rows), y=y[rows], rows=rows, weight=part_weights(weight, rows))
             for part, rows in parts.items()
         },
         config=config | more_config,
@@ -116,32 +118,23 @@ def load_arrays(
     )
 
 
-def weights_of(weight, rows, name):
-    """Return row weights (N,) as float64.
-
-    Raises:
-        KzooError: there is not one number for each row, or one is negative, NaN or infinite.
-    """
-    weight = numeric_array(weight, name.capitalize(), item=name.capitalize()).astype(np.float64)
-    if weight.shape != (rows,):
-        raise KzooError(
-            f"{name} must have one number for each of the {rows} rows. Got an array of shape {weight.shape}."
-        )
-    if (weight < 0).any():
-        row = int(np.argmax(weight < 0))
-        raise KzooError(f"{name} must be 0 or more. Row {row + 1} has {weight[row]:g}.")
-    return weight
-
-
-def _concatenate(x, test_x):
+def _concatenate(x, more_x, name):
     """Return inputs followed by those of a second source, in memory."""
-    size = sum(int(np.prod(array.shape)) * array.dtype.itemsize for array in (x, test_x))
-    if (isinstance(x, Mapped) or isinstance(test_x, Mapped)) and too_large(size):
+    size = sum(int(np.prod(array.shape)) * array.dtype.itemsize for array in (x, more_x))
+    if (isinstance(x, Mapped) or isinstance(more_x, Mapped)) and too_large(size):
         raise KzooError(
-            f"x and test x do not fit into memory together ({in_bytes(size)}). Pass a single array in a file, and a "
-            "fraction as test=."
+            f"x and {name} x do not fit into memory together ({in_bytes(size)}). Pass a single array in a file, and a "
+            f"fraction as {name}=."
         )
-    return np.concatenate([x[:], test_x[:]])
+    return np.concatenate([x[:], more_x[:]])
+
+
+def _check_lengths(name, x, y):
+    """Raise KzooError if inputs and targets differ in length; `name` is "" or "test "."""
+    if len(x) != len(y):
+        raise KzooError(
+            f"{name}x and {name}y must have the same number of rows ({name}x: {len(x)}, {name}y: {len(y)})."
+        )
 
 
 def _infer_kind(x):
@@ -288,7 +281,7 @@ def read_npz(path):
 
 
 def from_tf(dataset, preset):
-    """Return (x, y) from a `tf.data.Dataset` of pairs, batched or not."""
+    """Return (x, y) from a `tf.data.Dataset` of pairs, or (x, y, weight) from one of triples, batched or not."""
     cardinality = getattr(dataset, "cardinality", None)
     if cardinality is not None and int(cardinality()) == -1:
         raise KzooError("This tf.data.Dataset is infinite. Limit it with take(n).")
@@ -296,13 +289,10 @@ def from_tf(dataset, preset):
     first = next(examples, None)
     if not isinstance(first, tuple) or len(first) < 2:
         raise KzooError("A tf.data.Dataset must yield at least one (x, y) pair.")
-    if len(first) > 2:
-        raise KzooError(
-            "This tf.data.Dataset yields (x, y, weights), but weights from a tf.data.Dataset are not supported. Drop "
-            "them with map(lambda x, y, w: (x, y)), or use class_weight='balanced' to weight classes."
-        )
+    if len(first) > 3:
+        raise KzooError(f"A tf.data.Dataset must yield (x, y) or (x, y, weight), not {len(first)} parts.")
     rank = np.ndim(first[0])
     single = rank == len(preset.config["input_shape"]) if preset is not None else np.ndim(first[1]) == 0
     join = np.stack if single else np.concatenate
-    xs, ys = zip(*((item[0], item[1]) for item in itertools.chain([first], examples)), strict=True)
-    return join([np.asarray(x) for x in xs]), join([np.asarray(y) for y in ys])
+    columns = zip(*itertools.chain([first], examples), strict=True)
+    return tuple(join([np.asarray(part) for part in column]) for column in columns)

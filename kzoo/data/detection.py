@@ -13,7 +13,7 @@ from typing import Any
 
 from kzoo.data.named import NAMES, check_options
 from kzoo.dataset.options import DataOptions
-from kzoo.dataset.splits import is_source, split_fractions
+from kzoo.dataset.splits import Fold, drawn, second_sources, split_fractions
 from kzoo.kinds import Kind, Source, kind, kind_of, kinds, takes_ready_arrays
 from kzoo.registry import Preset, general_first, get_preset, list_presets
 from kzoo.sources.folders import ignored_files_note, walked
@@ -23,7 +23,7 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.files import path_of
 from kzoo.utils.formatting import hint, listed, shown
 
-_ABOUT_COLUMNS = ("target", "drop", "group", "task", "time", "columns", "clip")
+_ABOUT_COLUMNS = ("target", "drop", "group", "task", "time", "columns", "clip", "sample_weight", "split")
 _FOLDERS_DEEP = 3  # levels of a folder searched for the first file of a known kind
 _MOST_FOLDERS = 1_000  # folders in which files are counted for a message
 _SHOWN = 12  # names in a message
@@ -55,10 +55,10 @@ def check_source(source: str | Path, preset: Preset | None, options: DataOptions
     Raises:
         KzooError: as in `load_data`.
     """
-    if not is_source(options.test):
-        split_fractions(options.validation, options.test)
-    elif isinstance(options.test, str | Path) and not path_of(options.test, "a file or a folder").exists():
-        raise KzooError(f"test={str(options.test)!r}: no such file or folder.")
+    check_splits(options)
+    for name, part in second_sources(options.validation, options.test).items():
+        if isinstance(part, str | Path) and not path_of(part, "a file or a folder").exists():
+            raise KzooError(f"{name}={str(part)!r}: no such file or folder.")
     if isinstance(source, str) and source in NAMES:
         check_named(source, preset, options)
         return
@@ -68,6 +68,24 @@ def check_source(source: str | Path, preset: Preset | None, options: DataOptions
         glance = getattr(detected.kind.inference, "glance", None)  # optional for kinds in other packages
         if glance is not None and header_or_path is not None:
             glance(header_or_path, detected.source.form, options)
+
+
+def check_splits(options: DataOptions) -> None:
+    """Raise KzooError for fractions that are invalid, and for options of splitting that contradict each other."""
+    split_fractions(drawn(options.validation), drawn(options.test))
+    sources = second_sources(options.validation, options.test)
+    if options.split not in ("random", "time"):
+        raise KzooError(f"split={shown(options.split)} is unknown. Use 'random' or 'time'.")
+    if not isinstance(options.test, Fold):
+        return
+    if "validation" in sources:
+        raise KzooError(
+            "validation= must be a fraction here: the validation rows of each fold are taken from its training rows."
+        )
+    if options.split == "time":
+        raise KzooError(
+            "Folds are not available with split='time': training rows would come after test rows. Use kzoo.train."
+        )
 
 
 def check_new_source(reader: Mapping[str, Any], source: str | Path, targets: Sequence[str]) -> None:
@@ -119,10 +137,12 @@ def existing_path(source: str | Path) -> Path:
 
 def check_named(name: str, preset: Preset | None, options: DataOptions) -> None:
     """Raise KzooError for a preset, or options, that do not fit a named data set."""
-    refuse_options(options, ("time", "columns", "clip"), name)
+    refuse_options(options, ("time", "columns", "clip", "split"), name)
+    if options.sample_weight is not None and not isinstance(options.sample_weight, str):
+        raise KzooError(f"sample_weight= must be the name of a column for {name!r}.")
     if preset is not None and preset.config["inputs"] != NAMES[name]:
         raise _wrong_preset_error(f"{name!r} provides {NAMES[name]}", preset, (NAMES[name],))
-    check_options(name, **options.pick("target", "drop", "group", "task"))
+    check_options(name, **options.pick("target", "drop", "group", "task", "sample_weight"))
 
 
 def detect(path: Path, preset: Preset | None, options: DataOptions) -> DetectedSource | None:
@@ -202,7 +222,8 @@ def detect_table(name: str, preset: Preset | None, options: DataOptions) -> Dete
     if preset is not None:
         suitable = [source for source in kind(preset.config["inputs"]).sources if source.form == "tabular"]
     else:
-        suitable = [source for source in tables if ("time" in source.options) == (options.time is not None)]
+        in_order = options.time is not None and options.split != "time"
+        suitable = [source for source in tables if (source.order == "ordered") == in_order]
     return _check_fit((suitable or tables)[0], name, preset, options)
 
 
@@ -215,9 +236,20 @@ def _check_fit(source, name, preset, options):
     }
     if preset is not None and preset.config["inputs"] not in fitting:
         raise _wrong_preset_error(f"{name!r} is {source.name}", preset, fitting)
-    refuse_options(options, [option for option in _ABOUT_COLUMNS if option not in source.options], source.rest or name)
-    if "group" in source.options and not isinstance(options.group, str | int | None):
-        raise KzooError(f"group={shown(options.group)} must be the name of a column of {name!r}.")
+    subject = source.rest or name
+    refuse_options(options, [option for option in _ABOUT_COLUMNS if option not in source.options], subject)
+    if "split" in source.options and source.order != "ordered":
+        if options.time is not None and options.split != "time":
+            raise KzooError(
+                f"time={shown(options.time)} is not available for {subject}. Remove it, or set split='time' to test on "
+                "the last rows."
+            )
+        if options.time is None and options.split == "time":
+            raise KzooError("split='time' needs the column with the times: set time=.")
+    if source.form == "tabular":
+        for option in ("group", "sample_weight"):
+            if not isinstance(value := getattr(options, option), str | int | None):
+                raise KzooError(f"{option}={shown(value)} must be the name of a column of {name!r}.")
     owner = next(input_kind for input_kind in fitting.values() if source in input_kind.sources)
     problem = _problem(owner.name, source.order, source.usual, options.task, preset, name) if source.usual else None
     if source.form == "folder" and problem is not None and "classes" not in problem.facts:
@@ -230,8 +262,9 @@ def _check_fit(source, name, preset, options):
 
 def refuse_options(options: DataOptions, names: Iterable[str], subject: str) -> None:
     """Raise `KzooError` for options that are set but not available for something."""
+    given = options.given()
     for name in names:
-        value = getattr(options, name)
+        value = given.get(name)
         if value is not None and value is not False and not _is_empty(value):
             raise KzooError(f"{name}={shown(value)} is not available for {subject}. Remove it.")
 

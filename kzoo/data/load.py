@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from numpy.typing import ArrayLike
 
@@ -16,7 +17,7 @@ from kzoo.dataset.sample import sampling_note
 from kzoo.kinds import kind
 from kzoo.registry import Preset, get_preset, list_presets
 from kzoo.sources.arrays import array_of_rows
-from kzoo.sources.tables.frame import as_frame, is_pair, join_targets
+from kzoo.sources.tables.frame import as_frame, is_pair, join_targets, with_weights
 from kzoo.sources.tables.raw import as_names, is_arrow
 from kzoo.tasks import tasks
 from kzoo.tasks.detection import WrongPreset
@@ -35,7 +36,7 @@ def load_data(
     *,
     preset: str | Preset | None = None,
     target: str | Sequence[str] | None = None,
-    validation: float = 0.1,
+    validation: "float | Loadable" = 0.1,
     test: "float | splits.Fold | Loadable | None" = None,
     drop: str | Sequence[str] = (),
     group: str | ArrayLike | None = None,
@@ -43,6 +44,8 @@ def load_data(
     time: str | None = None,
     columns: Mapping[str, str | Mapping[str, str]] | None = None,
     quantiles: Sequence[float] | None = None,
+    sample_weight: str | ArrayLike | None = None,
+    split: Literal["random", "time"] = "random",
     seed: int = 0,
     clip: bool = False,
 ) -> Dataset:
@@ -54,12 +57,13 @@ def load_data(
             `labels.csv` of files and targets; a `.csv` or Parquet table, or a folder of Parquet files; a `.txt` file
             for a language model (tables and texts may be larger than memory); an `.npz` file; a pair of arrays (x, y),
             optionally with a weight for each row, (x, y, weight), or of a DataFrame and its targets; a DataFrame or an
-            Arrow table; a `tf.data.Dataset`.
+            Arrow table; a `tf.data.Dataset` of (x, y) or (x, y, weight).
         preset: what the data is for, a name or a `Preset`: it determines how a table is read, the length of texts and
             windows, the size of images, the vocabulary. Without it the source decides.
         target: column to predict (tables, text, labels of images), or columns to forecast (series); separate several
             with commas.
-        validation: fraction of the rows that are not in the test split; of all rows for a series or plain text.
+        validation: fraction of the rows that are not in the test split; of all rows for a series or plain text. Or a
+            second source, read as one for `test` is.
         test: fraction of all rows (0.2 unless the source has its own test split), a second source, or a
             `kzoo.dataset.splits.Fold` (then a test split of the source is not used).
         drop: columns to leave out.
@@ -67,13 +71,19 @@ def load_data(
         task: `"classification"`, `"regression"`, `"count"` or `"quantiles"`. By default, a table whose target is text,
             boolean, or integers with at most 20 different values is a classification, else a regression. In arrays of
             images and token ids, integers are classes, and numbers with fractions are values.
-        time: time column of a series; the first column of dates by default.
+        time: time column of a series; the first column of dates by default. With `split="time"`, the column of dates or
+            numbers that orders a table; it stays an input unless `drop` excludes it.
         columns: types of columns, to override the detected ones: a dict of "number", "category", "date", "text", or of
             how numbers are written: `{"zip": "category", "price": {"decimal": ",", "thousands": "."}}`. Cells of these
             columns in a file stay as written, such as `01067`. By default, a number format is detected that reads all
             of a column: thousands separators, decimal commas, currency signs, percent, accounting negatives, 万 and 亿.
         quantiles: levels of the quantiles to predict of each target, such as `(0.1, 0.5, 0.9)`: at least two,
             ascending, between 0 and 1. The task is then `"quantiles"`.
+        sample_weight: how much each row counts in the loss, metrics, scores and baselines, 0 or more: a column, which
+            is no input then, or an array (N,). Weights are scaled to a mean of 1 over the training rows; a row of
+            weight 0 is not learned from, but stays in validation and test splits.
+        split: "random", or "time" for a table: the last rows in the order of `time` are the test split, those before
+            them the validation split; rows of one moment stay together. A series is always split in order of time.
         seed: seed of the split. The training seed does not affect it.
         clip: clip numeric columns of a table at their 0.1 and 99.9 percentiles (of the training rows).
 
@@ -82,7 +92,7 @@ def load_data(
     """
     options = DataOptions(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time,
-        columns=columns, clip=clip, quantiles=quantiles, seed=seed,
+        columns=columns, clip=clip, quantiles=quantiles, seed=seed, sample_weight=sample_weight, split=split,
     )  # fmt: skip
     options.check_loaded(source)
     return load(source, preset, options)
@@ -93,8 +103,7 @@ def load(source: Loadable, preset: str | Preset | None, options: DataOptions) ->
     if isinstance(source, Dataset):
         return source
     splits.check_seed(options.seed)
-    if not splits.is_source(options.test):
-        splits.split_fractions(options.validation, options.test)
+    detection.check_splits(options)
     preset = preset if preset is None or isinstance(preset, Preset) else get_preset(preset)
     levels, reading = _quantiles(options)
     data = _load(source, preset, reading)
@@ -104,6 +113,8 @@ def load(source: Loadable, preset: str | Preset | None, options: DataOptions) ->
     with_overview(data)
     if options.group is not None:
         data.seen["grouped"] = True
+    for part in splits.second_sources(options.validation, options.test):
+        data.seen[f"{part}_source"] = True
     note = sampling_note(data)
     if note is not None and note not in data.notes:
         data.notes.append(note)
@@ -140,6 +151,8 @@ def with_overview(data: Dataset) -> Dataset:
 
 
 def _load(source, preset, options):
+    if of_pandas(options.sample_weight, "DataFrame"):
+        raise KzooError("sample_weight= must be a column or an array (N,), not a DataFrame.")
     if of_pandas(source, "Series"):
         source = source.to_frame()
     if of_pandas(source, "DataFrame") or is_arrow(source):
@@ -160,7 +173,7 @@ def _load(source, preset, options):
 
 def _named(name, preset, options):
     detection.check_named(name, preset, options)
-    chosen = options.pick("validation", "test", "seed", "target", "drop", "group", "task")
+    chosen = options.pick("validation", "test", "seed", "target", "drop", "group", "task", "sample_weight")
     data = load_named(name, preset=preset, **chosen)
     if Path(name).exists():
         data.notes.append(f"{name} is the named data set. To load the local file or folder, use ./{name}.")
@@ -178,6 +191,11 @@ def _path(path, preset, options):
 
 
 def _table(frame, preset, options):
+    if options.sample_weight is not None and not isinstance(options.sample_weight, str):
+        detection.detect_table("table", preset, replace(options, sample_weight="an array"))  # refuses it for a series
+        frame = as_frame(frame)
+        joined, name = with_weights(frame, options.sample_weight)
+        frame, options = joined.set_axis(frame.index), replace(options, sample_weight=name)
     return _load_detected(detection.detect_table("table", preset, options), frame, "table", preset, options)
 
 
@@ -193,27 +211,54 @@ def _load_detected(detected, data, name, preset, options):
 
 def _arrays(pair, name, preset, options):
     x, y, *weight = pair
+    if weight and options.sample_weight is not None:
+        raise KzooError("sample_weight= and (x, y, weight) both contain weights. Pass only one of them.")
     if of_pandas(x, "DataFrame"):
-        if weight:
-            raise KzooError("Weights for a DataFrame are not supported yet. Pass arrays (x, y, weight).")
         frame, names = join_targets(x, y)
         if options.target is not None and as_names(options.target) != names:
             detection.refuse_options(options, ("target",), f"a pair (x, y) whose y is {listed(map(repr, names))}")
-        test = join_targets(*options.test, names)[0] if is_pair(options.test) else options.test
         target = names if len(names) > 1 else names[0]
-        return _table(frame.set_axis(x.index), preset, replace(options, target=target, test=test))
-    detection.refuse_options(options, ("target", "drop", "time", "columns", "clip"), "arrays")
+        name, options = options.sample_weight, replace(options, target=target)
+        if weight or not isinstance(name, str | None):
+            frame, name = with_weights(frame, weight[0] if weight else name)
+        for part, source in splits.second_sources(options.validation, options.test).items():
+            if is_pair(source):
+                part_frame = join_targets(*source[:2], names)[0]
+                if len(source) > 2:
+                    if name is None:
+                        raise KzooError(
+                            f"Weights are needed for both training and {part} rows, or for neither. Pass both as "
+                            "(x, y, weight)."
+                        )
+                    part_frame, _ = with_weights(part_frame, source[2], name)
+                options = replace(options, **{part: part_frame})
+        return _table(frame.set_axis(x.index), preset, replace(options, sample_weight=name))
+    detection.refuse_options(options, ("target", "drop", "time", "columns", "clip", "split"), "arrays")
+    if isinstance(options.sample_weight, str):
+        raise KzooError(
+            f"sample_weight={options.sample_weight!r} is the name of a column, which arrays do not have. Pass an array "
+            "(N,)."
+        )
+    if options.sample_weight is not None:
+        weight = [options.sample_weight]
     groups = options.group
     if groups is not None:
         groups = splits.check_groups(groups)
         if groups.shape != array_of_rows(y, "y").shape[:1]:
             raise KzooError("group= for arrays must be an array with one value for each row.")
-    test = options.test
-    if hasattr(test, "as_numpy_iterator"):
-        test = from_tf(test, preset)
-    elif isinstance(test, str | Path):
-        test = read_npz(test)[0]
-    elif splits.is_source(test) and not (isinstance(test, tuple | list) and len(test) in (2, 3)):
-        raise KzooError("test= for arrays must be a fraction, a second pair (x, y), or (x, y, weight).")
-    chosen = options.pick("validation", "seed", "task")
-    return load_arrays(x, y, *weight, name=name, groups=groups, preset=preset, test=test, **chosen)
+    parts = options.pick("validation", "test") | {
+        part: _second_arrays(part, source, preset)
+        for part, source in splits.second_sources(options.validation, options.test).items()
+    }
+    return load_arrays(x, y, *weight, name=name, groups=groups, preset=preset, **parts, **options.pick("seed", "task"))
+
+
+def _second_arrays(part, source, preset):
+    """Return a second source of arrays as (x, y) or (x, y, weight)."""
+    if hasattr(source, "as_numpy_iterator"):
+        return from_tf(source, preset)
+    if isinstance(source, str | Path):
+        return read_npz(source)[0]
+    if not (isinstance(source, tuple | list) and len(source) in (2, 3)):
+        raise KzooError(f"{part}={shown(source)} must be a fraction, a second pair (x, y), or (x, y, weight).")
+    return source

@@ -70,27 +70,33 @@ def name_of(source: str | Path) -> str:
     return f"{name}/" if name in NAMES else name
 
 
-def check_options(name, *, target=None, drop=(), group=None, task=None):
+def check_options(name, *, target=None, drop=(), group=None, task=None, sample_weight=None):
     """Raise `KzooError` for column options of a set without columns, and for a task that does not match the set."""
     if name in _TABLES:
         return
     if target is not None or group is not None or len(drop):
         raise KzooError(f"target=, drop= and group= are names of columns, but {name!r} is not a table. Remove them.")
+    if sample_weight is not None:
+        raise KzooError(f"sample_weight= is the name of a column, but {name!r} is not a table. Remove it.")
     expected = problem(_OTHER_DATASETS[name][0])
     order = "ordered" if "ordered" in expected.facts else "unordered"
     if task is not None and detection.requested_problem(expected.kind, task, order) is not expected:
         raise KzooError(f"task={task!r} does not match {name!r}, which is data for {expected.name}. Remove it.")
 
 
-def load_named(name, *, preset=None, target=None, validation=0.1, test=None, drop=(), group=None, task=None, seed=0):
+def load_named(
+    name, *, preset=None, target=None, validation=0.1, test=None, drop=(), group=None, task=None, sample_weight=None,
+    seed=0,
+):  # fmt: skip
     """Load a data set of `NAMES` (see `kzoo.load_data`)."""
-    check_options(name, target=target, drop=drop, group=group, task=task)
+    check_options(name, target=target, drop=drop, group=group, task=task, sample_weight=sample_weight)
     loaders = import_module("kzoo.data.named_loaders")
     options = {"name": name, "preset": preset, "validation": validation, "test": test, "seed": seed}
     if name in _TABLES:
         make, *arguments = _TABLES[name]
         frame = getattr(loaders, make)(*arguments)
-        columns = dict(target=frame.columns[-1] if target is None else target, drop=drop, group=group, task=task)
+        columns = dict(target=frame.columns[-1] if target is None else target, drop=drop, group=group, task=task,
+                       sample_weight=sample_weight)  # fmt: skip
         return import_module("kzoo.kinds.rows.fitting").load_table(frame, **options, **columns)
     _, make, *arguments = _OTHER_DATASETS[name]
     return getattr(loaders, make)(options, *arguments)

@@ -138,8 +138,10 @@ class Batches:
         """Return (arrays, indices) around a step: the arrays for `gathered`, and the order of their rows (N,)."""
         if self.parts is None:
             return self.arrays, self.order(epoch)
-        x, y, indices = self.parts.get(epoch, step // self.parts.batches)
-        return [x, y if self.onehot else self._answers(y)], indices
+        number = step // self.parts.batches
+        x, y, indices = self.parts.get(epoch, number)
+        weight = () if self.weight is None else (self.weight[self.parts.row_numbers(epoch, number)],)
+        return [x, y if self.onehot else self._answers(y), *weight], indices
 
     @cached_property
     def arrays(self):
@@ -192,13 +194,16 @@ class Batches:
         if self.parts is None:
             indices = self.indices_at(epoch, start, end)
         else:
-            before = self.span(step)[0] * self.batch_size
-            x, y, order = self.parts.get(epoch, step // self.parts.batches)
+            before, number = self.span(step)[0] * self.batch_size, step // self.parts.batches
+            x, y, order = self.parts.get(epoch, number)
             indices = order[start - before : end - before]
         x, y = self._inputs(_rows(x, indices)), self._answers(_rows(y, indices))
         if self.augment:
             x, y = augment(x, names=self.augment, seed=self.seed, epoch=epoch, indices=indices, labels=y)
-        return (x, y) if self.weight is None else (x, y, self.weight[indices])
+        if self.weight is None:
+            return x, y
+        rows = indices if self.parts is None else self.parts.row_numbers(epoch, number)[indices]
+        return x, y, self.weight[rows]
 
     def dataset(self):
         """Return the batches of an epoch as the input of `fit`. Each iteration starts at step `first` of epoch `epoch`.

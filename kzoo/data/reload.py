@@ -7,18 +7,19 @@ from pathlib import Path
 
 import numpy as np
 
-from kzoo.data.arrays import from_tf, read_npz, weights_of
+from kzoo.data.arrays import from_tf, read_npz
 from kzoo.data.detection import existing_path
 from kzoo.data.encode import check_token_ids, encode
 from kzoo.data.load import load
 from kzoo.data.named import NAMES, name_of
 from kzoo.dataset.dataset import Dataset, Split
 from kzoo.dataset.options import DataOptions
+from kzoo.dataset.weights import weights_of, weights_to_score
 from kzoo.kinds import encoding_settings, kind_of, takes_ready_arrays
 from kzoo.registry import preset_of
 from kzoo.sources.arrays import array_of_rows, class_numbers
 from kzoo.sources.tables.files import is_table, labelled_folders
-from kzoo.sources.tables.frame import is_pair, join_targets
+from kzoo.sources.tables.frame import is_pair, join_targets, with_weights
 from kzoo.sources.tables.raw import as_names
 from kzoo.stored_types import FOLDS
 from kzoo.tasks import problem
@@ -56,14 +57,17 @@ def reload(run, source=None, *, target=None) -> Dataset:
             f"{name} has the name of the training data of {run.path or run}, but is different. If it contains training "
             "rows"
         )
-    ready = takes_ready_arrays(preprocessing)
+    ready, weights = takes_ready_arrays(preprocessing), described.options.get("sample_weight")
     if is_pair(source) and not ready:
-        (x, y), names = source, targets_of(run, target)
-        part = _raw(run, join_targets(x, y, names)[0], names)
+        (x, y, *weight), names = source, targets_of(run, target)
+        frame = join_targets(x, y, names)[0]
+        if weight:
+            frame, weights = with_weights(frame, weight[0])
+        part = _raw(run, frame, names, weights)
     elif ready or holds_arrays(source):
         part = _array(run, source)
     else:
-        part = _raw(run, source, target)
+        part = _raw(run, source, target, weights)
     if not len(part):
         raise KzooError("This data contains no rows to score.")
     return Dataset(
@@ -233,11 +237,12 @@ def targets_of(run, target):
     return names
 
 
-def _raw(run, source, target):
-    """Return new raw data with encoded targets."""
+def _raw(run, source, target, sample_weight=None):
+    """Return new raw data with encoded targets, and with weights if the table has the column `sample_weight`."""
     names, reader = targets_of(run, target), run.preprocessing
-    part = kind_of(reader).fitting.labelled(reader, source, targets=names, config=run.spec.config)
-    return part if "ordered" in run.problem.facts else Split(x=part.x, y=_encoded(run, part.y))
+    weighted = {} if sample_weight is None else {"sample_weight": sample_weight}
+    part = kind_of(reader).fitting.labelled(reader, source, targets=names, config=run.spec.config, **weighted)
+    return part if "ordered" in run.problem.facts else Split(x=part.x, y=_encoded(run, part.y), weight=part.weight)
 
 
 def _array(run, source):
@@ -257,7 +262,7 @@ def _array(run, source):
         raise KzooError(f"x and y must have the same number of rows (x: {len(x)}, y: {len(y)}).")
     if "classes" in run.problem.facts:
         y = class_numbers(y)
-    weight = weights_of(source[2], len(x), "weight").astype(np.float32) if len(source) > 2 else None
+    weight = weights_to_score(weights_of(source[2], len(x), "weight")) if len(source) > 2 else None
     return Split(x=x, y=_encoded(run, y), weight=weight)
 
 

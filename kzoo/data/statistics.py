@@ -17,8 +17,8 @@ def statistics(data: Dataset) -> dict:
     Returns:
         `features`: name, mean, sd, low, high, edges (deciles) and shares between them, for each number; `categories`:
         name and the share of each code; `texts`: name and the share of empty ones; `targets`: the same as for
-        `features`, or `classes`, their shares, or `common`, the id of the most frequent token; and `columns`, those of
-        the whole table.
+        `features`, or `classes`, their shares, or `common`, the id of the most frequent token, or of the class with
+        most weight if rows have weights; and `columns`, those of the whole table.
     """
     data = sample_dataset(data)
     categories = data.config.get("categories", ())
@@ -36,6 +36,8 @@ def statistics(data: Dataset) -> dict:
         labels = np.asarray(data.train.y)
         labels = labels.argmax(axis=-1) if labels.ndim > 1 else labels
         stats["classes"] = [float(np.mean(labels == number)) for number in range(len(data.class_names))]
+        if data.train.weight is not None:  # the shares are of rows
+            stats["common"] = data.target.common
     elif "values" in data.problem.facts:
         stats["targets"] = _described(data.target_names, flat(data.train.y))
     elif "continues" in data.problem.facts:

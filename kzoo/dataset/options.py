@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 from numpy.typing import ArrayLike
 
@@ -14,7 +14,11 @@ from kzoo.utils.formatting import shown
 
 # Options that are stored with a run and appear in its command; `clip` belongs to `load_data` only. `clip` and
 # `quantiles` are stored only if they are set.
-STORED_OPTIONS = ("target", "validation", "test", "drop", "group", "task", "time", "columns")
+STORED_OPTIONS = (
+    "target", "validation", "test", "drop", "group", "task", "time", "columns", "sample_weight", "split",
+)  # fmt: skip
+# Options that are stored only if they are set: runs without them are stored as by earlier versions.
+_STORED_IF_SET = {"sample_weight": None, "split": "random"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,13 +26,15 @@ class DataOptions:
     """The data arguments of `train`, `tune`, `check` and `load_data`. They are documented in `load_data`."""
 
     target: str | Sequence[str] | None = None
-    validation: float = 0.1
+    validation: "float | Loadable" = 0.1
     test: "float | Fold | Loadable | None" = None
     drop: Sequence[str] = ()
     group: str | ArrayLike | None = None
     task: str | None = None
     time: str | None = None
     columns: Mapping[str, Any] | None = None
+    sample_weight: str | ArrayLike | None = None
+    split: Literal["random", "time"] = "random"
     clip: bool = False
     quantiles: Sequence[float] | None = None
     seed: int = 0
@@ -50,9 +56,14 @@ class DataOptions:
             options["test"] = asdict(self.test)
         elif is_source(self.test):
             options["test"] = None
-        if not isinstance(self.group, str):
-            options["group"] = None
-        plain = {name: value.tolist() if hasattr(value, "tolist") else value for name, value in options.items()}
+        if is_source(self.validation):
+            options["validation"] = None
+        options |= {name: None for name in ("group", "sample_weight") if not isinstance(options[name], str)}
+        plain = {
+            name: value.tolist() if hasattr(value, "tolist") else value
+            for name, value in options.items()
+            if name not in _STORED_IF_SET or value != _STORED_IF_SET[name]
+        }
         plain |= {"clip": True} if self.clip else {}
         plain |= {"quantiles": list(map(float, self.quantiles))} if self.quantiles is not None else {}
         return dict(data_seed=int(self.seed), options=plain)
@@ -63,7 +74,14 @@ class DataOptions:
         Raises:
             KzooError: an option has neither its default nor the value with which the data set was loaded.
         """
-        if not isinstance(source, Dataset) or (self.stored() == source.loaded and not is_source(self.test)):
+        if not isinstance(source, Dataset):
+            return
+        # Second sources and arrays are not stored: they cannot be compared.
+        not_stored = is_source(self.test) or is_source(self.validation)
+        not_stored |= any(
+            value is not None and not isinstance(value, str) for value in (self.group, self.sample_weight)
+        )
+        if self.stored() == source.loaded and not not_stored:
             return
         for name, value in self.given().items():
             raise KzooError(

@@ -38,7 +38,8 @@ def sample_split(part, most=None):
     if part is not None and isinstance(
         part.x, StoredRows
     ):  # its rows were shuffled when written: the first are a random sample
-        return Split(x=part.x.first(most), y=part.y.first(most))
+        weight = None if part.weight is None else part.weight[:most]
+        return Split(x=part.x.first(most), y=part.y.first(most), weight=weight)
     if part is None or len(part) <= most or (in_memory(part.x) and in_memory(part.y)):
         return part
     indices = sample_indices(len(part), most)
@@ -76,6 +77,8 @@ def most_frequent(data) -> int | None:
     """Return the number of the most frequent class or token of the training rows; None for tasks of values."""
     facts = data.problem.facts
     if "classes" in facts:
+        if data.train.weight is not None and "of_class" not in data.seen:
+            return int(np.bincount(class_numbers(data.train.y), data.train.weight, minlength=data.outputs).argmax())
         return int(class_counts(data, "train").argmax())
     return int(token_counts(data).argmax()) if "continues" in facts else None
 

@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 
 import numpy as np
 
+from kzoo.dataset.time_order import split_moments
+from kzoo.dataset.weights import weighted_rows, weighted_statistics
 from kzoo.storage.windows import Mapped, blocks
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import shown
@@ -47,9 +50,19 @@ class Fold:
         check_seed(self.seed)
 
 
-def is_source(test):
-    """Return True if `test=` is a second source of data, rather than a fraction, a fold or None."""
-    return test is not None and not isinstance(test, bool | int | float | np.number | Fold)
+def is_source(part):
+    """Return True if `test=` or `validation=` is a second source of data, rather than a fraction, a fold or None."""
+    return part is not None and not isinstance(part, bool | int | float | np.number | Fold)
+
+
+def second_sources(validation, test) -> dict:
+    """Return split -> its source, for each of the two that is a second source of data."""
+    return {name: part for name, part in (("validation", validation), ("test", test)) if is_source(part)}
+
+
+def drawn(part):
+    """Return the fraction, or the fold, to draw from the training source; 0 for a second source."""
+    return 0 if is_source(part) else part
 
 
 def split_fractions(validation, test):
@@ -70,7 +83,7 @@ def split_fractions(validation, test):
     return float(validation), float(test)
 
 
-def split_rows(n, *, validation=0.1, test=None, seed=0, labels=None, groups=None):
+def split_rows(n, *, validation=0.1, test=None, seed=0, labels=None, groups=None, moments=None):
     """Divide n rows into training, validation and test rows; the same seed gives the same split.
 
     Args:
@@ -78,6 +91,8 @@ def split_rows(n, *, validation=0.1, test=None, seed=0, labels=None, groups=None
         test: fraction of all rows, 0.2 if None; or a `Fold`, whose seed then also draws the validation split.
         labels: (n,) integer labels, for a stratified split.
         groups: (n,) group values; rows of a group (a patient, a customer) stay in one split.
+        moments: (n,) numbers that increase with time, for a split in order of time: the seed and the classes do not
+            matter. None for a random split.
 
     Returns:
         A dict of sorted row numbers, with None for an empty split, and a list of notes.
@@ -91,7 +106,12 @@ def split_rows(n, *, validation=0.1, test=None, seed=0, labels=None, groups=None
     check_enough(n)
     rng, notes = np.random.default_rng(seed if fold is None else fold.seed), []
     groups = None if groups is None else np.asarray(groups)
-    if fold is not None:
+    if fold is not None and moments is not None:
+        raise KzooError("Folds are not available with split='time': training rows would come after test rows.")
+    if moments is not None:
+        parts, more = split_moments(moments, validation=validation, test=test, groups=groups)
+        notes += more
+    elif fold is not None:
         parts = _split_fold(fold, n, validation, labels, groups, rng, notes)
     elif groups is not None:
         parts = _split_groups(groups, validation, test, rng)
@@ -102,6 +122,7 @@ def split_rows(n, *, validation=0.1, test=None, seed=0, labels=None, groups=None
         parts = {"train": train, "validation": validation_rows, "test": test_rows}
     if labels is not None and (lost := np.setdiff1d(labels, labels[parts["train"]])).size:
         fix = "Lower test= or validation=" if fold is None else "Use stratified=True, other folds= or another seed="
+        fix = f"Its rows are the latest. {fix}" if moments is not None else fix
         raise KzooError(f"Class number {lost[0]} has no training rows left. {fix}.")
     return {name: np.sort(rows) if len(rows) else None for name, rows in parts.items()}, notes
 
@@ -201,7 +222,16 @@ def check_groups(groups):
     return groups.astype(str) if groups.dtype == object else groups
 
 
-def split_target(task, values, count, *, names=(), classes=None, groups=None, **options):
+@contextmanager
+def in_data_of(part):
+    """Name the split of a second source in `KzooError`s of the target, which name the test data; None: do nothing."""
+    try:
+        yield
+    except KzooError as error:
+        raise (KzooError(str(error).replace("The test data", f"The {part} data")) if part else error) from None
+
+
+def split_target(task, values, count, *, names=(), classes=None, groups=None, weight=None, others=None, **options):
     """Learn the target of a source, and divide its rows into training, validation and test.
 
     Classes are learned before the rows are divided, because a stratified split needs them; everything else is learned
@@ -210,9 +240,11 @@ def split_target(task, values, count, *, names=(), classes=None, groups=None, **
     Args:
         task: a `kzoo.tasks.Task`.
         values: raw labels of all rows, an array or columns of a DataFrame.
-        count: number of rows to divide; any rows after them are the test data of a second source.
+        count: number of rows to divide; any rows after them are of second sources.
         names, classes: the names of the target columns and, where they are known, of the classes; see the task's
             `learn`.
+        weight: (N,) row weights, or None; training rows of weight 0 are left out of the training split.
+        others: split -> numbers of the rows of its second source, for messages.
         groups, options: see `split_rows`.
 
     Returns:
@@ -221,11 +253,22 @@ def split_target(task, values, count, *, names=(), classes=None, groups=None, **
     inference = task.inference
     by_position = values.iloc if hasattr(values, "iloc") else values
     target = inference.learn(by_position[:count], names, known=classes) if "classes" in task.facts else None
-    y = inference.encode(target, values)
+    try:
+        y = inference.encode(target, values)
+    except KzooError:
+        for part, rows in (others or {}).items():
+            with in_data_of(part):
+                inference.encode(target, by_position[rows])
+        raise
     labels = None if target is None else y[:count]
     parts, notes = split_rows(count, labels=labels, groups=groups, **options)
+    parts["train"] = weighted_rows(parts["train"], weight, labels, () if target is None else target.classes)
     if target is None:
-        target = inference.learn(by_position[parts["train"]], names, known=classes)
+        train = by_position[parts["train"]]
+        known = (
+            classes if weight is None else weighted_statistics(inference.encode(None, train), weight[parts["train"]])
+        )
+        target = inference.learn(train, names, known=known)
     return target, y, parts, [*notes, *target_notes(target)]
 
 

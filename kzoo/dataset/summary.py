@@ -27,9 +27,9 @@ def summarize(data: "Dataset") -> dict[str, Any]:
         `name`, `task`, `inputs`, `input_shape`; `noun` and `splits`, the number of examples in each split; `rows`, the
         number of source rows; `classes`, for classification: `name` and the number of examples in each split;
         `targets`, for tasks of values: `name`, `low`, `median`, `high` of the training split; `columns` of a table,
-        each with `name`, `kind` ("number", "category", "date", "text", "time", "target", "group" or "left out") and,
-        where known, `missing` and `unreadable` cells and, as `about`, how it is written, how many categories it has,
-        why it is left out; `about`; `notes`.
+        each with `name`, `kind` ("number", "category", "date", "text", "time", "target", "group", "weight" or "left
+        out") and, where known, `missing` and `unreadable` cells and, as `about`, how it is written, how many categories
+        it has, why it is left out; `about`; `notes`.
     """
     overview = data.seen.get("overview", {})
     parts = {name: part for name in _SPLITS if (part := getattr(data, name)) is not None}
@@ -59,7 +59,9 @@ def summary_line(read: dict[str, Any]) -> str:
     sizes = " / ".join(f"{count:,} {name}" for name, count in read["splits"].items())
     parts = [f"{examples(read)}: {sizes}"]
     kinds = [
-        column["kind"] for column in read["columns"] if column["kind"] not in ("left out", "group", "time", "target")
+        column["kind"]
+        for column in read["columns"]
+        if column["kind"] not in ("left out", "group", "time", "target", "weight")
     ]
     left_out = [
         column for column in read["columns"] if column["kind"] == "left out" and column["about"] != AS_REQUESTED

@@ -41,7 +41,7 @@ def check(
     *,
     deep: bool = True,
     target: str | Sequence[str] | None = None,
-    validation: float = 0.1,
+    validation: "float | Loadable" = 0.1,
     test: "float | Fold | Loadable | None" = None,
     drop: str | Sequence[str] = (),
     group: str | ArrayLike | None = None,
@@ -49,6 +49,8 @@ def check(
     time: str | None = None,
     columns: Mapping[str, str | Mapping[str, str]] | None = None,
     quantiles: Sequence[float] | None = None,
+    sample_weight: str | ArrayLike | None = None,
+    split: Literal["random", "time"] = "random",
     seed: int = 0,
     data_seed: int = 0,
     weights: Run | str | os.PathLike[str] | keras.Model | None = None,
@@ -69,7 +71,8 @@ def check(
             a run: new data, labelled or not, which is compared with the run's training data; without it, the run's own
             data and settings are checked.
         deep: also run the checks that take gradient steps, which need some seconds; `kzoo.train` runs all others.
-        target, validation, test, drop, group, task, time, columns, quantiles: see `kzoo.load_data`.
+        target, validation, test, drop, group, task, time, columns, quantiles, sample_weight, split: see
+            `kzoo.load_data`.
         seed, data_seed, weights, freeze, precision, epochs, overrides: see `kzoo.train`.
 
     Returns:
@@ -85,7 +88,7 @@ def check(
         overrides["epochs"] = epochs
     options = DataOptions(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time,
-        columns=columns, quantiles=quantiles, seed=data_seed,
+        columns=columns, quantiles=quantiles, sample_weight=sample_weight, split=split, seed=data_seed,
     )  # fmt: skip
     return examine(
         preset_or_model_or_run, data, options, overrides, deep=deep, seed=seed, weights=weights, freeze=freeze,
@@ -156,7 +159,7 @@ def examine(
             _refuse_options(options, ("test", "validation"), "arrays are checked as model.fit would get them")
             loss = loss_info(custom_model)
             arrays = _arrays_as_dataset(
-                custom_model, data, options.test, classes=loss is not None and loss.labels != "values"
+                custom_model, data, options, classes=loss is not None and loss.labels != "values"
             )
             return _checked(Subject(arrays, custom_model, training), kinds)
     plan = plan_training(model_or_run, data, options, overrides, seed=seed).with_freeze(freeze)
@@ -205,7 +208,7 @@ def _data_for_model(run: Run, data: Any, options: DataOptions) -> Dataset:
         raise KzooError(f"{run!r} is a model that does not record its training data: pass data=.")
     options.check_loaded(data)
     loaded = (
-        _arrays_as_dataset(run.model, data, options.test, classes="classes" in run.problem.facts)
+        _arrays_as_dataset(run.model, data, options, classes="classes" in run.problem.facts)
         if _are_arrays(data)
         else load(data, None, options)
     )
@@ -219,15 +222,16 @@ def _are_arrays(data: object) -> bool:
     ) and not hasattr(data[0], "columns")  # fmt: skip
 
 
-def _arrays_as_dataset(model: keras.Model, arrays: Any, test: Any, *, classes: bool) -> Dataset:
-    """Return arrays as a `Dataset`, unchanged.
+def _arrays_as_dataset(model: keras.Model, arrays: Any, options: DataOptions, *, classes: bool) -> Dataset:
+    """Return arrays as a `Dataset`, unchanged; the options may have others for validation and test.
 
     Raises:
         KzooError: arrays that are not numeric, or whose numbers of rows differ.
     """
     parts: Any = {"train": Split(x=array_of_rows(arrays[0], "x"), y=array_of_rows(arrays[1], "y"))}
-    if _are_arrays(test):
-        parts["test"] = Split(x=array_of_rows(test[0], "test x"), y=array_of_rows(test[1], "test y"))
+    for name, other in options.pick("validation", "test").items():
+        if _are_arrays(other):
+            parts[name] = Split(x=array_of_rows(other[0], f"{name} x"), y=array_of_rows(other[1], f"{name} y"))
     for name, part in parts.items():
         if part.x.dtype.kind not in "biuf" or part.y.dtype.kind not in "biuf":
             raise KzooError(f"{name} must hold numbers (x: {part.x.dtype}, y: {part.y.dtype}).")

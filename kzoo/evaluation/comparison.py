@@ -10,6 +10,7 @@ from scipy import stats
 
 from kzoo.data.reload import reload
 from kzoo.dataset.dataset import Dataset, Loadable
+from kzoo.dataset.sample import sample_split
 from kzoo.postprocessors.postprocessor import Postprocessor
 from kzoo.ranking import advantage
 from kzoo.results import value_of
@@ -94,8 +95,11 @@ def compare_runs(
             f"{runs[0].path}: {shapes[0]}, {runs[1].path}: {shapes[1]})."
         )
     # 3. Test the difference.
+    weight = sample_split(loaded[0].test).weight
     if errors is None:
         test = None
+    elif weight is not None:
+        test = _weighted_bootstrap(errors, old_errors, weight.astype("float64"))
     elif errors.right is not None:
         test = mcnemar(errors.right, old_errors.right)
     else:
@@ -131,6 +135,15 @@ def mcnemar(new_correct: np.ndarray, old_correct: np.ndarray) -> dict[str, Any]:
     only_new, only_old = int((new_correct & ~old_correct).sum()), int((old_correct & ~new_correct).sum())
     p = stats.binomtest(only_new, only_new + only_old).pvalue if only_new + only_old else 1.0
     return dict(name="McNemar's exact test", only_new_right=only_new, only_old_right=only_old, p_value=float(p))
+
+
+def _weighted_bootstrap(errors: Any, old_errors: Any, weight: np.ndarray) -> dict[str, Any]:
+    """Return the paired bootstrap of weighted errors; of classes, of the share of wrong predictions."""
+    if errors.right is None:
+        differences, name = errors.error - old_errors.error, errors.of
+    else:
+        differences, name = old_errors.right.astype("float64") - errors.right, "error rate"
+    return _bootstrap(differences * (weight / weight.mean()), name)
 
 
 def _bootstrap(differences: np.ndarray, error_name: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from kzoo.data import Dataset
 from kzoo.data.arrays import from_tf
 from kzoo.dataset.dataset import Loadable
-from kzoo.dataset.splits import MOST_FOLDS, Fold
+from kzoo.dataset.splits import MOST_FOLDS, Fold, is_source
 from kzoo.registry import Preset, get_preset
 from kzoo.results import of_fold
 from kzoo.run import Run
@@ -53,6 +53,7 @@ def cross_validate(
     task: str | None = None,
     columns: Mapping[str, Any] | None = None,
     quantiles: Sequence[float] | None = None,
+    sample_weight: str | ArrayLike | None = None,
     parallel: int = 1,
     threads: int | None = None,
     executor: Executor | None = None,
@@ -78,7 +79,7 @@ def cross_validate(
         out: the folder, with a run in `fold-01`, `fold-02`, ...; the default is `runs/cross-PRESET`.
         epochs, callbacks: see `kzoo.train`.
         validation: fraction of the rows outside the fold, used to choose the best epoch.
-        target, drop, group, task, columns, quantiles: see `kzoo.load_data`.
+        target, drop, group, task, columns, quantiles, sample_weight: see `kzoo.load_data`.
         parallel, threads, executor: how many folds are trained at once, and where, as in `kzoo.tune`; the last digits
             of scores depend on `threads`, but not on where folds are trained.
         overwrite: replace all other folds in `out`.
@@ -102,6 +103,15 @@ def cross_validate(
         raise KzooError(f"repeats={repeats!r} must be a whole number from 1 to {MOST_FOLDS}.")
     if reserved := {"test", "data_seed"} & set(overrides):
         raise KzooError(f"{min(reserved)}= has no effect: each fold is the test split once, and seed= draws the folds.")
+    if is_source(validation):
+        raise KzooError(
+            "validation= must be a fraction: the validation rows of each fold are taken from its training rows."
+        )
+    if overrides.get("split") not in (None, "random"):
+        raise KzooError(
+            f"split={overrides['split']!r} is not available for folds: training rows would come after test rows. Use "
+            "kzoo.train."
+        )
     if isinstance(data, Dataset):
         raise KzooError(f"{data.name} is already split: pass the source that it was loaded from.")
     if hasattr(data, "as_numpy_iterator"):
@@ -111,7 +121,7 @@ def cross_validate(
     plan = [Fold(i, folds, stratified, seed + r) for r in range(repeats) for i in range(folds)]
     options: dict[str, Any] = dict(
         epochs=epochs, callbacks=callbacks, validation=validation, target=target, drop=drop, group=group, task=task,
-        columns=columns, quantiles=quantiles,
+        columns=columns, quantiles=quantiles, sample_weight=sample_weight,
     ) | overrides  # fmt: skip
     out, runs = Path(out or f"runs/cross-{preset.name}"), []
     threads = checked_threads(parallel, threads, executor)

@@ -17,12 +17,14 @@ from kzoo.data.named import NAMES
 from kzoo.data.pipeline import Batches
 from kzoo.data.reload import load_again
 from kzoo.dataset.dataset import Loadable
+from kzoo.dataset.sample import sample_split
 from kzoo.kinds import encoding_settings
 from kzoo.ranking import advantage, find_runs
 from kzoo.results import displayed_metric, of_fold, value_of
 from kzoo.run import Run
 from kzoo.stored_types import FOLDS, Member, Request, Spec
 from kzoo.tasks import problem
+from kzoo.tasks.weighted import score_weighted
 from kzoo.training.folder import claimed, run_set_aside
 from kzoo.training.provenance import provenance
 from kzoo.training.score import forward, run_gives_logits
@@ -266,7 +268,9 @@ def _vote(p: Any) -> Any:
 def _fit_weights(inputs: Any, outputs: Sequence[Any], data: Any, classes: bool) -> list[float]:
     """Return the weights that minimise the loss on the validation split."""
     stacked = keras.Model(inputs, keras.ops.stack(outputs, axis=-1))
-    batches, size = Batches(data.validation, batch_size=128), min(128, len(data.validation))
+    validation = sample_split(data.validation)
+    batches, size = Batches(validation, batch_size=128), min(128, len(validation))
+    row_weight = None if validation.weight is None else validation.weight.astype("float64")
     true_probabilities, products = [], 0.0
     for step in range(len(batches)):
         x, y = batches.batch(0, step)
@@ -276,9 +280,15 @@ def _fit_weights(inputs: Any, outputs: Sequence[Any], data: Any, classes: bool) 
         else:
             spread = np.asarray(data.config.get("target_scale", np.ones(y.shape[-1])))
             errors = (predicted.reshape(*y.shape, -1) - y[..., None]) / spread[:, None]
+            if row_weight is not None:
+                of_batch = row_weight[step * 128 : step * 128 + len(y)]
+                errors = errors * np.sqrt(of_batch).reshape(-1, *[1] * (errors.ndim - 1))
             errors = errors.reshape(-1, len(outputs)).astype("float64")
             products = products + errors.T @ errors
-    loss = _log_loss(np.concatenate(true_probabilities)) if classes else _squared_error(products / np.trace(products))
+    if classes:
+        loss = _log_loss(np.concatenate(true_probabilities), row_weight)
+    else:
+        loss = _squared_error(products / np.trace(products))
     count = len(outputs)
     optimum = optimize.minimize(
         loss, np.full(count, 1 / count), jac=True, method="SLSQP", bounds=[(0, 1)] * count,
@@ -295,10 +305,15 @@ def _true_class_probability(outputs: np.ndarray, truth: np.ndarray) -> np.ndarra
     return outputs.reshape(len(truth), *outputs.shape[-2:])[np.arange(len(truth)), truth].astype("float64")
 
 
-def _log_loss(true_probabilities: np.ndarray) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
+def _log_loss(
+    true_probabilities: np.ndarray, row_weight: np.ndarray | None
+) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
         p = np.clip(true_probabilities @ weights, 1e-9, None)
-        return -np.log(p).mean(), -(true_probabilities / p[:, None]).mean(axis=0)
+        return (
+            -np.average(np.log(p), weights=row_weight),
+            -np.average(true_probabilities / p[:, None], axis=0, weights=row_weight),
+        )
 
     return loss
 
@@ -317,7 +332,8 @@ def _score_stored(members: Sequence[Run], method: str, probabilities: bool) -> d
     y = _combine([predictions["answers"] for predictions in stored], method, None, probabilities)
     batches = [(keras.ops.convert_to_numpy(y), stored[0]["truth"])]
     split, scoring = stored[0]["split"], first.problem.task.scoring
-    scores = scoring.score(batches, first.target, logits=False).scores
+    weight = stored[0].get("weight")
+    scores = score_weighted(scoring.score, batches, first.target, logits=False, weight=weight).scores
     if baseline_targets := (first.summary.get(split) or {}).get("targets"):
         scores = scoring.carried(scores, baseline_targets)
     return {split: scores}

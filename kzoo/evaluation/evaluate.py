@@ -14,6 +14,7 @@ from kzoo.data.named import NAMES
 from kzoo.data.reload import check_encoded, check_target, holds_arrays, reload, targets_of
 from kzoo.dataset.dataset import Loadable
 from kzoo.dataset.sample import sample_split
+from kzoo.dataset.weights import weights_of, weights_to_score
 from kzoo.evaluation.generate import score_stateful
 from kzoo.evaluation.subgroups import subgroup_names, subgroup_scores
 from kzoo.kinds import kind, takes_ready_arrays
@@ -123,6 +124,7 @@ def _subgroups(run, source, loaded, part, target, by, score):
         run, source, part, by, targets=targets_of(run, target), own_data=loaded.train is not loaded.test
     )
     several = len(loaded.target_names) > 1  # whose units may differ
+    part = replace(part, weight=None)  # intervals of subgroups are of whole rows
     return subgroup_scores(
         score, lambda scored: scoring.judge(
             scored.truth, scored.answers, loaded.target, metric="mae_standardised" if several else "mae"
@@ -151,6 +153,9 @@ def _for_model(run: Run, data: Any, target: str | Sequence[str] | None) -> tuple
         preset = preset_of(spec_of(model))
     except KzooError:
         preset = None
+    weight = None
+    if isinstance(data, tuple | list) and len(data) == 3 and not hasattr(data[0], "columns"):
+        *data, weight = data  # `load_data` leaves out training rows of weight 0, but these rows are only scored
     named = isinstance(data, Dataset) or (isinstance(data, str) and data in NAMES)
     options: dict[str, Any] = dict(preset=preset, target=target) | ({} if named else dict(validation=0, test=0))
     loaded = load_data(data, **options)
@@ -164,7 +169,10 @@ def _for_model(run: Run, data: Any, target: str | Sequence[str] | None) -> tuple
     config = {name: value for name, value in loaded.config.items() if name not in _SCALE_SETTINGS}
     config |= {name: value for name, value in run.spec.config.items() if name in _SCALE_SETTINGS}
     observations = loaded.seen | {"common": run.target.common}
-    return model, replace(loaded, config=config, validation=None, test=loaded.train, seen=observations)
+    scored = loaded.train
+    if weight is not None:
+        scored = replace(scored, weight=weights_to_score(weights_of(weight, len(scored), "weight")))
+    return model, replace(loaded, config=config, validation=None, train=scored, test=scored, seen=observations)
 
 
 def _renumbered(names: list[str], data: Dataset, *, quiet: bool) -> Dataset:

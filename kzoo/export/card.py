@@ -4,6 +4,7 @@ from kzoo.export.formats import formats
 from kzoo.results import baselines
 from kzoo.tasks import problem
 from kzoo.tasks.target_scores import mixes_units, target_table
+from kzoo.tasks.weighted import by_weighting
 from kzoo.utils.files import write_json, write_text
 from kzoo.utils.formatting import number
 
@@ -103,9 +104,10 @@ def _data(manifest):
     else:
         lines.append("* Licence of the data: unknown to kzoo. State it here before you share the model.")
     for split, scores in manifest.metrics.items():
-        numbers = {n: v for n, v in scores.items() if isinstance(v, float) and not mixes_units(n, scores)}
-        shown = [f"{name.replace('_', ' ')} {number(value)}" for name, value in numbers.items()]
-        lines.append(f"* {split}: {', '.join(shown)}")
+        for weighting, values in by_weighting(scores).items():
+            numbers = {n: v for n, v in values.items() if isinstance(v, float) and not mixes_units(n, values)}
+            shown = [f"{name.replace('_', ' ')} {number(value)}" for name, value in numbers.items()]
+            lines.append(f"* {', '.join(filter(None, (split, weighting)))}: {', '.join(shown)}")
         headers, *rows = target_table(scores) or [[]]
         for name, *cells in rows:
             score_texts = [f"{header} {cell}" for header, cell in zip(headers[1:], cells, strict=True)]

@@ -31,7 +31,8 @@ Functions of `fitting.py`:
     take(x, preset) -> x                    check an array, and convert it to the axes and dtype of the kind
     fit(x, train, ...) -> (x, config, reader)   learn from an array
     asked_of(x, config) -> config           (optional) settings that are learned from the encoded training inputs
-    labelled(reader, source, ...) -> Split  new labelled data; labels are raw unless the inputs contain them
+    labelled(reader, source, ...) -> Split  new labelled data; labels are raw unless the inputs contain them. It gets
+                                            `sample_weight=`, a column, if the run was trained with weights
     simple_forecasts(reader, part)          (optional) of a series: forecasts of the baselines
     fresh(reader, source, targets) -> Fresh     new data for the checks, not validated yet
     describe(x, names, categories) -> (names, numbers)   a few numbers for each input, on which drift is measured

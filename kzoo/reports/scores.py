@@ -3,6 +3,7 @@
 from kzoo.results import baselines, displayed_metric, value_of
 from kzoo.tasks import score_named
 from kzoo.tasks.target_scores import mixes_units
+from kzoo.tasks.weighted import UNWEIGHTED, by_weighting
 from kzoo.utils.formatting import number, percent, plural
 
 _FEW_EXAMPLES = 100  # with fewer examples, the interval is too wide to choose between models
@@ -24,9 +25,9 @@ def primary_score(scores, run, split, *, stored_predictions=True):
     Returns:
         A dict with `value`, `label`, `sentence` and more, as the task's `headline` returns it.
     """
-    task = run.problem.task
-    headline = task.scoring.headline(
-        scores,
+    task, weighted = run.problem.task, UNWEIGHTED in scores
+    headline = task.scoring.headline(  # its sentence counts examples
+        scores.get(UNWEIGHTED, scores),
         run.target,
         split=split,
         answers=run.answers if stored_predictions else None,
@@ -38,15 +39,34 @@ def primary_score(scores, run, split, *, stored_predictions=True):
         return headline
     unit = next((unit for unit in ("example", "token") if f"{unit}s" in scores), None)
     count = f"{split}data" if unit is None else plural(scores[f"{unit}s"], f"{split}{unit}")
-    label = f"{score.label} on {count}"
+    label = f"{score.label} on {count}" + (", weighted" if weighted else "")
+    if weighted:
+        headline |= _weighted_parts(headline, scores, metric)
     return headline | dict(
         value=_format_score(score, value), label=label + ("; lower is better" if score.best == "min" else "")
     )
 
 
+def _weighted_parts(headline, scores, metric):
+    """Return the parts of a headline that differ for rows with weights: the interval, no scale, a longer sentence."""
+    bounds = scores.get(f"{metric}_interval")
+    return dict(
+        interval=None if bounds is None else [percent(bound) for bound in bounds],
+        scale=None,
+        sentence=f"Without the row weights: {headline['sentence']}",
+    )
+
+
 def score_rows(run, scores_by_split):
-    """Return the table of a run's scores: `columns`, the splits; and `rows`, (label, a cell for each split)."""
+    """Return the table of a run's scores: `columns`, the splits, two for a weighted one; and `rows`, (label, a cell for
+    each column).
+    """
     defined = run.problem.task.scores
+    scores_by_split = {
+        ", ".join(filter(None, (split, weighting))): scores
+        for split, split_scores in scores_by_split.items()
+        for weighting, scores in by_weighting(split_scores).items()
+    }
     rows = []
     for name in (*defined, "examples", "tokens"):
         # A mean over targets with different units is not shown.
@@ -72,11 +92,16 @@ def baseline_rows(summary):
     baseline_scores = summary.get("baselines") or ()
     score = score_named(next((row["metric"] for row in baseline_scores if row["metric"]), ""))
     by_label = baselines.values(summary)
+    label, unweighted = "" if score is None else score.label, baselines.values(summary, unweighted=True)
+    columns = {label: by_label} | ({f"{label}, {UNWEIGHTED}": unweighted} if unweighted else {})
     rows = [
-        (row["label"], [_format_score(score, by_label.get(row["label"])), "; ".join(row["notes"])])
+        (
+            row["label"],
+            [*(_format_score(score, column.get(row["label"])) for column in columns.values()), "; ".join(row["notes"])],
+        )
         for row in baseline_scores
     ]
-    return dict(columns=["" if score is None else score.label, "how"], rows=rows) if rows else None
+    return dict(columns=[*columns, "how"], rows=rows) if rows else None
 
 
 def run_warnings(run, split):

@@ -5,21 +5,25 @@ from typing import Any
 
 from kzoo.results import number, value_of
 from kzoo.tasks import Score, score_named
+from kzoo.tasks.weighted import UNWEIGHTED
 
 
-def values(summary: Mapping[str, Any]) -> dict[str, float]:
-    """Return label -> score of the baselines in a summary, best first."""
-    scores = {baseline["label"]: _score(baseline) for baseline in summary.get("baselines") or ()}
+def values(summary: Mapping[str, Any], *, unweighted: bool = False) -> dict[str, float]:
+    """Return label -> score of the baselines in a summary, best first; `unweighted`: without the row weights."""
+    scores = {baseline["label"]: _score(baseline, unweighted) for baseline in summary.get("baselines") or ()}
     return {label: score for label, score in scores.items() if score is not None}
 
 
-def line(summary: Mapping[str, Any]) -> str:
+def line(summary: Mapping[str, Any], *, unweighted: bool = False) -> str:
     """Return the baselines of a run on one line: the score of each, or the reason why it has none.
 
-    For example `accuracy: gradient-boosted trees 91.2%, ...`.
+    For example `accuracy: gradient-boosted trees 91.2%, ...`. Row weights count, unless it is `unweighted`; then it is
+    empty for data without them.
     """
     metric = _metric(summary)
-    parts = [f"{label} {number(score, metric)}" for label, score in values(summary).items()]
+    parts = [f"{label} {number(score, metric)}" for label, score in values(summary, unweighted=unweighted).items()]
+    if unweighted and not parts:
+        return ""
     parts += [
         f"{baseline['label']} {baseline['notes'][0]}"
         for baseline in summary.get("baselines") or ()
@@ -58,5 +62,7 @@ def _metric(summary):
     return next((row["metric"] for row in summary.get("baselines") or () if _score(row) is not None), "")
 
 
-def _score(baseline):
-    return None if baseline["scores"] is None else value_of(baseline["scores"], baseline["metric"])
+def _score(baseline, unweighted=False):
+    scores = baseline["scores"]
+    scores = (scores or {}).get(UNWEIGHTED) if unweighted else scores
+    return None if scores is None else value_of(scores, baseline["metric"])

@@ -7,6 +7,7 @@ from kzoo.exported import Manifest
 from kzoo.results import baselines, displayed_metric, value_of
 from kzoo.serve.model_repository import ServedModel, Version
 from kzoo.tasks import problem, score_named
+from kzoo.tasks.weighted import UNWEIGHTED
 from kzoo.utils.files import finite, read_arrays
 
 
@@ -82,8 +83,10 @@ def _score(manifest: Manifest) -> dict[str, Any] | None:
     }
     summary = {split: scores, "baselines": manifest.baselines}
     baseline_scores |= baselines.values(summary)
+    weighted = {"weighted": True} if UNWEIGHTED in scores else {}
     return finite(
         {
+            **weighted,
             "split": split, "name": name, "label": score_type.label if score_type else name,
             "best": score_type.best if score_type else "max", "form": form, "value": value,
             "interval": scores.get(f"{name}_interval"), "examples": scores.get("examples"),

@@ -162,6 +162,19 @@ class StoredParts(EpochParts):
         super().__init__(split, batches=batches, batch_size=batch_size, shuffle=shuffle)
         self.block = max(1, min(_BLOCK, self.rows // _BLOCKS))
 
+    def row_numbers(self, epoch, number) -> np.ndarray:
+        """Return the numbers in the split of the rows of a part, in the order of its arrays; -1 for padding."""
+        start, stop = number * self.rows, min((number + 1) * self.rows, len(self.split))
+        numbers = np.full(min(self.rows, len(self.split)), -1)
+        if not self.shuffle:
+            numbers[: stop - start] = np.arange(start, stop)
+            return numbers
+        filled = 0
+        for first, count in self._ranges(epoch, start, stop):
+            numbers[filled : filled + count] = np.arange(first, first + count)
+            filled += count
+        return numbers
+
     def _read(self, epoch, number):
         start, stop = number * self.rows, min((number + 1) * self.rows, len(self.split))
         count = stop - start
@@ -177,18 +190,22 @@ class StoredParts(EpochParts):
 
     def _read_blocks(self, rows, epoch, start, stop):
         """Fill `rows` with the rows `start` to `stop` in the block order of an epoch."""
+        filled = 0
+        for first, count in self._ranges(epoch, start, stop):
+            rows[filled : filled + count] = read_rows(self.split.x.path, self.width, first, count)
+            filled += count
+
+    def _ranges(self, epoch, start, stop):
+        """Yield (first row, count) of the ranges in the file that make up the rows `start` to `stop` of an epoch."""
         count = -(-len(self.split) // self.block)
         blocks = np.random.default_rng([self.seed, epoch]).permutation(count)
         sizes = np.minimum(self.block, len(self.split) - blocks * self.block)
         ends = np.cumsum(sizes)
         first, last = np.searchsorted(ends, start, side="right"), np.searchsorted(ends, stop, side="left")
-        filled = 0
         for position in range(first, last + 1):
             block_start = int(ends[position] - sizes[position])
             low, high = max(start, block_start) - block_start, min(stop, int(ends[position])) - block_start
-            first_row = int(blocks[position]) * self.block
-            rows[filled : filled + high - low] = read_rows(self.split.x.path, self.width, first_row + low, high - low)
-            filled += high - low
+            yield int(blocks[position]) * self.block + low, high - low
 
 
 class FileHashes:

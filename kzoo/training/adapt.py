@@ -197,8 +197,12 @@ def class_weights_of(class_weight, data):
 
 
 def balanced_class_weights(counts) -> dict[int, float]:
-    """Return class number -> weight, inversely proportional to its count: the mean count per class / its count."""
-    return {i: int(counts.sum()) / (len(counts) * max(int(n), 1)) for i, n in enumerate(counts)}
+    """Return class number -> weight, inversely proportional to its count: the mean count per class / its count.
+
+    Args:
+        counts: (classes,) number of training rows, or sum of their row weights.
+    """
+    return {i: counts.sum().item() / (len(counts) * (count or 1)) for i, count in enumerate(counts.tolist())}
 
 
 def _check_inputs_and_task(preset, config, data):

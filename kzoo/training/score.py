@@ -13,11 +13,12 @@ from kzoo.postprocessors.postprocessor import Postprocessor, learn
 from kzoo.predictions import ANSWERS, logits_of
 from kzoo.registry.arguments import TTA
 from kzoo.tasks import Scored
+from kzoo.tasks.weighted import score_weighted
 from kzoo.utils.errors import KzooError
 
 
 def score_split(model, split, data, *, logits, postprocessor=None, batch_size=128, tta=None) -> Scored:
-    """Return the scores of a model on one split of a data set.
+    """Return the scores of a model on one split of a data set; with row weights also those without weights.
 
     A split that is not in memory is sampled (see `kzoo.dataset.sample`).
 
@@ -38,9 +39,9 @@ def score_split(model, split, data, *, logits, postprocessor=None, batch_size=12
     options = {}  # only the `score` of forecasts takes `beside`
     if "ordered" in data.problem.facts and hasattr(fitting, "simple_forecasts"):
         options = {"beside": fitting.simple_forecasts(data.preprocessing, split)}
-    if split.weight is not None:
-        options["weight"] = split.weight
-    return data.problem.task.scoring.score(batches, data.target, logits=logits, **options)
+    return score_weighted(
+        data.problem.task.scoring.score, batches, data.target, logits=logits, weight=split.weight, **options
+    )
 
 
 def learned_postprocessor(model, data, names, *, logits, batch_size=128) -> Postprocessor:

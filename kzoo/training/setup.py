@@ -82,13 +82,21 @@ class TrainingSetup:
         weight = train.weight
         # `fit` takes either row weights or class weights: multiply them.
         if weight is not None and (class_weights := self._class_weight()) is not None:
-            weight = weight * np.array([class_weights[i] for i in range(self.data.outputs)], "float32")[train.y]
+            weight = (
+                weight
+                * np.array([class_weights[i] for i in range(self.data.outputs)], "float32")[np.asarray(train.y[:])]
+            )
         return self.batches(train, shuffle=True, seed=self.spec.seed, augment=augment, most=max_batches, weight=weight)
 
     def validation_batches(self) -> Batches | None:
         """Return the batches to validate on, in the order of the split; None without a validation split."""
         validation = self.data.validation if self.features is None else self.features[1]
-        return None if validation is None else self.batches(sample_split(validation))
+        if validation is None:
+            return None
+        validation, weighted = sample_split(validation), self.data.train.weight is not None
+        if weighted and validation.weight is None:  # of a second source without weights: the compiled metrics take some
+            return self.batches(validation, weight=np.ones(len(validation), "float32"))
+        return self.batches(validation)
 
     def class_weight(self) -> dict[int, float] | None:
         """Return the `class_weight` of `fit`; None without class weights, or if they are part of the row weights."""
@@ -102,6 +110,9 @@ class TrainingSetup:
         if requested != "balanced":
             weights = class_weights_of(requested, self.data)
             return {i: weights.get(i, 1.0) for i in range(self.data.outputs)}
+        train = self.data.train
+        if train.weight is not None:
+            return balanced_class_weights(np.bincount(train.y[:], train.weight, minlength=self.data.outputs))
         return balanced_class_weights(class_counts(self.data, "train"))
 
     def callbacks(self, folder) -> list[keras.callbacks.Callback]:

@@ -2,7 +2,7 @@
 
 The file has `split`, `rows` (row numbers in that split), `truth` and `answers` (probabilities per class, or values in
 the targets' unit); for a few example rows, `shown` (indices into `rows`) and their raw `inputs`; and if the split comes
-from a source, `source_rows`, the row numbers there.
+from a source, `source_rows`, the row numbers there. Rows with weights have a `weight` each.
 """
 
 import numpy as np
@@ -69,6 +69,8 @@ def write_predictions(file, split, scored, data_split, data):
     )
     if data_split.rows is not None:
         arrays["source_rows"] = np.asarray(data_split.rows)[rows]
+    if data_split.weight is not None:
+        arrays["weight"] = np.asarray(data_split.weight)[rows]
     with whole_file(file, sync=False) as temporary, open(temporary, "wb") as stream:
         np.savez_compressed(stream, **arrays)
 

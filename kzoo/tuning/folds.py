@@ -54,7 +54,10 @@ def pooled(data: Dataset) -> Split:
 def with_all_rows(data: Dataset) -> Dataset:
     """Return the data with the validation rows added to the training rows."""
     renamed = fingerprint(data.fingerprint, "train+validation")
-    return replace(data, train=pooled(data), validation=None, fingerprint=renamed)
+    rows = pooled(data)
+    if rows.weight is not None and not (rows.weight > 0).all():  # rows of weight 0 are not trained on
+        rows = _subset(rows, np.flatnonzero(rows.weight > 0))
+    return replace(data, train=rows, validation=None, fingerprint=renamed)
 
 
 def check_folds(folds, data: Dataset):
@@ -70,6 +73,10 @@ def check_folds(folds, data: Dataset):
             f"folds={folds} is not supported for {data.name}: its rows have an order, and folds would train on "
             f"later rows. Use folds=None."
         )
+    if data.seen.get("in_order"):
+        raise KzooError("folds= would train on rows after those of split='time'. Use folds=None, or omit split=.")
+    if data.seen.get("validation_source"):
+        raise KzooError("folds= would mix the rows of validation= with those of training. Use folds=None.")
     if data.seen.get("grouped"):
         raise KzooError("folds= would split the groups of group=. Use folds=None, or omit group=.")
     rows = pooled(data)
@@ -86,6 +93,7 @@ def fold_of(data: Dataset, number, folds, seed) -> Dataset:
     labels = _labels(rows) if "classes" in data.problem.facts else None
     splits = splitter(folds, shuffle=True, random_state=seed).split(np.zeros(len(rows)), labels)
     train, validation = list(splits)[number]
+    train = train if rows.weight is None else train[rows.weight[train] > 0]
     return replace(data, train=_subset(rows, train), validation=_subset(rows, validation))
 
 

@@ -79,7 +79,7 @@ def tune(
     dry_run: Literal[False] = False,
     data_seed: int = 0,
     target: str | Sequence[str] | None = None,
-    validation: float = 0.1,
+    validation: "float | Loadable" = 0.1,
     test: "float | Fold | Loadable | None" = None,
     drop: str | Sequence[str] = (),
     group: str | ArrayLike | None = None,
@@ -87,6 +87,8 @@ def tune(
     time: str | None = None,
     columns: Mapping[str, str | Mapping[str, str]] | None = None,
     quantiles: Sequence[float] | None = None,
+    sample_weight: str | ArrayLike | None = None,
+    split: Literal["random", "time"] = "random",
     progress: bool = True,
     **overrides: Any,
 ) -> Search: ...
@@ -115,7 +117,7 @@ def tune(
     dry_run: bool = False,
     data_seed: int = 0,
     target: str | Sequence[str] | None = None,
-    validation: float = 0.1,
+    validation: "float | Loadable" = 0.1,
     test: "float | Fold | Loadable | None" = None,
     drop: str | Sequence[str] = (),
     group: str | ArrayLike | None = None,
@@ -123,6 +125,8 @@ def tune(
     time: str | None = None,
     columns: Mapping[str, str | Mapping[str, str]] | None = None,
     quantiles: Sequence[float] | None = None,
+    sample_weight: str | ArrayLike | None = None,
+    split: Literal["random", "time"] = "random",
     progress: bool = True,
     **overrides: Any,
 ) -> Search | Plan:
@@ -177,7 +181,8 @@ def tune(
         resume: "auto" continues the same search in `out`; "must" continues it or raises, "never" starts over.
         dry_run: return the `Plan` (numbers of trials and epochs, sizes, estimated time) and write nothing.
         data_seed: of the split into training, validation and test data.
-        target, validation, test, drop, group, task, time, columns, quantiles: see `kzoo.load_data`.
+        target, validation, test, drop, group, task, time, columns, quantiles, sample_weight, split: see
+            `kzoo.load_data`.
         progress: False to print nothing.
         overrides: settings of the preset, which are fixed and not searched; for a function, training settings as for a
             custom model in `kzoo.train`.
@@ -202,7 +207,7 @@ def tune(
     # 2. Load the data, and adapt the preset or explore the function.
     options = DataOptions(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time,
-        columns=columns, quantiles=quantiles, seed=data_seed,
+        columns=columns, quantiles=quantiles, sample_weight=sample_weight, split=split, seed=data_seed,
     )  # fmt: skip
     initial_weights = InitialWeights.from_arguments(preset_or_build, weights, freeze, executor)
     requested: dict[str, Any] = dict(space=space, objective=objective, folds=folds, seed=seed)

@@ -91,7 +91,9 @@ ARGUMENT_TYPES = {
     "stop_early": ArgumentType(lambda value: value is None or _is_flag(value), "True, False or None"),
 }  # fmt: skip
 # Arguments that accept paths, among other types.
-_PATH_NAMES = ("data", "model_or_run", "out", "path", "run", "run_dir", "run_or_model", "source", "test", "weights")
+_PATH_NAMES = (
+    "data", "model_or_run", "out", "path", "run", "run_dir", "run_or_model", "source", "test", "validation", "weights",
+)  # fmt: skip
 
 
 def checked_seed(name: str, value: Any) -> int:

@@ -400,3 +400,75 @@ def test_a_test_table_without_targets_is_refused_as_it_is_in_memory(tmp_path, mo
         kzoo.load_data(file, target="y", test=test)
     with refuses(*parts):
         in_memory(monkeypatch, file, target="y", test=test)
+
+
+@pytest.mark.parametrize("target", ["y", "value"])
+def test_row_weights_are_those_of_a_table_in_memory(target, tmp_path, monkeypatch):
+    frame, validation, test = (table(rows, seed) for seed, rows in enumerate((ROWS, 90, 60)))
+    for part in (frame, validation, test):
+        part["w"] = np.arange(len(part)) % 4 / 2
+    files = [write(part, tmp_path / f"{i}.csv") for i, part in enumerate((frame, validation, test.drop(columns="w")))]
+    more = dict(target=target, sample_weight="w", validation=files[1], test=files[2])
+    large, small = kzoo.load_data(files[0], **more), in_memory(monkeypatch, files[0], **more)
+    assert large.feature_names == small.feature_names and len(large.train) == (frame["w"] > 0).sum()
+    for part in ("train", "validation", "test"):
+        np.testing.assert_allclose(by_row(getattr(large, part)), by_row(getattr(small, part)), rtol=1e-6)
+        if part != "test":  # weights stay with their rows
+            parts = [getattr(data, part) for data in (large, small)]
+            means = [np.average(np.asarray(p.x[:], "float64"), axis=0, weights=p.weight) for p in parts]
+            np.testing.assert_allclose(*means, rtol=1e-5)
+            np.testing.assert_allclose(*(np.sort(p.weight) for p in parts), rtol=1e-6)
+    assert large.test.weight is None and notes_with(large.notes, "test table", "'w'")
+    assert large.validation.weight.min() == 0
+    for name in ("scale", "offset", "target_scale", "target_offset"):
+        np.testing.assert_allclose(large.config.get(name, 0), small.config.get(name, 0), rtol=1e-5)
+    assert notes_with(large.notes, "Row weights") == notes_with(small.notes, "Row weights")
+    sampled = sample.sample_split(large.train, 50)
+    assert np.array_equal(sampled.weight, large.train.weight[:50])
+
+
+def test_batches_of_stored_rows_have_the_weights_of_their_rows(tmp_path):
+    frame = table()
+    frame["w"] = frame["a"].abs() + 0.1
+    data = kzoo.load_data(write(frame, tmp_path / "t.csv"), target="y", sample_weight="w", drop="id")
+    column = data.feature_names.index("a")
+    factor = data.train.weight.sum() / (np.abs(data.train.x[:][:, column]) + 0.1).sum()
+    for shuffle in (True, False):
+        batches = Batches(data.train, batch_size=64, shuffle=shuffle, weight=data.train.weight)
+        seen = 0
+        for step in range(len(batches)):
+            x, _, weight = batches.batch(1, step)
+            np.testing.assert_allclose(weight, factor * (np.abs(x[:, column]) + 0.1), rtol=1e-4)
+            (arrays, order), first = batches.part(1, step), batches.span(step)[0]
+            rows = order[(step - first) * 64 : (step - first + 1) * 64]
+            np.testing.assert_array_equal(arrays[2][rows], weight)
+            seen += len(x)
+        assert seen == len(data.train)
+
+
+@pytest.mark.parametrize(("cell", "parts"), [("-1", ("row 6", "-1")), ("", ("row 6", "no weight")), ("x", ("row 6",))])
+def test_invalid_weights_of_a_large_table_are_refused(cell, parts, tmp_path):
+    frame = table()
+    frame["w"] = np.where(np.arange(ROWS) == 5, cell, "1")
+    with refuses("sample_weight='w'", *parts):
+        kzoo.load_data(write(frame, tmp_path / "t.csv"), target="y", sample_weight="w")
+
+
+def test_a_large_table_refuses_an_order_in_time(tmp_path):
+    with refuses("larger than memory", "split='time'", "test="):
+        kzoo.load_data(write(table(), tmp_path / "t.csv"), target="y", time="when", split="time")
+
+
+def test_weights_train_alike_with_many_steps_a_call_and_with_single_steps(tmp_path):
+    frame = table()
+    frame["w"] = np.arange(ROWS) % 3
+    file = write(frame, tmp_path / "t.csv")
+    options = dict(target="y", sample_weight="w", epochs=2, min_steps=0, dropout=0.0, progress=False, baselines=False)
+    runs = [
+        kzoo.train(
+            "tabular_fnn", file, out=tmp_path / str(steps), steps_per_call=steps, class_weight="balanced", **options
+        )
+        for steps in ("auto", 1)
+    ]
+    assert runs[0].history["loss"] == pytest.approx(runs[1].history["loss"], rel=1e-4)
+    assert "unweighted" in runs[0].summary["test"]

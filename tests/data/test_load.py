@@ -268,7 +268,7 @@ def test_options_of_loading_are_refused_for_a_loaded_dataset(options, part):
     assert load_data(data, validation=0.2) is data is load_data(data)
 
 
-def test_rows_with_several_labels_and_weights_of_rows_are_refused():
+def test_rows_with_several_labels_are_refused():
     x, y = np.random.default_rng(0).normal(size=(30, 4)), np.eye(3)[np.arange(30) % 3]
     assert load_data((x, y)).class_names == ("0", "1", "2")
     y[7, :2] = 1
@@ -276,12 +276,20 @@ def test_rows_with_several_labels_and_weights_of_rows_are_refused():
         with refuses("y", "row 7", "2", "3", "task='regression'"):
             load_data((x, labels))
     assert load_data((x, y), task="regression").outputs == 3
-    with refuses("(x, y, weights)", "class_weight='balanced'"):
-        load_data(Weighted([(x, np.arange(30) % 3, np.ones(30))]))
 
 
-class Weighted:
-    """What kzoo uses of a `tf.data.Dataset` of (x, y, weights)."""
+def test_a_tf_data_set_may_have_weights_of_rows():
+    x, y, weight = np.random.default_rng(0).normal(size=(30, 4)), np.arange(30) % 3, np.arange(1, 31.0)
+    halves = [(x[:20], y[:20], weight[:20]), (x[20:], y[20:], weight[20:])]
+    data, arrays = load_data(Batched(halves)), load_data((x, y, weight))
+    assert data.fingerprint == arrays.fingerprint
+    assert np.array_equal(data.test.weight, arrays.test.weight)
+    with refuses("(x, y, weight)", "4"):
+        load_data(Batched([(x, y, weight, weight)]))
+
+
+class Batched:
+    """What kzoo uses of a `tf.data.Dataset`."""
 
     def __init__(self, items):
         self.items = items

@@ -18,7 +18,7 @@ WITHOUT = {
     "fit_arguments": {"clip"},
     "check": {"clip"},
     "tune": {"clip"},
-    "cross_validate": {"clip", "test", "time", "data_seed"},  # folds are the test split; rows have no order
+    "cross_validate": {"clip", "test", "time", "split", "data_seed"},  # folds are the test split; rows have no order
 }
 
 

@@ -89,4 +89,6 @@ def test_the_score_of_a_page_is_the_main_score_also_where_it_is_computed():
     assert (score["name"], score["value"], score["interval"]) == ("average_precision", 0.4, None)
     assert f"score_{score['name']}" in STRINGS
     del rare["average_precision"]
-    assert scored("tabular_classification", **rare)["name"] == "accuracy"
+    plain = scored("tabular_classification", **rare)
+    assert plain["name"] == "accuracy" and "weighted" not in plain
+    assert scored("tabular_classification", **rare, unweighted=dict(rare))["weighted"] is True

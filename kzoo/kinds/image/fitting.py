@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from kzoo.dataset.dataset import Dataset, Split
-from kzoo.dataset.splits import Fold, is_source, split_fractions, split_rows, split_target
+from kzoo.dataset.splits import Fold, second_sources, split_fractions, split_rows, split_target
 from kzoo.kinds import Fresh
 from kzoo.kinds.arrays import as_type, checked
 from kzoo.kinds.image import inference
@@ -49,7 +49,7 @@ from kzoo.storage.progress import track_progress
 from kzoo.storage.windows import blocks, is_mapped, sample_indices, sample_rows
 from kzoo.tasks.classes.inference import check_classes
 from kzoo.utils.errors import KzooError, warn
-from kzoo.utils.formatting import in_bytes
+from kzoo.utils.formatting import in_bytes, shown
 
 _CHUNK = 64  # images per thread task
 _TASKS = 10_000  # maximum number of tasks
@@ -98,7 +98,8 @@ def load_image_folder(
         image_shape: (H, W, C) to which every image is converted; see `kzoo.kinds.image.decode`.
         name: of the data.
         task: the public name of the task.
-        validation: the share of the training images that is held out if there is no such folder.
+        validation: a second folder with the same classes, or the share of the training images that is held out if there
+            is no such folder.
         test: a second folder with the same classes, or a share; None uses `test/`, else 20 % of the images.
         seed: of the split.
 
@@ -112,12 +113,18 @@ def load_image_folder(
         extra_folders_note(root, folders, "images", lambda folder: images_below(folder, "")),
         Counter[str](),
     )
-    if is_source(test):
-        folders["test"] = folder_of(test)
-        if any(os.path.samefile(folders["test"], folders[other]) for other in folders if other != "test"):
-            raise KzooError(f"test={str(test)!r} is the training folder itself. Pass other images.")
-    elif isinstance(test, Fold):
+    more_sources = second_sources(validation, test)
+    if isinstance(test, Fold):
         folders.pop("test", None)
+    for part, source in more_sources.items():
+        if not isinstance(source, str | Path):
+            raise KzooError(
+                f"{part}= for a folder must be a fraction or a second folder of images, not {shown(source)}."
+            )
+        folders[part] = folder_of(source)
+        if other := next((o for o in folders if o != part and os.path.samefile(folders[part], folders[o])), None):
+            of_other = "training folder itself" if other == "train" else f"{other} folder"
+            raise KzooError(f"{part}={str(source)!r} is the {of_other}. Pass other images.")
     listed = {split: list_classes(folder, ignored) for split, folder in folders.items()}
     classes = sorted(listed["train"])
     check_folders(listed, folders, classes, ignored)
@@ -144,7 +151,7 @@ def load_image_folder(
 
     sample = sample_indices(len(labels["train"]), _MAX_DESCRIBED)
     notes += dim_image_notes([folders["train"] / digests["train"](row)[0] for row in sample])
-    if "test" in listed and test is not None and not is_source(test):
+    if "test" in listed and test is not None and "test" not in more_sources:
         notes.append(f"The test folder is used as the test set. test={test} is ignored.")
     parts = {split: (split, np.arange(len(labels[split]))) for split in listed}
     parts |= _split_train(labels["train"], classes, listed, validation, test, seed, notes)
@@ -186,7 +193,7 @@ def load_labelled_images(
         name: of the data.
         preset: what the data is for; None if the target decides.
         target, drop, group, task: see `kzoo.load_data`.
-        validation: share of the training images that is held out if there is no such folder.
+        validation: share of the training images that is held out if there is no such folder, or a second source.
         test: a second source with the same target, a share, or a fold.
         seed: of the split.
 
@@ -195,12 +202,15 @@ def load_labelled_images(
     """
     shape, path = check_shape(image_shape), Path(source)
     sources = labels_below(path) if path.is_dir() else {"train": path}
-    if is_source(test):
-        if Path(test).exists() and os.path.samefile(sources["train"], test):
-            raise KzooError(f"test={str(test)!r} is the training data itself. Pass other images.")
-        sources["test"] = _labels_of(test)
-    elif isinstance(test, Fold):
+    if isinstance(test, Fold):
         sources.pop("test", None)
+    more_sources = second_sources(validation, test)
+    for part, other in more_sources.items():
+        if not isinstance(other, str | Path):
+            raise KzooError(f"{part}= for labelled images must be a fraction, or a second folder or table of them.")
+        if Path(other).exists() and os.path.samefile(sources["train"], other):
+            raise KzooError(f"{part}={str(other)!r} is the training data itself. Pass other images.")
+        sources[part] = _labels_of(other)
     columns = dict(target=target, drop=drop, group=group)
     tables = {"train": read_label_table(sources.pop("train"), most=MAX_SHARE_TRAINING, **columns)}
     first = tables["train"]
@@ -227,7 +237,7 @@ def load_labelled_images(
             notes.append(line)
     sample = sample_indices(len(rows["train"]), _MAX_DESCRIBED)
     notes += dim_image_notes([first.folder / digests["train"](row)[0] for row in sample])
-    if "test" in tables and test is not None and not is_source(test):
+    if "test" in tables and test is not None and "test" not in more_sources:
         notes.append(f"The test folder is used as the test set. test={test} is ignored.")
     learned, y, parts, more = split_target(
         problem.task,

@@ -61,7 +61,7 @@ KIND = Kind(
         Source(
             name="a table",
             form="tabular",
-            options=("target", "drop", "group", "task", "columns", "clip"),
+            options=("target", "drop", "group", "task", "columns", "clip", "sample_weight", "time", "split"),
             rest="a table of rows that have no order",
         ),
     ),

@@ -201,18 +201,27 @@ class Buckets:
 
 
 class ColumnMoments:
-    """Mean, standard deviation, minimum and maximum of columns, updated block by block (doi:10.2307/2683386)."""
+    """Mean, standard deviation, minimum and maximum of columns, updated block by block (doi:10.2307/2683386).
+
+    With row weights, `count` is their sum.
+    """
 
     def __init__(self):
         self.count = 0
 
-    def add(self, block):
-        """Update the moments with a block (rows, columns)."""
+    def add(self, block, weight=None):
+        """Update the moments with a block (rows, columns), whose rows have weights (rows,) or count equally."""
         if not len(block):
             return
         values = block.astype(np.float64)
-        mean, low, high = values.mean(axis=0), values.min(axis=0), values.max(axis=0)
-        squares, count = ((values - mean) ** 2).sum(axis=0), len(values)
+        low, high = values.min(axis=0), values.max(axis=0)
+        if weight is None:
+            mean, count = values.mean(axis=0), len(values)
+            squares = ((values - mean) ** 2).sum(axis=0)
+        else:
+            weight = weight.astype(np.float64)
+            mean, count = np.average(values, axis=0, weights=weight), weight.sum()
+            squares = weight @ (values - mean) ** 2
         if not self.count:
             self.mean, self.squares, self.low, self.high = mean, squares, low, high
         else:

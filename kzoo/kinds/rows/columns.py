@@ -32,6 +32,7 @@ _MIN_NUMERIC_SHARE = 0.95  # of the values of a text column that counts as numbe
 MAX_CATEGORIES = 1000
 _LAST = ("category", "text")  # kinds of the last features of a row, in this order
 _WEIGHT_NAMES = ("sample_weight", "sample_weights")
+_WEIGHTS = "If it says how much each row counts, set sample_weight={!r}. "
 _INFINITE = re.compile(r"\s*+[+-]?inf(inity)?\s*+", re.IGNORECASE)
 _ID_NAME = re.compile(r"(.*[_ ])?((?i:id|uuid|guid|index)|Unnamed: 0)|[A-Za-z]*[a-z](Id|ID)|.*(编号|序号)")
 
@@ -87,11 +88,11 @@ def text_column_notes(columns, requested) -> list[str]:
     ]
 
 
-def weight_column_notes(inputs) -> list[str]:
-    """Return a note for each input that is named like sample weights: tables have no weights in training."""
+def weight_column_notes(inputs, *, weighted=True) -> list[str]:
+    """Return a note for each input that is named like sample weights: it may be meant as `sample_weight=`."""
     return [
-        f"Column {name!r} is used as an input, not as sample weights. Exclude it with drop={name!r} unless new rows "
-        "have it too."
+        f"Column {name!r} is used as an input, not as sample weights. {_WEIGHTS.format(name) if weighted else ''}"
+        f"Exclude it with drop={name!r} unless new rows have it too."
         for name in inputs
         if name.lower() in _WEIGHT_NAMES
     ]

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 import numpy as np
 
 from kzoo.dataset import splits
+from kzoo.dataset.weights import weighted_rows, weights_line
 from kzoo.kinds.rows.collect import (
     MAX_COUNTED_CATEGORIES,
     MAX_SAMPLE_ROWS,
@@ -22,6 +23,8 @@ from kzoo.kinds.rows.columns import (
     MAX_CATEGORIES,
     fingerprint_columns,
     mark_blank_categories,
+    number_format_of,
+    stored_number_format,
 )
 from kzoo.kinds.rows.inference import (
     cells_of,
@@ -29,11 +32,12 @@ from kzoo.kinds.rows.inference import (
     check_readable,
     feature_names,
     fill_missing,
-    in_test_table,
+    in_table,
     missing_note,
     text_ids,
     unread_note,
 )
+from kzoo.kinds.rows.row_columns import invalid_weight
 from kzoo.kinds.rows.scaling import config_of
 from kzoo.kinds.rows.table import TableFit
 from kzoo.kinds.rows.target import empty_target_message, missing_target_note
@@ -65,7 +69,7 @@ class Encoding(TableFit):
     The other arguments are those of `load_table`.
 
     Attributes:
-        pieces, test_pieces: readers of the table, and of the test table or None.
+        pieces, others: readers of the table, and of the tables of other splits: split -> reader.
         target_counts: counts of the cells of a single target; None if there are too many distinct ones.
         class_target, class_codes: the learned classes, and cell -> class code; None for a regression.
         has_duplicates: whether rows are equal by chance.
@@ -75,20 +79,29 @@ class Encoding(TableFit):
         category_counts: name -> `CategoryCounts` of the other columns.
         incomplete: names of numeric columns with missing values in training rows.
         missing, unread: name -> count of missing cells; name -> [count, first (row, cell)s] of unreadable cells.
-        training_categories, test_unknown: name -> number of categories before the test table, and what `unread` has, of
-            its unknown categories.
+        training_categories, other_unknown: name -> number of categories in the table, and what `unread` has, of the
+            unknown categories of another table.
+        weight_format: format of the numbers in the column of row weights, if these are texts.
+        weight_moments: split -> moments of its row weights.
     """
 
-    def __init__(self, source, folder, preset, *, target, validation, test, drop, group, task, columns, seed, clip):
-        self.pieces, self.test_pieces = pieces, test_pieces = pieces_of(source), _test_pieces(test)
+    def __init__(
+        self, source, folder, preset, *, target, validation, test, drop, group, task, columns, seed, clip,
+        sample_weight=None,
+    ):  # fmt: skip
+        self.pieces = pieces = pieces_of(source)
+        self.others = {
+            part: _other_pieces(part, table) for part, table in splits.second_sources(validation, test).items()
+        }
         self.folder, self.seed, self.text_columns = folder, int(seed), named_columns(columns)
-        self.validation, self.test = splits.split_fractions(validation, 0 if test_pieces is not None else test)
+        self.validation, self.test = splits.split_fractions(splits.drawn(validation), splits.drawn(test))
+        other_notes = (note for other in self.others.values() for note in other.notes)
         super().__init__(
-            pieces.names, [*pieces.notes, *(() if test_pieces is None else test_pieces.notes)], preset=preset,
-            target=target, drop=drop, group=group, task=task, columns=columns, clip=clip,
+            pieces.names, [*pieces.notes, *other_notes], preset=preset, target=target, drop=drop, group=group,
+            task=task, columns=columns, clip=clip, sample_weight=sample_weight,
         )  # fmt: skip
-        if test_pieces is not None:
-            require(Rows(dict.fromkeys(test_pieces.names, ())), self.targets, "the test table")
+        for part, other in self.others.items():
+            require(Rows(dict.fromkeys(other.names, ())), self.targets, f"the {part} table")
 
     def encode_table(self) -> dict:
         """Encode the table, and return the metadata with which `out_of_core.py` opens it."""
@@ -167,13 +180,18 @@ class Encoding(TableFit):
             self.class_codes = dict(zip(self.target_counts, codes, strict=True))
         self.has_duplicates = self.group is None and self._many_equal_rows(table)
         train, rows = np.flatnonzero(self.split_of(table, indices) == 0), rows_of(frame)
+        self.weight_format = None
+        if self.sample_weight is not None:
+            values = rows[self.sample_weight]
+            self.weight_format = stored_number_format(number_format_of(self.sample_weight, values), decimal)
+            train = weighted_rows(train, self.weights_of(Piece(table, decimal), indices))
         self.learn_inputs(
             rows.only(self.inputs, decimal), train, decimal, words=self.pieces.words,
             classes=self.class_target is not None, text_cells=Piece(table),
         )  # fmt: skip
-        if self.test_pieces is not None:
-            with in_test_table():
-                check_columns(self.columns, Rows(dict.fromkeys(self.test_pieces.names, ())))
+        for part, other in self.others.items():
+            with in_table(part):
+                check_columns(self.columns, Rows(dict.fromkeys(other.names, ())))
         self.schema, self.facts = table.schema, self.data_facts(rows, {})
         self.constants = {
             name: _first_cell(table, name) for name, reason in self.excluded_inputs.items() if reason == "constant"
@@ -211,21 +229,15 @@ class Encoding(TableFit):
             if column["kind"] in ("number", "date")
         ]
         self.text_inputs = [column for column in self.columns if column["kind"] == "text"]
-        self.test_minutes = {name: set() for name in zones}
         self.category_counts = {
             column["name"]: CategoryCounts(column["values"]) for column in self.columns if column["kind"] == "category"
         }
         feature_count = sum(len(column.get("medians", " ")) for column in self.numeric_columns)
         id_count = sum(column["length"] for column in self.text_inputs)
-        self.width = (
-            feature_count
-            + len(self.category_counts)
-            + id_count
-            + (len(self.targets) if self.class_target is None else 1)
-        )
+        self.width = feature_count + len(self.category_counts) + id_count + self.tail_width
         self.incomplete, self.missing = set(), Counter()
         self.unread, self.not_constant = {column["name"]: [0, []] for column in self.numeric_columns}, Counter()
-        self.digest = hashlib.sha256()
+        self.digest, self.zero_weights = hashlib.sha256(), 0
         check_disk_space(self.folder, int(1.2 * 4 * self.width * self.count))
         with ExitStack() as exit_stack:
             buckets = Buckets(self.folder, self.split_shares(), self.count, self.width, self.seed, exit_stack)
@@ -233,43 +245,61 @@ class Encoding(TableFit):
             for first, table in table_pieces.pieces("encoding rows"):
                 table, indices = self.rows_with_target(table, first)
                 self.add_rows(buckets, self.pieces, table, indices, self.split_of(table, indices))
-            if self.test_pieces is not None:
-                # Rows of the test table are encoded as new data of a run is: checked, with notes about them only.
-                self.target_missing, first = 0, 0
-                missing_words = MISSING - {""} if self.pieces.written else MISSING
-                self.test_pieces.kept = {
-                    name: missing_words.intersection(counts.codes) for name, counts in self.category_counts.items()
-                }
-                self.test_pieces.kept |= dict.fromkeys(self.targets, MISSING.intersection(self.class_codes or ()))
-                training_unread = {name: (count, list(cells)) for name, (count, cells) in self.unread.items()}
-                training_missing = self.missing.copy()
-                self.training_categories = {name: len(counts.codes) for name, counts in self.category_counts.items()}
-                self.test_unknown = {}
-                for piece in self.test_pieces:
-                    table, indices = self.rows_with_target(self.select_columns(piece.table), first)
-                    self.add_rows(buckets, self.test_pieces, table, indices, np.full(len(indices), 2))
-                    first += len(piece)
-                if first == self.target_missing:
-                    raise KzooError(empty_target_message(self.targets[0], "test row"))
-                self.check_test_table(training_unread, training_missing, first - self.target_missing)
-                if self.target_missing:
-                    self.notes.append(missing_target_note(self.target_missing, "test row"))
-                for name, minutes in self.test_minutes.items():
-                    self.notes += zone_notes(name, zones[name], np.array(list(minutes)))
+            self.training_categories = {name: len(counts.codes) for name, counts in self.category_counts.items()}
+            for part, other in self.others.items():
+                self.add_other_table(buckets, part, other, zones)
             self.buckets = buckets
 
+    @property
+    def tail_width(self):
+        """Number of columns after the inputs: the row weight, if there are some, and the targets."""
+        return (self.sample_weight is not None) + (len(self.targets) if self.class_target is None else 1)
+
+    def add_other_table(self, buckets, part, other, zones):
+        """Encode the table of another split as new data of a run is: checked, with notes about its rows only.
+
+        Args:
+            part: the split.
+            other: reader of the table.
+            zones: name -> time zone of a date column.
+        """
+        self.target_missing, first = 0, 0
+        missing_words = MISSING - {""} if self.pieces.written else MISSING
+        other.kept = {name: missing_words.intersection(counts.codes) for name, counts in self.category_counts.items()}
+        other.kept |= dict.fromkeys(self.targets, MISSING.intersection(self.class_codes or ()))
+        training_unread = {name: (count, list(cells)) for name, (count, cells) in self.unread.items()}
+        training_missing = self.missing.copy()
+        self.other_unknown, self.other_minutes = {}, {name: set() for name in zones}
+        if self.sample_weight is not None and self.sample_weight not in other.names:
+            self.notes.append(f"The {part} table has no column {self.sample_weight!r}: its rows count equally.")
+        for piece in other:
+            table, indices = self.rows_with_target(self.select_columns(piece.table), first)
+            self.add_rows(buckets, other, table, indices, np.full(len(indices), _SPLITS.index(part)), part)
+            first += len(piece)
+        if first == self.target_missing:
+            raise KzooError(empty_target_message(self.targets[0], f"{part} row"))
+        self.check_other_table(part, training_unread, training_missing, first - self.target_missing)
+        if self.target_missing:
+            self.notes.append(missing_target_note(self.target_missing, f"{part} row"))
+        for name, minutes in self.other_minutes.items():
+            self.notes += zone_notes(name, zones[name], np.array(list(minutes)))
+
     def select_columns(self, table):
-        """Return the targets and inputs of a test table. Inputs that it lacks, which no network reads, are missing."""
+        """Return the targets, inputs and weights of another table. Inputs that it lacks, which no network reads, are
+        missing.
+        """
         for name in self.inputs:
             if name not in table.schema.names:
                 table = table.append_column(name, arrow().nulls(len(table), self.schema.field(name).type))
-        return table.select(self.targets + self.inputs)
+        weight = [self.sample_weight] if self.sample_weight in table.schema.names else []
+        return table.select(self.targets + self.inputs + weight)
 
-    def check_test_table(self, training_unread, training_missing, row_count):
-        """Refuse a test table with a column of mostly unreadable cells, and add notes about missing and unknown cells.
+    def check_other_table(self, part, training_unread, training_missing, row_count):
+        """Refuse another table with a column of mostly unreadable cells, and add notes about missing and unknown cells.
 
         Args:
-            training_unread, training_missing: `unread` and `missing` before the test table was encoded.
+            part: the split.
+            training_unread, training_missing: `unread` and `missing` before the table was encoded.
             row_count: number of its rows with a target.
         """
         for column in self.numeric_columns:
@@ -277,41 +307,52 @@ class Encoding(TableFit):
             unread_count = self.unread[name][0] - training_unread[name][0]
             cells = self.unread[name][1][len(training_unread[name][1]) :]
             filled_count = row_count - (self.missing[name] - training_missing[name])
-            with in_test_table():
+            with in_table(part):
                 check_readable(column, unread_count, filled_count, cells)
             if name not in self.incomplete:
                 self.notes += (
-                    f"In the test table: {line}" for line in missing_note(name, row_count - filled_count, row_count)
+                    f"In the {part} table: {line}" for line in missing_note(name, row_count - filled_count, row_count)
                 )
-        for name, (unread_count, cells) in self.test_unknown.items():
+        for name, (unread_count, cells) in self.other_unknown.items():
             if 2 * unread_count > row_count:
-                self.notes.append(f"In the test table: {unread_note(name, 'category', unread_count, row_count, cells)}")
+                line = unread_note(name, "category", unread_count, row_count, cells)
+                self.notes.append(f"In the {part} table: {line}")
 
     def split_shares(self):
         """Return the approximate share of the rows in each split."""
         held_out = self.validation * (1 - self.test)
-        return 1 - self.test - held_out, held_out, self.test if self.test_pieces is None else 0.5
+        shares = {"train": 1 - self.test - held_out, "validation": held_out, "test": self.test}
+        return tuple(0.5 if part in self.others else share for part, share in shares.items())
 
-    def add_rows(self, buckets, pieces, table, indices, row_splits):
+    def add_rows(self, buckets, pieces, table, indices, row_splits, part=None):
         """Encode rows of a source, add them to the buckets, and update the counts.
 
         Args:
-            pieces: the source, `self.pieces` or `self.test_pieces`.
+            pieces: the source, `self.pieces` or one of `self.others`.
             table: rows of a piece, as an Arrow table.
             indices: (N,) indices of the rows in the source.
             row_splits: (N,) splits of the rows, 0 to 2.
+            part: the split of another table.
         """
         if not table.num_rows:
             return
         self.digest.update(hashes(table, [*self.inputs, *self.targets]).tobytes())
+        if part is None and self.sample_weight is not None:  # rows of weight 0 are not learned from
+            weight = self.weights_of(Piece(table, pieces.decimal), indices)
+            learned = (row_splits != 0) | (weight > 0)
+            self.digest.update(weight.tobytes())
+            table, indices, row_splits = table.filter(learned), indices[learned], row_splits[learned]
+            self.zero_weights += int((~learned).sum())
+            if not table.num_rows:
+                return
         piece, train = Piece(table, pieces.decimal), row_splits == 0
         rows, position = np.empty((len(row_splits), self.width), np.float32), 0
         for column in self.numeric_columns:
             name, unread = column["name"], {}
             cells = cells_of(column, piece, unread)
-            if pieces is self.test_pieces and column["kind"] == "date":
+            if part is not None and column["kind"] == "date":
                 minutes = piece.minutes(name, column.get("day_first", False))[~np.isnan(cells[0])]
-                self.test_minutes[name].update(np.unique(minutes).tolist())
+                self.other_minutes[name].update(np.unique(minutes).tolist())
             for values in cells:
                 with np.errstate(over="ignore"):  # an overflow becomes infinity, which is refused next
                     rows[:, position] = values
@@ -328,11 +369,11 @@ class Encoding(TableFit):
         for name, counts in self.category_counts.items():
             rows[:, position] = counts.codes_of(piece[name], train)
             self.missing[name] += table.column(name).null_count
-            if pieces is self.test_pieces:
+            if part is not None:
                 unknown = np.flatnonzero(rows[:, position] > self.training_categories[name])
-                count, cells = self.test_unknown.get(name, (0, []))
+                count, cells = self.other_unknown.get(name, (0, []))
                 cells += [(int(indices[row]), piece[name][row]) for row in unknown[: 3 - len(cells)]]
-                self.test_unknown[name] = (count + len(unknown), cells)
+                self.other_unknown[name] = (count + len(unknown), cells)
             position += 1
         for column in self.text_inputs:
             rows[:, position : position + column["length"]] = text_ids(column, piece)
@@ -340,12 +381,34 @@ class Encoding(TableFit):
             position += column["length"]
         for name, constant in self.constants.items():
             self.not_constant[name] += _count_different(table.column(name), constant)
+        if self.sample_weight is not None:
+            has_weights = part is None or self.sample_weight in table.schema.names
+            rows[:, position] = self.weights_of(piece, indices, part) if has_weights else np.nan
+            position += 1
         if self.class_target is None:
             rows[:, position:] = self._target_values(piece, indices)
         else:
             # Class codes are stored as int32 in the bits of the last float32 column.
-            rows[:, position:].view(np.int32)[:, 0] = self._encode_classes(pieces, table)
+            rows[:, position:].view(np.int32)[:, 0] = self._encode_classes(pieces, table, part)
         buckets.add(rows, indices, row_splits)
+
+    def weights_of(self, piece, indices, part=None):
+        """Return the row weights (N,) of a piece as float32.
+
+        Args:
+            piece: a `Piece`.
+            indices: (N,) indices of its rows in the source.
+            part: the split of another table.
+
+        Raises:
+            KzooError: a weight that is missing, not a number, negative or infinite.
+        """
+        name = self.sample_weight
+        with np.errstate(over="ignore"):  # an overflow becomes infinity, which is refused next
+            weight = piece.numbers(name, self.weight_format).astype(np.float32)
+        if (bad := np.flatnonzero(~((weight >= 0) & np.isfinite(weight)))).size:
+            raise invalid_weight(name, indices[bad[0]], piece[name][bad[0]], part=part)
+        return weight
 
     def _check_finite(self, name, values, encoded, indices):
         """Raise `KzooError` if a value of a column is infinite as float32."""
@@ -365,16 +428,16 @@ class Encoding(TableFit):
         self.problem.task.inference.encode(None, values)  # refuses numbers that do not suit the task, such as -1
         return values
 
-    def _encode_classes(self, pieces, table):
+    def _encode_classes(self, pieces, table, part):
         """Return the class codes of the target column (N,), and add those of new spellings to `self.class_codes`."""
         target = self.targets[0]
         encoded = table.column(target).combine_chunks().dictionary_encode()
         cells = encoded.dictionary.to_pylist()
-        # A test table may spell classes differently.
+        # The table of another split may spell classes differently.
         if new_cells := [cell for cell in cells if cell not in self.class_codes]:
-            codes = self.problem.task.inference.encode(
-                self.class_target, pieces.frame(_single_column_table(target, new_cells, table.schema))[[target]]
-            )
+            new_frame = pieces.frame(_single_column_table(target, new_cells, table.schema))
+            with splits.in_data_of(part):
+                codes = self.problem.task.inference.encode(self.class_target, new_frame[[target]])
             self.class_codes |= dict(zip(new_cells, codes.tolist(), strict=True))
         return np.array([self.class_codes[cell] for cell in cells], np.int32)[encoded.indices.to_numpy()]
 
@@ -384,7 +447,7 @@ class Encoding(TableFit):
         """Fill missing values, convert category numbers to codes, write each split shuffled; return the row counts."""
         self.columns = [self._with_exact_counts(column) for column in self.columns]
         self.columns = mark_blank_categories(self.columns) if self.pieces.written else self.columns
-        target_width = len(self.targets) if self.class_target is None else 1
+        target_width, weighted = self.tail_width, self.sample_weight is not None
         categories = (column["values"] for column in self.columns if column["kind"] == "category")
         stored_codes = {
             name: counts.stored_codes(values)
@@ -393,6 +456,7 @@ class Encoding(TableFit):
         self.feature_names = feature_names(self.columns)
         code_count = len(stored_codes) + sum(column["length"] for column in self.text_inputs)
         self.input_moments, self.target_moments = ColumnMoments(), ColumnMoments()
+        self.weight_moments = {split: ColumnMoments() for split in _SPLITS}
         self.class_counts = {}
         row_counts = {}
         for split_number, split in enumerate(_SPLITS):
@@ -406,12 +470,15 @@ class Encoding(TableFit):
                     x, y = self._encode(raw[generator.permutation(len(raw))], stored_codes, target_width)
                     file.write(np.ascontiguousarray(np.concatenate([x, y], axis=1)).data)
                     row_counts[split] += len(x)
+                    weight, y = (y[:, 0], np.ascontiguousarray(y[:, 1:])) if weighted else (None, y)
+                    if weighted:
+                        self.weight_moments[split].add(weight[:, None])
                     if not split_number:
-                        self.input_moments.add(x[:, : len(self.feature_names) - code_count])
+                        self.input_moments.add(x[:, : len(self.feature_names) - code_count], weight)
                     if class_counts is not None:
                         class_counts += np.bincount(y.view(np.int32)[:, 0], minlength=len(class_counts))
                     elif not split_number:
-                        self.target_moments.add(y)
+                        self.target_moments.add(y, weight)
                 file.flush()
                 os.fsync(file.fileno())
             if class_counts is not None:
@@ -461,15 +528,12 @@ class Encoding(TableFit):
 
     def metadata(self, row_counts) -> dict:
         """Return what describes the encoded rows, as JSON data."""
-        input_width, width = (
-            len(self.feature_names),
-            len(self.feature_names) + (len(self.targets) if self.class_target is None else 1),
-        )
+        input_width, width = len(self.feature_names), len(self.feature_names) + self.tail_width
         sample = read_rows(self.folder / "train.rows", width, 0, min(row_counts["train"], MAX_SAMPLE_ROWS))
         config = config_of(sample[:, :input_width], self.columns, self.notes, self.input_moments.extent())
         target = self.class_target
         if target is None:
-            y = sample[:, input_width:]
+            y = sample[:, input_width + (self.sample_weight is not None) :]
             target = self.problem.task.inference.learn(y, self.targets, known=self.target_moments.extent())
             self.notes += splits.target_notes(target)
         for column in self.facts["read"]:
@@ -504,6 +568,7 @@ class Encoding(TableFit):
             rows=row_counts,
             width=width,
             inputs=input_width,
+            **self._weights_metadata(),
             dtype="float32" if self.class_target is None else "int32",
             single=self.class_target is not None,
             config=config | target.config,
@@ -522,6 +587,24 @@ class Encoding(TableFit):
                 fingerprint_columns(self.columns), [self.seed, self.validation, self.test, self.group, row_counts],
             ),
         )  # fmt: skip
+
+    def _weights_metadata(self) -> dict:
+        """Return `weights`: split -> whether its rows have weights, and `weight_scale`; and add the note on them."""
+        if self.sample_weight is None:
+            return {}
+        has_weights = {}
+        for split, moments in self.weight_moments.items():
+            has_weights[split] = bool(moments.count and np.isfinite(moments.mean[0]))
+            if has_weights[split] and not moments.mean[0] > 0:
+                raise KzooError(f"The weight is 0 for all {split} rows. At least one must be positive.")
+        moments = self.weight_moments["train"]
+        mean, low, high = (float(values[0]) for values in (moments.mean, moments.low, moments.high))
+        effective = moments.count * mean**2 / (mean**2 + float(moments.squares[0]) / moments.count)
+        self.notes.append(
+            weights_line(low / mean, high / mean, effective, moments.count, f"column {self.sample_weight!r}",
+                         self.zero_weights)
+        )  # fmt: skip
+        return {"weights": has_weights, "weight_scale": 1 / mean}
 
 
 def _cell_counts(column) -> dict:
@@ -552,24 +635,22 @@ def _count_different(column, constant):
     return int(arrow("pyarrow.compute").sum(arrow("pyarrow.compute").not_equal(column, constant)).as_py() or 0)
 
 
-def _test_pieces(test):
-    """Return the pieces of the test table; None if `test` is a fraction."""
-    if not splits.is_source(test):
-        return None
-    if of_pandas(test, "DataFrame"):
-        return _FramePieces(test)
-    if not is_table(test):
-        raise KzooError(f"test={shown(test)} is not a table. Pass a DataFrame or the path of a table file.")
-    return pieces_of(test)
+def _other_pieces(part, source):
+    """Return the pieces of the table of another split."""
+    if of_pandas(source, "DataFrame"):
+        return _FramePieces(source, part)
+    if not is_table(source):
+        raise KzooError(f"{part}={shown(source)} is not a table. Pass a DataFrame or the path of a table file.")
+    return pieces_of(source)
 
 
 class _FramePieces:
-    """A DataFrame with test data, read in pieces."""
+    """A DataFrame with the data of another split, read in pieces."""
 
-    name, files, decimal, notes = "test", (), None, ()
+    files, decimal, notes = (), None, ()
 
-    def __init__(self, frame):
-        self.table, self.names = frame, [str(column).strip() for column in frame.columns]
+    def __init__(self, frame, part):
+        self.table, self.names, self.name = frame, [str(column).strip() for column in frame.columns], part
 
     def __iter__(self):
         for start in range(0, len(self.table), _FRAME_PIECE_ROWS):

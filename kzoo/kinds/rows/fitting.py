@@ -7,6 +7,7 @@ numbers are a regression. `task=` overrides the rule.
 import numpy as np
 
 from kzoo.dataset.dataset import Split
+from kzoo.dataset.weights import weighted_statistics
 from kzoo.kinds import Fresh
 from kzoo.kinds.arrays import as_type, checked
 from kzoo.kinds.rows.in_memory import load_table
@@ -20,6 +21,7 @@ from kzoo.kinds.rows.inference import (
 )
 from kzoo.kinds.rows.layout import code_columns
 from kzoo.kinds.rows.out_of_core import frame_of, is_large, load_large
+from kzoo.kinds.rows.row_columns import new_weights
 from kzoo.kinds.rows.scaling import robust_scaling
 from kzoo.sources.tables.numbers import learned_from_texts, number_formats, shown_sign
 from kzoo.sources.tables.raw import check_keys, decimal_of, require, rows_of
@@ -41,7 +43,7 @@ def take(x, preset):
     return as_type(checked(x[:, None] if x.ndim == 1 else x, "rows"), np.float32)
 
 
-def fit(x, train, *, plain=False, notes=None, **more):
+def fit(x, train, *, plain=False, notes=None, weight=None, **more):
     """Return the rows unchanged, the scaling learned on the training rows, and no preprocessor.
 
     Args:
@@ -49,6 +51,7 @@ def fit(x, train, *, plain=False, notes=None, **more):
         train: indices of the training rows.
         plain: whether the caller has scaled the columns already.
         notes: list that notes for the user are appended to.
+        weight: (N,) weights of the training rows, or None.
     """
     names, notes, rows = (
         [f"column {i}" for i in range(x.shape[1])],
@@ -59,13 +62,21 @@ def fit(x, train, *, plain=False, notes=None, **more):
         if len(rows) > _MAX_ROWS:
             notes.append(f"The scale of the inputs is learned on {_MAX_ROWS:,} of {len(rows):,} training rows.")
         rows = sample_rows(rows, _MAX_ROWS)
-    return x, {} if plain else robust_scaling(rows, names, notes), None
+        weight = None if weight is None else sample_rows(weight, _MAX_ROWS)
+    extent = None if weight is None else weighted_statistics(rows, weight)
+    return x, {} if plain else robust_scaling(rows, names, notes, extent), None
 
 
-def labelled(reader, source, *, targets, config):
-    """Return the rows of a table that have a target, with raw targets."""
-    frame = usable_rows(reader, source, targets=targets)
-    return Split(x=read(reader, frame)[0], y=_targets_as_learned(frame, targets, reader))
+def labelled(reader, source, *, targets, config, sample_weight=None):
+    """Return the rows of a table that have a target, with raw targets, and with weights if the table has that column.
+
+    Args:
+        sample_weight: name of the column of weights, or None.
+    """
+    frame, has_target = _read_labelled(reader, source, targets)
+    weight = new_weights(frame, sample_weight, has_target)
+    frame = frame[has_target].reset_index(drop=True)
+    return Split(x=read(reader, frame)[0], y=_targets_as_learned(frame, targets, reader), weight=weight)
 
 
 def usable_rows(reader, source, *, targets):
@@ -74,12 +85,18 @@ def usable_rows(reader, source, *, targets):
     Raises:
         KzooError: a target is not a column, or no row has one.
     """
+    frame, has_target = _read_labelled(reader, source, targets)
+    return frame[has_target].reset_index(drop=True)
+
+
+def _read_labelled(reader, source, targets):
+    """Return a table as a DataFrame, and which rows (N,) have a target."""
     frame = frame_of(source, _text_columns(reader, targets))
     require(frame, targets, "the table")
-    frame = frame[frame[targets].notna().all(axis=1)].reset_index(drop=True)
-    if not len(frame):
+    has_target = frame[targets].notna().all(axis=1).to_numpy()
+    if not has_target.any():
         raise KzooError(f"No row of the table has a target ({', '.join(targets)}).")
-    return frame
+    return frame, has_target
 
 
 def input_column(reader, x, name, names):

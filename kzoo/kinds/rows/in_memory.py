@@ -4,9 +4,11 @@ import numpy as np
 
 from kzoo.dataset import splits
 from kzoo.dataset.dataset import Dataset, Split
+from kzoo.dataset.weights import part_weights, scaled_weights, weights_note
 from kzoo.kinds.rows.column_options import named_columns
 from kzoo.kinds.rows.columns import fingerprint_columns, mark_blank_categories
-from kzoo.kinds.rows.inference import apply_columns, encode_new_rows, feature_names, in_test_table, unread_notes
+from kzoo.kinds.rows.inference import apply_columns, encode_new_rows, feature_names, in_table, unread_notes
+from kzoo.kinds.rows.row_columns import moments, row_weights, time_note
 from kzoo.kinds.rows.scaling import config_of
 from kzoo.kinds.rows.table import TableFit
 from kzoo.kinds.rows.target import group_labels, rows_with_target
@@ -18,7 +20,7 @@ from kzoo.utils.optional import pandas as pd
 
 def load_table(
     source, *, name, preset=None, target=None, validation=0.1, test=None, drop=(), group=None, task=None,
-    columns=None, seed=0, clip=False,
+    columns=None, seed=0, clip=False, sample_weight=None, time=None, split="random",
 ):  # fmt: skip
     """Load a table (see `kzoo.load_data`).
 
@@ -29,42 +31,59 @@ def load_table(
         group: column whose equal values stay in one split; it is not an input.
         columns: column options that override what is detected, see `kzoo.load_data`.
         clip: clip numeric columns at their 0.1 and 99.9 percentiles.
+        sample_weight: column of row weights, which is not an input.
+        time, split: the column whose order decides the splits, with `split="time"`.
 
     Raises:
         KzooError: unknown column, or a target that nothing can be learned from.
     """
-    # 1. Read the table and the test table.
+    # 1. Read the table, and those of the validation and test rows.
     notes = [*index_notes(source)]
     frame = as_frame(source, named_columns(columns), notes)
     attrs, decimal, names = dict(frame.attrs), frame.attrs.get("decimal"), list(frame.columns)
     fit = TableFit(
-        names, notes, preset=preset, target=target, drop=drop, group=group, task=task, columns=columns, clip=clip
-    )
+        names, notes, preset=preset, target=target, drop=drop, group=group, task=task, columns=columns, clip=clip,
+        sample_weight=sample_weight, time=time, split=split,
+    )  # fmt: skip
     zoned_columns = rows_of(frame.loc[:, [hasattr(kind, "tz") or "tz=" in str(kind) for kind in frame.dtypes]])
-    file_decimal, targets, test_frame = decimal_of(frame), fit.targets, None
-    if splits.is_source(test):
-        test_frame = _read_as_training_file(as_frame(test, text_columns(frame, targets), notes), frame, decimal)
-        test_decimal = decimal_of(test_frame)
-        require(test_frame, targets, "the test table")
+    file_decimal, targets, others = decimal_of(frame), fit.targets, {}
+    for part, other_source in splits.second_sources(validation, test).items():
+        other = as_frame(other_source, text_columns(frame, targets), notes)
+        others[part] = _read_as_training_file(other, frame, decimal)
+        require(others[part], targets, f"the {part} table")
+    decimals = {part: decimal_of(other) for part, other in others.items()}
 
-    # 2. Keep rows with a target. Those of the test table are appended, so that they are encoded alike.
-    test_start = len(frame := rows_with_target(frame, targets, notes, "row"))
-    if test_frame is not None:
-        test_frame = rows_with_target(test_frame, targets, notes, "test row")
-        test_columns = list(test_frame.columns)
-        frame = pd.concat([frame, test_frame], ignore_index=True)
+    # 2. Keep rows with a target. Those of the other tables are appended, so that they are encoded alike.
+    has_target, source_frame = frame[targets].notna().all(axis=1).to_numpy(), frame
+    weights = [] if sample_weight is None else [row_weights(frame, sample_weight, has_target, decimal=decimal)]
+    times = None if fit.time is None else moments(frame, fit.time, has_target, notes, decimal=decimal)
+    count = length = len(frame := rows_with_target(frame, targets, notes, "row"))
+    other_rows = {}
+    for part, other in others.items():
+        if sample_weight is not None:
+            weights.append(_weights_of_other(other, sample_weight, targets, part, notes))
+        others[part] = other = rows_with_target(other, targets, notes, f"{part} row")
+        other_rows[part] = np.arange(length, length := length + len(other))
+    if others:
+        frame = pd.concat([frame, *others.values()], ignore_index=True)
         frame.attrs = attrs
 
     # 3. Learn the task and split the rows.
-    groups = None if group is None else group_labels(frame[group][:test_start], group)
-    frame = fit.learn_task(frame, decimal)
+    groups = None if group is None else group_labels(frame[group][:count], group)
+    frame, weight = fit.learn_task(frame, decimal), np.concatenate(weights) if weights else None
     rows = rows_of(frame)
     learned, y, split_rows, split_notes = splits.split_target(
-        fit.problem.task, frame[targets], test_start, names=targets, validation=validation,
-        test=0 if test_frame is not None else test, seed=seed, groups=groups,
+        fit.problem.task, frame[targets], count, names=targets, validation=splits.drawn(validation),
+        test=splits.drawn(test), seed=seed, groups=groups, weight=weight, moments=times,
+        others=other_rows,
     )  # fmt: skip
-    if test_frame is not None:
-        split_rows["test"] = np.arange(test_start, len(frame))
+    dropped = count - sum(len(part_rows) for part_rows in split_rows.values() if part_rows is not None)
+    split_rows |= other_rows
+    if (weight := scaled_weights(weight, split_rows)) is not None:
+        notes.append(weights_note(weight[split_rows["train"]], f"column {sample_weight!r}", dropped))
+    if times is not None:
+        own_rows = split_rows | dict.fromkeys(others)
+        notes.append(time_note(source_frame[fit.time][has_target], fit.time, times, own_rows, fit.time in fit.inputs))
 
     # 4. Learn the inputs on the training rows.
     inputs = rows.only([column for column in rows.columns if column not in fit.excluded], file_decimal)
@@ -72,32 +91,33 @@ def load_table(
     fit.learn_inputs(
         inputs, train, decimal, words=attrs.get("words", {}), classes=bool(learned.classes),
         padded_cells=attrs.get("padded", ()),
-        zoned=(inputs if test_frame is None else inputs.take(np.arange(test_start))).updated(zoned_columns),
+        zoned=(inputs.take(np.arange(count)) if others else inputs).updated(zoned_columns),
     )  # fmt: skip
     if "words" in attrs:  # read from a file
         fit.columns = mark_blank_categories(fit.columns, inputs)
     preprocessing = fit.preprocessing(learned.classes)
 
-    # 5. Encode all rows; rows of the test table as new data of a run are.
+    # 5. Encode all rows; rows of the other tables as new data of a run are.
     unread, categories = {}, {column["name"] for column in fit.columns if column["kind"] == "category"}
     x = apply_columns(fit.columns, inputs, unread)
-    if test_frame is not None:
-        dates = [column["name"] for column in fit.columns if column["kind"] == "date" and column["name"] in test_frame]
-        test_inputs = Rows(
-            {name: inputs[name][split_rows["test"]] for name in test_columns if name in inputs}, test_decimal
-        )
-        test_inputs, test_notes = test_inputs.updated(rows_of(test_frame[dates])), []
-        with in_test_table():
-            x[test_start:], test_unread = encode_new_rows(preprocessing, test_inputs, test_notes)
+    for part, other in others.items():
+        part_rows, first = split_rows[part], split_rows[part][0]
+        dates = [column["name"] for column in fit.columns if column["kind"] == "date" and column["name"] in other]
+        other_inputs = Rows({name: inputs[name][part_rows] for name in other if name in inputs}, decimals[part])
+        other_inputs, other_notes = other_inputs.updated(rows_of(other[dates])), []
+        with in_table(part):
+            x[part_rows], other_unread = encode_new_rows(preprocessing, other_inputs, other_notes)
         new_categories = {
-            name: test_unread[name] for name in categories if 2 * len(test_unread[name]) > len(test_inputs)
+            name: other_unread[name] for name in categories if 2 * len(other_unread[name]) > len(other_inputs)
         }
-        notes += (
-            f"In the test table: {line}"
-            for line in (*test_notes, *unread_notes(fit.columns, test_inputs, new_categories))
-        )
+        notes += [
+            f"In the {part} table: {line}"
+            for line in (*other_notes, *unread_notes(fit.columns, other_inputs, new_categories))
+        ]
         unread = {
-            name: np.append(indices[indices < test_start], test_unread[name] + test_start)
+            name: np.concatenate(
+                [indices[indices < first], other_unread[name] + first, indices[indices > part_rows[-1]]]
+            )
             for name, indices in unread.items()
         }
     # Rare categories may be in validation or test rows only: that is not worth a note.
@@ -107,8 +127,11 @@ def load_table(
         name=name,
         task=fit.problem.name,
         inputs="rows",
-        **{part: None if rows is None else Split(x=x[rows], y=y[rows], rows=rows) for part, rows in split_rows.items()},
-        config=config_of(x[train], fit.columns, notes) | learned.config,
+        **{
+            part: None if rows is None else Split(x=x[rows], y=y[rows], rows=rows, weight=part_weights(weight, rows))
+            for part, rows in split_rows.items()
+        },
+        config=config_of(x[train], fit.columns, notes, weight=part_weights(weight, train)) | learned.config,
         preprocessing=preprocessing,
         class_names=learned.classes,
         feature_names=feature_names(fit.columns),
@@ -116,12 +139,22 @@ def load_table(
         notes=notes + split_notes,
         seen=fit.data_facts(rows, unread)
         | {"columns": list(frame.columns)}
+        | ({"in_order": True} if times is not None else {})
         | cell_findings(fit.format_warnings, unread, len(frame)),
         fingerprint=splits.fingerprint(
             _hash(frame, rows, wall_clock="of_arrow" in attrs), list(frame.columns), targets, fit.problem.name,
-            *split_rows.values(), fingerprint_columns(fit.columns),
+            *split_rows.values(), fingerprint_columns(fit.columns), *([] if weight is None else [weight]),
         ),
     )  # fmt: skip
+
+
+def _weights_of_other(frame, name, targets, part, notes):
+    """Return the weights of the rows with a target of a second source; NaN, with a note, if it does not have them."""
+    has_target = frame[targets].notna().all(axis=1).to_numpy()
+    if name in frame.columns:
+        return row_weights(frame, name, has_target, part=part, decimal=decimal_of(frame))
+    notes.append(f"The {part} table has no column {name!r}: its rows count equally.")
+    return np.full(int(has_target.sum()), np.nan)
 
 
 def _read_as_training_file(test_frame, train_frame, decimal):

@@ -134,12 +134,12 @@ def missing_note(name, count, rows) -> list:
 
 
 @contextmanager
-def in_test_table():
-    """Prefix `KzooError`s with a mention of the test table."""
+def in_table(part="test"):
+    """Prefix `KzooError`s with a mention of the table of the test or of the validation rows."""
     try:
         yield
     except KzooError as error:
-        raise KzooError(f"In the test table: {error}") from None
+        raise KzooError(f"In the {part} table: {error}") from None
 
 
 def check(reader, x):
@@ -261,8 +261,8 @@ def check_readable(column, count, filled_count, cells):
 
 def glance(table, form, asked):
     """Refuse a table by the names of its columns."""
-    group = [asked.group] if isinstance(asked.group, str) else []
-    require(table, [*find_target(table, asked.target), *as_names(asked.drop), *group], "the table")
+    targets, named = find_target(table, asked.target), (asked.group, asked.sample_weight, asked.time)
+    require(table, [*targets, *as_names(asked.drop), *(name for name in named if isinstance(name, str))], "the table")
     column_options(asked.columns, table)
 
 

@@ -40,6 +40,7 @@ from kzoo.utils.optional import is_installed, of_pandas
 from kzoo.utils.optional import pandas as pd
 
 FORMAT = 4  # version of the stored files
+_READ = 1 << 16  # rows read at once
 
 
 def is_large(source, *, name="", preset=None, **options) -> bool:
@@ -81,10 +82,15 @@ def load_large(source, *, name, preset=None, **options):
             f"{name!r} is larger than memory and cannot be cross-validated, because its folds would be encoded one by "
             "one. Use kzoo.train, which tests on held-out rows, or cross-validate a sample of it."
         )
+    if options.get("split") == "time":
+        raise KzooError(
+            f"{name!r} is larger than memory, and split='time' is not available for it yet. Sort it by time, and pass "
+            "the last rows as a second table with test=."
+        )
     contents = _contents(source, options)
     with building_folder(_key(source, contents, preset, options)) as (folder, partial_folder):
         if partial_folder is not None:
-            about = Encoding(source, partial_folder, preset, **options).encode_table()
+            about = Encoding(source, partial_folder, preset, **_encoding_options(options)).encode_table()
             if any(isinstance(content, FileHashes) and content.changed() for content in contents):
                 raise KzooError(
                     f"{name!r} has changed while its rows were encoded. Start again when the file is complete."
@@ -127,8 +133,12 @@ def frame_of(source, text_columns=()):
 
 
 def _contents(source, options):
-    """Return the contents of the table and of the test table; None for one that is not a table."""
-    return [_content(table) for table in (source, options["test"] if splits.is_source(options["test"]) else None)]
+    """Return the contents of the table, of the test table and of the validation table; None for one that is not a
+    table.
+    """
+    others = splits.second_sources(options["validation"], options["test"])
+    tables = [source, others.get("test"), *([others["validation"]] if "validation" in others else [])]
+    return [_content(table) for table in tables]
 
 
 def _content(source):
@@ -145,9 +155,9 @@ def _content(source):
 
 def _key(source, contents, preset, options):
     """Return the key of an encoded table: a hash of its contents and of the options, and its size."""
-    options, problem = dict(options), detection.only_problem(preset)
-    if splits.is_source(options["test"]):
-        del options["test"]
+    options, problem = _encoding_options(options), detection.only_problem(preset)
+    for part in splits.second_sources(options["validation"], options["test"]):
+        del options[part]
     # File names matter too: suffixes decide how files are read, and notes contain the names.
     identity = [
         [[file.name for file in content.files], content.hashes] if isinstance(content, FileHashes) else content
@@ -159,6 +169,15 @@ def _key(source, contents, preset, options):
     return hashlib.sha256(serialized.encode("utf-8", "surrogatepass")).hexdigest()[:20] + _size_suffix(source)
 
 
+def _encoding_options(options):
+    """Return the options that an encoded table depends on: rows are always split at random."""
+    return {
+        name: value
+        for name, value in options.items()
+        if name not in ("time", "split") and (name != "sample_weight" or value is not None)
+    }
+
+
 def _size_suffix(source) -> str:
     """Return the end of a key: the total size of the files of a table in bytes."""
     return f"-{sum(file.stat().st_size for file in files_of(source) if file.is_file())}"
@@ -168,11 +187,18 @@ def _open_dataset(folder, about, dataset_name):
     """Return the data set whose encoded rows are in a folder."""
     width, inputs, dtype, single = about["width"], about["inputs"], about["dtype"], about["single"]
 
+    weights = about.get("weights", {})
+
     def open_split(split, rows):
-        """Return a `Split` that reads its rows from the file."""
-        file = dict(path=folder / f"{split}.rows", rows=rows, width=width)
-        y = StoredRows(**file, first=inputs, last=width, dtype=dtype, single=single)
-        return Split(x=StoredRows(**file, first=0, last=inputs, dtype="float32"), y=y)
+        """Return a `Split` that reads its rows from the file; their weights are read into memory."""
+        file, weight = dict(path=folder / f"{split}.rows", rows=rows, width=width), None
+        first = inputs + bool(weights)
+        y = StoredRows(**file, first=first, last=width, dtype=dtype, single=single)
+        if weights.get(split):
+            stored = StoredRows(**file, first=inputs, last=first, dtype="float32", single=True)
+            weight = np.concatenate([stored[start : start + _READ] for start in range(0, rows, _READ)])
+            weight = (weight * about["weight_scale"]).astype("float32")
+        return Split(x=StoredRows(**file, first=0, last=inputs, dtype="float32"), y=y, weight=weight)
 
     config = about["config"]
     return Dataset(

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from kzoo.dataset.weights import weighted_statistics
 from kzoo.kinds.rows.inference import feature_names
 from kzoo.kinds.rows.layout import code_columns
 from kzoo.tasks.values.inference import ColumnStatistics, spread
@@ -11,12 +12,13 @@ _MIN_INDICATOR_STD = 0.2  # least standard deviation of a 0/1 column
 _CLIP = 3.0  # standard deviations
 
 
-def config_of(x, columns, notes, extent=None):
+def config_of(x, columns, notes, extent=None, weight=None):
     """Return the settings of the network that the encoded training rows fix: input shape, category counts and scaling.
 
     Args:
         x, columns: encoded training rows (N, F) and the learned columns.
         notes, extent: see `robust_scaling`.
+        weight: (N,) weights of the rows, or None.
     """
     categories = tuple(len(c["values"]) + 1 for c in columns if c["kind"] == "category")
     texts = [column for column in columns if column["kind"] == "text"]
@@ -25,6 +27,8 @@ def config_of(x, columns, notes, extent=None):
         config["text_buckets"] = tuple(column["buckets"] for column in texts)
         config["text_lengths"] = tuple(column["length"] for column in texts)
     numbers = x[:, : x.shape[1] - code_columns(config)]
+    if weight is not None:
+        extent = weighted_statistics(numbers, weight)
     return config | robust_scaling(numbers, feature_names(columns), notes, extent)
 
 
@@ -48,7 +52,7 @@ def robust_scaling(values, names, notes, extent=None):
         values: (N, F) of the training rows.
         names: names of the columns.
         notes: list that a note about columns with heavy tails is appended to.
-        extent: the `Extent` of all training rows, if `values` are a sample of them.
+        extent: the statistics of all training rows, if `values` are a sample of them or the rows have weights.
     """
     if not values.shape[-1]:  # a table of categories alone
         return {}

@@ -15,6 +15,7 @@ from kzoo.kinds.rows.columns import (
     zero_padded_cells,
     zero_padding_notes,
 )
+from kzoo.kinds.rows.row_columns import check_row_columns
 from kzoo.kinds.rows.target import choose_task, read_targets
 from kzoo.sources.tables.overview import describe_columns
 from kzoo.sources.tables.raw import Rows, as_names, find_target, require, rows_of
@@ -28,7 +29,7 @@ class TableFit:
         names: names of its columns.
         notes: list that notes for the user are appended to.
         preset: preset that the data is for, or None.
-        target, drop, group, task, columns, clip: see `kzoo.load_data`.
+        target, drop, group, task, columns, clip, sample_weight, time, split: see `kzoo.load_data`.
 
     Attributes:
         targets, excluded, inputs: names of the target columns, of columns that are no inputs, and of possible inputs.
@@ -43,12 +44,17 @@ class TableFit:
         KzooError: unknown column.
     """
 
-    def __init__(self, names, notes, *, preset, target, drop, group, task, columns, clip):
+    def __init__(
+        self, names, notes, *, preset, target, drop, group, task, columns, clip, sample_weight=None, time=None,
+        split="random",
+    ):  # fmt: skip
         table = Rows(dict.fromkeys(names, ()))
         self.names, self.notes, self.preset, self.task, self.clip = list(names), notes, preset, task, clip
         self.targets, self.drop, self.group = find_target(table, target), as_names(drop), group
         self.overrides = column_options(columns, table)
-        self.excluded = [*self.targets, *self.drop, *([group] if group is not None else [])]
+        self.sample_weight, self.time = sample_weight, time if split == "time" else None
+        check_row_columns(table, target=self.targets, sample_weight=sample_weight, time=self.time)
+        self.excluded = [*self.targets, *self.drop, *(name for name in (group, sample_weight) if name is not None)]
         require(table, self.excluded, "the table")
         self.inputs = [name for name in names if name not in self.excluded]
         self.format_warnings, self.excluded_inputs, self.number_formats = [], {}, {}
@@ -121,6 +127,8 @@ class TableFit:
         excluded = dict.fromkeys(self.drop, ("left out", AS_REQUESTED))
         if self.group is not None:
             excluded[self.group] = ("group", "rows of one value stay in one split")
+        if self.sample_weight is not None:
+            excluded[self.sample_weight] = ("weight", "how much each row counts")
         summary = describe_columns(
             rows, self.columns, unread, targets=self.targets, apart=excluded, left_out=self.excluded_inputs
         )

@@ -19,7 +19,7 @@ def rows_with_target(frame, targets, notes, noun):
         frame: the table.
         targets: names of the target columns.
         notes: list that a note about dropped rows is appended to.
-        noun: "row" or "test row", for messages.
+        noun: "row", "test row" or "validation row", for messages.
 
     Raises:
         KzooError: no row has a target.
@@ -33,13 +33,13 @@ def rows_with_target(frame, targets, notes, noun):
 
 
 def empty_target_message(target, noun) -> str:
-    """Return the error message for a target without values; `noun` is "row" or "test row"."""
-    table = " of the test table" if noun == "test row" else ""
+    """Return the error message for a target without values; `noun` as in `rows_with_target`."""
+    table = f" of the {noun.removesuffix(' row')} table" if " " in noun else ""
     return f"The target column {target!r}{table} is empty. Fill it in, or choose another with target=."
 
 
 def missing_target_note(count, noun) -> str:
-    """Return the note that rows without a target are dropped; `noun` is "row" or "test row"."""
+    """Return the note that rows without a target are dropped; `noun` as in `rows_with_target`."""
     return f"{plural(count, noun)} without a target {'was' if count == 1 else 'were'} dropped."
 
 

@@ -25,7 +25,7 @@ KIND = Kind(
             form="tabular",
             order="ordered",
             usual="forecasting",
-            options=("target", "drop", "task", "time", "columns"),
+            options=("target", "drop", "task", "time", "columns", "split"),
             rest="a series",
         ),
     ),

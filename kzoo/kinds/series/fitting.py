@@ -45,8 +45,8 @@ _DEFAULT_HORIZON = 24  # without a preset
 _MAX_SCALED_STEPS = 2_000_000  # steps of arrays from which the scale is learned
 
 
-def load(source, form, *, problem, seed, task=None, **options):
-    """Load a table as a series."""
+def load(source, form, *, problem, seed, task=None, split="time", **options):
+    """Load a table as a series, which is split in order of time in any case."""
     return load_series(source, task=problem.name, **options)
 
 
@@ -75,7 +75,7 @@ def load_series(
         target: columns to forecast; by default all numeric ones. They come first in `x`.
         columns: column options with number formats; see `kzoo.load_data`.
         time: the time column; by default the first column of dates, or else the order of the rows.
-        validation, test: fractions of all rows, 0.1 and 0.2 by default; or `test` a second series.
+        validation, test: fractions of all rows, 0.1 and 0.2 by default; or a second series.
         task: public name of the task.
 
     Raises:
@@ -85,7 +85,7 @@ def load_series(
     if preset is not None:
         steps, horizon = preset.config["input_shape"][0], preset.config.get("horizon") or 1
 
-    # 1. Read the series and the test series, sorted by time.
+    # 1. Read the series and those of the validation and test split, sorted by time.
     source = with_index(source, time)
     notes = [*notes, *index_notes(source)]
     frame = as_frame(source, named_columns(columns), notes)
@@ -93,16 +93,15 @@ def load_series(
     frame, times = sort_by_time(frame, detect_time_column(frame, time), notes)
     frame, times = _drop_future_rows(frame, times, target, notes)
     time = None if times is None else times.column
-    test_frame, test_times, test_notes = None, None, []
-    if splits.is_source(test):
-        learned_format = None if times is None else times.time_format
-        test = with_index(test, time)
-        test_frame = as_frame(test, text_columns(unsorted), notes)
-        test_frame, test_times = sort_by_time(test_frame, time, [], learned_format, test_notes)
+    others, other_notes = {}, {}  # split -> (table, times) of its own series
+    for part, other_source in splits.second_sources(validation, test).items():
+        learned_format, other_notes[part] = None if times is None else times.time_format, []
+        other_frame = as_frame(with_index(other_source, time), text_columns(unsorted), notes)
+        others[part] = sort_by_time(other_frame, time, [], learned_format, other_notes[part])
 
     # 2. Split, and learn the step of the training rows.
     first_validation, first_test = splits.split_time(
-        len(frame), validation=validation, test=0 if test_frame is not None else test
+        len(frame), validation=splits.drawn(validation), test=splits.drawn(test)
     )
     calendar = None if times is None else calendar_of(unsorted, times, first_validation)
     if time is not None and calendar is None:
@@ -112,9 +111,9 @@ def load_series(
         )
     time_settings = {"calendar": calendar.json()} if calendar else {}
     time_settings |= {"zones": {times.column: times.zone}} if times is not None else {}
-    if test_frame is not None:
-        test_notes += time_column_notes({"time": time} | time_settings, test_times)
-        test_notes += check_step(time_settings, test_times, "the test series")
+    for part, (_, other_times) in others.items():
+        other_notes[part] += time_column_notes({"time": time} | time_settings, other_times)
+        other_notes[part] += check_step(time_settings, other_times, f"the {part} series")
 
     # 3. Learn the columns on the training rows, and fill missing values.
     overrides, format_warnings, unread, missing = column_options(columns, frame), [], {}, {}
@@ -136,7 +135,7 @@ def load_series(
     names, targets = _numeric_columns(train_frame, target, as_names(drop), number_formats)
     format_warnings = [note for note in format_warnings if any(repr(name) in note for name in names)]
     values = forward_fill(frame, names, notes, number_formats, unread, missing)
-    notes += [*format_warnings, *unread_notes(names, frame, unread), *weight_column_notes(names)]
+    notes += [*format_warnings, *unread_notes(names, frame, unread), *weight_column_notes(names, weighted=False)]
     if target is not None:
         binary = [name for name, column in zip(targets, values.T, strict=False) if np.isin(column, (0, 1)).all()]
         notes += [f"Target {name!r} contains only 0 and 1: its forecasts are numbers, not classes." for name in binary]
@@ -156,16 +155,19 @@ def load_series(
         "test": (first_test, len(values)),
     }
     series = {part: (values, *rows_of_part, gaps_of(times)) for part, rows_of_part in bounds.items()}
-    if test_frame is not None:
-        require(test_frame, names, "the test series")
-        test_values, unknown_rows, fill_notes = _fill_new_series(
-            test_frame, names, number_formats, len(targets), "the test series"
+    unknown_rows = {}
+    for part, (other_frame, other_times) in others.items():
+        where = f"the {part} series"
+        require(other_frame, names, where)
+        other_values, unknown_rows[part], fill_notes = _fill_new_series(
+            other_frame, names, number_formats, len(targets), where
         )
-        notes += [f"Test series: {note}" for note in (*test_notes, *repeat_notes(test_times), *fill_notes)]
-        series["test"] = (test_values, 0, len(test_values), gaps_of(test_times))
+        part_notes = (*other_notes[part], *repeat_notes(other_times), *fill_notes)
+        notes += [f"{part.capitalize()} series: {note}" for note in part_notes]
+        series[part] = (other_values, 0, len(other_values), gaps_of(other_times))
     fix = shorter_sizes([(start, end) for _, start, end, _ in series.values()], steps or DEFAULT_STEPS, horizon, preset)
     if steps is None:
-        max_steps = len(values) if test_frame is None else len(test_frame) - horizon
+        max_steps = min([len(values), *(len(other_frame) - horizon for other_frame, _ in others.values())])
         steps, note = window_length(
             values[:first_validation, : len(targets)], horizon, columns=len(names), times=times, calendar=calendar,
             max_steps=max_steps, min_steps=preset.config.get("patch_size") or 1,
@@ -173,9 +175,9 @@ def load_series(
         notes.append(note)
     parts, excluded_windows, windows_over_gaps = split_windows(series, steps, horizon, len(targets), name, fix=fix)
     notes += _gap_notes(excluded_windows, windows_over_gaps)
-    if test_frame is not None:
-        parts["test"], excluded_notes = _windows_with_targets(parts["test"], unknown_rows, "the test series")
-        notes += [f"Test series: {note}" for note in excluded_notes]
+    for part, rows in unknown_rows.items():
+        parts[part], excluded_notes = _windows_with_targets(parts[part], rows, f"the {part} series")
+        notes += [f"{part.capitalize()} series: {note}" for note in excluded_notes]
     notes += ColumnStatistics.of(values[:first_validation]).coarse(names)
     mean, std = spread(values[:first_validation])
     return Dataset(
@@ -209,6 +211,7 @@ def load_series(
             horizon,
             len(targets),
             *([excluded_windows] if excluded_windows else []),
+            *([series["validation"][0]] if "validation" in others else []),
         ),
     )
 

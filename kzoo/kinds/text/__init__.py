@@ -22,7 +22,7 @@ KIND = Kind(
             form="tabular",
             order="unordered",
             usual="classification",
-            options=("target", "drop", "group", "task"),
+            options=("target", "drop", "group", "task", "sample_weight", "time", "split"),
             rest="text",
         ),
         Source(

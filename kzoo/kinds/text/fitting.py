@@ -9,10 +9,12 @@ import numpy as np
 from kzoo.dataset import splits
 from kzoo.dataset.dataset import Dataset, Split
 from kzoo.dataset.summary import AS_REQUESTED
+from kzoo.dataset.weights import weights_note
 from kzoo.kinds import Fresh
 from kzoo.kinds.arrays import as_type, checked
 from kzoo.kinds.rows.columns import missing_value_notes
 from kzoo.kinds.rows.fitting import targets_in
+from kzoo.kinds.rows.row_columns import check_row_columns, moments, new_weights, row_weights, time_note
 from kzoo.kinds.rows.target import group_labels
 from kzoo.kinds.text.folders import SUFFIXES, check_classes, classes_below, new_data_folder, split_folders, texts_below
 from kzoo.kinds.text.inference import AsTexts, preprocessing_of, read, reads_last_tokens, texts_in
@@ -31,7 +33,7 @@ from kzoo.sources.unreadable import MAX_SHARE_EVALUATION, MAX_SHARE_TRAINING, br
 from kzoo.storage.windows import Mapped, blocks, sample_rows, select_rows, series_of
 from kzoo.tasks import detection
 from kzoo.utils.errors import KzooError, warn
-from kzoo.utils.formatting import listed, percent
+from kzoo.utils.formatting import listed, percent, shown
 from kzoo.utils.optional import pandas as pd
 
 _WITHOUT = "{} rows without text or label were dropped."
@@ -39,20 +41,35 @@ _WITHOUT = "{} rows without text or label were dropped."
 
 def load(source, form, *, problem, name, preset, validation, test, seed, **more):
     """Load texts with labels, from a folder or a table, or one long text."""
-    options = dict(preset=preset, validation=validation, test=test)
+    options, more_sources = (
+        dict(preset=preset, validation=validation, test=test),
+        splits.second_sources(validation, test),
+    )
     if form == "tabular":
         return load_text_table(source, name=name, seed=seed, **options, **more)
     if form == "folder":
         return load_text_folder(source, name=name, seed=seed, problem=problem, **options)
-    files = [Path(source), *([Path(test)] if splits.is_source(test) else [])]
+    files = {"train": Path(source)} | {part: _text_path(part, file) for part, file in more_sources.items()}
     encodings: list = []  # notes on encodings
-    reader = TextFile if is_too_long(files) else read_text
-    texts = [reader(file, encodings) for file in files]
-    if texts[1:]:
-        options |= {"test": None, "test_text": texts[1]}
-    data = load_language(texts[0], name=name, task=problem.name, **options)
+    reader = TextFile if is_too_long(files.values()) else read_text
+    texts = {part: reader(file, encodings) for part, file in files.items()}
+    options |= dict.fromkeys(more_sources)
+    data = load_language(texts.pop("train"), name=name, task=problem.name, more=texts, **options)
     data.notes += encodings
     return data
+
+
+def _text_path(part, source):
+    """Return the path of a second text.
+
+    Raises:
+        KzooError: it is not a path.
+    """
+    if not isinstance(source, str | Path):
+        raise KzooError(
+            f"{part}= for a plain text must be a fraction or the path of a second text, not {shown(source)}."
+        )
+    return Path(source)
 
 
 def load_text_folder(path, *, name, preset=None, validation=0.1, test=None, seed=0, problem=None):
@@ -65,10 +82,11 @@ def load_text_folder(path, *, name, preset=None, validation=0.1, test=None, seed
     """
     parts = split_folders(Path(path))
     folder_notes = extra_folders_note(Path(path), parts, "texts", lambda folder: texts_below(folder)[0])
-    if splits.is_source(test):
-        parts["test"], test = Path(test), None
-    elif isinstance(test, splits.Fold):
+    more_sources = splits.second_sources(validation, test)
+    if isinstance(test, splits.Fold):
         parts.pop("test", None)
+    parts |= {part: _text_path(part, source) for part, source in more_sources.items()}
+    validation, test = splits.drawn(validation), None if "test" in more_sources else test
     contents = {part: read_folder(folder, most=MAX_SHARE_TRAINING) for part, folder in parts.items()}
     notes = [
         f"{line} ({part})" if len(contents) > 1 else line for part, (_, _, lines) in contents.items() for line in lines
@@ -139,6 +157,9 @@ def load_text_table(
     group=None,
     task=None,
     seed=0,
+    sample_weight=None,
+    time=None,
+    split="random",
 ):
     """Load a table with a text column and a target: classes, or one or several columns of values.
 
@@ -149,15 +170,23 @@ def load_text_table(
     official, notes = {}, [*index_notes(source)]
     frame = as_frame(source, default_names if target is None else {*as_names(target), str(target)}, notes)
     targets = find_target(frame, target)
-    excluded = [*targets, *as_names(drop), *([group] if group is not None else [])]
+    time = time if split == "time" else None
+    check_row_columns(frame, target=targets, sample_weight=sample_weight, time=time)
+    excluded = [*targets, *as_names(drop), *(name for name in (group, sample_weight, time) if name is not None)]
     require(frame, excluded, "the table")
     column = _text_column(frame.drop(columns=list(dict.fromkeys(excluded))))
-    if splits.is_source(test):
+    tables, weights = {}, {}
+    for part, part_source in splits.second_sources(validation, test).items():
         words = {name: MISSING.intersection(frame[name].unique()) for name in targets}
-        test_frame = as_frame(test, words, notes)
-        require(test_frame, [column, *targets], "the test table")
-        official = {"test": _complete(test_frame, column, targets, notes)}
-        test = None
+        part_frame = as_frame(part_source, words, notes)
+        require(part_frame, [column, *targets], f"the {part} table")
+        if sample_weight in part_frame.columns:
+            keep = _has_text_and_targets(part_frame, column, targets)
+            weights[part] = row_weights(part_frame, sample_weight, keep, part=part)
+        elif sample_weight is not None:
+            notes.append(f"The {part} table has no column {sample_weight!r}: its rows count equally.")
+        tables[part] = _complete(part_frame, column, targets, notes)
+    validation, test = splits.drawn(validation), None if "test" in tables else test
     notes += missing_value_notes(frame.attrs.get("words", {}), [], targets)
     complete = _complete(frame, column, targets, notes)
     columns = {name: plain(complete[name]) for name in targets}
@@ -166,17 +195,29 @@ def load_text_table(
     chosen, line = detection.choose_problem("tokens", columns, task, preset)
     notes += [line] if task is None and "values" in chosen.facts else []
     texts, labels = _texts_and_labels(complete, column, targets, chosen)
-    official = {part: _texts_and_labels(table, column, targets, chosen) for part, table in official.items()}
+    official = {part: _texts_and_labels(table, column, targets, chosen) for part, table in tables.items()}
     groups = None if group is None else group_labels(complete[group], group)
+    keep = _has_text_and_targets(frame, column, targets)
+    if sample_weight is not None:
+        weights["train"] = row_weights(frame, sample_weight, keep)
+    times = None if time is None else moments(frame, time, keep, notes)
     data = build_text(
         texts, labels, official=official, name=name, preset=preset, validation=validation, test=test,
-        seed=seed, groups=groups, notes=notes, column=column, targets=targets, problem=chosen,
+        seed=seed, groups=groups, notes=notes, column=column, targets=targets, problem=chosen, weights=weights,
+        weight_column=sample_weight, moments=times,
     )  # fmt: skip
+    if times is not None:
+        own_rows = {
+            part: None if (rows := getattr(data, part)) is None else rows.rows for part in ("validation", "test")
+        }
+        data.notes.append(time_note(complete[time], time, times, own_rows, False))
+        data.seen["in_order"] = True
     descriptions = {other: ("left out", f"text is read from {column!r}") for other in frame.columns if other != column}
     descriptions |= dict.fromkeys(as_names(drop), ("left out", AS_REQUESTED))
     descriptions |= {column: ("text", "")} | (
         {group: ("group", "rows of one value stay in one split")} if group else {}
     )
+    descriptions |= {sample_weight: ("weight", "how much each row counts")} if sample_weight else {}
     ids = complete.drop(columns=list(dict.fromkeys([column, *targets])))
     labels = {targets[0]: labels} if isinstance(labels, list) else dict(labels)
     data.seen["repeated"] = repeated_ids(rows_of(ids.assign(**labels)), targets, ())
@@ -195,10 +236,15 @@ def _text_column(frame):
     return max(lengths, key=lengths.get)
 
 
+def _has_text_and_targets(frame, column, targets):
+    """Return which rows (N,) of a table have a text and all targets."""
+    keep = frame[column].notna() & frame[targets].notna().all(axis=1)
+    return (keep & (frame[column].astype(str).str.strip() != "")).to_numpy()
+
+
 def _complete(frame, column, targets, notes):
     """Return the rows of a table that have a text and all targets, with a new index."""
-    keep = frame[column].notna() & frame[targets].notna().all(axis=1)
-    keep &= frame[column].astype(str).str.strip() != ""
+    keep = _has_text_and_targets(frame, column, targets)
     if dropped := int((~keep).sum()):
         notes.append(_WITHOUT.format(dropped))
     complete = frame[keep].reset_index(drop=True)
@@ -222,7 +268,7 @@ def _labels(values):
 
 def build_text(
     texts, labels, *, name, official=None, preset=None, validation=0.1, test=None, seed=0, groups=None,
-    notes=(), column=None, targets=("label",), problem=None,
+    notes=(), column=None, targets=("label",), problem=None, weights=None, weight_column=None, moments=None,
 ):  # fmt: skip
     """Tokenize labelled texts and split them.
 
@@ -231,17 +277,28 @@ def build_text(
         official: {"test": (texts, labels), "validation": ...} if the source has official splits.
         column, targets: the columns of texts and labels, for `encode` and for display.
         problem: the problem; by default that of the preset, else a classification.
+        weights: split -> row weights; "train" has those of all `texts`, before the other splits are drawn from them.
+        weight_column: name of their column, for a note.
+        moments: see `split_rows`.
     """
-    official, notes = dict(official or {}), list(notes)
+    official, notes, weights = dict(official or {}), list(notes), dict(weights or {})
     problem = problem or detection.only_problem(preset) or detection.requested_problem("tokens", "classification")
     validation, test = (0 if "validation" in official else validation), (0 if "test" in official else test)
+    drawn_weight = weights.pop("train", None)
     learned, y, parts, more = splits.split_target(
         problem.task, _raw(labels), len(texts), names=targets, validation=validation, test=test, seed=seed,
-        groups=groups,
+        groups=groups, moments=moments, weight=drawn_weight,
     )  # fmt: skip
+    if drawn_weight is not None:
+        dropped = len(texts) - sum(len(rows) for rows in parts.values() if rows is not None)
+        scale = drawn_weight[parts["train"]].mean()
+        weights |= {part: drawn_weight[rows] for part, rows in parts.items() if rows is not None}
+        weights = {part: _scaled(weight, scale, part) for part, weight in weights.items()}
+        notes.append(weights_note(weights["train"], f"column {weight_column!r}", dropped))
     chosen = {part: ([texts[i] for i in rows], y[rows]) if rows is not None else None for part, rows in parts.items()}
     for part, (part_texts, part_labels) in official.items():
-        chosen[part] = part_texts, problem.task.inference.encode(learned, _raw(part_labels))
+        with splits.in_data_of(part):
+            chosen[part] = part_texts, problem.task.inference.encode(learned, _raw(part_labels))
     length, size, level, ngrams = text_settings(preset)
     texts = chosen["train"][0]
     tokenizer, ids = learn_and_encode(texts, length, level=level, ngrams=ngrams, size=size, lowercase=level == "words")
@@ -252,6 +309,7 @@ def build_text(
             x=ids if part == "train" else tokenizer.encode(pair[0], length),
             y=pair[1],
             rows=None if part in official else parts[part],
+            weight=weights.get(part),
         )
         for part, pair in chosen.items()
     }
@@ -278,6 +336,7 @@ def build_text(
             [None if pair is None else [pair[0], pair[1].tolist()] for pair in chosen.values()],
             list(learned.classes),
             length,
+            *([{part: weight.tolist() for part, weight in sorted(weights.items())}] if weights else []),
         ),
     )
 
@@ -285,6 +344,13 @@ def build_text(
 def _raw(labels):
     """Return labels as `learn` and `encode` of a task take them."""
     return np.array(labels, dtype=str) if isinstance(labels, list) else labels
+
+
+def _scaled(weight, scale, part):
+    """Return weights as float32 on the scale of the training rows; raise KzooError if all are 0."""
+    if not weight.sum() > 0:
+        raise KzooError(f"The weight is 0 for all {part} rows. At least one must be positive.")
+    return (weight / scale).astype(np.float32)
 
 
 def take(x, preset):
@@ -323,8 +389,12 @@ def _replace_unknown(ids, size):
     return np.where(ids >= size, UNKNOWN, ids)
 
 
-def labelled(reader, source, *, targets, config):
-    """Return texts and their labels as written; for one long text, all windows and the tokens that follow."""
+def labelled(reader, source, *, targets, config, sample_weight=None):
+    """Return texts and their labels as written; for one long text, all windows and the tokens that follow.
+
+    Args:
+        sample_weight: name of the column of weights, or None.
+    """
     if reads_last_tokens(reader):
         return labelled_windows(reader, source, per_step=config.get("pooling") is None)
     if isinstance(source, str | Path) and Path(source).is_dir():
@@ -343,6 +413,7 @@ def labelled(reader, source, *, targets, config):
     return Split(
         x=read(reader, AsTexts(texts[complete], rows=np.flatnonzero(complete) + 1))[0],
         y=_in_words(frame.loc[complete, targets].reset_index(drop=True)),
+        weight=new_weights(frame, sample_weight, complete),
     )
 
 

@@ -121,8 +121,8 @@ def read(reader, raw):
 def glance(source, form, asked):
     """Raise KzooError if the column names of a table, or the file names of a folder, do not fit."""
     if form == "tabular":
-        group = [asked.group] if isinstance(asked.group, str) else []
-        require(source, [*find_target(source, asked.target), *as_names(asked.drop), *group], "the table")
+        named = [name for name in (asked.group, asked.sample_weight, asked.time) if isinstance(name, str)]
+        require(source, [*find_target(source, asked.target), *as_names(asked.drop), *named], "the table")
     elif form == "folder":
         for part in split_folders(source).values():
             check_classes(part, classes_below(part)[0])

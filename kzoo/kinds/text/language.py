@@ -14,7 +14,7 @@ _LENGTH, _VOCABULARY = 64, 20_000  # without a preset
 _STRIDE = 3  # tokens from one next-token window to the next: closer windows would be nearly the same example
 
 
-def load_language(text, *, name, preset=None, validation=0.1, test=None, test_text=None, task="language_modeling"):
+def load_language(text, *, name, preset=None, validation=0.1, test=None, more=None, task="language_modeling"):
     """Cut a text into windows: the first part is for training, the next for validation, the last for test.
 
     Args:
@@ -22,7 +22,7 @@ def load_language(text, *, name, preset=None, validation=0.1, test=None, test_te
         preset: gives the window length, the vocabulary size, the tokenizer, and whether every step predicts its next
             token (`pooling=None`) or only the last one. Without a preset: characters, every step.
         validation, test: fractions of the text, 0.1 each by default.
-        test_text: a second text to test on instead; a `TextFile` if the first is one.
+        more: split -> a separate text instead of a fraction; a `TextFile` if the first is one.
         task: public name of the task.
 
     Raises:
@@ -33,14 +33,16 @@ def load_language(text, *, name, preset=None, validation=0.1, test=None, test_te
         raise KzooError(
             f"ngrams={ngrams} is only available for labelled texts: a language model reads single tokens in order."
         )
-    per_step = preset is None or preset.config.get("pooling") is None
+    per_step, more = preset is None or preset.config.get("pooling") is None, dict(more or {})
     tokens = long_text.tokens_of(
-        text, test_text, name=name, level=level, size=size, validation=validation,
-        test=0 if test_text is not None else 0.1 if test is None else test,
+        text, more, name=name, level=level, size=size, validation=0 if "validation" in more else validation,
+        test=0 if "test" in more else 0.1 if test is None else test,
     )  # fmt: skip
-    ids = dict(zip(("train", "validation", "test"), tokens.ids, strict=True))
+    names = long_text.part_names(more)
+    ids, characters = (dict(zip(names, values, strict=True)) for values in (tokens.ids, tokens.characters))
     parts = {}
-    for (part, part_ids), has_text in zip(ids.items(), tokens.characters, strict=True):
+    for part in ("train", "validation", "test"):
+        part_ids, has_text = ids[part], characters[part]
         if len(part_ids) <= length and (part == "train" or has_text):
             raise KzooError(
                 f"The {part} part of {name!r} has {len(part_ids)} {level}, but a window needs {length + 1}. "

@@ -35,7 +35,7 @@ MAX_HASHED_TEXT = 2**26  # characters of all texts up to which the fingerprint i
 
 
 class Tokens(NamedTuple):
-    """The parts of a text as a language model reads them, followed by a separate test text if there is one.
+    """The parts of a text as a language model reads them, followed by separate texts if there are some.
 
     Args:
         tokenizer: learned on the first part.
@@ -88,12 +88,17 @@ def pieces_of(text: str | TextFile, ends: tuple[int, ...] = ()) -> Iterator[tupl
         yield part, last
 
 
-def tokens_of(text, test_text, *, name, validation, test, level, size) -> Tokens:
-    """Return the tokens of the parts of a text, and of a second text.
+def part_names(more) -> list[str]:
+    """Return the names of the parts of a text, in their order; those of the separate texts `more` are last."""
+    return ["train", *(part for part in ("validation", "test") if part not in more), *more]
+
+
+def tokens_of(text, more, *, name, validation, test, level, size) -> Tokens:
+    """Return the tokens of the parts of a text, and of separate texts, in the order of `part_names`.
 
     Args:
         text: the text; a `TextFile` does not fit into memory: its token ids are mapped from files.
-        test_text: a second text of the same type, or None.
+        more: split -> a separate text of the same type.
         name: of the first, for messages.
         validation, test: fractions of the first.
         level, size: see `learn_and_encode`.
@@ -102,7 +107,7 @@ def tokens_of(text, test_text, *, name, validation, test, level, size) -> Tokens
         KzooError: too few lines; a vocabulary size that is too small; the cache folder cannot be written, or its disk
             is full.
     """
-    texts = [text] if test_text is None else [text, test_text]
+    texts = [text, *more.values()]
 
     def learn():
         """Return where the parts end, all but the last, the tokenizer, and lines to know."""
@@ -114,8 +119,10 @@ def tokens_of(text, test_text, *, name, validation, test, level, size) -> Tokens
             raise KzooError(
                 f"{name!r} has fewer than {_MIN_LINES} lines of text, which is too few for a language model."
             )
-        ends = splits.split_time(total, validation=validation, test=test)
-        ends = ends if test_text is None else ends[:1]
+        first = dict(
+            zip(("validation", "test"), splits.split_time(total, validation=validation, test=test), strict=True)
+        )
+        ends = tuple(start for part, start in first.items() if part not in more)
         train_pieces = itertools.takewhile(lambda part: part[0] == 0, pieces_of(text, ends))
         train_pieces = (piece for _, piece in _followed(train_pieces, "learning the vocabulary", texts[:1]))
         tokenizer, exact = learn_from_pieces(train_pieces, level=level, size=size, lowercase=level == "words")
@@ -238,10 +245,10 @@ def _mapped(folder, about):
 
 
 def _texts(texts, ends):
-    """Yield part number and piece for the parts of a text, and for a second text after it."""
+    """Yield part number and piece for the parts of a text, and for the separate texts after it."""
     yield from pieces_of(texts[0], ends)
-    for text in texts[1:]:
-        yield from ((len(ends) + 1, piece) for _, piece in pieces_of(text))
+    for number, text in enumerate(texts[1:], start=len(ends) + 1):
+        yield from ((number, piece) for _, piece in pieces_of(text))
 
 
 def _followed(pieces, description, texts):

@@ -1,7 +1,7 @@
 // Display of predictions: bars of probabilities, values, charts of forecasts, and tables of many rows.
 
 import { chart } from "./chart.js";
-import { columnFormat, make, number, percent, Problem, textOr } from "./dom.js";
+import { columnFormat, make, number, percent, Problem, textOr, translated } from "./dom.js";
 
 const MAX_CLASSES = 8, MAX_ROWS = 100, MAX_COLUMNS = 12, MAX_CHARTS = 6;
 
@@ -162,7 +162,8 @@ function table(columns, pictures) {
 
 /** Return the name of a score in the language of the page. */
 export function scoreName(score) {
-  return textOr(`score_${score.name}`, score.label);
+  const name = textOr(`score_${score.name}`, score.label);
+  return score.weighted ? translated("weightedScore", { name }) : name;
 }
 
 export function scoreValue(score, value) {

@@ -33,6 +33,7 @@ export const STRINGS = {
   task_language_modeling: ["Language model", "语言模型"],
 
   score: ["Score of the model", "模型的得分"],
+  weightedScore: ["weighted {name}", "加权{name}"],
   score_test: ["{name} on {n} test examples", "{n} 个测试样本上的{name}"],
   score_validation: ["{name} on {n} validation examples (no test data)", "{n} 个验证样本上的{name}（没有测试数据）"],
   score_test_few: ["{name} on the test data", "测试集上的{name}"],

@@ -44,8 +44,8 @@ def as_frame(source, text=(), notes=None):
 
 
 def is_pair(source) -> bool:
-    """Return True if this is a pair (x, y) whose x is a DataFrame."""
-    return isinstance(source, tuple | list) and len(source) == 2 and of_pandas(source[0], "DataFrame")
+    """Return True if this is (x, y) or (x, y, weight), and x is a DataFrame."""
+    return isinstance(source, tuple | list) and len(source) in (2, 3) and of_pandas(source[0], "DataFrame")
 
 
 def join_targets(x, y, names=()):
@@ -92,6 +92,32 @@ def join_targets(x, y, names=()):
                 f"y and a column of x are both named {name!r} but differ. Rename one to keep both: y.rename('target')."
             )
     return frame.assign(**{name: targets[name] for name in targets}), list(targets)
+
+
+def with_weights(frame, weight, name=None):
+    """Return a DataFrame with row weights as a column, and the name of that column.
+
+    Args:
+        frame: the table.
+        weight: (N,) weights in the order of its rows; a Series that equals the column of its name is that column.
+        name: of the new column; by default "sample_weight", or a similar name that is not used yet.
+
+    Raises:
+        KzooError: the number of weights is not that of the rows.
+    """
+    if (values := np.asarray(weight)).shape != (len(frame),):
+        raise KzooError(
+            f"sample_weight= must have one number for each of the {len(frame)} rows. Got an array of shape "
+            f"{values.shape}."
+        )
+    own_name = str(getattr(weight, "name", None)).strip()
+    if name is None and own_name in frame and np.array_equal(frame[own_name].to_numpy(), values):
+        return frame, own_name
+    if name is None:
+        name = "sample_weight"
+        while name in frame:
+            name += "_"
+    return frame.assign(**{name: values}), name
 
 
 def index_notes(source):

@@ -1,0 +1,32 @@
+"""Scores of rows that have weights: weighted, and beside them without weights."""
+
+from dataclasses import replace
+from typing import Any
+
+from kzoo.tasks import Scored
+
+UNWEIGHTED = "unweighted"  # name of the scores without weights, among the weighted ones
+
+
+def score_weighted(score: Any, batches: Any, *arguments: Any, weight: Any = None, **options: Any) -> Scored:
+    """Return the scores of a task; of weighted rows also those without weights, under the name "unweighted".
+
+    Args:
+        score: the task's `score` (see `kzoo.tasks`).
+        batches: pairs (outputs, truth).
+        arguments, options: of `score`.
+        weight: (N,) sample weights, or None.
+    """
+    if weight is None:
+        return score(batches, *arguments, **options)
+    batches = list(batches)
+    scored, unweighted = score(batches, *arguments, weight=weight, **options), score(batches, *arguments, **options)
+    return replace(scored, scores=scored.scores | {UNWEIGHTED: unweighted.scores})
+
+
+def by_weighting(scores: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return "weighted" and "unweighted" -> scores of a split whose rows have weights; "" -> scores of another."""
+    if UNWEIGHTED not in scores:
+        return {"": scores}
+    weighted = {name: value for name, value in scores.items() if name != UNWEIGHTED}
+    return {"weighted": weighted, UNWEIGHTED: scores[UNWEIGHTED]}

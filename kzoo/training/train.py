@@ -23,6 +23,7 @@ from kzoo.network import table_of
 from kzoo.plots.curves import curves
 from kzoo.predictions import ANSWERS
 from kzoo.registry import Preset
+from kzoo.registry.arguments import plain_settings
 from kzoo.results.speed import faster_than
 from kzoo.run import POSTPROCESSING, Run, has_journal
 from kzoo.stored_types import Request, to_stored
@@ -197,6 +198,7 @@ def user_callbacks(callbacks: Any, epochs: int | None, overrides: dict[str, Any]
     Raises:
         KzooError: `callbacks` is neither a name nor callbacks.
     """
+    overrides.update(plain_settings(overrides))
     if epochs is not None:
         overrides["epochs"] = epochs
     if isinstance(callbacks, str):
@@ -267,10 +269,12 @@ def write_summary(fit: Fit, *, baselines: bool = True, interrupted: bool = False
     # 1. Score the best weights.
     model, batch_size = setup.saved_weights(), max(setup.training["batch_size"], 128)
     examples = min(setup.examples, len(fit.train) * setup.training["batch_size"])
-    options: dict[str, Any] = dict(logits=setup.gives_logits, batch_size=batch_size)
+    settings = setup.training
+    options: dict[str, Any] = dict(logits=setup.gives_logits, settings=settings, batch_size=batch_size)
     if steps := setup.training.get("postprocess"):
         options["postprocessor"] = learned_postprocessor(model, setup.data, steps, **options)
         write_json(fit.folder / POSTPROCESSING, options["postprocessor"].json())
+        print_notes(options["postprocessor"].describe(), fit.progress)
     summary = dict(
         **score_and_store(model, setup.data, fit.folder, **options),
         monitor=best.monitor,

@@ -67,7 +67,9 @@ MAY_IMPORT = {
         "training", "weights", "workers",
     },
     "workers": {"registry"},
-    "reports": {"untracked", "data", "dataset", "evaluation", "plots", "registry", "results", "run", "tuning"},
+    "reports": {
+        "untracked", "data", "dataset", "evaluation", "plots", "postprocessors", "registry", "results", "run", "tuning",
+    },
     "__main__": {"cli"},
     "recipes": {"cli", "run", "training"},
     "cli": {

@@ -67,7 +67,10 @@ def evaluate(
 
     Returns:
         Classification: accuracy, f1 (macro), auc, loss, examples and the 95 % interval of the accuracy; the loss is
-            None if the outputs are not probabilities (hinge, tanh).
+            None if the outputs are not probabilities (hinge, tanh). Of a run with an objective, a decision, costs or a
+            positive class also balanced_accuracy; f1_positive, precision and recall of the positive class; the
+            expected_cost per 1,000 rows with its 90 % interval; and beside a decision, the scores without it, such as
+            f1_default.
         Regression and forecasting, in the target's own unit: mae, rmse, r2 (None if the target is constant), and mse of
             the targets standardised as in training (None for a model that does not record the scale). For several
             targets and for forecasts, also `targets`: mae, rmse, r2 and `beside` for each target; `beside` has the mae
@@ -105,7 +108,7 @@ def evaluate(
     size = checked_count("batch_size", batch_size)
     score = partial(
         score_split, model, data=loaded, logits=run_gives_logits(run), batch_size=size, tta=tta,
-        postprocessor=Postprocessor.read(run.postprocessing),
+        postprocessor=Postprocessor.read(run.postprocessing), settings=run.spec.training,
     )  # fmt: skip
     scores: dict[str, Any] = score(part).scores
     if by is not None:

@@ -31,7 +31,7 @@ STEP = {
     "rows": str,
     "learned": Mapping,
 }  # schema of a stored step (see `kzoo.utils.schema`)
-_SHARED = ("postprocessor",)  # modules of this folder that are not steps
+_SHARED = ("decision", "postprocessor")  # modules of this folder that are not steps
 
 
 @cache

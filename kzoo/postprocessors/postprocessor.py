@@ -79,7 +79,9 @@ class Postprocessor:
     def describe(self) -> list[str]:
         """Return lines about what the steps have learned, of those that describe it."""
         modules = [(_module(step.name), step) for step in self.steps]
-        return [line for module, step in modules if hasattr(module, "describe") for line in module.describe(step.learned)]
+        return [
+            line for module, step in modules if hasattr(module, "describe") for line in module.describe(step.learned)
+        ]
 
     def outputs(self, outputs: np.ndarray, *, logits: bool | None) -> np.ndarray:
         """Return outputs of a network after the steps that change outputs."""
@@ -143,8 +145,6 @@ def learn(
         module, previous = _module(name), Postprocessor(steps=tuple(steps))
         accepted = inspect.signature(module.learn).parameters
         options = {name: value for name, value in optional.items() if name in accepted}
-        learned = module.learn(
-            previous.outputs(outputs, logits=logits), truth, target=target, logits=logits, **options
-        )
+        learned = module.learn(previous.outputs(outputs, logits=logits), truth, target=target, logits=logits, **options)
         steps.append(Step(name=name, stage=module.STAGE, rows=rows, learned=learned))
     return Postprocessor(steps=tuple(steps))

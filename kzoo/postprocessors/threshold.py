@@ -14,7 +14,10 @@ from typing import Any
 import numpy as np
 
 from kzoo.predictions import Predictions, probabilities
+from kzoo.tasks import score_named
 from kzoo.tasks.classes.confusion import label_scores
+from kzoo.tasks.objectives import Objective
+from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import number, plural
 
 STAGE = "decide"
@@ -80,11 +83,11 @@ def learn(outputs, truth, *, target, logits, settings, weight=None) -> dict:
     """Return the rule: a threshold, or costs.
 
     Args:
-        settings: training settings, with `positive` (name of a class), `cost` (matrix) and `decision` (the `Objective`,
-            or "expected_cost").
+        settings: training settings, with `positive` (name of a class), `cost` (matrix) and `decision` (the `Objective`
+            or its name).
         weight: (N,) sample weights, or None.
     """
-    p, cost, name = probabilities(outputs, logits), settings.get("cost"), settings["decision"]
+    p, cost, name = probabilities(outputs, logits), settings.get("cost"), _objective(settings["decision"])
     cost = None if cost is None else [list(map(float, row)) for row in cost]
     if p.shape[1] > 2:
         return dict(rule="cost", cost=cost, objective=str(name))
@@ -102,7 +105,23 @@ def learn(outputs, truth, *, target, logits, settings, weight=None) -> dict:
     threshold = best_threshold(score, truth == positive, name, positive=positive, cost=cost, weight=weight)
     if threshold is None:
         return learned | dict(unreached=True)
-    return learned | dict(threshold=threshold, **_lead(score, truth, threshold, name, positive, cost, weight))
+    options = dict(positive=positive, cost=cost, weight=weight)
+    return learned | dict(threshold=threshold, **gain_over_default(score, truth, threshold, name, **options))
+
+
+def _objective(name) -> Objective:
+    """Return the objective of a stored name, or itself.
+
+    Raises:
+        KzooError: it is the name of a user's function.
+    """
+    if isinstance(name, Objective):
+        return name
+    facts = score_named(name)
+    if facts is None:
+        raise KzooError(f"decision={name!r} is a function, of which only the name is stored. Set decision='f1'.")
+    best: Any = facts.best
+    return Objective(name, best=best)
 
 
 def _threshold_of_costs(cost, positive) -> float:
@@ -124,10 +143,10 @@ def best_threshold(score, is_positive, name, *, positive=1, cost=None, weight=No
     weight = np.ones(len(score)) if weight is None else np.asarray(weight, "float64")
     order = np.argsort(score, kind="stable")
     score, is_positive, weight = score[order], is_positive[order], weight[order]
-    edges = np.flatnonzero(score[1:] > score[:-1]) + 1  # number of rows below each threshold
-    if not len(edges):
-        return 0.5
-    thresholds = (score[edges - 1] + score[edges]) / 2
+    # The number of rows below each threshold; first and last, those that predict a single class.
+    edges = np.concatenate([[0], np.flatnonzero(score[1:] > score[:-1]) + 1, [len(score)]])
+    padded = np.concatenate([[0], score, [1]])
+    thresholds = (padded[edges] + padded[edges + 1]) / 2
     if name.function is not None:
         curve = _curve_of_function(name, is_positive.astype(int), edges)
     else:
@@ -147,8 +166,9 @@ def best_threshold(score, is_positive, name, *, positive=1, cost=None, weight=No
 
 def _curve(name, p, weight, edges, *, positive, cost):
     """Return the score (M,) if rows below each of M edges are predicted as negative."""
-    below = np.stack([np.cumsum(weight * (1 - p)), np.cumsum(weight * p)])[:, edges - 1]  # (negative, positive), M
-    total = np.array([[(weight * (1 - p)).sum()], [(weight * p).sum()]])
+    below = np.cumsum(np.stack([weight * (1 - p), weight * p]), axis=1)  # (negative, positive), N
+    total = below[:, -1:]
+    below = np.concatenate([np.zeros((2, 1)), below], axis=1)[:, edges]  # M
     counts = np.stack([below, total - below], axis=-1).transpose(1, 0, 2)  # M, actual, predicted
     if positive == 0:
         counts = counts[:, ::-1, ::-1]
@@ -185,8 +205,18 @@ def _logit(p):
     return np.log(p / (1 - p))
 
 
-def _lead(score, truth, threshold, name, positive, cost, weight) -> dict:
-    """Return the score of both thresholds on these rows, and the 90 % bootstrap interval of its gain over 0.5."""
+def gain_over_default(score, truth, threshold, name, *, positive, cost=None, weight=None) -> dict:
+    """Return the score of a threshold and of 0.5 on some rows, and the 90 % bootstrap interval of the gain.
+
+    Args:
+        score: (N,) probabilities of the positive class.
+        truth: (N,) class numbers.
+        threshold: the threshold.
+        name, positive, cost, weight: see `best_threshold`.
+
+    Returns:
+        `score`, `score_default` and `gain`, above 0 where the threshold is better; empty for a user's function.
+    """
     if name.function is not None:
         return {}
     guesses = [np.where(score >= edge, positive, 1 - positive) for edge in (threshold, 0.5)]

@@ -456,8 +456,12 @@ def plain_settings(values: Mapping) -> dict:
     Raises:
         KzooError: see the functions that convert them.
     """
-    converted = {name: ARGUMENTS[name].convert for name in values if name in ARGUMENTS and ARGUMENTS[name].convert}
-    return {name: convert(values[name]) for name, convert in converted.items() if values[name] is not None}
+    plain = {}
+    for name, value in values.items():
+        convert = ARGUMENTS[name].convert if name in ARGUMENTS else None
+        if convert is not None and value is not None:
+            plain[name] = convert(value)
+    return plain
 
 
 def unmet(names, settings: Mapping, needs: Mapping) -> dict:

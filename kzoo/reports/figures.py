@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from kzoo import plots
 from kzoo.plots import colors
+from kzoo.postprocessors.decision import decision_on, predicted_classes
 
 # Colours of kzoo.plots -> CSS variables of the page, which differ between light and dark mode.
 _THEME_COLORS = {
@@ -106,7 +107,7 @@ def prediction_figures(run):
 
 def _classification_figures(run):
     truth, probabilities, class_names = run.answers["truth"], run.answers["answers"], run.class_names
-    predicted = probabilities.argmax(-1)
+    predicted = predicted_classes(run, probabilities)
     if len(class_names) <= _MAX_CLASSES:
         note = "Rows are true classes, columns are predicted classes: mistakes are off the diagonal."
         yield (
@@ -130,6 +131,20 @@ def _classification_figures(run):
                 embed_figure(plots.precision_recall(truth, probabilities, class_names), "precision-recall curves"),
             ],
         )
+
+
+def _decision_figures(run):
+    """Draw the score, or the cost, for which the threshold was chosen, over all thresholds."""
+    truth, probabilities, class_names = run.answers["truth"], run.answers["answers"], run.class_names
+    chosen = decision_on(run, truth, probabilities)
+    if chosen is None:
+        return
+    decision, name, sentence = chosen
+    figure = plots.threshold_curve(
+        truth, probabilities, class_names, score=str(name), threshold=decision.threshold,
+        positive=class_names[decision.positive], cost=decision.cost,
+    )  # fmt: skip
+    yield "Decision", sentence, [embed_figure(figure, "score over thresholds")]
 
 
 def _regression_figures(run):
@@ -177,6 +192,7 @@ def _forecast_figures(run):
 
 # Facts of the task that a section needs -> the function that draws it.
 _SECTIONS = (
+    ({"classes", "probabilities"}, _decision_figures),
     ({"classes", "probabilities"}, _classification_figures),
     ({"values", "unordered"}, _regression_figures),
     ({"values", "ordered"}, _forecast_figures),

@@ -140,7 +140,9 @@ class Task:
     def form(self) -> dict:
         """The schema of stored scores (see `kzoo.utils.schema`)."""
         number, interval = (float, None), Some(float, count=2)
-        stored = {name: interval if score.form in ("interval", "bounds") else number for name, score in self.scores.items()}
+        stored = {
+            name: interval if score.form in ("interval", "bounds") else number for name, score in self.scores.items()
+        }
         return {f"{name}?": form for name, form in stored.items()} | {name: stored.get(name, int) for name in self.says}
 
     @cached_property

@@ -117,6 +117,12 @@ def read(value: Any, argument: str = "objective") -> Any:
     return value
 
 
+def is_score(name: str) -> bool:
+    """Return whether a name, with or without `val_` and a level, is a score of some task."""
+    base = name.removeprefix("val_").partition("=")[0]
+    return any(base in _scores(task.scores) for task in tasks().values())
+
+
 def names(problem: Problem) -> list[str]:
     """Return the names of the objectives of a problem; those with a level end in "=0.9"."""
     return [f"{name}=0.9" if LEVEL in name else name for name in _scores(problem.task.scores)]
@@ -129,9 +135,7 @@ def _scores(scores: Mapping[str, Score]) -> dict[str, Score]:
 INTERVALS = ("interval", "bounds")  # forms of scores that are intervals of another score
 
 
-def resolve(
-    value: Any, problem: Problem, *, reported: Collection[str] = (), argument: str = "objective"
-) -> Objective:
+def resolve(value: Any, problem: Problem, *, reported: Collection[str] = (), argument: str = "objective") -> Objective:
     """Return the `Objective` of a value for a problem.
 
     Args:

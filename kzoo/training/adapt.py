@@ -7,12 +7,12 @@ from kzoo.dataset.dataset import Dataset
 from kzoo.dataset.sample import sample_split
 from kzoo.kinds import kind
 from kzoo.postprocessors.postprocessor import check_names
-from kzoo.training.decision import adapt_decision, adapt_objective
 from kzoo.predictions import logits_of
 from kzoo.registry import family_builder, general_first, get_preset, list_presets
 from kzoo.registry.budget import resolve_budget
 from kzoo.registry.preset import unused_names
 from kzoo.tasks import problem
+from kzoo.training.decision import adapt_decision, adapt_objective
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed
 
@@ -81,9 +81,7 @@ def adapt_to_data(preset, config, training, requested, data):
     _adapt_loss(training, requested, data)
     _adapt_head(preset, config, training, requested, data, notes)
     _adapt_metrics(config, training, requested, data, notes)
-    logits = logits_of(
-        config.get("output_activation") or "linear", training.get("loss"), single=config["outputs"] == 1
-    )
+    logits = logits_of(config.get("output_activation") or "linear", training.get("loss"), single=config["outputs"] == 1)
     notes += adapt_decision(training, requested, data, logits=logits)
     notes += adapt_objective(training, requested, data, metrics_for(data.task, config))
     notes += adapt_fit(training, requested, data)

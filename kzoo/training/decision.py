@@ -1,19 +1,14 @@
 """What is watched (`objective`) and what decides (`decision`, `cost`, `positive`), adapted to the data."""
 
-import inspect
-from typing import Any
-
 from kzoo.dataset.sample import class_counts
 from kzoo.postprocessors import threshold
-from kzoo.postprocessors.threshold import Decision
+from kzoo.postprocessors.decision import SETTINGS, STEP, takes_decision
 from kzoo.tasks.classes import costs
 from kzoo.tasks.objectives import POSITIVE, Objective, is_exact_in_keras, resolve
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint, listed, percent
 
-STEP = "threshold"  # the postprocessing step that `decision=` selects
 _DEFAULT = "default"
-_SETTINGS = ("decision", "cost", "positive")
 
 
 def adapt_objective(training, requested, data, reported) -> list[str]:
@@ -49,7 +44,10 @@ def adapt_objective(training, requested, data, reported) -> list[str]:
         raise KzooError("objective='expected_cost' needs costs. Set cost={('yes', 'no'): 5, ('no', 'yes'): 1}.")
     training["objective"] = objective
     decides = STEP in training.get("postprocess", ())
-    if is_exact_in_keras(objective, ("loss", *reported)) and not (decides and objective in threshold.SCORES):
+    is_metric = objective in reported and objective not in data.problem.task.scores
+    if is_metric or (
+        is_exact_in_keras(objective, ("loss", *reported)) and not (decides and objective in threshold.SCORES)
+    ):
         metrics = tuple(training.get("metrics", ()))
         if objective != "loss" and "metrics" in training and objective not in metrics:
             training["metrics"] = (*metrics, str(objective))
@@ -76,18 +74,18 @@ def adapt_decision(training, requested, data, *, logits) -> list[str]:
         KzooError: settings for other tasks or for two classes only, unknown classes, wrong costs, an unknown score, or
             outputs that are no probabilities.
     """
-    values = {name: training[name] for name in _SETTINGS if training.get(name) is not None}
+    values = {name: training[name] for name in SETTINGS if training.get(name) is not None}
     steps = tuple(training.get("postprocess", ()))
     if STEP in steps and "decision" not in values and "cost" not in values:
         raise KzooError(f"postprocess={STEP!r} is added by decision=, which says for which score. Set decision='f1'.")
     if not values:
         return []
-    names, facts, notes = list(map(str, data.class_names)), data.problem.facts, []
+    names, notes = list(map(str, data.class_names)), []
     for name, value in values.items():
-        if not facts >= threshold.FACTS or not _takes_decision(data.problem.task):
+        if not takes_decision(data.problem.task):
             raise KzooError(
-                f"{name}={_shown(value)} needs one class per row to predict, and {data.problem.name} has none. Leave it "
-                "out."
+                f"{name}={_shown(value)} needs one class per row to predict, and {data.problem.name} has none. "
+                "Leave it out."
             )
     if "positive" in values:
         if values["positive"] not in names:
@@ -105,8 +103,8 @@ def adapt_decision(training, requested, data, *, logits) -> list[str]:
         return notes
     if logits is None:
         raise KzooError(
-            f"decision={str(rule)!r} needs probabilities, and the outputs of this network are none: its loss or its last "
-            "activation is for other scores. Set loss='crossentropy'."
+            f"decision={str(rule)!r} needs probabilities, and the outputs of this network are none: its loss or its "
+            "last activation is for other scores. Set loss='crossentropy'."
         )
     if len(names) == 2:
         notes += _set_positive(training, data)
@@ -115,10 +113,6 @@ def adapt_decision(training, requested, data, *, logits) -> list[str]:
     training["decision"] = rule
     training["postprocess"] = (*(step for step in steps if step != STEP), STEP)
     return notes
-
-
-def _takes_decision(task) -> bool:
-    return "decision" in inspect.signature(task.scoring.score).parameters
 
 
 def _shown(value):
@@ -142,7 +136,7 @@ def _rule(training, values, requested, data) -> Objective | None:
     if rule == "f1" and "positive" in values and "positive" in requested:
         rule = Objective(f"f1{POSITIVE}")
     legal = [name for name in threshold.SCORES if name != "f1_positive"]
-    if rule.function is None and rule.score not in threshold.SCORES or rule.response_method == "predict_proba":
+    if (rule.function is None and rule.score not in threshold.SCORES) or rule.response_method == "predict_proba":
         raise KzooError(
             f"decision={str(rule)!r} does not depend on the threshold. Use one of: {', '.join([_DEFAULT, *legal])}."
         )
@@ -168,38 +162,3 @@ def _set_positive(training, data) -> list[str]:
 def is_watched_by_keras(training) -> bool:
     """Return whether Keras reports what determines the best epoch, so that no objective has to be computed."""
     return training.get("objective") is None or training.get("mode") is None
-
-
-def settings_of(training) -> dict[str, Any]:
-    """Return the settings of objective and decision that a stored training has; empty without any."""
-    return {name: training[name] for name in ("objective", *_SETTINGS) if training.get(name) is not None}
-
-
-def decision_of(settings, data_problem, classes, postprocessor=None) -> Decision | None:
-    """Return what scoring needs of these settings; None without any, or for other tasks.
-
-    Args:
-        settings: training settings.
-        data_problem: the problem.
-        classes: names of the classes.
-        postprocessor: the `Postprocessor`, whose step of stage "decide" is the decision, or None.
-    """
-    if not data_problem.facts >= threshold.FACTS or not _takes_decision(data_problem.task):
-        return None
-    settings = settings_of(settings)
-    objective = settings.get("objective")
-    if objective is not None and not isinstance(objective, Objective):
-        try:
-            objective = resolve(objective, data_problem)
-        except KzooError:  # a user's function, of which the name is stored
-            objective = None
-    step = None if postprocessor is None else postprocessor.step(STEP)
-    if step is not None:
-        return threshold.decision(step.learned, classes, objective)
-    if not settings:
-        return None
-    positive = settings.get("positive")
-    return Decision(
-        positive=None if positive is None else list(map(str, classes)).index(positive), cost=settings.get("cost"),
-        objective=objective,
-    )  # fmt: skip

@@ -10,9 +10,9 @@ from kzoo import callbacks as bundles
 from kzoo.callbacks.curves import TensorBoard
 from kzoo.callbacks.rate import has_settable_rate, scale_learning_rate
 from kzoo.gradients import free_traced_functions
+from kzoo.training.decision import is_watched_by_keras
 from kzoo.training.device import distribution_scope
 from kzoo.training.journal import State
-from kzoo.training.decision import is_watched_by_keras
 from kzoo.training.multi_step import MultiStepCallbackList, single_step_reason
 from kzoo.training.objective import EpochObjective
 from kzoo.training.progress import ProgressBar
@@ -169,7 +169,15 @@ class Fit:
         )
         validation_scope = [] if self.distribution is None else [_UndistributedValidation(self.distribution)]
         callback_list = MultiStepCallbackList(
-            [*validation_scope, position, *self.objective, *self.bundle, *self.extra, *self.progress_callbacks, journal],
+            [
+                *validation_scope,
+                position,
+                *self.objective,
+                *self.bundle,
+                *self.extra,
+                *self.progress_callbacks,
+                journal,
+            ],
             model=core,
             batches=self.train,
             validation=self.validation,

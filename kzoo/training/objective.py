@@ -7,9 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from kzoo.postprocessors.decision import decision_of, settings_of
 from kzoo.postprocessors.postprocessor import learn
 from kzoo.tasks.objectives import Objective, call_score
-from kzoo.training.decision import decision_of, settings_of
 from kzoo.training.score import forward
 from kzoo.utils.errors import KzooError
 
@@ -93,7 +93,8 @@ def score_of(objective, pairs, data, settings, postprocessor=None, *, logits, we
         logits: see `kzoo.training.score.gives_logits`.
         weight: (N,) sample weights, or None.
     """
-    problem, options = data.problem, {}
+    problem = data.problem
+    options: dict[str, Any] = {}
     if weight is not None:
         options["weight"] = np.asarray(weight)
     if problem.facts >= {"kept"}:

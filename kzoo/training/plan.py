@@ -18,8 +18,8 @@ from kzoo.dataset.options import DataOptions
 from kzoo.registry import Preset, build, get_preset, rebuild, requested_settings, resolve, spec_of, with_settings
 from kzoo.stored_types import Spec
 from kzoo.training.adapt import adapt_fit, adapt_monitor, adapt_to_data
-from kzoo.training.decision import adapt_decision, adapt_objective
 from kzoo.training.custom_model import check_shape, custom_model_settings, match_loss
+from kzoo.training.decision import adapt_decision, adapt_objective
 from kzoo.training.device import computes_bfloat16, prepare_device
 from kzoo.training.features import frozen_below, head_above, with_features
 from kzoo.training.initial_weights import initialize_from_data, load_initial_weights

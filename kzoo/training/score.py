@@ -9,11 +9,11 @@ from kzoo.checks.losses import last_activation, loss_info
 from kzoo.data.pipeline import Batches
 from kzoo.dataset.sample import sample_split
 from kzoo.kinds import kind, shape_matches
+from kzoo.postprocessors.decision import decision_of
 from kzoo.postprocessors.postprocessor import Postprocessor, learn
 from kzoo.predictions import ANSWERS, logits_of
 from kzoo.registry.arguments import TTA
 from kzoo.tasks import Scored
-from kzoo.training.decision import decision_of
 from kzoo.utils.errors import KzooError
 
 

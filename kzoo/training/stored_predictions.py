@@ -8,7 +8,7 @@ from a source, `source_rows`, the row numbers there.
 import numpy as np
 
 from kzoo.dataset.sample import sample_split
-from kzoo.training.decision import decision_of
+from kzoo.postprocessors.decision import decision_of
 from kzoo.training.score import score_split
 from kzoo.utils.files import whole_file
 

@@ -291,7 +291,7 @@ def write_summary(fit: Fit, *, baselines: bool = True, interrupted: bool = False
     )
     # 2. Score baselines for comparison.
     if baselines and not interrupted and (setup.data.test is not None or setup.data.validation is not None):
-        summary["baselines"] = score_baselines(setup.data, fit.seconds())
+        summary["baselines"] = score_baselines(setup.data, fit.seconds(), settings)
     # 3. Write the curves, and last the summary: a folder with a summary is a finished run.
     rows = {name: [row.get(name) for row in history] for name in history[0]}
     with whole_file(fit.folder / "curves.png", sync=False) as temporary:

@@ -8,7 +8,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kzoo.contract import needs_onehot, stops_early
+from kzoo.callbacks.monitor import reported_metrics
+from kzoo.contract import metrics_for, needs_onehot, stops_early
 from kzoo.data.named import NAMES
 from kzoo.data.reload import load_again
 from kzoo.loading import load_model
@@ -16,6 +17,7 @@ from kzoo.registry import preset_of, rebuild
 from kzoo.registry.catalogue import list_presets
 from kzoo.registry.preset_files import preset_to_toml
 from kzoo.stored_types import Description, Spec
+from kzoo.tasks.objectives import is_score
 from kzoo.training import train
 from kzoo.training.identity import weights_hash
 from kzoo.tuning.folds import with_all_rows
@@ -47,13 +49,20 @@ def retrain(search, data, *, trial, on, epochs, out, seed, build, options):
     else:
         model, options = preset_of(spec), _with_initial_weights(search, options)
         metric, metrics = monitor.removeprefix("val_"), tuple(spec["training"]["metrics"])
-        if metric != "loss" and metric not in metrics:
+        is_reported = metric in ("loss", *metrics_for(spec["task"], spec["config"]))
+        if not is_reported and on == "train":
+            options = {"objective": metric, "monitor": None} | options
+        elif metric != "loss" and metric not in metrics:
             options = {"metrics": (*metrics, metric)} | options
         options = {"ema": spec["training"]["ema"]} | options  # that of the trial, whatever callbacks= implies
     if on == "train+validation":
         dataset, monitor = with_all_rows(dataset), "loss"
     elif search.request.has_custom_models:
-        options = {"mode": search.objective.direction} | options
+        names, metric = reported_metrics(model), monitor.removeprefix("val_")
+        if names is not None and metric not in names and is_score(metric):
+            options = {"objective": metric, "monitor": None} | options
+        else:
+            options = {"mode": search.objective.direction} | options
     return train(model, dataset, out=out, epochs=epochs, **{"monitor": monitor, "seed": seed} | options)
 
 

@@ -26,7 +26,7 @@ TASK = Task(
         "f1": Score(label="F1 (mean of the classes)", short="F1", form="digits"),
         "auc": Score(label="AUC", short="AUC", form="digits"),
         "loss": Score(best="min", label="loss (nats)", short="loss"),
-        # Only with `objective=`, `decision=`, `cost=` or `positive=`; "_default" is without a threshold.
+        # These only with `objective=`, `decision=`, `cost=` or `positive=`; "_default" is without a threshold.
         "balanced_accuracy": Score(label="balanced accuracy", form="percent"),
         "f1_positive": Score(label="F1 of the positive class", short="F1 of positive", form="digits"),
         "precision": Score(label="precision of the positive class", short="precision", form="percent"),

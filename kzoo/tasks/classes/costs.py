@@ -1,4 +1,4 @@
-"""Costs of wrong predictions, in the user's words: `{("yes", "no"): 5}`, "yes:no", or a matrix. Standard library only."""
+"""Costs of wrong predictions, in the user's words: `{("yes", "no"): 5}`, or a matrix. Standard library only."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -22,9 +22,7 @@ def read(value: Any) -> Any:
         return {_pair_name(pair): _cost(pair, cost) for pair, cost in value.items()}
     value = value.tolist() if hasattr(value, "tolist") else value
     if isinstance(value, list | tuple) and value and all(isinstance(row, list | tuple) for row in value):
-        return tuple(
-            tuple(_cost((i, j), cost) for j, cost in enumerate(row)) for i, row in enumerate(value)
-        )
+        return tuple(tuple(_cost((i, j), cost) for j, cost in enumerate(row)) for i, row in enumerate(value))
     raise KzooError(
         f"cost={shown(value)} must be a dict such as {{('yes', 'no'): 5, ('no', 'yes'): 1}}, (actual, predicted), or a "
         "matrix with a row for each actual class."
@@ -77,8 +75,8 @@ def matrix(cost: Any, classes: Sequence[str]) -> tuple[tuple[tuple[float, ...], 
     for i, name in enumerate(classes):
         if table[i][i]:
             raise KzooError(
-                f"cost= gives the right prediction {name}:{name} a cost of {table[i][i]:g}. Only wrong predictions have "
-                "costs: leave it out, or set it to 0."
+                f"cost= gives the right prediction {name}:{name} a cost of {table[i][i]:g}. Only wrong ones have one: "
+                "leave it out, or set it to 0."
             )
     for j, name in enumerate(classes):
         if not any(row[j] for row in table):

@@ -10,8 +10,8 @@ import numpy as np
 
 from kzoo.predictions import probabilities, scores_of
 from kzoo.tasks import Judged, Scored
-from kzoo.tasks.objectives import call_score
 from kzoo.tasks.classes.confusion import confusion, cost_interval, label_scores
+from kzoo.tasks.objectives import call_score
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import number, percent, plural
 
@@ -78,7 +78,7 @@ def _decision_scores(truth, p, guess, decision, weight) -> dict:
     options = dict(positive=decision.positive, cost=decision.cost)
     tables = [confusion(truth, labels, p.shape[1], weight) for labels in (guess, p.argmax(-1))]
     scores, default = (label_scores(table, **options) for table in tables)
-    added = {name: float(scores[name]) for name in names}
+    added: dict = {name: float(scores[name]) for name in names}
     if decision.cost is not None:
         rows = len(truth) if weight is None else tables[0].sum() ** 2 / (weight.astype("float64") ** 2).sum()
         effective = tables[0] * rows / tables[0].sum()
@@ -148,7 +148,7 @@ def average_precision(positive, scores, weight=None) -> float:
 
 
 def _cumulated(positive, scores, weight):
-    """Return the weights of the positive rows, and of all rows, that have at least each distinct score, highest first."""
+    """Return the weight of the positive rows, and of all rows, with at least each distinct score, highest first."""
     order = np.argsort(-scores, kind="stable")
     positive, scores = positive[order], scores[order]
     weight = np.ones(len(scores)) if weight is None else weight[order].astype("float64")
@@ -275,13 +275,13 @@ def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
 
 def doubts(scores) -> list[str]:
     """Return a warning if one of two classes is rare: accuracy says little, and 0.5 may be a poor threshold."""
-    if scores.get("average_precision") is None:
+    if scores.get("average_precision") is None or "accuracy_default" in scores:
         return []
     share = _share_of_rare(scores)
     return [
         f"Only {percent(share)} of these examples belong to the rarer class, so accuracy says little about it: compare "
-        f"average precision (chance level: {share:.2g}). Labels use a probability threshold of 0.5; to use another "
-        "threshold, apply it to the probabilities."
+        f"average precision (chance level: {share:.2g}). Labels use a probability threshold of 0.5; decision='f1' or "
+        "cost= learns another one."
     ]
 
 

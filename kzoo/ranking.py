@@ -33,7 +33,7 @@ def compare(
         runs: run folders, `Run`s, `Search`es and their folders, folders that contain some, patterns such as `"runs/*"`,
             or one of these.
         metric: a score in `summary.json`, by the name that `objective=` takes; the default is the objective that all
-            runs of a group were trained for, else the primary score of the task: accuracy, R2, standardised MSE for
+            runs of a group were trained for, or their expected cost, else the primary score of the task: accuracy, R2, standardised MSE for
             forecasts, bits per token for language models; another if it cannot be computed (R2 of a constant).
         baselines: whether to rank the baselines in the summaries as well, a row for each in a group.
 
@@ -189,13 +189,16 @@ def _short_names(runs: Sequence[Run | Search]) -> list[str]:
 
 def _shared_objective(group: Sequence[tuple[Run | Search, str]]) -> str | None:
     """Return the objective that all runs were trained for and scored by; None without one."""
-    objectives = {
-        str(run.config["spec"]["training"].get("objective") or "") if isinstance(run, Run) else "" for run, _ in group
-    }
+    objectives = {_objective_of(run.config["spec"]["training"]) if isinstance(run, Run) else "" for run, _ in group}
     name = objectives.pop()
     summaries = [run.summary for run, _ in group if isinstance(run, Run) and run.finished]
     scores = [summary.get("test") or summary.get("validation") or {} for summary in summaries]
     return name if name and not objectives and all(value_of(split, name) is not None for split in scores) else None
+
+
+def _objective_of(training: Mapping[str, Any]) -> str:
+    """Return the objective of a training, else the cost if mistakes have costs; an empty string without either."""
+    return str(training.get("objective") or ("expected_cost" if training.get("cost") else ""))
 
 
 def _shared_metric(group: Sequence[tuple[Run | Search, str]]) -> str | None:

@@ -24,7 +24,7 @@ STAGE = "decide"
 FACTS = frozenset({"classes", "probabilities", "kept"})
 FEWEST = 50  # rows of either class: with fewer, the best threshold is accidental
 # Scores of labels, from which a threshold can be chosen; those of probabilities do not depend on it.
-SCORES = ("accuracy", "balanced_accuracy", "f1", "f1_positive", "recall@precision", "expected_cost")
+SCORES = ("accuracy", "balanced_accuracy", "expected_cost", "f1", "f1_positive", "recall@precision")
 _FLAT = 1e-3  # thresholds whose score is within this share of the best one are equally good
 _DRAWS = 2_000
 _TINY = 1e-7

@@ -161,7 +161,7 @@ def resolve(value: Any, problem: Problem, *, reported: Collection[str] = (), arg
         raise KzooError(_unknown(value, base, problem, argument, reported))
     if (LEVEL in base) != bool(equals):
         fix = f"Write {base}=0.9" if LEVEL in base else f"Use {argument}={base!r}"
-        raise KzooError(f"{argument}={value!r} {'needs' if LEVEL in base else 'takes no'} level. {fix}.")
+        raise KzooError(f"{argument}={value!r} {'needs a' if LEVEL in base else 'takes no'} level. {fix}.")
     if equals and not _is_share(level):
         raise KzooError(f"{argument}={value!r}: {level!r} must be a number above 0 and below 1, such as {base}=0.9.")
     best: Any = scores[base].best

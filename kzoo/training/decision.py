@@ -4,7 +4,7 @@ from kzoo.dataset.sample import class_counts
 from kzoo.postprocessors import threshold
 from kzoo.postprocessors.decision import SETTINGS, STEP, takes_decision
 from kzoo.tasks.classes import costs
-from kzoo.tasks.objectives import POSITIVE, Objective, is_exact_in_keras, resolve
+from kzoo.tasks.objectives import POSITIVE, Objective, is_exact_in_keras, is_score, resolve
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint, listed, percent
 
@@ -33,7 +33,7 @@ def adapt_objective(training, requested, data, reported) -> list[str]:
     objective, notes = resolve(training["objective"], data.problem, reported=reported), []
     if training.get("positive") is not None and "positive" in requested and objective == "f1":
         objective = Objective(f"f1{POSITIVE}")
-    if objective.level is not None or objective.endswith(POSITIVE) or objective in ("precision", "recall"):
+    if objective.level is not None or objective.endswith(POSITIVE):
         if len(data.class_names) != 2:
             raise KzooError(
                 f"objective={str(objective)!r} is of the positive class of two, and {data.name} has "
@@ -41,7 +41,7 @@ def adapt_objective(training, requested, data, reported) -> list[str]:
             )
         notes += _set_positive(training, data)
     if objective == "expected_cost" and training.get("cost") is None:
-        raise KzooError("objective='expected_cost' needs costs. Set cost={('yes', 'no'): 5, ('no', 'yes'): 1}.")
+        raise KzooError("objective='expected_cost' needs cost=: what each mistake (actual, predicted) costs.")
     training["objective"] = objective
     decides = STEP in training.get("postprocess", ())
     is_metric = objective in reported and objective not in data.problem.task.scores
@@ -131,15 +131,15 @@ def _rule(training, values, requested, data) -> Objective | None:
     if decision == "cost":
         decision = "expected_cost"
     if decision == "expected_cost" and "cost" not in values:
-        raise KzooError("decision='cost' needs costs. Set cost={('yes', 'no'): 5, ('no', 'yes'): 1}.")
+        raise KzooError("decision='cost' needs cost=: what each mistake (actual, predicted) costs.")
+    legal = (_DEFAULT, "objective", "cost", *(name for name in threshold.SCORES if not name.endswith(POSITIVE)))
+    if isinstance(decision, str) and not isinstance(decision, Objective) and not is_score(decision):
+        raise KzooError(f"decision={decision!r} is unknown. {hint(decision, legal)}Use one of: {', '.join(legal)}.")
     rule = resolve(decision, data.problem, argument="decision")
     if rule == "f1" and "positive" in values and "positive" in requested:
         rule = Objective(f"f1{POSITIVE}")
-    legal = [name for name in threshold.SCORES if name != "f1_positive"]
     if (rule.function is None and rule.score not in threshold.SCORES) or rule.response_method == "predict_proba":
-        raise KzooError(
-            f"decision={str(rule)!r} does not depend on the threshold. Use one of: {', '.join([_DEFAULT, *legal])}."
-        )
+        raise KzooError(f"decision={str(rule)!r} does not depend on the threshold. Use one of: {', '.join(legal)}.")
     if len(data.class_names) != 2 and rule != "expected_cost":
         raise KzooError(
             f"decision={str(rule)!r} needs two classes, and {data.name} has {len(data.class_names)}. For more, set "

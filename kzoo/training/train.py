@@ -159,9 +159,10 @@ def train(
         devices=devices,
         **identity(plan.custom_model, weights, plan.spec.preset, extra),
     )
-    # Only for presets: a command cannot express the weights and settings of a built model.
+    # Only for presets: a command cannot express the weights and settings of a built model, nor a function.
+    is_function = getattr(plan.training.get("objective"), "function", None) is not None
     command = command_of(
-        None if plan.custom_model is not None else plan.preset, data, overrides, options, seed=seed,
+        None if plan.custom_model is not None or is_function else plan.preset, data, overrides, options, seed=seed,
         weights=request.weights, freeze=freeze, precision=precision, backend=request.backend, devices=devices,
         deterministic=request.deterministic,
     )  # fmt: skip

@@ -50,8 +50,8 @@ def retrain(search, data, *, trial, on, epochs, out, seed, build, options):
         model, options = preset_of(spec), _with_initial_weights(search, options)
         metric, metrics = monitor.removeprefix("val_"), tuple(spec["training"]["metrics"])
         is_reported = metric in ("loss", *metrics_for(spec["task"], spec["config"]))
-        if not is_reported and on == "train":
-            options = {"objective": metric, "monitor": None} | options
+        if not is_reported:
+            options = ({"objective": metric, "monitor": None} if on == "train" else {}) | options
         elif metric != "loss" and metric not in metrics:
             options = {"metrics": (*metrics, metric)} | options
         options = {"ema": spec["training"]["ema"]} | options  # that of the trial, whatever callbacks= implies

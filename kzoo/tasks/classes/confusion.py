@@ -42,7 +42,8 @@ def label_scores(counts, *, positive=None, cost=None, level=None) -> dict:
     if positive is not None:
         precision = _ratio(right, named)[..., positive]
         recall = recalls[..., positive]
-        scores |= dict(f1_positive=_ratio(2 * right, either)[..., positive], precision=precision, recall=recall)
+        f1 = _ratio(2 * right, either)[..., positive]
+        scores |= dict(f1_positive=f1, precision_positive=precision, recall_positive=recall)
         if level is not None:
             scores["recall@precision"] = np.where(precision >= level, recall, 0.0)
     if cost is not None:

@@ -60,8 +60,8 @@ def score(batches, target, *, logits=None, weight=None, decision=None) -> Scored
         auc=auc,
         loss=None if logits is None else _mean(-np.log(np.clip(p[np.arange(n), truth], 1e-7, 1)), weight),
         majority=_mean(truth == (_counts(truth, weight).argmax() if most_frequent is None else most_frequent), weight),
-        examples=n,
         **({} if decision is None else _decision_scores(truth, p, guess, decision, weight)),
+        examples=n,
     )
     return Scored(scores=scores, truth=truth, answers=p)
 
@@ -73,7 +73,7 @@ def _mean(values, weight) -> float:
 def _decision_scores(truth, p, guess, decision, weight) -> dict:
     """Return the scores that a decision adds, those of the most probable class beside them, and its cost."""
     names, objective = ["balanced_accuracy"], decision.objective
-    names += [] if decision.positive is None else ["f1_positive", "precision", "recall"]
+    names += [] if decision.positive is None else ["f1_positive", "precision_positive", "recall_positive"]
     names += [] if decision.cost is None else ["expected_cost"]
     options = dict(positive=decision.positive, cost=decision.cost)
     tables = [confusion(truth, labels, p.shape[1], weight) for labels in (guess, p.argmax(-1))]
@@ -87,12 +87,25 @@ def _decision_scores(truth, p, guess, decision, weight) -> dict:
         added |= {f"{name}_default": float(default[name]) for name in ("accuracy", "f1", *names)}
     if objective is None or objective in added:
         return added
+    if objective == "average_precision":
+        return added | dict(average_precision=_mean_average_precision(truth, p, decision.positive, weight))
     if objective.function is not None:
         return added | {str(objective): custom_score(objective, truth, p, guess, decision.positive)}
     if objective.level is not None and decision.positive is not None:
         positive = truth == decision.positive
         added[str(objective)] = recall_at_precision(positive, p[:, decision.positive], objective.level, weight)
     return added
+
+
+def _mean_average_precision(truth, p, positive, weight) -> float | None:
+    """Return the average precision of the positive, else the rarer, of two classes; of more, the mean of all."""
+    if np.isnan(p).any():
+        return None
+    classes = np.unique(truth)
+    if p.shape[1] == 2:
+        classes = [int(_mean(truth == 1, weight) < 0.5) if positive is None else positive]
+    values = [average_precision(truth == number, p[:, number], weight) for number in classes if (truth == number).any()]
+    return float(np.mean(values)) if values else None
 
 
 def custom_score(objective, truth, p, guess, positive=None) -> float:

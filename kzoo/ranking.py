@@ -32,9 +32,10 @@ def compare(
     Args:
         runs: run folders, `Run`s, `Search`es and their folders, folders that contain some, patterns such as `"runs/*"`,
             or one of these.
-        metric: a score in `summary.json`, by the name that `objective=` takes; the default is the objective that all
-            runs of a group were trained for, or their expected cost, else the primary score of the task: accuracy, R2, standardised MSE for
-            forecasts, bits per token for language models; another if it cannot be computed (R2 of a constant).
+        metric: a score in `summary.json`, by the name that `objective=` takes. The default is the objective that all
+            runs of a group were trained for, or their expected cost; else the primary score of the task: accuracy, R2,
+            standardised MSE for forecasts, bits per token for language models; another if it cannot be computed (R2 of
+            a constant).
         baselines: whether to rank the baselines in the summaries as well, a row for each in a group.
 
     Returns:

@@ -49,8 +49,8 @@ MAY_IMPORT = {
     "runtime": {"data", "export", "exported", "predictions", "sources"},
     "checks": {"data", "dataset", "gradients", "plots", "sources", "storage"},
     "export": {
-        "untracked", "checks", "data", "dataset", "exported", "loading", "predictions", "registry", "results", "run",
-        "weights",
+        "untracked", "checks", "data", "dataset", "exported", "loading", "postprocessors", "predictions", "registry",
+        "results", "run", "weights",
     },
     "evaluation": {
         "untracked", "baselines", "checks", "data", "dataset", "gradients", "postprocessors", "predictions", "ranking",

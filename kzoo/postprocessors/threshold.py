@@ -16,7 +16,7 @@ import numpy as np
 from kzoo.predictions import Predictions, probabilities
 from kzoo.tasks import score_named
 from kzoo.tasks.classes.confusion import label_scores
-from kzoo.tasks.objectives import Objective
+from kzoo.tasks.objectives import Objective, call_score
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import number, plural
 
@@ -140,6 +140,7 @@ def best_threshold(score, is_positive, name, *, positive=1, cost=None, weight=No
         cost: (2, 2) cost of each pair, for "expected_cost".
         weight: (N,) sample weights, or None.
     """
+    is_weighted = weight is not None
     weight = np.ones(len(score)) if weight is None else np.asarray(weight, "float64")
     order = np.argsort(score, kind="stable")
     score, is_positive, weight = score[order], is_positive[order], weight[order]
@@ -148,7 +149,7 @@ def best_threshold(score, is_positive, name, *, positive=1, cost=None, weight=No
     padded = np.concatenate([[0], score, [1]])
     thresholds = (padded[edges] + padded[edges + 1]) / 2
     if name.function is not None:
-        curve = _curve_of_function(name, is_positive.astype(int), edges)
+        curve = _curve_of_function(name, is_positive.astype(int), edges, weight if is_weighted else None)
     else:
         curve = _curve(name, recalibrated(score, is_positive, weight), weight, edges, positive=positive, cost=cost)
         if name.level is not None and not curve.max() > 0:
@@ -175,11 +176,11 @@ def _curve(name, p, weight, edges, *, positive, cost):
     return label_scores(counts, positive=positive, cost=cost, level=name.level)[name.score]
 
 
-def _curve_of_function(name, truth, edges):
+def _curve_of_function(name, truth, edges, weight):
     """Return the same of a user's function, at no more than 200 edges; between them it is that of the next one."""
     chosen = np.unique(np.linspace(0, len(edges) - 1, 200).round().astype(int))
     rows = np.arange(len(truth))
-    values = np.array([float(name.function(truth, (rows >= edges[i]).astype(int))) for i in chosen])
+    values = np.array([call_score(name, truth, (rows >= edges[i]).astype(int), weight) for i in chosen])
     return values[np.searchsorted(chosen, np.arange(len(edges)))]
 
 

@@ -5,6 +5,7 @@
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from inspect import signature
 from typing import Any, Literal
 
 from kzoo.tasks import Problem, Score, tasks
@@ -73,9 +74,10 @@ def objective(
         kzoo.train("tabular_fnn", "churn.csv", objective=kzoo.objective(partial(fbeta_score, beta=2), name="f2"))
 
     Args:
-        score_func: function of (truth, predictions) that returns a number. Of two classes, truth is 1 for the positive
-            class (the second, unless `positive=` says otherwise) and 0 for the other; of several, it is the index of
-            the class. Values are (N,), or (N, ..., targets) of several targets, in the unit of the target.
+        score_func: function of (truth, predictions) that returns a number; of rows with weights also of sample_weight=.
+            Of two classes, truth is 1 for the positive class (the second, unless `positive=` says otherwise) and 0 for
+            the other; of several, it is the index of the class. Values are (N,), or (N, ..., targets) of several
+            targets, in the unit of the target.
         best: "max" if larger is better, "min" if smaller is.
         response_method: "predict" passes classes or values; "predict_proba" probabilities, (N,) of the positive of two
             classes, else (N, classes).
@@ -186,15 +188,20 @@ def _unknown(value: str, base: str, problem: Problem, argument: str, reported: I
     return f"{argument}={value!r} is unknown. {near}{use}"
 
 
-def call_score(objective: Objective, truth: Any, predictions: Any) -> float:
+def call_score(objective: Objective, truth: Any, predictions: Any, weight: Any = None) -> float:
     """Return the value of a user's function for a whole split.
 
     Raises:
-        KzooError: it raises an error, or does not return a number.
+        KzooError: it raises an error, does not return a number, or takes no `sample_weight` where rows have weights.
     """
     function: Any = objective.function
+    if weight is not None and "sample_weight" not in signature(function).parameters:
+        raise KzooError(
+            f"objective={str(objective)!r}: the rows have weights, and this function has no argument sample_weight. "
+            "Add it, as scikit-learn's scores have it."
+        )
     try:
-        value = function(truth, predictions)
+        value = function(truth, predictions, **({} if weight is None else {"sample_weight": weight}))
         return float(value)
     except Exception as error:
         raise KzooError(

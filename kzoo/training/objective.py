@@ -107,7 +107,7 @@ def score_of(objective, pairs, data, settings, postprocessor=None, *, logits, we
             answers = outputs.reshape(truth.shape)
             if len(shape) == 1:
                 truth, answers = truth.reshape(shape), answers.reshape(shape)
-            return call_score(objective, truth, answers)
+            return call_score(objective, truth, answers, options.get("weight"))
     known = settings_of(settings) | {"objective": objective}
     if (decision := decision_of(known, problem, data.class_names, postprocessor)) is not None:
         options["decision"] = decision

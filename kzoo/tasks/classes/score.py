@@ -5,6 +5,7 @@ small training. The tests compare both with its results.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -90,7 +91,7 @@ def _decision_scores(truth, p, guess, decision, weight) -> dict:
     if objective == "average_precision":
         return added | dict(average_precision=_mean_average_precision(truth, p, decision.positive, weight))
     if objective.function is not None:
-        return added | {str(objective): custom_score(objective, truth, p, guess, decision.positive)}
+        return added | {str(objective): custom_score(objective, truth, p, guess, decision.positive, weight)}
     if objective.level is not None and decision.positive is not None:
         positive = truth == decision.positive
         added[str(objective)] = recall_at_precision(positive, p[:, decision.positive], objective.level, weight)
@@ -101,14 +102,14 @@ def _mean_average_precision(truth, p, positive, weight) -> float | None:
     """Return the average precision of the positive, else the rarer, of two classes; of more, the mean of all."""
     if np.isnan(p).any():
         return None
-    classes = np.unique(truth)
+    classes: Any = np.unique(truth)
     if p.shape[1] == 2:
         classes = [int(_mean(truth == 1, weight) < 0.5) if positive is None else positive]
     values = [average_precision(truth == number, p[:, number], weight) for number in classes if (truth == number).any()]
     return float(np.mean(values)) if values else None
 
 
-def custom_score(objective, truth, p, guess, positive=None) -> float:
+def custom_score(objective, truth, p, guess, positive=None, weight=None) -> float:
     """Return the value of a user's function (see `kzoo.tasks.objectives.objective`).
 
     Raises:
@@ -117,7 +118,7 @@ def custom_score(objective, truth, p, guess, positive=None) -> float:
     if p.shape[1] == 2:
         positive = 1 if positive is None else positive
         truth, guess, p = (truth == positive).astype(int), (guess == positive).astype(int), p[:, positive]
-    return call_score(objective, truth, p if objective.response_method == "predict_proba" else guess)
+    return call_score(objective, truth, p if objective.response_method == "predict_proba" else guess, weight)
 
 
 def recall_at_precision(positive, scores, level, weight=None) -> float:

@@ -50,10 +50,7 @@ def card(manifest) -> str:
         "## Input and output\n",
         f"* `{input_spec['name']}`: {input_spec['dtype']} {_shape(input_spec['shape'])}, {input_spec['meaning']}.",
         f"* `{output_spec['name']}`: float32 {_shape(output_spec['shape'])}, {_meaning(manifest, output_spec)}.\n",
-        *(
-            f"* The label: {line} `kzoo.runtime` does this; other runtimes return the outputs only.\n"
-            for line in decision
-        ),
+        *(f"* Labels: {line} `kzoo.runtime` does this; other runtimes return the outputs only.\n" for line in decision),
         *_data(manifest),
         *_baselines(manifest),
         *_limits(manifest),

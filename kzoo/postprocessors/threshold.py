@@ -167,10 +167,11 @@ def best_threshold(score, is_positive, name, *, positive=1, cost=None, weight=No
 
 def _curve(name, p, weight, edges, *, positive, cost):
     """Return the score (M,) if rows below each of M edges are predicted as negative."""
-    below = np.cumsum(np.stack([weight * (1 - p), weight * p]), axis=1)  # (negative, positive), N
-    total = below[:, -1:]
-    below = np.concatenate([np.zeros((2, 1)), below], axis=1)[:, edges]  # M
-    counts = np.stack([below, total - below], axis=-1).transpose(1, 0, 2)  # M, actual, predicted
+    parts, start = np.stack([weight * (1 - p), weight * p]), np.zeros((2, 1))  # (negative, positive), N
+    below = np.concatenate([start, np.cumsum(parts, axis=1)], axis=1)[:, edges]
+    # Not the total minus those below: rounding would leave fractions of a row above the last edge.
+    above = np.concatenate([start, np.cumsum(parts[:, ::-1], axis=1)], axis=1)[:, len(p) - edges]
+    counts = np.stack([below, above], axis=-1).transpose(1, 0, 2)  # M, actual, predicted
     if positive == 0:
         counts = counts[:, ::-1, ::-1]
     return label_scores(counts, positive=positive, cost=cost, level=name.level)[name.score]

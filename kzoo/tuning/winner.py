@@ -40,6 +40,15 @@ def retrain(search, data, *, trial, on, epochs, out, seed, build, options):
         epochs = best_epoch(chosen, search.objective.name) if stops_early(training) else training["epochs"]
     elif isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
         raise KzooError(f"epochs={epochs!r} must be 'best' or an integer of at least 1.")
+    if (
+        on == "train+validation"
+        and spec["training"].get("decision") is not None
+        and not ("decision" in options and options["decision"] is None)
+    ):
+        raise KzooError(
+            f"decision={spec['training']['decision']!r} is learned on validation rows, which on='train+validation' "
+            "trains on: pass on='train'."
+        )
     dataset = _data(search, data)
     monitor = search.objective.name
     seed = chosen.seed if seed is None else seed

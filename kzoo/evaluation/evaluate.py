@@ -17,6 +17,7 @@ from kzoo.dataset.sample import sample_split
 from kzoo.evaluation.generate import score_stateful
 from kzoo.evaluation.subgroups import subgroup_names, subgroup_scores
 from kzoo.kinds import kind, takes_ready_arrays
+from kzoo.postprocessors.decision import decision_of
 from kzoo.postprocessors.postprocessor import Postprocessor
 from kzoo.registry import preset_of, spec_of
 from kzoo.run import Run
@@ -126,9 +127,13 @@ def _subgroups(run, source, loaded, part, target, by, score):
         run, source, part, by, targets=targets_of(run, target), own_data=loaded.train is not loaded.test
     )
     several = len(loaded.target_names) > 1  # whose units may differ
+    decision = decision_of(
+        run.spec.training, loaded.problem, loaded.class_names, Postprocessor.read(run.postprocessing)
+    )
+    options = {} if decision is None else {"decision": decision}
     return subgroup_scores(
         score, lambda scored: scoring.judge(
-            scored.truth, scored.answers, loaded.target, metric="mae_standardised" if several else "mae"
+            scored.truth, scored.answers, loaded.target, metric="mae_standardised" if several else "mae", **options
         ), part, names, metric=metric, task=loaded.problem.task, by=by,
     )  # fmt: skip
 

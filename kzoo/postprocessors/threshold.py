@@ -162,7 +162,7 @@ def best_threshold(score, is_positive, name, *, positive=1, cost=None, weight=No
     low = best - int((~flat[: best + 1][::-1]).argmax() if not flat[: best + 1].all() else best + 1) + 1
     high = best + int((~flat[best:]).argmax() if not flat[best:].all() else len(flat) - best) - 1
     middle = _logit(thresholds[[low, high]]).mean()
-    return float(1 / (1 + np.exp(-middle)))
+    return float(_sigmoid(middle))
 
 
 def _curve(name, p, weight, edges, *, positive, cost):
@@ -190,16 +190,25 @@ def recalibrated(score, is_positive, weight) -> np.ndarray:
 
     The line is drawn to the identity with the weight of one row, so that labels that it separates do not make it steep.
     """
-    x = np.stack([np.ones(len(score)), _logit(score)])
-    start = line = np.array([0.0, 1.0])
-    for _ in range(30):  # Newton's method; the loss is convex
-        p = 1 / (1 + np.exp(-np.clip(line @ x, -30, 30)))
+    x, signs = np.stack([np.ones(len(score)), _logit(score)]), np.where(is_positive, 1.0, -1.0)
+    line = start = np.array([0.0, 1.0])
+
+    def loss(line):
+        return (weight * np.logaddexp(0, -signs * (line @ x))).sum() + ((line - start) ** 2).sum() / 2
+
+    for _ in range(50):  # Newton's method on a convex loss; halved steps where a whole one overshoots
+        p = _sigmoid(line @ x)
         gradient = x @ (weight * (p - is_positive)) + (line - start)
         step = np.linalg.solve((x * (weight * p * (1 - p))) @ x.T + np.eye(2), gradient)
-        line = line - step
-        if np.abs(step).max() < 1e-9:
+        size = next((size for size in 0.5 ** np.arange(30) if loss(line - size * step) < loss(line)), 0.0)
+        line = line - size * step
+        if np.abs(size * step).max() < 1e-9:
             break
-    return 1 / (1 + np.exp(-np.clip(np.array([line[0], max(line[1], _TINY)]) @ x, -30, 30)))
+    return _sigmoid(np.array([line[0], max(line[1], _TINY)]) @ x)
+
+
+def _sigmoid(z):
+    return 1 / (1 + np.exp(-np.clip(z, -30, 30)))
 
 
 def _logit(p):

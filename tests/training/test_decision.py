@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 from messages import assert_mentions, refuses
 from sklearn import metrics as sk
+from sklearn.linear_model import LogisticRegression
 
 import kzoo
 import kzoo.runtime
 from kzoo.cli import main
-from kzoo.postprocessors.threshold import best_threshold
+from kzoo.postprocessors.threshold import best_threshold, recalibrated
 from kzoo.tasks.objectives import Objective
 
 COST = {("yes", "no"): 5, ("no", "yes"): 1}
@@ -233,24 +234,38 @@ def test_the_command_line_takes_costs_in_words(folder, data, monkeypatch, capsys
 def test_the_learned_threshold_costs_less_than_the_best_of_the_sample():
     """Regret of 200 samples with some 60 positives: the best threshold of so few rows is partly luck."""
     random, regret = np.random.default_rng(0), []
-    name = Objective("f1_positive")
+    name, edges = Objective("f1_positive"), np.linspace(0.01, 0.9, 300)
+
+    def f1(score, positive):
+        order = np.argsort(score)
+        named = np.arange(len(score), 0, -1)
+        hits = np.cumsum(positive[order][::-1])[::-1]
+        return score[order], 2 * hits / (positive.sum() + named)
 
     def draw(rows):
         z = random.normal(size=rows) - 2.6
         p = 1 / (1 + np.exp(-1.3 * z - 0.4))
         return 1 / (1 + np.exp(-z)), random.uniform(size=rows) < p
 
-    score, positive = draw(200_000)
-    edges = np.linspace(0.01, 0.9, 300)
-    curve = np.array([sk.f1_score(positive, score >= edge) for edge in edges])
+    curve = np.interp(edges, *f1(*draw(200_000)))
     for _ in range(200):
         sample, truth = draw(600)
-        thresholds = np.unique(sample)
-        hits = np.array([2 * (truth & (sample >= t)).sum() / (truth.sum() + (sample >= t).sum()) for t in thresholds])
-        chosen = best_threshold(sample, truth, name), thresholds[hits.argmax()], 0.5
+        thresholds, values = f1(sample, truth)
+        chosen = best_threshold(sample, truth, name), thresholds[values.argmax()], 0.5
         regret.append([curve.max() - np.interp(t, edges, curve) for t in chosen])
     learned_one, luckiest, default = np.mean(regret, axis=0)
     assert learned_one < 0.6 * luckiest < default
+
+
+@pytest.mark.parametrize("power", [0, 1, 3])
+def test_probabilities_are_recalibrated_as_by_logistic_regression(power):
+    """Also where labels do not depend on the scores (0), so that a whole Newton step would overshoot."""
+    random = np.random.default_rng(power)
+    score = random.uniform(size=4000)
+    truth = random.uniform(size=4000) < 0.2 + 0.6 * score**power * (power > 0)
+    logit = np.log(score / (1 - score))[:, None]
+    reference = LogisticRegression(C=1e6).fit(logit, truth).predict_proba(logit)[:, 1]
+    assert recalibrated(score, truth, np.ones(4000)) == pytest.approx(reference, abs=5e-3)
 
 
 def test_a_weight_of_two_equals_the_row_twice():

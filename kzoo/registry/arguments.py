@@ -377,12 +377,14 @@ TRAINING = {
         kind=str,
         none=True,
         optional=True,
+        **_CLASSES,
     ),
     "positive": _A(
         meaning="positive class of two, for f1, recall@precision and the threshold; default: the rarer class",
         none=True,
         convert=_class_name,
         optional=True,
+        **_CLASSES,
     ),
     "cost": _A(
         meaning="costs of wrong predictions by actual:predicted, such as {yes:no: 5, no:yes: 1}; labels then have the "
@@ -390,6 +392,7 @@ TRAINING = {
         none=True,
         convert=costs.read,
         optional=True,
+        **_CLASSES,
     ),
     "monitor": _A(
         default="val_loss",

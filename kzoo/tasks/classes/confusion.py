@@ -63,8 +63,8 @@ def cost_interval(counts, cost, *, share=0.9, rows=None) -> tuple[float, float]:
     """Return the interval of the expected cost per 1,000 rows.
 
     It is the credible interval of the mean of a Dirichlet posterior over the distinct costs of a row. A bootstrap would
-    be too narrow where few rows have a cost: of none it knows nothing. The prior has a weight of one row, split evenly
-    between the costs (Perks, 1947; of two costs it is that of Jeffreys, doi:10.1214/ss/1009213286).
+    be too narrow where few rows have a cost: of none it knows nothing. The prior is that of Jeffreys, half a row for each
+    cost (doi:10.1214/ss/1009213286), but no more than one and a half rows in total.
 
     Args:
         counts: (classes, classes) numbers of rows, as from `confusion`.
@@ -75,7 +75,7 @@ def cost_interval(counts, cost, *, share=0.9, rows=None) -> tuple[float, float]:
     levels, index = np.unique(np.asarray(cost, "float64").reshape(-1), return_inverse=True)
     seen = np.bincount(index.reshape(-1), counts.reshape(-1), minlength=len(levels))
     random = np.random.default_rng(0)  # the same counts give the same interval
-    shares = random.dirichlet(seen + 1 / len(levels), _DRAWS)
+    shares = random.dirichlet(seen + min(0.5, 1.5 / len(levels)), _DRAWS)
     if rows is not None:
         shares = np.stack([random.multinomial(rows, share) for share in shares]) / rows
     edges = np.quantile(PER * shares @ levels, [(1 - share) / 2, (1 + share) / 2])

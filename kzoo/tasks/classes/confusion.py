@@ -63,8 +63,8 @@ def cost_interval(counts, cost, *, share=0.9, rows=None) -> tuple[float, float]:
     """Return the interval of the expected cost per 1,000 rows.
 
     It is the credible interval of the mean of a Dirichlet posterior over the distinct costs of a row. A bootstrap would
-    be too narrow where few rows have a cost: of none it knows nothing. The prior is that of Jeffreys, half a row for each
-    cost (doi:10.1214/ss/1009213286), but no more than one and a half rows in total.
+    be too narrow where few rows have a cost: of none it knows nothing. The prior is that of Jeffreys, half a row for
+    each cost (doi:10.1214/ss/1009213286), but no more than one and a half rows in total.
 
     Args:
         counts: (classes, classes) numbers of rows, as from `confusion`.

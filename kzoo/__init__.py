@@ -43,6 +43,7 @@ if TYPE_CHECKING:  # the names of `_PUBLIC`
     from kzoo.registry.preset_files import preset_to_toml as preset_to_toml
     from kzoo.reports import report as report
     from kzoo.run import Run as Run
+    from kzoo.tasks.objectives import objective as objective
     from kzoo.training.keras_fit import fit_arguments as fit_arguments
     from kzoo.training.train import train as train
     from kzoo.tuning.search import Search as Search
@@ -86,6 +87,7 @@ _PUBLIC = {
     "export": "kzoo.export",
     "ExportedModel": "kzoo.exported",
     "tune": "kzoo.tuning.tune",
+    "objective": "kzoo.tasks.objectives",
     "Search": "kzoo.tuning.search",
     "space": "kzoo.tuning.spaces.space",
     "hypermodel": "kzoo.tuning.spaces.hypermodel",

@@ -23,7 +23,8 @@ class Predictions:
     """Predictions, in the order of the inputs. `columns()` and `to_frame()` have all of them by name.
 
     Args:
-        labels: the most probable class of each input; empty for values; None if the input could not be read.
+        labels: the predicted class of each input, the most probable one unless a decision was learned; empty for
+            values; None if the input could not be read.
         probabilities: (N, classes); None for values, and for models that return only scores.
         scores: (N, classes) of a model whose outputs are not probabilities, such as those trained with hinge or tanh:
             the largest is the predicted class.
@@ -223,7 +224,7 @@ class Predictions:
         return _with_target_columns(columns, names, numbers)
 
     def rows(self, top: int | None = None) -> list[dict[str, Any]]:
-        """Return plain data for each input: its label and most probable classes, or its values.
+        """Return plain data for each input: its label and most probable classes, the label first, or its values.
 
         Args:
             top: number of classes; all by default.
@@ -251,8 +252,11 @@ class Predictions:
                     ("score", self.scores) if has_no_probabilities else ("probability", self.probabilities)
                 )
                 class_scores = scores[i]  # type: ignore[index]  # one of them is not None
-                best = np.argsort(-class_scores, kind="stable")[:top]  # ties: the first class, as in `labels`
+                best = np.argsort(-class_scores, kind="stable")  # ties: the first class, as in `labels`
                 row["label"] = self.labels[i]
+                if self.labels[i] != self.class_names[best[0]]:  # a decision that is not the most probable class
+                    best = np.array(sorted(best, key=lambda k: self.class_names[k] != row["label"]))
+                best = best[:top]
                 row["classes"] = [{"label": self.class_names[k], score_name: float(class_scores[k])} for k in best]
             if self.more and i not in self.unread:
                 row["more"] = {name: np.asarray(column[i]).tolist() for name, column in self.more.items()}

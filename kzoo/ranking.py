@@ -14,7 +14,7 @@ from kzoo.tuning.records import best_of
 from kzoo.tuning.search import Search, is_search
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
-from kzoo.utils.formatting import aligned
+from kzoo.utils.formatting import aligned, hint
 
 
 @checked_arguments
@@ -32,8 +32,10 @@ def compare(
     Args:
         runs: run folders, `Run`s, `Search`es and their folders, folders that contain some, patterns such as `"runs/*"`,
             or one of these.
-        metric: a score in `summary.json`; the default is the primary score of the task: accuracy, R2, standardised MSE
-            for forecasts, bits per token for language models; another if it cannot be computed (R2 of a constant).
+        metric: a score in `summary.json`, by the name that `objective=` takes. The default is the objective that all
+            runs of a group were trained for, or their expected cost; else the primary score of the task: accuracy, R2,
+            standardised MSE for forecasts, bits per token for language models; another if it cannot be computed (R2 of
+            a constant).
         baselines: whether to rank the baselines in the summaries as well, a row for each in a group.
 
     Returns:
@@ -48,6 +50,7 @@ def compare(
     Raises:
         KzooError: fewer than two runs, a path that is not a run, or a metric that was not measured.
     """
+    metric = None if metric is None else metric.removeprefix("val_")
     runs = find_runs(runs, searches=True)
     if len(runs) < 2:
         noun, hint = ("search", " Its leaderboard() ranks its trials.") if is_search(runs[0]) else ("run", "")
@@ -58,7 +61,7 @@ def compare(
     ranked = []
     for number_of_group, group in enumerate(sorted(groups.values(), key=len, reverse=True), 1):
         settings = _differing([_settings(run) for run, _ in group])
-        shared = metric or _shared_metric(group)
+        shared = metric or _shared_objective(group) or _shared_metric(group)
         rows = [
             dict(group=number_of_group) | _row(run, name, shared) | dict(differs=differs)
             for (run, name), differs in zip(group, settings, strict=True)
@@ -191,6 +194,20 @@ def _short_names(runs: Sequence[Run | Search]) -> list[str]:
     return [path.relative_to(base).as_posix() for path in paths]
 
 
+def _shared_objective(group: Sequence[tuple[Run | Search, str]]) -> str | None:
+    """Return the objective that all runs were trained for and scored by; None without one."""
+    objectives = {_objective_of(run.config["spec"]["training"]) if isinstance(run, Run) else "" for run, _ in group}
+    name = objectives.pop()
+    summaries = [run.summary for run, _ in group if isinstance(run, Run) and run.finished]
+    scores = [summary.get("test") or summary.get("validation") or {} for summary in summaries]
+    return name if name and not objectives and all(value_of(split, name) is not None for split in scores) else None
+
+
+def _objective_of(training: Mapping[str, Any]) -> str:
+    """Return the objective of a training, else the cost if mistakes have costs; an empty string without either."""
+    return str(training.get("objective") or ("expected_cost" if training.get("cost") else ""))
+
+
 def _shared_metric(group: Sequence[tuple[Run | Search, str]]) -> str | None:
     """Return the primary score of the task if not all runs have the score that replaces it, as in older versions."""
     runs = [run for run, _ in group if isinstance(run, Run) and run.finished]
@@ -212,7 +229,10 @@ def _row(run: Run | Search, name: str, metric: str | None) -> dict[str, Any]:
     if metric is None:
         metric = displayed_metric(problem(task).headline, scores, problem(task).task)
     if scores and value_of(scores, metric) is None and metric not in scores:
-        raise KzooError(f"{run.path} ({task}) has no {metric!r} score. Its scores are: {', '.join(_numbers(scores))}.")
+        raise KzooError(
+            f"{run.path} ({task}) has no {metric!r} score. {hint(metric, _numbers(scores))}Its scores are: "
+            f"{', '.join(_numbers(scores))}."
+        )
     return dict(
         run=name,
         path=str(run.path),

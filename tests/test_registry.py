@@ -193,10 +193,10 @@ def test_every_preset_takes_all_settings_of_training():
     averaged = {"series_linear", "tabular_tabm", "text_gru", "text_lstm"}
     for name in kzoo.list_presets():
         _, training = registry.resolve(kzoo.get_preset(name), {})
-        assert {name for name in TRAINING if not TRAINING[name].needs} <= set(training)
+        assert {name for name, setting in TRAINING.items() if not (setting.needs or setting.optional)} <= set(training)
         assert (training["ema"] > 0, training["on_nan"], training["mode"]) == (name in averaged, "stop", None)
     mine = kzoo.Preset(name="a", family="fnn", task="tabular_regression", summary="", config={}, training={"epochs": 1})
-    defaults = {name: argument.default for name, argument in TRAINING.items() if not argument.needs}
+    defaults = {n: setting.default for n, setting in TRAINING.items() if not (setting.needs or setting.optional)}
     assert registry.resolve(mine, {"ema": 0.5})[1] == defaults | {"epochs": 1, "ema": 0.5}
 
 

@@ -191,16 +191,21 @@ def test_code_has_every_setting_that_compile_does_not_take_in_its_comment(capsys
         "iris_fnn": dict(
             batch_size=7, min_steps=40, max_steps=50, class_weight="balanced", monitor="val_accuracy", mode="max",
             patience=4, callbacks="quick", on_nan="rollback", precision="float32", linear_probe=True,
-            postprocess=("mine",),
+            postprocess=("threshold",), objective="f1", decision="f1", positive="setosa",
         ),
         "digits_cnn": dict(epochs=3, augment=("shift",)),
         "text_ngrams": dict(tokenizer="characters", ngrams=3),
     }  # fmt: skip
-    assert {name for settings in settings_of.values() for name in settings} == set(OF_FIT)
+    assert {name for settings in settings_of.values() for name in settings} | {"cost"} == set(OF_FIT)
     for preset, settings in settings_of.items():
         words = [f"{name}={','.join(v) + ',' if isinstance(v, tuple) else v}" for name, v in settings.items()]
         assert main(["show", preset, "--code", "--set", *words]) == 0
         assert_mentions(comment_of(capsys.readouterr().out), *(f"{name}={v!r}" for name, v in settings.items()))
+
+
+def test_code_has_the_costs_of_mistakes_in_its_comment(capsys):
+    assert main(["show", "iris_fnn", "--code", "--set", "cost={setosa:virginica:5}"]) == 0
+    assert_mentions(comment_of(capsys.readouterr().out), "cost={'setosa:virginica': 5.0}")
 
 
 def test_code_of_members_has_a_comment_on_the_fit_of_each_member(capsys):

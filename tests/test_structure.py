@@ -49,8 +49,8 @@ MAY_IMPORT = {
     "runtime": {"data", "export", "exported", "predictions", "sources"},
     "checks": {"data", "dataset", "gradients", "plots", "sources", "storage"},
     "export": {
-        "untracked", "checks", "data", "dataset", "exported", "loading", "predictions", "registry", "results", "run",
-        "weights",
+        "untracked", "checks", "data", "dataset", "exported", "loading", "postprocessors", "predictions", "registry",
+        "results", "run", "weights",
     },
     "evaluation": {
         "untracked", "baselines", "checks", "data", "dataset", "gradients", "postprocessors", "predictions", "ranking",
@@ -67,7 +67,9 @@ MAY_IMPORT = {
         "training", "weights", "workers",
     },
     "workers": {"registry"},
-    "reports": {"untracked", "data", "dataset", "evaluation", "plots", "registry", "results", "run", "tuning"},
+    "reports": {
+        "untracked", "data", "dataset", "evaluation", "plots", "postprocessors", "registry", "results", "run", "tuning",
+    },
     "__main__": {"cli"},
     "recipes": {"cli", "run", "training"},
     "cli": {

@@ -24,13 +24,14 @@ class BaselineData:
         most: the largest number of training rows to learn from.
         logits: form of its outputs (see `Baseline`).
         shared: a dict in which baselines on the same data cache what several of them need.
+        decide: function of (outputs, truth, logits, weight) of validation rows that returns a `Decision`, or None.
 
     Attributes:
         notes: remarks of the baseline.
     """
 
-    def __init__(self, data, *, seed=0, most=None, logits=False, shared=None):
-        self.data, self.seed, self.logits, self.notes = data, seed, logits, []
+    def __init__(self, data, *, seed=0, most=None, logits=False, shared=None, decide=None):
+        self.data, self.seed, self.logits, self.notes, self.decide = data, seed, logits, [], decide
         self.shared = {} if shared is None else shared
         count = len(data.train)
         self.train = _subset(data.train, count if most is None else most)
@@ -118,8 +119,19 @@ class BaselineData:
 
     def scores(self, predict, part) -> dict:
         """Return the scores of predictions for a split; with row weights also those without weights."""
+        return self._scores(predict(part), part)
+
+    def final_scores(self, predict, part) -> dict:
+        """Return the scores of predictions for a split, whose labels follow a decision learned on validation rows."""
+        if self.decide is None or self.logits is None or self.validation is None:
+            return self.scores(predict, part)
+        outputs, truth = (np.concatenate(column) for column in zip(*predict(self.validation), strict=True))
+        decision = self.decide(outputs, truth, self.logits, self.validation.weight)
+        return self._scores(predict(part), part, **({} if decision is None else {"decision": decision}))
+
+    def _scores(self, pairs, part, **options) -> dict:
         score = self.data.problem.task.scoring.score
-        return score_weighted(score, predict(part), self.data.target, logits=self.logits, weight=part.weight).scores
+        return score_weighted(score, pairs, self.data.target, logits=self.logits, weight=part.weight, **options).scores
 
 
 def _subset(part, most):

@@ -32,6 +32,7 @@ def score(
     split: Literal["validation", "test"] | None = None,
     seconds: float | None = None,
     seed: int = 0,
+    decide: Any = None,
     **options: Any,
 ) -> list[Result]:
     """Score baselines on data.
@@ -47,6 +48,8 @@ def score(
             longer learns from fewer rows, and its notes state how many; one that takes longer even with a thousand rows
             is skipped.
         seed: of random draws.
+        decide: function of (outputs, truth, logits, weight) of validation rows that returns how probabilities become
+            labels, a `kzoo.postprocessors.threshold.Decision` or None; the default is the most probable class.
         options: `target`, `preset`, `test` and so on, as `kzoo.load_data` takes them.
 
     Returns:
@@ -79,7 +82,7 @@ def score(
                 candidate,
                 data,
                 scored_split,
-                BaselineData(data, seed=seed, most=rows, logits=candidate.logits, shared=shared),
+                BaselineData(data, seed=seed, most=rows, logits=candidate.logits, shared=shared, decide=decide),
             )
         )
     return sorted(results, key=_sort_key)
@@ -139,7 +142,7 @@ def _score_baseline(candidate: Baseline, data: Dataset, split: str, subset: Base
         # On one core, as estimated: on a busy machine, waiting for other threads costs more than they save.
         with threadpool_limits(1), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a fit that has not converged is still a baseline
-            scores = subset.scores(candidate.function(subset), part)
+            scores = subset.final_scores(candidate.function(subset), part)
     except Unfit as reason:
         return _result(candidate, data, split, notes=(f"left out: {reason}",))
     seconds = round(time.perf_counter() - start, 3)

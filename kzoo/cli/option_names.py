@@ -9,7 +9,7 @@ from importlib import import_module
 from kzoo.registry.arguments import ARGUMENTS, SYNONYMS
 
 _ARGUMENT = re.compile(
-    r"""(?P<advice>(?<![\w-])(?:[Uu]se|[Aa]dd|[Pp]ass|[Ss]ay|[Ss]et)\ )?(?<![\w.])(?P<name>[a-z]\w*)=
+    r"""(?P<advice>(?<![\w-])(?:[Uu]se|[Aa]dd|[Pp]ass|[Ss]ay|[Ss]et)\ )?(?<![\w.@])(?P<name>[a-z]\w*)=
     (?P<value>'[^']*'|"[^"]*"|\([^()]*\)|\[[^\[\]]*\]|[-+\w.]*\w|)""",
     re.VERBOSE,
 )

@@ -22,6 +22,7 @@ from kzoo.utils.formatting import first_line, printable, spelled
 from kzoo.utils.optional import missing
 
 PICTURES = (".png", ".svg", ".pdf")
+DECISION_OPTIONS = ("objective", "decision", "positive", "cost")
 DATA_OPTIONS = (
     "target", "data_seed", "validation", "test", "drop", "group", "task", "time", "columns", "sample_weight", "split",
     "quantiles",
@@ -96,6 +97,52 @@ def add_data_options(parser):
         "--column", nargs="+", action="extend", default=[], metavar="NAME=KIND", dest="columns",
         help="column types: zip=category when=date review=text price=number:decimal=,:thousands=.",
     )  # fmt: skip
+
+
+def add_decision_options(parser, *, objective=True):
+    """Add the options for what is watched and what decides.
+
+    Args:
+        objective: whether to add --objective too.
+    """
+    add = parser.add_argument
+    if objective:
+        add(
+            "--objective",
+            metavar="SCORE",
+            help="score of the validation data that determines the best epoch, such as f1, auc or "
+            "recall@precision=0.9; default: the loss",
+        )
+    add(
+        "--decision",
+        metavar="RULE",
+        help="how labels follow from probabilities: default (most probable class), objective, cost, or a score such as "
+        "f1, for which a threshold is learned on the validation data",
+    )
+    add("--positive", metavar="CLASS", help="positive class of two, for f1 and thresholds; default: the rarer one")
+    add(
+        "--cost",
+        action="append",
+        metavar="ACTUAL:PREDICTED=COST",
+        help="cost of a mistake, such as yes:no=5; repeat the option for the others; implies --decision cost",
+    )
+
+
+def _costs(words):
+    """Parse the words of --cost, such as yes:no=5."""
+    costs = {}
+    for word in words:
+        pair, equals, text = word.rpartition("=")
+        try:
+            cost = float(text)
+        except ValueError:
+            cost = None
+        if not equals or ":" not in pair or cost is None:
+            raise KzooError(f"--cost {word!r} is invalid. Write ACTUAL:PREDICTED=COST, such as yes:no=5")
+        if pair in costs:
+            raise KzooError(f"--cost {word!r}: {pair} is given twice. Remove one of them.")
+        costs[pair] = cost
+    return costs
 
 
 def add_weights_option(parser):
@@ -251,8 +298,11 @@ def settings_of(args, options=()) -> dict:
             raise KzooError(
                 f"{name!r} is not a setting: use the option --{name.replace('_', '-')} VALUE, without --set."
             )
-    for name in ("epochs", "max_steps", "callbacks"):
+    for name in ("epochs", "max_steps", "callbacks", *DECISION_OPTIONS):
+        if name == "objective" and name in options:  # `kzoo tune` passes it as an argument of its own
+            continue
         if (value := getattr(args, name, None)) is not None:
+            value = _costs(value) if name == "cost" else value
             if name in settings:
                 raise KzooError(
                     f"{name} is given twice, by --{name.replace('_', '-')} and by --set. Remove one of them."

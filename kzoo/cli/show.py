@@ -147,7 +147,7 @@ def describe(preset, network, config, training) -> dict:
             for name, type, shape, parameters in network["layers"]
         ],
         network=[_setting(name, config[name], family) for name in settable if name in config],
-        training=[_setting(name, training[name], family) for name in settable if name in training],
+        training=[_setting(name, training.get(name), family) for name in settable if name not in config],
         results=[],
         weights=[],
     )

@@ -12,6 +12,7 @@ from kzoo.registry.arguments import BUNDLES
 from kzoo.results import baselines
 from kzoo.run import Run
 from kzoo.stored_types import may_be_same_run
+from kzoo.tasks import score_named
 from kzoo.tasks.target_scores import mixes_units
 from kzoo.tasks.weighted import by_weighting
 from kzoo.utils import onednn
@@ -106,6 +107,7 @@ def add_training_options(parser):
         metavar="NAME=VALUE",
         help="change settings of the preset",
     )
+    shared.add_decision_options(parser)
     add_weights_options(parser)
     add("--callbacks", metavar="BUNDLE", help=f"callback bundle: {', '.join(BUNDLES)}")
     add("--devices", type=int, metavar="N", help="number of devices on this machine that share each batch (JAX only)")
@@ -271,10 +273,15 @@ def scores_line(scores) -> str:
     """Return the scores of a split on one line; accuracy has its 95 % interval."""
     parts = []
     for name, value in scores.items():
-        if name == "majority" or mixes_units(name, scores):
+        if name == "majority" or name.endswith("_default") or mixes_units(name, scores):
             continue
         if isinstance(value, int | float) and not isinstance(value, bool):
             interval = scores.get(f"{name}_interval")
-            interval_text = f" (95 %: {interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
-            parts.append(f"{name.replace('_', ' ')} {number(value)}{interval_text}")
+            score = score_named(name)
+            level = 95 if score is None else score.interval
+            form = number if score is not None and score.form == "number" else "{:.3f}".format
+            interval_text = f" ({level} %: {form(interval[0])} to {form(interval[1])})" if interval else ""
+            default = scores.get(f"{name}_default")
+            beside = "" if default is None else f" (default: {number(default)})"
+            parts.append(f"{name.replace('_', ' ')} {number(value)}{interval_text}{beside}")
     return ", ".join(parts)

@@ -11,6 +11,7 @@ from scipy import stats
 from kzoo.data.reload import reload
 from kzoo.dataset.dataset import Dataset, Loadable
 from kzoo.dataset.sample import sample_split
+from kzoo.postprocessors.decision import decision_of
 from kzoo.postprocessors.postprocessor import Postprocessor
 from kzoo.ranking import advantage
 from kzoo.results import value_of
@@ -119,10 +120,15 @@ def _score_run(run: Run, loaded: Dataset, metric: str) -> tuple[dict[str, Any], 
     if loaded.test is None:
         raise KzooError(f"{loaded.name} has no test split.")
     steps = Postprocessor.read(run.postprocessing)
-    scored = score_split(run.model, loaded.test, loaded, logits=run_gives_logits(run), postprocessor=steps)
+    settings = run.spec.training
+    scored = score_split(
+        run.model, loaded.test, loaded, logits=run_gives_logits(run), postprocessor=steps, settings=settings
+    )
     if scored.answers is None:
         return scored.scores, None, None
-    errors = loaded.problem.task.scoring.judge(scored.truth, scored.answers, loaded.target, metric=metric)
+    decision = decision_of(settings, loaded.problem, loaded.class_names, steps)
+    options = {} if decision is None else {"decision": decision}
+    errors = loaded.problem.task.scoring.judge(scored.truth, scored.answers, loaded.target, metric=metric, **options)
     return scored.scores, errors, scored.truth
 
 

@@ -19,15 +19,17 @@ from kzoo.data.reload import load_again
 from kzoo.dataset.dataset import Loadable
 from kzoo.dataset.sample import sample_split
 from kzoo.kinds import encoding_settings
+from kzoo.postprocessors.decision import STEP, settings_of
+from kzoo.postprocessors.postprocessor import Postprocessor, learn
 from kzoo.ranking import advantage, find_runs
 from kzoo.results import displayed_metric, of_fold, value_of
-from kzoo.run import Run
+from kzoo.run import POSTPROCESSING, Run
 from kzoo.stored_types import FOLDS, Member, Request, Spec
 from kzoo.tasks import problem
 from kzoo.tasks.weighted import score_weighted
 from kzoo.training.folder import claimed, run_set_aside
 from kzoo.training.provenance import provenance
-from kzoo.training.score import forward, run_gives_logits
+from kzoo.training.score import forward, learned_postprocessor, run_gives_logits
 from kzoo.training.stored_predictions import score_and_store
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError, warn
@@ -52,7 +54,9 @@ def ensemble(
     exports like any other run. It is scored on the members' test split, which is not used to choose anything.
 
     Args:
-        runs: two or more finished runs, or what `kzoo.compare` takes: folders, patterns.
+        runs: two or more finished runs, or what `kzoo.compare` takes: folders, patterns. Their decision, if they have
+            one (`decision=`, `cost=`), is learned again for the ensemble: on the validation split, of folds on the rows
+            that each has not seen.
         method: "mean" averages probabilities or values. "vote" gives each class its share of the members' votes; the
             mean probability breaks ties. "weighted" averages with weights >= 0 that sum to 1, which minimise the loss
             (or squared error) on the validation split (doi:10.1007/BF00117832); members of weight 0 are not part of the
@@ -82,6 +86,9 @@ def ensemble(
     if method == "weighted" and (data is None or data.validation is None):
         why = "folds do not share it" if folds else "pass data=" if data is None else f"{data.name} has none"
         raise KzooError(f"method='weighted' needs validation data to choose the weights: {why}. Or use method='mean'.")
+    if first.postprocessing and not folds and (data is None or data.validation is None):
+        why = "pass data=" if data is None else f"{data.name} has none"
+        raise KzooError(f"The ensemble needs validation data to learn the decision of its members: {why}.")
     described = first.data
     if folds:  # must not be loaded by name: all of its rows were trained on
         described = replace(described, name=f"{described.name}{FOLDS}", fingerprint=None, test=0, validation=0)
@@ -103,6 +110,13 @@ def _write_ensemble(
     model = keras.Model(inputs, _combine(outputs, method, weights, classes), name="ensemble")
     with run_set_aside(folder):
         write_json(folder / "preprocessing.json", members[0].preprocessing)
+        options: dict[str, Any] = dict(logits=False, settings=request.spec.training)
+        if members[0].postprocessing:
+            postprocessor = (
+                _decision(members, request) if folds else learned_postprocessor(model, data, (STEP,), **options)
+            )
+            options["postprocessor"] = postprocessor
+            write_json(folder / POSTPROCESSING, postprocessor.json())
         statistics = {} if folds else {"statistics": members[0].config.get("statistics")}  # those of folds differ
         write_json(folder / "config.json", request.json() | {"command": None} | statistics | provenance())
         if data is None:
@@ -113,7 +127,7 @@ def _write_ensemble(
                     "them."
                 )
         else:
-            scores = score_and_store(model, data, folder, logits=False)
+            scores = score_and_store(model, data, folder, **options)
         with whole_file(folder / "best.keras") as temporary:
             model.save(temporary)
         summary = dict(
@@ -125,6 +139,22 @@ def _write_ensemble(
         if scores and (baselines := members[0].summary.get("baselines")):  # scored on the same split
             summary["baselines"] = baselines
         write_json(folder / "summary.json", finite(summary))
+
+
+def _decision(members: Sequence[Run], request: Request) -> Postprocessor:
+    """Return the decision of folds, learned on the rows that each member has not seen.
+
+    Raises:
+        KzooError: a fold has not stored all of its predictions.
+    """
+    stored: list[Any] = [run.answers for run in members]
+    if None in stored:
+        raise KzooError("Not all predictions of the folds are stored, so their decision cannot be learned.")
+    outputs, truth = (np.concatenate([part[name] for part in stored]) for name in ("answers", "truth"))
+    return learn(
+        (STEP,), outputs, truth, target=members[0].target, logits=False, rows="out of fold",
+        settings=request.spec.training,
+    )  # fmt: skip
 
 
 def _check(members: Sequence[Run], method: str) -> bool:
@@ -142,12 +172,13 @@ def _check(members: Sequence[Run], method: str) -> bool:
             raise KzooError(f"{run.path} is not finished: continue its training, or omit it.")
         if run.spec.members:
             raise KzooError(f"{run.path} is itself an ensemble: pass its members instead.")
-        if run.postprocessing:
-            steps = ",".join(step["name"] for step in run.postprocessing)
+        if others := [step["name"] for step in run.postprocessing if step["name"] != STEP]:
+            steps = ",".join(others)
             raise KzooError(
                 f"{run.path} has postprocess={steps}, but ensembles combine network outputs without postprocessing: "
                 "train the members without postprocess=."
             )
+    _check_same(members, "decision", [settings_of(run.spec.training) for run in members])
     described = [run.data for run in members]
     if method == "vote" and "classes" not in members[0].problem.facts:
         raise KzooError(f"method='vote' needs classes, but the task is {described[0].task}: use 'mean'.")

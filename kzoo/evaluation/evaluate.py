@@ -1,7 +1,7 @@
 """`evaluate`: score a run or a model on any data."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
@@ -12,15 +12,17 @@ import numpy as np
 from kzoo.data import Dataset, load_data
 from kzoo.data.named import NAMES
 from kzoo.data.reload import check_encoded, check_target, holds_arrays, reload, targets_of
-from kzoo.dataset.dataset import Loadable
+from kzoo.dataset.dataset import Loadable, Split
 from kzoo.dataset.sample import sample_split
 from kzoo.dataset.weights import weights_of, weights_to_score
 from kzoo.evaluation.generate import score_stateful
 from kzoo.evaluation.subgroups import subgroup_names, subgroup_scores
 from kzoo.kinds import kind, takes_ready_arrays
+from kzoo.postprocessors.decision import decision_of
 from kzoo.postprocessors.postprocessor import Postprocessor
 from kzoo.registry import preset_of, spec_of
 from kzoo.run import Run
+from kzoo.tasks import Scored
 from kzoo.training.custom_model import read_labels_as
 from kzoo.training.score import run_gives_logits, score_split, tta_views
 from kzoo.untracked import as_run
@@ -68,7 +70,10 @@ def evaluate(
 
     Returns:
         Classification: accuracy, f1 (macro), auc, loss, examples and the 95 % interval of the accuracy; the loss is
-            None if the outputs are not probabilities (hinge, tanh).
+            None if the outputs are not probabilities (hinge, tanh). Of a run with an objective, a decision, costs or a
+            positive class also balanced_accuracy; f1_positive, precision and recall of the positive class; the
+            expected_cost per 1,000 rows with its 90 % interval; and beside a decision, the scores without it, such as
+            f1_default.
         Regression and forecasting, in the target's own unit: mae, rmse, r2 (None if the target is constant), and mse of
             the targets standardised as in training (None for a model that does not record the scale). For several
             targets and for forecasts, also `targets`: mae, rmse, r2 and `beside` for each target; `beside` has the mae
@@ -106,7 +111,7 @@ def evaluate(
     size = checked_count("batch_size", batch_size)
     score = partial(
         score_split, model, data=loaded, logits=run_gives_logits(run), batch_size=size, tta=tta,
-        postprocessor=Postprocessor.read(run.postprocessing),
+        postprocessor=Postprocessor.read(run.postprocessing), settings=run.spec.training,
     )  # fmt: skip
     scores: dict[str, Any] = score(part).scores
     if by is not None:
@@ -114,7 +119,10 @@ def evaluate(
     return scores if tta is None else scores | {"tta": tta}
 
 
-def _subgroups(run, source, loaded, part, target, by, score):
+def _subgroups(
+    run: Run, source: Any, loaded: Dataset, part: Split, target: str | Sequence[str] | None, by: str,
+    score: Callable[[Split], Scored],
+) -> dict[str, Any]:  # fmt: skip
     """Return the scores of the subgroups of a split (see `kzoo.evaluation.subgroups`)."""
     if isinstance(source, Dataset) or "kept" not in loaded.problem.facts:
         reason = "a Dataset, whose table is not known" if isinstance(source, Dataset) else f"a {loaded.problem.name}"
@@ -125,9 +133,13 @@ def _subgroups(run, source, loaded, part, target, by, score):
     )
     several = len(loaded.target_names) > 1  # whose units may differ
     part = replace(part, weight=None)  # intervals of subgroups are of whole rows
+    decision = decision_of(
+        run.spec.training, loaded.problem, loaded.class_names, Postprocessor.read(run.postprocessing)
+    )
+    options = {} if decision is None else {"decision": decision}
     return subgroup_scores(
         score, lambda scored: scoring.judge(
-            scored.truth, scored.answers, loaded.target, metric="mae_standardised" if several else "mae"
+            scored.truth, scored.answers, loaded.target, metric="mae_standardised" if several else "mae", **options
         ), part, names, metric=metric, task=loaded.problem.task, by=by,
     )  # fmt: skip
 

@@ -1,16 +1,21 @@
 """Scores of subgroups: the rows of a split by the values of a column, such as a region or an age."""
 
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
+from kzoo.dataset.dataset import Split
 from kzoo.kinds import kind_of
 from kzoo.results import displayed_metric, value_of
+from kzoo.run import Run
 from kzoo.sources.tables.files import is_table
 from kzoo.sources.tables.frame import is_pair, join_targets
 from kzoo.sources.tables.raw import is_arrow
+from kzoo.tasks import Judged, Scored, Task
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint, listed, shown
 
@@ -20,7 +25,10 @@ _BINS = 4  # of a column of numbers or times with more than `_MOST_GROUPS` diffe
 _ALPHA = 0.05
 
 
-def subgroup_scores(score, judge, part, names, *, metric, task, by) -> dict[str, Any]:
+def subgroup_scores(
+    score: Callable[[Split], Scored], judge: Callable[[Scored], Judged], part: Split, names: Sequence[str], *,
+    metric: str, task: Task, by: str,
+) -> dict[str, Any]:  # fmt: skip
     """Return the scores of each subgroup, with intervals, and how it differs from the other rows.
 
     Args:
@@ -40,8 +48,8 @@ def subgroup_scores(score, judge, part, names, *, metric, task, by) -> dict[str,
         (doi:10.1080/00031305.2000.10474560) and normal approximations for errors. `verdict` is "better" or "worse" if
         the interval does not contain 0, else "". Subgroups with fewer than 30 rows have `examples` only.
     """
-    names = np.asarray(names, dtype=object)
-    sizes = {name: int((names == name).sum()) for name in dict.fromkeys(names)}
+    group_of = np.asarray(names, dtype=object)
+    sizes = {name: int((group_of == name).sum()) for name in dict.fromkeys(names)}
     large = [name for name, size in sizes.items() if size >= FEWEST]
     groups: dict[str, dict[str, Any]] = {name: dict(examples=size) for name, size in sizes.items()}
     overall = judge(score(part))
@@ -49,7 +57,7 @@ def subgroup_scores(score, judge, part, names, *, metric, task, by) -> dict[str,
         (overall.error, overall.of, False) if overall.right is None else (overall.right, "accuracy", True)
     )
     for name in large:
-        inside = names == name
+        inside = group_of == name
         scored = score(part.select(np.flatnonzero(inside)))
         shown_metric = displayed_metric(metric, scored.scores, task)
         groups[name] |= dict(
@@ -59,7 +67,7 @@ def subgroup_scores(score, judge, part, names, *, metric, task, by) -> dict[str,
     return dict(column=by, metric=metric, of=of, groups=groups)
 
 
-def _compared(inside, outside, larger_is_better, comparisons):
+def _compared(inside: np.ndarray, outside: np.ndarray, larger_is_better: bool, comparisons: int) -> dict[str, Any]:
     """Return the mean of a subgroup with its interval, and its difference from the mean of the other rows."""
     is_share = inside.dtype == bool
     n, mean = len(inside), float(inside.mean())
@@ -79,7 +87,7 @@ def _compared(inside, outside, larger_is_better, comparisons):
     return result | dict(difference=mean - float(outside.mean()), difference_interval=bounds, verdict=verdict)
 
 
-def _difference(inside, outside, is_share):
+def _difference(inside: np.ndarray, outside: np.ndarray, is_share: bool) -> tuple[float, float]:
     """Return the center and the standard error of the interval of a difference of means."""
     if is_share:  # one more right and one more wrong row in both, so that a share of 1 has a spread, too
         shares = [((rows.sum() + 1) / (len(rows) + 2), len(rows) + 2) for rows in (inside, outside)]
@@ -89,7 +97,7 @@ def _difference(inside, outside, is_share):
     return float(inside.mean() - outside.mean()), float(np.sqrt(sum(variances)))
 
 
-def subgroup_names(run, source, part, by, *, targets, own_data) -> list[str]:
+def subgroup_names(run: Run, source: Any, part: Split, by: str, *, targets: Sequence[str], own_data: bool) -> list[str]:
     """Return the name of the subgroup of each row of a split: its cell in a column, or the range it lies in.
 
     A column of numbers or times with more than 20 different values is cut at its quartiles. Of other columns, the 19
@@ -108,7 +116,7 @@ def subgroup_names(run, source, part, by, *, targets, own_data) -> list[str]:
     """
     reader, fitting = run.preprocessing, kind_of(run.preprocessing).fitting
     if is_pair(source) and hasattr(source[0], "iloc"):
-        source = join_targets(*source[:2], targets)[0]
+        source = join_targets(source[0], source[1], targets)[0]
     is_frame = hasattr(source, "iloc") or is_arrow(source) or is_table(source)
     if is_frame and hasattr(fitting, "usable_rows"):
         frame = fitting.usable_rows(reader, source, targets=targets)
@@ -132,10 +140,8 @@ def subgroup_names(run, source, part, by, *, targets, own_data) -> list[str]:
     return _names(column)
 
 
-def _names(column) -> list[str]:
+def _names(column: "pd.Series") -> list[str]:
     """Return the subgroup of each cell of a pandas Series."""
-    import pandas as pd
-
     present = column.dropna()
     if present.nunique() > _MOST_GROUPS:
         numbers = column if pd.api.types.is_datetime64_any_dtype(column) else pd.to_numeric(column, errors="coerce")
@@ -147,10 +153,8 @@ def _names(column) -> list[str]:
     return ["(missing)" if missing else str(cell) for cell, missing in zip(column, column.isna(), strict=True)]
 
 
-def _ranges(numbers) -> list[str]:
+def _ranges(numbers: "pd.Series") -> list[str]:
     """Return the range between two quartiles that each number or time lies in."""
-    import pandas as pd
-
     codes, edges = pd.qcut(numbers, _BINS, labels=False, retbins=True, duplicates="drop")
     is_time = pd.api.types.is_datetime64_any_dtype(numbers)
     ends = [str(pd.Timestamp(edge).date()) if is_time else f"{edge:.6g}" for edge in edges]

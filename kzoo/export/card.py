@@ -1,6 +1,7 @@
 """Files of an exported model for people: `README.md` (model card), `requirements.txt` and `labels.json`."""
 
 from kzoo.export.formats import formats
+from kzoo.postprocessors.postprocessor import Postprocessor
 from kzoo.results import baselines
 from kzoo.tasks import problem
 from kzoo.tasks.target_scores import mixes_units, target_table
@@ -41,6 +42,7 @@ def card(manifest) -> str:
     tag = problem(spec["task"]).hub if spec["task"] else task
     origin = f"by kzoo, family `{spec['family']}`" if spec["family"] else "outside kzoo"
     origin += f", revision {spec['revision']} of its preset" if spec.get("revision") else ""
+    decision = Postprocessor.read(manifest.postprocessing).describe()
     parts = [
         f"---\nlibrary_name: keras\ntags:\n- kzoo\n- {tag}\n---\n",
         f"# {manifest.name}\n",
@@ -49,6 +51,7 @@ def card(manifest) -> str:
         "## Input and output\n",
         f"* `{input_spec['name']}`: {input_spec['dtype']} {_shape(input_spec['shape'])}, {input_spec['meaning']}.",
         f"* `{output_spec['name']}`: float32 {_shape(output_spec['shape'])}, {_meaning(manifest, output_spec)}.\n",
+        *(f"* Labels: {line} `kzoo.runtime` does this; other runtimes return the outputs only.\n" for line in decision),
         *_data(manifest),
         *_baselines(manifest),
         *_limits(manifest),

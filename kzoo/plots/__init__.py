@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # for type checkers, the names that are loaded on first use
     from kzoo.plots.classification import precision_recall as precision_recall
     from kzoo.plots.classification import roc as roc
     from kzoo.plots.classification import roc_and_precision_recall as roc_and_precision_recall
+    from kzoo.plots.decision import threshold_curve as threshold_curve
     from kzoo.plots.gradcam import grad_cam as grad_cam
     from kzoo.plots.layers import network as network
     from kzoo.plots.mistakes import worst_mistakes as worst_mistakes
@@ -41,6 +42,7 @@ _LAZY = {
     "precision_recall": "kzoo.plots.classification",
     "roc_and_precision_recall": "kzoo.plots.classification",
     "band": "kzoo.plots.values",
+    "threshold_curve": "kzoo.plots.decision",
     "forecast": "kzoo.plots.values",
     "predicted_against_true": "kzoo.plots.values",
     "attention_map": "kzoo.plots.attention",

@@ -4,9 +4,11 @@ A step is a module of this folder, or of an installed package under the entry-po
 
     STAGE = "calibrate"                        one of `STAGES`, in whose order steps are applied
     FACTS = frozenset({"classes"})             facts that the task must have (see `kzoo.tasks.Task`)
-    learn(outputs, truth, *, target, logits) -> dict    plain JSON data, learned on validation rows
+    learn(outputs, truth, *, target, logits) -> dict    plain JSON data, learned on validation rows; optionally also
+                                               of settings= (of training) and weight= (N,), where it has these arguments
     apply(learned, outputs, *, logits) -> outputs       in stages before "decide": same number of rows, same form
     apply(learned, predictions) -> predictions          in stage "decide" and later
+    describe(learned) -> list of lines         optional: what was learned, for notes and reports
 
 Outputs are (N, classes), (N, 1) or (N, ..., targets); truth is what the network was trained on; `logits`
 is whether the outputs of classes are logits (`kzoo.predictions.logits_of`).
@@ -29,7 +31,7 @@ STEP = {
     "rows": str,
     "learned": Mapping,
 }  # schema of a stored step (see `kzoo.utils.schema`)
-_SHARED = ("postprocessor",)  # modules of this folder that are not steps
+_SHARED = ("decision", "postprocessor")  # modules of this folder that are not steps
 
 
 @cache

@@ -1,5 +1,6 @@
 """`Postprocessor`: the postprocessing steps of a run: learned, stored and applied. NumPy only."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
@@ -71,6 +72,17 @@ class Postprocessor:
         """Return the steps as plain data."""
         return [asdict(step) for step in self.steps]
 
+    def step(self, name: str) -> Step | None:
+        """Return the step of this name; None without it."""
+        return next((step for step in self.steps if step.name == name), None)
+
+    def describe(self) -> list[str]:
+        """Return lines about what the steps have learned, of those that describe it."""
+        modules = [(_module(step.name), step) for step in self.steps]
+        return [
+            line for module, step in modules if hasattr(module, "describe") for line in module.describe(step.learned)
+        ]
+
     def outputs(self, outputs: np.ndarray, *, logits: bool | None) -> np.ndarray:
         """Return outputs of a network after the steps that change outputs."""
         for step in self.steps:
@@ -113,8 +125,9 @@ def check_names(names: Sequence[str], facts: frozenset[str]) -> None:
 
 
 def learn(
-    names: Sequence[str], outputs: np.ndarray, truth: np.ndarray, *, target: Target, logits: bool | None, rows: str
-) -> Postprocessor:
+    names: Sequence[str], outputs: np.ndarray, truth: np.ndarray, *, target: Target, logits: bool | None, rows: str,
+    settings: Mapping[str, Any] | None = None, weight: np.ndarray | None = None,
+) -> Postprocessor:  # fmt: skip
     """Return a postprocessor whose steps are learned one after another, each on the outputs of the previous ones.
 
     Args:
@@ -123,10 +136,15 @@ def learn(
         target: what was learned of the target.
         logits: whether outputs of classes are logits.
         rows: the name of that split.
+        settings: training settings, for steps whose `learn` takes them.
+        weight: (N,) sample weights, for steps whose `learn` takes them; None: all rows have the same weight.
     """
+    optional: dict[str, Any] = dict(settings=settings or {}, weight=weight)
     steps: list[Step] = []
     for name in sorted(names, key=lambda name: STAGES.index(_module(name).STAGE)):
         module, previous = _module(name), Postprocessor(steps=tuple(steps))
-        learned = module.learn(previous.outputs(outputs, logits=logits), truth, target=target, logits=logits)
+        accepted = inspect.signature(module.learn).parameters
+        options = {name: value for name, value in optional.items() if name in accepted}
+        learned = module.learn(previous.outputs(outputs, logits=logits), truth, target=target, logits=logits, **options)
         steps.append(Step(name=name, stage=module.STAGE, rows=rows, learned=learned))
     return Postprocessor(steps=tuple(steps))

@@ -322,7 +322,8 @@ def built_models() -> "list[keras.Model]":
 
 def settings_of(preset: Preset, config: Mapping[str, Any], training: Mapping[str, Any]) -> list[str]:
     """Return the names of the settings with an effect on a preset, in the order of their declaration."""
-    names = [n for n in (*builder_of(preset.family).takes, *TRAINING) if n in config or n in training]
+    optional = [name for name, setting in TRAINING.items() if setting.optional]
+    names = [n for n in (*builder_of(preset.family).takes, *TRAINING) if n in config or n in training or n in optional]
     useless = unused_names(names, preset.family, preset.task, config)
     return [name for name in names if name not in useless]
 

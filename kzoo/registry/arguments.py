@@ -8,13 +8,15 @@ relate. The builder of a custom family checks the settings that are not listed h
 
 import ast
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from kzoo import kinds, postprocessors, tasks
+from kzoo.tasks import objectives
+from kzoo.tasks.classes import costs
 from kzoo.utils.discovery import Names, entry_points
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import HUGE, MOST, as_python, shown
@@ -36,6 +38,8 @@ class Argument:
         none: whether None is legal.
         many: whether a sequence is legal: False, True (only a sequence) or "or one".
         each: rule for the values of a mapping, if a mapping is legal; its keys become strings.
+        convert: function that makes plain data of a value before it is checked; raises KzooError.
+        optional: whether the setting is stored only where it is set, so that older specifications stay as they are.
         open: whether a sequence may begin with None, which the data replaces (see `kzoo.registry.preset.completed`).
         needs: another setting -> its values with which this one has an effect; "answers" is what the task predicts,
             "classes", "values" or "quantiles". `ANY` is any value that is not empty. Rules of one family are in the
@@ -53,6 +57,8 @@ class Argument:
     none: bool = False
     many: bool | str = False
     each: "Argument | None" = None
+    convert: Callable[[Any], Any] | None = None
+    optional: bool = False
     open: bool = False
     needs: Mapping = field(default_factory=dict)
 
@@ -62,6 +68,8 @@ class Argument:
             value = value.tolist()
         if value is None and self.none:
             return None
+        if self.convert is not None:
+            return self.convert(value)
         if isinstance(value, Mapping) and self.each is not None:
             if not value:
                 raise KzooError(f"{name}={{}} is empty. It must be {self.legal()}.")
@@ -129,6 +137,16 @@ class Argument:
         if self.each is not None:
             text += f", or {{name: {self.each.legal()}, ...}}"
         return text + (", or none" if self.none else "")
+
+
+def _class_name(value):
+    """Return the name of a class, which may be a number."""
+    value = as_python(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, str | int | float) or value == "":
+        raise KzooError(f"positive={shown(value)} must be the name of a class.")
+    return str(value)
 
 
 _A = Argument
@@ -350,6 +368,36 @@ TRAINING = {
         choices=postprocessors.NAMES,
         many=True,
     ),
+    "objective": _A(
+        meaning="score of the whole validation split that determines the best epoch, such as f1, auc or mae",
+        kind=str,
+        none=True,
+        convert=objectives.read,
+        optional=True,
+    ),
+    "decision": _A(
+        meaning="how labels follow from probabilities: default (the most probable class), objective, cost, or a score "
+        "such as f1, for which the best threshold is learned on the validation split",
+        kind=str,
+        none=True,
+        optional=True,
+        **_CLASSES,
+    ),
+    "positive": _A(
+        meaning="positive class of two, for f1, recall@precision and the threshold; default: the rarer class",
+        none=True,
+        convert=_class_name,
+        optional=True,
+        **_CLASSES,
+    ),
+    "cost": _A(
+        meaning="costs of wrong predictions by actual:predicted, such as {yes:no: 5, no:yes: 1}; labels then have the "
+        "least expected cost",
+        none=True,
+        convert=costs.read,
+        optional=True,
+        **_CLASSES,
+    ),
     "monitor": _A(
         default="val_loss",
         meaning="metric that determines the best epoch; none: val_loss or, without validation data, loss",
@@ -387,6 +435,7 @@ CLIPPING = ("global_clipnorm", "clipnorm", "clipvalue")  # mutually exclusive
 OF_FIT = (
     "batch_size", "epochs", "min_steps", "max_steps", "augment", "class_weight", "monitor", "mode", "patience",
     "callbacks", "on_nan", "tokenizer", "ngrams", "precision", "linear_probe", "postprocess",
+    "objective", "decision", "positive", "cost",
 )  # fmt: skip
 
 ARGUMENTS = CONFIG | TRAINING
@@ -407,6 +456,20 @@ def checked(values: Mapping) -> dict:
         else:
             settings[name] = tuple(value) if isinstance(value, list) else value
     return settings
+
+
+def plain_settings(values: Mapping) -> dict:
+    """Return the settings among `values` that are plain data only once they are converted, as plain data.
+
+    Raises:
+        KzooError: see the functions that convert them.
+    """
+    plain = {}
+    for name, value in values.items():
+        convert = ARGUMENTS[name].convert if name in ARGUMENTS else None
+        if convert is not None and value is not None:
+            plain[name] = convert(value)
+    return plain
 
 
 def unmet(names, settings: Mapping, needs: Mapping) -> dict:

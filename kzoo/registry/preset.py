@@ -109,13 +109,13 @@ def completed(
         KzooError: `input_shape` has a None that is not the number of steps of a series.
     """
     builder = builder_of(family)
-    defaults = {name: argument.default for name, argument in TRAINING.items()}
+    defaults = {name: argument.default for name, argument in TRAINING.items() if not argument.optional}
     unused = unused_names([*builder.defaults, *defaults], family, task, config)
     config, training = (
         {
             name: settings[name] if name in settings else default[name]
             for name in dict.fromkeys([*order, *settings])
-            if name in settings or (name in default and name not in unused)
+            if (name in settings or (name in default and name not in unused)) and not _is_unset(name, settings)
         }
         for settings, default, order in ((config, builder.defaults, builder.takes), (training, defaults, TRAINING))
     )
@@ -125,6 +125,11 @@ def completed(
             f"input_shape={shape!r}: only the steps of a series, (steps, features), may be None. Give a number."
         )
     return config, training
+
+
+def _is_unset(name: str, settings: Mapping[str, Any]) -> bool:
+    """Return whether an optional setting has no value, so that it is not stored."""
+    return name in TRAINING and TRAINING[name].optional and settings.get(name) is None
 
 
 def _is_series(inputs: str | None) -> bool:

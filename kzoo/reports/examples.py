@@ -3,6 +3,7 @@
 import numpy as np
 
 from kzoo.kinds import kind
+from kzoo.postprocessors.decision import run_decision
 from kzoo.reports.figures import N_EXAMPLES, examples_are_first
 from kzoo.utils.formatting import number, percent
 
@@ -21,11 +22,13 @@ def examples_of(run):
     if inputs is None:
         return None
     fields_of = _class_fields if "classes" in problem.facts else _value_fields
-    errors = problem.task.scoring.judge(stored["truth"], stored["answers"], run.target)
+    decision = run_decision(run)
+    options = {} if decision is None else {"decision": decision}
+    errors = problem.task.scoring.judge(stored["truth"], stored["answers"], run.target, **options)
     class_names, withheld = run.class_names, run.config.get("answers") == "scores"
     examples = [
         {"input": inputs.cells[i], "quality": float(errors.quality[row])}
-        | fields_of(stored["truth"][row], stored["answers"][row], class_names, withheld)
+        | fields_of(stored["truth"][row], stored["answers"][row], class_names, withheld, decision)
         for i, row in enumerate(rows_of_split)
     ]
     first = min(N_EXAMPLES, len(stored["truth"]))
@@ -59,8 +62,8 @@ def _selection_note(stored, classes):
     )
 
 
-def _class_fields(truth, scores, class_names, withheld):
-    predicted = int(scores.argmax())
+def _class_fields(truth, scores, class_names, withheld, decision):
+    predicted = int(scores.argmax() if decision is None else decision.numbers(scores[None])[0])
     return dict(
         truth=class_names[int(truth)],
         predicted=class_names[predicted],
@@ -69,7 +72,7 @@ def _class_fields(truth, scores, class_names, withheld):
     )
 
 
-def _value_fields(truth, predicted, _names, _withheld):
+def _value_fields(truth, predicted, _names, _withheld, _decision):
     # The errors of targets are listed separately: they may have different units.
     if predicted.ndim > truth.ndim:  # quantiles: the distance from the band between the outer ones
         error = np.maximum(np.maximum(predicted[..., 0] - truth, truth - predicted[..., -1]), 0.0)

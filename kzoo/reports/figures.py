@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from kzoo import plots
 from kzoo.plots import colors
+from kzoo.postprocessors.decision import decision_on, predicted_classes
 
 # Colours of kzoo.plots -> CSS variables of the page, which differ between light and dark mode.
 _THEME_COLORS = {
@@ -108,7 +109,7 @@ def prediction_figures(run):
 
 def _classification_figures(run):
     truth, probabilities, class_names = run.answers["truth"], run.answers["answers"], run.class_names
-    predicted = probabilities.argmax(-1)
+    predicted = predicted_classes(run, probabilities)
     if len(class_names) <= _MAX_CLASSES:
         note = "Rows are true classes, columns are predicted classes: mistakes are off the diagonal."
         yield (
@@ -132,6 +133,20 @@ def _classification_figures(run):
                 embed_figure(plots.precision_recall(truth, probabilities, class_names), "precision-recall curves"),
             ],
         )
+
+
+def _decision_figures(run):
+    """Draw the score, or the cost, for which the threshold was chosen, over all thresholds."""
+    truth, probabilities, class_names = run.answers["truth"], run.answers["answers"], run.class_names
+    chosen = decision_on(run, truth, probabilities)
+    if chosen is None:
+        return
+    decision, name, sentence = chosen
+    figure = plots.threshold_curve(
+        truth, probabilities, class_names, score=str(name), threshold=decision.threshold,
+        positive=class_names[decision.positive], cost=decision.cost,
+    )  # fmt: skip
+    yield "Decision", sentence, [embed_figure(figure, "score over thresholds")]
 
 
 def _regression_figures(run):
@@ -203,6 +218,7 @@ def _quantile_figures(run):
 
 # Facts of the task that a section needs, and those that it must not have -> the function that draws it.
 _SECTIONS: tuple = (
+    ({"classes", "probabilities"}, set(), _decision_figures),
     ({"classes", "probabilities"}, set(), _classification_figures),
     ({"values", "unordered"}, {"quantiles"}, _regression_figures),
     ({"values", "ordered"}, set(), _forecast_figures),

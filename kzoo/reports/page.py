@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from kzoo.data.named import name_of
 from kzoo.dataset.dataset import Loadable
 from kzoo.evaluation import evaluate
+from kzoo.postprocessors.postprocessor import Postprocessor
 from kzoo.registry import get_preset, meaning_of
 from kzoo.reports.examples import examples_of
 from kzoo.reports.figures import curve_figures, prediction_figures
@@ -135,6 +136,7 @@ def _facts(run: Run) -> dict[str, Any]:
         )
     elif data["target_names"]:
         facts.append(("Target", ", ".join(data["target_names"])))
+    facts += [("Decision", line) for line in Postprocessor.read(run.postprocessing).describe()]
     return dict(about=_summary_of(spec), facts=facts)
 
 

@@ -68,13 +68,14 @@ def score_rows(run, scores_by_split):
         for weighting, scores in by_weighting(split_scores).items()
     }
     rows = []
-    for name in (*defined, "examples", "tokens"):
+    objective = run.spec.training.get("objective")
+    further = [] if objective in (None, *defined) else [str(objective)]
+    for name in (*defined, *further, "examples", "tokens"):
         # A mean over targets with different units is not shown.
         if any(name in scores and not mixes_units(name, scores) for scores in scores_by_split.values()):
-            label = defined[name].label if name in defined else name
-            rows.append(
-                (label, [_format_score(defined.get(name), scores.get(name)) for scores in scores_by_split.values()])
-            )
+            score = score_named(name)
+            label = name if score is None or name in further else score.label
+            rows.append((label, [_format_score(score, scores.get(name)) for scores in scores_by_split.values()]))
     return dict(columns=list(scores_by_split), rows=rows)
 
 
@@ -82,7 +83,7 @@ def _format_score(score, value):
     if value is None:
         return "–"
     if isinstance(value, list | tuple):
-        return " to ".join(percent(bound) for bound in value)
+        return " to ".join(map(number if score is not None and score.form == "bounds" else percent, value))
     form = "number" if score is None else score.form
     return f"{value:.4f}" if form == "digits" else percent(value) if form == "percent" else number(value)
 

@@ -16,7 +16,8 @@ Fitting half, with Keras; a task without one uses that of classes or of values, 
 
 Scoring half:
     score(batches, target) -> Scored        scores, and the predictions if they are kept; for ordered problems also
-                                            the scores of baselines (`beside=`)
+                                            the scores of baselines (`beside=`); for classes, by the labels of a
+                                            `decision=` (see `kzoo.postprocessors.threshold`)
     judge(truth, answers, target) -> Judged per-example quality, correctness and error
     headline(scores, ...) -> dict           the primary score, and a sentence that compares it with a baseline
     doubts(scores) -> list                  warnings about what the scores do not show
@@ -45,13 +46,15 @@ class Score:
         best: "max" or "min".
         label: the name in tables.
         short: the name in column headers.
-        form: the number format: "percent", "digits" (four of them), "number" or "interval".
+        form: the number format: "percent", "digits" (four of them), "number"; of an interval, "interval" (of shares)
+            or "bounds" (of numbers).
         baseline: it is the score of a baseline, not of the model.
         ratio: ratios of this score are meaningful (twice as large is twice as good or bad).
         square_of: the score whose square it is, if it is not stored itself.
         own_unit: it is in the target's unit, so that it cannot be averaged over several targets.
         standardised: the score of standardised targets that replaces it for several targets, if it is in their units.
         counts_instead_of: the score that it replaces as primary score on data for which it is computed.
+        interval: percentage of its interval, if it has one.
     """
 
     best: str = "max"
@@ -64,6 +67,7 @@ class Score:
     own_unit: bool = False
     standardised: str = ""
     counts_instead_of: str = ""
+    interval: int = 95
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -145,7 +149,9 @@ class Task:
     def form(self) -> dict:
         """The schema of stored scores (see `kzoo.utils.schema`)."""
         number, interval = (float, None), Some(float, count=2)
-        stored = {name: interval if score.form == "interval" else number for name, score in self.scores.items()}
+        stored = {
+            name: interval if score.form in ("interval", "bounds") else number for name, score in self.scores.items()
+        }
         return {f"{name}?": form for name, form in stored.items()} | {name: stored.get(name, int) for name in self.says}
 
     @cached_property
@@ -309,5 +315,6 @@ def problems_with_facts(*facts: str) -> list[Problem]:
 
 
 def score_named(name: str) -> Score | None:
-    """Return the properties of a score; None if no task has it."""
+    """Return the properties of a score; None if no task has it. A level, as in recall@precision=0.9, is ignored."""
+    name = name.partition("=")[0]
     return next((task.scores[name] for task in tasks().values() if name in task.scores), None)

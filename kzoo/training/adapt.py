@@ -10,11 +10,13 @@ from kzoo.dataset.sample import sample_split
 from kzoo.kinds import kind
 from kzoo.kinds.rows.layout import code_columns
 from kzoo.postprocessors.postprocessor import check_names
+from kzoo.predictions import logits_of
 from kzoo.registry import family_builder, general_first, get_preset, list_presets
 from kzoo.registry.arguments import SGD
 from kzoo.registry.budget import resolve_budget
 from kzoo.registry.preset import unused_names
 from kzoo.tasks import problem
+from kzoo.training.decision import adapt_decision, adapt_objective
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed
 
@@ -87,6 +89,9 @@ def adapt_to_data(preset, config, training, requested, data):
     _adapt_rate(preset, training, requested, data, notes)
     _adapt_head(preset, config, training, requested, data, notes)
     _adapt_metrics(config, training, requested, data, notes)
+    logits = logits_of(config.get("output_activation") or "linear", training.get("loss"), single=config["outputs"] == 1)
+    notes += adapt_decision(training, requested, data, logits=logits)
+    notes += adapt_objective(training, requested, data, metrics_for(data.task, config))
     notes += adapt_fit(training, requested, data)
     return config, training, notes
 
@@ -151,6 +156,8 @@ def adapt_monitor(training, requested, data):
         KzooError: a validation metric was requested, and there is no validation data.
     """
     configured = training.get("monitor")
+    if training.get("objective") is not None and data.validation is None:
+        raise KzooError(f"objective={str(training['objective'])!r} needs validation data. Set validation=0.1.")
     monitor = configured or "val_loss"
     fallback = monitor.removeprefix("val_")
     training["monitor"] = monitor if data.validation is not None else fallback
@@ -368,6 +375,8 @@ def _adapt_metrics(config, training, requested, data, notes):
             unsupported = next(m for m in training["metrics"] if m not in available)
             raise KzooError(f"metrics={unsupported!r} does not fit this data. Use one of: {', '.join(available)}.")
         training["metrics"] = metrics or available[:1]
+    if training.get("objective") is not None:  # `adapt_objective` sets what is monitored
+        return
     monitored = (training.get("monitor") or "val_loss").removeprefix("val_")
     if monitored != "loss" and monitored not in training["metrics"]:
         if "monitor" in requested:

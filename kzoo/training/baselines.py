@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
@@ -10,6 +11,8 @@ from typing import Any
 
 from kzoo import baselines
 from kzoo.data import Dataset
+from kzoo.postprocessors.decision import STEP, decision_of, settings_of
+from kzoo.postprocessors.postprocessor import learn
 from kzoo.utils.files import cache_folder, read_json, write_json
 from kzoo.utils.formatting import first_line
 
@@ -18,7 +21,7 @@ _MIN_SECONDS, _TIME_SHARE = 5.0, 0.02
 _MAX_FILES = 1_000  # cache files of a few kB each; the newest are kept
 
 
-def score_baselines(data: Dataset, seconds: float) -> list[dict[str, Any]]:
+def score_baselines(data: Dataset, seconds: float, settings: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
     """Return the scores of the baselines on the split that a run is scored on, best first, as `summary.json` has them.
 
     Scores are cached in `$KZOO_CACHE/baselines`, keyed by the contents of the data and its splits, so that runs with
@@ -27,12 +30,14 @@ def score_baselines(data: Dataset, seconds: float) -> list[dict[str, Any]]:
     Args:
         data: the data that the run was trained on.
         seconds: its training time. Baselines that would take long in comparison are fitted on fewer rows, and note it.
+        settings: its training settings: labels of baselines follow the same decision, each with its own threshold.
     """
-    time_limit, cache_file = max(_MIN_SECONDS, _TIME_SHARE * seconds), _cache_file(data)
+    deciding = settings_of(settings or {})
+    time_limit, cache_file = max(_MIN_SECONDS, _TIME_SHARE * seconds), _cache_file(data, deciding)
     if (summaries := _read_cache(cache_file, time_limit)) is not None:
         return summaries
     try:
-        scored = baselines.score(data, seconds=time_limit)
+        scored = baselines.score(data, seconds=time_limit, decide=_decide(data, settings) if deciding else None)
     except Exception as error:  # a failing baseline must not lose hours of training
         notes = (f"failed: {first_line(error)}",)
         return [dict(name="baselines", label="baselines", split="test", metric="", scores=None, notes=notes)]
@@ -52,11 +57,25 @@ def score_baselines(data: Dataset, seconds: float) -> list[dict[str, Any]]:
     return summaries
 
 
-def _cache_file(data: Dataset) -> Path | None:
+def _decide(data: Dataset, settings: Any) -> Callable[..., Any]:
+    """Return the function that learns the decision of these settings for a baseline."""
+    steps = [step for step in settings.get("postprocess", ()) if step == STEP]
+
+    def decide(outputs: Any, truth: Any, logits: Any, weight: Any) -> Any:
+        options = dict(target=data.target, logits=logits, rows="validation", settings=settings, weight=weight)
+        postprocessor = learn(steps, outputs, truth, **options) if steps else None
+        return decision_of(settings, data.problem, data.class_names, postprocessor)
+
+    return decide
+
+
+def _cache_file(data: Dataset, deciding: Mapping[str, Any]) -> Path | None:
     """Return the cache file for some data; None if the data has no fingerprint of all its contents."""
-    if not data.fingerprint or data.seen.get("partly"):
+    if not data.fingerprint or data.seen.get("partly") or getattr(deciding.get("objective"), "function", None):
         return None
-    key = json.dumps([data.fingerprint, data.task, repr(data.config), _code_version()])
+    key = json.dumps(
+        [data.fingerprint, data.task, repr(data.config), _code_version(), *([repr(deciding)] if deciding else [])]
+    )
     return cache_folder() / "baselines" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
 
 
@@ -64,7 +83,7 @@ def _cache_file(data: Dataset) -> Path | None:
 def _code_version() -> str:
     """Return a key for everything besides the data that affects the scores: code and library versions."""
     package, digest = Path(__file__).parents[1], hashlib.sha256()
-    for folder in ("baselines", "tasks"):
+    for folder in ("baselines", "postprocessors", "tasks"):
         for file in sorted((package / folder).rglob("*.py")):
             digest.update(file.read_bytes())
     return f"{digest.hexdigest()} {version('scikit-learn')} {version('numpy')} {version('scipy')}"

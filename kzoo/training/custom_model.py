@@ -38,7 +38,7 @@ def custom_model_settings(model, overrides):
         raise KzooError(f"Model {model.name!r} is not compiled. Call model.compile(optimizer, loss) first.")
     training = dict(CUSTOM_MODEL)
     for name, value in overrides.items():
-        if name not in training:
+        if name not in training and not (name in TRAINING and TRAINING[name].optional):
             names = ", ".join(training)
             raise KzooError(f"Unknown argument {name!r} for a custom model. {hint(name, training)}Use one of: {names}.")
         training[name] = TRAINING[name].check(name, value)

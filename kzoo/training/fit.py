@@ -10,9 +10,11 @@ from kzoo import callbacks as bundles
 from kzoo.callbacks.curves import TensorBoard
 from kzoo.callbacks.rate import has_settable_rate, scale_learning_rate
 from kzoo.gradients import free_traced_functions
+from kzoo.training.decision import is_watched_by_keras
 from kzoo.training.device import distribution_scope
 from kzoo.training.journal import State
 from kzoo.training.multi_step import MultiStepCallbackList, single_step_reason
+from kzoo.training.objective import EpochObjective
 from kzoo.training.progress import ProgressBar
 from kzoo.training.resume import Cadence, Journal, Position, restore
 from kzoo.training.setup import make_variables
@@ -72,7 +74,8 @@ class Fit:
         self.recorder.clock = self.seconds
         self.best = next(c for c in self.bundle if isinstance(c, bundles.BestModel))
         self.bar = ProgressBar(epochs=job.training["epochs"], batches=self.train, monitor=job.training["monitor"])
-        self.progress_callbacks = [self.bar] if progress else []
+        self.progress, self.progress_callbacks = progress, [self.bar] if progress else []
+        self.objective = _objective_callbacks(job, self.validation)
         self.resumed = 0 if state is None else state.resumed + 1
         self.rollbacks = 0 if state is None else state.rollbacks
         self.seconds_before = 0.0 if state is None else state.seconds
@@ -166,7 +169,15 @@ class Fit:
         )
         validation_scope = [] if self.distribution is None else [_UndistributedValidation(self.distribution)]
         callback_list = MultiStepCallbackList(
-            [*validation_scope, position, *self.bundle, *self.extra, *self.progress_callbacks, journal],
+            [
+                *validation_scope,
+                position,
+                *self.objective,
+                *self.bundle,
+                *self.extra,
+                *self.progress_callbacks,
+                journal,
+            ],
             model=core,
             batches=self.train,
             validation=self.validation,
@@ -210,6 +221,13 @@ class Fit:
             class_weight=None if chunked else self.job.class_weight(),
             shuffle=False,
         )
+
+
+def _objective_callbacks(job, validation):
+    """Return the callback that computes the objective; an empty list if Keras reports what is monitored."""
+    if validation is None or is_watched_by_keras(job.training):
+        return []
+    return [EpochObjective(job, validation)]
 
 
 class _UndistributedValidation(keras.callbacks.Callback):

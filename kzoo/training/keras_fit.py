@@ -125,7 +125,7 @@ def fit_arguments(
     )
     remember_data(setup.model, plain(request.json()), setup.data.preprocessing)
     run_writer = [] if folder is None else [_RunWriter(fit, request, baselines)]
-    return fit.arguments() | {"callbacks": [_EpochOrder(fit.train), *fit.bundle, *extra, *run_writer]}
+    return fit.arguments() | {"callbacks": [_EpochOrder(fit.train), *fit.objective, *fit.bundle, *extra, *run_writer]}
 
 
 class _EpochOrder(keras.callbacks.Callback):

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from kzoo import __version__, contract
+from kzoo.callbacks.monitor import reported_metrics
 from kzoo.callbacks.rate import has_settable_rate
 from kzoo.checks.losses import loss_info
 from kzoo.data import Dataset
@@ -18,10 +19,12 @@ from kzoo.registry import Preset, build, get_preset, rebuild, requested_settings
 from kzoo.stored_types import Spec
 from kzoo.training.adapt import adapt_fit, adapt_monitor, adapt_to_data
 from kzoo.training.custom_model import check_shape, custom_model_settings, match_loss
+from kzoo.training.decision import adapt_decision, adapt_objective
 from kzoo.training.device import computes_bfloat16, prepare_device
 from kzoo.training.features import frozen_below, head_above, with_features
 from kzoo.training.initial_weights import initialize_from_data, load_initial_weights
 from kzoo.training.linear_probe import linear_probe
+from kzoo.training.score import gives_logits
 from kzoo.training.setup import TrainingSetup, core_of, unscaled
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural
@@ -312,7 +315,9 @@ def plan_training(
             f"{model.name!r} is a custom model. Leave quantiles= out, or train a preset."
         )
     requested |= requested_settings(model)
-    notes = adapt_fit(training, requested, data)
+    notes = adapt_decision(training, requested, data, logits=gives_logits(model))
+    notes += adapt_objective(training, requested, data, reported_metrics(model) or ())
+    notes += adapt_fit(training, requested, data)
     return TrainingPlan(
         preset=preset, custom_model=model, config=config, training=training, requested=requested, data=data, seed=seed,
         notes=tuple(notes), as_built=preset is not None and contract.is_compiled_unchanged(model, preset.training),

@@ -9,6 +9,7 @@ from kzoo.checks.losses import last_activation, loss_info
 from kzoo.data.pipeline import Batches
 from kzoo.dataset.sample import sample_split
 from kzoo.kinds import kind, shape_matches
+from kzoo.postprocessors.decision import decision_of
 from kzoo.postprocessors.postprocessor import Postprocessor, learn
 from kzoo.predictions import ANSWERS, logits_of
 from kzoo.registry.arguments import TTA
@@ -17,7 +18,7 @@ from kzoo.tasks.weighted import score_weighted
 from kzoo.utils.errors import KzooError
 
 
-def score_split(model, split, data, *, logits, postprocessor=None, batch_size=128, tta=None) -> Scored:
+def score_split(model, split, data, *, logits, postprocessor=None, settings=None, batch_size=128, tta=None) -> Scored:
     """Return the scores of a model on one split of a data set; with row weights also those without weights.
 
     A split that is not in memory is sampled (see `kzoo.dataset.sample`).
@@ -28,6 +29,7 @@ def score_split(model, split, data, *, logits, postprocessor=None, batch_size=12
         data: the `Dataset` that it belongs to.
         logits: whether outputs for classes are logits (see `gives_logits`).
         postprocessor: the run's `Postprocessor`, or None.
+        settings: training settings: the objective, costs and positive class are scored too.
         batch_size: examples per step.
         tta: the test-time augmentation, or None.
     """
@@ -39,12 +41,14 @@ def score_split(model, split, data, *, logits, postprocessor=None, batch_size=12
     options = {}  # only the `score` of forecasts takes `beside`
     if "ordered" in data.problem.facts and hasattr(fitting, "simple_forecasts"):
         options = {"beside": fitting.simple_forecasts(data.preprocessing, split)}
+    if (decision := decision_of(settings or {}, data.problem, data.class_names, postprocessor)) is not None:
+        options["decision"] = decision
     return score_weighted(
         data.problem.task.scoring.score, batches, data.target, logits=logits, weight=split.weight, **options
     )
 
 
-def learned_postprocessor(model, data, names, *, logits, batch_size=128) -> Postprocessor:
+def learned_postprocessor(model, data, names, *, logits, settings=None, batch_size=128) -> Postprocessor:
     """Return a postprocessor whose steps are learned on the validation split (see `kzoo.postprocessors`).
 
     Args:
@@ -52,11 +56,16 @@ def learned_postprocessor(model, data, names, *, logits, batch_size=128) -> Post
         data: a `Dataset` with a validation split.
         names: names of the steps.
         logits: see `gives_logits`.
+        settings: training settings.
         batch_size: examples per step.
     """
-    batches = list(_predict_batches(model, sample_split(data.validation), batch_size))
+    split = sample_split(data.validation)
+    batches = list(_predict_batches(model, split, batch_size))
     outputs, truth = (np.concatenate(column) for column in zip(*batches, strict=True))
-    return learn(names, outputs, truth, target=data.target, logits=logits, rows="validation")
+    return learn(
+        names, outputs, truth, target=data.target, logits=logits, rows="validation", settings=settings,
+        weight=split.weight,
+    )  # fmt: skip
 
 
 def gives_logits(model, loss=None):

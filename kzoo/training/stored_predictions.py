@@ -8,6 +8,7 @@ from a source, `source_rows`, the row numbers there. Rows with weights have a `w
 import numpy as np
 
 from kzoo.dataset.sample import sample_split
+from kzoo.postprocessors.decision import decision_of
 from kzoo.training.score import score_split
 from kzoo.utils.files import whole_file
 
@@ -16,7 +17,7 @@ _MAX_INPUT_BYTES = 8_000_000
 _TOP_LOSSES, _EXAMPLES = 24, 12  # numbers of rows whose inputs are stored
 
 
-def score_and_store(model, data, folder, *, logits, postprocessor=None, batch_size=128) -> dict:
+def score_and_store(model, data, folder, *, logits, postprocessor=None, settings=None, batch_size=128) -> dict:
     """Score the validation and the test split, and store the predictions of the test, else the validation split.
 
     Args:
@@ -25,6 +26,7 @@ def score_and_store(model, data, folder, *, logits, postprocessor=None, batch_si
         folder: the run's folder.
         logits: whether its outputs are logits (see `kzoo.training.score.gives_logits`).
         postprocessor: the run's `Postprocessor`, or None.
+        settings: training settings (see `kzoo.training.score.score_split`).
         batch_size: examples per step.
 
     Returns:
@@ -35,14 +37,17 @@ def score_and_store(model, data, folder, *, logits, postprocessor=None, batch_si
         name: sample_split(getattr(data, name)) for name in ("validation", "test") if getattr(data, name) is not None
     }
     for name, split in splits.items():
-        scored = score_split(model, split, data, logits=logits, postprocessor=postprocessor, batch_size=batch_size)
+        scored = score_split(
+            model, split, data, logits=logits, postprocessor=postprocessor, settings=settings, batch_size=batch_size
+        )
         scores[name] = scored.scores
         if scored.answers is not None and name == list(splits)[-1]:
-            write_predictions(folder / "answers.npz", name, scored, split, data)
+            decision = decision_of(settings or {}, data.problem, data.class_names, postprocessor)
+            write_predictions(folder / "answers.npz", name, scored, split, data, decision=decision)
     return scores
 
 
-def write_predictions(file, split, scored, data_split, data):
+def write_predictions(file, split, scored, data_split, data, *, decision=None):
     """Write the predictions of one split.
 
     Args:
@@ -51,14 +56,16 @@ def write_predictions(file, split, scored, data_split, data):
         scored: the split's `Scored`, with truth and predictions.
         data_split: the `Split`.
         data: the `Dataset` that it belongs to.
+        decision: the `Decision` that labels follow; None for the most probable class.
     """
     truth, predictions = scored.truth, scored.answers
     rows = np.arange(len(truth))
     if predictions.size > _MAX_NUMBERS and data.fold is None:
         rows = rows[:: int(np.ceil(predictions.size / _MAX_NUMBERS))]
         truth, predictions = truth[rows], predictions[rows]
+    options = {} if decision is None else {"decision": decision}
     shown = _example_indices(
-        data.problem, data.problem.task.scoring.judge(truth, predictions, data.target), truth, rows
+        data.problem, data.problem.task.scoring.judge(truth, predictions, data.target, **options), truth, rows
     )
     inputs = np.asarray(data_split.x[rows[shown]])
     if inputs.nbytes > _MAX_INPUT_BYTES:

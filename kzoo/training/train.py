@@ -23,6 +23,7 @@ from kzoo.network import table_of
 from kzoo.plots.curves import curves
 from kzoo.predictions import ANSWERS
 from kzoo.registry import Preset
+from kzoo.registry.arguments import plain_settings
 from kzoo.results.speed import faster_than
 from kzoo.run import POSTPROCESSING, Run, has_journal
 from kzoo.stored_types import Request, to_stored
@@ -163,9 +164,10 @@ def train(
         devices=devices,
         **identity(plan.custom_model, weights, plan.spec.preset, extra),
     )
-    # Only for presets: a command cannot express the weights and settings of a built model.
+    # Only for presets: a command cannot express the weights and settings of a built model, nor a function.
+    is_function = getattr(plan.training.get("objective"), "function", None) is not None
     command = command_of(
-        None if plan.custom_model is not None else plan.preset, data, overrides, options, seed=seed,
+        None if plan.custom_model is not None or is_function else plan.preset, data, overrides, options, seed=seed,
         weights=request.weights, freeze=freeze, precision=precision, backend=request.backend, devices=devices,
         deterministic=request.deterministic,
     )  # fmt: skip
@@ -202,6 +204,7 @@ def user_callbacks(callbacks: Any, epochs: int | None, overrides: dict[str, Any]
     Raises:
         KzooError: `callbacks` is neither a name nor callbacks.
     """
+    overrides.update(plain_settings(overrides))
     if epochs is not None:
         overrides["epochs"] = epochs
     if isinstance(callbacks, str):
@@ -272,12 +275,14 @@ def write_summary(fit: Fit, *, baselines: bool = True, interrupted: bool = False
     # 1. Score the best weights.
     model, batch_size = setup.saved_weights(), max(setup.training["batch_size"], 128)
     examples = min(setup.examples, len(fit.train) * setup.training["batch_size"])
-    options: dict[str, Any] = dict(logits=setup.gives_logits, batch_size=batch_size)
+    settings = setup.training
+    options: dict[str, Any] = dict(logits=setup.gives_logits, settings=settings, batch_size=batch_size)
     if setup.corrects_mean:
         correct_files(setup, fit.folder, batch_size=batch_size)
     if steps := setup.training.get("postprocess"):
         options["postprocessor"] = learned_postprocessor(model, setup.data, steps, **options)
         write_json(fit.folder / POSTPROCESSING, options["postprocessor"].json())
+        print_notes(options["postprocessor"].describe(), fit.progress)
     summary = dict(
         **score_and_store(model, setup.data, fit.folder, **options),
         monitor=best.monitor,
@@ -294,7 +299,7 @@ def write_summary(fit: Fit, *, baselines: bool = True, interrupted: bool = False
     )
     # 2. Score baselines for comparison.
     if baselines and not interrupted and (setup.data.test is not None or setup.data.validation is not None):
-        summary["baselines"] = score_baselines(setup.data, fit.seconds())
+        summary["baselines"] = score_baselines(setup.data, fit.seconds(), settings)
     # 3. Write the curves, and last the summary: a folder with a summary is a finished run.
     rows = {name: [row.get(name) for row in history] for name in history[0]}
     with whole_file(fit.folder / "curves.png", sync=False) as temporary:

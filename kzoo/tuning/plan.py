@@ -7,6 +7,8 @@ from kzoo.callbacks import direction
 from kzoo.callbacks.monitor import reported_metrics
 from kzoo.contract import metrics_for
 from kzoo.registry import steps_of_epoch
+from kzoo.tasks import objectives
+from kzoo.training.decision import adapt_objective
 from kzoo.tuning.engines import engine_named
 from kzoo.tuning.engines.base import Size, make_oracle, random_points
 from kzoo.tuning.records import Objective
@@ -124,22 +126,27 @@ def make_plan(request, space, size, worker) -> Plan:
     )  # fmt: skip
 
 
-def resolve_objective(objective, config, training, data, *, folds=None) -> Objective:
+def resolve_objective(objective, config, training, data, *, folds=None, requested=()) -> Objective:
     """Return the `Objective` for the argument of `tune`.
 
     Args:
-        objective: a name such as "val_accuracy", a pair (name, "max" or "min"), an object with `name` and `direction`
-            (KerasTuner's), or None for the first of the preset's metrics. The loss is not the default because its scale
-            depends on `label_smoothing`, `l2` and `class_weight`.
+        objective: a score such as "f1" (see `kzoo.tasks.objectives`), a metric such as "val_accuracy", a pair (name,
+            "max" or "min"), an object with `name` and `direction` (KerasTuner's), or None for the first of the preset's
+            metrics. The loss is not the default because its scale depends on `label_smoothing`, `l2` and
+            `class_weight`.
         config, training: the preset's settings, adapted to the data.
         data: a `Dataset`.
         folds: number of folds, or None.
+        requested: names of the settings that the user has set.
 
     Raises:
         KzooError: the metric is not reported, its direction is wrong, or there is no validation data.
     """
     names = ["loss", *metrics_for(data.task, config)]
-    return _resolve(objective, names, (training.get("metrics") or ("loss",))[0], data, folds)
+    default = (training.get("metrics") or ("loss",))[0]
+    return _resolve(
+        objective, names, default, data, folds, scored_settings(objective, names, training, data, requested)
+    )
 
 
 def objective_of_function(objective, model, data, *, folds=None) -> Objective:
@@ -156,28 +163,75 @@ def objective_of_function(objective, model, data, *, folds=None) -> Objective:
     """
     names = reported_metrics(model)
     default = next((name for name in names or () if name != "loss" and not name.endswith("_loss")), "loss")
-    return _resolve(objective, names, default, data, folds)
+    return _resolve(objective, names, default, data, folds, scored_settings(objective, names, {}, data, ()))
 
 
-def _resolve(objective, names, default, data, folds):
+def scored_settings(objective, names, training, data, requested) -> dict | None:
+    """Return the training settings for an objective that is a score of the task or the user's function.
+
+    Args:
+        objective: the argument of `tune`.
+        names: of the metrics that the model reports; None if unknown.
+        training, data, requested: as for `resolve_objective`.
+
+    Returns:
+        `objective`, `monitor`, `mode` and perhaps `positive`; None for a metric that Keras reports under its own name,
+        and for a pair of a custom metric.
+
+    Raises:
+        KzooError: a score of another task, or a wrong level.
+    """
+    if callable(objective) or (isinstance(objective, tuple | list) and len(objective) == 2 and callable(objective[0])):
+        objective = objectives.read(objective)
+    if not isinstance(objective, str):
+        return None
+    if getattr(objective, "function", None) is None:
+        is_reported = objective.removeprefix("val_") in (names or ())
+        if objective.startswith("val_") and (is_reported or names is None):
+            return None
+        if not is_reported and not objectives.is_score(objective):
+            return None
+    settings = {name: training[name] for name in ("positive", "cost", "postprocess", "metrics") if name in training}
+    settings["objective"] = objective
+    adapt_objective(settings, requested, data, names or ())
+    return {name: settings[name] for name in ("objective", "monitor", "mode", "positive") if name in settings}
+
+
+def _resolve(objective, names, default, data, folds, scored):
     """Return the `Objective` among the reported `names` (None if unknown); `default` is the metric used for None."""
     if objective is None:
         objective = f"val_{default}"
     if hasattr(objective, "name") and hasattr(objective, "direction"):
         objective = objective.name, objective.direction
+    if scored is None:
+        name, resolved = _reported_metric(objective, names, data)
+    else:
+        name = scored["monitor"]
+        resolved = scored["mode"] or direction(name)
+    if data.validation is None and folds is None:
+        raise KzooError(f"objective={str(name)!r} requires validation data. Use validation=0.1 or folds=5.")
+    return Objective(name, resolved)
+
+
+def _reported_metric(objective, names, data):
+    """Return the name and the direction of a metric that the model reports, by its name or a pair."""
     pair = isinstance(objective, tuple | list) and len(objective) == 2
     name, stated = objective if pair else (objective, None)
     if not isinstance(name, str) or stated not in (None, "max", "min"):
-        raise KzooError(f"objective={objective!r} must be a metric name, or a pair such as ('val_accuracy', 'max').")
+        raise KzooError(
+            f"objective={objective!r} must be the name of a score or a metric, or a pair such as ('val_accuracy', "
+            "'max')."
+        )
     validation_names = None if names is None else [f"val_{reported_name}" for reported_name in names]
     if name in (names or ()) or (names is None and not name.startswith("val_")):
         raise KzooError(
             f"objective={name!r} is measured on the training data and rewards overfitting. Use 'val_{name}'."
         )
     if validation_names is not None and name not in validation_names:
+        scores = ", ".join(objectives.names(data.problem))
         raise KzooError(
             f"objective={name!r} is not reported. {hint(name, validation_names)}"
-            f"Use one of: {', '.join(validation_names)}."
+            f"Use one of: {', '.join(validation_names)}; or a score of the whole validation split: {scores}."
         )
     try:
         resolved = direction(name)
@@ -189,6 +243,4 @@ def _resolve(objective, names, default, data, folds):
         resolved = stated
     if stated not in (None, resolved):
         raise KzooError(f"objective={name!r} has direction {resolved!r}, not {stated!r}. Omit the direction.")
-    if data.validation is None and folds is None:
-        raise KzooError(f"objective={name!r} requires validation data. Use validation=0.1 or folds=5.")
-    return Objective(name, resolved)
+    return name, resolved

@@ -57,6 +57,7 @@ class Trainer:
     Args:
         preset: the preset adapted to the data, with the user's fixed settings; or a `FunctionSpace`.
         overridden: names of the settings that the user has set.
+        scored: training settings of an objective that a callback computes; None for a metric that Keras reports.
         weights, freeze: initial weights of each trial (see `InitialWeights`).
         data: a `Dataset` without its test split.
         objective: the `Objective`.
@@ -67,10 +68,10 @@ class Trainer:
     """
 
     def __init__(
-        self, *, preset: Preset | FunctionSpace, data, objective, folds, fold_seed, overridden=frozenset(),
+        self, *, preset: Preset | FunctionSpace, data, objective, folds, fold_seed, overridden=frozenset(), scored=None,
         weights=None, freeze=None, stop=None, tell=None,
     ):  # fmt: skip
-        self.data, self.objective = data, Objective(*objective)
+        self.data, self.objective, self.scored = data, Objective(*objective), scored
         self.folds, self.fold_seed, self.weights, self.freeze = folds, fold_seed, weights, freeze
         self.stop, self.tell = stop or Signals(), tell or (lambda epoch, value: None)
         prepare_device("auto")
@@ -91,7 +92,9 @@ class Trainer:
         name, direction = self.objective
         trial = self.plan.changed(overrides, data=self.data if data is None else data, seed=seed)
         trial = trial.with_training(monitor=name, mode=direction, callbacks="tuning")
-        if trial.custom_model is None:
+        if self.scored is not None:
+            trial = trial.with_training(**self.scored)
+        elif trial.custom_model is None:
             metric, metrics = name.removeprefix("val_"), trial.training["metrics"]
             trial = trial.with_training(metrics=metrics if metric in ("loss", *metrics) else (*metrics, metric))
         return trial.ready(trial.policy(), weights=self.weights, freeze=self.freeze)

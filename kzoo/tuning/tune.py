@@ -16,6 +16,8 @@ import keras_tuner
 from numpy.typing import ArrayLike
 
 from kzoo import __version__
+from kzoo.callbacks.monitor import reported_metrics
+from kzoo.contract import metrics_for
 from kzoo.dataset.dataset import Dataset, Loadable
 from kzoo.dataset.options import DataOptions
 from kzoo.dataset.splits import Fold
@@ -33,7 +35,15 @@ from kzoo.tuning.folder import claimed, clear_search
 from kzoo.tuning.folds import check_folds
 from kzoo.tuning.initial_weights import InitialWeights
 from kzoo.tuning.loop import Loop
-from kzoo.tuning.plan import Plan, Size, make_plan, objective_of_function, resolve_objective, size_of
+from kzoo.tuning.plan import (
+    Plan,
+    Size,
+    make_plan,
+    objective_of_function,
+    resolve_objective,
+    scored_settings,
+    size_of,
+)
 from kzoo.tuning.progress import Progress
 from kzoo.tuning.records import Objective, Request
 from kzoo.tuning.search import Search
@@ -160,8 +170,9 @@ def tune(
         epochs: of each trial, instead of the preset's; schedules are scaled to it. For a function the default is 10.
         max_time: seconds, or "90s", "30m", "2h": no training step starts after it.
         space: "quick", "standard" or "full", or a `Space` (see `kzoo.space`); for presets only.
-        objective: such as "val_accuracy" or "val_loss"; the default is the first metric. For a custom metric a pair,
-            such as ("val_gain", "max").
+        objective: a score of the whole validation split, such as "f1", "auc" or "recall@precision=0.9"; a function
+            with its direction, `kzoo.objective(function)`; or a metric that Keras reports, such as "val_accuracy" or
+            "val_loss". The default is the first metric. For a custom metric a pair, such as ("val_gain", "max").
         baseline: whether trial 0 is the preset.
         prune: "median" stops a trial that is worse than half of the others at the same epoch, once three have ended;
             None disables it. Hyperband stops trials in its own way.
@@ -249,7 +260,8 @@ def tune(
     setup: dict[str, Any] = dict(  # for the workers, which never get the test rows
         trainer="kzoo.tuning.trial:Trainer", threads=threads, preset=subject.trained,
         data=replace(data, test=None, notes=[]), objective=subject.objective, folds=folds, fold_seed=data_seed,
-        overridden=frozenset(overrides), weights=initial_weights.weights, freeze=initial_weights.freeze,
+        overridden=frozenset(overrides), scored=subject.scored, weights=initial_weights.weights,
+        freeze=initial_weights.freeze,
     )  # fmt: skip
     worker_class: type[Worker | InProcess] = Worker
     if (build := subject.build) is not None and not can_be_sent(build):
@@ -307,6 +319,7 @@ class _Subject:
         objective: the `Objective`.
         notes: lines to print, without those of the data.
         build: the user's function; None for a preset.
+        scored: training settings for an objective that Keras does not report, or None.
     """
 
     trained: Preset | FunctionSpace
@@ -316,6 +329,7 @@ class _Subject:
     objective: Objective
     notes: tuple[str, ...] = ()
     build: Any = None
+    scored: Any = None
 
 
 def _preset_subject(
@@ -326,12 +340,19 @@ def _preset_subject(
     requested_space = _checked_space(space, named_preset)
     plan = plan_training(named_preset, source, options, overrides, seed=seed).with_freeze(initial_weights.freeze)
     adapted, data = plan.adapted_preset, plan.data
-    resolved = resolve_objective(objective, adapted.config, adapted.training, data, folds=folds)
+    resolved = resolve_objective(
+        objective, adapted.config, adapted.training, data, folds=folds, requested=frozenset(overrides)
+    )
+    reported = ["loss", *metrics_for(data.task, adapted.config)]
+    scored = scored_settings(objective, reported, adapted.training, data, frozenset(overrides))
     adapted_space, notes = _adapt_space(requested_space, named_preset, adapted, overrides), plan.notes
     if initial_weights.weights is not None:
         adapted_space, weights_notes = initial_weights.restrict(adapted_space, data)
         notes = (*notes, *weights_notes)
-    return _Subject(trained=adapted, space=adapted_space, spec=plan.spec, data=data, objective=resolved, notes=notes)
+    return _Subject(
+        trained=adapted, space=adapted_space, spec=plan.spec, data=data, objective=resolved, notes=notes,
+        scored=_computed(scored),
+    )  # fmt: skip
 
 
 def _function_subject(
@@ -351,8 +372,25 @@ def _function_subject(
         function_space.explored(), settings={**overrides, "epochs": training["epochs"]}, training=training
     )
     return _Subject(
-        trained=explored, space=explored, spec=spec, data=plan.data, objective=resolved, notes=plan.notes, build=build
-    )
+        trained=explored, space=explored, spec=spec, data=plan.data, objective=resolved, notes=plan.notes, build=build,
+        scored=_computed(scored_settings(objective, reported_metrics(model), {}, plan.data, ())),
+    )  # fmt: skip
+
+
+def _computed(scored: Any) -> Any:
+    """Return the settings of an objective if a callback computes it in the trials, else None.
+
+    Raises:
+        KzooError: it is a function that the process of a trial cannot import.
+    """
+    if scored is None or scored["mode"] is None:
+        return None
+    if not can_be_sent(scored["objective"]):
+        raise KzooError(
+            f"objective={str(scored['objective'])!r} is a function that other processes cannot import. Move it to a "
+            "module."
+        )
+    return scored
 
 
 def _adapt_space(space: Space, preset: Preset, adapted: Preset, overrides: Mapping[str, Any]) -> Space:

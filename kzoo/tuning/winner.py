@@ -8,7 +8,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kzoo.contract import needs_onehot, stops_early
+from kzoo.callbacks.monitor import reported_metrics
+from kzoo.contract import metrics_for, needs_onehot, stops_early
 from kzoo.data.named import NAMES
 from kzoo.data.reload import load_again
 from kzoo.loading import load_model
@@ -16,6 +17,7 @@ from kzoo.registry import preset_of, rebuild
 from kzoo.registry.catalogue import list_presets
 from kzoo.registry.preset_files import preset_to_toml
 from kzoo.stored_types import Description, Spec
+from kzoo.tasks.objectives import is_score
 from kzoo.training import train
 from kzoo.training.identity import weights_hash
 from kzoo.tuning.folds import with_all_rows
@@ -38,6 +40,15 @@ def retrain(search, data, *, trial, on, epochs, out, seed, build, options):
         epochs = best_epoch(chosen, search.objective.name) if stops_early(training) else training["epochs"]
     elif isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
         raise KzooError(f"epochs={epochs!r} must be 'best' or an integer of at least 1.")
+    if (
+        on == "train+validation"
+        and spec["training"].get("decision") is not None
+        and not ("decision" in options and options["decision"] is None)
+    ):
+        raise KzooError(
+            f"decision={spec['training']['decision']!r} is learned on validation rows, which on='train+validation' "
+            "trains on: pass on='train'."
+        )
     dataset = _data(search, data)
     monitor = search.objective.name
     seed = chosen.seed if seed is None else seed
@@ -47,13 +58,20 @@ def retrain(search, data, *, trial, on, epochs, out, seed, build, options):
     else:
         model, options = preset_of(spec), _with_initial_weights(search, options)
         metric, metrics = monitor.removeprefix("val_"), tuple(spec["training"]["metrics"])
-        if metric != "loss" and metric not in metrics:
+        is_reported = metric in ("loss", *metrics_for(spec["task"], spec["config"]))
+        if not is_reported:
+            options = ({"objective": metric, "monitor": None} if on == "train" else {}) | options
+        elif metric != "loss" and metric not in metrics:
             options = {"metrics": (*metrics, metric)} | options
         options = {"ema": spec["training"]["ema"]} | options  # that of the trial, whatever callbacks= implies
     if on == "train+validation":
         dataset, monitor = with_all_rows(dataset), "loss"
     elif search.request.has_custom_models:
-        options = {"mode": search.objective.direction} | options
+        names, metric = reported_metrics(model), monitor.removeprefix("val_")
+        if names is not None and metric not in names and is_score(metric):
+            options = {"objective": metric, "monitor": None} | options
+        else:
+            options = {"mode": search.objective.direction} | options
     return train(model, dataset, out=out, epochs=epochs, **{"monitor": monitor, "seed": seed} | options)
 
 

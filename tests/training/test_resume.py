@@ -117,6 +117,7 @@ def assert_same_run(a, b):
 
 CASES = {
     "dropout, warm-up and averaged weights": SMALL,
+    "an objective of the whole validation split": SMALL | dict(objective="f1"),
     "regression, and a plateau": dict(
         preset="diabetes_fnn", data="diabetes", units=(4,), batch_size=80, schedule="plateau", patience=2,
         learning_rate=0.2,

@@ -321,7 +321,7 @@ def test_wrong_data_and_settings_are_refused_before_the_function_is_explored(mod
         (dict(space="quick"), ("space=", "function", "hyperparameters")),
         (dict(learning_rate=0.1), ("'learning_rate'", "batch_size", "class_weight", "patience")),
         (dict(objective="val_acuracy"), ("objective='val_acuracy'", "'val_accuracy'")),
-        (dict(objective="accuracy"), ("objective='accuracy'", "training", "'val_accuracy'")),
+        (dict(objective="rmse"), ("objective='rmse'", "accuracy")),
         (dict(engine="hyperband", folds=2), ("engine='hyperband'", "folds=")),
     ],
 )

@@ -25,7 +25,7 @@ def narrow(**ranges):
 
 BAD = {
     "objective": (dict(objective="val_acc"), ("objective='val_acc'", "'val_accuracy'", "val_loss, val_accuracy")),
-    "objective of training": (dict(objective="accuracy"), ("objective='accuracy'", "training", "'val_accuracy'")),
+    "objective of other tasks": (dict(objective="rmse"), ("objective='rmse'", "tabular_classification", "accuracy")),
     "objective without meaning": (
         dict(objective="val_f1_score"),
         ("objective='val_f1_score'", "val_loss, val_accuracy"),

@@ -5,11 +5,14 @@ small training. The tests compare both with its results.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
 from kzoo.predictions import probabilities, scores_of
 from kzoo.tasks import Judged, Scored
+from kzoo.tasks.classes.confusion import confusion, cost_interval, label_scores
+from kzoo.tasks.objectives import call_score
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import number, percent, plural
 
@@ -18,7 +21,7 @@ _RARE = 0.1  # of two classes, one with a share below this is rare: accuracy say
 _Z = 1.959963984540054  # 97.5 % quantile of the normal distribution
 
 
-def score(batches, target, *, logits=None, weight=None) -> Scored:
+def score(batches, target, *, logits=None, weight=None, decision=None) -> Scored:
     """Return the scores of predictions.
 
     Args:
@@ -29,6 +32,8 @@ def score(batches, target, *, logits=None, weight=None) -> Scored:
             is no log loss.
         weight: (N,) sample weights; None: all examples have the same weight. The interval is that of Kish's effective
             sample size.
+        decision: the `kzoo.postprocessors.threshold.Decision` that labels follow, with the classes, costs and objective
+            that are scored too; None: the most probable class is predicted, and nothing else is scored.
 
     Raises:
         KzooError: labels outside the classes of the model.
@@ -37,7 +42,7 @@ def score(batches, target, *, logits=None, weight=None) -> Scored:
     p = scores_of(outputs) if logits is None else probabilities(outputs, logits)
     if truth.min() < 0 or truth.max() >= p.shape[1]:
         raise KzooError(f"Labels range from {truth.min()} to {truth.max()}, but the model has {p.shape[1]} classes.")
-    guess, n = p.argmax(-1), len(truth)
+    guess, n = p.argmax(-1) if decision is None else decision.numbers(p), len(truth)
     right, effective_n = int((guess == truth).sum()), n
     if weight is not None:
         effective_n = weight.sum(dtype="float64") ** 2 / (weight.astype("float64") ** 2).sum()
@@ -56,6 +61,7 @@ def score(batches, target, *, logits=None, weight=None) -> Scored:
         auc=auc,
         loss=None if logits is None else _mean(-np.log(np.clip(p[np.arange(n), truth], 1e-7, 1)), weight),
         majority=_mean(truth == (_counts(truth, weight).argmax() if most_frequent is None else most_frequent), weight),
+        **({} if decision is None else _decision_scores(truth, p, guess, decision, weight)),
         examples=n,
     )
     return Scored(scores=scores, truth=truth, answers=p)
@@ -63,6 +69,67 @@ def score(batches, target, *, logits=None, weight=None) -> Scored:
 
 def _mean(values, weight) -> float:
     return float(values.mean() if weight is None else np.average(values, weights=weight))
+
+
+def _decision_scores(truth, p, guess, decision, weight) -> dict:
+    """Return the scores that a decision adds, those of the most probable class beside them, and its cost."""
+    names, objective = ["balanced_accuracy"], decision.objective
+    names += [] if decision.positive is None else ["f1_positive", "precision_positive", "recall_positive"]
+    names += [] if decision.cost is None else ["expected_cost"]
+    options = dict(positive=decision.positive, cost=decision.cost)
+    tables = [confusion(truth, labels, p.shape[1], weight) for labels in (guess, p.argmax(-1))]
+    scores, default = (label_scores(table, **options) for table in tables)
+    added: dict = {name: float(scores[name]) for name in names}
+    if decision.cost is not None:
+        rows = len(truth) if weight is None else tables[0].sum() ** 2 / (weight.astype("float64") ** 2).sum()
+        effective = tables[0] * rows / tables[0].sum()
+        added["expected_cost_interval"] = list(cost_interval(effective, decision.cost))
+    if not decision.is_default:
+        added |= {f"{name}_default": float(default[name]) for name in ("accuracy", "f1", *names)}
+    if objective is None or objective in added:
+        return added
+    if objective == "average_precision":
+        return added | dict(average_precision=_mean_average_precision(truth, p, decision.positive, weight))
+    if objective.function is not None:
+        return added | {str(objective): custom_score(objective, truth, p, guess, decision.positive, weight)}
+    if objective.level is not None and decision.positive is not None:
+        positive = truth == decision.positive
+        added[str(objective)] = recall_at_precision(positive, p[:, decision.positive], objective.level, weight)
+    return added
+
+
+def _mean_average_precision(truth, p, positive, weight) -> float | None:
+    """Return the average precision of the positive, else the rarer, of two classes; of more, the mean of all."""
+    if np.isnan(p).any():
+        return None
+    classes: Any = np.unique(truth)
+    if p.shape[1] == 2:
+        classes = [int(_mean(truth == 1, weight) < 0.5) if positive is None else positive]
+    values = [average_precision(truth == number, p[:, number], weight) for number in classes if (truth == number).any()]
+    return float(np.mean(values)) if values else None
+
+
+def custom_score(objective, truth, p, guess, positive=None, weight=None) -> float:
+    """Return the value of a user's function (see `kzoo.tasks.objectives.objective`).
+
+    Raises:
+        KzooError: it raises an error, or does not return a number.
+    """
+    if p.shape[1] == 2:
+        positive = 1 if positive is None else positive
+        truth, guess, p = (truth == positive).astype(int), (guess == positive).astype(int), p[:, positive]
+    return call_score(objective, truth, p if objective.response_method == "predict_proba" else guess, weight)
+
+
+def recall_at_precision(positive, scores, level, weight=None) -> float:
+    """Return the largest recall of any threshold whose precision is at least `level`; 0 if there is none.
+
+    Args:
+        positive, scores, weight: see `average_precision`.
+    """
+    right, named = _cumulated(positive, scores, weight)
+    reached = right >= level * named
+    return float(right[reached].max() / right[-1]) if reached.any() and right[-1] > 0 else 0.0
 
 
 def _counts(numbers, weight, size=0) -> np.ndarray:
@@ -89,13 +156,19 @@ def average_precision(positive, scores, weight=None) -> float:
         scores: (N,) which should be higher for the positive rows; ties are counted together.
         weight: (N,) sample weights; None: all rows have the same weight.
     """
+    right, named = _cumulated(positive, scores, weight)
+    precision = right / np.where(named > 0, named, 1)
+    return float((np.diff(right, prepend=0) * precision).sum() / right[-1])
+
+
+def _cumulated(positive, scores, weight):
+    """Return the weight of the positive rows, and of all rows, with at least each distinct score, highest first."""
     order = np.argsort(-scores, kind="stable")
     positive, scores = positive[order], scores[order]
     weight = np.ones(len(scores)) if weight is None else weight[order].astype("float64")
     last = np.append(np.flatnonzero(scores[1:] != scores[:-1]), len(scores) - 1)  # of each run of ties
     right, named = (np.cumsum(part)[last] for part in (weight * positive, weight))
-    precision = right / np.where(named > 0, named, 1)
-    return float((np.diff(right, prepend=0) * precision).sum() / right[-1])
+    return right, named
 
 
 def _f1(truth, guess, weight=None) -> float:
@@ -161,9 +234,14 @@ def wilson(right, n) -> tuple[float, float]:
     return 0.0 if right == 0 else center - reach, 1.0 if right == n else center + reach
 
 
-def judge(truth, answers, target, *, metric=None) -> Judged:
-    """Return per-example errors: the probability or score of the true class, and whether the prediction is correct."""
-    return Judged(quality=answers[np.arange(len(truth)), truth], right=answers.argmax(-1) == truth)
+def judge(truth, answers, target, *, metric=None, decision=None) -> Judged:
+    """Return per-example errors: the probability or score of the true class, and whether the prediction is correct.
+
+    Args:
+        decision: see `score`.
+    """
+    guess = answers.argmax(-1) if decision is None else decision.numbers(answers)
+    return Judged(quality=answers[np.arange(len(truth)), truth], right=guess == truth)
 
 
 def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
@@ -211,13 +289,13 @@ def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
 
 def doubts(scores) -> list[str]:
     """Return a warning if one of two classes is rare: accuracy says little, and 0.5 may be a poor threshold."""
-    if scores.get("average_precision") is None:
+    if scores.get("average_precision") is None or "accuracy_default" in scores:
         return []
     share = _share_of_rare(scores)
     return [
         f"Only {percent(share)} of these examples belong to the rarer class, so accuracy says little about it: compare "
-        f"average precision (chance level: {share:.2g}). Labels use a probability threshold of 0.5; to use another "
-        "threshold, apply it to the probabilities."
+        f"average precision (chance level: {share:.2g}). Labels use a probability threshold of 0.5; decision='f1' or "
+        "cost= learns another one."
     ]
 
 

@@ -1,0 +1,164 @@
+"""What is watched (`objective`) and what decides (`decision`, `cost`, `positive`), adapted to the data."""
+
+from kzoo.dataset.sample import class_counts
+from kzoo.postprocessors import threshold
+from kzoo.postprocessors.decision import SETTINGS, STEP, takes_decision
+from kzoo.tasks.classes import costs
+from kzoo.tasks.objectives import POSITIVE, Objective, is_exact_in_keras, is_score, resolve
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import hint, listed, percent
+
+_DEFAULT = "default"
+
+
+def adapt_objective(training, requested, data, reported) -> list[str]:
+    """Set what is monitored for an objective, in place, and return notes.
+
+    Args:
+        training: the training settings; `adapt_decision` has adapted them.
+        requested: names of the settings that the user has set.
+        data: the `Dataset`.
+        reported: names of the metrics that the network can report.
+
+    Raises:
+        KzooError: an objective that is unknown or does not suit the task, or one beside a monitored metric.
+    """
+    if training.get("objective") is None:
+        return []
+    if "monitor" in requested and training.get("monitor") not in (None, _monitored(training)):
+        raise KzooError(
+            f"monitor={training['monitor']!r} and objective={str(training['objective'])!r} both determine the best "
+            "epoch. Set only one of them."
+        )
+    objective, notes = resolve(training["objective"], data.problem, reported=reported), []
+    if training.get("positive") is not None and "positive" in requested and objective == "f1":
+        objective = Objective(f"f1{POSITIVE}")
+    if objective.level is not None or objective.endswith(POSITIVE):
+        if len(data.class_names) != 2:
+            raise KzooError(
+                f"objective={str(objective)!r} is of the positive class of two, and {data.name} has "
+                f"{len(data.class_names)} classes. Use objective='f1' or 'balanced_accuracy'."
+            )
+        notes += _set_positive(training, data)
+    if objective == "expected_cost" and training.get("cost") is None:
+        raise KzooError("objective='expected_cost' needs cost=: what each mistake (actual, predicted) costs.")
+    training["objective"] = objective
+    decides = STEP in training.get("postprocess", ())
+    is_metric = objective in reported and objective not in data.problem.task.scores
+    if is_metric or (
+        is_exact_in_keras(objective, ("loss", *reported)) and not (decides and objective in threshold.SCORES)
+    ):
+        metrics = tuple(training.get("metrics", ()))
+        if objective != "loss" and "metrics" in training and objective not in metrics:
+            training["metrics"] = (*metrics, str(objective))
+        training["monitor"], training["mode"] = f"val_{objective}", None
+    else:
+        training["monitor"], training["mode"] = f"val_{objective}", objective.best
+    return notes
+
+
+def _monitored(training):
+    return f"val_{training['objective']}".replace("val_val_", "val_")
+
+
+def adapt_decision(training, requested, data, *, logits) -> list[str]:
+    """Check and complete the settings of the decision, in place, and return notes.
+
+    Afterwards `cost` is a matrix, `decision` an `Objective`, and `postprocess` has the step that learns it.
+
+    Args:
+        training, requested, data: see `adapt_objective`.
+        logits: whether outputs of classes are logits (see `kzoo.predictions.logits_of`).
+
+    Raises:
+        KzooError: settings for other tasks or for two classes only, unknown classes, wrong costs, an unknown score, or
+            outputs that are no probabilities.
+    """
+    values = {name: training[name] for name in SETTINGS if training.get(name) is not None}
+    steps = tuple(training.get("postprocess", ()))
+    if STEP in steps and "decision" not in values and "cost" not in values:
+        raise KzooError(f"postprocess={STEP!r} is added by decision=, which says for which score. Set decision='f1'.")
+    if not values:
+        return []
+    names, notes = list(map(str, data.class_names)), []
+    for name, value in values.items():
+        if not takes_decision(data.problem.task):
+            raise KzooError(
+                f"{name}={_shown(value)} needs one class per row to predict, and {data.problem.name} has none. "
+                "Leave it out."
+            )
+    if "positive" in values:
+        if values["positive"] not in names:
+            raise KzooError(
+                f"positive={values['positive']!r} is not a class of {data.name}. "
+                f"{hint(values['positive'], names)}Use one of: {listed(names, 10)}."
+            )
+        if len(names) != 2:
+            raise KzooError(f"positive={values['positive']!r} is for two classes, and {data.name} has {len(names)}.")
+    if "cost" in values:
+        training["cost"], cost_notes = costs.matrix(costs.read(values["cost"]), names)
+        notes += cost_notes
+    rule = _rule(training, values, requested, data)
+    if rule is None:
+        return notes
+    if logits is None:
+        raise KzooError(
+            f"decision={str(rule)!r} needs probabilities, and the outputs of this network are none: its loss or its "
+            "last activation is for other scores. Set loss='crossentropy'."
+        )
+    if len(names) == 2:
+        notes += _set_positive(training, data)
+    if data.validation is None:
+        raise KzooError(f"decision={str(rule)!r} is learned on validation data, and there is none. Set validation=0.1.")
+    training["decision"] = rule
+    training["postprocess"] = (*(step for step in steps if step != STEP), STEP)
+    return notes
+
+
+def _shown(value):
+    return repr(str(value)) if isinstance(value, str) else "..."
+
+
+def _rule(training, values, requested, data) -> Objective | None:
+    """Return the objective that the decision is for; None for the most probable class."""
+    decision = values.get("decision", "cost" if "cost" in values else _DEFAULT)
+    if decision == _DEFAULT:
+        return None
+    if decision == "objective":
+        if training.get("objective") is None:
+            raise KzooError("decision='objective' needs an objective. Set objective='f1', or decision='f1'.")
+        decision = training["objective"]
+    if decision == "cost":
+        decision = "expected_cost"
+    if decision == "expected_cost" and "cost" not in values:
+        raise KzooError("decision='cost' needs cost=: what each mistake (actual, predicted) costs.")
+    legal = (_DEFAULT, "objective", "cost", *(name for name in threshold.SCORES if not name.endswith(POSITIVE)))
+    if isinstance(decision, str) and not isinstance(decision, Objective) and not is_score(decision):
+        raise KzooError(f"decision={decision!r} is unknown. {hint(decision, legal)}Use one of: {', '.join(legal)}.")
+    rule = resolve(decision, data.problem, argument="decision")
+    if rule == "f1" and "positive" in values and "positive" in requested:
+        rule = Objective(f"f1{POSITIVE}")
+    if (rule.function is None and rule.score not in threshold.SCORES) or rule.response_method == "predict_proba":
+        raise KzooError(f"decision={str(rule)!r} does not depend on the threshold. Use one of: {', '.join(legal)}.")
+    if len(data.class_names) != 2 and rule != "expected_cost":
+        raise KzooError(
+            f"decision={str(rule)!r} needs two classes, and {data.name} has {len(data.class_names)}. For more, set "
+            "cost=."
+        )
+    return rule
+
+
+def _set_positive(training, data) -> list[str]:
+    """Set the positive class to the rarer one, if the user has not set it, and return a note about it."""
+    if training.get("positive") is not None:
+        return []
+    counts = class_counts(data, "train")
+    number = int(counts[0] < counts[1]) ^ 1 if counts[0] != counts[1] else 1
+    training["positive"] = str(data.class_names[number])
+    share = percent(counts[number] / max(counts.sum(), 1))
+    return [f"The positive class is {training['positive']!r} ({share} of the training rows); positive= sets another."]
+
+
+def is_watched_by_keras(training) -> bool:
+    """Return whether Keras reports what determines the best epoch, so that no objective has to be computed."""
+    return training.get("objective") is None or training.get("mode") is None

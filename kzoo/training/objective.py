@@ -1,0 +1,115 @@
+"""The objective of the whole validation split after each epoch, computed by the task and not by Keras' metrics."""
+
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import keras
+import numpy as np
+
+from kzoo.postprocessors.decision import decision_of, settings_of
+from kzoo.postprocessors.postprocessor import learn
+from kzoo.tasks.objectives import Objective, call_score
+from kzoo.training.score import forward
+from kzoo.utils.errors import KzooError
+
+
+class EpochObjective(keras.callbacks.Callback):
+    """Add the objective of the whole validation split to the logs of each epoch. Before the bundle, which reads it.
+
+    It is computed by the task from all outputs at once: a mean over batches would be another number for most scores.
+
+    Args:
+        setup: the `TrainingSetup`; its training settings have an objective that Keras does not report.
+        batches: the `Batches` to validate on.
+    """
+
+    def __init__(self, setup, batches) -> None:
+        super().__init__()
+        # In a namespace, so that the journal does not store it.
+        self.state = SimpleNamespace(setup=setup, batches=batches)
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        objective = self.state.setup.training["objective"]
+        if not isinstance(objective, Objective):
+            raise KzooError(f"objective={objective!r} is a function. Pass it again, as kzoo.objective(function).")
+        value = self._value()
+        if value is None:
+            raise KzooError(
+                f"objective={str(objective)!r} cannot be computed on the validation split, which may lack a class or "
+                "vary too little. Set a larger validation=, or another objective."
+            )
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        value = self._value()
+        if logs is not None:
+            logs[self.state.setup.training["monitor"]] = math.nan if value is None else value
+
+    def _value(self) -> float | None:
+        setup, batches = self.state.setup, self.state.batches
+        distribution = keras.distribution.distribution()
+        keras.distribution.set_distribution(None)  # the last batch may be too short to split evenly
+        try:
+            return objective_value(self.model, setup, batches)
+        finally:
+            keras.distribution.set_distribution(distribution)
+
+
+def objective_value(model, setup, batches) -> float | None:
+    """Return the objective of a model on the whole split of some batches; None if it is undefined there."""
+    training, data, logits = setup.training, setup.data, setup.gives_logits
+    split, size = batches.split, min(batches.batch_size, len(batches.split))
+
+    def outputs_and_truth():
+        rows = type(batches)(split, batch_size=size)
+        for step in range(len(rows)):
+            x, y = rows.batch(0, step)[:2]
+            outputs = forward(model, x, size)
+            if setup.standardize is not None:
+                offset, scale = (np.asarray(part, "float32") for part in setup.standardize)
+                outputs = outputs * scale + offset
+            yield outputs, np.asarray(y)
+
+    pairs, postprocessor = outputs_and_truth(), None
+    if steps := training.get("postprocess"):
+        outputs, truth = (np.concatenate(column) for column in zip(*pairs, strict=True))
+        options: dict[str, Any] = dict(target=data.target, logits=logits, weight=split.weight)
+        if not np.isfinite(outputs).all():
+            return None
+        postprocessor = learn(steps, outputs, truth, rows="validation", settings=training, **options)
+        pairs = iter([(postprocessor.outputs(outputs, logits=logits), truth)])
+    return score_of(training["objective"], pairs, data, training, postprocessor, logits=logits, weight=split.weight)
+
+
+def score_of(objective, pairs, data, settings, postprocessor=None, *, logits, weight=None) -> float | None:
+    """Return one score of (outputs, truth) pairs; None if it is undefined, or outputs are not finite.
+
+    Args:
+        objective: the `Objective`.
+        pairs: (outputs, truth) of each batch.
+        data: the `Dataset`.
+        settings: training settings.
+        postprocessor: its step of stage "decide" is the decision; None for the most probable class.
+        logits: see `kzoo.training.score.gives_logits`.
+        weight: (N,) sample weights, or None.
+    """
+    problem = data.problem
+    options: dict[str, Any] = {}
+    if weight is not None:
+        options["weight"] = np.asarray(weight)
+    if problem.facts >= {"kept"}:
+        outputs, truth = (np.concatenate(column) for column in zip(*pairs, strict=True))
+        if not np.isfinite(outputs).all():
+            return None
+        pairs = [(outputs, truth)]
+        if objective.function is not None and "values" in problem.facts:
+            shape = (len(truth), -1) if truth.ndim > 1 and truth[0].size > 1 else (-1,)
+            answers = outputs.reshape(truth.shape)
+            if len(shape) == 1:
+                truth, answers = truth.reshape(shape), answers.reshape(shape)
+            return call_score(objective, truth, answers, options.get("weight"))
+    known = settings_of(settings) | {"objective": objective}
+    if (decision := decision_of(known, problem, data.class_names, postprocessor)) is not None:
+        options["decision"] = decision
+    scores = problem.task.scoring.score(pairs, data.target, logits=logits, **options).scores
+    return scores.get(str(objective))

@@ -167,7 +167,7 @@ CALLS = [
     (lambda: kzoo.load_data("rows.csv", target="slod"), "'slod'", "'sold'", "size, colour, sold"),
     (lambda: kzoo.load_data("rows.csv", target="sold", drop=["price"]), "'price'", "size, colour, sold"),
     (lambda: kzoo.load_data("rows.csv", target="sold", time="size"), "colour, sold", "numeric"),
-    (lambda: kzoo.load_data("rows.csv", target="sold", task="ranking"), "task='ranking'", "classification, regression"),
+    (lambda: kzoo.load_data("rows.csv", target="sold", task="ranking"), "task='ranking'", "classification", "regression"),
     (
         lambda: kzoo.load_data("rows.csv", target="sold", preset="diabetes_fnn"),
         "'sold'", "diabetes_fnn", "tabular_regression", "tabular_fnn, tabular_resnet", "task=",
@@ -229,7 +229,6 @@ CALLS = [
     (lambda: train("iris_fnn", weights="cut/best.keras"), "cut/best.keras", "zip"),
     (lambda: train("digits_cnn", "rows.csv", target="sold"), "'rows.csv'", "digits_cnn", "tabular_fnn, tabular_resnet"),
     (lambda: train(compiled()), "data=", "folder", "arrays"),
-    (lambda: train("text_cnn", "rows.csv", target="size"), "'size'", "classes", "task="),
     (lambda: train("diabetes_fnn", label_smoothing=0.1), "label_smoothing", "diabetes_fnn", "classes"),
     (lambda: train("mnist_fnn"), "'mnist.npz'", "KZOO_DATA", "digits_cnn"),
     (lambda: train(keras.Sequential(name="mine"), (X, Y)), "'mine'", "model.compile"),

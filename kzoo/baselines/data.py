@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from kzoo.kinds import kind
+from kzoo.postprocessors.postprocessor import learn
 from kzoo.results import displayed_metric, value_of
 from kzoo.sources.arrays import class_numbers
 from kzoo.storage.windows import sample_indices
@@ -50,7 +51,7 @@ class BaselineData:
 
     @property
     def outputs(self):
-        """The number of classes, or of values per row."""
+        """The number of classes, of labels, or of values per row."""
         if "classes" in self.data.problem.facts:
             return max(len(self.data.class_names), 2)
         return int(np.prod(self.data.train.y.shape[1:]))
@@ -62,7 +63,7 @@ class BaselineData:
 
     @property
     def y(self):
-        """The training targets: class numbers (N,), or values (N, ...)."""
+        """The training targets: class numbers (N,), labels (N, labels), or values (N, ...)."""
         return truth_of(self.train.y[:], self.data.problem)
 
     @property
@@ -118,9 +119,17 @@ class BaselineData:
     def scores(self, predict, part) -> dict:
         """Return the scores of predictions for a split."""
         weights = {} if part.weight is None else {"weight": part.weight}
-        return self.data.problem.task.scoring.score(
-            predict(part), self.data.target, logits=self.logits, **weights
-        ).scores
+        target = self._decided_target(predict)
+        return self.data.problem.task.scoring.score(predict(part), target, logits=self.logits, **weights).scores
+
+    def _decided_target(self, predict):
+        """Return the target with the decisions that the network of this task gets too, learned on validation rows."""
+        names = self.data.problem.task.postprocess
+        if not names or self.validation is None or self.logits is None:
+            return self.data.target
+        outputs, truth = (np.concatenate(column) for column in zip(*predict(self.validation), strict=True))
+        steps = learn(names, outputs, truth, target=self.data.target, logits=self.logits, rows="validation")
+        return steps.target(self.data.target)
 
 
 def _subset(part, most):

@@ -11,6 +11,7 @@ from kzoo.baselines.linear import (
     Sums,
     classifier,
     classifier_seconds,
+    one_at_a_time,
     with_all_classes,
     with_bias,
 )
@@ -22,6 +23,7 @@ _MOST_CATEGORIES = 100  # most frequent categories of a column that get a featur
 _MOST_FEATURES = 2_000
 _MOST_BINNED = 255  # categories of a column that scikit-learn's trees can distinguish
 _TREES = 100  # rounds of boosting
+_MOST_LABELS = 100  # each of which needs its own trees
 _MOST_OUTPUTS = 20  # values per row, each of which needs its own trees
 
 
@@ -59,7 +61,7 @@ def _width(subset):
 
 
 @baseline(
-    "logistic regression", "columns", "classes", lacks=("steps",), reference=_LINEAR,
+    "logistic regression", "columns", "probabilities", "kept", lacks=("steps",), reference=_LINEAR,
     seconds=lambda subset: classifier_seconds(len(subset.train), _width(subset), subset.outputs),
 )  # fmt: skip
 def logistic(subset):
@@ -102,7 +104,7 @@ def ridge(subset):
 
 def _seconds_of_trees(subset):
     rows, width = len(subset.train), subset.shape[0]
-    models = subset.outputs if "values" in subset.data.problem.facts or subset.outputs > 2 else 1
+    models = 1 if "classes" in subset.data.problem.facts and subset.outputs == 2 else subset.outputs
     return _TREES * models * (2e-4 + 2.5e-6 * width * min(31, rows / 20) + 3e-9 * rows * width)
 
 
@@ -110,17 +112,25 @@ def _seconds_of_trees(subset):
     "gradient-boosted trees", "columns", "kept", lacks=("steps",), reference=_BOOSTING, seconds=_seconds_of_trees
 )  # fmt: skip
 def trees(subset):
-    """Fit gradient-boosted trees on binned columns with scikit-learn's defaults, one model per target."""
-    classes, x, y = "classes" in subset.data.problem.facts, subset.x, subset.y
+    """Fit gradient-boosted trees on binned columns with scikit-learn's defaults, one model per target or label."""
+    facts, x, y = subset.data.problem.facts, subset.x, subset.y
+    classes, labels = "classes" in facts, "labels" in facts
     shape, columns = y.shape[1:], y.reshape(len(y), -1).T
     if classes and len(np.unique(y)) < 2:
         raise Unfit("the training rows that it uses have a single class")
-    if len(columns) > _MOST_OUTPUTS:
+    if len(columns) > (_MOST_LABELS if labels else _MOST_OUTPUTS):
         raise Unfit(f"each of {len(columns)} values per row would need its own trees")
     boosting = getattr(
-        import_module("sklearn.ensemble"), f"HistGradientBoosting{'Classifier' if classes else 'Regressor'}"
+        import_module("sklearn.ensemble"), f"HistGradientBoosting{'Classifier' if classes or labels else 'Regressor'}"
     )
     options = dict(random_state=subset.seed, categorical_features=_categorical_columns(subset), max_iter=_TREES)
+    if labels:
+
+        def fit(rows, truth, weight):
+            model = boosting(**options).fit(x[rows], truth, weight)
+            return lambda x: model.predict_proba(x)[:, 1]
+
+        return subset.by_blocks(one_at_a_time(y, fit, subset.weight))
     models = [boosting(**options).fit(x, column, subset.weight) for column in columns]
     if not classes:
         return subset.by_blocks(lambda x: np.stack([model.predict(x) for model in models], axis=1).reshape(-1, *shape))

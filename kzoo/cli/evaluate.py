@@ -69,7 +69,7 @@ def render(document, args):
     lines = [f"{document['run']} on {document['data']}:"]
     rows = []
     for name, value in document["scores"].items():
-        if name in ("targets", "by") or mixes_units(name, document["scores"]):
+        if name in ("targets", "labels", "by") or mixes_units(name, document["scores"]):
             continue
         if isinstance(value, list | tuple):
             text = " to ".join(map(number, value))

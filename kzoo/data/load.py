@@ -54,20 +54,22 @@ def load_data(
         preset: what the data is for, a name or a `Preset`: it determines how a table is read, the length of texts and
             windows, the size of images, the vocabulary. Without it the source decides.
         target: column to predict (tables, text, labels of images), or columns to forecast (series); separate several
-            with commas.
+            with commas. Several columns of 0 and 1, or one of lists or of texts such as `a;b`, are labels: a row has
+            any number of them.
         validation: fraction of the rows that are not in the test split; of all rows for a series or plain text.
         test: fraction of all rows (0.2 unless the source has its own test split), a second source, or a
             `kzoo.dataset.splits.Fold` (then a test split of the source is not used).
         drop: columns to leave out.
         group: column whose rows with equal values stay in one split; for arrays, an array (N,) of values.
-        task: `"classification"` or `"regression"`. By default, a table whose target is text, boolean, or integers with
-            at most 20 different values is a classification, else a regression. In arrays of images and token ids,
-            integers are classes, and numbers with fractions are values.
+        task: `"classification"`, `"labels"` or `"regression"`. By default, a table whose target is text, boolean, or
+            integers with at most 20 different values is a classification, else a regression. In arrays of images and
+            token ids, integers are classes, and numbers with fractions are values.
         time: time column of a series; the first column of dates by default.
         columns: types of columns, to override the detected ones: a dict of "number", "category", "date", or of how
-            numbers are written: `{"zip": "category", "price": {"decimal": ",", "thousands": "."}}`. Cells of these
-            columns in a file stay as written, such as `01067`. By default, a number format is detected that reads all
-            of a column: thousands separators, decimal commas, currency signs, percent, accounting negatives, 万 and 亿.
+            numbers are written: `{"zip": "category", "price": {"decimal": ",", "thousands": "."}}`; for a target of
+            labels `{"tags": {"separator": ";"}}`. Cells of these columns in a file stay as written, such as `01067`. By
+            default, a number format is detected that reads all of a column: thousands separators, decimal commas,
+            currency signs, percent, accounting negatives, 万 and 亿.
         seed: seed of the split. The training seed does not affect it.
         clip: clip numeric columns of a table at their 0.1 and 99.9 percentiles (of the training rows).
 

@@ -15,8 +15,8 @@ def statistics(data: Dataset) -> dict:
 
     Returns:
         `features`: name, mean, sd, low, high, edges (deciles) and shares between them, for each number; `categories`:
-        name and the share of each code; `targets`: the same for the targets, or `classes`, their shares, or `common`,
-        the id of the most frequent token; and `columns`, those of the whole table.
+        name and the share of each code; `targets`: the same for the targets, or `classes` or `labels`, their shares,
+        or `common`, the id of the most frequent token; and `columns`, those of the whole table.
     """
     data = sample_dataset(data)
     categories = data.config.get("categories", ())
@@ -32,6 +32,10 @@ def statistics(data: Dataset) -> dict:
         labels = np.asarray(data.train.y)
         labels = labels.argmax(axis=-1) if labels.ndim > 1 else labels
         stats["classes"] = [float(np.mean(labels == number)) for number in range(len(data.class_names))]
+    elif "labels" in data.problem.facts:
+        y = np.asarray(data.train.y)
+        known = np.maximum((~np.isnan(y)).sum(axis=0), 1)
+        stats["labels"] = (np.nansum(y, axis=0, dtype="float64") / known).tolist()
     elif "values" in data.problem.facts:
         stats["targets"] = _described(data.target_names, flat(data.train.y))
     elif "continues" in data.problem.facts:

@@ -18,14 +18,15 @@ from kzoo.data.pipeline import Batches
 from kzoo.data.reload import load_again
 from kzoo.dataset.dataset import Loadable
 from kzoo.kinds import encoding_settings
+from kzoo.postprocessors.postprocessor import Postprocessor, combined
 from kzoo.ranking import advantage, find_runs
 from kzoo.results import displayed_metric, of_fold, value_of
-from kzoo.run import Run
+from kzoo.run import POSTPROCESSING, Run
 from kzoo.stored_types import FOLDS, Member, Request, Spec
 from kzoo.tasks import problem
 from kzoo.training.folder import claimed, run_set_aside
 from kzoo.training.provenance import provenance
-from kzoo.training.score import forward, run_gives_logits
+from kzoo.training.score import forward, learned_postprocessor, run_gives_logits
 from kzoo.training.stored_predictions import score_and_store
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError, warn
@@ -104,14 +105,18 @@ def _write_ensemble(
         statistics = {} if folds else {"statistics": members[0].config.get("statistics")}  # those of folds differ
         write_json(folder / "config.json", request.json() | {"command": None} | statistics | provenance())
         if data is None:
-            scores = {} if folds else _score_stored(members, method, classes)
+            steps = _combined_steps(members)
+            scores = {} if folds else _score_stored(members, method, classes, steps)
             if not (scores or folds):
                 warn(
                     "Not all predictions of the members are stored, so the ensemble has no scores: pass data= to get "
                     "them."
                 )
         else:
-            scores = score_and_store(model, data, folder, logits=False)
+            steps = _learned_steps(members, model, data)
+            scores = score_and_store(model, data, folder, logits=False, postprocessor=steps)
+        if steps is not None:
+            write_json(folder / POSTPROCESSING, steps.json())
         with whole_file(folder / "best.keras") as temporary:
             model.save(temporary)
         summary = dict(
@@ -123,6 +128,20 @@ def _write_ensemble(
         if scores and (baselines := members[0].summary.get("baselines")):  # scored on the same split
             summary["baselines"] = baselines
         write_json(folder / "summary.json", finite(summary))
+
+
+def _learned_steps(members: Sequence[Run], model: Any, data: Any) -> Postprocessor | None:
+    """Return the postprocessor that the task learns by default; None if it has none."""
+    names = members[0].problem.task.postprocess
+    if not names or data.validation is None:
+        return _combined_steps(members)
+    return learned_postprocessor(model, data, names, logits=False)
+
+
+def _combined_steps(members: Sequence[Run]) -> Postprocessor | None:
+    """Return the mean of the members' postprocessing steps; None if they have none."""
+    stored = [run.postprocessing for run in members]
+    return combined(stored) if all(stored) else None
 
 
 def _check(members: Sequence[Run], method: str) -> bool:
@@ -140,8 +159,8 @@ def _check(members: Sequence[Run], method: str) -> bool:
             raise KzooError(f"{run.path} is not finished: continue its training, or omit it.")
         if run.spec.members:
             raise KzooError(f"{run.path} is itself an ensemble: pass its members instead.")
-        if run.postprocessing:
-            steps = ",".join(step["name"] for step in run.postprocessing)
+        if others := [step["name"] for step in run.postprocessing if step["name"] not in run.problem.task.postprocess]:
+            steps = ",".join(others)
             raise KzooError(
                 f"{run.path} has postprocess={steps}, but ensembles combine network outputs without postprocessing: "
                 "train the members without postprocess=."
@@ -225,7 +244,7 @@ def _probabilities(y: Any, logits: bool | None, width: int, run: Run, i: int) ->
         )
     single = y.shape[-1] == 1
     if logits:
-        y = layers.Activation("sigmoid" if single else "softmax", name=f"probabilities_{i}")(y)
+        y = layers.Activation(run.problem.task.head_of(y.shape[-1]), name=f"probabilities_{i}")(y)
     if single and width == 2:
         y = layers.Concatenate(name=f"columns_{i}")([1 - y, y])
     return y
@@ -267,7 +286,11 @@ def _fit_weights(inputs: Any, outputs: Sequence[Any], data: Any, classes: bool) 
     for step in range(len(batches)):
         x, y = batches.batch(0, step)
         predicted, y = forward(stacked, x, size), np.asarray(y)
-        if classes:
+        if "labels" in data.problem.facts:
+            truth = y[..., None]
+            likelihood = np.where(truth == 1, predicted, 1 - predicted)[~np.isnan(y)]
+            true_probabilities.append(likelihood.astype("float64"))
+        elif classes:
             true_probabilities.append(_true_class_probability(predicted, y.reshape(-1)))
         else:
             spread = np.asarray(data.config.get("target_scale", np.ones(y.shape[-1])))
@@ -304,7 +327,9 @@ def _squared_error(products: np.ndarray) -> Callable[[np.ndarray], tuple[float, 
     return lambda weights: (weights @ products @ weights, 2 * products @ weights)
 
 
-def _score_stored(members: Sequence[Run], method: str, probabilities: bool) -> dict[str, Any]:
+def _score_stored(
+    members: Sequence[Run], method: str, probabilities: bool, steps: Postprocessor | None
+) -> dict[str, Any]:
     """Return scores from the members' stored predictions on their test split; empty if not all are stored."""
     first = members[0]
     stored: list[Any] = [run.answers for run in members]
@@ -313,7 +338,8 @@ def _score_stored(members: Sequence[Run], method: str, probabilities: bool) -> d
     y = _combine([predictions["answers"] for predictions in stored], method, None, probabilities)
     batches = [(keras.ops.convert_to_numpy(y), stored[0]["truth"])]
     split, scoring = stored[0]["split"], first.problem.task.scoring
-    scores = scoring.score(batches, first.target, logits=False).scores
+    target = first.target if steps is None else steps.target(first.target)
+    scores = scoring.score(batches, target, logits=False).scores
     if baseline_targets := (first.summary.get(split) or {}).get("targets"):
         scores = scoring.carried(scores, baseline_targets)
     return {split: scores}

@@ -68,6 +68,9 @@ def evaluate(
     Returns:
         Classification: accuracy, f1 (macro), auc, loss, examples and the 95 % interval of the accuracy; the loss is
             None if the outputs are not probabilities (hinge, tanh).
+        Labels: f1_macro, f1_micro, average_precision_macro, exact_match, loss, examples; `always_all`, the F1 of
+            predicting every label; and `labels`: support, precision, recall, f1, average_precision and threshold of
+            each label.
         Regression and forecasting, in the target's own unit: mae, rmse, r2 (None if the target is constant), and mse of
             the targets standardised as in training (None for a model that does not record the scale). For several
             targets and for forecasts, also `targets`: mae, rmse, r2 and `beside` for each target; `beside` has the mae
@@ -123,9 +126,10 @@ def _subgroups(run, source, loaded, part, target, by, score):
         run, source, part, by, targets=targets_of(run, target), own_data=loaded.train is not loaded.test
     )
     several = len(loaded.target_names) > 1  # whose units may differ
+    decided_target = Postprocessor.read(run.postprocessing).target(loaded.target)
     return subgroup_scores(
         score, lambda scored: scoring.judge(
-            scored.truth, scored.answers, loaded.target, metric="mae_standardised" if several else "mae"
+            scored.truth, scored.answers, decided_target, metric="mae_standardised" if several else "mae"
         ), part, names, metric=metric, task=loaded.problem.task, by=by,
     )  # fmt: skip
 

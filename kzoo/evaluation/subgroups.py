@@ -46,7 +46,7 @@ def subgroup_scores(score, judge, part, names, *, metric, task, by) -> dict[str,
     groups: dict[str, dict[str, Any]] = {name: dict(examples=size) for name, size in sizes.items()}
     overall = judge(score(part))
     measured, of, larger_is_better = (
-        (overall.error, overall.of, False) if overall.right is None else (overall.right, "accuracy", True)
+        (overall.error, overall.of, False) if overall.right is None else (overall.right, overall.of or "accuracy", True)
     )
     for name in large:
         inside = names == name

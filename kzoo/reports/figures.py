@@ -132,6 +132,14 @@ def _classification_figures(run):
         )
 
 
+def _label_figures(run):
+    split = run.answers["split"]
+    labels = (run.summary.get(split) or {}).get("labels") or {}
+    if 0 < len(labels) <= _MAX_CLASSES:
+        note = "Precision: how many predictions of a label are right. Recall: how many of its examples are found."
+        yield "Each label", note, [embed_figure(plots.per_label(labels), "precision and recall of each label")]
+
+
 def _regression_figures(run):
     truth, names = run.answers["truth"], run.data.target_names
     predicted = run.answers["answers"].reshape(truth.shape)
@@ -178,6 +186,7 @@ def _forecast_figures(run):
 # Facts of the task that a section needs -> the function that draws it.
 _SECTIONS = (
     ({"classes", "probabilities"}, _classification_figures),
+    ({"labels"}, _label_figures),
     ({"values", "unordered"}, _regression_figures),
     ({"values", "ordered"}, _forecast_figures),
 )

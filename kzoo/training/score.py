@@ -40,7 +40,8 @@ def score_split(model, split, data, *, logits, postprocessor=None, batch_size=12
         options = {"beside": fitting.simple_forecasts(data.preprocessing, split)}
     if split.weight is not None:
         options["weight"] = split.weight
-    return data.problem.task.scoring.score(batches, data.target, logits=logits, **options)
+    target = data.target if postprocessor is None else postprocessor.target(data.target)
+    return data.problem.task.scoring.score(batches, target, logits=logits, **options)
 
 
 def learned_postprocessor(model, data, names, *, logits, batch_size=128) -> Postprocessor:

@@ -38,11 +38,12 @@ def score_and_store(model, data, folder, *, logits, postprocessor=None, batch_si
         scored = score_split(model, split, data, logits=logits, postprocessor=postprocessor, batch_size=batch_size)
         scores[name] = scored.scores
         if scored.answers is not None and name == list(splits)[-1]:
-            write_predictions(folder / "answers.npz", name, scored, split, data)
+            target = data.target if postprocessor is None else postprocessor.target(data.target)
+            write_predictions(folder / "answers.npz", name, scored, split, data, target)
     return scores
 
 
-def write_predictions(file, split, scored, data_split, data):
+def write_predictions(file, split, scored, data_split, data, target):
     """Write the predictions of one split.
 
     Args:
@@ -51,15 +52,14 @@ def write_predictions(file, split, scored, data_split, data):
         scored: the split's `Scored`, with truth and predictions.
         data_split: the `Split`.
         data: the `Dataset` that it belongs to.
+        target: its `Target`, with the decisions of postprocessing steps.
     """
     truth, predictions = scored.truth, scored.answers
     rows = np.arange(len(truth))
     if predictions.size > _MAX_NUMBERS and data.fold is None:
         rows = rows[:: int(np.ceil(predictions.size / _MAX_NUMBERS))]
         truth, predictions = truth[rows], predictions[rows]
-    shown = _example_indices(
-        data.problem, data.problem.task.scoring.judge(truth, predictions, data.target), truth, rows
-    )
+    shown = _example_indices(data.problem, data.problem.task.scoring.judge(truth, predictions, target), truth, rows)
     inputs = np.asarray(data_split.x[rows[shown]])
     if inputs.nbytes > _MAX_INPUT_BYTES:
         shown = shown[: max(1, int(len(shown) * _MAX_INPUT_BYTES / inputs.nbytes))]

@@ -33,7 +33,15 @@ KIND = Kind(
     meaning="raw table rows, float32: numeric columns first, then one integer code per category column",
     facts=frozenset({"columns"}),
     makes=_makes,
-    readers={"table": {"columns": [_COLUMN], "targets?": [str], "classes?": [str], "zones?": Each(str)}},
+    readers={
+        "table": {
+            "columns": [_COLUMN],
+            "targets?": [str],
+            "classes?": [str],
+            "zones?": Each(str),
+            "separator?": str,
+        }
+    },
     sources=(
         Source(
             name="a table",

@@ -7,6 +7,7 @@ from kzoo.dataset.dataset import Dataset, Split
 from kzoo.kinds.rows.column_options import named_columns
 from kzoo.kinds.rows.columns import fingerprint_columns, mark_blank_categories
 from kzoo.kinds.rows.inference import apply_columns, encode_new_rows, feature_names, in_test_table, unread_notes
+from kzoo.kinds.rows.labels import label_targets, list_targets
 from kzoo.kinds.rows.scaling import config_of
 from kzoo.kinds.rows.table import TableFit
 from kzoo.kinds.rows.target import group_labels, rows_with_target
@@ -24,7 +25,7 @@ def load_table(
 
     Args:
         source: a DataFrame, or the path of a table file.
-        target: name of the column to predict, or several for a regression (names, or one string with commas).
+        target: name of the column to predict, or several for a regression or labels (names, or one string with commas).
         drop: columns to exclude.
         group: column whose equal values stay in one split; it is not an input.
         columns: column options that override what is detected, see `kzoo.load_data`.
@@ -35,7 +36,8 @@ def load_table(
     """
     # 1. Read the table and the test table.
     notes = [*index_notes(source)]
-    frame = as_frame(source, named_columns(columns), notes)
+    lists = list_targets(source, target)
+    frame = as_frame(source, [*named_columns(columns), *label_targets(target, "rows", task)], notes, lists)
     attrs, decimal, names = dict(frame.attrs), frame.attrs.get("decimal"), list(frame.columns)
     fit = TableFit(
         names, notes, preset=preset, target=target, drop=drop, group=group, task=task, columns=columns, clip=clip
@@ -43,14 +45,18 @@ def load_table(
     zoned_columns = rows_of(frame.loc[:, [hasattr(kind, "tz") or "tz=" in str(kind) for kind in frame.dtypes]])
     file_decimal, targets, test_frame = decimal_of(frame), fit.targets, None
     if splits.is_source(test):
-        test_frame = _read_as_training_file(as_frame(test, text_columns(frame, targets), notes), frame, decimal)
+        test_frame = _read_as_training_file(
+            as_frame(test, text_columns(frame, targets), notes, targets), frame, decimal
+        )
         test_decimal = decimal_of(test_frame)
         require(test_frame, targets, "the test table")
 
     # 2. Keep rows with a target. Those of the test table are appended, so that they are encoded alike.
-    test_start = len(frame := rows_with_target(frame, targets, notes, "row"))
+    frame = fit.learn_labels(frame)
+    test_start = len(frame := rows_with_target(frame, targets, notes, "row", fit.labels))
     if test_frame is not None:
-        test_frame = rows_with_target(test_frame, targets, notes, "test row")
+        test_frame = test_frame if fit.labels is None else fit.labels.prepare(test_frame)
+        test_frame = rows_with_target(test_frame, targets, notes, "test row", fit.labels)
         test_columns = list(test_frame.columns)
         frame = pd.concat([frame, test_frame], ignore_index=True)
         frame.attrs = attrs
@@ -60,7 +66,7 @@ def load_table(
     frame = fit.learn_task(frame, decimal)
     rows = rows_of(frame)
     learned, y, split_rows, split_notes = splits.split_target(
-        fit.problem.task, frame[targets], test_start, names=targets, validation=validation,
+        fit.problem.task, fit.target_values(frame), test_start, names=targets, validation=validation,
         test=0 if test_frame is not None else test, seed=seed, groups=groups,
     )  # fmt: skip
     if test_frame is not None:

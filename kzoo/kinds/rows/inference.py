@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from kzoo.kinds import Shown
-from kzoo.kinds.rows.column_options import column_options
+from kzoo.kinds.rows.column_options import check_separators, column_options
 from kzoo.sources.arrays import check_count, check_whole_numbers, numeric_array
 from kzoo.sources.tables.numbers import possible_numbers, unseen_thousands
 from kzoo.sources.tables.raw import (
@@ -54,7 +54,7 @@ def read(reader, raw):
             )
         check(reader, x)
         return x.astype(np.float32), raw
-    rows = checked_rows(raw)
+    rows = checked_rows(raw, reader.get("targets", ()))
     if not len(rows):
         raise KzooError("There are no rows to encode. Pass at least one.")
     notes = []
@@ -257,8 +257,9 @@ def check_readable(column, count, filled_count, cells):
 def glance(table, form, asked):
     """Refuse a table by the names of its columns."""
     group = [asked.group] if isinstance(asked.group, str) else []
-    require(table, [*find_target(table, asked.target), *as_names(asked.drop), *group], "the table")
-    column_options(asked.columns, table)
+    targets = find_target(table, asked.target)
+    require(table, [*targets, *as_names(asked.drop), *group], "the table")
+    check_separators(column_options(asked.columns, table), targets)
 
 
 def glance_new(reader, table, targets):

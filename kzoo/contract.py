@@ -49,9 +49,11 @@ def compile_model(model, *, task, config, training, steps=None, weighted=False):
     if training.get("layer_decay", 1.0) != 1.0:
         apply_layer_decay(optimizer, model, training["layer_decay"])
     metrics = make_metrics(task=task, config=config, training=training)
+    loss_weight = getattr(problem(task).task.fitting, "loss_weight", None)
     model.compile(
         optimizer=optimizer,
         loss=make_loss(task=task, config=config, training=training),
+        **({} if loss_weight is None else {"loss_weights": loss_weight(config)}),
         **{"weighted_metrics" if weighted else "metrics": metrics},
     )
     _compiled_by_contract.add(model.optimizer)

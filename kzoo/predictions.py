@@ -23,8 +23,8 @@ class Predictions:
     """Predictions, in the order of the inputs. `columns()` and `to_frame()` have all of them by name.
 
     Args:
-        labels: the predicted class of each input, the most probable one unless a decision was learned; empty for
-            values; None if the input could not be read.
+        labels: the predicted class of each input, the most probable one unless a decision was learned; of labels, a
+            tuple of names for each input; empty for values; None if the input could not be read.
         probabilities: (N, classes); None for values, and for models that return only scores.
         scores: (N, classes) of a model whose outputs are not probabilities, such as those trained with hinge or tanh:
             the largest is the predicted class.
@@ -41,9 +41,10 @@ class Predictions:
         time_name: name of the time column.
         history: (N, steps, targets) values of the targets before a forecast.
         history_times: the times of `history`.
+        separator: of labels: what is written between the labels of an input; empty if each input has one class.
     """
 
-    labels: list[str | None] = field(default_factory=list)
+    labels: list[Any] = field(default_factory=list)
     probabilities: np.ndarray | None = None
     scores: np.ndarray | None = None
     values: np.ndarray | None = None
@@ -59,6 +60,7 @@ class Predictions:
     time_name: str = "time"
     history: np.ndarray | None = None
     history_times: Sequence[Sequence[Any]] = ()
+    separator: str = ""
 
     def __len__(self) -> int:
         return len(self.labels) if self._numbers is None else len(self._numbers)
@@ -86,7 +88,7 @@ class Predictions:
         inputs, steps = len(self), 1 if self.horizon is None else self.horizon
         rows = self._first(-(-_HEAD // max(steps, 1)))._table(single=inputs == 1)
         shown = rows[: _HEAD + 1]
-        text_columns = {"input", "label", "error", self.time_name if self.times else ""}
+        text_columns = {"input", "label", "labels", "error", self.time_name if self.times else ""}
         numbers = [column for column, name in enumerate(rows[0]) if name not in text_columns]
         lines = [f"Predictions of {plural(inputs, 'input')}, {self._description()}"]
         lines += [f"  {line}" for line in aligned(shown, right=numbers)] if len(shown) > 1 else []
@@ -98,6 +100,8 @@ class Predictions:
 
     def _description(self) -> str:
         """Return what is predicted, such as "3 classes"."""
+        if self.separator:
+            return plural(len(self.class_names), "label")
         if self._numbers is None:
             return plural(len(self.class_names), "class")
         if self.horizon is not None:
@@ -134,6 +138,9 @@ class Predictions:
             rows = [[_display(value) for value in row] for row in zip(*cells, strict=True)]
             dots = ["..."] if len(columns) > len(names) else []
             return [[*map(cut, names), *dots], *([*row, *dots] for row in rows)]
+        if self.separator:
+            head = ["input", *map(cut, self.kept), "labels", *(["error"] if self.unread else [])]
+            return [head, *map(self._label_cells, range(len(self)))]
         score_name = "score" if self.probabilities is None else "probability"
         head = ["input", *map(cut, self.kept), "label", score_name, *(["error"] if self.unread else [])]
         rows = [head]
@@ -145,6 +152,16 @@ class Predictions:
                 [cut(row["input"]), *kept, label, best, *([cut(row.get("error", ""), 60)] if self.unread else [])]
             )
         return rows
+
+    def _label_cells(self, row: int) -> list[str]:
+        """Return the cells of an input with several labels: each label with its probability, the likeliest first."""
+        first = [cut(self.inputs[row]), *(_display(cells[row]) for cells in self.kept.values())]
+        if self.labels[row] is None:
+            return [*first, "-", cut(self.unread.get(row, ""), 60)]
+        p = dict(zip(self.class_names, self.probabilities[row], strict=True))  # type: ignore[index]
+        chosen = sorted(self.labels[row], key=lambda label: -p[label])
+        text = ", ".join(f"{label} {p[label]:.2f}" for label in chosen) or "none"
+        return [*first, cut(text, 72), *([""] if self.unread else [])]
 
     def with_unread(self, inputs: Sequence[Any], unread: Mapping[int, str]) -> "Predictions":
         """Return predictions with an added row for each input that could not be read.
@@ -166,7 +183,7 @@ class Predictions:
             filled[read] = rows
             return filled
 
-        labels_by_row: dict[int, str | None] = dict(zip(read, self.labels, strict=False))
+        labels_by_row: dict[int, Any] = dict(zip(read, self.labels, strict=False))
         labels = [labels_by_row.get(row) for row in range(len(inputs))] if self.labels else []
         return replace(
             self, labels=labels, probabilities=with_gaps(self.probabilities), scores=with_gaps(self.scores),
@@ -178,7 +195,7 @@ class Predictions:
         """Return a table, name -> column: input, label and a probability (or score) per class, or one per target.
 
         The kept columns of the input table follow the input; one with the name of another column is called
-        `input_NAME`.
+        `input_NAME`. Of labels, the column `labels` has the tuple of each input.
 
         Quantiles are named by target and level, such as `load_q0.9`; the columns of `more` follow. A forecast has a
         row for each step, with its number and, if known, its time. `error` has the reason for inputs that could not be
@@ -204,7 +221,7 @@ class Predictions:
     def _prediction_columns(self) -> dict[str, Any]:
         if self._numbers is None:
             prefix, class_scores = ("score", self.scores) if self.probabilities is None else ("p", self.probabilities)
-            columns: dict[str, Any] = {"input": list(self.inputs), "label": self.labels}
+            columns: dict[str, Any] = {"input": list(self.inputs), "labels" if self.separator else "label": self.labels}
             numbers: Any = class_scores
             return columns | {f"{prefix}_{name}": numbers[:, i] for i, name in enumerate(self.class_names)}
         targets, horizon, n = self.targets, self.horizon, len(self)
@@ -224,7 +241,8 @@ class Predictions:
         return _with_target_columns(columns, names, numbers)
 
     def rows(self, top: int | None = None) -> list[dict[str, Any]]:
-        """Return plain data for each input: its label and most probable classes, the label first, or its values.
+        """Return plain data for each input: its label and most probable classes, the label first; its labels; or its
+        values.
 
         Args:
             top: number of classes; all by default.
@@ -235,7 +253,8 @@ class Predictions:
             if self.kept:
                 row["kept"] = {name: _json(cells[i]) for name, cells in self.kept.items()}
             if i in self.unread:
-                empty: dict = dict(label=None, classes=[]) if self._numbers is None else dict(values=None)
+                label = {"labels" if self.separator else "label": None}
+                empty: dict = label | dict(classes=[]) if self._numbers is None else dict(values=None)
                 row |= empty | dict(error=self.unread[i])
             elif self._numbers is not None:
                 if self.values is not None:
@@ -253,8 +272,8 @@ class Predictions:
                 )
                 class_scores = scores[i]  # type: ignore[index]  # one of them is not None
                 best = np.argsort(-class_scores, kind="stable")  # ties: the first class, as in `labels`
-                row["label"] = self.labels[i]
-                if self.labels[i] != self.class_names[best[0]]:  # a decision that is not the most probable class
+                row |= {"labels": list(self.labels[i])} if self.separator else {"label": self.labels[i]}
+                if not self.separator and self.labels[i] != self.class_names[best[0]]:  # by a decision
                     best = np.array(sorted(best, key=lambda k: self.class_names[k] != row["label"]))
                 best = best[:top]
                 row["classes"] = [{"label": self.class_names[k], score_name: float(class_scores[k])} for k in best]
@@ -264,8 +283,10 @@ class Predictions:
         return rows
 
     def write_csv(self, file: Any) -> None:
-        """Write `columns()` to a text stream as CSV; missing values are empty cells."""
+        """Write `columns()` to a text stream as CSV; missing values are empty cells, labels are joined: `a;b`."""
         columns = {name: moments(c) if _is_times(c) else c for name, c in self.columns().items()}
+        if self.separator:
+            columns["labels"] = [None if labels is None else self.separator.join(labels) for labels in self.labels]
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(csv_cell(name) for name in columns)
         writer.writerows([_cell(value) for value in row] for row in zip(*columns.values(), strict=True))

@@ -156,7 +156,11 @@ class Run:
             config["target_offset"] = [target["mean"] for target in targets]
             config["target_scale"] = [target["sd"] or 1.0 for target in targets]
         names, classes = self.data.target_names, self.data.class_names
-        return Target(names=names, classes=classes, config=config, common=most_frequent)
+        target = Target(names=names, classes=classes, config=config, common=most_frequent)
+        if "labels" not in self.problem.facts or not self.postprocessing:
+            return target
+        postprocessor = import_module("kzoo.postprocessors.postprocessor").Postprocessor
+        return postprocessor.read(self.postprocessing).target(target)
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -194,10 +198,10 @@ class Run:
     def answers(self) -> dict[str, Any] | None:
         """Predictions of the best model on the test split (else the validation split); None for language models.
 
-        Arrays: `split`; `rows` (N,), row numbers in that split; `truth` (N,) or (N, ...); `answers` (N, classes)
-        probabilities, or values in the unit of the target. For some rows, examples and top losses, `shown` (indices
-        into `rows`) and their raw `inputs`. `source_rows` (N,), if known: row numbers among the usable rows of the
-        source. `weight` (N,), if rows have weights.
+        Arrays: `split`; `rows` (N,), row numbers in that split; `truth` (N,) or (N, ...); `answers` (N, classes) or
+        (N, labels) probabilities, or values in the unit of the target. For some rows, examples and top losses, `shown`
+        (indices into `rows`) and their raw `inputs`. `source_rows` (N,), if known: row numbers among the usable
+        rows of the source. `weight` (N,), if rows have weights.
         """
         file = self.path / "answers.npz"
         if not file.is_file():

@@ -167,7 +167,7 @@ CALLS = [
     (lambda: kzoo.load_data("rows.csv", target="slod"), "'slod'", "'sold'", "size, colour, sold"),
     (lambda: kzoo.load_data("rows.csv", target="sold", drop=["price"]), "'price'", "size, colour, sold"),
     (lambda: kzoo.load_data("rows.csv", target="sold", time="size"), "colour, sold", "numeric"),
-    (lambda: kzoo.load_data("rows.csv", target="sold", task="ranking"), "task='ranking'", "classification", "regression"),
+    (lambda: kzoo.load_data("rows.csv", target="sold", task="ranking"), "task='ranking'", "classification", "labels"),
     (
         lambda: kzoo.load_data("rows.csv", target="sold", preset="diabetes_fnn"),
         "'sold'", "diabetes_fnn", "tabular_regression", "tabular_fnn, tabular_resnet", "task=",

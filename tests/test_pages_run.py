@@ -142,6 +142,10 @@ def write_files(folder):
     days = rng.uniform(0, 3, 200)
     rentals = pd.DataFrame({"sun": days, "rentals": rng.poisson(np.exp(days)), "price": np.exp(rng.normal(days))})
     rentals.to_csv(folder / "rentals.csv", index=False)
+    sky = pd.DataFrame(rng.normal(size=(200, 3)), columns=["pressure", "humidity", "temperature"])
+    falls, blows, hides = (sky.to_numpy() + rng.normal(0, 0.5, (200, 3)) > (0.2, 0.5, 0.8)).T.astype(int)
+    sky.assign(rain=falls, wind=blows, fog=hides).to_csv(folder / "weather.csv", index=False)
+    sky.head(20).to_csv(folder / "tomorrow.csv", index=False)
     (folder / "verses.txt").write_text("so long lives this, and this gives life to thee.\n" * 200)
     (folder / "reviews").mkdir()
     for label, words in (("good", "wonderful great warm funny"), ("bad", "dull cold slow boring")):

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from kzoo.kinds import kind
+from kzoo.postprocessors.postprocessor import learn
 from kzoo.results import displayed_metric, standardised_score, value_of
 from kzoo.sources.arrays import class_numbers
 from kzoo.storage.windows import sample_indices
@@ -52,7 +53,7 @@ class BaselineData:
 
     @property
     def outputs(self):
-        """The number of classes, or of values per row."""
+        """The number of classes, of labels, or of values per row."""
         if "classes" in self.data.problem.facts:
             return max(len(self.data.class_names), 2)
         return int(np.prod(self.data.train.y.shape[1:]))
@@ -64,7 +65,7 @@ class BaselineData:
 
     @property
     def y(self):
-        """The training targets: class numbers (N,), or values (N, ...)."""
+        """The training targets: class numbers (N,), labels (N, labels), or values (N, ...)."""
         return truth_of(self.train.y[:], self.data.problem)
 
     @property
@@ -119,7 +120,7 @@ class BaselineData:
 
     def scores(self, predict, part) -> dict:
         """Return the scores of predictions for a split; with row weights also those without weights."""
-        return self._scores(predict(part), part)
+        return self._scores(predict(part), part, self._decided_target(predict))
 
     def final_scores(self, predict, part) -> dict:
         """Return the scores of predictions for a split, whose labels follow a decision learned on validation rows."""
@@ -127,11 +128,21 @@ class BaselineData:
             return self.scores(predict, part)
         outputs, truth = (np.concatenate(column) for column in zip(*predict(self.validation), strict=True))
         decision = self.decide(outputs, truth, self.logits, self.validation.weight)
-        return self._scores(predict(part), part, **({} if decision is None else {"decision": decision}))
+        options = {} if decision is None else {"decision": decision}
+        return self._scores(predict(part), part, self.data.target, **options)
 
-    def _scores(self, pairs, part, **options) -> dict:
+    def _scores(self, pairs, part, target, **options) -> dict:
         score = self.data.problem.task.scoring.score
-        return score_weighted(score, pairs, self.data.target, logits=self.logits, weight=part.weight, **options).scores
+        return score_weighted(score, pairs, target, logits=self.logits, weight=part.weight, **options).scores
+
+    def _decided_target(self, predict):
+        """Return the target with the decisions that the network of this task gets too, learned on validation rows."""
+        names = self.data.problem.task.postprocess
+        if not names or self.validation is None or self.logits is None:
+            return self.data.target
+        outputs, truth = (np.concatenate(column) for column in zip(*predict(self.validation), strict=True))
+        options = dict(target=self.data.target, logits=self.logits, weight=self.validation.weight)
+        return learn(names, outputs, truth, rows="validation", **options).target(self.data.target)
 
 
 def _subset(part, most):

@@ -126,7 +126,7 @@ def _ridge(subset, features):
 
 
 @baseline(
-    "colour histogram and logistic regression", "pixels", "classes", reference=_HISTOGRAM,
+    "colour histogram and logistic regression", "pixels", "probabilities", "kept", reference=_HISTOGRAM,
     seconds=_seconds(_colour_count),
 )  # fmt: skip
 def colors(subset):
@@ -135,7 +135,8 @@ def colors(subset):
 
 
 @baseline(
-    "small image and logistic regression", "pixels", "classes", reference=_LINEAR, seconds=_seconds(_pixel_count)
+    "small image and logistic regression", "pixels", "probabilities", "kept", reference=_LINEAR,
+    seconds=_seconds(_pixel_count),
 )  # fmt: skip
 def pixels(subset):
     """Fit logistic regression on each image reduced to at most 16 pixels a side."""

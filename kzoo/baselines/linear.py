@@ -83,15 +83,53 @@ def classifier(x, y, classes, *, inverse_strength, seed, weight=None):
 
     Args:
         x: (N, F), dense or sparse.
-        y: (N,) class numbers.
+        y: (N,) class numbers; or (N, labels) 0, 1 and NaN, each label of which gets a model of its own.
         inverse_strength: scikit-learn's C.
         weight: (N,) sample weights; None: all rows have the same weight.
     """
+    if y.ndim == 2:
+
+        def fit(rows, truth, weight):
+            options = dict(inverse_strength=inverse_strength, seed=seed, weight=weight)
+            classify = classifier(x[rows], truth, 2, **options)
+            return lambda x: classify(x)[:, 1]
+
+        return one_at_a_time(y, fit, weight)
     if len(present := np.unique(y)) < 2:
         raise Unfit("the training rows that it uses have a single class")
     logistic = import_module("sklearn.linear_model").LogisticRegression
     model = logistic(C=inverse_strength, max_iter=_ITERATIONS, random_state=seed).fit(x, y, weight)
     return lambda x: with_all_classes(model.predict_proba(x), present, classes)
+
+
+def one_at_a_time(y, fit, weight=None):
+    """Fit a model for each label; return a function from x (B, F) to the probabilities of all labels (B, labels).
+
+    A label that all or none of the training rows have gets its share.
+
+    Args:
+        y: (N, labels) 0, 1 and NaN, of the training rows.
+        fit: function of the indices of the rows whose label is known, of these labels and their weights, that returns a
+            function from x to probabilities (B,).
+        weight: (N,) sample weights; None: all rows have the same weight.
+    """
+    models = []
+    for column in y.T:
+        rows = np.flatnonzero(~np.isnan(column))
+        truth = column[rows].astype(np.int64)
+        if len(np.unique(truth)) < 2:
+            models.append(float(truth.mean()) if len(truth) else 0.0)
+        else:
+            models.append(fit(rows, truth, None if weight is None else weight[rows]))
+    if all(isinstance(model, float) for model in models):
+        raise Unfit("no label of the training rows that it uses varies")
+
+    def predict(x):
+        return np.stack(
+            [np.full(x.shape[0], model) if isinstance(model, float) else model(x) for model in models], axis=1
+        )
+
+    return predict
 
 
 def with_all_classes(p, present, classes):

@@ -13,6 +13,7 @@ from kzoo.baselines.linear import (
     Sums,
     classifier,
     classifier_seconds,
+    one_at_a_time,
     with_all_classes,
     with_bias,
 )
@@ -28,6 +29,7 @@ _MOST_CATEGORIES = 100  # most frequent categories of a column that get a featur
 _MOST_FEATURES = 2_000
 _MOST_BINNED = 255  # categories of a column that scikit-learn's trees can distinguish
 _TREES = 100  # rounds of boosting
+_MOST_LABELS = 100  # each of which needs its own trees
 _MOST_OUTPUTS = 20  # values per row, each of which needs its own trees
 _MOST_QUANTILE_CELLS = 2_000_000  # rows times features of a linear program
 
@@ -138,7 +140,7 @@ def _width(subset):
 
 
 @baseline(
-    "logistic regression", "columns", "classes", lacks=("steps",), reference=_LINEAR,
+    "logistic regression", "columns", "probabilities", "kept", lacks=("steps",), reference=_LINEAR,
     seconds=lambda subset: classifier_seconds(len(subset.train), _width(subset), subset.outputs),
 )  # fmt: skip
 def logistic(subset):
@@ -281,7 +283,7 @@ def quantile_trees(subset):
 
 def _seconds_of_trees(subset):
     rows, width = len(subset.train), _column_count(subset)
-    models = _models(subset) if "values" in subset.data.problem.facts or subset.outputs > 2 else 1
+    models = 1 if "classes" in subset.data.problem.facts and subset.outputs == 2 else _models(subset)
     return _TREES * models * (2e-4 + 2.5e-6 * width * min(31, rows / 20) + 3e-9 * rows * width)
 
 
@@ -290,22 +292,32 @@ def _seconds_of_trees(subset):
     seconds=_seconds_of_trees,
 )  # fmt: skip
 def trees(subset):
-    """Fit gradient-boosted trees on binned columns with scikit-learn's defaults, one model per target; no texts."""
-    count = _column_count(subset)
-    classes, x, y = "classes" in subset.data.problem.facts, subset.x[:, :count], subset.y
+    """Fit gradient-boosted trees on binned columns with scikit-learn's defaults, one model per target or label.
+
+    Text columns are left out.
+    """
+    count, facts = _column_count(subset), subset.data.problem.facts
+    classes, labels, x, y = "classes" in facts, "labels" in facts, subset.x[:, :count], subset.y
     shape, columns = y.shape[1:], y.reshape(len(y), -1).T
     if classes and len(np.unique(y)) < 2:
         raise Unfit("the training rows that it uses have a single class")
-    if len(columns) > _MOST_OUTPUTS:
+    if len(columns) > (_MOST_LABELS if labels else _MOST_OUTPUTS):
         raise Unfit(f"each of {len(columns)} values per row would need its own trees")
     boosting = getattr(
-        import_module("sklearn.ensemble"), f"HistGradientBoosting{'Classifier' if classes else 'Regressor'}"
+        import_module("sklearn.ensemble"), f"HistGradientBoosting{'Classifier' if classes or labels else 'Regressor'}"
     )
     options = dict(random_state=subset.seed, categorical_features=_categorical_columns(subset), max_iter=_TREES)
     _check_any_column(count)
     if count < subset.shape[0]:
         subset.notes.append("without the texts")
-    if "counts" in subset.data.problem.facts:
+    if labels:
+
+        def fit(rows, truth, weight):
+            model = boosting(**options).fit(x[rows], truth, weight)
+            return lambda x: model.predict_proba(x[:, :count])[:, 1]
+
+        return subset.by_blocks(one_at_a_time(y, fit, subset.weight))
+    if "counts" in facts:
         if not columns.any(axis=1).all():
             raise Unfit("the training rows that it uses have no count above 0")
         options["loss"] = "poisson"

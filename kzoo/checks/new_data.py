@@ -12,6 +12,7 @@ from kzoo.dataset.dataset import Dataset
 from kzoo.dataset.sample import sample_split
 from kzoo.kinds import kind, kind_of, takes_ready_arrays
 from kzoo.kinds.rows.layout import categories_of, code_columns
+from kzoo.sources.arrays import array_of_rows
 from kzoo.sources.tables.frame import is_pair, join_targets
 from kzoo.sources.tables.raw import require
 from kzoo.sources.tables.values import to_words
@@ -73,6 +74,13 @@ class NewData:
         return self.answers if "classes" in self.facts else None
 
     @property
+    def label_rows(self):
+        """The labels (N, labels), 0, 1, or NaN if unknown; None for other tasks than labels, or without labels."""
+        if "labels" not in self.facts or self.answers is None or not len(self.answers):
+            return None
+        return self.run.problem.task.inference.encode(self.run.target, self.answers, [])
+
+    @property
     def comparable(self):
         """True if there are features to compare and statistics to compare them with, else None."""
         return True if self.known and self.features is not None else None
@@ -92,7 +100,7 @@ class NewData:
         is_triple = isinstance(source, tuple) and len(source) == 3  # with weights, which checks do not need
         is_couple = isinstance(source, tuple | list) and len(source) == 2
         if (is_couple or is_triple) and not isinstance(source[0], str | dict):
-            self.values, self.answers = encode(self.preprocessing, np.asarray(source[0])), np.asarray(source[1])
+            self.values, self.answers = encode(self.preprocessing, np.asarray(source[0])), array_of_rows(source[1], "y")
         elif isinstance(source, np.ndarray):
             self.values = encode(self.preprocessing, source)
         elif takes_ready_arrays(self.preprocessing):
@@ -107,6 +115,8 @@ class NewData:
 
     def _raw(self, answers):
         if not of_pandas(answers, "DataFrame"):
+            return answers
+        if "labels" in self.facts:
             return answers
         if "classes" in self.facts:
             return to_words(answers[self.targets[0]]).astype(str)

@@ -82,6 +82,13 @@ class Subject:
         return {name: _class_numbers(np.asarray(split.y)) for name, split in self.splits.items()}
 
     @cached_property
+    def label_rows(self):
+        """Split -> (N, labels) 0, 1, or NaN if unknown; None for other tasks than labels."""
+        if not self.rows or "labels" not in self.facts:
+            return None
+        return {name: np.asarray(split.y) for name, split in self.splits.items()}
+
+    @cached_property
     def targets(self):
         """Split -> target values; None for other tasks."""
         if not self.rows or "values" not in self.facts:
@@ -163,6 +170,8 @@ class Subject:
         rows = self.some(most=self.kind.batch)
         x, y = read(self.data.train.x, rows), read(self.data.train.y, rows)
         x = x.astype(self.kind.dtype)
+        if self.label_rows is not None:  # unknown labels do not count in training
+            y = np.nan_to_num(y)
         if self.standardize is not None:
             offset, scale = (np.asarray(v, "float64") for v in self.standardize)
             return x, ((y - offset) / scale).astype("float32")

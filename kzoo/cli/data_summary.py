@@ -23,7 +23,9 @@ def summary_lines(summary) -> list[str]:
     if summary["columns"]:
         lines += ["", *_columns(summary["columns"], summary["rows"])]
     if summary["classes"]:
-        lines += ["", *_classes(summary["classes"], summary["splits"])]
+        lines += ["", *_classes(summary["classes"], summary["splits"], "class")]
+    if summary["labels"]:
+        lines += ["", *_classes(summary["labels"], summary["splits"], "label")]
     notes = [line for note in summary["notes"] for line in shared.hanging_indent("  ", printable(spelled(note)))]
     return [*lines, *(["", *notes] if notes else [])]
 
@@ -69,14 +71,15 @@ def _row(column, headings, rows):
     )
 
 
-def _classes(classes, splits):
+def _classes(classes, splits, noun):
     rows = [
         (shared.fit_terminal(_cell(row["name"]), _MAX_NAME_LENGTH), *(f"{row[name]:,}" for name in splits), "")
         for row in classes[:_MAX_CLASSES]
     ]
-    lines = tables.columns([("class", *splits, ""), *rows], align="<" + ">" * len(splits))
+    lines = tables.columns([(noun, *splits, ""), *rows], align="<" + ">" * len(splits))
     if len(classes) > _MAX_CLASSES:
-        lines.append(f"  and {len(classes) - _MAX_CLASSES:,} more classes; --json lists all")
+        count, nouns = plural(len(classes) - _MAX_CLASSES, noun).split(" ")
+        lines.append(f"  and {count} more {nouns}; --json lists all")
     return lines
 
 

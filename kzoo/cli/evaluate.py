@@ -71,7 +71,7 @@ def render(document, args):
     columns = by_weighting(document["scores"])
     rows = [] if len(columns) == 1 else [("", *columns)]
     for name in next(iter(columns.values())):
-        if name not in ("targets", "by") and not mixes_units(name, document["scores"]):
+        if name not in ("targets", "labels", "by") and not mixes_units(name, document["scores"]):
             cells = (_cell(scores[name]) if name in scores else "" for scores in columns.values())
             rows.append((name.replace("_", " "), *cells))
     lines += [*tables.columns(rows), *tables.target_lines(document["scores"], document["doubts"])]

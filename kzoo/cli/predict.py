@@ -73,9 +73,14 @@ def run(args):
     predictions = _predict_exported(args) if (Path(args.run) / "kzoo.json").is_file() else _predict_run(args)
     if args.plot is not None and predictions.history is None:
         raise KzooError(f"--plot is for forecasts of series, and {args.run} does not forecast. Remove --plot.")
+    if args.top > 1 and predictions.separator:
+        raise KzooError(
+            f"--top {args.top} is for classes, and {args.run} predicts all labels of an input. Remove --top."
+        )
     if args.top > 1 and predictions.targets:
         raise KzooError(f"--top {args.top} is for classes, and {args.run} predicts numbers. Remove --top.")
-    document = dict(run=args.run, predictions=predictions.rows(args.top))
+    top = None if predictions.separator else args.top
+    document = dict(run=args.run, predictions=predictions.rows(top))
     if len(predictions.unread) > MAX_SHARE_EVALUATION * len(predictions):
         document["exit_code"] = 1
     if args.out is not None:
@@ -172,6 +177,9 @@ def render(document, args):
         label = shared.shorten("  ".join(" ".join(_format_cell(cell).split()) for cell in cells), 44)
         if "error" in row:
             prediction = f"not read: {row['error']}"
+        elif "labels" in row:
+            chosen = [entry for entry in row["classes"] if entry["label"] in row["labels"]]
+            prediction = ", ".join(map(_format_class, chosen)) or "no label"
         else:
             prediction = (
                 ", ".join(map(_format_class, row["classes"])) if "classes" in row else _format_numbers(_numbers(row))

@@ -168,6 +168,9 @@ def describe_outputs(task, config, training) -> str:
         unit = {"softmax": "probabilities", None: "logits"}.get(activation, f"{activation} values")
         labels = "one-hot labels" if training.get("labels") == "onehot" else f"integer labels 0..{n_outputs - 1}"
         return f"{unit} of {n_outputs} classes; train with {labels}"
+    if "labels" in facts:
+        unit = "logits" if activation in (None, "linear") else "probabilities"
+        return f"{unit} of {n_outputs} labels; train with rows of 0 and 1"
     targets = "the target" if n_outputs == 1 else f"{n_outputs} targets"
     steps = f", {config['horizon']} steps ahead" if config.get("horizon") else ""
     return f"{targets}{steps}, in the unit of the training data"

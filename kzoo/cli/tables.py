@@ -63,7 +63,7 @@ def cell(value, format_spec) -> str:
 
 
 def target_lines(scores, score_warnings=()) -> list[str]:
-    """Return the table of the scores of each target, with baselines for comparison, and the warnings about scores."""
+    """Return the table of the scores of each target or label, with baselines, and the warnings about scores."""
     rows, warning_lines = (
         target_table(scores),
         [line for sentence in score_warnings for line in _warning_lines(sentence)],
@@ -71,6 +71,8 @@ def target_lines(scores, score_warnings=()) -> list[str]:
     if not rows:
         return warning_lines
     heading = "each target, and the mean absolute error of the baselines on the same examples:"
+    if "labels" in scores:
+        heading = "each label, and the probability from which on it is predicted:"
     return [heading, *columns(rows, align="<" + ">" * (len(rows[0]) - 1)), *warning_lines]
 
 

@@ -14,6 +14,7 @@ from kzoo.kinds.arrays import as_type as as_type  # re-exported for kinds in oth
 from kzoo.kinds.arrays import checked as checked
 from kzoo.kinds.arrays import refuse_nan
 from kzoo.sources.arrays import array_of_rows, as_array
+from kzoo.sources.tables.label_cells import has_lists
 from kzoo.storage.memory import free_memory, too_large
 from kzoo.storage.windows import Mapped, select_rows
 from kzoo.tasks import detection
@@ -31,7 +32,8 @@ def load_arrays(
 
     Args:
         x: (N, ...): rows, images 0..255, token ids or series; the preset determines which, else the shape.
-        y: (N,) labels of any type, one-hot rows, or numbers (N,) or (N, outputs).
+        y: (N,) labels of any type, one-hot rows, or numbers (N,) or (N, outputs); for several labels per row, a matrix
+            (N, labels) of 0, 1 and NaN (unknown), or a list of lists of labels.
         weight: (N,) how much each row counts, 0 or more; None if all count equally. Scaled to a mean of 1 over the
             training rows; those of weight 0 are left out.
         validation, test: a fraction, or arrays: (x, y), or (x, y, weight) if the training rows have weights.
@@ -72,7 +74,7 @@ def load_arrays(
         chosen.task,
         raw,
         first,
-        classes=known_names,
+        classes=known_names if "labels" not in chosen.facts else class_names,
         validation=splits.drawn(validation),
         test=splits.drawn(test),
         seed=seed,
@@ -82,7 +84,7 @@ def load_arrays(
     )
     parts |= more_rows
     numbers = tuple(str(number) for number in range(len(learned.classes)))
-    if known_names is None and raw.dtype.kind in "biuf" and learned.classes != numbers:
+    if known_names is None and "classes" in chosen.facts and raw.dtype.kind in "biuf" and learned.classes != numbers:
         notes.append(f"Labels {learned.classes[0]}..{learned.classes[-1]} were mapped to 0..{numbers[-1]}.")
     train, weighted = parts["train"], {}
     if weight is not None:
@@ -160,6 +162,8 @@ def _inputs(x, kind, preset):
 
 def _targets(y, kind, task, preset, names, notes):
     """Return the problem, raw labels (N,) or targets (N, ...), and the class names if they are known."""
+    if (labelled := _labels(y, kind, task, preset, notes)) is not None:
+        return labelled
     if y.dtype == object:
         try:
             y = y.astype(str) if any(isinstance(v, str) for v in y.reshape(-1)) else y.astype(np.float64)
@@ -172,7 +176,6 @@ def _targets(y, kind, task, preset, names, notes):
         raise KzooError(
             f"y must be labels (N,), one-hot rows or targets (N, outputs). Got an array of shape {y.shape}."
         )
-    _check_label_matrix(y, task)
     onehot = y.ndim == 2 and y.dtype.kind in "biuf" and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all()
     fixed, possible = detection.only_problem(preset), list(detection.supported_problems(kind).values())
     columns = [y.argmax(axis=1).astype(str)] if onehot else list(y.T) if y.ndim == 2 else [y]
@@ -185,10 +188,9 @@ def _targets(y, kind, task, preset, names, notes):
     elif fixed is None or fixed.task not in [candidate.task for candidate in possible]:
         if len(columns) > 1 and detection.class_like_targets(kind, columns)[1]:
             raise KzooError(
-                f"The {len(columns)} columns of y look like labels (the first: "
-                f"{detection.likely_problem(kind, columns[:1])[1]}), but "
-                "multi-label classification is not supported yet. Pass one column, y[:, k], or set "
-                "task='regression'."
+                f"The {len(columns)} columns of y look like classes (the first: "
+                f"{detection.likely_problem(kind, columns[:1])[1]}), and several labels per row must be a matrix of 0 "
+                "and 1. Pass one column, y[:, k], or set task='regression'."
             )
         chosen = likely or possible[0]
     else:
@@ -243,16 +245,41 @@ def _classes_as_values(y, onehot, kind):
     )
 
 
-def _check_label_matrix(y, task):
-    """Raise KzooError for a 0/1 matrix with multiple labels per row, unless `task` says that they are values."""
-    if y.ndim != 2 or y.shape[1] < 2 or y.dtype.kind not in "biuf" or not np.isin(y, (0, 1)).all():
-        return
-    if task is None and (y.sum(axis=1) != 1).any():
-        row = int(np.flatnonzero(y.sum(axis=1) != 1)[0])
+def _labels(y, kind, task, preset, notes):
+    """Return the problem, labels and None if y is a matrix of 0 and 1, or a list of lists of labels; else None.
+
+    One-hot rows are classes, unless `task` says that they are labels, and `task` may say that they are values.
+
+    Raises:
+        KzooError: `task` is labels, and y has other values; or the kind of input has no labels.
+    """
+    requested = None if task is None else detection.requested_problem(kind, task)
+    problem = next((p for p in detection.supported_problems(kind).values() if "labels" in p.facts), None)
+    if requested is not None and "labels" not in requested.facts:
+        return None
+    fixed = detection.only_problem(preset)
+    if requested is None and fixed is not None and not fixed.facts & {"classes", "labels"}:
+        return None
+    if problem is not None and y.ndim == 1 and y.dtype == object and has_lists(y):
+        notes.append("Labels: y has a list of labels for each row; task= overrides.")
+        return problem, y, None
+    is_matrix = y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind in "biuf"
+    flags = is_matrix and bool((np.isnan(y.astype(float)) | np.isin(y, (0, 1))).all())
+    if requested is not None and not flags:
         raise KzooError(
-            f"y is a matrix of 0 and 1, and row {row} has {int(y[row].sum())} of its {y.shape[1]} labels. Multi-label "
-            "classification is not supported yet. Pass one column, y[:, k], or set task='regression'."
+            f"task={task!r} needs y as a matrix (N, labels) of 0, 1 and NaN, or a list of labels for each row. Got an "
+            f"array of shape {y.shape} and type {y.dtype}."
         )
+    if not flags or (requested is None and (np.nansum(y, axis=1) == 1).all()):
+        return None
+    if problem is None:
+        row = int(np.flatnonzero(np.nansum(y, axis=1) != 1)[0])
+        raise KzooError(
+            f"y is a matrix of 0 and 1, and row {row} has {int(np.nansum(y[row]))} of its {y.shape[1]} labels. Labels "
+            f"of {kind} inputs are not supported. Pass one column, y[:, k], or set task='regression'."
+        )
+    notes.append(f"Labels: y is a matrix of 0 and 1 with {y.shape[1]} columns; task= overrides.")
+    return problem, y, None
 
 
 def read_npz(path):

@@ -61,22 +61,24 @@ def load_data(
         preset: what the data is for, a name or a `Preset`: it determines how a table is read, the length of texts and
             windows, the size of images, the vocabulary. Without it the source decides.
         target: column to predict (tables, text, labels of images), or columns to forecast (series); separate several
-            with commas.
+            with commas. Several columns of 0 and 1, or one of lists or of texts such as `a;b`, are labels: a row has
+            any number of them.
         validation: fraction of the rows that are not in the test split; of all rows for a series or plain text. Or a
             second source, read as one for `test` is.
         test: fraction of all rows (0.2 unless the source has its own test split), a second source, or a
             `kzoo.dataset.splits.Fold` (then a test split of the source is not used).
         drop: columns to leave out.
         group: column whose rows with equal values stay in one split; for arrays, an array (N,) of values.
-        task: `"classification"`, `"regression"`, `"count"` or `"quantiles"`. By default, a table whose target is text,
-            boolean, or integers with at most 20 different values is a classification, else a regression. In arrays of
-            images and token ids, integers are classes, and numbers with fractions are values.
+        task: `"classification"`, `"labels"`, `"regression"`, `"count"` or `"quantiles"`. By default, a table whose
+            target is text, boolean, or integers with at most 20 different values is a classification, else a
+            regression. In arrays of images and token ids, integers are classes, and numbers with fractions are values.
         time: time column of a series; the first column of dates by default. With `split="time"`, the column of dates or
             numbers that orders a table; it stays an input unless `drop` excludes it.
         columns: types of columns, to override the detected ones: a dict of "number", "category", "date", "text", or of
-            how numbers are written: `{"zip": "category", "price": {"decimal": ",", "thousands": "."}}`. Cells of these
-            columns in a file stay as written, such as `01067`. By default, a number format is detected that reads all
-            of a column: thousands separators, decimal commas, currency signs, percent, accounting negatives, 万 and 亿.
+            how numbers are written: `{"zip": "category", "price": {"decimal": ",", "thousands": "."}}`; for a target of
+            labels `{"tags": {"separator": ";"}}`. Cells of these columns in a file stay as written, such as `01067`. By
+            default, a number format is detected that reads all of a column: thousands separators, decimal commas,
+            currency signs, percent, accounting negatives, 万 and 亿.
         quantiles: levels of the quantiles to predict of each target, such as `(0.1, 0.5, 0.9)`: at least two,
             ascending, between 0 and 1. The task is then `"quantiles"`.
         sample_weight: how much each row counts in the loss, metrics, scores and baselines, 0 or more: a column, which

@@ -26,6 +26,8 @@ from kzoo.tasks import problem
 from kzoo.utils.errors import KzooError, KzooWarning, warn
 from kzoo.utils.formatting import length_of, listed, shown
 
+_SEVERAL_VALUES = {"values", "unordered"}  # facts of the task of several targets in older versions
+
 
 def reload(run, source=None, *, target=None) -> Dataset:
     """Return data on which to score a run.
@@ -166,7 +168,7 @@ def load_again(spec, described, source=None, *, what="what the run was trained o
             "run."
         )
     options = DataOptions.of(described)
-    if options.task is None and len(described.target_names) > 1 and "unordered" in problem(described.task).facts:
+    if options.task is None and len(described.target_names) > 1 and problem(described.task).facts >= _SEVERAL_VALUES:
         options = replace(options, task=described.task)  # older versions read several columns of classes as values
     data = load(described.name if source is None else source, preset_for(spec), options)
     if data.fingerprint != described.fingerprint:

@@ -17,8 +17,8 @@ def statistics(data: Dataset) -> dict:
     Returns:
         `features`: name, mean, sd, low, high, edges (deciles) and shares between them, for each number; `categories`:
         name and the share of each code; `texts`: name and the share of empty ones; `targets`: the same as for
-        `features`, or `classes`, their shares, or `common`, the id of the most frequent token, or of the class with
-        most weight if rows have weights; and `columns`, those of the whole table.
+        `features`, or `classes` or `labels`, their shares, or `common`, the id of the most frequent token, or of the
+        class with most weight if rows have weights; and `columns`, those of the whole table.
     """
     data = sample_dataset(data)
     categories = data.config.get("categories", ())
@@ -38,6 +38,10 @@ def statistics(data: Dataset) -> dict:
         stats["classes"] = [float(np.mean(labels == number)) for number in range(len(data.class_names))]
         if data.train.weight is not None:  # the shares are of rows
             stats["common"] = data.target.common
+    elif "labels" in data.problem.facts:
+        y = np.asarray(data.train.y)
+        known = np.maximum((~np.isnan(y)).sum(axis=0), 1)
+        stats["labels"] = (np.nansum(y, axis=0, dtype="float64") / known).tolist()
     elif "values" in data.problem.facts:
         stats["targets"] = _described(data.target_names, flat(data.train.y))
     elif "continues" in data.problem.facts:

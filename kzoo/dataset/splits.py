@@ -8,14 +8,16 @@ from importlib import import_module
 
 import numpy as np
 
+from kzoo.dataset.stratified import divide
 from kzoo.dataset.time_order import split_moments
 from kzoo.dataset.weights import weighted_rows, weighted_statistics
 from kzoo.storage.windows import Mapped, blocks
 from kzoo.utils.errors import KzooError
-from kzoo.utils.formatting import shown
+from kzoo.utils.formatting import listed, plural, shown
 
 SMALLEST = 10  # minimum number of rows for three splits
 MOST_FOLDS = 10_000  # each fold is a training
+_NAMED_LABELS = 8  # in a note
 _OVERSIZE = 0.1  # share of all rows by which a split may exceed its requested size
 
 
@@ -89,7 +91,7 @@ def split_rows(n, *, validation=0.1, test=None, seed=0, labels=None, groups=None
     Args:
         validation: fraction of the rows that are not in the test split.
         test: fraction of all rows, 0.2 if None; or a `Fold`, whose seed then also draws the validation split.
-        labels: (n,) integer labels, for a stratified split.
+        labels: (n,) integer labels, or (n, labels) 0, 1 and NaN, for a stratified split.
         groups: (n,) group values; rows of a group (a patient, a customer) stay in one split.
         moments: (n,) numbers that increase with time, for a split in order of time: the seed and the classes do not
             matter. None for a random split.
@@ -111,6 +113,8 @@ def split_rows(n, *, validation=0.1, test=None, seed=0, labels=None, groups=None
     if moments is not None:
         parts, more = split_moments(moments, validation=validation, test=test, groups=groups)
         notes += more
+    elif labels is not None and labels.ndim > 1:
+        return _split_labels(fold, validation, test, labels, groups, rng), notes
     elif fold is not None:
         parts = _split_fold(fold, n, validation, labels, groups, rng, notes)
     elif groups is not None:
@@ -125,6 +129,43 @@ def split_rows(n, *, validation=0.1, test=None, seed=0, labels=None, groups=None
         fix = f"Its rows are the latest. {fix}" if moments is not None else fix
         raise KzooError(f"Class number {lost[0]} has no training rows left. {fix}.")
     return {name: np.sort(rows) if len(rows) else None for name, rows in parts.items()}, notes
+
+
+def _split_labels(fold, validation, test, labels, groups, rng):
+    """Split rows with several labels each, so that every split has its share of each label.
+
+    Args:
+        fold: the `Fold` that is the test split, or None.
+        validation, test: fractions.
+        labels: (n, labels) 0, 1 and NaN.
+        groups: (n,) rows of a group stay in one split; or None.
+        rng: random generator.
+
+    Raises:
+        KzooError: too few groups.
+    """
+    if groups is not None:
+        _check_group_count(len(np.unique(groups)), validation, 1 / fold.folds if fold else test)
+    if fold is None:
+        held_out = validation * (1 - test)
+        parts = divide(labels, (1 - test - held_out, held_out, test), rng, groups)
+        numbered = {name: np.flatnonzero(parts == part) for part, name in enumerate(("train", "validation", "test"))}
+    else:
+        most, unit = (len(labels), "usable rows") if groups is None else (len(np.unique(groups)), "values of group=")
+        if fold.folds > most:
+            raise KzooError(f"folds={fold.folds} must not exceed the number of {unit}: {most}.")
+        marks = labels if fold.stratified else np.zeros((len(labels), 1))
+        fold_of_row = divide(marks, [1 / fold.folds] * fold.folds, rng, groups)
+        rest = np.flatnonzero(fold_of_row != fold.index)
+        is_validation = divide(
+            labels[rest], (1 - validation, validation), rng, None if groups is None else groups[rest]
+        )
+        numbered = {
+            "train": rest[is_validation == 0],
+            "validation": rest[is_validation == 1],
+            "test": np.flatnonzero(fold_of_row == fold.index),
+        }
+    return {name: rows if len(rows) else None for name, rows in numbered.items()}
 
 
 def _split_fold(fold, n, validation, labels, groups, rng, notes):
@@ -177,9 +218,7 @@ def _take(rows, fraction, labels, name, notes):
 def _split_groups(groups, validation, test, rng):
     """Split rows so that all rows of a group are in one split; groups are drawn until a split has enough rows."""
     _, group_of_row, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    needed = 1 + (validation > 0) + (test > 0)
-    if len(sizes) < needed:
-        raise KzooError(f"group= has {len(sizes)} different values, but {needed} splits need at least {needed}.")
+    _check_group_count(len(sizes), validation, test)
     order = rng.permutation(len(sizes))
     code_of_group, assigned = np.zeros(len(sizes), int), 0
     # (code of the split, number of rows, groups reserved for the splits that follow)
@@ -197,6 +236,13 @@ def _split_groups(groups, validation, test, rng):
         name: np.flatnonzero(code_of_group[group_of_row] == code)
         for code, name in enumerate(("train", "validation", "test"))
     }
+
+
+def _check_group_count(count, validation, test):
+    """Raise `KzooError` if there are fewer groups than splits."""
+    needed = 1 + (validation > 0) + (test > 0)
+    if count < needed:
+        raise KzooError(f"group= has {count} different values, but {needed} splits need at least {needed}.")
 
 
 def _size_notes(parts, n, requested):
@@ -252,6 +298,8 @@ def split_target(task, values, count, *, names=(), classes=None, groups=None, we
     """
     inference = task.inference
     by_position = values.iloc if hasattr(values, "iloc") else values
+    if "labels" in task.facts:
+        return _split_label_target(inference, values, by_position, count, names, classes, groups, options)
     target = inference.learn(by_position[:count], names, known=classes) if "classes" in task.facts else None
     try:
         y = inference.encode(target, values)
@@ -270,6 +318,60 @@ def split_target(task, values, count, *, names=(), classes=None, groups=None, we
         )
         target = inference.learn(train, names, known=known)
     return target, y, parts, [*notes, *target_notes(target)]
+
+
+def _split_label_target(inference, values, rows, count, names, classes, groups, options):
+    """Do the same for rows of labels; the names of the labels are those of the training rows."""
+    notes = []
+    y = inference.encode(inference.learn(rows[:count], names, known=classes), rows[:count], notes)
+    parts, more = split_rows(count, labels=y, groups=groups, **options)
+    target = inference.learn(rows[parts["train"]], names, known=classes)
+    y = inference.encode(target, values, notes)
+    return target, y, parts, [*notes, *more, *label_notes(y, parts, target.classes)]
+
+
+def label_notes(y, parts, names) -> list:
+    """Return notes about labels that no row of a split has, rows without labels, and unknown labels.
+
+    Args:
+        y: (N, labels) 0, 1 and NaN.
+        parts: name of a split -> row numbers, or None.
+        names: of the labels.
+    """
+    notes, unknown = [], np.isnan(y)
+    if empty := int(((y == 0).all(axis=1)).sum()):
+        notes.append(
+            f"{empty:,} of {plural(len(y), 'row')} {'has' if empty == 1 else 'have'} no label. Leave out rows whose "
+            "labels are unknown."
+        )
+    if ((y == 1).sum(axis=1) == 1).all():
+        notes.append(
+            "Each row has exactly one label. If they are classes, make one column of them, and use "
+            "task='classification'."
+        )
+    if unknown.any():
+        notes.append(
+            f"{unknown.sum():,} of {y.size:,} labels are missing: they count neither in the loss nor in scores."
+        )
+    for part, rows in parts.items():
+        if rows is None:
+            continue
+        notes += absent_labels_note(part, (y[rows] == 1).sum(axis=0), names)
+    return notes
+
+
+def absent_labels_note(part, counts, names) -> list:
+    """Return a note about the labels that no row of a split has; [] without such labels.
+
+    Args:
+        part: the name of the split.
+        counts: (labels,) rows with each label.
+        names: of the labels.
+    """
+    absent = [repr(names[number]) for number in np.flatnonzero(counts == 0)]
+    if not absent:
+        return []
+    return [f"No {part} row has the {'label' if len(absent) == 1 else 'labels'} {listed(absent, _NAMED_LABELS)}."]
 
 
 def split_time(n, *, validation=0.1, test=None):

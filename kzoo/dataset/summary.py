@@ -25,7 +25,8 @@ def summarize(data: "Dataset") -> dict[str, Any]:
 
     Returns:
         `name`, `task`, `inputs`, `input_shape`; `noun` and `splits`, the number of examples in each split; `rows`, the
-        number of source rows; `classes`, for classification: `name` and the number of examples in each split;
+        number of source rows; `classes`, for classification, and `labels`, for tasks of labels: `name` and the number
+        of examples in each split;
         `targets`, for tasks of values: `name`, `low`, `median`, `high` of the training split; `columns` of a table,
         each with `name`, `kind` ("number", "category", "date", "text", "time", "target", "group", "weight" or "left
         out") and, where known, `missing` and `unreadable` cells and, as `about`, how it is written, how many categories
@@ -43,6 +44,7 @@ def summarize(data: "Dataset") -> dict[str, Any]:
         "rows": overview.get("rows", sum(map(len, parts.values()))),
         "splits": {name: len(part) for name, part in parts.items()},
         "classes": classes,
+        "labels": _labels(data, parts),
         "targets": targets,
         "columns": [_with_target_summary(column, classes, targets) for column in overview.get("columns", ())],
         "about": overview.get("about", {}),
@@ -70,6 +72,7 @@ def summary_line(read: dict[str, Any]) -> str:
         ", ".join(plural(kinds.count(kind), kind) for kind in dict.fromkeys(kinds)),
         format_value(read["about"]),
         _format_classes(read["classes"]),
+        _format_classes(read["labels"], "label"),
         _format_targets(read["targets"]),
         "left out: " + listed((f"{column['name']} ({column['about']})" for column in left_out), _NAMED)
         if left_out
@@ -84,14 +87,14 @@ def examples(read: dict[str, Any]) -> str:
     return f"{count:,} {read['noun']}" + (f" of {read['rows']:,} rows" if read["rows"] != count else "")
 
 
-def _format_classes(classes):
+def _format_classes(classes, noun="class"):
     if not classes:
         return ""
     sizes = [sum(class_summary[name] for name in _SPLITS if name in class_summary) for class_summary in classes]
     if len(classes) > _NAMED:
-        return f"{len(classes):,} classes of {min(sizes):,} to {max(sizes):,}"
+        return f"{plural(len(classes), noun)} of {min(sizes):,} to {max(sizes):,}"
     named = ", ".join(f"{class_summary['name']} {size:,}" for class_summary, size in zip(classes, sizes, strict=True))
-    return f"{plural(len(classes), 'class')}: {named}"
+    return f"{plural(len(classes), noun)}: {named}"
 
 
 def _format_targets(targets):
@@ -115,6 +118,19 @@ def _class_sizes(data, parts):
     return [
         {"name": str(names.get(label, label))} | {split: size_of.get(label, 0) for split, size_of in sizes.items()}
         for label in all_labels
+    ]
+
+
+def _labels(data, parts):
+    """Return the number of examples with each label in each split."""
+    if "labels" not in data.problem.facts:
+        return []
+    counts = data.seen.get("of_label") or {
+        name: (np.asarray(part.y) == 1).sum(axis=0).tolist() for name, part in parts.items()
+    }
+    return [
+        {"name": str(name)} | {part: label_counts[number] for part, label_counts in counts.items()}
+        for number, name in enumerate(data.class_names)
     ]
 
 

@@ -42,7 +42,8 @@ def compare_runs(
         the old run's training targets; `difference` (new - old); `advantage` (the same, but positive if new is better);
         `test`. For classes, `test` is McNemar's exact test of the examples that only one run predicts correctly
         (doi:10.1007/BF02295996). For values, it is the 95 % bootstrap interval of the difference of the mean error per
-        row; it is too narrow for forecasts, whose windows overlap. It is None for language models.
+        row; it is too narrow for forecasts, whose windows overlap. For labels, it is that interval of the difference
+        of the mean F1. It is None for language models.
 
     Raises:
         KzooError: data that does not fit one of the runs, runs with different tasks, targets or horizons, or an unknown
@@ -76,9 +77,10 @@ def compare_runs(
     # 2. Score. Standardise the errors of both runs by the same scale, that of the old run's training targets.
     old_scale = {name: scale for name, scale in loaded[1].config.items() if name in ("target_scale", "target_offset")}
     loaded[0] = replace(loaded[0], config=loaded[0].config | old_scale)
-    (scores, errors, truth), (old_scores, old_errors, old_truth) = (
+    (scores, errors, pair), (old_scores, old_errors, old_pair) = (
         _score_run(run, part, metric) for run, part in zip(runs, loaded, strict=True)
     )
+    truth, old_truth = pair[0], old_pair[0]
     primary: list[Any] = [value_of(run_scores, metric) for run_scores in (scores, old_scores)]
     if None in primary:
         available = ", ".join(name for name, number in scores.items() if isinstance(number, float))
@@ -97,7 +99,10 @@ def compare_runs(
         )
     # 3. Test the difference.
     weight = sample_split(loaded[0].test).weight
-    if errors is None:
+    paired = getattr(runs[0].problem.task.scoring, "paired", None)
+    if paired is not None:
+        test = paired(truth, pair[1:], old_pair[1:], metric)
+    elif errors is None:
         test = None
     elif weight is not None:
         test = _weighted_bootstrap(errors, old_errors, weight.astype("float64"))
@@ -116,7 +121,10 @@ def compare_runs(
 
 
 def _score_run(run: Run, loaded: Dataset, metric: str) -> tuple[dict[str, Any], Any, Any]:
-    """Return (scores, per-example errors, truth); the last two are None for tasks whose predictions are not kept."""
+    """Return (scores, per-example errors, (truth, predictions, target)).
+
+    The errors, truth and predictions are None for tasks whose predictions are not kept.
+    """
     if loaded.test is None:
         raise KzooError(f"{loaded.name} has no test split.")
     steps = Postprocessor.read(run.postprocessing)
@@ -125,11 +133,12 @@ def _score_run(run: Run, loaded: Dataset, metric: str) -> tuple[dict[str, Any], 
         run.model, loaded.test, loaded, logits=run_gives_logits(run), postprocessor=steps, settings=settings
     )
     if scored.answers is None:
-        return scored.scores, None, None
+        return scored.scores, None, (None, None, None)
     decision = decision_of(settings, loaded.problem, loaded.class_names, steps)
     options = {} if decision is None else {"decision": decision}
-    errors = loaded.problem.task.scoring.judge(scored.truth, scored.answers, loaded.target, metric=metric, **options)
-    return scored.scores, errors, scored.truth
+    target = steps.target(loaded.target)
+    errors = loaded.problem.task.scoring.judge(scored.truth, scored.answers, target, metric=metric, **options)
+    return scored.scores, errors, (scored.truth, scored.answers, target)
 
 
 def mcnemar(new_correct: np.ndarray, old_correct: np.ndarray) -> dict[str, Any]:

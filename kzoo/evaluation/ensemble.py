@@ -20,7 +20,7 @@ from kzoo.dataset.dataset import Loadable
 from kzoo.dataset.sample import sample_split
 from kzoo.kinds import encoding_settings
 from kzoo.postprocessors.decision import STEP, settings_of
-from kzoo.postprocessors.postprocessor import Postprocessor, learn
+from kzoo.postprocessors.postprocessor import Postprocessor, combined, learn
 from kzoo.ranking import advantage, find_runs
 from kzoo.results import displayed_metric, of_fold, value_of
 from kzoo.run import POSTPROCESSING, Run
@@ -111,16 +111,13 @@ def _write_ensemble(
     with run_set_aside(folder):
         write_json(folder / "preprocessing.json", members[0].preprocessing)
         options: dict[str, Any] = dict(logits=False, settings=request.spec.training)
-        if members[0].postprocessing:
-            postprocessor = (
-                _decision(members, request) if folds else learned_postprocessor(model, data, (STEP,), **options)
-            )
-            options["postprocessor"] = postprocessor
-            write_json(folder / POSTPROCESSING, postprocessor.json())
+        if (steps := _learned_steps(members, model, data, folds, request.spec.training)) is not None:
+            options["postprocessor"] = steps
+            write_json(folder / POSTPROCESSING, steps.json())
         statistics = {} if folds else {"statistics": members[0].config.get("statistics")}  # those of folds differ
         write_json(folder / "config.json", request.json() | {"command": None} | statistics | provenance())
         if data is None:
-            scores = {} if folds else _score_stored(members, method, classes)
+            scores = {} if folds else _score_stored(members, method, classes, steps)
             if not (scores or folds):
                 warn(
                     "Not all predictions of the members are stored, so the ensemble has no scores: pass data= to get "
@@ -141,20 +138,35 @@ def _write_ensemble(
         write_json(folder / "summary.json", finite(summary))
 
 
-def _decision(members: Sequence[Run], request: Request) -> Postprocessor:
-    """Return the decision of folds, learned on the rows that each member has not seen.
+def _learned_steps(
+    members: Sequence[Run], model: Any, data: Any, folds: bool, settings: Mapping[str, Any]
+) -> Postprocessor | None:
+    """Return the postprocessing of an ensemble; None if its members have none.
+
+    It is learned again: of folds, on the rows that each member has not seen, else on validation rows. Without these, it
+    is the mean of that of the members.
 
     Raises:
-        KzooError: a fold has not stored all of its predictions.
+        KzooError: a fold has not stored all of its predictions, from which its decision would be learned.
     """
+    first = members[0]
+    names = tuple(dict.fromkeys([*first.problem.task.postprocess, *(step["name"] for step in first.postprocessing)]))
+    if not names:
+        return None
     stored: list[Any] = [run.answers for run in members]
-    if None in stored:
+    if folds and None not in stored:
+        outputs, truth = (np.concatenate([part[name] for part in stored]) for name in ("answers", "truth"))
+        weight = np.concatenate([part["weight"] for part in stored]) if "weight" in stored[0] else None
+        return learn(
+            names, outputs, truth, target=first.target, logits=False, rows="out of fold", settings=settings,
+            weight=weight,
+        )  # fmt: skip
+    if not folds and data is not None and data.validation is not None:
+        return learned_postprocessor(model, data, names, logits=False, settings=settings)
+    if STEP in names:
         raise KzooError("Not all predictions of the folds are stored, so their decision cannot be learned.")
-    outputs, truth = (np.concatenate([part[name] for part in stored]) for name in ("answers", "truth"))
-    return learn(
-        (STEP,), outputs, truth, target=members[0].target, logits=False, rows="out of fold",
-        settings=request.spec.training,
-    )  # fmt: skip
+    steps = [run.postprocessing for run in members]
+    return combined(steps) if all(steps) else None
 
 
 def _check(members: Sequence[Run], method: str) -> bool:
@@ -172,7 +184,9 @@ def _check(members: Sequence[Run], method: str) -> bool:
             raise KzooError(f"{run.path} is not finished: continue its training, or omit it.")
         if run.spec.members:
             raise KzooError(f"{run.path} is itself an ensemble: pass its members instead.")
-        if others := [step["name"] for step in run.postprocessing if step["name"] != STEP]:
+        if others := [
+            step["name"] for step in run.postprocessing if step["name"] not in (STEP, *run.problem.task.postprocess)
+        ]:
             steps = ",".join(others)
             raise KzooError(
                 f"{run.path} has postprocess={steps}, but ensembles combine network outputs without postprocessing: "
@@ -262,7 +276,7 @@ def _probabilities(y: Any, logits: bool | None, width: int, run: Run, i: int) ->
         )
     single = y.shape[-1] == 1
     if logits:
-        y = layers.Activation("sigmoid" if single else "softmax", name=f"probabilities_{i}")(y)
+        y = layers.Activation(run.problem.task.head_of(y.shape[-1]), name=f"probabilities_{i}")(y)
     if single and width == 2:
         y = layers.Concatenate(name=f"columns_{i}")([1 - y, y])
     return y
@@ -306,7 +320,11 @@ def _fit_weights(inputs: Any, outputs: Sequence[Any], data: Any, classes: bool) 
     for step in range(len(batches)):
         x, y = batches.batch(0, step)
         predicted, y = forward(stacked, x, size), np.asarray(y)
-        if classes:
+        if "labels" in data.problem.facts:
+            truth = y[..., None]
+            likelihood = np.where(truth == 1, predicted, 1 - predicted)[~np.isnan(y)]
+            true_probabilities.append(likelihood.astype("float64"))
+        elif classes:
             true_probabilities.append(_true_class_probability(predicted, y.reshape(-1)))
         else:
             spread = np.asarray(data.config.get("target_scale", np.ones(y.shape[-1])))
@@ -354,7 +372,9 @@ def _squared_error(products: np.ndarray) -> Callable[[np.ndarray], tuple[float, 
     return lambda weights: (weights @ products @ weights, 2 * products @ weights)
 
 
-def _score_stored(members: Sequence[Run], method: str, probabilities: bool) -> dict[str, Any]:
+def _score_stored(
+    members: Sequence[Run], method: str, probabilities: bool, steps: Postprocessor | None
+) -> dict[str, Any]:
     """Return scores from the members' stored predictions on their test split; empty if not all are stored."""
     first = members[0]
     stored: list[Any] = [run.answers for run in members]
@@ -363,8 +383,8 @@ def _score_stored(members: Sequence[Run], method: str, probabilities: bool) -> d
     y = _combine([predictions["answers"] for predictions in stored], method, None, probabilities)
     batches = [(keras.ops.convert_to_numpy(y), stored[0]["truth"])]
     split, scoring = stored[0]["split"], first.problem.task.scoring
-    weight = stored[0].get("weight")
-    scores = score_weighted(scoring.score, batches, first.target, logits=False, weight=weight).scores
+    target, weight = first.target if steps is None else steps.target(first.target), stored[0].get("weight")
+    scores = score_weighted(scoring.score, batches, target, logits=False, weight=weight).scores
     if baseline_targets := (first.summary.get(split) or {}).get("targets"):
         scores = scoring.carried(scores, baseline_targets)
     return {split: scores}

@@ -74,6 +74,9 @@ def evaluate(
             positive class also balanced_accuracy; f1_positive, precision and recall of the positive class; the
             expected_cost per 1,000 rows with its 90 % interval; and beside a decision, the scores without it, such as
             f1_default.
+        Labels: f1_macro, f1_micro, average_precision_macro, exact_match, loss, examples; `always_all`, the F1 of
+            predicting every label; and `labels`: support, precision, recall, f1, average_precision and threshold of
+            each label.
         Regression and forecasting, in the target's own unit: mae, rmse, r2 (None if the target is constant), and mse of
             the targets standardised as in training (None for a model that does not record the scale). For several
             targets and for forecasts, also `targets`: mae, rmse, r2 and `beside` for each target; `beside` has the mae
@@ -133,13 +136,13 @@ def _subgroups(
     )
     several = len(loaded.target_names) > 1  # whose units may differ
     part = replace(part, weight=None)  # intervals of subgroups are of whole rows
-    decision = decision_of(
-        run.spec.training, loaded.problem, loaded.class_names, Postprocessor.read(run.postprocessing)
-    )
+    steps = Postprocessor.read(run.postprocessing)
+    decision = decision_of(run.spec.training, loaded.problem, loaded.class_names, steps)
     options = {} if decision is None else {"decision": decision}
+    decided_target = steps.target(loaded.target)
     return subgroup_scores(
         score, lambda scored: scoring.judge(
-            scored.truth, scored.answers, loaded.target, metric="mae_standardised" if several else "mae", **options
+            scored.truth, scored.answers, decided_target, metric="mae_standardised" if several else "mae", **options
         ), part, names, metric=metric, task=loaded.problem.task, by=by,
     )  # fmt: skip
 

@@ -54,7 +54,7 @@ def subgroup_scores(
     groups: dict[str, dict[str, Any]] = {name: dict(examples=size) for name, size in sizes.items()}
     overall = judge(score(part))
     measured, of, larger_is_better = (
-        (overall.error, overall.of, False) if overall.right is None else (overall.right, "accuracy", True)
+        (overall.error, overall.of, False) if overall.right is None else (overall.right, overall.of or "accuracy", True)
     )
     for name in large:
         inside = group_of == name

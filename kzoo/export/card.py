@@ -112,6 +112,12 @@ def _data(manifest):
             shown = [f"{name.replace('_', ' ')} {number(value)}" for name, value in numbers.items()]
             lines.append(f"* {', '.join(filter(None, (split, weighting)))}: {', '.join(shown)}")
         headers, *rows = target_table(scores) or [[]]
+        if "labels" in scores:
+            lines += [
+                f"* {split}, {name}: " + ", ".join(f"{h} {cell}" for h, cell in zip(headers[1:], cells, strict=True))
+                for name, *cells in rows[:_SHOWN]
+            ]
+            continue
         for name, *cells in rows:
             score_texts = [f"{header} {cell}" for header, cell in zip(headers[1:], cells, strict=True)]
             baseline_text = (
@@ -140,6 +146,11 @@ def _limits(manifest):
         lines.append(f"It was tested on {number(few)} examples only: scores on another sample may differ.")
     if "classes" in facts:
         lines.append(f"It assigns one of its {len(manifest.labels)} classes to every input, even if none applies.")
+    if "labels" in facts:
+        lines.append(
+            "A label is predicted from its probability on that `kzoo.json` has as its threshold; files return "
+            "probabilities only. An input without any of these labels gets none."
+        )
     if "values" in facts:
         lines.append("Predictions outside the range of the training data are extrapolations and may be far off.")
     if facts >= {"values", "ordered"}:

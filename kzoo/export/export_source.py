@@ -22,6 +22,13 @@ def _has_probabilities(task):
     return task is not None and "probabilities" in problem(task).facts
 
 
+def _activation(task, outputs):
+    """Return the activation that turns logits into probabilities; without a task, a row has one class."""
+    if task is None:
+        return "sigmoid" if outputs == 1 else "softmax"
+    return problem(task).task.head_of(outputs)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ExportSource:
     """A model to export.
@@ -180,11 +187,10 @@ def _of_spec(spec, run, model=None):
         last_activation, loss = config.get("output_activation") or "linear", spec["training"].get("loss")
         # The loss of the training may differ from the preset's, so its kind of output takes precedence.
         output_kind = run.config.get("answers") if run else None
-        logits = (
-            logits_of(last_activation, loss, single=outputs == 1) if output_kind is None else ANSWERS.get(output_kind)
-        )
+        single = outputs == 1 or "labels" in problem(spec["task"]).facts  # a probability for each output
+        logits = logits_of(last_activation, loss, single=single) if output_kind is None else ANSWERS.get(output_kind)
         kind = "scores" if logits is None else "probabilities"
-        activation = ("sigmoid" if outputs == 1 else "softmax") if logits else None
+        activation = _activation(spec["task"], outputs) if logits else None
     return ExportSource(
         spec=spec,
         run=run,
@@ -227,7 +233,8 @@ def _output_kind(model, run):
         return "values", None
     if logits is None:
         return "scores", None
-    return "probabilities", ("sigmoid" if single else "softmax") if logits else None
+    task = run.config["data"]["task"] if run else None
+    return "probabilities", _activation(task, model.outputs[0].shape[-1]) if logits else None
 
 
 def _like(model):

@@ -248,7 +248,7 @@ def encoding_settings(reader: Mapping) -> dict:
     Excluded are the calendar, time format and outputs of a series, which determine where it ends, and the date order
     and time zones of a table, which determine how new rows are read.
     """
-    ignored = ("calendar", "times", "outputs", "month_first", "zones")
+    ignored = ("calendar", "times", "outputs", "month_first", "zones", "separator")
     return {name: value for name, value in reader.items() if name not in ignored}
 
 

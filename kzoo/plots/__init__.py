@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # for type checkers, the names that are loaded on first use
     from kzoo.plots.attention import attention_map as attention_map
     from kzoo.plots.classification import confusion_matrix as confusion_matrix
     from kzoo.plots.classification import per_class as per_class
+    from kzoo.plots.classification import per_label as per_label
     from kzoo.plots.classification import precision_recall as precision_recall
     from kzoo.plots.classification import roc as roc
     from kzoo.plots.classification import roc_and_precision_recall as roc_and_precision_recall
@@ -38,6 +39,7 @@ _LAZY = {
     "worst_mistakes": "kzoo.plots.mistakes",
     "confusion_matrix": "kzoo.plots.classification",
     "per_class": "kzoo.plots.classification",
+    "per_label": "kzoo.plots.classification",
     "roc": "kzoo.plots.classification",
     "precision_recall": "kzoo.plots.classification",
     "roc_and_precision_recall": "kzoo.plots.classification",

@@ -1,6 +1,6 @@
 """Plots of classification: `confusion_matrix`, `per_class`, `roc_and_precision_recall`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -106,6 +106,28 @@ def per_class(
     precision, recall, _, support = sk.precision_recall_fscore_support(
         true, predicted, labels=range(len(names)), zero_division=np.nan
     )
+    return _draw_bars(names, precision, recall, support)
+
+
+def per_label(labels: Mapping[str, Mapping[str, float]]) -> Figure:
+    """Plot precision and recall of every label as bars, in the order of the labels.
+
+    A label that was never predicted has no precision, and a label without examples no recall: its bar is labelled
+    "none".
+
+    Args:
+        labels: name of a label -> its scores, as `kzoo.evaluate` returns them under `labels`.
+
+    Raises:
+        KzooError: there are no labels.
+    """
+    if not labels:
+        raise KzooError("There are no labels to plot: pass the value of 'labels' in the scores.")
+    columns = [[row[name] for row in labels.values()] for name in ("precision", "recall", "support")]
+    return _draw_bars(list(labels), *(np.array(column, np.float64) for column in columns))
+
+
+def _draw_bars(names: Sequence[str], precision: np.ndarray, recall: np.ndarray, support: np.ndarray) -> Figure:
     is_crowded = len(names) > _MAX_CELL_COUNTS
     figure = new_figure(5.2, 1.3 + (0.24 if is_crowded else 0.4) * len(names))
     axes = figure.add_subplot()
@@ -117,7 +139,7 @@ def per_class(
             style: Any = dict(va="center", fontsize=6 if is_crowded else 8, color=GREY)
             axes.text(np.nan_to_num(score) + 0.008, y, text, **style)
     style_axes(axes, f"Precision {np.nanmean(precision):.3f}, recall {np.nanmean(recall):.3f} on average", grid="x")
-    labels = [f"{name_of(name, ())}  ({count:,})" for name, count in zip(names, support, strict=True)]
+    labels = [f"{name_of(name, ())}  ({count:,.0f})" for name, count in zip(names, support, strict=True)]
     axes.set_yticks(positions, labels, color=INK, fontsize=7 if is_crowded else 9, parse_math=False)
     axes.tick_params(axis="y", length=0)
     axes.set_xlim(0, 1.0)

@@ -9,6 +9,8 @@ A step is a module of this folder, or of an installed package under the entry-po
     apply(learned, outputs, *, logits) -> outputs       in stages before "decide": same number of rows, same form
     apply(learned, predictions) -> predictions          in stage "decide" and later
     describe(learned) -> list of lines         optional: what was learned, for notes and reports
+    combine(list of learned) -> dict                    optional: of an ensemble without validation data
+    decide(learned, target) -> Target                   optional: the target with what scores need, such as thresholds
 
 Outputs are (N, classes), (N, 1) or (N, ..., targets); truth is what the network was trained on; `logits`
 is whether the outputs of classes are logits (`kzoo.predictions.logits_of`).

@@ -90,12 +90,36 @@ class Postprocessor:
                 outputs = _module(step.name).apply(step.learned, outputs, logits=logits)
         return outputs
 
+    def target(self, target: Target) -> Target:
+        """Return the target with the decisions of the steps, as scores need it: the thresholds of labels."""
+        for step in self.steps:
+            if (decide := getattr(_module(step.name), "decide", None)) is not None:
+                target = decide(step.learned, target)
+        return target
+
     def predictions(self, predictions: Predictions) -> Predictions:
         """Return predictions after the steps that change predictions."""
         for step in self.steps:
             if step.stage not in _OF_OUTPUTS:
                 predictions = _module(step.name).apply(step.learned, predictions)
         return predictions
+
+
+def combined(members: Sequence[Sequence[Mapping[str, Any]]]) -> Postprocessor:
+    """Return the postprocessor of an ensemble without validation data, from those that its members stored.
+
+    Args:
+        members: the stored steps of each member, the same steps for all.
+    """
+    steps = [
+        Step(name=same[0]["name"], stage=same[0]["stage"], rows="members", learned=_combine(same))
+        for same in zip(*members, strict=True)
+    ]
+    return Postprocessor(steps=tuple(steps))
+
+
+def _combine(steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return _module(steps[0]["name"]).combine([step["learned"] for step in steps])
 
 
 def check_names(names: Sequence[str], facts: frozenset[str]) -> None:

@@ -129,7 +129,7 @@ def build(
     _overridden[model] = frozenset(overrides)
     if data is not None:
         initial_weights = import_module("kzoo.training.initial_weights")
-        initial_weights.initialize_from_data(model, data.train)
+        initial_weights.initialize_from_data(model, data)
         if weights is not None:
             spec = import_module("kzoo.stored_types").Spec.read(_specs[model])
             if weight_notes := initial_weights.load_initial_weights(weights, model, spec, data)[1:]:

@@ -7,6 +7,8 @@ from kzoo.postprocessors.decision import run_decision
 from kzoo.reports.figures import N_EXAMPLES, examples_are_first
 from kzoo.utils.formatting import number, percent
 
+_MOST_LABELS = 6  # probabilities in a cell
+
 
 def examples_of(run):
     """Return the example predictions and the worst predictions of a run, as a dict for the template.
@@ -21,7 +23,8 @@ def examples_of(run):
     inputs = inference.show(run.preprocessing, stored["inputs"], run.data.feature_names)
     if inputs is None:
         return None
-    fields_of = _class_fields if "classes" in problem.facts else _value_fields
+    facts = problem.facts
+    fields_of = _class_fields if "classes" in facts else _label_fields(run) if "labels" in facts else _value_fields
     decision = run_decision(run)
     options = {} if decision is None else {"decision": decision}
     errors = problem.task.scoring.judge(stored["truth"], stored["answers"], run.target, **options)
@@ -39,8 +42,9 @@ def examples_of(run):
         columns=inputs.heads,
         mark=inputs.mark if has_marks else None,
         legend=inputs.legend,
-        note=_selection_note(stored, "classes" in problem.facts),
-        classes="classes" in problem.facts,
+        note=_selection_note(stored, "classes" in facts),
+        classes=bool(facts & {"classes", "labels"}),
+        labels="labels" in facts,
         withheld=withheld,
         first=examples[:first],
         worst=sorted(worst, key=lambda row: row["quality"]),
@@ -70,6 +74,24 @@ def _class_fields(truth, scores, class_names, withheld, decision):
         right=predicted == int(truth),
         confidence=f"score {scores[predicted]:.3g}" if withheld else percent(scores[predicted]),
     )
+
+
+def _label_fields(run):
+    """Return the function of an example's truth and probabilities that returns its fields; "?" is unknown."""
+    thresholds = np.array(run.target.thresholds or [0.5] * len(run.class_names))
+
+    def fields_of(truth, p, names, _withheld, _decision):
+        chosen, known = p.astype("float64") >= thresholds, ~np.isnan(truth)
+        true = [name for name, value in zip(names, truth, strict=True) if value == 1]
+        unknown = [f"{name}?" for name, is_known in zip(names, known, strict=True) if not is_known]
+        return dict(
+            truth=", ".join(true + unknown) or "none",
+            predicted=", ".join(name for name, use in zip(names, chosen, strict=True) if use) or "none",
+            right=bool((chosen == (truth == 1))[known].all()),
+            confidence=", ".join(percent(value) for value in p[chosen][:_MOST_LABELS]) or "–",
+        )
+
+    return fields_of
 
 
 def _value_fields(truth, predicted, _names, _withheld, _decision):

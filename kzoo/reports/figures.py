@@ -149,6 +149,14 @@ def _decision_figures(run):
     yield "Decision", sentence, [embed_figure(figure, "score over thresholds")]
 
 
+def _label_figures(run):
+    split = run.answers["split"]
+    labels = (run.summary.get(split) or {}).get("labels") or {}
+    if 0 < len(labels) <= _MAX_CLASSES:
+        note = "Precision: how many predictions of a label are right. Recall: how many of its examples are found."
+        yield "Each label", note, [embed_figure(plots.per_label(labels), "precision and recall of each label")]
+
+
 def _regression_figures(run):
     truth, names = run.answers["truth"], run.data.target_names
     predicted = run.answers["answers"].reshape(truth.shape)
@@ -220,6 +228,7 @@ def _quantile_figures(run):
 _SECTIONS: tuple = (
     ({"classes", "probabilities"}, set(), _decision_figures),
     ({"classes", "probabilities"}, set(), _classification_figures),
+    ({"labels"}, set(), _label_figures),
     ({"values", "unordered"}, {"quantiles"}, _regression_figures),
     ({"values", "ordered"}, set(), _forecast_figures),
     ({"quantiles", "unordered"}, set(), _quantile_figures),

@@ -134,6 +134,10 @@ def _facts(run: Run) -> dict[str, Any]:
         facts.append(
             ("Classes", f"{len(class_names)}: {', '.join(class_names)}" if len(class_names) <= 20 else len(class_names))
         )
+    elif "labels" in run.problem.facts:
+        facts.append(
+            ("Labels", f"{len(class_names)}: {', '.join(class_names)}" if len(class_names) <= 20 else len(class_names))
+        )
     elif data["target_names"]:
         facts.append(("Target", ", ".join(data["target_names"])))
     facts += [("Decision", line) for line in Postprocessor.read(run.postprocessing).describe()]

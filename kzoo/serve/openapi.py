@@ -104,8 +104,8 @@ def _schemas() -> dict[str, Any]:
     )
     class_score = _object(label=_TEXT, probability=_NUMBER, score=_NUMBER)
     prediction = _object(
-        input=_ANY, kept={"type": "object"}, label=_ANY, classes=_list(class_score), values=_ANY, quantiles=_ANY,
-        levels=_list(_NUMBER), targets=_list(_TEXT), times=_list(_TEXT), error=_TEXT,
+        input=_ANY, kept={"type": "object"}, label=_ANY, labels=_list(_TEXT), classes=_list(class_score), values=_ANY,
+        quantiles=_ANY, levels=_list(_NUMBER), targets=_list(_TEXT), times=_list(_TEXT), error=_TEXT,
     )  # fmt: skip
     model = _object(name=_TEXT, version=_TEXT, versions=_list(_TEXT), task=_ANY, input=_TEXT)
     metadata = _object(name=_TEXT, datatype=_TEXT, shape=_list({"type": "integer"}))

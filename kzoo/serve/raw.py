@@ -109,7 +109,7 @@ def _files(request: ModelRequest) -> list[tuple[str, str, bytes]]:
 
 def _document(request: ModelRequest, predictions: Any) -> Reply:
     """Return the predictions as JSON, as `kzoo predict --json` prints them."""
-    rows = predictions.rows(_top(request))
+    rows = predictions.rows(None if predictions.separator else _top(request))
     if request.query.get("history") == "true" and predictions.history is not None:  # for the chart of a forecast
         for index, row in enumerate(rows):
             row["history"] = predictions.history[index].tolist()

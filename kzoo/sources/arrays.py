@@ -77,15 +77,29 @@ def _text_array_size(values) -> int:
 
 
 def array_of_rows(values, name) -> np.ndarray:
-    """Return values as an array (N, ...).
+    """Return values as an array (N, ...); lists of labels, a list for each row, as an array of objects (N,).
 
     Raises:
         KzooError: a single value, or values that `as_array` refuses.
     """
+    if isinstance(values, list | tuple) and _are_label_lists(values):
+        array = np.empty(len(values), object)
+        for row, labels in enumerate(values):
+            array[row] = labels
+        return array
     array = as_array(values, name)
     if not array.ndim:
         raise KzooError(f"{name} must be an array with a value for each row, not a single value: {shown(array)}.")
     return array
+
+
+def _are_label_lists(values) -> bool:
+    """Return whether a sequence has a list of texts for each row, or lists of different lengths."""
+    if not values or not all(isinstance(row, list | tuple | set | frozenset) for row in values):
+        return False
+    if any(isinstance(row, set | frozenset) for row in values) or len({len(row) for row in values}) > 1:
+        return all(np.ndim(label) == 0 for row in values for label in row)
+    return any(isinstance(label, str) for row in values for label in row)
 
 
 def check_whole_numbers(array, name, high, *, low=0) -> None:

@@ -7,11 +7,13 @@ facts (`"classes" in problem.facts`) or calls one of these functions; it never c
 Inference half:
     learn(values, names) -> Target          from the raw training labels
     encode(target, values) -> y             what the network is trained on; raises KzooError for unreadable labels
+                                            (with `notes`, a list of lines, if the task has the fact "labels")
     answer(target, outputs, ...) -> Predictions
 
 Fitting half, with Keras; a task without one uses that of classes or of values, depending on its head:
     make_loss(name, task, ...) -> Loss      a Keras loss, or a function of (truth, outputs), for a name in `losses`
     make_metric(name, task, ...)            a metric, as Keras takes it, for a name in `metrics`; optional
+    loss_weight(config) -> float            a factor of the loss; optional, default: 1
     metrics_for(task, config) -> names      metrics that suit the network's last layer; optional, default: all
 
 Scoring half:
@@ -21,6 +23,7 @@ Scoring half:
     judge(truth, answers, target) -> Judged per-example quality, correctness and error
     headline(scores, ...) -> dict           the primary score, and a sentence that compares it with a baseline
     doubts(scores) -> list                  warnings about what the scores do not show
+    paired(truth, new, old, metric) -> dict optional: the test of the difference of two runs, each (predictions, target)
     carried(scores, known) -> dict          optional: scores, with known baseline scores for the same examples attached
 
 Tasks in this folder are found by listing, those of installed packages by the entry-point group `kzoo.tasks`.
@@ -98,10 +101,11 @@ class Task:
     Args:
         name: of the folder.
         room: the module that contains `inference` and `score`.
-        facts: "classes": each row has one of a list of named classes; "numbered": the truth is the index of an output;
-            "probabilities": outputs are distributions; "values": numbers with a unit; "kept": there is one prediction
-            per row, few enough to store; "continues": predictions can continue an input; "counts": whole numbers, 0 or
-            more, whose rate is predicted; "quantiles": several quantiles of each value.
+        facts: "classes": each row has one of a list of named classes; "labels": each row has any number of a list of
+            named labels, with an output for each; "numbered": the truth is the index of an output; "probabilities":
+            outputs are distributions; "values": numbers with a unit; "kept": there is one prediction per row, few
+            enough to store; "continues": predictions can continue an input; "counts": whole numbers, 0 or more, whose
+            rate is predicted; "quantiles": several quantiles of each value.
         problems: the names that users see, each with its kind of input.
         words: short names that `task=` accepts, such as "classification".
         head: activation of the last layer, such as "softmax", "linear" or "exponential".
@@ -113,6 +117,7 @@ class Task:
         metrics: names of the metrics that training can report each epoch.
         scores: name -> `Score`; the first is the primary score.
         says: what `headline` requires: scores, and the number of examples or tokens.
+        postprocess: postprocessing steps that are learned if there is validation data and the user chooses no others.
     """
 
     name: str
@@ -129,6 +134,7 @@ class Task:
     metrics: tuple[str, ...]
     scores: Mapping[str, Score]
     says: tuple[str, ...] = ()
+    postprocess: tuple[str, ...] = ()
 
     def __post_init__(self):
         headline = next(iter(self.scores))
@@ -183,15 +189,17 @@ class Target:
 
     Args:
         names: of the columns.
-        classes: names of the classes 0..n-1; empty for other tasks.
+        classes: names of the classes or labels 0..n-1; empty for other tasks.
         config: settings of the network, by the builders' names: `outputs`, `target_offset`, `target_scale`.
         common: index of the most frequent class or token of the training rows; None if it is unknown.
+        thresholds: of labels: the probability from which on each is predicted; empty for a half.
     """
 
     names: tuple = ()
     classes: tuple = ()
     config: Mapping = field(default_factory=dict)
     common: int | None = None
+    thresholds: tuple = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -215,7 +223,8 @@ class Judged:
     Args:
         quality: (N,) higher is better.
         right: (N,) booleans: whether predictions are correct; None for tasks without correct and wrong predictions.
-        error: (N,) errors, for tasks that have them; `of` is the name of the error.
+        error: (N,) errors, for tasks that have them.
+        of: the name of the error, or of the share of correct predictions if it is not the accuracy.
     """
 
     quality: Any

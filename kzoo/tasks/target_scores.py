@@ -1,4 +1,4 @@
-"""Scores of each target, and of subgroups, as tables for people. Standard library only."""
+"""Scores of each target or label, and of subgroups, as tables for people. Standard library only."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,9 +16,11 @@ def mixes_units(name: str, scores: Mapping[str, Any]) -> bool:
 def target_table(scores: Mapping[str, Any]) -> list[list[str]]:
     """Return a header and a row per target: its scores, then the mean absolute error of each baseline, if any.
 
-    Baselines that are no worse than the model are marked with "(!)". The table is empty if there are no scores per
-    target.
+    Baselines that are no worse than the model are marked with "(!)". For labels, a row has the scores of a label. The
+    table is empty if there are no scores per target or label.
     """
+    if labels := scores.get("labels"):
+        return _label_table(labels)
     targets = scores.get("targets") or {}
     if not targets:
         return []
@@ -37,6 +39,16 @@ def _cell(value, form):
     if value is None:
         return "–"
     return percent(value) if form == "percent" else f"{value:.4f}" if form == "digits" else number(value)
+
+
+def _label_table(labels: Mapping[str, Any]) -> list[list[str]]:
+    """Return a header and a row per label: how many rows have it, its scores and its threshold."""
+    rows = [["label", "rows", "precision", "recall", "F1", "average precision", "threshold"]]
+    for name, row in labels.items():
+        numbers = [row[key] for key in ("precision", "recall", "f1", "average_precision")]
+        cells = ["–" if value is None else f"{value:.4f}" for value in numbers]
+        rows.append([name, f"{row['support']:,}", *cells, f"{row['threshold']:.3f}"])
+    return rows
 
 
 def _baseline_cell(baseline):

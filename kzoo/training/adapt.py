@@ -128,6 +128,11 @@ def adapt_fit(training, requested, data):
     """
     if training.get("class_weight") is not None and "classes" not in data.problem.facts:
         raise _not_for_classes("class_weight", training, data)
+    notes = []
+    if (steps := data.problem.task.postprocess) and "postprocess" not in requested:
+        training["postprocess"] = steps if data.validation is not None else ()
+        if data.validation is None:
+            notes.append(f"There is no validation data to learn {','.join(steps)}: probabilities of a half decide.")
     if training.get("postprocess"):
         check_names(training["postprocess"], data.problem.facts)
         if data.validation is None:
@@ -135,7 +140,7 @@ def adapt_fit(training, requested, data):
             raise KzooError(
                 f"postprocess={steps} is learned on validation data, and there is none. Set validation=0.1."
             )
-    notes = resolve_budget(training, requested, len(data.train))
+    notes += resolve_budget(training, requested, len(data.train))
     if "patience" in requested and not stops_early(training):
         notes.append(
             f"patience={training['patience']} has no effect: schedule={training['schedule']!r} needs all epochs. Early "

@@ -19,6 +19,7 @@ from kzoo.registry.arguments import ARGUMENTS, SYNONYMS, TRAINING
 from kzoo.stored_types import Request, Spec, plain
 from kzoo.training.fit import Fit
 from kzoo.training.identity import identity
+from kzoo.training.known_labels import refuse_unknown_labels
 from kzoo.training.plan import TrainingPlan, other_precision, plan_training
 from kzoo.training.resume import seed_epoch
 from kzoo.training.setup import TrainingSetup, make_variables, unscaled
@@ -204,6 +205,7 @@ def _prepare(model: Any, data: Any, options: DataOptions, overrides: dict[str, A
     requested = requested_settings(network)
     plan = plan_training(preset_of(spec), data, options, overrides, seed=seed, requested=requested).with_monitor()
     _check_built_for(plan, spec)
+    refuse_unknown_labels(plan.data, "Keras' own fit")
     return plan.compiled(network, model, saved=network, spec=Spec.read(spec | plan.spec.json()))
 
 

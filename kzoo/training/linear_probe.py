@@ -13,6 +13,7 @@ from kzoo.dataset.dataset import Split
 from kzoo.dataset.sample import sample_split
 from kzoo.families.protocol import OUTPUTS, layer_with
 from kzoo.training.features import with_features
+from kzoo.training.initial_weights import label_logits
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural
 
@@ -48,14 +49,19 @@ def linear_probe(
         raise KzooError(f"linear_probe=True needs a dense last layer with a bias, which {model.name} does not have.")
     are_values = labels.dtype.kind == "f" and labels.shape[1:] == (layer.units,)
     if not are_values and (labels.ndim != 1 or labels.dtype.kind not in "iu"):
-        raise KzooError("linear_probe=True needs targets with one class, or values, for each example. Leave it out.")
-    if np.any(layer.get_weights()[1]):  # trained: a new layer has a bias of zeros
+        raise KzooError("linear_probe=True needs targets with one class, labels, or values. Leave it out.")
+    is_labels = are_values and standardize is None and bool((np.isnan(labels) | np.isin(labels, (0, 1))).all())
+    is_new = is_labels and np.allclose(layer.get_weights()[1], label_logits(train).astype("float32"))
+    if np.any(layer.get_weights()[1]) and not is_new:  # trained: a new layer has a bias of zeros, or label logits
         return None
     from sklearn.linear_model import LogisticRegression, RidgeCV
 
     feature_model = keras.Model(inputs, layer.input)
     features = with_features(feature_model, train, batch_size=batch_size).x.astype("float64")
     length = np.sqrt(np.mean(np.sum(features**2, axis=1))) or 1.0
+    if is_new:
+        layer.set_weights(_fit_each_label(features / length, labels, layer, length))
+        return f"Linear probe: the last layer starts from logistic regressions on {plural(len(labels), 'example')}."
     if are_values:
         offset, scale = (np.asarray(part, "float64") for part in standardize or (0.0, 1.0))
         fitted = RidgeCV(_ALPHAS).fit(features / length, (labels - offset) / scale)
@@ -73,3 +79,16 @@ def linear_probe(
     layer.set_weights([kernel, bias])
     model_name = "ridge" if are_values else "logistic"
     return f"Linear probe: the last layer starts from a {model_name} regression on {plural(len(labels), 'example')}."
+
+
+def _fit_each_label(features: Any, labels: Any, layer: Any, length: float) -> list[Any]:
+    """Return the weights of the layer, from a logistic regression for each label that varies."""
+    from sklearn.linear_model import LogisticRegression
+
+    kernel, bias = layer.get_weights()
+    for number, column in enumerate(labels.T):
+        known = ~np.isnan(column)
+        if len(np.unique(column[known])) == 2:
+            fitted = LogisticRegression(C=_C, max_iter=1000).fit(features[known], column[known] == 1)
+            kernel[:, number], bias[number] = fitted.coef_[0] / length, fitted.intercept_[0]
+    return [kernel, bias]

@@ -22,6 +22,7 @@ class Members(keras.Model):
 
     def __init__(self, inputs: Any, mean: Any, each: Any, *, name: str) -> None:
         super().__init__(inputs, mean, name=name)
+        self.each_output = each
         self.each = keras.Model(inputs, each).call  # only the method: Keras would track the layers of a model twice
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:

@@ -23,6 +23,7 @@ from kzoo.training.decision import adapt_decision, adapt_objective
 from kzoo.training.device import computes_bfloat16, prepare_device
 from kzoo.training.features import frozen_below, head_above, with_features
 from kzoo.training.initial_weights import initialize_from_data, load_initial_weights
+from kzoo.training.known_labels import has_unknown_labels, refuse_unknown_labels, with_known_labels
 from kzoo.training.linear_probe import linear_probe
 from kzoo.training.score import gives_logits
 from kzoo.training.setup import TrainingSetup, core_of, unscaled
@@ -183,7 +184,7 @@ class TrainingPlan:
             notes.append("Training in float32: the preset's mixed_bfloat16 would only be emulated on this processor.")
         if weights is not None:
             # First, for parameters that `weights` do not have, such as words of the new data.
-            initialize_from_data(model, self.data.train)
+            initialize_from_data(model, self.data)
             notes += load_initial_weights(weights, model, spec, self.data, freeze=freeze)
             if not for_checks:
                 frozen = None if self.training.get("augment") else frozen_below(model)
@@ -224,7 +225,7 @@ class TrainingPlan:
             saved, spec, features: see `TrainingSetup`.
             notes: lines to print in addition to the plan's.
         """
-        initialize_from_data(model, self.data.train)
+        initialize_from_data(model, self.data)
         notes, standardize = [*self.notes, *notes], None
         norm_bias_rate = self.training.get("norm_bias_rate", 1.0)
         if norm_bias_rate != 1.0 and not any(v.name == contract.NORM_BIAS for v in core.trainable_variables):
@@ -237,6 +238,8 @@ class TrainingPlan:
             standardize = self._scaling
             transformed = "standardised targets" if any(standardize[0]) else "targets divided by their mean"
             notes.append(f"Loss and metrics during training are of {transformed}; scores are in the targets' unit.")
+        if has_unknown_labels(self.data):
+            core = with_known_labels(core)
         training, onehot = contract.with_labels(self.data.task, self.config, self.training)
         setup = TrainingSetup(
             model=model, core=core, saved=saved, data=self.data, spec=spec, standardize=standardize, onehot=onehot,
@@ -259,6 +262,7 @@ class TrainingPlan:
         model, spec = self.custom_model, replace(self.spec, kzoo=__version__)
         if self.as_built:
             return self.compiled(model, core_of(model), saved=model, spec=spec, notes=other_precision(model, spec))
+        refuse_unknown_labels(self.data, f"The loss of model {model.name!r}")
         if self.training["on_nan"] == "rollback" and not has_settable_rate(model.optimizer):
             raise KzooError(
                 f"on_nan='rollback' halves the learning rate, which follows a schedule in model {model.name!r}. "

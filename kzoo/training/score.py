@@ -43,8 +43,9 @@ def score_split(model, split, data, *, logits, postprocessor=None, settings=None
         options = {"beside": fitting.simple_forecasts(data.preprocessing, split)}
     if (decision := decision_of(settings or {}, data.problem, data.class_names, postprocessor)) is not None:
         options["decision"] = decision
+    target = data.target if postprocessor is None else postprocessor.target(data.target)
     return score_weighted(
-        data.problem.task.scoring.score, batches, data.target, logits=logits, weight=split.weight, **options
+        data.problem.task.scoring.score, batches, target, logits=logits, weight=split.weight, **options
     )
 
 

@@ -16,6 +16,7 @@ from kzoo.families.protocol import MEMBERS, UNSCALE, layer_with
 from kzoo.registry import steps_of, steps_of_epoch
 from kzoo.stored_types import Spec
 from kzoo.training.adapt import balanced_class_weights, class_weights_of
+from kzoo.training.known_labels import has_unknown_labels
 from kzoo.training.members import Members
 from kzoo.training.score import gives_logits
 
@@ -60,7 +61,8 @@ class TrainingSetup:
     def compile(self, *, slower=1.0):
         """Compile the core by its training settings, with the learning rate multiplied by `slower`."""
         training = self.training | {"learning_rate": self.training["learning_rate"] * slower}
-        steps, weighted = steps_of(training, self.examples), self.data.train.weight is not None
+        steps = steps_of(training, self.examples)
+        weighted = self.data.train.weight is not None or has_unknown_labels(self.data)
         also_compiled = () if self.features is None else (self.model,)  # for the checks before training
         for model in (self.core, *also_compiled):
             contract.compile_model(
@@ -136,8 +138,9 @@ class TrainingSetup:
 
     @property
     def gives_logits(self) -> bool | None:
-        """Whether outputs for classes are logits (see `kzoo.training.score.gives_logits`)."""
-        return gives_logits(self.core, self.training.get("loss"))
+        """Whether outputs for classes or labels are logits (see `kzoo.training.score.gives_logits`)."""
+        logits = gives_logits(self.core, self.training.get("loss"))
+        return False if logits is None and "labels" in self.data.problem.facts else logits
 
     @property
     def corrects_mean(self) -> bool:

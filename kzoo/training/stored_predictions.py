@@ -43,11 +43,12 @@ def score_and_store(model, data, folder, *, logits, postprocessor=None, settings
         scores[name] = scored.scores
         if scored.answers is not None and name == list(splits)[-1]:
             decision = decision_of(settings or {}, data.problem, data.class_names, postprocessor)
-            write_predictions(folder / "answers.npz", name, scored, split, data, decision=decision)
+            target = data.target if postprocessor is None else postprocessor.target(data.target)
+            write_predictions(folder / "answers.npz", name, scored, split, data, target, decision=decision)
     return scores
 
 
-def write_predictions(file, split, scored, data_split, data, *, decision=None):
+def write_predictions(file, split, scored, data_split, data, target, *, decision=None):
     """Write the predictions of one split.
 
     Args:
@@ -56,6 +57,7 @@ def write_predictions(file, split, scored, data_split, data, *, decision=None):
         scored: the split's `Scored`, with truth and predictions.
         data_split: the `Split`.
         data: the `Dataset` that it belongs to.
+        target: its `Target`, with the decisions of postprocessing steps.
         decision: the `Decision` that labels follow; None for the most probable class.
     """
     truth, predictions = scored.truth, scored.answers
@@ -65,7 +67,7 @@ def write_predictions(file, split, scored, data_split, data, *, decision=None):
         truth, predictions = truth[rows], predictions[rows]
     options = {} if decision is None else {"decision": decision}
     shown = _example_indices(
-        data.problem, data.problem.task.scoring.judge(truth, predictions, data.target, **options), truth, rows
+        data.problem, data.problem.task.scoring.judge(truth, predictions, target, **options), truth, rows
     )
     inputs = np.asarray(data_split.x[rows[shown]])
     if inputs.nbytes > _MAX_INPUT_BYTES:

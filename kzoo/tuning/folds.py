@@ -7,6 +7,7 @@ from sklearn import model_selection
 
 from kzoo.dataset.dataset import Dataset, Split
 from kzoo.dataset.splits import fingerprint
+from kzoo.dataset.stratified import divide
 from kzoo.utils.argument_checks import checked_count
 from kzoo.utils.errors import KzooError
 
@@ -89,11 +90,18 @@ def check_folds(folds, data: Dataset):
 def fold_of(data: Dataset, number, folds, seed) -> Dataset:
     """Return one fold as the validation split and the other folds as the training split."""
     rows = pooled(data)
+    if "labels" in data.problem.facts:
+        fold_of_row = divide(_labels(rows), [1 / folds] * folds, np.random.default_rng(seed))
+        return _with_fold(data, rows, np.flatnonzero(fold_of_row != number), np.flatnonzero(fold_of_row == number))
     splitter = model_selection.StratifiedKFold if "classes" in data.problem.facts else model_selection.KFold
     labels = _labels(rows) if "classes" in data.problem.facts else None
     splits = splitter(folds, shuffle=True, random_state=seed).split(np.zeros(len(rows)), labels)
     train, validation = list(splits)[number]
     train = train if rows.weight is None else train[rows.weight[train] > 0]
+    return _with_fold(data, rows, train, validation)
+
+
+def _with_fold(data, rows, train, validation):
     return replace(data, train=_subset(rows, train), validation=_subset(rows, validation))
 
 

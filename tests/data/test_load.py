@@ -206,7 +206,11 @@ def test_folder_of_images(tmp_path):
         ((ROWS.astype(int) - 100, LABELS), {"preset": "text_cnn"}, ("token ids", "-102")),
         ((ROWS.astype(str), LABELS), {}, ("x", "<U32", "DataFrame")),
         ((ROWS, LABELS), {"target": "y"}, ("target='y'", "arrays")),
-        ((ROWS, LABELS), {"task": "forecasting"}, ("task='forecasting'", "rows", "classification, regression")),
+        (
+            (ROWS, LABELS),
+            {"task": "forecasting"},
+            ("task='forecasting'", "rows", "classification, labels"),
+        ),
     ],
 )
 def test_bad_sources(source, options, parts):
@@ -268,13 +272,13 @@ def test_options_of_loading_are_refused_for_a_loaded_dataset(options, part):
     assert load_data(data, validation=0.2) is data is load_data(data)
 
 
-def test_rows_with_several_labels_are_refused():
+def test_rows_with_several_labels_are_labels_and_weights_in_tf_data_are_refused():
     x, y = np.random.default_rng(0).normal(size=(30, 4)), np.eye(3)[np.arange(30) % 3]
-    assert load_data((x, y)).class_names == ("0", "1", "2")
+    assert load_data((x, y)).task == "tabular_classification"
     y[7, :2] = 1
     for labels in (y, y.astype(bool), y.astype("int64")):
-        with refuses("y", "row 7", "2", "3", "task='regression'"):
-            load_data((x, labels))
+        data = load_data((x, labels))
+        assert data.task == "tabular_multilabel_classification" and data.class_names == ("0", "1", "2")
     assert load_data((x, y), task="regression").outputs == 3
 
 

@@ -56,7 +56,15 @@ KIND = Kind(
     "ids of texts",
     facts=frozenset({"columns"}),
     makes=_makes,
-    readers={"table": {"columns": [_COLUMN], "targets?": [str], "classes?": [str], "zones?": Each(str)}},
+    readers={
+        "table": {
+            "columns": [_COLUMN],
+            "targets?": [str],
+            "classes?": [str],
+            "zones?": Each(str),
+            "separator?": str,
+        }
+    },
     sources=(
         Source(
             name="a table",

@@ -8,6 +8,7 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint
 
 KINDS = ("number", "category", "date", "text")
+_MOST_SEPARATOR = 4  # characters
 _NUMBER_FORMAT = ("decimal", "thousands")
 
 
@@ -18,6 +19,8 @@ def named_columns(columns) -> list:
 
 def column_options(columns, table) -> dict:
     """Return the checked column options: name -> {"kind": ..., "decimal": ..., "thousands": ...}, all keys optional.
+
+    The target may also have `separator`, between the labels of a cell.
 
     Args:
         columns: name -> one of `KINDS`, or a dict of options; None for none.
@@ -32,6 +35,9 @@ def column_options(columns, table) -> dict:
     for name, option in (columns or {}).items():
         require(table, [name], "the table")
         option = {"kind": option} if isinstance(option, str) else option
+        if isinstance(option, Mapping) and "separator" in option:
+            options[name] = _separated(name, option)
+            continue
         if not isinstance(option, Mapping) or set(option) - {"kind", *_NUMBER_FORMAT}:
             raise KzooError(
                 f"columns: {name!r} is {option!r}; use one of {', '.join(KINDS)}, or a dict such as {{'decimal': ','}}."
@@ -53,3 +59,20 @@ def column_options(columns, table) -> dict:
             )
         options[name] = {"kind": kind, **signs}
     return options
+
+
+def _separated(name, option) -> dict:
+    """Return the checked options of a column whose cells have several labels."""
+    separator = option["separator"]
+    if set(option) - {"kind", "separator"} or option.get("kind", "category") != "category":
+        raise KzooError(f"columns: {name!r} is {dict(option)!r}; separator= is for a target of labels, a category.")
+    if not isinstance(separator, str) or not 0 < len(separator) <= _MOST_SEPARATOR or separator.isalnum():
+        raise KzooError(f"columns: {name!r} has separator={separator!r}; use a sign such as ';'.")
+    return {"kind": "category", "separator": separator}
+
+
+def check_separators(options, targets):
+    """Raise `KzooError` if a column with a separator is not the only target."""
+    for name in (name for name, option in options.items() if "separator" in option):
+        if list(targets) != [name]:
+            raise KzooError(f"columns: {name!r} has a separator, which is for the only target column. Remove it.")

@@ -43,8 +43,9 @@ from kzoo.kinds.rows.table import TableFit
 from kzoo.kinds.rows.target import empty_target_message, missing_target_note
 from kzoo.sources.tables.arrow import Piece, arrow, hashes, mix_bits, normalize_table, plain_column
 from kzoo.sources.tables.files import is_table, pieces_of
+from kzoo.sources.tables.label_cells import flags
 from kzoo.sources.tables.raw import Rows, require, rows_of
-from kzoo.sources.tables.values import MISSING, to_words
+from kzoo.sources.tables.values import MISSING, not_missing, plain, to_words
 from kzoo.sources.tables.zones import zone_notes
 from kzoo.storage.progress import track_progress
 from kzoo.storage.row_files import check_disk_space, read_rows
@@ -116,6 +117,9 @@ class Encoding(TableFit):
     def first_pass(self, table_pieces):
         """Count the rows and the distinct cells of a single target, and draw the sample."""
         self.sample, self.count, self.target_missing = Sample(self.seed), 0, 0
+        if len(self.targets) > 1:  # the first rows decide; `_target_values` checks the others
+            piece = next(iter(self.pieces), None)
+            self.learn_labels(self.pieces.frame(piece.table.select(self.targets))) if piece is not None else None
         self.target_counts = Counter() if len(self.targets) == 1 else None
         for first, table in table_pieces.pieces("sampling rows"):
             table, indices = self.rows_with_target(table, first)
@@ -137,16 +141,15 @@ class Encoding(TableFit):
             self.notes.append(missing_target_note(self.target_missing, "row"))
 
     def rows_with_target(self, table, first):
-        """Return the rows of a piece that have all targets, and their indices in the source.
+        """Return the rows of a piece that have all targets (of labels, any), and their indices in the source.
 
         Args:
             table: the piece, as an Arrow table.
             first: index of its first row.
         """
         compute, indices = arrow("pyarrow.compute"), first + np.arange(table.num_rows)
-        has_target = np.ones(table.num_rows, bool)
-        for name in self.targets:
-            has_target &= compute.is_null(table.column(name), nan_is_null=True).to_numpy() == 0
+        present = [compute.is_null(table.column(name), nan_is_null=True).to_numpy() == 0 for name in self.targets]
+        has_target = np.all(present, axis=0) if self.labels is None else np.any(present, axis=0)
         if has_target.all():
             return table, indices
         self.target_missing += int((~has_target).sum())
@@ -164,6 +167,7 @@ class Encoding(TableFit):
             distinct = self.pieces.frame(
                 _single_column_table(target, self.target_counts, table.schema), self.text_columns
             )
+            self._refuse_label_cells(distinct)
             distinct = self.learn_task(distinct, decimal, distinct=True)
         self.class_target = self.class_codes = None
         if "classes" in self.problem.facts:
@@ -198,6 +202,16 @@ class Encoding(TableFit):
         }
         self.constants |= {name: None for name, reason in self.excluded_inputs.items() if reason.startswith("empty")}
         self.sample_size, self.sample = len(indices), None  # frees about 100 MB
+
+    def _refuse_label_cells(self, distinct):
+        """Raise `KzooError` if the cells of the target hold several labels: each label needs a column of its own."""
+        self.learn_labels(distinct)
+        if self.labels is not None:
+            raise KzooError(
+                f"Target {self.targets[0]!r} of a table that is larger than memory has several labels in a cell "
+                f"({self.labels.reason}). Write a column of 0 and 1 for each label, and name them all with target=; or "
+                f"use columns={{{self.targets[0]!r}: 'category'}} if the cells are classes."
+            )
 
     def _many_equal_rows(self, table):
         """Return whether rows are equal by chance, because few distinct rows are possible."""
@@ -420,13 +434,30 @@ class Encoding(TableFit):
             )
 
     def _target_values(self, piece, indices):
-        """Return the targets of a regression (N, targets)."""
+        """Return the targets of a regression, or labels of 0, 1 and NaN (N, targets)."""
+        if self.labels is not None:
+            return self._label_values(piece, indices)
         values = np.stack([piece.numbers(name, self.number_formats.get(name)) for name in self.targets], axis=1)
         if (bad := np.flatnonzero(np.isnan(values).any(axis=1))).size:
             cells = [piece[name][bad[0]] for name in self.targets]
             raise KzooError(f"A regression target must be a number; row {indices[bad[0]] + 1} contains {cells!r}.")
         self.problem.task.inference.encode(None, values)  # refuses numbers that do not suit the task, such as -1
         return values
+
+    def _label_values(self, piece, indices):
+        """Return labels of 0, 1 and NaN (N, labels)."""
+        columns = []
+        for name in self.targets:
+            cells = piece[name]
+            column = flags(cells)
+            if column is None and not_missing(plain(cells)).any():
+                row, cell = next((row, cell) for row, cell in enumerate(cells) if _is_no_flag(cell))
+                raise KzooError(
+                    f"Label column {name!r} must be 0 or 1, yes or no; row {indices[row] + 1} has {shown(cell)}. Use "
+                    "task='regression' if the targets are values."
+                )
+            columns.append(np.full(len(indices), np.nan) if column is None else column)
+        return np.stack(columns, axis=1)
 
     def _encode_classes(self, pieces, table, part):
         """Return the class codes of the target column (N,), and add those of new spellings to `self.class_codes`."""
@@ -457,10 +488,11 @@ class Encoding(TableFit):
         code_count = len(stored_codes) + sum(column["length"] for column in self.text_inputs)
         self.input_moments, self.target_moments = ColumnMoments(), ColumnMoments()
         self.weight_moments = {split: ColumnMoments() for split in _SPLITS}
-        self.class_counts = {}
+        self.class_counts, self.label_counts, self.unknown_labels = {}, {}, False
         row_counts = {}
         for split_number, split in enumerate(_SPLITS):
             class_counts = np.zeros(len(self.class_target.classes), int) if self.class_target is not None else None
+            label_counts = np.zeros(target_width, int)
             with open(self.folder / f"{split}.rows", "wb") as file:
                 row_counts[split] = 0
                 buckets = self.buckets.files(split_number)
@@ -477,12 +509,18 @@ class Encoding(TableFit):
                         self.input_moments.add(x[:, : len(self.feature_names) - code_count], weight)
                     if class_counts is not None:
                         class_counts += np.bincount(y.view(np.int32)[:, 0], minlength=len(class_counts))
+                    elif self.labels is not None:
+                        label_counts += (y == 1).sum(axis=0)
+                        self.unknown_labels |= bool(np.isnan(y).any())
                     elif not split_number:
                         self.target_moments.add(y, weight)
                 file.flush()
                 os.fsync(file.fileno())
             if class_counts is not None:
                 self.class_counts[split] = class_counts.tolist()
+            if self.labels is not None and row_counts[split]:
+                self.notes += splits.absent_labels_note(split, label_counts, self.targets)
+                self.label_counts[split] = label_counts.tolist()
         if not row_counts["train"]:
             raise KzooError("No rows are left for training. Lower test= or validation=.")
         if self.class_counts and 0 in self.class_counts["train"]:
@@ -534,7 +572,8 @@ class Encoding(TableFit):
         target = self.class_target
         if target is None:
             y = sample[:, input_width + (self.sample_weight is not None) :]
-            target = self.problem.task.inference.learn(y, self.targets, known=self.target_moments.extent())
+            extent = None if self.labels is not None else self.target_moments.extent()
+            target = self.problem.task.inference.learn(y, self.targets, known=extent)
             self.notes += splits.target_notes(target)
         for column in self.facts["read"]:
             name = column["name"]
@@ -581,6 +620,9 @@ class Encoding(TableFit):
                 "doubts": self.format_warnings,
                 "unread": {name: [count, cells[0][0], row_count] for name, (count, cells) in unread.items()},
                 **({"of_class": self.class_counts} if self.class_counts else {}),
+                **(
+                    {"of_label": self.label_counts, "unknown_labels": self.unknown_labels} if self.label_counts else {}
+                ),
             },
             fingerprint=splits.fingerprint(
                 self.digest.digest(), self.pieces.names, self.targets, self.problem.name,
@@ -605,6 +647,11 @@ class Encoding(TableFit):
                          self.zero_weights)
         )  # fmt: skip
         return {"weights": has_weights, "weight_scale": 1 / mean}
+
+
+def _is_no_flag(cell) -> bool:
+    """Return whether a cell has a value that is neither 0 nor 1, yes nor no."""
+    return bool(not_missing(plain([cell]))[0]) and flags([cell]) is None
 
 
 def _cell_counts(column) -> dict:

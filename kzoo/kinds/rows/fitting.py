@@ -19,10 +19,12 @@ from kzoo.kinds.rows.inference import (
     read,
     with_date_formats,
 )
+from kzoo.kinds.rows.labels import sets_of
 from kzoo.kinds.rows.layout import code_columns
 from kzoo.kinds.rows.out_of_core import frame_of, is_large, load_large
 from kzoo.kinds.rows.row_columns import new_weights
 from kzoo.kinds.rows.scaling import robust_scaling
+from kzoo.sources.tables.label_cells import has_lists
 from kzoo.sources.tables.numbers import learned_from_texts, number_formats, shown_sign
 from kzoo.sources.tables.raw import check_keys, decimal_of, require, rows_of
 from kzoo.sources.tables.values import MISSING, read_numbers, to_numbers, to_words
@@ -91,9 +93,9 @@ def usable_rows(reader, source, *, targets):
 
 def _read_labelled(reader, source, targets):
     """Return a table as a DataFrame, and which rows (N,) have a target."""
-    frame = frame_of(source, _text_columns(reader, targets))
+    frame = frame_of(source, _text_columns(reader, targets), targets)
     require(frame, targets, "the table")
-    has_target = frame[targets].notna().all(axis=1).to_numpy()
+    has_target = _has_target(frame, targets, reader)
     if not has_target.any():
         raise KzooError(f"No row of the table has a target ({', '.join(targets)}).")
     return frame, has_target
@@ -121,6 +123,15 @@ def input_column(reader, x, name, names):
     return values
 
 
+def _has_target(frame, targets, reader):
+    """Return which rows of a table have a target; of labels, those with any flag, and all rows of a text column."""
+    if "separator" in reader and not has_lists(frame[targets[0]]):
+        return np.ones(len(frame), bool)
+    has_target = frame[targets].notna()
+    flags_of_labels = list(reader.get("classes", ())) == list(reader.get("targets", ())) and len(targets) > 1
+    return has_target.any(axis=1) if flags_of_labels else has_target.all(axis=1)
+
+
 def _text_columns(reader, targets):
     """Return the columns of new rows that must be read from a file as text: name -> words such as `NA` that are values.
 
@@ -135,6 +146,7 @@ def _text_columns(reader, targets):
     classes, stored_formats = reader.get("classes", ()), reader.get("writings", {})
     missing_words = MISSING.intersection(classes)
     are_texts = bool(missing_words) or any(map(_changes_as_number, classes))
+    are_texts = are_texts or "separator" in reader
     targets = [name for name in targets if are_texts or learned_from_texts(stored_formats.get(name))]
     return {column["name"]: missing_value_categories(column) for column in columns} | dict.fromkeys(
         targets, missing_words
@@ -149,6 +161,8 @@ def _changes_as_number(name):
 
 def _targets_as_learned(frame, targets, reader):
     """Return the targets of new rows, converted by the stored number formats, or as plain numbers if only these fit."""
+    if "separator" in reader:
+        return sets_of(frame[targets[0]], reader["separator"])
     converted, stored_formats, ambiguous_columns = (
         frame[targets],
         reader.get("writings", {}),
@@ -187,7 +201,8 @@ def fresh(reader, source, *, targets):
             warn(line)
     if isinstance(source, dict | list):
         source = pd.DataFrame([source] if isinstance(source, dict) else list(source))
-    frame, names = frame_of(source, _text_columns(reader, targets)), [column["name"] for column in reader["columns"]]
+    names = [column["name"] for column in reader["columns"]]
+    frame = frame_of(source, _text_columns(reader, targets), targets)
     if not len(frame):
         raise KzooError("The table has no rows.")
     missing = [name for name in names if name not in frame.columns]
@@ -195,10 +210,17 @@ def fresh(reader, source, *, targets):
     if len(missing) < len(names):
         rows = rows_of(frame.assign(**dict.fromkeys(missing, np.nan)))
         x = apply_columns(with_date_formats(reader, rows, []), rows)
-    answers = targets_in(frame, targets)
+    answers = targets_in(frame, targets) if "separator" not in reader else _label_cells(frame, targets)
     if answers is not None:
-        answers = _targets_as_learned(frame, targets, reader).loc[answers.index]
+        rows = answers.index
+        answers = _targets_as_learned(frame, targets, reader)
+        answers = answers[rows] if isinstance(answers, np.ndarray) else answers.loc[rows]
     return Fresh(x=x, frame=frame, missing=missing, answers=answers)
+
+
+def _label_cells(frame, targets):
+    """Return the target column with labels in its cells, also empty ones; None if it is missing."""
+    return frame[targets] if set(targets) <= set(frame.columns) else None
 
 
 def targets_in(frame, targets):

@@ -8,10 +8,11 @@ from kzoo.dataset.weights import part_weights, scaled_weights, weights_note
 from kzoo.kinds.rows.column_options import named_columns
 from kzoo.kinds.rows.columns import fingerprint_columns, mark_blank_categories
 from kzoo.kinds.rows.inference import apply_columns, encode_new_rows, feature_names, in_table, unread_notes
+from kzoo.kinds.rows.labels import label_targets, list_targets
 from kzoo.kinds.rows.row_columns import moments, row_weights, time_note
 from kzoo.kinds.rows.scaling import config_of
 from kzoo.kinds.rows.table import TableFit
-from kzoo.kinds.rows.target import group_labels, rows_with_target
+from kzoo.kinds.rows.target import group_labels, rows_with_target, target_rows
 from kzoo.sources.tables.frame import as_frame, index_notes
 from kzoo.sources.tables.raw import Rows, decimal_of, require, rows_of
 from kzoo.sources.tables.values import MISSING, Texts, read_numbers
@@ -26,7 +27,7 @@ def load_table(
 
     Args:
         source: a DataFrame, or the path of a table file.
-        target: name of the column to predict, or several for a regression (names, or one string with commas).
+        target: name of the column to predict, or several for a regression or labels (names, or one string with commas).
         drop: columns to exclude.
         group: column whose equal values stay in one split; it is not an input.
         columns: column options that override what is detected, see `kzoo.load_data`.
@@ -39,7 +40,8 @@ def load_table(
     """
     # 1. Read the table, and those of the validation and test rows.
     notes = [*index_notes(source)]
-    frame = as_frame(source, named_columns(columns), notes)
+    lists = list_targets(source, target)
+    frame = as_frame(source, [*named_columns(columns), *label_targets(target, "rows", task)], notes, lists)
     attrs, decimal, names = dict(frame.attrs), frame.attrs.get("decimal"), list(frame.columns)
     fit = TableFit(
         names, notes, preset=preset, target=target, drop=drop, group=group, task=task, columns=columns, clip=clip,
@@ -48,21 +50,24 @@ def load_table(
     zoned_columns = rows_of(frame.loc[:, [hasattr(kind, "tz") or "tz=" in str(kind) for kind in frame.dtypes]])
     file_decimal, targets, others = decimal_of(frame), fit.targets, {}
     for part, other_source in splits.second_sources(validation, test).items():
-        other = as_frame(other_source, text_columns(frame, targets), notes)
+        other = as_frame(other_source, text_columns(frame, targets), notes, targets)
         others[part] = _read_as_training_file(other, frame, decimal)
         require(others[part], targets, f"the {part} table")
     decimals = {part: decimal_of(other) for part, other in others.items()}
 
     # 2. Keep rows with a target. Those of the other tables are appended, so that they are encoded alike.
-    has_target, source_frame = frame[targets].notna().all(axis=1).to_numpy(), frame
+    frame = fit.learn_labels(frame)
+    has_target, source_frame = target_rows(frame, targets, fit.labels), frame
     weights = [] if sample_weight is None else [row_weights(frame, sample_weight, has_target, decimal=decimal)]
     times = None if fit.time is None else moments(frame, fit.time, has_target, notes, decimal=decimal)
-    count = length = len(frame := rows_with_target(frame, targets, notes, "row"))
+    count = length = len(frame := rows_with_target(frame, targets, notes, "row", fit.labels))
     other_rows = {}
     for part, other in others.items():
+        other = other if fit.labels is None else fit.labels.prepare(other)
         if sample_weight is not None:
-            weights.append(_weights_of_other(other, sample_weight, targets, part, notes))
-        others[part] = other = rows_with_target(other, targets, notes, f"{part} row")
+            has_other = target_rows(other, targets, fit.labels)
+            weights.append(_weights_of_other(other, sample_weight, has_other, part, notes))
+        others[part] = other = rows_with_target(other, targets, notes, f"{part} row", fit.labels)
         other_rows[part] = np.arange(length, length := length + len(other))
     if others:
         frame = pd.concat([frame, *others.values()], ignore_index=True)
@@ -73,7 +78,7 @@ def load_table(
     frame, weight = fit.learn_task(frame, decimal), np.concatenate(weights) if weights else None
     rows = rows_of(frame)
     learned, y, split_rows, split_notes = splits.split_target(
-        fit.problem.task, frame[targets], count, names=targets, validation=splits.drawn(validation),
+        fit.problem.task, fit.target_values(frame), count, names=targets, validation=splits.drawn(validation),
         test=splits.drawn(test), seed=seed, groups=groups, weight=weight, moments=times,
         others=other_rows,
     )  # fmt: skip
@@ -148,9 +153,8 @@ def load_table(
     )  # fmt: skip
 
 
-def _weights_of_other(frame, name, targets, part, notes):
+def _weights_of_other(frame, name, has_target, part, notes):
     """Return the weights of the rows with a target of a second source; NaN, with a note, if it does not have them."""
-    has_target = frame[targets].notna().all(axis=1).to_numpy()
     if name in frame.columns:
         return row_weights(frame, name, has_target, part=part, decimal=decimal_of(frame))
     notes.append(f"The {part} table has no column {name!r}: its rows count equally.")

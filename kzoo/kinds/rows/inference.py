@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from kzoo.kinds import Shown
-from kzoo.kinds.rows.column_options import column_options
+from kzoo.kinds.rows.column_options import check_separators, column_options
 from kzoo.kinds.rows.texts import encode_texts
 from kzoo.sources.arrays import check_count, check_whole_numbers, numeric_array
 from kzoo.sources.tables.numbers import possible_numbers, unseen_thousands
@@ -55,7 +55,7 @@ def read(reader, raw):
             )
         check(reader, x)
         return x.astype(np.float32), raw
-    rows = checked_rows(raw)
+    rows = checked_rows(raw, reader.get("targets", ()))
     if not len(rows):
         raise KzooError("There are no rows to encode. Pass at least one.")
     notes = []
@@ -263,7 +263,7 @@ def glance(table, form, asked):
     """Refuse a table by the names of its columns."""
     targets, named = find_target(table, asked.target), (asked.group, asked.sample_weight, asked.time)
     require(table, [*targets, *as_names(asked.drop), *(name for name in named if isinstance(name, str))], "the table")
-    column_options(asked.columns, table)
+    check_separators(column_options(asked.columns, table), targets)
 
 
 def glance_new(reader, table, targets):

@@ -109,10 +109,16 @@ def load_large(source, *, name, preset=None, **options):
     return data
 
 
-def frame_of(source, text_columns=()):
-    """Return a table as a DataFrame (see `as_frame`), or a sample of its rows if it does not fit into memory."""
+def frame_of(source, text_columns=(), targets=()):
+    """Return a table as a DataFrame (see `as_frame`), or a sample of its rows if it does not fit into memory.
+
+    Args:
+        source: the table.
+        text_columns: names of columns whose cells stay as written in the file.
+        targets: names of the targets, whose cells may be lists.
+    """
     if not is_large(source):
-        return as_frame(source, text_columns)
+        return as_frame(source, text_columns, lists=targets)
     pieces, sample = pieces_of(source), Sample(0)
     pieces.kept = (
         {name: words for name, words in text_columns.items() if words} if isinstance(text_columns, Mapping) else {}

@@ -5,7 +5,7 @@ are split, encoded and stored; the rules they share are here.
 """
 
 from kzoo.dataset.summary import AS_REQUESTED
-from kzoo.kinds.rows.column_options import column_options
+from kzoo.kinds.rows.column_options import check_separators, column_options
 from kzoo.kinds.rows.columns import (
     check_any_column,
     learn_columns,
@@ -15,10 +15,11 @@ from kzoo.kinds.rows.columns import (
     zero_padded_cells,
     zero_padding_notes,
 )
+from kzoo.kinds.rows.labels import describe, label_columns, labels_problem
 from kzoo.kinds.rows.row_columns import check_row_columns
-from kzoo.kinds.rows.target import choose_task, read_targets
+from kzoo.kinds.rows.target import check_preset, choose_task, read_targets
 from kzoo.sources.tables.overview import describe_columns
-from kzoo.sources.tables.raw import Rows, as_names, find_target, require, rows_of
+from kzoo.sources.tables.raw import Rows, as_names, check_cells, find_target, require, rows_of
 from kzoo.sources.tables.repeated import repeated_ids
 
 
@@ -35,6 +36,7 @@ class TableFit:
         targets, excluded, inputs: names of the target columns, of columns that are no inputs, and of possible inputs.
         overrides: column options of the user by name (see `column_options`).
         problem: the problem that the target is for, set by `learn_task`.
+        labels: the `LabelColumns`, or None if the target is not labels; set by `learn_labels`.
         columns: the learned input columns, set by `learn_inputs`.
         excluded_inputs: name -> reason for each possible input that is not useful, set by `learn_inputs`.
         number_formats: name -> stored number format of each text target, set by `learn_task`.
@@ -54,10 +56,26 @@ class TableFit:
         self.overrides = column_options(columns, table)
         self.sample_weight, self.time = sample_weight, time if split == "time" else None
         check_row_columns(table, target=self.targets, sample_weight=sample_weight, time=self.time)
+        check_separators(self.overrides, self.targets)
         self.excluded = [*self.targets, *self.drop, *(name for name in (group, sample_weight) if name is not None)]
         require(table, self.excluded, "the table")
         self.inputs = [name for name in names if name not in self.excluded]
         self.format_warnings, self.excluded_inputs, self.number_formats = [], {}, {}
+        self.labels = None
+
+    def learn_labels(self, frame):
+        """Learn whether the target is labels, and return the table with lists written as texts."""
+        self.labels = label_columns(
+            frame, self.targets, "rows", task=self.task, overrides=self.overrides, preset=self.preset
+        )
+        if self.labels is None:
+            check_cells(frame[self.targets], self.targets)
+            return frame
+        return self.labels.prepare(frame)
+
+    def target_values(self, frame):
+        """Return the targets of all rows as the task takes them."""
+        return frame[self.targets] if self.labels is None else self.labels.values(frame)
 
     def learn_task(self, frame, decimal, *, distinct=False):
         """Learn the number format of the target and the task.
@@ -70,6 +88,11 @@ class TableFit:
         Returns:
             The frame, with numbers in place of texts that contain formatted numbers.
         """
+        if self.labels is not None:
+            self.problem = labels_problem("rows")
+            check_preset(self.problem, self.preset)
+            self.notes.append(describe(self.labels, self.problem, self.task))
+            return frame
         frame, self.number_formats = read_targets(
             frame, self.targets, self.overrides, self.task, self.format_warnings, decimal, distinct=distinct,
             ambiguous_columns=frame.attrs.get("figures", ()),
@@ -113,6 +136,8 @@ class TableFit:
             classes: names of the classes; empty for a regression.
         """
         stored = {"kind": "table", "columns": self.columns, "targets": self.targets, "classes": list(classes)}
+        if self.labels is not None and self.labels.separator:
+            stored["separator"] = self.labels.separator
         return (
             stored | ({"writings": self.number_formats} if self.number_formats else {}) | self.month_first | self.zones
         )

@@ -12,24 +12,30 @@ from kzoo.utils.formatting import listed, plural, shown
 _MIN_NUMERIC_SHARE = 0.95  # of the texts of a target; the others are then mistakes, not class names
 
 
-def rows_with_target(frame, targets, notes, noun):
-    """Return the rows of a frame that have all targets, with a new index.
+def rows_with_target(frame, targets, notes, noun, labels=None):
+    """Return the rows of a frame that have all targets, with a new index; of labels, those that have any.
 
     Args:
         frame: the table.
         targets: names of the target columns.
         notes: list that a note about dropped rows is appended to.
         noun: "row", "test row" or "validation row", for messages.
+        labels: the `LabelColumns`, or None.
 
     Raises:
         KzooError: no row has a target.
     """
-    has_target = frame[targets].notna().all(axis=1)
+    has_target = target_rows(frame, targets, labels)
     if not has_target.any():
         raise KzooError(empty_target_message(targets[0], noun))
     if dropped := int((~has_target).sum()):
         notes.append(missing_target_note(dropped, noun))
     return frame if has_target.all() else frame[has_target].reset_index(drop=True)
+
+
+def target_rows(frame, targets, labels=None) -> np.ndarray:
+    """Return which rows (N,) of a frame have all targets; of labels, those that have any."""
+    return np.asarray(frame[targets].notna().all(axis=1) if labels is None else labels.present(frame), bool)
 
 
 def empty_target_message(target, noun) -> str:
@@ -144,11 +150,24 @@ def choose_task(values, task, preset):
             )
         problem, reason = fixed, f"{preset.name} is for {fixed.name}"
     if "classes" in problem.facts and len(values) > 1:
-        raise KzooError(f"A classification takes one target column; got {listed(values, MOST)}.")
+        raise KzooError(
+            f"A classification takes one target column; got {listed(values, MOST)}. Several labels per row "
+            "(task='labels') need columns of 0 and 1."
+        )
     override = "" if task is not None else "; task= overrides"
     note = f"{problem.name.replace('_', ' ').capitalize()} of {listed(values, MOST)}: {reason}{override}."
     counts = detection.count_note("rows", columns) if task is None and "values" in problem.facts else ""
     return problem, f"{note} {counts}".rstrip()
+
+
+def check_preset(problem, preset):
+    """Raise `detection.WrongPreset` if a preset cannot be adapted to labels: it is for values only."""
+    fixed = detection.only_problem(preset)
+    if fixed is not None and not fixed.facts & {"classes", "labels"}:
+        raise detection.WrongPreset(
+            f"The targets make this a {problem.name}, but {preset.name} is for {fixed.name}.",
+            "Use one of: {}; or set task='regression'.",
+        )
 
 
 def _class_targets_note(values):
@@ -162,9 +181,9 @@ def _class_targets_note(values):
     if all_labels:
         _, reason = detection.likely_problem("rows", [values[names[0]]])
         raise KzooError(
-            f"The targets {listed(map(repr, names), MOST)} are labels ({names[0]!r}: {reason}), but several labels per "
-            f"row are not supported yet. Predict one of them (target={names[0]!r}) and exclude the others with drop=; "
-            "or use task='regression' if they are numeric values to predict."
+            f"The targets {listed(map(repr, names), MOST)} are classes ({names[0]!r}: {reason}), and there can be only "
+            f"one such target, or several columns of 0 and 1. Predict one of them (target={names[0]!r}) and exclude "
+            "the others with drop=; or use task='regression' if they are numeric values to predict."
         )
     class_targets = listed((repr(names[i]) for i in indices), MOST)
     return (

@@ -4,7 +4,7 @@ from kzoo.kinds import Kind, Source
 
 _TOKENIZER = {
     "length": int, "level": str, "ngrams?": (int, None), "lowercase": bool, "punctuation": bool, "vocabulary": [str],
-    "column?": (str, None),
+    "column?": (str, None), "separator?": str,
 }  # fmt: skip
 
 KIND = Kind(
@@ -22,7 +22,7 @@ KIND = Kind(
             form="tabular",
             order="unordered",
             usual="classification",
-            options=("target", "drop", "group", "task", "sample_weight", "time", "split"),
+            options=("target", "drop", "group", "task", "columns", "sample_weight", "time", "split"),
             rest="text",
         ),
         Source(

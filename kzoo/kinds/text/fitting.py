@@ -12,8 +12,11 @@ from kzoo.dataset.summary import AS_REQUESTED
 from kzoo.dataset.weights import weights_note
 from kzoo.kinds import Fresh
 from kzoo.kinds.arrays import as_type, checked
+from kzoo.kinds.rows.column_options import check_separators, column_options
 from kzoo.kinds.rows.columns import missing_value_notes
 from kzoo.kinds.rows.fitting import targets_in
+from kzoo.kinds.rows.labels import describe as describe_labels
+from kzoo.kinds.rows.labels import label_columns, labels_problem, list_targets, sets_of
 from kzoo.kinds.rows.row_columns import check_row_columns, moments, new_weights, row_weights, time_note
 from kzoo.kinds.rows.target import group_labels
 from kzoo.kinds.text.folders import SUFFIXES, check_classes, classes_below, new_data_folder, split_folders, texts_below
@@ -156,55 +159,68 @@ def load_text_table(
     drop=(),
     group=None,
     task=None,
+    columns=None,
     seed=0,
     sample_weight=None,
     time=None,
     split="random",
 ):
-    """Load a table with a text column and a target: classes, or one or several columns of values.
+    """Load a table with a text column and a target: classes, labels, or one or several columns of values.
 
     The text is the column with the longest strings.
     """
     # Labels stay as written in the file: `0111` is not 111. The target column may only be known once the file is read.
     default_names = [name for word in TARGET_NAMES for name in (word, word.title(), word.upper())]
     official, notes = {}, [*index_notes(source)]
-    frame = as_frame(source, default_names if target is None else {*as_names(target), str(target)}, notes)
+    text_columns = default_names if target is None else {*as_names(target), str(target)}
+    frame = as_frame(source, text_columns, notes, list_targets(source, target))
     targets = find_target(frame, target)
     time = time if split == "time" else None
     check_row_columns(frame, target=targets, sample_weight=sample_weight, time=time)
+    overrides = column_options(columns, frame)
+    check_separators(overrides, targets)
+    if others := [name for name, option in overrides.items() if "separator" not in option]:
+        raise KzooError(f"columns= of texts can only set the separator of labels; remove {others[0]!r}.")
     excluded = [*targets, *as_names(drop), *(name for name in (group, sample_weight, time) if name is not None)]
     require(frame, excluded, "the table")
+    labels = label_columns(frame, targets, "tokens", task=task, overrides=overrides, preset=preset)
+    frame = frame if labels is None else labels.prepare(frame)
     column = _text_column(frame.drop(columns=list(dict.fromkeys(excluded))))
     tables, weights = {}, {}
     for part, part_source in splits.second_sources(validation, test).items():
-        words = {name: MISSING.intersection(frame[name].unique()) for name in targets}
-        part_frame = as_frame(part_source, words, notes)
+        words = {name: MISSING.intersection(frame[name].unique()) for name in targets} if labels is None else targets
+        part_frame = as_frame(part_source, words, notes, targets)
+        part_frame = part_frame if labels is None else labels.prepare(part_frame)
         require(part_frame, [column, *targets], f"the {part} table")
         if sample_weight in part_frame.columns:
-            keep = _has_text_and_targets(part_frame, column, targets)
+            keep = _has_text_and_targets(part_frame, column, targets, labels)
             weights[part] = row_weights(part_frame, sample_weight, keep, part=part)
         elif sample_weight is not None:
             notes.append(f"The {part} table has no column {sample_weight!r}: its rows count equally.")
-        tables[part] = _complete(part_frame, column, targets, notes)
+        tables[part] = _complete(part_frame, column, targets, notes, labels)
     validation, test = splits.drawn(validation), None if "test" in tables else test
     notes += missing_value_notes(frame.attrs.get("words", {}), [], targets)
-    complete = _complete(frame, column, targets, notes)
-    columns = {name: plain(complete[name]) for name in targets}
-    if isinstance(source, str | Path):  # cells are texts as written
-        columns = {name: detection.numbers_or_texts(column) for name, column in columns.items()}
-    chosen, line = detection.choose_problem("tokens", columns, task, preset)
-    notes += [line] if task is None and "values" in chosen.facts else []
-    texts, labels = _texts_and_labels(complete, column, targets, chosen)
-    official = {part: _texts_and_labels(table, column, targets, chosen) for part, table in tables.items()}
+    complete = _complete(frame, column, targets, notes, labels)
+    if labels is not None:
+        chosen = labels_problem("tokens")
+        notes.append(describe_labels(labels, chosen, task))
+    else:
+        cells = {name: plain(complete[name]) for name in targets}
+        if isinstance(source, str | Path):  # cells are texts as written
+            cells = {name: detection.numbers_or_texts(column) for name, column in cells.items()}
+        chosen, line = detection.choose_problem("tokens", cells, task, preset)
+        notes += [line] if task is None and "values" in chosen.facts else []
+    texts, values = _texts_and_labels(complete, column, targets, chosen, labels)
+    official = {part: _texts_and_labels(table, column, targets, chosen, labels) for part, table in tables.items()}
     groups = None if group is None else group_labels(complete[group], group)
     keep = _has_text_and_targets(frame, column, targets)
     if sample_weight is not None:
         weights["train"] = row_weights(frame, sample_weight, keep)
     times = None if time is None else moments(frame, time, keep, notes)
     data = build_text(
-        texts, labels, official=official, name=name, preset=preset, validation=validation, test=test,
-        seed=seed, groups=groups, notes=notes, column=column, targets=targets, problem=chosen, weights=weights,
-        weight_column=sample_weight, moments=times,
+        texts, values, official=official, name=name, preset=preset, validation=validation, test=test, seed=seed,
+        groups=groups, notes=notes, column=column, targets=targets, problem=chosen, weights=weights,
+        weight_column=sample_weight, moments=times, separator=None if labels is None else labels.separator,
     )  # fmt: skip
     if times is not None:
         own_rows = {
@@ -219,8 +235,11 @@ def load_text_table(
     )
     descriptions |= {sample_weight: ("weight", "how much each row counts")} if sample_weight else {}
     ids = complete.drop(columns=list(dict.fromkeys([column, *targets])))
-    labels = {targets[0]: labels} if isinstance(labels, list) else dict(labels)
-    data.seen["repeated"] = repeated_ids(rows_of(ids.assign(**labels)), targets, ())
+    if labels is None:
+        target_columns = {targets[0]: values} if isinstance(values, list) else dict(values)
+    else:
+        target_columns = {name: complete[name] for name in targets}
+    data.seen["repeated"] = repeated_ids(rows_of(ids.assign(**target_columns)), targets, ())
     data.seen["read"] = describe_columns(frame, (), {}, targets=targets, apart=descriptions)
     return data
 
@@ -236,15 +255,15 @@ def _text_column(frame):
     return max(lengths, key=lengths.get)
 
 
-def _has_text_and_targets(frame, column, targets):
-    """Return which rows (N,) of a table have a text and all targets."""
-    keep = frame[column].notna() & frame[targets].notna().all(axis=1)
+def _has_text_and_targets(frame, column, targets, labels=None):
+    """Return which rows (N,) of a table have a text and all targets; of labels, any."""
+    keep = frame[column].notna() & (frame[targets].notna().all(axis=1) if labels is None else labels.present(frame))
     return (keep & (frame[column].astype(str).str.strip() != "")).to_numpy()
 
 
-def _complete(frame, column, targets, notes):
-    """Return the rows of a table that have a text and all targets, with a new index."""
-    keep = _has_text_and_targets(frame, column, targets)
+def _complete(frame, column, targets, notes, labels=None):
+    """Return the rows of a table that have a text and all targets (of labels, any), with a new index."""
+    keep = _has_text_and_targets(frame, column, targets, labels)
     if dropped := int((~keep).sum()):
         notes.append(_WITHOUT.format(dropped))
     complete = frame[keep].reset_index(drop=True)
@@ -253,9 +272,11 @@ def _complete(frame, column, targets, notes):
     return complete
 
 
-def _texts_and_labels(complete, column, targets, problem):
-    """Return the texts of a table, and a list of classes or the columns of values (a DataFrame)."""
+def _texts_and_labels(complete, column, targets, problem, labels=None):
+    """Return the texts of a table, and a list of classes, the labels, or the columns of values (a DataFrame)."""
     texts = complete[column].astype(str).tolist()
+    if labels is not None:
+        return texts, labels.values(complete)
     return texts, _labels(complete[targets[0]]) if "classes" in problem.facts else complete[targets]
 
 
@@ -269,24 +290,27 @@ def _labels(values):
 def build_text(
     texts, labels, *, name, official=None, preset=None, validation=0.1, test=None, seed=0, groups=None,
     notes=(), column=None, targets=("label",), problem=None, weights=None, weight_column=None, moments=None,
+    separator=None,
 ):  # fmt: skip
     """Tokenize labelled texts and split them.
 
     Args:
-        texts, labels: lists of equal length; labels may also be columns of values, a DataFrame.
+        texts, labels: lists of equal length; labels may also be columns of values, a DataFrame, or what the task of
+            labels takes.
         official: {"test": (texts, labels), "validation": ...} if the source has official splits.
         column, targets: the columns of texts and labels, for `encode` and for display.
         problem: the problem; by default that of the preset, else a classification.
         weights: split -> row weights; "train" has those of all `texts`, before the other splits are drawn from them.
         weight_column: name of their column, for a note.
         moments: see `split_rows`.
+        separator: between the labels of a cell, see `LabelColumns`; None for classes.
     """
     official, notes, weights = dict(official or {}), list(notes), dict(weights or {})
     problem = problem or detection.only_problem(preset) or detection.requested_problem("tokens", "classification")
     validation, test = (0 if "validation" in official else validation), (0 if "test" in official else test)
     drawn_weight = weights.pop("train", None)
     learned, y, parts, more = splits.split_target(
-        problem.task, _raw(labels), len(texts), names=targets, validation=validation, test=test, seed=seed,
+        problem.task, _raw(labels), len(texts), names=list(targets), validation=validation, test=test, seed=seed,
         groups=groups, moments=moments, weight=drawn_weight,
     )  # fmt: skip
     if drawn_weight is not None:
@@ -297,8 +321,9 @@ def build_text(
         notes.append(weights_note(weights["train"], f"column {weight_column!r}", dropped))
     chosen = {part: ([texts[i] for i in rows], y[rows]) if rows is not None else None for part, rows in parts.items()}
     for part, (part_texts, part_labels) in official.items():
+        options = {"notes": notes} if "labels" in problem.facts else {}
         with splits.in_data_of(part):
-            chosen[part] = part_texts, problem.task.inference.encode(learned, _raw(part_labels))
+            chosen[part] = part_texts, problem.task.inference.encode(learned, _raw(part_labels), **options)
     length, size, level, ngrams = text_settings(preset)
     texts = chosen["train"][0]
     tokenizer, ids = learn_and_encode(texts, length, level=level, ngrams=ngrams, size=size, lowercase=level == "words")
@@ -326,7 +351,8 @@ def build_text(
             **learned.config,
             "vocabulary_size": min(size, len(tokenizer)),
         },
-        preprocessing=preprocessing_of("text", tokenizer, length, column=column),
+        preprocessing=preprocessing_of("text", tokenizer, length, column=column)
+        | ({} if separator is None else {"separator": separator}),
         class_names=learned.classes,
         feature_names=(column or "text",),
         target_names=learned.names,
@@ -410,20 +436,25 @@ def labelled(reader, source, *, targets, config, sample_weight=None):
         warn(_WITHOUT.format(dropped))
     if not complete.any():
         raise KzooError(f"No row has both a text and a label ({listed(map(repr, targets), MOST)}).")
+    answers = frame.loc[complete, targets].reset_index(drop=True)
     return Split(
         x=read(reader, AsTexts(texts[complete], rows=np.flatnonzero(complete) + 1))[0],
-        y=_in_words(frame.loc[complete, targets].reset_index(drop=True)),
+        y=_label_answers(reader, answers) if "separator" in reader else _in_words(answers),
         weight=new_weights(frame, sample_weight, complete),
     )
 
 
 def _usable(reader, source, targets):
     """Return (the table, its texts, whether each row has both a text and a label)."""
-    frame = as_frame(source, targets)
+    frame = as_frame(source, targets, lists=targets)
     require(frame, targets, "the table")
     texts = np.array(texts_in(reader, frame), object)
     has_text = np.array([text.strip() != "" for text in texts], bool)
-    complete = frame[targets].notna().all(axis=1).to_numpy() & has_text
+    present = frame[targets].notna()
+    if reader.get("separator"):  # a cell without text has no label
+        return frame, texts, has_text
+    has_target = present.any(axis=1) if "separator" in reader else present.all(axis=1)
+    complete = has_target.to_numpy() & has_text
     return frame, texts, complete
 
 
@@ -437,6 +468,12 @@ def usable_rows(reader, source, *, targets):
     return frame[complete].reset_index(drop=True)
 
 
+def _label_answers(reader, answers):
+    """Return the labels of new texts as the task takes them."""
+    separator = reader.get("separator")
+    return sets_of(answers.iloc[:, 0], separator) if separator else answers
+
+
 def fresh(reader, source, *, targets):
     """Return texts, and their labels if they have any; one long text is cut into windows."""
     if reads_last_tokens(reader):
@@ -446,6 +483,8 @@ def fresh(reader, source, *, targets):
         return Fresh(x=read(reader, AsTexts(texts, rows=()))[0], answers=np.array(labels))
     source = as_frame(source, targets) if is_table(source) else source
     x, _ = read(reader, source)
+    if hasattr(source, "iloc") and set(targets) <= set(source.columns) and "separator" in reader:
+        return Fresh(x=x, answers=_label_answers(reader, source[targets].reset_index(drop=True)))
     answers = targets_in(source, targets) if hasattr(source, "iloc") else None
     return Fresh(x=x, answers=None if answers is None else _in_words(answers))
 

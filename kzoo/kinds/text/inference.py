@@ -211,7 +211,7 @@ def texts_in(reader, table) -> list[str]:
     Raises:
         KzooError: it has no text column.
     """
-    return _column(checked_rows(table), reader.get("column") or "text")
+    return _column_of(table, reader.get("column") or "text")
 
 
 def _warn_of_unknown_texts(x, reader, items):
@@ -259,7 +259,7 @@ def _texts(raw, column):
         return _texts_of_files(raw) if any(map(is_file_name, raw)) else ([str(element) for element in raw], raw)
     is_dicts = isinstance(raw, list) and all(isinstance(row, dict) for row in raw)
     if is_dicts or isinstance(raw, dict | Rows) or hasattr(raw, "iloc") or is_arrow(raw):
-        return _column(checked_rows(raw), column or "text"), raw
+        return _column_of(raw, column or "text"), raw
     raise KzooError(
         f"Text must be a string, a list of strings, or a table with a text column. Got {type(raw).__name__}."
     )
@@ -296,6 +296,12 @@ def _texts_of_files(paths):
 
 def _warn(line):
     warn(line)
+
+
+def _column_of(table, column):
+    """Return the texts of a table; cells of other columns may be lists, such as labels."""
+    names = [str(name).strip() for name in getattr(table, "columns", ())]
+    return _column(checked_rows(table, [name for name in names if name != column]), column)
 
 
 def _column(rows, name):

@@ -17,6 +17,10 @@ export function showPredictions(about, response, input, download) {
 function single(about, prediction, input) {
   if (prediction.error) throw new Problem("unreadable", { why: prediction.error });
   const node = make("div", {}, input.picture ?? null);
+  if (prediction.labels) {
+    node.append(labelSet(prediction), labelBars(prediction));
+    return [node, prediction.labels.length ? ["saidLabels", { labels: prediction.labels.map(label).join(", ") }] : ["saidNoLabel"]];
+  }
   if (prediction.classes) {
     node.append(verdict(prediction), bars(prediction, about.answer.classes.length));
     const best = prediction.classes[0];
@@ -61,6 +65,22 @@ function verdict(prediction) {
   const best = prediction.classes[0];
   const probability = best.probability === undefined ? null : make("span", { text: percent(best.probability) });
   return make("p", { class: "verdict" }, make("strong", { text: label(prediction.label) }), probability);
+}
+
+/** Return the labels of an input, or that it has none. */
+function labelSet(prediction) {
+  if (!prediction.labels.length) return make("p", { class: "verdict" }, make("strong", { say: "noLabel" }));
+  return make("p", { class: "verdict" }, make("strong", { text: prediction.labels.map(label).join(", ") }));
+}
+
+/** Return a bar for each of the most likely labels; those that are predicted are bold. */
+function labelBars(prediction) {
+  const list = make("ol", { class: "bars" }), shown = prediction.classes.slice(0, Math.max(MAX_CLASSES, prediction.labels.length));
+  for (const item of shown) {
+    const chosen = prediction.labels.includes(item.label);
+    list.append(bar(make(chosen ? "strong" : "span", { class: "name", text: label(item.label) }), item.probability, chosen ? "" : "rest"));
+  }
+  return list;
 }
 
 /** Return a bar for each of the most likely classes, and one for all others together. */
@@ -113,10 +133,12 @@ function legend(key, detail = "") {
 function several(about, predictions, input, download) {
   const node = make("div");
   const valid = predictions.filter((prediction) => !prediction.error), shown = predictions.slice(0, MAX_ROWS);
-  const hasClasses = Boolean(predictions[0].classes), hasProbabilities = hasClasses && valid[0]?.classes[0].probability !== undefined;
-  if (hasClasses) node.append(classCounts(valid));
+  const hasLabels = predictions.some((prediction) => prediction.labels);
+  const hasClasses = !hasLabels && Boolean(predictions[0].classes), hasProbabilities = hasClasses && valid[0]?.classes[0].probability !== undefined;
+  if (hasClasses) node.append(classCounts(valid.map((prediction) => [prediction.label]), valid.length));
+  if (hasLabels) node.append(classCounts(valid.map((prediction) => prediction.labels), valid.length));
   node.append(make("p", { class: "note", say: predictions.length > MAX_ROWS ? ["firstRows", { n: MAX_ROWS, all: predictions.length }] : ["rows", { n: predictions.length }] }));
-  const results = hasClasses
+  const results = hasLabels ? [{ head: ["labels"], cells: shown.map((prediction) => prediction.error ?? (prediction.labels.map(label).join(", ") || "–")), main: true }] : hasClasses
     ? [{ head: ["class"], cells: shown.map((prediction) => prediction.error ?? label(prediction.label)), main: true }]
     : namesOf(about.answer.targets, valid[0] ?? {}).map((name, i) => {
       const format = columnFormat(valid.map((prediction) => numbersOf(prediction)[i]));
@@ -130,15 +152,15 @@ function several(about, predictions, input, download) {
   return [node, ["saidRows", { n: predictions.length }]];
 }
 
-/** Return bars with the number of predictions per class. */
-function classCounts(predictions) {
+/** Return bars with the number of predictions per class or label, given the names of each of `count` predictions. */
+function classCounts(names, count) {
   const counts = new Map();
-  for (const { label: name } of predictions) counts.set(name, (counts.get(name) ?? 0) + 1);
+  for (const name of names.flat()) counts.set(name, (counts.get(name) ?? 0) + 1);
   const mostFrequent = [...counts].sort((a, b) => b[1] - a[1]).slice(0, MAX_CLASSES);
   const list = make("ol", { class: "bars" });
-  for (const [name, count] of mostFrequent) {
-    const item = bar(make("span", { class: "name", text: label(name) }), count / predictions.length);
-    item.lastChild.textContent = number(count);
+  for (const [name, times] of mostFrequent) {
+    const item = bar(make("span", { class: "name", text: label(name) }), times / count);
+    item.lastChild.textContent = number(times);
     list.append(item);
   }
   return list;

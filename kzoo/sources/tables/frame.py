@@ -7,6 +7,7 @@ from importlib import import_module
 import numpy as np
 
 from kzoo.sources.tables.files import read_table
+from kzoo.sources.tables.label_cells import has_lists
 from kzoo.sources.tables.raw import check_cells, is_arrow
 from kzoo.storage.memory import too_large
 from kzoo.utils.errors import KzooError
@@ -17,7 +18,7 @@ from kzoo.utils.optional import pandas as pd
 _FRAME = 4  # approximate memory of a DataFrame and its derived arrays, as a multiple of the bytes of an Arrow table
 
 
-def as_frame(source, text=(), notes=None):
+def as_frame(source, text=(), notes=None, lists=()):
     """Return a DataFrame, an Arrow table or a table file as a DataFrame with string column names.
 
     Durations become seconds. A DataFrame of the caller is not changed.
@@ -25,17 +26,18 @@ def as_frame(source, text=(), notes=None):
     Args:
         text: names of columns whose cells stay as written in the file.
         notes: a list that gets notes on how a file was read, see `read_table`.
+        lists: names of columns whose cells may be lists: targets with several labels.
     """
     if of_pandas(source, "DataFrame"):
         names = [str(c).strip() for c in source.columns]
-        check_cells(source, names)  # first: pandas may fail to make an index of names with lone surrogates
+        check_cells(source, names, lists)  # first: pandas may fail to make an index of names with lone surrogates
         if duplicates := [name for name, count in Counter(names).items() if count > 1]:
             raise KzooError(f"Two columns of the table are named {duplicates[0]!r}. Give each column a unique name.")
         frame = source.set_axis(names, axis=1).reset_index(drop=True)
         durations = [name for name in names if frame[name].dtype.kind == "m"]
         return frame.assign(**{name: frame[name].dt.total_seconds() for name in durations}) if durations else frame
     if is_arrow(source):
-        return as_frame(_arrow_to_frame(source))
+        return as_frame(_arrow_to_frame(source), lists=lists)
     if not isinstance(source, str | os.PathLike):
         raise KzooError(
             f"Expected a table, got {shown(source)}. Pass a DataFrame, an Arrow table, or the path of a file."
@@ -53,17 +55,18 @@ def join_targets(x, y, names=()):
 
     Args:
         x: a DataFrame.
-        y: (N,), (N, targets) or a DataFrame, in the row order of x.
+        y: (N,), (N, targets), a list of lists of labels, or a DataFrame, in the row order of x.
         names: names for the target columns; columns of a DataFrame that have these names are selected by name. If
             empty, the columns keep their names, or are called "target".
 
     Raises:
-        KzooError: the number of rows or columns does not match, y is a matrix of 0 and 1, or a name is already used in
-            x.
+        KzooError: the number of rows or columns does not match, or a name is already used in x.
     """
     frame, y_name = as_frame(x), getattr(y, "name", None)
     if of_pandas(y, "DataFrame"):
-        targets = as_frame(y)
+        targets = as_frame(y, lists=[str(name).strip() for name in y.columns])
+    elif isinstance(y, list | tuple) and has_lists(y):
+        targets = pd.DataFrame({"labels": list(y)})
     else:
         values = np.asarray(y)
         values = values.reshape(len(values) if values.ndim else 1, -1)
@@ -81,11 +84,6 @@ def join_targets(x, y, names=()):
         )
     elif names:
         targets = targets.set_axis(list(names), axis=1)
-    elif targets.shape[1] > 1 and targets.isin([0, 1]).all(axis=None):
-        raise KzooError(
-            "y is a matrix of 0 and 1. Multi-label classification is not supported yet: pass one column, or for "
-            "one-hot rows their labels, y.idxmax(axis=1)."
-        )
     for name in () if names else targets:
         if name in frame and not frame[name].astype(object).equals(targets[name].astype(object)):
             raise KzooError(

@@ -240,10 +240,13 @@ def received_rows(payload, noun, most=None):
     return as_array(payload, f"{noun}s")
 
 
-def checked_rows(source) -> Rows:
-    """Return `rows_of` a source; the cells of a DataFrame are checked first."""
+def checked_rows(source, targets=()) -> Rows:
+    """Return `rows_of` a source; the cells of a DataFrame are checked first, and targets that are lists left out."""
     if hasattr(source, "columns") and hasattr(source, "iloc"):
-        check_cells(source, [str(name).strip() for name in source.columns])
+        names = [str(name).strip() for name in source.columns]
+        check_cells(source, names, targets)
+        lists = [i for i, name in enumerate(names) if name in targets and any(map(_is_sequence, source.iloc[:, i]))]
+        source = source.iloc[:, [i for i in range(len(names)) if i not in lists]] if lists else source
     return rows_of(source)
 
 
@@ -317,8 +320,14 @@ def check_names(names):
         raise KzooError(f"Two columns of the table are named {duplicate!r}. Give each column a unique name.")
 
 
-def check_cells(table, names):
-    """Raise `KzooError` for the first cell or name of a DataFrame with several values or a lone surrogate."""
+def check_cells(table, names, lists=()):
+    """Raise `KzooError` for the first cell or name of a DataFrame with several values or a lone surrogate.
+
+    Args:
+        table: the DataFrame.
+        names: of its columns.
+        lists: names of columns whose cells may be lists: targets with several labels.
+    """
     for index, name in enumerate(names):
         if not is_text(name):
             raise KzooError(
@@ -326,6 +335,8 @@ def check_cells(table, names):
             )
         values = table.iloc[:, index]
         cells = values if values.dtype.kind in "OU" or str(values.dtype).startswith("str") else ()
+        if name in lists and any(map(_is_sequence, cells)):
+            continue
         bad = next((row for row, cell in enumerate(cells) if _is_sequence(cell) or not is_text(cell)), None)
         if bad is not None:
             where = f"Row {bad + 1} has {shown(values.iloc[bad])} in column {name!r}"

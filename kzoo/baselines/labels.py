@@ -1,0 +1,41 @@
+"""Labels: the most frequent set, and a random forest for each label."""
+
+from importlib import import_module
+
+import numpy as np
+
+from kzoo.baselines.baseline import Unfit, baseline
+from kzoo.baselines.linear import one_at_a_time
+
+_MOST_LABELS = 100  # each needs its own trees
+_TREES = 100
+
+
+@baseline(
+    "most frequent set", "labels",
+    reference="https://scikit-learn.org/stable/modules/model_evaluation.html#dummy-estimators",
+    seconds=lambda subset: 1e-3 + 1e-7 * len(subset.train) * subset.outputs, logits=None,
+)  # fmt: skip
+def most_frequent_set(subset):
+    """Predict the most frequent set of labels of the training rows."""
+    sets, set_of_row = np.unique(np.nan_to_num(subset.y), axis=0, return_inverse=True)
+    frequent = sets[np.bincount(set_of_row.reshape(-1), subset.weight).argmax()]
+    return subset.by_blocks(lambda x: np.broadcast_to(frequent, (len(x), len(frequent))))
+
+
+@baseline(
+    "random forest", "columns", "labels", lacks=("steps",),
+    reference="https://scikit-learn.org/stable/modules/ensemble.html#random-forests",
+    seconds=lambda subset: _TREES * subset.outputs * (1e-3 + 1.5e-6 * len(subset.train) * subset.shape[0] ** 0.5),
+)  # fmt: skip
+def label_forest(subset):
+    """Fit a random forest for each label."""
+    if subset.outputs > _MOST_LABELS:
+        raise Unfit(f"each of {subset.outputs} labels would need its own trees")
+    forest, x = import_module("sklearn.ensemble").RandomForestClassifier, subset.x
+
+    def fit(rows, truth, weight):
+        model = forest(_TREES, random_state=subset.seed, min_samples_leaf=2).fit(x[rows], truth, weight)
+        return lambda x: model.predict_proba(x)[:, 1]
+
+    return subset.by_blocks(one_at_a_time(subset.y, fit, subset.weight))

@@ -82,6 +82,7 @@ def _scores(losses, inside, width, weight) -> dict:
 
 def _interval(share, rows) -> list[float]:
     """Return the 95 % interval of a share (Wilson, 1927)."""
+    share, rows = float(share), float(rows)
     center, spread = share + _Z**2 / (2 * rows), _Z * math.sqrt(share * (1 - share) / rows + _Z**2 / (4 * rows**2))
     return [max(0.0, (center - spread) / (1 + _Z**2 / rows)), min(1.0, (center + spread) / (1 + _Z**2 / rows))]
 

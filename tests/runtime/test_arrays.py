@@ -131,4 +131,4 @@ def test_arrays_for_training():
     with warns("pixels", "0 or 1", "x * 255"):
         kzoo.load_data((np.arange(30 * 64, dtype="uint8").reshape(30, 8, 8) % 2, y))
     with refuses("y", "array", "inhomogeneous"):
-        kzoo.load_data((np.zeros((2, 4)), [[1, 2], [3]]))
+        kzoo.load_data((np.zeros((2, 4)), [[1, 2], 3]))

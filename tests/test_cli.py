@@ -157,7 +157,7 @@ COMPLETED = {
     "tune iris_fnn --space ": ["quick", "standard", "full"],
     "train iris_fnn --callbacks t": ["tuning", "teaching"],
     "train iris_fnn --precision mixed_b": ["mixed_bfloat16"],
-    "train iris_fnn --task text_": ["text_classification", "text_regression"],
+    "train iris_fnn --task text_": ["text_classification", "text_multilabel_classification", "text_regression"],
     "list --family g": ["gru"],
     "export runs/x --formats sav": ["saved_model"],
     "export runs/x --quantize i": ["int8"],

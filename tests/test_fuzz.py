@@ -20,6 +20,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score
 
 import kzoo
 from kzoo.cli import main, shared
@@ -158,15 +159,15 @@ def calls():
             dict(data=table(), names=["majority"], split="test", seconds=9.0, seed=0, target="plan"),
         ),
         "evaluate": (
-            kzoo.evaluate, dict(run_or_model=run, data=table(), split="test", target="plan", batch_size=64),
+            kzoo.evaluate, dict(run_or_model=run, data=table(), split="test", target="plan", batch_size=64, by="plan"),
         ),
         "evaluate_model": (kzoo.evaluate, dict(run_or_model=model, data=iris, split="test", batch_size=64)),
-        "predict": (kzoo.predict, dict(run=run, inputs=table().head(3), batch_size=2)),
+        "predict": (kzoo.predict, dict(run=run, inputs=table().head(3), batch_size=2, keep="plan")),
         "predict_weights": (kzoo.predict, dict(run="series_linear", inputs=SERIES, weights="sine", batch_size=2)),
         "predict_model": (kzoo.predict, dict(run=model, inputs=iris.test.x[:3], batch_size=2)),
         "runtime.load": (load_runtime, dict(exported=stored()["exports"][0], format="onnx")),
         "runtime.predict": (answering.predict, dict(inputs=table().head(3), batch_size=2)),
-        "report": (kzoo.report, dict(run=run, out="report.html", data=None)),
+        "report": (kzoo.report, dict(run=run, out="report.html", data=None, by=None)),
         "compare": (kzoo.compare, dict(runs=[run, run.parent / "run_2"], metric=None, baselines=True)),
         "cross_validate": (
             kzoo.cross_validate,
@@ -181,6 +182,9 @@ def calls():
             dict(
                 run=stored()["runs"]["language"], prompt="the ", length=2, temperature=1.0, top_k=None, top_p=0.9
             ),
+        ),
+        "objective": (
+            kzoo.objective, dict(score_func=accuracy_score, best="max", response_method="predict", name="right"),
         ),
         "learning_rate_range": (kzoo.learning_rate_range, dict(preset="iris_fnn", data="iris", low=1e-4, high=1e-1)),
         "export": (
@@ -251,7 +255,8 @@ NAMES = [
     "load_data", "load_arrays", "train", "fit_arguments", "check", "check_model_of_none", "baselines.score",
     "evaluate", "evaluate_model", "predict", "predict_model", "predict_weights",
     "runtime.load", "runtime.predict", "report", "compare", "cross_validate", "ensemble", "generate",
-    "learning_rate_range", "export", "load_model", "Run", "ExportedModel", "Search", "tune", "space", "hypermodel",
+    "learning_rate_range", "objective", "export", "load_model", "Run", "ExportedModel", "Search", "tune",
+    "space", "hypermodel",
     "callbacks.standard", "callbacks.long", "plots.curves", "plots.confusion_matrix",
 ]  # fmt: skip
 # All public functions are among them, or named here with the reason.

@@ -28,7 +28,7 @@ from kzoo.training.score import run_gives_logits, score_split, tta_views
 from kzoo.untracked import as_run
 from kzoo.utils.argument_checks import checked_arguments, checked_count
 from kzoo.utils.errors import KzooError, warn
-from kzoo.utils.formatting import listed
+from kzoo.utils.formatting import listed, shown
 
 _SCALE_SETTINGS = ("target_offset", "target_scale")
 
@@ -94,6 +94,8 @@ def evaluate(
     """
     if split not in ("train", "validation", "test"):
         raise KzooError(f"split={split!r} must be train, validation or test.")
+    if by is not None and not isinstance(by, str):
+        raise KzooError(f"by={shown(by)} must be the name of a column.")
     run = as_run(run_or_model, weights)
     if not run.tracked and takes_ready_arrays(run.preprocessing) and not holds_arrays(data):
         model, loaded = _for_model(run, data, target)

@@ -88,11 +88,12 @@ def objective(
     """
     if not callable(score_func) or isinstance(score_func, str):
         raise KzooError(f"score_func={shown(score_func)} must be a function of (truth, predictions).")
-    if best not in ("max", "min"):
+    if not isinstance(best, str) or best not in ("max", "min"):
         raise KzooError(f"best={shown(best)} must be 'max' (larger is better) or 'min' (smaller is better).")
-    if response_method not in ("predict", "predict_proba"):
+    if not isinstance(response_method, str) or response_method not in ("predict", "predict_proba"):
         raise KzooError(f"response_method={shown(response_method)} must be 'predict' or 'predict_proba'.")
-    name = name or getattr(score_func, "__name__", None) or type(score_func).__name__
+    if name is None:
+        name = getattr(score_func, "__name__", None) or type(score_func).__name__
     if not isinstance(name, str) or not name.isidentifier():
         fix = "Pass name=, such as name='gain'." if name == "<lambda>" else "Use letters, digits and underscores."
         raise KzooError(f"name={shown(name)} cannot be a column of the history. {fix}")

@@ -95,7 +95,8 @@ def objective(
     if name is None:
         name = getattr(score_func, "__name__", None) or type(score_func).__name__
     if not isinstance(name, str) or not name.isidentifier():
-        fix = "Pass name=, such as name='gain'." if name == "<lambda>" else "Use letters, digits and underscores."
+        is_lambda = isinstance(name, str) and name == "<lambda>"
+        fix = "Pass name=, such as name='gain'." if is_lambda else "Use letters, digits and underscores."
         raise KzooError(f"name={shown(name)} cannot be a column of the history. {fix}")
     return Objective(name, best=best, function=score_func, response_method=response_method)
 

@@ -13,6 +13,7 @@ _ARGUMENT = re.compile(
     (?P<value>'[^']*'|"[^"]*"|\([^()]*\)|\[[^\[\]]*\]|[-+\w.]*\w|)""",
     re.VERBOSE,
 )
+_WITH_COMMAS = ("--quantiles",)  # options that take several values, as 0.1,0.5,0.9
 # Several assignments in a row, such as: use input_shape=24, horizon=12
 _ASSIGNMENT = r"[a-z]\w*=[-+\w.]*\w"
 _ASSIGNMENTS = re.compile(rf"(?P<advice>\b(?:[Uu]se|[Aa]dd|[Pp]ass) )(?P<pairs>{_ASSIGNMENT}(?:, {_ASSIGNMENT})+)")
@@ -54,6 +55,8 @@ def with_option_names(text, options: Iterable[str]) -> str:
                 return f"{advice}no {option}"
             if advice and value[:1] in ("'", '"'):
                 value = shlex.quote(value[1:-1])
+            if value[:1] == "(" and option in _WITH_COMMAS:
+                value = value[1:-1].strip().removesuffix(",").replace(", ", ",")
             return f"{advice}{option}" if value in ("", "True") else f"{advice}{option} {value}"
         if advice and value and name in ARGUMENTS and "--set" in options:
             advice = f"{'Use' if advice[0] == 'S' else 'use'} " if advice.lower() == "set " else advice
@@ -62,7 +65,8 @@ def with_option_names(text, options: Iterable[str]) -> str:
 
     def replace_column(match):
         groups = {name: ast.literal_eval(text) for name, text in match.groupdict().items() if text}
-        kind = groups.get("kind") or f"number:{groups['key']}={groups['value']}"
+        base = "category" if groups.get("key") == "separator" else "number"
+        kind = groups.get("kind") or f"{base}:{groups['key']}={groups['value']}"
         return f"--column {shlex.quote(groups['name'] + '=' + kind)}" if "--column" in options else match[0]
 
     text = text.replace("See kzoo.list_presets().", "See: kzoo list")

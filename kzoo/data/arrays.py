@@ -266,9 +266,10 @@ def _labels(y, kind, task, preset, notes):
     is_matrix = y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind in "biuf"
     flags = is_matrix and bool((np.isnan(y.astype(float)) | np.isin(y, (0, 1))).all())
     if requested is not None and not flags:
+        wrong = y[~(np.isnan(y.astype(float)) | np.isin(y, (0, 1)))] if is_matrix else ()
+        which = f"y has {wrong[0]:g}" if len(wrong) else f"Got an array of shape {y.shape} and type {y.dtype}"
         raise KzooError(
-            f"task={task!r} needs y as a matrix (N, labels) of 0, 1 and NaN, or a list of labels for each row. Got an "
-            f"array of shape {y.shape} and type {y.dtype}."
+            f"task={task!r} needs y as a matrix (N, labels) of 0, 1 and NaN, or a list of labels for each row. {which}."
         )
     if not flags or (requested is None and (np.nansum(y, axis=1) == 1).all()):
         return None

@@ -15,11 +15,11 @@ from kzoo.kinds import kind_of, shape_matches, takes_ready_arrays
 from kzoo.postprocessors.postprocessor import Postprocessor
 from kzoo.sources.arrays import all_finite, check_whole_numbers, numeric_array
 from kzoo.sources.tables.files import is_table
-from kzoo.sources.tables.raw import Rows, as_names, checked_rows, is_arrow, require
+from kzoo.sources.tables.raw import MOST, Rows, as_names, checked_rows, is_arrow, require
 from kzoo.sources.tables.values import MISSING
 from kzoo.sources.unreadable import MAX_SHARE_PREDICTION, Unread, broken_files_note
 from kzoo.utils.errors import KzooError, warn
-from kzoo.utils.formatting import length_of, shown
+from kzoo.utils.formatting import length_of, listed, shown
 
 
 def encode(preprocessing: dict, inputs) -> np.ndarray:
@@ -166,7 +166,8 @@ def _with_kept(reader, inputs, keep):
     )
     is_rows = isinstance(inputs, Rows) or hasattr(inputs, "iloc") or is_arrow(inputs) or is_table(inputs)
     if takes_ready_arrays(reader) or not (is_dicts or is_rows):
-        raise KzooError(f"keep={shown(keep)} names columns of a table, and the inputs are not a table. Remove it.")
+        columns = listed(map(repr, as_names(keep)), MOST)
+        raise KzooError(f"keep={columns} needs a table with columns, and the inputs are not a table. Remove it.")
     rows = checked_rows(inputs)
     names = [keep] if isinstance(keep, str) and keep in rows.columns else as_names(keep)  # a name may have a comma
     require(rows, names, "the table")

@@ -108,7 +108,17 @@ def load(source: Loadable, preset: str | Preset | None, options: DataOptions) ->
     detection.check_splits(options)
     preset = preset if preset is None or isinstance(preset, Preset) else get_preset(preset)
     levels, reading = _quantiles(options)
-    data = _load(source, preset, reading)
+    try:
+        data = _load(source, preset, reading)
+    except KzooError as error:
+        message = str(error)
+        if isinstance(error, WrongPreset):
+            message = f"{message} {error.fix.format(', '.join(list_presets('tabular_*')))}"
+        if reading is not options:  # the user has set quantiles=, which sets the task
+            message = message.replace(f"task={reading.task!r}", f"quantiles={shown(levels)}")
+        if message == str(error):
+            raise
+        raise KzooError(message) from None
     if "quantiles" in data.problem.facts:
         data.config["quantiles"] = levels or DEFAULT_LEVELS
     data.loaded = options.stored()
@@ -203,12 +213,9 @@ def _table(frame, preset, options):
 
 def _load_detected(detected, data, name, preset, options):
     chosen = options.pick("validation", "test", "seed", *detected.source.options)
-    try:
-        return detected.kind.fitting.load(
-            data, detected.source.form, problem=detected.problem, name=name, preset=preset, **chosen
-        )
-    except WrongPreset as error:
-        raise KzooError(f"{error} {error.fix.format(', '.join(list_presets('tabular_*')))}") from None
+    return detected.kind.fitting.load(
+        data, detected.source.form, problem=detected.problem, name=name, preset=preset, **chosen
+    )
 
 
 def _arrays(pair, name, preset, options):

@@ -299,7 +299,9 @@ def split_target(task, values, count, *, names=(), classes=None, groups=None, we
     inference = task.inference
     by_position = values.iloc if hasattr(values, "iloc") else values
     if "labels" in task.facts:
-        return _split_label_target(inference, values, by_position, count, names, classes, groups, weight, options)
+        return _split_label_target(
+            inference, values, by_position, count, names, classes, groups, weight, others or {}, options
+        )
     target = inference.learn(by_position[:count], names, known=classes) if "classes" in task.facts else None
     try:
         y = inference.encode(target, values)
@@ -320,7 +322,7 @@ def split_target(task, values, count, *, names=(), classes=None, groups=None, we
     return target, y, parts, [*notes, *target_notes(target)]
 
 
-def _split_label_target(inference, values, rows, count, names, classes, groups, weight, options):
+def _split_label_target(inference, values, rows, count, names, classes, groups, weight, others, options):
     """Do the same for rows of labels; the names of the labels are those of the training rows."""
     notes = []
     y = inference.encode(inference.learn(rows[:count], names, known=classes), rows[:count], notes)
@@ -328,6 +330,10 @@ def _split_label_target(inference, values, rows, count, names, classes, groups, 
     parts["train"] = weighted_rows(parts["train"], weight)
     target = inference.learn(rows[parts["train"]], names, known=classes)
     y = inference.encode(target, values, notes)
+    for part, part_rows in others.items():
+        if not (y[part_rows] == 1).any():  # refused if it has other labels only
+            with in_data_of(part):
+                inference.encode(target, rows[part_rows], [])
     return target, y, parts, [*notes, *more, *label_notes(y, parts, target.classes)]
 
 

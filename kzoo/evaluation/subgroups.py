@@ -114,6 +114,8 @@ def subgroup_names(run: Run, source: Any, part: Split, by: str, *, targets: Sequ
     Raises:
         KzooError: there is no such column, or the rows of the source are not known.
     """
+    if not isinstance(by, str):
+        raise KzooError(f"by={shown(by)} must be the name of one column.")
     reader, fitting = run.preprocessing, kind_of(run.preprocessing).fitting
     if is_pair(source) and hasattr(source[0], "iloc"):
         source = join_targets(source[0], source[1], targets)[0]

@@ -52,7 +52,7 @@ def requested_problem(kind: str, word: str, order: str = "unordered") -> Problem
     available = supported_problems(kind, order)
     if not isinstance(word, str) or word not in available:
         raise KzooError(
-            f"task={word!r} does not suit {kind} inputs. {hint(word, available)}Use one of: {', '.join(available)}."
+            f"task={word!r} does not suit {kind} inputs. {hint(word, available)}Their tasks: {', '.join(available)}."
         )
     return available[word]
 

@@ -315,7 +315,8 @@ def _adapt_loss(config, training, requested, data, notes):
 
 
 def _not_for_classes(name, training, data):
-    predicted = "tokens" if "probabilities" in data.problem.facts else "values"
+    facts = data.problem.facts
+    predicted = "labels" if "labels" in facts else "tokens" if "probabilities" in facts else "values"
     return KzooError(
         f"{name}={training[name]!r} needs classes to predict, but {data.name} has {predicted}. Leave it out."
     )

@@ -116,7 +116,7 @@ def adapt_decision(training, requested, data, *, logits) -> list[str]:
 
 
 def _shown(value):
-    return repr(str(value)) if isinstance(value, str) else "..."
+    return repr(str(value)) if isinstance(value, str) else ""
 
 
 def _rule(training, values, requested, data) -> Objective | None:

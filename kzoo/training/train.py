@@ -271,7 +271,7 @@ def write_summary(fit: Fit, *, baselines: bool = True, interrupted: bool = False
         outcome = "run the same call again to resume" if has_journal(fit.folder) else "nothing was saved"
         raise KeyboardInterrupt(f"stopped before the first epoch ended; {outcome}")
     if best.best_epoch is None:
-        raise KzooError(f"Training failed: {best.stopped_because or 'no epoch had a finite value'}.")
+        raise KzooError(f"Training failed: {best.stopped_because or f'{best.monitor} was never finite'}.")
     # 1. Score the best weights.
     model, batch_size = setup.saved_weights(), max(setup.training["batch_size"], 128)
     examples = min(setup.examples, len(fit.train) * setup.training["batch_size"])

@@ -75,4 +75,4 @@ def check_separators(options, targets):
     """Raise `KzooError` if a column with a separator is not the only target."""
     for name in (name for name, option in options.items() if "separator" in option):
         if list(targets) != [name]:
-            raise KzooError(f"columns: {name!r} has a separator, which is for the only target column. Remove it.")
+            raise KzooError(f"columns: {name!r} has a separator, but only a single target can have one. Remove it.")

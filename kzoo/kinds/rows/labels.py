@@ -82,9 +82,16 @@ def label_columns(
         KzooError: the task is labels, and the columns have none.
     """
     requested = None if task is None else detection.requested_problem(kind, task)
-    if labels_problem(kind) is None or (requested is not None and "labels" not in requested.facts):
-        return None
     names = tuple(targets)
+    if requested is not None and "labels" not in requested.facts:
+        if "separator" in overrides.get(names[0], {}):
+            raise KzooError(
+                f"columns: {names[0]!r} has a separator, which is for labels, but task={task!r} has none. Remove one of "
+                "the two."
+            )
+        return None
+    if labels_problem(kind) is None:
+        return None
     fixed = detection.only_problem(preset)
     if requested is None and fixed is not None and not fixed.facts & {"classes", "labels"}:
         return None
@@ -107,6 +114,11 @@ def label_columns(
         labels = [label for labels in label_sets(frame[name]) if labels for label in labels]
         return LabelColumns(names, free_separator(labels), "its cells are lists", lists=True)
     if separator := option.get("separator"):
+        if not any(cell is not None and separator in str(cell) for cell in plain(frame[name])):
+            raise KzooError(
+                f"columns: {name!r} has separator={separator!r}, which is in no cell. Correct it, or use "
+                "task='classification' for one class per row."
+            )
         return LabelColumns(names, separator, f"its cells are separated at {separator!r}, as requested")
     texts = plain(frame[name])
     if requested is None and (option or not hasattr(texts, "different")):

@@ -6,8 +6,10 @@ from kzoo.dataset.weights import weights_to_score
 from kzoo.kinds.rows.columns import number_format_of
 from kzoo.sources.tables.raw import decimal_of, require
 from kzoo.sources.tables.values import are_dates, detect_day_first, not_missing, plain, to_dates, to_numbers
-from kzoo.utils.errors import KzooError
+from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import plural, shown
+
+_PLAIN = {"kind": "number"}  # the only column options of weights
 
 
 def row_weights(frame, name, keep, *, part=None, decimal=None) -> np.ndarray:
@@ -52,12 +54,15 @@ def invalid_weight(name, row, cell, *, part=None, count=1) -> KzooError:
 
 
 def new_weights(frame, name, keep) -> np.ndarray | None:
-    """Return the weights of new labelled rows as float32; None if the table does not have the column `name`.
+    """Return the weights of new labelled rows as float32; None, with a warning, if the table has no column `name`.
 
     Raises:
         KzooError: see `row_weights`; or all weights are 0.
     """
-    if name is None or name not in frame.columns:
+    if name is None:
+        return None
+    if name not in frame.columns:
+        warn(f"The table has no column {name!r} of weights (sample_weight=): its rows count equally.")
         return None
     return weights_to_score(row_weights(frame, name, keep, decimal=decimal_of(frame)))
 
@@ -124,11 +129,22 @@ def _cell(value):
     return str(value).removesuffix(" 00:00:00")
 
 
-def check_row_columns(table, *, target=(), sample_weight=None, time=None):
-    """Raise `KzooError` if columns of weights and times do not exist, or are a target."""
+def check_row_columns(table, *, target=(), sample_weight=None, time=None, overrides=None):
+    """Raise `KzooError` if columns of weights and times do not exist, are a target, or have unsuitable options.
+
+    Args:
+        table: `Rows` or a DataFrame.
+        target: names of the target columns.
+        sample_weight, time: see `kzoo.load_data`.
+        overrides: column options of the user, see `column_options`; None without any.
+    """
     for option, name in (("sample_weight", sample_weight), ("time", time)):
         if name is None:
             continue
         require(table, [name], "the table")
         if name in target:
             raise KzooError(f"{option}={name!r} is the target. Use another column.")
+    if (overrides or {}).get(sample_weight, _PLAIN) != _PLAIN:
+        raise KzooError(
+            f"columns: {sample_weight!r} has the row weights (sample_weight=), which are plain numbers. Remove its options."
+        )

@@ -55,7 +55,9 @@ class TableFit:
         self.targets, self.drop, self.group = find_target(table, target), as_names(drop), group
         self.overrides = column_options(columns, table)
         self.sample_weight, self.time = sample_weight, time if split == "time" else None
-        check_row_columns(table, target=self.targets, sample_weight=sample_weight, time=self.time)
+        check_row_columns(
+            table, target=self.targets, sample_weight=sample_weight, time=self.time, overrides=self.overrides
+        )
         check_separators(self.overrides, self.targets)
         self.excluded = [*self.targets, *self.drop, *(name for name in (group, sample_weight) if name is not None)]
         require(table, self.excluded, "the table")

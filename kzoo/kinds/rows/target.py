@@ -3,6 +3,7 @@
 import numpy as np
 
 from kzoo.kinds.rows.columns import number_format_of, stored_number_format
+from kzoo.sources.tables.label_cells import flags
 from kzoo.sources.tables.raw import MOST
 from kzoo.sources.tables.values import plain, to_numbers, to_words
 from kzoo.tasks import detection
@@ -134,7 +135,7 @@ def choose_task(values, task, preset):
     columns = list(values.values())
     (problem, reason), fixed = detection.likely_problem("rows", columns), detection.only_problem(preset)
     if len(values) > 1 and task is None:
-        reason += _class_targets_note(values)
+        reason += _class_targets_note(values, preset)
     if task is not None:
         problem, reason = detection.requested_problem("rows", task), f"task={task!r}"
         if fixed not in (None, problem):
@@ -149,6 +150,12 @@ def choose_task(values, task, preset):
                 "Use one of: {}; or set task=.",
             )
         problem, reason = fixed, f"{preset.name} is for {fixed.name}"
+    if task is not None and "values" in problem.facts and (words := _without_numbers(values)):
+        name, cell = words
+        raise KzooError(
+            f"task={task!r} needs a target of numbers, but {name!r} has {shown(cell)}. Choose another target, or "
+            "remove this option to predict classes."
+        )
     if "classes" in problem.facts and len(values) > 1:
         raise KzooError(
             f"A classification takes one target column; got {listed(values, MOST)}. Several labels per row "
@@ -158,6 +165,15 @@ def choose_task(values, task, preset):
     note = f"{problem.name.replace('_', ' ').capitalize()} of {listed(values, MOST)}: {reason}{override}."
     counts = detection.count_note("rows", columns) if task is None and "values" in problem.facts else ""
     return problem, f"{note} {counts}".rstrip()
+
+
+def _without_numbers(values):
+    """Return the name and a cell of the first target in which no cell is a number; None without such a target."""
+    for name, column in values.items():
+        cells = [cell for cell in plain(column) if cell is not None and cell == cell]
+        if cells and not np.isfinite(to_numbers(cells)).any():
+            return name, cells[0]
+    return None
 
 
 def check_preset(problem, preset):
@@ -170,7 +186,7 @@ def check_preset(problem, preset):
         )
 
 
-def _class_targets_note(values):
+def _class_targets_note(values, preset):
     """Return the note that some of several targets alone would be classes; empty if none would.
 
     Raises:
@@ -179,6 +195,8 @@ def _class_targets_note(values):
     names = list(values)
     indices, all_labels = detection.class_like_targets("rows", list(values.values()))
     if all_labels:
+        if all(flags(column) is not None for column in values.values()):
+            check_preset(detection.requested_problem("rows", "labels"), preset)
         _, reason = detection.likely_problem("rows", [values[names[0]]])
         raise KzooError(
             f"The targets {listed(map(repr, names), MOST)} are classes ({names[0]!r}: {reason}), and there can be only "

@@ -42,7 +42,7 @@ def make_loss(name, definition, *, task, config, training):
         )
     if name not in definition.losses:
         raise KzooError(
-            f"loss={name!r} is for values, but {task} predicts classes. Use {_join_names(definition.losses)}."
+            f"loss={name!r} does not fit {task}, which predicts classes. Use {_join_names(definition.losses)}."
         )
     _check_head(name, head, config.get("output_activation") or "linear", definition.losses)
     if smoothing and name in ("hinge", "kl"):

@@ -8,7 +8,7 @@ from kzoo.predictions import Predictions
 from kzoo.sources.tables.label_cells import flags, label_sets
 from kzoo.tasks import Target
 from kzoo.utils.errors import KzooError, warn
-from kzoo.utils.formatting import listed, plural
+from kzoo.utils.formatting import listed, plural, shown
 
 _HALF = 0.5  # the threshold of labels without one
 _NAMED = 8  # labels in a message
@@ -80,6 +80,11 @@ def encode(target, values, notes=None) -> np.ndarray:
                 row[number] = 1
     if unknown:
         names = listed((f"{name!r} ({plural(count, 'row')})" for name, count in unknown.most_common()), _NAMED)
+        if not (y == 1).any():
+            raise KzooError(
+                f"The test data has no label of the training rows ({listed(target.classes, _NAMED)}), but {names}. Check "
+                "the target column and the separator."
+            )
         line = f"Labels that no training row has are left out: {names}."
         warn(line) if notes is None else notes.append(line)
     return y
@@ -93,7 +98,11 @@ def _columns(values):
         columns = {name: flags(values[name]) for name in values.columns}
         for name, column in columns.items():
             if column is None and values[name].notna().any():
-                raise KzooError(f"Label column {name!r} must be 0 or 1, yes or no. Use drop= to leave it out.")
+                cell = next(cell for cell in values[name].dropna() if flags([cell, 0]) is None)
+                raise KzooError(
+                    f"Label column {name!r} must be 0 or 1, yes or no, but has {shown(cell)}. Correct it, or use drop= "
+                    "to leave it out."
+                )
         missing = np.full(len(values), np.nan)
         return np.stack([missing if column is None else column for column in columns.values()], axis=1, dtype="float32")
     if not isinstance(values, np.ndarray) or values.ndim != 2:

@@ -34,7 +34,7 @@ def make_loss(name, definition, *, task, config, training):
     """
     if name not in ("auto", *definition.losses):
         raise KzooError(
-            f"loss={name!r} is for classes, but {task} predicts values. Use one of: {', '.join(definition.losses)}."
+            f"loss={name!r} does not fit {task}, which predicts values. Use one of: {', '.join(definition.losses)}."
         )
     if name in definition.loss_choices:
         raise KzooError(f"loss={name!r} needs data to choose on: pass data= to kzoo.build, or use kzoo.train.")

@@ -8,6 +8,7 @@ from kzoo.predictions import Predictions
 from kzoo.sources.tables.values import to_numbers
 from kzoo.tasks import Target
 from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import plural, shown
 
 _COARSE = 0.1  # standard deviations between neighbouring float32 numbers, above which a column loses too much precision
 _HEAVY = 6.0  # standard deviations: a million normally distributed rows have none beyond
@@ -81,14 +82,17 @@ def encode(target, values) -> np.ndarray:
     if not hasattr(values, "columns"):
         y = np.asarray(values)
         if y.dtype.kind not in "biuf":
-            raise KzooError(f"Regression targets must be numbers, but y has dtype {y.dtype}.")
+            raise KzooError(
+                f"Targets must be numbers, but y has dtype {y.dtype}. Use task='classification' for classes."
+            )
         return (y if y.ndim > 2 else y.reshape(len(y), -1)).astype(np.float32)
     y = np.stack([to_numbers(values[name]) for name in values.columns], axis=1)
     bad = np.flatnonzero(np.isnan(y).any(axis=1))
     if bad.size:
+        row, column = bad[0], int(np.argmax(np.isnan(y[bad[0]])))
         raise KzooError(
-            f"Regression targets must be numbers, but row {bad[0] + 1} contains "
-            f"{values.iloc[bad[0]].tolist()!r} ({bad.size} such rows)."
+            f"Targets must be numbers, but row {row + 1} of {values.columns[column]!r} contains "
+            f"{shown(values.iloc[row, column])} ({plural(bad.size, 'such row')}). Correct it, or remove the row."
         )
     return y.astype(np.float32)
 

@@ -104,6 +104,7 @@ def nothing(truth, predictions):
 FRAME = table()
 X, Y = np.random.default_rng(0).normal(size=(ROWS, 4)).astype("float32"), np.arange(ROWS) % 2
 FLAGS = ["cold", "wet"]
+FLAGS_OF_ROWS = np.random.default_rng(0).integers(0, 2, (ROWS, 3))
 
 # A call, the wrong value as the message shows it, and the fix: the other parts that the message must name.
 CALLS = [
@@ -123,6 +124,8 @@ CALLS = [
         lambda: load(target="price", columns={"price": {"separator": ";"}}, quantiles=LEVELS),
         "quantiles=(0.1, 0.9)", "'price'", "separator", "labels", "remove",
     ),
+    (lambda: load((X, np.full((ROWS, 2), np.nan)), task="labels"), "NaN", "unknown", "1", "0"),
+    (lambda: load((X, FLAGS_OF_ROWS), validation=(X, FLAGS_OF_ROWS[:, :2])), "(2,)", "(3,)", "validation targets"),
     (lambda: load((X, Y[:, None] * [1, 7]), task="labels"), "7", "y", "0, 1 and NaN"),
     (lambda: kzoo.evaluate("labels_run", FRAME, target="cold"), "'no' (30 rows)", "a, b, c", "target", "separator"),
     (lambda: load(target="tags", validation="other_tags.csv"), "'x' (60 rows)", "validation", "a, b, c", "separator"),
@@ -151,7 +154,7 @@ CALLS = [
     (lambda: load(target="price", sample_weight="note"), "sample_weight='note'", "row 1", "numbers"),
     (lambda: load(target="price", sample_weight="w", columns={"w": "text"}), "'w'", "sample_weight=", "remove"),
     (lambda: load(target="price", sample_weight="w", columns={"w": {"decimal": ","}}), "'w'", "sample_weight="),
-    (lambda: load("zero_weights.csv", FLAGS, sample_weight="w"), "0 for all training rows", "sample_weight=", "positive"),
+    (lambda: load("zero_weights.csv", FLAGS, sample_weight="w"), "all training rows", "sample_weight=", "positive"),
     (lambda: load("yes_without_weight.csv", "sold", sample_weight="w"), "'yes'", "sample_weight=", "positive"),
     (
         lambda: load(target="price", sample_weight="w", validation="zero_weights.csv"),
@@ -181,6 +184,12 @@ CALLS = [
         lambda: kzoo.cross_validate("tabular_fnn", "rows.csv", target=FLAGS, split="time", time="day", out="new"),
         "split='time'", "folds", "kzoo.train",
     ),
+    (lambda: load(target="price", validation="rows.csv"), "validation='rows.csv'", "training data", "fraction"),
+    (lambda: load(target="price", validation="none.csv"), "validation='none.csv'", "exist", "validation=0.2"),
+    (lambda: load("images", "age", test="images/labels.csv"), "test='images/labels.csv'", "training data", "other"),
+    (lambda: load(target="price", group="price"), "group='price'", "target", "another"),
+    (lambda: load("images", "file"), "'file'", "'labels.csv'", "target", "another"),
+    (lambda: load("images", "age", group="file"), "'file'", "'labels.csv'", "group", "another"),
     # text columns
     (lambda: load(target="price", columns={"price": "text"}), "'price'", "target", "number", "category"),
     # objectives, decisions and costs
@@ -285,6 +294,27 @@ def test_a_table_without_the_column_of_weights(here):
 def test_a_column_of_weights_may_be_dropped_too(here):
     data = load(target="price", sample_weight="w", drop=["w"])
     assert "w" not in data.feature_names and data.train.weight is not None
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        (dict(target=FLAGS, quantiles=LEVELS), ("quantiles=(0.1, 0.9)", "'cold'", "'yes'")),
+        (dict(target="tags", quantiles=LEVELS), ("quantiles=(0.1, 0.9)", "'tags'", "'a;b'")),
+        (dict(target="sold", task="count"), ("task='count'", "'sold'", "'yes'")),
+        (dict(target="tags", columns={"tags": {"separator": "|"}}), ("'|'", "'tags'")),
+        (dict(target="price", sample_weight="w", columns={"w": "text"}), ("'w'", "sample_weight=")),
+        (dict(target=FLAGS, validation="negative.csv", sample_weight="visits"), ("-1", "validation", "'visits'")),
+        (dict(target="price", sample_weight="w", test="zero_weights.csv"), ("for all test rows", "sample_weight=")),
+        (dict(target="visits", task="count", validation="negative.csv"), ("-1", "task='regression'")),
+    ],
+)
+def test_tables_larger_than_memory(here, tmp_path, monkeypatch, options, parts):
+    monkeypatch.setenv("KZOO_MEMORY", "1KiB")
+    monkeypatch.setenv("KZOO_CACHE", str(tmp_path / "cache"))
+    with refuses(*parts) as caught:
+        load(**options)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_label_whose_rows_have_no_weight(here):

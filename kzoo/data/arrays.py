@@ -56,6 +56,11 @@ def load_arrays(
             raise KzooError(f"{part}={shown(source)} must be a fraction, a second pair (x, y), or (x, y, weight).")
         part_x, part_y = _inputs(source[0], kind, preset), array_of_rows(source[1], f"{part} y")
         _check_lengths(f"{part} ", part_x, part_y)
+        if part_y.shape[1:] != y.shape[1:]:
+            raise KzooError(
+                f"{part.capitalize()} targets must have the shape of the training targets {y.shape[1:]}, not "
+                f"{part_y.shape[1:]}."
+            )
         if part_x.shape[1:] != x.shape[1:]:
             raise KzooError(
                 f"{part.capitalize()} inputs must have the shape of the training inputs {x.shape[1:]}, not "

@@ -1,5 +1,6 @@
 """`load_data`: loads every kind of data source."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -107,6 +108,7 @@ def load(source: Loadable, preset: str | Preset | None, options: DataOptions) ->
     splits.check_seed(options.seed)
     detection.check_splits(options)
     preset = preset if preset is None or isinstance(preset, Preset) else get_preset(preset)
+    _check_combination(source, options)
     levels, reading = _quantiles(options)
     try:
         data = _load(source, preset, reading)
@@ -131,6 +133,29 @@ def load(source: Loadable, preset: str | Preset | None, options: DataOptions) ->
     if note is not None and note not in data.notes:
         data.notes.append(note)
     return data
+
+
+def _check_combination(source: Loadable, options: DataOptions) -> None:
+    """Raise `KzooError` if a second source does not exist or is the training data, or if groups are the target."""
+    for part, other in splits.second_sources(options.validation, options.test).items():
+        if isinstance(other, Dataset):
+            raise KzooError(f"{part}={shown(other)} is a Dataset, already split. Pass what it was loaded from.")
+        if not isinstance(other, str | Path):
+            continue
+        if not Path(other).expanduser().exists():
+            raise KzooError(
+                f"{part}={str(other)!r} does not exist. Pass a second source, such as a file, or a fraction such as "
+                f"{part}=0.2."
+            )
+        if (
+            isinstance(source, str | Path)
+            and Path(source).is_file()
+            and Path(other).is_file()
+            and os.path.samefile(source, other)
+        ):
+            raise KzooError(f"{part}={str(other)!r} is the training data itself. Pass other rows, or a fraction.")
+    if isinstance(options.group, str) and options.target is not None and options.group in as_names(options.target):
+        raise KzooError(f"group={options.group!r} is the target. Use another column.")
 
 
 def _quantiles(options: DataOptions) -> tuple[tuple[float, ...] | None, DataOptions]:

@@ -17,7 +17,8 @@ def weights_of(weight, rows, name) -> np.ndarray:
     weight = numeric_array(weight, name.capitalize(), item=name.capitalize()).astype(np.float64)
     if weight.shape != (rows,):
         raise KzooError(
-            f"{name.capitalize()} (sample_weight=) must have one number for each of the {rows} rows. Got an array of shape {weight.shape}."
+            f"{name.capitalize()} (sample_weight=) must have one number for each of the {rows} rows. Got an array "
+            f"of shape {weight.shape}."
         )
     if (weight < 0).any():
         row = int(np.argmax(weight < 0))
@@ -33,7 +34,7 @@ def weights_to_score(weight) -> np.ndarray:
     """
     if not weight.sum() > 0:
         raise KzooError(
-            "The weight (sample_weight=) is 0 for all rows, which leaves nothing to score. At least one must be positive."
+            "sample_weight= is 0 for all rows, which leaves nothing to score. At least one must be positive."
         )
     return (weight / weight.mean()).astype(np.float32)
 
@@ -54,12 +55,12 @@ def weighted_rows(train, weight, labels=None, classes=()) -> np.ndarray:
         return train
     kept = train[weight[train] > 0]
     if not len(kept):
-        raise KzooError("The weight (sample_weight=) is 0 for all training rows. At least one must be positive.")
+        raise KzooError("sample_weight= is 0 for all training rows. At least one must be positive.")
     if labels is not None and (lost := np.setdiff1d(labels[train], labels[kept])).size:
         name = repr(classes[lost[0]]) if len(classes) else f"number {lost[0]}"
         raise KzooError(
-            f"All training rows of class {name} have the weight 0 (sample_weight=). Give at least one a positive weight, "
-            "or remove the class."
+            f"All training rows of class {name} have the weight 0 (sample_weight=). Give at least one a positive "
+            "weight, or remove the class."
         )
     return kept
 
@@ -79,7 +80,7 @@ def scaled_weights(weight, parts) -> np.ndarray | None:
     for name, rows in parts.items():
         if rows is not None and len(rows) and not np.nansum(weight[rows]) > 0 and not np.isnan(weight[rows]).any():
             of_split = "training" if name == "train" else name
-            raise KzooError(f"The weight (sample_weight=) is 0 for all {of_split} rows. At least one must be positive.")
+            raise KzooError(f"sample_weight= is 0 for all {of_split} rows. At least one must be positive.")
     return (weight / weight[parts["train"]].mean()).astype(np.float32)
 
 

@@ -208,7 +208,7 @@ def load_labelled_images(
     for part, other in more_sources.items():
         if not isinstance(other, str | Path):
             raise KzooError(f"{part}= for labelled images must be a fraction, or a second folder or table of them.")
-        if Path(other).exists() and os.path.samefile(sources["train"], other):
+        if Path(other).exists() and os.path.samefile(_table_in(sources["train"]), _table_in(other)):
             raise KzooError(f"{part}={str(other)!r} is the training data itself. Pass other images.")
         sources[part] = _labels_of(other)
     columns = dict(target=target, drop=drop, group=group)
@@ -300,6 +300,11 @@ def _labels_of(source):
     if not folders:
         raise KzooError(f"{str(source)!r} has no table of labels, such as labels.csv.")
     return folders.get("test", folders["train"])
+
+
+def _table_in(source):
+    """Return the table of labels of a folder; a source without one, or a table, is returned unchanged."""
+    return (labels_file(source) if os.path.isdir(source) else None) or source
 
 
 def _too_large_note(total, size):

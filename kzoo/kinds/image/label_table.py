@@ -207,6 +207,7 @@ def _file_column(frame, finder, excluded):
 
     Raises:
         NoFileColumn: no column names at least a tenth of its images.
+        KzooError: only a column does that the user has set as the target or the group, or to leave out.
     """
     rows, best = sample_indices(len(frame), _MOST_TRIED), (_FEWEST, 0, "")
     for name in frame.columns:
@@ -217,6 +218,14 @@ def _file_column(frame, finder, excluded):
         if (share, len(set(cells))) > best[:2]:
             best = share, len(set(cells)), name
     if not best[2]:
+        named = [
+            name for name in excluded if any(finder.is_named(cell) for cell in to_words(frame[name].iloc[rows]) if cell)
+        ]
+        if named:
+            raise KzooError(
+                f"{named[0]!r} names the images of {finder.table!r}: it cannot be the target or the group, nor be left "
+                "out. Use another column."
+            )
         raise NoFileColumn(
             f"No column of {finder.table!r} names the images in {finder.folder.name!r}, such as "
             f"{next(iter(finder.images))!r}. Columns: {listed(frame.columns, MOST)}."

@@ -86,8 +86,8 @@ def label_columns(
     if requested is not None and "labels" not in requested.facts:
         if "separator" in overrides.get(names[0], {}):
             raise KzooError(
-                f"columns: {names[0]!r} has a separator, which is for labels, but task={task!r} has none. Remove one of "
-                "the two."
+                f"columns: {names[0]!r} has a separator, which is for labels, but task={task!r} has none. Remove one "
+                "of the two."
             )
         return None
     if labels_problem(kind) is None:

@@ -146,5 +146,6 @@ def check_row_columns(table, *, target=(), sample_weight=None, time=None, overri
             raise KzooError(f"{option}={name!r} is the target. Use another column.")
     if (overrides or {}).get(sample_weight, _PLAIN) != _PLAIN:
         raise KzooError(
-            f"columns: {sample_weight!r} has the row weights (sample_weight=), which are plain numbers. Remove its options."
+            f"columns: {sample_weight!r} has the row weights (sample_weight=), which are plain numbers. Remove its "
+            "options."
         )

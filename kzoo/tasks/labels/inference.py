@@ -28,6 +28,8 @@ def learn(values, names=(), *, known=None) -> Target:
         KzooError: there are fewer than two labels.
     """
     if (columns := _columns(values)) is not None:
+        if len(columns) and np.isnan(columns).all():
+            raise KzooError("All labels are unknown (NaN). Use 1 for a label that a row has, and 0 for others.")
         count = columns.shape[1]
         classes = tuple(known or (names if len(names) == count else map(str, range(count))))
     else:
@@ -82,8 +84,8 @@ def encode(target, values, notes=None) -> np.ndarray:
         names = listed((f"{name!r} ({plural(count, 'row')})" for name, count in unknown.most_common()), _NAMED)
         if not (y == 1).any():
             raise KzooError(
-                f"The test data has no label of the training rows ({listed(target.classes, _NAMED)}), but {names}. Check "
-                "the target column and the separator."
+                f"The test data has no label of the training rows ({listed(target.classes, _NAMED)}), but {names}. "
+                "Check the target column and the separator."
             )
         line = f"Labels that no training row has are left out: {names}."
         warn(line) if notes is None else notes.append(line)

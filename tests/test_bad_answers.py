@@ -184,7 +184,6 @@ CALLS = [
         lambda: kzoo.cross_validate("tabular_fnn", "rows.csv", target=FLAGS, split="time", time="day", out="new"),
         "split='time'", "folds", "kzoo.train",
     ),
-    (lambda: load(target="price", validation="rows.csv"), "validation='rows.csv'", "training data", "fraction"),
     (lambda: load(target="price", validation="none.csv"), "validation='none.csv'", "exist", "validation=0.2"),
     (lambda: load("images", "age", test="images/labels.csv"), "test='images/labels.csv'", "training data", "other"),
     (lambda: load(target="price", group="price"), "group='price'", "target", "another"),

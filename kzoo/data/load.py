@@ -1,6 +1,5 @@
 """`load_data`: loads every kind of data source."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -108,7 +107,7 @@ def load(source: Loadable, preset: str | Preset | None, options: DataOptions) ->
     splits.check_seed(options.seed)
     detection.check_splits(options)
     preset = preset if preset is None or isinstance(preset, Preset) else get_preset(preset)
-    _check_combination(source, options)
+    _check_combination(options)
     levels, reading = _quantiles(options)
     try:
         data = _load(source, preset, reading)
@@ -135,8 +134,8 @@ def load(source: Loadable, preset: str | Preset | None, options: DataOptions) ->
     return data
 
 
-def _check_combination(source: Loadable, options: DataOptions) -> None:
-    """Raise `KzooError` if a second source does not exist or is the training data, or if groups are the target."""
+def _check_combination(options: DataOptions) -> None:
+    """Raise `KzooError` if a second source does not exist or is a Dataset, or if groups are the target."""
     for part, other in splits.second_sources(options.validation, options.test).items():
         if isinstance(other, Dataset):
             raise KzooError(f"{part}={shown(other)} is a Dataset, already split. Pass what it was loaded from.")
@@ -147,13 +146,6 @@ def _check_combination(source: Loadable, options: DataOptions) -> None:
                 f"{part}={str(other)!r} does not exist. Pass a second source, such as a file, or a fraction such as "
                 f"{part}=0.2."
             )
-        if (
-            isinstance(source, str | Path)
-            and Path(source).is_file()
-            and Path(other).is_file()
-            and os.path.samefile(source, other)
-        ):
-            raise KzooError(f"{part}={str(other)!r} is the training data itself. Pass other rows, or a fraction.")
     if isinstance(options.group, str) and options.target is not None and options.group in as_names(options.target):
         raise KzooError(f"group={options.group!r} is the target. Use another column.")
 

@@ -34,7 +34,7 @@ def weights_to_score(weight) -> np.ndarray:
     """
     if not weight.sum() > 0:
         raise KzooError(
-            "sample_weight= is 0 for all rows, which leaves nothing to score. At least one must be positive."
+            "The weight (sample_weight=) is 0 for all rows, leaving nothing to score. At least one must be positive."
         )
     return (weight / weight.mean()).astype(np.float32)
 
@@ -55,7 +55,7 @@ def weighted_rows(train, weight, labels=None, classes=()) -> np.ndarray:
         return train
     kept = train[weight[train] > 0]
     if not len(kept):
-        raise KzooError("sample_weight= is 0 for all training rows. At least one must be positive.")
+        raise KzooError("The weight (sample_weight=) is 0 for all training rows. At least one must be positive.")
     if labels is not None and (lost := np.setdiff1d(labels[train], labels[kept])).size:
         name = repr(classes[lost[0]]) if len(classes) else f"number {lost[0]}"
         raise KzooError(
@@ -73,14 +73,14 @@ def scaled_weights(weight, parts) -> np.ndarray | None:
         parts: split -> numbers of its rows, or None.
 
     Raises:
-        KzooError: all weights of a split are 0, which leaves nothing to score.
+        KzooError: all weights of a split are 0, leaving nothing to score.
     """
     if weight is None:
         return None
     for name, rows in parts.items():
         if rows is not None and len(rows) and not np.nansum(weight[rows]) > 0 and not np.isnan(weight[rows]).any():
             of_split = "training" if name == "train" else name
-            raise KzooError(f"sample_weight= is 0 for all {of_split} rows. At least one must be positive.")
+            raise KzooError(f"The weight (sample_weight=) is 0 for all {of_split} rows. At least one must be positive.")
     return (weight / weight[parts["train"]].mean()).astype(np.float32)
 
 

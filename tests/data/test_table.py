@@ -336,7 +336,7 @@ def test_stratified_fixed_split():
         (lambda f: f.head(6), {"target": "churned"}, ("6", "rows", "10")),
         (lambda f: f.assign(churned=None), {"target": "churned"}, ("target", "'churned'", "empty")),
         (lambda f: f[["id", "country", "churned"]], {"target": "churned"}, ("'churned'", "'id'", "'country'")),
-        (lambda f: f, {"target": "churned", "task": "regression"}, ("numbers", "row 1", "'yes'", "200")),
+        (lambda f: f, {"target": "churned", "task": "regression"}, ("numbers", "'churned'", "'yes'")),
         (lambda f: f, {"target": "churned", "task": "regresion"}, ("task='regresion'", "'regression'")),
         (
             lambda f: f,

@@ -638,7 +638,9 @@ class Encoding(TableFit):
         for split, moments in self.weight_moments.items():
             has_weights[split] = bool(moments.count and np.isfinite(moments.mean[0]))
             if has_weights[split] and not moments.mean[0] > 0:
-                raise KzooError(f"sample_weight= is 0 for all {split} rows. At least one must be positive.")
+                raise KzooError(
+                    f"The weight (sample_weight=) is 0 for all {split} rows. At least one must be positive."
+                )
         moments = self.weight_moments["train"]
         mean, low, high = (float(values[0]) for values in (moments.mean, moments.low, moments.high))
         effective = moments.count * mean**2 / (mean**2 + float(moments.squares[0]) / moments.count)

@@ -95,7 +95,7 @@ def test_the_score_of_a_page_is_the_main_score_also_where_it_is_computed():
 
 
 def test_the_scores_beside_it_are_the_same_score():
-    """With a decision, a summary has the scores at 0.5 too: the accuracy at 0.5 belongs beside the accuracy, no recall."""
+    """With a decision, a summary has the scores at 0.5 too: of them only the accuracy belongs beside the accuracy."""
     from types import SimpleNamespace
 
     from kzoo.serve import model_facts

@@ -166,7 +166,7 @@ class Tried:
     def request(self):
         """The inputs, as JSON for the server."""
         if self.problem.kind == "image":
-            return [b64encode(Path(file).read_bytes()).decode() for file in self.inputs]
+            return [{"b64": b64encode(Path(file).read_bytes()).decode()} for file in self.inputs]
         if isinstance(self.inputs, pd.DataFrame):
             return json.loads(self.inputs.to_json(orient="records", date_format="iso"))
         return self.inputs.tolist() if isinstance(self.inputs, np.ndarray) else self.inputs
@@ -292,6 +292,7 @@ def try_page(tried, site):
     if "ids" in about["input"]["facts"]:
         page.fill("textarea", tried.inputs[0])
     elif "pixels" in about["input"]["facts"]:
+        tab.way("way_choose")
         page.set_input_files("input[type=file]", tried.inputs[0])
     elif "steps" in about["input"]["facts"] and about["input"]["raw"]:
         page.fill("textarea", tried.inputs.to_csv(index=False))

@@ -11,7 +11,7 @@ TASK = Task(
     words=("count",),
     head="exponential",
     losses=("poisson",),
-    metrics=("mae", "rmse"),
+    metrics=("rmse", "mae"),  # the mean, which is predicted, has the least squared error; the default of tune
     scores={
         "poisson_deviance": Score(best="min", label="Poisson deviance", short="deviance", ratio=True),
         **{name: VALUES.scores[name] for name in ("mae", "rmse")},

@@ -7,7 +7,11 @@ TASK = Task(
     name="counts",
     room=__name__,
     facts=frozenset({"values", "kept", "counts"}),
-    problems=(Problem(name="tabular_count", kind="rows", hub="tabular-regression"),),
+    problems=(
+        Problem(name="tabular_count", kind="rows", hub="tabular-regression"),
+        Problem(name="image_count", kind="image", hub="image-regression"),
+        Problem(name="text_count", kind="tokens", hub="text-regression"),
+    ),
     words=("count",),
     head="exponential",
     losses=("poisson",),

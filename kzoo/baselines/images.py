@@ -144,7 +144,7 @@ def pixels(subset):
 
 
 @baseline(
-    "colour histogram and ridge regression", "pixels", "values", reference=_HISTOGRAM,
+    "colour histogram and ridge regression", "pixels", "values", lacks=("counts", "quantiles"), reference=_HISTOGRAM,
     seconds=_ridge_seconds(_colour_count),
 )  # fmt: skip
 def color_ridge(subset):
@@ -153,7 +153,8 @@ def color_ridge(subset):
 
 
 @baseline(
-    "small image and ridge regression", "pixels", "values", reference=_LINEAR, seconds=_ridge_seconds(_pixel_count)
+    "small image and ridge regression", "pixels", "values", lacks=("counts", "quantiles"), reference=_LINEAR,
+    seconds=_ridge_seconds(_pixel_count),
 )  # fmt: skip
 def pixel_ridge(subset):
     """Fit ridge regression on each image reduced to at most 16 pixels a side."""

@@ -246,10 +246,9 @@ def _check_fit(source, name, preset, options):
             )
         if options.time is None and options.split == "time":
             raise KzooError("split='time' needs the column with the times: set time=.")
-    if source.form == "tabular":
-        for option in ("group", "sample_weight"):
-            if not isinstance(value := getattr(options, option), str | int | None):
-                raise KzooError(f"{option}={shown(value)} must be the name of a column of {name!r}.")
+    for option in ("group", "sample_weight"):
+        if not isinstance(value := getattr(options, option), str | int | None):
+            raise KzooError(f"{option}={shown(value)} must be the name of a column of {name!r}.")
     owner = next(input_kind for input_kind in fitting.values() if source in input_kind.sources)
     problem = _problem(owner.name, source.order, source.usual, options.task, preset, name) if source.usual else None
     if source.form == "folder" and problem is not None and "classes" not in problem.facts:

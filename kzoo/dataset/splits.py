@@ -326,6 +326,11 @@ def _split_label_target(inference, values, rows, count, names, classes, groups, 
     """Do the same for rows of labels; the names of the labels are those of the training rows."""
     notes = []
     y = inference.encode(inference.learn(rows[:count], names, known=classes), rows[:count], notes)
+    if len(y) and y.shape[1] > 2 and (np.nan_to_num(y).sum(axis=1) == 1).all():
+        notes.append(
+            "Every row has exactly one of these labels. If they exclude each other, use one column of classes instead, "
+            "such as y.idxmax(axis=1)."
+        )
     parts, more = split_rows(count, labels=y, groups=groups, **options)
     parts["train"] = weighted_rows(parts["train"], weight)
     target = inference.learn(rows[parts["train"]], names, known=classes)

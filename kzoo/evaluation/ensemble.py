@@ -86,7 +86,8 @@ def ensemble(
     if method == "weighted" and (data is None or data.validation is None):
         why = "folds do not share it" if folds else "pass data=" if data is None else f"{data.name} has none"
         raise KzooError(f"method='weighted' needs validation data to choose the weights: {why}. Or use method='mean'.")
-    if first.postprocessing and not folds and (data is None or data.validation is None):
+    decides = any(step["name"] == STEP for step in first.postprocessing)
+    if decides and not folds and (data is None or data.validation is None):
         why = "pass data=" if data is None else f"{data.name} has none"
         raise KzooError(f"The ensemble needs validation data to learn the decision of its members: {why}.")
     described = first.data

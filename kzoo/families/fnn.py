@@ -126,9 +126,8 @@ def build(
 
     input_tensor = keras.Input(input_shape, dtype="int32" if inputs == "tokens" else "float32", name="inputs")
     if inputs == "tokens":
-        x = _token_bag(
-            input_tensor, vocabulary_size, outputs if log_ratios else embedding_dim, embedding_dropout, log_ratios
-        )
+        width = outputs * parts.levels_of(quantiles) if log_ratios else embedding_dim
+        x = _token_bag(input_tensor, vocabulary_size, width, embedding_dropout, log_ratios)
     elif inputs == "rows":
         x = _join_columns(
             input_tensor, categories, text_buckets, text_lengths, text_dim, rescale=rescale, scale=scale,
@@ -158,6 +157,7 @@ def build(
         x = parts.head(x, outputs, output_activation, quantiles=quantiles)
     else:
         x = parts.activate(x, output_activation, name=f"output_{output_activation}", dtype=parts.answer_dtype())
+        x = parts.ascending(x, quantiles)
     x = parts.unscale_targets(x, target_scale, target_offset, quantiles)
     return keras.Model(input_tensor, x, name=name)
 

@@ -39,6 +39,7 @@ def model_facts(model: ServedModel, version: Version) -> dict[str, Any]:
             "classes": manifest.labels,
             "targets": manifest.targets,
             "horizon": (manifest.spec.get("config") or {}).get("horizon"),
+            "continues": _continues(manifest),
         },
         "trained_on": _trained_on(manifest),
         "score": _score(manifest),
@@ -49,6 +50,11 @@ def model_facts(model: ServedModel, version: Version) -> dict[str, Any]:
 
 def _takes_raw(manifest: Manifest) -> bool:
     return manifest.preprocessing is not None and not kinds.takes_ready_arrays(manifest.preprocessing)
+
+
+def _continues(manifest: Manifest) -> bool:
+    task = manifest.spec.get("task")
+    return task is not None and "continues" in problem(task).facts
 
 
 def _form(manifest: Manifest, kind: Any) -> dict[str, Any]:
@@ -79,7 +85,10 @@ def _score(manifest: Manifest) -> dict[str, Any] | None:
     baseline_scores = {
         score.label: scores[key]
         for key, score in task.scores.items()
-        if score.baseline and score.form == form and key in scores  # baselines in the same unit only
+        if score.baseline
+        and score.form == form
+        and key in scores  # baselines in the same unit only
+        and key.removesuffix("_default") in (key, name)  # without the decision: only this score
     }
     summary = {split: scores, "baselines": manifest.baselines}
     baseline_scores |= baselines.values(summary)

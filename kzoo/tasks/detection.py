@@ -106,9 +106,9 @@ def choose_problem(kind: str, targets, task: str | None, preset) -> tuple[Proble
         chosen, reason = fixed, f"{preset.name} is for {fixed.name}"
     elif len(names) > 1 and class_like_targets(kind, columns)[1]:
         raise KzooError(
-            f"The targets {listed(map(repr, names), _NAMED)} are labels, but several labels per input are not "
-            f"supported yet. Predict one of them (target={names[0]!r}); or use task='regression' if they are numeric "
-            "values to predict."
+            f"The targets {listed(map(repr, names), _NAMED)} are classes, of which one can be predicted "
+            f"(target={names[0]!r}). Several targets must be labels, columns of 0 and 1 or yes and no; or numeric "
+            "values, with task='regression'."
         )
     if chosen is None:
         raise KzooError(f"{kind} inputs need a target of classes: {reason}. Use a column of classes, or set task=.")

@@ -17,12 +17,13 @@ LEVEL = "@"  # a score whose name has it needs a level: recall@precision=0.9
 # Scores that Keras' metrics give exactly for a whole split, so that no second prediction of it is needed. Its AUC is
 # an approximation by 200 thresholds, and its F1 is a mean over batches.
 _EXACT_IN_KERAS = ("loss", "accuracy", "mae", "rmse")
-_OTHER_NAMES = {  # names in other libraries, for hints only
+_OTHER_NAMES = {  # names in other libraries and of other tasks, for hints only
     "f1_macro": "f1", "macro_f1": "f1", "f1_score": "f1", "f1_binary": "f1", "roc_auc": "auc", "auroc": "auc",
     "log_loss": "loss", "logloss": "loss", "neg_log_loss": "loss", "crossentropy": "loss", "acc": "accuracy",
     "pr_auc": "average_precision", "auprc": "average_precision", "ap": "average_precision",
     "bacc": "balanced_accuracy", "mean_absolute_error": "mae", "root_mean_squared_error": "rmse", "r2_score": "r2",
-    "cost": "expected_cost", "recall_at_precision": "recall@precision=0.9",
+    "f1": "f1_macro", "average_precision": "average_precision_macro", "cost": "expected_cost",
+    "recall_at_precision": "recall@precision=0.9",
 }  # fmt: skip
 
 
@@ -183,10 +184,11 @@ def _unknown(value: str, base: str, problem: Problem, argument: str, reported: I
     legal = [*names(problem), *(name for name in reported if name not in problem.task.scores)]
     others = dict.fromkeys(name for task in tasks().values() for name in _scores(task.scores))
     use = f"Use one of: {', '.join(legal)}, or kzoo.objective(function)."
-    if base in others:
-        return f"{argument}={value!r} is not a score of {problem.name}. {use}"
     other = _OTHER_NAMES.get(base.lower())
-    near = f"Did you mean {other!r}? " if other in legal else hint(base, legal)
+    near = f"Did you mean {other!r}? " if other in legal else ""
+    if base in others:
+        return f"{argument}={value!r} is not a score of {problem.name}. {near}{use}"
+    near = near or hint(base, legal)
     return f"{argument}={value!r} is unknown. {near}{use}"
 
 

@@ -100,7 +100,9 @@ def read_labels_as(fact, data, again, *, whose):
     """
     if fact in data.problem.facts or not data.problem.facts & {"values", "numbered"}:
         return data
-    tasks = [name for name, problem in detection.supported_problems(data.inputs).items() if fact in problem.facts]
+    suitable = {name: p.facts for name, p in detection.supported_problems(data.inputs).items() if fact in p.facts}
+    fewest = min(map(len, suitable.values()), default=0)  # values, not counts (see `kzoo.tasks.problem_for`)
+    tasks = [name for name, facts in suitable.items() if len(facts) == fewest]
     learns, has = ("values", "classes") if fact == "values" else ("classes", "values")
     if again is not None and tasks:
         return again(tasks[-1])

@@ -9,6 +9,7 @@ import numpy as np
 
 from kzoo.postprocessors.decision import decision_of, settings_of
 from kzoo.postprocessors.postprocessor import learn
+from kzoo.results import value_of
 from kzoo.tasks.objectives import Objective, call_score
 from kzoo.training.score import forward
 from kzoo.utils.errors import KzooError
@@ -112,4 +113,4 @@ def score_of(objective, pairs, data, settings, postprocessor=None, *, logits, we
     if (decision := decision_of(known, problem, data.class_names, postprocessor)) is not None:
         options["decision"] = decision
     scores = problem.task.scoring.score(pairs, data.target, logits=logits, **options).scores
-    return scores.get(str(objective))
+    return value_of(scores, str(objective))

@@ -186,10 +186,8 @@ def test_refusals(photos, tmp_path):
         read(folder, table[["file", "price"]].assign(file=[*table["file"][:8], *[f"x{i}.png" for i in range(40)]]))
     with refuses("'colour'", "price"):
         read(folder, table, target="colour")
-    with refuses("'tags'", "'red;big'", "task='classification'"):
-        read(folder, table.assign(tags=["red;big", "red"] * 24), target="tags")
-    with refuses("'a', 'b'", "labels", "target='a'", "task='regression'"):
-        read(folder, table.assign(a=[0, 1] * 24, b=[0, 0, 1, 1] * 12), target=["a", "b"])
+    with refuses("'a', 'b'", "classes", "target='a'", "0 and 1", "task='regression'"):
+        read(folder, table.assign(a=["x", "y"] * 24, b=["u", "u", "v", "v"] * 12), target=["a", "b"])
     with refuses("one target", "kind, price"):
         read(folder, table, target=["kind", "price"], task="classification")
     with refuses("numbers", "few"):

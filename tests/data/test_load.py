@@ -209,7 +209,7 @@ def test_folder_of_images(tmp_path):
         (
             (ROWS, LABELS),
             {"task": "forecasting"},
-            ("task='forecasting'", "rows", "classification, labels"),
+            ("task='forecasting'", "rows", "classification", "labels"),
         ),
     ],
 )

@@ -109,7 +109,7 @@ def test_encode_the_latest_rows():
         (table(), {"time": "when"}, ("'when'", "date, load, oil")),
         (table()[["date"]], {}, ("series", "numeric", "column")),
         (table().assign(date=["never", *table()["date"][1:]]), {"time": "date"}, ("'date'", "row 1", "'never'")),
-        (table(), {"task": "classification"}, ("task='classification'", "series", "regression, forecasting")),
+        (table(), {"task": "classification"}, ("task='classification'", "series", "regression", "forecasting")),
         (table(), {"test": 0.99}, ("validation=0.1", "test=0.99", "train")),
     ],
 )

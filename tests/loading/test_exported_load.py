@@ -179,7 +179,7 @@ def test_weights_of_another_network_are_refused(exported):
     spec = json.loads((exported / "kzoo.json").read_text())["spec"]
     kzoo.build("iris_fnn", units=(6, 4)).save_weights(exported / "model.weights.h5")
     write_manifest(exported, spec)
-    refused("model.weights.h5", "(6, 5)", "(6, 4)", kind=kzoo.KzooError)
+    refused("model.weights.h5", "6, 5", "6, 4", kind=kzoo.KzooError)
     shutil.copy(attacks.cve_2026_1669_external_link(), "attack.zip")
     shutil.unpack_archive("attack.zip", "unpacked")
     shutil.copy("unpacked/model.weights.h5", exported / "model.weights.h5")

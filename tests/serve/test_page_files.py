@@ -92,3 +92,27 @@ def test_the_score_of_a_page_is_the_main_score_also_where_it_is_computed():
     plain = scored("tabular_classification", **rare)
     assert plain["name"] == "accuracy" and "weighted" not in plain
     assert scored("tabular_classification", **rare, unweighted=dict(rare))["weighted"] is True
+
+
+def test_the_scores_beside_it_are_the_same_score():
+    """With a decision, a summary has the scores at 0.5 too: of them only the accuracy belongs beside the accuracy."""
+    from types import SimpleNamespace
+
+    from kzoo.serve import model_facts
+
+    at_half = dict(accuracy_default=0.8, balanced_accuracy_default=0.7, recall_positive_default=0.1, f1_default=0.6)
+    scores = dict(accuracy=0.9, majority=0.6, recall_positive=0.5, examples=40, **at_half)
+    made = SimpleNamespace(spec={"task": "tabular_classification"}, metrics={"test": scores}, baselines=[])
+    beside = {entry["label"]: entry["value"] for entry in model_facts._score(made)["beside"]}
+    assert beside == {"always the most frequent": 0.6, "accuracy at 0.5": 0.8}
+
+
+def test_only_language_models_continue_a_text():
+    from types import SimpleNamespace
+
+    from kzoo.serve import model_facts
+    from kzoo.tasks import problems
+
+    continues = [name for name in problems() if model_facts._continues(SimpleNamespace(spec={"task": name}))]
+    assert continues == ["language_modeling"] and not model_facts._continues(SimpleNamespace(spec={}))
+    assert "about.answer.continues ?" in SCRIPTS["inputs.js"]

@@ -44,6 +44,7 @@ def test_the_scores_are_those_of_scikit_learn(run):
     of_mean = mean_poisson_deviance(new.visits, np.full(200, run.target.config["target_offset"][0]))
     assert scores["poisson_deviance"] < 0.5 * of_mean
     assert (run.data.task, run.spec.training["loss"]) == ("tabular_count", "poisson")
+    assert tuple(run.spec.training["metrics"]) == ("rmse",)  # a search's default, whose optimum is the mean
 
 
 def test_weights_count_as_repeated_rows():

@@ -15,8 +15,10 @@ from kzoo.tasks.classes import costs
 from kzoo.tasks.classes.confusion import confusion, cost_interval
 from kzoo.tasks.classes.score import score
 from kzoo.tasks.objectives import Objective, names, resolve
+from kzoo.training.objective import score_of
 
 CLASSES, VALUES = problem("tabular_classification"), problem("tabular_regression")
+LABELS = problem("tabular_multilabel_classification")
 
 
 @pytest.mark.parametrize(
@@ -34,6 +36,16 @@ def test_an_objective_has_the_direction_of_its_score(name, of, best):
     assert score_named(objective).best == best
 
 
+def test_the_mean_squared_error_is_computed_from_its_root():
+    """The primary score of sequence regression, which is not stored itself."""
+    draw = np.random.default_rng(0)
+    x, y, outputs = draw.normal(size=(60, 8, 1)), draw.normal(size=60), draw.normal(size=(60, 1))
+    data = kzoo.load_data((x, y), preset="adding_gru")
+    objective = resolve("mse", problem("sequence_regression"))
+    value = score_of(objective, [(outputs, y[:, None])], data, {}, logits=None)
+    assert value == pytest.approx(sk.mean_squared_error(y, outputs[:, 0]))
+
+
 def test_a_level_is_a_part_of_the_name():
     objective = resolve("recall@precision=0.85", CLASSES)
     assert (objective.score, objective.level) == ("recall@precision", 0.85)
@@ -44,6 +56,7 @@ def test_a_level_is_a_part_of_the_name():
     "value, of, parts",
     [
         ("f2", CLASSES, ("objective='f2'", "f1", "kzoo.objective")),
+        ("f1", LABELS, ("objective='f1'", "'f1_macro'")),
         ("f1_macro", CLASSES, ("objective='f1_macro'", "'f1'")),
         ("roc_auc", CLASSES, ("objective='roc_auc'", "'auc'")),
         ("acuracy", CLASSES, ("'accuracy'",)),

@@ -108,8 +108,10 @@ def test_texts_with_numbers(tmp_path):
     assert notes_with(missing.notes, "1 rows without text or label")
     with refuses("numbers", "good"):
         load_data(frame.assign(rating="good"), preset="text_cnn", target="rating", task="regression")
-    with refuses("'a', 'b'", "labels", "task='regression'"):
-        load_data(frame.assign(a=[0, 1] * 150, b=[1, 0, 0] * 100), preset="text_cnn", target=["a", "b"])
+    flags = frame.assign(a=[0, 1] * 150, b=[1, 0, 0] * 100)
+    assert load_data(flags, preset="text_cnn", target=["a", "b"]).task == "text_multilabel_classification"
+    with refuses("'a', 'b'", "classes", "0 and 1", "task='regression'"):
+        load_data(flags.assign(a=flags["a"] + 1), preset="text_cnn", target=["a", "b"])
     with refuses("one target", "price, rating"):
         load_data(frame, preset="text_cnn", target=["price", "rating"], task="classification")
 

@@ -12,7 +12,7 @@ KIND = Kind(
     meaning="raw pixels 0..255, float32; the scaling is inside (rescale=False if you divide by 255)",
     facts=frozenset({"pixels"}),
     makes=lambda reader: {"input_shape": reader["shape"]},
-    readers={"image": {"shape": [int]}},
+    readers={"image": {"shape": [int], "separator?": str}},
     sources=(
         Source(
             name="a folder of images",
@@ -28,7 +28,7 @@ KIND = Kind(
             suffixes=SUFFIXES,
             order="unordered",
             usual="classification",
-            options=("target", "drop", "group", "task"),
+            options=("target", "drop", "group", "task", "columns"),
             rest="images with a table of labels",
         ),
     ),

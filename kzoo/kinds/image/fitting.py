@@ -9,7 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from kzoo.dataset.dataset import Dataset, Split
-from kzoo.dataset.splits import Fold, second_sources, split_fractions, split_rows, split_target
+from kzoo.dataset.splits import (
+    Fold,
+    absent_labels_note,
+    in_data_of,
+    second_sources,
+    split_fractions,
+    split_rows,
+    split_target,
+)
 from kzoo.kinds import Fresh
 from kzoo.kinds.arrays import as_type, checked
 from kzoo.kinds.image import inference
@@ -61,17 +69,20 @@ _MAX_DESCRIBED = 300  # images used for statistics
 _COLOURS = ("red", "green", "blue", "opacity")
 
 
-def load(source, form, *, problem, name, preset, validation, test, seed, task=None, target=None, drop=(), group=None):
+def load(
+    source, form, *, problem, name, preset, validation, test, seed, task=None, target=None, drop=(), group=None,
+    columns=None,
+):  # fmt: skip
     """Load a folder of class folders, or images with a table of labels."""
     shape = _SHAPE if preset is None else preset.config["input_shape"]
     options = dict(image_shape=shape, name=name, validation=validation, test=test, seed=seed)
     if form != "labels":
         return load_image_folder(source, task=problem.name, **options)
-    columns = dict(target=target, drop=drop, group=group)
+    choices = dict(target=target, drop=drop, group=group, columns=columns)
     try:
-        return load_labelled_images(source, task=task, preset=preset, **columns, **options)
+        return load_labelled_images(source, task=task, preset=preset, **choices, **options)
     except NoFileColumn as error:
-        if any(columns.values()) or not _has_class_folders(source):
+        if any(choices.values()) or not _has_class_folders(source):
             raise
         data = load_image_folder(source, task=problem.name, **options)
         data.notes.append(f"{error} The folders are read as classes.")
@@ -182,8 +193,8 @@ def load_image_folder(
 
 
 def load_labelled_images(
-    source, *, image_shape, name="images", preset=None, target=None, drop=(), group=None, task=None, validation=0.1,
-    test=None, seed=0,
+    source, *, image_shape, name="images", preset=None, target=None, drop=(), group=None, task=None, columns=None,
+    validation=0.1, test=None, seed=0,
 ) -> Dataset:  # fmt: skip
     """Load images whose targets are in a table (see `kzoo.kinds.image.label_table`).
 
@@ -192,7 +203,7 @@ def load_labelled_images(
         image_shape: see `load_image_folder`.
         name: of the data.
         preset: what the data is for; None if the target decides.
-        target, drop, group, task: see `kzoo.load_data`.
+        target, drop, group, task, columns: see `kzoo.load_data`.
         validation: share of the training images that is held out if there is no such folder, or a second source.
         test: a second source with the same target, a share, or a fold.
         seed: of the split.
@@ -211,12 +222,13 @@ def load_labelled_images(
         if Path(other).exists() and os.path.samefile(_table_in(sources["train"]), _table_in(other)):
             raise KzooError(f"{part}={str(other)!r} is the training data itself. Pass other images.")
         sources[part] = _labels_of(other)
-    columns = dict(target=target, drop=drop, group=group)
-    tables = {"train": read_label_table(sources.pop("train"), most=MAX_SHARE_TRAINING, **columns)}
+    choices = dict(target=target, drop=drop, group=group, task=task, columns=columns, preset=preset)
+    tables = {"train": read_label_table(sources.pop("train"), most=MAX_SHARE_TRAINING, **choices)}
     first = tables["train"]
+    separator = None if first.labels is None else first.labels.separator
     words = {column: MISSING.intersection(to_words(first.frame[column])) for column in first.targets}
     tables |= {
-        split: read_label_table(other, most=MAX_SHARE_TRAINING, targets=first.targets, words=words)
+        split: read_label_table(other, most=MAX_SHARE_TRAINING, targets=first.targets, separator=separator, words=words)
         for split, other in sources.items()
     }
     problem, line = choose_problem(first, task, preset)
@@ -256,7 +268,11 @@ def load_labelled_images(
     }
     for split, table in tables.items():
         if split != "train":
-            truth = problem.task.inference.encode(learned, table.target_columns(rows[split]))
+            encoding = {} if first.labels is None else {"notes": notes}
+            with in_data_of(split):
+                truth = problem.task.inference.encode(learned, table.target_columns(rows[split]), **encoding)
+            if first.labels is not None:
+                more += absent_labels_note(split, (truth == 1).sum(axis=0), learned.classes)
             splits[split] = Split(x=images[split], y=truth, rows=np.arange(len(truth)))
     fingerprint = hashlib.sha256()
     for part in sorted(splits):
@@ -273,7 +289,7 @@ def load_labelled_images(
         validation=splits.get("validation"),
         test=splits.get("test"),
         config={"input_shape": shape, **learned.config},
-        preprocessing=image_preprocessing(shape),
+        preprocessing=image_preprocessing(shape) | ({} if separator is None else {"separator": separator}),
         class_names=learned.classes,
         target_names=learned.names,
         notes=notes + more,
@@ -441,7 +457,7 @@ def fit(x, train, *, plain=False, **more):
 def labelled(reader, source, *, targets, config):
     """Return images and their labels: of class folders, those of `test/` if it exists, or of a table of labels."""
     path, shape = Path(source), tuple(reader["shape"])
-    if (table := _new_label_table(path, targets)) is not None:
+    if (table := _new_label_table(reader, path, targets)) is not None:
         x, rows = _readable(table.folder, Names(table.names), shape)
         return Split(x=x, y=table.target_columns(rows))
     folder, listed, notes = labelled_folders(path)
@@ -452,12 +468,14 @@ def labelled(reader, source, *, targets, config):
     return Split(x=x, y=labels[rows])
 
 
-def _new_label_table(path, targets):
+def _new_label_table(reader, path, targets):
     """Return the table of labels of new images, and issue its notes as warnings; None for class folders."""
     if not is_table(path) and not (path.is_dir() and labels_below(path)):
         return None
     try:
-        table = read_label_table(_labels_of(path), most=MAX_SHARE_EVALUATION, targets=targets)
+        table = read_label_table(
+            _labels_of(path), most=MAX_SHARE_EVALUATION, targets=targets, separator=reader.get("separator")
+        )
     except NoFileColumn:
         if targets or not _has_class_folders(path):
             raise
@@ -481,7 +499,7 @@ def fresh(reader, source, *, targets):
     if not isinstance(source, str | Path) or not (Path(source).is_dir() or is_table(Path(source))):
         return Fresh(x=inference.read(reader, source)[0])
     path = Path(source)
-    table = _new_label_table(path, targets) if _may_have(path, targets) else None
+    table = _new_label_table(reader, path, targets) if _may_have(path, targets) else None
     folder, names = (path, images_in(path)) if table is None else (table.folder, table.names)
     sample = [names[index] for index in sample_indices(len(names), _MAX_DESCRIBED)]
     answers = None if table is None else table.target_columns(slice(None))

@@ -18,20 +18,22 @@ import numpy as np
 
 from kzoo.dataset.summary import AS_REQUESTED
 from kzoo.kinds.image.folders import KINDS, images_below
+from kzoo.kinds.rows.column_options import check_target_options, column_options
+from kzoo.kinds.rows.labels import LabelColumns, describe, label_columns, labels_problem
 from kzoo.sources.folders import ignored_files_notes
 from kzoo.sources.tables.files import labels_file, read_header
 from kzoo.sources.tables.frame import as_frame
+from kzoo.sources.tables.label_cells import has_lists
 from kzoo.sources.tables.raw import MOST, TARGET_NAMES, as_names, find_target, require
 from kzoo.sources.tables.values import plain, to_words
 from kzoo.sources.unreadable import broken_files_note
 from kzoo.storage.windows import sample_indices
 from kzoo.tasks import Problem, detection
 from kzoo.utils.errors import KzooError
-from kzoo.utils.formatting import listed, plural, shown
+from kzoo.utils.formatting import listed, plural
 
 _MOST_TRIED = 1_000  # evenly spaced rows in which the column of file names is looked for
 _FEWEST = 0.1  # share of them that must name an image
-_SEPARATORS = (";", "|")  # between several labels in a cell
 
 
 class NoFileColumn(KzooError):
@@ -49,6 +51,7 @@ class LabelTable:
         frame: a DataFrame of N rows, with cells as written.
         file_column: name of the column of file names.
         targets: names of the target columns.
+        labels: how the targets hold labels, or None if they are classes or values.
         columns: name -> (kind, reason) of the other columns, for display.
         notes: lines on what was left out.
     """
@@ -59,17 +62,20 @@ class LabelTable:
     frame: Any
     file_column: str
     targets: list[str]
+    labels: LabelColumns | None
     columns: dict[str, tuple[str, str]]
     notes: list[str]
 
     def target_columns(self, rows) -> Any:
-        """Return the raw targets of some of the rows, a DataFrame."""
-        return self.frame[self.targets].iloc[rows].reset_index(drop=True)
+        """Return the raw targets of some of the rows: a DataFrame, or what the task of labels takes."""
+        frame = self.frame[self.targets].iloc[rows].reset_index(drop=True)
+        return frame if self.labels is None else self.labels.values(frame)
 
 
 def read_label_table(
-    source, *, most, target=None, drop=(), group=None, targets=(), words: Mapping[str, Collection[str]] | None = None
-) -> LabelTable:
+    source, *, most, target=None, drop=(), group=None, task=None, columns=None, preset=None, targets=(),
+    separator: str | None = None, words: Mapping[str, Collection[str]] | None = None,
+) -> LabelTable:  # fmt: skip
     """Read a table of labels, and find the images in and below its folder that its rows name.
 
     Args:
@@ -78,12 +84,18 @@ def read_label_table(
         target: as the user has set it, or None.
         drop: columns to leave out.
         group: the group column, or None.
+        task: as the user has set it, or None.
+        columns: column options of the user; only the target may have some.
+        preset: preset that the data is for, or None.
         targets: names of the target columns of a second table, which needs no other columns.
+        separator: of a second table: between the labels of a cell, empty for columns of flags, or None for classes
+            and values.
         words: name -> cells such as "NA" that are labels of the training data, for a second table.
 
     Raises:
         NoFileColumn: no column names image files.
-        KzooError: a column is missing, a file is named twice with different targets, or too many files are missing.
+        KzooError: a column is missing, a file is named twice with different targets, too many files are missing, or
+            a column has options that do not suit it.
     """
     table = (labels_file(source) if os.path.isdir(source) else None) or Path(source)
     folder, notes, ignored = table.parent, list[str](), Counter[str]()
@@ -96,9 +108,18 @@ def read_label_table(
     require(frame, [*targets, *excluded], repr(table.name))
     finder = _Finder(images, folder, table.name)
     file_column = _file_column(frame, finder, [*targets, *excluded])
+    is_second = bool(targets) and target is None
     targets = targets or _only_target(frame, [file_column, *excluded], table.name)
+    if is_second:
+        labels = _second_labels(frame, targets, separator)
+    else:
+        overrides = column_options(columns, frame)
+        check_target_options(overrides, targets, "images")
+        labels = label_columns(frame, targets, "image", task=task, overrides=overrides, preset=preset)
+    frame = frame if labels is None else labels.prepare(frame)
 
-    missing = (frame[file_column].isna() | frame[targets].isna().any(axis=1)).to_numpy()
+    has_target = frame[targets].notna().all(axis=1) if labels is None else labels.present(frame)
+    missing = ~(frame[file_column].notna() & has_target).to_numpy()
     if missing.all():
         raise KzooError(f"No row of {table.name!r} has both a file ({file_column!r}) and a target.")
     if dropped := int(missing.sum()):
@@ -125,9 +146,9 @@ def read_label_table(
             f"first: {unlabelled[0]!r})."
         )
     others = [name for name in frame.columns if name != file_column]
-    columns = {name: ("left out", f"images are read from {file_column!r}") for name in others}
-    columns |= dict.fromkeys(as_names(drop), ("left out", AS_REQUESTED))
-    columns |= {} if group is None else {group: ("group", "rows of one value stay in one split")}
+    about = {name: ("left out", f"images are read from {file_column!r}") for name in others}
+    about |= dict.fromkeys(as_names(drop), ("left out", AS_REQUESTED))
+    about |= {} if group is None else {group: ("group", "rows of one value stay in one split")}
     return LabelTable(
         file=table.name,
         folder=folder,
@@ -135,9 +156,18 @@ def read_label_table(
         frame=kept.iloc[first_rows].reset_index(drop=True),
         file_column=file_column,
         targets=targets,
-        columns=columns,
+        labels=labels,
+        columns=about,
         notes=[*notes, *ignored_files_notes(ignored, "images", KINDS)],
     )
+
+
+def _second_labels(frame, targets, separator) -> LabelColumns | None:
+    """Return how the targets of a second table hold labels, as those of the training table do."""
+    if separator is None:
+        return None
+    lists = bool(separator) and has_lists(frame[targets[0]])
+    return LabelColumns(tuple(targets), separator, "", lists=lists)
 
 
 def _was(count):
@@ -278,20 +308,10 @@ def choose_problem(table: LabelTable, task: str | None, preset) -> tuple[Problem
         preset: preset that the data is for, or None.
 
     Raises:
-        KzooError: several labels for each image, or a target that does not suit the task.
+        KzooError: a target that does not suit the task.
     """
+    problem = labels_problem("image")
+    if table.labels is not None and problem is not None:
+        return problem, describe(table.labels, problem, task)
     columns = {name: detection.numbers_or_texts(plain(table.frame[name])) for name in table.targets}
-    sets = next(filter(None, map(_set_of_labels, columns.values())), None)
-    if sets is not None and task is None:
-        raise KzooError(
-            f"The target {table.targets[0]!r} of {table.file!r} has several labels in a cell ({shown(sets)}), which is "
-            "not supported yet. To take each different cell as a class, set task='classification'."
-        )
     return detection.choose_problem("image", columns, task, preset)
-
-
-def _set_of_labels(column):
-    """Return the first cell of a column of texts that contains several labels; None without one."""
-    if column.dtype != object:
-        return None
-    return next((cell for cell in column if isinstance(cell, str) and any(s in cell for s in _SEPARATORS)), None)

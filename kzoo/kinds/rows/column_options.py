@@ -76,3 +76,20 @@ def check_separators(options, targets):
     for name in (name for name, option in options.items() if "separator" in option):
         if list(targets) != [name]:
             raise KzooError(f"columns: {name!r} has a separator, but only a single target can have one. Remove it.")
+
+
+def check_target_options(options, targets, noun):
+    """Raise `KzooError` for options of other columns than the target, and for other types than a category.
+
+    Args:
+        options: see `column_options`.
+        targets: names of the target columns.
+        noun: of the inputs, whose tables have no other columns to read, such as "texts".
+    """
+    check_separators(options, targets)
+    for name, option in options.items():
+        if name not in targets or option.get("kind") != "category":
+            raise KzooError(
+                f"columns= of {noun} can only make the target a category, or set the separator of labels; remove "
+                f"{name!r}."
+            )

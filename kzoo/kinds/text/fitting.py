@@ -12,7 +12,7 @@ from kzoo.dataset.summary import AS_REQUESTED
 from kzoo.dataset.weights import weights_note
 from kzoo.kinds import Fresh
 from kzoo.kinds.arrays import as_type, checked
-from kzoo.kinds.rows.column_options import check_separators, column_options
+from kzoo.kinds.rows.column_options import check_target_options, column_options
 from kzoo.kinds.rows.columns import missing_value_notes
 from kzoo.kinds.rows.fitting import targets_in
 from kzoo.kinds.rows.labels import describe as describe_labels
@@ -178,9 +178,7 @@ def load_text_table(
     time = time if split == "time" else None
     check_row_columns(frame, target=targets, sample_weight=sample_weight, time=time)
     overrides = column_options(columns, frame)
-    check_separators(overrides, targets)
-    if others := [name for name, option in overrides.items() if "separator" not in option]:
-        raise KzooError(f"columns= of texts can only set the separator of labels; remove {others[0]!r}.")
+    check_target_options(overrides, targets, "texts")
     excluded = [*targets, *as_names(drop), *(name for name in (group, sample_weight, time) if name is not None)]
     require(frame, excluded, "the table")
     labels = label_columns(frame, targets, "tokens", task=task, overrides=overrides, preset=preset)

@@ -24,7 +24,7 @@ export function predictionPart(about, path, onInput) {
   const context = { about, path, results, onInput };
   const panels = !about.input.raw ? [["numbers", numbers]]
     : facts.has("pixels") ? [...(drawable(about) ? [["draw", drawing]] : []), ["choose", photographs]]
-    : facts.has("ids") ? (about.answer.classes.length ? [["type", sentence], ["table", table]] : [["continue", continuation]])
+    : facts.has("ids") ? (about.answer.continues ? [["continue", continuation]] : [["type", sentence], ["table", table]])
     : facts.has("steps") ? [["table", table]]
     : facts.has("columns") ? [["fill", row], ["table", table]]
     : [["numbers", numbers]];

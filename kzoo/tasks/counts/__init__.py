@@ -7,11 +7,15 @@ TASK = Task(
     name="counts",
     room=__name__,
     facts=frozenset({"values", "kept", "counts"}),
-    problems=(Problem(name="tabular_count", kind="rows", hub="tabular-regression"),),
+    problems=(
+        Problem(name="tabular_count", kind="rows", hub="tabular-regression"),
+        Problem(name="image_count", kind="image", hub="image-regression"),
+        Problem(name="text_count", kind="tokens", hub="text-regression"),
+    ),
     words=("count",),
     head="exponential",
     losses=("poisson",),
-    metrics=("mae", "rmse"),
+    metrics=("rmse", "mae"),  # the mean, which is predicted, has the least squared error; the default of tune
     scores={
         "poisson_deviance": Score(best="min", label="Poisson deviance", short="deviance", ratio=True),
         **{name: VALUES.scores[name] for name in ("mae", "rmse")},

@@ -9,6 +9,8 @@ TASK = Task(
     facts=frozenset({"values", "kept", "quantiles"}),
     problems=(
         Problem(name="tabular_quantiles", kind="rows", hub="tabular-regression"),
+        Problem(name="image_quantiles", kind="image", hub="image-regression"),
+        Problem(name="text_quantiles", kind="tokens", hub="text-regression"),
         Problem(
             name="quantile_forecasting", kind="series", facts=frozenset({"ordered"}), hub="time-series-forecasting"
         ),

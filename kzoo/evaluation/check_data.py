@@ -62,7 +62,7 @@ def _read(source: Any, options: DataOptions) -> Dataset:
             return load(source, _text_preset(), options)
         except KzooError:
             raise error from None
-    if [column["kind"] for column in data.preprocessing.get("columns", ()) if isinstance(column, dict)] == ["text"]:
+    if data.config.get("text_lengths") == data.input_shape:  # a single text column is all input
         with suppress(KzooError):
             return load(source, _text_preset(), options)
     data.notes += _alternative_readings(data, source, options)

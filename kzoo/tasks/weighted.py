@@ -3,9 +3,20 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from kzoo.tasks import Scored
 
 UNWEIGHTED = "unweighted"  # name of the scores without weights, among the weighted ones
+
+
+def effective_rows(weight: np.ndarray) -> float:
+    """Return Kish's effective sample size: the number of equally weighted rows whose mean is as precise.
+
+    Args:
+        weight: (N,) sample weights.
+    """
+    return float(weight.sum(dtype="float64") ** 2 / (weight.astype("float64") ** 2).sum())
 
 
 def score_weighted(score: Any, batches: Any, *arguments: Any, weight: Any = None, **options: Any) -> Scored:

@@ -42,7 +42,8 @@ def subgroup_scores(
         by: name of the column.
 
     Returns:
-        `column`, `metric`, and `groups`: name -> `examples`, `score` (the metric), `scores` (all scores), `mean`: the
+        `column`, `metric`, `baselines` (names of the scores to compare with), and `groups`: name -> `examples`, `score`
+        (the metric), `scores` (all scores), `mean`: the
         share of correct predictions, or the mean error that `of` names, with its 95 % `interval` (Wilson's for
         shares), and `difference` from the mean of all other rows with `difference_interval`. The intervals of the
         differences hold for all subgroups at once (Bonferroni); they are Agresti and Caffo's for shares
@@ -64,7 +65,7 @@ def subgroup_scores(
             score=value_of(scored.scores, shown_metric), metric=shown_metric, scores=scored.scores,
             **_compared(measured[inside], measured[~inside], larger_is_better, comparisons=len(large)),
         )  # fmt: skip
-    return dict(column=by, metric=metric, of=of, groups=groups)
+    return dict(column=by, metric=metric, of=of, baselines=task.baselines_of(of), groups=groups)
 
 
 def _compared(inside: np.ndarray, outside: np.ndarray, larger_is_better: bool, comparisons: int) -> dict[str, Any]:

@@ -1,11 +1,17 @@
-"""Scores of rows that have weights: weighted, and beside them without weights."""
+"""Scores of rows that have weights: weighted, and beside them without weights.
+
+Standard library only, as `kzoo show` works without NumPy.
+"""
+
+from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from kzoo.tasks import Scored
+
+if TYPE_CHECKING:
+    import numpy as np
 
 UNWEIGHTED = "unweighted"  # name of the scores without weights, among the weighted ones
 

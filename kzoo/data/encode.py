@@ -15,7 +15,7 @@ from kzoo.kinds import kind_of, shape_matches, takes_ready_arrays
 from kzoo.postprocessors.postprocessor import Postprocessor
 from kzoo.sources.arrays import all_finite, check_whole_numbers, numeric_array
 from kzoo.sources.tables.files import is_table
-from kzoo.sources.tables.raw import MOST, Rows, as_names, checked_rows, is_arrow, require
+from kzoo.sources.tables.raw import MOST, Rows, as_names, check_distinct, checked_rows, is_arrow, require
 from kzoo.sources.tables.values import MISSING
 from kzoo.sources.unreadable import MAX_SHARE_PREDICTION, Unread, broken_files_note
 from kzoo.utils.errors import KzooError, warn
@@ -171,8 +171,7 @@ def _with_kept(reader, inputs, keep):
     rows = checked_rows(inputs)
     names = [keep] if isinstance(keep, str) and keep in rows.columns else as_names(keep)  # a name may have a comma
     require(rows, names, "the table")
-    if repeated := [name for name in names if names.count(name) > 1]:
-        raise KzooError(f"keep= must not repeat a column: {repeated[0]!r}. Name each column once.")
+    check_distinct(names, "keep")
     return rows, {name: _cells(rows, inputs, name) for name in names}
 
 

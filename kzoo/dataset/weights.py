@@ -4,6 +4,7 @@ import numpy as np
 
 from kzoo.sources.arrays import numeric_array
 from kzoo.tasks.values.inference import ColumnStatistics
+from kzoo.tasks.weighted import effective_rows
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import number, plural
 
@@ -108,9 +109,7 @@ def weights_note(weight, source, dropped=0) -> str:
         source: what they were read from, such as "column 'w'".
         dropped: number of training rows of weight 0.
     """
-    # Kish's effective sample size: the number of equally weighted rows whose mean is as precise.
-    effective = float(weight.sum(dtype="float64") ** 2 / (weight.astype("float64") ** 2).sum())
-    return weights_line(weight.min(), weight.max(), effective, len(weight), source, dropped)
+    return weights_line(weight.min(), weight.max(), effective_rows(weight), len(weight), source, dropped)
 
 
 def weights_line(low, high, effective, count, source, dropped=0) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,9 @@ def _read(source: Any, options: DataOptions) -> Dataset:
             return load(source, _text_preset(), options)
         except KzooError:
             raise error from None
+    if data.config.get("text_lengths") == data.input_shape:  # a single text column is all input
+        with suppress(KzooError):
+            return load(source, _text_preset(), options)
     data.notes += _alternative_readings(data, source, options)
     return data
 

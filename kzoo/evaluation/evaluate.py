@@ -118,15 +118,16 @@ def evaluate(
         score_split, model, data=loaded, logits=run_gives_logits(run), batch_size=size, tta=tta,
         postprocessor=Postprocessor.read(run.postprocessing), settings=run.spec.training,
     )  # fmt: skip
-    scores: dict[str, Any] = score(part).scores
+    scored = score(part)
+    scores: dict[str, Any] = scored.scores
     if by is not None:
-        scores = scores | {"by": _subgroups(run, data, loaded, sample_split(part), target, by, score)}
+        scores = scores | {"by": _subgroups(run, data, loaded, sample_split(part), target, by, score, scored)}
     return scores if tta is None else scores | {"tta": tta}
 
 
 def _subgroups(
     run: Run, source: Any, loaded: Dataset, part: Split, target: str | Sequence[str] | None, by: str,
-    score: Callable[[Split], Scored],
+    score: Callable[[Split], Scored], scored: Scored,
 ) -> dict[str, Any]:  # fmt: skip
     """Return the scores of the subgroups of a split (see `kzoo.evaluation.subgroups`)."""
     if isinstance(source, Dataset) or "kept" not in loaded.problem.facts:
@@ -141,12 +142,11 @@ def _subgroups(
     steps = Postprocessor.read(run.postprocessing)
     decision = decision_of(run.spec.training, loaded.problem, loaded.class_names, steps)
     options = {} if decision is None else {"decision": decision}
-    decided_target = steps.target(loaded.target)
-    return subgroup_scores(
-        score, lambda scored: scoring.judge(
-            scored.truth, scored.answers, decided_target, metric="mae_standardised" if several else "mae", **options
-        ), part, names, metric=metric, task=loaded.problem.task, by=by,
+    judged = scoring.judge(
+        scored.truth, scored.answers, steps.target(loaded.target), metric="mae_standardised" if several else "mae",
+        **options,
     )  # fmt: skip
+    return subgroup_scores(score, judged, part, names, metric=metric, task=loaded.problem.task, by=by)
 
 
 def _for_run(run: Run, data: Any, target: str | Sequence[str] | None) -> tuple[keras.Model, Dataset]:

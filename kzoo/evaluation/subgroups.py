@@ -16,6 +16,7 @@ from kzoo.sources.tables.files import is_table
 from kzoo.sources.tables.frame import is_pair, join_targets
 from kzoo.sources.tables.raw import is_arrow
 from kzoo.tasks import Judged, Scored, Task
+from kzoo.tasks.classes.score import wilson
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint, listed, shown
 
@@ -26,14 +27,14 @@ _ALPHA = 0.05
 
 
 def subgroup_scores(
-    score: Callable[[Split], Scored], judge: Callable[[Scored], Judged], part: Split, names: Sequence[str], *,
+    score: Callable[[Split], Scored], judged: Judged, part: Split, names: Sequence[str], *,
     metric: str, task: Task, by: str,
 ) -> dict[str, Any]:  # fmt: skip
     """Return the scores of each subgroup, with intervals, and how it differs from the other rows.
 
     Args:
         score: function of a `Split` that returns its `Scored`.
-        judge: function of a `Scored` that returns its `Judged`.
+        judged: of the rows of the split.
         part: the `Split`.
         names: (N,) name of the subgroup of each row.
         metric: the primary score of all rows.
@@ -41,7 +42,8 @@ def subgroup_scores(
         by: name of the column.
 
     Returns:
-        `column`, `metric`, and `groups`: name -> `examples`, `score` (the metric), `scores` (all scores), `mean`: the
+        `column`, `metric`, `baselines` (names of the scores to compare with), and `groups`: name -> `examples`, `score`
+        (the metric), `scores` (all scores), `mean`: the
         share of correct predictions, or the mean error that `of` names, with its 95 % `interval` (Wilson's for
         shares), and `difference` from the mean of all other rows with `difference_interval`. The intervals of the
         differences hold for all subgroups at once (Bonferroni); they are Agresti and Caffo's for shares
@@ -52,9 +54,8 @@ def subgroup_scores(
     sizes = {name: int((group_of == name).sum()) for name in dict.fromkeys(names)}
     large = [name for name, size in sizes.items() if size >= FEWEST]
     groups: dict[str, dict[str, Any]] = {name: dict(examples=size) for name, size in sizes.items()}
-    overall = judge(score(part))
     measured, of, larger_is_better = (
-        (overall.error, overall.of, False) if overall.right is None else (overall.right, overall.of or "accuracy", True)
+        (judged.error, judged.of, False) if judged.right is None else (judged.right, judged.of or "accuracy", True)
     )
     for name in large:
         inside = group_of == name
@@ -64,7 +65,7 @@ def subgroup_scores(
             score=value_of(scored.scores, shown_metric), metric=shown_metric, scores=scored.scores,
             **_compared(measured[inside], measured[~inside], larger_is_better, comparisons=len(large)),
         )  # fmt: skip
-    return dict(column=by, metric=metric, of=of, groups=groups)
+    return dict(column=by, metric=metric, of=of, baselines=task.baselines_of(of), groups=groups)
 
 
 def _compared(inside: np.ndarray, outside: np.ndarray, larger_is_better: bool, comparisons: int) -> dict[str, Any]:
@@ -72,8 +73,7 @@ def _compared(inside: np.ndarray, outside: np.ndarray, larger_is_better: bool, c
     is_share = inside.dtype == bool
     n, mean = len(inside), float(inside.mean())
     if is_share:
-        interval = stats.binomtest(int(inside.sum()), n).proportion_ci(method="wilson")
-        low, high = float(interval.low), float(interval.high)
+        low, high = wilson(int(inside.sum()), n)
     else:
         reach = float(stats.norm.ppf(1 - _ALPHA / 2) * inside.std(ddof=1) / np.sqrt(n))
         low, high = mean - reach, mean + reach
@@ -117,7 +117,7 @@ def subgroup_names(run: Run, source: Any, part: Split, by: str, *, targets: Sequ
     if not isinstance(by, str):
         raise KzooError(f"by={shown(by)} must be the name of one column.")
     reader, fitting = run.preprocessing, kind_of(run.preprocessing).fitting
-    if is_pair(source) and hasattr(source[0], "iloc"):
+    if is_pair(source):
         source = join_targets(source[0], source[1], targets)[0]
     is_frame = hasattr(source, "iloc") or is_arrow(source) or is_table(source)
     if is_frame and hasattr(fitting, "usable_rows"):

@@ -17,6 +17,7 @@ from kzoo.predictions import Predictions, probabilities
 from kzoo.tasks import score_named
 from kzoo.tasks.classes.confusion import label_scores
 from kzoo.tasks.objectives import Objective, call_score
+from kzoo.tasks.weighted import effective_rows
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import number, plural
 
@@ -232,7 +233,7 @@ def gain_over_default(score, truth, threshold, name, *, positive, cost=None, wei
         return {}
     guesses = [np.where(score >= edge, positive, 1 - positive) for edge in (threshold, 0.5)]
     pairs = np.bincount(4 * truth + 2 * guesses[0] + guesses[1], weight, minlength=8).astype("float64")
-    rows = len(truth) if weight is None else pairs.sum() ** 2 / (np.asarray(weight, "float64") ** 2).sum()
+    rows = len(truth) if weight is None else effective_rows(np.asarray(weight))
     draws = np.random.default_rng(0).multinomial(int(rows), pairs / pairs.sum(), _DRAWS)
     values = []
     for part in (pairs[None], draws):

@@ -82,14 +82,7 @@ def _score(manifest: Manifest) -> dict[str, Any] | None:
         return None
     score_type, task = score_named(name), problem(task).task
     form = score_type.form if score_type else "number"
-    baseline_scores = {
-        score.label: scores[key]
-        for key, score in task.scores.items()
-        if score.baseline
-        and score.form == form
-        and key in scores  # baselines in the same unit only
-        and key.removesuffix("_default") in (key, name)  # without the decision: only this score
-    }
+    baseline_scores = {task.scores[key].label: scores[key] for key in task.baselines_of(name) if key in scores}
     summary = {split: scores, "baselines": manifest.baselines}
     baseline_scores |= baselines.values(summary)
     weighted = {"weighted": True} if UNWEIGHTED in scores else {}

@@ -173,6 +173,18 @@ class Task:
             return import_module(module)
         return import_module(f"kzoo.tasks.{'values' if self.head == 'linear' else 'classes'}.fitting")
 
+    def baselines_of(self, name: str) -> list[str]:
+        """Return the baseline scores to show beside a score: those in its number format.
+
+        Of scores without a decision, such as `f1_default`, only that of the same score.
+        """
+        form = self.scores[name].form if name in self.scores else None
+        return [
+            key
+            for key, score in self.scores.items()
+            if score.baseline and score.form == form and key.removesuffix("_default") in (key, name)
+        ]
+
     def head_of(self, outputs: int) -> str:
         """Return the activation of the last layer of a network with this many outputs."""
         return self.single_head if outputs == 1 and self.single_head else self.head

@@ -102,6 +102,7 @@ def choose_problem(kind: str, targets, task: str | None, preset) -> tuple[Proble
     chosen, reason = likely_problem(kind, columns)
     if task is not None:
         chosen, reason = requested_problem(kind, task), f"task={task!r}"
+        check_numbers(chosen, targets, task)
     elif fixed is not None and suits_problem(fixed, columns):
         chosen, reason = fixed, f"{preset.name} is for {fixed.name}"
     elif len(names) > 1 and class_like_targets(kind, columns)[1]:
@@ -116,7 +117,25 @@ def choose_problem(kind: str, targets, task: str | None, preset) -> tuple[Proble
         raise KzooError(f"A classification takes one target column; got {listed(names, _NAMED)}.")
     override = "" if task is not None else "; task= overrides"
     title = chosen.name.replace("_", " ").capitalize()
-    return chosen, f"{title} of {listed(names, _NAMED)}: {reason}{override}."
+    counts = count_note(kind, columns) if task is None and "values" in chosen.facts else ""
+    return chosen, f"{title} of {listed(names, _NAMED)}: {reason}{override}. {counts}".rstrip()
+
+
+def check_numbers(chosen: Problem, targets, task: str) -> None:
+    """Raise `KzooError` if a task of values is requested for a target in which no cell is a number.
+
+    Args:
+        chosen: the problem.
+        targets: name -> array (N,) of each target column; cells may be texts.
+        task: task that the user has set.
+    """
+    for name, column in targets.items() if "values" in chosen.facts else ():
+        cells = [cell for cell in column if cell is not None and cell == cell]
+        if cells and not np.isfinite(to_numbers(cells)).any():
+            raise KzooError(
+                f"task={task!r} needs a target of numbers, but {name!r} has {shown(cells[0])}. Choose another target, "
+                "or remove this option to predict classes."
+            )
 
 
 def numbers_or_texts(column) -> np.ndarray:

@@ -70,8 +70,7 @@ def subgroup_table(scores: Mapping[str, Any]) -> tuple[str, list[list[str]]]:
     score = score_named(of)
     label = of.replace("_", " ") if score is None else score.short or score.label
     scored: dict[str, Any] = next((group["scores"] for group in by["groups"].values() if "scores" in group), {})
-    # Baselines that the task scores by itself, such as the share of the most frequent class.
-    baselines = {name: kind for name in scored if (kind := score_named(name)) is not None and kind.baseline}
+    baselines = {name: kind for name in by["baselines"] if name in scored and (kind := score_named(name)) is not None}
     rows = [[by["column"], "examples", label, "95 % interval", "difference from the others", ""]]
     rows[0][4:4] = [kind.label for kind in baselines.values()]
     lower_first = score is None or score.best == "max"

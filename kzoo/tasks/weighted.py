@@ -1,11 +1,28 @@
-"""Scores of rows that have weights: weighted, and beside them without weights."""
+"""Scores of rows that have weights: weighted, and beside them without weights.
+
+Standard library only, as `kzoo show` works without NumPy.
+"""
+
+from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kzoo.tasks import Scored
 
+if TYPE_CHECKING:
+    import numpy as np
+
 UNWEIGHTED = "unweighted"  # name of the scores without weights, among the weighted ones
+
+
+def effective_rows(weight: np.ndarray) -> float:
+    """Return Kish's effective sample size: the number of equally weighted rows whose mean is as precise.
+
+    Args:
+        weight: (N,) sample weights.
+    """
+    return float(weight.sum(dtype="float64") ** 2 / (weight.astype("float64") ** 2).sum())
 
 
 def score_weighted(score: Any, batches: Any, *arguments: Any, weight: Any = None, **options: Any) -> Scored:

@@ -104,11 +104,8 @@ def score_of(objective, pairs, data, settings, postprocessor=None, *, logits, we
             return None
         pairs = [(outputs, truth)]
         if objective.function is not None and "values" in problem.facts:
-            shape = (len(truth), -1) if truth.ndim > 1 and truth[0].size > 1 else (-1,)
-            answers = outputs.reshape(truth.shape)
-            if len(shape) == 1:
-                truth, answers = truth.reshape(shape), answers.reshape(shape)
-            return call_score(objective, truth, answers, options.get("weight"))
+            shape = (-1,) if truth[0].size == 1 else truth.shape
+            return call_score(objective, truth.reshape(shape), outputs.reshape(shape), options.get("weight"))
     known = settings_of(settings) | {"objective": objective}
     if (decision := decision_of(known, problem, data.class_names, postprocessor)) is not None:
         options["decision"] = decision

@@ -299,6 +299,7 @@ def test_subgroups_by_a_column_that_is_not_an_input(home, tmp_path, capsys):
     scores = kzoo.evaluate(table_run, tmp_path / "new.csv", by="region")
     by = scores["by"]
     assert (by["column"], by["of"]) == ("region", "accuracy")
+    assert by["baselines"] == ["majority", "accuracy_default"]
     assert {name: group["examples"] for name, group in by["groups"].items()} == dict(frame["region"].value_counts())
     predicted = np.array(kzoo.predict(table_run, frame).labels)
     for name in ("north", "south"):

@@ -150,12 +150,8 @@ def choose_task(values, task, preset):
                 "Use one of: {}; or set task=.",
             )
         problem, reason = fixed, f"{preset.name} is for {fixed.name}"
-    if task is not None and "values" in problem.facts and (words := _without_numbers(values)):
-        name, cell = words
-        raise KzooError(
-            f"task={task!r} needs a target of numbers, but {name!r} has {shown(cell)}. Choose another target, or "
-            "remove this option to predict classes."
-        )
+    if task is not None:
+        detection.check_numbers(problem, values, task)
     if "classes" in problem.facts and len(values) > 1:
         raise KzooError(
             f"A classification takes one target column; got {listed(values, MOST)}. Several labels per row "
@@ -165,15 +161,6 @@ def choose_task(values, task, preset):
     note = f"{problem.name.replace('_', ' ').capitalize()} of {listed(values, MOST)}: {reason}{override}."
     counts = detection.count_note("rows", columns) if task is None and "values" in problem.facts else ""
     return problem, f"{note} {counts}".rstrip()
-
-
-def _without_numbers(values):
-    """Return the name and a cell of the first target in which no cell is a number; None without such a target."""
-    for name, column in values.items():
-        cells = [cell for cell in plain(column) if cell is not None and cell == cell]
-        if cells and not np.isfinite(to_numbers(cells)).any():
-            return name, cells[0]
-    return None
 
 
 def check_preset(problem, preset):

@@ -190,15 +190,16 @@ def load_text_table(
         part_frame = as_frame(part_source, words, notes, targets)
         part_frame = part_frame if labels is None else labels.prepare(part_frame)
         require(part_frame, [column, *targets], f"the {part} table")
+        keep = _has_text_and_targets(part_frame, column, targets, labels)
         if sample_weight in part_frame.columns:
-            keep = _has_text_and_targets(part_frame, column, targets, labels)
             weights[part] = row_weights(part_frame, sample_weight, keep, part=part)
         elif sample_weight is not None:
             notes.append(f"The {part} table has no column {sample_weight!r}: its rows count equally.")
-        tables[part] = _complete(part_frame, column, targets, notes, labels)
+        tables[part] = _complete(part_frame, keep, column, targets, notes)
     validation, test = splits.drawn(validation), None if "test" in tables else test
     notes += missing_value_notes(frame.attrs.get("words", {}), [], targets)
-    complete = _complete(frame, column, targets, notes, labels)
+    keep = _has_text_and_targets(frame, column, targets, labels)
+    complete = _complete(frame, keep, column, targets, notes)
     if labels is not None:
         chosen = labels_problem("tokens")
         notes.append(describe_labels(labels, chosen, task))
@@ -211,7 +212,6 @@ def load_text_table(
     texts, values = _texts_and_labels(complete, column, targets, chosen, labels)
     official = {part: _texts_and_labels(table, column, targets, chosen, labels) for part, table in tables.items()}
     groups = None if group is None else group_labels(complete[group], group)
-    keep = _has_text_and_targets(frame, column, targets)
     if sample_weight is not None:
         weights["train"] = row_weights(frame, sample_weight, keep)
     times = None if time is None else moments(frame, time, keep, notes)
@@ -259,9 +259,8 @@ def _has_text_and_targets(frame, column, targets, labels=None):
     return (keep & (frame[column].astype(str).str.strip() != "")).to_numpy()
 
 
-def _complete(frame, column, targets, notes, labels=None):
-    """Return the rows of a table that have a text and all targets (of labels, any), with a new index."""
-    keep = _has_text_and_targets(frame, column, targets, labels)
+def _complete(frame, keep, column, targets, notes):
+    """Return the rows `keep` (N,) of a table, those that have a text and all targets, with a new index."""
     if dropped := int((~keep).sum()):
         notes.append(_WITHOUT.format(dropped))
     complete = frame[keep].reset_index(drop=True)

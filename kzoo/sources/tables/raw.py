@@ -416,11 +416,11 @@ def find_target(table, target):
     return targets
 
 
-def check_distinct(targets):
-    """Raise `KzooError` if a target is named twice."""
-    if len(set(targets)) < len(targets):
+def check_distinct(names, argument="target"):
+    """Raise `KzooError` if an argument names a column twice."""
+    if len(set(names)) < len(names):
         raise KzooError(
-            f"target= must not repeat a column: {next(name for name in targets if targets.count(name) > 1)!r}. Name "
+            f"{argument}= must not repeat a column: {next(name for name in names if names.count(name) > 1)!r}. Name "
             "each column once."
         )
 

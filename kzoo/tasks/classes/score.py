@@ -13,6 +13,7 @@ from kzoo.predictions import probabilities, scores_of
 from kzoo.tasks import Judged, Scored
 from kzoo.tasks.classes.confusion import confusion, cost_interval, label_scores
 from kzoo.tasks.objectives import call_score
+from kzoo.tasks.weighted import effective_rows
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import number, percent, plural
 
@@ -43,9 +44,10 @@ def score(batches, target, *, logits=None, weight=None, decision=None) -> Scored
     if truth.min() < 0 or truth.max() >= p.shape[1]:
         raise KzooError(f"Labels range from {truth.min()} to {truth.max()}, but the model has {p.shape[1]} classes.")
     guess, n = p.argmax(-1) if decision is None else decision.numbers(p), len(truth)
-    right, effective_n = int((guess == truth).sum()), n
+    right: float = int((guess == truth).sum())
+    effective_n: float = n
     if weight is not None:
-        effective_n = weight.sum(dtype="float64") ** 2 / (weight.astype("float64") ** 2).sum()
+        effective_n = effective_rows(weight)
         right = effective_n * float(np.average(guess == truth, weights=weight))
     present, most_frequent = np.unique(truth), getattr(target, "common", None)
     auc = None
@@ -81,7 +83,7 @@ def _decision_scores(truth, p, guess, decision, weight) -> dict:
     scores, default = (label_scores(table, **options) for table in tables)
     added: dict = {name: float(scores[name]) for name in names}
     if decision.cost is not None:
-        rows = len(truth) if weight is None else tables[0].sum() ** 2 / (weight.astype("float64") ** 2).sum()
+        rows = len(truth) if weight is None else effective_rows(weight)
         effective = tables[0] * rows / tables[0].sum()
         added["expected_cost_interval"] = list(cost_interval(effective, decision.cost))
     if not decision.is_default:

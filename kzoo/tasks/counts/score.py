@@ -6,7 +6,7 @@ import numpy as np
 from sklearn import metrics as sk
 
 from kzoo.tasks import Judged, Scored
-from kzoo.utils.errors import KzooError
+from kzoo.tasks.values.score import joined
 from kzoo.utils.formatting import number, plural
 
 _SMALLEST = 1e-9  # rate that replaces 0, for which the deviance is infinite
@@ -24,11 +24,7 @@ def score(batches, target, *, logits=None, weight=None) -> Scored:
     Raises:
         KzooError: the number of values per row differs between truth and outputs.
     """
-    outputs, truth = (np.concatenate(column) for column in zip(*batches, strict=True))
-    if outputs.size != truth.size:
-        expected, predicted = (math.prod(values.shape[1:]) for values in (truth, outputs))
-        raise KzooError(f"Each row has {plural(expected, 'true value')}, but the model predicts {predicted}.")
-    rates = outputs.reshape(truth.shape)
+    rates, truth = joined(batches)
     true_columns, rate_columns = (array.reshape(len(array), -1).astype("float64").T for array in (truth, rates))
     each = [_scores(column, rate, weight) for column, rate in zip(true_columns, rate_columns, strict=True)]
     scores = {name: float(np.mean([scores[name] for scores in each])) for name in ("poisson_deviance", "mae")}

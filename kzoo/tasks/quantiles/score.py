@@ -5,11 +5,11 @@ import math
 import numpy as np
 
 from kzoo.tasks import Judged, Scored
+from kzoo.tasks.classes.score import wilson
 from kzoo.tasks.quantiles.inference import levels_of
+from kzoo.tasks.weighted import effective_rows
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import number, percent, plural
-
-_Z = 1.96  # of a 95 % interval
 
 
 def score(batches, target, *, logits=None, beside=(), weight=None) -> Scored:
@@ -71,20 +71,13 @@ def _inside(truth, quantiles):
 def _scores(losses, inside, width, weight) -> dict:
     coverage = _mean(inside.astype("float64"), weight)
     # Rows are independent, the steps and targets of a row are not.
-    rows = len(inside) if weight is None else weight.sum() ** 2 / (weight**2).sum()
+    rows = len(inside) if weight is None else effective_rows(weight)
     return dict(
         pinball=_mean(losses, weight),
         coverage=coverage,
-        coverage_interval=_interval(coverage, rows),
+        coverage_interval=list(wilson(coverage * rows, rows)),
         band_width=_mean(width, weight),
     )
-
-
-def _interval(share, rows) -> list[float]:
-    """Return the 95 % interval of a share (Wilson, 1927)."""
-    share, rows = float(share), float(rows)
-    center, spread = share + _Z**2 / (2 * rows), _Z * math.sqrt(share * (1 - share) / rows + _Z**2 / (4 * rows**2))
-    return [max(0.0, (center - spread) / (1 + _Z**2 / rows)), min(1.0, (center + spread) / (1 + _Z**2 / rows))]
 
 
 def _mean(values, weight) -> float:

@@ -31,11 +31,7 @@ def score(batches, target, *, logits=None, beside=(), weight=None) -> Scored:
     Raises:
         KzooError: the number of values per row differs between truth and outputs.
     """
-    outputs, truth = (np.concatenate(column) for column in zip(*batches, strict=True))
-    if outputs.size != truth.size:
-        expected, predicted = (math.prod(values.shape[1:]) for values in (truth, outputs))
-        raise KzooError(f"Each row has {plural(expected, 'true value')}, but the model predicts {predicted}.")
-    answers = outputs.reshape(truth.shape)
+    answers, truth = joined(batches)
     error = (answers - truth).astype("float64")
     standardised, r2 = _standardised(error, target), _r2(truth, answers, weight)
     scores = dict(
@@ -50,6 +46,22 @@ def score(batches, target, *, logits=None, beside=(), weight=None) -> Scored:
     if beside or (truth.ndim > 1 and truth.shape[-1] > 1):
         scores |= _each_target(truth, answers, target, beside, error=error, r2=r2, weight=weight)
     return Scored(scores=scores, truth=truth, answers=answers)
+
+
+def joined(batches) -> tuple[np.ndarray, np.ndarray]:
+    """Return the predictions and the true values of all batches, in the shape of the true values.
+
+    Args:
+        batches: pairs (outputs, truth) of the same sizes.
+
+    Raises:
+        KzooError: the number of values per row differs.
+    """
+    outputs, truth = (np.concatenate(column) for column in zip(*batches, strict=True))
+    if outputs.size != truth.size:
+        expected, predicted = (math.prod(values.shape[1:]) for values in (truth, outputs))
+        raise KzooError(f"Each row has {plural(expected, 'true value')}, but the model predicts {predicted}.")
+    return outputs.reshape(truth.shape), truth
 
 
 def _mean(values, weight) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 from keras import layers, ops
 
 from kzoo.families import parts
-from kzoo.families.protocol import LOG_RATIOS
+from kzoo.families.protocol import LOG_RATIOS, OUTPUT_BIAS, OUTPUT_SCALING
 
 _MIN_RELATIVE_WIDTH = 1e-5  # relative to the edges: narrower bins are dropped, because float32 has seven digits
 NEEDS = {
@@ -16,6 +16,7 @@ NEEDS = {
     "norm": {"units": "any"},
     "l1": {"units": "any"},
     "l2": {"units": "any"},
+    "output_bias": {"log_ratios": (True,)},
 }
 AXES = {"rows": ("columns",), "image": ("height", "width", "channels"), "tokens": ("tokens",)}
 
@@ -50,6 +51,7 @@ def build(
     embedding_dim=64,
     embedding_dropout=0.0,
     log_ratios=False,
+    output_bias=False,
     target_scale=None,
     target_offset=None,
     quantiles=None,
@@ -109,7 +111,9 @@ def build(
         embedding_dropout: dropout after the token vectors.
         log_ratios: initialize as naive Bayes; only without hidden layers. A token has a weight for each class: the log
             ratio of its shares in the training texts of the class and of the others. `train`, or `build` with `data`,
-            sets these weights.
+            sets these weights. For labels they start at 0, as rare labels are not learned from log ratios.
+        output_bias: with `log_ratios=True`, whether each output has a bias; `train` sets it for labels. Other networks
+            always have it.
         target_scale: per target, standard deviation in the training split; the output becomes `y * scale + offset`.
         target_offset: for each target, mean in the training split.
         quantiles: levels of the quantiles to predict for each target; None for one value per target.
@@ -128,6 +132,8 @@ def build(
     if inputs == "tokens":
         width = outputs * parts.levels_of(quantiles) if log_ratios else embedding_dim
         x = _token_bag(input_tensor, vocabulary_size, width, embedding_dropout, log_ratios)
+        if log_ratios and output_bias:
+            x = layers.Add(dtype=x.dtype, name="with_output_bias")([x, _bias(input_tensor, width)])
     elif inputs == "rows":
         x = _join_columns(
             input_tensor, categories, text_buckets, text_lengths, text_dim, rescale=rescale, scale=scale,
@@ -170,6 +176,17 @@ def _token_bag(ids, vocabulary_size, width, dropout, log_ratios):
     if dropout:
         x = layers.Dropout(dropout, dtype=x.dtype, name="embedding_dropout")(x)
     return parts.bag(x, ids)
+
+
+# About what a token has in a text of 25: the learning rate of tokens is too high for a bias that all texts share.
+_BIAS_SCALE = 0.2
+
+
+def _bias(ids, width):
+    """Return a trainable bias for each text of (B, T): (B, width)."""
+    settings = dict(embeddings_initializer="zeros", dtype=parts.answer_dtype(), name=OUTPUT_BIAS)
+    bias = layers.Embedding(1, width, **settings)(ops.zeros_like(ids[:, 0]))
+    return layers.Rescaling(_BIAS_SCALE, dtype=parts.answer_dtype(), name=OUTPUT_SCALING)(bias)
 
 
 def _join_columns(

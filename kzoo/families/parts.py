@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from kzoo.families.protocol import MEMBERS, OUTPUTS, TEXT, UNSCALE, WHITENING
+from kzoo.families.protocol import MEMBERS, OUTPUT_SCALING, OUTPUTS, TEXT, UNSCALE, WHITENING
 
 _LARGEST_LOG = 15.0  # bound of the exponents of outputs that are logarithms
 
@@ -244,7 +244,7 @@ def head(x, outputs, output_activation, *, horizon=None, bias=True, scale=1.0, q
     if horizon is not None:
         x = layers.Reshape((horizon, outputs), dtype=answer_dtype(), name="forecast")(x)
     if scale != 1.0:
-        x = layers.Rescaling(scale, dtype=answer_dtype(), name="output_scaling")(x)
+        x = layers.Rescaling(scale, dtype=answer_dtype(), name=OUTPUT_SCALING)(x)
     x = activate(x, output_activation, name=f"output_{output_activation}", dtype=answer_dtype())
     return ascending(x, quantiles)
 

@@ -13,6 +13,8 @@ LOG_RATIOS = (
 )
 TEXT = "text"  # followed by a number: an embedding whose weights are set from the training texts of a table column
 FEATURES = "features"  # if all layers before it are frozen, its output is computed once
+OUTPUT_BIAS = "output_bias"  # a bias for each output of a linear model of tokens, which has no layer "outputs"
+OUTPUT_SCALING = "output_scaling"  # follows the last layer with a bias, which starts at the logits of labels
 OUTPUTS = "outputs"  # the last layer with weights, which a linear probe sets
 
 

@@ -21,6 +21,7 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed
 
 _CURVATURE_RATIO = 8  # of the squared error to the crossentropy
+_RATE_FROM_ZEROS = 3  # measured on 300 to 43,000 comments with 28 labels
 # Settings that only some tasks have: name -> (fact that the task needs, value without effect).
 _ONLY_FOR_FACT = {
     "label_smoothing": ("probabilities", 0.0),
@@ -55,6 +56,8 @@ def adapt_to_data(preset, config, training, requested, data):
     for name, value in data.config.items():
         if name in unused or name in training or (name == "input_clip" and config.get(name) is not None):
             continue
+        if name == "output_bias" and name in requested:
+            continue
         if name in requested and name in ("outputs", "horizon", "vocabulary_size") and config[name] != value:
             if name == "outputs" and {config[name], value} == {1, 2} and data.problem.task.single_head:
                 continue  # two classes fit one sigmoid or two softmax outputs: `_adapt_head` decides
@@ -73,7 +76,7 @@ def adapt_to_data(preset, config, training, requested, data):
             )
         if name in accepted:
             config[name] = value
-        elif name not in ("outputs", "input_shape", "input_clip") and value not in (None, ()):
+        elif name not in ("outputs", "input_shape", "input_clip", "output_bias") and value not in (None, ()):
             raise KzooError(f"{data.name} has {name}, which {preset.name} does not support.{_alternatives(data)}")
     # 2. Settings that are computed from the training rows, such as the edges of bins.
     fitting = kind(data.inputs).fitting
@@ -86,7 +89,7 @@ def adapt_to_data(preset, config, training, requested, data):
     _adapt_text_reading(training, requested, data, notes)
     _adapt_loss(config, training, requested, data, notes)
     _adapt_augmentation(training, requested, data, notes)
-    _adapt_rate(preset, training, requested, data, notes)
+    _adapt_rate(preset, config, training, requested, data, notes)
     _adapt_head(preset, config, training, requested, data, notes)
     _adapt_metrics(config, training, requested, data, notes)
     logits = logits_of(config.get("output_activation") or "linear", training.get("loss"), single=config["outputs"] == 1)
@@ -337,16 +340,25 @@ def _adapt_augmentation(training, requested, data, notes):
     notes.append(f"augment: {listed(mixes)} mixes classes and is not used for values.")
 
 
-def _adapt_rate(preset, training, requested, data, notes):
-    """Reduce the learning rate of a preset for classes whose steps are linear in the gradient, if it learns values.
+def _adapt_rate(preset, config, training, requested, data, notes):
+    """Change the learning rate of a preset for classes whose steps are linear in the gradient, for other tasks.
 
     With `"sgd"` and `"momentum"`, the largest stable rate is inversely proportional to the curvature of the loss: 2 for
-    the squared error of standardised targets, and at most 1/4 for the crossentropy.
+    the squared error of standardised targets, and at most 1/4 for the crossentropy. A linear model of tokens starts
+    from zeros for labels, not from naive Bayes, and needs larger steps.
     """
     facts = problem(preset.task).facts
-    if "probabilities" not in facts or "values" not in data.problem.facts or training.get("optimizer") not in SGD:
+    if "probabilities" not in facts or training.get("optimizer") not in SGD:
         return
     if {"learning_rate", "optimizer"} & set(requested):
+        return
+    if "labels" in data.problem.facts and config.get("log_ratios"):
+        training["learning_rate"] *= _RATE_FROM_ZEROS
+        notes.append(
+            f"learning_rate={training['learning_rate']:g}, {_RATE_FROM_ZEROS} times the preset's: for labels, the "
+            "weights of tokens start at zero."
+        )
+    if "values" not in data.problem.facts:
         return
     training["learning_rate"] /= _CURVATURE_RATIO
     notes.append(

@@ -13,7 +13,17 @@ import numpy as np
 
 from kzoo.dataset.options import DataOptions
 from kzoo.dataset.sample import sample_split
-from kzoo.families.protocol import LOG_RATIOS, OUTPUTS, TEXT, WHITENING, is_from_data, is_text, layer_with
+from kzoo.families.protocol import (
+    LOG_RATIOS,
+    OUTPUT_BIAS,
+    OUTPUT_SCALING,
+    OUTPUTS,
+    TEXT,
+    WHITENING,
+    is_from_data,
+    is_text,
+    layer_with,
+)
 from kzoo.kinds import kind
 from kzoo.kinds.text.tokenizer import PADDING
 from kzoo.loading import load_keras_file, load_run, load_weights_file
@@ -368,7 +378,7 @@ def copy_weights(source, model, transfer=None):
 def initialize_from_data(model, data):
     """Compute the weights of the layers "whitening", "log_ratios", "text1", ... from data, unless they are set already.
 
-    For labels, the biases of the layer "outputs" become the logits of the labels' shares.
+    For labels, the biases of the outputs become the logits of the labels' shares.
 
     Args:
         model: the network.
@@ -385,7 +395,7 @@ _LABEL_SHARES = (1e-4, 1 - 1e-4)  # limits of the share of a label that a bias s
 
 
 def set_label_biases(model, train):
-    """Set the biases of the layer "outputs" to the logits of the shares of the labels, if all of them are zero.
+    """Set the biases of the outputs to the logits of the shares of the labels, if all of them are zero.
 
     The initial loss of rare labels is then that of their shares, and not that of a half (arXiv:1708.02002).
 
@@ -393,17 +403,17 @@ def set_label_biases(model, train):
         model: the network.
         train: the training split, with labels (N, labels), NaN where they are unknown, and perhaps row weights.
     """
-    layer = layer_with(model, OUTPUTS)
-    if layer is None or getattr(layer, "bias", None) is None or np.any(layer.get_weights()[1]):
+    layer = layer_with(model, OUTPUT_BIAS) or layer_with(model, OUTPUTS)
+    if layer is None or (layer.name == OUTPUTS and getattr(layer, "bias", None) is None):
         return
-    logits = label_logits(train)
-    kernel, bias = layer.get_weights()
-    if bias.shape[-1] == len(logits):
-        layer.set_weights([kernel, np.broadcast_to(logits, bias.shape)])
+    *kernel, bias = layer.get_weights()
+    logits = label_logits(model, train)
+    if bias.shape[-1] == len(logits) and not np.any(bias):
+        layer.set_weights([*kernel, np.broadcast_to(logits, bias.shape)])
 
 
-def label_logits(train) -> np.ndarray:
-    """Return the logit of the share of each label among the training rows (labels,)."""
+def label_logits(model, train) -> np.ndarray:
+    """Return the bias of each label (labels,) with which a network predicts its share among the training rows."""
     sample = sample_split(train)
     y = np.asarray(sample.y, np.float64)
     weight = np.ones(len(y)) if sample.weight is None else np.asarray(sample.weight, np.float64)
@@ -411,7 +421,8 @@ def label_logits(train) -> np.ndarray:
     rows = weight @ known
     share = np.divide(weight @ np.where(known, y, 0), rows, out=np.full(y.shape[1], 0.5), where=rows > 0)
     share = np.clip(share, *_LABEL_SHARES)
-    return np.log(share / (1 - share))
+    scaling = layer_with(model, OUTPUT_SCALING)
+    return np.log(share / (1 - share)) / (1.0 if scaling is None else scaling.scale)
 
 
 _PATCH_IMAGES = 5_000  # number of training images, evenly spaced
@@ -466,21 +477,17 @@ def set_log_ratios(model, train):
     A token's weight for a class is the log ratio of its share in the training texts of this class to its share in the
     others (https://aclanthology.org/P12-2018), times 1 - 1 / classes. A text counts each token once, and 1 is added to
     each count. With two classes, the sum of a text's weights is therefore the score of multinomial naive Bayes; with
-    one shared output, it is the difference of the two. Tokens that are not in training texts get zeros. For labels, a
-    token's weight is the log ratio of its shares in the texts with and without the label, and a part of the logit of
-    the label's share, which texts of mean length get whole. For other targets nothing is set.
+    one shared output, it is the difference of the two. Tokens that are not in training texts get zeros. For other
+    targets nothing is set: the log ratios of rare labels are fitted to single texts, and training from zeros is better.
 
     Args:
         model: the network.
-        train: the training split: token ids (N, T), and class numbers (N,), or labels (N, labels).
+        train: the training split: token ids (N, T), and class numbers (N,).
     """
     layer = layer_with(model, LOG_RATIOS)
     if layer is None or np.any(layer.get_weights()[0]):
         return
     labels, (ids, width) = np.asarray(train.y), layer.embeddings.shape
-    if labels.ndim == 2 and labels.dtype.kind == "f" and labels.shape[1] == width:
-        layer.set_weights([_label_log_ratios(train, labels, ids)])
-        return
     if labels.ndim != 1 or labels.dtype.kind not in "iu" or labels.max() >= max(width, 2):
         return
     counts = np.zeros((max(width, 2), ids))
@@ -594,29 +601,6 @@ def _deviations(values, weight):
     """Return the weighted standard deviation of each column; 1 for a constant one."""
     deviations = np.sqrt(np.average((values - np.average(values, axis=0, weights=weight)) ** 2, axis=0, weights=weight))
     return np.where(deviations > 0, deviations, 1)
-
-
-def _label_log_ratios(train, labels, ids):
-    """Return the weights (ids, labels) of tokens for each label."""
-    with_label, without = np.zeros((ids, labels.shape[1])), np.zeros((ids, labels.shape[1]))
-    lengths = 0.0
-    for start in range(0, len(labels), _TEXTS_PER_BATCH):
-        texts = np.sort(np.asarray(train.x[start : start + _TEXTS_PER_BATCH]), axis=1)
-        first_in_text = (texts != PADDING) & (np.diff(texts, axis=1, prepend=PADDING) != 0)
-        lengths += np.sqrt((texts != PADDING).sum(axis=1)).sum()
-        rows, positions = np.nonzero(first_in_text)
-        tokens, y = texts[rows, positions], labels[start + rows]
-        for number, column in enumerate(y.T):
-            with_label[:, number] += np.bincount(tokens[column == 1], minlength=ids)
-            without[:, number] += np.bincount(tokens[column == 0], minlength=ids)
-    # Counts are smoothed towards the shares among all texts: with 1 for each token, tokens that no text with a rare
-    # label has would speak for it.
-    overall = (with_label + without + 1) / (with_label + without + 1).sum(axis=0) * ids
-    shares = [np.log((n + overall) / (n + overall).sum(axis=0)) for n in (with_label, without)]
-    positive, known = (labels == 1).sum(axis=0), (~np.isnan(labels)).sum(axis=0)
-    share = np.clip(positive / np.maximum(known, 1), *_LABEL_SHARES)
-    prior = np.log(share / (1 - share)) * len(labels) / max(lengths, 1.0)
-    return (shares[0] - shares[1] + prior) * (with_label + without).any(axis=1, keepdims=True)
 
 
 def freeze_layers(model, freeze, copied):

@@ -51,7 +51,7 @@ def linear_probe(
     if not are_values and (labels.ndim != 1 or labels.dtype.kind not in "iu"):
         raise KzooError("linear_probe=True needs targets with one class, labels, or values. Leave it out.")
     is_labels = are_values and standardize is None and bool((np.isnan(labels) | np.isin(labels, (0, 1))).all())
-    is_new = is_labels and np.allclose(layer.get_weights()[1], label_logits(train).astype("float32"))
+    is_new = is_labels and np.allclose(layer.get_weights()[1], label_logits(model, train).astype("float32"))
     if np.any(layer.get_weights()[1]) and not is_new:  # trained: a new layer has a bias of zeros, or label logits
         return None
     from sklearn.linear_model import LogisticRegression, RidgeCV

@@ -41,7 +41,7 @@ def learn(values, names=(), *, known=None) -> Target:
             f"There must be at least two labels, but {which}. Use task='classification' for one class per row, or "
             "check the separator of the labels."
         )
-    return Target(names=tuple(names), classes=classes, config={"outputs": len(classes)})
+    return Target(names=tuple(names), classes=classes, config={"outputs": len(classes), "output_bias": True})
 
 
 def _order(name):

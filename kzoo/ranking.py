@@ -1,12 +1,12 @@
-"""`compare`: rank runs and searches, read from their small text files. Standard library only."""
+"""`compare`: rank runs and searches, read from their small text files. Standard library only, but for the DataFrame."""
 
 import os
 from collections.abc import Mapping, Sequence
 from glob import glob, has_magic
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kzoo.results import displayed_metric, number, value_of
+from kzoo.results import displayed_metric, value_of
 from kzoo.run import Run
 from kzoo.tasks import problem, score_named
 from kzoo.tasks.target_scores import mixes_units
@@ -14,7 +14,10 @@ from kzoo.tuning.records import best_of
 from kzoo.tuning.search import Search, is_search
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
-from kzoo.utils.formatting import aligned, hint
+from kzoo.utils.formatting import hint
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @checked_arguments
@@ -23,7 +26,7 @@ def compare(
     *,
     metric: str | None = None,
     baselines: bool = True,
-) -> list[dict[str, Any]]:
+) -> "pd.DataFrame":
     """Rank runs by their test scores, without Keras.
 
     Runs are ranked in groups with the same data, split and task; each group has a number. Searches are ranked among
@@ -39,17 +42,25 @@ def compare(
         baselines: whether to rank the baselines in the summaries as well, a row for each in a group.
 
     Returns:
-        A list, printed as a table, with a dict for each run, the largest group first, the best run of each first,
-        unfinished runs last: `group`, `run`,
-        `path`, `preset`, `data`, `task`, `metric`, `split`, `score`, `interval` (95 %), `validation`, `rmse` (of values
-        in one unit), `relative_mae` (relative to the baseline), `targets` (name -> its MAE), `parameters`,
-        `best_epoch`, `epochs`, `trials` (of a search), `seconds`, `samples_per_second`, `date`, `finished`,
-        `interrupted`, `baseline` (True for a baseline, which has a name and scores only), and
-        `differs`: settings that differ between the runs of the group that have them.
+        A `pandas.DataFrame` with a row for each run, the largest group first, the best run of each first, unfinished
+        runs last. Columns: `run`, `preset`, `data`, `metric`, `score`, `interval` (95 %), `validation`, `parameters`,
+        `seconds`, `group`, `path`, `task`, `split`, `rmse` (of values in one unit), `relative_mae` (relative to the
+        baseline), `targets` (a dict, name -> its MAE), `best_epoch`, `epochs`, `trials` (of a search),
+        `samples_per_second`, `date`, `finished`, `interrupted`, `baseline` (True for a baseline, which has a name and
+        scores only), and `differs` (a dict of the settings that differ between the runs of the group that have them).
+        Missing values are NaN or None.
 
     Raises:
         KzooError: fewer than two runs, a path that is not a run, or a metric that was not measured.
     """
+    from pandas import DataFrame  # here, as `kzoo compare` works without pandas
+
+    rows = ranked(runs, metric=metric, baselines=baselines)
+    return DataFrame(rows, columns=[*_FIRST_COLUMNS, *(name for name in rows[0] if name not in _FIRST_COLUMNS)])
+
+
+def ranked(runs: Any, *, metric: str | None = None, baselines: bool = True) -> list[dict[str, Any]]:
+    """Return the rows of `compare`, which see, as dicts. Standard library only."""
     metric = None if metric is None else metric.removeprefix("val_")
     runs = find_runs(runs, searches=True)
     if len(runs) < 2:
@@ -58,7 +69,7 @@ def compare(
     groups: dict[Any, list[tuple[Run | Search, str]]] = {}
     for run, name in zip(runs, _short_names(runs), strict=True):
         groups.setdefault(_group(run), []).append((run, name))
-    ranked = []
+    all_rows = []
     for number_of_group, group in enumerate(sorted(groups.values(), key=len, reverse=True), 1):
         settings = _differing([_settings(run) for run, _ in group])
         shared = metric or _shared_objective(group) or _shared_metric(group)
@@ -67,29 +78,13 @@ def compare(
             for (run, name), differs in zip(group, settings, strict=True)
         ]
         rows += _baselines(group, rows) if baselines else []
-        ranked += sorted(rows, key=_sort_key)
-    return Comparison(sorted(ranked, key=lambda row: not row["finished"]))
+        all_rows += sorted(rows, key=_sort_key)
+    return sorted(all_rows, key=lambda row: not row["finished"])
 
 
-class Comparison(list[dict[str, Any]]):
-    """The result of `kzoo.compare`: a list of dicts that is printed as a table."""
-
-    def __repr__(self) -> str:
-        """Return a table with a line for each run and baseline."""
-        groups = len({row["group"] for row in self}) > 1
-        head = [*(["group"] if groups else []), "run", "preset", "data", "metric", "score", "parameters", "seconds"]
-        rows = [head]
-        for row in self:
-            texts = dict(row) | dict(
-                run=row["run"] + (" (baseline)" if row["baseline"] else "" if row["finished"] else " (unfinished)"),
-                score="-" if row["score"] is None else number(row["score"], row["metric"]),
-                parameters="" if row["parameters"] is None else f"{row['parameters']:,}",
-                seconds="" if row["seconds"] is None else f"{row['seconds']:.0f}",
-            )
-            rows.append([str(texts[name]) for name in head])
-        return "\n".join(aligned(rows, right=[head.index(name) for name in ("score", "parameters", "seconds")]))
-
-
+_FIRST_COLUMNS = (
+    "run", "preset", "data", "metric", "score", "interval", "validation", "parameters", "seconds",
+)  # fmt: skip
 # Columns of a row that a baseline does not have.
 _OF_A_RUN = (
     "path", "validation", "relative_mae", "parameters", "best_epoch", "epochs", "trials", "seconds",

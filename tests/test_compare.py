@@ -20,7 +20,7 @@ from sklearn import datasets, metrics
 import kzoo
 from kzoo.cli import main
 from kzoo.evaluation.comparison import compare_runs, mcnemar
-from kzoo.ranking import advantage
+from kzoo.ranking import advantage, ranked
 
 pytestmark = pytest.mark.usefixtures("untraced")
 ROOT = Path(__file__).parents[1]
@@ -78,7 +78,7 @@ def test_the_best_run_of_a_group_comes_first_and_unfinished_runs_last():
         make_run(f"runs/{name}", accuracy, seed=ord(name), learning_rate=0.001 if name == "c" else 0.01)
     make_run("runs/deep/dog", 0.99, data="dogs")
     make_run("runs/never", finished=False, epochs=2)
-    rows = kzoo.compare("runs")
+    rows = ranked("runs")
     assert [row["run"] for row in rows] == ["b", "c", "a", "deep/dog", "never"]
     assert [row["group"] for row in rows] == [1, 1, 1, 2, 1]
     best, never = rows[0], rows[-1]
@@ -88,17 +88,17 @@ def test_the_best_run_of_a_group_comes_first_and_unfinished_runs_last():
     assert (best["seconds"], best["samples_per_second"], best["date"]) == (1.5, 99.0, "2026-05-01")
     assert (never["finished"], never["score"], never["epochs"]) == (False, None, 2)
     paths = ["runs/a", kzoo.Run("runs/b"), Path("runs/c"), "runs/[ab]"]
-    assert [row["path"] for row in kzoo.compare(paths)] == ["runs/b", "runs/c", "runs/a"]
+    assert [row["path"] for row in ranked(paths)] == ["runs/b", "runs/c", "runs/a"]
 
 
 def test_the_metric_decides_the_order_and_smaller_errors_come_first():
     for name, r2 in (("a", 0.2), ("b", 0.7)):
         make_run(f"runs/{name}", r2, task="tabular_regression")
-    assert [(r["run"], r["metric"], r["rmse"]) for r in kzoo.compare("runs")] == [
+    assert [(r["run"], r["metric"], r["rmse"]) for r in ranked("runs")] == [
         ("b", "r2", pytest.approx(3)), ("a", "r2", pytest.approx(8)),
     ]  # fmt: skip
     for metric in ("mae", "rmse", "mse"):
-        scores = [row["score"] for row in kzoo.compare("runs", metric=metric)]
+        scores = [row["score"] for row in ranked("runs", metric=metric)]
         assert scores == sorted(scores) and scores[0] < scores[1]
     assert advantage(0.9, 0.8, "accuracy") > 0 > advantage(0.9, 0.8, "perplexity")
 
@@ -114,7 +114,7 @@ def test_average_precision_of_a_rare_class_counts_where_all_runs_have_it(capsys,
         words = ["train", "tabular_fnn", "--data", str(file), "--target", "fraud", "--epochs", "1", "--no-check"]
         assert main([*words, "--out", str(tmp_path / name), "--seed", str(len(name)), "--callbacks", "quick"]) == 0
     assert_mentions(capsys.readouterr().out, "average precision: logistic regression", "probability", "0.5")
-    rows = kzoo.compare([tmp_path / "first", tmp_path / "second"])
+    rows = ranked([tmp_path / "first", tmp_path / "second"])
     assert {row["metric"] for row in rows} == {"average_precision"} and sum(row["baseline"] for row in rows) >= 3
     scores = kzoo.Run(tmp_path / "first").summary["test"]
     assert {row["score"] for row in rows} >= {scores["average_precision"]}
@@ -123,14 +123,14 @@ def test_average_precision_of_a_rare_class_counts_where_all_runs_have_it(capsys,
     for split in ("test", "validation"):
         del summary[split]["average_precision"]
     stored.write_text(json.dumps(summary), encoding="utf-8")
-    rows = kzoo.compare([tmp_path / "first", tmp_path / "second"])
+    rows = ranked([tmp_path / "first", tmp_path / "second"])
     assert {row["metric"] for row in rows} == {"accuracy"} and scores["accuracy"] in {row["score"] for row in rows}
 
 
 def test_the_same_data_for_another_task_is_another_group(call):
     make_run("runs/a", data="x")
     make_run("runs/b", data="x", task="tabular_regression")
-    assert [row["group"] for row in kzoo.compare("runs")] == [1, 2]
+    assert [row["group"] for row in ranked("runs")] == [1, 2]
     out = call("runs")[1]
     assert_mentions(out, "a image_cnn x accuracy 90.0%", "b image_cnn x R2 0.900")
     assert_mentions(out, "data", "splits", "tasks", "ranked")
@@ -140,7 +140,7 @@ def test_only_settings_that_several_runs_have_can_differ():
     make_run("runs/a", momentum=0.9)
     make_run("runs/b", units=[64])
     make_run("runs/c", units=[32])
-    assert {r["run"]: r["differs"] for r in kzoo.compare("runs")} == {
+    assert {r["run"]: r["differs"] for r in ranked("runs")} == {
         "a": {},
         "b": {"units": [64]},
         "c": {"units": [32]},
@@ -152,7 +152,7 @@ def test_twenty_runs_take_no_time_and_nothing_heavy():
         make_run(f"runs/{i:02}", 0.5 + i / 50, seed=i)
     heavy = "{'keras', 'tensorflow', 'numpy', 'pandas', 'matplotlib', 'sklearn', 'scipy'}"
     check = (
-        "import sys, time; from kzoo.cli import main; main(['compare', 'runs']); import kzoo; kzoo.compare('runs'); "
+        "import sys, time; from kzoo.cli import main; main(['compare', 'runs']); "
         f"assert not {heavy} & set(sys.modules), {heavy} & set(sys.modules); print(time.process_time())"
     )
     env = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -193,7 +193,8 @@ def test_csv_json_and_curves(call):
     document = json.loads(call("runs", "--json", "--plot", "curves.png")[1])
     (note,) = document["notes"]
     assert_mentions(note, "e", "curves")
-    assert document["rows"] == kzoo.compare("runs")
+    assert [row["score"] for row in document["rows"]] == list(kzoo.compare("runs").score)
+    assert document["rows"] == ranked("runs")
     Path("curves.png").unlink()
     Path("table.csv").unlink()
     call("runs")

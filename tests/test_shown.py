@@ -1,7 +1,5 @@
 """Returned objects are printed in a few lines with their main numbers and names."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -75,15 +73,14 @@ def test_findings_are_printed_line_by_line(run):
     assert_mentions(lines[2], "presets", "tabular_fnn")
 
 
-def test_comparisons_are_tables_and_still_lists(run, tmp_path):
+def test_a_comparison_is_a_dataframe(run, tmp_path):
     with undrawn(), untraced():
         kzoo.train("iris_fnn", "iris", units=(5,), epochs=1, progress=False, out=tmp_path / "b", callbacks="quick")
-    rows = kzoo.compare([run, tmp_path / "b"])
-    lines = repr(rows).splitlines()
-    assert lines[0].split() == ["run", "preset", "data", "metric", "score", "parameters", "seconds"]
-    assert len(lines) == 1 + len(rows) and max(map(len, lines)) < 150
-    assert isinstance(rows, list) and json.loads(json.dumps(rows)) == rows
-    assert {line.split()[1] for line in lines[1:] if "(baseline)" not in line} == {"iris_fnn"}
+    table = kzoo.compare([run, tmp_path / "b"])
+    assert isinstance(table, pd.DataFrame)
+    assert list(table.columns[:5]) == ["run", "preset", "data", "metric", "score"]
+    assert table.score.dtype == float and table.score.is_monotonic_decreasing
+    assert set(table.preset) == {"iris_fnn"} and not table.baseline.any()
 
 
 def test_cross_validation_and_the_range_test_are_short_and_still_dicts():

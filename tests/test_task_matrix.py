@@ -238,7 +238,7 @@ def try_tune(tried, site):
 def try_compare(tried, site):
     with undrawn():
         second = tried.train("second", learning_rate=0.02)
-    rows = kzoo.compare([tried.run, second])
+    rows = kzoo.compare([tried.run, second]).to_dict("records")
     assert {row["run"] for row in rows if not row["baseline"]} == {"run", "second"} and any(r["baseline"] for r in rows)
     assert {row["metric"] for row in rows} == {tried.primary}
     pair = [row["score"] for row in rows if not row["baseline"]]

@@ -67,6 +67,7 @@ from pathlib import Path
 from typing import Any, assert_type
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 import kzoo
@@ -83,7 +84,7 @@ assert_type(data, kzoo.Dataset)
 assert_type(kzoo.evaluate(run, data, split="validation"), dict[str, Any])
 answers = kzoo.predict("runs/one", ["photo.png"])
 assert_type(answers.probabilities, np.ndarray | None)
-assert_type(kzoo.compare([run, "runs/*"]), list[dict[str, Any]])
+assert_type(kzoo.compare([run, "runs/*"]), pd.DataFrame)
 assert_type(kzoo.ensemble([run, run], method="vote"), kzoo.Run)
 assert_type(kzoo.check(run)[0].level, str)
 search = kzoo.tune("digits_cnn", trials=3, space=kzoo.space("digits_cnn").only("learning_rate").limit(params=1e5))

@@ -6,7 +6,7 @@ import os
 from importlib import import_module
 
 from kzoo.cli import keras_import, leaderboard, shared, tables
-from kzoo.ranking import compare, find_runs, lower_is_better
+from kzoo.ranking import find_runs, lower_is_better, ranked
 from kzoo.results import number, value_of
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import whole_file
@@ -65,7 +65,7 @@ def run(args):
             raise KzooError("--metric is for runs. Remove it: the trials of a search are ranked by its objective.")
         return leaderboard.leaderboard(args.run[0], csv=args.csv, plot=args.plot)
     runs, skipped = _find_runs(args.run)
-    rows = compare(runs, metric=args.metric, baselines=not args.no_baselines)
+    rows = ranked(runs, metric=args.metric, baselines=not args.no_baselines)
     document = dict(rows=rows, notes=[f"{path} is not a run: skipped" for path in skipped])
     if args.plot is not None:
         document["notes"] += _save_plot(runs, rows, args.metric, args.plot)

@@ -16,6 +16,7 @@ from PIL import Image
 
 import kzoo
 import kzoo.runtime
+from kzoo.ranking import ranked
 
 HERE = Path(__file__).parent
 
@@ -224,14 +225,14 @@ def _scored(rows):
 
 
 def _compared(golden, parts):
-    return _scored(kzoo.compare([golden / part for part in parts]))
+    return _scored(ranked([golden / part for part in parts]))
 
 
 def _compared_searches(golden):
     copy = golden / "search" / "copy_of_iris"  # a single search is not compared
     shutil.copytree(golden / "search" / "iris", copy)
     try:
-        return _scored(kzoo.compare(golden / "search"))
+        return _scored(ranked(golden / "search"))
     finally:
         shutil.rmtree(copy)
 

@@ -226,8 +226,8 @@ def test_forecasts_are_drawn(series_run, report_of):
 def test_the_main_score_is_on_top_with_its_name(kind, request, report_of):
     """`compare`, baselines and the page of a server have the same score, of the same split."""
     run = request.getfixturevalue(kind)
-    row = kzoo.compare([run, request.getfixturevalue("text_run")], baselines=False)
-    row = next(other for other in row if other["path"] == str(run.path))
+    table = kzoo.compare([run, request.getfixturevalue("text_run")], baselines=False)
+    row = table[table.path == str(run.path)].iloc[0]
     metric = run.problem.task.scores[row["metric"]]
     value, label, _ = Page(report_of(run)).score()
     shown = float(value.replace("%", "").replace("\xa0", "").replace(",", "")) / (100 if "%" in value else 1)

@@ -132,7 +132,7 @@ def test_windows_without_a_week_before_them_are_not_compared_with_last_week(run)
 def test_runs_are_compared_target_by_target(run, tmp_path, capsys):
     shutil.copytree(run.path, tmp_path / "runs" / "one")
     shutil.copytree(run.path, tmp_path / "runs" / "two")
-    rows = kzoo.compare(tmp_path / "runs", baselines=False)
+    rows = kzoo.compare(tmp_path / "runs", baselines=False).to_dict("records")
     scores = run.summary["test"]
     assert rows[0]["rmse"] is None and rows[0]["metric"] == "mse_standardised"
     assert rows[0]["targets"] == {name: target["mae"] for name, target in scores["targets"].items()}

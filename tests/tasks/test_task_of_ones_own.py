@@ -30,8 +30,8 @@ results = dict(
     labels=answers.labels,
     p=answers.probabilities.tolist(),
     checks=[f.check for f in kzoo.check("tabular_fnn", "stars.csv", target="stars", task="ordinal", deep=False)],
-    ranked=[[row["run"], row["metric"], row["score"]] for row in kzoo.compare(["run", "new"], baselines=False)],
-    beside=sorted(row["run"] for row in kzoo.compare(["run", "new"]) if row["baseline"]),
+    ranked=kzoo.compare(["run", "new"], baselines=False)[["run", "metric", "score"]].values.tolist(),
+    beside=sorted(kzoo.compare(["run", "new"]).query("baseline").run),
     page=kzoo.report(run).read_text(encoding="utf-8"),
     # Of another kind of input too, without more code.
     texts=kzoo.load_data("texts.csv", preset="text_cnn", target="stars", task="ordinal").task,

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from messages import assert_mentions, missing_from
 from PIL import Image
@@ -54,13 +55,12 @@ def test_baselines_are_stored_and_shown_with_a_run(capsys, monkeypatch):
     output = capsys.readouterr().out
     assert not any(label in output for label in labels) and "baselines" not in kzoo.Run("runs/b").summary
     assert labels[0] not in kzoo.report("runs/b").read_text(encoding="utf-8")
-    rows = kzoo.compare("runs")
+    rows = kzoo.compare("runs").to_dict("records")
     assert sorted(row["run"] for row in rows) == sorted(["a", "b", *labels])
     assert [row["score"] for row in rows] == sorted((row["score"] for row in rows), reverse=True)
-    assert {row["run"] for row in rows if row["baseline"]} == {row["run"] for row in rows if row["path"] is None}
-    assert [row["run"] for row in kzoo.compare("runs", baselines=False)] == [
-        r["run"] for r in rows if not r["baseline"]
-    ]
+    assert {row["run"] for row in rows if row["baseline"]} == {row["run"] for row in rows if pd.isna(row["path"])}
+    alone = kzoo.compare("runs", baselines=False)
+    assert list(alone.run) == [row["run"] for row in rows if not row["baseline"]]
     assert kzoo.ensemble(["runs/a", "runs/b"], out="both").summary["baselines"] == run.summary["baselines"]
     assert main(["show", "runs/a"]) == 0
     assert_mentions(capsys.readouterr().out, "accuracy", *labels, f"{best:.1%}", "33.3%")
@@ -155,7 +155,7 @@ def test_constant_test_values_have_no_r2_and_are_compared_by_mae(capsys):
     warning = ("MAE", f"{scores['mae']:.3g}", f"{errors[0]:.3g}", stored[0]["label"])
     assert any(not missing_from(text, warning) for text in paragraphs)
     assert not any("R²" in text for text in paragraphs)
-    rows = kzoo.compare(["a", "b"])
+    rows = kzoo.compare(["a", "b"]).to_dict("records")
     assert rows[0]["run"] == stored[0]["label"] and {row["metric"] for row in rows} == {"mae"}
     assert [row["score"] for row in rows] == sorted(row["score"] for row in rows)
     both = kzoo.ensemble([a, b], out="both").summary

@@ -102,7 +102,7 @@ def test_runs_with_an_objective_are_ranked_by_it(run, folder, data):
     other = kzoo.train(
         "tabular_fnn", data, out=folder / "other", seed=1, objective="f1", positive="yes", validation=0.2, **QUICK
     )
-    rows = kzoo.compare([run, other], baselines=False)
+    rows = kzoo.compare([run, other], baselines=False).to_dict("records")
     assert {row["metric"] for row in rows} == {"f1_positive"} and rows[0]["score"] >= rows[1]["score"]
     assert other.postprocessing == [] and "f1_positive_default" not in other.summary["test"]
     with refuses("'f1_positve'", "'f1_positive'"):

@@ -70,7 +70,7 @@ def test_retrained_preset_and_winner_can_be_compared(search, tmp_path):
         spec = search.spec_of(search.trials[n])
         assert run.config["spec"]["training"]["learning_rate"] == spec["training"]["learning_rate"]
         assert run.summary["parameters"] == search.trials[n]["params"]
-    rows = kzoo.compare([tmp_path, search])
+    rows = kzoo.compare([tmp_path, search]).to_dict("records")
     assert {row["split"] for row in rows} == {"test", "validation"}
     assert len({row["group"] for row in rows}) == 2
 

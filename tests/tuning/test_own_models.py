@@ -453,7 +453,7 @@ def test_compare_report_and_plots_name_the_default_instead_of_a_preset(searched,
     assert any(not missing_from(text, ("default", f"{score:.4f}")) for text in texts)
     assert (search.path / "tensorboard/0000").is_dir() == (find_spec("tensorboard") is not None)
     shutil.copytree(search.path, "copy")
-    assert [row["preset"] for row in kzoo.compare([search, "copy"])] == ["build", "build"]
+    assert [row["preset"] for row in kzoo.compare([search, "copy"]).to_dict("records")] == ["build", "build"]
 
 
 def test_ctrl_c_loses_nothing_when_this_process_trains(iris, untraced, tmp_path):

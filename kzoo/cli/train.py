@@ -6,7 +6,7 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
-from kzoo.cli import backend, keras_import, shared, tables
+from kzoo.cli import backend, keras_import, shared, tables, train_members
 from kzoo.registry import get_preset, resolve
 from kzoo.registry.arguments import BUNDLES
 from kzoo.results import baselines
@@ -32,6 +32,7 @@ examples:
   kzoo train series_gru --data power.csv --time date --target load
   kzoo train char_gru --data book.txt          a language model
   kzoo train cifar_cnn --epochs 10 --set filters=32,64 dropout=0.2
+  kzoo train tabular_fnn --data churn.csv --target churned --folds 5
   kzoo train image_cnn --data pets/ --weights runs/image_cnn-01 --freeze "stem*"
 
 The weights of the epoch that is best on the validation data are kept; the test
@@ -43,7 +44,7 @@ bit-identical results. `kzoo show PRESET` lists the settings that --set accepts.
 # Options of this command, which --set refuses.
 _OPTIONS = (
     "data", "out", "seed", "weights", "freeze", "precision", "devices", "deterministic", "overwrite", "resume", "check",
-    "steps_per_call", "backend", "baselines",
+    "steps_per_call", "backend", "baselines", "folds", "ensemble",
     *shared.DATA_OPTIONS,
 )  # fmt: skip
 
@@ -77,6 +78,18 @@ def add_arguments(parser):
     add("--no-check", action="store_true", help="train even if `kzoo check` finds errors")
     add("--no-baselines", action="store_true", help="do not score baselines")
     add("--quiet", action="store_true", help="do not show progress")
+    add(
+        "--folds",
+        type=int,
+        metavar="K",
+        help="cross-validate: train once per fold, and write one run that predicts by the mean of the folds",
+    )
+    add(
+        "--ensemble",
+        type=int,
+        metavar="N",
+        help="train with N seeds on the same split, and write one run that predicts by their mean",
+    )
     add_training_options(parser)
 
 
@@ -118,6 +131,11 @@ def run(args):
     settings = settings_of(args)
     check_settings(args, settings)
     preset, options = preset_of(args), _train_options(args, settings)
+    if args.folds is not None or args.ensemble is not None:
+        train_members.check_options(args)
+        backend.choose_backend(args, preset.name, iter(()))
+        train_several = train_members.train_seeds if args.folds is None else train_members.train_folds
+        return train_several(args, preset, options)
     backend.choose_backend(args, preset.name, _resumable_runs(args, preset, settings))
     try:
         run = keras_import.import_quietly("kzoo.training").train(preset, args.data, **options)
@@ -232,6 +250,8 @@ def freeze_argument(words):
 
 
 def render(document, args):
+    if args.folds is not None or args.ensemble is not None:
+        return train_members.render(document)
     summary, folder = document["summary"], document["run"]
     epoch = f"best epoch {summary['best_epoch']} of {summary['epochs']}, by {summary['monitor']}"
     if document["interrupted"]:

@@ -18,7 +18,7 @@ from kzoo.data.pipeline import Batches
 from kzoo.data.reload import load_again
 from kzoo.dataset.dataset import Loadable
 from kzoo.dataset.sample import sample_split
-from kzoo.kinds import encoding_settings
+from kzoo.kinds import encoding_settings, kind
 from kzoo.postprocessors.decision import STEP, settings_of
 from kzoo.postprocessors.postprocessor import Postprocessor, combined, learn
 from kzoo.ranking import advantage, find_runs
@@ -36,6 +36,7 @@ from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.files import finite, whole_file, write_json
 
 METHODS = ("mean", "vote", "weighted")
+_INPUT_SIZES = ("input_shape", "categories", "text_buckets", "text_lengths")
 _TIE = 1e-3  # weight of the mean probability in a vote: less than one of 999 votes, but enough to break ties
 
 
@@ -73,6 +74,7 @@ def ensemble(
     """
     members = find_runs(runs)
     folds = _check(members, method)
+    preprocessing, selections = _shared_preprocessing(members, folds)
     first = members[0]
     if folds and data is not None:
         raise KzooError(
@@ -93,24 +95,25 @@ def ensemble(
     described = first.data
     if folds:  # must not be loaded by name: all of its rows were trained on
         described = replace(described, name=f"{described.name}{FOLDS}", fingerprint=None, test=0, validation=0)
-    request = Request(data=described, spec=_ensemble_spec(members, method))
+    request = Request(data=described, spec=_ensemble_spec(members, method, any(selections)))
     with claimed(out, request, overwrite=overwrite, resume="never") as claim:
         if claim.done is None:
-            _write_ensemble(claim.folder, request, members, method, data, folds)
+            _write_ensemble(claim.folder, request, members, method, data, folds, preprocessing, selections)
         return Run(claim.folder)
 
 
 def _write_ensemble(
-    folder: Path, request: Request, members: Sequence[Run], method: str, data: Any, folds: bool
-) -> None:
-    """Build the ensemble and write its run."""
+    folder: Path, request: Request, members: Sequence[Run], method: str, data: Any, folds: bool,
+    preprocessing: Mapping[str, Any], selections: Sequence[Any],
+) -> None:  # fmt: skip
+    """Build the ensemble and write its run; for the last two arguments, see `_shared_preprocessing`."""
     start, described = time.perf_counter(), request.data
     classes = "probabilities" in problem(described.task).facts
-    inputs, outputs = _member_outputs(members, classes)
+    inputs, outputs = _member_outputs(members, classes, selections)
     weights = _fit_weights(inputs, outputs, data, classes) if method == "weighted" else None
     model = keras.Model(inputs, _combine(outputs, method, weights, classes), name="ensemble")
     with run_set_aside(folder):
-        write_json(folder / "preprocessing.json", members[0].preprocessing)
+        write_json(folder / "preprocessing.json", preprocessing)
         options: dict[str, Any] = dict(logits=False, settings=request.spec.training)
         if (steps := _learned_steps(members, model, data, folds, request.spec.training)) is not None:
             options["postprocessor"] = steps
@@ -207,11 +210,29 @@ def _check(members: Sequence[Run], method: str) -> bool:
     if folds:  # their splits differ, but the data that was divided must be the same
         _check_same(members, "options", [{**d.options, "test": None} for d in described])
         _check_same(members, "number of rows", [d.train + d.validation + d.test for d in described])
-    why = " (learned separately on the training rows of each fold)" if folds else ""
-    _check_same(members, f"preprocessing{why}", [encoding_settings(run.preprocessing) for run in members])
     if not folds:
+        _check_same(members, "preprocessing", [encoding_settings(run.preprocessing) for run in members])
         _check_same(members, "data fingerprint", [d.fingerprint for d in described])
     return folds
+
+
+def _shared_preprocessing(members: Sequence[Run], folds: bool) -> tuple[Mapping[str, Any], list[Any]]:
+    """Return one preprocessor for all members, and what each reads of its `x`; None for all of it.
+
+    Folds learn columns and categories from their own training rows.
+
+    Raises:
+        KzooError: folds whose preprocessors cannot be merged.
+    """
+    readers = [run.preprocessing for run in members]
+    if all(encoding_settings(reader) == encoding_settings(readers[0]) for reader in readers):
+        return readers[0], [None] * len(readers)
+    merge = getattr(kind(members[0].data.inputs).fitting, "merge_preprocessors", None)
+    if merge is None or any("columns" not in reader for reader in readers):
+        why = " (learned separately on the training rows of each fold)"
+        _check_same(members, f"preprocessing{why}", [encoding_settings(reader) for reader in readers])
+    assert merge is not None  # else the check has failed
+    return merge(readers)
 
 
 def _check_same(members: Sequence[Run], label: str, values: Sequence[Any]) -> None:
@@ -225,14 +246,18 @@ def _check_same(members: Sequence[Run], label: str, values: Sequence[Any]) -> No
             )
 
 
-def _ensemble_spec(members: Sequence[Run], method: str) -> Spec:
-    """Return the specification of the ensemble, with the settings that all members share."""
+def _ensemble_spec(members: Sequence[Run], method: str, merged: bool) -> Spec:
+    """Return the specification of the ensemble, with the settings that all members share.
+
+    Sizes of the inputs are not stored if the preprocessors were merged (`merged`): no member has those of the merged.
+    """
     member_specs = tuple(Member(spec=run.spec, run=run.path.name, created=run.config["created"]) for run in members)
+    config = _shared_settings([member.spec.config for member in member_specs])
     return Spec(
         preset="ensemble",
         family=None,
         task=member_specs[0].spec.task,
-        config=_shared_settings([member.spec.config for member in member_specs]),
+        config={name: value for name, value in config.items() if not (merged and name in _INPUT_SIZES)},
         training=_shared_settings([member.spec.training for member in member_specs]),
         method=method,
         members=member_specs,
@@ -248,7 +273,7 @@ def _shared_settings(settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _member_outputs(members: Sequence[Run], classes: bool) -> tuple[Any, list[Any]]:
+def _member_outputs(members: Sequence[Run], classes: bool, selections: Sequence[Any]) -> tuple[Any, list[Any]]:
     """Return (the common input of an ensemble, the outputs of each member).
 
     Outputs of classes become probabilities, of as many classes for each member; outputs of values stay as they are.
@@ -258,15 +283,35 @@ def _member_outputs(members: Sequence[Run], classes: bool) -> tuple[Any, list[An
         if len(getattr(model, "inputs", None) or ()) != 1 or len(model.outputs) != 1:
             raise KzooError(f"The model of {run.path} must have exactly one input and one output.")
     shapes = [model.inputs[0].shape[1:] for model in models]
-    _check_same(members, "input shape", shapes)
+    if all(selection is None for selection in selections):
+        _check_same(members, "input shape", shapes)
+    else:  # each merged feature is read by some member
+        read = zip(shapes, selections, strict=True)
+        shapes = [(max(shape[0] if selection is None else max(selection.sources) + 1 for shape, selection in read),)]
     inputs = keras.Input(shapes[0], dtype=models[0].inputs[0].dtype, name="inputs")
     width = max(model.outputs[0].shape[-1] for model in models)
     outputs = []
-    for i, (run, model) in enumerate(zip(members, models, strict=True), 1):
+    for i, (run, model, selection) in enumerate(zip(members, models, selections, strict=True), 1):
+        x = inputs if selection is None else _select(inputs, selection, i)
         # The same layers and weights, with a unique name.
-        y = keras.Model(model.inputs[0], model.outputs[0], name=f"member_{i}")(inputs)
+        y = keras.Model(model.inputs[0], model.outputs[0], name=f"member_{i}")(x)
         outputs.append(_probabilities(y, run_gives_logits(run), width, run, i) if classes else y)
     return inputs, outputs
+
+
+def _select(inputs: Any, selection: Any, member: int) -> Any:
+    """Return the features (B, F) that a member reads of rows of the merged preprocessor."""
+    x = keras.ops.take(inputs, list(selection.sources), axis=-1)
+    parts, start = [], 0
+    for feature, codes in sorted(selection.codes.items()):
+        lookup = layers.Embedding(len(codes), 1, trainable=False, name=f"codes_{member}_{feature}")
+        known = lookup(keras.ops.cast(x[:, feature], "int32"))  # (B, 1)
+        lookup.set_weights([np.array(codes, np.float32)[:, None]])
+        parts += [*([x[:, start:feature]] if feature > start else []), known]
+        start = feature + 1
+    if start < len(selection.sources):
+        parts.append(x[:, start:])
+    return parts[0] if len(parts) == 1 else keras.ops.concatenate(parts, axis=-1)
 
 
 def _probabilities(y: Any, logits: bool | None, width: int, run: Run, i: int) -> Any:

@@ -30,6 +30,9 @@ Functions of `fitting.py`:
     load(source, form, ...) -> Dataset      learn a preprocessor, and the settings that the data fixes
     take(x, preset) -> x                    check an array, and convert it to the axes and dtype of the kind
     fit(x, train, ...) -> (x, config, reader)   learn from an array
+    merge_preprocessors(readers) -> reader, selections
+                                            (optional) one preprocessor for networks that learned columns on different
+                                            rows, and what each reads of its `x`
     asked_of(x, config) -> config           (optional) settings that are learned from the encoded training inputs
     labelled(reader, source, ...) -> Split  new labelled data; labels are raw unless the inputs contain them. It gets
                                             `sample_weight=`, a column, if the run was trained with weights

@@ -68,7 +68,12 @@ def learn_columns(table, train, *, decimal=None, clip=False, notes, overrides=()
     useful = [column for column in learned.values() if not isinstance(column, str)]
     notes += weight_column_notes(column["name"] for column in useful)
     notes += text_column_notes(useful, requested)
-    return sorted(useful, key=lambda column: _LAST.index(column["kind"]) if column["kind"] in _LAST else -1)
+    return sorted_by_kind(useful)
+
+
+def sorted_by_kind(columns) -> list:
+    """Return learned columns in the order of their features: numbers and dates, categories, texts."""
+    return sorted(columns, key=lambda column: _LAST.index(column["kind"]) if column["kind"] in _LAST else -1)
 
 
 def text_column_notes(columns, requested) -> list[str]:

@@ -21,6 +21,7 @@ from kzoo.kinds.rows.inference import (
 )
 from kzoo.kinds.rows.labels import sets_of
 from kzoo.kinds.rows.layout import code_columns
+from kzoo.kinds.rows.merged import merge_preprocessors as merge_preprocessors
 from kzoo.kinds.rows.out_of_core import frame_of, is_large, load_large
 from kzoo.kinds.rows.row_columns import new_weights
 from kzoo.kinds.rows.scaling import robust_scaling

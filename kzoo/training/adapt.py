@@ -396,7 +396,9 @@ def _adapt_metrics(config, training, requested, data, notes):
     if training.get("objective") is not None:  # `adapt_objective` sets what is monitored
         return
     monitored = (training.get("monitor") or "val_loss").removeprefix("val_")
-    if monitored != "loss" and monitored not in training["metrics"]:
+    # Of a task that names an objective, Keras' metrics are no scores: labels that nobody has are right in every epoch.
+    is_score = not data.problem.task.objective or monitored in data.problem.task.scores or "monitor" in requested
+    if monitored != "loss" and not (monitored in training["metrics"] and is_score):
         if "monitor" in requested:
             reported = ", ".join(["val_loss", *(f"val_{name}" for name in training["metrics"])])
             raise KzooError(f"monitor={training['monitor']!r} is not reported. Use one of: {reported}.")

@@ -30,10 +30,14 @@ from kzoo.weights import check_weights
 
 def retrain(search, data, *, trial, on, epochs, out, seed, build, options):
     """Train a trial of a search again, and return the run: see `Search.retrain`."""
-    if on not in ("train", "train+validation"):
+    if on not in (None, "train", "train+validation"):
         raise KzooError(f"Unknown on={on!r}. Use one of: train, train+validation.")
     chosen = search.best_trial() if trial is None else _trial(search, trial)
     spec, epochs = search.spec_of(chosen), as_python(epochs)
+    if on is None:
+        learned = {**spec["training"], **options}
+        learns = learned.get("decision") is not None or learned.get("postprocess")
+        on = "train" if learns and search.request.data["validation"] else "train+validation"
     if epochs == "best":
         # A schedule needs all its epochs: shortened to the best epoch, it would be a different one.
         training = spec["training"]

@@ -492,6 +492,11 @@ def test_runs_are_compared_and_combined(run, tmp_path):
     np.testing.assert_allclose(step["learned"]["thresholds"], expected, atol=1e-6)
     p = [kzoo.predict(one, TABLE).probabilities for one in (run, other, mean)]
     np.testing.assert_allclose(p[2], (p[0] + p[1]) / 2, atol=1e-5)
+    # Without data=, scores come from the stored predictions of the members, by these thresholds.
+    test = kzoo.load_data(TABLE, target=NAMES).test
+    scores = kzoo.evaluate(mean, TABLE.iloc[test.rows])
+    for name in ("f1_macro", "average_precision_macro", "exact_match", "loss"):
+        assert mean.summary["test"][name] == pytest.approx(scores[name], abs=1e-4)
     weighted = kzoo.ensemble([run, other], out=tmp_path / "w", data=TABLE, method="weighted")
     assert weighted.postprocessing[0]["rows"] == "validation" and weighted.summary["test"]["f1_macro"] > 0
     with refuses("'vote'", "mean"):

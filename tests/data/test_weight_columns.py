@@ -261,6 +261,12 @@ def test_texts_of_a_table_have_weights(tmp_path):
     assert data.train.weight.mean() == pytest.approx(1, abs=1e-6)
     fold = kzoo.load_data(tmp_path / "t.csv", **options, test=Fold(0, 4))
     assert len(fold.test) == 20 and fold.test.weight is not None
+    frame.assign(w=2).to_csv(tmp_path / "later.csv", index=False)
+    second = kzoo.load_data(tmp_path / "t.csv", **options, test=tmp_path / "later.csv")
+    assert np.allclose(second.test.weight, 2 / weight[second.train.rows].mean())  # on the scale of the training rows
+    frame.assign(w=0).to_csv(tmp_path / "nothing.csv", index=False)
+    with refuses("0 for all test rows", "sample_weight=", "positive"):
+        kzoo.load_data(tmp_path / "t.csv", **options, test=tmp_path / "nothing.csv")
 
 
 def test_balanced_class_weights_count_the_weights_of_rows(tmp_path):

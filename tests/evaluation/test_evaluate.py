@@ -322,22 +322,15 @@ def test_subgroups_by_a_column_that_is_not_an_input(home, tmp_path, capsys):
 
 def test_subgroups_of_rows_with_weights_are_weighted(home, tmp_path, capsys):
     frame, random = customers(), np.random.default_rng(1)
-    frame["importance"] = random.integers(0, 4, len(frame)).astype(float)
-    frame.loc[frame["region"] == "north", "importance"] *= random.uniform(
-        0.5, 2, int((frame["region"] == "north").sum())
-    )
+    frame["importance"] = random.integers(0, 4, len(frame)) * random.uniform(0.5, 2, len(frame))
     frame.loc[:50, ["region", "importance"]] = "east", 0.0
     frame.loc[51:53, ["region", "importance"]] = "east", 1.0
-    settings = dict(
-        target="open", units=(8,), epochs=5, learning_rate=0.03, sample_weight="importance", drop=["region"]
-    )
-    run = fit("tabular_fnn", frame, home / "weighted", **settings)
+    settings = dict(target="open", units=(8,), epochs=5, learning_rate=0.03, drop=["region"])
+    run = fit("tabular_fnn", frame, home / "weighted", sample_weight="importance", **settings)
     frame.to_csv(tmp_path / "new.csv", index=False)
     by = kzoo.evaluate(run, tmp_path / "new.csv", by="region")["by"]
-    right, weight = (
-        np.array(kzoo.predict(run, frame).labels) == frame["open"].to_numpy(),
-        frame["importance"].to_numpy(),
-    )
+    right = np.array(kzoo.predict(run, frame).labels) == frame["open"].to_numpy()
+    weight = frame["importance"].to_numpy()
     for name in ("north", "south"):
         rows, group = (frame["region"] == name).to_numpy(), by["groups"][name]
         mean, n = np.average(right[rows], weights=weight[rows]), weight[rows].sum() ** 2 / (weight[rows] ** 2).sum()

@@ -306,8 +306,8 @@ def _adapt_loss(config, training, requested, data, notes):
             if config.get("output_bias") is False:
                 raise KzooError(f"loss={training['loss']!r} needs the bias of the last layer. Leave output_bias out.")
             notes.append(
-                f"loss={training['loss']!r}: after training, predictions are corrected from medians to means, by the "
-                "mean ratio of truth and prediction over the training rows."
+                f"loss={training['loss']!r}: after training, predictions are corrected from medians to means: their "
+                "mean on validation rows (fewer than 50: training rows) becomes that of the truth."
             )
     for name, (fact, neutral) in _ONLY_FOR_FACT.items():
         if fact in facts or name not in training:

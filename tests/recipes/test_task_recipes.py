@@ -129,6 +129,15 @@ def test_coverage_is_that_of_evaluate_and_the_mean_of_its_fifths(smoke):
     assert names["scores"][1]["model"] == "network's median, same width"
 
 
+def test_the_error_of_a_digit_is_that_of_its_own_images(smoke):
+    names = smoke("image_values").left
+    (test,), (table,) = (data.test for data in names["data"].values()), names["answers"]
+    np.testing.assert_allclose(table.truth, names["angles"][test.rows], rtol=1e-5)
+    for image, row in zip(test.x[:3], test.rows[:3], strict=True):
+        np.testing.assert_array_equal(image, names["x"][row])
+    assert (table.digit == names["digits"][test.rows]).all()
+
+
 def few_layers(input_shape, *, include_top, weights, pooling, minimalistic=False):
     """Stand in for MobileNetV3Small: a few layers with the same names each time."""
     assert not include_top and not minimalistic and pooling == "avg"

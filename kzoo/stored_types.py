@@ -48,6 +48,7 @@ CONFIG = {
         "features": [_feature], "categories?": [{"name": str, "shares": [float]}],
         "texts?": [{"name": str, "empty": float}], "classes?": [float],
         "targets?": [_feature], "columns?": [str], "common?": int,
+        "row_hashes?": [int], "distinct_rows?": int,
     }, None),
 }  # fmt: skip
 

@@ -66,7 +66,7 @@ def collect_runs(folders, recipes):
                 continue
             if run.config["command"] is not None:
                 groups.setdefault(results.group_of(run), {})[results.draw_of(run)] = run
-            elif recipe is not None and run.config["data"]["name"] != "table":  # a table has no name to load it by
+            elif recipe is not None and run.config["data"]["name"] not in ("table", "arrays"):  # no name to load by
                 run.config["command"] = recipe["command"]
                 recipe_runs.append(run)
     for run in recipe_runs:  # a run of the same split and seed by `kzoo.train` comes first

@@ -17,6 +17,7 @@ from kzoo.baselines.linear import (
     with_all_classes,
     with_bias,
 )
+from kzoo.dataset.weights import weighted_statistics
 from kzoo.kinds.rows.layout import text_columns
 from kzoo.tasks.quantiles.inference import levels_of
 
@@ -42,8 +43,8 @@ class _Features:
         x = x[:, : x.shape[1] - text_columns(config)]
         self.numbers = x.shape[1] - len(config.get("categories") or ())
         numbers = x[:, : self.numbers].astype("float64")
-        self.middle, self.spread = _moments(numbers, subset.weight)
-        self.spread[self.spread <= 1e-9 * np.maximum(np.abs(self.middle), 1e-30)] = 1.0
+        statistics = weighted_statistics(numbers, subset.weight)
+        self.middle, self.spread = statistics.mean, statistics.sd
         free_features = max(_MOST_FEATURES - self.numbers, 0)
         self.codes = []
         for column in range(self.numbers, x.shape[1]):
@@ -126,14 +127,6 @@ def texts_ridge(subset):
     return subset.best({f"alpha={1 / c:g}": fitted(1 / c) for c in _TEXT_STRENGTHS})
 
 
-def _moments(values, weight):
-    """Return mean and standard deviation of each column of values (N, columns), with weights (N,) or None."""
-    if weight is None:
-        return values.mean(axis=0), values.std(axis=0)
-    mean = np.average(values, axis=0, weights=weight)
-    return mean, np.sqrt(np.average((values - mean) ** 2, axis=0, weights=weight))
-
-
 def _width(subset):
     categories = subset.data.config.get("categories") or ()
     return min(_column_count(subset) + sum(min(count, _MOST_CATEGORIES) - 1 for count in categories), _MOST_FEATURES)
@@ -165,8 +158,8 @@ def ridge(subset):
     features, sums, y = _Features(subset), Sums(), subset.y
     _check_any_column(features.wide)
     shape, y = y.shape[1:], y.reshape(len(y), -1)
-    offset, scale = _moments(y.astype("float64"), subset.weight)
-    scale = np.maximum(scale, 1e-12)
+    statistics = weighted_statistics(y, subset.weight)
+    offset, scale = statistics.mean, statistics.sd
     start = 0
     for x, y in subset.blocks(wide=features.wide):
         weight = None if subset.weight is None else subset.weight[start : start + len(x)]

@@ -10,10 +10,13 @@ from kzoo.data.named import NAMES
 from kzoo.data.reload import check_encoded, check_target, reload, targets_of
 from kzoo.dataset.dataset import Dataset
 from kzoo.dataset.sample import sample_split
+from kzoo.dataset.weights import weights_of, weights_to_score
 from kzoo.kinds import kind, kind_of, takes_ready_arrays
 from kzoo.kinds.rows.layout import categories_of, code_columns
+from kzoo.kinds.rows.row_columns import new_weights
 from kzoo.sources.arrays import array_of_rows
-from kzoo.sources.tables.frame import is_pair, join_targets
+from kzoo.sources.tables.files import is_table
+from kzoo.sources.tables.frame import as_frame, is_pair, join_targets
 from kzoo.sources.tables.raw import require
 from kzoo.sources.tables.values import to_words
 from kzoo.utils.errors import KzooError
@@ -39,7 +42,8 @@ class NewData:
         seen: observations from reading, such as the times of a series; None if there are none.
 
     Raises:
-        KzooError: data of another kind than the run's, or preprocessed differently; or an unknown target.
+        KzooError: data of another kind than the run's, or preprocessed differently; an unknown target; or weights that
+            are negative, missing or all 0.
     """
 
     def __init__(self, run, source, *, target=None):
@@ -94,10 +98,12 @@ class NewData:
         if isinstance(source, str | Path) and Path(source).suffix == ".npz":
             train, test = read_npz(source)
             source = test or train
+        is_triple = isinstance(source, tuple) and len(source) == 3
+        if is_triple and not isinstance(source[0], str | dict):
+            weights_to_score(weights_of(source[2], len(source[0]), "weight"))  # refuses wrong weights
         if is_pair(source) and not takes_ready_arrays(self.preprocessing):
             x, y, *_ = source
             source = join_targets(x, y, self.targets)[0]
-        is_triple = isinstance(source, tuple) and len(source) == 3  # with weights, which checks do not need
         is_couple = isinstance(source, tuple | list) and len(source) == 2
         if (is_couple or is_triple) and not isinstance(source[0], str | dict):
             self.values, self.answers = encode(self.preprocessing, np.asarray(source[0])), array_of_rows(source[1], "y")
@@ -112,6 +118,22 @@ class NewData:
             self.values, self.frame = collected.x, collected.frame
             self.missing, self.seen = list(collected.missing), collected.seen
             self.answers = collected.answers if collected.answers is None else self._raw(collected.answers)
+            self._check_weights(source, collected.frame)
+
+    def _check_weights(self, source, frame):
+        """Check the column of weights of labelled rows, if the run and a table have one.
+
+        Raises:
+            KzooError: weights that `kzoo.evaluate` refuses.
+        """
+        name = self.run.data.options.get("sample_weight")
+        if name is None or self.answers is None:
+            return
+        if frame is None and (of_pandas(source, "DataFrame") or is_table(source)):
+            frame = as_frame(source)
+        if frame is not None and name in frame.columns:
+            present = frame[[target for target in self.targets if target in frame.columns]].notna().any(axis=1)
+            new_weights(frame, name, present.to_numpy(bool))
 
     def _raw(self, answers):
         if not of_pandas(answers, "DataFrame"):

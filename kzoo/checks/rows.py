@@ -40,3 +40,10 @@ def enough_variety(subject):
         shares = np.unique(column, return_counts=True)[1] / len(column)
         bits -= float((shares * np.log2(shares)).sum())
     return bits > 2 * np.log2(max(len(x), 2))
+
+
+def row_keys(*columns) -> np.ndarray:
+    """Return a hash of each row as uint64 (N,), equal for equal rows of all arrays (N, ...)."""
+    arrays = [np.ascontiguousarray(array) for array in columns]
+    hashed = [hash(tuple(array[row].tobytes() for array in arrays)) for row in range(len(arrays[0]))]
+    return np.array(hashed, np.int64).view(np.uint64)

@@ -3,14 +3,16 @@
 import numpy as np
 
 from kzoo.checks.finding import check, warning
-from kzoo.checks.rows import enough_variety, hashes
+from kzoo.checks.rows import enough_variety, hashes, row_keys
 from kzoo.checks.subject import class_name, read
 from kzoo.kinds.text.tokenizer import UNKNOWN
-from kzoo.utils.formatting import listed
+from kzoo.storage.windows import series_of
+from kzoo.utils.formatting import listed, percent
 
 _FEWEST = 3  # iris contains one row twice, and a test split may contain one of them by chance
 _SHARE = 0.005
 _FEWEST_ROWS, _MAX_SHARE_DIFFERENCE = 50, 0.2
+_RUN_LENGTHS, _DISTINCT = (1, 2, 4, 8, 16, 32), 0.99  # runs twice the shortest with this share of distinct ones
 _RUN = 8  # consecutive tokens that two texts do not share by chance; times n for ids of n-grams
 # Runs of a text; share of them in the training texts that makes it a part of these; share of such texts.
 _FEWEST_RUNS, _INSIDE, _SHARE_INSIDE = 3, 0.8, 0.05
@@ -25,19 +27,117 @@ def duplicates_across_splits(subject):
     if hasattr(subject.data.train.x, "copies"):
         duplicates = _equal_files(subject)
     else:
-        duplicates = _equal_rows(subject) if enough_variety(subject) else {}
+        varied = enough_variety(subject)
+        duplicates = _equal_rows(subject) if varied else {}
+        for split in subject.splits:
+            if _is_second_source(subject, split) and (not varied or not all(hashes(subject, split))):
+                duplicates[split] = _equal_runs(subject, split)
     for split, (pairs, sampled) in duplicates.items():
         if len(pairs) >= _FEWEST and len(pairs) >= _SHARE * sampled:
             rows = listed(f"{row} (train row {train_row})" for row, train_row in pairs)
+            own = _is_second_source(subject, split)
             yield warning(
-                f"{len(pairs)} of {sampled} sampled {split} rows are also in the training split",
+                f"{len(pairs)} of {sampled} sampled {split} rows ({percent(len(pairs) / sampled)}) are also in the "
+                "training split",
                 where=f"{split}, rows {rows}",
                 why="The network can memorise such rows, so the score is too optimistic.",
-                fix="Remove the duplicates before splitting, or set a column with group=.",
+                fix=f"Set {split}= to a source with other rows, or leave it out: rows of the training source are drawn."
+                if own
+                else "Remove the duplicates before splitting, or set a column with group=.",
             )
 
 
+@check("data", "rows", "ordered")
+def second_series_overlaps(subject):
+    """Find validation or test series, or long texts, that repeat the training part."""
+    for split, part in subject.splits.items():
+        if not _is_second_source(subject, split):
+            continue
+        train, other = (_covered(values.x) for values in (subject.data.train, part))
+        if train is None or other is None:
+            continue
+        pairs = _matches(row_keys(train), row_keys(other))
+        # A series may begin with the steps before its first forecast.
+        repeated = len(pairs) - (part.x.shape[1] if len(part.x.shape) > 1 else 0)
+        if repeated >= max(_FEWEST, _SHARE_INSIDE * len(other)):
+            yield warning(
+                f"{len(pairs)} of {len(other)} steps of the {split} source ({percent(len(pairs) / len(other))}) are "
+                "also in the training split",
+                where=f"{split}, steps {listed(f'{row} (train step {train_row})' for row, train_row in pairs)}",
+                why="The network can memorise them, so the score is too optimistic.",
+                fix=f"Set {split}= to a source of other times or texts, or leave it out: the last part of the training "
+                "source is taken.",
+            )
+
+
+def _is_second_source(subject, split):
+    """Return whether a split was read from a source of its own."""
+    return bool(subject.seen.get(f"{split}_source"))
+
+
+def _covered(x):
+    """Return the steps that windows cover, at most 150,000; None for other inputs or if they are in files."""
+    return None if series_of(x) is None or not len(x) else np.asarray(x.covered()[:_MOST])
+
+
+def _equal_runs(subject, split):
+    """Return (pairs of equal rows, number of rows) of a second source, found by runs of consecutive rows.
+
+    Single rows of few different values, and short texts, are equal by chance. In the order of the source they are not.
+    """
+    parts = [part for name, part in subject.splits.items() if not _is_second_source(subject, name)]  # train first
+    if any(part.rows is None for part in parts):
+        parts = parts[:1]
+    keys = [_keys(part) for part in parts]
+    numbers = np.concatenate([np.arange(len(keys[0])), *(np.full(len(part), -1) for part in keys[1:])])
+    order = np.arange(len(numbers))
+    if parts[0].rows is not None:
+        order = np.argsort(np.concatenate([np.asarray(part.rows)[:_MOST] for part in parts]), kind="stable")
+    keys_of_split = _keys(subject.splits[split])
+    pairs = _matches(np.concatenate(keys)[order], keys_of_split)
+    numbered = [(row, int(numbers[order[source_row]])) for row, source_row in pairs]
+    return [pair for pair in numbered if pair[1] >= 0], len(keys_of_split)
+
+
+def _keys(part):
+    """Return hashes of the first rows of a split, inputs and target."""
+    return row_keys(read(part.x, slice(0, _MOST)), read(part.y, slice(0, _MOST)))
+
+
+def _matches(keys, other):
+    """Return pairs (row of the other source, row of the source) in equal runs that are too long to be equal by chance.
+
+    Args:
+        keys: (N,) hashes of the rows of the source, in its order.
+        other: (M,) those of the other source.
+    """
+    for length in _RUN_LENGTHS:
+        runs = _hashes_of_runs(keys, length)
+        if len(np.unique(runs)) >= _DISTINCT * len(runs):
+            break
+    else:
+        return []
+    length *= 2  # those that differ within one source may still be equal in two
+    runs, other_runs = _hashes_of_runs(keys, length), _hashes_of_runs(other, length)
+    distinct, first = np.unique(runs, return_index=True)
+    pairs: dict[int, int] = {}
+    if len(distinct):
+        places = np.searchsorted(distinct, other_runs).clip(max=len(distinct) - 1)
+        for start in np.flatnonzero(distinct[places] == other_runs):
+            for i in range(length):
+                pairs.setdefault(int(start) + i, int(first[places[start]]) + i)
+    return sorted(pairs.items())
+
+
+def _hashes_of_runs(keys, length):
+    """Return a hash of each run of `length` consecutive rows."""
+    factors = np.random.default_rng(0).integers(1, 2**63, length, np.uint64) | np.uint64(1)
+    count = max(len(keys) - length + 1, 0)
+    return sum((keys[i : i + count] * factor for i, factor in enumerate(factors)), np.zeros(count, np.uint64))
+
+
 def _equal_rows(subject):
+    """Return split -> (pairs of equal rows, number of rows) of the other splits."""
     train = {key: row for row, key in enumerate(hashes(subject, "train")) if key is not None}
     duplicates = {}
     for split in subject.splits:

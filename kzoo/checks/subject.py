@@ -60,6 +60,11 @@ class Subject:
         return True if "unordered" in self.facts else None
 
     @property
+    def ordered(self):
+        """True if rows are windows of one series or text; None if they are independent."""
+        return True if "ordered" in self.facts else None
+
+    @property
     def rows(self):
         """The number of training rows; None if there are none."""
         return len(self.data.train) or None

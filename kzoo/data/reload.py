@@ -12,6 +12,7 @@ from kzoo.data.detection import existing_path
 from kzoo.data.encode import check_token_ids, encode
 from kzoo.data.load import load
 from kzoo.data.named import NAMES, name_of
+from kzoo.data.statistics import rows_in_training
 from kzoo.dataset.dataset import Dataset, Split
 from kzoo.dataset.options import DataOptions
 from kzoo.dataset.weights import weights_of, weights_to_score
@@ -24,8 +25,9 @@ from kzoo.sources.tables.raw import as_names
 from kzoo.stored_types import FOLDS
 from kzoo.tasks import problem
 from kzoo.utils.errors import KzooError, KzooWarning, warn
-from kzoo.utils.formatting import length_of, listed, shown
+from kzoo.utils.formatting import length_of, listed, percent, plural, shown
 
+_FEWEST, _SHARE = 3, 0.01  # training rows in other data that are reported
 _SEVERAL_VALUES = {"values", "unordered"}  # facts of the task of several targets in older versions
 
 
@@ -54,11 +56,6 @@ def reload(run, source=None, *, target=None) -> Dataset:
         existing_path(source)
     if (run_data := matching_run_data(run, source, target=target)) is not None:
         return run_data
-    if isinstance(source, str | Path) and (name := name_of(source)) == described.name.removesuffix(FOLDS):
-        _warn_optimistic(
-            f"{name} has the name of the training data of {run.path or run}, but is different. If it contains training "
-            "rows"
-        )
     ready, weights = takes_ready_arrays(preprocessing), described.options.get("sample_weight")
     if is_pair(source) and not ready:
         (x, y, *weight), names = source, targets_of(run, target)
@@ -72,8 +69,19 @@ def reload(run, source=None, *, target=None) -> Dataset:
         part = _raw(run, source, target, weights)
     if not len(part):
         raise KzooError("This data contains no rows to score.")
+    name = name_of(source) if isinstance(source, str | Path) else "arrays"
+    if (trained := rows_in_training(run.config.get("statistics"), part.x)) >= max(_FEWEST, _SHARE * len(part)):
+        _warn_optimistic(
+            f"About {trained} of {plural(len(part), 'row')} of {name} ({percent(trained / len(part))}) are rows that "
+            f"{run.path or run} was trained on"
+        )
+    elif isinstance(source, str | Path) and name == described.name.removesuffix(FOLDS):
+        _warn_optimistic(
+            f"{name} has the name of the training data of {run.path or run}, but is different. If it contains training "
+            "rows"
+        )
     return Dataset(
-        name=name_of(source) if isinstance(source, str | Path) else "arrays",
+        name=name,
         task=spec.task,
         inputs=described.inputs,
         train=part,

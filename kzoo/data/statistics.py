@@ -1,14 +1,19 @@
 """Statistics of the training split, as a small block of JSON data, with which new data is compared."""
 
+import hashlib
+from collections.abc import Mapping
+
 import numpy as np
 
 from kzoo.dataset.dataset import Dataset
-from kzoo.dataset.sample import sample_dataset
+from kzoo.dataset.sample import MOST, in_memory, sample_dataset
 from kzoo.kinds import kind
 from kzoo.kinds.rows.layout import categories_of, code_columns, text_columns
 from kzoo.storage.windows import flat, sample_rows
 
 _DECILES = np.arange(1, 10) / 10
+_HASHES, _BYTES = 256, 6  # stored hashes of rows; JSON numbers of 48 bits are exact everywhere
+_DISTINCT = 0.95  # share of distinct training rows, below which rows of other data are equal by chance
 
 
 def statistics(data: Dataset) -> dict:
@@ -18,7 +23,8 @@ def statistics(data: Dataset) -> dict:
         `features`: name, mean, sd, low, high, edges (deciles) and shares between them, for each number; `categories`:
         name and the share of each code; `texts`: name and the share of empty ones; `targets`: the same as for
         `features`, or `classes` or `labels`, their shares, or `common`, the id of the most frequent token, or of the
-        class with most weight if rows have weights; and `columns`, those of the whole table.
+        class with most weight if rows have weights; `row_hashes` and `distinct_rows` (see `rows_in_training`); and
+        `columns`, those of the whole table.
     """
     data = sample_dataset(data)
     categories = data.config.get("categories", ())
@@ -46,7 +52,34 @@ def statistics(data: Dataset) -> dict:
         stats["targets"] = _described(data.target_names, flat(data.train.y))
     elif "continues" in data.problem.facts:
         stats["common"] = data.target.common
+    if "unordered" in data.problem.facts and in_memory(data.train.x) and 0 < len(data.train) <= MOST:
+        hashes = np.unique(_row_hashes(data.train.x))
+        if len(hashes) >= _DISTINCT * len(data.train):
+            stats |= {"row_hashes": hashes[:_HASHES].tolist(), "distinct_rows": len(hashes)}
     return stats | {name: data.seen[name] for name in ("columns",) if name in data.seen}
+
+
+def rows_in_training(known: Mapping | None, x) -> int:
+    """Return about how many rows of new inputs (N, ...) are training rows; 0 if that is unknown.
+
+    The smallest hashes of the training rows are a random sample of these (Broder, 1997,
+    https://doi.org/10.1109/SEQUEN.1997.666900): the share of them that new rows have is that of all training rows.
+
+    Args:
+        known: the stored `statistics`.
+        x: encoded inputs.
+    """
+    if not known or "row_hashes" not in known or not in_memory(x) or not 0 < len(x) <= MOST:
+        return 0
+    hashes = np.array(known["row_hashes"], np.int64)
+    share = np.isin(hashes, _row_hashes(x)).mean()
+    return min(round(share * known["distinct_rows"]), len(x))
+
+
+def _row_hashes(x):
+    """Return a hash of each row of inputs (N, ...) as int64 (N,), the same in every process."""
+    hashed = [hashlib.blake2b(row.astype("<f4").tobytes(), digest_size=_BYTES).digest() for row in x]
+    return np.array([int.from_bytes(digest, "little") for digest in hashed], np.int64)
 
 
 def _category_names(data):

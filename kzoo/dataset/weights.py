@@ -78,15 +78,45 @@ def scaled_weights(weight, parts) -> np.ndarray | None:
     """
     if weight is None:
         return None
-    for name, rows in parts.items():
-        if rows is not None and len(rows) and not np.nansum(weight[rows]) > 0 and not np.isnan(weight[rows]).any():
-            of_split = "training" if name == "train" else name
+    by_split = {name: weight[rows] for name, rows in parts.items() if rows is not None and len(rows)}
+    scale = _training_mean({name: part for name, part in by_split.items() if not np.isnan(part).any()})
+    return (weight / scale).astype(np.float32)
+
+
+def scaled_by_split(weights) -> dict[str, np.ndarray]:
+    """Return what `scaled_weights` returns, of weights that are divided already.
+
+    Args:
+        weights: split -> (rows,) weights.
+
+    Raises:
+        KzooError: see `scaled_weights`.
+    """
+    scale = _training_mean(weights)
+    return {split: (weight / scale).astype(np.float32) for split, weight in weights.items()}
+
+
+def _training_mean(weights) -> float:
+    """Return the mean of the training weights.
+
+    Raises:
+        KzooError: all weights of a split are 0.
+    """
+    for split, weight in weights.items():
+        if not weight.sum() > 0:
+            of_split = "training" if split == "train" else split
             raise KzooError(f"The weight (sample_weight=) is 0 for all {of_split} rows. At least one must be positive.")
-    return (weight / weight[parts["train"]].mean()).astype(np.float32)
+    return weights["train"].mean()
 
 
 def weighted_statistics(values, weight) -> ColumnStatistics:
-    """Return the statistics of values (N, columns), with a mean and a standard deviation weighted by (N,) weights."""
+    """Return the statistics of values (N, columns).
+
+    Args:
+        weight: (N,) weights of the mean and the standard deviation; None: all rows have the same weight.
+    """
+    if weight is None:
+        return ColumnStatistics.of(values)
     values = np.asarray(values, np.float64)
     mean = np.average(values, axis=0, weights=weight)
     sd = np.sqrt(np.average((values - mean) ** 2, axis=0, weights=weight))

@@ -56,8 +56,9 @@ def ensemble(
 
     Args:
         runs: two or more finished runs, or what `kzoo.compare` takes: folders, patterns. Their decision, if they have
-            one (`decision=`, `cost=`), is learned again for the ensemble: on the validation split, of folds on the rows
-            that each has not seen.
+            one (`decision=`, `cost=`), and the thresholds of labels are learned again for the ensemble: on the
+            validation split, of folds on the rows that each has not seen. Without data=, labels get the means of the
+            members' thresholds.
         method: "mean" averages probabilities or values. "vote" gives each class its share of the members' votes; the
             mean probability breaks ties. "weighted" averages with weights >= 0 that sum to 1, which minimise the loss
             (or squared error) on the validation split (doi:10.1007/BF00117832); members of weight 0 are not part of the

@@ -138,7 +138,6 @@ def _subgroups(
         run, source, part, by, targets=targets_of(run, target), own_data=loaded.train is not loaded.test
     )
     several = len(loaded.target_names) > 1  # whose units may differ
-    part = replace(part, weight=None)  # intervals of subgroups are of whole rows
     steps = Postprocessor.read(run.postprocessing)
     decision = decision_of(run.spec.training, loaded.problem, loaded.class_names, steps)
     options = {} if decision is None else {"decision": decision}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from kzoo.sources.tables.frame import is_pair, join_targets
 from kzoo.sources.tables.raw import is_arrow
 from kzoo.tasks import Judged, Scored, Task
 from kzoo.tasks.classes.score import wilson
+from kzoo.tasks.weighted import UNWEIGHTED, effective_rows
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint, listed, shown
 
@@ -35,7 +36,7 @@ def subgroup_scores(
     Args:
         score: function of a `Split` that returns its `Scored`.
         judged: of the rows of the split.
-        part: the `Split`.
+        part: the `Split`. If its rows have weights, all numbers are weighted.
         names: (N,) name of the subgroup of each row.
         metric: the primary score of all rows.
         task: the `Task`.
@@ -49,52 +50,100 @@ def subgroup_scores(
         differences hold for all subgroups at once (Bonferroni); they are Agresti and Caffo's for shares
         (doi:10.1080/00031305.2000.10474560) and normal approximations for errors. `verdict` is "better" or "worse" if
         the interval does not contain 0, else "". Subgroups with fewer than 30 rows have `examples` only.
+
+        Of rows with weights, `effective_examples` is Kish's effective number, which intervals are of and which must be
+        30 too; `unweighted` has `mean`, `interval`, `difference`, `difference_interval` and `verdict` without weights.
     """
     group_of = np.asarray(names, dtype=object)
-    sizes = {name: int((group_of == name).sum()) for name in dict.fromkeys(names)}
-    large = [name for name, size in sizes.items() if size >= FEWEST]
-    groups: dict[str, dict[str, Any]] = {name: dict(examples=size) for name, size in sizes.items()}
+    weight = None if part.weight is None else np.asarray(part.weight, "float64")
+    groups: dict[str, dict[str, Any]] = {}
+    large = []
+    for name in dict.fromkeys(names):
+        inside = group_of == name
+        sizes = groups[name] = dict(examples=int(inside.sum()))
+        if weight is not None:
+            sizes["effective_examples"] = round(_rows(weight[inside]), 1)
+        if min(sizes.values()) >= FEWEST:
+            large.append(name)
     measured, of, larger_is_better = (
         (judged.error, judged.of, False) if judged.right is None else (judged.right, judged.of or "accuracy", True)
     )
+    options: dict[str, Any] = dict(larger_is_better=larger_is_better, comparisons=len(large))
     for name in large:
         inside = group_of == name
         scored = score(part.select(np.flatnonzero(inside)))
         shown_metric = displayed_metric(metric, scored.scores, task)
         groups[name] |= dict(
             score=value_of(scored.scores, shown_metric), metric=shown_metric, scores=scored.scores,
-            **_compared(measured[inside], measured[~inside], larger_is_better, comparisons=len(large)),
+            **_compared(measured, inside, weight, **options),
         )  # fmt: skip
+        if weight is not None:
+            groups[name][UNWEIGHTED] = _compared(measured, inside, None, **options)
     return dict(column=by, metric=metric, of=of, baselines=task.baselines_of(of), groups=groups)
 
 
-def _compared(inside: np.ndarray, outside: np.ndarray, larger_is_better: bool, comparisons: int) -> dict[str, Any]:
-    """Return the mean of a subgroup with its interval, and its difference from the mean of the other rows."""
-    is_share = inside.dtype == bool
-    n, mean = len(inside), float(inside.mean())
+def _rows(weight: np.ndarray) -> float:
+    """Return the effective number of rows, 0 if all weights are 0."""
+    return effective_rows(weight) if weight.any() else 0.0
+
+
+class _Moments(NamedTuple):
+    """The (effective) number of rows of a sample, and the mean and the variance of their values."""
+
+    rows: float
+    mean: float
+    variance: float
+
+    @classmethod
+    def of(cls, values: np.ndarray, weight: np.ndarray | None) -> "_Moments":
+        """Return the moments of values (N,) with weights (N,) or None; NaN for a single row."""
+        values = values.astype("float64")
+        rows = len(values) if weight is None else _rows(weight)
+        if rows <= 1:
+            return cls(rows, np.nan, np.nan)
+        mean = np.average(values, weights=weight)
+        variance = np.average((values - mean) ** 2, weights=weight) * rows / (rows - 1)
+        return cls(rows, float(mean), float(variance))
+
+
+def _compared(
+    measured: np.ndarray, inside: np.ndarray, weight: np.ndarray | None, *, larger_is_better: bool, comparisons: int
+) -> dict[str, Any]:
+    """Return the mean of a subgroup with its interval, and its difference from the mean of the other rows.
+
+    Args:
+        measured: (N,) whether predictions are right, or their errors.
+        inside: (N,) booleans: the rows of the subgroup.
+        weight: (N,) sample weights, or None.
+        larger_is_better: whether a larger mean is better.
+        comparisons: number of subgroups that are compared.
+    """
+    is_share = measured.dtype == bool
+    group, others = (
+        _Moments.of(measured[rows], None if weight is None else weight[rows]) for rows in (inside, ~inside)
+    )
     if is_share:
-        low, high = wilson(int(inside.sum()), n)
+        low, high = wilson(group.mean * group.rows, group.rows)
     else:
-        reach = float(stats.norm.ppf(1 - _ALPHA / 2) * inside.std(ddof=1) / np.sqrt(n))
-        low, high = mean - reach, mean + reach
-    result: dict[str, Any] = dict(mean=mean, interval=[low, high])
-    if len(outside) < FEWEST:
+        reach = float(stats.norm.ppf(1 - _ALPHA / 2) * np.sqrt(group.variance / group.rows))
+        low, high = group.mean - reach, group.mean + reach
+    result: dict[str, Any] = dict(mean=group.mean, interval=[low, high])
+    if others.rows < FEWEST:
         return result | dict(difference=None, difference_interval=None, verdict="")
-    center, spread = _difference(inside, outside, is_share)
+    center, spread = _difference(group, others, is_share)
     reach = float(stats.norm.ppf(1 - _ALPHA / 2 / comparisons) * spread)
     bounds = [center - reach, center + reach]
     verdict = "" if bounds[0] <= 0 <= bounds[1] else "better" if (center > 0) == larger_is_better else "worse"
-    return result | dict(difference=mean - float(outside.mean()), difference_interval=bounds, verdict=verdict)
+    return result | dict(difference=group.mean - others.mean, difference_interval=bounds, verdict=verdict)
 
 
-def _difference(inside: np.ndarray, outside: np.ndarray, is_share: bool) -> tuple[float, float]:
+def _difference(group: _Moments, others: _Moments, is_share: bool) -> tuple[float, float]:
     """Return the center and the standard error of the interval of a difference of means."""
     if is_share:  # one more right and one more wrong row in both, so that a share of 1 has a spread, too
-        shares = [((rows.sum() + 1) / (len(rows) + 2), len(rows) + 2) for rows in (inside, outside)]
+        shares = [((part.mean * part.rows + 1) / (part.rows + 2), part.rows + 2) for part in (group, others)]
         (first, _), (second, _) = shares
         return float(first - second), float(np.sqrt(sum(share * (1 - share) / n for share, n in shares)))
-    variances = (rows.var(ddof=1) / len(rows) for rows in (inside, outside))
-    return float(inside.mean() - outside.mean()), float(np.sqrt(sum(variances)))
+    return group.mean - others.mean, float(np.sqrt(group.variance / group.rows + others.variance / others.rows))
 
 
 def subgroup_names(run: Run, source: Any, part: Split, by: str, *, targets: Sequence[str], own_data: bool) -> list[str]:

@@ -230,6 +230,9 @@ def answer_dtype():
 def head(x, outputs, output_activation, *, horizon=None, bias=True, scale=1.0, quantiles=None, name=OUTPUTS):
     """Map features to the outputs with a dense layer.
 
+    The kernel of exponential outputs starts at 0, so that an untrained network predicts the training mean. With random
+    weights, the variance of the logarithms makes the mean of the outputs several times too large.
+
     Args:
         x: (B, features), or (B, T, features) for one output per step.
         outputs: classes, targets or vocabulary size.
@@ -240,7 +243,13 @@ def head(x, outputs, output_activation, *, horizon=None, bias=True, scale=1.0, q
         quantiles: levels of the quantiles of each target, which follow one another; None for one value per target.
     """
     outputs = outputs * levels_of(quantiles)
-    x = layers.Dense(outputs * (horizon or 1), use_bias=bias, dtype=answer_dtype(), name=name)(x)
+    x = layers.Dense(
+        outputs * (horizon or 1),
+        use_bias=bias,
+        kernel_initializer="zeros" if output_activation == "exponential" else "glorot_uniform",
+        dtype=answer_dtype(),
+        name=name,
+    )(x)
     if horizon is not None:
         x = layers.Reshape((horizon, outputs), dtype=answer_dtype(), name="forecast")(x)
     if scale != 1.0:

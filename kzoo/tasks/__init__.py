@@ -58,6 +58,7 @@ class Score:
         standardised: the score of standardised targets that replaces it for several targets, if it is in their units.
         counts_instead_of: the score that it replaces as primary score on data for which it is computed.
         interval: percentage of its interval, if it has one.
+        objective_instead: the score to use as the objective, if this one does not tell which predictions are better.
     """
 
     best: str = "max"
@@ -71,6 +72,7 @@ class Score:
     standardised: str = ""
     counts_instead_of: str = ""
     interval: int = 95
+    objective_instead: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -115,6 +117,7 @@ class Task:
         loss_choices: name in `losses` -> the two losses that it chooses between on validation data.
         losses: names that suit the task; the first is the default. `fitting` makes them, and the metrics.
         metrics: names of the metrics that training can report each epoch.
+        objective: the score that a search optimises if the user names none; empty for the first metric of the preset.
         scores: name -> `Score`; the first is the primary score.
         says: what `headline` requires: scores, and the number of examples or tokens.
         postprocess: postprocessing steps that are learned if there is validation data and the user chooses no others.
@@ -132,6 +135,7 @@ class Task:
     loss_choices: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     losses: tuple[str, ...]
     metrics: tuple[str, ...]
+    objective: str = ""
     scores: Mapping[str, Score]
     says: tuple[str, ...] = ()
     postprocess: tuple[str, ...] = ()

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import numpy as np
 
+from kzoo.sources.tables.numbers import learn_number_format
 from kzoo.sources.tables.values import to_numbers
 from kzoo.tasks import Problem, problem, problems, tasks
 from kzoo.utils.errors import KzooError
@@ -96,9 +97,11 @@ def choose_problem(kind: str, targets, task: str | None, preset) -> tuple[Proble
         preset: preset that the data is for, or None.
 
     Raises:
-        KzooError: several columns of labels, or several columns for a classification.
+        KzooError: several columns of labels, or several columns for a classification; or values that are not plain
+            numbers.
     """
     names, columns, fixed = list(targets), list(targets.values()), only_problem(preset)
+    _refuse_formatted(kind, targets, task)
     chosen, reason = likely_problem(kind, columns)
     if task is not None:
         chosen, reason = requested_problem(kind, task), f"task={task!r}"
@@ -119,6 +122,27 @@ def choose_problem(kind: str, targets, task: str | None, preset) -> tuple[Proble
     title = chosen.name.replace("_", " ").capitalize()
     counts = count_note(kind, columns) if task is None and "values" in chosen.facts else ""
     return chosen, f"{title} of {listed(names, _NAMED)}: {reason}{override}. {counts}".rstrip()
+
+
+def _refuse_formatted(kind, targets, task):
+    """Raise `KzooError` for values such as "1,234.5", "$12" or "12%", which only the targets of tables may be.
+
+    As in tables, a few different ones are class names, unless the task is set.
+    """
+    for name, column in targets.items():
+        cells = [cell for cell in column if cell is not None and cell == cell]
+        texts = [cell for cell in cells if isinstance(cell, str)]
+        if not texts or np.isfinite(to_numbers(cells)).all():
+            continue
+        numbers = to_numbers(cells, learn_number_format(texts).writing)
+        chosen = likely_problem(kind, [numbers])[0] if task is None else requested_problem(kind, task)
+        if not np.isfinite(numbers).all() or chosen is None or "values" not in chosen.facts:
+            continue
+        row = int(np.argmax(~np.isfinite(to_numbers(cells))))
+        raise KzooError(
+            f"Target {name!r} contains numbers with signs or separators, such as {shown(cells[row])}. Write plain "
+            f"numbers ({numbers[row]:.12g}), or use task='classification' if they are class names."
+        )
 
 
 def check_numbers(chosen: Problem, targets, task: str) -> None:

@@ -130,7 +130,11 @@ def is_score(name: str) -> bool:
 
 def names(problem: Problem) -> list[str]:
     """Return the names of the objectives of a problem; those with a level end in "=0.9"."""
-    return [f"{name}=0.9" if LEVEL in name else name for name in _scores(problem.task.scores)]
+    return [
+        f"{name}=0.9" if LEVEL in name else name
+        for name, score in _scores(problem.task.scores).items()
+        if not score.objective_instead
+    ]
 
 
 def _scores(scores: Mapping[str, Score]) -> dict[str, Score]:
@@ -150,7 +154,8 @@ def resolve(value: Any, problem: Problem, *, reported: Collection[str] = (), arg
         argument: the name of the argument, for messages.
 
     Raises:
-        KzooError: an unknown name, a score of other tasks, or a level that is missing, wrong or superfluous.
+        KzooError: an unknown name, a score of other tasks or one that does not tell which predictions are better, or a
+            level that is missing, wrong or superfluous.
     """
     value = read(value, argument)
     if isinstance(value, Objective) and value.function is not None:
@@ -164,6 +169,11 @@ def resolve(value: Any, problem: Problem, *, reported: Collection[str] = (), arg
         if name in reported:
             return Objective(name)
         raise KzooError(_unknown(value, base, problem, argument, reported))
+    if scores[base].objective_instead:
+        raise KzooError(
+            f"{argument}={value!r} does not tell which predictions are better. Use {scores[base].objective_instead!r}, "
+            f"or one of: {', '.join(name for name in names(problem) if name != scores[base].objective_instead)}."
+        )
     if (LEVEL in base) != bool(equals):
         fix = f"Write {base}=0.9" if LEVEL in base else f"Use {argument}={base!r}"
         raise KzooError(f"{argument}={value!r} {'needs a' if LEVEL in base else 'takes no'} level. {fix}.")

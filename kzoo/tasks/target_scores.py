@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kzoo.tasks import score_named
+from kzoo.tasks.weighted import UNWEIGHTED
 from kzoo.utils.formatting import number, percent
 
 
@@ -73,14 +74,19 @@ def subgroup_table(scores: Mapping[str, Any]) -> tuple[str, list[list[str]]]:
     baselines = {name: kind for name in by["baselines"] if name in scored and (kind := score_named(name)) is not None}
     rows = [[by["column"], "examples", label, "95 % interval", "difference from the others", ""]]
     rows[0][4:4] = [kind.label for kind in baselines.values()]
+    is_weighted = any(UNWEIGHTED in group for group in by["groups"].values())
+    if is_weighted:
+        rows[0][3:3] = [f"{label}, {UNWEIGHTED}"]
     lower_first = score is None or score.best == "max"
     groups = sorted(
         by["groups"].items(),
         key=lambda group: ("mean" not in group[1], group[1].get("mean", 0) * (1 if lower_first else -1)),
     )
     for name, group in groups:
+        effective = group.get("effective_examples")
+        examples = str(group["examples"]) + ("" if effective is None else f" (effective {number(effective)})")
         if "mean" not in group:
-            rows.append([name, str(group["examples"]), *[""] * (len(rows[0]) - 3), "too few to score"])
+            rows.append([name, examples, *[""] * (len(rows[0]) - 3), "too few to score"])
             continue
         low, high = group["interval"]
         difference = ""
@@ -90,8 +96,9 @@ def subgroup_table(scores: Mapping[str, Any]) -> tuple[str, list[list[str]]]:
         rows.append(
             [
                 name,
-                str(group["examples"]),
+                examples,
                 number(group["mean"]),
+                *([number(group[UNWEIGHTED]["mean"])] if is_weighted else []),
                 f"{number(low)} to {number(high)}",
                 *(number(group["scores"][baseline]) for baseline in baselines),
                 difference,

@@ -306,8 +306,8 @@ def _adapt_loss(config, training, requested, data, notes):
             if config.get("output_bias") is False:
                 raise KzooError(f"loss={training['loss']!r} needs the bias of the last layer. Leave output_bias out.")
             notes.append(
-                f"loss={training['loss']!r}: after training, predictions are corrected from medians to means, by the "
-                "mean ratio of truth and prediction over the training rows."
+                f"loss={training['loss']!r}: after training, predictions are corrected from medians to means: their "
+                "mean on validation rows (fewer than 50: training rows) becomes that of the truth."
             )
     for name, (fact, neutral) in _ONLY_FOR_FACT.items():
         if fact in facts or name not in training:
@@ -396,7 +396,9 @@ def _adapt_metrics(config, training, requested, data, notes):
     if training.get("objective") is not None:  # `adapt_objective` sets what is monitored
         return
     monitored = (training.get("monitor") or "val_loss").removeprefix("val_")
-    if monitored != "loss" and monitored not in training["metrics"]:
+    # Of a task that names an objective, Keras' metrics are no scores: labels that nobody has are right in every epoch.
+    is_score = not data.problem.task.objective or monitored in data.problem.task.scores or "monitor" in requested
+    if monitored != "loss" and not (monitored in training["metrics"] and is_score):
         if "monitor" in requested:
             reported = ", ".join(["val_loss", *(f"val_{name}" for name in training["metrics"])])
             raise KzooError(f"monitor={training['monitor']!r} is not reported. Use one of: {reported}.")

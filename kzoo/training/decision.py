@@ -31,6 +31,11 @@ def adapt_objective(training, requested, data, reported) -> list[str]:
             "epoch. Set only one of them."
         )
     objective, notes = resolve(training["objective"], data.problem, reported=reported), []
+    score, several = data.problem.task.scores.get(objective), len(data.target.names) > 1
+    # Keras' metrics are of standardised targets already.
+    if several and score is not None and score.own_unit and not is_exact_in_keras(objective, reported):
+        notes.append(f"objective={str(objective)!r}: units of the targets may differ, so {score.standardised} decides.")
+        objective = resolve(score.standardised, data.problem)
     if training.get("positive") is not None and "positive" in requested and objective == "f1":
         objective = Objective(f"f1{POSITIVE}")
     if objective.level is not None or objective.endswith(POSITIVE):

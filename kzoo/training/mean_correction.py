@@ -1,8 +1,10 @@
 """Learning on a logarithmic scale: the choice of the loss, and the correction that makes predictions means.
 
 A network that is trained on the squared error of logarithms predicts the median of a right-skewed target, not its mean.
-After training, the bias of its last layer is shifted by the logarithm of the mean ratio of truth and prediction over
-the training rows, the smearing estimate (Duan, 1983, https://doi.org/10.1080/01621459.1983.10478017).
+After training, the bias of its last layer is shifted so that the mean of the predictions on validation rows is that of
+the truth. On training rows, the residuals of a network that overfits are too small for it. The mean ratio of truth and
+prediction, the smearing estimate (Duan, 1983, https://doi.org/10.1080/01621459.1983.10478017), is too large on
+validation rows, because the errors of the network increase it as the noise does.
 """
 
 from dataclasses import replace
@@ -22,7 +24,8 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.files import whole_file
 from kzoo.utils.formatting import number
 
-_MOST_ROWS = 50_000  # training rows from which the choice and the correction are learned
+_MOST_ROWS = 50_000  # rows from which the choice and the correction are learned
+_FEWEST_ROWS = 50  # validation rows; fewer are too noisy to correct by, and training rows are used
 _BLOCK = 1_000_000  # target values read at once
 
 
@@ -142,25 +145,38 @@ def _save(setup, file):
 
 
 def correct(setup, *, batch_size: int) -> list[float]:
-    """Shift the bias of the last layer so that the mean ratio of truth and prediction is 1; return the factors.
+    """Shift the bias of the last layer so that the mean prediction is the mean of the truth; return the factors.
+
+    The means are those of validation rows, or of training rows if there are too few.
 
     Args:
         setup: the `TrainingSetup`.
         batch_size: examples per step.
     """
-    train = sample_split(setup.data.train)
-    if len(train) > _MOST_ROWS:
-        train = train.select(np.linspace(0, len(train) - 1, _MOST_ROWS).astype(int))
-    model, batches = setup.saved_weights(), Batches(train, batch_size=batch_size)
-    ratios = []
+    part = _correction_rows(setup.data)
+    if len(part) > _MOST_ROWS:
+        part = part.select(np.linspace(0, len(part) - 1, _MOST_ROWS).astype(int))
+    model, batches = setup.saved_weights(), Batches(part, batch_size=batch_size)
+    pairs = []
     for step in range(len(batches)):
         x, y = batches.batch(0, step)[:2]
-        predicted = forward(model, x, min(batch_size, len(train))).astype("float64")
-        ratios.append(np.asarray(y, "float64") / predicted.reshape(np.shape(y)))
-    factors = np.average(np.concatenate(ratios), axis=0, weights=train.weight)  # (targets,)
+        predicted = forward(model, x, min(batch_size, len(part))).astype("float64")
+        pairs.append((np.asarray(y, "float64"), predicted.reshape(np.shape(y))))
+    truth, means = (
+        np.average(np.concatenate(column), axis=0, weights=part.weight) for column in zip(*pairs, strict=True)
+    )
+    factors = truth / means  # (targets,)
     if not (np.isfinite(factors).all() and (factors > 0).all()):
         raise KzooError("The model's outputs are not finite: its weights became NaN or infinite in training.")
     layer = layer_with(setup.model, OUTPUTS)
     *weights, bias = layer.get_weights()
     layer.set_weights([*weights, bias + np.log(factors).astype(bias.dtype)])
     return factors.tolist()
+
+
+def _correction_rows(data):
+    """Return the split from which the correction is learned."""
+    validation = sample_split(data.validation)
+    if validation is not None and len(validation) >= _FEWEST_ROWS:
+        return validation
+    return sample_split(data.train)

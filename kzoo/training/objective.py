@@ -67,7 +67,7 @@ def objective_value(model, setup, batches) -> float | None:
             x, y = rows.batch(0, step)[:2]
             outputs = forward(model, x, size)
             if setup.standardize is not None:
-                offset, scale = (np.asarray(part, "float32") for part in setup.standardize)
+                offset, scale = (_per_output(part, outputs.shape[-1]) for part in setup.standardize)
                 outputs = outputs * scale + offset
             yield outputs, np.asarray(y)
 
@@ -82,6 +82,12 @@ def objective_value(model, setup, batches) -> float | None:
     return score_of(training["objective"], pairs, data, training, postprocessor, logits=logits, weight=split.weight)
 
 
+def _per_output(values, outputs) -> np.ndarray:
+    """Return a value per target as one per output: of a target with several quantiles, each has that of the target."""
+    values = np.atleast_1d(np.asarray(values, "float32"))
+    return np.repeat(values, outputs // len(values))
+
+
 def score_of(objective, pairs, data, settings, postprocessor=None, *, logits, weight=None) -> float | None:
     """Return one score of (outputs, truth) pairs; None if it is undefined, or outputs are not finite.
 
@@ -90,7 +96,8 @@ def score_of(objective, pairs, data, settings, postprocessor=None, *, logits, we
         pairs: (outputs, truth) of each batch.
         data: the `Dataset`.
         settings: training settings.
-        postprocessor: its step of stage "decide" is the decision; None for the most probable class.
+        postprocessor: its step of stage "decide" is the decision; None for the most probable class, and for labels
+            from a probability of a half on.
         logits: see `kzoo.training.score.gives_logits`.
         weight: (N,) sample weights, or None.
     """
@@ -109,5 +116,6 @@ def score_of(objective, pairs, data, settings, postprocessor=None, *, logits, we
     known = settings_of(settings) | {"objective": objective}
     if (decision := decision_of(known, problem, data.class_names, postprocessor)) is not None:
         options["decision"] = decision
-    scores = problem.task.scoring.score(pairs, data.target, logits=logits, **options).scores
+    target = data.target if postprocessor is None else postprocessor.target(data.target)
+    scores = problem.task.scoring.score(pairs, target, logits=logits, **options).scores
     return value_of(scores, str(objective))

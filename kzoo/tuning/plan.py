@@ -126,14 +126,28 @@ def make_plan(request, space, size, worker) -> Plan:
     )  # fmt: skip
 
 
+def default_objective(training, data, requested=()) -> str:
+    """Return the objective of a search for which the user names none.
+
+    It is the one that the task names, unless the user has set metrics: then, as for the other tasks, the first metric.
+    The loss comes last because its scale depends on `label_smoothing`, `l2` and `class_weight`.
+
+    Args:
+        training: the preset's training settings, adapted to the data.
+        data: a `Dataset`.
+        requested: names of the settings that the user has set.
+    """
+    if (name := data.problem.task.objective) and "metrics" not in requested:
+        return name
+    return f"val_{(training.get('metrics') or ('loss',))[0]}"
+
+
 def resolve_objective(objective, config, training, data, *, folds=None, requested=()) -> Objective:
     """Return the `Objective` for the argument of `tune`.
 
     Args:
         objective: a score such as "f1" (see `kzoo.tasks.objectives`), a metric such as "val_accuracy", a pair (name,
-            "max" or "min"), an object with `name` and `direction` (KerasTuner's), or None for the first of the preset's
-            metrics. The loss is not the default because its scale depends on `label_smoothing`, `l2` and
-            `class_weight`.
+            "max" or "min"), an object with `name` and `direction` (KerasTuner's), or None for `default_objective`.
         config, training: the preset's settings, adapted to the data.
         data: a `Dataset`.
         folds: number of folds, or None.
@@ -143,10 +157,9 @@ def resolve_objective(objective, config, training, data, *, folds=None, requeste
         KzooError: the metric is not reported, its direction is wrong, or there is no validation data.
     """
     names = ["loss", *metrics_for(data.task, config)]
-    default = (training.get("metrics") or ("loss",))[0]
-    return _resolve(
-        objective, names, default, data, folds, scored_settings(objective, names, training, data, requested)
-    )
+    if objective is None:
+        objective = default_objective(training, data, requested)
+    return _resolve(objective, names, data, folds, scored_settings(objective, names, training, data, requested))
 
 
 def objective_of_function(objective, model, data, *, folds=None) -> Objective:
@@ -163,7 +176,8 @@ def objective_of_function(objective, model, data, *, folds=None) -> Objective:
     """
     names = reported_metrics(model)
     default = next((name for name in names or () if name != "loss" and not name.endswith("_loss")), "loss")
-    return _resolve(objective, names, default, data, folds, scored_settings(objective, names, {}, data, ()))
+    objective = f"val_{default}" if objective is None else objective
+    return _resolve(objective, names, data, folds, scored_settings(objective, names, {}, data, ()))
 
 
 def scored_settings(objective, names, training, data, requested) -> dict | None:
@@ -197,10 +211,8 @@ def scored_settings(objective, names, training, data, requested) -> dict | None:
     return {name: settings[name] for name in ("objective", "monitor", "mode", "positive") if name in settings}
 
 
-def _resolve(objective, names, default, data, folds, scored):
-    """Return the `Objective` among the reported `names` (None if unknown); `default` is the metric used for None."""
-    if objective is None:
-        objective = f"val_{default}"
+def _resolve(objective, names, data, folds, scored):
+    """Return the `Objective` among the reported `names` (None if unknown)."""
     if hasattr(objective, "name") and hasattr(objective, "direction"):
         objective = objective.name, objective.direction
     if scored is None:

@@ -217,7 +217,7 @@ class Search:
         data: "Loadable | None" = None,
         *,
         trial: int | None = None,
-        on: Literal["train+validation", "train"] = "train+validation",
+        on: Literal["train+validation", "train"] | None = None,
         epochs: int | Literal["best"] = "best",
         out: str | os.PathLike[str] | None = None,
         seed: int | None = None,
@@ -231,7 +231,8 @@ class Search:
                 `tune`.
             trial: the number of another trial; 0 is the preset, for comparison with the winner.
             on: "train+validation" uses all rows except the test split and keeps the epoch with the lowest training
-                loss; "train" keeps the validation split, which selects the epoch as in the search.
+                loss; "train" keeps the validation split, which selects the epoch as in the search. The default is
+                "train" if a threshold is learned on validation rows (labels, `decision=`), else "train+validation".
             epochs: a number, or "best": with a constant learning rate or `ReduceLROnPlateau`, up to the trial's best
                 epoch (of equal ones that with the lowest validation loss); with any other schedule, all epochs.
             out: the run's folder; see `kzoo.train`.

@@ -38,6 +38,7 @@ from kzoo.tuning.loop import Loop
 from kzoo.tuning.plan import (
     Plan,
     Size,
+    default_objective,
     make_plan,
     objective_of_function,
     resolve_objective,
@@ -172,7 +173,8 @@ def tune(
         space: "quick", "standard" or "full", or a `Space` (see `kzoo.space`); for presets only.
         objective: a score of the whole validation split, such as "f1", "auc" or "recall@precision=0.9"; a function
             with its direction, `kzoo.objective(function)`; or a metric that Keras reports, such as "val_accuracy" or
-            "val_loss". The default is the first metric. For a custom metric a pair, such as ("val_gain", "max").
+            "val_loss". The default is the primary score for labels, counts and quantiles, and else the first metric.
+            For a custom metric a pair, such as ("val_gain", "max").
         baseline: whether trial 0 is the preset.
         prune: "median" stops a trial that is worse than half of the others at the same epoch, once three have ended;
             None disables it. Hyperband stops trials in its own way.
@@ -229,7 +231,7 @@ def tune(
             preset_or_build, data, options, overrides, initial_weights=initial_weights, **requested
         )
     data, notes = subject.data, list(subject.notes)
-    if subject.spec.config.get("target_scale") is not None:
+    if subject.spec.config.get("target_scale") is not None and subject.scored is None:
         notes.append("Scores of trials are for standardised targets; test scores are in the unit of the targets.")
     if "backbone" in subject.spec.config and weights is None:
         notes.append(
@@ -340,6 +342,8 @@ def _preset_subject(
     requested_space = _checked_space(space, named_preset)
     plan = plan_training(named_preset, source, options, overrides, seed=seed).with_freeze(initial_weights.freeze)
     adapted, data = plan.adapted_preset, plan.data
+    if objective is None:
+        objective = default_objective(adapted.training, data, frozenset(overrides))
     resolved = resolve_objective(
         objective, adapted.config, adapted.training, data, folds=folds, requested=frozenset(overrides)
     )

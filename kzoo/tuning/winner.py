@@ -17,6 +17,7 @@ from kzoo.registry import preset_of, rebuild
 from kzoo.registry.catalogue import list_presets
 from kzoo.registry.preset_files import preset_to_toml
 from kzoo.stored_types import Description, Spec
+from kzoo.tasks import problem
 from kzoo.tasks.objectives import is_score
 from kzoo.training import train
 from kzoo.training.identity import weights_hash
@@ -30,10 +31,14 @@ from kzoo.weights import check_weights
 
 def retrain(search, data, *, trial, on, epochs, out, seed, build, options):
     """Train a trial of a search again, and return the run: see `Search.retrain`."""
-    if on not in ("train", "train+validation"):
+    if on not in (None, "train", "train+validation"):
         raise KzooError(f"Unknown on={on!r}. Use one of: train, train+validation.")
     chosen = search.best_trial() if trial is None else _trial(search, trial)
     spec, epochs = search.spec_of(chosen), as_python(epochs)
+    if on is None:
+        learned = {"postprocess": problem(spec["task"]).task.postprocess} | spec["training"] | options
+        learns = learned["postprocess"] or learned.get("decision") is not None
+        on = "train" if learns and search.request.data["validation"] else "train+validation"
     if epochs == "best":
         # A schedule needs all its epochs: shortened to the best epoch, it would be a different one.
         training = spec["training"]

@@ -2,15 +2,17 @@
 
 import re
 import shutil
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
-from messages import assert_mentions
+from messages import assert_mentions, warns
 from PIL import Image
 from small_models import CANCER, DIGITS, IRIS, dense, find, finding_of, images, texts, words
 
 import kzoo
+from kzoo.cli import main
 from kzoo.kinds.image.fitting import load_image_folder
 
 TWICE, BELONG = "duplicates_across_splits", "rows_belong_together"
@@ -30,6 +32,64 @@ def test_rows_duplicated_before_the_split():
     checks = [finding.check for finding in kzoo.check("tabular_fnn", (x, y), deep=False)]
     assert TWICE in checks
     assert find(TWICE, "tabular_fnn", CANCER) == []
+
+
+def second_sources():
+    """Yield a name, a source, a preset and options: rows that are different, rows of few values, texts, a series."""
+    random = np.random.default_rng(0)
+    y = random.choice(["p", "q"], 300)
+    yield "varied rows", pd.DataFrame({"a": random.normal(size=300), "b": random.normal(size=300), "y": y}), {}
+    yield "few values", pd.DataFrame({name: random.choice(list("xyz"), 300) for name in "ab"} | {"y": y}), {}
+    words = [f"w{i}" for i in range(60)]
+    short = [" ".join(random.choice(words, 2)) for _ in range(300)]
+    yield "short texts", pd.DataFrame({"text": short, "y": y}), {"preset": "text_cnn"}
+    steps = pd.date_range("2020-01-01", periods=600, freq="h")
+    series = pd.DataFrame({"time": steps, "y": np.sin(np.arange(600) / 4) + random.normal(size=600) / 5})
+    yield "series", series, {"preset": "series_linear", "horizon": 12}
+
+
+SECOND = {name: more for name, *more in second_sources()}
+
+
+@pytest.mark.parametrize("part", ["test", "validation"])
+@pytest.mark.parametrize("name", SECOND)
+def test_a_second_source_that_repeats_the_training_source(name, part, tmp_path):
+    frame, options = SECOND[name]
+    options = {"target": "y", "preset": "tabular_fnn"} | options
+    for file in ("data.csv", "copy.csv", "half.csv", "other_half.csv"):
+        half = slice(None, 300) if name == "series" else slice(None, 150)
+        other = slice(300, None) if name == "series" else slice(150, None)
+        rows = {"half.csv": half, "other_half.csv": other}.get(file, slice(None))
+        frame.iloc[rows].to_csv(tmp_path / file, index=False)
+    preset, check = options.pop("preset"), "second_series_overlaps" if name == "series" else TWICE
+    finding = finding_of(check, preset, tmp_path / "data.csv", **{part: tmp_path / "copy.csv"}, **options)
+    count = {"test": ("270 of 300", "528 of 588"), "validation": ("240 of 300", "468 of 588")}[part][name == "series"]
+    assert_mentions(finding.what, part, count)
+    assert_mentions(finding.fix, f"{part}=")
+    assert find(check, preset, tmp_path / "half.csv", **{part: tmp_path / "other_half.csv"}, **options) == []
+
+
+def test_evaluation_names_how_many_rows_were_trained_on(tmp_path, capsys):
+    x, y = CANCER
+    frame = pd.DataFrame(x[:, :6]).add_prefix("c").assign(y=y)
+    frame.iloc[:400].to_csv(tmp_path / "data.csv", index=False)
+    shutil.copy(tmp_path / "data.csv", tmp_path / "copy.csv")
+    frame.iloc[400:].to_csv(tmp_path / "other.csv", index=False)
+    for name, options in {"drawn": {}, "second": {"test": tmp_path / "other.csv"}}.items():
+        run = kzoo.train("tabular_fnn", tmp_path / "data.csv", target="y", epochs=1, out=tmp_path / name,
+                         progress=False, check=False, baselines=False, **options)  # fmt: skip
+        trained = run.data.train
+        with warns("copy.csv", "400 rows", "trained on") as caught:
+            kzoo.evaluate(run, tmp_path / "copy.csv")
+        (about,) = re.findall(r"About (\d+) of", str(caught[0].message))
+        assert int(about) == pytest.approx(trained, abs=15)
+        assert main(["evaluate", str(run.path), "--data", str(tmp_path / "copy.csv")]) == 0
+        assert_mentions(capsys.readouterr().err, "About", "copy.csv")
+    with warns("data.csv", "About"):  # read whole: the test rows were of another file
+        kzoo.evaluate(run, tmp_path / "data.csv")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        kzoo.evaluate(run, tmp_path / "other.csv")
 
 
 def recordings(values=False, names=False, seed=0):

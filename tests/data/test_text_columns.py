@@ -306,3 +306,20 @@ def test_exports_and_the_runtime_read_raw_tables(run, tmp_path):
     for format in ("onnx", "litert", "onnx_int8", "litert_int8"):
         probabilities = kzoo.runtime.load(exported.path, format=format).predict(rows).probabilities
         np.testing.assert_allclose(probabilities, expected, atol=0.1 if "int8" in format else 1e-5)
+
+
+def test_a_search_varies_the_width_of_the_vectors_of_texts(tmp_path):
+    frame = reviews(80)
+    plain = frame.drop(columns=["title", "review"])
+    for table, expected in ((frame, True), (plain, False)):
+        plan = kzoo.tune("tabular_fnn", table, target="bought", dry_run=True, units=(4,), progress=False)
+        assert ("text_dim" in plan.space) == expected
+    search = kzoo.tune(
+        "tabular_fnn", frame, target="bought", trials=4, engine="random", epochs=1, min_steps=0, units=(4,),
+        out=tmp_path / "search", prune=None, progress=False,
+    )  # fmt: skip
+    widths = {trial.overrides.get("text_dim", 32) for trial in search.trials}
+    assert len(widths) > 1 and widths <= {8, 16, 32, 64}
+    best = search.best_model()
+    width = search.best_trial().overrides.get("text_dim", 32)
+    assert best.get_layer("text1").output.shape[-1] == width

@@ -261,6 +261,12 @@ def test_texts_of_a_table_have_weights(tmp_path):
     assert data.train.weight.mean() == pytest.approx(1, abs=1e-6)
     fold = kzoo.load_data(tmp_path / "t.csv", **options, test=Fold(0, 4))
     assert len(fold.test) == 20 and fold.test.weight is not None
+    frame.assign(w=2).to_csv(tmp_path / "later.csv", index=False)
+    second = kzoo.load_data(tmp_path / "t.csv", **options, test=tmp_path / "later.csv")
+    assert np.allclose(second.test.weight, 2 / weight[second.train.rows].mean())  # on the scale of the training rows
+    frame.assign(w=0).to_csv(tmp_path / "nothing.csv", index=False)
+    with refuses("0 for all test rows", "sample_weight=", "positive"):
+        kzoo.load_data(tmp_path / "t.csv", **options, test=tmp_path / "nothing.csv")
 
 
 def test_balanced_class_weights_count_the_weights_of_rows(tmp_path):
@@ -291,3 +297,24 @@ def test_a_model_without_a_run_is_scored_on_all_rows():
     assert scores["unweighted"] == plain and plain["examples"] == N
     answers = model.predict(x, verbose=0)[:, 0]
     assert scores["mae"] == pytest.approx(sk.mean_absolute_error(y, answers, sample_weight=weight), rel=1e-5)
+
+
+@pytest.mark.parametrize("inputs", ["rows", "texts"])
+@pytest.mark.parametrize(("weight", "parts"), [(0, ["0 for all rows"]), (-2, ["'w'", "row 1", "-2"]), (None, ["'w'"])])
+def test_a_check_of_new_data_refuses_its_weights_as_training_does(inputs, weight, parts, tmp_path, capsys):
+    frame = classes(w=1.0).iloc[:60]
+    if inputs == "texts":
+        frame = frame.assign(text=[f"the word {row} of {kind}" for row, kind in enumerate(frame["kind"])])
+        frame = frame[["text", "w", "y"]]
+    preset, more = ("tabular_fnn", PLAIN) if inputs == "rows" else ("text_ngrams", {"epochs": 1, "progress": False})
+    run = kzoo.train(preset, frame, target="y", sample_weight="w", out=tmp_path / "run", **more)
+    kzoo.check(run, frame)
+    bad = frame.assign(w=np.nan if weight is None else weight)
+    with refuses(*parts):
+        kzoo.check(run, bad)
+    with refuses(*parts):
+        kzoo.evaluate(run, bad)
+    bad.to_csv(tmp_path / "bad.csv", index=False)
+    assert main(["check", str(tmp_path / "run"), "--data", str(tmp_path / "bad.csv")]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert all(part in line for part in parts)

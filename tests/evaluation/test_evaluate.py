@@ -320,6 +320,36 @@ def test_subgroups_by_a_column_that_is_not_an_input(home, tmp_path, capsys):
     assert_mentions(page, "region", "north", "worse")
 
 
+def test_subgroups_of_rows_with_weights_are_weighted(home, tmp_path, capsys):
+    frame, random = customers(), np.random.default_rng(1)
+    frame["importance"] = random.integers(0, 4, len(frame)) * random.uniform(0.5, 2, len(frame))
+    frame.loc[:50, ["region", "importance"]] = "east", 0.0
+    frame.loc[51:53, ["region", "importance"]] = "east", 1.0
+    settings = dict(target="open", units=(8,), epochs=5, learning_rate=0.03, drop=["region"])
+    run = fit("tabular_fnn", frame, home / "weighted", sample_weight="importance", **settings)
+    frame.to_csv(tmp_path / "new.csv", index=False)
+    by = kzoo.evaluate(run, tmp_path / "new.csv", by="region")["by"]
+    right = np.array(kzoo.predict(run, frame).labels) == frame["open"].to_numpy()
+    weight = frame["importance"].to_numpy()
+    for name in ("north", "south"):
+        rows, group = (frame["region"] == name).to_numpy(), by["groups"][name]
+        mean, n = np.average(right[rows], weights=weight[rows]), weight[rows].sum() ** 2 / (weight[rows] ** 2).sum()
+        assert [group["mean"], group["scores"]["accuracy"]] == pytest.approx([mean, mean])
+        others = np.average(right[~rows], weights=weight[~rows])
+        assert group["difference"] == pytest.approx(mean - others)
+        assert (group["examples"], group["effective_examples"]) == (rows.sum(), pytest.approx(n, abs=0.06))
+        center = (mean + 1.96**2 / (2 * n)) / (1 + 1.96**2 / n)  # Wilson's interval for n rows
+        assert sum(group["interval"]) / 2 == pytest.approx(center, abs=1e-4)
+        unweighted = group["unweighted"]
+        assert unweighted["mean"] == pytest.approx(right[rows].mean())
+        assert group["scores"]["unweighted"]["accuracy"] == pytest.approx(right[rows].mean())
+        interval = stats.binomtest(int(right[rows].sum()), int(rows.sum())).proportion_ci(method="wilson")
+        assert unweighted["interval"] == pytest.approx([interval.low, interval.high])
+    assert by["groups"]["east"] == {"examples": 54, "effective_examples": 3.0}  # too few count
+    assert main(["evaluate", str(run.path), "--data", str(tmp_path / "new.csv"), "--by", "region"]) == 0
+    assert_mentions(capsys.readouterr().out, "accuracy, unweighted", "effective", "east", "too few")
+
+
 def test_subgroups_of_numbers_are_quarters(table_run):
     frame = customers()
     groups = kzoo.evaluate(table_run, frame, by="age")["by"]["groups"]
@@ -337,6 +367,26 @@ def test_subgroups_of_the_runs_own_test_split(table_run, home, iris_run):
     assert {name: group["examples"] for name, group in own["by"]["groups"].items()} == dict(counts)
     flowers = kzoo.evaluate(iris_run, by="petal length (cm)")["by"]["groups"]
     assert sum(group["examples"] for group in flowers.values()) == 30
+
+
+def test_intervals_of_weighted_errors_are_those_of_the_effective_number_of_rows(diabetes_run):
+    part = kzoo.load_data("diabetes").train
+    x, y = part.x[:], part.y[:]
+    weight = np.random.default_rng(0).choice([0.5, 1.0, 4.0], len(x))
+    groups = kzoo.evaluate(diabetes_run, (x, y, weight), by="sex")["by"]["groups"]
+    plain = kzoo.evaluate(diabetes_run, (x, y), by="sex")["by"]["groups"]
+    error = np.abs(kzoo.predict(diabetes_run, x).values[:, 0] - y[:, 0])
+    sex = list(diabetes_run.data.feature_names).index("sex")
+    values = dict(zip(sorted(groups, key=float), np.unique(x[:, sex]), strict=True))
+    for name, group in groups.items():
+        rows = x[:, sex] == values[name]
+        w, n = weight[rows], weight[rows].sum() ** 2 / (weight[rows] ** 2).sum()
+        mean = np.average(error[rows], weights=w)
+        variance = np.average((error[rows] - mean) ** 2, weights=w) * n / (n - 1)
+        reach = 1.959964 * np.sqrt(variance / n)
+        assert [group["mean"], group["scores"]["mae"]] == pytest.approx([mean, mean], rel=1e-4)
+        assert group["interval"] == pytest.approx([mean - reach, mean + reach], rel=1e-4)
+        assert group["unweighted"] == {key: pytest.approx(plain[name][key]) for key in group["unweighted"]}
 
 
 def test_subgroups_of_values_compare_errors(diabetes_run):

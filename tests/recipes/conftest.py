@@ -33,8 +33,9 @@ ON_OTHER_BACKENDS = {
 UNTRACED = {
     "adding_problem", "cifar_cnn", "cifar_speed", "imdb_lstm", "imdb_rnn", "imdb_transformer", "mnist_cnn",
     "practice/batch_norm", "practice/batch_size", "practice/class_imbalance", "practice/clipping",
-    "practice/cross_validation", "practice/ensemble", "practice/regularization", "practice/scikit_learn",
-    "tabular_fnn", "text_reviews", "tune_digits", "tune_reviews", "tune_tabular",
+    "practice/cross_validation", "practice/ensemble", "practice/regularization", "practice/sample_weights",
+    "practice/scikit_learn", "practice/thresholds", "tabular_counts", "tabular_fnn", "tabular_quantiles",
+    "text_reviews", "tune_digits", "tune_reviews", "tune_tabular",
 }  # fmt: skip
 CHILD = """
 import json, os, runpy, sys

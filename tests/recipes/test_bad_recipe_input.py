@@ -69,6 +69,8 @@ CASES = [
     ("tabular_fnn", "--data no_target.csv --target sold", ("'sold'", "columns", "size", "colour")),
     ("tabular_fnn", "--data rows.csv --target sold --feature area=width*2", ("--feature", "area=width*2", "'width'")),
     ("tabular_fnn", "--data rows.csv --target sold --feature size", ("--feature", "'size'", "name = formula")),
+    ("tabular_counts", "--data rows.csv --target sold", ("'sold'", "numbers")),
+    ("tabular_quantiles", "--data rows.csv --target colour", ("'colour'", "numbers")),
     # Too little to learn from.
     ("char_gru", "--data three.txt", ("'three.txt'", "17", "101", "input_shape")),
     ("series_forecast", "--data short.csv", ("'short.csv'", "4 rows", "2", "24", "input_shape=12", "horizon=4")),

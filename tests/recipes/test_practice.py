@@ -1,8 +1,10 @@
-"""Claims of the practice recipes about clipping and learning curves, from the variables of their smoke runs."""
+"""Claims of the practice recipes, from the variables of their smoke runs."""
 
 import numpy as np
 import pytest
 from messages import assert_mentions
+
+import kzoo
 
 
 @pytest.mark.slow
@@ -35,3 +37,25 @@ def test_a_learning_curve_draws_from_the_training_split_alone(smoke):
     for (run,) in left["runs"].values():
         counts = run.config["data"]
         assert (counts["train"], counts["validation"], counts["test"]) == (size, len(data.validation), len(data.test))
+
+
+def test_a_learned_threshold_is_that_of_predict_and_the_networks_of_both_goals_are_the_same(smoke):
+    left = smoke("practice/thresholds").left
+    (of_f1,), (of_cost,) = left["runs"].values()
+    np.testing.assert_allclose(of_f1.answers["answers"], of_cost.answers["answers"], atol=1e-6)
+    learned = {goal: threshold for (goal, _), (_, threshold) in left["curves"].items()}
+    assert 0 < learned["cost"] != learned["F1"] < 1
+    new = left["frame"].drop(columns="churned").head(400)
+    for run, goal in ((of_f1, "F1"), (of_cost, "cost")):
+        answers = kzoo.predict(run, new)
+        assert [label == "yes" for label in answers.labels] == (answers.probabilities[:, 1] >= learned[goal]).tolist()
+    regret = {row["goal"]: row["regret"] for row in left["rows"] if row["threshold"] == "best on test"}
+    assert regret == {"F1": 0, "cost": 0}
+
+
+def test_the_weights_of_a_biased_sample_take_the_bias_away(smoke):
+    left = smoke("practice/sample_weights").left
+    bias = {row["model"]: abs(row["bias"]) for row in left["rows"]}
+    assert bias["weighted"] < bias["unweighted"] / 2 and bias["no bias"] < bias["unweighted"] / 2
+    counts = {name: run.config["data"]["train"] for (name, _), run in left["runs"].items()}
+    assert len(set(counts.values())) == 1, "all learn from the same number of rows"

@@ -99,6 +99,45 @@ def test_another_table_with_classes(recipe, tmp_path):
     assert rows[0]["trees"] > 0.8
 
 
+def test_rates_are_compared_with_the_true_ones_of_the_same_rows(smoke):
+    names = smoke("tabular_counts").left
+    assert names["rows"][0]["model"] == "the true rates"  # another order of the rows would be worse than the mean
+    poisson, squares = (names["runs"][name, 0].answers for name in ("Poisson", "squared error"))
+    np.testing.assert_array_equal(poisson["truth"], squares["truth"])
+    assert poisson["answers"].min() > 0
+
+
+def test_a_table_of_other_counts_has_no_true_rates(recipe, tmp_path):
+    random = np.random.default_rng(0)
+    size = random.uniform(0, 3, 200)
+    pd.DataFrame({"size": size, "visits": random.poisson(size)}).to_csv(tmp_path / "my.csv", index=False)
+    words = ("--data", tmp_path / "my.csv", "--target", "visits", "--out", tmp_path / "out")
+    models = {row["model"] for row in recipe("tabular_counts", "--smoke", *words)["rows"]}
+    assert {"network, Poisson", "network, squared error"} <= models and "the true rates" not in models
+
+
+def test_coverage_is_that_of_evaluate_and_the_mean_of_its_fifths(smoke):
+    names = smoke("tabular_quantiles").left
+    (data,), (run,) = names["data"].values(), names["runs"].values()
+    scores, row = kzoo.evaluate(run, data), names["scores"][0]
+    assert row["model"] == "network"
+    assert (row["coverage"], row["pinball"], row["width"]) == pytest.approx(
+        tuple(scores[name] for name in ("coverage", "pinball", "band_width")), rel=1e-5
+    )
+    shares = [value for name, value in names["fifths"][0].items() if name != "model"]
+    assert np.mean(shares) == pytest.approx(row["coverage"]) and len(data.test) % 5 == 0
+    assert names["scores"][1]["model"] == "network's median, same width"
+
+
+def test_the_error_of_a_digit_is_that_of_its_own_images(smoke):
+    names = smoke("image_values").left
+    (test,), (table,) = (data.test for data in names["data"].values()), names["answers"]
+    np.testing.assert_allclose(table.truth, names["angles"][test.rows], rtol=1e-5)
+    for image, row in zip(test.x[:3], test.rows[:3], strict=True):
+        np.testing.assert_array_equal(image, names["x"][row])
+    assert (table.digit == names["digits"][test.rows]).all()
+
+
 def few_layers(input_shape, *, include_top, weights, pooling, minimalistic=False):
     """Stand in for MobileNetV3Small: a few layers with the same names each time."""
     assert not include_top and not minimalistic and pooling == "avg"

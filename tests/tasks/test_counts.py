@@ -44,7 +44,13 @@ def test_the_scores_are_those_of_scikit_learn(run):
     of_mean = mean_poisson_deviance(new.visits, np.full(200, run.target.config["target_offset"][0]))
     assert scores["poisson_deviance"] < 0.5 * of_mean
     assert (run.data.task, run.spec.training["loss"]) == ("tabular_count", "poisson")
-    assert tuple(run.spec.training["metrics"]) == ("rmse",)  # a search's default, whose optimum is the mean
+    assert tuple(run.spec.training["metrics"]) == ("rmse",)
+
+
+def test_a_search_optimises_the_deviance():
+    options = dict(target="visits", task="count", dry_run=True, trials=2, epochs=1) | QUICK
+    assert kzoo.tune("tabular_fnn", table(300, 0), **options).objective == ("val_poisson_deviance", "min")
+    assert kzoo.tune("tabular_fnn", table(300, 0), metrics="mae", **options).objective == ("val_mae", "min")
 
 
 def test_weights_count_as_repeated_rows():

@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from messages import assert_mentions, notes_with, refuses, warns
+from shortcuts import tune_here
 from sklearn import metrics as sk
 
 import kzoo
 from kzoo.dataset import splits
+from kzoo.dataset.options import DataOptions
 from kzoo.dataset.stratified import divide
 from kzoo.evaluation.comparison import compare_runs
 from kzoo.kinds import kind
@@ -22,7 +24,9 @@ from kzoo.sources.tables.label_cells import flags, likely_separator
 from kzoo.tasks import Target, problem
 from kzoo.tasks.labels import score
 from kzoo.training.known_labels import with_known_labels
+from kzoo.training.plan import plan_training
 from kzoo.training.setup import core_of
+from kzoo.tuning.plan import resolve_objective
 from kzoo.utils.errors import KzooWarning
 
 NAMES = ["blue", "dark red", "green"]
@@ -488,6 +492,11 @@ def test_runs_are_compared_and_combined(run, tmp_path):
     np.testing.assert_allclose(step["learned"]["thresholds"], expected, atol=1e-6)
     p = [kzoo.predict(one, TABLE).probabilities for one in (run, other, mean)]
     np.testing.assert_allclose(p[2], (p[0] + p[1]) / 2, atol=1e-5)
+    # Without data=, scores come from the stored predictions of the members, by these thresholds.
+    test = kzoo.load_data(TABLE, target=NAMES).test
+    scores = kzoo.evaluate(mean, TABLE.iloc[test.rows])
+    for name in ("f1_macro", "average_precision_macro", "exact_match", "loss"):
+        assert mean.summary["test"][name] == pytest.approx(scores[name], abs=1e-4)
     weighted = kzoo.ensemble([run, other], out=tmp_path / "w", data=TABLE, method="weighted")
     assert weighted.postprocessing[0]["rows"] == "validation" and weighted.summary["test"]["f1_macro"] > 0
     with refuses("'vote'", "mean"):
@@ -497,9 +506,45 @@ def test_runs_are_compared_and_combined(run, tmp_path):
 def test_a_search_and_folds_score_labels(tmp_path):
     options = dict(target=NAMES, epochs=1, progress=False)
     search = kzoo.tune("tabular_fnn", TABLE, out=tmp_path / "s", trials=1, folds=2, **options)
-    assert search.best_trial().score is not None
+    assert search.objective == ("val_f1_macro", "max") and search.best_trial().score > 0
     scores = kzoo.cross_validate("tabular_fnn", TABLE, out=tmp_path / "c", folds=2, baselines=False, **options)
     assert "f1_macro" in scores["mean"] and scores["out_of_fold"]["answers"].shape == (300, 3)
+
+
+def test_a_search_optimises_the_primary_score_by_the_thresholds_of_each_epoch(tmp_path, capsys):
+    options = dict(target=NAMES, epochs=2, units=(8,), baseline=True, trials=1, engine="random")
+    search = tune_here("tabular_fnn", TABLE, out=tmp_path / "s", **options)
+    assert search.objective == ("val_f1_macro", "max")
+    # The rows that thresholds are learned on are kept, unless the user wants all rows to be trained on.
+    again = search.retrain(TABLE, out=tmp_path / "r", progress=False, baselines=False)
+    assert again.summary["monitor"] == "val_f1_macro"
+    score = search.best_trial().score
+    assert score == pytest.approx(again.summary["best_value"], abs=1e-6)
+    assert score == pytest.approx(again.summary["validation"]["f1_macro"], abs=1e-6)
+    validation = kzoo.load_data(TABLE, target=NAMES).validation
+    p = kzoo.predict(again, TABLE.iloc[validation.rows]).probabilities
+    known = ~np.isnan(validation.y)
+    f1 = [
+        sk.f1_score(truth[rows], chosen[rows])
+        for truth, chosen, rows in zip(validation.y.T, (p >= again.target.thresholds).T, known.T, strict=True)
+    ]
+    assert score == pytest.approx(np.mean(f1), abs=1e-6)
+    capsys.readouterr()
+    all_rows = search.retrain(TABLE, on="train+validation", out=tmp_path / "all", baselines=False)
+    assert all_rows.data.validation == 0 and not all_rows.postprocessing
+    assert_mentions(capsys.readouterr().err, "no validation data", "label_thresholds", "a half")
+
+
+def test_the_share_of_right_labels_is_not_watched():
+    """It is high for labels that are never predicted. Presets for images and texts watch the accuracy of classes."""
+    texts = pd.DataFrame({"text": ["a b c", "b d", "c a", "d"] * 30, "x": [1, 0, 1, 0] * 30, "y": [0, 1, 1, 0] * 30})
+    options = DataOptions(target=["x", "y"])
+    plan = plan_training(kzoo.get_preset("text_transformer"), texts, options, {})
+    assert plan.training["monitor"] == "val_loss" and notes_with(plan.notes, "val_accuracy", "val_loss")
+    wanted = plan_training(kzoo.get_preset("text_transformer"), texts, options, {"monitor": "val_accuracy"})
+    assert wanted.training["monitor"] == "val_accuracy"
+    assert resolve_objective(None, plan.config, plan.training, plan.data) == ("val_f1_macro", "max")
+    assert resolve_objective(None, plan.config, plan.training, plan.data, requested=("metrics",))[0] == "val_accuracy"
 
 
 # Larger than memory, texts, images

@@ -155,6 +155,17 @@ def test_the_class_with_the_least_expected_cost_is_predicted():
     )
 
 
+@pytest.mark.parametrize("positive", [None, 0, 1])
+def test_average_precision_as_the_objective_of_a_rare_class_is_that_of_the_positive(positive):
+    p, truth, _ = sample()
+    kept = np.flatnonzero((truth == 0) | (np.arange(len(truth)) % 20 == 0))  # the second class is rare
+    p, truth, number = p[kept], truth[kept], 1 if positive is None else positive
+    assert (truth == 1).mean() < 0.1
+    decision = Decision(positive=positive, objective=Objective("average_precision"))
+    scores = score([(p, truth)], None, logits=False, decision=decision).scores
+    assert scores["average_precision"] == pytest.approx(sk.average_precision_score(truth == number, p[:, number]))
+
+
 def test_without_a_decision_scores_have_no_more_names():
     p, truth, _ = sample()
     assert set(score([(p, truth)], None, logits=False).scores) == {

@@ -117,6 +117,33 @@ def test_weights_count_as_repeated_rows():
     assert errors.error.mean() == pytest.approx(repeated.scores["pinball_standardised"], rel=1e-6)
 
 
+def test_an_objective_of_several_targets_is_of_standardised_ones(tmp_path, capsys):
+    options = dict(target=["size", "weight"], quantiles=LEVELS, units=(8,), epochs=2, batch_size=32)
+    run = kzoo.train(
+        "tabular_tabm", table(300, 0), objective="pinball", members=2, out=tmp_path / "run", baselines=False, **options
+    )
+    assert_mentions(capsys.readouterr().err, "objective='pinball'", "units", "pinball_standardised")
+    assert run.summary["monitor"] == "val_pinball_standardised"
+    validation = run.summary["validation"]["pinball_standardised"]
+    assert run.summary["best_value"] == pytest.approx(validation, rel=1e-5)
+    plan = kzoo.tune("tabular_fnn", table(300, 0), dry_run=True, trials=2, **options)
+    assert plan.objective == ("val_pinball_standardised", "min")
+    plan = kzoo.tune("tabular_fnn", table(300, 0), dry_run=True, trials=2, **options | dict(target="size"))
+    assert plan.objective == ("val_pinball", "min")
+
+
+def test_scores_that_do_not_tell_which_predictions_are_better_are_no_objectives(tmp_path):
+    options = dict(target="size", quantiles=LEVELS, out=tmp_path / "run")
+    for name in ("coverage", "band_width"):
+        with refuses(f"objective='{name}'", "'pinball'", "pinball_standardised"):
+            kzoo.train("tabular_fnn", table(300, 0), objective=name, **options)
+        with refuses(f"objective='{name}'", "'pinball'"):
+            kzoo.tune("tabular_fnn", table(300, 0), objective=name, **options)
+    with refuses("objective='relative_mae'", "'mae'", "r2"):
+        kzoo.train("tabular_fnn", table(300, 0), objective="relative_mae", **options | dict(quantiles=None))
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_baselines_have_the_same_levels(run):
     data = kzoo.load_data(table(400, 0), target="size", drop="weight", quantiles=LEVELS)
     results = {result.name: result.scores for result in kzoo.baselines.score(data)}

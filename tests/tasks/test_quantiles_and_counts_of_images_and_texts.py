@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from messages import refuses
+from sklearn.datasets import load_digits
 from sklearn.metrics import mean_pinball_loss, mean_poisson_deviance
 
 import kzoo
@@ -106,6 +107,29 @@ def test_presets_of_every_family_have_an_output_for_each_level(preset):
     else:
         data = kzoo.load_data((np.full((40, 20), 3), y), preset=preset, quantiles=LEVELS)
     assert kzoo.build(preset, data=data).output_shape == (None, 6)
+
+
+@pytest.mark.parametrize(
+    "preset", ["digits_cnn", "image_cnn", "text_cnn", "text_transformer", "text_lstm", "tabular_fnn"]
+)
+def test_the_untrained_network_predicts_the_mean_count(preset):
+    if preset.startswith("text"):
+        source, target = reviews().drop(columns="rating"), "votes"
+    elif preset.startswith("tabular"):
+        source, target = pd.DataFrame(dict(a=np.arange(60.0), b=np.arange(60.0) ** 2, y=np.arange(60) % 7)), "y"
+    else:
+        source, target = images(60), None
+    data = kzoo.load_data(source, preset=preset, target=target, task="count")
+    rates = kzoo.build(preset, data=data, seed=0).predict(data.train.x[:20], verbose=0)
+    assert rates == pytest.approx(np.full((20, 1), data.train.y.mean()), rel=1e-5)
+
+
+def test_a_few_epochs_on_images_are_better_than_the_mean(tmp_path):
+    digits = load_digits()
+    source = digits.images[:600, :, :, None] * 15, (digits.images[:600] > 8).sum(axis=(1, 2))
+    run = kzoo.train("digits_cnn", source, task="count", epochs=6, min_steps=0, out=tmp_path / "run", progress=False)
+    (baseline,) = run.summary["baselines"]
+    assert run.summary["test"]["poisson_deviance"] < 0.9 * baseline["scores"]["poisson_deviance"]
 
 
 def test_what_is_no_count_or_value_is_refused():

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from messages import notes_with, refuses, warns
+from PIL import Image
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.linear_model import Ridge
 from sklearn.metrics import mean_absolute_error, r2_score
@@ -19,6 +20,7 @@ from kzoo import load_data
 from kzoo.baselines.data import BaselineData
 from kzoo.baselines.images import color_ridge, histogram, pixel_ridge, small
 from kzoo.baselines.texts import Counts, tfidf_ridge
+from kzoo.cli import main
 from kzoo.dataset.dataset import Split
 from kzoo.tasks import problem
 from kzoo.training.adapt import adapt_to_data
@@ -54,6 +56,34 @@ def test_problems_and_their_tags():
         assert values.facts >= {"values", "unordered"} and values.task is problem("tabular_regression").task
         classes = name.replace("regression", "classification")
         assert kzoo.list_presets(task=name) == kzoo.list_presets(task=classes)
+
+
+@pytest.mark.parametrize("cells", ["{:,.1f}", "${:.0f}", "{:.2f}%", "{:.1f} €"])
+@pytest.mark.parametrize("task", [None, "regression"])
+@pytest.mark.parametrize("inputs", ["texts", "frame", "images"])
+def test_numbers_with_signs_are_refused_with_the_plain_ones(cells, task, inputs, tmp_path):
+    numbers = 1000 + 37.5 * np.arange(40)
+    frame = pd.DataFrame(dict(x=[f"shirt number {i} of the shop.png" for i in range(40)], y=map(cells.format, numbers)))
+    preset, source = "text_cnn", frame
+    if inputs == "images":
+        preset, source = "digits_cnn", tmp_path
+        for name in frame["x"]:
+            Image.new("L", (8, 8), 100).save(tmp_path / name)
+    if inputs != "frame":
+        frame.to_csv(tmp_path / "labels.csv", index=False)
+        source = tmp_path if inputs == "images" else tmp_path / "labels.csv"
+    with refuses("'y'", cells.format(1000), "1000", "task='classification'"):
+        load_data(source, preset=preset, target="y", task=task)
+    if inputs != "frame":
+        assert main(["train", preset, "--data", str(source), "--target", "y", "--out", str(tmp_path / "run")]) == 2
+
+
+def test_a_few_formatted_numbers_are_class_names_and_counts_are_plain():
+    frame = reviews(60).assign(rating=[f"{10 * (i % 3)}%" for i in range(60)])
+    data = load_data(frame, preset="text_cnn", target="rating", drop="price")
+    assert data.class_names == ("0%", "10%", "20%")
+    with refuses("'rating'", "0%", "task='classification'"):
+        load_data(frame, preset="text_cnn", target="rating", drop="price", task="count")
 
 
 def test_fractions_of_arrays_are_values_and_integers_are_classes():

@@ -9,7 +9,7 @@ import numpy as np
 from kzoo.dataset import splits
 from kzoo.dataset.dataset import Dataset, Split
 from kzoo.dataset.summary import AS_REQUESTED
-from kzoo.dataset.weights import weights_note
+from kzoo.dataset.weights import scaled_by_split, weights_note
 from kzoo.kinds import Fresh
 from kzoo.kinds.arrays import as_type, checked
 from kzoo.kinds.rows.column_options import check_target_options, column_options
@@ -312,9 +312,8 @@ def build_text(
     )  # fmt: skip
     if drawn_weight is not None:
         dropped = len(texts) - sum(len(rows) for rows in parts.values() if rows is not None)
-        scale = drawn_weight[parts["train"]].mean()
         weights |= {part: drawn_weight[rows] for part, rows in parts.items() if rows is not None}
-        weights = {part: _scaled(weight, scale, part) for part, weight in weights.items()}
+        weights = scaled_by_split(weights)
         notes.append(weights_note(weights["train"], f"column {weight_column!r}", dropped))
     chosen = {part: ([texts[i] for i in rows], y[rows]) if rows is not None else None for part, rows in parts.items()}
     for part, (part_texts, part_labels) in official.items():
@@ -367,13 +366,6 @@ def build_text(
 def _raw(labels):
     """Return labels as `learn` and `encode` of a task take them."""
     return np.array(labels, dtype=str) if isinstance(labels, list) else labels
-
-
-def _scaled(weight, scale, part):
-    """Return weights as float32 on the scale of the training rows; raise KzooError if all are 0."""
-    if not weight.sum() > 0:
-        raise KzooError(f"The weight is 0 for all {part} rows. At least one must be positive.")
-    return (weight / scale).astype(np.float32)
 
 
 def take(x, preset):

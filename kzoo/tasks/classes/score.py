@@ -63,9 +63,10 @@ def score(batches, target, *, logits=None, weight=None, decision=None) -> Scored
         auc=auc,
         loss=None if logits is None else _mean(-np.log(np.clip(p[np.arange(n), truth], 1e-7, 1)), weight),
         majority=_mean(truth == (_counts(truth, weight).argmax() if most_frequent is None else most_frequent), weight),
-        **({} if decision is None else _decision_scores(truth, p, guess, decision, weight)),
-        examples=n,
     )
+    if decision is not None:  # the average precision of an objective replaces that of a rare class
+        scores |= _decision_scores(truth, p, guess, decision, weight)
+    scores["examples"] = n
     return Scored(scores=scores, truth=truth, answers=p)
 
 

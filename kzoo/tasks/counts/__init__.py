@@ -15,7 +15,8 @@ TASK = Task(
     words=("count",),
     head="exponential",
     losses=("poisson",),
-    metrics=("rmse", "mae"),  # the mean, which is predicted, has the least squared error; the default of tune
+    metrics=("rmse", "mae"),
+    objective="poisson_deviance",
     scores={
         "poisson_deviance": Score(best="min", label="Poisson deviance", short="deviance", ratio=True),
         **{name: VALUES.scores[name] for name in ("mae", "rmse")},

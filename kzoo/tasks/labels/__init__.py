@@ -15,6 +15,7 @@ TASK = Task(
     head="sigmoid",
     losses=("auto", "crossentropy", "focal"),
     metrics=("accuracy",),
+    objective="f1_macro",
     scores={
         "f1_macro": Score(label="F1 (mean of the labels)", short="F1 macro", form="digits"),
         "always_all": Score(label="F1 of predicting every label", form="digits", baseline=True),

@@ -20,6 +20,7 @@ TASK = Task(
     head="linear",
     losses=("pinball",),
     metrics=(),
+    objective="pinball",
     scores={
         "pinball": Score(
             best="min",
@@ -32,10 +33,17 @@ TASK = Task(
         "pinball_standardised": Score(
             best="min", label="pinball loss (standardised targets)", short="pinball (standardised)", ratio=True
         ),
-        "coverage": Score(label="truth within the outer quantiles", short="coverage", form="percent"),
+        "coverage": Score(
+            label="truth within the outer quantiles", short="coverage", form="percent", objective_instead="pinball"
+        ),
         "coverage_interval": Score(label="95 % interval of the coverage", form="interval"),
         "band_width": Score(
-            best="min", label="mean distance of the outer quantiles", short="width", ratio=True, own_unit=True
+            best="min",
+            label="mean distance of the outer quantiles",
+            short="width",
+            ratio=True,
+            own_unit=True,
+            objective_instead="pinball",
         ),
     },
     says=("pinball", "coverage", "examples"),

@@ -34,7 +34,9 @@ TASK = Task(
         "mse": Score(
             best="min", label="MSE", short="MSE", square_of="rmse", own_unit=True, standardised="mse_standardised"
         ),
-        "relative_mae": Score(best="min", label="MAE / MAE of the best baseline", short="relative MAE"),
+        "relative_mae": Score(
+            best="min", label="MAE / MAE of the best baseline", short="relative MAE", objective_instead="mae"
+        ),
         "r2": Score(label="R²", short="R2", form="digits"),
         "mse_standardised": Score(best="min", label="MSE (standardised targets)", short="MSE (standardised)"),
         "mae_standardised": Score(best="min", label="MAE (standardised targets)", short="MAE (standardised)"),

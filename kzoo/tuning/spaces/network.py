@@ -99,6 +99,12 @@ def _bins(context):
     return _choice_if_set("bins", "bins of every numeric column", 12, 24, 48)(context)
 
 
+def _text_dim(context):
+    if not context.settings.get("text_buckets"):
+        return None  # a table without texts
+    return choice("text_dim", "width of the vector of a text column", 8, 16, 32, 64)(context)
+
+
 def _stages(context):
     settings = context.settings
     if settings.get("block") == "parallel" or not settings["filters"]:
@@ -256,6 +262,7 @@ ENTRIES = {
         sets=("members",),
     ),
     "bins": Entry(sizes=dict(fnn="standard"), declare=_bins, sets=("bins",)),
+    "text_dim": Entry(sizes=dict(fnn="standard"), declare=_text_dim, sets=("text_dim",)),
     "filters_scale": Entry(
         sizes=dict(cnn="quick", other="quick"),
         declare=multiplier("filters_scale", "filters", "times the preset's filters"),

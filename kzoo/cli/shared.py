@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from contextlib import redirect_stdout
 from importlib import import_module
 from pathlib import Path
 
@@ -251,6 +252,21 @@ def require(name):
         return import_module(name)
     except ImportError:
         raise KzooError(f"This command needs {name}. Install it with: python -m pip install {name}") from None
+
+
+def print_output(output):
+    """Print a text, or pieces of a text as they come; meanwhile what libraries print goes to stderr."""
+    stdout = sys.stdout
+    if isinstance(output, str):
+        print(printable(output), file=stdout)
+        return
+    with redirect_stdout(sys.stderr):
+        try:
+            for piece in output:
+                stdout.write(printable(piece))
+                stdout.flush()
+        finally:  # also before the line of an error
+            stdout.write("\n")
 
 
 def print_note(line):

@@ -1,8 +1,8 @@
 """The command line: `kzoo list | show | check | train | tune | evaluate | predict | report | export | serve | compare`.
 
 Each command is a module with `add_arguments(parser)`, `run(args) -> document` and `render(document, args)`. It is
-imported only when the command is called. The document is plain data: `--json` prints it, `render` formats it as text, or
-returns an iterator over pieces of text, which are printed as they come.
+imported only when the command is called. The document is plain data: `--json` prints it, `render` formats it as text,
+or returns an iterator over pieces of text, which are printed as they come.
 """
 
 import argparse

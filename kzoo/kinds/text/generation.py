@@ -54,8 +54,8 @@ def _is_number(value: Any) -> bool:
 class Generation:
     """A text that grows by one token at a time.
 
-    A model reads either the last window (`window`, `last_step`) or, if it keeps a state, the tokens that it has not read
-    (`take_unread`). `add` samples the next token from its probabilities.
+    A model reads either the last window (`window`, `last_step`) or, if it keeps a state, the tokens that it has not yet
+    read (`take_unread`). `add` samples the next token from its probabilities.
 
     Args:
         preprocessing: the preprocessor of the language model.

@@ -41,9 +41,10 @@ def continue_text(args, settings):
     sampling = Sampling(**settings)
     if args.out is not None:
         _check_output(args.out)
+    open_model = _export if (Path(args.run) / "kzoo.json").is_file() else _run
+    stream = open_model(args, f"{option} {value}")
     prompt = _prompt(args.inputs, option)
-    open_stream = _of_export if (Path(args.run) / "kzoo.json").is_file() else _of_run
-    pieces = open_stream(args, prompt, sampling, f"{option} {value}")
+    pieces = stream(prompt, sampling)
     document = dict(run=args.run, prompt=prompt, **asdict(sampling))
     if args.out is not None:
         document["out"] = args.out
@@ -54,17 +55,23 @@ def continue_text(args, settings):
     return document | dict(text=text)
 
 
-def _of_run(args, prompt, sampling, option):
+def _run(args, option):
+    """Return the function from a prompt and a `Sampling` to the texts that each token adds, for a run."""
     if args.format is not None:
         raise KzooError(f"--format {args.format} is for exported models, and {args.run} is a run. Remove --format.")
     run = as_run(args.run, args.weights)
     if "continues" not in run.problem.facts:
         raise _no_language_model(args.run, option)
-    Generation(run.preprocessing, prompt, sampling)  # refuses a prompt before Keras is imported, which takes seconds
-    return keras_import.import_quietly("kzoo.evaluation.generate").stream(run, prompt, sampling)
+
+    def stream(prompt, sampling):
+        Generation(run.preprocessing, prompt, sampling)  # refuses a prompt before the seconds that Keras takes
+        return keras_import.import_quietly("kzoo.evaluation.generate").stream(run, prompt, sampling)
+
+    return stream
 
 
-def _of_export(args, prompt, sampling, option):
+def _export(args, option):
+    """Return the same function for an exported model."""
     if args.weights is not None:
         raise KzooError(
             f"--weights {args.weights} is for presets, and {args.run} is an exported model. Remove --weights."
@@ -73,7 +80,7 @@ def _of_export(args, prompt, sampling, option):
         model = import_module("kzoo.runtime").load(args.run, args.format)
     if not model.continues:
         raise _no_language_model(args.run, option)
-    return model.stream(prompt, **asdict(sampling))
+    return lambda prompt, sampling: model.stream(prompt, **asdict(sampling))
 
 
 def _no_language_model(run, option):

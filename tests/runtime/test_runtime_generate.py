@@ -15,16 +15,20 @@ from kzoo.cli import main
 from kzoo.untracked import as_run
 
 
-def greedy(run, prompt, length):
-    """Return (text, p) of the likeliest tokens by Keras from the last window, without kzoo's reader of prompts."""
-    vocabulary, window = run.preprocessing["vocabulary"], run.preprocessing["length"]
-    ids, rows = [vocabulary.index(c) + 2 for c in prompt], []
-    for _ in range(length):
-        last = ids[-window:]
+def by_keras(run, text, start):
+    """Return p of the tokens of a text from `start`, by Keras from the last window, without kzoo's code for prompts."""
+    ids, window = [run.preprocessing["vocabulary"].index(c) + 2 for c in text], run.preprocessing["length"]
+    rows = []
+    for end in range(start, len(ids)):
+        last = ids[max(end - window, 0) : end]
         x = np.array([last + [0] * (window - len(last))], "int32")
         rows.append(np.asarray(run.model.predict_on_batch(x), "float64")[0, len(last) - 1])
-        ids.append(2 + int(rows[-1][2:].argmax()))
-    return "".join(vocabulary[i - 2] for i in ids), np.array(rows)
+    return np.array(rows)
+
+
+def likeliest(run, p):
+    """Return the likeliest token of each row, except padding and unknown."""
+    return "".join(run.preprocessing["vocabulary"][i] for i in p[:, 2:].argmax(1))
 
 
 def recorded(model, prompt, **settings):
@@ -39,11 +43,13 @@ def recorded(model, prompt, **settings):
 
 def test_an_export_continues_a_text_as_keras_does(language):
     model, length = kzoo.runtime.load(language.exported), 3 * language.run.preprocessing["length"]
-    text, p = greedy(language.run, "to be", length)
-    assert model.generate("to be", length=length, temperature=0) == text
-    written, q = recorded(model, "to be", length=length, temperature=0)
-    assert written == text and np.abs(p - q).max() < 1e-5
-    assert list(model.stream("to be", length=4, temperature=0)) == list(text[5:9])
+    for temperature in (0, 2):
+        text, q = recorded(model, "to be", length=length, temperature=temperature)
+        p = by_keras(language.run, text, 5)
+        assert np.abs(p - q).max() < 1e-5
+        assert (likeliest(language.run, p) == text[5:]) == (temperature == 0)
+        assert model.generate("to be", length=length, temperature=temperature) == text
+    assert list(model.stream("to be", length=4, temperature=2)) == list(text[5:9])
 
 
 def test_the_same_seed_gives_the_text_of_kzoo_generate_within_a_window(language):
@@ -117,7 +123,9 @@ def test_a_vocabulary_is_needed(language, tmp_path):
 def test_a_thousand_tokens_equal_those_of_keras(preset, format, tmp_path):
     run = as_run(preset)
     kzoo.export(preset, tmp_path / "exported", formats=format)
-    text, p = greedy(run, "ROMEO:\n", 1000)
-    written, q = recorded(kzoo.runtime.load(tmp_path / "exported"), "ROMEO:\n", length=1000, temperature=0)
-    assert written == text
-    assert np.abs(p - q).max() < 1e-5
+    model = kzoo.runtime.load(tmp_path / "exported")
+    for temperature in (0, 1):
+        text, q = recorded(model, "ROMEO:\n", length=1000, temperature=temperature, seed=3)
+        p = by_keras(run, text, 7)
+        assert np.abs(p - q).max() < 1e-5
+        assert (likeliest(run, p) == text[7:]) == (temperature == 0)

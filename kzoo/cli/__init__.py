@@ -1,7 +1,8 @@
 """The command line: `kzoo list | show | check | train | tune | evaluate | predict | report | export | serve | compare`.
 
 Each command is a module with `add_arguments(parser)`, `run(args) -> document` and `render(document, args)`. It is
-imported only when the command is called. The document is plain data: `--json` prints it, `render` formats it as text.
+imported only when the command is called. The document is plain data: `--json` prints it, `render` formats it as text,
+or returns an iterator over pieces of text, which are printed as they come.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from kzoo.registry.arguments import ARGUMENTS
 from kzoo.utils import fast_import
 from kzoo.utils.errors import KzooError, KzooWarning
 from kzoo.utils.files import expand_user
-from kzoo.utils.formatting import hint, printable, spelled, spelling
+from kzoo.utils.formatting import hint, spelled, spelling
 from kzoo.utils.i18n import language, translator
 from kzoo.utils.optional import require
 
@@ -180,10 +181,13 @@ def _run_command(argv):
             with redirect_stdout(sys.stderr):
                 preflight.preflight(args)
                 document = module.run(args)
+            if args.json:
+                print(shared.to_json(document))
+            else:
+                shared.print_output(module.render(document, args))
         except KzooError as error:
             error.args = (spelled(error), *error.args[1:])
             raise
-        print(shared.to_json(document) if args.json else printable(module.render(document, args)))
     sys.stdout.flush()
     if not isinstance(document, dict):
         return 0

@@ -1,4 +1,8 @@
-"""Predict for new images, table rows, texts or series with a run or an export."""
+"""Predict for new images, table rows, texts or series with a run or an export.
+
+A language model predicts the next token of each text or, with --length or
+another of the options for generation, continues one text.
+"""
 
 import sys
 from importlib import import_module
@@ -12,6 +16,7 @@ from kzoo.sources.unreadable import MAX_SHARE_EVALUATION
 from kzoo.untracked import as_run
 from kzoo.utils.errors import KzooError
 
+_SAMPLING = ("length", "temperature", "top_k", "top_p", "seed")  # options that continue a text
 EXAMPLES = """\
 examples:
   kzoo predict runs/image_cnn-01 cat.jpg dog.png           image files
@@ -24,6 +29,7 @@ examples:
   kzoo predict runs/image_cnn-01 cat.jpg --tta mirror      with its mirror image
   kzoo predict runs/series_gru-01 power.csv --plot ahead.png   a forecast
   kzoo predict cifar_speed photo.jpg                       a preset with weights
+  kzoo predict char_gru "Once upon a time" --length 200    continue a text
   kzoo predict exports/cats cat.jpg                        an exported model
   kzoo predict exports/cats cat.jpg --format onnx_int8
 exit code:
@@ -42,7 +48,9 @@ def add_arguments(parser):
         help="image files or folders, a table (CSV), text files, or texts; - reads lines from standard input",
     )
     shared.add_weights_option(parser)
-    parser.add_argument("--out", metavar="FILE.csv", help="write all predictions to a CSV file")
+    parser.add_argument(
+        "--out", metavar="FILE", help="write all predictions to a .csv file, or the continued text to a .txt file"
+    )
     parser.add_argument("--plot", metavar="FILE", help="plot a series and its forecast (.png, .svg, .pdf)")
     parser.add_argument("--format", metavar="NAME", help="exported format to use, such as onnx_int8 (default onnx)")
     parser.add_argument(
@@ -59,11 +67,35 @@ def add_arguments(parser):
         metavar="COLUMN",
         help="copy a column of the table, such as an id, to the output; repeat for more",
     )
+    group = parser.add_argument_group("generation of text by language models")
+    group.add_argument(
+        "--length",
+        type=int,
+        metavar="N",
+        help="continue the text by N characters or words (default 200 with another of these options)",
+    )
+    group.add_argument(
+        "--temperature",
+        type=float,
+        metavar="T",
+        help="0 always takes the most likely token, 1 samples by the probabilities of the model (default 1)",
+    )
+    group.add_argument("--top-k", type=int, metavar="N", help="sample from the N most likely tokens (default: all)")
+    group.add_argument(
+        "--top-p",
+        type=float,
+        metavar="P",
+        help="sample from the most likely tokens that together have the probability P (default 1)",
+    )
+    group.add_argument("--seed", type=int, metavar="N", help="seed of the sampling (default 0)")
 
 
 def run(args):
     if args.top < 1:
         raise KzooError(f"--top {args.top} must be at least 1.")
+    settings = {name: getattr(args, name) for name in _SAMPLING if getattr(args, name) is not None}
+    if settings:
+        return import_module("kzoo.cli.generation").continue_text(args, settings)
     if args.out is not None:
         _check_output(args.out)
     if args.plot is not None:
@@ -168,6 +200,8 @@ def _check_output(file):
 
 
 def render(document, args):
+    if "pieces" in document:
+        return document["pieces"]
     rows, forecasts = [], []
     for row in document["predictions"]:
         if row.get("targets"):

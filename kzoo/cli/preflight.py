@@ -40,7 +40,7 @@ def preflight(args):
         if word is not None and word not in (values := values_of(name, options)):
             raise KzooError(f"{name}={word!r} is unknown. {hint(word, values)}Use one of: {', '.join(values)}.")
     for name in ("seed", "data_seed"):
-        if name in options:
+        if options.get(name) is not None:
             checked_seed(name, options[name])
     for name, minimum in (("trials", 1), ("folds", 2), ("parallel", 1), ("threads", 1), ("devices", 1)):
         if options.get(name) is not None:

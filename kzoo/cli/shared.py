@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from contextlib import redirect_stdout
 from importlib import import_module
 from pathlib import Path
 
@@ -234,11 +235,10 @@ def usage_example(run, task, inputs, options="") -> tuple[str, str]:
         options: options of `kzoo predict`.
     """
     if task and "continues" in problem(task).facts:
-        code = f"import kzoo; print(kzoo.generate({os.fspath(run)!r}))"
-        is_safe = re.fullmatch(r"[\w ./:()';,-]+", code)  # no character that a shell expands inside double quotes
-        return "generate", f'python -c "{code}"' if is_safe else f"python -c {quote(code)}"
-    words = ["kzoo predict", quote(os.fspath(run)), *([options] if options else []), get_kind(inputs).example]
-    return "predict", " ".join(words)
+        name, example = "generate", '"" --length 200'  # without a prompt: its words may not be in the vocabulary
+    else:
+        name, example = "predict", get_kind(inputs).example
+    return name, " ".join(["kzoo predict", quote(os.fspath(run)), *([options] if options else []), example])
 
 
 def require(name):
@@ -251,6 +251,21 @@ def require(name):
         return import_module(name)
     except ImportError:
         raise KzooError(f"This command needs {name}. Install it with: python -m pip install {name}") from None
+
+
+def print_output(output):
+    """Print a text, or pieces of a text as they come; meanwhile what libraries print goes to stderr."""
+    stdout = sys.stdout
+    if isinstance(output, str):
+        print(printable(output), file=stdout)
+        return
+    with redirect_stdout(sys.stderr):
+        try:
+            for piece in output:
+                stdout.write(printable(piece))
+                stdout.flush()
+        finally:  # also before the line of an error
+            stdout.write("\n")
 
 
 def print_note(line):

@@ -1,6 +1,5 @@
 """`generate`: continue a text with a language model; and scores of language models that keep their state."""
 
-import math
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,20 +9,18 @@ import keras
 import numpy as np
 
 from kzoo.dataset.dataset import Dataset, Split
-from kzoo.dataset.splits import check_seed
-from kzoo.kinds.text.inference import tokenizer_of
-from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN
+from kzoo.kinds.text.generation import Generation, Sampling
+from kzoo.kinds.text.tokenizer import PADDING
 from kzoo.predictions import probabilities
 from kzoo.registry import general_first, list_presets, rebuild, spec_of
 from kzoo.run import Run
 from kzoo.storage.windows import series_of
 from kzoo.tasks import problems_with_facts
-from kzoo.training.score import forward, gives_logits
+from kzoo.training.score import forward, run_gives_logits
 from kzoo.untracked import as_run
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
 
-_MOST = 1_000_000  # tokens to generate, or to choose from
 _PIECE = 256  # tokens per call when scoring
 _WINDOWS = 32  # per call when scoring
 
@@ -43,7 +40,7 @@ def generate(
     """Continue a text token by token, each sampled from the model's probabilities.
 
     A recurrent model with outputs at every step keeps its state over the whole text. Any other model sees the last
-    window, as in training.
+    window, as in training, and so does any exported model (`kzoo.runtime.Model.generate`).
 
     Args:
         run: the run of a language model, or its path; or the name of a preset with pretrained weights in the package.
@@ -64,94 +61,48 @@ def generate(
     Raises:
         KzooError: a run that is not of a language model, a value out of range, or a prompt without a known token.
     """
-    run = as_run(run, weights)
-    _check(run, prompt, length, temperature, top_k, top_p)
-    check_seed(seed)
-    tokenizer, generator = tokenizer_of(run.preprocessing), np.random.default_rng(seed)
-    pending, read, generated = (
-        _prompt_ids(prompt, tokenizer),
-        _next_token_reader(run.model, run.preprocessing["length"]),
-        [],
-    )
-    for _ in range(length):
-        p = read(pending)[UNKNOWN + 1 : len(tokenizer)]  # neither padding nor the unknown token
-        pending = [UNKNOWN + 1 + _sample(p, temperature, top_k, top_p, generator)]
-        generated += pending
-    separator = " " if prompt and tokenizer.level == "words" else ""
-    return prompt + separator + tokenizer.decode(generated)
+    sampling = Sampling(length=length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
+    return prompt + "".join(stream(as_run(run, weights), prompt, sampling))
 
 
-def _check(run: Run, prompt: Any, length: Any, temperature: Any, top_k: Any, top_p: Any) -> None:
-    task = run.data.task
+def stream(run: Run, prompt: str, sampling: Sampling) -> Iterator[str]:
+    """Return an iterator over the texts that each token adds to the prompt.
+
+    Raises:
+        KzooError: see `generate`.
+    """
+    check_continues(run)
+    generation = Generation(run.preprocessing, prompt, sampling)
+    predict_next = _next_token_reader(run, generation)
+    return (generation.add(predict_next()) for _ in range(sampling.length))
+
+
+def check_continues(run: Run) -> None:
+    """Raise KzooError unless a run is of a language model."""
     if "continues" not in run.problem.facts:
         presets = [name for problem in problems_with_facts("continues") for name in list_presets(task=problem.name)]
         names = ", ".join(general_first(presets))
-        raise KzooError(f"{run.path} is a run of {task}, but only language models generate text. Presets: {names}.")
-    if not isinstance(prompt, str):
-        raise KzooError(f"prompt={prompt!r} must be a string.")
-    counts = {"length": length} | ({} if top_k is None else {"top_k": top_k})
-    for name, value in counts.items():
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 1 <= value <= _MOST:
-            raise KzooError(f"{name}={value!r} must be a whole number from 1 to {_MOST}.")
-    if not _is_number(temperature) or temperature < 0:
-        raise KzooError(f"temperature={temperature!r} must be a number >= 0.")
-    if top_p is not None and not (_is_number(top_p) and 0 < top_p <= 1):
-        raise KzooError(f"top_p={top_p!r} must be above 0 and at most 1.")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _prompt_ids(prompt: str, tokenizer: Any) -> list[int]:
-    if not prompt:
-        return tokenizer.ids("\n") if "\n" in tokenizer.vocabulary else [UNKNOWN + 1]  # ids are ordered by frequency
-    ids = tokenizer.ids(prompt)
-    if set(ids) <= {UNKNOWN}:
-        unknown = ", ".join(repr(t) for t in dict.fromkeys(tokenizer.split(prompt))) or repr(prompt)
         raise KzooError(
-            f"No token of the prompt is in the model's vocabulary: {unknown}. Use {tokenizer.level} that it contains."
+            f"{run.path} is a run of {run.data.task}, but only language models generate text. Presets: {names}."
         )
-    return ids
 
 
-def _next_token_reader(model: keras.Model, window: int) -> Callable[[list[int]], np.ndarray]:
-    """Return a function of the token ids that follow those read before; it returns p (V,) of the next token."""
+def _next_token_reader(run: Run, generation: Generation) -> Callable[[], np.ndarray]:
+    """Return a function that returns p (V,) of the token after the text so far."""
+    model, logits = run.model, run_gives_logits(run)
     # A model trained only on the last step of full windows has never predicted after more than one window.
     read: Any = stateful_reader(model, 1) if _config(model).get("pooling", "last") is None else None
-    logits, history = gives_logits(model), []
 
-    def step(ids: list[int]) -> np.ndarray:
-        for token in ids:
+    def step() -> np.ndarray:
+        for token in generation.take_unread():
             outputs = read(np.array([[token]], np.int32))
         return outputs[0, 0]
 
-    def whole_window(ids: list[int]) -> np.ndarray:
-        history.extend(ids)
-        window_ids = history[-window:]
-        row = np.array([window_ids + [PADDING] * (window - len(window_ids))], np.int32)
-        outputs = forward(model, row, 1)[0]
-        return outputs[len(window_ids) - 1] if outputs.ndim == 2 else outputs
+    def whole_window() -> np.ndarray:
+        return generation.last_step(forward(model, generation.window(), 1))
 
     predict_next = whole_window if read is None else step
-    return lambda ids: probabilities(predict_next(ids)[None], logits)[0].astype("float64")
-
-
-def _sample(
-    p: np.ndarray, temperature: float, top_k: int | None, top_p: float | None, generator: np.random.Generator
-) -> int:
-    """Return an index sampled from p (V,), which need not sum to 1."""
-    best = np.argsort(-p, kind="stable")[: 1 if temperature == 0 else top_k]
-    if len(best) == 1:
-        return int(best[0])
-    logits = np.log(np.maximum(p[best], 1e-300))
-    weights = np.exp((logits - logits[0]) / temperature)
-    weights /= weights.sum()
-    if top_p is not None:
-        before = np.cumsum(weights) - weights  # cumulative probability of the likelier tokens
-        weights = np.where(before < top_p, weights, 0.0)
-        weights /= weights.sum()
-    return int(generator.choice(best, p=weights))
+    return lambda: probabilities(predict_next()[None], logits)[0]
 
 
 def _config(model: keras.Model) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from kzoo.export.format import in_batches
 from kzoo.export.formats import formats
 from kzoo.export.sandbox import check_cost
 from kzoo.exported import MANIFEST, ExportedModel, Manifest, is_inside
-from kzoo.predictions import ANSWERS, Predictions
+from kzoo.predictions import ANSWERS, Predictions, probabilities
 from kzoo.sources.arrays import all_finite, as_array, check_count
 from kzoo.sources.unreadable import MAX_SHARE_EVALUATION
 from kzoo.tasks import Target, problem, problem_for
@@ -25,6 +26,9 @@ from kzoo.utils.errors import KzooError, short_errors
 from kzoo.utils.files import check_regular, expand_home
 from kzoo.utils.formatting import hint, length_of, plural, shown
 from kzoo.utils.optional import require
+
+if TYPE_CHECKING:
+    from kzoo.kinds.text.generation import Generation
 
 
 @checked_arguments
@@ -92,6 +96,11 @@ class Model:
     def __repr__(self) -> str:
         return f"<Model {self.name}: {self.format}, takes {self.inputs}>"
 
+    @property
+    def continues(self) -> bool:
+        """Whether it is a language model, which continues texts."""
+        return "continues" in self._task.facts
+
     @short_errors
     def predict(self, inputs: Any, *, batch_size: int = 128, keep: str | Sequence[str] = ()) -> Predictions:
         """Return predictions for raw inputs, as `kzoo.predict` does.
@@ -111,6 +120,68 @@ class Model:
         batch_size = checked_count("batch_size", batch_size)
         encoded = self._check_ids(encode_named(self._preprocessing, expand_home(inputs), keep=keep))
         return self.predictions(encoded, self.check(self.run(encoded.x, batch_size)))
+
+    def generate(
+        self,
+        prompt: str = "",
+        *,
+        length: int = 200,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int = 0,
+    ) -> str:
+        """Continue a text with a language model, as `kzoo.generate` does, and return the whole text.
+
+        Exported models keep no state: each token is predicted from the last window, also where `kzoo.generate` lets a
+        recurrent model keep its state over the whole text.
+
+        Args:
+            prompt: the beginning of the text.
+            length: number of characters or words to add.
+            temperature: 1 samples from the model's own probabilities; 0 always takes the likeliest token.
+            top_k: sample from this many of the likeliest tokens; None: from all.
+            top_p: sample from the likeliest tokens that together have this share of the probability; None: from all.
+            seed: of the sampling: the same seed gives the same text.
+
+        Raises:
+            KzooError: not a language model, a value out of range, or a prompt without a known token.
+        """
+        settings = dict(length=length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
+        return prompt + "".join(self.stream(prompt, **settings))
+
+    def stream(self, prompt: str = "", **settings: Any) -> Iterator[str]:
+        """Return an iterator over the texts that each token adds to a prompt.
+
+        Args:
+            prompt: the beginning of the text.
+            settings: those of `generate`.
+
+        Raises:
+            KzooError: see `generate`.
+        """
+        generation = self.generation(prompt, **settings)
+        return (self.next_token(generation, self.run(generation.window())) for _ in range(generation.sampling.length))
+
+    def generation(self, prompt: str, **settings: Any) -> "Generation":
+        """Return a text to continue, step by step: a server runs its `window` and passes the outputs to `next_token`.
+
+        Raises:
+            KzooError: see `generate`.
+        """
+        if not self.continues:
+            raise KzooError(f"{self.name} is not a language model, so it cannot continue a text. Use predict.")
+        module = import_module("kzoo.kinds.text.generation")
+        return module.Generation(self._preprocessing, prompt, module.Sampling(**settings))
+
+    def next_token(self, generation: "Generation", outputs: np.ndarray) -> str:
+        """Sample the next token of a text from the outputs for its `window`, and return the text that it adds.
+
+        Raises:
+            KzooError: an output is NaN or infinite.
+        """
+        outputs = generation.last_step(self.check(outputs))
+        return generation.add(probabilities(outputs[None], ANSWERS.get(self._kind))[0])
 
     def receive(self, inputs: Any, max_rows: int | None = None, keep: str | Sequence[str] = ()) -> Encoded:
         """Encode raw inputs from an untrusted source: strings are never interpreted as file paths.

@@ -5,6 +5,7 @@
     limits.py               limits of requests, and parsing of untrusted JSON
     codecs.py               requests, replies and inputs, shared by all protocols
     kserve.py, tensorflow.py, raw.py    protocols: bytes -> inputs, outputs -> bytes
+    generation.py           continued texts: a request, and a stream of server-sent events
     service.py              passes a request through all of these
     middleware.py           for every request: token, limits, request id, log line, metrics
     app.py                  routes; process.py: the process, its socket and its shutdown

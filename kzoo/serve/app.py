@@ -26,7 +26,7 @@ from kzoo.serve.middleware import Middleware, refusal
 from kzoo.serve.model_facts import list_entry, model_facts
 from kzoo.serve.model_repository import ModelRepository, Version, open_repository
 from kzoo.serve.openapi import document
-from kzoo.serve.service import Service
+from kzoo.serve.service import FAULT, Service
 from kzoo.utils.errors import KzooError, KzooWarning
 
 PAGE = Path(__file__).parent / "page"
@@ -126,7 +126,7 @@ async def _to_response(request: Request, error: Exception) -> Response:
         headers = {"Connection": "close"} if error.status_code == 413 else {}
         refused = Refused(error.status_code, message, headers | dict(error.headers or {}))
     else:
-        refused = Refused(500, "Internal server error. See the server log for the id of this request.")
+        refused = Refused(500, FAULT)
     return refusal(refused, request.scope.get("kzoo", {}))
 
 
@@ -183,6 +183,7 @@ def _routes(service: Service, counters: Metrics) -> list[BaseRoute]:
         routes += [
             Route(f"{model}:predict", service.endpoint_of(tensorflow.read), methods=post),
             Route(f"{v2}/infer", service.endpoint_of(kserve.read), methods=post),
+            Route(f"{model}/generate", service.generation_endpoint(), methods=post),
             Route(f"{model}/answer", service.endpoint_of(raw.read), methods=post),
             Route(model, describing(state)),
             Route(f"{model}/metadata", describing(lambda m, v: tensorflow.metadata(m.name, str(v), v.manifest))),

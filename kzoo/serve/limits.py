@@ -19,6 +19,7 @@ class Limits:
         rows: inputs per request.
         row_bytes: bytes of the encoded inputs of a request.
         numbers: output numbers per request; a single input is always allowed.
+        tokens: tokens that a request may add to a text.
         waiting: pending requests per model.
         batch: rows in a batch.
         connections: open connections, including idle ones.
@@ -31,6 +32,7 @@ class Limits:
     rows: int = 10_000
     row_bytes: int = 64 << 20
     numbers: int = 4 << 20
+    tokens: int = 2_000
     waiting: int = 256
     batch: int = 64
     connections: int = 512

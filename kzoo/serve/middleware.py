@@ -59,7 +59,7 @@ class Middleware:
             return
         start = time.perf_counter()
         header = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        context: dict[str, Any] = {"header": header}
+        context: dict[str, Any] = {"header": header, "is_ending": lambda: self.ending}
         scope["kzoo"] = context
         request_id = header.get("x-request-id", "")
         if not _ID.fullmatch(request_id):

@@ -7,7 +7,7 @@ from kzoo.serve.limits import Limits
 
 _TEXT, _NUMBER = {"type": "string"}, {"type": "number"}
 _ANY: dict[str, Any] = {}
-_JSON, _CSV = "application/json", "text/csv"
+_JSON, _CSV, _EVENTS = "application/json", "text/csv", "text/event-stream"
 
 
 def document(limits: Limits) -> dict[str, Any]:
@@ -32,7 +32,8 @@ def document(limits: Limits) -> dict[str, Any]:
             "title": "kzoo serve",
             "version": __version__,
             "description": "Predictions of exported models. A request may have up to "
-            f"{limits.body:,} bytes and {limits.rows:,} inputs. NaN is not allowed in JSON. Errors are "
+            f"{limits.body:,} bytes and {limits.rows:,} inputs, and may add {limits.tokens:,} tokens to a "
+            "text. NaN is not allowed in JSON. Errors are "
             '`{"error": MESSAGE}`. Status 503 with Retry-After: the request was not accepted and may be retried.',
         },
         "security": [{}, {"token": []}],
@@ -45,7 +46,7 @@ def document(limits: Limits) -> dict[str, Any]:
                     "content": {_JSON: {"schema": _ref("Error")}},
                 }
             },
-            "schemas": _schemas(),
+            "schemas": _schemas(limits),
         },
     }
 
@@ -75,6 +76,11 @@ def _model_paths(version: bool) -> dict[str, Any]:
     paths = {
         f"{v1}/answer": _post("Predict from raw inputs.", f"answer{id_suffix}", raw, answers)
         | {"parameters": [top, history, keep]},
+        f"{v1}/generate": _post(
+            "Continue a text with a language model. With Accept: text/event-stream, there is an event "
+            '`data: {"text": ...}` for each token, and `event: end` with the whole text, or `event: error`.',
+            f"generate{id_suffix}", {_JSON: _ref("Prompt")}, {_JSON: _ref("Text"), _EVENTS: _TEXT},
+        ),
         f"{v1}:predict": _post(
             "Predict (TensorFlow Serving API).", f"predict{id_suffix}", {_JSON: _ref("Instances")},
             {_JSON: _ref("Outputs")},
@@ -98,7 +104,7 @@ def _model_paths(version: bool) -> dict[str, Any]:
     }
 
 
-def _schemas() -> dict[str, Any]:
+def _schemas(limits: Limits) -> dict[str, Any]:
     tensor = _object(
         name=_TEXT, datatype=_TEXT, shape=_list({"type": "integer"}), data=_list(_ANY), parameters={"type": "object"}
     )
@@ -120,6 +126,15 @@ def _schemas() -> dict[str, Any]:
             "texts, the last rows of a series.",
         },
         "Answers": _object(model=_TEXT, version=_TEXT, predictions=_list(prediction), notes=_list(_TEXT)),
+        "Prompt": _object(
+            prompt={"type": "string", "default": ""},
+            length={"type": "integer", "minimum": 1, "maximum": limits.tokens, "default": 200},
+            temperature={"type": "number", "minimum": 0, "default": 1},
+            top_k={"type": ["integer", "null"], "minimum": 1},
+            top_p={"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 1},
+            seed={"type": "integer", "minimum": 0, "default": 0},
+        ),
+        "Text": _object(model=_TEXT, version=_TEXT, text=_TEXT),
         "Instances": _object(instances=_list(_ANY), inputs=_ANY, signature_name=_TEXT),
         "Outputs": _object(predictions=_list(_ANY), outputs=_list(_ANY), notes=_list(_TEXT)),
         "Tensors": _object(

@@ -2,22 +2,44 @@
 
 import asyncio
 import contextvars
-from collections.abc import Callable
+import math
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
-from kzoo.serve.codecs import NOTES, DecodedRequest, ModelRequest
+from kzoo.kinds.text.generation import Generation
+from kzoo.serve import generation
+from kzoo.serve.codecs import JSON, NOTES, DecodedRequest, ModelRequest, as_json
 from kzoo.serve.limits import Limits, Refused, busy
-from kzoo.serve.model_repository import ModelRepository, ServedModel
+from kzoo.serve.model_repository import Loaded, ModelRepository
+from kzoo.utils.errors import KzooError
 
 _T = TypeVar("_T")
 _SMALL = 1 << 16  # bytes of JSON, or output numbers, that take little time
 _JSON_BEGINS = (b"{", b"[", b'"', b" ", b"\n")
 Protocol = Callable[[ModelRequest], DecodedRequest]
+
+
+Respond = Callable[[Request, ModelRequest, Loaded], Awaitable[Response]]
+FAULT = "Internal server error. See the server log for the id of this request."
+
+
+class _Stream(StreamingResponse):
+    """A response whose body is sent while it is made; `on_end` is called after its end, also if it is cut off."""
+
+    on_end: Callable[[], object]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self.on_end()
 
 
 class Service:
@@ -45,7 +67,13 @@ class Service:
 
     def endpoint_of(self, read: Protocol) -> Callable[[Request], Any]:
         """Return the endpoint of a protocol, given its `read` function."""
+        return self._endpoint(partial(self._predictions, read))
 
+    def generation_endpoint(self) -> Callable[[Request], Any]:
+        """Return the endpoint that continues texts."""
+        return self._endpoint(self._continued)
+
+    def _endpoint(self, respond: Respond) -> Callable[[Request], Any]:
         async def endpoint(request: Request) -> Response:
             model, version = self.repository[request.path_params["name"]], request.path_params.get("version")
             context = request.scope["kzoo"]
@@ -54,36 +82,89 @@ class Service:
                 raise busy(f"{model.waiting} requests to {model.name!r} are already waiting")
             model.waiting += 1
             context["held"] = 0  # bytes of the body
-            try:
-                return await self._respond(request, read, model, version, context)
-            finally:
+
+            def end() -> None:
                 model.waiting -= 1
                 self.body_bytes -= context["held"]
 
+            try:
+                model.version(version)  # raises Refused before the body is received
+                body = await self._body(request, context)
+                number, loaded = await model.load(version)
+                context["version"] = str(number)
+                NOTES.set([])
+                model_request = ModelRequest(
+                    model=loaded.model, name=model.name, version=str(number), header=context["header"],
+                    query=request.query_params, body=body, max_rows=loaded.max_rows,
+                )  # fmt: skip
+                response = await respond(request, model_request, loaded)
+            except BaseException:
+                end()
+                raise
+            if isinstance(response, _Stream):
+                response.on_end = end  # the request is pending until its last event is sent
+            else:
+                end()
+            return response
+
         return endpoint
 
-    async def _respond(
-        self,
-        request: Request,
-        read: Protocol,
-        model: ServedModel,
-        requested_version: str | None,
-        context: dict[str, Any],
+    async def _predictions(
+        self, read: Protocol, request: Request, model_request: ModelRequest, loaded: Loaded
     ) -> Response:
-        model.version(requested_version)  # raises Refused before the body is received
-        body = await self._body(request, context)
-        version, loaded = await model.load(requested_version)
-        context["version"] = str(version)
-        NOTES.set([])
-        model_request = ModelRequest(
-            model=loaded.model, name=model.name, version=str(version), header=context["header"],
-            query=request.query_params, body=body, max_rows=loaded.max_rows,
-        )  # fmt: skip
-        decoded = await self._done(_is_small(body), read, model_request)
-        context["rows"] = len(decoded.encoded.x)
+        decoded = await self._done(_is_small(model_request.body), read, model_request)
+        request.scope["kzoo"]["rows"] = len(decoded.encoded.x)
         outputs = loaded.model.check(await loaded.batches(decoded.encoded.x))
         reply = await self._done(outputs.size <= _SMALL, decoded.reply, outputs)
         return Response(reply.body, media_type=reply.media, headers=dict(reply.headers))
+
+    async def _continued(self, request: Request, model_request: ModelRequest, loaded: Loaded) -> Response:
+        read = partial(generation.read, most=self.limits.tokens)
+        text = await self._done(_is_small(model_request.body), read, model_request)
+        request.scope["kzoo"]["rows"] = 1
+        ids = {"model": model_request.name, "version": model_request.version}
+        pieces = self._pieces(loaded, text, request.scope["kzoo"]["is_ending"])
+        if generation.wants_events(model_request):
+            events = self._events(request, text.prompt, pieces, ids)
+            return _Stream(events, media_type=generation.EVENTS, headers=generation.HEADERS)
+        parts = [text.prompt]
+        async for piece in pieces:
+            parts.append(piece)
+            if await request.is_disconnected():
+                request.scope["kzoo"]["lost"] = True
+                return Response()
+        return Response(as_json(ids | {"text": "".join(parts)}), media_type=JSON)
+
+    async def _pieces(self, loaded: Loaded, text: Generation, is_ending: Callable[[], bool]) -> AsyncIterator[str]:
+        """Yield what each token adds to a text; its rows run in the same batches as those of other requests."""
+        last_time = math.inf  # soon after the server has been told to stop
+        for _ in range(text.sampling.length):
+            if is_ending():
+                last_time = min(last_time, time.monotonic() + self.limits.ending / 4)
+                if time.monotonic() > last_time:
+                    raise Refused(503, "The server is stopping, and the text is not complete.")
+            outputs = await loaded.batches(text.window())
+            yield await self._done(True, partial(loaded.model.next_token, text), outputs)
+
+    async def _events(
+        self, request: Request, prompt: str, pieces: AsyncIterator[str], ids: dict[str, str]
+    ) -> AsyncIterator[bytes]:
+        """Yield an event for each token, and one at the end with the whole text, or with an error."""
+        context, parts = request.scope["kzoo"], [prompt]
+        try:
+            async for piece in pieces:
+                parts.append(piece)
+                yield generation.event({"text": piece})
+            yield generation.event(ids | {"text": "".join(parts)}, "end")
+        except (KzooError, Refused) as error:
+            context["error"] = str(error)
+            yield generation.event({"error": str(error)}, "error")
+        except Exception:
+            yield generation.event({"error": FAULT}, "error")
+            raise
+        except BaseException:  # cancelled, because the client has disconnected or the server ends
+            context["lost"] = True
+            raise
 
     async def _done(self, small: bool, function: Callable[[Any], _T], argument: Any) -> _T:
         """Call a function in a thread for small requests, or in one for large requests."""

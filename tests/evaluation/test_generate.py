@@ -1,5 +1,6 @@
 """Text from language models, and their score in a single pass, compared with a plainly built network and NumPy."""
 
+import io
 import json
 import os
 import re
@@ -20,6 +21,7 @@ import kzoo
 from kzoo.cli import main
 from kzoo.kinds.text.inference import tokenizer_of
 from kzoo.storage.windows import Windows
+from kzoo.utils.errors import KzooError
 
 VERSES = (
     "the cat sat on the mat and looked at the rat.\n"
@@ -263,14 +265,103 @@ def test_train_suggests_a_command_that_generates_text(gru, verses, capsys, monke
     command = ["train", "char_gru", "--data", str(verses), "--out", "a run", "--quiet", "--set"]
     assert main([*command, *settings]) == 0
     shown = capsys.readouterr().out
-    assert "kzoo predict" not in shown
-    (line,) = [line for line in shown.splitlines() if "kzoo.generate(" in line]
-    program, option, code = shlex.split(line[line.index("python ") :])
-    assert (program, option) == ("python", "-c")
-    exec(code, {})
+    (line,) = [line for line in shown.splitlines() if "kzoo predict" in line]
+    program, *words = shlex.split(line[line.index("kzoo ") :])
+    assert program == "kzoo" and line.split()[0] == "generate" and main(words) == 0
     assert len(capsys.readouterr().out) > 150
     assert main(["show", "char_gru"]) == 0
-    assert """python -c "import kzoo; print(kzoo.generate('char_gru'))\"""" in capsys.readouterr().out
+    assert 'kzoo predict char_gru "" --length 200' in capsys.readouterr().out
+
+
+class Terminal(io.StringIO):
+    """What is printed, and how much of it at each flush."""
+
+    def __init__(self):
+        super().__init__()
+        self.lengths = []
+
+    def flush(self):
+        self.lengths.append(len(self.getvalue()))
+
+
+def test_a_text_is_printed_token_by_token_on_the_command_line(gru, monkeypatch, capsys, tmp_path):
+    options = ["--length", "30", "--temperature", "0.8", "--seed", "3", "--top-k", "9", "--top-p", "0.9"]
+    settings = dict(length=30, temperature=0.8, seed=3, top_k=9, top_p=0.9)
+    command, text = ["predict", str(gru.path), "the dog "], kzoo.generate(gru, "the dog ", **settings)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", terminal := Terminal())
+        assert main([*command, *options]) == 0
+    assert terminal.getvalue() == text + "\n" and set(range(8, 39)) <= set(terminal.lengths)
+    capsys.readouterr()
+    assert main([*command, *options, "--json", "--out", str(tmp_path / "a.txt")]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document == settings | dict(run=str(gru.path), prompt="the dog ", text=text, out=str(tmp_path / "a.txt"))
+    assert main([*command, *options, "--out", str(tmp_path / "b.txt")]) == 0
+    assert capsys.readouterr().out == f"{text}\nWritten to {tmp_path / 'b.txt'}\n"
+    assert (tmp_path / "a.txt").read_text() == (tmp_path / "b.txt").read_text() == text + "\n"
+
+
+def test_a_text_from_a_file_or_standard_input_is_continued(gru, monkeypatch, capsys, tmp_path):
+    text = kzoo.generate(gru, "the cat\nsat", length=20, temperature=0)
+    (tmp_path / "verse.txt").write_text("the cat\nsat\n")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("the cat\nsat\n"))
+    for word in ("-", str(tmp_path / "verse.txt")):
+        assert main(["predict", str(gru.path), word, "--length", "20", "--temperature", "0"]) == 0
+        assert capsys.readouterr().out == text + "\n"
+
+
+def test_without_options_a_language_model_predicts_the_next_token(gru, capsys):
+    assert main(["predict", str(gru.path), "the ca", "--top", "2", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["predictions"]
+    assert row["label"] == "t" and len(row["classes"]) == 2
+
+
+def test_any_option_of_generation_continues_a_text(gru, capsys):
+    for option, value in (("temperature", 0), ("top_k", 1), ("top_p", 0.01), ("seed", 4)):
+        assert main(["predict", str(gru.path), "the ", f"--{option.replace('_', '-')}", str(value)]) == 0
+        assert capsys.readouterr().out == kzoo.generate(gru, "the ", **{option: value}) + "\n"
+
+
+def test_an_interrupted_text_ends_its_line(gru, capsys, monkeypatch):
+    def stream(run, prompt, sampling):
+        yield "cat"
+        raise KzooError("no more")
+
+    monkeypatch.setattr(sys.modules["kzoo.evaluation.generate"], "stream", stream)
+    assert main(["predict", str(gru.path), "the ", "--length", "9"]) == 2
+    assert capsys.readouterr() == ("the cat\n", "kzoo: error: no more\n")
+
+
+def test_the_command_line_refuses_options_that_do_not_fit(gru, iris_run, capsys, tmp_path):
+    (tmp_path / "table.csv").write_text("text\nthe cat\n")
+    command = ["predict", str(gru.path), "the "]
+    for words, parts in (
+        (["predict", str(iris_run.path), "new.csv", "--length", "9"], ("--length 9", "language model", "char_gru")),
+        (["predict", str(iris_run.path), "new.csv", "--seed", "0"], ("--seed 0", "language model")),
+        ([*command, "--length", "9", "--top", "5"], ("--top 5", "--length 9")),
+        ([*command, "--length", "9", "--tta", "mirror"], ("--tta mirror", "--length 9")),
+        ([*command, "--temperature", "0.5", "--plot", "a.png"], ("--plot a.png", "--temperature 0.5")),
+        ([*command, "--length", "9", "--keep", "id"], ("--keep id", "--length 9")),
+        ([*command, "--length", "9", "--format", "onnx"], ("--format onnx", "run")),
+        ([*command, "--length", "9", "--out", "text.csv"], ("text.csv", ".txt")),
+        ([*command, "--length", "9", "--out", "missing/text.txt"], ("missing", "folder")),
+        ([*command, "a dog", "--length", "9"], ("--length", "2 were passed", "quotes")),
+        ([*command, "--length", "0"], ("--length 0", "1")),
+        ([*command, "--length", "many"], ("--length", "many")),
+        ([*command, "--temperature", "-1"], ("--temperature -1",)),
+        ([*command, "--temperature", "nan"], ("--temperature nan",)),
+        ([*command, "--top-p", "1.5"], ("--top-p 1.5",)),
+        ([*command, "--top-k", "0"], ("--top-k 0",)),
+        ([*command, "--seed", "-1"], ("--seed -1",)),
+        (["predict", str(gru.path), "中", "--length", "9"], ("'中'", "vocabulary")),
+        (["predict", str(gru.path), "missing.txt", "--length", "9"], ("missing.txt", "does not exist")),
+        (["predict", str(gru.path), str(tmp_path), "--length", "9"], ("folder", "text")),
+        (["predict", str(gru.path), str(tmp_path / "table.csv"), "--length", "9"], ("table", "text")),
+    ):
+        assert main(words) == 2, words
+        out, error = capsys.readouterr()
+        assert not out.strip() and error.count("\n") == 1, error
+        assert_mentions(error, *parts)
 
 
 def test_generate_refuses_bad_arguments(gru, transformer, iris_run, verses):

@@ -29,6 +29,7 @@ def folder(exports, tmp_path_factory):
     home = tmp_path_factory.mktemp("docs")
     write_digits(home / "exports" / "digits_cnn")
     shutil.copytree(exports / "table", home / "exports" / "customers")
+    shutil.copytree(exports / "language", home / "exports" / "char_gru")
     shutil.copy(GOLDEN / "table" / "new.csv", home / "customers.csv")
     Image.new("L", (20, 20), 90).save(home / "digit.png")
     return home
@@ -48,7 +49,9 @@ def test_the_calls_of_the_page_are_answered(folder, monkeypatch):
             words = shlex.split(call.replace("http://127.0.0.1:8000", server.url))
             done = subprocess.run([*words, "--fail-with-body"], capture_output=True, text=True, check=False)
             assert done.returncode == 0, (call, done.stdout)
-            if "metrics" not in call and "Accept: text/csv" not in call:
+            if "text/event-stream" in call:
+                assert done.stdout.count("data: ") == 51 and "event: end\n" in done.stdout
+            elif "metrics" not in call and "Accept: text/csv" not in call:
                 json.loads(done.stdout)
         for language, block in BLOCKS:
             if language == "python":
@@ -91,6 +94,7 @@ def test_the_limits_are_those_of_the_server():
     assert f"| {limits.body >> 20} MiB |" in TEXT and f"| {limits.bodies >> 20} MiB |" in TEXT
     assert f"{limits.rows:,}, and {limits.row_bytes >> 20} MiB" in TEXT and f"| {limits.connections} |" in TEXT
     assert f"{limits.numbers / 1e6:.1f} million numbers" in TEXT
+    assert f"| tokens added to a text | {limits.tokens:,} |" in TEXT
     assert f"| {limits.seconds:g} |" in TEXT and f"{decode._MAX_DECODED_PIXELS / 1e6:.1f} million" in TEXT
     assert f"| `--max-batch` | {limits.batch} |" in TEXT and f"| `--max-waiting` | {limits.waiting} |" in TEXT
 

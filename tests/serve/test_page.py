@@ -241,9 +241,41 @@ def test_a_text_is_continued(visit):
     assert tab.status() == text("saidText", text=page.locator("mark").inner_text().strip())
 
 
+# The second part of a stream is read a second later.
+LATER = """() => {
+  const { read } = ReadableStreamDefaultReader.prototype;
+  let parts = 0;
+  ReadableStreamDefaultReader.prototype.read = async function () {
+    if (parts++ === 1) await new Promise((done) => setTimeout(done, 1000));
+    return read.call(this);
+  };
+}"""
+
+
+def test_a_text_grows_and_its_code_gives_it_again(visit):
+    tab = visit()
+    page = tab.open("language")
+    page.evaluate(LATER)
+    page.fill("textarea", "the cat sees")
+    page.locator("input[type=range]").first.fill("300")
+    tab.click("continue")
+    page.wait_for_selector("mark:not(:empty)")
+    begun = page.locator("mark").inner_text()
+    tab.answer()
+    written = page.locator(".written").text_content()
+    assert len(begun) < 300 and written.startswith("the cat sees" + begun) and len(written) == 312
+    code = page.locator(".code code").inner_text()
+    assert code.startswith("curl -N ") and "text/event-stream" in code
+    tab.way("python")
+    command = [sys.executable, "-c", page.locator(".code code").inner_text()]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert printed == written + "\n"
+
+
 def test_a_cancelled_text_stays_as_far_as_it_was_written(visit):
     tab = visit()
     page = tab.open("language")
+    page.evaluate(LATER)
     page.fill("textarea", "the cat sees")
     page.locator("input[type=range]").first.fill("300")
     tab.click("continue")

@@ -95,6 +95,7 @@ function decoded(word) {
 /** Return an example input for the code, shown before the first prediction. */
 function exampleInput(about) {
   const { example } = about;
+  if (about.input.raw && about.answer.continues) return { generation: { prompt: example ?? "", length: 100 } };
   if (about.input.facts.includes("pixels")) return { file: { name: "image.png", type: "image/png" } };
   if (about.input.raw && about.input.facts.includes("steps") && !about.input.facts.includes("ids")) return { file: { name: "series.csv" }, media: "text/csv" };
   return { json: Array.isArray(example) ? example : [example] };

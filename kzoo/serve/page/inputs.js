@@ -8,13 +8,14 @@ import { readCsv, writeCsv } from "./csv.js";
 import { choices, make, newId, number, Problem, say, setText } from "./dom.js";
 import { pad, picture } from "./drawing.js";
 import { newResultPanel, requestForm } from "./request_form.js";
-import { predict } from "./server.js";
+import { generate, predict } from "./server.js";
 
 const DRAWABLE = 64; // pixels: the largest side of an image that can be drawn
 const MAX_FILE = 6 << 20, SIDE = 2048; // larger image files (bytes) are resized to this longer side (pixels)
 const MAX_SHOWN = 1 << 20; // bytes: larger CSV files are not shown next to their predictions
 const MAX_OPTIONS = 200; // with more categories, a text field replaces the list
-const TOP = 20, TOP_TOKENS = 100; // requested classes; tokens from which the next one is sampled
+const TOP = 20, TOP_TOKENS = 100; // requested classes; tokens that the next one is shown with
+const MAX_SEED = 2 ** 32; // of the sampling: each continuation of a text is another one
 const PAUSE = 250; // milliseconds from the end of a stroke to the prediction
 
 /** Return the part for predictions: `element`, `close()`. `onInput` is called with each input that is sent. */
@@ -179,7 +180,7 @@ function textField(key, hintKey, values) {
   return [[make("label", { for: id, say: key }), area, make("p", { class: "note", id: hint, say: [hintKey, values] })], area];
 }
 
-/** Continue a text: each token is sampled from the most likely ones, with one request per token. */
+/** Continue a text: it grows while the server streams its tokens. */
 function continuation(context) {
   const { about, path, results, onInput } = context;
   const { level, length } = about.input.form;
@@ -189,43 +190,26 @@ function continuation(context) {
   const [temperature, temperatureRow] = slider("temperature", { min: 0, max: 1.5, step: 0.1, value: 0.8 }, "temperatureHint");
   const form = requestForm(results, [...field, make("div", { class: "fields" }, countRow, temperatureRow)], () => {
     if (!area.value) throw new Problem("typeFirst", {}, area);
-    return area.value;
-  }, async (start, signal) => {
-    onInput({ json: [start] });
-    const added = make("mark"), text = make("p", { class: "written", lang: "und" }, start, added), next = make("div");
-    const node = make("div", {}, text, make("h4", { say: "nextToken" }), next);
-    let written = start, first = null;
-    for (let n = 0; n < Number(count.value); n += 1) {
-      let response;
-      try {
-        response = await predict(path, { json: [written] }, { signal, query: `?top=${TOP_TOKENS}` });
-      } catch (error) {
-        if (error.name !== "AbortError" || !first) throw error;
-        break; // keep the text that was generated so far
+    const seed = Math.floor(Math.random() * MAX_SEED);
+    return { prompt: area.value, length: Number(count.value), temperature: Number(temperature.value), seed };
+  }, async (settings, signal) => {
+    onInput({ generation: settings });
+    const response = await predict(path, { json: [settings.prompt] }, { signal, query: `?top=${TOP_TOKENS}` });
+    const [first] = response.predictions;
+    const added = make("mark"), text = make("p", { class: "written", lang: "und" }, settings.prompt, added);
+    const node = make("div", {}, text, make("h4", { say: "nextToken" }), bars(first, first.classes.length));
+    try {
+      for await (const piece of generate(path, settings, signal)) {
+        added.append(piece);
+        if (!node.isConnected) results.show(node);
       }
-      const token = sampleToken(response.predictions[0].classes, Number(temperature.value));
-      if (!first) {
-        first = response.predictions[0];
-        next.replaceChildren(bars(first, first.classes.length));
-        results.show(node);
-      }
-      const separator = level === "words" && written && !/\s$/.test(written) ? " " : "";
-      added.append(separator + token);
-      written += separator + token;
+    } catch (error) {
+      if (error.name !== "AbortError" || !node.isConnected) throw error;
+      // cancelled: the text so far stays
     }
     return { node, summary: ["saidText", { text: added.textContent.trim() }] };
   }, "continue");
   return { element: form.element };
-}
-
-/** Return a token sampled from the most likely ones, except padding and unknown; at temperature 0, the most likely. */
-function sampleToken(classes, temperature) {
-  const tokens = classes.filter((token) => token.label !== "<pad>" && token.label !== "<unk>");
-  if (!tokens.length) throw new Problem("noToken");
-  if (!temperature) return tokens[0].label;
-  const weights = tokens.map((token) => Math.pow(token.probability / tokens[0].probability, 1 / temperature));
-  let remaining = Math.random() * weights.reduce((sum, weight) => sum + weight, 0);
-  return tokens[Math.max(weights.findIndex((weight) => (remaining -= weight) < 0), 0)].label;
 }
 
 function slider(key, attributes, hintKey) {

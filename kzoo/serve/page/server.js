@@ -77,6 +77,33 @@ export async function predict(path, input, { signal, query = "", accept = "appli
   return accept === "application/json" ? response.json() : response.blob();
 }
 
+/**
+ * Yield the texts that each token adds to a text, as the server streams them.
+ *
+ * `settings` are those of the endpoint: `prompt`, `length`, `temperature`, ...
+ */
+export async function* generate(path, settings, signal) {
+  const headers = { "Content-Type": "application/json", Accept: "text/event-stream" };
+  const response = await request(`${path}/generate`, { method: "POST", body: JSON.stringify(settings), headers, signal });
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let unread = "";
+  for (;;) {
+    const { value, done } = await reader.read().catch((error) => {
+      throw error.name === "AbortError" ? error : new Problem("cutOff");
+    });
+    if (done) throw new Problem("cutOff"); // the last event has not arrived
+    const events = (unread + value).split("\n\n");
+    unread = events.pop();
+    for (const event of events) {
+      const lines = event.split("\n");
+      const { text, error } = JSON.parse(lines.find((line) => line.startsWith("data: ")).slice(6));
+      if (error !== undefined) throw new ServerError(500, error);
+      if (lines.includes("event: end")) return;
+      yield text;
+    }
+  }
+}
+
 export function mediaOf(file) {
   return file.type || "application/octet-stream";
 }

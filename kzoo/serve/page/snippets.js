@@ -4,8 +4,15 @@ import { mediaOf, wantsToken } from "./server.js";
 
 const TOKEN = "KZOO_TOKEN";
 
+const generationUrl = (url) => url.replace(/answer$/, "generate");
+
 /** Return a `curl` command. The token is read from the environment, so that it does not end up in the shell history. */
 export function curl(url, input) {
+  if (input.generation) {
+    const token = wantsToken() ? [`-H "Authorization: Bearer $${TOKEN}"`] : [];
+    const headers = ["-H 'Accept: text/event-stream'", "-H 'Content-Type: application/json'"];
+    return [`curl -N ${shell(generationUrl(url))}`, ...token, ...headers, `--data-raw ${shell(JSON.stringify(input.generation))}`].join(" \\\n  ");
+  }
   const parts = [`curl ${shell(url)}`];
   if (wantsToken()) parts.push(`-H "Authorization: Bearer $${TOKEN}"`);
   if (input.file) parts.push(`-H ${shell(`Content-Type: ${input.media ?? mediaOf(input.file)}`)}`, `--data-binary ${shell(`@${input.file.name}`)}`);
@@ -23,12 +30,15 @@ export function python(url, input) {
     return all.length ? `, headers={${all.join(", ")}}` : "";
   };
   const open = (file) => `open(${literal(file.name)}, "rb")`;
-  let body;
-  if (input.file) body = `data=${open(input.file)}${headerArgument(input.media ?? mediaOf(input.file))}`;
+  let body, address = url, shown = "reply.json()";
+  if (input.generation) {
+    [address, shown] = [generationUrl(url), 'reply.json()["text"]'];
+    body = `json=${literal(input.generation)}${headerArgument(null)}`;
+  } else if (input.file) body = `data=${open(input.file)}${headerArgument(input.media ?? mediaOf(input.file))}`;
   else if (input.files) body = `files=[${input.files.map((file) => `("file", ${open(file)})`).join(", ")}]${headerArgument(null)}`;
   else if (input.text !== undefined) body = `data=${literal(input.text)}.encode()${headerArgument("text/csv")}`;
   else body = `json={"inputs": ${literal(input.json)}}${headerArgument(null)}`;
-  return `${token ? "import os\n\n" : ""}import requests\n\nreply = requests.post(${literal(url)}, ${body})\nprint(reply.json())`;
+  return `${token ? "import os\n\n" : ""}import requests\n\nreply = requests.post(${literal(address)}, ${body})\nprint(${shown})`;
 }
 
 /** Return a text quoted as one word of a POSIX shell. */

@@ -152,7 +152,7 @@ export const STRINGS = {
   temperature: ["Temperature:", "温度："],
   temperatureHint: ["0 always picks the most likely token; 1 samples from the model's probabilities.", "0 总是取最可能的词元；1 按模型的概率抽样。"],
   nextToken: ["Predicted next token", "模型对下一个词元的预测"],
-  noToken: ["The model did not predict any token that can be displayed.", "模型没有给出可以显示的词元。"],
+  cutOff: ["The connection ended before the text was complete.", "文本尚未完成，连接就中断了。"],
 
   usual: ["Reset to typical values", "恢复典型值"],
   missing: ["unknown or missing", "未知或缺失"],

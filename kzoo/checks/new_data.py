@@ -22,6 +22,7 @@ from kzoo.sources.tables.values import to_words
 from kzoo.utils.errors import KzooError
 from kzoo.utils.optional import of_pandas
 from kzoo.utils.optional import pandas as pd
+from kzoo.utils.table_path import with_sheet
 
 
 class NewData:
@@ -91,6 +92,7 @@ class NewData:
 
     def _read(self, source):
         reads_texts = "vocabulary" in self.preprocessing  # a string may be a text
+        source = with_sheet(source, None, None, self.run.data.options)
         if isinstance(source, str | Path) and not reads_texts and not Path(source).exists():
             raise KzooError(f"No file, folder or data set named {str(source)!r}.")
         if hasattr(source, "as_numpy_iterator"):

@@ -25,7 +25,7 @@ PICTURES = (".png", ".svg", ".pdf")
 DECISION_OPTIONS = ("objective", "decision", "positive", "cost")
 DATA_OPTIONS = (
     "target", "data_seed", "validation", "test", "drop", "group", "task", "time", "columns", "sample_weight", "split",
-    "quantiles",
+    "quantiles", "sheet", "header_row",
 )  # fmt: skip
 
 # Arguments that a shell completes with file names; in those of NAMED_FILES `~` is expanded.
@@ -89,6 +89,7 @@ def add_data_options(parser):
         help="random (default), or time: test on the last rows of a table in the order of --time",
     )
     add("--sample-weight", metavar="COLUMN", help="column that says how much each row counts; it is not an input")
+    add_sheet_options(parser)
     add(
         "--quantiles", type=_levels, metavar="LEVELS",
         help="predict these quantiles of the target, such as 0.1,0.5,0.9",
@@ -96,6 +97,15 @@ def add_data_options(parser):
     add(
         "--column", nargs="+", action="extend", default=[], metavar="NAME=KIND", dest="columns",
         help="column types: zip=category when=date review=text price=number:decimal=,:thousands=.",
+    )  # fmt: skip
+
+
+def add_sheet_options(parser):
+    """Add the options that say where the table is in a workbook."""
+    parser.add_argument("--sheet", metavar="NAME", help="sheet of an .xlsx workbook; default: the only one with cells")
+    parser.add_argument(
+        "--header-row", type=int, metavar="N",
+        help="row of the sheet with the column names, from 1; default: the first with cells",
     )  # fmt: skip
 
 

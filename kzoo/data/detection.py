@@ -6,7 +6,7 @@ only.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from kzoo.tasks import Problem, detection, problem
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import path_of
 from kzoo.utils.formatting import hint, listed, shown
+from kzoo.utils.table_path import check_sheet, is_workbook, name_of_table, with_sheet
 
 _ABOUT_COLUMNS = ("target", "drop", "group", "task", "time", "columns", "clip", "sample_weight", "split")
 _FOLDERS_DEEP = 3  # levels of a folder searched for the first file of a known kind
@@ -56,6 +57,7 @@ def check_source(source: str | Path, preset: Preset | None, options: DataOptions
         KzooError: as in `load_data`.
     """
     check_splits(options)
+    source, options = located(source, options)
     for name, part in second_sources(options.validation, options.test).items():
         if isinstance(part, str | Path) and not path_of(part, "a file or a folder").exists():
             raise KzooError(f"{name}={str(part)!r}: no such file or folder.")
@@ -68,6 +70,20 @@ def check_source(source: str | Path, preset: Preset | None, options: DataOptions
         glance = getattr(detected.kind.inference, "glance", None)  # optional for kinds in other packages
         if glance is not None and header_or_path is not None:
             glance(header_or_path, detected.source.form, options)
+
+
+def located(source: Any, options: DataOptions) -> tuple[Any, DataOptions]:
+    """Return a source and options in which paths of workbooks have the sheet and the header row of the options.
+
+    Raises:
+        KzooError: `sheet` or `header_row` is set, and no source is a workbook.
+    """
+    sheet, row = options.sheet, options.header_row
+    others = second_sources(options.validation, options.test)
+    if not any(map(is_workbook, others.values())):
+        check_sheet(source, sheet, row)
+    parts = {part: with_sheet(other, sheet, row) for part, other in others.items()}
+    return with_sheet(source, sheet, row), replace(options, **parts)
 
 
 def check_splits(options: DataOptions) -> None:
@@ -156,7 +172,7 @@ def detect(path: Path, preset: Preset | None, options: DataOptions) -> DetectedS
         source = None if preset is None else _label_source(preset.config["inputs"])
         if source is not None and (files := _source_of_folder(path.parent)) and files.suffixes == source.suffixes:
             return _check_fit(source, path.name, preset, options)
-        return detect_table(path.name, preset, options)
+        return detect_table(name_of_table(path), preset, options)
     if path.is_dir():
         return _folder(path, preset, options)
     suffix = path.suffix.lower()

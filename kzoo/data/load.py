@@ -46,6 +46,8 @@ def load_data(
     quantiles: Sequence[float] | None = None,
     sample_weight: str | ArrayLike | None = None,
     split: Literal["random", "time"] = "random",
+    sheet: str | None = None,
+    header_row: int | None = None,
     seed: int = 0,
     clip: bool = False,
 ) -> Dataset:
@@ -55,7 +57,9 @@ def load_data(
         source: the name of a data set (`kzoo.data.named.NAMES`); a folder of class folders of images or of `.txt`
             files, or with one `.txt` file per class (one example per line); a folder of images with a table
             `labels.csv` of files and targets; a `.csv` or Parquet table, or a folder of Parquet files; a `.txt` file
-            for a language model (tables and texts may be larger than memory); an `.npz` file; a pair of arrays (x, y),
+            for a language model (tables and texts may be larger than memory); an `.xlsx` workbook, a `.jsonl` file of
+            an object per line, a `.csv.gz` or `.zip` file; a pattern such as `data/2024-*.csv` of files with the same
+            columns; `sqlite:FILE?TABLE` or `sqlite:FILE?SELECT ...`; an `.npz` file; a pair of arrays (x, y),
             optionally with a weight for each row, (x, y, weight), or of a DataFrame and its targets; a DataFrame or an
             Arrow table; a `tf.data.Dataset` of (x, y) or (x, y, weight).
         preset: what the data is for, a name or a `Preset`: it determines how a table is read, the length of texts and
@@ -87,6 +91,9 @@ def load_data(
         split: "random", or "time" for a table: the last rows in the order of `time` are the test split, those before
             them the validation split; rows of one moment stay together. A series is always split in order of time.
         seed: seed of the split. The training seed does not affect it.
+        sheet: name of the sheet of an `.xlsx` workbook; by default the only one with cells. Of several workbooks, each
+            is read at this sheet.
+        header_row: number of the row of the sheet with the column names, from 1; by default the first with cells.
         clip: clip numeric columns of a table at their 0.1 and 99.9 percentiles (of the training rows).
 
     Raises:
@@ -95,6 +102,7 @@ def load_data(
     options = DataOptions(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time,
         columns=columns, clip=clip, quantiles=quantiles, seed=seed, sample_weight=sample_weight, split=split,
+        sheet=sheet, header_row=header_row,
     )  # fmt: skip
     options.check_loaded(source)
     return load(source, preset, options)
@@ -107,6 +115,7 @@ def load(source: Loadable, preset: str | Preset | None, options: DataOptions) ->
     splits.check_seed(options.seed)
     detection.check_splits(options)
     preset = preset if preset is None or isinstance(preset, Preset) else get_preset(preset)
+    source, options = detection.located(source, options)
     _check_combination(options)
     levels, reading = _quantiles(options)
     try:
@@ -141,7 +150,7 @@ def _check_combination(options: DataOptions) -> None:
             raise KzooError(f"{part}={shown(other)} is a Dataset, already split. Pass what it was loaded from.")
         if not isinstance(other, str | Path):
             continue
-        if not Path(other).expanduser().exists():
+        if not path_of(other, "a file or a folder").exists():
             raise KzooError(
                 f"{part}={str(other)!r} does not exist. Pass a second source, such as a file, or a fraction such as "
                 f"{part}=0.2."

@@ -26,6 +26,7 @@ from kzoo.stored_types import FOLDS
 from kzoo.tasks import problem
 from kzoo.utils.errors import KzooError, KzooWarning, warn
 from kzoo.utils.formatting import length_of, listed, percent, plural, shown
+from kzoo.utils.table_path import locate, with_sheet
 
 _FEWEST, _SHARE = 3, 0.01  # training rows in other data that are reported
 _SEVERAL_VALUES = {"values", "unordered"}  # facts of the task of several targets in older versions
@@ -51,9 +52,9 @@ def reload(run, source=None, *, target=None) -> Dataset:
     if is_named:
         if run.learned_from_test(source):
             _warn_optimistic(f"{run!r} was trained on test rows of {source}")
-        return load(source, preset_for(spec), DataOptions.of(described))
+        return load(source, preset_for(spec), replace(DataOptions.of(described), sheet=None, header_row=None))
     if isinstance(source, str | Path):
-        existing_path(source)
+        source = with_sheet(existing_path(source), None, None, described.options)
     if (run_data := matching_run_data(run, source, target=target)) is not None:
         return run_data
     ready, weights = takes_ready_arrays(preprocessing), described.options.get("sample_weight")
@@ -114,6 +115,7 @@ def matching_run_data(run, source, *, target=None) -> Dataset | None:
     if isinstance(source, str | Path):
         if name_of(source) != described.name:
             return None
+        source = with_sheet(source, None, None, described.options)
     elif not _may_have_rows(source, described.train + described.validation + described.test):
         return None
     with warnings.catch_warnings():
@@ -154,6 +156,7 @@ def check_target(run, source, target):
 
 def _is_other_file(source):
     """Return True for an existing file or folder without target columns."""
+    source = locate(source)
     if not isinstance(source, str | Path) or not Path(source).exists() or is_table(source):
         return False
     return not (Path(source).is_dir() and labelled_folders(source))

@@ -29,6 +29,7 @@ from kzoo.untracked import as_run
 from kzoo.utils.argument_checks import checked_arguments, checked_count
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import listed, shown
+from kzoo.utils.table_path import check_sheet, with_sheet
 
 _SCALE_SETTINGS = ("target_offset", "target_scale")
 
@@ -45,6 +46,8 @@ def evaluate(
     stateful: bool = False,
     tta: Literal["mirror", "shift"] | None = None,
     by: str | None = None,
+    sheet: str | None = None,
+    header_row: int | None = None,
 ) -> dict[str, Any]:
     """Score a run or a model.
 
@@ -67,6 +70,8 @@ def evaluate(
             under "tta".
         by: also score each subgroup: the rows with equal values in this column of the table, or in the same quarter of
             its numbers or times. It need not be an input of the model.
+        sheet, header_row: where the table is in an `.xlsx` workbook, see `kzoo.load_data`; the default is as in
+            training.
 
     Returns:
         Classification: accuracy, f1 (macro), auc, loss, examples and the 95 % interval of the accuracy; the loss is
@@ -96,7 +101,8 @@ def evaluate(
         raise KzooError(f"split={split!r} must be train, validation or test.")
     if by is not None and not isinstance(by, str):
         raise KzooError(f"by={shown(by)} must be the name of a column.")
-    run = as_run(run_or_model, weights)
+    run, data = as_run(run_or_model, weights), with_sheet(data, sheet, header_row)
+    check_sheet(data, sheet, header_row)
     if not run.tracked and takes_ready_arrays(run.preprocessing) and not holds_arrays(data):
         model, loaded = _for_model(run, data, target)
     else:

@@ -432,5 +432,7 @@ def single_table(words):
         KzooError: there are several, or it does not exist.
     """
     if len(words) > 1:
-        raise KzooError(f"This run reads a table. Pass one file, not {len(words)} inputs.")
+        raise KzooError(
+            f"This run reads a table. Pass one file, not {len(words)} inputs; a pattern of files needs quotes."
+        )
     return existing_path(words[0])

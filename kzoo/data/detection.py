@@ -132,7 +132,8 @@ def check_new_source(reader: Mapping[str, Any], source: str | Path, targets: Seq
 def is_data(source: Any) -> bool:
     """Return True if this looks like data, rather than a preset, a model or a run."""
     if not isinstance(source, str | Path):
-        return hasattr(source, "columns") or hasattr(source, "as_numpy_iterator") or isinstance(source, tuple | list)
+        is_table_in_memory = hasattr(source, "columns") or hasattr(source, "__arrow_c_stream__")
+        return is_table_in_memory or hasattr(source, "as_numpy_iterator") or isinstance(source, tuple | list | dict)
     if str(source) in NAMES:
         return True
     path = path_of(source, "data")

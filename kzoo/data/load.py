@@ -17,8 +17,8 @@ from kzoo.dataset.sample import sampling_note
 from kzoo.kinds import kind
 from kzoo.registry import Preset, get_preset, list_presets
 from kzoo.sources.arrays import array_of_rows
-from kzoo.sources.tables.frame import as_frame, is_pair, join_targets, with_weights
-from kzoo.sources.tables.raw import as_names, is_arrow
+from kzoo.sources.tables.frame import as_frame, as_table, is_pair, join_targets, with_weights
+from kzoo.sources.tables.raw import as_names, columns_of_lists, is_arrow, is_list_of_rows
 from kzoo.tasks import tasks
 from kzoo.tasks.detection import WrongPreset
 from kzoo.tasks.quantiles import DEFAULT_LEVELS
@@ -60,8 +60,10 @@ def load_data(
             for a language model (tables and texts may be larger than memory); an `.xlsx` workbook, a `.jsonl` file of
             an object per line, a `.csv.gz` or `.zip` file; a pattern such as `data/2024-*.csv` of files with the same
             columns; `sqlite:FILE?TABLE` or `sqlite:FILE?SELECT ...`; an `.npz` file; a pair of arrays (x, y),
-            optionally with a weight for each row, (x, y, weight), or of a DataFrame and its targets; a DataFrame or an
-            Arrow table; a `tf.data.Dataset` of (x, y) or (x, y, weight).
+            optionally with a weight for each row, (x, y, weight), or of a DataFrame and its targets; a DataFrame, or
+            any object with `__arrow_c_stream__`, such as a table of Polars, DuckDB or pyarrow; a list of dicts, a dict
+            of columns, or a list of lists of which the first has the column names; a `tf.data.Dataset` of (x, y) or
+            (x, y, weight).
         preset: what the data is for, a name or a `Preset`: it determines how a table is read, the length of texts and
             windows, the size of images, the vocabulary. Without it the source decides.
         target: column to predict (tables, text, labels of images), or columns to forecast (series); separate several
@@ -115,7 +117,9 @@ def load(source: Loadable, preset: str | Preset | None, options: DataOptions) ->
     splits.check_seed(options.seed)
     detection.check_splits(options)
     preset = preset if preset is None or isinstance(preset, Preset) else get_preset(preset)
-    source, options = detection.located(source, options)
+    source, options = detection.located(as_table(source), options)
+    others = splits.second_sources(options.validation, options.test)
+    options = replace(options, **{part: as_table(other) for part, other in others.items()})
     _check_combination(options)
     levels, reading = _quantiles(options)
     try:
@@ -200,9 +204,11 @@ def _load(source, preset, options):
     if isinstance(source, tuple | list) and len(source) in (2, 3) and not isinstance(source[0], str):
         return _arrays(source, "arrays", preset, options)
     if not isinstance(source, str | Path):
+        if is_list_of_rows(source):
+            columns_of_lists(source)  # says what is wrong with it
         raise KzooError(
-            f"Cannot load data from {type(source).__name__}. Pass a name, a path, a DataFrame, arrays (x, y) or "
-            "(x, y, weight), or a tf.data.Dataset."
+            f"Cannot load data from {type(source).__name__}. Pass a name, a path, a DataFrame, a list of dicts, arrays "
+            "(x, y) or (x, y, weight), or a tf.data.Dataset."
         )
     if isinstance(source, str) and source in NAMES:
         return _named(source, preset, options)

@@ -20,7 +20,7 @@ from kzoo.kinds import encoding_settings, kind_of, takes_ready_arrays
 from kzoo.registry import preset_of
 from kzoo.sources.arrays import array_of_rows, class_numbers
 from kzoo.sources.tables.files import is_table, labelled_folders
-from kzoo.sources.tables.frame import is_pair, join_targets, with_weights
+from kzoo.sources.tables.frame import as_table, is_pair, join_targets, with_weights
 from kzoo.sources.tables.raw import as_names
 from kzoo.stored_types import FOLDS
 from kzoo.tasks import problem
@@ -45,6 +45,7 @@ def reload(run, source=None, *, target=None) -> Dataset:
         KzooError: the training data is not a named set, or has changed since; or new data does not fit.
     """
     spec, described, preprocessing = run.spec, run.data, run.preprocessing
+    source = source if takes_ready_arrays(preprocessing) else as_table(source)
     is_named = isinstance(source, str) and source in NAMES
     check_target(run, source, target)
     if source is None or (is_named and source == described.name):

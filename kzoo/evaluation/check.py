@@ -23,6 +23,7 @@ from kzoo.kinds import kind_of_array
 from kzoo.registry import Preset, names_a_preset
 from kzoo.run import Run
 from kzoo.sources.arrays import array_of_rows
+from kzoo.sources.tables.frame import as_table
 from kzoo.tasks import problem_for
 from kzoo.training.custom_model import check_custom_model, check_shape
 from kzoo.training.plan import plan_training, settings_for
@@ -112,7 +113,7 @@ def examine(
     precision: str,
 ) -> tuple[Findings, list[str]]:
     """Run what `check` describes; return (findings, names of the checks that were run)."""
-    freeze = None if freeze is False else freeze
+    freeze, data = None if freeze is False else freeze, as_table(data)
     training_settings = overrides | dict(
         weights=weights, freeze=freeze, precision=None if precision == "auto" else precision
     )
@@ -127,7 +128,7 @@ def examine(
         if source is None:
             raise KzooError("Nothing to check: pass a preset, a run, or data=.")
         _refuse_settings(training_settings)
-        return check_data(source, options, deep=deep, seed=seed)
+        return check_data(as_table(source), options, deep=deep, seed=seed)
     # 2. A model that does not record its training data: check the given data and the network.
     run = (
         as_run(model_or_run)

@@ -21,6 +21,7 @@ from kzoo.dataset.splits import MOST_FOLDS, Fold, is_source
 from kzoo.registry import Preset, get_preset
 from kzoo.results import of_fold
 from kzoo.run import Run
+from kzoo.sources.tables.frame import as_table
 from kzoo.tasks.target_scores import mixes_units
 from kzoo.training import train
 from kzoo.training.folder import is_complete
@@ -118,6 +119,7 @@ def cross_validate(
         raise KzooError(f"{data.name} is already split: pass the source that it was loaded from.")
     if hasattr(data, "as_numpy_iterator"):
         data = from_tf(data, preset)  # once: a data set that shuffles itself would give every fold different rows
+    data = as_table(data)
     Fold(0, folds, stratified, seed)  # validates the arguments
     folds, stratified, seed = int(folds), bool(stratified), int(seed)
     plan = [Fold(i, folds, stratified, seed + r) for r in range(repeats) for i in range(folds)]

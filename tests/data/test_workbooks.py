@@ -244,7 +244,7 @@ def test_other_kinds_of_data_lie_in_workbooks_too(tmp_path):
     book(tmp_path / "texts.xlsx", header=header, rows=rows, at=(3, 1), title="T")
     data = kzoo.load_data(tmp_path / "texts.xlsx", preset="text_ngrams", target="stars", header_row=3, sheet="T")
     assert len(data.train) + len(data.validation) + len(data.test) == 20
-    rows = [(datetime(2024, 1, 1) + timedelta(days=i), i % 7) for i in range(200)]
+    rows = [(datetime(2024, 1, 1) + timedelta(days=i), i % 7) for i in range(700)]
     book(tmp_path / "series.xlsx", header=("day", "sales"), rows=rows)
     data = kzoo.load_data(tmp_path / "series.xlsx", preset="series_linear", target="sales", time="day")
     (tmp_path / "series.csv").write_text(

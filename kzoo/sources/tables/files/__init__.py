@@ -39,7 +39,7 @@ from kzoo.sources.folders import splits_in
 from kzoo.utils.discovery import installed, list_modules
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import check_regular
-from kzoo.utils.formatting import listed
+from kzoo.utils.formatting import listed, plural
 from kzoo.utils.table_path import TablePath, locate, name_of_table
 
 _MOST_COLUMNS = 10_000  # of an uploaded table
@@ -150,6 +150,8 @@ def read_table(path, text=(), notes=None):
     if not len(frame):
         raise KzooError(f"{name_of_table(path)!r} has no rows.")
     add_notes(frame.attrs.pop("notes", ()), notes)
+    if notes is not None and (files := path_files(path)):
+        notes.append(f"{name_of_table(path)!r}: {plural(len(files), 'file')} read as one table.")
     return frame
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from kzoo.sources.arrays import check_count
-from kzoo.sources.files import TextFile, decode_text, read_bytes, read_text
+from kzoo.sources.files import TextFile, decode_text, read_bytes
 from kzoo.sources.tables.arrow import Piece, arrow
 from kzoo.sources.tables.numbers import are_ambiguous, is_padded, is_unambiguous, shown_by
 from kzoo.sources.tables.raw import Rows
@@ -123,9 +123,8 @@ def frame(path, text=()):
     Raises:
         KzooError: it is not a table.
     """
-    notes: list = []
-    content = read_text(path, notes)
-    return frame_of(content, Path(path).name, notes, text)
+    content, name, notes = text_of(path)
+    return frame_of(content, name, notes, text)
 
 
 def frame_of(content, name, notes=(), text=()):
@@ -285,7 +284,9 @@ def rows(path) -> Rows:
     Raises:
         KzooError: it is not a table, or a line has more values than the header.
     """
-    return parsed(read_bytes(path), Path(path).name)
+    data, name = read_bytes(path), Path(path).name
+    _check_type(data, name)
+    return parsed(data, name)
 
 
 def parsed(data, name, *, columns=None, most=None) -> Rows:
@@ -345,7 +346,17 @@ def text_of(path) -> CsvText:
         KzooError: it has none of the encodings of `read_text`.
     """
     notes: list = []
-    return CsvText(read_text(path, notes), Path(path).name, tuple(notes))
+    data, name = read_bytes(path), Path(path).name
+    _check_type(data, name)
+    return CsvText(decode_text(data, name, notes), name, tuple(notes))
+
+
+def _check_type(data, name):
+    """Raise `KzooError` for the bytes of a workbook or an archive with a wrong suffix."""
+    if data.startswith(b"PK\3\4"):
+        raise KzooError(f"{name!r} is a workbook or an archive: rename it to end in .xlsx or .zip.")
+    if data.startswith(b"\x1f\x8b"):
+        raise KzooError(f"{name!r} is compressed by gzip: rename it to end in .csv.gz.")
 
 
 def joined(parts, name) -> CsvText:
@@ -387,8 +398,7 @@ def joined(parts, name) -> CsvText:
             pieces.append(piece if piece.endswith(("\n", "\r")) else f"{piece}\n")
         notes += [note for note in part.notes if note not in notes]
     notes = [*notes[:3], f"The same applies to more files of {name!r}."] if len(notes) > 4 else notes
-    count = f"{len(parts)} files were read as one table."
-    return CsvText("".join(pieces), name, (*notes, f"{name!r}: {count}"))
+    return CsvText("".join(pieces), name, tuple(notes))
 
 
 def header(path):
@@ -398,6 +408,7 @@ def header(path):
         KzooError: it is not a table.
     """
     data, name = read_bytes(path, _HEAD), Path(path).name
+    _check_type(data, name)
     whole = len(data) < _HEAD
     if not whole and (b"\n" not in data or not data.split(b"\n", 1)[0].isascii()):
         return None  # the encoding depends on the rest of the file
@@ -422,8 +433,7 @@ def _head(text):
 def _sniff(text, name):
     """Return (separator, decimal sign) of a text, detected in its first lines; the sign is None if they show none."""
     if "\0" in text[:1000]:
-        rename = " It is a workbook or a zip archive: give it the suffix .xlsx or .zip." if text[:2] == "PK" else ""
-        raise KzooError(f"{name!r} is not a text file. Tables must be CSV or Parquet files, or workbooks.{rename}")
+        raise KzooError(f"{name!r} is not a text file. Tables must be CSV or Parquet files, or .xlsx workbooks.")
     head = text.lstrip().split("\n", _LINES)[:_LINES]
     if not head[0].strip():
         raise KzooError(f"{name!r} is empty. A table needs a header and at least one row.")

@@ -25,7 +25,7 @@ PICTURES = (".png", ".svg", ".pdf")
 DECISION_OPTIONS = ("objective", "decision", "positive", "cost")
 DATA_OPTIONS = (
     "target", "data_seed", "validation", "test", "drop", "group", "task", "time", "columns", "sample_weight", "split",
-    "quantiles", "sheet", "header_row",
+    "quantiles", "sheet", "header_row", "drop_rare",
 )  # fmt: skip
 
 # Arguments that a shell completes with file names; in those of NAMED_FILES `~` is expanded.
@@ -79,6 +79,10 @@ def add_data_options(parser):
     )
     add("--test", metavar="SOURCE", help="fraction of the data used as test data, or a separate source of test data")
     add("--drop", nargs="+", action="extend", default=[], metavar="COLUMN", help="columns to exclude")
+    add(
+        "--drop-rare", type=int, metavar="N",
+        help="leave out classes of a table that have fewer than N rows, in all splits",
+    )  # fmt: skip
     add("--group", metavar="COLUMN", help="keep rows with the same value in this column in the same split")
     add("--task", help="task, such as tabular_regression; default: detected from the target")
     add("--time", metavar="COLUMN", help="time column of a series, or of a table with --split time")

@@ -48,6 +48,7 @@ def load_data(
     split: Literal["random", "time"] = "random",
     sheet: str | None = None,
     header_row: int | None = None,
+    drop_rare: int | None = None,
     seed: int = 0,
     clip: bool = False,
 ) -> Dataset:
@@ -93,6 +94,8 @@ def load_data(
         split: "random", or "time" for a table: the last rows in the order of `time` are the test split, those before
             them the validation split; rows of one moment stay together. A series is always split in order of time.
         seed: seed of the split. The training seed does not affect it.
+        drop_rare: leave out the rows of classes of a table that have fewer than this number of rows, from the training,
+            validation and test rows alike; a note counts them.
         sheet: name of the sheet of an `.xlsx` workbook; by default the only one with cells. Of several workbooks, each
             is read at this sheet.
         header_row: number of the row of the sheet with the column names, from 1; by default the first with cells.
@@ -104,7 +107,7 @@ def load_data(
     options = DataOptions(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time,
         columns=columns, clip=clip, quantiles=quantiles, seed=seed, sample_weight=sample_weight, split=split,
-        sheet=sheet, header_row=header_row,
+        sheet=sheet, header_row=header_row, drop_rare=drop_rare,
     )  # fmt: skip
     options.check_loaded(source)
     return load(source, preset, options)
@@ -274,7 +277,7 @@ def _arrays(pair, name, preset, options):
                     part_frame, _ = with_weights(part_frame, source[2], name)
                 options = replace(options, **{part: part_frame})
         return _table(frame.set_axis(x.index), preset, replace(options, sample_weight=name))
-    detection.refuse_options(options, ("target", "drop", "time", "columns", "clip", "split"), "arrays")
+    detection.refuse_options(options, ("target", "drop", "time", "columns", "clip", "split", "drop_rare"), "arrays")
     if isinstance(options.sample_weight, str):
         raise KzooError(
             f"sample_weight={options.sample_weight!r} is the name of a column, which arrays do not have. Pass an array "

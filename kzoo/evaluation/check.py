@@ -54,6 +54,7 @@ def check(
     split: Literal["random", "time"] = "random",
     sheet: str | None = None,
     header_row: int | None = None,
+    drop_rare: int | None = None,
     seed: int = 0,
     data_seed: int = 0,
     weights: Run | str | os.PathLike[str] | keras.Model | None = None,
@@ -74,8 +75,8 @@ def check(
             a run: new data, labelled or not, which is compared with the run's training data; without it, the run's own
             data and settings are checked.
         deep: also run the checks that take gradient steps, which need some seconds; `kzoo.train` runs all others.
-        target, validation, test, drop, group, task, time, columns, quantiles, sample_weight, split, sheet, header_row:
-            see `kzoo.load_data`.
+        target, validation, test, drop, group, task, time, columns, quantiles, sample_weight, split, sheet, header_row,
+            drop_rare: see `kzoo.load_data`.
         seed, data_seed, weights, freeze, precision, epochs, overrides: see `kzoo.train`.
 
     Returns:
@@ -92,7 +93,7 @@ def check(
     options = DataOptions(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time,
         columns=columns, quantiles=quantiles, sample_weight=sample_weight, split=split, sheet=sheet,
-        header_row=header_row, seed=data_seed,
+        header_row=header_row, drop_rare=drop_rare, seed=data_seed,
     )  # fmt: skip
     return examine(
         preset_or_model_or_run, data, options, overrides, deep=deep, seed=seed, weights=weights, freeze=freeze,

@@ -90,6 +90,9 @@ ARGUMENT_TYPES = {
     "header_row": ArgumentType(
         lambda value: value is None or (_is_whole(value) and 1 <= value <= 1_048_576), "the number of a row, from 1"
     ),
+    "drop_rare": ArgumentType(
+        lambda value: value is None or (_is_whole(value) and 2 <= value < 2**31), "a number of rows, at least 2"
+    ),
     "best_epoch": ArgumentType(lambda value: value is None or _is_whole(value), "a whole number, or None"),
     "stop_early": ArgumentType(lambda value: value is None or _is_flag(value), "True, False or None"),
 }  # fmt: skip

@@ -34,8 +34,8 @@ class RareClasses:
         if counts and len(self.names) == len(counts):
             largest = max(counts, key=lambda word: counts[word])
             raise KzooError(
-                f"drop_rare={least} leaves no rows: the largest class, {largest!r}, has {counts[largest]:,}. Lower it, or "
-                "remove it for a regression."
+                f"drop_rare={least} leaves no rows: the largest class, {largest!r}, has {counts[largest]:,}. Lower it, "
+                "or remove it for a regression."
             )
 
     def _words(self, frame):

@@ -53,7 +53,7 @@ def run(args):
     run = as_run(args.run, args.weights)
     evaluate = keras_import.import_quietly("kzoo.evaluation").evaluate
     # If --data is what the run was trained on, only the rows of the split are scored, never training rows.
-    data = None if args.data is None else with_sheet(args.data, args.sheet, args.header_row)
+    data = None if args.data is None else with_sheet(args.data, args.sheet, args.header_row, run.data.options)
     check_sheet(data, args.sheet, args.header_row)
     own_data = (
         None

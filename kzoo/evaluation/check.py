@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import keras
@@ -31,6 +32,7 @@ from kzoo.untracked import as_run, run_or_none
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import shown
+from kzoo.utils.table_path import check_sheet, with_sheet
 
 _QUICK_KINDS = ("settings", "data", "network")
 
@@ -142,6 +144,9 @@ def examine(
         return _checked(Subject(_data_for_model(run, data, options), run.model), kinds)
     # 3. A run and new data: compare it with the training data.
     if run is not None and data is not None:
+        check_sheet(data, options.sheet, options.header_row)
+        data = with_sheet(data, options.sheet, options.header_row)
+        options = replace(options, sheet=None, header_row=None)
         _refuse_if_trained(
             run, training_settings | {name: value for name, value in options.given().items() if name != "target"}
         )

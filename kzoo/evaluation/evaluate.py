@@ -22,6 +22,7 @@ from kzoo.postprocessors.decision import decision_of
 from kzoo.postprocessors.postprocessor import Postprocessor
 from kzoo.registry import preset_of, spec_of
 from kzoo.run import Run
+from kzoo.sources.tables.frame import as_table
 from kzoo.tasks import Scored
 from kzoo.training.custom_model import read_labels_as
 from kzoo.training.score import run_gives_logits, score_split, tta_views
@@ -101,7 +102,8 @@ def evaluate(
         raise KzooError(f"split={split!r} must be train, validation or test.")
     if by is not None and not isinstance(by, str):
         raise KzooError(f"by={shown(by)} must be the name of a column.")
-    run, data = as_run(run_or_model, weights), with_sheet(data, sheet, header_row)
+    run = as_run(run_or_model, weights)
+    data = with_sheet(as_table(data), sheet, header_row, run.data.options if run.tracked else None)
     check_sheet(data, sheet, header_row)
     if not run.tracked and takes_ready_arrays(run.preprocessing) and not holds_arrays(data):
         model, loaded = _for_model(run, data, target)

@@ -225,6 +225,15 @@ def test_another_workbook_names_its_own_sheet_and_row(trained):
     predictions = kzoo.predict(run, folder / "new.xlsx", sheet="May", header_row=1)
     np.testing.assert_array_equal(predictions.probabilities, expected)
     assert kzoo.evaluate(run, folder / "new.xlsx", header_row=1)["examples"] == len(ROWS)
+    findings = kzoo.check(run, folder / "new.xlsx", sheet="May", header_row=1)
+    assert not [finding for finding in findings if finding.level == "error"]
+    assert (
+        main(["evaluate", str(run.path), "--data", str(folder / "new.xlsx"), "--header-row", "1", "--by", "city"]) == 0
+    )
+    scores = kzoo.evaluate(run, folder / "book.xlsx", by="city")  # at the sheet of the training
+    assert scores["examples"] == run.data.test and len(scores["by"]["groups"]) > 1
+    with refuses("header_row=", "2", "workbooks", "book.csv"):
+        kzoo.check(run, folder / "book.csv", header_row=2)
     with refuses("sheet=", "'May'", "workbooks", "book.csv"):
         kzoo.predict(run, folder / "book.csv", sheet="May")
     with refuses("header_row=", "2", "workbooks"):

@@ -68,6 +68,8 @@ def test_a_workbook_that_is_not_a_plain_table_is_refused_with_the_cell_and_the_o
         load(tmp_path / "book.xlsx")
 
 
+SHEETS = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+SHARED = "application/vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings+xml"
 REFUSED = {
     "formula without a result": ("B2", "formula", "save it"),
     "no such sheet": ("'Umsatz'", "'Sheet1'"),
@@ -135,7 +137,7 @@ def rewritten(path, part, change):
     """Change the bytes of a part of a workbook."""
     with zipfile.ZipFile(path) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
-    parts[part] = change(parts[part])
+    parts[part] = change(parts.get(part, b""))
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in parts.items():
             archive.writestr(name, data)
@@ -143,15 +145,18 @@ def rewritten(path, part, change):
 
 def test_a_workbook_takes_no_more_memory_than_a_table_may(tmp_path, monkeypatch):
     path = tmp_path / "book.xlsx"
-    book(path, rows=[("x" * 30_000, 1, 2, "yes")] * 4)
-
-    def repeated(content):  # one text of the workbook, in very many rows
-        start = content.index(b'<row r="3"')
-        end = content.index(b"</row>", start) + len(b"</row>")
-        rows = [content[start:end].replace(b'r="3"', b'r="%d"' % n).replace(b'3"', b'%d"' % n) for n in range(3, 900)]
-        return content[:start] + b"".join(rows) + b"</sheetData></worksheet>"
-
-    rewritten(path, "xl/worksheets/sheet1.xml", repeated)
+    book(path, rows=[])
+    # One text of the workbook, in very many rows.
+    text = f"<sst xmlns='{SHEETS}'><si><t>{'x' * 30_000}</t></si></sst>"
+    rows = "".join(f'<row r="{n}"><c r="A{n}" t="s"><v>0</v></c></row>' for n in range(2, 900))
+    part = b'<Override PartName="/xl/sharedStrings.xml" ContentType="%s"/></Types>' % SHARED.encode()
+    rewritten(path, "[Content_Types].xml", lambda content: content.replace(b"</Types>", part))
+    rewritten(path, "xl/sharedStrings.xml", lambda content: text.encode())
+    rewritten(
+        path,
+        "xl/worksheets/sheet1.xml",
+        lambda content: content.replace(b"</sheetData>", f"{rows}</sheetData>".encode()),
+    )
     monkeypatch.setenv("KZOO_MEMORY", "100MiB")
     with refuses("book.xlsx", "memory", "CSV"):
         load(path)
@@ -176,6 +181,11 @@ def test_a_cell_far_away_costs_no_memory(tmp_path):
     workbook.save(tmp_path / "book.xlsx")
     with refuses("XFD1", "name"):
         load(tmp_path / "book.xlsx")
+    far = b'<row r="9999999"><c r="A9999999"><v>1</v></c></row></sheetData>'
+    book(tmp_path / "more.xlsx")
+    rewritten(tmp_path / "more.xlsx", "xl/worksheets/sheet1.xml", lambda content: content.replace(b"</sheetData>", far))
+    with refuses("1,048,576 rows"):
+        load(tmp_path / "more.xlsx")
 
 
 def test_errors_and_remarks_are_named_in_notes(tmp_path):
@@ -261,3 +271,24 @@ def test_other_kinds_of_data_lie_in_workbooks_too(tmp_path):
     )
     expected = kzoo.load_data(tmp_path / "series.csv", preset="series_linear", target="sales", time="day")
     assert data.fingerprint == expected.fingerprint
+
+
+def test_a_workbook_tests_a_table_that_is_larger_than_memory(trained, monkeypatch):
+    folder, _ = trained
+    monkeypatch.setenv("KZOO_CACHE", str(folder / "cache"))
+    monkeypatch.setenv("KZOO_MEMORY", "5KiB")
+    book(folder / "test.xlsx", rows=ROWS[:6])
+    with refuses("test.xlsx", "memory"):  # a workbook itself is read whole
+        load(folder / "test.xlsx")
+    monkeypatch.setenv("KZOO_MEMORY", "200KiB")
+    large = folder / "large.csv"
+    large.write_text(workbooks.csv_text(rows=ROWS * 60), encoding="utf-8")
+    data = load(large, test=folder / "test.xlsx")
+    assert len(data.test) == 6 and any("does not fit into memory" in note for note in data.notes)
+
+
+def test_openpyxl_is_named_where_it_is_missing(tmp_path, monkeypatch):
+    book(tmp_path / "book.xlsx")
+    monkeypatch.setattr("kzoo.utils.optional.is_installed", lambda name: name != "openpyxl")
+    with refuses("openpyxl", "pip install"):
+        load(tmp_path / "book.xlsx")

@@ -225,7 +225,7 @@ def columns_of_lists(source) -> dict:
     names, *rows = source
     if not names or not all(isinstance(name, str) for name in names):
         raise KzooError(
-            f"The first list of a list of lists must have the column names, but is {shown(names)}. Put the names "
+            f"Rows as lists need the column names in the first list, which is {shown(names)}. Put the names "
             "first, or pass dicts, a DataFrame, or the path of a table."
         )
     check_names(names)

@@ -22,7 +22,8 @@ _SIZES = {
 _TRAINING = {"batch_size?": int, "epochs?": int, "monitor?": (str, None), "loss?": str, "labels?": str}
 _OPTIONS = {"target?": (str, [str], None), "drop?": (str, [str], None), "group?": (str, None), "time?": (str, None),
             "task?": (str, None), "validation?": (float, None, Each(int)), "quantiles?": ([float], None),
-            "sample_weight?": (str, None), "split?": str}  # fmt: skip
+            "sample_weight?": (str, None), "split?": str, "sheet?": (str, None),
+            "header_row?": (int, None), "drop_rare?": (int, None)}  # fmt: skip
 _FEATURE = {
     "name": str, "mean": float, "sd": float, "low": float, "high": float, "edges": [float], "shares": [float],
     "count": int,

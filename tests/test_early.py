@@ -96,7 +96,7 @@ BAD = {
     "train image_cnn --data oneclass": ("'oneclass'", "class", "'cat'", "two"),
     "train text_cnn --data onetext": ("'onetext'", "class", "'good'", ".txt"),
     "train image_cnn --data golden/images/new/0.png": ("'0.png'", "folder", "images", "class"),
-    "train iris_fnn --data README.rst": ("'README.rst'", ".csv, .tsv, .parquet"),
+    "train iris_fnn --data README.rst": ("'README.rst'", ".csv, .tsv", ".parquet"),
     "train iris_fnn --target a --data digits": ("'digits'", "image", "iris_fnn", "rows", "image_cnn, image_pretrained"),
     "train iris_fnn --out README.rst": ("--out 'README.rst'", "file", "folder"),
     "train iris_fnn --weights nowhere": ("--weights 'nowhere'", "exist", ".keras", ".weights.h5"),

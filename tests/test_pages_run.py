@@ -4,8 +4,10 @@ docs/serving.md needs a running server: `tests/serve/test_docs.py` runs it.
 """
 
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import numpy as np
 import pandas as pd
@@ -139,6 +141,12 @@ def write_files(folder):
         for n in range(count):
             pixels = rng.integers(0, 255, (48, 48, 3), dtype="uint8")
             Image.fromarray(pixels).save(folder / images / f"{n:04}.png")
+    amount = rng.normal(100, 20, 80).round(2)
+    orders = pd.DataFrame({"amount": amount, "paid": np.where(amount + rng.normal(0, 9, 80) > 100, "yes", "no")})
+    for name in ("orders.xlsx", "june.xlsx"):
+        orders.to_excel(folder / name, sheet_name="Orders", startrow=2, index=False)
+    with closing(sqlite3.connect(folder / "shop.db")) as database:
+        orders.to_sql("orders", database, index=False)
     days = rng.uniform(0, 3, 200)
     rentals = pd.DataFrame({"sun": days, "rentals": rng.poisson(np.exp(days)), "price": np.exp(rng.normal(days))})
     rentals.to_csv(folder / "rentals.csv", index=False)

@@ -16,12 +16,13 @@ from kzoo.kinds.rows.layout import categories_of, code_columns
 from kzoo.kinds.rows.row_columns import new_weights
 from kzoo.sources.arrays import array_of_rows
 from kzoo.sources.tables.files import is_table
-from kzoo.sources.tables.frame import as_frame, is_pair, join_targets
+from kzoo.sources.tables.frame import as_frame, as_table, is_pair, join_targets
 from kzoo.sources.tables.raw import require
 from kzoo.sources.tables.values import to_words
 from kzoo.utils.errors import KzooError
 from kzoo.utils.optional import of_pandas
 from kzoo.utils.optional import pandas as pd
+from kzoo.utils.table_path import with_sheet
 
 
 class NewData:
@@ -91,6 +92,8 @@ class NewData:
 
     def _read(self, source):
         reads_texts = "vocabulary" in self.preprocessing  # a string may be a text
+        source = with_sheet(source, None, None, self.run.data.options)
+        source = source if takes_ready_arrays(self.preprocessing) else as_table(source)
         if isinstance(source, str | Path) and not reads_texts and not Path(source).exists():
             raise KzooError(f"No file, folder or data set named {str(source)!r}.")
         if hasattr(source, "as_numpy_iterator"):

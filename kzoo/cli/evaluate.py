@@ -7,6 +7,7 @@ from kzoo.tasks.weighted import by_weighting
 from kzoo.untracked import as_run
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import number
+from kzoo.utils.table_path import check_sheet, with_sheet
 
 EXAMPLES = """\
 examples:
@@ -32,6 +33,7 @@ def add_arguments(parser):
     )
     parser.add_argument("--target", metavar="COLUMN", help="target column")
     parser.add_argument("--by", metavar="COLUMN", help="also score each subgroup: rows with equal values in a column")
+    shared.add_sheet_options(parser)
     parser.add_argument(
         "--tta",
         metavar="NAME",
@@ -51,12 +53,14 @@ def run(args):
     run = as_run(args.run, args.weights)
     evaluate = keras_import.import_quietly("kzoo.evaluation").evaluate
     # If --data is what the run was trained on, only the rows of the split are scored, never training rows.
+    data = None if args.data is None else with_sheet(args.data, args.sheet, args.header_row, run.data.options)
+    check_sheet(data, args.sheet, args.header_row)
     own_data = (
         None
         if args.data is None
-        else keras_import.import_quietly("kzoo.data.reload").matching_run_data(run, args.data, target=args.target)
+        else keras_import.import_quietly("kzoo.data.reload").matching_run_data(run, data, target=args.target)
     )
-    source = args.data if own_data is None or args.by is not None else own_data  # subgroups need the table itself
+    source = data if own_data is None or args.by is not None else own_data  # subgroups need the table itself
     scores = evaluate(
         run, source, split=args.split, target=args.target, stateful=args.stateful, tta=args.tta, by=args.by
     )

@@ -15,6 +15,7 @@ from kzoo.kinds import kind as get_kind
 from kzoo.sources.unreadable import MAX_SHARE_EVALUATION
 from kzoo.untracked import as_run
 from kzoo.utils.errors import KzooError
+from kzoo.utils.table_path import check_sheet, with_sheet
 
 _SAMPLING = ("length", "temperature", "top_k", "top_p", "seed")  # options that continue a text
 EXAMPLES = """\
@@ -23,6 +24,7 @@ examples:
   kzoo predict runs/image_cnn-01 holiday/ --out out.csv    a folder of images
   kzoo predict runs/tabular_fnn-01 customers.csv           rows of a table
   kzoo predict runs/tabular_fnn-01 new.csv --keep id --out out.csv
+  kzoo predict runs/tabular_fnn-01 june.xlsx --sheet Orders
   kzoo predict runs/text_cnn-01 "a wonderful film" "dull"  texts
   kzoo predict runs/text_cnn-01 - < sentences.txt          one text per line
   kzoo predict runs/image_cnn-01 cat.jpg --top 5           the five best
@@ -67,6 +69,7 @@ def add_arguments(parser):
         metavar="COLUMN",
         help="copy a column of the table, such as an id, to the output; repeat for more",
     )
+    shared.add_sheet_options(parser)
     group = parser.add_argument_group("generation of text by language models")
     group.add_argument(
         "--length",
@@ -146,7 +149,7 @@ def _predict_run(args):
         )
     run = as_run(args.run, args.weights)
     # Inputs are read before Keras is imported, which takes seconds: errors in the inputs are reported at once.
-    inputs = collect_inputs(run.config["data"]["inputs"], args.inputs)
+    inputs = _at_sheet(collect_inputs(run.config["data"]["inputs"], args.inputs), args, run.data.options)
     encoded = encode_named(run.preprocessing, inputs, keep=args.keep)
     return keras_import.import_quietly("kzoo.evaluation.predict").predict_encoded(run, encoded, tta=args.tta)
 
@@ -160,7 +163,14 @@ def _predict_exported(args):
         raise KzooError(f"--tta {args.tta} is for runs, and {args.run} is an exported model. Remove --tta.")
     with keras_import.silence():
         model = import_module("kzoo.runtime").load(args.run, args.format)
-    return model.predict(collect_inputs(model.inputs, args.inputs), keep=args.keep)
+    return model.predict(_at_sheet(collect_inputs(model.inputs, args.inputs), args), keep=args.keep)
+
+
+def _at_sheet(inputs, args, options=None):
+    """Return inputs, a workbook at the sheet of the command or else of the training."""
+    inputs = with_sheet(inputs, args.sheet, args.header_row, options)
+    check_sheet(inputs, args.sheet, args.header_row)
+    return inputs
 
 
 def _save_csv(predictions, path):

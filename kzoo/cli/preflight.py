@@ -19,6 +19,7 @@ from kzoo.utils.argument_checks import checked_count, checked_seconds, checked_s
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import check_writable
 from kzoo.utils.formatting import hint
+from kzoo.utils.table_path import with_sheet
 from kzoo.weights import DOWNLOADED, check_downloaded, check_freeze, check_linear_probe, check_weights
 
 _USES_TRAINING_DATA = ("export",)  # commands whose --data is the training data of a run, not new data
@@ -145,7 +146,10 @@ def _check_data_of_run(path, args):
     elif "preset" not in vars(args):
         target, run_targets = getattr(args, "target", None), list(run.data.target_names)
         targets = run_targets if not target else [target] if len(run_targets) < 2 else _raw_columns().as_names(target)
-        _detection().check_new_source(preprocessing, args.data, targets)
+        source = with_sheet(
+            args.data, getattr(args, "sheet", None), getattr(args, "header_row", None), run.data.options
+        )
+        _detection().check_new_source(preprocessing, source, targets)
     elif "vocabulary" not in preprocessing and not _detection().is_data(
         args.data
     ):  # `check` reports itself what is missing in new data

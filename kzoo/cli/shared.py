@@ -26,7 +26,7 @@ PICTURES = (".png", ".svg", ".pdf")
 DECISION_OPTIONS = ("objective", "decision", "positive", "cost")
 DATA_OPTIONS = (
     "target", "data_seed", "validation", "test", "drop", "group", "task", "time", "columns", "sample_weight", "split",
-    "quantiles",
+    "quantiles", "sheet", "header_row", "drop_rare",
 )  # fmt: skip
 
 # Arguments that a shell completes with file names; in those of NAMED_FILES `~` is expanded.
@@ -80,6 +80,10 @@ def add_data_options(parser):
     )
     add("--test", metavar="SOURCE", help="fraction of the data used as test data, or a separate source of test data")
     add("--drop", nargs="+", action="extend", default=[], metavar="COLUMN", help="columns to exclude")
+    add(
+        "--drop-rare", type=int, metavar="N",
+        help="leave out classes of a table that have fewer than N rows, in all splits",
+    )  # fmt: skip
     add("--group", metavar="COLUMN", help="keep rows with the same value in this column in the same split")
     add("--task", help="task, such as tabular_regression; default: detected from the target")
     add("--time", metavar="COLUMN", help="time column of a series, or of a table with --split time")
@@ -90,6 +94,7 @@ def add_data_options(parser):
         help="random (default), or time: test on the last rows of a table in the order of --time",
     )
     add("--sample-weight", metavar="COLUMN", help="column that says how much each row counts; it is not an input")
+    add_sheet_options(parser)
     add(
         "--quantiles", type=_levels, metavar="LEVELS",
         help="predict these quantiles of the target, such as 0.1,0.5,0.9",
@@ -97,6 +102,15 @@ def add_data_options(parser):
     add(
         "--column", nargs="+", action="extend", default=[], metavar="NAME=KIND", dest="columns",
         help="column types: zip=category when=date review=text price=number:decimal=,:thousands=.",
+    )  # fmt: skip
+
+
+def add_sheet_options(parser):
+    """Add the options that say where the table is in a workbook."""
+    parser.add_argument("--sheet", metavar="NAME", help="sheet of an .xlsx workbook; default: the only one with cells")
+    parser.add_argument(
+        "--header-row", type=int, metavar="N",
+        help="row of the sheet with the column names, from 1; default: the first with cells",
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ only.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,9 @@ from kzoo.tasks import Problem, detection, problem
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import path_of
 from kzoo.utils.formatting import hint, listed, shown
+from kzoo.utils.table_path import check_sheet, is_workbook, name_of_table, with_sheet
 
-_ABOUT_COLUMNS = ("target", "drop", "group", "task", "time", "columns", "clip", "sample_weight", "split")
+_ABOUT_COLUMNS = ("target", "drop", "group", "task", "time", "columns", "clip", "sample_weight", "split", "drop_rare")
 _FOLDERS_DEEP = 3  # levels of a folder searched for the first file of a known kind
 _MOST_FOLDERS = 1_000  # folders in which files are counted for a message
 _SHOWN = 12  # names in a message
@@ -56,6 +57,7 @@ def check_source(source: str | Path, preset: Preset | None, options: DataOptions
         KzooError: as in `load_data`.
     """
     check_splits(options)
+    source, options = located(source, options)
     for name, part in second_sources(options.validation, options.test).items():
         if isinstance(part, str | Path) and not path_of(part, "a file or a folder").exists():
             raise KzooError(f"{name}={str(part)!r}: no such file or folder.")
@@ -68,6 +70,20 @@ def check_source(source: str | Path, preset: Preset | None, options: DataOptions
         glance = getattr(detected.kind.inference, "glance", None)  # optional for kinds in other packages
         if glance is not None and header_or_path is not None:
             glance(header_or_path, detected.source.form, options)
+
+
+def located(source: Any, options: DataOptions) -> tuple[Any, DataOptions]:
+    """Return a source and options in which paths of workbooks have the sheet and the header row of the options.
+
+    Raises:
+        KzooError: `sheet` or `header_row` is set, and no source is a workbook.
+    """
+    sheet, row = options.sheet, options.header_row
+    others = second_sources(options.validation, options.test)
+    if not any(map(is_workbook, others.values())):
+        check_sheet(source, sheet, row)
+    parts = {part: with_sheet(other, sheet, row) for part, other in others.items()}
+    return with_sheet(source, sheet, row), replace(options, **parts)
 
 
 def check_splits(options: DataOptions) -> None:
@@ -116,7 +132,8 @@ def check_new_source(reader: Mapping[str, Any], source: str | Path, targets: Seq
 def is_data(source: Any) -> bool:
     """Return True if this looks like data, rather than a preset, a model or a run."""
     if not isinstance(source, str | Path):
-        return hasattr(source, "columns") or hasattr(source, "as_numpy_iterator") or isinstance(source, tuple | list)
+        is_table_in_memory = hasattr(source, "columns") or hasattr(source, "__arrow_c_stream__")
+        return is_table_in_memory or hasattr(source, "as_numpy_iterator") or isinstance(source, tuple | list | dict)
     if str(source) in NAMES:
         return True
     path = path_of(source, "data")
@@ -137,7 +154,7 @@ def existing_path(source: str | Path) -> Path:
 
 def check_named(name: str, preset: Preset | None, options: DataOptions) -> None:
     """Raise KzooError for a preset, or options, that do not fit a named data set."""
-    refuse_options(options, ("time", "columns", "clip", "split"), name)
+    refuse_options(options, ("time", "columns", "clip", "split", "drop_rare"), name)
     if options.sample_weight is not None and not isinstance(options.sample_weight, str):
         raise KzooError(f"sample_weight= must be the name of a column for {name!r}.")
     if preset is not None and preset.config["inputs"] != NAMES[name]:
@@ -156,7 +173,7 @@ def detect(path: Path, preset: Preset | None, options: DataOptions) -> DetectedS
         source = None if preset is None else _label_source(preset.config["inputs"])
         if source is not None and (files := _source_of_folder(path.parent)) and files.suffixes == source.suffixes:
             return _check_fit(source, path.name, preset, options)
-        return detect_table(path.name, preset, options)
+        return detect_table(name_of_table(path), preset, options)
     if path.is_dir():
         return _folder(path, preset, options)
     suffix = path.suffix.lower()

@@ -15,7 +15,16 @@ from kzoo.kinds import kind_of, shape_matches, takes_ready_arrays
 from kzoo.postprocessors.postprocessor import Postprocessor
 from kzoo.sources.arrays import all_finite, check_whole_numbers, numeric_array
 from kzoo.sources.tables.files import is_table
-from kzoo.sources.tables.raw import MOST, Rows, as_names, check_distinct, checked_rows, is_arrow, require
+from kzoo.sources.tables.raw import (
+    MOST,
+    Rows,
+    as_names,
+    check_distinct,
+    checked_rows,
+    is_arrow,
+    is_list_of_rows,
+    require,
+)
 from kzoo.sources.tables.values import MISSING
 from kzoo.sources.unreadable import MAX_SHARE_PREDICTION, Unread, broken_files_note
 from kzoo.utils.errors import KzooError, warn
@@ -164,6 +173,7 @@ def _with_kept(reader, inputs, keep):
     is_dicts = isinstance(inputs, dict) or (
         isinstance(inputs, list | tuple) and all(isinstance(row, dict) for row in inputs)
     )
+    is_dicts = is_dicts or is_list_of_rows(inputs)
     is_rows = isinstance(inputs, Rows) or hasattr(inputs, "iloc") or is_arrow(inputs) or is_table(inputs)
     if takes_ready_arrays(reader) or not (is_dicts or is_rows):
         columns = listed(map(repr, as_names(keep)), MOST)

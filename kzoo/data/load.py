@@ -17,8 +17,8 @@ from kzoo.dataset.sample import sampling_note
 from kzoo.kinds import kind
 from kzoo.registry import Preset, get_preset, list_presets
 from kzoo.sources.arrays import array_of_rows
-from kzoo.sources.tables.frame import as_frame, is_pair, join_targets, with_weights
-from kzoo.sources.tables.raw import as_names, is_arrow
+from kzoo.sources.tables.frame import as_frame, as_table, is_pair, join_targets, with_weights
+from kzoo.sources.tables.raw import as_names, columns_of_lists, is_arrow, is_list_of_rows
 from kzoo.tasks import tasks
 from kzoo.tasks.detection import WrongPreset
 from kzoo.tasks.quantiles import DEFAULT_LEVELS
@@ -46,6 +46,9 @@ def load_data(
     quantiles: Sequence[float] | None = None,
     sample_weight: str | ArrayLike | None = None,
     split: Literal["random", "time"] = "random",
+    sheet: str | None = None,
+    header_row: int | None = None,
+    drop_rare: int | None = None,
     seed: int = 0,
     clip: bool = False,
 ) -> Dataset:
@@ -55,9 +58,13 @@ def load_data(
         source: the name of a data set (`kzoo.data.named.NAMES`); a folder of class folders of images or of `.txt`
             files, or with one `.txt` file per class (one example per line); a folder of images with a table
             `labels.csv` of files and targets; a `.csv` or Parquet table, or a folder of Parquet files; a `.txt` file
-            for a language model (tables and texts may be larger than memory); an `.npz` file; a pair of arrays (x, y),
-            optionally with a weight for each row, (x, y, weight), or of a DataFrame and its targets; a DataFrame or an
-            Arrow table; a `tf.data.Dataset` of (x, y) or (x, y, weight).
+            for a language model (tables and texts may be larger than memory); an `.xlsx` workbook, a `.jsonl` file of
+            an object per line, a `.csv.gz` or `.zip` file; a pattern such as `data/2024-*.csv` of files with the same
+            columns; `sqlite:FILE?TABLE` or `sqlite:FILE?SELECT ...`; an `.npz` file; a pair of arrays (x, y),
+            optionally with a weight for each row, (x, y, weight), or of a DataFrame and its targets; a DataFrame, or
+            any object with `__arrow_c_stream__`, such as a table of Polars, DuckDB or pyarrow; a list of dicts, a dict
+            of columns, or a list of lists of which the first has the column names; a `tf.data.Dataset` of (x, y) or
+            (x, y, weight).
         preset: what the data is for, a name or a `Preset`: it determines how a table is read, the length of texts and
             windows, the size of images, the vocabulary. Without it the source decides.
         target: column to predict (tables, text, labels of images), or columns to forecast (series); separate several
@@ -87,6 +94,11 @@ def load_data(
         split: "random", or "time" for a table: the last rows in the order of `time` are the test split, those before
             them the validation split; rows of one moment stay together. A series is always split in order of time.
         seed: seed of the split. The training seed does not affect it.
+        drop_rare: leave out the rows of classes of a table that have fewer than this number of rows, from the training,
+            validation and test rows alike; a note counts them.
+        sheet: name of the sheet of an `.xlsx` workbook; by default the only one with cells. Of several workbooks, each
+            is read at this sheet.
+        header_row: number of the row of the sheet with the column names, from 1; by default the first with cells.
         clip: clip numeric columns of a table at their 0.1 and 99.9 percentiles (of the training rows).
 
     Raises:
@@ -95,6 +107,7 @@ def load_data(
     options = DataOptions(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time,
         columns=columns, clip=clip, quantiles=quantiles, seed=seed, sample_weight=sample_weight, split=split,
+        sheet=sheet, header_row=header_row, drop_rare=drop_rare,
     )  # fmt: skip
     options.check_loaded(source)
     return load(source, preset, options)
@@ -107,6 +120,9 @@ def load(source: Loadable, preset: str | Preset | None, options: DataOptions) ->
     splits.check_seed(options.seed)
     detection.check_splits(options)
     preset = preset if preset is None or isinstance(preset, Preset) else get_preset(preset)
+    source, options = detection.located(as_table(source), options)
+    others = splits.second_sources(options.validation, options.test)
+    options = replace(options, **{part: as_table(other) for part, other in others.items()})
     _check_combination(options)
     levels, reading = _quantiles(options)
     try:
@@ -141,7 +157,7 @@ def _check_combination(options: DataOptions) -> None:
             raise KzooError(f"{part}={shown(other)} is a Dataset, already split. Pass what it was loaded from.")
         if not isinstance(other, str | Path):
             continue
-        if not Path(other).expanduser().exists():
+        if not path_of(other, "a file or a folder").exists():
             raise KzooError(
                 f"{part}={str(other)!r} does not exist. Pass a second source, such as a file, or a fraction such as "
                 f"{part}=0.2."
@@ -191,9 +207,11 @@ def _load(source, preset, options):
     if isinstance(source, tuple | list) and len(source) in (2, 3) and not isinstance(source[0], str):
         return _arrays(source, "arrays", preset, options)
     if not isinstance(source, str | Path):
+        if is_list_of_rows(source):
+            columns_of_lists(source)  # says what is wrong with it
         raise KzooError(
-            f"Cannot load data from {type(source).__name__}. Pass a name, a path, a DataFrame, arrays (x, y) or "
-            "(x, y, weight), or a tf.data.Dataset."
+            f"Cannot load data from {type(source).__name__}. Pass a name, a path, a DataFrame, a list of dicts, arrays "
+            "(x, y) or (x, y, weight), or a tf.data.Dataset."
         )
     if isinstance(source, str) and source in NAMES:
         return _named(source, preset, options)
@@ -259,7 +277,7 @@ def _arrays(pair, name, preset, options):
                     part_frame, _ = with_weights(part_frame, source[2], name)
                 options = replace(options, **{part: part_frame})
         return _table(frame.set_axis(x.index), preset, replace(options, sample_weight=name))
-    detection.refuse_options(options, ("target", "drop", "time", "columns", "clip", "split"), "arrays")
+    detection.refuse_options(options, ("target", "drop", "time", "columns", "clip", "split", "drop_rare"), "arrays")
     if isinstance(options.sample_weight, str):
         raise KzooError(
             f"sample_weight={options.sample_weight!r} is the name of a column, which arrays do not have. Pass an array "

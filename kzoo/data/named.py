@@ -7,6 +7,7 @@ from typing import Any
 
 from kzoo.tasks import detection, problem
 from kzoo.utils.errors import KzooError
+from kzoo.utils.table_path import locate
 
 # Name -> the function in `named_loaders.py`, and its arguments.
 _TABLES = {
@@ -66,7 +67,8 @@ def name_of(source: str | Path) -> str:
     """
     if isinstance(source, str) and source in NAMES:
         return source
-    name = Path(abspath(source)).name
+    source = locate(source)
+    name = getattr(source, "label", None) or Path(abspath(source)).name
     return f"{name}/" if name in NAMES else name
 
 

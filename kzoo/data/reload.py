@@ -20,12 +20,13 @@ from kzoo.kinds import encoding_settings, kind_of, takes_ready_arrays
 from kzoo.registry import preset_of
 from kzoo.sources.arrays import array_of_rows, class_numbers
 from kzoo.sources.tables.files import is_table, labelled_folders
-from kzoo.sources.tables.frame import is_pair, join_targets, with_weights
+from kzoo.sources.tables.frame import as_table, is_pair, join_targets, with_weights
 from kzoo.sources.tables.raw import as_names
 from kzoo.stored_types import FOLDS
 from kzoo.tasks import problem
 from kzoo.utils.errors import KzooError, KzooWarning, warn
 from kzoo.utils.formatting import length_of, listed, percent, plural, shown
+from kzoo.utils.table_path import locate, with_sheet
 
 _FEWEST, _SHARE = 3, 0.01  # training rows in other data that are reported
 _SEVERAL_VALUES = {"values", "unordered"}  # facts of the task of several targets in older versions
@@ -44,6 +45,7 @@ def reload(run, source=None, *, target=None) -> Dataset:
         KzooError: the training data is not a named set, or has changed since; or new data does not fit.
     """
     spec, described, preprocessing = run.spec, run.data, run.preprocessing
+    source = source if takes_ready_arrays(preprocessing) else as_table(source)
     is_named = isinstance(source, str) and source in NAMES
     check_target(run, source, target)
     if source is None or (is_named and source == described.name):
@@ -51,9 +53,9 @@ def reload(run, source=None, *, target=None) -> Dataset:
     if is_named:
         if run.learned_from_test(source):
             _warn_optimistic(f"{run!r} was trained on test rows of {source}")
-        return load(source, preset_for(spec), DataOptions.of(described))
+        return load(source, preset_for(spec), replace(DataOptions.of(described), sheet=None, header_row=None))
     if isinstance(source, str | Path):
-        existing_path(source)
+        source = with_sheet(existing_path(source), None, None, described.options)
     if (run_data := matching_run_data(run, source, target=target)) is not None:
         return run_data
     ready, weights = takes_ready_arrays(preprocessing), described.options.get("sample_weight")
@@ -114,6 +116,7 @@ def matching_run_data(run, source, *, target=None) -> Dataset | None:
     if isinstance(source, str | Path):
         if name_of(source) != described.name:
             return None
+        source = with_sheet(source, None, None, described.options)
     elif not _may_have_rows(source, described.train + described.validation + described.test):
         return None
     with warnings.catch_warnings():
@@ -154,6 +157,7 @@ def check_target(run, source, target):
 
 def _is_other_file(source):
     """Return True for an existing file or folder without target columns."""
+    source = locate(source)
     if not isinstance(source, str | Path) or not Path(source).exists() or is_table(source):
         return False
     return not (Path(source).is_dir() and labelled_folders(source))

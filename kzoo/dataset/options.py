@@ -15,10 +15,11 @@ from kzoo.utils.formatting import shown
 # Options that are stored with a run and appear in its command; `clip` belongs to `load_data` only. `clip` and
 # `quantiles` are stored only if they are set.
 STORED_OPTIONS = (
-    "target", "validation", "test", "drop", "group", "task", "time", "columns", "sample_weight", "split",
+    "target", "validation", "test", "drop", "group", "task", "time", "columns", "sample_weight", "split", "sheet",
+    "header_row", "drop_rare",
 )  # fmt: skip
 # Options that are stored only if they are set: runs without them are stored as by earlier versions.
-_STORED_IF_SET = {"sample_weight": None, "split": "random"}
+_STORED_IF_SET = {"sample_weight": None, "split": "random", "sheet": None, "header_row": None, "drop_rare": None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,9 @@ class DataOptions:
     columns: Mapping[str, Any] | None = None
     sample_weight: str | ArrayLike | None = None
     split: Literal["random", "time"] = "random"
+    sheet: str | None = None
+    header_row: int | None = None
+    drop_rare: int | None = None
     clip: bool = False
     quantiles: Sequence[float] | None = None
     seed: int = 0

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import keras
@@ -23,6 +24,7 @@ from kzoo.kinds import kind_of_array
 from kzoo.registry import Preset, names_a_preset
 from kzoo.run import Run
 from kzoo.sources.arrays import array_of_rows
+from kzoo.sources.tables.frame import as_table
 from kzoo.tasks import problem_for
 from kzoo.training.custom_model import check_custom_model, check_shape
 from kzoo.training.plan import plan_training, settings_for
@@ -30,6 +32,7 @@ from kzoo.untracked import as_run, run_or_none
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import shown
+from kzoo.utils.table_path import check_sheet, with_sheet
 
 _QUICK_KINDS = ("settings", "data", "network")
 
@@ -51,6 +54,9 @@ def check(
     quantiles: Sequence[float] | None = None,
     sample_weight: str | ArrayLike | None = None,
     split: Literal["random", "time"] = "random",
+    sheet: str | None = None,
+    header_row: int | None = None,
+    drop_rare: int | None = None,
     seed: int = 0,
     data_seed: int = 0,
     weights: Run | str | os.PathLike[str] | keras.Model | None = None,
@@ -71,8 +77,8 @@ def check(
             a run: new data, labelled or not, which is compared with the run's training data; without it, the run's own
             data and settings are checked.
         deep: also run the checks that take gradient steps, which need some seconds; `kzoo.train` runs all others.
-        target, validation, test, drop, group, task, time, columns, quantiles, sample_weight, split: see
-            `kzoo.load_data`.
+        target, validation, test, drop, group, task, time, columns, quantiles, sample_weight, split, sheet, header_row,
+            drop_rare: see `kzoo.load_data`.
         seed, data_seed, weights, freeze, precision, epochs, overrides: see `kzoo.train`.
 
     Returns:
@@ -88,7 +94,8 @@ def check(
         overrides["epochs"] = epochs
     options = DataOptions(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time,
-        columns=columns, quantiles=quantiles, sample_weight=sample_weight, split=split, seed=data_seed,
+        columns=columns, quantiles=quantiles, sample_weight=sample_weight, split=split, sheet=sheet,
+        header_row=header_row, drop_rare=drop_rare, seed=data_seed,
     )  # fmt: skip
     return examine(
         preset_or_model_or_run, data, options, overrides, deep=deep, seed=seed, weights=weights, freeze=freeze,
@@ -109,7 +116,7 @@ def examine(
     precision: str,
 ) -> tuple[Findings, list[str]]:
     """Run what `check` describes; return (findings, names of the checks that were run)."""
-    freeze = None if freeze is False else freeze
+    freeze, data = None if freeze is False else freeze, as_table(data)
     training_settings = overrides | dict(
         weights=weights, freeze=freeze, precision=None if precision == "auto" else precision
     )
@@ -124,7 +131,7 @@ def examine(
         if source is None:
             raise KzooError("Nothing to check: pass a preset, a run, or data=.")
         _refuse_settings(training_settings)
-        return check_data(source, options, deep=deep, seed=seed)
+        return check_data(as_table(source), options, deep=deep, seed=seed)
     # 2. A model that does not record its training data: check the given data and the network.
     run = (
         as_run(model_or_run)
@@ -137,6 +144,9 @@ def examine(
         return _checked(Subject(_data_for_model(run, data, options), run.model), kinds)
     # 3. A run and new data: compare it with the training data.
     if run is not None and data is not None:
+        check_sheet(data, options.sheet, options.header_row)
+        data = with_sheet(data, options.sheet, options.header_row)
+        options = replace(options, sheet=None, header_row=None)
         _refuse_if_trained(
             run, training_settings | {name: value for name, value in options.given().items() if name != "target"}
         )

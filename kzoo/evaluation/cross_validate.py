@@ -21,6 +21,7 @@ from kzoo.dataset.splits import MOST_FOLDS, Fold, is_source
 from kzoo.registry import Preset, get_preset
 from kzoo.results import of_fold
 from kzoo.run import Run
+from kzoo.sources.tables.frame import as_table
 from kzoo.tasks.target_scores import mixes_units
 from kzoo.training import train
 from kzoo.training.folder import is_complete
@@ -54,6 +55,9 @@ def cross_validate(
     columns: Mapping[str, Any] | None = None,
     quantiles: Sequence[float] | None = None,
     sample_weight: str | ArrayLike | None = None,
+    sheet: str | None = None,
+    header_row: int | None = None,
+    drop_rare: int | None = None,
     parallel: int = 1,
     threads: int | None = None,
     executor: Executor | None = None,
@@ -79,7 +83,8 @@ def cross_validate(
         out: the folder, with a run in `fold-01`, `fold-02`, ...; the default is `runs/cross-PRESET`.
         epochs, callbacks: see `kzoo.train`.
         validation: fraction of the rows outside the fold, used to choose the best epoch.
-        target, drop, group, task, columns, quantiles, sample_weight: see `kzoo.load_data`.
+        target, drop, group, task, columns, quantiles, sample_weight, sheet, header_row, drop_rare: see
+            `kzoo.load_data`.
         parallel, threads, executor: how many folds are trained at once, and where, as in `kzoo.tune`; the last digits
             of scores depend on `threads`, but not on where folds are trained.
         overwrite: replace all other folds in `out`.
@@ -116,12 +121,14 @@ def cross_validate(
         raise KzooError(f"{data.name} is already split: pass the source that it was loaded from.")
     if hasattr(data, "as_numpy_iterator"):
         data = from_tf(data, preset)  # once: a data set that shuffles itself would give every fold different rows
+    data = as_table(data)
     Fold(0, folds, stratified, seed)  # validates the arguments
     folds, stratified, seed = int(folds), bool(stratified), int(seed)
     plan = [Fold(i, folds, stratified, seed + r) for r in range(repeats) for i in range(folds)]
     options: dict[str, Any] = dict(
         epochs=epochs, callbacks=callbacks, validation=validation, target=target, drop=drop, group=group, task=task,
-        columns=columns, quantiles=quantiles, sample_weight=sample_weight,
+        columns=columns, quantiles=quantiles, sample_weight=sample_weight, sheet=sheet, header_row=header_row,
+        drop_rare=drop_rare,
     ) | overrides  # fmt: skip
     out, runs = Path(out or f"runs/cross-{preset.name}"), []
     threads = checked_threads(parallel, threads, executor)

@@ -22,6 +22,7 @@ from kzoo.postprocessors.decision import decision_of
 from kzoo.postprocessors.postprocessor import Postprocessor
 from kzoo.registry import preset_of, spec_of
 from kzoo.run import Run
+from kzoo.sources.tables.frame import as_table
 from kzoo.tasks import Scored
 from kzoo.training.custom_model import read_labels_as
 from kzoo.training.score import run_gives_logits, score_split, tta_views
@@ -29,6 +30,7 @@ from kzoo.untracked import as_run
 from kzoo.utils.argument_checks import checked_arguments, checked_count
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import listed, shown
+from kzoo.utils.table_path import check_sheet, with_sheet
 
 _SCALE_SETTINGS = ("target_offset", "target_scale")
 
@@ -45,6 +47,8 @@ def evaluate(
     stateful: bool = False,
     tta: Literal["mirror", "shift"] | None = None,
     by: str | None = None,
+    sheet: str | None = None,
+    header_row: int | None = None,
 ) -> dict[str, Any]:
     """Score a run or a model.
 
@@ -67,6 +71,8 @@ def evaluate(
             under "tta".
         by: also score each subgroup: the rows with equal values in this column of the table, or in the same quarter of
             its numbers or times. It need not be an input of the model.
+        sheet, header_row: where the table is in an `.xlsx` workbook, see `kzoo.load_data`; the default is as in
+            training.
 
     Returns:
         Classification: accuracy, f1 (macro), auc, loss, examples and the 95 % interval of the accuracy; the loss is
@@ -97,6 +103,8 @@ def evaluate(
     if by is not None and not isinstance(by, str):
         raise KzooError(f"by={shown(by)} must be the name of a column.")
     run = as_run(run_or_model, weights)
+    data = with_sheet(as_table(data), sheet, header_row, run.data.options if run.tracked else None)
+    check_sheet(data, sheet, header_row)
     if not run.tracked and takes_ready_arrays(run.preprocessing) and not holds_arrays(data):
         model, loaded = _for_model(run, data, target)
     else:

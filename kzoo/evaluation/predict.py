@@ -17,6 +17,7 @@ from kzoo.untracked import as_run
 from kzoo.utils.argument_checks import checked_arguments, checked_count
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import expand_home
+from kzoo.utils.table_path import check_sheet, with_sheet
 
 
 @checked_arguments
@@ -28,6 +29,8 @@ def predict(
     batch_size: int = 128,
     tta: Literal["mirror", "shift"] | None = None,
     keep: str | Sequence[str] = (),
+    sheet: str | None = None,
+    header_row: int | None = None,
 ) -> Predictions:
     """Predict raw inputs with a run's best model, with the pretrained weights of a preset, or with any model.
 
@@ -37,12 +40,15 @@ def predict(
             last two take arrays of the model's own input shape and return class numbers, unless `kzoo.fit_arguments` or
             `kzoo.build(..., weights=)` attached the description of the data to the model.
         inputs: image files, a folder of them or arrays; a CSV file, a DataFrame or rows; strings; or an array of
-            the model's own input shape. If one of several files cannot be read, its row has no prediction
-            (`Predictions.unread`), and there is a `KzooWarning`.
+            the model's own input shape; also an `.xlsx` workbook and the other tables that `kzoo.load_data` takes. If
+            one of several files cannot be read, its row has no prediction (`Predictions.unread`), and there is a
+            `KzooWarning`.
         weights: which pretrained weights, if a preset has several: `kzoo show PRESET` lists them.
         batch_size: examples per step.
         tta: test-time augmentation of images, "mirror" or "shift" (see `kzoo.evaluate`).
         keep: columns of a table that the predictions carry, such as an id; they need not be inputs of the model.
+        sheet, header_row: where the table is in an `.xlsx` workbook, see `kzoo.load_data`; the default is as in
+            training.
 
     Raises:
         KzooError: inputs that do not fit, inputs none of which can be read, tta= for inputs other than images,
@@ -51,7 +57,9 @@ def predict(
     run = as_run(run, weights)
     tta_views(kind_of(run.preprocessing), tta)
     size = checked_count("batch_size", batch_size)
-    encoded = encode_named(run.preprocessing, expand_home(inputs), keep=keep)
+    inputs = with_sheet(expand_home(inputs), sheet, header_row, run.data.options if run.tracked else None)
+    check_sheet(inputs, sheet, header_row)
+    encoded = encode_named(run.preprocessing, inputs, keep=keep)
     return predict_encoded(run, encoded, batch_size=size, tta=tta)
 
 

@@ -26,6 +26,7 @@ from kzoo.utils.errors import KzooError, short_errors
 from kzoo.utils.files import check_regular, expand_home
 from kzoo.utils.formatting import hint, length_of, plural, shown
 from kzoo.utils.optional import require
+from kzoo.utils.table_path import check_sheet, with_sheet
 
 if TYPE_CHECKING:
     from kzoo.kinds.text.generation import Generation
@@ -102,7 +103,15 @@ class Model:
         return "continues" in self._task.facts
 
     @short_errors
-    def predict(self, inputs: Any, *, batch_size: int = 128, keep: str | Sequence[str] = ()) -> Predictions:
+    def predict(
+        self,
+        inputs: Any,
+        *,
+        batch_size: int = 128,
+        keep: str | Sequence[str] = (),
+        sheet: str | None = None,
+        header_row: int | None = None,
+    ) -> Predictions:
         """Return predictions for raw inputs, as `kzoo.predict` does.
 
         Args:
@@ -110,6 +119,7 @@ class Model:
                 strings; the last rows of a series; or an array of the model's input shape.
             batch_size: examples per batch; predictions do not depend on it.
             keep: columns of a table that the predictions carry, such as an id.
+            sheet, header_row: where the table is in an `.xlsx` workbook (see `kzoo.load_data`), which needs openpyxl.
 
         Returns:
             `Predictions`: labels and probabilities (N, classes), or values in the unit of the target.
@@ -118,7 +128,9 @@ class Model:
             KzooError: an input cannot be read or does not fit the model.
         """
         batch_size = checked_count("batch_size", batch_size)
-        encoded = self._check_ids(encode_named(self._preprocessing, expand_home(inputs), keep=keep))
+        inputs = with_sheet(expand_home(inputs), sheet, header_row)
+        check_sheet(inputs, sheet, header_row)
+        encoded = self._check_ids(encode_named(self._preprocessing, inputs, keep=keep))
         return self.predictions(encoded, self.check(self.run(encoded.x, batch_size)))
 
     def generate(

@@ -8,6 +8,7 @@ from pathlib import Path
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.files import check_regular
 from kzoo.utils.formatting import plural
+from kzoo.utils.table_path import locate
 
 _PIECE = 2**20  # bytes
 _NAMES = {"gb18030": "GB18030 (Chinese)", "cp1252": "Windows-1252 (Western European)"}
@@ -190,7 +191,8 @@ def existing_path(path):
     Raises:
         KzooError: the file or folder does not exist.
     """
-    if not Path(path).exists():
+    located = locate(path)
+    if not Path(located).exists():
         raise KzooError(f"{path!r} does not exist. The inputs of this run are files.")
-    check_regular(path)
-    return path
+    check_regular(located)
+    return located

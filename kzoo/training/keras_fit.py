@@ -52,6 +52,9 @@ def fit_arguments(
     quantiles: Sequence[float] | None = None,
     sample_weight: str | ArrayLike | None = None,
     split: Literal["random", "time"] = "random",
+    sheet: str | None = None,
+    header_row: int | None = None,
+    drop_rare: int | None = None,
     baselines: bool = True,
     progress: bool = True,
     **overrides: Any,
@@ -81,8 +84,8 @@ def fit_arguments(
         seed: seed of order and augmentation; the default is the one that the model was built with, else 0.
         data_seed: seed of the split into training, validation and test data.
         callbacks: the name of a bundle, which replaces the preset's, or a list, which is added to it.
-        target, validation, test, drop, group, task, time, columns, quantiles, sample_weight, split: see
-            `kzoo.load_data`.
+        target, validation, test, drop, group, task, time, columns, quantiles, sample_weight, split, sheet, header_row,
+            drop_rare: see `kzoo.load_data`.
         baselines: also score baselines for comparison with the run in `out`, as `kzoo.train` does.
         progress: False prints no notes. The output of `fit` itself depends on its `verbose`.
         overrides: training settings, named as in `kzoo.build`; those of the network cannot be changed any more.
@@ -96,7 +99,8 @@ def fit_arguments(
     seed = None if seed is None else checked_seed("seed", seed)
     options = DataOptions(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time, columns=columns,
-        quantiles=quantiles, sample_weight=sample_weight, split=split, seed=checked_seed("data_seed", data_seed),
+        quantiles=quantiles, sample_weight=sample_weight, split=split, sheet=sheet,
+        header_row=header_row, drop_rare=drop_rare, seed=checked_seed("data_seed", data_seed),
     )  # fmt: skip
     extra = user_callbacks(callbacks, epochs, overrides)
     folder = None if out is None else _new_run_folder(path_of(out, "a folder for the run"))

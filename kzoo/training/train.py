@@ -82,6 +82,9 @@ def train(
     quantiles: Sequence[float] | None = None,
     sample_weight: str | ArrayLike | None = None,
     split: Literal["random", "time"] = "random",
+    sheet: str | None = None,
+    header_row: int | None = None,
+    drop_rare: int | None = None,
     check: bool = True,
     baselines: bool = True,
     progress: bool = True,
@@ -123,8 +126,8 @@ def train(
             if network, data and backend allow it (TensorFlow and JAX; arrays in memory, not augmented), which speeds up
             small networks; 1 uses Keras' own step, whose results differ by rounding. If a custom callback has batch
             hooks, "auto" makes single steps.
-        target, validation, test, drop, group, task, time, columns, quantiles, sample_weight, split: see
-            `kzoo.load_data`.
+        target, validation, test, drop, group, task, time, columns, quantiles, sample_weight, split, sheet, header_row,
+            drop_rare: see `kzoo.load_data`.
         check: run the quick checks of `kzoo.check` first; an error is raised, a warning is printed.
         baselines: also score baselines on the same split (`kzoo.baselines`), for about five seconds each, or two
             percent of the training time. Baselines that would take longer are fitted on fewer rows, and note it.
@@ -142,7 +145,8 @@ def train(
     max_steps = checked_steps_per_call(steps_per_call)
     options = DataOptions(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time, columns=columns,
-        quantiles=quantiles, sample_weight=sample_weight, split=split, seed=checked_seed("data_seed", data_seed),
+        quantiles=quantiles, sample_weight=sample_weight, split=split, sheet=sheet,
+        header_row=header_row, drop_rare=drop_rare, seed=checked_seed("data_seed", data_seed),
     )  # fmt: skip
     extra = user_callbacks(callbacks, epochs, overrides)
     freeze = stored_freeze(freeze)

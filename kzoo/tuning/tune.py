@@ -100,6 +100,9 @@ def tune(
     quantiles: Sequence[float] | None = None,
     sample_weight: str | ArrayLike | None = None,
     split: Literal["random", "time"] = "random",
+    sheet: str | None = None,
+    header_row: int | None = None,
+    drop_rare: int | None = None,
     progress: bool = True,
     **overrides: Any,
 ) -> Search: ...
@@ -138,6 +141,9 @@ def tune(
     quantiles: Sequence[float] | None = None,
     sample_weight: str | ArrayLike | None = None,
     split: Literal["random", "time"] = "random",
+    sheet: str | None = None,
+    header_row: int | None = None,
+    drop_rare: int | None = None,
     progress: bool = True,
     **overrides: Any,
 ) -> Search | Plan:
@@ -194,8 +200,8 @@ def tune(
         resume: "auto" continues the same search in `out`; "must" continues it or raises, "never" starts over.
         dry_run: return the `Plan` (numbers of trials and epochs, sizes, estimated time) and write nothing.
         data_seed: of the split into training, validation and test data.
-        target, validation, test, drop, group, task, time, columns, quantiles, sample_weight, split: see
-            `kzoo.load_data`.
+        target, validation, test, drop, group, task, time, columns, quantiles, sample_weight, split, sheet, header_row,
+            drop_rare: see `kzoo.load_data`.
         progress: False to print nothing.
         overrides: settings of the preset, which are fixed and not searched; for a function, training settings as for a
             custom model in `kzoo.train`.
@@ -220,7 +226,8 @@ def tune(
     # 2. Load the data, and adapt the preset or explore the function.
     options = DataOptions(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time,
-        columns=columns, quantiles=quantiles, sample_weight=sample_weight, split=split, seed=data_seed,
+        columns=columns, quantiles=quantiles, sample_weight=sample_weight, split=split, sheet=sheet,
+        header_row=header_row, drop_rare=drop_rare, seed=data_seed,
     )  # fmt: skip
     initial_weights = InitialWeights.from_arguments(preset_or_build, weights, freeze, executor)
     requested: dict[str, Any] = dict(space=space, objective=objective, folds=folds, seed=seed)

@@ -78,7 +78,7 @@ ARGUMENT_TYPES = {
     **dict.fromkeys(
         (
             "dataset", "engine", "expected_sha256", "family", "method", "metric", "mode", "monitor", "precision",
-            "prune", "resume", "split", "task", "time", "tta",
+            "prune", "resume", "sheet", "split", "task", "time", "tta",
         ),
         _TEXT,
     ),
@@ -87,6 +87,12 @@ ARGUMENT_TYPES = {
     "columns": _MAPPING,
     "freeze": ArgumentType(_is_layer_selection, "True, or names of layers"),
     "class_names": ArgumentType(_is_string_list, "a list of names"),
+    "header_row": ArgumentType(
+        lambda value: value is None or (_is_whole(value) and 1 <= value <= 1_048_576), "the number of a row, from 1"
+    ),
+    "drop_rare": ArgumentType(
+        lambda value: value is None or (_is_whole(value) and 2 <= value < 2**31), "a number of rows, at least 2"
+    ),
     "best_epoch": ArgumentType(lambda value: value is None or _is_whole(value), "a whole number, or None"),
     "stop_early": ArgumentType(lambda value: value is None or _is_flag(value), "True, False or None"),
 }  # fmt: skip

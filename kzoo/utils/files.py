@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import shown
+from kzoo.utils.table_path import TablePath, locate
 
 _SMALL, _MOST_PACKED = 64 << 20, 200  # bytes of an array, above which compression by more than 200 is refused
 
@@ -46,7 +47,8 @@ def path_of(word, what) -> Path:
     """
     if not isinstance(word, str | os.PathLike):
         raise KzooError(f"{shown(word)} is not {what} or the path of one.")
-    path = Path(expand_user(word))
+    path = locate(word)
+    path = path if isinstance(path, TablePath) else Path(expand_user(word))
     try:
         os.stat(path)
     except FileNotFoundError:

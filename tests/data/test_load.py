@@ -232,9 +232,9 @@ def test_files_that_do_not_fit(tmp_path):
     (tmp_path / "head.csv").write_text("a,b\n")
     with refuses("'head.csv'", "rows"):
         load_data(tmp_path / "head.csv", target="a")
-    (tmp_path / "a.xlsx").write_bytes(b"PK")
-    with refuses("'a.xlsx'", ".csv, .tsv, .parquet"):
-        load_data(tmp_path / "a.xlsx")
+    (tmp_path / "a.docx").write_bytes(b"PK")
+    with refuses("'a.docx'", ".csv, .tsv", ".parquet", ".xlsx"):
+        load_data(tmp_path / "a.docx")
     (tmp_path / "nothing").mkdir()
     with refuses("'nothing'", "images", ".txt"):
         load_data(tmp_path / "nothing")

@@ -32,7 +32,7 @@ sys.meta_path = [Hiding if finder is PathFinder else finder for finder in sys.me
 """
 LIGHT = [
     "keras", "tensorflow", "keras_tuner", "tensorboard", "matplotlib", "sklearn", "scipy", "pandas", "jinja2", "rich",
-    "shtab", "h5py", "jax", "torch", "onnx", "tf2onnx",
+    "openpyxl", "shtab", "h5py", "jax", "torch", "onnx", "tf2onnx",
 ]  # fmt: skip
 
 

@@ -211,7 +211,7 @@ def load_labelled_images(
     Raises:
         KzooError: a file or a column is missing, a target does not fit the task, or too many images cannot be read.
     """
-    shape, path = check_shape(image_shape), Path(source)
+    shape, path = check_shape(image_shape), source if isinstance(source, Path) else Path(source)
     sources = labels_below(path) if path.is_dir() else {"train": path}
     if isinstance(test, Fold):
         sources.pop("test", None)
@@ -309,7 +309,7 @@ def _labels_of(source):
     Raises:
         KzooError: it has no labels.
     """
-    path = Path(source)
+    path = source if isinstance(source, Path) else Path(source)
     if path.is_file() and is_table(path):
         return path
     folders = labels_below(folder_of(path))
@@ -456,7 +456,8 @@ def fit(x, train, *, plain=False, **more):
 
 def labelled(reader, source, *, targets, config):
     """Return images and their labels: of class folders, those of `test/` if it exists, or of a table of labels."""
-    path, shape = Path(source), tuple(reader["shape"])
+    path = source if isinstance(source, Path) else Path(source)
+    shape = tuple(reader["shape"])
     if (table := _new_label_table(reader, path, targets)) is not None:
         x, rows = _readable(table.folder, Names(table.names), shape)
         return Split(x=x, y=table.target_columns(rows))
@@ -496,9 +497,9 @@ def _may_have(path, targets):
 def fresh(reader, source, *, targets):
     """Return images from any source, and their labels if a table has them; for many, only a sample of the images."""
     shape = tuple(reader["shape"])
-    if not isinstance(source, str | Path) or not (Path(source).is_dir() or is_table(Path(source))):
+    if not isinstance(source, str | Path) or not (Path(source).is_dir() or is_table(source)):
         return Fresh(x=inference.read(reader, source)[0])
-    path = Path(source)
+    path = source if isinstance(source, Path) else Path(source)
     table = _new_label_table(reader, path, targets) if _may_have(path, targets) else None
     folder, names = (path, images_in(path)) if table is None else (table.folder, table.names)
     sample = [names[index] for index in sample_indices(len(names), _MAX_DESCRIBED)]

@@ -67,7 +67,7 @@ def glance(source, form, asked):
 
 def glance_at_labels(source, asked):
     """Raise KzooError if the columns of the labels of images do not fit."""
-    path = Path(source)
+    path = source if isinstance(source, Path) else Path(source)
     tables = [path] if path.is_file() else map(labels_file, labels_below(path).values())
     group = [asked.group] if isinstance(asked.group, str) else []
     for table in tables:

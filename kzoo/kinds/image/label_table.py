@@ -97,7 +97,9 @@ def read_label_table(
         KzooError: a column is missing, a file is named twice with different targets, too many files are missing, or
             a column has options that do not suit it.
     """
-    table = (labels_file(source) if os.path.isdir(source) else None) or Path(source)
+    table = (labels_file(source) if os.path.isdir(source) else None) or (
+        source if isinstance(source, Path) else Path(source)
+    )
     folder, notes, ignored = table.parent, list[str](), Counter[str]()
     frame = _as_written(table, words or {}, notes)
     images = images_below(folder, "", ignored)

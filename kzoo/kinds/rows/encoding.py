@@ -43,6 +43,7 @@ from kzoo.kinds.rows.table import TableFit
 from kzoo.kinds.rows.target import empty_target_message, missing_target_note
 from kzoo.sources.tables.arrow import Piece, arrow, hashes, mix_bits, normalize_table, plain_column
 from kzoo.sources.tables.files import is_table, pieces_of
+from kzoo.sources.tables.frame import as_frame
 from kzoo.sources.tables.label_cells import flags
 from kzoo.sources.tables.raw import Rows, require, rows_of
 from kzoo.sources.tables.values import MISSING, not_missing, plain, to_words
@@ -690,7 +691,8 @@ def _other_pieces(part, source):
         return _FramePieces(source, part)
     if not is_table(source):
         raise KzooError(f"{part}={shown(source)} is not a table. Pass a DataFrame or the path of a table file.")
-    return pieces_of(source)
+    pieces = pieces_of(source)
+    return _FramePieces(as_frame(source), part) if pieces is None else pieces
 
 
 class _FramePieces:

@@ -9,6 +9,7 @@ from kzoo.kinds.rows.column_options import named_columns
 from kzoo.kinds.rows.columns import fingerprint_columns, mark_blank_categories
 from kzoo.kinds.rows.inference import apply_columns, encode_new_rows, feature_names, in_table, unread_notes
 from kzoo.kinds.rows.labels import label_targets, list_targets
+from kzoo.kinds.rows.rare_classes import RareClasses, check_classes_dropped
 from kzoo.kinds.rows.row_columns import moments, row_weights, time_note
 from kzoo.kinds.rows.scaling import config_of
 from kzoo.kinds.rows.table import TableFit
@@ -22,6 +23,7 @@ from kzoo.utils.optional import pandas as pd
 def load_table(
     source, *, name, preset=None, target=None, validation=0.1, test=None, drop=(), group=None, task=None,
     columns=None, seed=0, clip=False, sample_weight=None, time=None, split="random",
+    drop_rare=None,
 ):  # fmt: skip
     """Load a table (see `kzoo.load_data`).
 
@@ -33,6 +35,7 @@ def load_table(
         columns: column options that override what is detected, see `kzoo.load_data`.
         clip: clip numeric columns at their 0.1 and 99.9 percentiles.
         sample_weight: column of row weights, which is not an input.
+        drop_rare: number of rows that a class must have; those of smaller classes are left out.
         time, split: the column whose order decides the splits, with `split="time"`.
 
     Raises:
@@ -57,6 +60,11 @@ def load_table(
 
     # 2. Keep rows with a target. Those of the other tables are appended, so that they are encoded alike.
     frame = fit.learn_labels(frame)
+    if drop_rare is not None:
+        rare = RareClasses(frame, [*targets, "labels"] if fit.labels is not None else targets, drop_rare)
+        frame = rare.without(frame)
+        others = {part: rare.without(other, part) for part, other in others.items()}
+        notes += rare.note()
     has_target, source_frame = target_rows(frame, targets, fit.labels), frame
     weights = [] if sample_weight is None else [row_weights(frame, sample_weight, has_target, decimal=decimal)]
     times = None if fit.time is None else moments(frame, fit.time, has_target, notes, decimal=decimal)
@@ -75,7 +83,9 @@ def load_table(
 
     # 3. Learn the task and split the rows.
     groups = None if group is None else group_labels(frame[group][:count], group)
-    frame, weight = fit.learn_task(frame, decimal), np.concatenate(weights) if weights else None
+    frame = fit.learn_task(frame, decimal)
+    check_classes_dropped(fit.problem, drop_rare)
+    weight = np.concatenate(weights) if weights else None
     rows = rows_of(frame)
     learned, y, split_rows, split_notes = splits.split_target(
         fit.problem.task, fit.target_values(frame), count, names=targets, validation=splits.drawn(validation),

@@ -87,6 +87,11 @@ def load_large(source, *, name, preset=None, **options):
             f"{name!r} is larger than memory, and split='time' is not available for it yet. Sort it by time, and pass "
             "the last rows as a second table with test=."
         )
+    if options.get("drop_rare") is not None:
+        raise KzooError(
+            f"drop_rare={options['drop_rare']} is not available for {name!r}, which is larger than memory. Remove the "
+            "rows of small classes from the file."
+        )
     contents = _contents(source, options)
     with building_folder(_key(source, contents, preset, options)) as (folder, partial_folder):
         if partial_folder is not None:
@@ -180,7 +185,7 @@ def _encoding_options(options):
     return {
         name: value
         for name, value in options.items()
-        if name not in ("time", "split") and (name != "sample_weight" or value is not None)
+        if name not in ("time", "split", "drop_rare") and (name != "sample_weight" or value is not None)
     }
 
 

@@ -22,7 +22,7 @@ KIND = Kind(
             form="tabular",
             order="unordered",
             usual="classification",
-            options=("target", "drop", "group", "task", "columns", "sample_weight", "time", "split"),
+            options=("target", "drop", "group", "task", "columns", "sample_weight", "time", "split", "drop_rare"),
             rest="text",
         ),
         Source(

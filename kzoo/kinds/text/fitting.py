@@ -17,6 +17,7 @@ from kzoo.kinds.rows.columns import missing_value_notes
 from kzoo.kinds.rows.fitting import targets_in
 from kzoo.kinds.rows.labels import describe as describe_labels
 from kzoo.kinds.rows.labels import label_columns, labels_problem, list_targets, sets_of
+from kzoo.kinds.rows.rare_classes import RareClasses, check_classes_dropped
 from kzoo.kinds.rows.row_columns import check_row_columns, moments, new_weights, row_weights, time_note
 from kzoo.kinds.rows.target import group_labels
 from kzoo.kinds.text.folders import SUFFIXES, check_classes, classes_below, new_data_folder, split_folders, texts_below
@@ -164,6 +165,7 @@ def load_text_table(
     sample_weight=None,
     time=None,
     split="random",
+    drop_rare=None,
 ):
     """Load a table with a text column and a target: classes, labels, or one or several columns of values.
 
@@ -184,18 +186,27 @@ def load_text_table(
     labels = label_columns(frame, targets, "tokens", task=task, overrides=overrides, preset=preset)
     frame = frame if labels is None else labels.prepare(frame)
     column = _text_column(frame.drop(columns=list(dict.fromkeys(excluded))))
+    rare = None
+    if drop_rare is not None:
+        usable = _has_text_and_targets(frame, column, targets, labels)
+        rare = RareClasses(
+            frame, [*targets, "labels"] if labels is not None else targets, drop_rare, np.asarray(usable)
+        )
+        frame = rare.without(frame)
     tables, weights = {}, {}
     for part, part_source in splits.second_sources(validation, test).items():
         words = {name: MISSING.intersection(frame[name].unique()) for name in targets} if labels is None else targets
         part_frame = as_frame(part_source, words, notes, targets)
         part_frame = part_frame if labels is None else labels.prepare(part_frame)
         require(part_frame, [column, *targets], f"the {part} table")
+        part_frame = part_frame if rare is None else rare.without(part_frame, part)
         keep = _has_text_and_targets(part_frame, column, targets, labels)
         if sample_weight in part_frame.columns:
             weights[part] = row_weights(part_frame, sample_weight, keep, part=part)
         elif sample_weight is not None:
             notes.append(f"The {part} table has no column {sample_weight!r}: its rows count equally.")
         tables[part] = _complete(part_frame, keep, column, targets, notes)
+    notes += [] if rare is None else rare.note()
     validation, test = splits.drawn(validation), None if "test" in tables else test
     notes += missing_value_notes(frame.attrs.get("words", {}), [], targets)
     keep = _has_text_and_targets(frame, column, targets, labels)
@@ -209,6 +220,7 @@ def load_text_table(
             cells = {name: detection.numbers_or_texts(column) for name, column in cells.items()}
         chosen, line = detection.choose_problem("tokens", cells, task, preset)
         notes += [line] if task is None and "values" in chosen.facts else []
+    check_classes_dropped(chosen, drop_rare)
     texts, values = _texts_and_labels(complete, column, targets, chosen, labels)
     official = {part: _texts_and_labels(table, column, targets, chosen, labels) for part, table in tables.items()}
     groups = None if group is None else group_labels(complete[group], group)

@@ -37,6 +37,7 @@ from kzoo.sources.tables.values import MISSING
 from kzoo.sources.unreadable import Unread
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import listed, shown
+from kzoo.utils.table_path import locate
 
 _NAMED = 5  # texts named in a line
 _LONG = 40  # characters; the name of a column is shorter
@@ -243,6 +244,7 @@ def _texts(raw, column):
     """Return texts, and the items that each was read from."""
     if isinstance(raw, AsTexts):
         return raw, raw
+    raw = locate(raw)
     if isinstance(raw, str | Path):
         if not is_file_name(raw) and not os.path.exists(raw):
             return [raw], raw

@@ -14,7 +14,9 @@ from kzoo.sources.tables.numbers import number_formats
 from kzoo.sources.tables.raw import Rows
 from kzoo.sources.tables.values import Texts, plain, read_numbers, to_dates
 from kzoo.sources.tables.zones import offset_of
+from kzoo.storage.memory import free_memory
 from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import in_bytes
 from kzoo.utils.optional import require
 
 _INDEX = re.compile(r"__index_level_\d+__")  # columns in which pandas stores an index
@@ -30,6 +32,40 @@ def arrow(module="pyarrow"):
         KzooError: it is not installed.
     """
     return require(module, extra="arrow")
+
+
+def table_of(source, name="the table"):
+    """Return what holds an Arrow table, or a stream of its pieces, as a `pyarrow.Table`.
+
+    Args:
+        source: a pyarrow table, or an object with `__arrow_c_stream__`: of Polars, DuckDB, pyarrow and others.
+        name: for messages.
+
+    Raises:
+        KzooError: it is no table, or does not fit into memory; or pyarrow is not installed.
+    """
+    pa = arrow()
+    if isinstance(source, pa.Table):
+        return source
+    if isinstance(source, pa.RecordBatch):
+        return pa.Table.from_batches([source])
+    batches, size, most = [], 0, free_memory() // 2
+    try:
+        with pa.RecordBatchReader.from_stream(source) as reader:
+            schema = reader.schema
+            for batch in reader:
+                batches.append(batch)
+                if (size := size + batch.nbytes) > most:
+                    break
+    except (pa.ArrowException, TypeError, ValueError, OSError) as error:
+        why = str(error).strip().splitlines()[:1] or [type(error).__name__]
+        raise KzooError(f"{type(source).__name__} cannot be read as a table: {why[0].rstrip('.')}.") from None
+    if size > most:
+        raise KzooError(
+            f"{name!r} takes more than {in_bytes(most)} in memory. Write it as a .parquet file and pass its path, "
+            "which is read piece by piece."
+        )
+    return pa.Table.from_batches(batches, schema)
 
 
 def normalize_table(table, name):
@@ -56,6 +92,8 @@ def normalize_table(table, name):
                 f"Column {column!r} of {name!r} has the type {values.type}. A cell must be a number, a text or a date: "
                 "write the file without this column."
             )
+        if arrow().types.is_duration(values.type):
+            values = _seconds(values)
         if values.type != type:
             values = values.cast(type, safe=not pa.types.is_timestamp(type))
         columns.append(values)
@@ -67,7 +105,7 @@ def _normalized_type(pa, type):
     types = pa.types
     if types.is_dictionary(type):
         return _normalized_type(pa, type.value_type)
-    if types.is_null(type) or types.is_decimal(type):
+    if types.is_null(type) or types.is_decimal(type) or types.is_duration(type):
         return pa.float64()
     if types.is_date(type):
         return pa.timestamp("us")
@@ -79,6 +117,12 @@ def _normalized_type(pa, type):
         return pa.float32()
     fits = (types.is_boolean, types.is_integer, types.is_floating, types.is_string, types.is_large_string)
     return type if any(fit(type) for fit in fits) else None
+
+
+def _seconds(column):
+    """Return a column of durations in seconds."""
+    compute, per_second = arrow("pyarrow.compute"), {"s": 1, "ms": 1e3, "us": 1e6, "ns": 1e9}[column.type.unit]
+    return compute.divide(column.cast(arrow().int64()).cast(arrow().float64(), safe=False), per_second)
 
 
 def is_texts(column) -> bool:
@@ -147,7 +191,7 @@ def as_rows(table, name="the table") -> Rows:
     Raises:
         KzooError: see `settled`.
     """
-    return rows_of_normalized(normalize_table(table, name))
+    return rows_of_normalized(normalize_table(table_of(table, name), name))
 
 
 class Piece(Rows):

@@ -2,19 +2,21 @@
 
 import os
 from collections import Counter
+from collections.abc import Mapping
 from importlib import import_module
 
 import numpy as np
 
 from kzoo.sources.tables.files import read_table
 from kzoo.sources.tables.label_cells import has_lists
-from kzoo.sources.tables.raw import check_cells, is_arrow
+from kzoo.sources.tables.raw import MOST, check_cells, check_names, columns_of_lists, is_arrow, is_list_of_rows
 from kzoo.storage.memory import too_large
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import in_bytes, listed, plural, shown
 from kzoo.utils.optional import of_pandas
 from kzoo.utils.optional import pandas as pd
 
+_MOST_PARTS = 3  # of (x, y, weight)
 _FRAME = 4  # approximate memory of a DataFrame and its derived arrays, as a multiple of the bytes of an Arrow table
 
 
@@ -43,6 +45,34 @@ def as_frame(source, text=(), notes=None, lists=()):
             f"Expected a table, got {shown(source)}. Pass a DataFrame, an Arrow table, or the path of a file."
         )
     return read_table(source, text, notes)
+
+
+def as_table(source):
+    """Return rows in memory as a DataFrame, and a stream of Arrow, which can be read once, as a table of pyarrow.
+
+    Args:
+        source: a list of dicts; a list of more than three lists, of which the first has the column names (of two or
+            three, it is a pair (x, y) or (x, y, weight)); a dict of columns; or an object with `__arrow_c_stream__`.
+            Anything else is returned unchanged.
+
+    Raises:
+        KzooError: rows or columns of different lengths, or without names.
+    """
+    if is_arrow(source):
+        return import_module("kzoo.sources.tables.arrow").table_of(source)
+    if isinstance(source, list) and source and all(isinstance(row, dict) for row in source):
+        for row in source:
+            check_names(row)
+        return pd.DataFrame([{str(name).strip(): cell for name, cell in row.items()} for row in source])
+    if isinstance(source, Mapping) and source and all(isinstance(name, str) for name in source):
+        lengths = {name: len(values) if hasattr(values, "__len__") else 1 for name, values in source.items()}
+        if len(set(lengths.values())) > 1 or any(isinstance(values, str) for values in source.values()):
+            columns = listed((f"{name} {length}" for name, length in lengths.items()), MOST)
+            raise KzooError(f"A dict must have columns of the same length: {columns}.")
+        return pd.DataFrame({name: list(values) for name, values in source.items()})
+    if is_list_of_rows(source) and len(source) > _MOST_PARTS and all(isinstance(name, str) for name in source[0]):
+        return pd.DataFrame(columns_of_lists(source))
+    return source
 
 
 def is_pair(source) -> bool:
@@ -135,10 +165,11 @@ def _arrow_to_frame(table):
     Raises:
         KzooError: it does not fit into memory.
     """
+    arrow = import_module("kzoo.sources.tables.arrow")
+    table = arrow.table_of(table)
     if too_large(_FRAME * table.nbytes):
         raise KzooError(
             f"This Arrow table ({in_bytes(table.nbytes)}) does not fit into memory as a DataFrame. Write it with "
             "pyarrow.parquet.write_table, and pass the path of the .parquet file, which is read piece by piece."
         )
-    arrow = import_module("kzoo.sources.tables.arrow")
     return arrow.frame_of_normalized(arrow.normalize_table(table, "the table"))

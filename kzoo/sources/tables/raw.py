@@ -148,7 +148,7 @@ class Rows:
 
 
 def rows_of(source) -> Rows:
-    """Return rows from the path of a table, a dict, a list of dicts, a DataFrame, or an Arrow table.
+    """Return rows from the path of a table, a dict, a list of dicts or of lists, a DataFrame, or an Arrow table.
 
     Raises:
         KzooError: any other source, or a file that is not a table.
@@ -167,10 +167,13 @@ def rows_of(source) -> Rows:
         if columns := _columns_of(source):
             return _rows(columns)
         source = [source]
+    if is_list_of_rows(source):
+        columns = columns_of_lists(source)
+        return _rows(_columns_of(columns) or {name: [] for name in columns})
     if not isinstance(source, list | tuple) or not all(isinstance(row, dict) for row in source):
         raise KzooError(
-            "Table rows must be dicts of column names and values, a DataFrame, an array of numbers, or the path of a "
-            "table."
+            "Table rows must be dicts of column names and values, lists below a list of column names, a DataFrame, an "
+            "array of numbers, or the path of a table."
         )
     for row in source:
         check_names(row)
@@ -201,8 +204,35 @@ def decimal_of(frame) -> str | None:
 
 
 def is_arrow(source) -> bool:
-    """Return True if this is an Arrow table, which has columns but is not a DataFrame."""
-    return hasattr(source, "to_pandas") and hasattr(source, "column_names") and hasattr(source, "nbytes")
+    """Return True for what holds an Arrow table and is no pandas DataFrame: pyarrow, Polars, DuckDB, and others."""
+    if hasattr(source, "iloc") or isinstance(source, type):
+        return False
+    is_pyarrow = hasattr(source, "to_pandas") and hasattr(source, "column_names") and hasattr(source, "nbytes")
+    return is_pyarrow or hasattr(source, "__arrow_c_stream__")
+
+
+def is_list_of_rows(source) -> bool:
+    """Return True for a list of lists, which is a table if the first of them has the column names."""
+    return isinstance(source, list) and bool(source) and all(isinstance(row, list | tuple) for row in source)
+
+
+def columns_of_lists(source) -> dict:
+    """Return the columns of a list of lists by name, of which the first list has the names.
+
+    Raises:
+        KzooError: the first list does not have names, or another list has more or fewer cells.
+    """
+    names, *rows = source
+    if not names or not all(isinstance(name, str) for name in names):
+        raise KzooError(
+            f"Rows as lists need the column names in the first list, which is {shown(names)}. Put the names "
+            "first, or pass dicts, a DataFrame, or the path of a table."
+        )
+    check_names(names)
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(names):
+            raise KzooError(f"Row {number} has {plural(len(row), 'cell')}, but there are {len(names)} column names.")
+    return {name.strip(): [row[index] for row in rows] for index, name in enumerate(names)}
 
 
 def received_rows(payload, noun, most=None):
@@ -432,5 +462,7 @@ def single_table(words):
         KzooError: there are several, or it does not exist.
     """
     if len(words) > 1:
-        raise KzooError(f"This run reads a table. Pass one file, not {len(words)} inputs.")
+        raise KzooError(
+            f"This run reads a table. Pass one file, not {len(words)} inputs; a pattern of files needs quotes."
+        )
     return existing_path(words[0])

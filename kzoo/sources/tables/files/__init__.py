@@ -10,6 +10,10 @@ A module lists its `SUFFIXES`, and has two readers of the same file, which must 
 
 (notes on how the file was read are in `attrs["notes"]` of the DataFrame and in `notes` of the rows)
 
+or, in place of both,
+
+    written(path) -> CsvText         the table as the text of a CSV file (see `kzoo.sources.tables.written`)
+
 and may have
 
     header(path) -> Rows             its columns without rows, from the beginning of the file; None if that is not
@@ -25,7 +29,7 @@ and may have
 
 import os
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
@@ -35,11 +39,15 @@ from kzoo.sources.folders import splits_in
 from kzoo.utils.discovery import installed, list_modules
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import check_regular
+from kzoo.utils.formatting import listed, plural
+from kzoo.utils.table_path import TablePath, locate, name_of_table
 
 _MOST_COLUMNS = 10_000  # of an uploaded table
 _LABELS = "labels"  # name of the table in a folder that labels its files, without the suffix
 _DEFAULT_SUFFIX = ".csv"  # the reader of files with an unknown suffix
 _MAX_FILES_CHECKED = 100  # files of a folder, which must all have the same reader
+_ARCHIVES = (".gz", ".zip")  # a folder may have one beside its table of labels
+_OTHER_SPREADSHEETS = (".xls", ".xlsb", ".ods", ".fods", ".numbers")
 
 
 @cache
@@ -60,15 +68,17 @@ def _by_suffix(modules) -> dict:
 
 def _reader_of(suffix):
     """Return the module that reads files with a suffix; None if there is none."""
-    return _built_in_readers().get(suffix) or suffixes().get(
-        suffix
-    )  # installed packages come last: finding them is slow
+    # Installed packages come last: finding them is slow.
+    return _built_in_readers().get(suffix) or suffixes().get(suffix)
 
 
 def is_table(path) -> bool:
     """Return True if this is the path of a table, judged by its suffix; for a folder, by those of its files."""
+    path = locate(path)
     if not isinstance(path, str | Path):
         return False
+    if getattr(path, "database", False) or Path(path).suffix.lower() in _OTHER_SPREADSHEETS:
+        return True  # the latter so that reading them says what to do
     reader = _folder_reader(path) if os.path.isdir(path) else _reader_of(Path(path).suffix.lower())
     return reader is not None
 
@@ -81,7 +91,10 @@ def labels_file(folder) -> Path | None:
     """
     with os.scandir(folder) as entries:
         names = sorted(entry.name for entry in entries if os.path.splitext(entry.name)[0].lower() == _LABELS)
-    tables = [name for name in names if _reader_of(Path(name).suffix.lower()) is not None]
+    suffixes_of_names = {name: Path(name).suffix.lower() for name in names}
+    tables = [
+        n for n, suffix in suffixes_of_names.items() if suffix not in _ARCHIVES and _reader_of(suffix) is not None
+    ]
     if len(tables) > 1:
         raise KzooError(f"{str(folder)!r} contains {tables[0]} and {tables[1]}. Keep one of them.")
     return Path(folder, tables[0]) if tables else None
@@ -131,11 +144,14 @@ def read_table(path, text=(), notes=None):
     Raises:
         KzooError: the file is not a table, or has no rows.
     """
+    path = locate(path)
     frame = _table_reader(path).frame(path, text)
     frame.columns = [str(column).strip() for column in frame.columns]
     if not len(frame):
-        raise KzooError(f"{Path(path).name!r} has no rows.")
+        raise KzooError(f"{name_of_table(path)!r} has no rows.")
     add_notes(frame.attrs.pop("notes", ()), notes)
+    if notes is not None and (files := path_files(path)):
+        notes.append(f"{name_of_table(path)!r}: {plural(len(files), 'file')} read as one table.")
     return frame
 
 
@@ -145,9 +161,10 @@ def read_rows(path):
     Raises:
         KzooError: it is not a table, or has no rows.
     """
+    path = locate(path)
     rows = _table_reader(path).rows(path)
     if not len(rows):
-        raise KzooError(f"{Path(path).name!r} has no rows.")
+        raise KzooError(f"{name_of_table(path)!r} has no rows.")
     add_notes(rows.notes)
     return rows
 
@@ -174,6 +191,7 @@ def read_header(path):
     Raises:
         KzooError: it is not a table.
     """
+    path = locate(path)
     module = _table_reader(path)
     return module.header(path) if hasattr(module, "header") else None
 
@@ -184,6 +202,7 @@ def pieces_of(path):
     Raises:
         KzooError: it is not a table; or pyarrow is not installed.
     """
+    path = locate(path)
     module = _table_reader(path)
     return module.Pieces(path) if hasattr(module, "Pieces") else None
 
@@ -194,6 +213,7 @@ def files_of(path) -> list:
     Raises:
         KzooError: it is not a table.
     """
+    path = locate(path)
     module = _table_reader(path)
     return module.files_of(path) if hasattr(module, "files_of") else [Path(path)]
 
@@ -204,10 +224,83 @@ def size_of(path) -> int:
     Raises:
         KzooError: it is not a table.
     """
+    path = locate(path)
     module = _table_reader(path)
     return module.size(path) if hasattr(module, "size") else 0
 
 
 def _table_reader(path):
+    """Return the module that reads a table, or a `_Written` with the same functions."""
     check_regular(path)
-    return _folder_reader(path) or _reader_of(Path(path).suffix.lower()) or _built_in_readers()[_DEFAULT_SUFFIX]
+    suffix = Path(path).suffix.lower()
+    if suffix in _OTHER_SPREADSHEETS and not getattr(path, "database", False):
+        raise KzooError(
+            f"{Path(path).name!r} is a spreadsheet of a type that is not read. Open it and save it as .xlsx or .csv."
+        )
+    if getattr(path, "database", False):
+        module = import_module(f"{__name__}.sqlite")
+    else:
+        module = _folder_reader(path) or _reader_of(suffix) or _built_in_readers()[_DEFAULT_SUFFIX]
+    files = getattr(path, "files", ())
+    if files and not getattr(module, "FOLDERS", False):
+        return _Written(partial(_joined, module), module)
+    return _Written(module.written, module) if hasattr(module, "written") else module
+
+
+class _Written:
+    """The readers of a table that is turned into the text of a CSV file.
+
+    Args:
+        written: function of a path that returns the `CsvText`.
+        module: the module of the type of file.
+    """
+
+    def __init__(self, written, module):
+        self._written, self._module = written, module
+        self._csv = import_module(f"{__name__}.csv")
+
+    def frame(self, path, text=()):
+        table = self._written(path)
+        return self._csv.frame_of(table.text, table.name, table.notes, text)
+
+    def rows(self, path):
+        table = self._written(path)
+        return self._csv.rows_of_text(table.text, table.name, table.notes)
+
+    def header(self, path):
+        if hasattr(self._module, "header") and not path_files(path):
+            return self._module.header(path)
+        table = self._written(path)
+        return self._csv.header_of(table.text, table.name)
+
+    def files_of(self, path):
+        return path_files(path) or [Path(path)]
+
+
+def path_files(path) -> list:
+    """Return the files of a pattern; an empty list for the path of a single file."""
+    return list(getattr(path, "files", ()))
+
+
+def _joined(module, path):
+    """Return the files of a pattern as the text of one CSV file.
+
+    Raises:
+        KzooError: they have different suffixes, types or columns, or do not fit into memory.
+    """
+    csv, name = import_module(f"{__name__}.csv"), name_of_table(path)
+    suffixes_of_files = sorted({file.suffix.lower() for file in path.files})
+    if len(suffixes_of_files) > 1:
+        raise KzooError(f"{name!r} matches files of several types: {listed(suffixes_of_files)}. Match one type.")
+    if module is not csv and not hasattr(module, "written"):
+        raise KzooError(f"{name!r}: several {suffixes_of_files[0]} files cannot be read as one table. Pass one file.")
+    return csv.joined([_part(module, csv, path, file) for file in path.files], name)
+
+
+def _part(module, csv, path, file):
+    """Return one of the files of a pattern as a `CsvText`."""
+    if module is csv:
+        return csv.text_of(file)
+    part = TablePath(file)
+    part.__dict__ |= {**path.__dict__, "files": (), "label": None}
+    return module.written(part)

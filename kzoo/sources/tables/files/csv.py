@@ -22,11 +22,12 @@ from pathlib import Path
 import numpy as np
 
 from kzoo.sources.arrays import check_count
-from kzoo.sources.files import TextFile, decode_text, read_bytes, read_text
+from kzoo.sources.files import TextFile, decode_text, read_bytes
 from kzoo.sources.tables.arrow import Piece, arrow
 from kzoo.sources.tables.numbers import are_ambiguous, is_padded, is_unambiguous, shown_by
 from kzoo.sources.tables.raw import Rows
 from kzoo.sources.tables.values import MISSING, plain
+from kzoo.sources.tables.written import CsvText, most_text, too_long
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural, shown
 
@@ -122,8 +123,19 @@ def frame(path, text=()):
     Raises:
         KzooError: it is not a table.
     """
-    notes: list = []
-    content, name = read_text(path, notes), Path(path).name
+    content, name, notes = text_of(path)
+    return frame_of(content, name, notes, text)
+
+
+def frame_of(content, name, notes=(), text=()):
+    """Return the text of a CSV file as `frame` reads the file.
+
+    Args:
+        content: the text.
+        name: of the file, for messages.
+        notes: on how it was read so far.
+        text: see `frame`.
+    """
     opened = partial(_Stream, content)
     layout = _layout(_head(opened()), name, opened, notes)
     width, most = len(layout.cells), max(len(content), _MOST_FILLED)
@@ -145,6 +157,9 @@ class _Stream(io.TextIOBase):
         end = len(self._text) if size is None or size < 0 else self._at + size
         text, self._at = self._text[self._at : end], min(end, len(self._text))
         return text
+
+    def tell(self):
+        return self._at
 
     def readline(self, size=-1):
         end = _LINE_END.search(self._text, self._at)
@@ -269,7 +284,9 @@ def rows(path) -> Rows:
     Raises:
         KzooError: it is not a table, or a line has more values than the header.
     """
-    return parsed(read_bytes(path), Path(path).name)
+    data, name = read_bytes(path), Path(path).name
+    _check_type(data, name)
+    return parsed(data, name)
 
 
 def parsed(data, name, *, columns=None, most=None) -> Rows:
@@ -281,14 +298,25 @@ def parsed(data, name, *, columns=None, most=None) -> Rows:
         most: maximum number of rows of an upload; None for a file of the user.
     """
     notes: list = []
-    text = decode_text(data, name, notes)
+    return rows_of_text(decode_text(data, name, notes), name, notes, size=len(data), columns=columns, most=most)
+
+
+def rows_of_text(text, name, notes=(), *, size=None, columns=None, most=None) -> Rows:
+    """Return the text of a CSV file as `rows` reads the file.
+
+    Args:
+        name, columns, most: see `parsed`.
+        notes: on how the text was read so far.
+        size: of the file in bytes; by default the length of the text.
+    """
+    size = len(text) if size is None else size
     layout = _layout(text, name, lambda: io.StringIO(text, newline=""), notes, columns)
     lines, count = _split_lines(text, layout.separator, most)
     if lines.pop() != [_END_MARK]:  # the mark became part of a quoted cell
         raise KzooError(f"Cannot read {name!r} as a table: a quotation mark is never closed.")
     width = len(layout.cells)
     check_count(count - 1, most)
-    _check_filled(name, count - 1, width, len(data), _MOST_FILLED if columns is None else _MOST_FILLED_OF_UPLOAD)
+    _check_filled(name, count - 1, width, size, _MOST_FILLED if columns is None else _MOST_FILLED_OF_UPLOAD)
     for number, line in enumerate(lines[1:], start=1):
         if len(line) > width:
             raise KzooError(f"Cannot read {name!r} as a table: row {number} has {len(line)} values instead of {width}.")
@@ -311,6 +339,68 @@ def _missing_words(column, lines, index):
     return {row: lines[row][index] for row in empty if lines[row][index]}
 
 
+def text_of(path) -> CsvText:
+    """Return the text of a CSV file, as it is.
+
+    Raises:
+        KzooError: it has none of the encodings of `read_text`.
+    """
+    notes: list = []
+    data, name = read_bytes(path), Path(path).name
+    _check_type(data, name)
+    return CsvText(decode_text(data, name, notes), name, tuple(notes))
+
+
+def _check_type(data, name):
+    """Raise `KzooError` for the bytes of a workbook or an archive with a wrong suffix."""
+    if data.startswith(b"PK\3\4"):
+        raise KzooError(f"{name!r} is a workbook or an archive: rename it to end in .xlsx or .zip.")
+    if data.startswith(b"\x1f\x8b"):
+        raise KzooError(f"{name!r} is compressed by gzip: rename it to end in .csv.gz.")
+
+
+def joined(parts, name) -> CsvText:
+    """Return the texts of CSV files with the same header as that of one file.
+
+    Args:
+        parts: list of `CsvText`.
+        name: of them all, for messages.
+
+    Raises:
+        KzooError: a file has other columns, another separator or another decimal sign; or they do not fit into memory.
+    """
+    pieces: list[str] = []
+    notes: list[str] = []
+    first, most = None, most_text()
+    for part in parts:
+        separator, decimal = _sniff(part.text, part.name)
+        stream = _Stream(part.text)
+        names = [column.strip() for column in next(_iter_rows(stream, separator))]
+        if first is None:
+            first = (part.name, names, separator, decimal)
+        elif names != first[1]:
+            index = next((i for i, pair in enumerate(zip(names, first[1], strict=False)) if pair[0] != pair[1]), None)
+            if index is None:
+                what = f"has {plural(len(names), 'column')} instead of {len(first[1])}"
+            else:
+                what = f"has the column {names[index]!r} where {first[0]!r} has {first[1][index]!r}"
+            raise KzooError(f"{name!r}: {part.name!r} {what}. All files must have the same columns in the same order.")
+        elif separator != first[2] or (None not in (decimal, first[3]) and decimal != first[3]):
+            raise KzooError(
+                f"{name!r}: {part.name!r} has another separator or decimal sign than {first[0]!r}. Write them alike."
+            )
+        elif decimal is not None:
+            first = (*first[:3], decimal)
+        piece = part.text if not pieces else part.text[stream.tell() :]
+        if (most := most - len(piece)) < 0:
+            raise too_long(name, most_text(), "Write the files as Parquet, which is read piece by piece.")
+        if piece.strip():
+            pieces.append(piece if piece.endswith(("\n", "\r")) else f"{piece}\n")
+        notes += [note for note in part.notes if note not in notes]
+    notes = [*notes[:3], f"The same applies to more files of {name!r}."] if len(notes) > 4 else notes
+    return CsvText("".join(pieces), name, tuple(notes))
+
+
 def header(path):
     """Return the columns of a CSV file without their rows; None if the beginning of the file is not enough.
 
@@ -318,10 +408,15 @@ def header(path):
         KzooError: it is not a table.
     """
     data, name = read_bytes(path, _HEAD), Path(path).name
+    _check_type(data, name)
     whole = len(data) < _HEAD
     if not whole and (b"\n" not in data or not data.split(b"\n", 1)[0].isascii()):
         return None  # the encoding depends on the rest of the file
-    text = decode_text(data if whole else data[: data.rindex(b"\n")], name)
+    return header_of(decode_text(data if whole else data[: data.rindex(b"\n")], name), name)
+
+
+def header_of(text, name) -> Rows:
+    """Return the columns of the text of a CSV file without their rows."""
     separator, decimal = _sniff(text, name)
     first = next(_iter_rows(io.StringIO(text, newline=""), separator))
     return Rows({column: plain([]) for column in _column_names(first, name)[0]}, decimal)
@@ -338,7 +433,7 @@ def _head(text):
 def _sniff(text, name):
     """Return (separator, decimal sign) of a text, detected in its first lines; the sign is None if they show none."""
     if "\0" in text[:1000]:
-        raise KzooError(f"{name!r} is not a text file. Tables must be CSV or Parquet files.")
+        raise KzooError(f"{name!r} is not a text file. Tables must be CSV or Parquet files, or .xlsx workbooks.")
     head = text.lstrip().split("\n", _LINES)[:_LINES]
     if not head[0].strip():
         raise KzooError(f"{name!r} is empty. A table needs a header and at least one row.")

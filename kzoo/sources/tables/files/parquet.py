@@ -11,6 +11,7 @@ from kzoo.sources.tables.values import plain
 from kzoo.storage.memory import free_memory
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import in_bytes
+from kzoo.utils.table_path import name_of_table
 
 SUFFIXES = (".parquet", ".pq")
 FOLDERS = True  # a folder of such files is a table too
@@ -63,6 +64,8 @@ def files_of(path) -> list:
     Raises:
         KzooError: there are none, or the names of folders hold values of a column.
     """
+    if files := getattr(path, "files", ()):
+        return list(files)
     path = Path(path)
     if not path.is_dir():
         return [path]
@@ -89,7 +92,7 @@ class Pieces:
     decimal, notes, written = None, (), False
 
     def __init__(self, path):
-        self.name, self.files = Path(path).name, files_of(path)
+        self.name, self.files = name_of_table(path), files_of(path)
         self.kept, self.words = {}, {}  # always empty: Parquet has nulls, so no word means a missing value
         self._opened = [self._open(file) for file in self.files[:1]]
         schema = self._opened[0].schema_arrow

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
+from importlib import import_module
 
 import joblib
 import numpy as np
@@ -62,7 +63,7 @@ def table(rows=120):
     size[::7], colour[::11] = np.nan, None
     frame = pd.DataFrame({
         "size": size,
-        "number": np.arange(rows),
+        "id": np.arange(rows),
         "colour": colour,
         "shape": pd.Categorical.from_codes(rng.integers(-1, 2, rows), ["round", "square"]),
         "new": rng.random(rows) < 0.5,
@@ -150,7 +151,7 @@ def test_settings_reach_the_network(fitted):
 # Tables
 
 
-def test_a_table_with_holes_and_categories(fitted):
+def test_a_table_with_holes_and_categories(fitted, monkeypatch):
     estimator, files = fitted
     frame, y = table()
     assert files == set()
@@ -164,13 +165,17 @@ def test_a_table_with_holes_and_categories(fitted):
     rows = [5, 0, 77]  # the other rows, and an index of one's own, change nothing
     assert (estimator.predict_proba(frame.iloc[rows]) == probabilities[rows]).all()
     read = {column["name"]: column["kind"] for column in estimator.to_run("run").preprocessing["columns"]}
-    assert read["number"] == read["size"] == "number"  # also if it looks like the number of a row
+    assert read["id"] == read["size"] == "number"  # kzoo.load_data leaves columns of this name out
     assert read["colour"] == read["shape"] == "category"
+    sizes, predict = [], import_module("kzoo.evaluation.predict")
+    monkeypatch.setattr(predict, "forward", lambda model, x, size, views: sizes.append(size) or np.ones((len(x), 2)))
+    estimator.predict(frame[:3]), estimator.predict(frame)
+    assert sizes == [128, 128]  # the last bits depend on the number of rows
 
 
 def test_a_regression_of_a_table_with_holes_and_categories():
     frame, y = table()
-    values = 1000 + 50 * (y == "yes") + 10 * frame["number"]
+    values = 1000 + 50 * (y == "yes") + 10 * frame["id"]
     estimator = regressor().fit(frame, values)
     expected = estimator.predict(frame)
     assert estimator.score(frame, values) > 0.8 and expected.shape == (len(frame),)

@@ -353,6 +353,18 @@ def test_a_grid_search_in_a_pipeline_with_a_column_transformer():
     assert pickle.loads(pickle.dumps(search)).score(frame, y) == search.score(frame, y)
 
 
+@pytest.mark.slow
+def test_two_processes_give_the_scores_of_one():
+    frame, y = table()
+    with untraced(eagerly=False):  # as in the other processes
+        one, two = (
+            GridSearchCV(classifier(), {"learning_rate": [1e-6, 0.1]}, cv=2, n_jobs=jobs).fit(frame, y)
+            for jobs in (1, 2)
+        )
+    np.testing.assert_allclose(one.cv_results_["mean_test_score"], two.cv_results_["mean_test_score"], atol=0.02)
+    assert one.best_params_ == two.best_params_ == {"learning_rate": 0.1}
+
+
 def test_calibration_importance_and_scorers(fitted):
     estimator, _ = fitted
     frame, y = table()

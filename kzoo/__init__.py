@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # the names of `_PUBLIC`
     from kzoo import callbacks as callbacks
     from kzoo import plots as plots
     from kzoo import recipes as recipes
+    from kzoo import sklearn as sklearn
     from kzoo.data import Dataset as Dataset
     from kzoo.data import load_data as load_data
     from kzoo.evaluation.check import check as check
@@ -95,6 +96,7 @@ _PUBLIC = {
     "baselines": "kzoo.baselines",
     "plots": "kzoo.plots",
     "recipes": "kzoo.recipes",
+    "sklearn": "kzoo.sklearn",
 }
 
 

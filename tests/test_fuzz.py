@@ -263,6 +263,7 @@ NAMES = [
 ELSEWHERE = {
     "Interrupted", "KzooError", "UnsafeModelError",  # raised, not called
     "Dataset", "baselines", "callbacks", "plots", "recipes", "register",  # made by load_data; modules; as `Preset` is
+    "sklearn",  # a module, tests/test_sklearn.py
 }  # fmt: skip
 
 

@@ -60,6 +60,7 @@ MAY_IMPORT = {
         "baselines", "callbacks", "checks", "command", "contract", "data", "dataset", "families", "gradients",
         "loading", "network", "plots", "postprocessors", "predictions", "registry", "results", "run", "weights",
     },
+    "sklearn": {"postprocessors", "registry", "run"},
     "serve": {"data", "exported", "results", "runtime", "sources"},
     "codegen": {"contract", "registry"},
     "tuning": {
@@ -86,6 +87,7 @@ BY_NAME = {
     "weights": {"loading"},
     "exported": {"export"},
     "network": {"flops"},
+    "sklearn": {"data", "dataset", "evaluation", "loading", "training"},
 }  # fmt: skip
 SHARED = {"__version__", "kinds", "stored_types", "tasks", "utils"}
 STANDARD_LIBRARY_ONLY = (

@@ -33,7 +33,7 @@ def test_a_type_checker_sees_the_pictures():
 def public_callables():
     """Yield (name, function) of everything in the public API that can be called, methods of classes included."""
     doors = {name: getattr(kzoo, name) for name in kzoo._PUBLIC}
-    for module in (kzoo.baselines, kzoo.callbacks, kzoo.plots, kzoo.recipes, kzoo.runtime):
+    for module in (kzoo.baselines, kzoo.callbacks, kzoo.plots, kzoo.recipes, kzoo.runtime, kzoo.sklearn):
         doors |= {f"{module.__name__}.{name}": getattr(module, name) for name in module.__all__}
     doors |= {"Split": import_module("kzoo.data").Split, "Space": type(kzoo.space("iris_fnn"))}
     doors["export"] = import_module("kzoo.export").export

@@ -302,7 +302,12 @@ def split_target(task, values, count, *, names=(), classes=None, groups=None, we
         return _split_label_target(
             inference, values, by_position, count, names, classes, groups, weight, others or {}, options
         )
-    target = inference.learn(by_position[:count], names, known=classes) if "classes" in task.facts else None
+    target = None
+    if "classes" in task.facts:
+        # Two rows of each class are needed, one to train on and one to test; without a test split, one will do.
+        untested = options.get("test") == 0 and "test" not in (others or {})
+        rows = np.tile(np.arange(count), 2) if untested else slice(count)
+        target = inference.learn(by_position[rows], names, known=classes)
     try:
         y = inference.encode(target, values)
     except KzooError:

@@ -63,8 +63,17 @@ def predict(
     return predict_encoded(run, encoded, batch_size=size, tta=tta)
 
 
-def predict_encoded(run: Run, encoded: Encoded, *, batch_size: int = 128, tta: str | None = None) -> Predictions:
+def predict_encoded(
+    run: Run, encoded: Encoded, *, batch_size: int = 128, tta: str | None = None, fill: bool = False
+) -> Predictions:
     """Predict inputs that are preprocessed already.
+
+    Args:
+        run: the run.
+        encoded: the inputs.
+        batch_size: examples per step.
+        tta: see `predict`.
+        fill: whether fewer inputs are filled up to `batch_size`, so that the number of inputs changes no bit.
 
     Raises:
         KzooError: token ids outside the network's vocabulary, or inputs whose outputs are NaN or infinite.
@@ -73,7 +82,7 @@ def predict_encoded(run: Run, encoded: Encoded, *, batch_size: int = 128, tta: s
     x, model, views = encoded.x, run.model, tta_views(kind, tta)
     if "ids" in kind.facts:
         check_token_ids(x, run.spec.config.get("vocabulary_size"))
-    size = min(batch_size, len(x))
+    size = batch_size if fill else min(batch_size, len(x))
     outputs = np.concatenate([forward(model, x[i : i + size], size, views) for i in range(0, len(x), size)])
     if not all_finite(outputs):
         row = int(np.argwhere(~np.isfinite(outputs))[0][0])

@@ -120,6 +120,16 @@ def load_weights_file(path: str | os.PathLike[str], spec: Mapping[str, Any]) -> 
         return load_from_spec(spec, read_once(path))
 
 
+def load_weights_of(spec: Mapping[str, Any], raw: bytes) -> "keras.Model":
+    """Return the network of a specification with the weights of a `.keras` file's bytes, not compiled.
+
+    Raises:
+        UnsafeModelError, KzooError: see `kzoo.load_model`.
+    """
+    with naming("the estimator"):
+        return load_from_spec(spec, open_archive(raw).weights)
+
+
 def load_exported(
     folder: str | os.PathLike[str], *, trusted: Iterable[Any] = (), expected_sha256: str | None = None
 ) -> "keras.Model":

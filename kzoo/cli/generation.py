@@ -16,7 +16,7 @@ from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.files import whole_file
 from kzoo.utils.formatting import shown
 
-_FOR_PREDICTIONS = ("plot", "tta", "keep")
+_FOR_PREDICTIONS = ("plot", "tta", "keep", "sheet", "header_row")
 
 
 def continue_text(args, settings):
@@ -34,10 +34,13 @@ def continue_text(args, settings):
     name, value = next(iter(settings.items()))
     option = f"--{name.replace('_', '-')}"
     others = {name: getattr(args, name) for name in _FOR_PREDICTIONS} | {"top": args.top if args.top != 1 else None}
-    for other, given in others.items():
-        if given:
-            given = given[0] if other == "keep" else given
-            raise KzooError(f"--{other} {given} is for predictions, and {option} {value} continues a text: remove one.")
+    for other, setting in others.items():
+        if setting:
+            setting = setting[0] if other == "keep" else setting
+            raise KzooError(
+                f"--{other.replace('_', '-')} {setting} is for predictions, and {option} {value} continues a text: "
+                "remove one."
+            )
     sampling = Sampling(**settings)
     if args.out is not None:
         _check_output(args.out)

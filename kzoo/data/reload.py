@@ -52,8 +52,13 @@ def reload(run, source=None, *, target=None) -> Dataset:
         return load_again(spec, described)
     if is_named:
         if run.learned_from_test(source):
+<<<<<<< HEAD
             _warn_optimistic(f"{run!r} was trained on test rows of {source}")
         return load(source, preset_for(spec), replace(DataOptions.of(described), sheet=None, header_row=None))
+=======
+            _warn_optimistic(f"{run!r} was trained on test rows of {source}:")
+        return load(source, preset_for(spec), DataOptions.of(described))
+>>>>>>> answers-next
     if isinstance(source, str | Path):
         source = with_sheet(existing_path(source), None, None, described.options)
     if (run_data := matching_run_data(run, source, target=target)) is not None:
@@ -75,12 +80,12 @@ def reload(run, source=None, *, target=None) -> Dataset:
     if (trained := rows_in_training(run.config.get("statistics"), part.x)) >= max(_FEWEST, _SHARE * len(part)):
         _warn_optimistic(
             f"About {trained} of {plural(len(part), 'row')} of {name} ({percent(trained / len(part))}) are rows that "
-            f"{run.path or run} was trained on"
+            f"{run.path or run} was trained on:"
         )
     elif isinstance(source, str | Path) and name == described.name.removesuffix(FOLDS):
         _warn_optimistic(
             f"{name} has the name of the training data of {run.path or run}, but is different. If it contains training "
-            "rows"
+            "rows,"
         )
     return Dataset(
         name=name,
@@ -97,7 +102,7 @@ def reload(run, source=None, *, target=None) -> Dataset:
 
 
 def _warn_optimistic(why):
-    warn(f"{why}, its scores are too optimistic.")
+    warn(f"{why} its scores are too optimistic.")
 
 
 def matching_run_data(run, source, *, target=None) -> Dataset | None:

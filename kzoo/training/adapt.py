@@ -91,6 +91,7 @@ def adapt_to_data(preset, config, training, requested, data):
     _adapt_augmentation(training, requested, data, notes)
     _adapt_rate(preset, config, training, requested, data, notes)
     _adapt_head(preset, config, training, requested, data, notes)
+    _adapt_dropout(config, requested, data, notes)
     _adapt_metrics(config, training, requested, data, notes)
     logits = logits_of(config.get("output_activation") or "linear", training.get("loss"), single=config["outputs"] == 1)
     notes += adapt_decision(training, requested, data, logits=logits)
@@ -365,6 +366,21 @@ def _adapt_rate(preset, config, training, requested, data, notes):
         f"learning_rate={training['learning_rate']:g}, an eighth of the preset's: the squared error is eight times as "
         "steep as the crossentropy of classes."
     )
+
+
+def _adapt_dropout(config, requested, data, notes):
+    """Turn off the dropout of feed-forward networks of tables for quantiles, which its noise widens.
+
+    Measured on three tables with `tabular_tabm`: without it the pinball loss is lower on all, and the 80 % band closer.
+    """
+    facts, rates = kind(data.inputs).facts, config.get("dropout", 0.0)
+    is_table = "columns" in facts and "steps" not in facts
+    if "quantiles" not in data.problem.facts or not is_table or not config.get("units") or "dropout" in requested:
+        return
+    if not (any(rates) if isinstance(rates, list | tuple) else rates):
+        return
+    config["dropout"] = 0.0
+    notes.append("dropout=0: the noise of dropout widens quantiles.")
 
 
 def _adapt_text_reading(training, requested, data, notes):

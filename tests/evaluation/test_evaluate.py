@@ -105,6 +105,7 @@ def test_the_file_of_the_training_is_split_as_in_training(
         assert kzoo.evaluate(table_run, tmp_path / "shops.csv")["examples"] == 150
 
 
+@pytest.mark.filterwarnings("ignore:About .* rows of")  # rows of the training are scored
 def test_the_arrays_of_the_training_are_split_as_in_training(tmp_path):
     x, y = datasets.load_iris(return_X_y=True)
     np.savez(tmp_path / "iris.npz", x=x, y=y)
@@ -129,6 +130,7 @@ def test_a_pair_of_table_and_targets_is_matched_by_column_names(table_run):
     assert notes_with(kzoo.load_data((new[["town"]], one_hot)).notes, "exactly one", "y.idxmax(axis=1)")
 
 
+@pytest.mark.filterwarnings("ignore:About .* rows of")  # rows of the training are scored
 def test_evaluate_refuses_targets_that_do_not_fit_the_run(diabetes_run, table_run, series_run):
     x, y = datasets.load_diabetes(return_X_y=True)
     with refuses("2", "values", "1"):
@@ -144,6 +146,7 @@ def test_evaluate_refuses_targets_that_do_not_fit_the_run(diabetes_run, table_ru
         assert_mentions(str(caught.value).replace(f"target={target!r}", ""), *parts)
 
 
+@pytest.mark.filterwarnings("ignore:About .* rows of")  # rows of the training are scored
 def test_new_arrays_and_npz_files_are_scored(iris_run, tmp_path):
     x, y = datasets.load_iris(return_X_y=True)
     names = np.array(iris_run.class_names)[y]
@@ -320,6 +323,7 @@ def test_subgroups_by_a_column_that_is_not_an_input(home, tmp_path, capsys):
     assert_mentions(page, "region", "north", "worse")
 
 
+@pytest.mark.filterwarnings("ignore:About .* rows of")  # rows of the training are scored
 def test_subgroups_of_rows_with_weights_are_weighted(home, tmp_path, capsys):
     frame, random = customers(), np.random.default_rng(1)
     frame["importance"] = random.integers(0, 4, len(frame)) * random.uniform(0.5, 2, len(frame))
@@ -369,6 +373,7 @@ def test_subgroups_of_the_runs_own_test_split(table_run, home, iris_run):
     assert sum(group["examples"] for group in flowers.values()) == 30
 
 
+@pytest.mark.filterwarnings("ignore:About .* rows of")  # rows of the training are scored
 def test_intervals_of_weighted_errors_are_those_of_the_effective_number_of_rows(diabetes_run):
     part = kzoo.load_data("diabetes").train
     x, y = part.x[:], part.y[:]

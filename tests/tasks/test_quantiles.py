@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from messages import assert_mentions, refuses
+from messages import assert_mentions, refuses, warns
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.metrics import mean_pinball_loss
 
@@ -142,6 +142,19 @@ def test_scores_that_do_not_tell_which_predictions_are_better_are_no_objectives(
     with refuses("objective='relative_mae'", "'mae'", "r2"):
         kzoo.train("tabular_fnn", table(300, 0), objective="relative_mae", **options | dict(quantiles=None))
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.filterwarnings("ignore::kzoo.utils.errors.KzooWarning")  # notes of kzoo.build about adapted settings
+def test_tables_are_trained_without_dropout_unless_it_is_set():
+    random = np.random.default_rng(0)
+    source = random.normal(size=(60, 3)).astype("float32"), random.normal(size=60).astype("float32")
+    data = kzoo.load_data(source, quantiles=(0.1, 0.9), preset="tabular_tabm")
+    with warns("dropout=0", "quantiles"):
+        model = kzoo.build("tabular_tabm", data=data)
+    assert kzoo.spec_of(model)["config"]["dropout"] == 0
+    assert kzoo.spec_of(kzoo.build("tabular_tabm", data=data, dropout=0.2))["config"]["dropout"] == 0.2
+    values = kzoo.load_data(source, preset="tabular_tabm")
+    assert kzoo.spec_of(kzoo.build("tabular_tabm", data=values))["config"]["dropout"] > 0
 
 
 def test_the_baselines_have_the_same_levels(run):

@@ -52,13 +52,8 @@ def reload(run, source=None, *, target=None) -> Dataset:
         return load_again(spec, described)
     if is_named:
         if run.learned_from_test(source):
-<<<<<<< HEAD
-            _warn_optimistic(f"{run!r} was trained on test rows of {source}")
-        return load(source, preset_for(spec), replace(DataOptions.of(described), sheet=None, header_row=None))
-=======
             _warn_optimistic(f"{run!r} was trained on test rows of {source}:")
-        return load(source, preset_for(spec), DataOptions.of(described))
->>>>>>> answers-next
+        return load(source, preset_for(spec), replace(DataOptions.of(described), sheet=None, header_row=None))
     if isinstance(source, str | Path):
         source = with_sheet(existing_path(source), None, None, described.options)
     if (run_data := matching_run_data(run, source, target=target)) is not None:

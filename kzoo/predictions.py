@@ -85,18 +85,37 @@ class Predictions:
 
     def __repr__(self) -> str:
         """Return the first predictions as a table, and their number."""
-        inputs, steps = len(self), 1 if self.horizon is None else self.horizon
-        rows = self._first(-(-_HEAD // max(steps, 1)))._table(single=inputs == 1)
-        shown = rows[: _HEAD + 1]
-        text_columns = {"input", "label", "labels", "error", self.time_name if self.times else ""}
-        numbers = [column for column, name in enumerate(rows[0]) if name not in text_columns]
-        lines = [f"Predictions of {plural(inputs, 'input')}, {self._description()}"]
-        lines += [f"  {line}" for line in aligned(shown, right=numbers)] if len(shown) > 1 else []
-        if (hidden := inputs * steps - len(shown) + 1) > 0:
+        rows, numbers, hidden = self._head()
+        lines = [f"Predictions of {plural(len(self), 'input')}, {self._description()}"]
+        lines += [f"  {line}" for line in aligned(rows, right=numbers)] if len(rows) > 1 else []
+        if hidden > 0:
             lines.append(f"  ... {plural(hidden, 'more row')}; to_frame() has all")
         if self.unread:
             lines.append(f"  {plural(len(self.unread), 'input')} could not be read: see unread")
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """Return the first predictions as a table for a notebook, and their number."""
+        from kzoo.utils import notebook
+
+        rows, numbers, hidden = self._head()
+        more = f"{plural(hidden, 'more row')}; to_frame() has all" if hidden > 0 else ""
+        unread = f"{plural(len(self.unread), 'input')} could not be read: see unread" if self.unread else ""
+        return notebook.card(
+            f"Predictions of {plural(len(self), 'input')}",
+            notebook.table(rows[0], rows[1:], numbers=[rows[0][column] for column in numbers]),
+            notebook.paragraph(more), notebook.paragraph(unread), note=self._description(),
+        )  # fmt: skip
+
+    def _head(self) -> tuple[list[list[str]], list[int], int]:
+        """Return the cells of the first rows, header first, the indices of columns of numbers, and how many rows are
+        not in it.
+        """
+        inputs, steps = len(self), 1 if self.horizon is None else self.horizon
+        rows = self._first(-(-_HEAD // max(steps, 1)))._table(single=inputs == 1)[: _HEAD + 1]
+        text_columns = {"input", "label", "labels", "error", self.time_name if self.times else ""}
+        numbers = [column for column, name in enumerate(rows[0]) if name not in text_columns]
+        return rows, numbers, inputs * steps - len(rows) + 1
 
     def _description(self) -> str:
         """Return what is predicted, such as "3 classes"."""

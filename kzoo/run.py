@@ -84,6 +84,55 @@ class Run:
     def __repr__(self) -> str:
         return f"<Run {self.path}: {self.config['spec']['preset']} on {self.config['data']['name']}>"
 
+    def _repr_html_(self) -> str:
+        """Return the scores beside those of the baselines, for a notebook."""
+        from kzoo.results import displayed_metric, number, value_of
+        from kzoo.utils import notebook
+
+        title = repr(self)[1:-1]
+        if not self.tracked:
+            return notebook.card(title)
+        summary = self.summary if self.finished else {}
+        split = "test" if summary.get("test") else "validation"
+        scores = summary.get(split) or {}
+        metric = displayed_metric(self.problem.headline, scores, self.problem.task)
+        models = [(self.spec.preset, scores)]
+        models += [
+            (baseline["label"], baseline["scores"] or {})
+            for baseline in summary.get("baselines") or ()
+            if baseline["split"] == split
+        ]
+
+        def score_cells(scores: Mapping[str, Any]) -> list[str]:
+            score, interval = value_of(scores, metric), scores.get(f"{metric}_interval")
+            ends = "" if not interval else " to ".join(number(end, metric) for end in interval)
+            return ["" if score is None else number(score, metric), ends]
+
+        name = metric.replace("_", " ")
+        interval = any(scores.get(f"{metric}_interval") for _, scores in models)
+        compared = notebook.table(
+            ("model", name, *(["95 % interval"] if interval else [])),
+            [(label, *score_cells(scores)[: 1 + interval]) for label, scores in models],
+            numbers=[name],
+        )  # fmt: skip
+        values = [(name.replace("_", " "), value) for name, value in scores.items() if isinstance(value, int | float)]
+        epochs = summary.get("epochs")
+        best = f", the best {summary['best_epoch']}" if epochs and summary.get("best_epoch") else ""
+        facts = [
+            ("task", self.data.task.replace("_", " ")),
+            ("parameters", summary.get("parameters")),
+            ("epochs", f"{epochs}{best}" if epochs else ""),
+            ("seconds", summary.get("seconds")),
+            ("state", "stopped, can be resumed" if self.stopped else "" if self.finished else "not finished"),
+        ]
+        all_scores = notebook.table(("score", "value"), values)
+        return notebook.card(
+            title,
+            compared if scores else "",
+            notebook.folded(f"all scores on the {split} split", all_scores),
+            facts=facts,
+        )
+
     def __fspath__(self) -> str:
         return os.fspath(self.path)
 

@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "command": {"data", "dataset", "registry"},
     "results": set(),
     "ranking": {"results", "run", "tuning"},
-    "run": {"postprocessors", "registry"},
+    "run": {"postprocessors", "registry", "results"},
     "untracked": {"families", "registry", "run", "weights"},
     "exported": {"postprocessors"},
     "network": set(),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from kzoo.utils.formatting import listed, plural
+from kzoo.utils.formatting import listed, plural, spelled
 
 # Kinds of checks, in the order in which they run. The network is not run on data in which a check has found an error.
 KINDS = ("settings", "data", "network", "steps", "new")
@@ -35,6 +35,9 @@ class Finding:
 
     def __repr__(self) -> str:
         return f"<{self.level}: {self.what} ({self.where})>"
+
+    def _repr_html_(self) -> str:
+        return Findings([self])._repr_html_()
 
 
 class Findings(list[Finding]):
@@ -68,6 +71,30 @@ class Findings(list[Finding]):
         if self.presets:
             lines.append(f"  presets to try: {listed(result['preset'] for result in self.presets)}")
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """Return the findings, and for data alone the baselines and the suggested presets, for a notebook."""
+        from kzoo.utils import notebook
+
+        findings = notebook.table(
+            ("level", "problem", "where", "why", "fix"),
+            [[spelled(part) for part in (f.level, f.what, f.where, f.why, f.fix)] for f in self],
+        )
+        results = list(self.baselines or ())
+        baselines = notebook.table(
+            ("baseline", *dict.fromkeys(result.metric for result in results[:1]), "seconds", "remarks"),
+            [(result.label, result.value, round(result.seconds, 1), "; ".join(result.notes)) for result in results],
+        )
+        names = ("preset", "score", "data", "seconds", "beside")
+        presets = notebook.table(
+            ("preset", "measured score", "on", "seconds", "best baseline there"),
+            [[preset[name] for name in names] for preset in self.presets or ()],
+        )
+        split = f"Baselines on the {results[0].split} split" if results else "Baselines"
+        return notebook.card(
+            plural(len(self), "finding") if self else "No problems found", findings,
+            notebook.folded(split, baselines, is_open=True), notebook.folded("Presets to try", presets),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

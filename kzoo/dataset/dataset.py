@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kzoo.dataset.summary import summarize
+from kzoo.dataset.summary import examples, summarize
 from kzoo.storage.windows import select_rows
 from kzoo.tasks import Problem, Target, problem
-from kzoo.utils.formatting import plural
+from kzoo.utils.formatting import format_value, plural, spelled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -135,3 +135,39 @@ class Dataset:
     def __repr__(self) -> str:
         sizes = " / ".join(str(len(s)) if s is not None else "0" for s in (self.train, self.validation, self.test))
         return f"<Dataset {self.name}: {self.task}, inputs {self.input_shape}, outputs {self.outputs}, {sizes} rows>"
+
+    def _repr_html_(self) -> str:
+        """Return the splits, classes, targets, columns and notes for a notebook."""
+        from kzoo.utils import notebook
+
+        read = self.overview
+        facts = [
+            ("task", read["task"].replace("_", " ")),
+            ("inputs", read["inputs"]),
+            ("shape", " × ".join("?" if size is None else str(size) for size in read["input_shape"])),
+            *((name, f"{count:,}") for name, count in read["splits"].items()),
+            *((name, format_value(value)) for name, value in read["about"].items()),
+        ]
+        splits, columns = list(read["splits"]), read["columns"]
+        classes, labels = (
+            notebook.table([noun, *splits], [[row["name"], *(row[name] for name in splits)] for row in read[part]])
+            for noun, part in (("class", "classes"), ("label", "labels"))
+        )
+        targets = notebook.table(
+            ("target", "lowest", "median", "highest"),
+            [[row[name] for name in ("name", "low", "median", "high")] for row in read["targets"]],
+        )
+        counts = [name for name in ("missing", "unreadable") if any(column.get(name) for column in columns)]
+        column_table = notebook.table(
+            ("column", "kind", *counts, "about"),
+            [
+                [column["name"], column["kind"], *(column.get(name) or 0 for name in counts), column.get("about") or ""]
+                for column in columns
+            ],
+        )
+        return notebook.card(
+            f"Dataset {read['name']}", classes, labels, targets,
+            notebook.folded(plural(len(columns), "column"), column_table),
+            notebook.folded(plural(len(read["notes"]), "note"), notebook.bullets(map(spelled, read["notes"]))),
+            facts=facts, note=examples(read),
+        )  # fmt: skip

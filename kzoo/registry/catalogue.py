@@ -15,7 +15,7 @@ from kzoo.registry.preset_files import is_file_word, parts_of_word, read_presets
 from kzoo.tasks import problem, problems
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError, short_errors, warn
-from kzoo.utils.formatting import hint, shown
+from kzoo.utils.formatting import hint, plural, shown
 
 _presets: dict[str, Preset] = {}
 _owners: dict[str, str] = {}
@@ -254,7 +254,7 @@ def list_presets(
     for glob in included:
         if not set("*?[") & set(glob) and glob not in _presets:
             get_preset(glob)  # an unknown plain name: the error suggests the nearest
-    return sorted(
+    names = sorted(
         p.name
         for p in _presets.values()
         if any(fnmatchcase(p.name, glob) for glob in included if "@" in glob or "@" not in p.name)
@@ -264,6 +264,19 @@ def list_presets(
         and dataset in (None, p.dataset)
         and (max_params is None or (p.params is not None and p.params <= max_params))
     )
+    return PresetNames(names)
+
+
+class PresetNames(list[str]):
+    """The list that `list_presets` returns; a notebook shows it as a table."""
+
+    def _repr_html_(self) -> str:
+        from kzoo.utils import notebook
+
+        presets = [_presets[name] for name in self if name in _presets]
+        heads = ("preset", "task", "family", "parameters", "data set", "summary")
+        rows = [(p.name, p.task, p.family, p.params, p.dataset, p.summary) for p in presets]
+        return notebook.card(plural(len(self), "preset"), notebook.table(heads, rows))
 
 
 def _also_for(preset: Preset, task: str | None) -> bool:

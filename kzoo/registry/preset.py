@@ -67,6 +67,26 @@ class Preset:
         size = "" if self.params is None else f", {self.params:,} parameters"
         return f"<Preset {self.name}: {self.family}, {self.task}{size}. {self.summary}>"
 
+    def _repr_html_(self) -> str:
+        """Return summary and settings for a notebook."""
+        from kzoo.utils import notebook
+
+        meanings = {name: argument.meaning for name, argument in TRAINING.items()} | builder_of(self.family).meanings
+        heads = ("setting", "value", "meaning")
+        config, training = (
+            notebook.table(heads, [(n, notebook.setting(value), meanings.get(n, "")) for n, value in part.items()])
+            for part in (self.config, self.training)
+        )
+        facts = [
+            ("family", self.family), ("task", self.task), ("parameters", self.params), ("data set", self.dataset),
+            ("revision", self.revision if self.revision > 1 else None),
+            ("reference", notebook.link(self.reference)),
+        ]  # fmt: skip
+        return notebook.card(
+            f"Preset {self.name}", notebook.folded("network", config), notebook.folded("training", training),
+            facts=facts, note=self.summary,
+        )  # fmt: skip
+
     def __post_init__(self) -> None:
         if not is_preset_name(self.name):
             raise KzooError(

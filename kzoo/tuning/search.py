@@ -73,6 +73,38 @@ class Search:
     def __repr__(self) -> str:
         return f"<Search {self.path}: {self.request.spec['preset']} on {self.request.data['name']}>"
 
+    def _repr_html_(self) -> str:
+        """Return the leaderboard for a notebook."""
+        from kzoo.utils import notebook
+
+        rows, request = leaderboard(self.trials, self.objective), self.request
+        names = list(dict.fromkeys(name for row in rows for name in row.trial.hyperparameters))
+        has_errors = any(row.trial.error for row in rows)
+        cells = [
+            [
+                row.rank, row.trial.number, row.trial.status, row.trial.score, row.gain, row.trial.best_epoch,
+                round(row.trial.seconds, 1), row.trial.params,
+                *(row.trial.hyperparameters.get(name) for name in names),
+                *([row.trial.error or ""] if has_errors else []),
+            ]
+            for row in rows
+        ]  # fmt: skip
+        heads = [
+            "rank", "trial", "status", self.objective.name, "gain", "best epoch", "seconds", "parameters", *names,
+            *(["error"] if has_errors else []),
+        ]  # fmt: skip
+        best = best_of(self.trials, self.objective)
+        facts = [
+            ("best", "" if best is None else f"{best.score:.4g} (trial {best.number})"),
+            ("trials", f"{len(rows)} of {request.trials}"),
+            ("engine", request.engine),
+            ("state", "" if self.finished else "not finished: the same call continues it"),
+        ]
+        return notebook.card(
+            f"Search {self.path}", notebook.table(heads, cells), facts=facts,
+            note=f"{request.spec['preset']} on {request.data['name']}; gain is over {request.start}",
+        )  # fmt: skip
+
     def __fspath__(self) -> str:
         return os.fspath(self.path)
 

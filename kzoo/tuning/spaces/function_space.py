@@ -28,7 +28,7 @@ from kzoo.tuning.spaces.entry import Parameter, format_value
 from kzoo.tuning.spaces.hypermodel import PresetHyperModel, without_fit_warnings
 from kzoo.tuning.spaces.points import Points
 from kzoo.utils.errors import KzooError
-from kzoo.utils.formatting import first_line
+from kzoo.utils.formatting import first_line, shown
 
 Build = Callable[[Any], keras.Model]
 
@@ -135,6 +135,10 @@ class FunctionSpace(Points):
         return "\n".join([self.table(self.name), *(f"  fixed: {name}={v!r}" for name, v in self.fixed.items())])
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        fixed = ", ".join(f"{name}={shown(value)}" for name, value in self.fixed.items())
+        return self.html(f"Space of {self.name}", [("fixed", fixed)])
 
     # Discovery of hyperparameters
 

@@ -1,6 +1,7 @@
 """`Points`: the interface of search spaces that the engines use, derived from a list of hyperparameters."""
 
 import math
+from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,8 @@ from kzoo.utils.formatting import plural
 
 if TYPE_CHECKING:
     import keras_tuner
+
+_HEADS = ("name", "values", "default", "meaning")
 
 
 class Points:
@@ -60,30 +63,38 @@ class Points:
 
     def table(self, title: str) -> str:
         """Return a table with a line for each hyperparameter: values, default and meaning."""
+        rows = [_HEADS, *self._rows()]
+        widths = [max(len(row[i]) for row in rows) for i in range(3)]
+        lines = [f"{title}: {self._size_text()}"]
+        for *cells, meaning in rows:
+            lines.append(
+                "  " + "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)) + "  " + meaning
+            )
+        return "\n".join(line.rstrip() for line in lines)
+
+    def html(self, title: str, facts: Iterable[tuple[str, Any]] = ()) -> str:
+        """Return the table for a notebook, with facts above it."""
+        from kzoo.utils import notebook
+
+        return notebook.card(title, notebook.table(_HEADS, self._rows()), facts=facts, note=self._size_text())
+
+    def _size_text(self) -> str:
         size = self.finite_size()
         points = "infinitely many points" if size is None else plural(size, "point")
-        rows = [("name", "values", "default", "meaning")]
+        return f"{plural(len(self.parameters), 'hyperparameter')}, {points}"
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        """Return the cells of the table under `_HEADS`."""
+        rows: list[tuple[str, ...]] = []
         for parameter in self.parameters:
             condition = (
                 f"if {parameter.when[0]} is {' or '.join(map(format_value, parameter.when[1]))}"
                 if parameter.when
                 else ""
             )
-            rows.append(
-                (
-                    parameter.name,
-                    parameter.describe_values(),
-                    format_value(parameter.default),
-                    ", ".join(filter(None, (parameter.meaning, condition))),
-                )
-            )
-        widths = [max(len(row[i]) for row in rows) for i in range(3)]
-        lines = [f"{title}: {plural(len(self.parameters), 'hyperparameter')}, {points}"]
-        for *cells, meaning in rows:
-            lines.append(
-                "  " + "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)) + "  " + meaning
-            )
-        return "\n".join(line.rstrip() for line in lines)
+            meaning = ", ".join(filter(None, (parameter.meaning, condition)))
+            rows.append((parameter.name, parameter.describe_values(), format_value(parameter.default), meaning))
+        return rows
 
 
 def _product(sizes: Any) -> int | None:

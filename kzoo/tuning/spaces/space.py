@@ -13,7 +13,7 @@ from kzoo.tuning.spaces import entries_of, make_consistent
 from kzoo.tuning.spaces.entry import SIZES, Entry, Parameter, SpaceContext
 from kzoo.tuning.spaces.points import Points
 from kzoo.utils.errors import KzooError, short_errors
-from kzoo.utils.formatting import first_line, hint
+from kzoo.utils.formatting import first_line, hint, shown
 
 if TYPE_CHECKING:
     import keras_tuner
@@ -201,6 +201,12 @@ class Space(Points):
         return "\n".join(lines)
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        fixed = ", ".join(f"{name}={shown(value)}" for name, value in self.fixed.items())
+        return self.html(
+            f"Space of {self.preset.name}, {self.size}", [("fixed", fixed), ("most parameters", self.max_params)]
+        )
 
     # Look-up by name
 

@@ -52,7 +52,9 @@ def _layout_with_rich(rows, alignments, indent):
     # rich would cut cells that do not fit: if the last column has no space left, the terminal wraps the line instead.
     min_width = indent + 20 + sum(max(cell_len(row[i]) for row in rows) + 2 for i in range(last))
     buffer = io.StringIO()
-    console = Console(file=buffer, width=max(terminal_width(), min_width), color_system=None, legacy_windows=False)
+    width = max(terminal_width(), min_width)
+    # In a notebook rich would show the table instead of writing it to the buffer.
+    console = Console(file=buffer, width=width, color_system=None, legacy_windows=False, force_jupyter=False)
     console.print(Padding(table, (0, 0, 0, indent), expand=False))
     return [line.rstrip() for line in buffer.getvalue().rstrip("\n").split("\n")]
 

@@ -1,5 +1,6 @@
 """Figures and axes in the style of all plots."""
 
+import io
 from contextlib import suppress
 from typing import Any, Literal
 
@@ -27,6 +28,12 @@ class LegibleFigure(Figure):
             super().savefig(fname, **options)
         finally:
             self._layout_only = False
+
+    def _repr_png_(self) -> bytes:
+        """Return the picture for a notebook, which shows figures only of `pyplot` by itself."""
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png")
+        return buffer.getvalue()
 
     def draw(self, renderer: Any) -> None:
         """Draw the figure, or only compute its layout, after `fit_fonts`."""

@@ -1,12 +1,15 @@
-"""The progress bar: live in a terminal or a notebook, one plain line per epoch elsewhere. Printed on stderr."""
+"""The progress bar: live in a terminal, in place in a notebook, one plain line per epoch elsewhere on stderr."""
 
 import sys
 import time
-from importlib.util import find_spec
 
 import keras
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
+
+from kzoo.utils import notebook
+
+_DRAW_INTERVAL = 0.2  # seconds between two drawings
 
 
 class ProgressBar(keras.callbacks.Callback):
@@ -24,8 +27,9 @@ class ProgressBar(keras.callbacks.Callback):
         self.epochs, self.batches, self.monitor = epochs, batches, monitor
         self.steps, self.samples = len(batches), len(batches.split)
         self.console = Console(file=stream or sys.stderr, highlight=False)
-        # In a notebook rich needs ipywidgets; without it, only plain lines are visible.
-        self.live = self.console.is_terminal or (self.console.is_jupyter and find_spec("ipywidgets") is not None)
+        self.live = self.console.is_terminal
+        self.display = notebook.Display() if self.console.is_jupyter and stream is None else None
+        self.lines: list[str] = []  # of the epochs, in a notebook
         self.bar = self.task = None  # of rich
         self.epoch, self.steps_done, self.first_step, self.monitor_text = 0, 0, None, ""
         self.started = self.epoch_started = self.last_drawn = self.last_printed = time.perf_counter()
@@ -33,7 +37,9 @@ class ProgressBar(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self.started = self.last_drawn = self.last_printed = time.perf_counter()
         self.steps_done, self.first_step, self.monitor_text = 0, None, ""
-        if self.live:
+        if self.display is not None:
+            self.display.show(notebook.progress(0.0, "starting", self.lines), "starting")
+        elif self.live:
             self.bar = Progress(
                 TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[detail]}"),
                 console=self.console, transient=True, auto_refresh=False,
@@ -50,15 +56,17 @@ class ProgressBar(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         self.steps_done = self.epoch * self.steps + self.batches.first + batch + 1
         now = time.perf_counter()
-        if self.bar is not None and now - self.last_drawn > 0.2:
+        if (self.bar is not None or self.display is not None) and now - self.last_drawn > _DRAW_INTERVAL:
             self.last_drawn = now
             speed = (batch + 1) / max(now - self.epoch_started, 1e-9) * self.samples / self.steps
             loss = f"loss {float(logs['loss']):.4f}  " if logs and "loss" in logs else ""
-            self.bar.update(
-                self.task, completed=self.steps_done, description=f"epoch {self.epoch + 1}/{self.epochs}",
-                detail=f"{loss}{self.monitor_text}{speed:,.0f}/s  {self._left(now)} left",
-            )  # fmt: skip
-            self.bar.refresh()
+            description = f"epoch {self.epoch + 1}/{self.epochs}"
+            detail = f"{loss}{self.monitor_text}{speed:,.0f}/s  {self._left(now)} left"
+            if self.display is not None:
+                self._show(f"{description}  {detail}")
+            else:
+                self.bar.update(self.task, completed=self.steps_done, description=description, detail=detail)
+                self.bar.refresh()
 
     def on_epoch_end(self, epoch, logs=None):
         logs, now = logs or {}, time.perf_counter()
@@ -69,19 +77,30 @@ class ProgressBar(keras.callbacks.Callback):
         rate = f"  lr {logs['learning_rate']:.2g}" if "learning_rate" in logs else ""
         is_last = epoch + 1 == self.epochs or self.model.stop_training
         self.monitor_text = f"{self.monitor} {float(logs[self.monitor]):.4f}  " if self.monitor in logs else ""
-        if self.live or is_last or epoch == 0 or now - self.last_printed > 1.0:  # few lines for fast runs
+        text = f"epoch {epoch + 1:>3}/{self.epochs}  {metrics}{rate}  {speed:,.0f}/s  {self._left(now)} left"
+        if self.display is not None:
+            self.lines.append(text)
+            if now - self.last_drawn > _DRAW_INTERVAL:
+                self.last_drawn = now
+                self._show(text)
+        elif self.live or is_last or epoch == 0 or now - self.last_printed > 1.0:  # few lines for fast runs
             self.last_printed = now
-            text = f"epoch {epoch + 1:>3}/{self.epochs}  {metrics}{rate}  {speed:,.0f}/s  {self._left(now)} left"
             (self.bar.console if self.bar is not None else self.console).print(text, soft_wrap=True)
 
     def on_train_end(self, logs=None):
         self.close()
 
     def close(self):
-        """Remove the bar; also after an interrupt."""
+        """Remove the bar; also after an interrupt. In a notebook, the last epoch and all before it remain."""
+        if self.display is not None and self.lines:
+            self.display.show(notebook.progress(None, self.lines[-1], self.lines), self.lines[-1])
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
+
+    def _show(self, text):
+        share = self.steps_done / max(self.epochs * self.steps, 1)
+        self.display.show(notebook.progress(share, text, self.lines), text)
 
     def _left(self, now):
         total = self.epochs * self.steps

@@ -1,9 +1,8 @@
-"""Progress of a search on stderr: a live table in a terminal or notebook, otherwise one line per trial."""
+"""Progress of a search on stderr: a live table in a terminal or a notebook, otherwise one line per trial."""
 
 import sys
 import time
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -12,9 +11,12 @@ from rich.text import Text
 
 from kzoo.tuning.records import FINISHED, Trial, best_of
 from kzoo.tuning.spaces.entry import format_value
+from kzoo.utils import notebook
 from kzoo.utils.formatting import duration, plural, spelled
 
 _ROWS = 12  # rows of the live table
+_LAST_ROWS = 30  # rows of the table that remains
+_DRAW_INTERVAL = 0.2  # seconds between two drawings in a notebook
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,11 @@ class Progress:
     def __init__(self, plan, *, deadline=None, silent=False, stream=None):
         self.plan, self.deadline, self.silent = plan, deadline, silent
         self.console = Console(file=stream or sys.stderr, highlight=False)
-        is_live = self.console.is_terminal or (self.console.is_jupyter and find_spec("ipywidgets") is not None)
-        self.live = None
-        if is_live and not silent:
+        self.live = self.display = None
+        self.last_drawn = 0.0
+        if self.console.is_jupyter and stream is None:
+            self.display = None if silent else notebook.Display()
+        elif self.console.is_terminal and not silent:
             self.live = Live(console=self.console, auto_refresh=False, transient=True)
         self.trials: list[Trial] = []
         self.running: dict[int, _Running] = {}
@@ -55,11 +59,15 @@ class Progress:
     def __exit__(self, *_):
         if self.live is not None:
             self.live.stop()
-            self.console.print(self._table(30))
+            self.console.print(self._table(_LAST_ROWS))
+        if self.display is not None and self.trials:
+            self._show(_LAST_ROWS)
 
     def write(self, line):
         """Print a line."""
-        if not self.silent:
+        if self.display is not None:
+            print(spelled(line), file=sys.stderr)
+        elif not self.silent:
             (self.live.console if self.live is not None else self.console).print(
                 spelled(line), soft_wrap=True, markup=False
             )
@@ -84,7 +92,7 @@ class Progress:
         """Show the outcome of a trial."""
         self.trials = [*(t for t in self.trials if t.number != trial.number), trial]
         self.running = {number: running for number, running in self.running.items() if number != trial.number}
-        if self.live is None:
+        if self.live is None and self.display is None:
             self.write(self._line(trial))
         self.draw()
 
@@ -92,6 +100,15 @@ class Progress:
         """Redraw the table."""
         if self.live is not None:
             self.live.update(Group(self._table(_ROWS), Text(self._footer())), refresh=True)
+        if self.display is not None and time.monotonic() - self.last_drawn > _DRAW_INTERVAL:
+            self.last_drawn = time.monotonic()
+            self._show(_ROWS)
+
+    def _show(self, rows):
+        """Draw the table in a notebook."""
+        done = f"{len(self.trials)} of {self.plan.trials} trials"
+        table = notebook.table(self._heads(), [cells for cells, _ in self._rows(rows)])
+        self.display.show(notebook.card(done, table, note=self._footer()), f"{done}, {self._footer()}")
 
     def _line(self, trial):
         score = "-" if trial.score is None else f"{trial.score:.4f}"
@@ -118,30 +135,33 @@ class Progress:
         budget = None if self.deadline is None else max(self.deadline - time.time(), 0.0)
         return min(remaining, budget) if None not in (remaining, budget) else budget if remaining is None else remaining
 
-    def _table(self, rows):
-        table = Table(box=None, pad_edge=False)
-        for name in ("trial", "status", self.plan.objective.name, "best epoch", "seconds", "hyperparameters"):
-            table.add_column(name, overflow="ellipsis", no_wrap=True)
+    def _heads(self):
+        return "trial", "status", self.plan.objective.name, "best epoch", "seconds", "hyperparameters"
+
+    def _rows(self, most):
+        """Return (cells, style) of the last trials and of those that are running."""
         best = best_of(self.trials, self.plan.objective)
-        for trial in sorted(self.trials, key=lambda t: t.number)[-rows:]:
-            score = "" if trial.score is None else f"{trial.score:.4f}"
-            style = "bold" if best is not None and trial.number == best.number else None
-            table.add_row(
-                str(trial.number), trial.status, score, str(trial.best_epoch or ""), f"{trial.seconds:.1f}",
-                trial.error or self._point_text(trial), style=style,
+        rows = []
+        for trial in sorted(self.trials, key=lambda t: t.number)[-most:]:
+            cells = (
+                str(trial.number), trial.status, "" if trial.score is None else f"{trial.score:.4f}",
+                str(trial.best_epoch or ""), f"{trial.seconds:.1f}", trial.error or self._point_text(trial),
             )  # fmt: skip
+            rows.append((cells, "bold" if best is not None and trial.number == best.number else None))
         for running in self.running.values():
-            value = "" if running.value is None else f"{running.value:.4f}"
-            seconds = f"{time.monotonic() - running.started:.1f}"
-            table.add_row(
-                str(running.trial.number),
-                "running",
-                value,
-                f"epoch {running.epoch}",
-                seconds,
-                self._point_text(running.trial),
-                style="dim",
-            )
+            cells = (
+                str(running.trial.number), "running", "" if running.value is None else f"{running.value:.4f}",
+                f"epoch {running.epoch}", f"{time.monotonic() - running.started:.1f}", self._point_text(running.trial),
+            )  # fmt: skip
+            rows.append((cells, "dim"))
+        return rows
+
+    def _table(self, most):
+        table = Table(box=None, pad_edge=False)
+        for name in self._heads():
+            table.add_column(name, overflow="ellipsis", no_wrap=True)
+        for cells, style in self._rows(most):
+            table.add_row(*cells, style=style)
         return table
 
     def _point_text(self, trial):

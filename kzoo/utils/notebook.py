@@ -6,11 +6,13 @@ on the head of a column sorts a table; where a notebook removes scripts or style
 
 from collections.abc import Iterable, Sequence
 from html import escape
+from importlib import import_module
 from typing import Any
 
 from kzoo.utils.formatting import number, plural, printable
 
 MOST_ROWS = 200  # rows of a table in a page
+_MOST_LINES = 100  # epochs below a progress bar, which is sent again several times a second
 _MISSING = ("", "-", "None")  # cells of a column of numbers without one
 
 _FAINT = "color-mix(in srgb,currentColor 22%,transparent)"
@@ -56,6 +58,22 @@ class Html(str):
 def text(content: Any) -> Html:
     """Return a user's text as HTML."""
     return content if isinstance(content, Html) else Html(escape(printable(content)))
+
+
+class Display:
+    """An output of the running cell that is replaced in place. It needs IPython, which notebooks have."""
+
+    def __init__(self) -> None:
+        self.handle: Any = None
+
+    def show(self, content: str, plain: str) -> None:
+        """Show HTML; where a notebook does not show HTML, the plain text."""
+        display = import_module("IPython.display").display
+        formats = {"text/html": content, "text/plain": plain}
+        if self.handle is None:
+            self.handle = display(formats, raw=True, display_id=True)
+        else:
+            self.handle.update(formats, raw=True)
 
 
 def card(title: Any, *parts: Any, facts: Iterable[tuple[str, Any]] = (), note: Any = "") -> str:
@@ -134,10 +152,11 @@ def progress(share: float | None, line: str, earlier: Sequence[str] = ()) -> str
     Args:
         share: between 0 and 1; None for no bar.
         line: the text beside the bar.
-        earlier: lines that are shown after a click.
+        earlier: lines of the epochs, which are shown after a click.
     """
     bar = "" if share is None else f"<progress value={share:.4f} max=1></progress>"
-    lines = Html(f"<pre>{text(chr(10).join(earlier))}</pre>") if earlier else ""
+    dots = ["..."] if len(earlier) > _MOST_LINES else []
+    lines = Html(f"<pre>{text(chr(10).join([*dots, *earlier[-_MOST_LINES:]]))}</pre>") if earlier else ""
     content = f"<p>{bar}{text(line)}</p>{folded(plural(len(earlier), 'epoch'), lines)}"
     return f'<div class="kzoo-card"><style>{_STYLE}</style>{content}</div>'
 

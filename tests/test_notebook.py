@@ -167,6 +167,17 @@ def test_findings():
     assert any(row[0] == "tabular_fnn" for row in rows)
 
 
+def test_a_cross_validation(tmp_path):
+    with undrawn(), untraced():
+        result = kzoo.cross_validate(
+            "iris_fnn", "iris", folds=2, epochs=1, progress=False, callbacks="quick", out=tmp_path
+        )
+    text, rows = read(result)
+    assert_mentions(text, "2 folds", str(tmp_path))
+    assert rows[0] == ["score", "mean", "deviation"]
+    assert rows[1][:2] == ["accuracy", f"{result['mean']['accuracy']:.4g}"]
+
+
 def test_links_only_lead_to_the_web():
     assert "<a" not in notebook.link("javascript:alert(1)")
     assert notebook.link('https://x.org/"onclick="alert(1)').count('"') == 6
@@ -185,6 +196,59 @@ def test_nothing_heavy_is_imported(run):
         "assert not {'keras', 'pandas', 'jinja2', 'numpy', 'IPython'} & set(sys.modules), sorted(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+class Screen:
+    """Stands in for IPython.display: keeps what the cell shows."""
+
+    def __init__(self):
+        self.outputs, self.updates = [], 0
+
+    def display(self, formats, *, raw, display_id):
+        assert raw and display_id
+        self.outputs.append(formats)
+        return self
+
+    def update(self, formats, *, raw):
+        self.outputs[-1], self.updates = formats, self.updates + 1
+
+
+@pytest.fixture
+def screen(monkeypatch):
+    screen = Screen()
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    monkeypatch.setitem(sys.modules, "IPython.display", screen)
+    return screen
+
+
+def test_training_has_one_output_that_ends_with_its_epochs(screen, tmp_path, capsys):
+    with undrawn(), untraced():
+        kzoo.train("iris_fnn", "iris", epochs=4, out=tmp_path / "run", callbacks="quick")
+    (output,) = screen.outputs
+    assert screen.updates >= 1 and "4/4" in output["text/plain"]
+    assert_mentions(read(output["text/html"])[0], "4 epochs", *(f"epoch   {number}/4" for number in range(1, 5)))
+    assert "epoch" not in capsys.readouterr().err.replace("epochs", "")
+
+
+def test_a_search_has_one_output(screen, tmp_path, capsys):
+    with undrawn(), untraced():
+        search = kzoo.tune("iris_fnn", "iris", trials=2, epochs=1, out=tmp_path / "search")
+    (output,) = screen.outputs
+    text, rows = read(output["text/html"])
+    assert_mentions(text, "2 of 2 trials", f"best {search.best_trial().score:.4f}")
+    assert [row[:2] for row in rows[1:]] == [["0", "completed"], ["1", "completed"]]
+    assert "trial 1 completed" not in capsys.readouterr().err
+
+
+def test_a_long_training_shows_its_last_epochs():
+    text, _ = read(notebook.progress(0.5, "now", [f"epoch {number}" for number in range(1000)]))
+    assert_mentions(text, "1,000 epochs", "...", "epoch 900\n", "epoch 999")
+    assert "epoch 899" not in text
+
+
+def test_a_figure_is_a_picture():
+    picture = kzoo.plots.confusion_matrix([0, 1], [0, 1], ["a", "b"])._repr_png_()
+    assert picture.startswith(b"\x89PNG") and len(picture) > 5000
 
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -27,6 +27,7 @@ from kzoo.training import train
 from kzoo.training.folder import is_complete
 from kzoo.training.provenance import provenance
 from kzoo.training.train import print_notes
+from kzoo.utils import notebook
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import finite, whole_file, write_json
@@ -238,14 +239,23 @@ class CrossValidation(dict[str, Any]):
 
     def __repr__(self) -> str:
         """Return a table: mean and deviation of each score over the folds, and the first score of each baseline."""
+        title, rows = self._table()
+        return "\n".join([title, *(f"  {line}" for line in aligned(rows, right=(1, 2)))])
+
+    def _repr_html_(self) -> str:
+        """Return the same table for a notebook."""
+        title, (heads, *rows) = self._table()
+        return notebook.card(title, notebook.table(heads, rows, numbers=heads[1:]))
+
+    def _table(self) -> tuple[str, list[list[str]]]:
+        """Return the title and the cells of the table, header first."""
         rows = [["score", "mean", "deviation"]]
         rows += [[name, f"{mean:.4g}", f"{self['std'][name]:.2g}"] for name, mean in self["mean"].items()]
         first = _first_score(self["folds"])[0]
         for name, scores in self.get("baselines", {}).items():
             if first in scores["mean"]:
                 rows.append([f"{first} of {name}", f"{scores['mean'][first]:.4g}", f"{scores['std'][first]:.2g}"])
-        lines = [f"Cross-validation, {plural(len(self['folds']), 'fold')}, in {Path(self['runs'][0]).parent}"]
-        return "\n".join(lines + [f"  {line}" for line in aligned(rows, right=(1, 2))])
+        return f"Cross-validation, {plural(len(self['folds']), 'fold')}, in {Path(self['runs'][0]).parent}", rows
 
 
 def _mean_and_std(folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

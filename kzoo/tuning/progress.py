@@ -123,7 +123,7 @@ class Progress:
         best, texts = best_of(self.trials, self.plan.objective), []
         if best is not None:
             texts.append(f"best {best.score:.4f} (trial {best.number})")
-        if (remaining := self._seconds_left()) is not None:
+        if remaining := self._seconds_left():
             texts.append(f"about {duration(remaining)} left")
         return ", ".join(texts) or "training the first trial"
 

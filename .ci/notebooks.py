@@ -13,13 +13,13 @@ RECIPES = Path(__file__).parents[1] / "recipes"
 FOLDER = RECIPES / "notebooks"
 # Name -> recipe, lines after its `arguments` that make it short, title of a cell -> what the cell shows at its end.
 NOTEBOOKS = {
-    "table": ("tabular_fnn", [], {"Train": "runs[name]", "Evaluate": "pd.DataFrame(rows)"}),
+    "table": ("tabular_fnn", [], {"Train": "runs[name]"}),
     "image": ("digits_cnn", [], {"Train": "run"}),
     "text": ("text_reviews", ['args.presets = ["text_gru"]'], {"Train": 'runs["text_gru"]'}),
     "series": (
         "series_forecast",
         ['args.presets, args.epochs = ["series_linear", "series_gru"], 3'],
-        {"Train": "kzoo.compare([*runs.values()])"},
+        {"Train": 'kzoo.compare([*runs.values()])[["run", "metric", "score", "seconds"]]'},
     ),
 }
 

@@ -22,7 +22,7 @@ _STYLE = f"""
 .kzoo-card.kzoo-card a{{color:inherit;text-decoration:underline}}
 .kzoo-card .kzoo-note{{opacity:.75}}
 .kzoo-card .kzoo-facts span{{margin-right:1.3em;display:inline-block}}
-.kzoo-card .kzoo-facts i{{opacity:.75;font-style:normal;margin-right:.4em}}
+.kzoo-card .kzoo-facts i{{opacity:.75;font-style:normal}}
 .kzoo-card .kzoo-scroll{{overflow:auto;max-height:26em;margin:0 0 .5em}}
 .kzoo-card .kzoo-scroll table{{border-collapse:collapse;border:0;margin:0;width:auto;font-size:inherit;color:inherit}}
 .kzoo-card.kzoo-card tbody tr:nth-child(n){{background:none}}
@@ -87,7 +87,7 @@ def card(title: Any, *parts: Any, facts: Iterable[tuple[str, Any]] = (), note: A
     """
     head = f"<p><b>{text(title)}</b>{f' <span class=kzoo-note>{text(note)}</span>' if note else ''}</p>"
     pairs = [(name, value) for name, value in facts if value is not None and value != ""]
-    listed = " ".join(f"<span><i>{text(name)}</i>{text(_shown(value))}</span>" for name, value in pairs)
+    listed = " ".join(f"<span><i>{text(name)}</i> {text(_shown(value))}</span>" for name, value in pairs)
     body = "".join(text(part) for part in parts if part)
     facts_html = f"<p class=kzoo-facts>{listed}</p>" if listed else ""
     return f'<div class="kzoo-card"><style>{_STYLE}</style>{head}{facts_html}{body}</div>'

@@ -22,7 +22,7 @@ MARK = '<img src=x onerror="document.title=1">'
 TABLE = "age,income,code,since,town,member\n44,5200,1,2020-05-06,Genf,yes\n61,2100,2,2019-01-02,Bern,no\n"
 WAVES = "load,sun\n" + "".join(f"{hour},0.5\n" for hour in range(1, 9))
 TWO = [[(0.3, 0.3), (0.4, 0.2), (0.6, 0.2), (0.65, 0.35), (0.3, 0.8), (0.7, 0.8)]]
-KINDS = ("digits", "photos", "power", "table", "values", "text", "language", "numbers")
+KINDS = ("digits", "photos", "power", "table", "values", "customers", "text", "language", "numbers")
 
 
 def png(size=(20, 16), colour=(200, 30, 30)):
@@ -54,6 +54,20 @@ def write_values(path):
     write(path, graph, "rows", [2], "values", [1], reader, "tabular_regression", targets=["rent"])
 
 
+def write_customers(path):
+    """Write a classifier of two classes that reads ten numbers, of which one may be missing, and nine categories."""
+    features = 10 + 1 + 9
+    weights = np.zeros((features, 2), "float32")
+    weights[0, 1], weights[11, 1] = 0.3, 0.5
+    nodes = [("MatMul", ["rows", "w"], ["z"]), ("Softmax", ["z"], ["probabilities"])]
+    graph = graph_of(nodes, {"w": weights}, "rows", [features], "probabilities", [2])
+    numbers = [{"name": f"amount {n}", "kind": "number", "median": 4.0 - n, "missing": n == 1} for n in range(10)]
+    categories = [{"name": f"plan {n}", "kind": "category", "values": ["free", "paid"]} for n in range(9)]
+    reader = {"kind": "table", "columns": numbers + categories}
+    labels = ["stays", "leaves"]
+    write(path, graph, "rows", [features], "probabilities", [2], reader, "tabular_classification", labels=labels)
+
+
 @pytest.fixture(scope="module")
 def chromium():
     with browsing() as browser:
@@ -65,13 +79,14 @@ def folders(exports, tmp_path_factory):
     home = tmp_path_factory.mktemp("page")
     write_photos(home / "photos")
     write_values(home / "values")
+    write_customers(home / "customers")
     write_digits(home / "numbers")
     manifest = json.loads((home / "numbers" / "kzoo.json").read_text())
     (home / "numbers" / "kzoo.json").write_text(
         json.dumps(manifest | {"preprocessing": None, "metrics": {}, "data": None})
     )
     return [*(exports / name for name in ("digits", "power", "table", "text", "language")),
-            *(home / name for name in ("photos", "values", "numbers"))]  # fmt: skip
+            *(home / name for name in ("photos", "values", "customers", "numbers"))]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +143,7 @@ def ask_language(tab):
 
 
 ASKS = {"digits": ask_digits, "photos": ask_photos, "power": ask_power, "table": ask_plainly, "values": ask_plainly,
-        "text": ask_text, "language": ask_language, "numbers": ask_plainly}  # fmt: skip
+        "customers": ask_plainly, "text": ask_text, "language": ask_language, "numbers": ask_plainly}  # fmt: skip
 
 
 # Inputs and answers
@@ -333,6 +348,62 @@ def test_a_value_beyond_the_training_data_has_a_note(visit):
     assert_mentions(tab.answer(), "1,502", text("clipped", name="size", bound="150"))
 
 
+# Whether an element is in the window, with nothing in front of it.
+IN_VIEW = """(element) => {
+  const box = element.getBoundingClientRect();
+  const top = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+  return box.height > 0 && box.top >= 0 && box.bottom <= innerHeight && (element === top || element.contains(top));
+}"""
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (390, 844)])
+def test_a_long_form_keeps_its_button_and_the_prediction_in_view(visit, size):
+    tab = visit(viewport=dict(zip(("width", "height"), size, strict=True)))
+    page = tab.open("customers")
+    page.locator(".fields").evaluate("(element) => element.scrollIntoView()")
+    predict = page.get_by_role("button", name=text("ask"), exact=True)
+    assert predict.evaluate(IN_VIEW)
+    tab.click()
+    answer = tab.answer().split()
+    assert answer[0] == "leaves" and set(answer[2::2]) == {"leaves", "stays"}  # both classes of two
+    verdict, brief = page.locator(".verdict strong"), page.locator(".brief")
+    for label in ("amount 0", "plan 0", "plan 8"):
+        page.get_by_label(label, exact=True).evaluate("(element) => element.scrollIntoView({ block: 'center' })")
+        page.wait_for_timeout(100)
+        assert predict.evaluate(IN_VIEW)
+        assert verdict.evaluate(IN_VIEW) or (brief.evaluate(IN_VIEW) and brief.inner_text() == tab.status())
+    page.locator(".fields").evaluate("(element) => element.scrollIntoView()")
+    page.wait_for_timeout(100)
+    assert brief.is_visible() == (size[0] < 832)  # below this width, the panel is below the form
+    if brief.is_visible():
+        brief.click()
+        page.wait_for_timeout(100)
+        assert verdict.evaluate(IN_VIEW) and not brief.is_visible()
+
+
+def test_categories_and_numbers_can_be_missing(visit, site):
+    tab = visit()
+    page = tab.open("customers")
+    with page.expect_request(lambda request: "/answer" in request.url) as typical:
+        tab.click()
+    row = typical.value.post_data_json["inputs"][0]
+    assert row["amount 0"] == 4 and row["plan 0"] == "free"
+    tab.answer()
+    for label in ("amount 0", "amount 1"):
+        page.get_by_label(label, exact=True).fill("")
+        assert page.get_by_label(label, exact=True).get_attribute("placeholder") == text("empty")
+    page.get_by_label("plan 0", exact=True).select_option(label=text("missing"))
+    with page.expect_response(lambda response: "/answer" in response.url) as answered:
+        tab.click()
+    assert answered.value.request.post_data_json["inputs"] == [
+        row | {"amount 0": None, "amount 1": None, "plan 0": None}
+    ]
+    tab.answer()
+    notes = page.locator(".notes li").all_inner_texts()
+    assert text("replaced", name="amount 0", value="4") in notes  # "amount 1" was missing in training, too
+    assert not any("amount 1" in note for note in notes)
+
+
 def test_a_table_is_pasted_or_uploaded_and_comes_back_as_csv(visit, site):
     tab = visit()
     page = tab.open("table")
@@ -392,6 +463,7 @@ def wrong_file(tab):
 
 def wrong_row(tab):
     tab.page.get_by_label("code", exact=True).fill("")
+    tab.page.get_by_label("code", exact=True).press("-")
     tab.click()
 
 
@@ -414,7 +486,7 @@ WRONG_INPUTS = {
     "power, too few": ("power", pasted("load,sun\n1,2\n"), ("6 rows", "1")),
     "table, nothing": ("table", pasted(""), (text("pasteFirst"),)),
     "table, a column": ("table", pasted("age\n1\n"), ("'income'", "missing")),
-    "table, a field": ("table", wrong_row, (text("fillIn", name="code"),)),
+    "table, a field": ("table", wrong_row, (text("noNumber", name="code"),)),
     "text, nothing": ("text", ask_plainly, (text("typeFirst"),)),
     "text, columns": ("text", pasted("a,b\n1,2\n"), ("'text'", "missing", "a, b")),
     "language, nothing": ("language", lambda tab: tab.click("continue"), (text("typeFirst"),)),

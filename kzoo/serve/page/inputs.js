@@ -241,7 +241,7 @@ function row(context) {
 function fieldOf(column) {
   const id = newId("field");
   const { name } = column;
-  const initial = column.kind === "number" ? String(Number(column.default.toPrecision(5))) : column.default ?? "";
+  const typical = column.kind === "number" ? String(Number(column.default.toPrecision(5))) : column.default ?? "";
   let input, list = null, hint = null;
   if (column.kind === "category" && column.values.length <= MAX_OPTIONS) {
     input = make("select", { id }, ...column.values.map((value) => make("option", { value, text: label(value) })), make("option", { value: "", say: "missing" }));
@@ -251,13 +251,14 @@ function fieldOf(column) {
   } else if (column.kind === "text") {
     input = make("textarea", { id, rows: 3 });
   } else if (column.kind === "date") {
-    input = make("input", { id, type: initial.includes(" ") ? "datetime-local" : "date" });
+    input = make("input", { id, type: typical.includes(" ") ? "datetime-local" : "date" });
   } else {
     input = make("input", { id, type: "number", step: "any", inputmode: column.low < 0 || column.default < 0 ? "text" : "decimal" });
     if (column.low !== undefined) hint = make("small", { id: newId("hint"), say: ["range", { low: column.low, high: column.high }] });
   }
   if (hint) input.setAttribute("aria-describedby", hint.id);
-  const reset = () => { input.value = column.kind === "date" ? initial.replace(" ", "T") : initial; };
+  if (list || column.kind === "number") say(input, "empty", {}, "placeholder");
+  const reset = () => { input.value = column.kind === "date" ? typical.replace(" ", "T") : typical; };
   reset();
 
   function read(notes) {
@@ -265,7 +266,7 @@ function fieldOf(column) {
     if (input.validity?.badInput) throw new Problem("noNumber", { name }, input);
     if (column.kind === "category" || column.kind === "text") return value === "" ? null : value;
     if (value === "") {
-      if (!column.missing) throw new Problem("fillIn", { name }, input);
+      if (!column.missing) notes.push(["replaced", { name, value: column.kind === "number" ? column.default : typical }]);
       return null;
     }
     if (column.kind === "date") return value + (column.offset ?? "");

@@ -4,27 +4,44 @@ import { make, Problem, say, setText } from "./dom.js";
 import { ServerError } from "./server.js";
 
 const PROGRESS_DELAY = 400; // milliseconds until progress is shown
+const BRIEF_MARGIN = "0px 0px -140px"; // a result of which only this much is visible, behind the buttons, is out of view
 
 /** Return a result panel: its `element`, and the functions that `requestForm` needs. */
 export function newResultPanel() {
   const shown = make("div", { class: "shown" }, emptyResult());
   const status = make("p", { class: "unseen", role: "status" });
   const element = make("section", { class: "answer", label: "answer" }, make("h3", {}, make("span", { say: "answer" }), " ", make("span", { class: "earlier", say: "earlier" })), shown, status);
-  let running = null, closed = false;
+  // The result in a line, beside the buttons of the form while the panel is out of view; a click scrolls to the panel.
+  const brief = make("button", { type: "button", class: "brief", hidden: true, click: () => element.scrollIntoView({ block: "center" }) });
+  const observer = new IntersectionObserver(([entry]) => {
+    isInView = entry.isIntersecting;
+    updateBrief();
+  }, { rootMargin: BRIEF_MARGIN });
+  observer.observe(shown);
+  let running = null, closed = false, isInView = true;
 
   function show(node) {
     shown.replaceChildren(node);
     element.classList.remove("old");
+    updateBrief();
   }
 
   /** Mark the shown result as the result of an earlier input. */
   function markOutdated() {
     element.classList.toggle("old", shown.firstChild.className !== "empty");
+    updateBrief();
   }
 
   function clear() {
     show(emptyResult());
     setText(status);
+    setText(brief);
+    updateBrief();
+  }
+
+  function updateBrief() {
+    brief.hidden = isInView || !brief.textContent;
+    brief.classList.toggle("old", element.classList.contains("old"));
   }
 
   return {
@@ -37,6 +54,7 @@ export function newResultPanel() {
     close() {
       closed = true;
       running?.abort();
+      observer.disconnect();
     },
     /** Run `work` for a form and show its result; a running request of this or another form is aborted. */
     async run(form, work) {
@@ -49,8 +67,10 @@ export function newResultPanel() {
       try {
         const { node, summary } = await work(controller.signal);
         if (running !== controller) return;
-        show(node);
         say(status, ...summary);
+        say(brief, ...summary);
+        form.submit.before(brief);
+        show(node);
       } catch (error) {
         if (running !== controller || closed) return;
         if (error.name === "AbortError" || controller.signal.aborted) form.showMessage("cancelled");
@@ -84,7 +104,7 @@ export function requestForm(panel, body, read, work, key = "ask") {
   const cancel = make("button", { type: "button", class: "quiet", say: "cancel", hidden: true, click: panel.stop });
   const busy = make("span", { class: "busy", hidden: true });
   const actions = make("div", { class: "actions" }, submit, cancel, busy);
-  const form = make("form", { novalidate: true }, ...body, error, actions);
+  const form = make("form", { novalidate: true }, ...body, make("div", { class: "bar" }, error, actions));
   let timer = null, invalid = null, since = 0;
 
   function clearError() {
@@ -97,6 +117,7 @@ export function requestForm(panel, body, read, work, key = "ask") {
   const controls = {
     element: form,
     actions,
+    submit,
     setBusy(isBusy) {
       clearTimeout(timer);
       if (isBusy) clearError();

@@ -158,7 +158,8 @@ export const STRINGS = {
   missing: ["unknown or missing", "未知或缺失"],
   range: ["{low} to {high} in training", "训练数据：{low} 到 {high}"],
   clipped: ["{name} is clipped to {bound}: hardly any training values lie beyond it.", "{name} 按 {bound} 计算：训练中几乎没有更极端的值。"],
-  fillIn: ["Enter a value for {name}: it was never missing in the training data.", "请填写 {name}：训练数据中它从不缺失。"],
+  empty: ["missing", "缺失"],
+  replaced: ["{name} is empty, which it never was in the training data: its typical value, {value}, is used.", "{name} 为空，而训练数据中它从不缺失：按典型值 {value} 计算。"],
   noNumber: ["{name} is not a number.", "{name} 不是数值。"],
 
   paste: ["Paste a table as CSV", "粘贴 CSV 表格"],

@@ -1,5 +1,6 @@
 """Plots of classification: `confusion_matrix`, `per_class`, `roc_and_precision_recall`."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from numpy.typing import ArrayLike
 from sklearn import metrics as sk
 
 from kzoo.plots.colors import BLUE, FAINT, GREY, INK, ORANGE, line_style
-from kzoo.plots.figure import new_figure, style_axes
+from kzoo.plots.figure import legend_below, new_figure, style_axes
 from kzoo.plots.predictions import name_of
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
@@ -166,7 +167,7 @@ def roc_and_precision_recall(
             single class.
     """
     problems = _binary_problems(true, probabilities, class_names)
-    figure = new_figure(11, 4.6)
+    figure = new_figure(11, _curves_height(problems[0]))
     left, right = figure.subplots(1, 2)
     _draw_roc(left, *problems)
     _draw_precision_recall(right, *problems)
@@ -175,8 +176,9 @@ def roc_and_precision_recall(
 
 def roc(true: Sequence[int | str] | np.ndarray, probabilities: ArrayLike, class_names: Sequence[str] = ()) -> Figure:
     """Plot the ROC curve; see `roc_and_precision_recall`."""
-    figure = new_figure(5.5, 4.2)
-    _draw_roc(figure.add_subplot(), *_binary_problems(true, probabilities, class_names))
+    problems = _binary_problems(true, probabilities, class_names)
+    figure = new_figure(5.5, _curves_height(problems[0]))
+    _draw_roc(figure.add_subplot(), *problems)
     return figure
 
 
@@ -184,8 +186,9 @@ def precision_recall(
     true: Sequence[int | str] | np.ndarray, probabilities: ArrayLike, class_names: Sequence[str] = ()
 ) -> Figure:
     """Plot the precision-recall curve; see `roc_and_precision_recall`."""
-    figure = new_figure(5.5, 4.2)
-    _draw_precision_recall(figure.add_subplot(), *_binary_problems(true, probabilities, class_names))
+    problems = _binary_problems(true, probabilities, class_names)
+    figure = new_figure(5.5, _curves_height(problems[0]))
+    _draw_precision_recall(figure.add_subplot(), *problems)
     return figure
 
 
@@ -204,6 +207,14 @@ def _binary_problems(
     }, names
 
 
+def _curves_height(problems: dict) -> float:
+    """Return the height in inches of square panels, with the legend of several curves below."""
+    if len(problems) == 1:
+        return 5.4
+    curves = len(problems) + 1 if len(problems) <= _MAX_CURVES else 1
+    return 6.2 + 0.2 * math.ceil(curves / 2)
+
+
 def _draw_roc(axes: Axes, problems: dict[int, tuple[np.ndarray, np.ndarray]], names: Sequence[str]) -> None:
     # All points are kept, so that the area under the drawn curve is the reported area.
     curves = {
@@ -214,7 +225,8 @@ def _draw_roc(axes: Axes, problems: dict[int, tuple[np.ndarray, np.ndarray]], na
     _draw_curves(
         axes, curves, areas, names, interpolate=_interpolate_roc, drawstyle="default", legend="area under the curve"
     )
-    style_axes(axes, "ROC", x="false positive rate", y="true positive rate")
+    title = _curve_title("ROC", "area under the curve", areas, names)
+    style_axes(axes, title, x="false positive rate", y="true positive rate")
 
 
 def _draw_precision_recall(
@@ -234,7 +246,16 @@ def _draw_precision_recall(
         drawstyle="steps-pre",
         legend="average precision",
     )
-    style_axes(axes, "Precision and recall", x="recall", y="precision")
+    title = _curve_title("Precision and recall", "average precision", averages, names)
+    style_axes(axes, title, x="recall", y="precision")
+
+
+def _curve_title(title: str, score: str, scores: dict[int, float], names: Sequence[str]) -> str:
+    """Return the title of a panel, with the score if there is a single curve, which needs no legend."""
+    if len(scores) > 1:
+        return title
+    ((class_index, value),) = scores.items()
+    return f"{title} of {name_of(names[class_index])}\n{score} {value:.3f}"
 
 
 def _draw_curves(
@@ -260,9 +281,9 @@ def _draw_curves(
         axes.plot(_GRID, mean, color=INK, lw=2.4, label=label, zorder=3)
     axes.set_xlim(-0.01, 1.01)
     axes.set_ylim(-0.01, 1.02)
-    axes.set_aspect("equal")
-    placement: Any = dict(loc="center left", bbox_to_anchor=(1.0, 0.5), title=legend, title_fontsize=8.5)
-    axes.legend(frameon=False, fontsize=8.5, **placement).get_title().set_color(GREY)
+    axes.set_aspect("equal", anchor="N")
+    if not is_single:
+        legend_below(axes, title=legend)
 
 
 _GRID = np.linspace(0, 1, 501)

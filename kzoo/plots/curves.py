@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from kzoo.plots.colors import BLUE, FAINT, GREEN, GREY, ORANGE
-from kzoo.plots.figure import new_figure, style_axes
+from kzoo.plots.figure import legend_below, new_figure, style_axes
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import shown
@@ -48,7 +48,7 @@ def curves(
         raise KzooError(f"The history has no loss or metric. It has: {', '.join(columns)}.")
     n_columns = min(len(panels), 3)
     n_rows = math.ceil(len(panels) / n_columns)
-    figure = new_figure(5.2 * n_columns, 3.7 * n_rows)
+    figure = new_figure(5.2 * n_columns, 4.1 * n_rows)
     for i, name in enumerate(panels):
         axes = figure.add_subplot(n_rows, n_columns, i + 1)
         _draw_panel(axes, epochs, columns, name, monitor)
@@ -57,7 +57,7 @@ def curves(
             _draw_learning_rate(axes, epochs, rates)
         if best is not None:
             _mark_best_epoch(axes, epochs, columns, name, best)
-        axes.legend(frameon=False, fontsize=9, loc="best")
+        legend_below(axes)
     return figure
 
 

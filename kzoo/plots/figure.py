@@ -7,9 +7,12 @@ from typing import Any, Literal
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.transforms import ScaledTranslation
 
 from kzoo.plots.colors import FAINT, GREY, INK
 from kzoo.plots.fonts import fit_fonts
+
+_BELOW = 38 / 72  # inches from the axes to a legend below: the ticks and the label of the x axis are between
 
 
 class LegibleFigure(Figure):
@@ -78,3 +81,16 @@ def style_axes(
 def set_title(axes: Axes, title: str, *, color: str = INK) -> None:
     """Set a left-aligned title."""
     axes.set_title(title, loc="left", color=color, fontsize=11, fontweight="bold", parse_math=False)
+
+
+def legend_below(axes: Axes, *, title: str = "", columns: int = 2) -> None:
+    """Set a legend below the label of the x axis, where it covers no line."""
+    figure: Any = axes.figure
+    legend = axes.legend(
+        loc="upper left", bbox_to_anchor=(0, 0), borderaxespad=0, borderpad=0, frameon=False, fontsize=9, ncols=columns,
+        bbox_transform=axes.transAxes + ScaledTranslation(0, -_BELOW, figure.dpi_scale_trans), title=title or None,
+        title_fontsize=9, alignment="left",
+    )  # fmt: skip
+    legend.get_title().set_color(GREY)
+    for text in legend.get_texts():
+        text.set_parse_math(False)

@@ -6,16 +6,24 @@ from typing import Any
 import keras
 import numpy as np
 from keras import layers
+from matplotlib import colormaps
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from kzoo.gradients import gradient
+from kzoo.plots.colors import GREEN, GREY, INK, RED
 from kzoo.plots.figure import new_figure, set_title
 from kzoo.plots.graph import nodes_of
 from kzoo.plots.predictions import name_of, show_image, to_pixels
 from kzoo.predictions import logits_of, probabilities, scores_of
 from kzoo.utils.errors import KzooError
 
+_LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
+_SCALE_PAPER = "0.42"  # the middle of the grey image, behind the transparent colours of the scale
+_SHADES = colormaps["plasma"](np.linspace(0.25, 1, 256))
+_SHADES[:, 3] = 0.7 * np.linspace(0, 1, 256) ** 0.7
+_HEAT = ListedColormap(_SHADES, "evidence")
 _CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D, layers.Conv2DTranspose)
 
 
@@ -26,8 +34,12 @@ def grad_cam(
     class_index: int | None = None,
     layer: str | None = None,
     class_names: Sequence[str] = (),
+    true: int | str | None = None,
 ) -> Figure:
-    """Plot an image next to the evidence for a class, as a heatmap (Grad-CAM, arXiv:1610.02391).
+    """Plot an image next to the evidence for a class, as a heatmap over the grey image (Grad-CAM, arXiv:1610.02391).
+
+    The titles have the predicted class, the true one if it is passed, and the class that is explained. The scale of the
+    heatmap is relative: 1 is the strongest evidence in this image, so the colours of two images cannot be compared.
 
     Args:
         model: a functional convolutional network that ends in one score or probability per class.
@@ -35,9 +47,10 @@ def grad_cam(
         class_index: the class to explain; None: the predicted class.
         layer: name of the layer whose output is weighted; None: the last convolution.
         class_names: the names of the classes, in the order of their indices.
+        true: the true class, as index or as name from `class_names`.
 
     Raises:
-        KzooError: the layer or class does not exist, the image has a wrong shape, or the backend has no gradients.
+        KzooError: the layer or a class does not exist, the image has a wrong shape, or the backend has no gradients.
     """
     node = _find_layer_node(model, layer)
     x = _as_batch(model, image)
@@ -50,25 +63,55 @@ def grad_cam(
         class_index = int(scores.argmax())
     if not 0 <= class_index < len(scores):
         raise KzooError(f"class_index={class_index!r} does not exist: {model.name} has classes 0 to {len(scores) - 1}.")
+    true = _class_number(true, class_names, len(scores))
     heatmap = _heatmap(model, node, image_in, class_index)
-    figure = new_figure(6.4, 3.5)
+    figure = new_figure(7.4, 3.9)
     left, right = figure.subplots(1, 2)
     image_pixels = to_pixels(x[0])
-    for axes in (left, right):
-        show_image(axes, image_pixels)
+    show_image(left, image_pixels)
+    show_image(right, _muted(image_pixels))
     height, width = image_pixels.shape[:2]
     intensity = heatmap / heatmap.max() if heatmap.max() > 0 else heatmap
-    # The heatmap is coarser than the image: it is stretched over it, and most transparent without evidence.
-    right.imshow(
-        intensity, cmap="inferno", vmin=0, vmax=1, alpha=0.25 + 0.5 * intensity, interpolation="bilinear",
-        extent=(-0.5, width - 0.5, height - 0.5, -0.5),
-    )  # fmt: skip
-    name = name_of(class_index, class_names) if len(class_names) else f"class {class_index}"
-    score = scores[class_index]
-    set_title(left, f"{name}: " + (f"score {score:.2g}" if is_score else f"{100 * score:.0f} %"))
-    name = node.operation.name
-    set_title(right, name if heatmap.max() > 0 else f"{name}: no evidence")
+    # The heatmap is coarser than the image: it is stretched over it, and transparent without evidence.
+    drawn = right.imshow(
+        intensity, cmap=_HEAT, vmin=0, vmax=1, interpolation="bilinear", extent=(-0.5, width - 0.5, height - 0.5, -0.5)
+    )
+    scale = figure.colorbar(drawn, ax=right, shrink=0.8, ticks=[0, 0.5, 1])
+    scale.ax.set_facecolor(_SCALE_PAPER)
+    scale.outline.set_visible(False)
+    scale.ax.tick_params(colors=GREY, labelsize=8, length=0)
+    scale.set_label("evidence, relative to the strongest", color=GREY, fontsize=8)
+
+    def scored(number: int) -> str:
+        name = name_of(number, class_names) if len(class_names) else f"class {number}"
+        return f"{name}, " + (f"score {scores[number]:.2g}" if is_score else f"{100 * scores[number]:.0f} %")
+
+    predicted = int(scores.argmax())
+    title, color = f"predicted: {scored(predicted)}", INK
+    if true is not None:
+        title += f"\ntrue: {name_of(true, class_names) if len(class_names) else f'class {true}'}"
+        color = GREEN if true == predicted else RED
+    set_title(left, title, color=color)
+    what = "evidence for" if heatmap.max() > 0 else "no evidence for"
+    set_title(right, f"{what} {scored(class_index)}\nlayer {node.operation.name}")
     return figure
+
+
+def _class_number(true: int | str | None, class_names: Sequence[str], count: int) -> int | None:
+    """Return the index of a class that is named or numbered, or None for None."""
+    if isinstance(true, str):
+        if true not in list(class_names):
+            raise KzooError(f"true={true!r} is not a class. Use one of: {', '.join(map(str, class_names)) or 'none'}.")
+        return list(class_names).index(true)
+    if true is not None and not 0 <= true < count:
+        raise KzooError(f"true={true!r} does not exist: the classes are 0 to {count - 1}.")
+    return None if true is None else int(true)
+
+
+def _muted(pixels: np.ndarray) -> np.ndarray:
+    """Return an image in grey (H, W), without black and white, so that the colours of the heatmap stand out."""
+    grey = pixels if pixels.ndim == 2 else pixels[..., :3] @ _LUMINANCE
+    return 0.15 + 0.55 * grey
 
 
 def _find_layer_node(model: keras.Model, name: str | None) -> Any:

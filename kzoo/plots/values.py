@@ -95,7 +95,8 @@ def forecast(
     for axes in panels[-1]:
         axes.set_xlabel("steps from now", color=GREY)
     handles = panels[0, 0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside upper right", ncols=len(handles[0]) if band is not None else 3, frameon=False)
+    columns = 3 if band is None else 2 if len(selected) == 1 else 4
+    figure.legend(*handles, loc="outside upper right", ncols=columns, frameon=False)
     if n_rows < n_targets:
         figure.supxlabel(f"the first {n_rows} of {n_targets} targets", color=GREY, fontsize=9)
     return figure
@@ -177,7 +178,6 @@ def predicted_against_true(true: ArrayLike, predicted: ArrayLike, names: Sequenc
         # The more points, the more transparent each of them.
         alpha = float(np.clip(60 / len(x[subset]) ** 0.7, 0.12, 0.8))
         axes.scatter(x[subset], y[subset], s=14, color=BLUE, alpha=alpha, linewidths=0, zorder=2)
-        style_axes(axes, name_of(names[target]), x="true", y="predicted")
         axes.set_xlim(limits)
         axes.set_ylim(limits)
         axes.set_aspect("equal")
@@ -185,7 +185,8 @@ def predicted_against_true(true: ArrayLike, predicted: ArrayLike, names: Sequenc
         # R² is undefined for a constant target.
         if np.ptp(x) > 0:
             scores.append(f"R² {sk.r2_score(x, y):.3f}")
-        axes.text(0.03, 0.97, "\n".join(scores), transform=axes.transAxes, va="top", fontsize=9, color=INK)
+        name = name_of(names[target])
+        style_axes(axes, "\n".join([*([name] if name else []), ", ".join(scores)]), x="true", y="predicted")
     return figure
 
 

@@ -90,9 +90,35 @@ def test_the_predicted_class_is_explained_unless_class_index_names_another():
     names = ("bright", "dark")
     figure = grad_cam(model, image(), class_names=names)
     guess = int(p.argmax())
-    assert_mentions(figure.axes[0].get_title(loc="left"), names[guess], f"{100 * p[guess]:.0f} %")
-    other = grad_cam(model, image(), class_index=1 - guess)
-    assert_mentions(other.axes[0].get_title(loc="left"), f"class {1 - guess}", f"{100 * p[1 - guess]:.0f} %")
+    for axes in figure.axes[:2]:
+        assert_mentions(axes.get_title(loc="left"), names[guess], f"{100 * p[guess]:.0f} %")
+    left, right, *_ = grad_cam(model, image(), class_index=1 - guess).axes
+    assert_mentions(left.get_title(loc="left"), f"class {guess}", f"{100 * p[guess]:.0f} %")
+    assert_mentions(right.get_title(loc="left"), f"class {1 - guess}", f"{100 * p[1 - guess]:.0f} %")
+
+
+def test_the_true_class_is_in_the_title_right_or_wrong():
+    names, titles = ("bright", "dark"), []
+    for true in (0, 1, "dark"):
+        axes = grad_cam(network(), image(), class_names=names, true=true).axes[0]
+        titles.append((axes.get_title(loc="left"), axes._left_title.get_color()))
+    assert titles[1] == titles[2] and titles[0][1] != titles[1][1]  # and another colour
+    predicted, true = titles[1][0].split("\n")
+    assert "dark" in predicted and "dark" in true
+    assert "bright" in titles[0][0].split("\n")[1]
+
+
+def test_the_heatmap_is_transparent_over_the_grey_image_and_has_a_scale():
+    colours = np.zeros((8, 8, 3), "float32") + np.array([1.0, 0.0, 0.0])
+    pixels = keras.Input((8, 8, 3))
+    maps = layers.Conv2D(2, 1, activation="relu", name="maps")(pixels)
+    answer = layers.Dense(2, activation="softmax")(layers.GlobalAveragePooling2D()(maps))
+    _, right, scale = grad_cam(keras.Model(pixels, answer), colours).axes
+    grey, evidence = right.images
+    assert np.ndim(grey.get_array()) == 2 and grey.get_array().min() > 0 and grey.get_array().max() < 1
+    opacity = evidence.cmap(np.linspace(0, 1, 5))[:, 3]
+    assert opacity[0] == 0 and (np.diff(opacity) > 0).all() and opacity[-1] < 1
+    assert evidence.get_clim() == (0, 1) and list(scale.get_yticks()) == [0, 0.5, 1] and scale.get_ylabel()
 
 
 def test_an_empty_map_has_another_title():
@@ -139,6 +165,8 @@ def test_a_backbone_in_a_layer_is_explained_at_its_end():
         (network, np.zeros((2, 8, 8, 1)), {}, ("(2, 8, 8, 1)", "hand_made", "(8, 8, 1)")),
         (network, image(), {"class_index": 2}, ("class_index=2", "hand_made", "0", "1")),
         (network, image(), {"class_index": -1}, ("class_index=-1", "hand_made", "0", "1")),
+        (network, image(), {"true": 2}, ("true=2", "0", "1")),
+        (network, image(), {"true": "red", "class_names": ("bright", "dark")}, ("true='red'", "bright, dark")),
         (network, image(), {"layer": "answer"}, ("'answer'", "layer", "hand_made", "(height, width, channels)")),
         (lambda: kzoo.build("mnist_fnn", compile=False), np.zeros((28, 28)), {}, ("mnist_fnn", "convolution")),
         (lambda: keras.Sequential([layers.Dense(3)]), image(), {}, ("Sequential", "functional model")),

@@ -21,6 +21,7 @@ from kzoo.utils.formatting import shown
 
 _MAX_CELL_COUNTS, _MAX_NAMES = 20, 40  # most classes with counts in the cells; most classes with all names on an axis
 _MAX_CURVES = 10
+_MAX_BESIDE = 6  # bars of more classes are wide: in a report they have a row of their own, like the confusion matrix
 _MAX_ALPHA = 0.5  # opacity of the densest cell: text on it stays legible, on white and on a dark page
 
 
@@ -130,7 +131,7 @@ def per_label(labels: Mapping[str, Mapping[str, float]]) -> Figure:
 
 def _draw_bars(names: Sequence[str], precision: np.ndarray, recall: np.ndarray, support: np.ndarray) -> Figure:
     is_crowded = len(names) > _MAX_CELL_COUNTS
-    figure = new_figure(5.2, 1.3 + (0.24 if is_crowded else 0.4) * len(names))
+    figure = new_figure(5.2 if len(names) <= _MAX_BESIDE else 9.0, 1.3 + (0.24 if is_crowded else 0.4) * len(names))
     axes = figure.add_subplot()
     positions = np.arange(len(names))
     for offset, scores, label, color in ((-0.2, precision, "precision", BLUE), (0.2, recall, "recall", ORANGE)):

@@ -58,6 +58,7 @@ function look(frame) {
     shapes: [...page.querySelectorAll("svg")].map(s => s.querySelectorAll("path, text, image, use").length),
     text: Math.min(...[...page.querySelectorAll("h1, h2, p, td, th, dd, b, figcaption")].map(e => shade(e, "color"))),
     axes: Math.min(9, ...[...page.querySelectorAll(".picture:not(.card) svg text")].map(e => shade(e, "fill"))),
+    narrow: [...page.querySelectorAll(".sections > .narrow")].map(e => e.getBoundingClientRect().top),
     fold: [...page.querySelectorAll("details")].map(d => d.open),
   };
 }
@@ -123,6 +124,9 @@ def test_a_report_is_drawn_silent_alone_and_fits(opened, report_of, request, dar
             assert (seen["images"] > 0) is (kind in ("digits", "photo")), where
             assert seen["text"] >= 4.5 and seen["axes"] >= 3, where
             assert seen["fold"] and not any(seen["fold"]), where
+            if kind == "table":  # the small figures of two classes share a row where there is room
+                confusion, each = seen["narrow"]
+                assert (confusion == each) is (seen["width"] == SCREEN), where
 
 
 def test_the_measurements_show_the_faults_of_a_bad_page(opened):

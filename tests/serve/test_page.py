@@ -381,6 +381,15 @@ def test_a_long_form_keeps_its_button_and_the_prediction_in_view(visit, size):
         assert verdict.evaluate(IN_VIEW) and not brief.is_visible()
 
 
+def test_buttons_do_not_cover_the_drawing_pad(visit):
+    tab = visit(viewport={"width": 1280, "height": 800})
+    page = tab.open("digits")
+    page.evaluate("scrollTo(0, 0)")
+    pad, bar = (page.locator(selector).bounding_box() for selector in ("canvas.pad", ".bar"))
+    assert pad["y"] < 800 < pad["y"] + pad["height"]  # the window ends on the pad
+    assert bar["y"] >= pad["y"] + pad["height"]
+
+
 def test_categories_and_numbers_can_be_missing(visit, site):
     tab = visit()
     page = tab.open("customers")

@@ -4,7 +4,10 @@ python recipes/tables.py collect runs/measured     write runs to kzoo/results/me
                                                    recipes/measured.json, their plots to recipes/pictures/
 python recipes/tables.py paired runs/measured      paired comparison of all presets and baselines on the same splits
 python recipes/tables.py baselines --folder DATA   add the baselines of their splits to kzoo/results/measured.json
-python recipes/tables.py write                     update docs/presets.md, recipes/README.md and the recipes' docstrings
+python recipes/tables.py write                     update docs/presets.md, recipes/README.md, recipe docstrings and
+                                                   results/*.csv
+python recipes/tables.py light --folder DATA       export the network of each measured row to ONNX, untrained, and write
+                                                   its size and latency without Keras to kzoo/results/light.json
 python recipes/tables.py networks                  write the layers of every preset to kzoo/results/networks.json
 
 measure.py trains the runs. All numbers come from run folders; none are typed by hand.
@@ -12,11 +15,18 @@ measure.py trains the runs. All numbers come from run folders; none are typed by
 
 # %%
 import argparse
+import csv
+import io
 import json
 import re
 import shlex
 import shutil
+import statistics
+import tempfile
+import time
 from pathlib import Path
+
+import numpy as np
 
 import kzoo
 from kzoo import results
@@ -27,12 +37,15 @@ from kzoo.ranking import lower_is_better
 from kzoo.recipes.paired import paired
 from kzoo.registry import FAMILIES, resolve, with_settings
 from kzoo.sources.tables.files import read_table
-from kzoo.tasks import problem
+from kzoo.tasks import problem, score_named
+from kzoo.tasks.classes.score import wilson
 from kzoo.utils.files import read_json, write_json, write_text
 
 HERE = Path(__file__).parent
 MEASURED = Path(kzoo.__file__).parent / "results" / "measured.json"
 NETWORKS = Path(kzoo.__file__).parent / "results" / "networks.json"
+LIGHT = Path(kzoo.__file__).parent / "results" / "light.json"
+RESULTS = HERE.parent / "results"
 RECIPES = HERE / "measured.json"
 
 
@@ -183,6 +196,18 @@ def fill_baselines(args):
 
 def splits_of(row, folder):
     """Yield the data of each run of a row, loaded as by its command."""
+    arguments, options, preset = arguments_of(row, folder)
+    source = row["data"] if row["data"] in NAMES else folder / row["data"]
+    if "rows" in arguments:
+        source = read_table(source).head(int(arguments["rows"]))
+    count, over = row["over"].split()
+    for i in range(int(count)):
+        split = dict(seed=i) if over == "splits" else dict(test=Fold(i, int(count))) if over == "folds" else {}
+        yield kzoo.load_data(source, preset=preset, **options | split)
+
+
+def arguments_of(row, folder):
+    """Return the arguments of a row's command, its options of the data, and the preset with its settings."""
     words = shlex.split(row["command"])
     arguments = {word.lstrip("-"): words[i + 1] for i, word in enumerate(words[:-1]) if word.startswith("--")}
     arguments |= dict(re.findall(r"(\w+)='([^']*)'", row["command"]))  # a call in Python
@@ -195,20 +220,90 @@ def splits_of(row, folder):
     preset = kzoo.get_preset(row["preset"])
     config, training = resolve(preset, parse_settings(words[words.index("--set") + 1 :]) if "--set" in words else {})
     config = config | ({"horizon": int(arguments["horizon"])} if "horizon" in arguments else {})
-    preset = with_settings(preset, config, training)
-    source = row["data"] if row["data"] in NAMES else folder / row["data"]
-    if "rows" in arguments:
-        source = read_table(source).head(int(arguments["rows"]))
-    count, over = row["over"].split()
-    for i in range(int(count)):
-        split = dict(seed=i) if over == "splits" else dict(test=Fold(i, int(count))) if over == "folds" else {}
-        yield kzoo.load_data(source, preset=preset, **options | split)
+    return arguments, options, with_settings(preset, config, training)
+
+
+# %% Size and latency of the light runtime
+THREADS, MIN_SECONDS, MIN_CALLS = 1, 0.5, 20  # of each measurement of the latency
+
+
+def light(args):
+    """Measure the network of each row, unless it has been measured, with random weights.
+
+    The network of a general preset follows the data, so it is built for the first split. A network whose number of
+    parameters is not that of the row is another one, such as for texts of other words, and is not measured.
+    """
+    known = {results.light_key(row): row for row in (read_json(LIGHT) if LIGHT.is_file() else [])}
+    for row in results.rows():
+        if results.light_key(row) in known and not args.again:
+            continue
+        try:
+            model = network_of(row, Path(args.folder))
+            if model.count_params() != row["parameters"]:
+                raise kzoo.KzooError(f"{model.count_params():,} parameters, and the row has {row['parameters']:,}")
+            random = np.random.default_rng(0)
+            for weight in model.weights:  # equal weights, such as zeros, would be stored once
+                weight.assign(weight + random.uniform(1e-4, 1e-3, weight.shape).astype("float32"))
+            known[results.light_key(row)] = light_row(row, model)
+        except (kzoo.KzooError, OSError) as error:
+            print(f"{row['preset']} on {row['data']}: {error}", flush=True)
+            continue
+        print(json.dumps({k: v for k, v in known[results.light_key(row)].items() if k != "versions"}), flush=True)
+        write_json(LIGHT, [known[key] for key in sorted(known)])
+
+
+def network_of(row, folder):
+    """Return the network of a row, with random weights: that of the preset, or the one adapted to the row's data."""
+    if results.network_of(row["preset"])["parameters"] == row["parameters"]:
+        return kzoo.build(row["preset"], compile=False)
+    from kzoo.dataset.options import DataOptions
+    from kzoo.training.plan import plan_training
+
+    data = next(splits_of(row, folder))
+    return kzoo.build(
+        plan_training(arguments_of(row, folder)[2], data, DataOptions(), {}).adapted_preset, compile=False
+    )
+
+
+def light_row(row, model):
+    """Return the size in bytes of a network in ONNX, and the median time of a prediction of one example."""
+    import onnxruntime
+
+    from kzoo import runtime
+    from kzoo.flops import forward_flops
+    from kzoo.training.provenance import provenance
+    from kzoo.utils.files import read_arrays
+
+    with tempfile.TemporaryDirectory() as folder:
+        exported = kzoo.export(model, Path(folder) / "export", "onnx", verify=False, progress=False)
+        x = read_arrays(exported.path / "golden.npz")["x_1"]
+        light_model = runtime.load(exported, "onnx", threads=THREADS)
+        size = sum(file.stat().st_size for file in (exported.path / "onnx").iterdir())
+        for _ in range(3):
+            light_model.run(x)
+        seconds = []
+        while len(seconds) < MIN_CALLS or sum(seconds) < MIN_SECONDS:
+            began = time.perf_counter()
+            light_model.run(x)
+            seconds.append(time.perf_counter() - began)
+    try:
+        flops = forward_flops(model)
+    except kzoo.KzooError:
+        flops = None
+    made = provenance()
+    return dict(
+        preset=row["preset"], data=row["data"], parameters=row["parameters"], flops=flops, bytes=size,
+        ms=float(f"{1000 * statistics.median(seconds):.3g}"), threads=THREADS, machine=made["machine"],
+        processor=made["processor"], date=made["created"][:10],
+        versions=made["versions"] | {"onnxruntime": onnxruntime.__version__},
+    )  # fmt: skip
 
 
 # %% Tables in the documentation
 def write(args):
     for file, text in wanted().items():
-        if file.read_text(encoding="utf-8") != text:
+        if not file.is_file() or file.read_text(encoding="utf-8") != text:
+            file.parent.mkdir(exist_ok=True)
             write_text(file, text)
             print(f"wrote {file.name}")
 
@@ -230,7 +325,73 @@ def wanted():
     for file in sorted(HERE.rglob("*.py")):
         name = file.relative_to(HERE).with_suffix("").as_posix()
         texts[file] = with_line(file.read_text(encoding="utf-8"), measured_line(name, recipes))
+    return texts | result_files()
+
+
+CSV_COLUMNS = (
+    "model", "kind", "score", "sd", "interval_low", "interval_high", "over", "parameters", "flops", "onnx_bytes",
+    "onnx_ms", "threads", "epochs", "seconds", "date", "source",
+)  # fmt: skip
+
+
+def result_files():
+    """Return the text of each file of results/: all scores on a data set by one metric, best first."""
+    groups = {}
+    for row in results.rows():
+        groups.setdefault((results.set_of(row["data"]), row["metric"]), []).append(row)
+    names = [name for name, _ in groups]
+    texts = {}
+    for (name, metric), rows in groups.items():
+        name = name.partition(".")[0] + (f"-{metric}" if names.count(name) > 1 else "")
+        lines = [*map(preset_line, rows), *map(baseline_line, results.baseline_rows(rows))]
+        published = {(b["what"], b["score"]): b for row in rows for b in results.published_scores(row)}
+        lines += [
+            dict(model=b["what"], kind="published", score=b["score"], source=b["source"]) for b in published.values()
+        ]
+        lines.sort(key=lambda line: -results.sortable_score(dict(metric=metric, score=line["score"])))
+        file = io.StringIO()
+        writer = csv.DictWriter(file, [metric if c == "score" else c for c in CSV_COLUMNS], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({metric if c == "score" else c: v for c, v in line.items()} for line in lines)
+        texts[RESULTS / f"results-{name}.csv"] = file.getvalue()
     return texts
+
+
+def preset_line(row):
+    """Return the line of a preset: its score with its interval, and what its network costs."""
+    low, high = interval_of(row) or (None, None)
+    measured = results.light_of(row) or {}
+    same = results.network_of(row["preset"])
+    same = same if same and same["parameters"] == row["parameters"] else {}
+    return dict(
+        model=row["preset"], kind="preset", score=row["score"], sd=row["sd"], interval_low=low, interval_high=high,
+        over=row["over"],
+        parameters=row["parameters"], flops=measured.get("flops", same.get("flops")), onnx_bytes=measured.get("bytes"),
+        onnx_ms=measured.get("ms"), threads=measured.get("threads"), epochs=row["epochs"], seconds=row["seconds"],
+        date=row["date"], source=row["command"],
+    )  # fmt: skip
+
+
+def baseline_line(row):
+    return dict(model=row["baseline"], kind="baseline", score=row["score"], over=row["over"])
+
+
+def interval_of(row):
+    """Return the 95 % interval of a row's score (low, high), or None if it is unknown.
+
+    Over splits or folds: Student's t, corrected for training rows that they share; over seeds: Student's t, which tells
+    the spread of trainings on one split. Of one run: Wilson's interval of an accuracy.
+    """
+    count, over = row["over"].split()
+    share = score_named(row["metric"]).form == "percent"
+    if int(count) > 1:
+        overlap = {"splits": (row["examples"] or 0) / row["train"], "folds": 1 / (int(count) - 1)}.get(over, 0.0)
+        low, high = paired(row["scores"], [0.0] * int(count), overlap=overlap)["interval"]
+    elif row["metric"] == "accuracy" and row["examples"]:
+        low, high = wilson(row["score"] * row["examples"], row["examples"])
+    else:
+        return None
+    return round(max(low, 0.0) if share else low, 5), round(min(high, 1.0) if share else high, 5)
 
 
 def fill(text, blocks):
@@ -332,6 +493,10 @@ if __name__ == "__main__":
     )
     command = commands.add_parser("write")
     command.set_defaults(call=write)
+    command = commands.add_parser("light")
+    command.set_defaults(call=light)
+    command.add_argument("--folder", default=".", help="folder with the data files of the rows")
+    command.add_argument("--again", action="store_true", help="also measure networks that have been measured")
     command = commands.add_parser("networks")
     command.set_defaults(call=networks)
     args = parser.parse_args()

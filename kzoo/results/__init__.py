@@ -53,6 +53,19 @@ def speed_of(preset: str, processor: Sequence[str]) -> dict | None:
     return next((row for row in rows if row["processor"] == list(processor)), None)
 
 
+def light_key(row: Mapping[str, Any]) -> tuple[str, str, int]:
+    """Return the key of the network of a row: a preset may have another one for each data set."""
+    return row["preset"], set_of(row["data"]), row["parameters"]
+
+
+def light_of(row: Mapping[str, Any]) -> dict | None:
+    """Return size and latency of the network of a row in the light runtime, or None where they were not measured.
+
+    `flops` of a forward pass, `bytes` in ONNX, `ms` of a prediction of one example, threads, machine, versions, date.
+    """
+    return next((light for light in _read("light.json") if light_key(light) == light_key(row)), None)
+
+
 def set_of(data: str) -> str:
     """Return the name of a data set without the slash that ends the name of a folder."""
     return data.rstrip("/")

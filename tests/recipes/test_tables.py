@@ -1,14 +1,19 @@
 """`recipes/tables.py`: paired differences of measured runs, and the data of a row loaded again."""
 
+import csv
+import io
 import re
 import runpy
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from messages import assert_mentions, refuses
+from scipy import stats
 
 import kzoo
+from kzoo.tasks import score_named
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +64,55 @@ def test_the_splits_of_a_row_are_loaded_as_by_its_command(tables):
     assert data.input_shape == (100, 2) and len(data.test) == row["examples"]
     (data,) = tables["splits_of"](row | {"command": f"{row['command']} --set input_shape=50,2"}, Path())
     assert data.input_shape == (50, 2) and len(data.test) == row["examples"]
+
+
+def read_results(tables):
+    """Return name of a file of results -> its rows."""
+    return {file.stem: list(csv.DictReader(io.StringIO(text))) for file, text in tables["result_files"]().items()}
+
+
+def test_every_measured_score_is_a_line_of_its_data_set_best_first(tables):
+    files, rows = read_results(tables), kzoo.results.rows()
+    assert sum(line["kind"] == "preset" for lines in files.values() for line in lines) == len(rows)
+    for name, lines in files.items():
+        metric = list(lines[0])[2]
+        scores = [float(line[metric]) for line in lines]
+        lower = score_named(metric).best == "min"
+        assert scores == sorted(scores, reverse=not lower), name
+        assert any(line["kind"] == "baseline" for line in lines), name
+    assert set(files) >= {"results-telco_customer_churn", "results-pydocs-accuracy", "results-pydocs-bits_per_token"}
+    line = next(line for line in files["results-telco_customer_churn"] if line["model"] == "tabular_tabm")
+    row = next(row for row in rows if line["source"] == row["command"])
+    assert (float(line["accuracy"]), int(line["parameters"])) == (row["score"], row["parameters"])
+    help_text = (Path(__file__).parents[2] / "results" / "README.md").read_text(encoding="utf-8")
+    assert_mentions(help_text, *(f"`{column}`" for column in line))
+
+
+def test_the_interval_of_a_row_is_students_or_wilsons(tables):
+    row = dict(metric="accuracy", score=0.82, scores=[0.8, 0.82, 0.84], over="3 seeds", examples=50, train=100)
+    interval_of = tables["interval_of"]
+    low, high = stats.t.interval(0.95, 2, 0.82, stats.sem(row["scores"]))
+    assert interval_of(row) == pytest.approx((low, high), abs=1e-5)
+    for over, overlap in (("3 splits", 50 / 100), ("3 folds", 1 / 2)):  # Nadeau and Bengio
+        half = stats.t.ppf(0.975, 2) * np.sqrt((1 / 3 + overlap) * np.var(row["scores"], ddof=1))
+        expected = 0.82 - half, 0.82 + half
+        assert interval_of(row | {"over": over}) == pytest.approx(expected, abs=1e-5)
+    once = row | dict(score=0.8, scores=[0.8], over="1 run")
+    expected = stats.binomtest(40, 50).proportion_ci(0.95, "wilson")
+    assert interval_of(once) == pytest.approx((expected.low, expected.high), abs=1e-5)
+    assert interval_of(once | {"metric": "r2"}) is None and interval_of(once | {"examples": None}) is None
+
+
+def test_size_and_latency_are_those_of_the_network_of_the_row(tables):
+    light = kzoo.results.light_of(dict(preset="iris_fnn", data="iris", parameters=2499))
+    assert light["threads"] == 1 and light["ms"] > 0 and light["machine"] and light["versions"]["onnxruntime"]
+    assert 4 * 2499 < light["bytes"] < 4 * 2499 + 5000
+    assert kzoo.results.light_of(dict(preset="iris_fnn", data="iris", parameters=2500)) is None
+    for lines in read_results(tables).values():
+        for line in lines:
+            if line["onnx_bytes"]:  # weights of four bytes; some of batch normalization become part of others
+                assert int(line["onnx_bytes"]) > 4 * int(line["parameters"]) * 0.9, line
+                assert float(line["onnx_ms"]) > 0 and line["threads"] == "1"
+            assert line["kind"] == "preset" or not line["parameters"]
+    row = next(row for row in kzoo.results.rows() if row["preset"] == "iris_fnn")
+    assert tables["network_of"](row, Path()).count_params() == row["parameters"]

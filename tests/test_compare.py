@@ -349,6 +349,7 @@ def test_values_get_an_interval_of_the_paired_difference(trained, call):
     assert call(*reversed(words[:2]), *words[2:], "--metric", "mae")[0] == 1
 
 
+@pytest.mark.filterwarnings("ignore:About .* rows of")  # rows of the training are scored
 def test_two_runs_are_compared_only_on_the_same_targets_and_scale(call, monkeypatch):
     random = np.random.default_rng(0)
     a = random.normal(size=300)

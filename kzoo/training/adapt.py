@@ -304,7 +304,7 @@ def _adapt_loss(config, training, requested, data, notes):
             training["loss"], note = mean_correction.choose_loss(data, names=task.loss_choices[loss])
             notes.append(note)
         if task.log_losses.get(training["loss"]):
-            if config.get("output_bias") is False:
+            if config.get("output_bias") is False and "log_ratios" not in config:  # with it, only linear models lack it
                 raise KzooError(f"loss={training['loss']!r} needs the bias of the last layer. Leave output_bias out.")
             notes.append(
                 f"loss={training['loss']!r}: after training, predictions are corrected from medians to means: their "

@@ -335,6 +335,7 @@ def test_tables_and_options_that_are_refused(tmp_path, monkeypatch):
         kzoo.load_data(write(frame, tmp_path / "c.csv"), target="value", seed=2)
 
 
+@pytest.mark.filterwarnings("ignore:About .* rows of")  # rows of the training are scored
 def test_a_run_on_a_large_table_is_trained_scored_and_used(tmp_path, monkeypatch, capsys, untraced, undrawn):
     monkeypatch.setattr(sample, "MOST", 100)
     file = write(table(800), tmp_path / "a.csv")

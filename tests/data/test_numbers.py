@@ -292,6 +292,7 @@ def test_a_cell_that_cannot_be_read_is_counted_and_named(tmp_path):
     assert len(notes_with(data.notes, "'a'", "1 of 120", "row 1", "inf")) == 1
 
 
+@pytest.mark.filterwarnings("ignore:About .* rows of")  # rows of the training are scored
 def test_prices_as_the_target(tmp_path, untraced, undrawn):
     frame = table(a=np.arange(N)).assign(answer=[grouped(v, 2, ".", ",") + " €" for v in MONEY])
     data = load_data(frame, target="answer", validation=0, test=0)

@@ -130,6 +130,7 @@ def test_reports_have_both_scores_and_a_sentence_about_whole_rows(run):
     assert len(baseline_rows(run.summary)["columns"]) == 3
 
 
+@pytest.mark.filterwarnings("ignore:About .* rows of")  # rows of the training are scored
 def test_new_rows_have_both_scores_and_may_lack_the_column(run):
     new = classes().head(60)
     both = kzoo.evaluate(run, new)

@@ -111,6 +111,7 @@ def test_the_command_marks_the_row_and_ends_well(images, folder, by, capsys, tmp
     assert row["label"] is None and row["classes"] == [] and len(rows) == 24
 
 
+@pytest.mark.filterwarnings("ignore:About .* rows of")  # rows of the training are scored
 def test_scores_are_of_the_images_that_can_be_read(images, folder, worse, capsys):
     with warns("1", "image", str(folder / "light" / "5.png")):
         scores = kzoo.evaluate(images.run, folder)
@@ -121,6 +122,7 @@ def test_scores_are_of_the_images_that_can_be_read(images, folder, worse, capsys
         kzoo.evaluate(images.run, worse)
 
 
+@pytest.mark.filterwarnings("ignore:About .* rows of")  # rows of the training are scored
 def test_scores_of_a_folder_too_large_for_memory_are_the_same(images, folder, monkeypatch):
     monkeypatch.setenv("KZOO_MEMORY", "1")
     with warns("1", "light/5.png"):

@@ -369,6 +369,7 @@ def test_predictions_are_sets_of_labels_in_every_form(run, tmp_path):
     )
 
 
+@pytest.mark.filterwarnings("ignore:About .* rows of")  # rows of the training are scored
 def test_a_run_is_scored_on_new_rows_and_on_its_own(run, tags_run):
     assert kzoo.evaluate(run, TABLE)["f1_macro"] == pytest.approx(run.summary["test"]["f1_macro"])
     new = TABLE.iloc[:60]
@@ -384,6 +385,7 @@ def test_a_run_is_scored_on_new_rows_and_on_its_own(run, tags_run):
         kzoo.evaluate(run, new.assign(green=3))
 
 
+@pytest.mark.filterwarnings("ignore:About .* rows of")  # rows of the training are scored
 def test_subgroups_are_scored_by_the_thresholds_and_columns_are_kept(run):
     table = TABLE.assign(place=np.where(np.arange(300) % 2, "north", "south"))
     groups = kzoo.evaluate(run, table, by="place")["by"]

@@ -301,6 +301,7 @@ def test_an_image_run(image_run):
     assert (image_run.path / "curves.png").exists()
 
 
+@pytest.mark.filterwarnings("ignore:About .* rows of")  # rows of the training are scored
 def test_a_text_run(text_run):
     assert text_run.summary["test"]["targets"]["rating"]["r2"] > 0.5
     predictions = kzoo.predict(text_run, ["great lovely perfect shirt", "bad poor dull shirt"])

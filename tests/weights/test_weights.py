@@ -110,6 +110,9 @@ def test_its_network_is_that_of_the_preset(name):
         weights.packaged.PretrainedWeights(entry.preset, entry.name).spec.config,
     )
     for setting, value in preset.config.items():
+        if setting == "output_bias" and setting not in config:  # newer than the weights, which have none
+            assert value is False
+            continue
         if setting not in FOLLOWS and not setting.endswith("dropout"):
             assert json.loads(json.dumps(config[setting])) == json.loads(json.dumps(value)), setting
 

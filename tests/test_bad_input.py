@@ -150,7 +150,7 @@ CALLS = [
     (lambda: kzoo.load_data("irs"), "'irs'", "'iris'"),
     (lambda: kzoo.load_data("nowhere.csv"), "'nowhere.csv'", "iris, wine, breast_cancer"),
     (lambda: kzoo.load_data(5), "int", "path", "DataFrame", "(x, y)", "tf.data.Dataset"),
-    (lambda: kzoo.load_data("image.pdf"), "'image.pdf'", ".csv, .tsv, .parquet"),
+    (lambda: kzoo.load_data("image.pdf"), "'image.pdf'", ".csv, .tsv", ".parquet"),
     (lambda: kzoo.load_data("nothing"), "'nothing'", "images", ".txt", "class"),
     (lambda: kzoo.load_data("loose", preset="image_cnn"), "'loose'", "6 images", "folder", "class", "jpg"),
     (lambda: kzoo.load_data("one_class", preset="image_cnn"), "'cat'", "'one_class'", "class", "two"),

@@ -93,7 +93,7 @@ class NewData:
     def _read(self, source):
         reads_texts = "vocabulary" in self.preprocessing  # a string may be a text
         source = with_sheet(source, None, None, self.run.data.options)
-        source = source if takes_ready_arrays(self.preprocessing) else as_table(source)
+        source = source if takes_ready_arrays(self.preprocessing) else as_table(source, dicts=False)
         if isinstance(source, str | Path) and not reads_texts and not Path(source).exists():
             raise KzooError(f"No file, folder or data set named {str(source)!r}.")
         if hasattr(source, "as_numpy_iterator"):

@@ -116,7 +116,7 @@ def examine(
     precision: str,
 ) -> tuple[Findings, list[str]]:
     """Run what `check` describes; return (findings, names of the checks that were run)."""
-    freeze, data = None if freeze is False else freeze, as_table(data)
+    freeze, data = None if freeze is False else freeze, as_table(data, dicts=False)
     training_settings = overrides | dict(
         weights=weights, freeze=freeze, precision=None if precision == "auto" else precision
     )

@@ -47,13 +47,14 @@ def as_frame(source, text=(), notes=None, lists=()):
     return read_table(source, text, notes)
 
 
-def as_table(source):
+def as_table(source, *, dicts=True):
     """Return rows in memory as a DataFrame, and a stream of Arrow, which can be read once, as a table of pyarrow.
 
     Args:
         source: a list of dicts; a list of more than three lists, of which the first has the column names (of two or
             three, it is a pair (x, y) or (x, y, weight)); a dict of columns; or an object with `__arrow_c_stream__`.
             Anything else is returned unchanged.
+        dicts: whether a list of dicts becomes a DataFrame, which no longer tells a missing key from an empty cell.
 
     Raises:
         KzooError: rows or columns of different lengths, or without names.
@@ -61,11 +62,16 @@ def as_table(source):
     if is_arrow(source):
         return import_module("kzoo.sources.tables.arrow").table_of(source)
     if isinstance(source, list) and source and all(isinstance(row, dict) for row in source):
+        if not dicts:
+            return source
         for row in source:
             check_names(row)
         return pd.DataFrame([{str(name).strip(): cell for name, cell in row.items()} for row in source])
     if isinstance(source, Mapping) and source and all(isinstance(name, str) for name in source):
-        lengths = {name: len(values) if hasattr(values, "__len__") else 1 for name, values in source.items()}
+        for name, values in source.items():
+            if not hasattr(values, "__len__"):
+                raise KzooError(f"A dict must have a list of values for each column, but {name!r} is {shown(values)}.")
+        lengths = {name: len(values) for name, values in source.items()}
         if len(set(lengths.values())) > 1 or any(isinstance(values, str) for values in source.values()):
             columns = listed((f"{name} {length}" for name, length in lengths.items()), MOST)
             raise KzooError(f"A dict must have columns of the same length: {columns}.")

@@ -226,7 +226,7 @@ def columns_of_lists(source) -> dict:
     if not names or not all(isinstance(name, str) for name in names):
         raise KzooError(
             f"Rows as lists need the column names in the first list, which is {shown(names)}. Put the names "
-            "first, or pass dicts, a DataFrame, or the path of a table."
+            "first, or pass an array of numbers, dicts, a DataFrame, or the path of a table."
         )
     check_names(names)
     for number, row in enumerate(rows, start=1):

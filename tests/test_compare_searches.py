@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from made_search import LOSS, make_search
 from messages import assert_mentions, refuses
@@ -22,7 +23,7 @@ def test_searches_are_ranked_by_their_best_trials_and_not_with_runs():
     make_search("searches/by_folds", 6, folds=5)
     make_run("runs/x", 0.99)
     make_run("runs/y", 0.98)
-    rows = kzoo.compare(["searches", "runs"])
+    rows = kzoo.compare(["searches", "runs"]).to_dict("records")
     groups = [{row["run"] for row in rows if row["group"] == g} for g in sorted({row["group"] for row in rows})]
     assert sorted(map(sorted, groups)) == [
         ["runs/x", "runs/y"], ["searches/a", "searches/b"], ["searches/by_folds"], ["searches/by_loss"],
@@ -32,7 +33,7 @@ def test_searches_are_ranked_by_their_best_trials_and_not_with_runs():
     row = by_name["searches/b"]
     assert (row["score"], row["trials"], row["parameters"]) == (best["score"], 20, best["params"])
     assert (row["metric"], row["split"], row["seconds"]) == ("accuracy", "validation", 60.0)
-    assert row["differs"]["search_seed"] == 20 and by_name["runs/x"]["trials"] is None
+    assert row["differs"]["search_seed"] == 20 and pd.isna(by_name["runs/x"]["trials"])
     order = [row["run"] for row in rows if row["run"] in ("searches/a", "searches/b")]
     scores = [by_name[name]["score"] for name in order]
     assert scores == sorted(scores, reverse=True)

@@ -66,11 +66,12 @@ def test_the_same_command_resumes(folds, table, capsys):
     assert document["run"] == str(folds / "ensemble")
 
 
-def test_seeds_are_combined(table, tmp_path, capsys):
+def test_seeds_are_combined(table, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     words = ["train", "tabular_fnn", "--data", str(table), "--target", "sold", "--ensemble", "2"]
-    assert main([*words, "--seed", "5", "--out", str(tmp_path / "e"), *QUICK]) == 0
+    assert main([*words, "--seed", "5", "--out", "e", *QUICK]) == 0
     output = capsys.readouterr().out
-    assert_mentions(output, "seed-05", "seed-06", "ensemble", "accuracy", str(tmp_path / "e" / "ensemble"))
+    assert_mentions(output, "seed-05", "seed-06", "ensemble", "accuracy", "e/ensemble")
     members = [kzoo.Run(tmp_path / "e" / f"seed-0{i}") for i in (5, 6)]
     rows = pd.read_csv(table).drop(columns="sold")
     with pytest.warns(KzooWarning):  # cities that are not in the training rows

@@ -133,6 +133,8 @@ def write_files(folder):
         table = pd.DataFrame({"age": age, "income": income, "plan": rng.choice(["basic", "gold"], rows)})
         if answers:
             table["churned"] = np.where(age + rng.normal(0, 5, rows) > 45, "yes", "no")
+        else:
+            table["id"] = np.arange(rows)
         table.to_csv(folder / name, index=False)
     for images, count in (("houses", 40), ("new_houses", 6)):
         (folder / images).mkdir()

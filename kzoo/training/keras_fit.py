@@ -19,7 +19,7 @@ from kzoo.registry.arguments import ARGUMENTS, SYNONYMS, TRAINING
 from kzoo.stored_types import Request, Spec, plain
 from kzoo.training.fit import Fit
 from kzoo.training.identity import identity
-from kzoo.training.known_labels import refuse_unknown_labels
+from kzoo.training.masked_labels import refuse_unknown_labels
 from kzoo.training.plan import TrainingPlan, other_precision, plan_training
 from kzoo.training.resume import seed_epoch
 from kzoo.training.setup import TrainingSetup, make_variables, unscaled

@@ -23,8 +23,8 @@ from kzoo.training.decision import adapt_decision, adapt_objective
 from kzoo.training.device import computes_bfloat16, prepare_device
 from kzoo.training.features import frozen_below, head_above, with_features
 from kzoo.training.initial_weights import initialize_from_data, load_initial_weights
-from kzoo.training.known_labels import has_unknown_labels, refuse_unknown_labels, with_known_labels
 from kzoo.training.linear_probe import linear_probe
+from kzoo.training.masked_labels import has_unknown_labels, refuse_unknown_labels, with_known_labels
 from kzoo.training.score import gives_logits
 from kzoo.training.setup import TrainingSetup, core_of, unscaled
 from kzoo.utils.errors import KzooError

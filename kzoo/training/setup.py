@@ -16,7 +16,7 @@ from kzoo.families.protocol import MEMBERS, UNSCALE, layer_with
 from kzoo.registry import steps_of, steps_of_epoch
 from kzoo.stored_types import Spec
 from kzoo.training.adapt import balanced_class_weights, class_weights_of
-from kzoo.training.known_labels import has_unknown_labels
+from kzoo.training.masked_labels import has_unknown_labels
 from kzoo.training.members import Members
 from kzoo.training.score import gives_logits
 

@@ -23,7 +23,7 @@ from kzoo.runtime import load
 from kzoo.sources.tables.label_cells import flags, likely_separator
 from kzoo.tasks import Target, problem
 from kzoo.tasks.labels import score
-from kzoo.training.known_labels import with_known_labels
+from kzoo.training.masked_labels import with_known_labels
 from kzoo.training.plan import plan_training
 from kzoo.training.setup import core_of
 from kzoo.tuning.plan import resolve_objective

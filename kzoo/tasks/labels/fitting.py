@@ -1,4 +1,4 @@
-"""Loss and metric of labels. Keras. `kzoo.training.known_labels` leaves out unknown labels, which are NaN."""
+"""Loss and metric of labels. Keras. `kzoo.training.masked_labels` leaves out unknown labels, which are NaN."""
 
 import keras
 

@@ -127,7 +127,7 @@ class _Estimator(BaseEstimator):
         self.verbose = verbose
         self._settings = settings
 
-    # Parameters. Settings of the preset are parameters too: as many as were set.
+    # Parameters: the arguments of `__init__`, and the settings of the preset.
 
     def __getattr__(self, name: str) -> Any:
         settings = self.__dict__.get("_settings", {})
@@ -268,7 +268,7 @@ class _Estimator(BaseEstimator):
 
     def _targets(self, y: Any) -> tuple[list[str], np.ndarray, np.ndarray | None]:
         """Return the names of the targets, class numbers (N,) or targets (N,) or (N, targets), and the classes."""
-        raise NotImplementedError
+        raise NotImplementedError  # `Classifier` and `Regressor` define it
 
     def _learned(self, classes: np.ndarray | None) -> None:
         """Set the attributes that follow from the run."""

@@ -257,15 +257,20 @@ def assert_names(message, value, *fix):
     assert_mentions(message.replace(value, "", 1), *fix)
 
 
-@pytest.mark.parametrize(
-    ("call", "parts"), [(call, parts) for call, *parts in CALLS], ids=[f"{i}-{c[1]}" for i, c in enumerate(CALLS)]
-)
-def test_python(here, call, parts):
+def assert_refused(call, parts):
+    """Fail unless a call raises KzooError with one short line that names the value and the fix."""
     with pytest.raises(kzoo.KzooError) as caught:
         call()
     message = str(caught.value)
     assert_names(message, *parts)
     assert "\n" not in message and len(message) < 700, message
+
+
+@pytest.mark.parametrize(
+    ("call", "parts"), [(call, parts) for call, *parts in CALLS], ids=[f"{i}-{c[1]}" for i, c in enumerate(CALLS)]
+)
+def test_python(here, call, parts):
+    assert_refused(call, parts)
 
 
 # A command, the wrong value and the fix. `--set` is named only by those that have it here.

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 
-from kzoo.cli import keras_import
+from kzoo.cli import keras_import, shared
 from kzoo.kinds.text.folders import is_file_name
 from kzoo.kinds.text.generation import Generation, Sampling
 from kzoo.sources.files import read_text
@@ -42,8 +42,7 @@ def continue_text(args, settings):
                 "remove one."
             )
     sampling = Sampling(**settings)
-    if args.out is not None:
-        _check_output(args.out)
+    shared.check_output_file("out", args.out, (".txt",))
     open_model = _export if (Path(args.run) / "kzoo.json").is_file() else _run
     stream = open_model(args, f"{option} {value}")
     prompt = _prompt(args.inputs, option)
@@ -114,14 +113,6 @@ def _prompt(words, option):
     for note in notes:
         warn(note)
     return text.removesuffix("\n")
-
-
-def _check_output(file):
-    path = Path(file)
-    if path.suffix.lower() != ".txt":
-        raise KzooError(f"--out {file!r} must end in .txt to hold a continued text.")
-    if not path.parent.is_dir():
-        raise KzooError(f"--out {file!r}: the folder {str(path.parent)!r} does not exist.")
 
 
 def _printed(prompt, pieces, out):

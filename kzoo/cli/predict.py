@@ -99,8 +99,7 @@ def run(args):
     settings = {name: getattr(args, name) for name in _SAMPLING if getattr(args, name) is not None}
     if settings:
         return import_module("kzoo.cli.generation").continue_text(args, settings)
-    if args.out is not None:
-        _check_output(args.out)
+    shared.check_output_file("out", args.out, (".csv",))
     if args.plot is not None:
         shared.check_output_file("plot", args.plot, shared.PICTURES)
         if find_spec("matplotlib") is None:  # exported models predict without it
@@ -199,14 +198,6 @@ def collect_inputs(kind, words):
             raise KzooError("Standard input is empty. Write one input per line.")
         return getattr(inference, "gather_lines", inference.gather)(lines)
     return inference.gather(words)
-
-
-def _check_output(file):
-    path = Path(file)
-    if path.suffix.lower() != ".csv":
-        raise KzooError(f"--out {file!r} must end in .csv.")
-    if not path.parent.is_dir():
-        raise KzooError(f"--out {file!r}: the folder {str(path.parent)!r} does not exist.")
 
 
 def render(document, args):

@@ -487,9 +487,9 @@ def format_count(number) -> str:
 def check_output_file(option, path, suffixes):
     """Raise KzooError if the path of an output file has a wrong suffix or its folder does not exist.
 
-    None and "-" (the terminal) are accepted.
+    None is accepted, and for the option "csv" also "-", the terminal.
     """
-    if path in (None, "-"):
+    if path is None or (option == "csv" and path == "-"):
         return
     if Path(path).suffix.lower() not in suffixes:
         hint = " Put runs before --csv." if option == "csv" and Path(path).is_dir() else ""

@@ -19,6 +19,7 @@ import kzoo
 from kzoo.cli import main
 from kzoo.utils.errors import KzooWarning
 from kzoo.utils.table_path import locate
+from tests.data.same_data import assert_same_data
 from tests.messages import assert_mentions, refuses
 
 pa = pytest.importorskip("pyarrow")
@@ -143,12 +144,7 @@ def trained(tmp_path_factory):
 def test_a_table_is_the_same_behind_every_door(door, trained, tmp_path):
     _, path = trained
     expected, data = kzoo.load_data(path, target="species"), kzoo.load_data(DOORS[door](tmp_path), target="species")
-    assert data.feature_names == expected.feature_names
-    assert data.preprocessing == expected.preprocessing
-    assert data.fingerprint == expected.fingerprint
-    for split in ("train", "validation", "test"):
-        np.testing.assert_array_equal(getattr(data, split).x, getattr(expected, split).x)
-        np.testing.assert_array_equal(getattr(data, split).y, getattr(expected, split).y)
+    assert_same_data(data, expected)
 
 
 @pytest.mark.parametrize("door", DOORS)

@@ -11,6 +11,7 @@ import pytest
 import kzoo
 from kzoo.cli import main
 from tests.data import workbooks
+from tests.data.same_data import assert_same_data
 from tests.data.workbooks import ROWS, book, put
 from tests.messages import assert_mentions, refuses, warns
 
@@ -49,12 +50,7 @@ def test_a_workbook_is_read_as_its_export_as_csv(name, tmp_path):
     text = getattr(workbooks, name)(tmp_path / "book.xlsx")
     (tmp_path / "book.csv").write_text(text, encoding="utf-8")
     data, expected = load(tmp_path / "book.xlsx", **options), load(tmp_path / "book.csv")
-    assert data.feature_names == expected.feature_names
-    assert data.preprocessing == expected.preprocessing
-    assert data.fingerprint == expected.fingerprint
-    for split in ("train", "validation", "test"):
-        np.testing.assert_array_equal(getattr(data, split).x, getattr(expected, split).x)
-        np.testing.assert_array_equal(getattr(data, split).y, getattr(expected, split).y)
+    assert_same_data(data, expected)
     more = [note for note in data.notes if note not in expected.notes]
     if notes:
         assert_mentions("\n".join(more), *notes)

@@ -13,7 +13,7 @@ _MOST_SEEDS = 100
 
 def check_options(args):
     """Raise KzooError for options that have no effect on several runs."""
-    option = _option(args)
+    option = "--folds" if args.folds is not None else "--ensemble"
     if args.folds is not None and args.ensemble is not None:
         raise KzooError("--folds and --ensemble exclude each other: folds already predict by their mean. Remove one.")
     if args.ensemble is not None and not 2 <= args.ensemble <= _MOST_SEEDS:
@@ -111,7 +111,3 @@ def _stored(scores):
     return {name: value for name, value in scores.items() if name != "out_of_fold"} | {
         "runs": [os.fspath(path) for path in scores["runs"]]
     }
-
-
-def _option(args):
-    return "--folds" if args.folds is not None else "--ensemble"

@@ -75,7 +75,7 @@ def ensemble(
     """
     members = find_runs(runs)
     folds = _check(members, method)
-    preprocessing, selections = _shared_preprocessing(members, folds)
+    preprocessing, selections = _shared_preprocessing(members)
     first = members[0]
     if folds and data is not None:
         raise KzooError(
@@ -217,7 +217,7 @@ def _check(members: Sequence[Run], method: str) -> bool:
     return folds
 
 
-def _shared_preprocessing(members: Sequence[Run], folds: bool) -> tuple[Mapping[str, Any], list[Any]]:
+def _shared_preprocessing(members: Sequence[Run]) -> tuple[Mapping[str, Any], list[Any]]:
     """Return one preprocessor for all members, and what each reads of its `x`; None for all of it.
 
     Folds learn columns and categories from their own training rows.

@@ -19,6 +19,7 @@ from kzoo.data.reload import load_again
 from kzoo.dataset.dataset import Loadable
 from kzoo.dataset.sample import sample_split
 from kzoo.kinds import encoding_settings, kind
+from kzoo.postprocessors import temperature
 from kzoo.postprocessors.decision import STEP, settings_of
 from kzoo.postprocessors.postprocessor import Postprocessor, combined, learn
 from kzoo.ranking import advantage, find_runs
@@ -116,7 +117,7 @@ def _write_ensemble(
     with run_set_aside(folder):
         write_json(folder / "preprocessing.json", preprocessing)
         options: dict[str, Any] = dict(logits=False, settings=request.spec.training)
-        if (steps := _learned_steps(members, model, data, folds, request.spec.training)) is not None:
+        if (steps := _learned_steps(members, model, data, folds, request.spec.training, method)) is not None:
             options["postprocessor"] = steps
             write_json(folder / POSTPROCESSING, steps.json())
         statistics = {} if folds else {"statistics": members[0].config.get("statistics")}  # those of folds differ
@@ -144,18 +145,22 @@ def _write_ensemble(
 
 
 def _learned_steps(
-    members: Sequence[Run], model: Any, data: Any, folds: bool, settings: Mapping[str, Any]
+    members: Sequence[Run], model: Any, data: Any, folds: bool, settings: Mapping[str, Any], method: str
 ) -> Postprocessor | None:
     """Return the postprocessing of an ensemble; None if its members have none.
 
     It is learned again: of folds, on the rows that each member has not seen, else on validation rows. Without these, it
-    is the mean of that of the members.
+    is the mean of that of the members. Members are calibrated, but their mean is not: it gets a temperature, if there
+    are validation rows.
 
     Raises:
         KzooError: a fold has not stored all of its predictions, from which its decision would be learned.
     """
     first = members[0]
-    names = tuple(dict.fromkeys([*first.problem.task.postprocess, *(step["name"] for step in first.postprocessing)]))
+    learned_by_members = [step["name"] for step in first.postprocessing if step["stage"] != temperature.STAGE]
+    names = tuple(dict.fromkeys([*first.problem.task.postprocess, *learned_by_members]))
+    if data is not None and data.validation is not None and method != "vote" and _are_calibrated(members):
+        names = ("temperature", *names)
     if not names:
         return None
     stored: list[Any] = [run.answers for run in members]
@@ -170,8 +175,14 @@ def _learned_steps(
         return learned_postprocessor(model, data, names, logits=False, settings=settings)
     if STEP in names:
         raise KzooError("Not all predictions of the folds are stored, so their decision cannot be learned.")
-    steps = [run.postprocessing for run in members]
+    steps = [[step for step in run.postprocessing if step["name"] in names] for run in members]
     return combined(steps) if all(steps) else None
+
+
+def _are_calibrated(members: Sequence[Run]) -> bool:
+    """Return whether members return one distribution per row, and some were calibrated."""
+    facts = members[0].problem.facts
+    return facts >= {"probabilities", "kept"} and any(run.summary.get("calibration") for run in members)
 
 
 def _check(members: Sequence[Run], method: str) -> bool:
@@ -190,7 +201,9 @@ def _check(members: Sequence[Run], method: str) -> bool:
         if run.spec.members:
             raise KzooError(f"{run.path} is itself an ensemble: pass its members instead.")
         if others := [
-            step["name"] for step in run.postprocessing if step["name"] not in (STEP, *run.problem.task.postprocess)
+            step["name"]
+            for step in run.postprocessing
+            if step["name"] not in (STEP, *run.problem.task.postprocess) and step["stage"] != temperature.STAGE
         ]:
             steps = ",".join(others)
             raise KzooError(
@@ -425,6 +438,8 @@ def _score_stored(
     """Return scores from the members' stored predictions on their test split; empty if not all are stored."""
     first = members[0]
     stored: list[Any] = [run.answers for run in members]
+    if any(step["stage"] == temperature.STAGE for run in members for step in run.postprocessing):
+        return {}  # stored predictions are calibrated, and the outputs that the ensemble averages are not
     if None in stored or len(stored[0]["rows"]) < getattr(first.data, stored[0]["split"]):
         return {}
     y = _combine([predictions["answers"] for predictions in stored], method, None, probabilities)

@@ -15,6 +15,7 @@ from kzoo.plots.panels import panels
 
 if TYPE_CHECKING:  # for type checkers, the names that are loaded on first use
     from kzoo.plots.attention import attention_map as attention_map
+    from kzoo.plots.calibration import reliability as reliability
     from kzoo.plots.classification import confusion_matrix as confusion_matrix
     from kzoo.plots.classification import per_class as per_class
     from kzoo.plots.classification import per_label as per_label
@@ -49,6 +50,7 @@ _LAZY = {
     "predicted_against_true": "kzoo.plots.values",
     "attention_map": "kzoo.plots.attention",
     "grad_cam": "kzoo.plots.gradcam",
+    "reliability": "kzoo.plots.calibration",
     "search_history": "kzoo.plots.search",
     "search_curves": "kzoo.plots.search",
     "importance": "kzoo.plots.search",

@@ -33,7 +33,7 @@ STEP = {
     "rows": str,
     "learned": Mapping,
 }  # schema of a stored step (see `kzoo.utils.schema`)
-_SHARED = ("decision", "postprocessor")  # modules of this folder that are not steps
+_SHARED = ("calibration", "decision", "postprocessor")  # modules of this folder that are not steps
 
 
 @cache

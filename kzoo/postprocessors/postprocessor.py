@@ -105,6 +105,11 @@ class Postprocessor:
         return predictions
 
 
+def stage_of(name: str) -> str | None:
+    """Return the stage of a step; None if it is not installed."""
+    return getattr(_module(name), "STAGE", None)
+
+
 def combined(members: Sequence[Sequence[Mapping[str, Any]]]) -> Postprocessor:
     """Return the postprocessor of an ensemble without validation data, from those that its members stored.
 

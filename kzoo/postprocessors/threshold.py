@@ -189,9 +189,18 @@ def _curve_of_function(name, truth, edges, weight):
 def recalibrated(score, is_positive, weight) -> np.ndarray:
     """Return probabilities (N,) whose logit is a line in that of the score, fitted to the labels.
 
+    See `line_of_logits`.
+    """
+    intercept, slope = line_of_logits(_logit(score), is_positive, weight)
+    return _sigmoid(intercept + slope * _logit(score))
+
+
+def line_of_logits(z, is_positive, weight) -> tuple[float, float]:
+    """Return intercept and slope, above 0, of the line in logits (N,) that fits the labels best.
+
     The line is drawn to the identity with the weight of one row, so that labels that it separates do not make it steep.
     """
-    x, signs = np.stack([np.ones(len(score)), _logit(score)]), np.where(is_positive, 1.0, -1.0)
+    x, signs = np.stack([np.ones(len(z)), z]), np.where(is_positive, 1.0, -1.0)
     line = start = np.array([0.0, 1.0])
 
     def loss(line):
@@ -205,7 +214,7 @@ def recalibrated(score, is_positive, weight) -> np.ndarray:
         line = line - size * step
         if np.abs(size * step).max() < 1e-9:
             break
-    return _sigmoid(np.array([line[0], max(line[1], _TINY)]) @ x)
+    return float(line[0]), max(float(line[1]), _TINY)
 
 
 def _sigmoid(z):

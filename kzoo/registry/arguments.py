@@ -368,6 +368,14 @@ TRAINING = {
         choices=postprocessors.NAMES,
         many=True,
     ),
+    "calibrate": _A(
+        meaning="calibration of probabilities on the validation split: auto (temperature scaling, and a further step "
+        "if inner folds find one significantly better; default), temperature, or none",
+        kind=str,
+        choices=("auto", "temperature", "none"),
+        none=True,
+        optional=True,
+    ),
     "objective": _A(
         meaning="score of the whole validation split that determines the best epoch, such as f1, auc or mae",
         kind=str,
@@ -435,7 +443,7 @@ CLIPPING = ("global_clipnorm", "clipnorm", "clipvalue")  # mutually exclusive
 OF_FIT = (
     "batch_size", "epochs", "min_steps", "max_steps", "augment", "class_weight", "monitor", "mode", "patience",
     "callbacks", "on_nan", "tokenizer", "ngrams", "precision", "linear_probe", "postprocess",
-    "objective", "decision", "positive", "cost",
+    "calibrate", "objective", "decision", "positive", "cost",
 )  # fmt: skip
 
 ARGUMENTS = CONFIG | TRAINING

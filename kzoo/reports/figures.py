@@ -11,7 +11,9 @@ from markupsafe import Markup
 
 from kzoo import plots
 from kzoo.plots import colors
+from kzoo.plots.calibration import reliability_of
 from kzoo.postprocessors.decision import decision_on, predicted_classes
+from kzoo.utils.formatting import number, percent
 
 # Colours of kzoo.plots -> CSS variables of the page, which differ between light and dark mode.
 _THEME_COLORS = {
@@ -149,6 +151,21 @@ def _decision_figures(run):
     yield "Decision", sentence, [embed_figure(figure, "score over thresholds")]
 
 
+def _calibration_figures(run):
+    """Draw the reliability diagram of the stored scores before and after calibration."""
+    scores = (run.summary.get("calibration") or {}).get(run.answers["split"])
+    if not scores:
+        return
+    before, after = scores["before"], scores["after"]
+    share = "present" if "labels" in run.problem.facts else "right"
+    note = (
+        f"Calibrated probabilities are on the diagonal. Before and after calibration on validation rows: log loss "
+        f"{number(before['log_loss'])} and {number(after['log_loss'])}, Brier score {number(before['brier'])} and "
+        f"{number(after['brier'])}, expected calibration error {percent(before['ece'])} and {percent(after['ece'])}."
+    )
+    yield "Calibration", note, [embed_figure(reliability_of(scores, share=share), "reliability diagram")]
+
+
 def _label_figures(run):
     split = run.answers["split"]
     labels = (run.summary.get(split) or {}).get("labels") or {}
@@ -229,6 +246,7 @@ _SECTIONS: tuple = (
     ({"classes", "probabilities"}, set(), _decision_figures),
     ({"classes", "probabilities"}, set(), _classification_figures),
     ({"labels"}, set(), _label_figures),
+    ({"probabilities", "kept"}, set(), _calibration_figures),
     ({"values", "unordered"}, {"quantiles"}, _regression_figures),
     ({"values", "ordered"}, set(), _forecast_figures),
     ({"quantiles", "unordered"}, set(), _quantile_figures),

@@ -137,6 +137,10 @@ def adapt_fit(training, requested, data):
         training["postprocess"] = steps if data.validation is not None else ()
         if data.validation is None:
             notes.append(f"There is no validation data to learn {','.join(steps)}: probabilities of a half decide.")
+    if training.get("calibrate") is not None and "probabilities" not in data.problem.facts:
+        raise KzooError(
+            f"calibrate={training['calibrate']!r} is for probabilities, and {data.problem.name} has none. Leave it out."
+        )
     if training.get("postprocess"):
         check_names(training["postprocess"], data.problem.facts)
         if data.validation is None:

@@ -129,17 +129,18 @@ def correct_files(setup, folder: Path, *, batch_size: int) -> list[float]:
         batch_size: examples per step.
     """
     factors = correct(setup, batch_size=batch_size)
-    _save(setup, folder / "best.keras")
+    save_model(setup, folder / "best.keras")
     if (last := folder / "last.keras").is_file():
         best = setup.model.get_weights()
         setup.model.load_weights(last)
         correct(setup, batch_size=batch_size)
-        _save(setup, last)
+        save_model(setup, last)
         setup.model.set_weights(best)
     return factors
 
 
-def _save(setup, file):
+def save_model(setup, file: Path) -> None:
+    """Write the model that is saved, with its current weights, to a file of a run, whole or not at all."""
     with whole_file(file) as temporary:
         setup.save(temporary)
 

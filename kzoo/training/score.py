@@ -18,7 +18,9 @@ from kzoo.tasks.weighted import score_weighted
 from kzoo.utils.errors import KzooError
 
 
-def score_split(model, split, data, *, logits, postprocessor=None, settings=None, batch_size=128, tta=None) -> Scored:
+def score_split(
+    model, split, data, *, logits, postprocessor=None, settings=None, batch_size=128, tta=None, network=None
+) -> Scored:
     """Return the scores of a model on one split of a data set; with row weights also those without weights.
 
     A split that is not in memory is sampled (see `kzoo.dataset.sample`).
@@ -32,10 +34,13 @@ def score_split(model, split, data, *, logits, postprocessor=None, settings=None
         settings: training settings: the objective, costs and positive class are scored too.
         batch_size: examples per step.
         tta: the test-time augmentation, or None.
+        network: a list that gets (outputs, truth) of each batch, before postprocessing; None if they are not needed.
     """
     views, fitting = tta_views(kind(data.inputs), tta), kind(data.inputs).fitting
     split = sample_split(split)
-    batches = _predict_batches(model, split, batch_size, views)
+    batches: Any = _predict_batches(model, split, batch_size, views)
+    if network is not None:
+        batches = network[:] = list(batches)
     if postprocessor is not None:
         batches = ((postprocessor.outputs(outputs, logits=logits), truth) for outputs, truth in batches)
     options = {}  # only the `score` of forecasts takes `beside`

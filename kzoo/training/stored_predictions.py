@@ -17,7 +17,9 @@ _MAX_INPUT_BYTES = 8_000_000
 _TOP_LOSSES, _EXAMPLES = 24, 12  # numbers of rows whose inputs are stored
 
 
-def score_and_store(model, data, folder, *, logits, postprocessor=None, settings=None, batch_size=128) -> dict:
+def score_and_store(
+    model, data, folder, *, logits, postprocessor=None, settings=None, batch_size=128, observe=None
+) -> dict:
     """Score the validation and the test split, and store the predictions of the test, else the validation split.
 
     Args:
@@ -28,6 +30,8 @@ def score_and_store(model, data, folder, *, logits, postprocessor=None, settings
         postprocessor: the run's `Postprocessor`, or None.
         settings: training settings (see `kzoo.training.score.score_split`).
         batch_size: examples per step.
+        observe: function that is called with the name of each split, the `Split`, outputs of the network before
+            postprocessing, and truth; None for no calls.
 
     Returns:
         Name of the split -> its scores.
@@ -37,10 +41,14 @@ def score_and_store(model, data, folder, *, logits, postprocessor=None, settings
         name: sample_split(getattr(data, name)) for name in ("validation", "test") if getattr(data, name) is not None
     }
     for name, split in splits.items():
+        network: list = []
         scored = score_split(
-            model, split, data, logits=logits, postprocessor=postprocessor, settings=settings, batch_size=batch_size
-        )
+            model, split, data, logits=logits, postprocessor=postprocessor, settings=settings, batch_size=batch_size,
+            network=None if observe is None else network,
+        )  # fmt: skip
         scores[name] = scored.scores
+        if observe is not None:
+            observe(name, split, *(np.concatenate(column) for column in zip(*network, strict=True)))
         if scored.answers is not None and name == list(splits)[-1]:
             decision = decision_of(settings or {}, data.problem, data.class_names, postprocessor)
             target = data.target if postprocessor is None else postprocessor.target(data.target)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import keras
+import numpy as np
 from numpy.typing import ArrayLike
 
 from kzoo.checks import check_before_training
@@ -28,6 +29,7 @@ from kzoo.results.speed import faster_than
 from kzoo.run import POSTPROCESSING, Run, has_journal
 from kzoo.stored_types import Request, to_stored
 from kzoo.training.baselines import score_baselines
+from kzoo.training.calibration import before_and_after, calibrate
 from kzoo.training.custom_model import check_custom_model
 from kzoo.training.device import data_parallel, distribution_scope
 from kzoo.training.fit import Fit
@@ -283,10 +285,26 @@ def write_summary(fit: Fit, *, baselines: bool = True, interrupted: bool = False
     options: dict[str, Any] = dict(logits=setup.gives_logits, settings=settings, batch_size=batch_size)
     if setup.corrects_mean:
         correct_files(setup, fit.folder, batch_size=batch_size)
-    if steps := setup.training.get("postprocess"):
+    calibrated = calibrate(setup, fit.folder, batch_size=batch_size)
+    steps = tuple(setup.training.get("postprocess", ()))
+    if calibrated is not None and calibrated.step is not None:
+        steps = (*steps, calibrated.step)
+    if steps:
         options["postprocessor"] = learned_postprocessor(model, setup.data, steps, **options)
         write_json(fit.folder / POSTPROCESSING, options["postprocessor"].json())
         print_notes(options["postprocessor"].describe(), fit.progress)
+    else:
+        (fit.folder / POSTPROCESSING).unlink(missing_ok=True)  # of an interrupted training
+    comparison: dict[str, Any] = {}
+    if calibrated is not None and "kept" in setup.data.problem.facts:
+        postprocessor = options.get("postprocessor")
+
+        def observe(name: str, split: Any, outputs: np.ndarray, truth: np.ndarray) -> None:
+            comparison[name] = before_and_after(
+                setup, calibrated, split, outputs, truth, postprocessor, batch_size=batch_size
+            )
+
+        options["observe"] = observe
     summary = dict(
         **score_and_store(model, setup.data, fit.folder, **options),
         monitor=best.monitor,
@@ -301,6 +319,9 @@ def write_summary(fit: Fit, *, baselines: bool = True, interrupted: bool = False
         samples_per_second=round(len(history) * examples / max(sum(r["seconds"] for r in history), 1e-9), 1),
         parameters=model.count_params(),
     )
+    if calibrated is not None:
+        summary["calibration"] = calibrated.json() | comparison
+        print_notes(calibrated.notes(comparison), fit.progress)
     # 2. Score baselines for comparison.
     if baselines and not interrupted and (setup.data.test is not None or setup.data.validation is not None):
         summary["baselines"] = score_baselines(setup.data, fit.seconds(), settings)

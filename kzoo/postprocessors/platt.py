@@ -1,0 +1,47 @@
+"""Platt scaling: the logit of two classes, or of each label, becomes a line in it, fitted to validation rows.
+
+Platt, 1999, Probabilistic outputs for support vector machines.
+"""
+
+import numpy as np
+
+from kzoo.postprocessors.calibration import binary_flags, binary_logits, enough, has_both, outputs_from_binary
+from kzoo.postprocessors.threshold import line_of_logits
+
+STAGE = "calibrate"
+FACTS = frozenset({"probabilities"})
+FEWEST = 50  # rows with and without a label; labels with fewer keep their logits
+
+
+def has_enough_rows(truth, outputs) -> bool:
+    """Return whether validation rows are enough to learn from: of two classes, or of some labels."""
+    return has_both(truth, outputs, FEWEST)
+
+
+def learn(outputs, truth, *, target, logits, weight=None):
+    """Return intercept and slope of each line (see `kzoo.postprocessors.temperature.learn`)."""
+    labels = truth.ndim == 2
+    weight = np.ones(len(truth)) if weight is None else np.asarray(weight, np.float64)
+    z, flags = binary_logits(outputs, logits=logits, labels=labels), binary_flags(truth)
+    lines = np.tile([0.0, 1.0], (z.shape[1], 1))
+    for number in np.flatnonzero(enough(flags, FEWEST)):
+        rows = ~np.isnan(flags[:, number])
+        lines[number] = line_of_logits(z[rows, number], flags[rows, number] == 1, weight[rows])
+    return {"lines": np.round(lines, 6).tolist(), "labels": labels}
+
+
+def apply(learned, outputs, *, logits):
+    """Return outputs with changed logits."""
+    labels = learned["labels"]
+    intercepts, slopes = np.array(learned["lines"]).T
+    z = intercepts + slopes * binary_logits(outputs, logits=logits, labels=labels)
+    return outputs_from_binary(z, outputs, logits=logits, labels=labels)
+
+
+def describe(learned) -> list[str]:
+    """Return a line about the fitted lines."""
+    if learned["labels"]:
+        fitted = sum(line != [0.0, 1.0] for line in learned["lines"])
+        return [f"Platt scaling: the logits of {fitted} of {len(learned['lines'])} labels are shifted and scaled."]
+    intercept, slope = learned["lines"][0]
+    return [f"Platt scaling: the logit becomes {intercept:.3g} + {slope:.3g} times itself."]

@@ -1,0 +1,202 @@
+"""Calibration of a trained network: temperature scaling, and the choice of a further step, on validation rows.
+
+The temperature is folded into the last layer where that gives the same outputs, so that the model, every export and
+any server of raw tensors return calibrated probabilities. Elsewhere, as in models that the user has compiled, it
+becomes a postprocessing step.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kzoo.data.pipeline import Batches
+from kzoo.dataset.sample import sample_split
+from kzoo.families.protocol import LOG_RATIOS, MEMBERS, OUTPUT_BIAS, OUTPUTS, layer_with
+from kzoo.postprocessors import calibration, temperature
+from kzoo.postprocessors.postprocessor import stage_of
+from kzoo.training.mean_correction import save_model
+from kzoo.training.members import Members
+from kzoo.training.score import forward
+from kzoo.utils.formatting import number, percent, plural
+
+FEWEST = 20  # validation rows
+_MOST = 20_000  # validation rows, evenly spaced
+_TOKENS = 4_000_000  # numbers of a language model's outputs, which has one for each word at each step
+_CHECKED = 64  # rows whose outputs are compared after folding
+_TOLERANCE = 1e-4  # of a probability or a logit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """What was learned about the probabilities of a network.
+
+    Args:
+        temperature: which logits are divided by.
+        folded: whether the last layer has it.
+        rows: number of validation rows.
+        step: the postprocessing step that is to be learned: the temperature, or one that inner folds chose; or None.
+    """
+
+    temperature: float
+    folded: bool
+    rows: int
+    step: str | None = None
+
+    def json(self) -> dict[str, Any]:
+        """Return it as plain data, as a summary stores it."""
+        stored = dict(temperature=self.temperature, folded=self.folded, rows=self.rows)
+        return stored | ({"step": self.step} if self.step else {})
+
+    def notes(self, comparison: dict[str, Any]) -> list[str]:
+        """Return a line about the temperature and what it changes.
+
+        Args:
+            comparison: name of a split -> `before_and_after`.
+        """
+        line = f"Calibrated on {plural(self.rows, 'validation row')}: temperature {self.temperature:.3g}"
+        if not comparison:
+            return [f"{line}."]
+        before, after = (comparison["validation"][name] for name in ("before", "after"))
+        return [
+            f"{line}; log loss {number(before['log_loss'])} to {number(after['log_loss'])}, expected calibration error "
+            f"{percent(before['ece'])} to {percent(after['ece'])}."
+        ]
+
+
+def calibrate(setup, folder: Path, *, batch_size: int) -> Calibration | None:
+    """Calibrate the network in memory, which has the best weights, and the `best.keras` of a run.
+
+    Args:
+        setup: the `TrainingSetup`, after training.
+        folder: the run's folder.
+        batch_size: examples per step.
+
+    Returns:
+        None without probabilities, with `calibrate="none"`, or with fewer than 20 validation rows.
+    """
+    logits, method = setup.gives_logits, setup.training.get("calibrate") or "auto"
+    rows = setup.data.validation
+    if "probabilities" not in setup.data.problem.facts or logits is None or method == "none":
+        return None
+    if rows is None or len(rows) < FEWEST:
+        return None
+    outputs, members, truth, weight = _validation_outputs(setup, logits, batch_size)
+    if not np.isfinite(outputs).all():  # scoring raises the error
+        return None
+    labels = "labels" in setup.data.problem.facts
+    if members is not None:
+        z = calibration.logits_from(members, logits=False, labels=labels)
+        value = temperature.best_temperature(z, truth, labels=labels, weight=weight)
+    else:
+        learned = temperature.learn(outputs, truth, target=setup.data.target, logits=logits, weight=weight)
+        value = learned["temperature"]
+    folded = not setup.as_given and _fold(setup, value, logits=logits, labels=labels, batch_size=batch_size)
+    if folded:
+        save_model(setup, folder / "best.keras")
+    chosen = [name for name in setup.training.get("postprocess", ()) if stage_of(name) == temperature.STAGE]
+    step = None if folded or chosen else "temperature"
+    if folded and method == "auto" and not chosen and "kept" in setup.data.problem.facts and setup.data.fold is None:
+        outputs, _, truth, weight = _validation_outputs(setup, logits, batch_size)
+        step = calibration.choose(outputs, truth, target=setup.data.target, logits=logits, labels=labels, weight=weight)
+    return Calibration(temperature=value, folded=folded, rows=len(truth), step=step)
+
+
+def before_and_after(setup, calibrated: Calibration, split, outputs, truth, postprocessor, *, batch_size) -> dict:
+    """Return the scores of the probabilities of a split before and after calibration.
+
+    Args:
+        setup: the `TrainingSetup`, after `calibrate`.
+        calibrated: the result of `calibrate`.
+        split: the `Split`, in memory or sampled.
+        outputs: of the calibrated network, (N, classes), (N, 1) or (N, labels).
+        truth: class numbers (N,), or labels (N, labels).
+        postprocessor: the run's `Postprocessor`, or None.
+        batch_size: examples per step.
+
+    Returns:
+        `before` and `after`, see `kzoo.postprocessors.calibration.calibration_scores`.
+    """
+    logits, labels = setup.gives_logits, "labels" in setup.data.problem.facts
+    after = outputs if postprocessor is None else postprocessor.outputs(outputs, logits=logits)
+    before = outputs
+    if calibrated.folded:
+        undo = {"temperature": 1 / calibrated.temperature, "labels": labels}
+        members = _member_network(setup, setup.saved_weights(), logits)
+        if members is not None:
+            before, _ = _forward_all([members], split, batch_size)
+        before = temperature.apply(undo, before, logits=logits)
+        before = before if members is None else before.mean(axis=1)
+    scores = {}
+    for name, values in (("before", before), ("after", after)):
+        z = calibration.logits_from(values, logits=logits, labels=labels)
+        p = calibration.probabilities_from(z, labels=labels)
+        scores[name] = calibration.calibration_scores(p, truth, labels=labels, weight=split.weight)
+    return scores
+
+
+def _validation_outputs(setup, logits, batch_size):
+    """Return outputs, those of each member or None, truth and weights of a sample of the validation split.
+
+    Networks behind frozen layers are evaluated on the stored features.
+    """
+    features = setup.features is not None and setup.features[1] is not None
+    model, split = (setup.core, setup.features[1]) if features else (setup.saved_weights(), setup.data.validation)
+    split = sample_split(split)
+    most = _MOST if "kept" in setup.data.problem.facts else max(1, _TOKENS // int(np.prod(model.output_shape[1:])))
+    if len(split) > most:
+        split = split.select(np.linspace(0, len(split) - 1, most).astype(int))
+    members = _member_network(setup, model, logits)
+    outputs, *more, truth = _forward_all([model] if members is None else [model, members], split, batch_size)
+    return outputs, more[0] if more else None, truth, split.weight
+
+
+def _member_network(setup, model, logits):
+    """Return the network whose outputs are those of each member, whose mean is a probability; None without members."""
+    if not isinstance(setup.core, Members) or logits:
+        return None
+    return keras.Model(model.inputs, layer_with(model, MEMBERS).input)
+
+
+def _forward_all(models, split, batch_size) -> list[np.ndarray]:
+    """Return the outputs of some models on a split, and the truth."""
+    batches = Batches(split, batch_size=batch_size)
+    collected: list[list[Any]] = [[] for _ in range(len(models) + 1)]
+    for step in range(len(batches)):
+        x, y = batches.batch(0, step)[:2]
+        outputs = (forward(model, x, min(batch_size, len(split))) for model in models)
+        for part, values in zip(collected, (*outputs, np.asarray(y)), strict=True):
+            part.append(values)
+    return [np.concatenate(part) for part in collected]
+
+
+def _fold(setup, value, *, logits, labels, batch_size) -> bool:
+    """Divide the weights of the last layer by a temperature, and return whether the outputs follow.
+
+    Weights are restored if they do not: a network of another package may end in other layers.
+    """
+    layers = [layer_with(setup.model, name) for name in (OUTPUTS,)]
+    if layers == [None]:
+        layers = [layer_with(setup.model, name) for name in (LOG_RATIOS, OUTPUT_BIAS)]
+    layers = [layer for layer in layers if layer is not None]
+    if not layers:
+        return False
+    split = setup.data.validation.select(np.arange(min(_CHECKED, len(setup.data.validation))))
+    x = Batches(split, batch_size=len(split)).batch(0, 0)[0]
+    model = setup.saved_weights()
+    ends_in = layer_with(model, MEMBERS)
+    inspected = model if ends_in is None else keras.Model(model.inputs, ends_in.input)
+    before = forward(inspected, x, len(split))
+    weights = [layer.get_weights() for layer in layers]
+    for layer, arrays in zip(layers, weights, strict=True):
+        layer.set_weights([array / np.float32(value) for array in arrays])
+    setup.saved_weights()
+    expected = temperature.apply({"temperature": value, "labels": labels}, before, logits=logits)
+    if np.allclose(forward(inspected, x, len(split)), expected, rtol=_TOLERANCE, atol=_TOLERANCE):
+        return True
+    for layer, arrays in zip(layers, weights, strict=True):
+        layer.set_weights(arrays)
+    setup.saved_weights()
+    return False

@@ -10,7 +10,7 @@ from kzoo.postprocessors.calibration import log_softmax, logits_from, outputs_fr
 STAGE = "calibrate"
 FACTS = frozenset({"probabilities"})
 _LOW, _HIGH = 1 / 20, 20  # temperatures
-_SPREAD = 0.5  # of the logarithm of temperatures that networks have: a prior with the weight of one row
+_SPREAD = 0.5  # standard deviation of the logarithm of temperatures that networks have
 _SIZE = 1_000_000  # numbers that the temperature is fitted to: more rows are thinned out evenly
 _PRECISION = 1e-4
 
@@ -36,8 +36,7 @@ def learn(outputs, truth, *, target, logits, weight=None):
 def best_temperature(z, truth, *, labels, weight=None) -> float:
     """Return the temperature with the smallest log loss of the mean of some members.
 
-    Two terms with the weight of one row keep it finite where all rows are right: a row whose truth is unknown, and a
-    prior of the logarithm around 0.
+    A normal prior of the logarithm around 0, with the weight of one row, keeps it finite where all rows are right.
 
     Args:
         z: (N, members, classes) or (N, members, labels) logits.
@@ -57,10 +56,9 @@ def best_temperature(z, truth, *, labels, weight=None) -> float:
             log_q, known = _log_mean(-np.logaddexp(0, scaled)), ~np.isnan(truth)
             losses = -np.where(truth == 1, log_p, log_q)
             losses = (losses * known).sum(-1) / np.maximum(known.sum(-1), 1)
-            unknown = -(log_p + log_q).mean() / 2
         else:
-            losses, unknown = -log_p[np.arange(len(z)), truth.astype(int)], -log_p.mean()
-        return weight @ losses + unknown + (log_temperature / _SPREAD) ** 2 / 2
+            losses = -log_p[np.arange(len(z)), truth.astype(int)]
+        return weight @ losses + (log_temperature / _SPREAD) ** 2 / 2
 
     grid = np.linspace(np.log(_LOW), np.log(_HIGH), 13)
     best = int(np.argmin([loss(value) for value in grid]))

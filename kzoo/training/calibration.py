@@ -175,13 +175,12 @@ def _forward_all(models, split, batch_size) -> list[np.ndarray]:
 def _fold(setup, value, *, logits, labels, batch_size) -> bool:
     """Divide the weights of the last layer by a temperature, and return whether the outputs follow.
 
-    Weights are restored if they do not: a network of another package may end in other layers.
+    Weights are restored if they do not: a network of another package may end in other layers. Frozen layers stay as
+    they are.
     """
-    layers = [layer_with(setup.model, name) for name in (OUTPUTS,)]
-    if layers == [None]:
-        layers = [layer_with(setup.model, name) for name in (LOG_RATIOS, OUTPUT_BIAS)]
-    layers = [layer for layer in layers if layer is not None]
-    if not layers:
+    names = (OUTPUTS,) if layer_with(setup.model, OUTPUTS) is not None else (LOG_RATIOS, OUTPUT_BIAS)
+    layers = [layer for name in names if (layer := layer_with(setup.model, name)) is not None]
+    if not layers or not all(layer.trainable for layer in layers):  # none, or frozen by the user
         return False
     split = setup.data.validation.select(np.arange(min(_CHECKED, len(setup.data.validation))))
     x = Batches(split, batch_size=len(split)).batch(0, 0)[0]

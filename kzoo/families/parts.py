@@ -348,7 +348,9 @@ def undo_window_norm(y, level, spread, outputs, quantiles=None):
         level, spread = (None if v is None else ops.repeat(v, len(quantiles), axis=-1) for v in (level, spread))
     if spread is not None:
         y = y * spread
-    return y + level
+    # The level first: Keras' addition on TensorFlow takes a second argument (B, 1, 1) for a bias of the steps if there
+    # are as many windows as steps.
+    return level + y
 
 
 def check_forecast(inputs, outputs, input_shape, *, horizon, reversible_norm):

@@ -9,6 +9,7 @@ from messages import refuses
 import kzoo
 from kzoo.families import linear
 from kzoo.registry import get_preset
+from kzoo.training.score import forward
 
 rng = np.random.default_rng(0)
 
@@ -97,3 +98,20 @@ def test_training_comes_near_to_ridge_in_closed_form(tmp_path):
 def test_bad_values_are_named(values, parts):
     with refuses(*parts):
         kzoo.build("series_linear", **dict(input_shape=(12, 3), outputs=2, horizon=5) | values)
+
+
+@pytest.mark.parametrize("preset", ["series_linear", "series_gru", "series_tcn", "series_transformer"])
+def test_a_batch_of_as_many_windows_as_steps_is_forecast_like_any_other(preset):
+    """Keras on TensorFlow adds (B, 1, 1) to (B, B, 1) as a bias of the second axis."""
+    model = randomize(kzoo.build(preset, input_shape=(32, 1), outputs=1, horizon=8))
+    x = np.random.default_rng(0).normal(5, 2, size=(9, 32, 1)).astype("float32")
+    expected = np.concatenate([predict(model, x[i : i + 1]) for i in range(8)])
+    np.testing.assert_allclose(predict(model, x[:8]), expected, atol=1e-5)
+
+
+def test_networks_of_earlier_versions_forecast_as_many_windows_as_steps_right():
+    inputs = keras.Input((8, 1))
+    level = keras.ops.mean(inputs, axis=1, keepdims=True)
+    old = keras.Model(inputs, keras.ops.add(inputs - level, level))  # in this order, as they were stored
+    x = np.random.default_rng(0).normal(size=(8, 8, 1)).astype("float32")
+    np.testing.assert_allclose(forward(old, x, 8), x, atol=1e-6)

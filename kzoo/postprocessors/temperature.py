@@ -12,7 +12,7 @@ FACTS = frozenset({"probabilities"})
 _LOW, _HIGH = 1 / 20, 20  # temperatures
 _SPREAD = 0.5  # standard deviation of the logarithm of temperatures that networks have
 _SIZE = 1_000_000  # numbers that the temperature is fitted to: more rows are thinned out evenly
-_PRECISION = 1e-4
+_PRECISION, _STEP = 1e-4, 0.02  # of the logarithm
 
 
 def learn(outputs, truth, *, target, logits, weight=None):
@@ -34,9 +34,11 @@ def learn(outputs, truth, *, target, logits, weight=None):
 
 
 def best_temperature(z, truth, *, labels, weight=None) -> float:
-    """Return the temperature with the smallest log loss of the mean of some members.
+    """Return the temperature with the smallest log loss of the mean of some members, shrunk to 1 by its uncertainty.
 
-    A normal prior of the logarithm around 0, with the weight of one row, keeps it finite where all rows are right.
+    A normal prior of the logarithm around 0, with the weight of one row, keeps it finite where all rows are right. With
+    the positive-part James-Stein factor, a temperature that differs from 1 by less than a standard error is 1: it would
+    fit the noise of the rows.
 
     Args:
         z: (N, members, classes) or (N, members, labels) logits.
@@ -48,21 +50,25 @@ def best_temperature(z, truth, *, labels, weight=None) -> float:
     z, truth = np.asarray(z[::step], np.float64), truth[::step]
     weight = np.ones(len(z)) if weight is None else np.asarray(weight[::step], np.float64) / np.mean(weight[::step])
 
-    def loss(log_temperature):
+    def losses(log_temperature):
         scaled = z / np.exp(log_temperature)
         # Logarithms of the mean probability of the members: of each class, or of a label and of its absence.
         log_p = _log_mean(-np.logaddexp(0, -scaled) if labels else log_softmax(scaled))
-        if labels:
-            log_q, known = _log_mean(-np.logaddexp(0, scaled)), ~np.isnan(truth)
-            losses = -np.where(truth == 1, log_p, log_q)
-            losses = (losses * known).sum(-1) / np.maximum(known.sum(-1), 1)
-        else:
-            losses = -log_p[np.arange(len(z)), truth.astype(int)]
-        return weight @ losses + (log_temperature / _SPREAD) ** 2 / 2
+        if not labels:
+            return -log_p[np.arange(len(z)), truth.astype(int)]
+        log_q, known = _log_mean(-np.logaddexp(0, scaled)), ~np.isnan(truth)
+        return -(np.where(truth == 1, log_p, log_q) * known).sum(-1) / np.maximum(known.sum(-1), 1)
+
+    def loss(log_temperature):
+        return weight @ losses(log_temperature) + (log_temperature / _SPREAD) ** 2 / 2
 
     grid = np.linspace(np.log(_LOW), np.log(_HIGH), 13)
     best = int(np.argmin([loss(value) for value in grid]))
-    return float(np.exp(_minimum(loss, grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)])))
+    log_temperature = _minimum(loss, grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)])
+    below, at, above = (losses(log_temperature + step) for step in (-_STEP, 0.0, _STEP))
+    slopes, curvature = (above - below) / (2 * _STEP), weight @ (above - 2 * at + below) / _STEP**2 + _SPREAD**-2
+    variance = ((weight * slopes) ** 2).sum() / max(curvature, _SPREAD**-2) ** 2  # the sandwich estimate
+    return float(np.exp(log_temperature * max(0.0, 1 - variance / max(log_temperature**2, variance, 1e-30))))
 
 
 def _log_mean(log_p):

@@ -35,7 +35,7 @@ class Calibration:
 
     Args:
         temperature: which logits are divided by.
-        folded: whether the last layer has it.
+        folded: whether the last layer has it, or it is 1.
         rows: number of validation rows.
         step: the postprocessing step that is to be learned: the temperature, or one that inner folds chose; or None.
     """
@@ -93,9 +93,11 @@ def calibrate(setup, folder: Path, *, batch_size: int) -> Calibration | None:
     else:
         learned = temperature.learn(outputs, truth, target=setup.data.target, logits=logits, weight=weight)
         value = learned["temperature"]
-    folded = not setup.as_given and _fold(setup, value, logits=logits, labels=labels, batch_size=batch_size)
-    if folded:
-        save_model(setup, folder / "best.keras")
+    folded = value == 1.0
+    if not folded and not setup.as_given:
+        folded = _fold(setup, value, logits=logits, labels=labels)
+        if folded:
+            save_model(setup, folder / "best.keras")
     chosen = [name for name in setup.training.get("postprocess", ()) if stage_of(name) == temperature.STAGE]
     step = None if folded or chosen else "temperature"
     if folded and method == "auto" and not chosen and "kept" in setup.data.problem.facts and setup.data.fold is None:
@@ -172,7 +174,7 @@ def _forward_all(models, split, batch_size) -> list[np.ndarray]:
     return [np.concatenate(part) for part in collected]
 
 
-def _fold(setup, value, *, logits, labels, batch_size) -> bool:
+def _fold(setup, value, *, logits, labels) -> bool:
     """Divide the weights of the last layer by a temperature, and return whether the outputs follow.
 
     Weights are restored if they do not: a network of another package may end in other layers. Frozen layers stay as

@@ -236,8 +236,8 @@ class Request:
     def differences(self, stored: Mapping) -> list[str]:
         """Return the differences between a stored run and this request, a text for each. Missing fields are ignored.
 
-        `min_steps` is not compared: the epochs and the patience that follow from it are. With `max_time`, the epochs that
-        were chosen are not compared: its own entry has those without it.
+        `min_steps` is not compared: the epochs and the patience that follow from it are. With `max_time`, neither are
+        the epochs that were chosen: its own entry has those without it.
 
         Args:
             stored: content of the run's `config.json`.

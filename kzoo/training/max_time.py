@@ -25,7 +25,7 @@ from kzoo.training.resume import Signals, assign, random_states, set_random_stat
 from kzoo.training.setup import TrainingSetup
 from kzoo.utils.argument_checks import checked_seconds
 from kzoo.utils.errors import KzooError
-from kzoo.utils.formatting import duration, plural
+from kzoo.utils.formatting import plural
 
 _PROBE_SECONDS, _PROBE_SHARE = 5.0, 0.05  # length of the probe after the first step: the smaller of seconds and share
 _BASELINE_SECONDS, _BASELINE_SHARE = 5.0, 0.02  # time limit of each baseline, likewise
@@ -219,7 +219,8 @@ class _Watch(keras.callbacks.Callback):
         self.first: float | None = None  # seconds of the first call, which compiles
         self.end = math.inf
         self.calls: list[tuple[float, int]] = []  # (seconds, steps) of all other calls
-        self.validations: list[float] = []
+        self.first_test: float | None = None  # seconds of the first call of a validation, which compiles
+        self.validations: list[float] = []  # without that call
         self.epoch_starts: list[float] = []
         self.is_cut = False
 
@@ -244,10 +245,15 @@ class _Watch(keras.callbacks.Callback):
             self.is_cut = self.model.stop_training = True
 
     def on_test_begin(self, logs: Any = None) -> None:
-        self.mark = time.monotonic()
+        self.test_mark = time.monotonic()
+
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+        if self.first_test is None:
+            now = time.monotonic()
+            self.first_test, self.test_mark = now - self.test_mark, now
 
     def on_test_end(self, logs: Any = None) -> None:
-        self.validations.append(time.monotonic() - self.mark)
+        self.validations.append(time.monotonic() - self.test_mark)
 
     def on_train_end(self, logs: Any = None) -> None:
         if not self.is_cut:
@@ -261,14 +267,13 @@ class _Watch(keras.callbacks.Callback):
         """
         last = self.calls[len(self.calls) // 2 :] or [(self.first or 0.0, 1)]  # the first calls make few steps each
         step = sum(seconds for seconds, _ in last) / max(sum(steps for _, steps in last), 1)
-        validation = min(self.validations, default=0.0)
+        validation, first_test = min(self.validations, default=0.0), self.first_test or 0.0
         compilation = max((self.first or 0.0) - step, 0.0)
-        compiled_validation = max(self.validations[0] - validation, 0.0) if self.validations else 0.0
         lengths = np.diff(self.epoch_starts[1:])  # without the first epoch, which compiles
         return Speed(
-            compilation=compilation + compiled_validation, step=step, validation=validation,
+            compilation=compilation + first_test, step=step, validation=validation,
             epoch=float(np.mean(lengths)) if len(lengths) else None,
-            finish=_FINISH_SECONDS + compiled_validation + finish_passes * validation,
+            finish=_FINISH_SECONDS + first_test + finish_passes * validation,
         )  # fmt: skip
 
 
@@ -280,12 +285,15 @@ def measure(setup: TrainingSetup, clock: Clock, **options: Any) -> Speed:
         clock: the `Clock`.
         options: `steps_per_call` and `distribution` of `Fit`.
     """
-    watch = _Watch(
-        min(_PROBE_SECONDS, _PROBE_SHARE * clock.seconds), epochs=setup.training["epochs"], left=clock.left
-    )
-    with _unchanged(setup), tempfile.TemporaryDirectory() as folder:
-        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # bundles that print
-            Fit(setup, Path(folder), limit=watch, **options).train_until_end(Signals())
+    watch = _Watch(min(_PROBE_SECONDS, _PROBE_SHARE * clock.seconds), epochs=setup.training["epochs"], left=clock.left)
+    silence = io.StringIO()  # for bundles that print
+    with (
+        _unchanged(setup),
+        tempfile.TemporaryDirectory() as folder,
+        redirect_stdout(silence),
+        redirect_stderr(silence),
+    ):
+        Fit(setup, Path(folder), limit=watch, **options).train_until_end(Signals())
     return watch.speed(_finish_passes(setup))
 
 

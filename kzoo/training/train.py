@@ -197,7 +197,8 @@ def train(
         notes = [summary_line(setup.data.overview), *setup.data.notes, *setup.notes, *warnings]
         print_notes([*notes, *claim.notes], progress)
         fit_options: dict[str, Any] = dict(steps_per_call=max_steps, distribution=distribution)
-        scored, limit = baselines, None
+        scored: bool | list[dict[str, Any]] = baselines
+        limit = None
         if clock is not None:
             if baselines:
                 scored = _scored_baselines(setup, clock.baseline_seconds)

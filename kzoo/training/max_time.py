@@ -31,6 +31,7 @@ _PROBE_SECONDS, _PROBE_SHARE = 5.0, 0.05  # length of the probe after the first 
 _BASELINE_SECONDS, _BASELINE_SHARE = 5.0, 0.02  # time limit of each baseline, likewise
 _USED_SHARE = 0.93  # of the time that is left for steps: epochs differ in length
 _FINISH_SECONDS = 2.0  # compiling the prediction, drawing the curves and writing the files of a run
+_COMPILES = 10  # a call that takes this many times its usual seconds compiles
 _RESUMED_SHARE = 0.05  # of the clock, kept for the scores of a resumed run, which is not probed again
 
 _started: ContextVar[float | None] = ContextVar("started", default=None)
@@ -216,11 +217,10 @@ class _Watch(keras.callbacks.Callback):
     def __init__(self, seconds: float, *, epochs: int, left: float) -> None:
         super().__init__()
         self.seconds, self.most_epochs, self.left = seconds, epochs, left
-        self.first: float | None = None  # seconds of the first call, which compiles
         self.end = math.inf
-        self.calls: list[tuple[float, int]] = []  # (seconds, steps) of all other calls
-        self.first_test: float | None = None  # seconds of the first call of a validation, which compiles
-        self.validations: list[float] = []  # without that call
+        self.calls: list[tuple[float, int]] = []  # (seconds, steps) of each call of training steps
+        self.test_calls: list[tuple[float, int]] = []  # and of validation steps
+        self.epoch_ends: list[float] = []  # seconds from the end of a validation to that of the epoch
         self.epoch_starts: list[float] = []
         self.is_cut = False
 
@@ -233,48 +233,63 @@ class _Watch(keras.callbacks.Callback):
             self.end = now
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        for value in (logs or {}).values():
-            np.asarray(value)  # waits for the device
-        now = time.monotonic()
-        if self.first is None:
-            self.first, self.end = now - self.mark, now + self.seconds
-        else:
-            self.calls.append((now - self.mark, batch + 1 - self.done))
-        self.mark, self.done = now, batch + 1
-        if self.calls and now >= self.end:
+        self._add_call(self.calls, batch, logs)
+        if len(self.calls) == 1:
+            self.end = self.mark + self.seconds
+        elif self.mark >= self.end:
             self.is_cut = self.model.stop_training = True
 
     def on_test_begin(self, logs: Any = None) -> None:
-        self.test_mark = time.monotonic()
+        self.mark, self.done = time.monotonic(), 0
 
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
-        if self.first_test is None:
-            now = time.monotonic()
-            self.first_test, self.test_mark = now - self.test_mark, now
+        self._add_call(self.test_calls, batch, logs)
 
-    def on_test_end(self, logs: Any = None) -> None:
-        self.validations.append(time.monotonic() - self.test_mark)
+    def _add_call(self, calls: list[tuple[float, int]], batch: int, logs: Any) -> None:
+        for value in (logs or {}).values():
+            np.asarray(value)  # waits for the device
+        now = time.monotonic()
+        calls.append((now - self.mark, batch + 1 - self.done))
+        self.mark, self.done = now, batch + 1
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.epoch_ends.append(time.monotonic() - self.mark)
 
     def on_train_end(self, logs: Any = None) -> None:
         if not self.is_cut:
             self.epoch_starts.append(time.monotonic())
 
-    def speed(self, finish_passes: float) -> Speed:
+    def speed(self, test_steps: int, finish_passes: float) -> Speed:
         """Return the measured speed.
 
         Args:
+            test_steps: steps of a validation.
             finish_passes: how many validations the scores take.
         """
-        last = self.calls[len(self.calls) // 2 :] or [(self.first or 0.0, 1)]  # the first calls make few steps each
-        step = sum(seconds for seconds, _ in last) / max(sum(steps for _, steps in last), 1)
-        validation, first_test = min(self.validations, default=0.0), self.first_test or 0.0
-        compilation = max((self.first or 0.0) - step, 0.0)
+        step, compilation = _step_seconds(self.calls)
+        test_step, test_compilation = _step_seconds(self.test_calls)
+        validation = test_steps * test_step
         lengths = np.diff(self.epoch_starts[1:])  # without the first epoch, which compiles
         return Speed(
-            compilation=compilation + first_test, step=step, validation=validation,
+            compilation=compilation + test_compilation, step=step,
+            validation=validation + min(self.epoch_ends, default=0.0),
             epoch=float(np.mean(lengths)) if len(lengths) else None,
-            finish=_FINISH_SECONDS + first_test + finish_passes * validation,
+            finish=_FINISH_SECONDS + test_compilation + finish_passes * validation,
         )  # fmt: skip
+
+
+def _step_seconds(calls: list[tuple[float, int]]) -> tuple[float, float]:
+    """Return the seconds of a step, the median, and the sum of what calls that compiled took in addition.
+
+    Args:
+        calls: (seconds, steps) of each call; a call compiles for each new shape of a batch.
+    """
+    if not calls:
+        return 0.0, 0.0
+    rates, steps = zip(*sorted((seconds / steps, steps) for seconds, steps in calls[1:] or calls), strict=True)
+    step = rates[int(np.searchsorted(np.cumsum(steps), sum(steps) / 2))]
+    excess = [(seconds - step * steps, step * steps) for seconds, steps in calls]
+    return step, sum(extra for extra, usual in excess if extra > max(_COMPILES * usual, 0.02))
 
 
 def measure(setup: TrainingSetup, clock: Clock, **options: Any) -> Speed:
@@ -294,7 +309,8 @@ def measure(setup: TrainingSetup, clock: Clock, **options: Any) -> Speed:
         redirect_stderr(silence),
     ):
         Fit(setup, Path(folder), limit=watch, **options).train_until_end(Signals())
-    return watch.speed(_finish_passes(setup))
+    validation = setup.validation_batches()
+    return watch.speed(0 if validation is None else len(validation), _finish_passes(setup))
 
 
 def _finish_passes(setup: TrainingSetup) -> float:

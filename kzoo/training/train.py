@@ -44,7 +44,7 @@ from kzoo.training.score import learned_postprocessor
 from kzoo.training.setup import TrainingSetup
 from kzoo.training.stored_predictions import score_and_store
 from kzoo.training.strip_optimizer import strip_optimizer
-from kzoo.utils import onednn
+from kzoo.utils import notebook, onednn
 from kzoo.utils.argument_checks import checked_arguments, checked_seed, checked_steps_per_call
 from kzoo.utils.errors import Interrupted, KzooError
 from kzoo.utils.files import finite, whole_file, write_json
@@ -384,7 +384,6 @@ def _stop_reason(fit: Fit) -> str:
 
 
 def print_notes(notes: Iterable[str], progress: bool) -> None:
-    """Print notes on stderr, a line each, if `progress` is set."""
+    """Print notes, a line each, if `progress` is set: on stderr, or as a list in a notebook."""
     if progress:
-        for note in notes:
-            print(printable(spelled(note)), file=sys.stderr)
+        notebook.print_lines([printable(spelled(note)) for note in notes])

@@ -3,7 +3,9 @@
 import os
 import signal
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -50,6 +52,18 @@ from kzoo.utils.errors import Interrupted, KzooError
 from kzoo.utils.files import finite, whole_file, write_json
 from kzoo.utils.formatting import plural, printable, spelled
 from kzoo.weights import stored_freeze
+
+_draws_curves: ContextVar[bool] = ContextVar("draws_curves", default=True)
+
+
+@contextmanager
+def without_curves() -> Iterator[None]:
+    """Let trainings in the block draw no curves.png, which nobody sees if their folder is removed."""
+    token = _draws_curves.set(False)
+    try:
+        yield
+    finally:
+        _draws_curves.reset(token)
 
 
 @checked_arguments
@@ -368,8 +382,9 @@ def write_summary(
         summary["baselines"] = baselines if is_scored else score_baselines(setup.data, fit.seconds(), settings)
     # 3. Write the curves, and last the summary: a folder with a summary is a finished run.
     rows = {name: [row.get(name) for row in history] for name in history[0]}
-    with whole_file(fit.folder / "curves.png", sync=False) as temporary:
-        curves(rows, monitor=best.monitor, best_epoch=best.best_epoch + 1).savefig(temporary, dpi=120)
+    if _draws_curves.get():
+        with whole_file(fit.folder / "curves.png", sync=False) as temporary:
+            curves(rows, monitor=best.monitor, best_epoch=best.best_epoch + 1).savefig(temporary, dpi=120)
     write_json(fit.folder / "summary.json", finite(summary))
     if not interrupted:
         strip_optimizer(fit.folder)

@@ -255,10 +255,10 @@ class _Estimator(BaseEstimator):
 
     def _trained(self, preset: Preset, data: "Dataset", seed: int) -> _RunInMemory:
         """Return the run of a training, whose folder is removed."""
-        train = import_module("kzoo.training.train").train
-        with tempfile.TemporaryDirectory(prefix="kzoo-") as folder:
+        training = import_module("kzoo.training.train")
+        with tempfile.TemporaryDirectory(prefix="kzoo-") as folder, training.without_curves():
             try:
-                run = train(
+                run = training.train(
                     preset, data, out=Path(folder) / "run", seed=seed, check=False, baselines=False, resume="never",
                     progress=bool(self.verbose), **self._settings,
                 )  # fmt: skip

@@ -45,6 +45,7 @@ CONFIG = {
     "command?": (str, None), "overrides?": Mapping, "weights?": (str, None), "precision?": str,
     "backend?": (str, None), "devices?": (int, None), "own_model?": (Mapping, None), "weights_sha256?": (str, None),
     "callback_settings?": (Each(Mapping), None),
+    "max_time?": ({"seconds": float, "epochs": int, "max_steps?": int}, None),
     "statistics?": ({
         "features": [_feature], "categories?": [{"name": str, "shares": [float]}],
         "texts?": [{"name": str, "empty": float}], "classes?": [float],
@@ -210,6 +211,8 @@ class Request:
         devices: number of devices that share each batch; None for one.
         callbacks: names of the user's callbacks.
         callback_settings: arguments of each of them.
+        max_time: seconds of the clock that the training was fitted into, and its epochs (and `max_steps`) without it;
+            the `spec` of the stored run has those that were chosen. None for no clock.
     """
 
     data: Description
@@ -224,22 +227,31 @@ class Request:
     devices: int | None = None
     callbacks: tuple[str, ...] = ()
     callback_settings: Mapping | None = None
+    max_time: Mapping | None = None
 
     def json(self) -> dict:
         """Return plain data."""
-        return _json(self, optional=("backend", "deterministic", *_NEW))
+        return _json(self, optional=("backend", "deterministic", "max_time", *_NEW))
 
     def differences(self, stored: Mapping) -> list[str]:
         """Return the differences between a stored run and this request, a text for each. Missing fields are ignored.
 
-        `min_steps` is not compared: the epochs and the patience that follow from it are.
+        `min_steps` is not compared: the epochs and the patience that follow from it are. With `max_time`, neither are
+        the epochs that were chosen: its own entry has those without it.
 
         Args:
             stored: content of the run's `config.json`.
         """
         requested = plain(self.json())
         requested["spec"]["training"].pop("min_steps", None)
-        return differences(stored, requested)
+        before = stored.get("max_time")
+        if self.max_time is not None:
+            for name in ("epochs", "max_steps"):
+                requested["spec"]["training"].pop(name, None)
+        if (before is None) == (self.max_time is None):
+            return differences(stored, requested)
+        old, new = (None if clock is None else clock["seconds"] for clock in (before, self.max_time))
+        return [*differences(stored, requested | {"max_time": before}), f"max_time: stored {old}, now {new}"]
 
     def uncompared(self, stored: Mapping) -> list[str]:
         """Return the parts of this request that cannot be compared with a stored run.

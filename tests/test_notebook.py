@@ -278,3 +278,16 @@ def test_a_click_sorts_a_table_and_colours_are_those_of_the_page(tmp_path):
     assert [row[0] for row in down] == ["1,000", "10.25%", "9.5%", "-"]
     assert [row[1] for row in by_name] == [EVIL, "a9", "a10", "b"]
     assert (color, ground) == ("rgb(200, 210, 220)", "rgba(0, 0, 0, 0)")
+
+
+def test_notes_are_a_list_in_notebooks_and_lines_elsewhere(monkeypatch, capsys):
+    notebook.print_lines(["one", EVIL])
+    assert capsys.readouterr().err.splitlines() == ["one", EVIL]
+    shown = []
+    monkeypatch.setattr(notebook, "is_notebook", lambda: True)
+    monkeypatch.setattr(notebook.Display, "show", lambda _, content, plain: shown.append((content, plain)))
+    notebook.print_lines(["one", EVIL])
+    notebook.print_lines([])
+    ((content, plain),) = shown
+    assert plain == f"one\n{EVIL}" and content.count("<li>") == 2 and html.escape(EVIL) in content
+    assert capsys.readouterr().err == ""

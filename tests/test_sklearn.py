@@ -234,6 +234,11 @@ def test_rows_of_weight_zero_are_left_out():
     assert (unweighted.predict_proba(x) != estimator.predict_proba(x)).any()
 
 
+def test_fit_draws_no_curves(monkeypatch):
+    monkeypatch.setattr(sys.modules["kzoo.training.train"], "curves", None)  # drawing them would fail
+    Classifier("tabular_fnn", epochs=1, units=4).fit([[0.0], [1.0]] * 20, [0, 1] * 20)
+
+
 def test_the_same_random_state_gives_the_same_network():
     x, y = load_iris(return_X_y=True)
     random.seed(5)

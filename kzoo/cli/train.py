@@ -1,6 +1,7 @@
 """Train a preset on its own data set or on your data; writes one folder."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib import import_module
@@ -16,7 +17,7 @@ from kzoo.tasks import score_named
 from kzoo.tasks.target_scores import mixes_units
 from kzoo.tasks.weighted import by_weighting
 from kzoo.utils import onednn
-from kzoo.utils.argument_checks import checked_steps_per_call
+from kzoo.utils.argument_checks import checked_seconds, checked_steps_per_call
 from kzoo.utils.discovery import numbered_in
 from kzoo.utils.errors import Interrupted, KzooError
 from kzoo.utils.formatting import duration, number
@@ -33,6 +34,7 @@ examples:
   kzoo train char_gru --data book.txt          a language model
   kzoo train cifar_cnn --epochs 10 --set filters=32,64 dropout=0.2
   kzoo train tabular_fnn --data churn.csv --target churned --folds 5
+  kzoo train image_cnn --data photos/ --max-time 10m
   kzoo train image_cnn --data pets/ --weights runs/image_cnn-01 --freeze "stem*"
 
 The weights of the epoch that is best on the validation data are kept; the test
@@ -44,7 +46,7 @@ bit-identical results. `kzoo show PRESET` lists the settings that --set accepts.
 # Options of this command, which --set refuses.
 _OPTIONS = (
     "data", "out", "seed", "weights", "freeze", "precision", "devices", "deterministic", "overwrite", "resume", "check",
-    "steps_per_call", "backend", "baselines", "folds", "ensemble",
+    "steps_per_call", "backend", "baselines", "folds", "ensemble", "max_time",
     *shared.DATA_OPTIONS,
 )  # fmt: skip
 
@@ -90,6 +92,12 @@ def add_arguments(parser):
         metavar="N",
         help="train with N seeds on the same split, and write one run that predicts by their mean",
     )
+    add(
+        "--max-time",
+        metavar="TIME",
+        help="time limit, such as 90s, 5m or 1h30m: trains for as many epochs as fit (at most --epochs); schedules are "
+        "adjusted accordingly",
+    )
     add_training_options(parser)
 
 
@@ -128,6 +136,7 @@ def add_training_options(parser):
 
 
 def run(args):
+    started = time.monotonic()
     settings = settings_of(args)
     check_settings(args, settings)
     preset, options = preset_of(args), _train_options(args, settings)
@@ -138,7 +147,9 @@ def run(args):
         return train_several(args, preset, options)
     backend.choose_backend(args, preset.name, _resumable_runs(args, preset, settings))
     try:
-        run = keras_import.import_quietly("kzoo.training").train(preset, args.data, **options)
+        train = keras_import.import_quietly("kzoo.training").train
+        with import_module("kzoo.training.max_time").counted_from(started):  # importing Keras counts too
+            run = train(preset, args.data, **options)
     except Interrupted as interrupt:
         run = interrupt.run
     summary = run.summary
@@ -182,6 +193,9 @@ def _may_be_same_run(run, args, preset, settings):
     # `auto` depends on the device, which is unknown until Keras is imported.
     if args.precision != "auto":
         requested["precision"] = args.precision
+    seconds = None if args.max_time is None else checked_seconds("max_time", args.max_time)
+    if (run.config.get("max_time") or {}).get("seconds") != seconds:
+        return False
     return may_be_same_run(run.config, requested, settings)
 
 
@@ -190,6 +204,7 @@ def _train_options(args, settings):
     steps = args.steps_per_call  # a number, or "auto"
     return settings | dict(
         out=args.out,
+        max_time=args.max_time,
         overwrite=args.overwrite,
         steps_per_call=checked_steps_per_call(int(steps) if steps.isdecimal() else steps),
         resume=args.resume,

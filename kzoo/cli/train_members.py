@@ -18,6 +18,8 @@ def check_options(args):
         raise KzooError("--folds and --ensemble exclude each other: folds already predict by their mean. Remove one.")
     if args.ensemble is not None and not 2 <= args.ensemble <= _MOST_SEEDS:
         raise KzooError(f"--ensemble {args.ensemble} must be from 2 to {_MOST_SEEDS}.")
+    if args.max_time is not None:
+        raise KzooError(f"--max-time {args.max_time} is for one training, and {option} makes several. Use --epochs.")
     if args.resume != "auto":
         raise KzooError(
             f"--resume {args.resume} is for a single run. Remove it: with {option}, finished runs are kept and a "
@@ -34,7 +36,7 @@ def check_options(args):
 
 def train_folds(args, preset, options):
     """Cross-validate, and combine the folds into one run; return the document of the command."""
-    for name in ("test", "resume", "data_seed"):
+    for name in ("test", "resume", "data_seed", "max_time"):
         options.pop(name)
     out = Path(args.out or f"runs/cross-{preset.name}")
     scores = keras_import.import_quietly("kzoo.evaluation").cross_validate(

@@ -26,6 +26,7 @@ from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import write_text
 from kzoo.utils.formatting import duration, number, plural, printable
+from kzoo.utils.table_path import check_sheet
 
 _NO_SCORES_NOTE = (
     "The data of this model is unknown, so there is no score. Pass data= to score it in a separate section."
@@ -39,6 +40,8 @@ def report(
     out: str | os.PathLike[str] | None = None,
     data: "Loadable | None" = None,
     by: str | None = None,
+    sheet: str | None = None,
+    header_row: int | None = None,
 ) -> Path:
     """Write a self-contained `report.html`: what was trained on which data, its scores, and its mistakes.
 
@@ -52,6 +55,7 @@ def report(
         data: labelled data on which the run is scored again, in a separate section; see `kzoo.evaluate`.
         by: column of `data`, or an input of a run on a named data set, by whose values subgroups are scored in the same
             section.
+        sheet, header_row: where the table is in an `.xlsx` workbook, as in `kzoo.evaluate`.
 
     Returns:
         The path of the page.
@@ -60,8 +64,9 @@ def report(
         KzooError: the run is not finished, the file cannot be written, or `data` does not fit the run.
     """
     if is_search(run):
-        if by is not None:
-            raise KzooError(f"by={by!r} is for runs, but this is a search. Remove it.")
+        for name, value in (("by", by), ("sheet", sheet), ("header_row", header_row)):
+            if value is not None:
+                raise KzooError(f"{name}={value!r} is for runs, but this is a search. Remove it.")
         if data is not None:
             raise KzooError(
                 "data= is for runs, but this is a search. Use retrain() to train a run with the settings of "
@@ -69,6 +74,7 @@ def report(
             )
         search = run if isinstance(run, Search) else Search(run)
         return _write_page(_output_path(search, out), "search.html.j2", search_page(search))
+    check_sheet(data, sheet, header_row)
     run = as_run(run, stored=False)
     if not run.finished:
         raise KzooError(f"{run.path} is not finished, so there are no scores to report. Resume its training first.")
@@ -78,7 +84,7 @@ def report(
         untracked=not run.tracked,
         **_facts(run),
         **_scores(run),
-        new_data=None if data is None and by is None else _new_data_scores(run, data, by),
+        new_data=None if data is None and by is None else _new_data_scores(run, data, by, sheet, header_row),
         curves=curve_figures(run),
         sections=prediction_figures(run),
         examples=examples_of(run),
@@ -180,9 +186,9 @@ def _ensemble(ensemble: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return dict(ensemble, gain=gain, rows=rows)
 
 
-def _new_data_scores(run: Run, data: Any, by: str | None) -> dict[str, Any]:
+def _new_data_scores(run: Run, data: Any, by: str | None, sheet: str | None, header_row: int | None) -> dict[str, Any]:
     """Return the part of the page about the scores of a run on new data, or of subgroups."""
-    scores = evaluate(run, data, by=by)
+    scores = evaluate(run, data, by=by, sheet=sheet, header_row=header_row)
     source = run.data.name if data is None else data
     name = name_of(source) if isinstance(source, str | Path) else "new data"
     heading, subgroups = subgroup_table(scores)

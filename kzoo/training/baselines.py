@@ -21,7 +21,9 @@ _MIN_SECONDS, _TIME_SHARE = 5.0, 0.02
 _MAX_FILES = 1_000  # cache files of a few kB each; the newest are kept
 
 
-def score_baselines(data: Dataset, seconds: float, settings: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+def score_baselines(
+    data: Dataset, seconds: float, settings: Mapping[str, Any] | None = None, *, time_limit: float | None = None
+) -> list[dict[str, Any]]:
     """Return the scores of the baselines on the split that a run is scored on, best first, as `summary.json` has them.
 
     Scores are cached in `$KZOO_CACHE/baselines`, keyed by the contents of the data and its splits, so that runs with
@@ -31,9 +33,11 @@ def score_baselines(data: Dataset, seconds: float, settings: Mapping[str, Any] |
         data: the data that the run was trained on.
         seconds: its training time. Baselines that would take long in comparison are fitted on fewer rows, and note it.
         settings: its training settings: labels of baselines follow the same decision, each with its own threshold.
+        time_limit: seconds that each baseline may take, instead of those that follow from the training time.
     """
     deciding = settings_of(settings or {})
-    time_limit, cache_file = max(_MIN_SECONDS, _TIME_SHARE * seconds), _cache_file(data, deciding)
+    time_limit = max(_MIN_SECONDS, _TIME_SHARE * seconds) if time_limit is None else time_limit
+    cache_file = _cache_file(data, deciding)
     if (summaries := _read_cache(cache_file, time_limit)) is not None:
         return summaries
     try:

@@ -38,6 +38,7 @@ class Fit:
         models: whether the bundle writes models and curves into the folder.
         steps_per_call: see `kzoo.train`.
         distribution: a `keras.distribution` that splits each batch between devices; None for one device.
+        limit: the `TimeLimit` callback of `max_time`, or None.
 
     Attributes:
         train, validation: the `Batches`; `validation` may be None.
@@ -49,7 +50,7 @@ class Fit:
 
     def __init__(
         self, job, folder, *, state=None, extra=(), progress=False, cadence=None, until=None, models=True,
-        steps_per_call=AUTO, distribution=None,
+        steps_per_call=AUTO, distribution=None, limit=None,
     ):  # fmt: skip
         self.job, self.folder, self.state, self.extra = job, folder, state, list(extra)
         self.cadence = cadence or Cadence()
@@ -75,6 +76,7 @@ class Fit:
         self.best = next(c for c in self.bundle if isinstance(c, bundles.BestModel))
         self.bar = ProgressBar(epochs=job.training["epochs"], batches=self.train, monitor=job.training["monitor"])
         self.progress, self.progress_callbacks = progress, [self.bar] if progress else []
+        self.limit = limit
         self.objective = _objective_callbacks(job, self.validation)
         self.resumed = 0 if state is None else state.resumed + 1
         self.rollbacks = 0 if state is None else state.rollbacks
@@ -176,6 +178,7 @@ class Fit:
                 *self.bundle,
                 *self.extra,
                 *self.progress_callbacks,
+                *([] if self.limit is None else [self.limit]),
                 journal,
             ],
             model=core,

@@ -3,7 +3,9 @@
 import os
 import signal
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -37,20 +39,33 @@ from kzoo.training.folder import claimed, run_set_aside
 from kzoo.training.identity import identity
 from kzoo.training.initial_weights import checked_name
 from kzoo.training.journal import remove_journal
+from kzoo.training.max_time import Clock, Length, TimeLimit, measure, steps_per_epoch, with_length
 from kzoo.training.mean_correction import correct_files
-from kzoo.training.plan import plan_training
+from kzoo.training.plan import TrainingPlan, plan_training
 from kzoo.training.provenance import provenance
 from kzoo.training.resume import Cadence, Signals, StopRequest
 from kzoo.training.score import learned_postprocessor
 from kzoo.training.setup import TrainingSetup
 from kzoo.training.stored_predictions import score_and_store
 from kzoo.training.strip_optimizer import strip_optimizer
-from kzoo.utils import onednn
+from kzoo.utils import notebook, onednn
 from kzoo.utils.argument_checks import checked_arguments, checked_seed, checked_steps_per_call
 from kzoo.utils.errors import Interrupted, KzooError
 from kzoo.utils.files import finite, whole_file, write_json
 from kzoo.utils.formatting import plural, printable, spelled
 from kzoo.weights import stored_freeze
+
+_draws_curves: ContextVar[bool] = ContextVar("draws_curves", default=True)
+
+
+@contextmanager
+def without_curves() -> Iterator[None]:
+    """Let trainings in the block draw no curves.png, which nobody sees if their folder is removed."""
+    token = _draws_curves.set(False)
+    try:
+        yield
+    finally:
+        _draws_curves.reset(token)
 
 
 @checked_arguments
@@ -60,6 +75,7 @@ def train(
     *,
     out: str | os.PathLike[str] | None = None,
     epochs: int | None = None,
+    max_time: float | str | None = None,
     seed: int = 0,
     data_seed: int = 0,
     callbacks: str | keras.callbacks.Callback | Sequence[keras.callbacks.Callback] | None = None,
@@ -103,6 +119,10 @@ def train(
         out: the run's folder; the default is `runs/PRESET-NN`. If the folder has the same run, finished, that run is
             returned.
         epochs: number of passes over the training split, instead of the preset's; schedules are adapted.
+        max_time: seconds, or a string such as "90s", "5m" or "1h30m", for the whole call, with reading, compiling,
+            baselines and scores: a probe of some seconds measures the training, which gets as many epochs (at most its
+            usual number) or steps as fit, and schedules of this length. A training that is slower than its probe is
+            stopped in time. A resumed run keeps the epochs that were chosen.
         seed: seed of weights, order, dropout and augmentation.
         data_seed: seed of the split into training, validation and test data.
         callbacks: the name of a bundle, which replaces the preset's, or a list, which is added to it.
@@ -144,12 +164,15 @@ def train(
     # 1. Check the arguments, read the data, and adapt the settings to it.
     seed = checked_seed("seed", seed)
     cadence = Cadence(seconds=journal_seconds, steps=journal_steps)
+    clock = None if max_time is None else Clock(max_time)
     max_steps = checked_steps_per_call(steps_per_call)
     options = DataOptions(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time, columns=columns,
         quantiles=quantiles, sample_weight=sample_weight, split=split, sheet=sheet,
         header_row=header_row, drop_rare=drop_rare, seed=checked_seed("data_seed", data_seed),
     )  # fmt: skip
+    if clock is not None and isinstance(test, Fold):
+        raise KzooError(f"max_time={max_time!r} is for one training, and folds are several. Use epochs=.")
     extra = user_callbacks(callbacks, epochs, overrides)
     freeze = stored_freeze(freeze)
     check_custom_model(preset_or_model, weights=weights, freeze=freeze, precision=precision, devices=devices)
@@ -169,14 +192,16 @@ def train(
         deterministic=bool(deterministic),
         devices=devices,
         **identity(plan.custom_model, weights, plan.spec.preset, extra),
+        max_time=None if clock is None else clock.request(Length.of(plan.training)),
     )
     # Only for presets: a command cannot express the weights and settings of a built model, nor a function.
     is_function = getattr(plan.training.get("objective"), "function", None) is not None
-    command = command_of(
-        None if plan.custom_model is not None or is_function else plan.preset, data, overrides, options, seed=seed,
-        weights=request.weights, freeze=freeze, precision=precision, backend=request.backend, devices=devices,
-        deterministic=request.deterministic,
+    command_preset = None if plan.custom_model is not None or is_function else plan.preset
+    command_options = dict(
+        seed=seed, weights=request.weights, freeze=freeze, precision=precision, backend=request.backend,
+        devices=devices, deterministic=request.deterministic,
     )  # fmt: skip
+    command = command_of(command_preset, data, overrides, options, **command_options)
     # 3. Claim the folder, build the network, and train it, resuming from a journal if there is one.
     with claimed(out, request, overwrite=overwrite, resume=resume) as claim:
         if claim.done is not None:
@@ -185,23 +210,63 @@ def train(
         with distribution_scope(distribution):
             setup = plan.ready(policy, weights=weights, freeze=freeze, resumed=claim.state is not None)
         warnings = check_before_training(setup, command=command) if check else []
-        fit = Fit(
-            setup, claim.folder, state=claim.state, extra=extra, progress=progress, cadence=cadence,
-            steps_per_call=max_steps, distribution=distribution,
-        )  # fmt: skip
         notes = [summary_line(setup.data.overview), *setup.data.notes, *setup.notes, *warnings]
-        print_notes([*notes, *claim.notes, *fit.notes, *onednn.advice()], progress)
+        print_notes([*notes, *claim.notes], progress)
+        fit_options: dict[str, Any] = dict(steps_per_call=max_steps, distribution=distribution)
+        scored: bool | list[dict[str, Any]] = baselines
+        limit = None
+        if clock is not None:
+            if baselines:
+                scored = _scored_baselines(setup, clock.baseline_seconds)
+            if claim.stopped is not None:
+                setup = with_length(setup, Length.of(claim.stopped.spec.training))
+                limit = clock.limit(before=0.0 if claim.state is None else claim.state.seconds)
+            else:
+                setup, limit, note = _fitted_to(clock, setup, fit_options)
+                print_notes([note], progress)
+            chosen = overrides | _of_length(setup, plan)
+            command = command_of(command_preset, data, chosen, options, **command_options)
+        fit = Fit(
+            setup, claim.folder, state=claim.state, extra=extra, progress=progress, cadence=cadence, limit=limit,
+            **fit_options,
+        )  # fmt: skip
+        print_notes([*fit.notes, *onednn.advice()], progress)
         if claim.state is not None:
-            return _train_and_score(fit, baselines)
+            return _train_and_score(fit, scored)
         if plan.preset is not None:
-            samples = plan.training["epochs"] * len(plan.data.train)
+            samples = setup.training["epochs"] * len(plan.data.train)
             print_notes(faster_than(keras.backend.backend(), plan.preset.name, samples), progress)
         with run_set_aside(claim.folder):
             write_config(
                 claim.folder, setup, request, command=command, overrides=overrides,
                 notes=notes if isinstance(test, Fold) else (),
             )  # fmt: skip
-            return _train_and_score(fit, baselines)
+            return _train_and_score(fit, scored)
+
+
+def _fitted_to(clock: Clock, setup: TrainingSetup, options: dict[str, Any]) -> tuple[TrainingSetup, TimeLimit, str]:
+    """Return a setup whose training fits into a clock, the callback that keeps the limit, and the note about it.
+
+    Raises:
+        KzooError: not even one step fits.
+    """
+    longest, steps = Length.of(setup.training), steps_per_epoch(setup)
+    speed = measure(setup, clock, **options)
+    length = clock.choose(speed, longest, steps)
+    return with_length(setup, length), clock.limit(speed=speed), clock.note(length, longest, speed, steps)
+
+
+def _of_length(setup: TrainingSetup, plan: TrainingPlan) -> dict[str, Any]:
+    """Return the settings that repeat a training of this length: `min_steps` may have scaled the patience, too."""
+    patience = setup.training["patience"]
+    changed = plan.preset is not None and patience != plan.preset.training["patience"]
+    return Length.of(setup.training).settings | ({"patience": patience} if changed else {})
+
+
+def _scored_baselines(setup: TrainingSetup, time_limit: float) -> list[dict[str, Any]]:
+    if setup.data.test is None and setup.data.validation is None:
+        return []
+    return score_baselines(setup.data, 0.0, setup.training, time_limit=time_limit)
 
 
 def user_callbacks(callbacks: Any, epochs: int | None, overrides: dict[str, Any]) -> list[keras.callbacks.Callback]:
@@ -245,7 +310,7 @@ def write_config(
     write_json(folder / "config.json", config | provenance())
 
 
-def _train_and_score(fit: Fit, baselines: bool) -> Run:
+def _train_and_score(fit: Fit, baselines: bool | list[dict[str, Any]]) -> Run:
     """Train until the end or an interrupt, score the best weights, and return the run.
 
     Raises:
@@ -258,6 +323,8 @@ def _train_and_score(fit: Fit, baselines: bool) -> Run:
             fit.train_until_end(signals)
     except (StopRequest, KeyboardInterrupt):
         interrupted = True
+    if fit.limit is not None and fit.limit.reason:
+        print_notes([f"Stopped after {plural(len(fit.history), 'epoch')}: {fit.limit.reason}."], fit.progress)
     if signals.caught == signal.SIGTERM:
         print(f"{fit.folder}: stopped by SIGTERM. Run the same call again to resume.", file=sys.stderr)
         raise SystemExit(128 + signal.SIGTERM)
@@ -270,8 +337,16 @@ def _train_and_score(fit: Fit, baselines: bool) -> Run:
     return run
 
 
-def write_summary(fit: Fit, *, baselines: bool = True, interrupted: bool = False) -> None:
-    """Write the scores of the best weights and of baselines, and the curves, which completes the run."""
+def write_summary(
+    fit: Fit, *, baselines: bool | list[dict[str, Any]] = True, interrupted: bool = False
+) -> None:  # fmt: skip
+    """Write the scores of the best weights and of baselines, and the curves, which completes the run.
+
+    Args:
+        fit: the `Fit`, after its training.
+        baselines: whether to score baselines, or their scores.
+        interrupted: whether the training was interrupted.
+    """
     setup, best, history = fit.job, fit.best, fit.history
     if not history:
         outcome = "run the same call again to resume" if has_journal(fit.folder) else "nothing was saved"
@@ -324,11 +399,13 @@ def write_summary(fit: Fit, *, baselines: bool = True, interrupted: bool = False
         print_notes(calibrated.notes(comparison), fit.progress)
     # 2. Score baselines for comparison.
     if baselines and not interrupted and (setup.data.test is not None or setup.data.validation is not None):
-        summary["baselines"] = score_baselines(setup.data, fit.seconds(), settings)
+        is_scored = isinstance(baselines, list)
+        summary["baselines"] = baselines if is_scored else score_baselines(setup.data, fit.seconds(), settings)
     # 3. Write the curves, and last the summary: a folder with a summary is a finished run.
     rows = {name: [row.get(name) for row in history] for name in history[0]}
-    with whole_file(fit.folder / "curves.png", sync=False) as temporary:
-        curves(rows, monitor=best.monitor, best_epoch=best.best_epoch + 1).savefig(temporary, dpi=120)
+    if _draws_curves.get():
+        with whole_file(fit.folder / "curves.png", sync=False) as temporary:
+            curves(rows, monitor=best.monitor, best_epoch=best.best_epoch + 1).savefig(temporary, dpi=120)
     write_json(fit.folder / "summary.json", finite(summary))
     if not interrupted:
         strip_optimizer(fit.folder)
@@ -336,12 +413,13 @@ def write_summary(fit: Fit, *, baselines: bool = True, interrupted: bool = False
 
 def _stop_reason(fit: Fit) -> str:
     """Return why a training ended that kzoo did not stop: all epochs are done, or a user's callback stopped it."""
+    if fit.limit is not None and fit.limit.reason:
+        return fit.limit.reason
     epochs = len(fit.history)
     return "all epochs done" if epochs >= fit.until else f"a callback stopped it after {plural(epochs, 'epoch')}"
 
 
 def print_notes(notes: Iterable[str], progress: bool) -> None:
-    """Print notes on stderr, a line each, if `progress` is set."""
+    """Print notes, a line each, if `progress` is set: on stderr, or as a list in a notebook."""
     if progress:
-        for note in notes:
-            print(printable(spelled(note)), file=sys.stderr)
+        notebook.print_lines([printable(spelled(note)) for note in notes])

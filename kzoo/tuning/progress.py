@@ -66,7 +66,7 @@ class Progress:
     def write(self, line):
         """Print a line."""
         if self.display is not None:
-            print(spelled(line), file=sys.stderr)
+            notebook.print_lines([spelled(line)])
         elif not self.silent:
             (self.live.console if self.live is not None else self.console).print(
                 spelled(line), soft_wrap=True, markup=False

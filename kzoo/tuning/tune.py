@@ -51,6 +51,7 @@ from kzoo.tuning.search import Search
 from kzoo.tuning.spaces.function_space import Build, FunctionSpace, builds_models, name_of, unexplored
 from kzoo.tuning.spaces.space import Space
 from kzoo.tuning.spaces.space import space as space_of
+from kzoo.utils import notebook
 from kzoo.utils.argument_checks import checked_arguments, checked_count, checked_seconds, checked_seed
 from kzoo.utils.errors import Interrupted, KzooError
 from kzoo.utils.files import write_json
@@ -509,5 +510,4 @@ def _check_arguments(trials: Any, seed: Any, data_seed: Any, prune: Any, baselin
 
 def _print_notes(notes: Iterable[str], progress: bool) -> None:
     if progress:
-        for note in notes:
-            print(printable(spelled(note)), file=sys.stderr)
+        notebook.print_lines([printable(spelled(note)) for note in notes])

@@ -4,6 +4,7 @@ Every text is escaped, unless a function of this module returned it. Colours are
 on the head of a column sorts a table; where a notebook removes scripts or styles, the tables stay readable.
 """
 
+import sys
 from collections.abc import Iterable, Sequence
 from html import escape
 from importlib import import_module
@@ -35,7 +36,7 @@ border-bottom:1px solid {_FAINT};max-width:30em;white-space:normal;overflow-wrap
 .kzoo-card th[aria-sort=ascending] button::after{{content:" \\2191"}}
 .kzoo-card th[aria-sort=descending] button::after{{content:" \\2193"}}
 .kzoo-card summary{{cursor:pointer;margin:0 0 .3em}}
-.kzoo-card ul{{margin:0 0 .5em;padding-left:1.3em}}
+.kzoo-card ul{{margin:0 0 .5em;padding-left:1.3em;white-space:pre-line}}
 .kzoo-card progress{{width:16em;vertical-align:middle;margin-right:.7em}}
 .kzoo-card pre{{margin:0;padding:0;background:none;color:inherit;font-size:12px;white-space:pre;overflow-x:auto}}
 """
@@ -58,6 +59,23 @@ class Html(str):
 def text(content: Any) -> Html:
     """Return a user's text as HTML."""
     return content if isinstance(content, Html) else Html(escape(printable(content)))
+
+
+def print_lines(lines: Sequence[str]) -> None:
+    """Print lines on stderr; in a notebook, which shows stderr as errors, as a list."""
+    if lines and is_notebook():
+        Display().show(f'<div class="kzoo-card"><style>{_STYLE}</style>{bullets(lines)}</div>', "\n".join(lines))
+    else:
+        for line in lines:
+            print(line, file=sys.stderr)
+
+
+def is_notebook() -> bool:
+    """Return whether a notebook shows the outputs of this process."""
+    if "ipykernel" not in sys.modules:
+        return False
+    shell = import_module("IPython").get_ipython()
+    return shell is not None and hasattr(shell, "kernel")
 
 
 class Display:

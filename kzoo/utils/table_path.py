@@ -104,7 +104,8 @@ def check_sheet(source: Any, sheet: str | None, header_row: int | None) -> None:
     """Raise `KzooError` if a sheet or a header row is set for a source that is no workbook."""
     if (sheet is not None or header_row is not None) and not is_workbook(source):
         option, value = ("header_row", header_row) if sheet is None else ("sheet", sheet)
-        what = repr(str(source)) if isinstance(source, str | Path) else f"a {type(source).__name__}"
+        what = "not set" if source is None else f"a {type(source).__name__}"
+        what = repr(str(source)) if isinstance(source, str | Path) else what
         raise KzooError(f"{option}={value!r} is for .xlsx workbooks, and the data is {what}. Remove it.")
 
 

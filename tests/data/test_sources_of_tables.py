@@ -155,6 +155,15 @@ def test_a_run_predicts_behind_every_door(door, trained, tmp_path):
     assert predictions.kept["species"] == SPECIES
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("door", DOORS)
+def test_a_training_scores_the_same_behind_every_door(door, trained, tmp_path):
+    run, _ = trained
+    options = dict(target="species", epochs=1, units=(4,), progress=False, baselines=False, check=False)
+    summary = kzoo.train("tabular_fnn", DOORS[door](tmp_path), out=tmp_path / "run", **options).summary
+    assert (summary["test"], summary["validation"]) == (run.summary["test"], run.summary["validation"])
+
+
 @pytest.mark.parametrize("door", ["pattern", "a stream", "list of lists"])
 def test_second_sources_and_checks_take_every_door(door, trained, tmp_path):
     run, path = trained

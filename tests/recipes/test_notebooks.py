@@ -79,6 +79,7 @@ def test_a_notebook_runs(name, tmp_path):
     cells = executed(nbformat.read(FOLDER / f"{name}.ipynb", as_version=4).cells, tmp_path)
     assert in_units(time.monotonic() - started) < UNITS
     outputs = outputs_of(cells)
+    assert not [output.text for output in outputs if output.get("name") == "stderr"]  # notebooks show it in red
     for output in outputs:
         assert not OF_TENSORFLOW.search(text_of(output)), text_of(output)
     shown = [output.data for output in outputs if "data" in output]

@@ -8,6 +8,7 @@ from html import escape, unescape
 from html.parser import HTMLParser
 
 import numpy as np
+import pandas as pd
 import pytest
 from messages import assert_mentions, missing_from, refuses
 from sklearn import metrics as sk
@@ -263,6 +264,20 @@ def test_new_data_gets_a_section(table_run, tmp_path):
     right = round(kzoo.evaluate(table_run, tmp_path / "march.csv")["accuracy"] * 40)
     assert page.has_heading("march.csv")
     assert_mentions(page.text, f"{right} of 40")
+
+
+def test_new_data_lies_on_a_sheet_of_a_workbook(table_run, tmp_path, capsys):
+    with pd.ExcelWriter(tmp_path / "march.xlsx") as writer:
+        pd.DataFrame({"note": ["a", "b"]}).to_excel(writer, sheet_name="Notes", index=False)
+        shops()[:40].to_excel(writer, sheet_name="Shops", index=False)
+    words = ["report", str(table_run.path), "--data", str(tmp_path / "march.xlsx"), "--out", str(tmp_path)]
+    assert main(words) == 2
+    assert_mentions(capsys.readouterr().err, "march.xlsx", "'Notes'", "'Shops'", "--sheet")
+    assert main([*words, "--sheet", "Shops"]) == 0
+    right = round(kzoo.evaluate(table_run, tmp_path / "march.xlsx", sheet="Shops")["accuracy"] * 40)
+    assert_mentions(Page(tmp_path / "report.html").text, "march.xlsx", f"{right} of 40")
+    with refuses("sheet='Shops'", ".xlsx", "not set"):
+        kzoo.report(table_run, out=tmp_path, sheet="Shops")
 
 
 def test_an_ensemble_names_its_members(diabetes_run, tmp_path):

@@ -141,6 +141,8 @@ def test_a_column_that_is_empty_now_and_was_not_in_training_has_a_warning(door, 
     lines = [*getattr(answer, "notes", ()), *(str(warning.message) for warning in caught)]
     assert len([line for line in lines if not missing_from(line, parts)]) == 1
     assert messages(door, pair, flats([None] * 60 + commas(SIZES[60:])), tmp_path / "new.csv") == []
+    (line,) = messages(door, pair, flats([None, *commas(SIZES[1:])])[:1], tmp_path / "new.csv")
+    assert_mentions(line, "'size'", "1 of 1", "is missing", "median")
 
 
 @pytest.mark.parametrize("door", DOORS)

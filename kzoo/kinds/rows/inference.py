@@ -38,7 +38,7 @@ from kzoo.utils.formatting import hint, listed, plural, shown
 
 _MAX_SHOWN_COLUMNS = 16
 _DECIMAL_NAMES = {",": "commas", ".": "points"}
-_MIN_UNREAD = 5  # unreadable or missing cells: fewer are never too many
+_MIN_UNREAD = 5  # unreadable cells: fewer are never too many
 _BLOCK_ROWS = 2**13  # stacked at once: they fit into the processor's cache
 
 
@@ -125,11 +125,12 @@ def missing_note(name, count, rows) -> list:
         name: name of the column.
         count, rows: number of missing cells, and of all cells.
     """
-    if count < _MIN_UNREAD or count <= rows / 2:
+    if count <= rows / 2:
         return []
+    are, replaced = ("is", "It is replaced") if count == 1 else ("are", "They are replaced")
     return [
-        f"Column {name!r}: {count} of {plural(rows, 'value')} are missing, but none was missing in training. "
-        "They are replaced by the median of the training rows."
+        f"Column {name!r}: {count} of {plural(rows, 'value')} {are} missing, but none was missing in training. "
+        f"{replaced} by the median of the training rows."
     ]
 
 

@@ -266,8 +266,9 @@ function fieldOf(column) {
     if (input.validity?.badInput) throw new Problem("noNumber", { name }, input);
     if (column.kind === "category" || column.kind === "text") return value === "" ? null : value;
     if (value === "") {
-      if (!column.missing) notes.push(["replaced", { name, value: column.kind === "number" ? column.default : typical }]);
-      return null;
+      if (column.missing) return null;
+      notes.push(["replaced", { name, value: column.kind === "number" ? column.default : typical }]);
+      return column.kind === "number" ? column.default : null; // the number that the model would use, as the note tells
     }
     if (column.kind === "date") return value + (column.offset ?? "");
     const { low, high } = column;

@@ -82,7 +82,7 @@ def test_table_rows_are_read_from_files_dicts_and_frames(table_run, tmp_path):
         np.testing.assert_allclose(kzoo.predict(table_run, same).probabilities, answers.probabilities, atol=1e-6)
     first = kzoo.predict(table_run, frame.iloc[0].to_dict())
     assert first.labels == answers.labels[:1]
-    with warns("'town'", "1 of 1", "category", "row 1", "'Rom'"):
+    with warns("'size'", "1 of 1", "missing", "median"), warns("'town'", "1 of 1", "category", "row 1", "'Rom'"):
         strange = kzoo.predict(table_run, [{"size": None, "town": "Rom"}])  # missing, and never seen
     check_classes(strange, table_run, 1)
 

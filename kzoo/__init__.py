@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # the names of `_PUBLIC`
     from kzoo.evaluation.cross_validate import cross_validate as cross_validate
     from kzoo.evaluation.ensemble import ensemble as ensemble
     from kzoo.evaluation.evaluate import evaluate as evaluate
+    from kzoo.evaluation.explain import explain as explain
     from kzoo.evaluation.generate import generate as generate
     from kzoo.evaluation.learning_rate import learning_rate_range as learning_rate_range
     from kzoo.evaluation.predict import predict as predict
@@ -78,6 +79,7 @@ _PUBLIC = {
     "Run": "kzoo.run",
     "check": "kzoo.evaluation",
     "evaluate": "kzoo.evaluation",
+    "explain": "kzoo.evaluation",
     "predict": "kzoo.evaluation",
     "generate": "kzoo.evaluation",
     "cross_validate": "kzoo.evaluation",

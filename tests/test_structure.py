@@ -46,15 +46,16 @@ MAY_IMPORT = {
     "plots": {"gradients", "predictions"},
     "data": {"dataset", "postprocessors", "registry", "sources", "storage"},
     "predictions": set(),
-    "runtime": {"data", "export", "exported", "predictions", "sources"},
+    "runtime": {"data", "explanations", "export", "exported", "predictions", "sources"},
     "checks": {"data", "dataset", "gradients", "plots", "sources", "storage"},
     "export": {
         "untracked", "checks", "data", "dataset", "exported", "loading", "postprocessors", "predictions", "registry",
         "results", "run", "weights",
     },
+    "explanations": {"predictions"},
     "evaluation": {
-        "untracked", "baselines", "checks", "data", "dataset", "gradients", "postprocessors", "predictions", "ranking",
-        "registry", "results", "run", "sources", "storage", "training", "workers",
+        "untracked", "baselines", "checks", "data", "dataset", "explanations", "gradients", "postprocessors",
+        "predictions", "ranking", "registry", "results", "run", "sources", "storage", "training", "workers",
     },
     "training": {
         "baselines", "callbacks", "checks", "command", "contract", "data", "dataset", "families", "gradients",
@@ -88,6 +89,8 @@ BY_NAME = {
     "exported": {"export"},
     "network": {"flops"},
     "sklearn": {"data", "dataset", "evaluation", "loading", "training"},
+    "explanations": {"plots"},
+    "evaluation": {"plots"},
 }  # fmt: skip
 SHARED = {"__version__", "kinds", "stored_types", "tasks", "utils"}
 STANDARD_LIBRARY_ONLY = (

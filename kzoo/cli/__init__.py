@@ -1,4 +1,4 @@
-"""The command line: `kzoo list | show | check | train | tune | evaluate | predict | report | export | serve | compare`.
+"""The command line: `kzoo list | show | check | train | tune | evaluate | predict | explain | report | ...`.
 
 Each command is a module with `add_arguments(parser)`, `run(args) -> document` and `render(document, args)`. It is
 imported only when the command is called. The document is plain data: `--json` prints it, `render` formats it as text,
@@ -35,6 +35,7 @@ COMMANDS = {
     "tune": "search for better hyperparameters of a preset",
     "evaluate": "score a run on its test split or on new data",
     "predict": "predict for new images, table rows, texts or series",
+    "explain": "explain which columns a run uses, or why it predicts a number for a row",
     "report": "write an HTML report of a run: scores, curves, mistakes, settings",
     "export": "export a run as SavedModel, ONNX, LiteRT or .keras, and check each file in its own runtime",
     "serve": "serve exported models over HTTP, without Keras",

@@ -454,8 +454,13 @@ def terminal_width() -> int:
 
 def bold(text) -> str:
     """Return a heading in bold; unchanged in a pipe, with NO_COLOR, or if the terminal has no bold."""
+    return f"\033[1m{text}\033[0m" if terminal_has_styles() else text
+
+
+def terminal_has_styles() -> bool:
+    """Return whether texts can be bold or coloured: not in a pipe, with NO_COLOR, or on some terminals."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or os.name == "nt"
-    return text if plain or not sys.stdout.isatty() else f"\033[1m{text}\033[0m"
+    return not plain and sys.stdout.isatty()
 
 
 def hanging_indent(prefix, text) -> list[str]:

@@ -100,6 +100,15 @@ def to_predictions(task, target, outputs, encoded, reader, *, logits, postproces
     return replace(predictions.with_unread(encoded.names, encoded.unread), kept=encoded.kept)
 
 
+def predictions_of(task, target, outputs, reader, *, logits, postprocessing=()):
+    """Return the predictions of a network's outputs (N, ...), as `to_predictions`, without names and times."""
+    steps = Postprocessor.read(postprocessing)
+    outputs = steps.outputs(outputs, logits=logits)
+    return steps.predictions(
+        task.inference.answer(target, outputs, inputs=range(len(outputs)), reader=reader, logits=logits)
+    )
+
+
 def with_times(reader, raw, x, predictions):
     """Return forecasts of a series with the times of their steps, and the history that the model used.
 

@@ -5,6 +5,7 @@ from kzoo.evaluation.comparison import compare_runs
 from kzoo.evaluation.cross_validate import cross_validate
 from kzoo.evaluation.ensemble import ensemble
 from kzoo.evaluation.evaluate import evaluate
+from kzoo.evaluation.explain import explain
 from kzoo.evaluation.generate import generate
 from kzoo.evaluation.learning_rate import learning_rate_range
 from kzoo.evaluation.predict import predict
@@ -17,6 +18,7 @@ __all__ = [
     "cross_validate",
     "ensemble",
     "evaluate",
+    "explain",
     "generate",
     "learning_rate_range",
     "predict",

@@ -105,10 +105,7 @@ def evaluate(
     run = as_run(run_or_model, weights)
     data = with_sheet(as_table(data), sheet, header_row, run.data.options if run.tracked else None)
     check_sheet(data, sheet, header_row)
-    if not run.tracked and takes_ready_arrays(run.preprocessing) and not holds_arrays(data):
-        model, loaded = _for_model(run, data, target)
-    else:
-        model, loaded = _for_run(run, data, target)
+    model, loaded = data_to_score(run, data, target)
     part = getattr(loaded, split)
     if split != "test" and loaded.train is loaded.test:
         raise KzooError(
@@ -154,6 +151,17 @@ def _subgroups(
         **options,
     )  # fmt: skip
     return subgroup_scores(score, judged, part, names, metric=metric, task=loaded.problem.task, by=by)
+
+
+def data_to_score(run: Run, data: Any, target: str | Sequence[str] | None) -> tuple[keras.Model, Dataset]:
+    """Return the model of a run, and data to score it on: its own, split as in training, or other data as a whole.
+
+    Raises:
+        KzooError: the data does not fit, or there is none.
+    """
+    if not run.tracked and takes_ready_arrays(run.preprocessing) and not holds_arrays(data):
+        return _for_model(run, data, target)
+    return _for_run(run, data, target)
 
 
 def _for_run(run: Run, data: Any, target: str | Sequence[str] | None) -> tuple[keras.Model, Dataset]:

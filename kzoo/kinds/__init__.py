@@ -23,6 +23,11 @@ Functions of `inference.py`; those marked (optional) may be missing:
     show(reader, x, names) -> Shown         rows of x for display; None if they cannot be shown
     ahead(reader, raw, steps) -> times      (optional) of a series: the times of the next steps, if it has times
     views(x, name) -> (share, x) pairs      (optional) augmented inputs and their weights, for test-time augmentation
+    parts(reader, config, names)            (optional) the `InputPart`s of an input, whose influence is explained
+    typical(reader, statistics) -> x        (optional) one x of medians and most frequent categories; None if unknown
+    texts_of(reader, raw) -> texts          (optional) raw inputs as texts
+    left_out(reader, text) -> (pieces, x)   (optional) pieces of a text, and its x without each of them
+    bag(reader, text) -> Bag                (optional) a text as a set of tokens
     draw(given, random, shape) -> x         random inputs in a plausible range
     edges(given, rows)                      extreme inputs
 
@@ -47,6 +52,7 @@ Kinds of this folder are discovered by listing it, those of installed packages b
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import Any
 
 from kzoo.utils.discovery import Names, installed, list_modules, load_part
 from kzoo.utils.errors import KzooError
@@ -143,6 +149,42 @@ class Shown:
     cells: list
     mark: str | None = None
     legend: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class InputPart:
+    """A part of an input whose influence on predictions is explained, such as a column of a table.
+
+    Args:
+        name: of the part.
+        type: "number", "category", "date", "text" or "steps".
+        features: (k,) indices of its numbers in a flattened input. The first ones order numbers and dates.
+        cell: function of these numbers (k,) of one input that returns the part as text.
+        missing: whether the last of these numbers is 1 for a missing value, else 0.
+    """
+
+    name: str
+    type: str
+    features: Any
+    cell: Callable
+    missing: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Bag:
+    """A text as the set of its tokens.
+
+    Args:
+        pieces: the text, cut at the ends of its words.
+        ids: ids of its tokens, as the network reads them.
+        names: of these tokens.
+        members: for each token, the indices of the pieces that it consists of, wherever it occurs.
+    """
+
+    pieces: list
+    ids: list
+    names: list
+    members: list
 
 
 @dataclass(kw_only=True, eq=False)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:  # for type checkers, the names that are loaded on first use
     from kzoo.plots.classification import roc as roc
     from kzoo.plots.classification import roc_and_precision_recall as roc_and_precision_recall
     from kzoo.plots.decision import threshold_curve as threshold_curve
+    from kzoo.plots.explanations import column_importance as column_importance
+    from kzoo.plots.explanations import reasons as reasons
     from kzoo.plots.gradcam import grad_cam as grad_cam
     from kzoo.plots.layers import network as network
     from kzoo.plots.mistakes import worst_mistakes as worst_mistakes
@@ -54,6 +56,8 @@ _LAZY = {
     "search_history": "kzoo.plots.search",
     "search_curves": "kzoo.plots.search",
     "importance": "kzoo.plots.search",
+    "column_importance": "kzoo.plots.explanations",
+    "reasons": "kzoo.plots.explanations",
 }
 
 __all__ = ["ahead", "curves", "overlay", "panels", *_LAZY]

@@ -8,6 +8,8 @@ import numpy as np
 
 from kzoo.kinds import Shown
 from kzoo.kinds.rows.column_options import check_separators, column_options
+from kzoo.kinds.rows.input_parts import parts as parts
+from kzoo.kinds.rows.input_parts import typical as typical
 from kzoo.kinds.rows.texts import encode_texts
 from kzoo.sources.arrays import check_count, check_whole_numbers, numeric_array
 from kzoo.sources.tables.numbers import possible_numbers, unseen_thousands

@@ -10,6 +10,7 @@ from kzoo.kinds.rows.inference import draw as draw_rows
 from kzoo.kinds.series import calendar as calendars
 from kzoo.kinds.series.calendar import Calendar, Moments
 from kzoo.kinds.series.index import with_index
+from kzoo.kinds.series.input_parts import parts
 from kzoo.kinds.series.time_formats import NUMBERS, are_digit_dates, time_format_of, times_and_zone
 from kzoo.kinds.series.times import Times
 from kzoo.sources.arrays import check_count, numeric_array
@@ -24,7 +25,8 @@ _MIN_STEP_ROWS = 4  # rows that a step is computed from, so that a single gap do
 _MIN_REPEATED_SHARE = 0.2  # of the rows, from which they may belong to several series
 
 __all__ = [
-    "ahead", "draw", "edges", "example", "form", "gather", "glance", "glance_new", "read", "received", "show",
+    "ahead", "draw", "edges", "example", "form", "gather", "glance", "glance_new", "parts", "read", "received",
+    "show",
 ]  # fmt: skip
 
 

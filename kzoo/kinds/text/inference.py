@@ -2,11 +2,12 @@
 
 import os
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
-from kzoo.kinds import Shown
+from kzoo.kinds import Bag, Shown
 from kzoo.kinds.text.folders import (
     check_classes,
     classes_below,
@@ -41,6 +42,9 @@ from kzoo.utils.table_path import locate
 
 _NAMED = 5  # texts named in a line
 _LONG = 40  # characters; the name of a column is shorter
+_MOST_PIECES = 300  # of a text that are left out one by one
+_IDEOGRAPHS = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+_PIECES = re.compile(rf"\s*(?:[{_IDEOGRAPHS}]|[^\W{_IDEOGRAPHS}]+|[^\w\s])|\s+$")
 _UNKNOWN_MARK = "[?]"  # unknown tokens in displayed texts
 
 
@@ -184,6 +188,64 @@ def show(reader, x, names):
         return Shown(form="text", heads=["text, as the model reads it"], cells=cells, mark=_UNKNOWN_MARK, legend=legend)
     cells = [[" ".join(str(i) for i in np.trim_zeros(ids, "b"))] for ids in x]
     return Shown(form="text", heads=["token ids"], cells=cells)
+
+
+def texts_of(reader, raw) -> list[str]:
+    """Return raw inputs as texts, without files that cannot be read; see `read`."""
+    return list(_texts(raw, reader.get("column"))[0])
+
+
+def left_out(reader, text):
+    """Return the pieces of a text, and its ids without each of them, (pieces, length).
+
+    A piece is a word with the space before it, or an ideograph; of a long text it is several of them.
+    """
+    pieces = _PIECES.findall(text)
+    if len(pieces) > _MOST_PIECES:
+        ends = np.linspace(0, len(pieces), _MOST_PIECES + 1).round().astype(int).tolist()
+        pieces = ["".join(pieces[start:end]) for start, end in pairwise(ends)]
+    texts = ["".join(pieces[:index] + pieces[index + 1 :]) for index in range(len(pieces))]
+    return pieces, tokenizer_of(reader).encode(texts, reader["length"])
+
+
+def bag(reader, text) -> Bag:
+    """Return a text as the set of the tokens that a network without order reads: each n-gram once, or all tokens."""
+    tokenizer, length = tokenizer_of(reader), reader["length"]
+    tokens = tokenizer.split(text)
+    between = "" if tokenizer.level == "characters" else " "
+    ids = tokenizer.ids(text)[:length]
+    pieces, of_token = _pieces_of(text, tokens, between)
+    if not tokenizer.ngrams:
+        read = zip(ids, tokens, strict=False)
+        names = [token if number > UNKNOWN else f"{token} (unknown)" for number, token in read]
+        return Bag(pieces=pieces, ids=ids, names=names, members=[[piece] for piece in of_token[: len(ids)]])
+    members: dict = {number: [] for number in ids}
+    names = {UNKNOWN: "(unknown words)"}
+    for size, runs in enumerate(tokenizer.runs([tokens]), start=1):
+        for start, run in enumerate(runs):
+            number = tokenizer.id_of(run) if run is not None else PADDING
+            number = UNKNOWN if number == PADDING and size == 1 else number
+            if number in members:
+                names.setdefault(number, run)
+                members[number] += of_token[start : start + size]
+    return Bag(pieces=pieces, ids=ids, names=[names[number] for number in ids], members=list(members.values()))
+
+
+def _pieces_of(text, tokens, between):
+    """Return a text cut at the ends of its tokens, and the index of the piece of each token.
+
+    Where the tokens are not in the text, because it was normalized, the pieces are the tokens.
+    """
+    lowered, pieces, of_token, end = text.lower(), [], [], 0
+    for token in tokens:
+        start = lowered.find(token.lower(), end)
+        if start < 0 or len(lowered) != len(text):
+            pieces = [piece for token in tokens for piece in (token, between)]
+            return pieces, list(range(0, len(pieces), 2))
+        pieces += [text[end:start], text[start : start + len(token)]]
+        of_token.append(len(pieces) - 1)
+        end = start + len(token)
+    return [*pieces, text[end:]], of_token
 
 
 def draw(given, random, shape):

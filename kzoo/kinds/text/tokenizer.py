@@ -83,6 +83,10 @@ class Tokenizer:
             split = [_plain_words([t])[0] if t.isascii() else _WORDS.findall(_normalize(t)) for t in texts]
         return split if self.punctuation else [[t for t in tokens if t[0].isalnum() or len(t) > 1] for tokens in split]
 
+    def id_of(self, token):
+        """Return the id of a token or an n-gram; 0 if it is not in the vocabulary."""
+        return self._ids.get(token, PADDING)
+
     def ids(self, text):
         """Return the ids of a text as a list, without padding."""
         return self.numbers(text).tolist()

@@ -1,0 +1,278 @@
+"""`explain`: why a run predicts as it does, for all rows or for single inputs."""
+
+import os
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+
+from kzoo.data.encode import encode_named, predictions_of
+from kzoo.data.named import NAMES
+from kzoo.dataset.dataset import Dataset, Loadable, Split
+from kzoo.dataset.sample import sample_split
+from kzoo.evaluation.evaluate import data_to_score
+from kzoo.explanations.association import RELATED, related_groups
+from kzoo.explanations.dependence import partial_dependence
+from kzoo.explanations.explanation import Explanation, Reasons
+from kzoo.explanations.inputs import (
+    NOT_THE_WORLD,
+    Subject,
+    described_rows,
+    explain_rows,
+    explain_texts,
+    first_inputs,
+)
+from kzoo.explanations.outputs import explained_outputs, named_numbers
+from kzoo.explanations.permutation import permutation_importance
+from kzoo.kinds import Kind, kind_of
+from kzoo.postprocessors.decision import decision_of
+from kzoo.postprocessors.postprocessor import Postprocessor
+from kzoo.predictions import Predictions
+from kzoo.results import displayed_metric, value_of
+from kzoo.results import number as score_text
+from kzoo.run import Run
+from kzoo.sources.arrays import all_finite
+from kzoo.sources.tables.frame import as_table
+from kzoo.tasks import Score, score_named
+from kzoo.tasks.weighted import score_weighted
+from kzoo.training.score import forward, run_gives_logits
+from kzoo.untracked import as_run
+from kzoo.utils.argument_checks import checked_arguments, checked_count, checked_seed
+from kzoo.utils.errors import KzooError
+from kzoo.utils.files import expand_home
+from kzoo.utils.formatting import plural
+from kzoo.utils.table_path import check_sheet, with_sheet
+
+_BATCH = 1024  # encoded inputs: the rows of a table are small
+_MOST_SCORED = 5_000  # rows that columns are permuted in
+_MOST_RELATED = 2_000  # rows that related columns are looked for in
+_MOST_MEANS = 300  # rows whose mean is a point of a partial dependence
+_BACKGROUND = 100  # rows that single rows are compared with
+_COLUMNS = 6  # with a partial dependence
+_PERMUTED_TOGETHER = (
+    f"Columns related by {RELATED:g} or more (rank correlation, Cramer's V) are permuted together; less related ones "
+    "share their importance."
+)
+_TESTED = "A group is no better than noise unless its importance is above 0 at 5 %, for all groups together."
+_RARE_ROWS = "Mean predictions also count rows that never occur, where columns depend on each other."
+_BLOCKS_TOGETHER = "Neighbouring steps contain the same information and share their importance."
+_OF_HEAT = "Grad-CAM shows where evidence is, not what it is; its colours cannot be compared between images."
+
+
+@checked_arguments
+def explain(
+    run: Run | str | os.PathLike[str] | keras.Model,
+    rows: Any = None,
+    *,
+    data: "Loadable | None" = None,
+    of: str | None = None,
+    target: str | Sequence[str] | None = None,
+    weights: str | None = None,
+    repeats: int = 10,
+    seed: int = 0,
+    sheet: str | None = None,
+    header_row: int | None = None,
+) -> Explanation:
+    """Explain a run: which columns it uses, or why it predicts a number for some inputs.
+
+    Without `rows`, columns of tables and series are ranked by permutation importance: by how much the primary score of
+    validation rows is worse when the values of the column are exchanged between rows (arXiv:1801.01489). Columns that
+    are closely related are permuted together. For the most important columns of tables there is also the mean
+    prediction by their value (partial dependence).
+
+    With `rows`, each one is explained. Of tables and series, by Shapley values (arXiv:1705.07874): what each column
+    adds to the mean prediction of 100 training rows; exact up to 12 columns, else by sampling. Of texts, by the weights
+    of the tokens in linear models (`text_ngrams`), else by leaving out each word. Of images, by Grad-CAM (see
+    `kzoo.plots.grad_cam`), which `Explanation.plot` draws.
+
+    Args:
+        run: a run or its path, the name of a preset with pretrained weights in the package, or a model.
+        rows: inputs to explain, as `kzoo.predict` takes them, at most 20; None explains the model.
+        data: what the run was trained on, of which it takes validation and training rows; for a named set it is
+            optional. Also other labelled data, all of whose rows are used. Without it, rows of a table are compared
+            with a single row of medians and most frequent categories.
+        of: the class, label, target or quantile (such as "price 0.9") to explain for each input; the default is the
+            predicted class, the most probable label, or each target.
+        target: the target columns of `data`, if their names differ from the run's.
+        weights: which pretrained weights, if a preset has several.
+        repeats: number of permutations of each column.
+        seed: of permutations and samples.
+        sheet, header_row: where the tables are in `.xlsx` workbooks, see `kzoo.load_data`; the default is as in
+            training.
+
+    Raises:
+        KzooError: a task or kind of input that cannot be explained, data or inputs that do not fit, or no validation
+            rows.
+    """
+    run = as_run(run, weights)
+    repeats, seed = checked_count("repeats", repeats), checked_seed("seed", seed)
+    kind, facts = kind_of(run.preprocessing), run.problem.facts
+    if "continues" in facts:
+        raise KzooError(f"{run!r} is a language model, whose predictions kzoo.explain does not explain.")
+    options = run.data.options if run.tracked else None
+    data = with_sheet(as_table(data), sheet, header_row, options)
+    check_sheet(data, sheet if rows is None else None, header_row if rows is None else None)
+    if rows is None:
+        if not hasattr(kind.inference, "parts"):
+            raise KzooError(f"{run!r} takes {kind.name}: pass some inputs to explain. Only columns are ranked for all.")
+        if of is not None:
+            raise KzooError(f"of={of!r} is for single inputs, and importances are those of the score. Remove it.")
+        return _explain_model(run, data, target, repeats, seed)
+    inputs = with_sheet(expand_home(rows), sheet, header_row, options)
+    check_sheet(inputs, sheet, header_row)
+    if "pixels" in kind.facts:
+        return _explain_images(run, inputs, of)
+    subject = _subject(run)
+    if hasattr(kind.inference, "texts_of") and "vocabulary" in run.preprocessing:
+        texts = kind.inference.texts_of(run.preprocessing, inputs)
+        return explain_texts(subject, texts[: first_inputs(len(texts))], of=of)
+    if not subject.parts():
+        raise KzooError(f"{run!r} takes {kind.name}, which kzoo.explain does not explain.")
+    encoded = encode_named(run.preprocessing, inputs)
+    count = first_inputs(len(encoded.x))
+    background, described = _background(run, kind, data, target, seed)
+    names = encoded.names if len(encoded.names) == len(encoded.x) else range(len(encoded.x))
+    return explain_rows(subject, encoded.x[:count], list(names)[:count], background, of=of, rows=described, seed=seed)
+
+
+def _subject(run: Run) -> Subject:
+    return Subject(
+        name=str(run.path or run.data.name), reader=run.preprocessing, config=run.spec.config,
+        feature_names=run.data.feature_names, predictions=partial(_predictions, run),
+    )  # fmt: skip
+
+
+def _predictions(run: Run, x: np.ndarray) -> Predictions:
+    return predictions_of(
+        run.problem.task, run.target, _outputs(run, x), run.preprocessing, logits=run_gives_logits(run),
+        postprocessing=run.postprocessing,
+    )  # fmt: skip
+
+
+def _outputs(run: Run, x: np.ndarray) -> np.ndarray:
+    """Return the outputs (N, ...) of the network of a run."""
+    size = min(_BATCH, 1 << (len(x) - 1).bit_length())  # few sizes, because each one is traced
+    outputs = np.concatenate([forward(run.model, x[i : i + size], size) for i in range(0, len(x), size)])
+    if not all_finite(outputs):
+        raise KzooError(f"{run!r} predicts NaN or infinity for some rows, so it cannot be explained.")
+    return outputs
+
+
+def _explain_model(run: Run, source: Any, target: Any, repeats: int, seed: int) -> Explanation:
+    """Return the importance of columns, and the partial dependence of the most important ones."""
+    _, data = data_to_score(run, source, target)
+    is_own = data.train is not data.test
+    part = data.validation if is_own else data.test
+    if part is None:
+        raise KzooError(
+            f"{data.name} has no validation split, on which importances are measured. Pass other labelled data."
+        )
+    part = _sample(part, _MOST_SCORED, seed)
+    x, y, weight = np.asarray(part.x[:]), np.asarray(part.y[:]), part.weight
+    subject = _subject(run)
+    parts = subject.parts()
+    related = _sample(data.train, _MOST_RELATED, seed) if is_own else part
+    groups = related_groups(np.asarray(related.x[:]).reshape(len(related), -1), parts)
+    named = [([parts[i].name for i in group], np.concatenate([parts[i].features for i in group])) for group in groups]
+    steps, logits = Postprocessor.read(run.postprocessing), run_gives_logits(run)
+    decision = decision_of(run.spec.training, data.problem, data.class_names, steps)
+    options: dict[str, Any] = {} if decision is None else {"decision": decision}
+    task = run.problem.task
+
+    def outputs_of(x: np.ndarray) -> np.ndarray:
+        return steps.outputs(_outputs(run, x), logits=logits)
+
+    def scores_of(outputs: np.ndarray, rows: np.ndarray) -> dict[str, Any]:
+        rows_weight = None if weight is None else np.asarray(weight)[rows]
+        return score_weighted(
+            task.scoring.score, [(outputs, y[rows])], steps.target(data.target), logits=logits, weight=rows_weight,
+            **options,
+        ).scores  # fmt: skip
+
+    metric = displayed_metric(run.problem.headline, scores_of(outputs_of(x), np.arange(len(x))), task)
+    score: Score | None = score_named(metric)
+    sign = -1 if score is not None and score.best == "min" else 1
+
+    def quality(outputs: np.ndarray, rows: np.ndarray) -> float | None:
+        value = value_of(scores_of(outputs, rows), metric)
+        return None if value is None else sign * value
+
+    importances, base = permutation_importance(x, named, outputs_of, quality, repeats=repeats, seed=seed)
+    rows = f"{plural(len(x), 'validation row')}" if is_own else f"{plural(len(x), 'row')} of {data.name}"
+    label = metric.replace("_", " ")
+    about = (
+        f"By how much the {label} of {rows}, {score_text(sign * base, metric)}, is worse when the values of columns "
+        f"are exchanged between rows ({plural(repeats, 'time')})."
+    )
+    columns = [name for importance in importances if importance.noise is False for name in importance.columns]
+    by_name = {part.name: part for part in parts}
+    sample = x[np.sort(np.random.default_rng(seed).permutation(len(x))[:_MOST_MEANS])]
+    outputs = named_numbers(subject.predictions(sample[:1]))[0]
+    shares = "classes" in run.problem.facts and logits is not None
+    dependences = [
+        partial_dependence(sample, by_name[name], subject.numbers, outputs, shares=shares)
+        for name in columns[:_COLUMNS]
+    ]
+    shown = tuple(dependence for dependence in dependences if dependence is not None)
+    shared = _BLOCKS_TOGETHER if parts[0].type == "steps" else _PERMUTED_TOGETHER
+    return Explanation(
+        model=subject.name, method="permutation importance", about=about, importances=tuple(importances),
+        dependences=shown, score=metric, limits=(NOT_THE_WORLD, shared, _TESTED, *([_RARE_ROWS] if shown else [])),
+    )  # fmt: skip
+
+
+def _sample(part: Split, most: int, seed: int) -> Split:
+    """Return at most `most` rows of a split."""
+    part = sample_split(part, most)
+    if len(part) <= most:
+        return part
+    return part.select(np.sort(np.random.default_rng(seed).permutation(len(part))[:most]))
+
+
+def _background(run: Run, kind: Kind, source: Any, target: Any, seed: int) -> tuple[np.ndarray, str]:
+    """Return the rows (B, ...) that rows are compared with, and what they are called."""
+    if source is not None or (run.tracked and run.data.name in NAMES):
+        data: Dataset = data_to_score(run, source, target)[1]
+        part = _sample(data.train, _BACKGROUND, seed)
+        is_own = data.train is not data.test
+        described = described_rows(len(part)) if is_own else f"{plural(len(part), 'row')} of {data.name}"
+        return np.asarray(part.x[:]), described
+    typical = None
+    if hasattr(kind.inference, "typical"):
+        typical = kind.inference.typical(run.preprocessing, run.config.get("statistics") or {})
+    if typical is None:
+        raise KzooError(f"{run!r} does not store what to compare with. Pass data=, what the run was trained on.")
+    return typical[None], "a row of medians and most frequent categories"
+
+
+def _explain_images(run: Run, inputs: Any, of: str | None) -> Explanation:
+    """Return the predicted classes of images, and their pictures by Grad-CAM."""
+    if "classes" not in run.problem.facts:
+        raise KzooError(f"{run!r} predicts no classes, and images are explained by Grad-CAM, which needs them.")
+    encoded = encode_named(run.preprocessing, inputs)
+    count = first_inputs(len(encoded.x))
+    x = encoded.x[:count]
+    predictions = _predictions(run, x)
+    outputs, numbers = named_numbers(predictions)
+    chosen = [indices[0] for indices in explained_outputs(outputs, predictions, of)]
+    read = [name for index, name in enumerate(encoded.names) if index not in encoded.unread]
+    names = [f"image {name + 1}" if isinstance(name, int) else str(name) for name in read[:count]]
+    explained = [
+        (f"probability of {outputs[index]}", float(p[index])) for index, p in zip(chosen, numbers, strict=True)
+    ]
+    rows = tuple(
+        Reasons(input=name, output=output, prediction=prediction, base=None, reasons=())
+        for name, (output, prediction) in zip(names, explained, strict=True)
+    )
+
+    def picture(row: int) -> Any:
+        from kzoo.plots import grad_cam
+
+        return grad_cam(run.model, x[row], class_index=chosen[row], class_names=run.class_names)
+
+    return Explanation(
+        model=str(run.path or run.data.name), method="Grad-CAM", limits=(NOT_THE_WORLD, _OF_HEAT), rows=rows,
+        about="Where in an image the evidence for a class is: plot() draws it over the image.", picture=picture,
+    )  # fmt: skip

@@ -1,0 +1,113 @@
+"""Shapley values of the parts of one input (arXiv:1705.07874), interventional, exact or by sampling. NumPy only."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from kzoo.explanations.outputs import Predict
+
+EXACT = 12  # parts up to which all coalitions are tried
+_PERMUTATIONS = 2_000  # with more parts; half of them are the reverse of the others
+_NUMBERS_AT_ONCE = 2**24  # of inputs that are predicted in one call: 64 MB
+
+
+class Shapley(NamedTuple):
+    """Shapley values of an input.
+
+    Args:
+        amounts: (parts, outputs); their sum is `prediction - base`.
+        prediction: (outputs,) of the input.
+        base: (outputs,) mean prediction of the background rows.
+        errors: (parts, outputs) standard errors by sampling; None for exact values.
+    """
+
+    amounts: np.ndarray
+    prediction: np.ndarray
+    base: np.ndarray
+    errors: np.ndarray | None
+
+
+def shapley_values(
+    x: np.ndarray, background: np.ndarray, parts: Sequence[np.ndarray], predict: Predict, *, seed: int = 0
+) -> Shapley:
+    """Return the Shapley values of the parts of an input.
+
+    The value of a coalition of parts is the mean prediction of the background rows with these parts of the input. Up
+    to 12 parts all coalitions are tried. Of more parts, each background row turns into the input part by part, in
+    random orders and their reverses (antithetic sampling, arXiv:2104.12199).
+
+    Args:
+        x: (...,) one encoded input.
+        background: (B, ...) encoded inputs.
+        parts: for each part the indices of its numbers in a flattened input. Numbers in no part are those of the
+            background.
+        predict: function from encoded inputs (N, ...) to predictions (N, outputs).
+        seed: of the orders.
+    """
+    ends = predict(np.concatenate([x[None], background])).astype("float64")
+    prediction, starts = ends[0], ends[1:]
+    if len(parts) <= EXACT:
+        amounts = _exact(x, background, parts, predict, prediction, starts.mean(axis=0))
+        return Shapley(amounts, prediction, starts.mean(axis=0), None)
+    amounts, errors = _sampled(x, background, parts, predict, prediction, starts, seed)
+    return Shapley(amounts, prediction, starts.mean(axis=0), errors)
+
+
+def _exact(x, background, parts, predict, prediction, base):
+    count, size = len(parts), len(background)
+    coalitions = (np.arange(2**count)[:, None] >> np.arange(count)) & 1 == 1  # (2**parts, parts)
+    rows = np.tile(np.arange(size), len(coalitions))
+    predicted = _predicted(x, background, rows, np.repeat(coalitions[1:-1], size, axis=0), parts, predict)
+    values = np.empty((len(coalitions), *prediction.shape))
+    values[0], values[-1] = base, prediction
+    values[1:-1] = predicted.reshape(len(coalitions) - 2, size, *prediction.shape).mean(axis=1)
+    members = coalitions.sum(axis=1)
+    orders = [math.factorial(size) * math.factorial(count - size - 1) for size in range(count)]
+    weights = np.array(orders) / math.factorial(count)
+    amounts = np.empty((count, *prediction.shape))
+    for part in range(count):
+        without = np.flatnonzero(~coalitions[:, part])
+        gains = values[without + (1 << part)] - values[without]
+        amounts[part] = (weights[members[without]][:, None] * gains).sum(axis=0)
+    return amounts
+
+
+def _sampled(x, background, parts, predict, prediction, starts, seed):
+    random, count, size = np.random.default_rng(seed), len(parts), len(background)
+    pairs = max(_PERMUTATIONS // 2 // size, 2)  # of an order and its reverse, for each background row
+    orders = np.stack([random.permutation(count) for _ in range(size * pairs)])
+    orders = np.stack([orders, orders[:, ::-1]], axis=1).reshape(-1, count)  # (size * pairs * 2, parts)
+    rows = np.repeat(np.arange(size), 2 * pairs)
+    position = orders.argsort(axis=1)  # of each part in each order
+    joined = (position[:, None] < np.arange(1, count)[:, None]).reshape(-1, count)  # after each step but the last
+    predicted = _predicted(x, background, np.repeat(rows, count - 1), joined, parts, predict)
+    path = np.empty((len(orders), count + 1, *prediction.shape))
+    path[:, 0], path[:, -1] = starts[rows], prediction
+    path[:, 1:-1] = predicted.reshape(len(orders), count - 1, *prediction.shape)
+    gains = np.take_along_axis(np.diff(path, axis=1), position[:, :, None], axis=1)  # (orders, parts, outputs)
+    of_pairs = gains.reshape(size, pairs, 2, count, -1).mean(axis=2)
+    errors = np.sqrt((of_pairs.var(axis=1, ddof=1) / pairs).sum(axis=0)) / size
+    return of_pairs.mean(axis=(0, 1)), errors
+
+
+def _predicted(x, background, rows, members, parts, predict):
+    """Return the predictions (M, outputs) of background rows with some parts of the input.
+
+    Args:
+        x, background, parts, predict: see `shapley_values`.
+        rows: (M,) or longer: numbers of the background rows.
+        members: (M, parts) booleans: which parts are those of the input.
+    """
+    flat, own = background.reshape(len(background), -1), x.reshape(-1)
+    at_once = max(_NUMBERS_AT_ONCE // max(flat.shape[1], 1), 1)
+    chunks = []
+    for start in range(0, len(members), at_once):
+        chunk = members[start : start + at_once]
+        mixed = flat[rows[start : start + len(chunk)]]
+        for part, features in enumerate(parts):
+            chosen = np.flatnonzero(chunk[:, part])
+            mixed[np.ix_(chosen, features)] = own[features]
+        chunks.append(predict(mixed.reshape(-1, *x.shape)).astype("float64"))
+    return np.concatenate(chunks) if chunks else np.empty((0, *predict(x[None]).shape[1:]))

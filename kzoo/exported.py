@@ -117,6 +117,8 @@ class Manifest:
         postprocessing: the stored postprocessing steps of the outputs; see `Run.postprocessing`.
         baselines: scores of the baselines on the same split, as in the run's summary.
         origin: `source` and `licence` of the data set, if kzoo knows it by name.
+        typical: an encoded row of medians and most frequent categories of the training rows, with which explanations
+            compare; empty if the preprocessor has them, or if they are not known.
     """
 
     name: str
@@ -137,6 +139,7 @@ class Manifest:
     postprocessing: list = field(default_factory=list)
     baselines: list = field(default_factory=list)
     origin: dict = field(default_factory=dict)
+    typical: list = field(default_factory=list)
 
     @classmethod
     def read(cls, document: Any) -> "Manifest":
@@ -175,6 +178,8 @@ class Manifest:
             raise Malformed(f"has an unknown kind of outputs, not one of {', '.join(ANSWERS)}")
         if mismatch := misfit(manifest.postprocessing, [STEP], "its postprocessing"):
             raise Malformed(f"is invalid: {mismatch}")
+        if mismatch := misfit(manifest.typical, [float], "its typical row"):
+            raise Malformed(f"is invalid: {mismatch}")
         exports = {key: Entry.read(key, entry) for key, entry in manifest.exports.items()}
         return replace(manifest, exports=exports)
 
@@ -197,7 +202,7 @@ class Manifest:
         """Return the document of `kzoo.json`; it shares no data with the manifest."""
         document = {f.name: copy.deepcopy(getattr(self, f.name)) for f in fields(self)}
         document["exports"] = {key: entry.json() for key, entry in self.exports.items()}
-        for name in ("postprocessing", "baselines", "origin"):  # earlier exports do not have these keys
+        for name in ("postprocessing", "baselines", "origin", "typical"):  # earlier exports do not have these keys
             if not document[name]:
                 del document[name]
         return {"format_version": FORMAT_VERSION} | document

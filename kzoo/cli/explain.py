@@ -45,7 +45,7 @@ def add_arguments(parser):
     )
     parser.add_argument("--of", metavar="NAME", help="class, label or target to explain; default: the predicted one")
     parser.add_argument("--target", metavar="COLUMN", help="target column of --data")
-    parser.add_argument("--repeats", type=int, default=10, metavar="N", help="permutations of each column (default 10)")
+    parser.add_argument("--repeats", type=int, metavar="N", help="permutations of each column (default 10)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of permutations and samples (default 0)")
     parser.add_argument("--plot", metavar="FILE", help="plot the explanation, of ROWS the first (.png, .svg, .pdf)")
     parser.add_argument("--out", metavar="FILE", help="write the explanation to a .json or .html file")

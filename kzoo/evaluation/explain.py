@@ -18,8 +18,8 @@ from kzoo.explanations.dependence import partial_dependence
 from kzoo.explanations.explanation import Explanation, Reasons
 from kzoo.explanations.inputs import (
     NOT_THE_WORLD,
+    TYPICAL,
     Subject,
-    described_rows,
     explain_rows,
     explain_texts,
     first_inputs,
@@ -49,6 +49,7 @@ _BATCH = 1024  # encoded inputs: the rows of a table are small
 _MOST_SCORED = 5_000  # rows that columns are permuted in
 _MOST_RELATED = 2_000  # rows that related columns are looked for in
 _MOST_MEANS = 300  # rows whose mean is a point of a partial dependence
+_REPEATS = 10
 _BACKGROUND = 100  # rows that single rows are compared with
 _COLUMNS = 6  # with a partial dependence
 _PERMUTED_TOGETHER = (
@@ -70,7 +71,7 @@ def explain(
     of: str | None = None,
     target: str | Sequence[str] | None = None,
     weights: str | None = None,
-    repeats: int = 10,
+    repeats: int | None = None,
     seed: int = 0,
     sheet: str | None = None,
     header_row: int | None = None,
@@ -97,7 +98,7 @@ def explain(
             predicted class, the most probable label, or each target.
         target: the target columns of `data`, if their names differ from the run's.
         weights: which pretrained weights, if a preset has several.
-        repeats: number of permutations of each column.
+        repeats: number of permutations of each column, by default 10.
         seed: of permutations and samples.
         sheet, header_row: where the tables are in `.xlsx` workbooks, see `kzoo.load_data`; the default is as in
             training.
@@ -107,7 +108,8 @@ def explain(
             rows.
     """
     run = as_run(run, weights)
-    repeats, seed = checked_count("repeats", repeats), checked_seed("seed", seed)
+    seed = checked_seed("seed", seed)
+    repeats = None if repeats is None else checked_count("repeats", repeats)
     kind, facts = kind_of(run.preprocessing), run.problem.facts
     if "continues" in facts:
         raise KzooError(f"{run!r} is a language model, whose predictions kzoo.explain does not explain.")
@@ -119,12 +121,18 @@ def explain(
             raise KzooError(f"{run!r} takes {kind.name}: pass some inputs to explain. Only columns are ranked for all.")
         if of is not None:
             raise KzooError(f"of={of!r} is for single inputs, and importances are those of the score. Remove it.")
-        return _explain_model(run, data, target, repeats, seed)
+        return _explain_model(run, data, target, repeats or _REPEATS, seed)
+    if repeats is not None:
+        raise KzooError(f"repeats={repeats} is for importances of columns, not for single inputs. Remove it.")
     inputs = with_sheet(expand_home(rows), sheet, header_row, options)
     check_sheet(inputs, sheet, header_row)
+    subject = _subject(run)
+    if data is not None and not subject.parts():
+        raise KzooError("data= is for tables and series, whose rows are compared with it. Remove it.")
+    if target is not None and data is None:
+        raise KzooError(f"target={target!r} is the target column of data=, which was not passed. Remove it.")
     if "pixels" in kind.facts:
         return _explain_images(run, inputs, of)
-    subject = _subject(run)
     if hasattr(kind.inference, "texts_of") and "vocabulary" in run.preprocessing:
         texts = kind.inference.texts_of(run.preprocessing, inputs)
         return explain_texts(subject, texts[: first_inputs(len(texts))], of=of)
@@ -169,6 +177,7 @@ def _explain_model(run: Run, source: Any, target: Any, repeats: int, seed: int) 
         raise KzooError(
             f"{data.name} has no validation split, on which importances are measured. Pass other labelled data."
         )
+    total, ordered = len(part), "ordered" in data.problem.facts
     part = _sample(part, _MOST_SCORED, seed)
     x, y, weight = np.asarray(part.x[:]), np.asarray(part.y[:]), part.weight
     subject = _subject(run)
@@ -199,9 +208,11 @@ def _explain_model(run: Run, source: Any, target: Any, repeats: int, seed: int) 
         value = value_of(scores_of(outputs, rows), metric)
         return None if value is None else sign * value
 
-    importances, base = permutation_importance(x, named, outputs_of, quality, repeats=repeats, seed=seed)
+    # Windows of a series overlap, so that only blocks that are longer than a window are independent.
+    blocks = total // (x.shape[1] + (run.spec.config.get("horizon") or 0)) if ordered else None
+    importances, base = permutation_importance(x, named, outputs_of, quality, repeats=repeats, seed=seed, blocks=blocks)
     rows = f"{plural(len(x), 'validation row')}" if is_own else f"{plural(len(x), 'row')} of {data.name}"
-    label = metric.replace("_", " ")
+    label = metric.replace("_", " ") if score is None else score.label
     about = (
         f"By how much the {label} of {rows}, {score_text(sign * base, metric)}, is worse when the values of columns "
         f"are exchanged between rows ({plural(repeats, 'time')})."
@@ -237,14 +248,14 @@ def _background(run: Run, kind: Kind, source: Any, target: Any, seed: int) -> tu
         data: Dataset = data_to_score(run, source, target)[1]
         part = _sample(data.train, _BACKGROUND, seed)
         is_own = data.train is not data.test
-        described = described_rows(len(part)) if is_own else f"{plural(len(part), 'row')} of {data.name}"
+        described = plural(len(part), "training row") if is_own else f"{plural(len(part), 'row')} of {data.name}"
         return np.asarray(part.x[:]), described
     typical = None
     if hasattr(kind.inference, "typical"):
         typical = kind.inference.typical(run.preprocessing, run.config.get("statistics") or {})
     if typical is None:
         raise KzooError(f"{run!r} does not store what to compare with. Pass data=, what the run was trained on.")
-    return typical[None], "a row of medians and most frequent categories"
+    return typical[None], TYPICAL
 
 
 def _explain_images(run: Run, inputs: Any, of: str | None) -> Explanation:

@@ -163,6 +163,8 @@ class Explanation:
             lines += ["", _title(reasons)]
             if reasons.pieces:
                 lines.append(_marked(reasons, mark or _plain_mark))
+            if not reasons.reasons:
+                continue
             lines += aligned(_reason_cells(reasons), right=(2,) if _has_values(reasons) else (1,))
             if (more := len(reasons.reasons) - _MOST_REASONS) > 0:
                 rest = sum(reason.amount for reason in reasons.reasons[_MOST_REASONS:])
@@ -190,7 +192,7 @@ class Explanation:
             parts.append(notebook.paragraph(_title(reasons)))
             if reasons.pieces:
                 parts.append(f"<p>{_marked(reasons, html_mark)}</p>")
-            parts.append(notebook.table(head, rows, numbers=["adds"]))
+            parts.append(notebook.table(head, rows, numbers=["adds"]))  # empty without reasons
         return "".join(parts) + notebook.bullets(self.limits)
 
     def plot(self, row: int = 0) -> "Figure":

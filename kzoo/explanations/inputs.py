@@ -8,17 +8,17 @@ import numpy as np
 
 from kzoo.explanations.explanation import Explanation, Reason, Reasons, strongest_first
 from kzoo.explanations.outputs import explained_outputs, named_numbers
-from kzoo.explanations.shapley import shapley_values
+from kzoo.explanations.shapley import PREDICTIONS, shapley_values
 from kzoo.explanations.words import additive_scale, reasons_of_tokens, reasons_without, token_weights
 from kzoo.kinds import kind_of, takes_ready_arrays
 from kzoo.predictions import Predictions
 from kzoo.utils.errors import KzooError, warn
-from kzoo.utils.formatting import plural
 
 MOST = 20  # inputs that are explained
 NOT_THE_WORLD = "This explains the model, not the world: what it uses need not be a cause."
 _SHARED = "Columns that contain the same information share their amounts, and rows that never occur are predicted too."
 _ONE_ROW = "The background is one row of medians and most frequent categories, so the amounts depend on that row."
+TYPICAL = "a row of medians and most frequent categories"
 _NOT_A_SUM = "Words are left out one by one: what several of them say together is not divided among them."
 _OF_TOKENS = "The weights are those of the model's own tokens; a word outside its vocabulary says nothing to it."
 
@@ -60,7 +60,7 @@ def first_inputs(count: int) -> int:
 
 def explain_rows(
     subject: Subject, x: np.ndarray, names: Sequence[Any], background: np.ndarray, *, of: str | None, rows: str,
-    seed: int = 0,
+    seed: int = 0, most: int = PREDICTIONS,
 ) -> Explanation:  # fmt: skip
     """Return the Shapley values of the columns of some inputs.
 
@@ -72,6 +72,7 @@ def explain_rows(
         of: the output to explain; None for the default, see `explained_outputs`.
         rows: what the background rows are, such as "100 training rows".
         seed: of the sampling.
+        most: about how many predictions to make for each input with more than 12 columns.
 
     Raises:
         KzooError: there is no such output.
@@ -79,9 +80,9 @@ def explain_rows(
     predictions = subject.predictions(x)
     outputs, parts = named_numbers(predictions)[0], subject.parts()
     chosen, explained = explained_outputs(outputs, predictions, of), []
-    is_exact = True
+    features, is_exact = [part.features for part in parts], True
     for row, name, indices in zip(x, names, chosen, strict=True):
-        values = shapley_values(row, background, [part.features for part in parts], subject.numbers, seed=seed)
+        values = shapley_values(row, background, features, subject.numbers, seed=seed, most=most)
         is_exact = values.errors is None
         cells = [part.cell(row.reshape(-1)[part.features]) for part in parts]
         for index in indices:
@@ -100,7 +101,8 @@ def explain_rows(
                 )
             )  # fmt: skip
     method = "Shapley values" if is_exact else "Shapley values by sampling"
-    about = f"What each column adds to the mean prediction of {rows}. The sum is the prediction."
+    start = f"mean prediction of {rows}" if len(background) > 1 else f"prediction for {rows}"
+    about = f"What each column adds to the {start}. The sum is the prediction."
     limits = (NOT_THE_WORLD, _SHARED, *([_ONE_ROW] if len(background) == 1 else []))
     return Explanation(model=subject.name, method=method, about=about, limits=limits, rows=tuple(explained))
 
@@ -175,9 +177,6 @@ def _input_name(name: Any) -> str:
 
 def output_name(name: str, predictions: Predictions) -> str:
     """Return what an output is called in an explanation."""
+    if predictions.horizon is not None:
+        return f"mean {name} of the forecast"
     return name if predictions.probabilities is None else f"probability of {name}"
-
-
-def described_rows(count: int) -> str:
-    """Return what a background of training rows is called."""
-    return plural(count, "training row")

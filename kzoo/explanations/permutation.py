@@ -21,6 +21,7 @@ def permutation_importance(
     *,
     repeats: int = 10,
     seed: int = 0,
+    blocks: int | None = None,
 ) -> tuple[list[Importance], float]:
     """Return by how much a score gets worse when the values of columns are exchanged between rows.
 
@@ -36,6 +37,7 @@ def permutation_importance(
             where it is not defined.
         repeats: number of permutations of each group.
         seed: of the permutations.
+        blocks: number of blocks of successive rows, if neighbours are not independent; None for random blocks.
 
     Returns:
         The groups, most important first, and the score of the unchanged rows.
@@ -48,8 +50,12 @@ def permutation_importance(
     score = quality(outputs, rows)
     if score is None or len(x) < 2:
         raise KzooError(f"The score is not defined for these {len(x)} rows. Pass more rows, or rows of all classes.")
-    block_of = random.permutation(np.arange(len(x)) % min(_BLOCKS, len(x)))
-    without = [np.flatnonzero(block_of != block) for block in range(block_of.max() + 1)]
+    if blocks is None:
+        block_of = random.permutation(rows % min(_BLOCKS, len(x)))
+    else:
+        block_of = rows * min(_BLOCKS, max(blocks, 1)) // len(x)
+    count = block_of.max() + 1
+    without = [np.flatnonzero(block_of != block) for block in range(count)] if count >= _FEWEST_BLOCKS else []
     scores = [quality(outputs[kept], kept) for kept in without]
     flat = x.reshape(len(x), -1)
     measured = []

@@ -9,7 +9,7 @@ import numpy as np
 from kzoo.explanations.outputs import Predict
 
 EXACT = 12  # parts up to which all coalitions are tried
-_PERMUTATIONS = 2_000  # with more parts; half of them are the reverse of the others
+PREDICTIONS = 60_000  # of a sampled explanation
 _NUMBERS_AT_ONCE = 2**24  # of inputs that are predicted in one call: 64 MB
 
 
@@ -30,8 +30,9 @@ class Shapley(NamedTuple):
 
 
 def shapley_values(
-    x: np.ndarray, background: np.ndarray, parts: Sequence[np.ndarray], predict: Predict, *, seed: int = 0
-) -> Shapley:
+    x: np.ndarray, background: np.ndarray, parts: Sequence[np.ndarray], predict: Predict, *, seed: int = 0,
+    most: int = PREDICTIONS,
+) -> Shapley:  # fmt: skip
     """Return the Shapley values of the parts of an input.
 
     The value of a coalition of parts is the mean prediction of the background rows with these parts of the input. Up
@@ -45,24 +46,26 @@ def shapley_values(
             background.
         predict: function from encoded inputs (N, ...) to predictions (N, outputs).
         seed: of the orders.
+        most: about how many predictions to make by sampling, though at least four orders for each background row.
     """
     ends = predict(np.concatenate([x[None], background])).astype("float64")
     prediction, starts = ends[0], ends[1:]
     if len(parts) <= EXACT:
         amounts = _exact(x, background, parts, predict, prediction, starts.mean(axis=0))
         return Shapley(amounts, prediction, starts.mean(axis=0), None)
-    amounts, errors = _sampled(x, background, parts, predict, prediction, starts, seed)
+    amounts, errors = _sampled(x, background, parts, predict, prediction, starts, seed, most)
     return Shapley(amounts, prediction, starts.mean(axis=0), errors)
 
 
 def _exact(x, background, parts, predict, prediction, base):
     count, size = len(parts), len(background)
     coalitions = (np.arange(2**count)[:, None] >> np.arange(count)) & 1 == 1  # (2**parts, parts)
-    rows = np.tile(np.arange(size), len(coalitions))
-    predicted = _predicted(x, background, rows, np.repeat(coalitions[1:-1], size, axis=0), parts, predict)
     values = np.empty((len(coalitions), *prediction.shape))
     values[0], values[-1] = base, prediction
-    values[1:-1] = predicted.reshape(len(coalitions) - 2, size, *prediction.shape).mean(axis=1)
+    if count > 1:
+        rows = np.tile(np.arange(size), len(coalitions) - 2)
+        predicted = _predicted(x, background, rows, lambda index: coalitions[1 + index // size], parts, predict)
+        values[1:-1] = predicted.reshape(len(coalitions) - 2, size, *prediction.shape).mean(axis=1)
     members = coalitions.sum(axis=1)
     orders = [math.factorial(size) * math.factorial(count - size - 1) for size in range(count)]
     weights = np.array(orders) / math.factorial(count)
@@ -74,15 +77,19 @@ def _exact(x, background, parts, predict, prediction, base):
     return amounts
 
 
-def _sampled(x, background, parts, predict, prediction, starts, seed):
+def _sampled(x, background, parts, predict, prediction, starts, seed, most):
     random, count, size = np.random.default_rng(seed), len(parts), len(background)
-    pairs = max(_PERMUTATIONS // 2 // size, 2)  # of an order and its reverse, for each background row
+    pairs = max(most // (2 * (count - 1) * size), 2)  # of an order and its reverse, for each background row
     orders = np.stack([random.permutation(count) for _ in range(size * pairs)])
     orders = np.stack([orders, orders[:, ::-1]], axis=1).reshape(-1, count)  # (size * pairs * 2, parts)
     rows = np.repeat(np.arange(size), 2 * pairs)
     position = orders.argsort(axis=1)  # of each part in each order
-    joined = (position[:, None] < np.arange(1, count)[:, None]).reshape(-1, count)  # after each step but the last
-    predicted = _predicted(x, background, np.repeat(rows, count - 1), joined, parts, predict)
+
+    def members(index):
+        order, step = np.divmod(index, count - 1)  # the last step needs no prediction
+        return position[order] <= step[:, None]
+
+    predicted = _predicted(x, background, np.repeat(rows, count - 1), members, parts, predict)
     path = np.empty((len(orders), count + 1, *prediction.shape))
     path[:, 0], path[:, -1] = starts[rows], prediction
     path[:, 1:-1] = predicted.reshape(len(orders), count - 1, *prediction.shape)
@@ -97,17 +104,18 @@ def _predicted(x, background, rows, members, parts, predict):
 
     Args:
         x, background, parts, predict: see `shapley_values`.
-        rows: (M,) or longer: numbers of the background rows.
-        members: (M, parts) booleans: which parts are those of the input.
+        rows: (M,) numbers of the background rows.
+        members: function from indices (K,) below M to booleans (K, parts): which parts are those of the input.
     """
     flat, own = background.reshape(len(background), -1), x.reshape(-1)
+    part_of = np.full(flat.shape[1], len(parts))  # of each number; those in no part are in one that never joins
+    for part, features in enumerate(parts):
+        part_of[features] = part
     at_once = max(_NUMBERS_AT_ONCE // max(flat.shape[1], 1), 1)
     chunks = []
-    for start in range(0, len(members), at_once):
-        chunk = members[start : start + at_once]
-        mixed = flat[rows[start : start + len(chunk)]]
-        for part, features in enumerate(parts):
-            chosen = np.flatnonzero(chunk[:, part])
-            mixed[np.ix_(chosen, features)] = own[features]
+    for start in range(0, len(rows), at_once):
+        joined = members(np.arange(start, min(start + at_once, len(rows))))
+        joined = np.concatenate([joined, np.zeros((len(joined), 1), bool)], axis=1)
+        mixed = np.where(joined[:, part_of], own, flat[rows[start : start + at_once]])
         chunks.append(predict(mixed.reshape(-1, *x.shape)).astype("float64"))
-    return np.concatenate(chunks) if chunks else np.empty((0, *predict(x[None]).shape[1:]))
+    return np.concatenate(chunks)

@@ -19,6 +19,7 @@ from kzoo.export.sample import write_sample
 from kzoo.export.staging import new_folder
 from kzoo.export.verify import AGREEMENT, TOLERANCE, difference, tolerance_error, verify
 from kzoo.exported import MANIFEST, Entry, ExportedModel, Manifest, described, files_below
+from kzoo.kinds import kind_of
 from kzoo.utils.errors import ExportError, KzooError
 from kzoo.utils.files import write_json
 from kzoo.utils.optional import check_installed
@@ -170,11 +171,21 @@ def _manifest(subject, job, network_facts, exports) -> Manifest:
         metrics={k: v for k, v in run.summary.items() if k in ("validation", "test")} if run else {},
         baselines=_baselines(run),
         origin=_origin(run),
+        typical=_typical(run, job.preprocessing),
         versions=network_facts["versions"],
         predict_ms=network_facts["predict_ms"],
         exports=exports,
         files={},
     )
+
+
+def _typical(run, preprocessing) -> list:
+    """Return a row of medians and most frequent categories, unless the preprocessor has these."""
+    inference = kind_of(preprocessing).inference if run and preprocessing else None
+    if not hasattr(inference, "typical") or inference.typical(preprocessing, {}) is not None:
+        return []
+    row = inference.typical(preprocessing, run.config.get("statistics") or {})
+    return [] if row is None else [float(value) for value in row]
 
 
 def _baselines(run) -> list:

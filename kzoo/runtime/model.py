@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import PurePosixPath
@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kzoo import kinds
-from kzoo.data.encode import Encoded, check_token_ids, encode_named, to_predictions
+from kzoo.data.encode import Encoded, check_token_ids, encode_named, predictions_of, to_predictions
+from kzoo.explanations.explanation import Explanation
+from kzoo.explanations.inputs import TYPICAL, Subject, explain_rows, explain_texts, first_inputs
 from kzoo.export.format import in_batches
 from kzoo.export.formats import formats
 from kzoo.export.sandbox import check_cost
@@ -20,7 +22,7 @@ from kzoo.predictions import ANSWERS, Predictions, probabilities
 from kzoo.sources.arrays import all_finite, as_array, check_count
 from kzoo.sources.unreadable import MAX_SHARE_EVALUATION
 from kzoo.tasks import Target, problem, problem_for
-from kzoo.utils.argument_checks import checked_arguments, checked_count
+from kzoo.utils.argument_checks import checked_arguments, checked_count, checked_seed
 from kzoo.utils.deprecation import deprecated
 from kzoo.utils.errors import KzooError, short_errors
 from kzoo.utils.files import check_regular, expand_home
@@ -30,6 +32,8 @@ from kzoo.utils.table_path import check_sheet, with_sheet
 
 if TYPE_CHECKING:
     from kzoo.kinds.text.generation import Generation
+
+_EXPLAINING = 20_000  # predictions for the explanation of a row of more than 12 columns
 
 
 @checked_arguments
@@ -93,6 +97,7 @@ class Model:
             classes = tuple(str(number) for number in range(2 if outputs == 1 else outputs))
         self._target = Target(names=tuple(manifest.targets), classes=classes, config=manifest.spec.get("config") or {})
         self.shape = tuple(input_spec["shape"][1:])
+        self._manifest = manifest
 
     def __repr__(self) -> str:
         return f"<Model {self.name}: {self.format}, takes {self.inputs}>"
@@ -195,6 +200,81 @@ class Model:
         outputs = generation.last_step(self.check(outputs))
         return generation.add(probabilities(outputs[None], ANSWERS.get(self._kind))[0])
 
+    @property
+    def explains(self) -> bool:
+        """Whether its predictions can be explained: those for rows of a table and for texts."""
+        return is_explained(self._manifest)
+
+    @short_errors
+    def explain(
+        self,
+        inputs: Any,
+        *,
+        of: str | None = None,
+        seed: int = 0,
+        sheet: str | None = None,
+        header_row: int | None = None,
+    ) -> Explanation:
+        """Return why the model predicts a number for some inputs, at most 20, as `kzoo.explain` does.
+
+        An export contains no training rows: rows of a table are compared with a single row of medians and most frequent
+        categories, so that the amounts differ from those of `kzoo.explain` with the training data.
+
+        Args:
+            inputs: rows of a table or texts, as `predict` takes them.
+            of: the class, label, target or quantile to explain; the default is the predicted one.
+            seed: of the sampling, for more than 12 columns.
+            sheet, header_row: where the table is in an `.xlsx` workbook.
+
+        Raises:
+            KzooError: other kinds of input, an export without statistics of the training rows, or inputs that do not
+                fit the model.
+        """
+        seed = checked_seed("seed", seed)
+        inputs = with_sheet(expand_home(inputs), sheet, header_row)
+        check_sheet(inputs, sheet, header_row)
+        self._check_explained()
+        return self.explanation(self._check_ids(encode_named(self._preprocessing, inputs)), of=of, seed=seed)
+
+    def explanation(
+        self, encoded: Encoded, *, of: str | None = None, seed: int = 0,
+        run: Callable[[np.ndarray], np.ndarray] | None = None,
+    ) -> Explanation:  # fmt: skip
+        """Return the explanation of encoded inputs.
+
+        Args:
+            encoded: the inputs.
+            of, seed: see `explain`.
+            run: function from encoded rows to outputs of the network, in place of `run`.
+
+        Raises:
+            KzooError: see `explain`.
+        """
+        self._check_explained()
+        outputs_of = run or self.run
+        subject = Subject(
+            name=self.name, reader=self._preprocessing, config=self._target.config, feature_names=(),
+            predictions=lambda x: predictions_of(
+                self._task, self._target, self.check(outputs_of(x)), self._preprocessing,
+                logits=ANSWERS.get(self._kind), postprocessing=self._postprocessing,
+            ),
+        )  # fmt: skip
+        count, typical = first_inputs(len(encoded.x)), typical_row(self._manifest)
+        if typical is None:
+            texts = kinds.kind_of(self._preprocessing).inference.texts_of(self._preprocessing, encoded.raw)
+            return explain_texts(subject, texts[:count], of=of)
+        return explain_rows(
+            subject, encoded.x[:count], list(encoded.names)[:count], typical[None], of=of, rows=TYPICAL, seed=seed,
+            most=_EXPLAINING,
+        )  # fmt: skip
+
+    def _check_explained(self) -> None:
+        if not self.explains:
+            raise KzooError(
+                f"{self.name} cannot be explained without Keras: only tables and texts can, with a kzoo.json that has "
+                "statistics of the training rows. Export again, or use kzoo.explain with the run."
+            )
+
     def receive(self, inputs: Any, max_rows: int | None = None, keep: str | Sequence[str] = ()) -> Encoded:
         """Encode raw inputs from an untrusted source: strings are never interpreted as file paths.
 
@@ -268,6 +348,25 @@ class Model:
     def _check_ids(self, encoded: Encoded) -> Encoded:
         check_token_ids(encoded.x, self._ids)
         return encoded
+
+
+def typical_row(manifest: Manifest) -> np.ndarray | None:
+    """Return an encoded row of medians and most frequent categories; None for other inputs, or if it is not known."""
+    preprocessing, shape = manifest.preprocessing, tuple(manifest.inputs[0]["shape"][1:])
+    inference = None if preprocessing is None else kinds.kind_of(preprocessing).inference
+    if not hasattr(inference, "typical"):
+        return None
+    stored = manifest.typical
+    row = np.array(stored, np.float32) if stored else inference.typical(preprocessing, {})
+    return row if row is not None and row.shape == shape else None
+
+
+def is_explained(manifest: Manifest) -> bool:
+    """Return whether the predictions of an export can be explained: those for rows of a table and for texts."""
+    task, preprocessing = manifest.spec["task"], manifest.preprocessing or {}
+    if task is None or "continues" in problem(task).facts:
+        return False
+    return "vocabulary" in preprocessing or typical_row(manifest) is not None
 
 
 def _checked_manifest(exported: ExportedModel) -> Manifest:

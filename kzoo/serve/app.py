@@ -184,6 +184,7 @@ def _routes(service: Service, counters: Metrics) -> list[BaseRoute]:
             Route(f"{model}:predict", service.endpoint_of(tensorflow.read), methods=post),
             Route(f"{v2}/infer", service.endpoint_of(kserve.read), methods=post),
             Route(f"{model}/generate", service.generation_endpoint(), methods=post),
+            Route(f"{model}/explain", service.explanation_endpoint(), methods=post),
             Route(f"{model}/answer", service.endpoint_of(raw.read), methods=post),
             Route(model, describing(state)),
             Route(f"{model}/metadata", describing(lambda m, v: tensorflow.metadata(m.name, str(v), v.manifest))),

@@ -5,6 +5,7 @@ from typing import Any
 from kzoo import kinds
 from kzoo.exported import Manifest
 from kzoo.results import baselines, displayed_metric, value_of
+from kzoo.runtime.model import is_explained
 from kzoo.serve.model_repository import ServedModel, Version
 from kzoo.tasks import problem, score_named
 from kzoo.tasks.weighted import UNWEIGHTED
@@ -41,6 +42,7 @@ def model_facts(model: ServedModel, version: Version) -> dict[str, Any]:
             "horizon": (manifest.spec.get("config") or {}).get("horizon"),
             "continues": _continues(manifest),
         },
+        "explains": is_explained(manifest),
         "trained_on": _trained_on(manifest),
         "score": _score(manifest),
         "example": _example(version, kind),

@@ -73,9 +73,17 @@ def _model_paths(version: bool) -> dict[str, Any]:
         "name": "keep", "in": "query", "schema": _TEXT,
         "description": "Columns of an uploaded table to copy to the predictions, separated by commas.",
     }  # fmt: skip
+    of = {
+        "name": "of", "in": "query", "schema": _TEXT,
+        "description": "The class, label, target or quantile to explain; by default the predicted one.",
+    }  # fmt: skip
     paths = {
         f"{v1}/answer": _post("Predict from raw inputs.", f"answer{id_suffix}", raw, answers)
         | {"parameters": [top, history, keep]},
+        f"{v1}/explain": _post(
+            "Explain the prediction for one row of a table or one text.", f"explain{id_suffix}", raw,
+            {_JSON: _ref("Explanation")},
+        ) | {"parameters": [of]},
         f"{v1}/generate": _post(
             "Continue a text with a language model. With Accept: text/event-stream, there is an event "
             '`data: {"text": ...}` for each token, and `event: end` with the whole text, or `event: error`.',
@@ -114,6 +122,10 @@ def _schemas(limits: Limits) -> dict[str, Any]:
         quantiles=_ANY, levels=_list(_NUMBER), targets=_list(_TEXT), times=_list(_TEXT), error=_TEXT,
     )  # fmt: skip
     model = _object(name=_TEXT, version=_TEXT, versions=_list(_TEXT), task=_ANY, input=_TEXT)
+    reason = _object(name=_TEXT, value=_TEXT, amount=_NUMBER, error=_ANY)
+    reasons = _object(
+        input=_TEXT, output=_TEXT, prediction=_NUMBER, base=_ANY, reasons=_list(reason), pieces=_list(_list(_ANY))
+    )
     metadata = _object(name=_TEXT, datatype=_TEXT, shape=_list({"type": "integer"}))
     return {
         "Error": _object(error=_TEXT),
@@ -126,6 +138,10 @@ def _schemas(limits: Limits) -> dict[str, Any]:
             "texts, the last rows of a series.",
         },
         "Answers": _object(model=_TEXT, version=_TEXT, predictions=_list(prediction), notes=_list(_TEXT)),
+        "Explanation": _object(
+            model=_TEXT, version=_TEXT, method=_TEXT, about=_TEXT, limits=_list(_TEXT), rows=_list(reasons),
+            notes=_list(_TEXT),
+        ),
         "Prompt": _object(
             prompt={"type": "string", "default": ""},
             length={"type": "integer", "minimum": 1, "maximum": limits.tokens, "default": 200},

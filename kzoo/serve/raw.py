@@ -3,8 +3,10 @@
 import io
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
+from kzoo.data.encode import Encoded
 from kzoo.kinds import kind
 from kzoo.serve.codecs import JSON, NOTES, DecodedRequest, ModelRequest, Reply, as_json, decode_base64, with_notes
 from kzoo.serve.limits import Refused, read_json
@@ -33,15 +35,26 @@ def read(request: ModelRequest) -> DecodedRequest:
         KzooError: the inputs cannot be read or do not fit the model.
         Refused: the content type is not supported.
     """
-    media = request.header.get("content-type", "").split(";")[0].strip().lower()
     _top(request)
     keep = as_names(request.query["keep"]) if request.query.get("keep") else ()
-    encoded = request.model.receive(_inputs(request, media), request.max_rows, keep)
+    encoded = received(request, most=request.max_rows, keep=keep)
     accepted = request.header.get("accept", "")
     write = _table if CSV in accepted and JSON not in accepted else _document
     return DecodedRequest(
         encoded=encoded, reply=lambda outputs: write(request, request.model.predictions(encoded, outputs))
     )
+
+
+def received(request: ModelRequest, *, most: int, keep: Sequence[str] = ()) -> Encoded:
+    """Return the encoded inputs of a request.
+
+    Args:
+        request: the request.
+        most: largest number of inputs.
+        keep: columns of a table that the predictions carry.
+    """
+    media = request.header.get("content-type", "").split(";")[0].strip().lower()
+    return request.model.receive(_inputs(request, media), most, keep)
 
 
 def _inputs(request: ModelRequest, media: str) -> Any:

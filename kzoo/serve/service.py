@@ -9,12 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
+import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from kzoo.kinds.text.generation import Generation
-from kzoo.serve import generation
+from kzoo.serve import explanation, generation
 from kzoo.serve.codecs import JSON, NOTES, DecodedRequest, ModelRequest, as_json
 from kzoo.serve.limits import Limits, Refused, busy
 from kzoo.serve.model_repository import Loaded, ModelRepository
@@ -69,6 +70,10 @@ class Service:
         """Return the endpoint of a protocol, given its `read` function."""
         return self._endpoint(partial(self._predictions, read))
 
+    def explanation_endpoint(self) -> Callable[[Request], Any]:
+        """Return the endpoint that explains predictions."""
+        return self._endpoint(self._explained)
+
     def generation_endpoint(self) -> Callable[[Request], Any]:
         """Return the endpoint that continues texts."""
         return self._endpoint(self._continued)
@@ -117,6 +122,18 @@ class Service:
         outputs = loaded.model.check(await loaded.batches(decoded.encoded.x))
         reply = await self._done(outputs.size <= _SMALL, decoded.reply, outputs)
         return Response(reply.body, media_type=reply.media, headers=dict(reply.headers))
+
+    async def _explained(self, request: Request, model_request: ModelRequest, loaded: Loaded) -> Response:
+        """Explain one input. Its many predictions run in batches that alternate with those of other requests."""
+        encoded = await self._done(_is_small(model_request.body), explanation.read, model_request)
+        request.scope["kzoo"]["rows"] = 1
+        loop = asyncio.get_running_loop()
+
+        def run(x: np.ndarray) -> np.ndarray:
+            return asyncio.run_coroutine_threadsafe(loaded.batches(x), loop).result()
+
+        body = await self._done(False, partial(explanation.reply, model_request, encoded), run)
+        return Response(body, media_type=JSON)
 
     async def _continued(self, request: Request, model_request: ModelRequest, loaded: Loaded) -> Response:
         read = partial(generation.read, most=self.limits.tokens)

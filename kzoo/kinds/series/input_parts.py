@@ -3,6 +3,7 @@
 import numpy as np
 
 from kzoo.kinds import InputPart
+from kzoo.utils.formatting import plural
 
 _BLOCKS = 6  # of a series with a single column
 
@@ -25,7 +26,7 @@ def parts(reader, config, names) -> list[InputPart]:
     # The last step of a window is 1 step before the forecast.
     ranges = [(steps - block[0], steps - block[-1]) for block in blocks]
     return [
-        _part(f"{names[0]}, {first}{f' to {last}' if first != last else ''} steps before", block)
+        _part(f"{names[0]}, {plural(first, 'step') if first == last else f'{first} to {last} steps'} before", block)
         for (first, last), block in zip(ranges, blocks, strict=True)
     ]
 

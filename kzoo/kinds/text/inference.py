@@ -43,6 +43,7 @@ from kzoo.utils.table_path import locate
 _NAMED = 5  # texts named in a line
 _LONG = 40  # characters; the name of a column is shorter
 _MOST_PIECES = 300  # of a text that are left out one by one
+_LETTERS = 8_000  # of a long text that are explained, or as many more as are read
 _IDEOGRAPHS = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _PIECES = re.compile(rf"\s*(?:[{_IDEOGRAPHS}]|[^\W{_IDEOGRAPHS}]+|[^\w\s])|\s+$")
 _UNKNOWN_MARK = "[?]"  # unknown tokens in displayed texts
@@ -200,17 +201,19 @@ def left_out(reader, text):
 
     A piece is a word with the space before it, or an ideograph; of a long text it is several of them.
     """
-    pieces = _PIECES.findall(text)
+    tokenizer, length = tokenizer_of(reader), reader["length"]
+    pieces = _PIECES.findall(_beginning(tokenizer, text, length))
     if len(pieces) > _MOST_PIECES:
         ends = np.linspace(0, len(pieces), _MOST_PIECES + 1).round().astype(int).tolist()
         pieces = ["".join(pieces[start:end]) for start, end in pairwise(ends)]
     texts = ["".join(pieces[:index] + pieces[index + 1 :]) for index in range(len(pieces))]
-    return pieces, tokenizer_of(reader).encode(texts, reader["length"])
+    return pieces, tokenizer.encode(texts, length)
 
 
 def bag(reader, text) -> Bag:
     """Return a text as the set of the tokens that a network without order reads: each n-gram once, or all tokens."""
     tokenizer, length = tokenizer_of(reader), reader["length"]
+    text = _beginning(tokenizer, text, length)
     tokens = tokenizer.split(text)
     between = "" if tokenizer.level == "characters" else " "
     ids = tokenizer.ids(text)[:length]
@@ -229,6 +232,14 @@ def bag(reader, text) -> Bag:
                 names.setdefault(number, run)
                 members[number] += of_token[start : start + size]
     return Bag(pieces=pieces, ids=ids, names=[names[number] for number in ids], members=list(members.values()))
+
+
+def _beginning(tokenizer, text, length):
+    """Return the beginning of a text, as much of it as the network reads or more."""
+    ids, most = tokenizer.encode([text], length), _LETTERS
+    while most < len(text) and not np.array_equal(tokenizer.encode([text[:most]], length), ids):
+        most *= 2
+    return text[:most]
 
 
 def _pieces_of(text, tokens, between):

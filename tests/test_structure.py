@@ -70,7 +70,8 @@ MAY_IMPORT = {
     },
     "workers": {"registry"},
     "reports": {
-        "untracked", "data", "dataset", "evaluation", "plots", "postprocessors", "registry", "results", "run", "tuning",
+        "untracked", "data", "dataset", "evaluation", "explanations", "plots", "postprocessors", "registry", "results",
+        "run", "tuning",
     },
     "__main__": {"cli"},
     "recipes": {"cli", "run", "training"},

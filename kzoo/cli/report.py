@@ -9,6 +9,7 @@ examples:
   kzoo report runs/digits_cnn-01                      report.html in the run
   kzoo report runs/digits_cnn-01 --out digits.html
   kzoo report runs/tabular_fnn-01 --data march.csv    also scores it on new data
+  kzoo report runs/tabular_fnn-01 --explain --data churn.csv
   kzoo report searches/digits_cnn-01                  the trials of a search
 """
 
@@ -19,13 +20,20 @@ def add_arguments(parser):
     parser.add_argument("--data", metavar="SOURCE", help="new data with a target, scored in a separate section")
     parser.add_argument("--by", metavar="COLUMN", help="score subgroups of --data: rows with equal values in a column")
     shared.add_sheet_options(parser)
+    parser.add_argument(
+        "--explain",
+        action="store_true",
+        help="explain which columns the run uses, and three examples (see kzoo explain); tables need --data, what the "
+        "run was trained on, unless it is a named data set",
+    )
 
 
 def run(args):
     target = args.run if is_search(args.run) else as_run(args.run, stored=False)
     path = keras_import.import_quietly("kzoo.reports").report(
-        target, out=args.out, data=args.data, by=args.by, sheet=args.sheet, header_row=args.header_row
-    )
+        target, out=args.out, data=args.data, by=args.by, sheet=args.sheet, header_row=args.header_row,
+        explain=args.explain,
+    )  # fmt: skip
     return dict(run=args.run, report=str(path), bytes=path.stat().st_size)
 
 

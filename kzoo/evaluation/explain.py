@@ -20,9 +20,11 @@ from kzoo.explanations.inputs import (
     NOT_THE_WORLD,
     TYPICAL,
     Subject,
+    explain_ids,
     explain_rows,
     explain_texts,
     first_inputs,
+    scale_of,
 )
 from kzoo.explanations.outputs import explained_outputs, named_numbers
 from kzoo.explanations.permutation import permutation_importance
@@ -51,6 +53,7 @@ _MOST_RELATED = 2_000  # rows that related columns are looked for in
 _MOST_MEANS = 300  # rows whose mean is a point of a partial dependence
 _REPEATS = 10
 _BACKGROUND = 100  # rows that single rows are compared with
+_IN_REPORT = 3  # examples
 _COLUMNS = 6  # with a partial dependence
 _PERMUTED_TOGETHER = (
     f"Columns related by {RELATED:g} or more (rank correlation, Cramer's V) are permuted together; less related ones "
@@ -58,7 +61,7 @@ _PERMUTED_TOGETHER = (
 )
 _TESTED = "A group is no better than noise unless its importance is above 0 at 5 %, for all groups together."
 _RARE_ROWS = "Mean predictions also count rows that never occur, where columns depend on each other."
-_BLOCKS_TOGETHER = "Neighbouring steps contain the same information and share their importance."
+_BLOCKS_TOGETHER = "Columns and steps that contain the same information share their importance."
 _OF_HEAT = "Grad-CAM shows where evidence is, not what it is; its colours cannot be compared between images."
 
 
@@ -140,9 +143,47 @@ def explain(
         raise KzooError(f"{run!r} takes {kind.name}, which kzoo.explain does not explain.")
     encoded = encode_named(run.preprocessing, inputs)
     count = first_inputs(len(encoded.x))
-    background, described = _background(run, kind, data, target, seed)
     names = encoded.names if len(encoded.names) == len(encoded.x) else range(len(encoded.x))
-    return explain_rows(subject, encoded.x[:count], list(names)[:count], background, of=of, rows=described, seed=seed)
+    return _explain_rows(run, encoded.x[:count], list(names)[:count], data, target, of=of, seed=seed)
+
+
+def explain_for_report(run: Run, data: Any, sheet: str | None, header_row: int | None) -> list[Explanation]:
+    """Return the explanation of a run for its report, and of some of the examples that it stores.
+
+    Args:
+        run: the run.
+        data, sheet, header_row: see `explain`.
+
+    Raises:
+        KzooError: see `explain`.
+    """
+    kind, explanations, loaded = kind_of(run.preprocessing), [], None
+    if hasattr(kind.inference, "parts"):
+        data = with_sheet(as_table(data), sheet, header_row, run.data.options if run.tracked else None)
+        loaded = data_to_score(run, data, None)[1]
+        explanations.append(explain(run, data=loaded))
+    stored = run.answers
+    if stored is None:
+        return explanations
+    x = stored["inputs"][:_IN_REPORT]
+    names = [f"example {number + 1}" for number in range(len(x))]
+    if "pixels" in kind.facts:
+        explanations += [_images(run, x, names, None)] if "classes" in run.problem.facts else []
+    elif "vocabulary" in run.preprocessing:
+        explanation = explain_ids(_subject(run), x, names)
+        explanations += [] if explanation is None else [explanation]
+    elif loaded is not None:
+        explanations.append(_explain_rows(run, x, names, loaded, None, of=None, seed=0))
+    if not explanations:
+        raise KzooError(f"explain=True: {run!r} cannot be explained in its report. Remove it, or use kzoo.explain.")
+    return explanations
+
+
+def _explain_rows(
+    run: Run, x: np.ndarray, names: Sequence[Any], data: Any, target: Any, *, of: str | None, seed: int
+) -> Explanation:
+    background, rows = _background(run, kind_of(run.preprocessing), data, target, seed)
+    return explain_rows(_subject(run), x, names, background, of=of, rows=rows, seed=seed)
 
 
 def _subject(run: Run) -> Subject:
@@ -264,19 +305,23 @@ def _explain_images(run: Run, inputs: Any, of: str | None) -> Explanation:
         raise KzooError(f"{run!r} predicts no classes, and images are explained by Grad-CAM, which needs them.")
     encoded = encode_named(run.preprocessing, inputs)
     count = first_inputs(len(encoded.x))
-    x = encoded.x[:count]
+    read = [name for index, name in enumerate(encoded.names) if index not in encoded.unread]
+    names = [f"image {name + 1}" if isinstance(name, int) else str(name) for name in read[:count]]
+    return _images(run, encoded.x[:count], names, of)
+
+
+def _images(run: Run, x: np.ndarray, names: Sequence[str], of: str | None) -> Explanation:
+    """Return the predicted classes of encoded images, and their pictures by Grad-CAM."""
     predictions = _predictions(run, x)
     outputs, numbers = named_numbers(predictions)
     chosen = [indices[0] for indices in explained_outputs(outputs, predictions, of)]
-    read = [name for index, name in enumerate(encoded.names) if index not in encoded.unread]
-    names = [f"image {name + 1}" if isinstance(name, int) else str(name) for name in read[:count]]
-    explained = [
-        (f"probability of {outputs[index]}", float(p[index])) for index, p in zip(chosen, numbers, strict=True)
-    ]
     rows = tuple(
-        Reasons(input=name, output=output, prediction=prediction, base=None, reasons=())
-        for name, (output, prediction) in zip(names, explained, strict=True)
-    )
+        Reasons(
+            input=name, output=outputs[index], scale=scale_of(predictions), prediction=float(p[index]), base=None,
+            reasons=(),
+        )
+        for name, index, p in zip(names, chosen, numbers, strict=True)
+    )  # fmt: skip
 
     def picture(row: int) -> Any:
         from kzoo.plots import grad_cam

@@ -90,6 +90,8 @@ class Reasons:
     Args:
         input: the input: a row number, a file name or a text.
         output: the name of what is explained: a class, label or target.
+        scale: what the number is: "probability", "log odds", "centred logit" (less the mean of all classes), "mean
+            forecast"; empty for a value.
         prediction: the number that is explained.
         base: the number that the amounts start from, such as the mean prediction of the background rows; None if the
             amounts have no sum.
@@ -102,7 +104,22 @@ class Reasons:
     prediction: float
     base: float | None
     reasons: tuple[Reason, ...]
+    scale: str = ""
     pieces: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def title(self) -> str:
+        """What is explained, such as "probability of yes"."""
+        return f"{self.scale} of {self.output}" if self.scale else self.output
+
+    def marked(self, mark: Callable[[str, float], str]) -> str:
+        """Return the text of the input with marks.
+
+        Args:
+            mark: function of a piece of the text and its share of the largest amount, -1 to 1.
+        """
+        largest = max((abs(amount) for _, amount in self.pieces), default=0) or 1
+        return "".join(mark(text, amount / largest) for text, amount in self.pieces)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,16 +170,16 @@ class Explanation:
         """
         lines = [f"{self.model}: {self.method}", self.about]
         if self.importances:
-            lines += ["", *aligned(self._importance_cells(), right=(1, 2))]
+            lines += ["", *aligned(self.importance_cells(), right=(1, 2))]
         for dependence in self.dependences[:_MOST_TABLES]:
             cells = _dependence_cells(dependence)
             lines += ["", "mean prediction by value", *aligned(cells, right=range(1, len(cells[0])))]
-        if (more := self.dependences[_MOST_TABLES:]) and self.importances:
-            lines += ["", f"and by {', '.join(dependence.column for dependence in more)}: see dependences"]
+        if others := self.dependences[_MOST_TABLES:]:
+            lines += ["", f"and by {', '.join(dependence.column for dependence in others)}: see dependences"]
         for reasons in self.rows:
             lines += ["", _title(reasons)]
             if reasons.pieces:
-                lines.append(_marked(reasons, mark or _plain_mark))
+                lines.append(reasons.marked(mark or _plain_mark))
             if not reasons.reasons:
                 continue
             lines += aligned(_reason_cells(reasons), right=(2,) if _has_values(reasons) else (1,))
@@ -182,7 +199,7 @@ class Explanation:
         """Return the tables, the marked texts and the limits as HTML, without a title."""
         parts: list[str] = []
         if self.importances:
-            head, *rows = self._importance_cells()
+            head, *rows = self.importance_cells()
             parts.append(notebook.table(head, rows, numbers=["worse by"]))
         for dependence in self.dependences:
             head, *rows = _dependence_cells(dependence)
@@ -191,7 +208,7 @@ class Explanation:
             head, *rows = _reason_cells(reasons)
             parts.append(notebook.paragraph(_title(reasons)))
             if reasons.pieces:
-                parts.append(f"<p>{_marked(reasons, html_mark)}</p>")
+                parts.append(f"<p>{reasons.marked(html_mark)}</p>")
             parts.append(notebook.table(head, rows, numbers=["adds"]))  # empty without reasons
         return "".join(parts) + notebook.bullets(self.limits)
 
@@ -211,7 +228,8 @@ class Explanation:
         plots = import_module("kzoo.plots")
         return plots.reasons(self.rows[row], self) if self.rows else plots.column_importance(self)
 
-    def _importance_cells(self) -> list[list[str]]:
+    def importance_cells(self) -> list[list[str]]:
+        """Return the cells of a table of the importances, header first."""
         head = ["columns", "worse by", "95 % interval", ""]
         shown = self.importances[:_MOST_COLUMNS]
         cells = [head]
@@ -237,7 +255,7 @@ def _lists(value: Any) -> Any:
 def _title(reasons: Reasons) -> str:
     base = "" if reasons.base is None else f", from {number(reasons.base)}"
     shown = cut(reasons.input, 60) if reasons.pieces else cut(reasons.input)
-    return f"{shown}: {reasons.output} {number(reasons.prediction)}{base}"
+    return f"{shown}: {reasons.title} {number(reasons.prediction)}{base}"
 
 
 def _has_values(reasons: Reasons) -> bool:
@@ -266,11 +284,6 @@ def _dependence_cells(dependence: Dependence) -> list[list[str]]:
         for value, means in zip(values, dependence.means, strict=True)
     ]
     return [[dependence.column, *map(cut, outputs)], *rows]
-
-
-def _marked(reasons: Reasons, mark: Callable[[str, float], str]) -> str:
-    largest = max((abs(amount) for _, amount in reasons.pieces), default=0) or 1
-    return "".join(mark(text, amount / largest) for text, amount in reasons.pieces)
 
 
 def _plain_mark(text: str, share: float) -> str:

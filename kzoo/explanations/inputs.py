@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,9 @@ from kzoo.explanations.explanation import Explanation, Reason, Reasons, stronges
 from kzoo.explanations.outputs import explained_outputs, named_numbers
 from kzoo.explanations.shapley import PREDICTIONS, shapley_values
 from kzoo.explanations.words import additive_scale, reasons_of_tokens, reasons_without, token_weights
-from kzoo.kinds import kind_of, takes_ready_arrays
+from kzoo.kinds import kind_of
 from kzoo.predictions import Predictions
-from kzoo.utils.errors import KzooError, warn
+from kzoo.utils.errors import warn
 
 MOST = 20  # inputs that are explained
 NOT_THE_WORLD = "This explains the model, not the world: what it uses need not be a cause."
@@ -95,7 +96,7 @@ def explain_rows(
             ]  # fmt: skip
             explained.append(
                 Reasons(
-                    input=_input_name(name), output=output_name(outputs[index], predictions),
+                    input=_input_name(name), output=outputs[index], scale=scale_of(predictions),
                     prediction=float(values.prediction[index]), base=float(values.base[index]),
                     reasons=strongest_first(reasons),
                 )
@@ -107,7 +108,7 @@ def explain_rows(
     return Explanation(model=subject.name, method=method, about=about, limits=limits, rows=tuple(explained))
 
 
-def explain_texts(subject: Subject, texts: Sequence[str], *, of: str | None) -> Explanation:
+def explain_texts(subject: Subject, texts: Sequence[str], *, of: str | None = None) -> Explanation:
     """Return what each word adds to the prediction of some texts.
 
     Of a linear model of tokens (`log_ratios`), these are the exact weights of its tokens. For others, each word is left
@@ -119,64 +120,92 @@ def explain_texts(subject: Subject, texts: Sequence[str], *, of: str | None) -> 
         of: the output to explain; None for the default, see `explained_outputs`.
 
     Raises:
-        KzooError: there is no such output, or the model reads ids without a vocabulary.
+        KzooError: there is no such output.
+    """
+    inference = kind_of(subject.reader).inference
+    ids = inference.tokenizer_of(subject.reader).encode(list(texts), subject.reader["length"])
+    bags = [partial(inference.bag, subject.reader, text) for text in texts]
+    return _weights_of_tokens(subject, texts, ids, bags, of) or _words_left_out(subject, texts, ids, of)
+
+
+def explain_ids(subject: Subject, ids: np.ndarray, names: Sequence[str]) -> Explanation | None:
+    """Return what each word adds to the prediction of texts of which only the ids (N, length) are known.
+
+    Args:
+        subject: the model.
+        ids: of the texts.
+        names: (N,) of the texts.
+
+    Returns:
+        None if no words can be made of the ids: a word may be outside the vocabulary.
     """
     reader, inference = subject.reader, kind_of(subject.reader).inference
-    if takes_ready_arrays(reader):
-        raise KzooError(f"{subject.name} reads token ids without a vocabulary, so its words cannot be explained.")
-    x = inference.tokenizer_of(reader).encode(list(texts), reader["length"])
-    predictions = subject.predictions(x)
+    bags = [partial(inference.bag_of_ids, reader, row) for row in ids]
+    if (weights := _weights_of_tokens(subject, names, ids, bags, None)) is not None:
+        return weights
+    texts = [inference.text_of_ids(reader, row) for row in ids]
+    found = [row for row, text in enumerate(texts) if text is not None]
+    return _words_left_out(subject, [texts[row] for row in found], ids[found], None) if found else None
+
+
+def _weights_of_tokens(subject, texts, ids, bags, of):
+    """Return the explanation of texts by the weights of their tokens; None if the model is not linear in them.
+
+    Args:
+        subject, of: see `explain_texts`.
+        texts: (N,) names of the texts.
+        ids: (N, length) encoded texts.
+        bags: (N,) functions that return the `Bag` of each text.
+    """
+    predictions = subject.predictions(ids)
     outputs = named_numbers(predictions)[0]
-    chosen = explained_outputs(outputs, predictions, of)
-    weights = _token_reasons(subject, texts, chosen, predictions) if subject.config.get("log_ratios") else None
-    if weights is not None:
-        about = "What each token, one or more words, adds to the output. The sum is the output before its activation."
-        return Explanation(
-            model=subject.name, method="weights of tokens", about=about, limits=(NOT_THE_WORLD, _OF_TOKENS),
-            rows=tuple(weights),
-        )  # fmt: skip
-    explained = []
-    for text, indices, predicted in zip(texts, chosen, named_numbers(predictions)[1], strict=True):
-        pieces, without = inference.left_out(reader, text)
-        numbers = subject.numbers(without) if len(pieces) else np.empty((0, len(outputs)))
-        for index in indices:
-            output = output_name(outputs[index], predictions)
-            amounts = predicted[index] - numbers[:, index]
-            explained.append(reasons_without(text, pieces, amounts, float(predicted[index]), output))
-    about = "By how much the prediction falls when a word is left out."
-    return Explanation(
-        model=subject.name, method="words left out", about=about, limits=(NOT_THE_WORLD, _NOT_A_SUM),
-        rows=tuple(explained),
-    )  # fmt: skip
-
-
-def _token_reasons(subject, texts, chosen, predictions):
-    """Return the reasons of texts by the weights of their tokens; None if the model is not linear in them."""
-    scale = additive_scale(predictions)
+    chosen = explained_outputs(outputs, predictions, of)  # refuses another `of`
+    scale = additive_scale(predictions) if subject.config.get("log_ratios") else None
     if scale is None:
         return None
-    outputs, inference = named_numbers(predictions)[0], kind_of(subject.reader).inference
     explained = []
-    for text, indices in zip(texts, chosen, strict=True):
-        bag = inference.bag(subject.reader, text)
+    for text, make_bag, indices in zip(texts, bags, chosen, strict=True):
+        bag = make_bag()
         weights = token_weights(bag, subject.reader["length"], subject.predictions, scale)
         if weights is None:
             return None
         amounts, sums, starts = weights
-        for index in indices:
-            name = scale.name.format(outputs[index])
-            explained.append(
-                reasons_of_tokens(text, bag, amounts[:, index], float(sums[index]), float(starts[index]), name)
+        explained += [
+            reasons_of_tokens(
+                text, bag, amounts[:, index], float(sums[index]), float(starts[index]), outputs[index], scale.name
             )
-    return explained
+            for index in indices
+        ]
+    return Explanation(
+        model=subject.name, method="weights of tokens", rows=tuple(explained), limits=(NOT_THE_WORLD, _OF_TOKENS),
+        about="What each token, one or more words, adds to the output before its activation. The sum is that output.",
+    )  # fmt: skip
+
+
+def _words_left_out(subject, texts, ids, of):
+    """Return the explanation of texts by leaving out each word; for the arguments see `_weights_of_tokens`."""
+    predictions, inference = subject.predictions(ids), kind_of(subject.reader).inference
+    outputs, numbers = named_numbers(predictions)
+    chosen, explained = explained_outputs(outputs, predictions, of), []
+    for text, indices, predicted in zip(texts, chosen, numbers, strict=True):
+        pieces, without = inference.left_out(subject.reader, text)
+        changed = subject.numbers(without) if len(pieces) else np.empty((0, len(outputs)))
+        for index in indices:
+            amounts, prediction = predicted[index] - changed[:, index], float(predicted[index])
+            reasons = reasons_without(text, pieces, amounts, prediction, outputs[index], scale_of(predictions))
+            explained.append(reasons)
+    return Explanation(
+        model=subject.name, method="words left out", rows=tuple(explained), limits=(NOT_THE_WORLD, _NOT_A_SUM),
+        about="By how much the prediction falls when a word is left out.",
+    )  # fmt: skip
 
 
 def _input_name(name: Any) -> str:
     return f"row {name + 1}" if isinstance(name, int) else str(name)
 
 
-def output_name(name: str, predictions: Predictions) -> str:
-    """Return what an output is called in an explanation."""
+def scale_of(predictions: Predictions) -> str:
+    """Return what the explained numbers of predictions are, see `Reasons.scale`."""
     if predictions.horizon is not None:
-        return f"mean {name} of the forecast"
-    return name if predictions.probabilities is None else f"probability of {name}"
+        return "mean forecast"
+    return "" if predictions.probabilities is None else "probability"

@@ -27,9 +27,9 @@ def named_numbers(predictions: Predictions) -> tuple[tuple[str, ...], np.ndarray
         numbers = predictions.values
         numbers = numbers.mean(axis=1, dtype="float64") if numbers.ndim == 3 else numbers
         return tuple(predictions.target_names), numbers.astype("float64")
-    numbers = predictions.scores if predictions.probabilities is None else predictions.probabilities
-    assert numbers is not None
-    return tuple(map(str, predictions.class_names)), numbers.astype("float64")
+    likelihoods = predictions.scores if predictions.probabilities is None else predictions.probabilities
+    assert likelihoods is not None
+    return tuple(map(str, predictions.class_names)), likelihoods.astype("float64")
 
 
 def explained_outputs(names: tuple[str, ...], predictions: Predictions, of: str | None) -> list[list[int]]:

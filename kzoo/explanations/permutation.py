@@ -65,19 +65,19 @@ def permutation_importance(
             changed = flat.copy()
             changed[:, features] = flat[random.permutation(len(x))][:, features]
             permuted.append(outputs_of(changed.reshape(x.shape)))
-        losses = [_difference(score, quality(each, rows)) for each in permuted]
+        losses = tuple(_difference(score, quality(each, rows)) for each in permuted)
         jackknife = [
             _difference(base, quality(np.concatenate([each[kept] for each in permuted]), np.tile(kept, repeats)))
             for base, kept in zip(scores, without, strict=True)
         ]
         mean = _difference(score, quality(np.concatenate(permuted), np.tile(rows, repeats)))
-        measured.append((tuple(names), mean, *_spread(jackknife), tuple(losses)))
+        measured.append((tuple(names), mean, *_spread(jackknife), losses))
     noise = _noise([(mean, error, blocks) for _, mean, error, blocks, _ in measured])
     importances = []
-    for (names, mean, error, blocks, losses), is_noise in zip(measured, noise, strict=True):
-        reach = None if error is None else student_quantile(1 - _LEVEL / 2, blocks - 1) * error
+    for (columns, mean, error, count, losses), is_noise in zip(measured, noise, strict=True):
+        reach = None if error is None else student_quantile(1 - _LEVEL / 2, count - 1) * error
         interval = None if reach is None else (mean - reach, mean + reach)
-        importances.append(Importance(columns=names, mean=mean, interval=interval, noise=is_noise, repeats=losses))
+        importances.append(Importance(columns=columns, mean=mean, interval=interval, noise=is_noise, repeats=losses))
     return sorted(importances, key=lambda each: (each.noise is not False, -each.mean)), score
 
 

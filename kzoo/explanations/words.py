@@ -18,7 +18,7 @@ class Scale(NamedTuple):
     """A scale on which the outputs of a linear model are sums.
 
     Args:
-        name: of the numbers, for users; `{}` stands for the name of the output.
+        name: of the numbers, see `Reasons.scale`.
         numbers: function from predictions to numbers (N, outputs).
     """
 
@@ -31,12 +31,12 @@ def additive_scale(predictions: Predictions) -> Scale | None:
     if predictions.quantiles is not None:
         return None
     if predictions.probabilities is None:
-        return Scale("{}", lambda predictions: named_numbers(predictions)[1])
+        return Scale("", lambda predictions: named_numbers(predictions)[1])
     if predictions.separator:
-        return Scale("log odds of {}", lambda predictions: _log_odds(named_numbers(predictions)[1]))
+        return Scale("log odds", lambda predictions: _log_odds(named_numbers(predictions)[1]))
     if len(predictions.class_names) == 2:
-        return Scale("log odds of {}", lambda predictions: _difference(_log(named_numbers(predictions)[1])))
-    return Scale("logit of {} above the mean of all classes", lambda p: _centred(_log(named_numbers(p)[1])))
+        return Scale("log odds", lambda predictions: _difference(_log(named_numbers(predictions)[1])))
+    return Scale("centred logit", lambda p: _centred(_log(named_numbers(p)[1])))
 
 
 def _log(p: np.ndarray) -> np.ndarray:
@@ -91,7 +91,9 @@ def token_weights(
     return amounts, text, start
 
 
-def reasons_of_tokens(text: str, bag: Bag, amounts: np.ndarray, prediction: float, base: float, output: str) -> Reasons:
+def reasons_of_tokens(
+    text: str, bag: Bag, amounts: np.ndarray, prediction: float, base: float, output: str, scale: str
+) -> Reasons:
     """Return the reasons of a text from the amounts (tokens,) of the tokens of its bag; they are marked in its pieces.
 
     The amount of a token is divided among all words that it consists of, wherever it occurs.
@@ -102,15 +104,17 @@ def reasons_of_tokens(text: str, bag: Bag, amounts: np.ndarray, prediction: floa
             marks[piece] += amount / len(members)
     reasons = [Reason(name=name, value="", amount=float(a)) for name, a in zip(bag.names, amounts, strict=True)]
     return Reasons(
-        input=text, output=output, prediction=prediction, base=base, reasons=strongest_first(reasons),
+        input=text, output=output, scale=scale, prediction=prediction, base=base, reasons=strongest_first(reasons),
         pieces=tuple(zip(bag.pieces, marks.tolist(), strict=True)),
     )  # fmt: skip
 
 
-def reasons_without(text: str, pieces: list[str], amounts: np.ndarray, prediction: float, output: str) -> Reasons:
+def reasons_without(
+    text: str, pieces: list[str], amounts: np.ndarray, prediction: float, output: str, scale: str
+) -> Reasons:
     """Return the reasons of a text from the changes (pieces,) of the prediction when each piece is left out."""
     reasons = [Reason(name=piece.strip(), value="", amount=float(a)) for piece, a in zip(pieces, amounts, strict=True)]
     return Reasons(
-        input=text, output=output, prediction=prediction, base=None, reasons=strongest_first(reasons),
+        input=text, output=output, scale=scale, prediction=prediction, base=None, reasons=strongest_first(reasons),
         pieces=tuple(zip(pieces, amounts.tolist(), strict=True)),
     )  # fmt: skip

@@ -181,8 +181,9 @@ def _manifest(subject, job, network_facts, exports) -> Manifest:
 
 def _typical(run, preprocessing) -> list:
     """Return a row of medians and most frequent categories, unless the preprocessor has these."""
-    inference = kind_of(preprocessing).inference if run and preprocessing else None
-    if not hasattr(inference, "typical") or inference.typical(preprocessing, {}) is not None:
+    if not run or not preprocessing or not hasattr(inference := kind_of(preprocessing).inference, "typical"):
+        return []
+    if inference.typical(preprocessing, {}) is not None:
         return []
     row = inference.typical(preprocessing, run.config.get("statistics") or {})
     return [] if row is None else [float(value) for value in row]

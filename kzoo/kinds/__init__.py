@@ -27,7 +27,8 @@ Functions of `inference.py`; those marked (optional) may be missing:
     typical(reader, statistics) -> x        (optional) one x of medians and most frequent categories; None if unknown
     texts_of(reader, raw) -> texts          (optional) raw inputs as texts
     left_out(reader, text) -> (pieces, x)   (optional) pieces of a text, and its x without each of them
-    bag(reader, text) -> Bag                (optional) a text as a set of tokens
+    bag(reader, text) -> Bag                (optional) a text as a set of tokens; `bag_of_ids` of encoded ids
+    text_of_ids(reader, ids) -> text        (optional) a text with these ids; None without one
     draw(given, random, shape) -> x         random inputs in a plausible range
     edges(given, rows)                      extreme inputs
 

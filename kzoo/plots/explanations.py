@@ -59,7 +59,7 @@ def reasons(of: "Reasons", explanation: "Explanation") -> Figure:
     figure = new_figure(7.4, 1.9 + 0.3 * len(shown))
     axes = figure.add_subplot()
     start = "" if of.base is None else f", from {of.base:.4g}"
-    style_axes(axes, f"{_shorten(of.input)}: {of.output} {of.prediction:.4g}{start}", x="adds", grid="x")
+    style_axes(axes, f"{_shorten(of.input)}: {of.title} {of.prediction:.4g}{start}", x="adds", grid="x")
     for y, reason in enumerate(shown):
         axes.barh(y, reason.amount, 0.62, color=BLUE if reason.amount > 0 else ORANGE)
         if reason.error is not None:

@@ -14,6 +14,7 @@ from kzoo.evaluation import evaluate
 from kzoo.postprocessors.postprocessor import Postprocessor
 from kzoo.registry import get_preset, meaning_of
 from kzoo.reports.examples import examples_of
+from kzoo.reports.explanations import explanation_sections
 from kzoo.reports.figures import curve_figures, prediction_figures
 from kzoo.reports.scores import baseline_rows, primary_score, run_warnings, score_rows
 from kzoo.reports.search import search_page
@@ -42,6 +43,7 @@ def report(
     by: str | None = None,
     sheet: str | None = None,
     header_row: int | None = None,
+    explain: bool = False,
 ) -> Path:
     """Write a self-contained `report.html`: what was trained on which data, its scores, and its mistakes.
 
@@ -56,6 +58,9 @@ def report(
         by: column of `data`, or an input of a run on a named data set, by whose values subgroups are scored in the same
             section.
         sheet, header_row: where the table is in an `.xlsx` workbook, as in `kzoo.evaluate`.
+        explain: explain the run in a section of its own, as `kzoo.explain` does: its columns, on the validation rows of
+            `data`, which must be what the run was trained on unless that is a named data set, or on other labelled
+            rows; and three of the stored examples.
 
     Returns:
         The path of the page.
@@ -64,7 +69,7 @@ def report(
         KzooError: the run is not finished, the file cannot be written, or `data` does not fit the run.
     """
     if is_search(run):
-        for name, value in (("by", by), ("sheet", sheet), ("header_row", header_row)):
+        for name, value in (("by", by), ("sheet", sheet), ("header_row", header_row), ("explain", explain or None)):
             if value is not None:
                 raise KzooError(f"{name}={value!r} is for runs, but this is a search. Remove it.")
         if data is not None:
@@ -88,6 +93,7 @@ def report(
         curves=curve_figures(run),
         sections=prediction_figures(run),
         examples=examples_of(run),
+        explanations=explanation_sections(run, data, sheet, header_row) if explain else [],
         layers=_layers(run.model),
         settings=_settings(run.config["spec"]),
         **_provenance(run),

@@ -353,8 +353,7 @@ class Model:
 def typical_row(manifest: Manifest) -> np.ndarray | None:
     """Return an encoded row of medians and most frequent categories; None for other inputs, or if it is not known."""
     preprocessing, shape = manifest.preprocessing, tuple(manifest.inputs[0]["shape"][1:])
-    inference = None if preprocessing is None else kinds.kind_of(preprocessing).inference
-    if not hasattr(inference, "typical"):
+    if preprocessing is None or not hasattr(inference := kinds.kind_of(preprocessing).inference, "typical"):
         return None
     stored = manifest.typical
     row = np.array(stored, np.float32) if stored else inference.typical(preprocessing, {})

@@ -223,15 +223,31 @@ def bag(reader, text) -> Bag:
         names = [token if number > UNKNOWN else f"{token} (unknown)" for number, token in read]
         return Bag(pieces=pieces, ids=ids, names=names, members=[[piece] for piece in of_token[: len(ids)]])
     members: dict = {number: [] for number in ids}
-    names = {UNKNOWN: "(unknown words)"}
+    name_of = {UNKNOWN: "(unknown words)"}
     for size, runs in enumerate(tokenizer.runs([tokens]), start=1):
         for start, run in enumerate(runs):
             number = tokenizer.id_of(run) if run is not None else PADDING
             number = UNKNOWN if number == PADDING and size == 1 else number
             if number in members:
-                names.setdefault(number, run)
+                name_of.setdefault(number, run)
                 members[number] += of_token[start : start + size]
-    return Bag(pieces=pieces, ids=ids, names=[names[number] for number in ids], members=list(members.values()))
+    return Bag(pieces=pieces, ids=ids, names=[name_of[number] for number in ids], members=list(members.values()))
+
+
+def bag_of_ids(reader, ids) -> Bag:
+    """Return encoded ids of a text, whose words are not known, as the set of its tokens."""
+    tokenizer = tokenizer_of(reader)
+    ids = [int(number) for number in ids if number != PADDING]
+    names = [tokenizer.decode([number], "(unknown)") for number in ids]
+    pieces = [piece for name in names for piece in (name, " · ")][:-1]
+    return Bag(pieces=pieces, ids=ids, names=names, members=[[2 * index] for index in range(len(ids))])
+
+
+def text_of_ids(reader, ids):
+    """Return a text that is encoded as these ids; None if there is none that can be made of the vocabulary."""
+    tokenizer = tokenizer_of(reader)
+    text = tokenizer.decode(ids)
+    return text if np.array_equal(tokenizer.encode([text], len(ids))[0], ids) else None
 
 
 def _beginning(tokenizer, text, length):

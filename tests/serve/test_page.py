@@ -256,6 +256,30 @@ def test_a_text_is_continued(visit):
     assert tab.status() == text("saidText", text=page.locator("mark").inner_text().strip())
 
 
+def test_a_prediction_is_explained(visit):
+    tab = visit()
+    page = tab.open("values")
+    page.locator("input[type=number]").first.fill("80")
+    tab.click()
+    tab.answer()
+    page.locator(".why button").click()
+    page.wait_for_selector(".why h4")
+    bars = [line.split("\n") for line in page.locator(".why li:has(.track)").all_inner_texts()]
+    assert bars == [["size = 80", "+98.8"], ["floor = 2", "0"]]
+    assert_mentions(page.locator(".why").inner_text(), "rent", "703.25", text("explained_Shapley values"))
+    assert page.evaluate("document.activeElement.className") == "why"
+    tab.open("text")
+    ask_text(tab)
+    tab.answer()
+    page.locator(".why button").click()
+    page.wait_for_selector(".why mark")
+    assert page.locator(".why .written").inner_text().startswith("Well, the film was a joy")
+    tab.open("digits")
+    ask_digits(tab)
+    tab.answer()
+    assert not page.locator(".why").count()
+
+
 # The second part of a stream is read a second later.
 LATER = """() => {
   const { read } = ReadableStreamDefaultReader.prototype;

@@ -53,8 +53,8 @@ export function translated(key, values = {}) {
 }
 
 /** Return the text of a key, or a default if the key does not exist. */
-export function textOr(key, fallback) {
-  return Object.hasOwn(STRINGS, key) ? translated(key) : fallback;
+export function textOr(key, fallback, values = {}) {
+  return Object.hasOwn(STRINGS, key) ? translated(key, values) : fallback;
 }
 
 /** Set the text (or an attribute) of an element by its key, so that it follows the language of the page. */

@@ -7,8 +7,9 @@ import { bars, label, showPredictions } from "./answers.js";
 import { readCsv, writeCsv } from "./csv.js";
 import { choices, make, newId, number, Problem, say, setText } from "./dom.js";
 import { pad, picture } from "./drawing.js";
+import { explanationPart } from "./explanation.js";
 import { newResultPanel, requestForm } from "./request_form.js";
-import { generate, predict } from "./server.js";
+import { explain, generate, predict } from "./server.js";
 
 const DRAWABLE = 64; // pixels: the largest side of an image that can be drawn
 const MAX_FILE = 6 << 20, SIDE = 2048; // larger image files (bytes) are resized to this longer side (pixels)
@@ -57,7 +58,9 @@ export function predictionPart(about, path, onInput) {
 async function predictInput({ about, path, onInput }, input, signal) {
   onInput(input);
   const response = await predict(path, input, { signal, query: `?top=${TOP}&history=true` });
-  return showPredictions(about, response, input, () => downloadCsv(path, input));
+  const shown = showPredictions(about, response, input, () => downloadCsv(path, input));
+  if (about.explains && !input.many && input.json?.length === 1) shown.node.append(explanationPart(() => explain(path, input)));
+  return shown;
 }
 
 async function downloadCsv(path, input) {

@@ -77,6 +77,12 @@ export async function predict(path, input, { signal, query = "", accept = "appli
   return accept === "application/json" ? response.json() : response.blob();
 }
 
+/** Return why a model predicts what it predicts for one input, a row of a table or a text. */
+export async function explain(path, input) {
+  const [body, type] = bodyOf(input);
+  return (await request(`${path}/explain`, { method: "POST", body, headers: { "Content-Type": type } })).json();
+}
+
 /**
  * Yield the texts that each token adds to a text, as the server streams them.
  *

@@ -81,6 +81,7 @@ REFUSED = {
     "space": lambda: kzoo.space("iris_fnn", "huge"),
     "tune": lambda: kzoo.tune("iris_fnn", "iris", trials=0),
     "predict": lambda: kzoo.predict("digits_cnn", "none.png"),
+    "explain": lambda: kzoo.explain("nowhere"),
     "compare": lambda: kzoo.compare("nowhere"),
     "load_data": lambda: kzoo.load_data("nowhere.csv"),
     "standard": lambda: kzoo.callbacks.standard(stop_early=3),

@@ -27,6 +27,7 @@ ASSUMED = {
             for name, seed in (("new", 0), ("old", 0), ("a", 1), ("b", 2), ("c", 3))
         ),
     ],
+    "docs/explain.md": ["train tabular_fnn --data churn.csv --target churned"],
     "docs/export.md": [
         "train digits_cnn",
         "train image_cnn --data photos/ --out runs/cats",

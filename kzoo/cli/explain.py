@@ -83,7 +83,7 @@ def _explain_run(args):
 
 
 def _explain_exported(args):
-    for name in ("weights", "data", "target"):
+    for name in ("weights", "data", "target", "repeats"):
         if getattr(args, name) is not None:
             raise KzooError(f"--{name} is for runs, and {args.run} is an exported model. Remove --{name}.")
     if not args.inputs:

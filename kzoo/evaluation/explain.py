@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import keras
@@ -324,9 +325,9 @@ def _images(run: Run, x: np.ndarray, names: Sequence[str], of: str | None) -> Ex
     )  # fmt: skip
 
     def picture(row: int) -> Any:
-        from kzoo.plots import grad_cam
-
-        return grad_cam(run.model, x[row], class_index=chosen[row], class_names=run.class_names)
+        return import_module("kzoo.plots").grad_cam(
+            run.model, x[row], class_index=chosen[row], class_names=run.class_names
+        )
 
     return Explanation(
         model=str(run.path or run.data.name), method="Grad-CAM", limits=(NOT_THE_WORLD, _OF_HEAT), rows=rows,

@@ -21,7 +21,7 @@ examples:
   kzoo explain runs/tabular_fnn-01 customers.csv --data churn.csv
   kzoo explain runs/tabular_fnn-01 customers.csv --of yes  of this class
   kzoo explain runs/text_ngrams-01 "a wonderful film"      its words
-  kzoo explain runs/image_cnn-01 cat.jpg --plot cat.png    Grad-CAM
+  kzoo explain runs/image_cnn-01 cat.jpg --plot cat.png    its pixels
   kzoo explain exports/churn customers.csv                 an exported model
 """
 

@@ -172,7 +172,6 @@ def calls():
             dict(run=run, rows=None, data=table(), of=None, target="plan", repeats=2, seed=0, sheet=None),
         ),
         "explain_rows": (kzoo.explain, dict(run=run, rows=table().head(2), data=table(), of=None, seed=0)),
-        "runtime.explain": (answering.explain, dict(inputs=table().head(2), of=None, seed=0)),
         "report": (kzoo.report, dict(run=run, out="report.html", data=None, by=None, explain=False)),
         "compare": (kzoo.compare, dict(runs=[run, run.parent / "run_2"], metric=None, baselines=True)),
         "cross_validate": (
@@ -260,8 +259,8 @@ NAMES = [
     "list_presets", "get_preset", "load_presets", "preset_to_toml", "Preset", "build", "build_with_weights", "spec_of",
     "load_data", "load_arrays", "train", "fit_arguments", "check", "check_model_of_none", "baselines.score",
     "evaluate", "evaluate_model", "predict", "predict_model", "predict_weights",
-    "runtime.load", "runtime.predict", "explain", "explain_rows", "runtime.explain",
-    "report", "compare", "cross_validate", "ensemble", "generate",
+    "runtime.load", "runtime.predict", "explain", "explain_rows", "report", "compare", "cross_validate", "ensemble",
+    "generate",
     "learning_rate_range", "objective", "export", "load_model", "Run", "ExportedModel", "Search", "tune",
     "space", "hypermodel",
     "callbacks.standard", "callbacks.long", "plots.curves", "plots.confusion_matrix",

@@ -100,8 +100,8 @@ def _write(explanation, document, path):
     if path.endswith(".json"):
         text = shared.to_json(document)
     else:
-        html = explanation._repr_html_()
-        text = f"<!doctype html>\n<html lang=en>\n<meta charset=utf-8>\n<title>{explanation.method}</title>\n{html}\n</html>\n"  # noqa: E501  # fmt: skip
+        head = f"<!doctype html>\n<html lang=en>\n<meta charset=utf-8>\n<title>{explanation.method}</title>\n"
+        text = f"{head}{explanation._repr_html_()}\n</html>\n"
     import_module("kzoo.utils.files").write_text(Path(path), text, sync=False)
 
 

@@ -94,7 +94,7 @@ def explain(
 
     Args:
         run: a run or its path, the name of a preset with pretrained weights in the package, or a model.
-        rows: inputs to explain, as `kzoo.predict` takes them, at most 20; None explains the model.
+        rows: inputs to explain, as `kzoo.predict` takes them, at most 10; None explains the model.
         data: what the run was trained on, of which it takes validation and training rows; for a named set it is
             optional. Also other labelled data, all of whose rows are used. Without it, rows of a table are compared
             with a single row of medians and most frequent categories.

@@ -15,7 +15,7 @@ from kzoo.kinds import kind_of
 from kzoo.predictions import Predictions
 from kzoo.utils.errors import warn
 
-MOST = 20  # inputs that are explained
+MOST = 10  # inputs that are explained
 NOT_THE_WORLD = "This explains the model, not the world: what it uses need not be a cause."
 _SHARED = "Columns that contain the same information share their amounts, and rows that never occur are predicted too."
 _ONE_ROW = "The background is one row of medians and most frequent categories, so the amounts depend on that row."

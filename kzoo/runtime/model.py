@@ -215,7 +215,7 @@ class Model:
         sheet: str | None = None,
         header_row: int | None = None,
     ) -> Explanation:
-        """Return why the model predicts a number for some inputs, at most 20, as `kzoo.explain` does.
+        """Return why the model predicts a number for some inputs, at most 10, as `kzoo.explain` does.
 
         An export contains no training rows: rows of a table are compared with a single row of medians and most frequent
         categories, so that the amounts differ from those of `kzoo.explain` with the training data.

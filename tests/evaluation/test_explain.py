@@ -234,9 +234,9 @@ def test_many_columns_are_sampled_and_the_sum_still_holds(folder):
 
 
 def test_only_the_first_rows_are_explained_with_a_warning(planted_run):
-    with warns("20", "30"):
+    with warns("10", "30"):
         explanation = kzoo.explain(planted_run, planted(30).drop(columns="bought"))
-    assert len(explanation.rows) == 20
+    assert len(explanation.rows) == 10
 
 
 def test_windows_of_a_series_are_explained_by_column_or_by_step(series_run, folder):

@@ -14,7 +14,7 @@ BLANK = re.compile(r"\{(\w+)\}")
 CHINESE = "[\u4e00-\u9fff]"
 NAMES = ("curl", "python")
 # Keys that the scripts put together from facts of a model.
-MADE = ("task_", "score_", "baseline_", "way_", "copy_", "reads", "add", *NAMES)
+MADE = ("task_", "score_", "baseline_", "way_", "copy_", "scale_", "explained_", "limit_", "reads", "add", *NAMES)
 
 
 def test_every_text_is_there_in_both_languages_with_the_same_blanks():

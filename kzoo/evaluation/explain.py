@@ -62,6 +62,7 @@ _PERMUTED_TOGETHER = (
 )
 _TESTED = "A group is no better than noise unless its importance is above 0 at 5 %, for all groups together."
 _RARE_ROWS = "Mean predictions also count rows that never occur, where columns depend on each other."
+_GROUPED = "Rows of the same group are not independent, so that the intervals are too narrow."
 _BLOCKS_TOGETHER = "Columns and steps that contain the same information share their importance."
 _OF_HEAT = "Grad-CAM shows where evidence is, not what it is; its colours cannot be compared between images."
 
@@ -269,10 +270,12 @@ def _explain_model(run: Run, source: Any, target: Any, repeats: int, seed: int) 
         for name in columns[:_COLUMNS]
     ]
     shown = tuple(dependence for dependence in dependences if dependence is not None)
-    shared = _BLOCKS_TOGETHER if parts[0].type == "steps" else _PERMUTED_TOGETHER
+    limits = [NOT_THE_WORLD, _BLOCKS_TOGETHER if parts[0].type == "steps" else _PERMUTED_TOGETHER, _TESTED]
+    limits += [_RARE_ROWS] if shown else []
+    limits += [_GROUPED] if data.seen.get("grouped") else []
     return Explanation(
         model=subject.name, method="permutation importance", about=about, importances=tuple(importances),
-        dependences=shown, score=metric, limits=(NOT_THE_WORLD, shared, _TESTED, *([_RARE_ROWS] if shown else [])),
+        dependences=shown, score=metric, limits=tuple(limits),
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _MOST_BARS = 20
 _MOST_LINES = 7  # outputs of a partial dependence
 _MOST_LETTERS = 40  # of a label
-_PER_ROW = 3  # partial dependences
+_PER_ROW, _MOST_PANELS = 3, 9  # partial dependences
 
 
 def column_importance(explanation: "Explanation") -> Figure:
@@ -25,8 +25,9 @@ def column_importance(explanation: "Explanation") -> Figure:
     Args:
         explanation: of all rows, the result of `kzoo.explain`.
     """
-    shown, dependences = explanation.importances[:_MOST_BARS], explanation.dependences
-    rows = math.ceil(len(dependences) / _PER_ROW)
+    shown = explanation.importances[:_MOST_BARS]
+    panels = [(each, outputs) for each in explanation.dependences for outputs in _comparable(each)][:_MOST_PANELS]
+    rows = math.ceil(len(panels) / _PER_ROW)
     height = 1.4 + 0.3 * len(shown)
     figure = new_figure(8.4, height + 2.7 * rows + 0.5)
     grid = figure.add_gridspec(1 + rows, _PER_ROW, height_ratios=[height, *[2.7] * rows])
@@ -42,8 +43,9 @@ def column_importance(explanation: "Explanation") -> Figure:
             lw=1.1, capsize=3,
         )  # fmt: skip
     _label_bars(axes, [importance.name for importance in shown])
-    for index, dependence in enumerate(dependences):
-        _draw_dependence(figure.add_subplot(grid[1 + index // _PER_ROW, index % _PER_ROW]), dependence)
+    for index, (dependence, outputs) in enumerate(panels):
+        axes = figure.add_subplot(grid[1 + index // _PER_ROW, index % _PER_ROW])
+        _draw_dependence(axes, dependence, outputs)
     _note(figure, [explanation.about, "Pale: no better than noise.", *explanation.limits])
     return figure
 
@@ -82,22 +84,36 @@ def _label_bars(axes: Axes, labels: list[str]) -> None:
     axes.set_ylim(len(labels) - 0.4, -0.6)
 
 
-def _draw_dependence(axes: Axes, dependence: "Dependence") -> None:
+def _comparable(dependence: "Dependence") -> list[list[int]]:
+    """Return the outputs of each panel: probabilities, or quantiles of a target, in one; targets in one each."""
+    names, means = dependence.outputs, [mean for row in dependence.means for mean in row]
+    if dependence.shares and len(names) == 2:
+        return [[1]]  # the probabilities of two classes contain the same information
+    is_share = all(0 <= mean <= 1 for mean in means)
+    groups: dict[str, list[int]] = {}
+    for index, name in enumerate(names):
+        target, space, level = name.rpartition(" ")
+        key = "" if is_share else target if space and level.replace(".", "", 1).isdigit() else name
+        groups.setdefault(key, []).append(index)
+    return [outputs[:_MOST_LINES] for outputs in groups.values()]
+
+
+def _draw_dependence(axes: Axes, dependence: "Dependence", outputs: list[int]) -> None:
     style_axes(axes, _shorten(dependence.column, 26), y="mean prediction")
-    first = 1 if len(dependence.outputs) == 2 and dependence.shares else 0
-    outputs = list(enumerate(dependence.outputs))[first : first + _MOST_LINES]
     is_number = dependence.type == "number"
     x: Any = dependence.values if is_number else range(len(dependence.values))
-    for number, (index, name) in enumerate(outputs):
+    for number, index in enumerate(outputs):
         style = line_style(number) if dependence.type != "category" else dict(color=line_style(number)["color"], ls="")
-        axes.plot(x, [means[index] for means in dependence.means], marker="o", ms=3, label=_shorten(name, 20), **style)
+        means = [row[index] for row in dependence.means]
+        axes.plot(x, means, marker="o", ms=3, label=_shorten(dependence.outputs[index], 20), **style)
     if not is_number:
         texts = [_shorten(str(value), 14) for value in dependence.values]
         axes.set_xticks(range(len(texts)), texts, rotation=60, ha="right", parse_math=False)
     if len(outputs) > 1:
         legend_below(axes)
-    elif dependence.shares:
-        axes.set_ylabel(f"probability of {_shorten(outputs[0][1], 20)}", color=GREY, parse_math=False)
+    else:
+        name = _shorten(dependence.outputs[outputs[0]], 20)
+        axes.set_ylabel(f"probability of {name}" if dependence.shares else name, color=GREY, parse_math=False)
 
 
 def _note(figure: Figure, sentences: list[str]) -> None:

@@ -212,11 +212,12 @@ class Explanation:
             parts.append(notebook.table(head, rows, numbers=["adds"]))  # empty without reasons
         return "".join(parts) + notebook.bullets(self.limits)
 
-    def plot(self, row: int = 0) -> "Figure":
+    def plot(self, row: int = 0, *, notes: bool = True) -> "Figure":
         """Return the importances and the dependences as a figure, or the reasons of one input.
 
         Args:
             row: index in `rows`.
+            notes: whether to write below it what it shows, and what it does not.
 
         Raises:
             KzooError: there is no such row.
@@ -226,7 +227,11 @@ class Explanation:
         if self.picture is not None:
             return self.picture(row)
         plots = import_module("kzoo.plots")
-        return plots.reasons(self.rows[row], self) if self.rows else plots.column_importance(self)
+        return (
+            plots.reasons(self.rows[row], self, notes=notes)
+            if self.rows
+            else plots.column_importance(self, notes=notes)
+        )
 
     def importance_cells(self) -> list[list[str]]:
         """Return the cells of a table of the importances, header first."""

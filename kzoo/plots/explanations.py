@@ -19,11 +19,12 @@ _MOST_LETTERS = 40  # of a label
 _PER_ROW, _MOST_PANELS = 3, 9  # partial dependences
 
 
-def column_importance(explanation: "Explanation") -> Figure:
+def column_importance(explanation: "Explanation", *, notes: bool = True) -> Figure:
     """Plot the importance of columns with 95 % intervals, and below it the mean prediction by the strongest ones.
 
     Args:
         explanation: of all rows, the result of `kzoo.explain`.
+        notes: whether to write below it what it shows, and what it does not.
     """
     shown = explanation.importances[:_MOST_BARS]
     panels = [(each, outputs) for each in explanation.dependences for outputs in _comparable(each)][:_MOST_PANELS]
@@ -46,16 +47,18 @@ def column_importance(explanation: "Explanation") -> Figure:
     for index, (dependence, outputs) in enumerate(panels):
         axes = figure.add_subplot(grid[1 + index // _PER_ROW, index % _PER_ROW])
         _draw_dependence(axes, dependence, outputs)
-    _note(figure, [explanation.about, "Pale: no better than noise.", *explanation.limits])
+    if notes:
+        _note(figure, [explanation.about, "Pale: no better than noise.", *explanation.limits])
     return figure
 
 
-def reasons(of: "Reasons", explanation: "Explanation") -> Figure:
+def reasons(of: "Reasons", explanation: "Explanation", *, notes: bool = True) -> Figure:
     """Plot what each column or word adds to the prediction of an input, the largest amounts first.
 
     Args:
         of: the reasons of one input, an element of `explanation.rows`.
         explanation: the result of `kzoo.explain`.
+        notes: whether to write below it what it shows, and what it does not.
     """
     shown = of.reasons[:_MOST_BARS]
     figure = new_figure(7.4, 1.9 + 0.3 * len(shown))
@@ -72,7 +75,8 @@ def reasons(of: "Reasons", explanation: "Explanation") -> Figure:
         axes.barh(len(shown), sum(reason.amount for reason in rest), 0.62, color=GREY)
         labels.append(f"{len(rest)} more")
     _label_bars(axes, labels)
-    _note(figure, [explanation.about, *explanation.limits])
+    if notes:
+        _note(figure, [explanation.about, *explanation.limits])
     return figure
 
 

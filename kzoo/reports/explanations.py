@@ -31,7 +31,7 @@ def _section(explanation: Explanation) -> dict[str, Any]:
         if reasons.pieces
     ]
     rows = range(0 if texts else len(explanation.rows) or 1)  # marked texts need no figures
-    figures = [embed_figure(explanation.plot(row), f"{explanation.method}, {row + 1}") for row in rows]
+    figures = [embed_figure(explanation.plot(row, notes=False), f"{explanation.method}, {row + 1}") for row in rows]
     return dict(
         method=explanation.method[0].upper() + explanation.method[1:], about=explanation.about,
         limits=explanation.limits, figures=figures, texts=texts,

@@ -11,6 +11,7 @@ from kzoo.kinds import Bag
 from kzoo.predictions import Predictions
 
 _TOLERANCE = 1e-3  # of the sum of the weights, relative to the largest of them and to 1
+_TINY = 1e-9
 _AT_ONCE = 512  # tokens that are predicted in one call
 
 
@@ -83,7 +84,7 @@ def token_weights(
     )
     if not np.isfinite(numbers).all():
         return None
-    text, start = numbers[0], numbers[1]
+    text, start = numbers[0], np.where(np.abs(numbers[1]) < _TINY, 0.0, numbers[1])  # a sum of rounded logarithms
     amounts = (numbers[2:] - start) / np.sqrt(max(len(bag.ids), 1))
     largest = max(1.0, float(np.abs(amounts).max(initial=0)), float(np.abs(text).max()))
     if np.abs(amounts.sum(axis=0) - (text - start)).max() > _TOLERANCE * largest:

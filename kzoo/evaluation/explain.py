@@ -164,12 +164,11 @@ def explain_for_report(run: Run, data: Any, sheet: str | None, header_row: int |
         data = with_sheet(as_table(data), sheet, header_row, run.data.options if run.tracked else None)
         loaded = data_to_score(run, data, None)[1]
         explanations.append(explain(run, data=loaded))
-    stored = run.answers
-    if stored is None:
-        return explanations
-    x = stored["inputs"][:_IN_REPORT]
+    x = np.empty(0) if run.answers is None else run.answers["inputs"][:_IN_REPORT]
     names = [f"example {number + 1}" for number in range(len(x))]
-    if "pixels" in kind.facts:
+    if not len(x):
+        pass  # a language model, or a run of an earlier version
+    elif "pixels" in kind.facts:
         explanations += [_images(run, x, names, None)] if "classes" in run.problem.facts else []
     elif "vocabulary" in run.preprocessing:
         explanation = explain_ids(_subject(run), x, names)

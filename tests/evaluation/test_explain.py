@@ -421,3 +421,10 @@ def test_the_report_explains_the_run(planted_run, text_run, folder, tmp_path):
         kzoo.report(planted_run, out=tmp_path / "c.html", explain=True)
     page = kzoo.report(text_run, out=tmp_path / "d.html", explain=True).read_text()
     assert_mentions(page, "Words left out", "<mark")
+
+
+def test_the_report_of_images_has_their_pictures_and_that_of_a_language_model_none(image_run, language_run, tmp_path):
+    page = kzoo.report(image_run, out=tmp_path / "a.html", explain=True).read_text()
+    assert page.count('alt="Grad-CAM, ') + page.count('aria-label="Grad-CAM, ') == 3
+    with refuses("explain=True", "Remove"):
+        kzoo.report(language_run, out=tmp_path / "b.html", explain=True)

@@ -43,7 +43,7 @@ MAY_IMPORT = {
     "gradients": set(),
     "callbacks": {"events"},
     "loading": {"exported", "registry", "run"},
-    "plots": {"gradients", "predictions"},
+    "plots": {"gradients", "postprocessors", "predictions"},
     "data": {"dataset", "postprocessors", "registry", "sources", "storage"},
     "predictions": set(),
     "runtime": {"data", "explanations", "export", "exported", "predictions", "sources"},

@@ -114,6 +114,35 @@ def add_sheet_options(parser):
     )  # fmt: skip
 
 
+def add_promise_options(parser):
+    """Add the options for sets, intervals and abstention of predictions."""
+    add = parser.add_argument
+    add(
+        "--confidence", type=float, metavar="LEVEL",
+        help="sets of classes or intervals that contain the truth for this share of new rows, such as 0.9",
+    )  # fmt: skip
+    add(
+        "--conformal", metavar="NAME",
+        help="how sets are made: lac (default; small ones), raps (never empty) or class (the level holds for each "
+        "class)",
+    )  # fmt: skip
+    add(
+        "--min-probability", type=float, metavar="P",
+        help="answer unsure for rows whose class has a lower probability",
+    )  # fmt: skip
+    add(
+        "--accuracy-when-answered", type=float, metavar="SHARE",
+        help="answer unsure for as many rows as it takes for this share of the others to be right",
+    )  # fmt: skip
+
+
+def promise_options(args):
+    """Return the options for sets, intervals and abstention as `PredictionOptions`."""
+    options = import_module("kzoo.postprocessors.prediction_options").PredictionOptions
+    names = ("confidence", "conformal", "min_probability", "accuracy_when_answered")
+    return options(**{name: getattr(args, name) for name in names})
+
+
 def add_decision_options(parser, *, objective=True):
     """Add the options for what is watched and what decides.
 

@@ -82,7 +82,9 @@ def _read(reader, raw):
     return (_check_array(reader, raw, kind), raw) if takes_ready_arrays(reader) else kind.inference.read(reader, raw)
 
 
-def to_predictions(task, target, outputs, encoded, reader, *, logits, postprocessing=()):
+def to_predictions(
+    task, target, outputs, encoded, reader, *, logits, postprocessing=(), options=None, facts=frozenset(), band=None
+):
     """Return the predictions of a network's outputs, with names, times, and rows for inputs that could not be read.
 
     Args:
@@ -92,11 +94,19 @@ def to_predictions(task, target, outputs, encoded, reader, *, logits, postproces
         reader: that encoded them.
         logits: what the outputs are if they stand for classes (see `kzoo.predictions.logits_of`).
         postprocessing: the steps stored with the model (see `kzoo.postprocessors`).
+        options: the `PredictionOptions`, or None.
+        facts: of the problem, which `options` needs.
+        band: (horizon, targets) half-widths of an adaptive band of forecasts, or None.
+
+    Raises:
+        KzooError: `options` that the model cannot honour.
     """
     steps = Postprocessor.read(postprocessing)
     outputs = steps.outputs(outputs, logits=logits)
     predictions = task.inference.answer(target, outputs, inputs=encoded.names, reader=reader, logits=logits)
     predictions = steps.predictions(with_times(reader, encoded.raw, encoded.x, predictions))
+    if options is not None:
+        predictions = steps.answered(predictions, options, facts or task.facts, band)
     return replace(predictions.with_unread(encoded.names, encoded.unread), kept=encoded.kept)
 
 

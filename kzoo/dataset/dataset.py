@@ -68,6 +68,7 @@ class Dataset:
         task: the public name of the task, such as "image_classification".
         inputs: the name of the kind of input (see `kzoo.kinds`).
         train, validation, test: the splits; validation and test may be None.
+        calibration: rows that only sets, intervals and abstention are learned on; None without any.
         config: what the data determines about the network, by the builders' argument names: `input_shape`, `outputs`,
             and where they apply `vocabulary_size`, `categories`, `scale`, `offset`, `input_clip`, `target_scale`,
             `target_offset`, `horizon`, and the `loss` that "auto" selects. Learned on the training split only.
@@ -91,6 +92,7 @@ class Dataset:
     train: Split
     validation: Split | None = None
     test: Split | None = None
+    calibration: Split | None = None
     config: dict[str, Any] = field(default_factory=dict)
     preprocessing: dict[str, Any] = field(default_factory=dict)
     class_names: tuple[str, ...] = ()

@@ -19,6 +19,7 @@ from kzoo.data.reload import load_again
 from kzoo.dataset.dataset import Loadable
 from kzoo.dataset.sample import sample_split
 from kzoo.kinds import encoding_settings, kind
+from kzoo.postprocessors import AUTOMATIC
 from kzoo.postprocessors.decision import STEP, settings_of
 from kzoo.postprocessors.postprocessor import Postprocessor, combined, learn
 from kzoo.ranking import advantage, find_runs
@@ -155,7 +156,8 @@ def _learned_steps(
         KzooError: a fold has not stored all of its predictions, from which its decision would be learned.
     """
     first = members[0]
-    names = tuple(dict.fromkeys([*first.problem.task.postprocess, *(step["name"] for step in first.postprocessing)]))
+    own = (step["name"] for step in first.postprocessing if step["name"] not in AUTOMATIC)
+    names = tuple(dict.fromkeys([*first.problem.task.postprocess, *own]))
     if not names:
         return None
     stored: list[Any] = [run.answers for run in members]
@@ -170,7 +172,7 @@ def _learned_steps(
         return learned_postprocessor(model, data, names, logits=False, settings=settings)
     if STEP in names:
         raise KzooError("Not all predictions of the folds are stored, so their decision cannot be learned.")
-    steps = [run.postprocessing for run in members]
+    steps = [[step for step in run.postprocessing if step["name"] not in AUTOMATIC] for run in members]
     return combined(steps) if all(steps) else None
 
 
@@ -190,7 +192,9 @@ def _check(members: Sequence[Run], method: str) -> bool:
         if run.spec.members:
             raise KzooError(f"{run.path} is itself an ensemble: pass its members instead.")
         if others := [
-            step["name"] for step in run.postprocessing if step["name"] not in (STEP, *run.problem.task.postprocess)
+            step["name"]
+            for step in run.postprocessing
+            if step["name"] not in (STEP, *AUTOMATIC, *run.problem.task.postprocess)
         ]:
             steps = ",".join(others)
             raise KzooError(

@@ -114,7 +114,8 @@ class Predictions:
         return notebook.card(
             f"Predictions of {plural(len(self), 'input')}",
             notebook.table(rows[0], rows[1:], numbers=[rows[0][column] for column in numbers]),
-            notebook.paragraph(more), notebook.paragraph(self.promise), notebook.paragraph(unread), note=self._description(),
+            notebook.paragraph(more), notebook.paragraph(self.promise), notebook.paragraph(unread),
+            note=self._description(),
         )  # fmt: skip
 
     def _head(self) -> tuple[list[list[str]], list[int], int]:

@@ -23,7 +23,7 @@ _TRAINING = {"batch_size?": int, "epochs?": int, "monitor?": (str, None), "loss?
 _OPTIONS = {"target?": (str, [str], None), "drop?": (str, [str], None), "group?": (str, None), "time?": (str, None),
             "task?": (str, None), "validation?": (float, None, Each(int)), "quantiles?": ([float], None),
             "sample_weight?": (str, None), "split?": str, "sheet?": (str, None),
-            "header_row?": (int, None), "drop_rare?": (int, None)}  # fmt: skip
+            "header_row?": (int, None), "drop_rare?": (int, None), "calibration?": (float, None)}  # fmt: skip
 _FEATURE = {
     "name": str, "mean": float, "sd": float, "low": float, "high": float, "edges": [float], "shares": [float],
     "count": int,
@@ -155,6 +155,7 @@ class Description:
         task, inputs: public name of the task, and the kind of input.
         train, validation, test: number of rows of each split.
         class_names, feature_names, target_names: names for display.
+        calibration: number of calibration rows; None without any.
     """
 
     name: str
@@ -169,6 +170,7 @@ class Description:
     class_names: tuple[str, ...] = ()
     feature_names: tuple[str, ...] = ()
     target_names: tuple[str, ...] = ()
+    calibration: int | None = None
 
     def __post_init__(self):
         object.__setattr__(self, "options", dict(self.options))
@@ -181,8 +183,8 @@ class Description:
         return cls(**_checked_fields(cls, stored, "The description of the data"))
 
     def json(self) -> dict:
-        """Return plain data."""
-        return _json(self)
+        """Return plain data, without the number of calibration rows if there are none."""
+        return _json(self, optional=("calibration",))
 
 
 UNKNOWN = "of type"  # {UNKNOWN: "function"} replaces a value that cannot be compared later

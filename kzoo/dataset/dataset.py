@@ -136,7 +136,8 @@ class Dataset:
 
     def __repr__(self) -> str:
         sizes = " / ".join(str(len(s)) if s is not None else "0" for s in (self.train, self.validation, self.test))
-        return f"<Dataset {self.name}: {self.task}, inputs {self.input_shape}, outputs {self.outputs}, {sizes} rows>"
+        sizes += " rows" + ("" if self.calibration is None else f", {len(self.calibration)} for calibration")
+        return f"<Dataset {self.name}: {self.task}, inputs {self.input_shape}, outputs {self.outputs}, {sizes}>"
 
     def _repr_html_(self) -> str:
         """Return the splits, classes, targets, columns and notes for a notebook."""

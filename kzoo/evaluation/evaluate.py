@@ -215,7 +215,8 @@ def _renumbered(names: list[str], data: Dataset, *, quiet: bool) -> Dataset:
         return data
     if set(data_names) <= set(names):
         indices = np.array([names.index(name) for name in data_names])
-        parts = {name: part for name in ("train", "validation", "test") if (part := getattr(data, name)) is not None}
+        names_of_splits = ("train", "validation", "calibration", "test")
+        parts = {name: part for name in names_of_splits if (part := getattr(data, name)) is not None}
         renumbered_parts: Any = {name: replace(part, y=indices[part.y[:]]) for name, part in parts.items()}
         return replace(data, class_names=tuple(names), config=data.config | {"outputs": len(names)}, **renumbered_parts)
     if len(data_names) != len(names):

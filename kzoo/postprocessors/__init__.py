@@ -15,8 +15,8 @@ A step is a module of this folder, or of an installed package under the entry-po
 Outputs are (N, classes), (N, 1) or (N, ..., targets); truth is what the network was trained on; `logits`
 is whether the outputs of classes are logits (`kzoo.predictions.logits_of`).
 
-The step `conformal` is different: every training learns it last, on predictions, and it is applied where a user asks for
-sets, intervals or abstention (`Postprocessor.answered`).
+The step `conformal` is different: every training learns it last, on predictions, and it is applied where a user asks
+for sets, intervals or abstention (`Postprocessor.answered`).
 
 `training` selects steps by name (`postprocess=`); predicting, scoring, reports, exports and the server apply the stored
 steps, through `Postprocessor` only.

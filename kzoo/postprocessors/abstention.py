@@ -75,8 +75,8 @@ def threshold_for(curve: list[list[float]], accuracy: float) -> tuple[float, flo
 def answers_line(accuracy: float, share: float) -> str:
     """Return what a threshold promises, as a sentence."""
     return (
-        f"Of the answered rows, at least {percent(accuracy)} are right (a bound that holds with {percent(1 - ERROR)}); "
-        f"about {percent(share)} of the rows are answered."
+        f"Of the answered rows, at least {100 * accuracy:.6g}\u00a0% are right (a bound that holds with "
+        f"{100 * (1 - ERROR):g}\u00a0% probability); about {percent(share)} of the rows are answered."
     )
 
 

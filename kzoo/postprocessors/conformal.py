@@ -33,11 +33,12 @@ from kzoo.postprocessors.coverage import (
     coverage_interval,
     observed_interval,
     range_text,
+    rows_needed,
 )
 from kzoo.postprocessors.prediction_options import PredictionOptions
 from kzoo.predictions import Predictions
 from kzoo.utils.errors import KzooError, warn
-from kzoo.utils.formatting import percent, plural, shown
+from kzoo.utils.formatting import plural, shown
 
 NAME = "conformal"
 STAGE = "intervals"
@@ -180,6 +181,11 @@ def answered(
     return predictions
 
 
+def _share(level: float) -> str:
+    """Return a level as a percentage: 90 %, 99.5 %."""
+    return f"{100 * level:.6g}\u00a0%"
+
+
 def _not_for_values(name: str, value: Any) -> KzooError:
     return KzooError(f"{name}={shown(value)} is for classes, and this model predicts numbers. Use confidence=.")
 
@@ -208,10 +214,12 @@ def with_unsure(predictions: Predictions, threshold: float) -> Predictions:
         raise KzooError(f"min_probability={threshold:g} is for one class per row, not for labels. Remove it.")
     if predictions.probabilities is None:
         what = "scores that are no probabilities" if predictions.targets == 0 else "numbers"
-        raise KzooError(f"min_probability={threshold:g} needs probabilities, and this model predicts {what}. Remove it.")
+        raise KzooError(
+            f"min_probability={threshold:g} needs probabilities, and this model predicts {what}. Remove it."
+        )
     if abstention.UNSURE in map(str, predictions.class_names):
         raise KzooError(
-            f"A class is named {abstention.UNSURE!r}, which is the answer for rows below the threshold. Rename the class."
+            f"A class is named {abstention.UNSURE!r}, the answer for rows below the threshold. Rename the class."
         )
     number = {name: index for index, name in enumerate(predictions.class_names)}
     labels = [
@@ -227,9 +235,11 @@ def _with_sets(
 ) -> Predictions:  # fmt: skip
     confidence: Any = options.confidence
     checked_rank(learned["count"], confidence, _ROWS[rows])
-    about = f"{percent(confidence)} of new rows"
+    about = f"{_share(confidence)} of new rows"
     if learned["of"] == "classes":
-        inside, note = class_sets(learned, np.asarray(predictions.probabilities), confidence, options.conformal or "lac")
+        inside, note = class_sets(
+            learned, np.asarray(predictions.probabilities), confidence, options.conformal or "lac"
+        )
         names = list(predictions.class_names)
         sets = [tuple(names[number] for number in np.flatnonzero(row)) for row in inside]
         promise = f"The sets contain the class of {about}.{note}"
@@ -238,10 +248,12 @@ def _with_sets(
         raise _not_for_values("conformal", options.conformal)
     lower, upper = intervals(learned, predictions, confidence, band)
     if band is not None:
-        promise = f"The band follows the errors of the forecasts before: in the long run it covers {percent(confidence)}."
+        promise = (
+            f"The band follows the errors of the forecasts before: in the long run it covers {_share(confidence)}."
+        )
     elif ordered:
         promise = (
-            f"The band covers {percent(confidence)} of the {rows} steps. Errors of forecasts depend on each other and "
+            f"The band covers {_share(confidence)} of the {rows} steps. Errors of forecasts depend on each other and "
             "change, so that it is approximate; a longer table before the forecast adapts the band."
         )
     else:
@@ -269,7 +281,13 @@ def class_sets(
     if method == "lac":
         return lac_scores(p) <= score_at(learned["lac"], confidence), ""
     limits = np.array([score_at(scores, confidence) for scores in learned["class"]])
-    few = int(np.isinf(limits).sum())
+    few, most = int(np.isinf(limits).sum()), max(scores["count"] for scores in learned["class"])
+    if few == len(limits):
+        raise KzooError(
+            f"conformal='class' at confidence={confidence:g} needs at least {rows_needed(confidence)} rows of a class, "
+            f"and the largest has {most}. Lower confidence=, use conformal='lac', or train with more rows "
+            "(calibration=)."
+        )
     note = f" {plural(few, 'class')} with too few rows for this level {'is' if few == 1 else 'are'} in every set."
     return lac_scores(p) <= limits, note if few else ""
 

@@ -82,8 +82,11 @@ def coverage_interval(count: int, confidence: float) -> tuple[float, float]:
     """Return the interval that holds the coverage of new rows with 90 % probability, of sets from `count` rows."""
     rank, tail = min(corrected_rank(count, confidence), count), (1 - _INTERVAL) / 2
     # P(Beta(k, n + 1 - k) <= x) = P(Binomial(n, x) >= k)
-    low, high = (_bisection(lambda x: 1 - binomial_below(rank - 1, count, x) < p) for p in (tail, 1 - tail))
-    return low, high
+
+    def quantile(p: float) -> float:
+        return _bisection(lambda x: 1 - binomial_below(rank - 1, count, x) < p)
+
+    return quantile(tail), quantile(1 - tail)
 
 
 def observed_interval(count: int, tested: int, confidence: float) -> tuple[float, float]:

@@ -149,9 +149,7 @@ class Postprocessor:
         self.check(options, facts)
         if (step := self.step(conformal.NAME)) is not None:
             ordered = "ordered" in facts
-            predictions = conformal.answered(
-                step.learned, step.rows, predictions, options, ordered=ordered, band=band
-            )
+            predictions = conformal.answered(step.learned, step.rows, predictions, options, ordered=ordered, band=band)
         if options.min_probability is not None:
             predictions = conformal.with_unsure(predictions, options.min_probability)
         return predictions

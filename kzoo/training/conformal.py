@@ -47,9 +47,7 @@ def learned_conformal(
         parts: name of a split -> (outputs, truth) of its batches.
         data, postprocessor, logits: see `predicted`.
     """
-    read = {
-        name: predicted(pairs, data, postprocessor, logits=logits) for name, pairs in parts.items() if len(pairs)
-    }
+    read = {name: predicted(pairs, data, postprocessor, logits=logits) for name, pairs in parts.items() if len(pairs)}
     rows = next((name for name in ("calibration", "validation") if name in read), None)
     if rows is None or not _fits(*read[rows]):
         return postprocessor, []

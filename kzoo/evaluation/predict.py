@@ -7,7 +7,7 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from kzoo.data.encode import Encoded, check_token_ids, encode_named, to_predictions
+from kzoo.data.encode import Encoded, adaptive_band_of, check_token_ids, encode_named, to_predictions
 from kzoo.kinds import kind_of
 from kzoo.postprocessors.postprocessor import Postprocessor
 from kzoo.postprocessors.prediction_options import PredictionOptions
@@ -107,11 +107,17 @@ def predict_encoded(
     if "ids" in kind.facts:
         check_token_ids(x, run.spec.config.get("vocabulary_size"))
     size = batch_size if fill else min(batch_size, len(x))
-    outputs = np.concatenate([forward(model, x[i : i + size], size, views) for i in range(0, len(x), size)])
+
+    def outputs_of(x: np.ndarray) -> np.ndarray:
+        return np.concatenate([forward(model, x[i : i + size], size, views) for i in range(0, len(x), size)])
+
+    outputs = outputs_of(x)
     if not all_finite(outputs):
         row = int(np.argwhere(~np.isfinite(outputs))[0][0])
         raise KzooError(f"{run!r} predicts NaN or infinity for input {row + 1}.")
+    shared: Any = dict(postprocessing=run.postprocessing, options=options, facts=run.problem.facts)
+    band = adaptive_band_of(run.problem.task, run.target, outputs_of, encoded, run.preprocessing, **shared)
     return to_predictions(
-        run.problem.task, run.target, outputs, encoded, run.preprocessing, logits=run_gives_logits(run),
-        postprocessing=run.postprocessing, options=options, facts=run.problem.facts,
+        run.problem.task, run.target, outputs, encoded, run.preprocessing, logits=run_gives_logits(run), band=band,
+        **shared,
     )  # fmt: skip

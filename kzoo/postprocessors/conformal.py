@@ -15,6 +15,7 @@ import numpy as np
 
 from kzoo.postprocessors import abstention
 from kzoo.postprocessors.conformal_scores import (
+    cell_scores_at,
     crossed_residual_scores,
     head_pairs,
     lac_scores,
@@ -25,6 +26,7 @@ from kzoo.postprocessors.conformal_scores import (
     score_at,
     spread_at,
     stored,
+    stored_cells,
     tuned_raps,
 )
 from kzoo.postprocessors.coverage import (
@@ -45,8 +47,8 @@ STAGE = "intervals"
 FACTS = frozenset({"kept"})
 LEVELS = (0.8, 0.9, 0.95)  # at which coverage is reported
 FEWEST = 10  # rows, with fewer nothing is learned
-_MOST_STORED = 20_000  # scores of all classes, or of all steps and targets, together
-_FEWEST_STORED = 40
+_MOST_STORED = 10_000  # scores of all classes, or of all steps and targets, together
+_FEWEST_STORED, _MOST_OF_CELL = 40, 2_000  # of a class, or of a step and target
 _ROWS = {"calibration": "calibration row", "validation": "validation row", "out of fold": "out-of-fold row"}
 
 
@@ -100,10 +102,9 @@ def _by_step(values: np.ndarray) -> np.ndarray:
     return values if values.ndim == 3 else values[:, None]
 
 
-def _cells(scores: np.ndarray) -> list[list[dict[str, Any]]]:
+def _cells(scores: np.ndarray) -> dict[str, Any]:
     """Return the stored scores of each step and target, of scores (N, steps, targets)."""
-    most = max(_MOST_STORED // (scores.shape[1] * scores.shape[2]), _FEWEST_STORED)
-    return [[stored(column, most) for column in step.T] for step in scores.transpose(1, 0, 2)]
+    return stored_cells(scores, min(max(_MOST_STORED // scores[0].size, _FEWEST_STORED), _MOST_OF_CELL))
 
 
 def _learn_values(predictions: Predictions, truth: np.ndarray, tuning: Any) -> dict[str, Any]:
@@ -234,7 +235,7 @@ def _with_sets(
     band: np.ndarray | None,
 ) -> Predictions:  # fmt: skip
     confidence: Any = options.confidence
-    checked_rank(learned["count"], confidence, _ROWS[rows])
+    check_level(learned, rows, confidence)
     about = f"{_share(confidence)} of new rows"
     if learned["of"] == "classes":
         inside, note = class_sets(
@@ -262,6 +263,11 @@ def _with_sets(
     return replace(predictions, lower=lower, upper=upper, confidence=confidence, promise=promise)
 
 
+def check_level(learned: Mapping[str, Any], rows: str, confidence: float) -> None:
+    """Raise `KzooError` if there are too few rows for a level; see `answered`."""
+    checked_rank(learned["count"], confidence, _ROWS[rows])
+
+
 def class_sets(
     learned: Mapping[str, Any], p: np.ndarray, confidence: float, method: str, *, u: Any = 1.0
 ) -> tuple[np.ndarray, str]:
@@ -280,7 +286,7 @@ def class_sets(
         return scores <= score_at(raps, confidence), ""
     if method == "lac":
         return lac_scores(p) <= score_at(learned["lac"], confidence), ""
-    limits = np.array([score_at(scores, confidence) for scores in learned["class"]])
+    limits = class_limits(learned, confidence)
     few, most = int(np.isinf(limits).sum()), max(scores["count"] for scores in learned["class"])
     if few == len(limits):
         raise KzooError(
@@ -292,6 +298,11 @@ def class_sets(
     return lac_scores(p) <= limits, note if few else ""
 
 
+def class_limits(learned: Mapping[str, Any], confidence: float) -> np.ndarray:
+    """Return the highest score in a set of each class (classes,); infinity for a class with too few rows."""
+    return np.array([score_at(scores, confidence) for scores in learned["class"]])
+
+
 def intervals(
     learned: Mapping[str, Any], predictions: Predictions, confidence: float, band: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -301,16 +312,12 @@ def intervals(
         learned: of values or quantiles.
         predictions: the predictions.
         confidence: the level.
-        band: see `answered`.
+        band: see `answered`; also (N, horizon, targets).
     """
     low, high, pair = ends(learned, predictions, confidence)
     is_forecast = low.ndim == 3
-    if band is not None:
-        size = band
-    else:
-        cells = learned["scores"] if pair is None else pair["scores"]
-        size = np.array([[score_at(scores, confidence) for scores in step] for step in cells])
-    widths = size[None] if is_forecast else size
+    cells = learned["scores"] if pair is None else pair["scores"]
+    widths = cell_scores_at(cells, confidence) if band is None else band  # steps (1 of rows), targets
     if learned["of"] == "values" and not is_forecast:
         spreads = learned["spread"]
         widths = widths * np.stack([spread_at(spread, low[:, i]) for i, spread in enumerate(spreads)], axis=1)
@@ -357,6 +364,8 @@ def coverage(
         shared = {"confidence": float(level), "rows": rows, "expected": expected}
         if learned["of"] == "classes":
             for method in methods:
+                if method == "class" and np.isinf(class_limits(learned, level)).all():
+                    continue
                 inside, _ = class_sets(learned, np.asarray(predictions.probabilities), level, method)
                 covered = inside[np.arange(len(truth)), truth.astype(int)]
                 size = float(inside.sum(axis=1).mean())

@@ -44,6 +44,18 @@ def stored(scores: np.ndarray, most: int = _KEPT) -> dict[str, Any]:
     return {"count": count, "values": rounded_up(scores[ranks - 1]), "ranks": ranks.tolist()}
 
 
+def stored_cells(scores: np.ndarray, most: int) -> dict[str, Any]:
+    """Return scores (n, steps, targets) as plain data: as `stored`, with values of each step and target.
+
+    Args:
+        scores: the scores.
+        most: largest number of scores that are stored of each step and target.
+    """
+    columns = [[stored(column, most) for column in step.T] for step in scores.transpose(1, 0, 2)]
+    shared = {name: value for name, value in columns[0][0].items() if name != "values"}
+    return shared | {"values": [[column["values"] for column in step] for step in columns]}
+
+
 def rounded_up(values: np.ndarray) -> list[float]:
     """Return numbers rounded up to seven significant digits, as plain data."""
     values = np.asarray(values, np.float64)
@@ -61,11 +73,22 @@ def score_at(scores: Mapping[str, Any], confidence: float) -> float:
         scores: the return value of `stored`.
         confidence: the level.
     """
-    rank = corrected_rank(scores["count"], confidence)
+    index = _index_at(scores, confidence)
+    return np.inf if index is None else scores["values"][index]
+
+
+def _index_at(scores: Mapping[str, Any], confidence: float) -> int | None:
+    rank, ranks = corrected_rank(scores["count"], confidence), scores.get("ranks")
     if rank > scores["count"]:
-        return np.inf
-    ranks = scores.get("ranks")
-    return scores["values"][rank - 1 if ranks is None else int(np.searchsorted(ranks, rank))]
+        return None
+    return rank - 1 if ranks is None else int(np.searchsorted(ranks, rank))
+
+
+def cell_scores_at(scores: Mapping[str, Any], confidence: float) -> np.ndarray:
+    """Return the score (steps, targets) at the corrected rank of a level, of the return value of `stored_cells`."""
+    index = _index_at(scores, confidence)
+    values = np.asarray(scores["values"], np.float64)
+    return np.full(values.shape[:2], np.inf) if index is None else values[..., index]
 
 
 # Classes

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from kzoo.postprocessors import AUTOMATIC, NAMES, STAGES, STEP, conformal, step_names
-from kzoo.postprocessors.prediction_options import PredictionOptions
+from kzoo.postprocessors import AUTOMATIC, NAMES, STAGES, STEP, adaptive_band, conformal, step_names
+from kzoo.postprocessors.prediction_options import METHODS, PredictionOptions
 from kzoo.predictions import Predictions
 from kzoo.tasks import Target
 from kzoo.utils.discovery import installed
@@ -153,6 +153,45 @@ class Postprocessor:
         if options.min_probability is not None:
             predictions = conformal.with_unsure(predictions, options.min_probability)
         return predictions
+
+    def band(self, confidence: float, predictions: Predictions, truth: np.ndarray) -> np.ndarray | None:
+        """Return the half-widths (horizon, targets) of the adaptive band of the next forecast; None without the step.
+
+        Args:
+            confidence: the level.
+            predictions: N forecasts one step apart, in order of time, the next one last.
+            truth: (N, horizon, targets); NaN where it is not known.
+        """
+        step = self.step(conformal.NAME)
+        if step is None or np.isfinite(truth[:, -1]).sum() < adaptive_band.FEWEST:
+            return None
+        starts = np.arange(len(truth))
+        return adaptive_band.adaptive_intervals(step.learned, predictions, truth, starts, confidence)[-1]
+
+    def coverage(
+        self, predictions: Predictions, truth: np.ndarray, levels: Sequence[float], facts: frozenset[str],
+        starts: np.ndarray,
+    ) -> list[dict[str, Any]]:  # fmt: skip
+        """Return the coverage of sets or intervals on some rows; see `kzoo.postprocessors.conformal.coverage`.
+
+        Args:
+            predictions, truth: of the rows; of forecasts in order of time.
+            levels: of confidence.
+            facts: of the problem.
+            starts: (N,) time steps of the first values of forecasts.
+
+        Raises:
+            KzooError: too few calibration rows for a level.
+        """
+        step: Any = self.step(conformal.NAME)
+        options: dict[str, Any] = dict(ordered="ordered" in facts, methods=METHODS)
+        results: list[dict[str, Any]] = []
+        for level in levels:
+            conformal.check_level(step.learned, step.rows, level)
+            results += conformal.coverage(step.learned, step.rows, predictions, truth, [level], **options)
+            if "ordered" in facts:
+                results.append(adaptive_band.coverage(step.learned, step.rows, predictions, truth, starts, level))
+        return results
 
     def without(self, name: str) -> "Postprocessor":
         """Return the postprocessor without the step of this name."""

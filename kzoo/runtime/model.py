@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from kzoo import kinds
-from kzoo.data.encode import Encoded, check_token_ids, encode_named, to_predictions
+from kzoo.data.encode import Encoded, adaptive_band_of, check_token_ids, encode_named, to_predictions
 from kzoo.export.format import in_batches
 from kzoo.export.formats import formats
 from kzoo.export.sandbox import check_cost
@@ -144,7 +144,11 @@ class Model:
         inputs = with_sheet(expand_home(inputs), sheet, header_row)
         check_sheet(inputs, sheet, header_row)
         encoded = self._check_ids(encode_named(self._preprocessing, inputs, keep=keep))
-        return self.predictions(encoded, self.check(self.run(encoded.x, batch_size)), options)
+        band = adaptive_band_of(
+            self._task, self._target, lambda x: self.run(x, batch_size), encoded, self._preprocessing,
+            postprocessing=self._postprocessing, options=options, facts=self._facts,
+        )  # fmt: skip
+        return self.predictions(encoded, self.check(self.run(encoded.x, batch_size)), options, band)
 
     def check_options(self, options: PredictionOptions) -> None:
         """Check that predictions can have the sets, intervals and abstention that are asked.
@@ -270,7 +274,7 @@ class Model:
         return outputs
 
     def predictions(
-        self, encoded: Encoded, outputs: np.ndarray, options: PredictionOptions | None = None
+        self, encoded: Encoded, outputs: np.ndarray, options: PredictionOptions | None = None, band: Any = None
     ) -> Predictions:
         """Return the predictions for encoded inputs and their outputs, after all postprocessing.
 
@@ -278,10 +282,11 @@ class Model:
             encoded: the inputs.
             outputs: of the network.
             options: sets, intervals and abstention, or None.
+            band: half-widths of an adaptive band of forecasts, or None.
         """
         return to_predictions(
             self._task, self._target, outputs, encoded, self._preprocessing, logits=ANSWERS.get(self._kind),
-            postprocessing=self._postprocessing, options=options, facts=self._facts,
+            postprocessing=self._postprocessing, options=options, facts=self._facts, band=band,
         )  # fmt: skip
 
     def answer(self, x: np.ndarray, batch_size: int = 128) -> np.ndarray:

@@ -263,20 +263,25 @@ class Predictions:
             columns |= {"set": list(self.sets)} if self.sets else {}
             return columns | {f"{prefix}_{name}": numbers[:, i] for i, name in enumerate(self.class_names)}
         targets, horizon, n = self.targets, self.horizon, len(self)
-        names = tuple(self.target_names) or tuple(f"target_{i}" for i in range(targets))
-        values = [] if self.values is None else [self.values.reshape(-1, targets)]
+        target_names = tuple(self.target_names) or tuple(f"target_{i}" for i in range(targets))
+        names, values = target_names, [] if self.values is None else [self.values.reshape(-1, targets)]
         if self.quantiles is not None:
             values.append(self.quantiles.reshape(-1, targets * len(self.levels)))
             level_names = tuple(f"{name}_q{level:g}" for name in names for level in self.levels)
-            target_names = names
             names = level_names if self.values is None else names + level_names
-        else:
-            target_names = names
-        if self.lower is not None and self.upper is not None:
-            values += [self.lower.reshape(-1, targets), self.upper.reshape(-1, targets)]
-            ends = tuple(f"{name}_{end}" for end in ("lower", "upper") for name in target_names)
-            names = (*names, *(f"interval_{end}" if end in names else end for end in ends))
         numbers = np.concatenate(values, axis=1)
+        if self.lower is not None and self.upper is not None:  # beside the numbers of their target
+            ends = np.stack([self.lower, self.upper], axis=-1).reshape(-1, 2 * targets)
+            end_names = [f"{name}_{end}" for name in target_names for end in ("lower", "upper")]
+            end_names = [f"interval_{name}" if name in names else name for name in end_names]
+            first, count = 0 if self.values is None else targets, len(self.levels) if self.quantiles is not None else 0
+            order: list[int] = []
+            for i in range(targets):
+                order += [] if self.values is None else [i]
+                order += range(first + i * count, first + (i + 1) * count)
+                order += range(len(names) + 2 * i, len(names) + 2 * i + 2)
+            numbers, names = np.concatenate([numbers, ends], axis=1)[:, order], (*names, *end_names)
+            names = tuple(names[index] for index in order)
         if horizon is None:
             return _with_target_columns({"input": list(self.inputs)}, names, numbers)
         columns = {"input": np.repeat(list(self.inputs), horizon), "step": np.tile(np.arange(1, horizon + 1), n)}

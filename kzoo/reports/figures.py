@@ -149,6 +149,22 @@ def _decision_figures(run):
     yield "Decision", sentence, [embed_figure(figure, "score over thresholds")]
 
 
+def _abstention_figures(run):
+    """Draw the accuracy of the rows that are answered over their share."""
+    truth, p = run.answers["truth"], run.answers["answers"]
+    note = (
+        "If the rows with the lowest probability of their predicted class are not answered (`min_probability=`, "
+        "`accuracy_when_answered=` of kzoo.predict)."
+    )
+    figure = plots.accuracy_over_coverage(truth, p, run.class_names, predicted=predicted_classes(run, _columns(p)))
+    yield "Accuracy when answered", note, [embed_figure(figure, "accuracy over the share of answered rows")]
+
+
+def _columns(p):
+    """Return probabilities with a column for each class."""
+    return np.concatenate([1 - p, p], axis=1) if p.shape[-1] == 1 else p
+
+
 def _label_figures(run):
     split = run.answers["split"]
     labels = (run.summary.get(split) or {}).get("labels") or {}
@@ -228,6 +244,7 @@ def _quantile_figures(run):
 _SECTIONS: tuple = (
     ({"classes", "probabilities"}, set(), _decision_figures),
     ({"classes", "probabilities"}, set(), _classification_figures),
+    ({"classes", "probabilities", "kept"}, set(), _abstention_figures),
     ({"labels"}, set(), _label_figures),
     ({"values", "unordered"}, {"quantiles"}, _regression_figures),
     ({"values", "ordered"}, set(), _forecast_figures),

@@ -64,6 +64,11 @@ class PredictionOptions:
                     raise KzooError(f"{name}={shown(value)} must be a number, such as 0.9.") from None
         return cls(**values)
 
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """Return the names of the options."""
+        return tuple(field.name for field in fields(cls))
+
     @property
     def given(self) -> dict[str, Any]:
         """Name -> value of the options that are set."""

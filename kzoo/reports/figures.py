@@ -152,6 +152,8 @@ def _decision_figures(run):
 def _abstention_figures(run):
     """Draw the accuracy of the rows that are answered over their share."""
     truth, p = run.answers["truth"], run.answers["answers"]
+    if p.min() < 0 or p.max() > 1:  # scores
+        return
     note = (
         "If the rows with the lowest probability of their predicted class are not answered (`min_probability=`, "
         "`accuracy_when_answered=` of kzoo.predict)."

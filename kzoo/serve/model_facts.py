@@ -4,6 +4,7 @@ from typing import Any
 
 from kzoo import kinds
 from kzoo.exported import Manifest
+from kzoo.postprocessors.postprocessor import Postprocessor
 from kzoo.results import baselines, displayed_metric, value_of
 from kzoo.serve.model_repository import ServedModel, Version
 from kzoo.tasks import problem, score_named
@@ -40,6 +41,7 @@ def model_facts(model: ServedModel, version: Version) -> dict[str, Any]:
             "targets": manifest.targets,
             "horizon": (manifest.spec.get("config") or {}).get("horizon"),
             "continues": _continues(manifest),
+            "confidence": Postprocessor.read(manifest.postprocessing).step("conformal") is not None,
         },
         "trained_on": _trained_on(manifest),
         "score": _score(manifest),

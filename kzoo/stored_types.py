@@ -66,7 +66,7 @@ def summary_form(scores: Mapping) -> dict:
         "validation?": (scores, Each(None), None), "test?": (scores, Each(None), None), "seconds": float,
         "parameters": int, "monitor?": str, "best_epoch?": int, "best_value?": number, "epochs?": int,
         "interrupted?": bool, "stopped_because?": (str, None), "resumed?": int, "rollbacks?": int,
-        "coverage?": [Mapping], "samples_per_second?": number, "baselines?": [{
+        "conformal?": [Mapping], "samples_per_second?": number, "baselines?": [{
             "name": str, "label": str, "split": str, "metric": str, "scores": (scores, None), "notes": [str],
         }],
         "ensemble?": {"members": members, "gain": number, "method": str, "weights": ([float], None)},

@@ -81,11 +81,11 @@ def render(document, args):
     columns = by_weighting(document["scores"])
     rows = [] if len(columns) == 1 else [("", *columns)]
     for name in next(iter(columns.values())):
-        if name not in ("targets", "labels", "by", "coverage") and not mixes_units(name, document["scores"]):
+        if name not in ("targets", "labels", "by", "conformal") and not mixes_units(name, document["scores"]):
             cells = (_cell(scores[name]) if name in scores else "" for scores in columns.values())
             rows.append((name.replace("_", " "), *cells))
     lines += [*tables.columns(rows), *tables.target_lines(document["scores"], document["doubts"])]
-    lines += tables.coverage_lines(document["scores"].get("coverage"))
+    lines += tables.coverage_lines(document["scores"].get("conformal"))
     lines += tables.subgroup_lines(document["scores"])
     return "\n".join(lines)
 

@@ -96,7 +96,7 @@ def evaluate(
             mean of the training data, and for series also the last value and the same season before (the same hour
             yesterday, the same month last year, depending on the time step), which may reach further back than the
             model's window. `relative_mae` is the mean over the targets of the largest ratio.
-        With `confidence`, also `coverage`, a dict for each level and method: see
+        With `confidence`, also `conformal`, a dict for each level and method: see
             `kzoo.postprocessors.conformal.coverage`; "adaptive" is the method of the band that follows.
         With `by`, also `by`: see `kzoo.evaluation.subgroups.subgroup_scores`.
         Language models: loss in nats per token, bits per token, perplexity, accuracy; only the accuracy if the outputs
@@ -142,7 +142,7 @@ def evaluate(
         predictions, truth = predicted(kept, loaded, steps, logits=run_gives_logits(run))
         starts = getattr(sample_split(part).y, "starts", range(len(truth)))
         scores = scores | {
-            "coverage": steps.coverage(predictions, truth, levels, run.problem.facts, np.asarray(starts))
+            "conformal": steps.coverage(predictions, truth, levels, run.problem.facts, np.asarray(starts))
         }
     if by is not None:
         scores = scores | {"by": _subgroups(run, data, loaded, sample_split(part), target, by, score, scored)}

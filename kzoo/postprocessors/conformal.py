@@ -147,7 +147,7 @@ def describe(learned: Mapping[str, Any]) -> list[str]:
 
 def answered(
     learned: Mapping[str, Any], rows: str, predictions: Predictions, options: PredictionOptions, *,
-    ordered: bool = False, band: np.ndarray | None = None, quiet: bool = False,
+    ordered: bool = False, band: np.ndarray | None = None,
 ) -> Predictions:  # fmt: skip
     """Return predictions with sets or intervals, and with `unsure` for rows that are not answered.
 
@@ -158,7 +158,6 @@ def answered(
         options: what is asked.
         ordered: whether they are forecasts, whose errors depend on each other.
         band: (horizon, targets) half-widths of an adaptive band of forecasts, which replace the stored scores.
-        quiet: no warning about few rows.
 
     Raises:
         KzooError: an option that does not suit the predictions, too few rows for the level, or an accuracy that cannot
@@ -166,7 +165,7 @@ def answered(
     """
     if options.confidence is not None:
         predictions = _with_sets(learned, rows, predictions, options, ordered, band)
-        if learned["count"] < FEW_ROWS and not quiet and band is None:
+        if learned["count"] < FEW_ROWS and not ordered:
             interval = range_text(coverage_interval(learned["count"], options.confidence))
             warn(
                 f"confidence={options.confidence:g} rests on {plural(learned['count'], _ROWS[rows])}, so that the "

@@ -16,7 +16,7 @@ PENALTIES = (0.001, 0.01, 0.1, 0.2, 0.5)  # of RAPS, from the article
 _TUNED = 0.9  # the level for which the penalty of RAPS is chosen
 _KEPT = 2_000  # scores that are stored in full
 _RATIO = 0.02  # of more scores: the share by which the number of larger scores differs between stored ones
-_DIGITS = 7  # significant digits of stored scores, rounded up
+_DIGITS = 9  # significant digits of stored scores, rounded up
 _BINS, _BIN_ROWS, _FOLDS = 20, 30, 5  # of the spread of residuals
 _SMALLEST_SPREAD = 0.05  # share of the mean residual below which a spread does not fall
 
@@ -57,7 +57,7 @@ def stored_cells(scores: np.ndarray, most: int) -> dict[str, Any]:
 
 
 def rounded_up(values: np.ndarray) -> list[float]:
-    """Return numbers rounded up to seven significant digits, as plain data."""
+    """Return numbers rounded up to nine significant digits, as plain data."""
     values = np.asarray(values, np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         digits = _DIGITS - 1 - np.floor(np.log10(np.abs(values)))

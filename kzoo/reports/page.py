@@ -165,7 +165,7 @@ def _scores(run: Run) -> dict[str, Any]:
         score_rows=score_rows(run, scores),
         targets=target_table(scores[split]) if split else [],
         baselines=baseline_rows(summary),
-        coverage=[HEAD, *coverage_rows(coverage)] if (coverage := summary.get("coverage")) else [],
+        coverage=[HEAD, *coverage_rows(coverage)] if (coverage := summary.get("conformal")) else [],
         coverage_note=f"{coverage_note(coverage)} {DRIFT}" if coverage else "",
         warnings=run_warnings(run, split) if run.tracked else [_NO_SCORES_NOTE],
         ensemble=_ensemble(summary.get("ensemble")),

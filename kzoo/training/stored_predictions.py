@@ -34,7 +34,7 @@ def score_and_store(model, data, folder, *, logits, postprocessor=None, settings
         batch_size: examples per step.
 
     Returns:
-        Name of the split -> its scores; and "coverage", of the sets or intervals on the test split (see
+        Name of the split -> its scores; and "conformal", the coverage of the sets or intervals on the test split (see
         `kzoo.postprocessors.conformal.coverage`), if they were learned.
     """
     scores, kept = {}, {}
@@ -60,7 +60,7 @@ def score_and_store(model, data, folder, *, logits, postprocessor=None, settings
         steps, coverage = learned_conformal(kept, data, postprocessor, logits=logits)
         if steps is not postprocessor:
             write_json(folder / POSTPROCESSING, steps.json())
-        scores |= {"coverage": coverage} if coverage else {}
+        scores |= {"conformal": coverage} if coverage else {}
     return scores
 
 

@@ -27,7 +27,7 @@ examples:
   kzoo predict runs/tabular_fnn-01 customers.csv           rows of a table
   kzoo predict runs/tabular_fnn-01 new.csv --keep id --out out.csv
   kzoo predict runs/tabular_fnn-01 june.xlsx --sheet Orders
-  kzoo predict runs/tabular_fnn-01 new.csv --confidence .9 sets or intervals
+  kzoo predict runs/tabular_fnn-01 new.csv --confidence .9  sets or intervals
   kzoo predict runs/tabular_fnn-01 new.csv --accuracy-when-answered .95
   kzoo predict runs/text_cnn-01 "a wonderful film" "dull"  texts
   kzoo predict runs/text_cnn-01 - < sentences.txt          one text per line

@@ -61,7 +61,7 @@ MAY_IMPORT = {
         "loading", "network", "plots", "postprocessors", "predictions", "registry", "results", "run", "weights",
     },
     "sklearn": {"postprocessors", "registry", "run"},
-    "serve": {"data", "exported", "postprocessors", "results", "runtime", "sources"},
+    "serve": {"data", "exported", "postprocessors", "predictions", "results", "runtime", "sources"},
     "codegen": {"contract", "registry"},
     "tuning": {
         "callbacks", "contract", "data", "dataset", "events", "gradients", "loading", "plots", "registry", "results",

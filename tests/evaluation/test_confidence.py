@@ -26,8 +26,9 @@ def points(n=900, seed=0):
 
 
 def small(name, data, home, **options):
+    settings = dict(units=(16,), epochs=8, learning_rate=0.03, batch_size=16, baselines=False, check=False) | options
     with undrawn(), untraced():
-        return fit("tabular_fnn", data, home / name, units=(16,), epochs=8, learning_rate=0.03, batch_size=16, baselines=False, check=False, **options)
+        return fit("tabular_fnn", data, home / name, **settings)
 
 
 @pytest.fixture(scope="module")

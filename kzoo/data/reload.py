@@ -278,8 +278,8 @@ def labelled_like(data, source, asked) -> Split:
         if isinstance(source, str | Path):
             source = with_sheet(existing_path(source), None, None, data.loaded["options"])
         if is_pair(source) and not ready:
-            frame = join_targets(*source[:2], list(data.target_names))[0]
-            part = _raw(like, frame, None)
+            x, y = source[:2]  # each calibration row counts once, also with row weights
+            part = _raw(like, join_targets(x, y, list(data.target_names))[0], None)
         else:
             part = _array(like, source) if ready or holds_arrays(source) else _raw(like, source, None, weights)
     except KzooError as error:

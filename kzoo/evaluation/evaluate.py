@@ -112,7 +112,7 @@ def evaluate(
     if by is not None and not isinstance(by, str):
         raise KzooError(f"by={shown(by)} must be the name of a column.")
     run = as_run(run_or_model, weights)
-    levels = _checked_levels(run, confidence, stateful)
+    levels = _checked_levels(run, confidence, stateful, tta)
     data = with_sheet(as_table(data), sheet, header_row, run.data.options if run.tracked else None)
     check_sheet(data, sheet, header_row)
     if not run.tracked and takes_ready_arrays(run.preprocessing) and not holds_arrays(data):
@@ -149,7 +149,7 @@ def evaluate(
     return scores if tta is None else scores | {"tta": tta}
 
 
-def _checked_levels(run: Run, confidence: Any, stateful: bool) -> tuple[float, ...]:
+def _checked_levels(run: Run, confidence: Any, stateful: bool, tta: str | None) -> tuple[float, ...]:
     """Return the levels of confidence whose coverage is measured; empty without any.
 
     Raises:
@@ -158,8 +158,9 @@ def _checked_levels(run: Run, confidence: Any, stateful: bool) -> tuple[float, .
     if confidence is None:
         return ()
     levels = tuple(confidence) if isinstance(confidence, list | tuple | np.ndarray) else (confidence,)
-    if stateful:
-        raise KzooError(f"confidence={shown(confidence)} cannot be combined with stateful=True. Remove one of them.")
+    if stateful or tta is not None:
+        other = "stateful=True" if stateful else f"tta={tta!r}"
+        raise KzooError(f"confidence={shown(confidence)} cannot be combined with {other}. Remove one of them.")
     for level in levels:
         Postprocessor.read(run.postprocessing).check(PredictionOptions(confidence=level), run.problem.facts)
     return levels

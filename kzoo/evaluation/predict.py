@@ -102,6 +102,9 @@ def predict_encoded(
     Raises:
         KzooError: token ids outside the network's vocabulary, or inputs whose outputs are NaN or infinite.
     """
+    if tta is not None and options is not None and options.needs_scores:
+        name, value = next(iter(options.given.items()))
+        raise KzooError(f"{name}={value} was learned without tta={tta!r}. Remove one of them.")
     kind = kind_of(run.preprocessing)
     x, model, views = encoded.x, run.model, tta_views(kind, tta)
     if "ids" in kind.facts:

@@ -70,6 +70,11 @@ class PredictionOptions:
         return tuple(field.name for field in fields(cls))
 
     @property
+    def needs_scores(self) -> bool:
+        """Whether they need what a training has learned, and not only the probabilities."""
+        return self.confidence is not None or self.accuracy_when_answered is not None
+
+    @property
     def given(self) -> dict[str, Any]:
         """Name -> value of the options that are set."""
         return {name: value for field in fields(self) if (value := getattr(self, name := field.name)) is not None}

@@ -5,6 +5,8 @@ the targets' unit); for a few example rows, `shown` (indices into `rows`) and th
 from a source, `source_rows`, the row numbers there. Rows with weights have a `weight` each.
 """
 
+from typing import Any
+
 import numpy as np
 
 from kzoo.dataset.sample import sample_split
@@ -37,28 +39,26 @@ def score_and_store(model, data, folder, *, logits, postprocessor=None, settings
         Name of the split -> its scores; and "conformal", the coverage of the sets or intervals on the test split (see
         `kzoo.postprocessors.conformal.coverage`), if they were learned.
     """
-    scores, kept = {}, {}
+    scores: dict[str, Any] = {}
+    kept: dict[str, list] = {}  # split -> (outputs, truth) of its batches
     splits = {
         name: sample_split(getattr(data, name)) for name in ("validation", "test") if getattr(data, name) is not None
     }
-    options = dict(logits=logits, postprocessor=postprocessor, settings=settings, batch_size=batch_size)
+    options: dict[str, Any] = dict(logits=logits, postprocessor=postprocessor, settings=settings, batch_size=batch_size)
     keeps = keeps_outputs(data, logits)
     if keeps and data.calibration is not None:  # its scores are not stored
         kept["calibration"] = []
         score_split(model, sample_split(data.calibration), data, kept=kept["calibration"], **options)
     for name, split in splits.items():
-        pairs = [] if keeps else None
-        scored = score_split(model, split, data, kept=pairs, **options)
+        scored = score_split(model, split, data, kept=kept.setdefault(name, []) if keeps else None, **options)
         scores[name] = scored.scores
-        if keeps:
-            kept[name] = pairs
         if scored.answers is not None and name == list(splits)[-1]:
             decision = decision_of(settings or {}, data.problem, data.class_names, postprocessor)
             target = data.target if postprocessor is None else postprocessor.target(data.target)
             write_predictions(folder / "answers.npz", name, scored, split, data, target, decision=decision)
     if keeps:
         steps, coverage = learned_conformal(kept, data, postprocessor, logits=logits)
-        if steps is not postprocessor:
+        if steps is not None and steps is not postprocessor:
             write_json(folder / POSTPROCESSING, steps.json())
         scores |= {"conformal": coverage} if coverage else {}
     return scores

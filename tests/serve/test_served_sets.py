@@ -42,9 +42,9 @@ def test_the_server_promises_what_the_runtime_does(exported, tmp_path):
         assert "unsure" in expected.labels
         expected = heights.predict(rows, confidence=0.8)
         document = server.post("/v1/models/heights/answer?confidence=0.8", json=rows).json()
-        assert [row["lower"] for row in document["predictions"]] == pytest.approx(expected.lower.tolist())
+        assert np.array([row["lower"] for row in document["predictions"]]) == pytest.approx(expected.lower)
         text = server.post("/v1/models/heights/answer?confidence=0.8", json=rows, headers={"Accept": "text/csv"}).text
-        assert list(csv.DictReader(io.StringIO(text)))[0].keys() == {"input", "y", "y_lower", "y_upper"}
+        assert next(csv.DictReader(io.StringIO(text))).keys() == {"input", "y", "y_lower", "y_upper"}
         # The Open Inference Protocol: further tensors.
         x = kinds.receive(rows).x
         tensor = {"name": kinds.inputs, "datatype": "FP32", "shape": list(x.shape), "data": x.ravel().tolist()}
@@ -69,6 +69,6 @@ def test_the_server_promises_what_the_runtime_does(exported, tmp_path):
             assert refused.status_code == 400 and part in refused.json()["error"]
         about = server.get("/v1/models/kinds/about").json()
         assert about["answer"]["confidence"] is True
-        names = {p["name"] for p in server.get("/openapi.json").json()["paths"]["/v1/models/{name}/answer"]["post"][
-            "parameters"]}  # fmt: skip
+        path = server.get("/openapi.json").json()["paths"]["/v1/models/{name}/answer"]
+        names = {parameter["name"] for parameter in path["parameters"]}
         assert {"confidence", "conformal", "min_probability", "accuracy_when_answered"} <= names

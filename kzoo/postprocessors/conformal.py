@@ -113,16 +113,21 @@ def _learn_values(predictions: Predictions, truth: np.ndarray, tuning: Any) -> d
     spreads: list[Any] = [None] * values.shape[-1]
     scores = residuals
     if values.ndim == 2:  # each step of a forecast has its own scores instead
-        seen, errors = (values, residuals) if tuning is None else (np.asarray(tuning[0].values, np.float64), None)
-        errors = np.abs(tuning[1] - seen) if errors is None else errors
+        seen, errors = values, residuals
+        if tuning is not None:
+            seen = np.asarray(tuning[0].values, np.float64)
+            errors = np.abs(tuning[1] - seen)
         spreads = [learned_spread(seen[:, i], errors[:, i]) for i in range(values.shape[1])]
-        scores = np.stack([
-            residuals[:, i] if spread is None
-            else crossed_residual_scores(values[:, i], residuals[:, i]) if tuning is None
-            else residuals[:, i] / spread_at(spread, values[:, i])
-            for i, spread in enumerate(spreads)
-        ], axis=1)  # fmt: skip
+        columns = zip(spreads, values.T, residuals.T, strict=True)
+        scores = np.stack([_over_spread(*column, crossed=tuning is None) for column in columns], axis=1)
     return {"of": "values", "count": len(truth), "spread": spreads, "scores": _cells(_by_step(scores))}
+
+
+def _over_spread(spread: Any, values: np.ndarray, residuals: np.ndarray, *, crossed: bool) -> np.ndarray:
+    """Return residuals over their spread; `crossed`: over one of other folds, as the spread was learned on them."""
+    if spread is None:
+        return residuals
+    return crossed_residual_scores(values, residuals) if crossed else residuals / spread_at(spread, values)
 
 
 def _learn_quantiles(predictions: Predictions, truth: np.ndarray, tuning: Any) -> dict[str, Any]:

@@ -24,7 +24,8 @@ def command_of(preset, source, overrides, data: DataOptions, **options):
     """
     if isinstance(data.test, Fold):
         return _fold_call(preset, source, overrides, data, **options)
-    has_names = all(isinstance(v, str | os.PathLike | int | float | None) for v in (source, data.test, data.validation))
+    sources = (source, data.test, data.validation, data.calibration)
+    has_names = all(isinstance(v, str | os.PathLike | int | float | None) for v in sources)
     has_names &= isinstance(data.sample_weight, str | None)
     if preset is None or not has_names:
         return None
@@ -43,7 +44,7 @@ def command_of(preset, source, overrides, data: DataOptions, **options):
             words += ["--quantiles", ",".join(f"{level:g}" for level in value)]
             continue
         values = [str(v) for v in (value if isinstance(value, list | tuple) else [value]) if v is not True]
-        if name in ("test", "validation") and isinstance(value, str | os.PathLike):
+        if name in ("test", "validation", "calibration") and isinstance(value, str | os.PathLike):
             values = [name_of(values[0])]
         option = f"--{name.replace('_', '-')}"
         words += [word for v in values for word in (option, v)] if name == "target" else [option, *values]

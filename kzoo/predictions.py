@@ -42,6 +42,10 @@ class Predictions:
         history: (N, steps, targets) values of the targets before a forecast.
         history_times: the times of `history`.
         separator: of labels: what is written between the labels of an input; empty if each input has one class.
+        confidence: the level of the sets or intervals; None without any.
+        sets: the classes in the set of each input, a tuple; None if the input could not be read. Empty without sets.
+        lower, upper: ends of the intervals, (N, targets) or (N, horizon, targets); None without intervals.
+        promise: what the sets, intervals or answered rows promise, as a sentence; empty without any.
     """
 
     labels: list[Any] = field(default_factory=list)
@@ -61,6 +65,11 @@ class Predictions:
     history: np.ndarray | None = None
     history_times: Sequence[Sequence[Any]] = ()
     separator: str = ""
+    confidence: float | None = None
+    sets: Sequence[Any] = ()
+    lower: np.ndarray | None = None
+    upper: np.ndarray | None = None
+    promise: str = ""
 
     def __len__(self) -> int:
         return len(self.labels) if self._numbers is None else len(self._numbers)
@@ -90,6 +99,7 @@ class Predictions:
         lines += [f"  {line}" for line in aligned(rows, right=numbers)] if len(rows) > 1 else []
         if hidden > 0:
             lines.append(f"  ... {plural(hidden, 'more row')}; to_frame() has all")
+        lines += [f"  {self.promise}"] if self.promise else []
         if self.unread:
             lines.append(f"  {plural(len(self.unread), 'input')} could not be read: see unread")
         return "\n".join(lines)
@@ -104,7 +114,8 @@ class Predictions:
         return notebook.card(
             f"Predictions of {plural(len(self), 'input')}",
             notebook.table(rows[0], rows[1:], numbers=[rows[0][column] for column in numbers]),
-            notebook.paragraph(more), notebook.paragraph(unread), note=self._description(),
+            notebook.paragraph(more), notebook.paragraph(self.promise), notebook.paragraph(unread),
+            note=self._description(),
         )  # fmt: skip
 
     def _head(self) -> tuple[list[list[str]], list[int], int]:
@@ -113,7 +124,7 @@ class Predictions:
         """
         inputs, steps = len(self), 1 if self.horizon is None else self.horizon
         rows = self._first(-(-_HEAD // max(steps, 1)))._table(single=inputs == 1)[: _HEAD + 1]
-        text_columns = {"input", "label", "labels", "error", self.time_name if self.times else ""}
+        text_columns = {"input", "label", "labels", "set", "error", self.time_name if self.times else ""}
         numbers = [column for column, name in enumerate(rows[0]) if name not in text_columns]
         return rows, numbers, inputs * steps - len(rows) + 1
 
@@ -138,7 +149,7 @@ class Predictions:
             more={name: column[:count] for name, column in self.more.items()},
             kept={name: cells[:count] for name, cells in self.kept.items()},
             inputs=list(self.inputs[:count]) or list(range(min(count, len(self)))), unread=unread,
-            times=self.times[:count],
+            times=self.times[:count], sets=self.sets[:count], lower=head(self.lower), upper=head(self.upper),
         )  # fmt: skip
 
     def _table(self, *, single: bool) -> list[list[str]]:
@@ -161,15 +172,16 @@ class Predictions:
             head = ["input", *map(cut, self.kept), "labels", *(["error"] if self.unread else [])]
             return [head, *map(self._label_cells, range(len(self)))]
         score_name = "score" if self.probabilities is None else "probability"
-        head = ["input", *map(cut, self.kept), "label", score_name, *(["error"] if self.unread else [])]
+        in_sets = ["set"] if self.sets else []
+        head = ["input", *map(cut, self.kept), "label", score_name, *in_sets, *(["error"] if self.unread else [])]
         rows = [head]
         for row in self.rows(top=1):
             kept = [_display(cell) for cell in row.get("kept", {}).values()]
             best = f"{row['classes'][0][score_name]:.4f}" if row["classes"] else "-"
             label = "-" if row["label"] is None else cut(row["label"])
-            rows.append(
-                [cut(row["input"]), *kept, label, best, *([cut(row.get("error", ""), 60)] if self.unread else [])]
-            )
+            chosen = [cut(set_text(row.get("set")), 60)] if self.sets else []
+            error = [cut(row.get("error", ""), 60)] if self.unread else []
+            rows.append([cut(row["input"]), *kept, label, best, *chosen, *error])
         return rows
 
     def _label_cells(self, row: int) -> list[str]:
@@ -204,10 +216,13 @@ class Predictions:
 
         labels_by_row: dict[int, Any] = dict(zip(read, self.labels, strict=False))
         labels = [labels_by_row.get(row) for row in range(len(inputs))] if self.labels else []
+        sets_by_row: dict[int, Any] = dict(zip(read, self.sets, strict=False))
+        sets = [sets_by_row.get(row) for row in range(len(inputs))] if self.sets else ()
         return replace(
             self, labels=labels, probabilities=with_gaps(self.probabilities), scores=with_gaps(self.scores),
             values=with_gaps(self.values), quantiles=with_gaps(self.quantiles),
             more={name: with_gaps(column) for name, column in self.more.items()}, inputs=inputs, unread=unread,
+            sets=sets, lower=with_gaps(self.lower), upper=with_gaps(self.upper),
         )  # fmt: skip
 
     def columns(self) -> dict[str, Any]:
@@ -219,6 +234,9 @@ class Predictions:
         Quantiles are named by target and level, such as `load_q0.9`; the columns of `more` follow. A forecast has a
         row for each step, with its number and, if known, its time. `error` has the reason for inputs that could not be
         read. A target with the name of one of these columns is called `target_NAME`.
+
+        With a level of confidence, classes have a column `set`, the tuple of the classes in it, and each target has
+        `NAME_lower` and `NAME_upper`.
         """
         columns = self._with_kept(self._prediction_columns())
         for name, column in self.more.items():
@@ -242,15 +260,28 @@ class Predictions:
             prefix, class_scores = ("score", self.scores) if self.probabilities is None else ("p", self.probabilities)
             columns: dict[str, Any] = {"input": list(self.inputs), "labels" if self.separator else "label": self.labels}
             numbers: Any = class_scores
+            columns |= {"set": list(self.sets)} if self.sets else {}
             return columns | {f"{prefix}_{name}": numbers[:, i] for i, name in enumerate(self.class_names)}
         targets, horizon, n = self.targets, self.horizon, len(self)
-        names = tuple(self.target_names) or tuple(f"target_{i}" for i in range(targets))
-        values = [] if self.values is None else [self.values.reshape(-1, targets)]
+        target_names = tuple(self.target_names) or tuple(f"target_{i}" for i in range(targets))
+        names, values = target_names, [] if self.values is None else [self.values.reshape(-1, targets)]
         if self.quantiles is not None:
             values.append(self.quantiles.reshape(-1, targets * len(self.levels)))
             level_names = tuple(f"{name}_q{level:g}" for name in names for level in self.levels)
             names = level_names if self.values is None else names + level_names
         numbers = np.concatenate(values, axis=1)
+        if self.lower is not None and self.upper is not None:  # beside the numbers of their target
+            ends = np.stack([self.lower, self.upper], axis=-1).reshape(-1, 2 * targets)
+            end_names = [f"{name}_{end}" for name in target_names for end in ("lower", "upper")]
+            end_names = [f"interval_{name}" if name in names else name for name in end_names]
+            first, count = 0 if self.values is None else targets, len(self.levels) if self.quantiles is not None else 0
+            order: list[int] = []
+            for i in range(targets):
+                order += [] if self.values is None else [i]
+                order += range(first + i * count, first + (i + 1) * count)
+                order += range(len(names) + 2 * i, len(names) + 2 * i + 2)
+            numbers, names = np.concatenate([numbers, ends], axis=1)[:, order], (*names, *end_names)
+            names = tuple(names[index] for index in order)
         if horizon is None:
             return _with_target_columns({"input": list(self.inputs)}, names, numbers)
         columns = {"input": np.repeat(list(self.inputs), horizon), "step": np.tile(np.arange(1, horizon + 1), n)}
@@ -271,6 +302,8 @@ class Predictions:
             row = dict(input=self.inputs[i] if len(self.inputs) > i else i)
             if self.kept:
                 row["kept"] = {name: _json(cells[i]) for name, cells in self.kept.items()}
+            if self.confidence is not None:
+                row["confidence"] = self.confidence
             if i in self.unread:
                 label = {"labels" if self.separator else "label": None}
                 empty: dict = label | dict(classes=[]) if self._numbers is None else dict(values=None)
@@ -280,6 +313,8 @@ class Predictions:
                     row["values"] = self.values[i].tolist()
                 if self.quantiles is not None:
                     row |= dict(quantiles=self.quantiles[i].tolist(), levels=list(self.levels))
+                if self.lower is not None and self.upper is not None:
+                    row |= dict(lower=self.lower[i].tolist(), upper=self.upper[i].tolist())
                 if self.horizon is not None:
                     row["targets"] = list(self.target_names)
                 if self.times:
@@ -296,6 +331,8 @@ class Predictions:
                     best = np.array(sorted(best, key=lambda k: self.class_names[k] != row["label"]))
                 best = best[:top]
                 row["classes"] = [{"label": self.class_names[k], score_name: float(class_scores[k])} for k in best]
+                if self.sets:
+                    row["set"] = list(self.sets[i])
             if self.more and i not in self.unread:
                 row["more"] = {name: np.asarray(column[i]).tolist() for name, column in self.more.items()}
             rows.append(row)
@@ -306,6 +343,8 @@ class Predictions:
         columns = {name: moments(c) if _is_times(c) else c for name, c in self.columns().items()}
         if self.separator:
             columns["labels"] = [None if labels is None else self.separator.join(labels) for labels in self.labels]
+        if self.sets:
+            columns["set"] = [None if classes is None else set_text(classes) for classes in self.sets]
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(csv_cell(name) for name in columns)
         writer.writerows([_cell(value) for value in row] for row in zip(*columns.values(), strict=True))
@@ -315,6 +354,11 @@ class Predictions:
         import pandas as pd
 
         return pd.DataFrame(self.columns())
+
+
+def set_text(classes: Sequence[str] | None) -> str:
+    """Return the classes of a set as text: `{cat; dog}`."""
+    return "" if classes is None else f"{{{'; '.join(map(str, classes))}}}"
 
 
 def _json(cell: Any) -> Any:

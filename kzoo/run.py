@@ -37,9 +37,9 @@ class Run:
 
     The folder contains `config.json` (model, data, versions), `history.csv`, `best.keras`, `last.keras`,
     `summary.json` (scores of the best weights), `answers.npz` (their predictions on the test split),
-    `preprocessing.json` (how raw inputs become inputs of the model), `curves.png` and `tensorboard/`. It contains no
-    absolute path. The models of a finished run are not compiled: without the state of the optimizer they are a third
-    as large. A stopped run resumes from its journal.
+    `preprocessing.json` (how raw inputs become inputs of the model), `postprocessing.json` (the steps from outputs to
+    predictions), `curves.png` and `tensorboard/`. It contains no absolute path. The models of a finished run are not
+    compiled: without the state of the optimizer they are a third as large. A stopped run resumes from its journal.
 
     Args:
         path: folder of the run.

@@ -23,7 +23,7 @@ _TRAINING = {"batch_size?": int, "epochs?": int, "monitor?": (str, None), "loss?
 _OPTIONS = {"target?": (str, [str], None), "drop?": (str, [str], None), "group?": (str, None), "time?": (str, None),
             "task?": (str, None), "validation?": (float, None, Each(int)), "quantiles?": ([float], None),
             "sample_weight?": (str, None), "split?": str, "sheet?": (str, None),
-            "header_row?": (int, None), "drop_rare?": (int, None)}  # fmt: skip
+            "header_row?": (int, None), "drop_rare?": (int, None), "calibration?": (float, None)}  # fmt: skip
 _FEATURE = {
     "name": str, "mean": float, "sd": float, "low": float, "high": float, "edges": [float], "shares": [float],
     "count": int,
@@ -67,7 +67,7 @@ def summary_form(scores: Mapping) -> dict:
         "validation?": (scores, Each(None), None), "test?": (scores, Each(None), None), "seconds": float,
         "parameters": int, "monitor?": str, "best_epoch?": int, "best_value?": number, "epochs?": int,
         "interrupted?": bool, "stopped_because?": (str, None), "resumed?": int, "rollbacks?": int,
-        "samples_per_second?": number, "baselines?": [{
+        "conformal?": [Mapping], "samples_per_second?": number, "baselines?": [{
             "name": str, "label": str, "split": str, "metric": str, "scores": (scores, None), "notes": [str],
         }],
         "ensemble?": {"members": members, "gain": number, "method": str, "weights": ([float], None)},
@@ -156,6 +156,7 @@ class Description:
         task, inputs: public name of the task, and the kind of input.
         train, validation, test: number of rows of each split.
         class_names, feature_names, target_names: names for display.
+        calibration: number of calibration rows; None without any.
     """
 
     name: str
@@ -170,6 +171,7 @@ class Description:
     class_names: tuple[str, ...] = ()
     feature_names: tuple[str, ...] = ()
     target_names: tuple[str, ...] = ()
+    calibration: int | None = None
 
     def __post_init__(self):
         object.__setattr__(self, "options", dict(self.options))
@@ -182,8 +184,8 @@ class Description:
         return cls(**_checked_fields(cls, stored, "The description of the data"))
 
     def json(self) -> dict:
-        """Return plain data."""
-        return _json(self)
+        """Return plain data, without the number of calibration rows if there are none."""
+        return _json(self, optional=("calibration",))
 
 
 UNKNOWN = "of type"  # {UNKNOWN: "function"} replaces a value that cannot be compared later

@@ -46,7 +46,7 @@ MAY_IMPORT = {
     "plots": {"gradients", "postprocessors", "predictions"},
     "data": {"dataset", "postprocessors", "registry", "sources", "storage"},
     "predictions": set(),
-    "runtime": {"data", "explanations", "export", "exported", "predictions", "sources"},
+    "runtime": {"data", "explanations", "export", "exported", "postprocessors", "predictions", "sources"},
     "checks": {"data", "dataset", "gradients", "plots", "sources", "storage"},
     "export": {
         "untracked", "checks", "data", "dataset", "exported", "loading", "postprocessors", "predictions", "registry",
@@ -62,7 +62,7 @@ MAY_IMPORT = {
         "loading", "network", "plots", "postprocessors", "predictions", "registry", "results", "run", "weights",
     },
     "sklearn": {"postprocessors", "registry", "run"},
-    "serve": {"data", "exported", "results", "runtime", "sources"},
+    "serve": {"data", "exported", "postprocessors", "predictions", "results", "runtime", "sources"},
     "codegen": {"contract", "registry"},
     "tuning": {
         "callbacks", "contract", "data", "dataset", "events", "gradients", "loading", "plots", "registry", "results",
@@ -77,8 +77,8 @@ MAY_IMPORT = {
     "recipes": {"cli", "run", "training"},
     "cli": {
         "untracked", "codegen", "command", "data", "dataset", "evaluation", "export", "exported", "flops", "network",
-        "plots", "ranking", "registry", "reports", "results", "run", "runtime", "serve", "sources", "training",
-        "tuning", "weights", "workers",
+        "plots", "postprocessors", "predictions", "ranking", "registry", "reports", "results", "run", "runtime",
+        "serve", "sources", "training", "tuning", "weights", "workers",
     },
 }  # fmt: skip
 # Those that it may also name in a string, to import them when they are needed: light modules open heavy modules so.

@@ -39,7 +39,9 @@ class Subject:
         self.hashes = {}  # split -> hashes of its rows, shared by checks
         self.kind = kind(data.inputs)
         self.splits = {
-            name: split for name in ("train", "validation", "test") if (split := getattr(self.data, name)) is not None
+            name: split
+            for name in ("train", "validation", "calibration", "test")
+            if (split := getattr(self.data, name)) is not None
         }
 
     @classmethod

@@ -18,6 +18,7 @@ examples:
   kzoo evaluate runs/tabular_fnn-01 --data year.csv     only its test rows
   kzoo evaluate runs/tabular_fnn-01 --data march.csv --target churned
   kzoo evaluate runs/tabular_fnn-01 --data march.csv --by region
+  kzoo evaluate runs/tabular_fnn-01 --confidence .9     coverage of sets
   kzoo evaluate runs/char_gru-01 --stateful             keep the state
 """
 
@@ -33,6 +34,10 @@ def add_arguments(parser):
     )
     parser.add_argument("--target", metavar="COLUMN", help="target column")
     parser.add_argument("--by", metavar="COLUMN", help="also score each subgroup: rows with equal values in a column")
+    parser.add_argument(
+        "--confidence", type=float, action="append", metavar="LEVEL",
+        help="also measure the coverage of sets or intervals at this level, such as 0.9; repeat for more",
+    )  # fmt: skip
     shared.add_sheet_options(parser)
     parser.add_argument(
         "--tta",
@@ -62,8 +67,9 @@ def run(args):
     )
     source = data if own_data is None or args.by is not None else own_data  # subgroups need the table itself
     scores = evaluate(
-        run, source, split=args.split, target=args.target, stateful=args.stateful, tta=args.tta, by=args.by
-    )
+        run, source, split=args.split, target=args.target, stateful=args.stateful, tta=args.tta, by=args.by,
+        confidence=args.confidence,
+    )  # fmt: skip
     name = args.data or run.config["data"]["name"]
     # The split is named unless `--data` is new data.
     data = name if args.data is not None and own_data is None else f"{name}, {args.split} split"
@@ -75,10 +81,11 @@ def render(document, args):
     columns = by_weighting(document["scores"])
     rows = [] if len(columns) == 1 else [("", *columns)]
     for name in next(iter(columns.values())):
-        if name not in ("targets", "labels", "by") and not mixes_units(name, document["scores"]):
+        if name not in ("targets", "labels", "by", "conformal") and not mixes_units(name, document["scores"]):
             cells = (_cell(scores[name]) if name in scores else "" for scores in columns.values())
             rows.append((name.replace("_", " "), *cells))
     lines += [*tables.columns(rows), *tables.target_lines(document["scores"], document["doubts"])]
+    lines += tables.coverage_lines(document["scores"].get("conformal"))
     lines += tables.subgroup_lines(document["scores"])
     return "\n".join(lines)
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from kzoo.cli import keras_import, shared
 from kzoo.data.encode import encode_named
 from kzoo.kinds import kind as get_kind
+from kzoo.postprocessors.abstention import UNSURE
+from kzoo.predictions import set_text
 from kzoo.sources.unreadable import MAX_SHARE_EVALUATION
 from kzoo.untracked import as_run
 from kzoo.utils.errors import KzooError
@@ -25,6 +27,8 @@ examples:
   kzoo predict runs/tabular_fnn-01 customers.csv           rows of a table
   kzoo predict runs/tabular_fnn-01 new.csv --keep id --out out.csv
   kzoo predict runs/tabular_fnn-01 june.xlsx --sheet Orders
+  kzoo predict runs/tabular_fnn-01 new.csv --confidence .9  sets or intervals
+  kzoo predict runs/tabular_fnn-01 new.csv --accuracy-when-answered .95
   kzoo predict runs/text_cnn-01 "a wonderful film" "dull"  texts
   kzoo predict runs/text_cnn-01 - < sentences.txt          one text per line
   kzoo predict runs/image_cnn-01 cat.jpg --top 5           the five best
@@ -70,6 +74,7 @@ def add_arguments(parser):
         help="copy a column of the table, such as an id, to the output; repeat for more",
     )
     shared.add_sheet_options(parser)
+    shared.add_promise_options(parser)
     group = parser.add_argument_group("generation of text by language models")
     group.add_argument(
         "--length",
@@ -100,6 +105,7 @@ def run(args):
     if settings:
         return import_module("kzoo.cli.generation").continue_text(args, settings)
     shared.check_output_file("out", args.out, (".csv",))
+    shared.promise_options(args)  # refuses values before anything is read
     if args.plot is not None:
         shared.check_output_file("plot", args.plot, shared.PICTURES)
         if find_spec("matplotlib") is None:  # exported models predict without it
@@ -115,6 +121,8 @@ def run(args):
         raise KzooError(f"--top {args.top} is for classes, and {args.run} predicts numbers. Remove --top.")
     top = None if predictions.separator else args.top
     document = dict(run=args.run, predictions=predictions.rows(top))
+    if predictions.promise:
+        document["promise"] = predictions.promise
     if len(predictions.unread) > MAX_SHARE_EVALUATION * len(predictions):
         document["exit_code"] = 1
     if args.out is not None:
@@ -128,10 +136,13 @@ def run(args):
 
 def _save_plot(predictions, args):
     quantiles = predictions.quantiles
+    band = None if quantiles is None else (quantiles[0, ..., 0], quantiles[0, ..., -1])
+    if predictions.lower is not None:
+        band = predictions.lower[0], predictions.upper[0]
     figure = import_module("kzoo.plots").ahead(
         predictions.history[0],
         predictions.values[0] if predictions.values is not None else quantiles[0, ..., len(predictions.levels) // 2],
-        band=None if quantiles is None else (quantiles[0, ..., 0], quantiles[0, ..., -1]),
+        band=band,
         times=predictions.times[0] if predictions.times else (),
         history_times=predictions.history_times[0] if predictions.times else (),
         names=predictions.target_names,
@@ -149,8 +160,13 @@ def _predict_run(args):
     run = as_run(args.run, args.weights)
     # Inputs are read before Keras is imported, which takes seconds: errors in the inputs are reported at once.
     inputs = _at_sheet(collect_inputs(run.config["data"]["inputs"], args.inputs), args, run.data.options)
+    options = shared.promise_options(args)
+    import_module("kzoo.postprocessors.postprocessor").Postprocessor.read(run.postprocessing).check(
+        options, run.problem.facts
+    )
     encoded = encode_named(run.preprocessing, inputs, keep=args.keep)
-    return keras_import.import_quietly("kzoo.evaluation.predict").predict_encoded(run, encoded, tta=args.tta)
+    predict_encoded = keras_import.import_quietly("kzoo.evaluation.predict").predict_encoded
+    return predict_encoded(run, encoded, tta=args.tta, options=options)
 
 
 def _predict_exported(args):
@@ -162,7 +178,8 @@ def _predict_exported(args):
         raise KzooError(f"--tta {args.tta} is for runs, and {args.run} is an exported model. Remove --tta.")
     with keras_import.silence():
         model = import_module("kzoo.runtime").load(args.run, args.format)
-    return model.predict(_at_sheet(collect_inputs(model.inputs, args.inputs), args), keep=args.keep)
+    options = shared.promise_options(args).given
+    return model.predict(_at_sheet(collect_inputs(model.inputs, args.inputs), args), keep=args.keep, **options)
 
 
 def _at_sheet(inputs, args, options=None):
@@ -219,13 +236,27 @@ def render(document, args):
             prediction = (
                 ", ".join(map(_format_class, row["classes"])) if "classes" in row else _format_numbers(_numbers(row))
             )
+            prediction = _with_promise(row, prediction)
         rows.append((label, prediction))
     label_width = max((len(label) for label, _ in rows), default=0)
     lines = [
         line for label, prediction in rows for line in shared.hanging_indent(f"{label:{label_width}}  ", prediction)
     ] + forecasts
+    lines += [document["promise"]] if "promise" in document else []
     lines += [f"Written to {document[key]}" for key in ("out", "plot") if key in document]
     return "\n".join(lines)
+
+
+def _with_promise(row, prediction):
+    """Return the text of a prediction with its label if that is `unsure`, its set, and its interval."""
+    if "classes" in row and row["label"] == UNSURE:
+        prediction = f"{UNSURE} ({prediction})"
+    if "set" in row:
+        prediction += f"  set {set_text(row['set'])}"
+    if "lower" in row:
+        ends = zip(_flat(row["lower"]), _flat(row["upper"]), strict=True)
+        prediction += "  " + ", ".join(f"[{_format_numbers(low)} to {_format_numbers(high)}]" for low, high in ends)
+    return prediction
 
 
 def _forecast_lines(row):
@@ -234,6 +265,11 @@ def _forecast_lines(row):
     steps, names = row.get("times") or range(1, len(numbers) + 1), row["targets"]
     if "values" not in row:
         names = [f"{name}_q{level:g}" for name in names for level in row["levels"]]
+    if "lower" in row:
+        for end in ("lower", "upper"):
+            names = [*names, *(f"{name}_{end}" for name in row["targets"])]
+            for cells, values in zip(numbers, row[end], strict=True):
+                cells += map(_format_numbers, values)
     header = ["time" if "times" in row else "step", *names]
     cells = [[str(step), *values] for step, values in zip(steps, numbers, strict=True)]
     widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]

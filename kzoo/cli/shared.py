@@ -26,11 +26,13 @@ PICTURES = (".png", ".svg", ".pdf")
 DECISION_OPTIONS = ("objective", "decision", "positive", "cost")
 DATA_OPTIONS = (
     "target", "data_seed", "validation", "test", "drop", "group", "task", "time", "columns", "sample_weight", "split",
-    "quantiles", "sheet", "header_row", "drop_rare",
+    "quantiles", "sheet", "header_row", "drop_rare", "calibration",
 )  # fmt: skip
 
+_SPLIT_OPTIONS = ("validation", "test", "calibration")  # a fraction or a source
+
 # Arguments that a shell completes with file names; in those of NAMED_FILES `~` is expanded.
-NAMED_FILES = ("data", "test", "validation", "out", "weights", "plot", "csv")
+NAMED_FILES = ("data", "test", "validation", "calibration", "out", "weights", "plot", "csv")
 FILES = (*NAMED_FILES, "run", "inputs", "exported")
 _PIPE_WIDTH = 10_000  # columns: output in a pipe is read by programs, so rows are not wrapped
 
@@ -79,6 +81,10 @@ def add_data_options(parser):
         help="fraction of the data used for validation (default 0.1), or a separate source of validation data",
     )
     add("--test", metavar="SOURCE", help="fraction of the data used as test data, or a separate source of test data")
+    add(
+        "--calibration", metavar="SOURCE",
+        help="fraction of the data, or a separate source, that only sets and intervals of predictions are learned on",
+    )  # fmt: skip
     add("--drop", nargs="+", action="extend", default=[], metavar="COLUMN", help="columns to exclude")
     add(
         "--drop-rare", type=int, metavar="N",
@@ -112,6 +118,35 @@ def add_sheet_options(parser):
         "--header-row", type=int, metavar="N",
         help="row of the sheet with the column names, from 1; default: the first with cells",
     )  # fmt: skip
+
+
+def add_promise_options(parser):
+    """Add the options for sets, intervals and abstention of predictions."""
+    add = parser.add_argument
+    add(
+        "--confidence", type=float, metavar="LEVEL",
+        help="sets of classes or intervals that contain the truth for this share of new rows, such as 0.9",
+    )  # fmt: skip
+    add(
+        "--conformal", metavar="NAME",
+        help="how sets are made: lac (default; small ones), raps (never empty) or class (the level holds for each "
+        "class)",
+    )  # fmt: skip
+    add(
+        "--min-probability", type=float, metavar="P",
+        help="answer unsure for rows whose class has a lower probability",
+    )  # fmt: skip
+    add(
+        "--accuracy-when-answered", type=float, metavar="SHARE",
+        help="answer unsure for as many rows as it takes for this share of the others to be right",
+    )  # fmt: skip
+
+
+def promise_options(args):
+    """Return the options for sets, intervals and abstention as `PredictionOptions`."""
+    options = import_module("kzoo.postprocessors.prediction_options").PredictionOptions
+    names = ("confidence", "conformal", "min_probability", "accuracy_when_answered")
+    return options(**{name: getattr(args, name) for name in names})
 
 
 def add_decision_options(parser, *, objective=True):
@@ -175,7 +210,7 @@ def data_options(args) -> dict:
     if options["target"] is not None and len(options["target"]) == 1:
         options["target"] = options["target"][0]
     columns = dict(_column_option(word) for word in options["columns"]) or None
-    parts = {name: _split_option(options[name]) for name in ("validation", "test")}
+    parts = {name: _split_option(options[name]) for name in _SPLIT_OPTIONS}
     return options | parts | dict(drop=tuple(options["drop"]), columns=columns)
 
 
@@ -206,7 +241,7 @@ def _levels(text):
 
 
 def _split_option(text):
-    """Parse `--test` or `--validation`: a fraction such as 0.2, or the name of a source."""
+    """Parse `--test`, `--validation` or `--calibration`: a fraction such as 0.2, or the name of a source."""
     try:
         return text if text is None else float(text)
     except ValueError:
@@ -223,7 +258,7 @@ def train_command(args, preset, data, *, words=(), **options) -> str:
         words: settings, each as --set takes it.
         options: further options of `kzoo.command.command_of`.
     """
-    parts = {name: _split_option(getattr(args, name)) for name in ("validation", "test")}
+    parts = {name: _split_option(getattr(args, name)) for name in _SPLIT_OPTIONS}
     paths = {name: part for name, part in parts.items() if isinstance(part, str)}
     # `command_of` is made for stored commands and keeps file names only: paths are added below.
     requested = requested_data_options(args, **dict.fromkeys(paths))

@@ -4,6 +4,7 @@ import io
 from importlib.util import find_spec
 
 from kzoo.cli.shared import hanging_indent, terminal_width
+from kzoo.results.coverage import HEAD, coverage_note, coverage_rows
 from kzoo.tasks.target_scores import subgroup_table, target_table
 from kzoo.utils.formatting import spelled
 
@@ -76,6 +77,18 @@ def target_lines(scores, score_warnings=()) -> list[str]:
     if "labels" in scores:
         heading = "each label, and the probability from which on it is predicted:"
     return [heading, *columns(rows, align="<" + ">" * (len(rows[0]) - 1)), *warning_lines]
+
+
+def coverage_lines(coverage) -> list[str]:
+    """Return the table of the coverage of sets or intervals; no lines without any."""
+    if not coverage:
+        return []
+    rows = [HEAD, *coverage_rows(coverage)]
+    return ["", "coverage of sets or intervals:", *columns(rows, align="><>>>"), *_note_lines(coverage_note(coverage))]
+
+
+def _note_lines(sentence):
+    return hanging_indent("note: ", spelled(sentence))
 
 
 def subgroup_lines(scores) -> list[str]:

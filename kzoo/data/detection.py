@@ -13,7 +13,7 @@ from typing import Any
 
 from kzoo.data.named import NAMES, check_options
 from kzoo.dataset.options import DataOptions
-from kzoo.dataset.splits import Fold, drawn, second_sources, split_fractions
+from kzoo.dataset.splits import Fold, drawn, held_out, second_sources, split_fractions
 from kzoo.kinds import Kind, Source, kind, kind_of, kinds, takes_ready_arrays
 from kzoo.registry import Preset, general_first, get_preset, list_presets
 from kzoo.sources.folders import ignored_files_note, walked
@@ -58,7 +58,7 @@ def check_source(source: str | Path, preset: Preset | None, options: DataOptions
     """
     check_splits(options)
     source, options = located(source, options)
-    for name, part in second_sources(options.validation, options.test).items():
+    for name, part in second_sources(options.validation, options.test, options.calibration).items():
         if isinstance(part, str | Path) and not path_of(part, "a file or a folder").exists():
             raise KzooError(f"{name}={str(part)!r}: no such file or folder.")
     if isinstance(source, str) and source in NAMES:
@@ -79,7 +79,7 @@ def located(source: Any, options: DataOptions) -> tuple[Any, DataOptions]:
         KzooError: `sheet` or `header_row` is set, and no source is a workbook.
     """
     sheet, row = options.sheet, options.header_row
-    others = second_sources(options.validation, options.test)
+    others = second_sources(options.validation, options.test, options.calibration)
     if not any(map(is_workbook, others.values())):
         check_sheet(source, sheet, row)
     parts = {part: with_sheet(other, sheet, row) for part, other in others.items()}
@@ -89,6 +89,7 @@ def located(source: Any, options: DataOptions) -> tuple[Any, DataOptions]:
 def check_splits(options: DataOptions) -> None:
     """Raise KzooError for fractions that are invalid, and for options of splitting that contradict each other."""
     split_fractions(drawn(options.validation), drawn(options.test))
+    split_fractions(drawn(held_out(options.validation, options.calibration)), drawn(options.test))
     sources = second_sources(options.validation, options.test)
     if options.split not in ("random", "time"):
         raise KzooError(f"split={shown(options.split)} is unknown. Use 'random' or 'time'.")

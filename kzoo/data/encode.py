@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kzoo.kinds import kind_of, shape_matches, takes_ready_arrays
+from kzoo.postprocessors.adaptive_band import FEWEST, LATEST
 from kzoo.postprocessors.postprocessor import Postprocessor
 from kzoo.sources.arrays import all_finite, check_whole_numbers, numeric_array
 from kzoo.sources.tables.files import is_table
@@ -82,7 +83,9 @@ def _read(reader, raw):
     return (_check_array(reader, raw, kind), raw) if takes_ready_arrays(reader) else kind.inference.read(reader, raw)
 
 
-def to_predictions(task, target, outputs, encoded, reader, *, logits, postprocessing=()):
+def to_predictions(
+    task, target, outputs, encoded, reader, *, logits, postprocessing=(), options=None, facts=frozenset(), band=None
+):
     """Return the predictions of a network's outputs, with names, times, and rows for inputs that could not be read.
 
     Args:
@@ -92,11 +95,19 @@ def to_predictions(task, target, outputs, encoded, reader, *, logits, postproces
         reader: that encoded them.
         logits: what the outputs are if they stand for classes (see `kzoo.predictions.logits_of`).
         postprocessing: the steps stored with the model (see `kzoo.postprocessors`).
+        options: the `PredictionOptions`, or None.
+        facts: of the problem, which `options` needs.
+        band: (horizon, targets) half-widths of an adaptive band of forecasts, or None.
+
+    Raises:
+        KzooError: `options` that the model cannot honour.
     """
     steps = Postprocessor.read(postprocessing)
     outputs = steps.outputs(outputs, logits=logits)
     predictions = task.inference.answer(target, outputs, inputs=encoded.names, reader=reader, logits=logits)
     predictions = steps.predictions(with_times(reader, encoded.raw, encoded.x, predictions))
+    if options is not None:
+        predictions = steps.answered(predictions, options, facts or task.facts, band)
     return replace(predictions.with_unread(encoded.names, encoded.unread), kept=encoded.kept)
 
 
@@ -107,6 +118,33 @@ def predictions_of(task, target, outputs, reader, *, logits, postprocessing=()):
     return steps.predictions(
         task.inference.answer(target, outputs, inputs=range(len(outputs)), reader=reader, logits=logits)
     )
+
+
+def adaptive_band_of(task, target, run, encoded, reader, *, postprocessing, options, facts):
+    """Return the half-widths of an adaptive band, from the errors of forecasts of earlier rows of the same table.
+
+    Args:
+        task, target, reader, postprocessing, options, facts: see `to_predictions`.
+        run: function from x to the outputs of the network.
+        encoded: the inputs, `Encoded`.
+
+    Returns:
+        (horizon, targets); None if no band is asked for, or the table has too few rows before the forecast.
+    """
+    past = getattr(kind_of(reader).inference, "past", None)
+    if options is None or options.confidence is None or "ordered" not in facts or past is None:
+        return None
+    if takes_ready_arrays(reader) or (horizon := target.config.get("horizon")) is None:
+        return None
+    windows = past(reader, encoded.raw, horizon, LATEST + FEWEST + horizon)
+    if windows is None or len(windows[0]) < FEWEST + horizon:
+        return None
+    x, truth = np.concatenate([windows[0], encoded.x]), windows[1]
+    unknown = np.full((len(encoded.x), *truth.shape[1:]), np.nan, truth.dtype)
+    steps = Postprocessor.read(postprocessing)
+    outputs = steps.outputs(run(x), logits=None)
+    predictions = steps.predictions(task.inference.answer(target, outputs, inputs=range(len(x)), reader=reader))
+    return steps.band(options.confidence, predictions, np.concatenate([truth, unknown]))
 
 
 def with_times(reader, raw, x, predictions):

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from kzoo.data import detection
@@ -15,8 +17,9 @@ from kzoo.dataset.dataset import Dataset, Loadable
 from kzoo.dataset.options import DataOptions
 from kzoo.dataset.sample import sampling_note
 from kzoo.kinds import kind
+from kzoo.postprocessors import conformal
 from kzoo.registry import Preset, get_preset, list_presets
-from kzoo.sources.arrays import array_of_rows
+from kzoo.sources.arrays import array_of_rows, class_numbers
 from kzoo.sources.tables.frame import as_frame, as_table, is_pair, join_targets, with_weights
 from kzoo.sources.tables.raw import as_names, columns_of_lists, is_arrow, is_list_of_rows
 from kzoo.tasks import tasks
@@ -26,7 +29,7 @@ from kzoo.tasks.quantiles.levels import checked_levels
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import path_of
-from kzoo.utils.formatting import listed, shown
+from kzoo.utils.formatting import listed, plural, shown
 from kzoo.utils.optional import of_pandas
 
 
@@ -49,6 +52,7 @@ def load_data(
     sheet: str | None = None,
     header_row: int | None = None,
     drop_rare: int | None = None,
+    calibration: "float | Loadable | None" = None,
     seed: int = 0,
     clip: bool = False,
 ) -> Dataset:
@@ -96,6 +100,10 @@ def load_data(
         seed: seed of the split. The training seed does not affect it.
         drop_rare: leave out the rows of classes of a table that have fewer than this number of rows, from the training,
             validation and test rows alike; a note counts them.
+        calibration: rows that nothing is trained on and nothing is chosen by, so that sets, intervals and abstention
+            of `kzoo.predict` keep their promise: a fraction of the rows outside the test split, or a second source.
+            None: these are learned on the validation rows, and their promise is approximate. In order of time, drawn
+            rows lie between validation and test rows.
         sheet: name of the sheet of an `.xlsx` workbook; by default the only one with cells. Of several workbooks, each
             is read at this sheet.
         header_row: number of the row of the sheet with the column names, from 1; by default the first with cells.
@@ -107,7 +115,7 @@ def load_data(
     options = DataOptions(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time,
         columns=columns, clip=clip, quantiles=quantiles, seed=seed, sample_weight=sample_weight, split=split,
-        sheet=sheet, header_row=header_row, drop_rare=drop_rare,
+        sheet=sheet, header_row=header_row, drop_rare=drop_rare, calibration=calibration,
     )  # fmt: skip
     options.check_loaded(source)
     return load(source, preset, options)
@@ -121,17 +129,18 @@ def load(source: Loadable, preset: str | Preset | None, options: DataOptions) ->
     detection.check_splits(options)
     preset = preset if preset is None or isinstance(preset, Preset) else get_preset(preset)
     source, options = detection.located(as_table(source), options)
-    others = splits.second_sources(options.validation, options.test)
+    others = splits.second_sources(options.validation, options.test, options.calibration)
     options = replace(options, **{part: as_table(other) for part, other in others.items()})
     _check_combination(options)
-    levels, reading = _quantiles(options)
+    levels, quantile_options = _quantiles(options)
+    reading = quantile_options.with_held_out()
     try:
         data = _load(source, preset, reading)
     except KzooError as error:
         message = str(error)
         if isinstance(error, WrongPreset):
             message = f"{message} {error.fix.format(', '.join(list_presets('tabular_*')))}"
-        if reading is not options:  # the user has set quantiles=, which sets the task
+        if quantile_options is not options:  # the user has set quantiles=, which sets the task
             message = message.replace(f"task={reading.task!r}", f"quantiles={shown(levels)}")
         if message == str(error):
             raise
@@ -139,10 +148,12 @@ def load(source: Loadable, preset: str | Preset | None, options: DataOptions) ->
     if "quantiles" in data.problem.facts:
         data.config["quantiles"] = levels or DEFAULT_LEVELS
     data.loaded = options.stored()
+    if options.calibration is not None:
+        data = _with_calibration(data, preset, options)
     with_overview(data)
     if options.group is not None:
         data.seen["grouped"] = True
-    for part in splits.second_sources(options.validation, options.test):
+    for part in splits.second_sources(options.validation, options.test, options.calibration):
         data.seen[f"{part}_source"] = True
     note = sampling_note(data)
     if note is not None and note not in data.notes:
@@ -152,7 +163,7 @@ def load(source: Loadable, preset: str | Preset | None, options: DataOptions) ->
 
 def _check_combination(options: DataOptions) -> None:
     """Raise `KzooError` if a second source does not exist or is a Dataset, or if groups are the target."""
-    for part, other in splits.second_sources(options.validation, options.test).items():
+    for part, other in splits.second_sources(options.validation, options.test, options.calibration).items():
         if isinstance(other, Dataset):
             raise KzooError(f"{part}={shown(other)} is a Dataset, already split. Pass what it was loaded from.")
         if not isinstance(other, str | Path):
@@ -186,6 +197,35 @@ def _quantiles(options: DataOptions) -> tuple[tuple[float, ...] | None, DataOpti
             "their own. Remove one of them."
         )
     return levels, replace(options, task=options.task or "quantiles")
+
+
+def _with_calibration(data: Dataset, preset: Preset | None, options: DataOptions) -> Dataset:
+    """Return data with the calibration rows of a second source, or of a source whose validation rows are its own.
+
+    Raises:
+        KzooError: a task that has no sets and intervals, rows that do not fit, or too few of them.
+    """
+    asked = f"calibration={shown(options.calibration)}"
+    if not conformal.suits(data.problem.facts):
+        raise KzooError(f"{asked} is for classes and numbers, and the task is {data.task}. Remove it.")
+    if splits.is_source(options.calibration):
+        part = import_module("kzoo.data.reload").labelled_like(data, options.calibration, asked)
+        return replace(data, calibration=part, fingerprint=splits.fingerprint(data.fingerprint, part.x[:], part.y[:]))
+    if data.calibration is None and data.validation is not None:
+        held, rows = splits.held_out(options.validation, options.calibration), np.arange(len(data.validation))
+        labels = class_numbers(data.validation.y) if "classes" in data.problem.facts else None
+        rng = np.random.default_rng([options.seed, 1])
+        rest, own = splits.cut_calibration(rows, held.share, rng, data.notes, labels=labels)
+        note = f"The source has validation rows of its own: {plural(len(own), 'calibration row')} are drawn from them."
+        validation = data.validation.select(rest) if len(rest) else None
+        fingerprint = splits.fingerprint(data.fingerprint, own)
+        data = replace(
+            data, validation=validation, calibration=data.validation.select(own), fingerprint=fingerprint,
+            notes=[*data.notes, note],
+        )  # fmt: skip
+    if data.calibration is None:
+        raise KzooError(f"{asked} gives no row of {data.name}. Set a larger fraction.")
+    return data
 
 
 def with_overview(data: Dataset) -> Dataset:

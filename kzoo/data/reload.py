@@ -4,6 +4,7 @@ import json
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -117,7 +118,7 @@ def matching_run_data(run, source, *, target=None) -> Dataset | None:
         if name_of(source) != described.name:
             return None
         source = with_sheet(source, None, None, described.options)
-    elif not _may_have_rows(source, described.train + described.validation + described.test):
+    elif not _may_have_rows(source, _rows_of(described)):
         return None
     with warnings.catch_warnings():
         # Its warnings were issued in training, or will be when the data is loaded whole.
@@ -127,6 +128,11 @@ def matching_run_data(run, source, *, target=None) -> Dataset | None:
         except KzooError:  # different data, or it cannot be split in the same way
             return None
     return data if _is_encoded(run, data) else None
+
+
+def _rows_of(described):
+    """Return the number of rows of described data in all its splits."""
+    return described.train + described.validation + described.test + (described.calibration or 0)
 
 
 def _may_have_rows(source, rows):
@@ -249,6 +255,38 @@ def targets_of(run, target):
             "as many columns, or remove it."
         )
     return names
+
+
+def labelled_like(data, source, asked) -> Split:
+    """Return another source as rows that are encoded as those of a `Dataset`.
+
+    Args:
+        data: the `Dataset`.
+        source: the other source, with the same columns or of the same form.
+        asked: the argument, for messages.
+
+    Raises:
+        KzooError: the source does not fit.
+    """
+    like = SimpleNamespace(
+        data=SimpleNamespace(target_names=data.target_names), preprocessing=data.preprocessing, target=data.target,
+        spec=SimpleNamespace(config=data.config), problem=data.problem, path=data.name,
+    )  # fmt: skip
+    ready, weights = takes_ready_arrays(data.preprocessing), data.loaded["options"].get("sample_weight")
+    try:
+        source = source if ready else as_table(source)
+        if isinstance(source, str | Path):
+            source = with_sheet(existing_path(source), None, None, data.loaded["options"])
+        if is_pair(source) and not ready:
+            x, y = source[:2]  # each calibration row counts once, also with row weights
+            part = _raw(like, join_targets(x, y, list(data.target_names))[0], None)
+        else:
+            part = _array(like, source) if ready or holds_arrays(source) else _raw(like, source, None, weights)
+    except KzooError as error:
+        raise KzooError(f"{asked}: {error}") from None
+    if not len(part):
+        raise KzooError(f"{asked} has no rows.")
+    return part
 
 
 def _raw(run, source, target, sample_weight=None):

@@ -68,6 +68,7 @@ class Dataset:
         task: the public name of the task, such as "image_classification".
         inputs: the name of the kind of input (see `kzoo.kinds`).
         train, validation, test: the splits; validation and test may be None.
+        calibration: rows that only sets, intervals and abstention are learned on; None without any.
         config: what the data determines about the network, by the builders' argument names: `input_shape`, `outputs`,
             and where they apply `vocabulary_size`, `categories`, `scale`, `offset`, `input_clip`, `target_scale`,
             `target_offset`, `horizon`, and the `loss` that "auto" selects. Learned on the training split only.
@@ -91,6 +92,7 @@ class Dataset:
     train: Split
     validation: Split | None = None
     test: Split | None = None
+    calibration: Split | None = None
     config: dict[str, Any] = field(default_factory=dict)
     preprocessing: dict[str, Any] = field(default_factory=dict)
     class_names: tuple[str, ...] = ()
@@ -134,7 +136,8 @@ class Dataset:
 
     def __repr__(self) -> str:
         sizes = " / ".join(str(len(s)) if s is not None else "0" for s in (self.train, self.validation, self.test))
-        return f"<Dataset {self.name}: {self.task}, inputs {self.input_shape}, outputs {self.outputs}, {sizes} rows>"
+        sizes += " rows" + ("" if self.calibration is None else f", {len(self.calibration)} for calibration")
+        return f"<Dataset {self.name}: {self.task}, inputs {self.input_shape}, outputs {self.outputs}, {sizes}>"
 
     def _repr_html_(self) -> str:
         """Return the splits, classes, targets, columns and notes for a notebook."""

@@ -1,13 +1,13 @@
 """`DataOptions`: how a source is read and split, as one value."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from numpy.typing import ArrayLike
 
 from kzoo.dataset.dataset import Dataset, Loadable
-from kzoo.dataset.splits import Fold, is_source
+from kzoo.dataset.splits import Fold, held_out, is_source, second_sources
 from kzoo.stored_types import Description
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import shown
@@ -16,10 +16,11 @@ from kzoo.utils.formatting import shown
 # `quantiles` are stored only if they are set.
 STORED_OPTIONS = (
     "target", "validation", "test", "drop", "group", "task", "time", "columns", "sample_weight", "split", "sheet",
-    "header_row", "drop_rare",
+    "header_row", "drop_rare", "calibration",
 )  # fmt: skip
 # Options that are stored only if they are set: runs without them are stored as by earlier versions.
-_STORED_IF_SET = {"sample_weight": None, "split": "random", "sheet": None, "header_row": None, "drop_rare": None}
+_STORED_IF_SET = {"sample_weight": None, "split": "random", "sheet": None, "header_row": None, "drop_rare": None,
+                  "calibration": None}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +40,7 @@ class DataOptions:
     sheet: str | None = None
     header_row: int | None = None
     drop_rare: int | None = None
+    calibration: "float | Loadable | None" = None
     clip: bool = False
     quantiles: Sequence[float] | None = None
     seed: int = 0
@@ -60,8 +62,7 @@ class DataOptions:
             options["test"] = asdict(self.test)
         elif is_source(self.test):
             options["test"] = None
-        if is_source(self.validation):
-            options["validation"] = None
+        options |= {part: None for part in ("validation", "calibration") if is_source(getattr(self, part))}
         options |= {name: None for name in ("group", "sample_weight") if not isinstance(options[name], str)}
         plain = {
             name: value.tolist() if hasattr(value, "tolist") else value
@@ -81,7 +82,7 @@ class DataOptions:
         if not isinstance(source, Dataset):
             return
         # Second sources and arrays are not stored: they cannot be compared.
-        not_stored = is_source(self.test) or is_source(self.validation)
+        not_stored = bool(second_sources(self.validation, self.test, self.calibration))
         not_stored |= any(
             value is not None and not isinstance(value, str) for value in (self.group, self.sample_weight)
         )
@@ -106,17 +107,22 @@ class DataOptions:
     def describe(self, data) -> Description:
         """Return the description that identifies data; a `Dataset` knows itself how it was loaded."""
         parts: Any = {name: getattr(data, name) for name in ("train", "validation", "test")}
+        calibration = {} if data.calibration is None else {"calibration": len(data.calibration)}
         return Description(
             name=data.name,
             **(data.loaded or self.stored()),
             fingerprint=data.fingerprint,
             task=data.task,
             inputs=data.inputs,
-            **dict[str, Any]({name: 0 if part is None else len(part) for name, part in parts.items()}),
+            **dict[str, Any]({name: 0 if part is None else len(part) for name, part in parts.items()} | calibration),
             class_names=data.class_names,
             feature_names=data.feature_names,
             target_names=data.target_names,
         )
+
+    def with_held_out(self) -> "DataOptions":
+        """Return the options as loaders take them: the calibration rows are drawn with the validation rows."""
+        return replace(self, validation=held_out(self.validation, self.calibration), calibration=None)
 
     def pick(self, *names) -> dict:
         """Return some of the options by name."""

@@ -52,14 +52,57 @@ class Fold:
         check_seed(self.seed)
 
 
+class HeldOut(float):
+    """The fraction `validation=` of a source with the calibration rows in it, which `split_rows` takes apart.
+
+    Args:
+        validation, calibration: the two fractions; the value is their sum.
+    """
+
+    def __new__(cls, validation, calibration):
+        held_out = super().__new__(cls, round(validation + calibration, 12))
+        held_out.calibration = calibration
+        return held_out
+
+    @property
+    def share(self):
+        """The share of the calibration rows among these rows."""
+        return min(self.calibration / self, 1.0) if self else 0.0
+
+
 def is_source(part):
-    """Return True if `test=` or `validation=` is a second source of data, rather than a fraction, a fold or None."""
+    """Return True if `test=`, `validation=` or `calibration=` is a second source, not a fraction, a fold or None."""
     return part is not None and not isinstance(part, bool | int | float | np.number | Fold)
 
 
-def second_sources(validation, test) -> dict:
-    """Return split -> its source, for each of the two that is a second source of data."""
-    return {name: part for name, part in (("validation", validation), ("test", test)) if is_source(part)}
+def second_sources(validation, test, calibration=None) -> dict:
+    """Return split -> its source, for each that is a second source of data."""
+    parts = (("validation", validation), ("test", test), ("calibration", calibration))
+    return {name: part for name, part in parts if is_source(part)}
+
+
+def held_out(validation, calibration):
+    """Return `validation=` as loaders of sources take it: with the calibration rows in it, if they are a fraction.
+
+    Raises:
+        KzooError: an invalid fraction, or one beside validation rows of their own.
+    """
+    if calibration is None or is_source(calibration):
+        return validation
+    if isinstance(calibration, bool | Fold) or not 0 < calibration < 1:
+        raise KzooError(f"calibration={shown(calibration)} must be a fraction above 0 and below 1, or a source.")
+    if is_source(validation):
+        raise KzooError(
+            f"calibration={calibration:g} is a fraction of the rows, and validation= is a source of its own. Pass a "
+            "source of calibration rows too."
+        )
+    validation, _ = split_fractions(validation, 0)
+    if validation + calibration >= 1:
+        raise KzooError(
+            f"validation={validation:g} and calibration={calibration:g} leave no rows to train on: their sum must be "
+            "below 1."
+        )
+    return HeldOut(validation, calibration)
 
 
 def drawn(part):
@@ -97,17 +140,69 @@ def split_rows(n, *, validation=0.1, test=None, seed=0, labels=None, groups=None
             matter. None for a random split.
 
     Returns:
-        A dict of sorted row numbers, with None for an empty split, and a list of notes.
+        A dict of sorted row numbers, with None for an empty split, and a list of notes. If `validation` is a `HeldOut`,
+        the dict has "calibration" too; training and test rows are those of a split without it.
 
     Raises:
         KzooError: too few rows or groups, or a class with no rows left to train on.
     """
+    options = dict(labels=labels, groups=None if groups is None else np.asarray(groups), moments=moments)
+    parts, notes = _split_rows(n, validation=validation, test=test, seed=seed, **options)
+    if isinstance(validation, HeldOut) and parts["validation"] is not None:
+        rows, rng = parts["validation"], np.random.default_rng([test.seed if isinstance(test, Fold) else seed, 1])
+        remaining, calibration = cut_calibration(rows, validation.share, rng, notes, **options)
+        parts["validation"] = remaining if len(remaining) else None
+        parts["calibration"] = calibration if len(calibration) else None
+    return parts, notes
+
+
+def cut_calibration(rows, share, rng, notes, *, labels=None, groups=None, moments=None):
+    """Return (validation rows, calibration rows), each sorted.
+
+    Args:
+        rows: both, sorted.
+        share: of the calibration rows.
+        rng: random generator.
+        notes: list that notes are appended to.
+        labels, groups, moments: see `split_rows`. In order of time, the latest rows are the calibration rows.
+
+    Raises:
+        KzooError: too few groups or moments.
+    """
+    if share >= 1:
+        return rows[:0], rows
+    if moments is not None:
+        try:
+            parts, _ = split_moments(
+                np.asarray(moments)[rows], validation=0, test=share, groups=None if groups is None else groups[rows]
+            )
+        except KzooError:
+            raise KzooError(
+                "calibration=: the rows before the test rows are of too few moments or groups to be cut in order of "
+                "time. Set a larger calibration=, or split='random'."
+            ) from None
+        selected = parts["test"]
+    elif labels is not None and labels.ndim > 1:
+        own_groups = None if groups is None else groups[rows]
+        selected = np.flatnonzero(divide(labels[rows], (1 - share, share), rng, own_groups))
+    elif groups is not None:
+        if len(np.unique(groups[rows])) < 2:
+            raise KzooError("calibration=: all validation rows are of one group. Set a larger validation=.")
+        selected = _split_groups(groups[rows], 0, share, rng)["test"]
+    else:
+        selected = np.searchsorted(rows, _take(rng.permutation(rows), share, labels, "calibration", notes)[1])
+    is_calibration = np.zeros(len(rows), bool)
+    is_calibration[selected] = True
+    return rows[~is_calibration], rows[is_calibration]
+
+
+def _split_rows(n, *, validation, test, seed, labels, groups, moments):
+    """Return training, validation and test rows; see `split_rows`."""
     fold = test if isinstance(test, Fold) else None
     validation, test = split_fractions(validation, test)
     check_seed(seed)
     check_enough(n)
     rng, notes = np.random.default_rng(seed if fold is None else fold.seed), []
-    groups = None if groups is None else np.asarray(groups)
     if fold is not None and moments is not None:
         raise KzooError("Folds are not available with split='time': training rows would come after test rows.")
     if moments is not None:

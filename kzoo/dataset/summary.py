@@ -11,7 +11,7 @@ from kzoo.utils.formatting import format_value, listed, number, plural
 if TYPE_CHECKING:
     from kzoo.dataset.dataset import Dataset
 
-_SPLITS = ("train", "validation", "test")
+_SPLITS = ("train", "validation", "calibration", "test")
 _NAMED = 4  # classes and columns named in a line
 AS_REQUESTED = "as asked"  # reason for a column that the user excluded
 

@@ -19,7 +19,7 @@ from kzoo.data.reload import load_again
 from kzoo.dataset.dataset import Loadable
 from kzoo.dataset.sample import sample_split
 from kzoo.kinds import encoding_settings, kind
-from kzoo.postprocessors import temperature
+from kzoo.postprocessors import AUTOMATIC, temperature
 from kzoo.postprocessors.decision import STEP, settings_of
 from kzoo.postprocessors.postprocessor import Postprocessor, combined, learn
 from kzoo.ranking import advantage, find_runs
@@ -157,8 +157,12 @@ def _learned_steps(
         KzooError: a fold has not stored all of its predictions, from which its decision would be learned.
     """
     first = members[0]
-    learned_by_members = [step["name"] for step in first.postprocessing if step["stage"] != temperature.STAGE]
-    names = tuple(dict.fromkeys([*first.problem.task.postprocess, *learned_by_members]))
+    own = (
+        step["name"]
+        for step in first.postprocessing
+        if step["name"] not in AUTOMATIC and step["stage"] != temperature.STAGE
+    )
+    names = tuple(dict.fromkeys([*first.problem.task.postprocess, *own]))
     if data is not None and data.validation is not None and method != "vote" and _are_calibrated(members):
         names = ("temperature", *names)
     if not names:
@@ -203,7 +207,8 @@ def _check(members: Sequence[Run], method: str) -> bool:
         if others := [
             step["name"]
             for step in run.postprocessing
-            if step["name"] not in (STEP, *run.problem.task.postprocess) and step["stage"] != temperature.STAGE
+            if step["name"] not in (STEP, *AUTOMATIC, *run.problem.task.postprocess)
+            and step["stage"] != temperature.STAGE
         ]:
             steps = ",".join(others)
             raise KzooError(

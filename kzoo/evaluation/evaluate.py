@@ -20,10 +20,12 @@ from kzoo.evaluation.subgroups import subgroup_names, subgroup_scores
 from kzoo.kinds import kind, takes_ready_arrays
 from kzoo.postprocessors.decision import decision_of
 from kzoo.postprocessors.postprocessor import Postprocessor
+from kzoo.postprocessors.prediction_options import PredictionOptions
 from kzoo.registry import preset_of, spec_of
 from kzoo.run import Run
 from kzoo.sources.tables.frame import as_table
 from kzoo.tasks import Scored
+from kzoo.training.conformal import predicted
 from kzoo.training.custom_model import read_labels_as
 from kzoo.training.score import run_gives_logits, score_split, tta_views
 from kzoo.untracked import as_run
@@ -47,6 +49,7 @@ def evaluate(
     stateful: bool = False,
     tta: Literal["mirror", "shift"] | None = None,
     by: str | None = None,
+    confidence: float | Sequence[float] | None = None,
     sheet: str | None = None,
     header_row: int | None = None,
 ) -> dict[str, Any]:
@@ -71,6 +74,9 @@ def evaluate(
             under "tta".
         by: also score each subgroup: the rows with equal values in this column of the table, or in the same quarter of
             its numbers or times. It need not be an input of the model.
+        confidence: also measure the coverage of sets or intervals at this level, or at several, on these rows. Of
+            forecasts, also that of a band that follows the errors of the forecasts before, as far as they are known at
+            the time of each forecast (adaptive conformal inference).
         sheet, header_row: where the table is in an `.xlsx` workbook, see `kzoo.load_data`; the default is as in
             training.
 
@@ -90,19 +96,23 @@ def evaluate(
             mean of the training data, and for series also the last value and the same season before (the same hour
             yesterday, the same month last year, depending on the time step), which may reach further back than the
             model's window. `relative_mae` is the mean over the targets of the largest ratio.
+        With `confidence`, also `conformal`, a dict for each level and method: see
+            `kzoo.postprocessors.conformal.coverage`; "adaptive" is the method of the band that follows.
         With `by`, also `by`: see `kzoo.evaluation.subgroups.subgroup_scores`.
         Language models: loss in nats per token, bits per token, perplexity, accuracy; only the accuracy if the outputs
             are not probabilities.
 
     Raises:
         KzooError: a split that the run does not have, data that does not fit the model, stateful=True for a model
-            without state, tta= for inputs that have no views, or by= without such a column.
+            without state, tta= for inputs that have no views, by= without such a column, or a level of confidence that
+            the run cannot promise.
     """
     if split not in ("train", "validation", "test"):
         raise KzooError(f"split={split!r} must be train, validation or test.")
     if by is not None and not isinstance(by, str):
         raise KzooError(f"by={shown(by)} must be the name of a column.")
     run = as_run(run_or_model, weights)
+    levels = _checked_levels(run, confidence, stateful, tta)
     data = with_sheet(as_table(data), sheet, header_row, run.data.options if run.tracked else None)
     check_sheet(data, sheet, header_row)
     model, loaded = data_to_score(run, data, target)
@@ -118,16 +128,39 @@ def evaluate(
         if by is not None:
             raise KzooError(f"by={by!r} cannot be combined with stateful=True. Remove one of them.")
         return score_stateful(model, part, loaded, logits=run_gives_logits(run))
-    size = checked_count("batch_size", batch_size)
+    size, steps, kept = checked_count("batch_size", batch_size), Postprocessor.read(run.postprocessing), list[Any]()
     score = partial(
         score_split, model, data=loaded, logits=run_gives_logits(run), batch_size=size, tta=tta,
-        postprocessor=Postprocessor.read(run.postprocessing), settings=run.spec.training,
+        postprocessor=steps, settings=run.spec.training,
     )  # fmt: skip
-    scored = score(part)
+    scored = score(part, kept=kept if levels else None)
     scores: dict[str, Any] = scored.scores
+    if levels:
+        predictions, truth = predicted(kept, loaded, steps, logits=run_gives_logits(run))
+        starts = getattr(sample_split(part).y, "starts", range(len(truth)))
+        scores = scores | {
+            "conformal": steps.coverage(predictions, truth, levels, run.problem.facts, np.asarray(starts))
+        }
     if by is not None:
         scores = scores | {"by": _subgroups(run, data, loaded, sample_split(part), target, by, score, scored)}
     return scores if tta is None else scores | {"tta": tta}
+
+
+def _checked_levels(run: Run, confidence: Any, stateful: bool, tta: str | None) -> tuple[float, ...]:
+    """Return the levels of confidence whose coverage is measured; empty without any.
+
+    Raises:
+        KzooError: an invalid level, or one that the run cannot promise.
+    """
+    if confidence is None:
+        return ()
+    levels = tuple(confidence) if isinstance(confidence, list | tuple | np.ndarray) else (confidence,)
+    if stateful or tta is not None:
+        other = "stateful=True" if stateful else f"tta={tta!r}"
+        raise KzooError(f"confidence={shown(confidence)} cannot be combined with {other}. Remove one of them.")
+    for level in levels:
+        Postprocessor.read(run.postprocessing).check(PredictionOptions(confidence=level), run.problem.facts)
+    return levels
 
 
 def _subgroups(
@@ -223,7 +256,8 @@ def _renumbered(names: list[str], data: Dataset, *, quiet: bool) -> Dataset:
         return data
     if set(data_names) <= set(names):
         indices = np.array([names.index(name) for name in data_names])
-        parts = {name: part for name in ("train", "validation", "test") if (part := getattr(data, name)) is not None}
+        names_of_splits = ("train", "validation", "calibration", "test")
+        parts = {name: part for name in names_of_splits if (part := getattr(data, name)) is not None}
         renumbered_parts: Any = {name: replace(part, y=indices[part.y[:]]) for name, part in parts.items()}
         return replace(data, class_names=tuple(names), config=data.config | {"outputs": len(names)}, **renumbered_parts)
     if len(data_names) != len(names):

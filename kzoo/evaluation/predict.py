@@ -7,8 +7,10 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from kzoo.data.encode import Encoded, check_token_ids, encode_named, to_predictions
+from kzoo.data.encode import Encoded, adaptive_band_of, check_token_ids, encode_named, to_predictions
 from kzoo.kinds import kind_of
+from kzoo.postprocessors.postprocessor import Postprocessor
+from kzoo.postprocessors.prediction_options import PredictionOptions
 from kzoo.predictions import Predictions
 from kzoo.run import Run
 from kzoo.sources.arrays import all_finite
@@ -31,6 +33,10 @@ def predict(
     keep: str | Sequence[str] = (),
     sheet: str | None = None,
     header_row: int | None = None,
+    confidence: float | None = None,
+    conformal: Literal["lac", "raps", "class"] | None = None,
+    min_probability: float | None = None,
+    accuracy_when_answered: float | None = None,
 ) -> Predictions:
     """Predict raw inputs with a run's best model, with the pretrained weights of a preset, or with any model.
 
@@ -49,23 +55,40 @@ def predict(
         keep: columns of a table that the predictions carry, such as an id; they need not be inputs of the model.
         sheet, header_row: where the table is in an `.xlsx` workbook, see `kzoo.load_data`; the default is as in
             training.
+        confidence: level, such as 0.9: predictions then have sets of classes, or intervals of numbers, that contain the
+            truth for this share of new rows like those that the promise was learned on (split conformal prediction).
+            These are the calibration rows (`calibration=` of training); without any, the validation rows, which makes
+            it approximate (`Predictions.promise` says so). The smallest level that n rows cannot promise is above
+            n / (n + 1).
+        conformal: how sets are made: "lac" (the default; the smallest ones, which may be empty), "raps" (never empty,
+            and more even over easy and hard rows), or "class" (the level holds for each class).
+        min_probability: rows whose predicted class has a lower probability get the label "unsure".
+        accuracy_when_answered: the same, at the lowest threshold with which at least this share of the other rows is
+            right; the bound, from calibration rows, holds with a probability of 90 %.
 
     Raises:
         KzooError: inputs that do not fit, inputs none of which can be read, tta= for inputs other than images,
-            keep= for inputs that are not a table with this column, or a preset without pretrained weights.
+            keep= for inputs that are not a table with this column, a preset without pretrained weights, or a promise
+            that the run cannot make.
     """
+    options = PredictionOptions(
+        confidence=confidence, conformal=conformal, min_probability=min_probability,
+        accuracy_when_answered=accuracy_when_answered,
+    )  # fmt: skip
     run = as_run(run, weights)
+    Postprocessor.read(run.postprocessing).check(options, run.problem.facts)
     tta_views(kind_of(run.preprocessing), tta)
     size = checked_count("batch_size", batch_size)
     inputs = with_sheet(expand_home(inputs), sheet, header_row, run.data.options if run.tracked else None)
     check_sheet(inputs, sheet, header_row)
     encoded = encode_named(run.preprocessing, inputs, keep=keep)
-    return predict_encoded(run, encoded, batch_size=size, tta=tta)
+    return predict_encoded(run, encoded, batch_size=size, tta=tta, options=options)
 
 
 def predict_encoded(
-    run: Run, encoded: Encoded, *, batch_size: int = 128, tta: str | None = None, fill: bool = False
-) -> Predictions:
+    run: Run, encoded: Encoded, *, batch_size: int = 128, tta: str | None = None, fill: bool = False,
+    options: PredictionOptions | None = None,
+) -> Predictions:  # fmt: skip
     """Predict inputs that are preprocessed already.
 
     Args:
@@ -73,21 +96,31 @@ def predict_encoded(
         encoded: the inputs.
         batch_size: examples per step.
         tta: see `predict`.
+        options: sets, intervals and abstention, or None.
         fill: whether fewer inputs are filled up to `batch_size`, so that the number of inputs changes no bit.
 
     Raises:
         KzooError: token ids outside the network's vocabulary, or inputs whose outputs are NaN or infinite.
     """
+    if tta is not None and options is not None and options.needs_scores:
+        name, value = next(iter(options.given.items()))
+        raise KzooError(f"{name}={value} was learned without tta={tta!r}. Remove one of them.")
     kind = kind_of(run.preprocessing)
     x, model, views = encoded.x, run.model, tta_views(kind, tta)
     if "ids" in kind.facts:
         check_token_ids(x, run.spec.config.get("vocabulary_size"))
     size = batch_size if fill else min(batch_size, len(x))
-    outputs = np.concatenate([forward(model, x[i : i + size], size, views) for i in range(0, len(x), size)])
+
+    def outputs_of(x: np.ndarray) -> np.ndarray:
+        return np.concatenate([forward(model, x[i : i + size], size, views) for i in range(0, len(x), size)])
+
+    outputs = outputs_of(x)
     if not all_finite(outputs):
         row = int(np.argwhere(~np.isfinite(outputs))[0][0])
         raise KzooError(f"{run!r} predicts NaN or infinity for input {row + 1}.")
+    shared: Any = dict(postprocessing=run.postprocessing, options=options, facts=run.problem.facts)
+    band = adaptive_band_of(run.problem.task, run.target, outputs_of, encoded, run.preprocessing, **shared)
     return to_predictions(
-        run.problem.task, run.target, outputs, encoded, run.preprocessing, logits=run_gives_logits(run),
-        postprocessing=run.postprocessing,
+        run.problem.task, run.target, outputs, encoded, run.preprocessing, logits=run_gives_logits(run), band=band,
+        **shared,
     )  # fmt: skip

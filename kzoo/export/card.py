@@ -3,6 +3,7 @@
 from kzoo.export.formats import formats
 from kzoo.postprocessors.postprocessor import Postprocessor
 from kzoo.results import baselines
+from kzoo.results.coverage import DRIFT
 from kzoo.tasks import problem
 from kzoo.tasks.target_scores import mixes_units, target_table
 from kzoo.tasks.weighted import by_weighting
@@ -54,6 +55,7 @@ def card(manifest) -> str:
         *(f"* Labels: {line} `kzoo.runtime` does this; other runtimes return the outputs only.\n" for line in decision),
         *_data(manifest),
         *_baselines(manifest),
+        *_coverage(manifest),
         *_limits(manifest),
         "## Files\n",
         "Files with status ok were loaded by their own runtime in a fresh process and compared with Keras on "
@@ -71,6 +73,14 @@ def card(manifest) -> str:
         "preprocessing and checksums.\n",
     ]
     return "\n".join(parts)
+
+
+def _coverage(manifest):
+    """Return the part on sets and intervals, of a model that promises any."""
+    if Postprocessor.read(manifest.postprocessing).step("conformal") is None:
+        return []
+    text = "`kzoo.runtime` adds prediction sets or intervals with `confidence=0.9`; other runtimes return outputs only."
+    return ["## Sets and intervals\n", f"{text} {DRIFT}\n"]
 
 
 def _shape(shape):

@@ -14,6 +14,7 @@ from kzoo.plots.overlay import overlay
 from kzoo.plots.panels import panels
 
 if TYPE_CHECKING:  # for type checkers, the names that are loaded on first use
+    from kzoo.plots.abstention import accuracy_over_coverage as accuracy_over_coverage
     from kzoo.plots.attention import attention_map as attention_map
     from kzoo.plots.calibration import reliability as reliability
     from kzoo.plots.classification import confusion_matrix as confusion_matrix
@@ -48,6 +49,7 @@ _LAZY = {
     "roc_and_precision_recall": "kzoo.plots.classification",
     "band": "kzoo.plots.values",
     "threshold_curve": "kzoo.plots.decision",
+    "accuracy_over_coverage": "kzoo.plots.abstention",
     "forecast": "kzoo.plots.values",
     "predicted_against_true": "kzoo.plots.values",
     "attention_map": "kzoo.plots.attention",

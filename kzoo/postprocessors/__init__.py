@@ -15,6 +15,9 @@ A step is a module of this folder, or of an installed package under the entry-po
 Outputs are (N, classes), (N, 1) or (N, ..., targets); truth is what the network was trained on; `logits`
 is whether the outputs of classes are logits (`kzoo.predictions.logits_of`).
 
+The step `conformal` is different: every training learns it last, on predictions, and it is applied where a user asks
+for sets, intervals or abstention (`Postprocessor.answered`).
+
 `training` selects steps by name (`postprocess=`); predicting, scoring, reports, exports and the server apply the stored
 steps, through `Postprocessor` only.
 """
@@ -33,7 +36,12 @@ STEP = {
     "rows": str,
     "learned": Mapping,
 }  # schema of a stored step (see `kzoo.utils.schema`)
-_SHARED = ("calibration", "decision", "postprocessor")  # modules of this folder that are not steps
+# Modules of this folder that are not steps.
+_SHARED = (
+    "abstention", "adaptive_band", "calibration", "conformal_scores", "coverage", "decision", "postprocessor",
+    "prediction_options",
+)  # fmt: skip
+AUTOMATIC = ("conformal",)  # steps that every training learns, and that `postprocess=` does not select
 
 
 @cache
@@ -42,8 +50,12 @@ def step_names() -> dict:
     return dict.fromkeys(module.name for module in pkgutil.iter_modules(__path__) if module.name not in _SHARED)
 
 
+def _chosen_names() -> dict:
+    return {name: None for name in step_names() if name not in AUTOMATIC}
+
+
 def _all_names() -> dict:
-    return step_names() | dict.fromkeys(entry.name for entry in entry_points("kzoo.postprocessors"))
+    return _chosen_names() | dict.fromkeys(entry.name for entry in entry_points("kzoo.postprocessors"))
 
 
-NAMES = Names(step_names, _all_names)
+NAMES = Names(_chosen_names, _all_names)

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from kzoo.postprocessors import NAMES, STAGES, STEP, step_names
+from kzoo.postprocessors import AUTOMATIC, NAMES, STAGES, STEP, adaptive_band, conformal, step_names
+from kzoo.postprocessors.prediction_options import METHODS, PredictionOptions
 from kzoo.predictions import Predictions
 from kzoo.tasks import Target
 from kzoo.utils.discovery import installed
 from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import shown
 
 _OF_OUTPUTS = STAGES[: STAGES.index("decide")]  # the others change predictions
 
@@ -104,6 +106,116 @@ class Postprocessor:
                 predictions = _module(step.name).apply(step.learned, predictions)
         return predictions
 
+    def check(self, options: PredictionOptions, facts: frozenset[str], *, promise: bool = True) -> None:
+        """Check that predictions of a task can have what is asked.
+
+        Args:
+            options: what is asked.
+            facts: of the problem.
+            promise: whether something promises it: the step "conformal", or a band that adapts.
+
+        Raises:
+            KzooError: another kind of predictions, or a run without what a promise is made from.
+        """
+        for name, value in options.given.items():
+            if facts & {"labels", "continues"} or not facts & {"classes", "values"}:
+                what = "labels" if "labels" in facts else "the next token of a text"
+                raise KzooError(f"{name}={shown(value)} is for classes and numbers, and this model predicts {what}.")
+            if name in ("min_probability", "accuracy_when_answered", "conformal") and "classes" not in facts:
+                raise KzooError(f"{name}={shown(value)} is for classes, and this model predicts numbers. Remove it.")
+            if name in ("confidence", "accuracy_when_answered") and promise and self.step(conformal.NAME) is None:
+                raise KzooError(
+                    f"{name}={shown(value)} needs scores of calibration or validation rows, which this model does not "
+                    f"have: earlier versions stored none, nor do ensembles of folds, models with scores in place of "
+                    f"probabilities (hinge), or fewer than {conformal.FEWEST} such rows. Train again (calibration=0.1)."
+                )
+
+    def answered(
+        self, predictions: Predictions, options: PredictionOptions, facts: frozenset[str], band: Any = None
+    ) -> Predictions:
+        """Return predictions, after all other steps, with the sets, intervals and abstention that are asked.
+
+        Args:
+            predictions: the return value of `predictions`.
+            options: what is asked.
+            facts: of the problem.
+            band: (horizon, targets) half-widths of an adaptive band of forecasts.
+
+        Raises:
+            KzooError: see `check`; too few rows for the level, or an accuracy that cannot be promised.
+        """
+        if not options.given:
+            return predictions
+        self.check(options, facts)
+        if (step := self.step(conformal.NAME)) is not None:
+            ordered = "ordered" in facts
+            predictions = conformal.answered(step.learned, step.rows, predictions, options, ordered=ordered, band=band)
+        if options.min_probability is not None:
+            predictions = conformal.with_unsure(predictions, options.min_probability)
+        return predictions
+
+    def band(self, confidence: float, predictions: Predictions, truth: np.ndarray) -> np.ndarray | None:
+        """Return the half-widths (horizon, targets) of the adaptive band of the next forecast; None without the step.
+
+        Args:
+            confidence: the level.
+            predictions: N forecasts one step apart, in order of time, the next one last.
+            truth: (N, horizon, targets); NaN where it is not known.
+        """
+        step = self.step(conformal.NAME)
+        if step is None or np.isfinite(truth[:, -1]).sum() < adaptive_band.FEWEST:
+            return None
+        starts = np.arange(len(truth))
+        return adaptive_band.adaptive_intervals(step.learned, predictions, truth, starts, confidence)[-1]
+
+    def coverage(
+        self, predictions: Predictions, truth: np.ndarray, levels: Sequence[float], facts: frozenset[str],
+        starts: np.ndarray,
+    ) -> list[dict[str, Any]]:  # fmt: skip
+        """Return the coverage of sets or intervals on some rows; see `kzoo.postprocessors.conformal.coverage`.
+
+        Args:
+            predictions, truth: of the rows; of forecasts in order of time.
+            levels: of confidence.
+            facts: of the problem.
+            starts: (N,) time steps of the first values of forecasts.
+
+        Raises:
+            KzooError: too few calibration rows for a level.
+        """
+        step: Any = self.step(conformal.NAME)
+        options: dict[str, Any] = dict(ordered="ordered" in facts, methods=METHODS)
+        results: list[dict[str, Any]] = []
+        for level in levels:
+            conformal.check_level(step.learned, step.rows, level)
+            results += conformal.coverage(step.learned, step.rows, predictions, truth, [level], **options)
+            if "ordered" in facts:
+                results.append(adaptive_band.coverage(step.learned, step.rows, predictions, truth, starts, level))
+        return results
+
+    def without(self, name: str) -> "Postprocessor":
+        """Return the postprocessor without the step of this name."""
+        return Postprocessor(steps=tuple(step for step in self.steps if step.name != name))
+
+
+def with_conformal(
+    postprocessor: Postprocessor | None, predictions: Predictions, truth: np.ndarray, *, facts: frozenset[str],
+    rows: str, tuning: Any = None,
+) -> Postprocessor | None:  # fmt: skip
+    """Return a postprocessor with the step "conformal"; unchanged if there is nothing to learn it from.
+
+    Args:
+        postprocessor: the other steps, or None.
+        predictions, truth, tuning, facts: see `kzoo.postprocessors.conformal.learn`.
+        rows: the name of the split.
+    """
+    learned = conformal.learn(predictions, truth, facts=facts, tuning=tuning)
+    if learned is None:
+        return postprocessor
+    others = () if postprocessor is None else postprocessor.without(conformal.NAME).steps
+    step = Step(name=conformal.NAME, stage=conformal.STAGE, rows=rows, learned=learned)
+    return Postprocessor(steps=(*others, step))
+
 
 def stage_of(name: str) -> str | None:
     """Return the stage of a step; None if it is not installed."""
@@ -139,6 +251,8 @@ def check_names(names: Sequence[str], facts: frozenset[str]) -> None:
     """
     stages: dict[str, str] = {}
     for name in names:
+        if name in AUTOMATIC:
+            raise KzooError(f"postprocess={name!r} has no effect: every training learns this step. Remove it.")
         module = _module(name)
         if module is None or module.STAGE not in STAGES:
             raise KzooError(f"postprocess={name!r} is unknown. Installed: {', '.join(NAMES) or 'none'}.")

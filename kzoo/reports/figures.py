@@ -166,6 +166,24 @@ def _calibration_figures(run):
     yield "Calibration", note, [embed_figure(reliability_of(scores, share=share), "reliability diagram")]
 
 
+def _abstention_figures(run):
+    """Draw the accuracy of the rows that are answered over their share."""
+    truth, p = run.answers["truth"], run.answers["answers"]
+    if p.min() < 0 or p.max() > 1:  # scores
+        return
+    note = (
+        "If the rows with the lowest probability of their predicted class are not answered (`min_probability=`, "
+        "`accuracy_when_answered=` of kzoo.predict)."
+    )
+    figure = plots.accuracy_over_coverage(truth, p, run.class_names, predicted=predicted_classes(run, _columns(p)))
+    yield "Accuracy when answered", note, [embed_figure(figure, "accuracy over the share of answered rows")]
+
+
+def _columns(p):
+    """Return probabilities with a column for each class."""
+    return np.concatenate([1 - p, p], axis=1) if p.shape[-1] == 1 else p
+
+
 def _label_figures(run):
     split = run.answers["split"]
     labels = (run.summary.get(split) or {}).get("labels") or {}
@@ -245,6 +263,7 @@ def _quantile_figures(run):
 _SECTIONS: tuple = (
     ({"classes", "probabilities"}, set(), _decision_figures),
     ({"classes", "probabilities"}, set(), _classification_figures),
+    ({"classes", "probabilities", "kept"}, set(), _abstention_figures),
     ({"labels"}, set(), _label_figures),
     ({"probabilities", "kept"}, set(), _calibration_figures),
     ({"values", "unordered"}, {"quantiles"}, _regression_figures),

@@ -19,6 +19,7 @@ from kzoo.reports.figures import curve_figures, prediction_figures
 from kzoo.reports.scores import baseline_rows, primary_score, run_warnings, score_rows
 from kzoo.reports.search import search_page
 from kzoo.reports.setting_format import format_setting, format_shape
+from kzoo.results.coverage import DRIFT, HEAD, coverage_note, coverage_rows
 from kzoo.run import Run
 from kzoo.tasks.target_scores import subgroup_table, target_table
 from kzoo.tuning.search import Search, is_search
@@ -135,6 +136,7 @@ def _facts(run: Run) -> dict[str, Any]:
         ("Data", data["name"]),
         ("Training", plural(data["train"], "example")),
         ("Validation", plural(data["validation"], "example") if data["validation"] else "none"),
+        *([("Calibration", plural(data["calibration"], "example"))] if data.get("calibration") else []),
         ("Test", plural(data["test"], "example") if data["test"] else "none"),
     ]  # fmt: skip
     if summary.get("parameters") is not None:
@@ -175,6 +177,8 @@ def _scores(run: Run) -> dict[str, Any]:
         score_rows=score_rows(run, scores),
         targets=target_table(scores[split]) if split else [],
         baselines=baseline_rows(summary),
+        coverage=[HEAD, *coverage_rows(coverage)] if (coverage := summary.get("conformal")) else [],
+        coverage_note=f"{coverage_note(coverage)} {DRIFT}" if coverage else "",
         warnings=run_warnings(run, split) if run.tracked else [_NO_SCORES_NOTE],
         ensemble=_ensemble(summary.get("ensemble")),
     )

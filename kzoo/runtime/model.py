@@ -6,18 +6,27 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from kzoo import kinds
-from kzoo.data.encode import Encoded, check_token_ids, encode_named, predictions_of, to_predictions
+from kzoo.data.encode import (
+    Encoded,
+    adaptive_band_of,
+    check_token_ids,
+    encode_named,
+    predictions_of,
+    to_predictions,
+)  # fmt: skip
 from kzoo.explanations.explanation import Explanation
 from kzoo.explanations.inputs import TYPICAL, Subject, explain_rows, explain_texts, first_inputs
 from kzoo.export.format import in_batches
 from kzoo.export.formats import formats
 from kzoo.export.sandbox import check_cost
 from kzoo.exported import MANIFEST, ExportedModel, Manifest, is_inside
+from kzoo.postprocessors.postprocessor import Postprocessor
+from kzoo.postprocessors.prediction_options import PredictionOptions
 from kzoo.predictions import ANSWERS, Predictions, probabilities
 from kzoo.sources.arrays import all_finite, as_array, check_count
 from kzoo.sources.unreadable import MAX_SHARE_EVALUATION
@@ -91,7 +100,8 @@ class Model:
         self._ids = ids if ids and "ids" in kinds.kind(input_spec["name"]).facts else None
         # Custom models have no task; it follows from the kind of their outputs.
         task, target_fact = manifest.spec["task"], "values" if output_spec["kind"] == "values" else "classes"
-        self._task = (problem_for(input_spec["name"], target_fact) if task is None else problem(task)).task
+        of_task = problem_for(input_spec["name"], target_fact) if task is None else problem(task)
+        self._task, self._facts = of_task.task, of_task.facts
         classes, outputs = tuple(manifest.labels), output_spec["shape"][-1]
         if not classes and "classes" in self._task.facts:
             classes = tuple(str(number) for number in range(2 if outputs == 1 else outputs))
@@ -116,6 +126,10 @@ class Model:
         keep: str | Sequence[str] = (),
         sheet: str | None = None,
         header_row: int | None = None,
+        confidence: float | None = None,
+        conformal: Literal["lac", "raps", "class"] | None = None,
+        min_probability: float | None = None,
+        accuracy_when_answered: float | None = None,
     ) -> Predictions:
         """Return predictions for raw inputs, as `kzoo.predict` does.
 
@@ -125,18 +139,36 @@ class Model:
             batch_size: examples per batch; predictions do not depend on it.
             keep: columns of a table that the predictions carry, such as an id.
             sheet, header_row: where the table is in an `.xlsx` workbook (see `kzoo.load_data`), which needs openpyxl.
+            confidence, conformal, min_probability, accuracy_when_answered: see `kzoo.predict`.
 
         Returns:
             `Predictions`: labels and probabilities (N, classes), or values in the unit of the target.
 
         Raises:
-            KzooError: an input cannot be read or does not fit the model.
+            KzooError: an input cannot be read or does not fit the model, or a promise that the model cannot make.
         """
+        options = PredictionOptions(
+            confidence=confidence, conformal=conformal, min_probability=min_probability,
+            accuracy_when_answered=accuracy_when_answered,
+        )  # fmt: skip
+        self.check_options(options)
         batch_size = checked_count("batch_size", batch_size)
         inputs = with_sheet(expand_home(inputs), sheet, header_row)
         check_sheet(inputs, sheet, header_row)
         encoded = self._check_ids(encode_named(self._preprocessing, inputs, keep=keep))
-        return self.predictions(encoded, self.check(self.run(encoded.x, batch_size)))
+        band = adaptive_band_of(
+            self._task, self._target, lambda x: self.run(x, batch_size), encoded, self._preprocessing,
+            postprocessing=self._postprocessing, options=options, facts=self._facts,
+        )  # fmt: skip
+        return self.predictions(encoded, self.check(self.run(encoded.x, batch_size)), options, band)
+
+    def check_options(self, options: PredictionOptions) -> None:
+        """Check that predictions can have the sets, intervals and abstention that are asked.
+
+        Raises:
+            KzooError: another kind of predictions, or an export without what a promise is made from.
+        """
+        Postprocessor.read(self._postprocessing).check(options, self._facts)
 
     def generate(
         self,
@@ -328,11 +360,20 @@ class Model:
             )
         return outputs
 
-    def predictions(self, encoded: Encoded, outputs: np.ndarray) -> Predictions:
-        """Return the predictions for encoded inputs and their outputs, after all postprocessing."""
+    def predictions(
+        self, encoded: Encoded, outputs: np.ndarray, options: PredictionOptions | None = None, band: Any = None
+    ) -> Predictions:
+        """Return the predictions for encoded inputs and their outputs, after all postprocessing.
+
+        Args:
+            encoded: the inputs.
+            outputs: of the network.
+            options: sets, intervals and abstention, or None.
+            band: half-widths of an adaptive band of forecasts, or None.
+        """
         return to_predictions(
             self._task, self._target, outputs, encoded, self._preprocessing, logits=ANSWERS.get(self._kind),
-            postprocessing=self._postprocessing,
+            postprocessing=self._postprocessing, options=options, facts=self._facts, band=band,
         )  # fmt: skip
 
     def answer(self, x: np.ndarray, batch_size: int = 128) -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kzoo.data.encode import Encoded
+from kzoo.postprocessors.prediction_options import PredictionOptions
 from kzoo.runtime import Model
 from kzoo.sources.arrays import as_array
 from kzoo.utils.errors import KzooError
@@ -67,6 +68,36 @@ def with_notes(document: dict[str, Any]) -> dict[str, Any]:
     """Return a document with the notes on its inputs, if any."""
     notes = NOTES.get([])
     return document | {"notes": notes} if notes else document
+
+
+def checked_options(model: Model, parameters: Mapping[str, Any]) -> PredictionOptions:
+    """Return the options for sets, intervals and abstention among the parameters of a request.
+
+    Args:
+        model: the model.
+        parameters: by name; values may be texts.
+
+    Raises:
+        KzooError: an invalid value, or a promise that the model cannot make.
+    """
+    options = PredictionOptions.read(parameters)
+    model.check_options(options)
+    return options
+
+
+def refuse_options(parameters: Mapping[str, Any], protocol: str) -> None:
+    """Raise `KzooError` for options of predictions that a protocol has no place for.
+
+    Args:
+        parameters: by name.
+        protocol: its name, for the message.
+    """
+    for name in PredictionOptions.names():
+        if parameters.get(name) is not None:
+            raise KzooError(
+                f"{name} is not available in {protocol}, which returns the outputs of the network. Use the endpoint "
+                "/v1/models/NAME/answer."
+            )
 
 
 def encode_inputs(model: Model, inputs: Any, max_rows: int) -> Encoded:

@@ -11,8 +11,9 @@ import numpy as np
 from kzoo import __version__
 from kzoo.data.encode import Encoded
 from kzoo.exported import Manifest
+from kzoo.predictions import Predictions
 from kzoo.runtime import Model
-from kzoo.serve.codecs import NOTES, DecodedRequest, ModelRequest, Reply, as_json
+from kzoo.serve.codecs import NOTES, DecodedRequest, ModelRequest, Reply, as_json, checked_options, refuse_options
 from kzoo.serve.limits import read_json
 from kzoo.sources.arrays import as_array
 from kzoo.utils.errors import KzooError
@@ -60,12 +61,20 @@ def read(request: ModelRequest) -> DecodedRequest:
     tensors = content.get("inputs") if isinstance(content, dict) else None
     if not isinstance(tensors, list) or len(tensors) != 1 or not isinstance(tensors[0], dict):
         raise KzooError(f'The request must be {{"inputs": [one tensor]}} with a tensor named {request.model.inputs!r}.')
+    refuse_options(request.query, "the URL of this protocol (send it in `parameters`)")
+    parameters = content.get("parameters")
+    options = checked_options(request.model, parameters if isinstance(parameters, dict) else {})
     encoded = _encoded(request.model, tensors[0], tail, request.max_rows)
     binary = _wants_binary(content, content.get("outputs"), request)
     request_id = content.get("id", "")
     if not isinstance(request_id, str) or len(request_id) > 200:
         raise KzooError("The id of a request must be a string of at most 200 characters.")
-    return DecodedRequest(encoded=encoded, reply=lambda outputs: _reply(request, outputs, request_id, binary))
+
+    def reply(outputs: np.ndarray) -> Reply:
+        predictions = request.model.predictions(encoded, outputs, options) if options.given else None
+        return _reply(request, outputs, request_id, binary, predictions)
+
+    return DecodedRequest(encoded=encoded, reply=reply)
 
 
 def _split_body(request: ModelRequest) -> tuple[Any, bytes]:
@@ -183,13 +192,33 @@ def _wants_binary(content: dict, outputs: Any, request: ModelRequest) -> bool:
     return binary
 
 
-def _reply(request: ModelRequest, outputs: np.ndarray, request_id: str, binary: bool) -> Reply:
+def _promised(predictions: Predictions) -> list[dict[str, Any]]:
+    """Return further tensors of predictions, always as JSON: their labels and sets, or the ends of their intervals."""
+    names, count = list(predictions.class_names), len(predictions)
+    tensors = []
+    if predictions.labels:
+        tensors.append({"name": "label", "datatype": _TEXTS, "shape": [count], "data": list(predictions.labels)})
+    if predictions.sets:
+        inside = [name in chosen for chosen in predictions.sets for name in names]
+        tensors.append({"name": "set", "datatype": "BOOL", "shape": [count, len(names)], "data": inside})
+    for name in ("lower", "upper"):
+        if (ends := getattr(predictions, name)) is not None:
+            tensors.append({"name": name, "datatype": "FP32", "shape": list(ends.shape), "data": ends.ravel().tolist()})
+    return tensors
+
+
+def _reply(
+    request: ModelRequest, outputs: np.ndarray, request_id: str, binary: bool, predictions: Predictions | None
+) -> Reply:
     tensor: dict[str, Any] = {"name": request.model.outputs, "datatype": "FP32", "shape": list(outputs.shape)}
     document: dict[str, Any] = {"model_name": request.name, "model_version": request.version, "outputs": [tensor]}
+    if predictions is not None:
+        document["outputs"] += _promised(predictions)
+        document["parameters"] = {"promise": predictions.promise} if predictions.promise else {}
     if request_id:
         document["id"] = request_id
     if notes := NOTES.get([]):
-        document["parameters"] = {"notes": " ".join(notes)}
+        document["parameters"] = document.get("parameters", {}) | {"notes": " ".join(notes)}
     if not binary:
         tensor["data"] = outputs.ravel().tolist()
         return Reply(body=as_json(document))

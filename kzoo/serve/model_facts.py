@@ -4,6 +4,7 @@ from typing import Any
 
 from kzoo import kinds
 from kzoo.exported import Manifest
+from kzoo.postprocessors.postprocessor import Postprocessor
 from kzoo.results import baselines, displayed_metric, value_of
 from kzoo.runtime.model import is_explained
 from kzoo.serve.model_repository import ServedModel, Version
@@ -41,6 +42,7 @@ def model_facts(model: ServedModel, version: Version) -> dict[str, Any]:
             "targets": manifest.targets,
             "horizon": (manifest.spec.get("config") or {}).get("horizon"),
             "continues": _continues(manifest),
+            "confidence": Postprocessor.read(manifest.postprocessing).step("conformal") is not None,
         },
         "explains": is_explained(manifest),
         "trained_on": _trained_on(manifest),

@@ -6,8 +6,24 @@ from kzoo import __version__
 from kzoo.serve.limits import Limits
 
 _TEXT, _NUMBER = {"type": "string"}, {"type": "number"}
+_SHARE: dict[str, Any] = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
 _ANY: dict[str, Any] = {}
 _JSON, _CSV, _EVENTS = "application/json", "text/csv", "text/event-stream"
+
+# Query parameters of `answer`, and `parameters` of the Open Inference Protocol.
+_PROMISES: list[dict[str, Any]] = [
+    {
+        "name": name, "in": "query", "description": description,
+        "schema": {"type": "string", "enum": ["lac", "raps", "class"]} if name == "conformal" else _SHARE,
+    }
+    for name, description in (
+        ("confidence", "Also return sets of classes (`set`) or intervals (`lower`, `upper`) that contain the truth for "
+         "this share of new rows, such as 0.9."),
+        ("conformal", "How sets of classes are made."),
+        ("min_probability", "Rows whose class has a lower probability get the label `unsure`."),
+        ("accuracy_when_answered", "Rows get the label `unsure` so that this share of the others is right."),
+    )
+]  # fmt: skip
 
 
 def document(limits: Limits) -> dict[str, Any]:
@@ -79,7 +95,7 @@ def _model_paths(version: bool) -> dict[str, Any]:
     }  # fmt: skip
     paths = {
         f"{v1}/answer": _post("Predict from raw inputs.", f"answer{id_suffix}", raw, answers)
-        | {"parameters": [top, history, keep]},
+        | {"parameters": [top, history, keep, *_PROMISES]},
         f"{v1}/explain": _post(
             "Explain the prediction for one row of a table or one text.", f"explain{id_suffix}", raw,
             {_JSON: _ref("Explanation")},
@@ -94,7 +110,8 @@ def _model_paths(version: bool) -> dict[str, Any]:
             {_JSON: _ref("Outputs")},
         ),
         f"{v2}/infer": _post(
-            "Predict (Open Inference Protocol).", f"infer{id_suffix}",
+            "Predict (Open Inference Protocol). With `confidence`, `min_probability` or `accuracy_when_answered` in "
+            "`parameters`, there are also the outputs `label` and `set`, or `lower` and `upper`.", f"infer{id_suffix}",
             {_JSON: _ref("Tensors"), "application/octet-stream": _file()},
             {_JSON: _ref("Tensors"), "application/octet-stream": _file()},
         ),
@@ -120,6 +137,7 @@ def _schemas(limits: Limits) -> dict[str, Any]:
     prediction = _object(
         input=_ANY, kept={"type": "object"}, label=_ANY, labels=_list(_TEXT), classes=_list(class_score), values=_ANY,
         quantiles=_ANY, levels=_list(_NUMBER), targets=_list(_TEXT), times=_list(_TEXT), error=_TEXT,
+        confidence=_NUMBER, set=_list(_TEXT), lower=_ANY, upper=_ANY,
     )  # fmt: skip
     model = _object(name=_TEXT, version=_TEXT, versions=_list(_TEXT), task=_ANY, input=_TEXT)
     reason = _object(name=_TEXT, value=_TEXT, amount=_NUMBER, error=_ANY)
@@ -137,7 +155,9 @@ def _schemas(limits: Limits) -> dict[str, Any]:
             "description": "A list of inputs, or {\"inputs\": [...]}: pixels or {\"b64\": ...}, rows as objects, "
             "texts, the last rows of a series.",
         },
-        "Answers": _object(model=_TEXT, version=_TEXT, predictions=_list(prediction), notes=_list(_TEXT)),
+        "Answers": _object(
+            model=_TEXT, version=_TEXT, predictions=_list(prediction), promise=_TEXT, notes=_list(_TEXT)
+        ),
         "Explanation": _object(
             model=_TEXT, version=_TEXT, method=_TEXT, about=_TEXT, limits=_list(_TEXT), rows=_list(reasons),
             notes=_list(_TEXT),

@@ -8,7 +8,17 @@ from typing import Any
 
 from kzoo.data.encode import Encoded
 from kzoo.kinds import kind
-from kzoo.serve.codecs import JSON, NOTES, DecodedRequest, ModelRequest, Reply, as_json, decode_base64, with_notes
+from kzoo.serve.codecs import (
+    JSON,
+    NOTES,
+    DecodedRequest,
+    ModelRequest,
+    Reply,
+    as_json,
+    checked_options,
+    decode_base64,
+    with_notes,
+)
 from kzoo.serve.limits import Refused, read_json
 from kzoo.sources.files import decode_text
 from kzoo.sources.tables.files import suffixes
@@ -37,11 +47,12 @@ def read(request: ModelRequest) -> DecodedRequest:
     """
     _top(request)
     keep = as_names(request.query["keep"]) if request.query.get("keep") else ()
+    options = checked_options(request.model, request.query)
     encoded = received(request, most=request.max_rows, keep=keep)
     accepted = request.header.get("accept", "")
     write = _table if CSV in accepted and JSON not in accepted else _document
     return DecodedRequest(
-        encoded=encoded, reply=lambda outputs: write(request, request.model.predictions(encoded, outputs))
+        encoded=encoded, reply=lambda outputs: write(request, request.model.predictions(encoded, outputs, options))
     )
 
 
@@ -129,6 +140,7 @@ def _document(request: ModelRequest, predictions: Any) -> Reply:
             if predictions.history_times:
                 row["history_times"] = moments(predictions.history_times[index])
     document = {"model": request.name, "version": request.version, "predictions": rows}
+    document |= {"promise": predictions.promise} if predictions.promise else {}
     return Reply(body=as_json(with_notes(document)))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kzoo.exported import Manifest
-from kzoo.serve.codecs import DecodedRequest, ModelRequest, Reply, as_json, encode_inputs, with_notes
+from kzoo.serve.codecs import DecodedRequest, ModelRequest, Reply, as_json, encode_inputs, refuse_options, with_notes
 from kzoo.serve.limits import read_json
 from kzoo.utils.errors import KzooError
 
@@ -23,6 +23,9 @@ def read(request: ModelRequest) -> DecodedRequest:
         KzooError: the request has neither key or both, or its inputs do not fit the model.
     """
     content = read_json(request.body)
+    refuse_options(
+        dict(request.query) | (content if isinstance(content, dict) else {}), "the API of TensorFlow Serving"
+    )
     keys = [name for name in ("instances", "inputs") if isinstance(content, dict) and name in content]
     if len(keys) != 1:
         raise KzooError('The request must be {"instances": [...]} or {"inputs": ...}.')

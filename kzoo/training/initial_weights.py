@@ -134,7 +134,7 @@ def _split_signature(described, split):
     signature = (
         described.data_seed,
         described.options.get("test"),
-        described.train + described.validation,
+        described.train + described.validation + (described.calibration or 0),
         described.test,
     )
     return (*signature, described.validation) if split == "validation" else signature

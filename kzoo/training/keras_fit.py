@@ -27,7 +27,7 @@ from kzoo.training.train import print_notes, user_callbacks, write_config, write
 from kzoo.utils.argument_checks import checked_arguments, checked_seed
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import check_writable, path_of
-from kzoo.utils.formatting import hint, listed
+from kzoo.utils.formatting import hint, listed, shown
 from kzoo.weights import check_linear_probe
 
 
@@ -55,6 +55,7 @@ def fit_arguments(
     sheet: str | None = None,
     header_row: int | None = None,
     drop_rare: int | None = None,
+    calibration: "float | Loadable | None" = None,
     baselines: bool = True,
     progress: bool = True,
     **overrides: Any,
@@ -85,7 +86,7 @@ def fit_arguments(
         data_seed: seed of the split into training, validation and test data.
         callbacks: the name of a bundle, which replaces the preset's, or a list, which is added to it.
         target, validation, test, drop, group, task, time, columns, quantiles, sample_weight, split, sheet, header_row,
-            drop_rare: see `kzoo.load_data`.
+            drop_rare, calibration: see `kzoo.load_data`.
         baselines: also score baselines for comparison with the run in `out`, as `kzoo.train` does.
         progress: False prints no notes. The output of `fit` itself depends on its `verbose`.
         overrides: training settings, named as in `kzoo.build`; those of the network cannot be changed any more.
@@ -96,11 +97,16 @@ def fit_arguments(
     Raises:
         KzooError: the model was not built for this data, `out` has a run, or plain `fit` does not support a setting.
     """
+    if calibration is not None:
+        raise KzooError(
+            f"calibration={shown(calibration)} has no effect: sets and intervals are learned by kzoo.train, not by "
+            "fit. Remove it."
+        )
     seed = None if seed is None else checked_seed("seed", seed)
     options = DataOptions(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time, columns=columns,
         quantiles=quantiles, sample_weight=sample_weight, split=split, sheet=sheet,
-        header_row=header_row, drop_rare=drop_rare, seed=checked_seed("data_seed", data_seed),
+        header_row=header_row, drop_rare=drop_rare, calibration=calibration, seed=checked_seed("data_seed", data_seed),
     )  # fmt: skip
     extra = user_callbacks(callbacks, epochs, overrides)
     folder = None if out is None else _new_run_folder(path_of(out, "a folder for the run"))

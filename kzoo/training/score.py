@@ -19,7 +19,7 @@ from kzoo.utils.errors import KzooError
 
 
 def score_split(
-    model, split, data, *, logits, postprocessor=None, settings=None, batch_size=128, tta=None, network=None
+    model, split, data, *, logits, postprocessor=None, settings=None, batch_size=128, tta=None, kept=None
 ) -> Scored:
     """Return the scores of a model on one split of a data set; with row weights also those without weights.
 
@@ -34,15 +34,15 @@ def score_split(
         settings: training settings: the objective, costs and positive class are scored too.
         batch_size: examples per step.
         tta: the test-time augmentation, or None.
-        network: a list that gets (outputs, truth) of each batch, before postprocessing; None if they are not needed.
+        kept: a list to which (outputs, truth) of each batch are appended, or None.
     """
     views, fitting = tta_views(kind(data.inputs), tta), kind(data.inputs).fitting
     split = sample_split(split)
     batches: Any = _predict_batches(model, split, batch_size, views)
-    if network is not None:
-        batches = network[:] = list(batches)
     if postprocessor is not None:
         batches = ((postprocessor.outputs(outputs, logits=logits), truth) for outputs, truth in batches)
+    if kept is not None:
+        batches = _kept(batches, kept)
     options = {}  # only the `score` of forecasts takes `beside`
     if "ordered" in data.problem.facts and hasattr(fitting, "simple_forecasts"):
         options = {"beside": fitting.simple_forecasts(data.preprocessing, split)}
@@ -52,6 +52,13 @@ def score_split(
     return score_weighted(
         data.problem.task.scoring.score, batches, target, logits=logits, weight=split.weight, **options
     )
+
+
+def _kept(batches, kept):
+    """Yield pairs, and append each to a list."""
+    for pair in batches:
+        kept.append(pair)
+        yield pair
 
 
 def learned_postprocessor(model, data, names, *, logits, settings=None, batch_size=128) -> Postprocessor:

@@ -5,12 +5,16 @@ the targets' unit); for a few example rows, `shown` (indices into `rows`) and th
 from a source, `source_rows`, the row numbers there. Rows with weights have a `weight` each.
 """
 
+from typing import Any
+
 import numpy as np
 
 from kzoo.dataset.sample import sample_split
 from kzoo.postprocessors.decision import decision_of
+from kzoo.run import POSTPROCESSING
+from kzoo.training.conformal import keeps_outputs, learned_conformal
 from kzoo.training.score import score_split
-from kzoo.utils.files import whole_file
+from kzoo.utils.files import whole_file, write_json
 
 _MAX_NUMBERS = 4_000_000  # 16 MB; a longer split is thinned out evenly, unless it is a fold
 _MAX_INPUT_BYTES = 8_000_000
@@ -21,6 +25,8 @@ def score_and_store(
     model, data, folder, *, logits, postprocessor=None, settings=None, batch_size=128, observe=None
 ) -> dict:
     """Score the validation and the test split, and store the predictions of the test, else the validation split.
+
+    The step "conformal" is learned from the same outputs, and stored with the other steps.
 
     Args:
         model: a model whose outputs are in the targets' unit.
@@ -34,25 +40,34 @@ def score_and_store(
             postprocessing, and truth; None for no calls.
 
     Returns:
-        Name of the split -> its scores.
+        Name of the split -> its scores; and "conformal", the coverage of the sets or intervals on the test split (see
+        `kzoo.postprocessors.conformal.coverage`), if they were learned.
     """
-    scores = {}
+    scores: dict[str, Any] = {}
+    kept: dict[str, list] = {}  # split -> (outputs, truth) of its batches
     splits = {
         name: sample_split(getattr(data, name)) for name in ("validation", "test") if getattr(data, name) is not None
     }
+    options: dict[str, Any] = dict(logits=logits, postprocessor=postprocessor, settings=settings, batch_size=batch_size)
+    keeps = keeps_outputs(data, logits)
+    if keeps and data.calibration is not None:  # its scores are not stored
+        kept["calibration"] = []
+        score_split(model, sample_split(data.calibration), data, kept=kept["calibration"], **options)
     for name, split in splits.items():
-        network: list = []
-        scored = score_split(
-            model, split, data, logits=logits, postprocessor=postprocessor, settings=settings, batch_size=batch_size,
-            network=None if observe is None else network,
-        )  # fmt: skip
+        keep_these = keeps or observe is not None
+        scored = score_split(model, split, data, kept=kept.setdefault(name, []) if keep_these else None, **options)
         scores[name] = scored.scores
         if observe is not None:
-            observe(name, split, *(np.concatenate(column) for column in zip(*network, strict=True)))
+            observe(name, split, *(np.concatenate(column) for column in zip(*kept[name], strict=True)))
         if scored.answers is not None and name == list(splits)[-1]:
             decision = decision_of(settings or {}, data.problem, data.class_names, postprocessor)
             target = data.target if postprocessor is None else postprocessor.target(data.target)
             write_predictions(folder / "answers.npz", name, scored, split, data, target, decision=decision)
+    if keeps:
+        steps, coverage = learned_conformal(kept, data, postprocessor, logits=logits)
+        if steps is not None and steps is not postprocessor:
+            write_json(folder / POSTPROCESSING, steps.json())
+        scores |= {"conformal": coverage} if coverage else {}
     return scores
 
 

@@ -98,7 +98,8 @@ ARGUMENT_TYPES = {
 }  # fmt: skip
 # Arguments that accept paths, among other types.
 _PATH_NAMES = (
-    "data", "model_or_run", "out", "path", "run", "run_dir", "run_or_model", "source", "test", "validation", "weights",
+    "calibration", "data", "model_or_run", "out", "path", "run", "run_dir", "run_or_model", "source", "test",
+    "validation", "weights",
 )  # fmt: skip
 
 

@@ -148,8 +148,10 @@ def test_images_are_shown_with_the_answers_of_the_model(digits_run, report_of):
     # Twelve examples, the mistakes among them again, and the other mistakes with stored inputs.
     assert page.count("img") == 12 + wrong[answers["shown"][:12]].sum() + len(answers["shown"]) - 12
     assert wrong.sum() > 0
-    page.assert_headings("confusion matrix", "class", "ROC", "examples", "mistakes")
-    assert page.count("svg") == 6  # loss, accuracy and the first three of these, the last of which are two
+    page.assert_headings("confusion matrix", "class", "ROC", "accuracy when answered", "examples", "mistakes")
+    assert page.count("svg") == 7  # loss, accuracy and the first four of these, of which ROC are two
+    page.assert_headings("sets and intervals")
+    assert_mentions(page.text, "LAC", "drift", "validation rows")
 
 
 def test_examples_are_of_every_class_and_those_of_earlier_runs_have_another_note(digits_run, report_of, tmp_path):

@@ -104,7 +104,9 @@ def test_runs_with_an_objective_are_ranked_by_it(run, folder, data):
     )
     rows = kzoo.compare([run, other], baselines=False).to_dict("records")
     assert {row["metric"] for row in rows} == {"f1_positive"} and rows[0]["score"] >= rows[1]["score"]
-    assert other.postprocessing == [] and "f1_positive_default" not in other.summary["test"]
+    assert [step["name"] for step in other.postprocessing] == [
+        "conformal"
+    ] and "f1_positive_default" not in other.summary["test"]
     with refuses("'f1_positve'", "'f1_positive'"):
         kzoo.compare([run, other], metric="f1_positve")
 

@@ -107,7 +107,7 @@ def test_the_folder_describes_the_model_and_the_data(run):
     assert (data["train"], data["validation"], data["test"]) == (108, 12, 30)
     assert data["class_names"] == ["setosa", "versicolor", "virginica"] and len(data["fingerprint"]) == 64
     names = {"config.json", "history.csv", "best.keras", "last.keras", "summary.json", "answers.npz", "curves.png"}
-    assert {p.name for p in run.path.iterdir()} == names | {"preprocessing.json", "tensorboard"}
+    assert {p.name for p in run.path.iterdir()} == names | {"preprocessing.json", "postprocessing.json", "tensorboard"}
     assert any((run.path / "tensorboard").rglob("events.out*"))
 
 

@@ -57,7 +57,7 @@ from kzoo.utils.optional import of_pandas
 _MAX_CLASSES = 10_000  # distinct cells of a target
 _DUPLICATE_SHARE = 0.1  # of the sample, above which rows are assumed to be equal by chance
 _FRAME_PIECE_ROWS = 50_000  # encoded at once
-_SPLITS = ("train", "validation", "test")
+_SPLITS = ("train", "validation", "test", "calibration")
 
 
 class Encoding(TableFit):
@@ -96,6 +96,7 @@ class Encoding(TableFit):
             part: _other_pieces(part, table) for part, table in splits.second_sources(validation, test).items()
         }
         self.folder, self.seed, self.text_columns = folder, int(seed), named_columns(columns)
+        self.calibration = validation.calibration if isinstance(validation, splits.HeldOut) else 0.0
         self.validation, self.test = splits.split_fractions(splits.drawn(validation), splits.drawn(test))
         other_notes = (note for other in self.others.values() for note in other.notes)
         super().__init__(
@@ -220,7 +221,9 @@ class Encoding(TableFit):
         return len(np.unique(row_hashes)) < (1 - _DUPLICATE_SHARE) * len(row_hashes)
 
     def split_of(self, table, indices):
-        """Return the split of each row (N,), 0 to 2, drawn by a hash of the seed and of its cells, or of its group.
+        """Return the split of each row (N,), an index in `_SPLITS`.
+
+        It is drawn by a hash of the seed and of the cells of the row, or of its group.
 
         Equal rows are thus in the same split. If rows are equal by chance, their indices count too.
         """
@@ -231,7 +234,9 @@ class Encoding(TableFit):
             row_hashes = mix_bits(row_hashes ^ mix_bits(np.full(1, self.seed % 2**64, np.uint64) + np.uint64(7)))
         random_share = (row_hashes >> np.uint64(11)).astype(np.float64) / 2**53
         held_out = self.test + self.validation * (1 - self.test)
-        return np.where(random_share < self.test, 2, np.where(random_share < held_out, 1, 0))
+        calibration = self.test + self.calibration * (1 - self.test)
+        kept = np.where(random_share < calibration, 3, np.where(random_share < held_out, 1, 0))
+        return np.where(random_share < self.test, 2, kept)
 
     # 3. Second pass: encode the rows.
 
@@ -336,7 +341,9 @@ class Encoding(TableFit):
     def split_shares(self):
         """Return the approximate share of the rows in each split."""
         held_out = self.validation * (1 - self.test)
-        shares = {"train": 1 - self.test - held_out, "validation": held_out, "test": self.test}
+        calibration = self.calibration * (1 - self.test)
+        shares = {"train": 1 - self.test - held_out, "validation": held_out - calibration, "test": self.test}
+        shares |= {"calibration": calibration}
         return tuple(0.5 if part in self.others else share for part, share in shares.items())
 
     def add_rows(self, buckets, pieces, table, indices, row_splits, part=None):
@@ -491,7 +498,7 @@ class Encoding(TableFit):
         self.weight_moments = {split: ColumnMoments() for split in _SPLITS}
         self.class_counts, self.label_counts, self.unknown_labels = {}, {}, False
         row_counts = {}
-        for split_number, split in enumerate(_SPLITS):
+        for split_number, split in enumerate(_SPLITS if self.calibration else _SPLITS[:3]):
             class_counts = np.zeros(len(self.class_target.classes), int) if self.class_target is not None else None
             label_counts = np.zeros(target_width, int)
             with open(self.folder / f"{split}.rows", "wb") as file:
@@ -628,6 +635,7 @@ class Encoding(TableFit):
             fingerprint=splits.fingerprint(
                 self.digest.digest(), self.pieces.names, self.targets, self.problem.name,
                 fingerprint_columns(self.columns), [self.seed, self.validation, self.test, self.group, row_counts],
+                *([self.calibration] if self.calibration else []),
             ),
         )  # fmt: skip
 

@@ -169,6 +169,8 @@ def _key(source, contents, preset, options):
     options, problem = _encoding_options(options), detection.only_problem(preset)
     for part in splits.second_sources(options["validation"], options["test"]):
         del options[part]
+    if isinstance(validation := options.get("validation"), splits.HeldOut):  # as JSON, it would be a number
+        options["validation"] = [float(validation), validation.calibration]
     # File names matter too: suffixes decide how files are read, and notes contain the names.
     identity = [
         [[file.name for file in content.files], content.hashes] if isinstance(content, FileHashes) else content

@@ -117,7 +117,7 @@ def time_note(values, name, times, parts, is_input) -> str:
     """
     starts = [
         f"{part} from {_cell(values.iloc[rows[times[rows].argmin()]])}"
-        for part in ("validation", "test")
+        for part in ("validation", "calibration", "test")
         if (rows := parts.get(part)) is not None and len(rows)
     ]
     use = "is an input too; drop= excludes it from the inputs only" if is_input else "is not an input"

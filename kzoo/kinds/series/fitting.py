@@ -103,6 +103,9 @@ def load_series(
     first_validation, first_test = splits.split_time(
         len(frame), validation=splits.drawn(validation), test=splits.drawn(test)
     )
+    first_calibration = first_test
+    if isinstance(validation, splits.HeldOut):  # its end
+        first_calibration = first_test - round(len(frame) * validation.calibration)
     calendar = None if times is None else calendar_of(unsorted, times, first_validation)
     if time is not None and calendar is None:
         notes.append(
@@ -151,9 +154,11 @@ def load_series(
     # 4. Cut each split into windows.
     bounds = {
         "train": (0, first_validation),
-        "validation": (first_validation, first_test),
+        "validation": (first_validation, first_calibration),
         "test": (first_test, len(values)),
     }
+    if first_calibration < first_test:
+        bounds["calibration"] = (first_calibration, first_test)
     series = {part: (values, *rows_of_part, gaps_of(times)) for part, rows_of_part in bounds.items()}
     unknown_rows = {}
     for part, (other_frame, other_times) in others.items():

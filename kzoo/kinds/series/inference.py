@@ -25,7 +25,7 @@ _MIN_STEP_ROWS = 4  # rows that a step is computed from, so that a single gap do
 _MIN_REPEATED_SHARE = 0.2  # of the rows, from which they may belong to several series
 
 __all__ = [
-    "ahead", "draw", "edges", "example", "form", "gather", "glance", "glance_new", "parts", "read", "received",
+    "ahead", "draw", "edges", "example", "form", "gather", "glance", "glance_new", "parts", "past", "read", "received",
     "show",
 ]  # fmt: skip
 
@@ -65,6 +65,33 @@ def read(reader, raw):
     for line in messages:
         warn(line)
     return x, raw
+
+
+def past(reader, raw, horizon, most):
+    """Return earlier windows of a series, and the values that followed them as far as they are known.
+
+    Args:
+        reader: preprocessor.
+        raw: an input of `read`.
+        horizon: number of steps of a forecast.
+        most: largest number of windows, the latest ones.
+
+    Returns:
+        ((N, steps, F) windows, (N, horizon, targets) values, NaN where they are missing or not known yet), in order of
+        time, one step apart; None for an array, which is only the window.
+    """
+    if isinstance(raw, np.ndarray):
+        return None
+    names, steps, missing = reader["columns"], reader["steps"], {}
+    rows, _, _ = _past_rows(reader, raw, [])
+    values = forward_fill(rows, names, [], reader.get("writings"), {}, missing)
+    targets = _target_columns(reader)
+    truth = values[:, : len(targets)].copy()
+    for number, name in enumerate(targets):
+        truth[missing[name], number] = np.nan
+    truth = np.concatenate([truth, np.full((horizon, len(targets)), np.nan, truth.dtype)])
+    first = np.arange(max(steps, len(values) - most), len(values))  # the rows of the first values that are forecast
+    return values[first[:, None] - steps + np.arange(steps)], truth[first[:, None] + np.arange(horizon)]
 
 
 def time_column_notes(reader, times) -> list:

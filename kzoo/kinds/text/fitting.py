@@ -234,7 +234,8 @@ def load_text_table(
     )  # fmt: skip
     if times is not None:
         own_rows = {
-            part: None if (rows := getattr(data, part)) is None else rows.rows for part in ("validation", "test")
+            part: None if (rows := getattr(data, part)) is None else rows.rows
+            for part in ("validation", "calibration", "test")
         }
         data.notes.append(time_note(complete[time], time, times, own_rows, False))
         data.seen["in_order"] = True

@@ -9,7 +9,7 @@ const MAX_CLASSES = 8, MAX_ROWS = 100, MAX_COLUMNS = 12, MAX_CHARTS = 6;
 export function showPredictions(about, response, input, download) {
   const { predictions } = response;
   const [node, summary] = predictions.length === 1 && !input.many ? single(about, predictions[0], input) : several(about, predictions, input, download);
-  const notes = [...(input.notes ?? []).map((note) => make("li", { say: note })), ...(response.notes ?? []).map((text) => make("li", { text, lang: "en" }))];
+  const notes = [...(input.notes ?? []).map((note) => make("li", { say: note })), ...[response.promise, ...(response.notes ?? [])].filter(Boolean).map((text) => make("li", { text, lang: "en" }))];
   if (notes.length) node.append(make("ul", { class: "notes" }, ...notes));
   return { node, summary };
 }
@@ -22,7 +22,7 @@ function single(about, prediction, input) {
     return [node, prediction.labels.length ? ["saidLabels", { labels: prediction.labels.map(label).join(", ") }] : ["saidNoLabel"]];
   }
   if (prediction.classes) {
-    node.append(verdict(prediction), bars(prediction, about.answer.classes.length));
+    node.append(verdict(prediction), ...setLine(prediction), bars(prediction, about.answer.classes.length));
     const best = prediction.classes[0];
     return [node, best.probability === undefined ? ["saidLabel", { label: label(prediction.label) }] : ["saidClass", { label: label(prediction.label), share: () => percent(best.probability) }]];
   }
@@ -31,8 +31,23 @@ function single(about, prediction, input) {
     return [node, ["saidForecast", { n: numbersOf(prediction).length }]];
   }
   const values = numbersOf(prediction), names = namesOf(about.answer.targets, prediction);
-  node.append(make("dl", { class: "values" }, ...values.map((value, i) => make("div", {}, make("dt", { text: nameOf(names, i) }), make("dd", { text: number(value) })))));
+  node.append(make("dl", { class: "values" }, ...values.map((value, i) => make("div", {}, make("dt", { text: nameOf(names, i) }), make("dd", { text: `${number(value)}${intervalText(prediction, i, values.length)}` })))));
   return [node, ["saidValues", { values: () => values.map((value, i) => `${nameOf(names, i)} ${number(value)}`).join(", ") }]];
+}
+
+/** Return the line with the set of classes of a prediction, in a list; [] without one. */
+function setLine({ set, confidence }) {
+  if (!set) return [];
+  return [make("p", { class: "note", say: set.length ? ["setOf", { share: () => percent(confidence), classes: set.map(label).join(", ") }] : ["emptySet", { share: () => percent(confidence) }] })];
+}
+
+/** Return the interval beside number `index` of `count`: of several quantiles of a target, beside the last one. */
+function intervalText({ lower, upper }, index, count) {
+  if (!lower) return "";
+  const each = count / lower.length;
+  if ((index + 1) % each) return "";
+  const target = (index + 1) / each - 1;
+  return ` (${number(lower[target])} – ${number(upper[target])})`;
 }
 
 /** Return whether the numbers of a prediction have a row for each step: `quantiles` have an axis more than `values`. */
@@ -64,6 +79,8 @@ export function label(name) {
 function verdict(prediction) {
   const best = prediction.classes[0];
   const probability = best.probability === undefined ? null : make("span", { text: percent(best.probability) });
+  const unsure = prediction.label === "unsure" && prediction.classes.every((item) => item.label !== "unsure");
+  if (unsure) return make("p", { class: "verdict" }, make("strong", { say: "unsure" }), make("span", { text: `${label(best.label)} ${percent(best.probability)}` }));
   return make("p", { class: "verdict" }, make("strong", { text: label(prediction.label) }), probability);
 }
 
@@ -112,8 +129,9 @@ function forecast(about, prediction) {
   const historyTimes = prediction.history_times ?? history.map((_, step) => `${step + 1 - history.length}`);
   const charts = targets.slice(0, MAX_CHARTS).map((name, i) => {
     const column = (rows, index) => rows.map((row) => row[index]), first = i * count;
-    const bounds = levels.length ? { low: column(values, first), high: column(values, first + count - 1) } : {};
-    const band = levels.length ? [" ", legend("band", `${levels[0]} – ${levels.at(-1)}`)] : [];
+    const ends = prediction.lower ? { low: column(prediction.lower, i), high: column(prediction.upper, i) } : null;
+    const bounds = ends ?? (levels.length ? { low: column(values, first), high: column(values, first + count - 1) } : {});
+    const band = ends ? [" ", legend("intervals", percent(prediction.confidence))] : levels.length ? [" ", legend("band", `${levels[0]} – ${levels.at(-1)}`)] : [];
     return make("figure", {}, make("figcaption", {}, make("b", { text: name }), " ", legend("before"), " ", legend("after"), ...band),
       chart({ name, before: column(history, i), after: column(values, first + Math.floor(count / 2)), ...bounds, times: [...historyTimes, ...times] }));
   });
@@ -122,8 +140,18 @@ function forecast(about, prediction) {
     { head: ["step"], cells: values.map((_, step) => `${step + 1}`) },
     ...(prediction.times ? [{ head: ["time"], cells: times }] : []),
     ...names.map((name, i) => ({ head: name, cells: values.map((row) => formats[i](row[i])), main: true })),
+    ...endColumns(targets, prediction.lower ? prediction.lower.map((row, step) => ({ lower: row, upper: prediction.upper[step] })) : []),
   ];
   return [...charts, table(columns)];
+}
+
+/** Return columns of the ends of intervals, given an object with `lower` and `upper` for each row; [] without rows. */
+function endColumns(targets, rows) {
+  if (!rows.length) return [];
+  return targets.flatMap((name, i) => ["lower", "upper"].map((end) => {
+    const format = columnFormat(rows.map((row) => row[end][i]));
+    return { head: `${name}_${end}`, cells: rows.map((row) => format(row[end][i])) };
+  }));
 }
 
 function legend(key, detail = "") {
@@ -145,6 +173,8 @@ function several(about, predictions, input, download) {
       return { head: name, cells: shown.map((prediction) => (prediction.error ? (i ? "" : prediction.error) : format(numbersOf(prediction)[i]))), main: true };
     });
   if (hasProbabilities) results.push({ head: ["probability"], cells: shown.map((prediction) => (prediction.error ? "" : percent(prediction.classes[0].probability))) });
+  if (hasClasses && valid[0]?.set) results.push({ head: ["set"], cells: shown.map((prediction) => (prediction.error ? "" : prediction.set.map(label).join(", ") || "–")) });
+  if (valid[0]?.lower && valid.length === predictions.length) results.push(...endColumns(namesOf(about.answer.targets, { values: true }), shown));
   const inputTable = input.table && input.table.rows.length === predictions.length ? input.table : { head: [] };
   const inputColumns = inputTable.head.slice(0, MAX_COLUMNS).map((name, i) => ({ head: name, cells: shown.map((_, n) => inputTable.rows[n][i] ?? "") }));
   node.append(table([{ head: ["row"], cells: shown.map((_, n) => input.names?.[n] ?? `${n + 1}`) }, ...results, ...inputColumns], input.pictures));

@@ -183,11 +183,11 @@ function scorePart(about) {
 /** Return the section with code for a request: `element`, and `update(input)`. */
 function codePart(url, input) {
   const generators = { curl, python };
-  let language = "curl";
+  let language = "curl", parameters = [];
   const code = make("code"), copied = make("span", { class: "note", role: "status" });
   const copy = make("button", { type: "button", click: async () => say(copied, (await copyText(code)) ? "copied" : "notCopied") });
   const write = () => {
-    code.textContent = generators[language](url, input);
+    code.textContent = generators[language](parameters.length ? `${url}?${parameters.join("&")}` : url, input);
     say(copy, `copy_${language}`);
     setText(copied);
   };
@@ -201,8 +201,8 @@ function codePart(url, input) {
     make("div", { class: "actions" }, picker, copy, copied), box);
   return {
     element,
-    update(newInput) {
-      input = newInput;
+    update(newInput, newParameters = []) {
+      [input, parameters] = [newInput, newParameters];
       write();
     },
   };

@@ -11,6 +11,7 @@ import { explanationPart } from "./explanation.js";
 import { newResultPanel, requestForm } from "./request_form.js";
 import { explain, generate, predict } from "./server.js";
 
+const SHARES = [0.8, 0.9, 0.95, 0.99]; // levels of sets and intervals, and of answered rows
 const DRAWABLE = 64; // pixels: the largest side of an image that can be drawn
 const MAX_FILE = 6 << 20, SIDE = 2048; // larger image files (bytes) are resized to this longer side (pixels)
 const MAX_SHOWN = 1 << 20; // bytes: larger CSV files are not shown next to their predictions
@@ -23,7 +24,8 @@ const PAUSE = 250; // milliseconds from the end of a stroke to the prediction
 export function predictionPart(about, path, onInput) {
   const results = newResultPanel();
   const facts = new Set(about.input.facts);
-  const context = { about, path, results, onInput };
+  const promise = promiseControls(about);
+  const context = { about, path, results, onInput, promise };
   const panels = !about.input.raw ? [["numbers", numbers]]
     : facts.has("pixels") ? [...(drawable(about) ? [["draw", drawing]] : []), ["choose", photographs]]
     : facts.has("ids") ? (about.answer.continues ? [["continue", continuation]] : [["type", sentence], ["table", table]])
@@ -46,7 +48,7 @@ export function predictionPart(about, path, onInput) {
   choose(panels[0][0]);
   const methods = panels.length > 1 ? choices("ways", panels.map(([name]) => [name, `way_${name}`]), choose) : null;
   return {
-    element: make("div", { class: "ask" }, make("section", { class: "input", label: "input" }, methods, holder), results.element),
+    element: make("div", { class: "ask" }, make("section", { class: "input", label: "input" }, methods, promise.element, holder), results.element),
     close() {
       current?.leave?.();
       results.close();
@@ -54,17 +56,38 @@ export function predictionPart(about, path, onInput) {
   };
 }
 
+/**
+ * Return the controls for how sure predictions have to be: `element`, null without any, and `query()`, the parameters of a
+ * request.
+ */
+function promiseControls(about) {
+  const { classes, kind, confidence, continues } = about.answer;
+  const fields = [
+    confidence && !continues ? ["confidence", "confidenceLevel"] : null,
+    classes.length && kind !== "scores" && !continues && !about.task?.includes("multilabel") ? ["min_probability", "unsureBelow"] : null,
+  ].filter(Boolean).map(([name, key]) => {
+    const id = newId(name);
+    const select = make("select", { id }, make("option", { value: "", say: "off" }), ...SHARES.map((share) => make("option", { value: `${share}`, text: `${Math.round(100 * share)} %` })));
+    return { name, select, element: make("span", {}, make("label", { for: id, say: key }), " ", select) };
+  });
+  return {
+    element: fields.length ? make("p", { class: "promise" }, ...fields.map((field) => field.element)) : null,
+    query: () => fields.filter(({ select }) => select.value).map(({ name, select }) => `${name}=${select.value}`),
+  };
+}
+
 /** Send an input to the model and return the node and summary of its predictions. */
-async function predictInput({ about, path, onInput }, input, signal) {
-  onInput(input);
-  const response = await predict(path, input, { signal, query: `?top=${TOP}&history=true` });
-  const shown = showPredictions(about, response, input, () => downloadCsv(path, input));
+async function predictInput({ about, path, onInput, promise }, input, signal) {
+  const parameters = promise.query();
+  onInput(input, parameters);
+  const response = await predict(path, input, { signal, query: `?${[`top=${TOP}`, "history=true", ...parameters].join("&")}` });
+  const shown = showPredictions(about, response, input, () => downloadCsv(path, input, parameters));
   if (about.explains && !input.many && input.json?.length === 1) shown.node.append(explanationPart(() => explain(path, input)));
   return shown;
 }
 
-async function downloadCsv(path, input) {
-  const blob = await predict(path, input, { accept: "text/csv" });
+async function downloadCsv(path, input, parameters) {
+  const blob = await predict(path, input, { accept: "text/csv", query: parameters.length ? `?${parameters.join("&")}` : "" });
   const link = make("a", { href: URL.createObjectURL(blob), download: "answers.csv" });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);

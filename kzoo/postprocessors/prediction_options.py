@@ -1,0 +1,84 @@
+"""`PredictionOptions`: what a user asks of predictions beyond the most probable class or the expected value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import shown
+
+METHODS = ("lac", "raps", "class")  # of sets of classes
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionOptions:
+    """How sure predictions have to be. They are documented in `kzoo.predict`.
+
+    Args:
+        confidence: level of the sets or intervals, above 0 and below 1; None without them.
+        conformal: one of `METHODS`, for classes; None for the default, "lac".
+        min_probability: probability below which a row is not answered.
+        accuracy_when_answered: share of the answered rows that has to be right.
+
+    Raises:
+        KzooError: a value out of range, or options that exclude each other.
+    """
+
+    confidence: float | None = None
+    conformal: str | None = None
+    min_probability: float | None = None
+    accuracy_when_answered: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("confidence", "accuracy_when_answered"):
+            if not _is_number(value := getattr(self, name)) or not (value is None or 0 < value < 1):
+                raise KzooError(f"{name}={shown(value)} must be above 0 and below 1, such as 0.9.")
+        if not _is_number(value := self.min_probability) or not (value is None or 0 < value <= 1):
+            raise KzooError(f"min_probability={shown(value)} must be above 0 and at most 1, such as 0.8.")
+        if self.conformal is not None and self.conformal not in METHODS:
+            raise KzooError(f"conformal={shown(self.conformal)} must be one of: {', '.join(METHODS)}.")
+        if self.conformal is not None and self.confidence is None:
+            raise KzooError(f"conformal={self.conformal!r} has no effect without confidence=. Set confidence=0.9.")
+        if self.min_probability is not None and self.accuracy_when_answered is not None:
+            raise KzooError(
+                f"min_probability={self.min_probability:g} and accuracy_when_answered={self.accuracy_when_answered:g} "
+                "exclude each other: the second chooses the probability. Remove one of them."
+            )
+
+    @classmethod
+    def read(cls, texts: Mapping[str, Any]) -> "PredictionOptions":
+        """Return the options of a request, whose values may be texts.
+
+        Args:
+            texts: parameters by name; others than these options are ignored.
+
+        Raises:
+            KzooError: a value that is not a number, or out of range.
+        """
+        values = {field.name: texts[field.name] for field in fields(cls) if texts.get(field.name) is not None}
+        for name, value in values.items():
+            if isinstance(value, str) and name != "conformal":
+                try:
+                    values[name] = float(value)
+                except ValueError:
+                    raise KzooError(f"{name}={shown(value)} must be a number, such as 0.9.") from None
+        return cls(**values)
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """Return the names of the options."""
+        return tuple(field.name for field in fields(cls))
+
+    @property
+    def needs_scores(self) -> bool:
+        """Whether they need what a training has learned, and not only the probabilities."""
+        return self.confidence is not None or self.accuracy_when_answered is not None
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """Name -> value of the options that are set."""
+        return {name: value for field in fields(self) if (value := getattr(self, name := field.name)) is not None}
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))

@@ -1,0 +1,72 @@
+"""The last postprocessing step of a training, "conformal", learned on the outputs that scoring has computed."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from kzoo.dataset.dataset import Dataset
+from kzoo.postprocessors import conformal
+from kzoo.postprocessors.postprocessor import Postprocessor, with_conformal
+from kzoo.predictions import Predictions
+
+Pairs = Sequence[tuple[np.ndarray, np.ndarray]]
+
+
+def keeps_outputs(data: Dataset, logits: bool | None) -> bool:
+    """Return whether outputs for the splits are kept, to learn the step and to measure its coverage."""
+    facts = data.problem.facts
+    return conformal.suits(facts) and not ("classes" in facts and logits is None)
+
+
+def predicted(
+    pairs: Pairs, data: Dataset, postprocessor: Postprocessor | None, *, logits: bool | None
+) -> tuple[Predictions, np.ndarray]:
+    """Return the predictions of a split, after all steps but the last, and its truth.
+
+    Args:
+        pairs: (outputs, truth) of its batches, outputs after the steps that change outputs.
+        data: the `Dataset`.
+        postprocessor: the other steps, or None.
+        logits: whether outputs of classes are logits.
+    """
+    outputs, truth = (np.concatenate(column) for column in zip(*pairs, strict=True))
+    answer, target = data.problem.task.inference.answer, data.target
+    predictions = answer(target, outputs, inputs=range(len(outputs)), reader=data.preprocessing, logits=logits)
+    return predictions if postprocessor is None else postprocessor.predictions(predictions), truth
+
+
+def learned_conformal(
+    parts: Mapping[str, Pairs], data: Dataset, postprocessor: Postprocessor | None, *, logits: bool | None
+) -> tuple[Postprocessor | None, list[dict[str, Any]]]:
+    """Return the postprocessor with the step "conformal", and its coverage on the test split.
+
+    The step is learned on the calibration split, else on the validation split.
+
+    Args:
+        parts: name of a split -> (outputs, truth) of its batches.
+        data, postprocessor, logits: see `predicted`.
+    """
+    read = {name: predicted(pairs, data, postprocessor, logits=logits) for name, pairs in parts.items() if len(pairs)}
+    rows = next((name for name in ("calibration", "validation") if name in read), None)
+    if rows is None or not _fits(*read[rows]):
+        return postprocessor, []
+    tuning = read.get("validation") if rows == "calibration" else None
+    if tuning is not None and len(tuning[1]) < conformal.FEWEST:
+        tuning = None
+    facts = data.problem.facts
+    steps = with_conformal(postprocessor, *read[rows], facts=facts, rows=rows, tuning=tuning)
+    step = None if steps is None else steps.step(conformal.NAME)
+    if step is None or "test" not in read:
+        return steps, []
+    ordered = "ordered" in facts
+    return steps, conformal.coverage(step.learned, step.rows, *read["test"], ordered=ordered)
+
+
+def _fits(predictions: Predictions, truth: np.ndarray) -> bool:
+    """Return whether truth and predictions have shapes that fit each other; those of a package's task may not."""
+    if predictions.probabilities is not None:
+        return truth.shape == (len(predictions.probabilities),)
+    if predictions.quantiles is not None:
+        return truth.shape == predictions.quantiles.shape[:-1]
+    return predictions.values is not None and truth.shape == predictions.values.shape

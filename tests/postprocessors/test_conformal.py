@@ -1,0 +1,246 @@
+"""Prediction sets, intervals and abstention: their numbers beside independent loops, and their coverage."""
+
+import math
+
+import numpy as np
+import pytest
+from messages import refuses, warns
+from scipy import stats
+
+from kzoo.postprocessors import abstention, adaptive_band, conformal, conformal_scores, coverage
+from kzoo.postprocessors.prediction_options import PredictionOptions
+from kzoo.predictions import Predictions
+
+CLASSES = ("a", "b", "c", "d")
+FACTS = frozenset({"classes", "probabilities", "kept"})
+VALUES = frozenset({"values", "kept"})
+
+
+def drawn(count, seed=0):
+    """Return probabilities (N, 4), and classes that are drawn from a sharper distribution."""
+    random = np.random.default_rng(seed)
+    p = random.dirichlet([0.4] * 4, count)
+    truth = np.array([random.choice(4, p=row**1.5 / (row**1.5).sum()) for row in p])
+    return p, truth
+
+
+def of_classes(p):
+    labels = [CLASSES[number] for number in p.argmax(axis=1)]
+    return Predictions(labels=labels, probabilities=p, class_names=CLASSES, inputs=range(len(p)))
+
+
+def of_values(values):
+    return Predictions(values=values, target_names=("y",), inputs=range(len(values)))
+
+
+def learn_classes(p, truth, tuning=None):
+    return conformal.learn(of_classes(p), truth, facts=FACTS, tuning=tuning)
+
+
+def loop_quantile(scores, confidence):
+    return sorted(scores)[math.ceil((len(scores) + 1) * confidence - 1e-9) - 1]
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.9, 0.95])
+def test_lac_and_class_sets_are_those_of_a_loop(confidence):
+    p, truth = drawn(300)
+    new, _ = drawn(50, seed=1)
+    learned = learn_classes(p, truth)
+    limit = loop_quantile([1 - row[k] for row, k in zip(p, truth, strict=True)], confidence)
+    expected = [[1 - q <= limit for q in row] for row in new]
+    assert conformal.class_sets(learned, new, confidence, "lac")[0].tolist() == expected
+    limits = [loop_quantile([1 - row[k] for row in p[truth == k]], confidence) for k in range(4)]
+    expected = [[1 - q <= limit for q, limit in zip(row, limits, strict=True)] for row in new]
+    assert conformal.class_sets(learned, new, confidence, "class")[0].tolist() == expected
+
+
+@pytest.mark.parametrize("u", [None, "random"])
+def test_raps_scores_are_those_of_the_article(u):
+    p, _ = drawn(40)
+    random = np.ones(40) if u is None else np.random.default_rng(2).random(40)
+    scores = conformal_scores.raps_scores(p, penalty=0.1, size=2, **({} if u is None else {"u": random}))
+    for row, row_scores, own in zip(p, scores, random, strict=True):
+        order = sorted(range(4), key=lambda k: -row[k])
+        for rank, k in enumerate(order, 1):
+            before = sum(row[j] for j in order[: rank - 1])
+            expected = before + (1 - own) * row[k] + 0.1 * max(rank - 2, 0)
+            assert row_scores[k] == pytest.approx(expected, abs=1e-12)
+
+
+def test_raps_sets_are_never_empty_and_cover():
+    p, truth = drawn(2_000)
+    learned = learn_classes(p[:1000], truth[:1000], tuning=(of_classes(p[1000:1500]), truth[1000:1500]))
+    inside, _ = conformal.class_sets(learned, p[1500:], 0.9, "raps")
+    assert inside.any(axis=1).all()
+    assert inside[np.arange(500), truth[1500:]].mean() > 0.86
+
+
+def test_coverage_over_many_cuts_is_beta_binomial():
+    """Mean and spread over 400 cuts of the same stored probabilities."""
+    p, truth = drawn(3_000)
+    random, covered = np.random.default_rng(0), []
+    for _ in range(400):
+        rows = random.permutation(len(p))[:500]
+        learned = conformal_scores.stored(1 - p[rows[:200], truth[rows[:200]]])
+        limit = conformal_scores.score_at(learned, 0.9)
+        covered.append((1 - p[rows[200:], truth[rows[200:]]] <= limit).mean())
+    probabilities = coverage.coverage_probabilities(200, 300, 0.9)
+    shares = np.arange(301) / 300
+    mean = (probabilities * shares).sum()
+    spread = math.sqrt((probabilities * (shares - mean) ** 2).sum())
+    assert np.mean(covered) == pytest.approx(mean, abs=4 * spread / 20)
+    assert np.std(covered) == pytest.approx(spread, rel=0.15)
+    low, high = coverage.observed_interval(200, 300, 0.9)
+    assert np.mean([low <= share <= high for share in covered]) > 0.85
+
+
+def test_bounds_and_ranges_are_those_of_scipy():
+    for errors, rows in ((0, 45), (3, 50), (20, 500)):
+        expected = stats.beta.ppf(0.9, errors + 1, rows - errors)
+        assert coverage.upper_bound(errors, rows, 0.1) == pytest.approx(expected, abs=1e-9)
+    for rows, confidence in ((50, 0.9), (500, 0.95)):
+        k = coverage.corrected_rank(rows, confidence)
+        expected = stats.beta.ppf([0.05, 0.95], k, rows + 1 - k)
+        assert coverage.coverage_interval(rows, confidence) == pytest.approx(expected, abs=1e-7)
+        expected = stats.betabinom.pmf(np.arange(301), 300, k, rows + 1 - k)
+        assert coverage.coverage_probabilities(rows, 300, confidence) == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_rank_is_corrected_and_too_few_rows_are_refused():
+    assert [coverage.rows_needed(level) for level in (0.8, 0.9, 0.95)] == [4, 9, 19]
+    assert coverage.corrected_rank(9, 0.9) == 9 and coverage.corrected_rank(18, 0.95) == 19
+    p, truth = drawn(18)
+    learned = learn_classes(p, truth)
+    with refuses("confidence=0.95", "19 calibration rows", "has 18", "0.947"):
+        conformal.answered(learned, "calibration", of_classes(p), PredictionOptions(confidence=0.95))
+    with warns("confidence=0.9", "18 calibration rows"):
+        conformal.answered(learned, "calibration", of_classes(p), PredictionOptions(confidence=0.9))
+    with refuses("conformal='class'", "19 rows of a class", "lac"):
+        options = PredictionOptions(confidence=0.95, conformal="class")
+        conformal.answered(learn_classes(*drawn(40)), "calibration", of_classes(p), options)
+
+
+def test_thinned_scores_round_up():
+    scores = np.random.default_rng(0).random(30_000)
+    thinned = conformal_scores.stored(scores)
+    assert len(thinned["values"]) < 600 and thinned["count"] == 30_000
+    for confidence in (0.5, 0.8, 0.9, 0.95, 0.99, 0.999):
+        exact, rounded = loop_quantile(scores, confidence), conformal_scores.score_at(thinned, confidence)
+        assert exact <= rounded <= exact + 0.03 * (1 - confidence)
+
+
+def test_intervals_follow_the_spread_and_cover():
+    random = np.random.default_rng(0)
+    values = random.uniform(1, 10, (3_000, 1))
+    truth = values + values * random.standard_normal((3_000, 1))
+    seen, tuning = slice(500, 1_500), (of_values(values[:500]), truth[:500])
+    learned = conformal.learn(of_values(values[seen]), truth[seen], facts=VALUES, tuning=tuning)
+    assert learned["spread"][0] is not None
+    lower, upper = conformal.intervals(learned, of_values(values[1_500:]), 0.9)
+    assert 0.87 < ((truth[1_500:] >= lower) & (truth[1_500:] <= upper)).mean() < 0.93
+    width, small = (upper - lower)[:, 0], values[1_500:, 0] < 3
+    assert width[~small].mean() > 2 * width[small].mean()
+    even = values + random.standard_normal(values.shape)
+    assert conformal.learn(of_values(values), even, facts=VALUES)["spread"] == [None]
+
+
+def test_counts_are_not_below_zero():
+    random = np.random.default_rng(0)
+    rates = random.uniform(0.1, 3, (400, 1))
+    learned = conformal.learn(of_values(rates), random.poisson(rates), facts=VALUES | {"counts"})
+    lower, _ = conformal.intervals(learned, of_values(rates), 0.9)
+    assert lower.min() == 0
+
+
+def test_quantiles_are_conformalised_with_the_nearest_heads():
+    levels = (0.05, 0.25, 0.5, 0.75, 0.95)
+    assert [conformal_scores.nearest_heads(levels, c) for c in (0.9, 0.5, 0.8)] == [(0, 4), (1, 3), (0, 4)]
+    random = np.random.default_rng(0)
+    truth = random.standard_normal((2_000, 1))
+    heads = np.tile(np.array([-1.0, -0.4, 0, 0.4, 1.0]), (2_000, 1, 1))  # too narrow
+    predictions = Predictions(quantiles=heads, levels=levels, target_names=("y",), inputs=range(2_000))
+    learned = conformal.learn(predictions, truth, facts=VALUES | {"quantiles"})
+    lower, upper = conformal.intervals(learned, predictions, 0.9)
+    scores = [max(-1 - y, y - 1) for y in truth[:, 0]]
+    assert upper[0, 0] == pytest.approx(1 + loop_quantile(scores, 0.9), abs=1e-6)
+    assert ((truth >= lower) & (truth <= upper)).mean() == pytest.approx(0.9, abs=0.01)
+
+
+def test_the_adaptive_band_uses_only_known_truths_and_covers():
+    random = np.random.default_rng(0)
+    noise = np.where(np.arange(1_500) < 700, 1.0, 4.0)  # errors grow suddenly
+    scores = np.abs(random.standard_normal((1_500, 3, 1)) * noise[:, None, None])
+    initial = np.abs(random.standard_normal((adaptive_band.LATEST, 3, 1)))
+    starts = np.arange(1_500)
+    sizes = adaptive_band.adaptive_sizes(scores, starts, 0.8, initial)
+    assert (scores <= sizes).mean() == pytest.approx(0.8, abs=0.02)
+    assert (scores[1_000:] <= sizes[1_000:]).mean() == pytest.approx(0.8, abs=0.03)
+    static = np.quantile(initial, 0.8, axis=0)
+    assert (scores[700:] <= static).mean() < 0.4
+    # A truth h steps ahead is known h + 1 forecasts later: changing later ones changes nothing before.
+    changed = scores.copy()
+    changed[800:] = 100
+    again = adaptive_band.adaptive_sizes(changed, starts, 0.8, initial)
+    for step in range(3):
+        assert (again[: 801 + step, step] == sizes[: 801 + step, step]).all()
+        assert (again[801 + step, step] != sizes[801 + step, step]).any()
+
+
+def test_the_threshold_keeps_its_accuracy_in_nine_of_ten_cuts():
+    p, truth = drawn(12_000)
+    p = p**1.5 / (p**1.5).sum(axis=1, keepdims=True)
+    confidence, right = p.max(axis=1), p.argmax(axis=1) == truth
+    random, broken, shares = np.random.default_rng(0), 0, []
+    for _ in range(100):
+        rows = random.permutation(len(p))
+        curve = abstention.learned_curve(confidence[rows[:1500]], right[rows[:1500]])
+        threshold, share = abstention.threshold_for(curve, 0.85)
+        answered = confidence[rows[1500:]] >= threshold
+        broken += right[rows[1500:]][answered].mean() < 0.85
+        shares.append(share)
+    assert broken <= 10 and np.mean(shares) > 0.2
+    with refuses("accuracy_when_answered=0.999", "1,500 rows"):
+        abstention.threshold_for(curve, 0.999)
+
+
+def test_rows_below_a_probability_are_unsure():
+    p = np.array([[0.9, 0.1, 0, 0], [0.4, 0.3, 0.2, 0.1]])
+    predictions = conformal.with_unsure(of_classes(p), 0.5)
+    assert predictions.labels == ["a", "unsure"] and predictions.rows()[1]["classes"][0]["label"] == "a"
+    with refuses("'unsure'", "Rename"):
+        conformal.with_unsure(
+            Predictions(labels=["unsure"], probabilities=p[:1, :2], class_names=("unsure", "b"), inputs=[0]), 0.5
+        )
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (dict(confidence=1), ("confidence=1", "below 1")),
+        (dict(confidence=True), ("confidence=True",)),
+        (dict(confidence=float("nan")), ("confidence=nan",)),
+        (dict(min_probability=0), ("min_probability=0", "above 0")),
+        (dict(accuracy_when_answered=1.0), ("accuracy_when_answered=1.0", "below 1")),
+        (dict(conformal="raps"), ("conformal='raps'", "confidence=0.9")),
+        (dict(confidence=0.9, conformal="aps"), ("conformal='aps'", "lac, raps, class")),
+        (dict(min_probability=0.8, accuracy_when_answered=0.9), ("min_probability=0.8", "exclude each other")),
+    ],
+)
+def test_options_out_of_range_are_refused(options, words):
+    with refuses(*words):
+        PredictionOptions(**options)
+
+
+def test_columns_and_rows_have_sets_and_intervals():
+    p, truth = drawn(200)
+    learned = learn_classes(p, truth)
+    predictions = conformal.answered(learned, "calibration", of_classes(p[:3]), PredictionOptions(confidence=0.9))
+    assert predictions.columns()["set"] == list(predictions.sets)
+    assert predictions.rows()[0]["set"] == list(predictions.sets[0]) and predictions.rows()[0]["confidence"] == 0.9
+    assert "90 %" in predictions.promise.replace("\xa0", " ") and "approximate" not in predictions.promise
+    values = np.arange(200.0)[:, None]
+    learned = conformal.learn(of_values(values), values + 1, facts=VALUES)
+    predictions = conformal.answered(learned, "validation", of_values(values[:2]), PredictionOptions(confidence=0.5))
+    assert list(predictions.columns()) == ["input", "y", "y_lower", "y_upper"]
+    assert predictions.rows()[1]["upper"] == pytest.approx([2.0]) and "approximate" in predictions.promise
+    assert predictions.with_unread(["x", "y", "z"], {1: "why"}).columns()["y_lower"][2] == pytest.approx(0.0)

@@ -191,7 +191,7 @@ def test_code_has_every_setting_that_compile_does_not_take_in_its_comment(capsys
         "iris_fnn": dict(
             batch_size=7, min_steps=40, max_steps=50, class_weight="balanced", monitor="val_accuracy", mode="max",
             patience=4, callbacks="quick", on_nan="rollback", precision="float32", linear_probe=True,
-            postprocess=("threshold",), objective="f1", decision="f1", positive="setosa", calibrate="none",
+            postprocess=("threshold",), objective="f1", decision="f1", positive="setosa", calibrate="off",
         ),
         "digits_cnn": dict(epochs=3, augment=("shift",)),
         "text_ngrams": dict(tokenizer="characters", ngrams=3),

@@ -370,10 +370,9 @@ TRAINING = {
     ),
     "calibrate": _A(
         meaning="calibration of probabilities on the validation split: auto (temperature scaling, and a further step "
-        "if inner folds find one significantly better; default), temperature, or none",
+        "if inner folds find one significantly better; default), temperature, or off",
         kind=str,
-        choices=("auto", "temperature", "none"),
-        none=True,
+        choices=("auto", "temperature", "off"),
         optional=True,
     ),
     "objective": _A(

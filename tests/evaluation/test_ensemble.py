@@ -210,7 +210,7 @@ def test_the_saved_ensemble_opens_without_kzoo(iris, tmp_path):
 def test_the_ensemble_folder_is_a_run(iris, tmp_path, monkeypatch):
     run = kzoo.ensemble(iris, out=tmp_path / "first")
     assert (run.finished, run.history, run.config["spec"]["preset"]) == (True, {}, "ensemble")
-    assert set(run.summary) == {"validation", "test", "ensemble", "seconds", "parameters"}
+    assert set(run.summary) == {"validation", "test", "conformal", "ensemble", "seconds", "parameters"}
     assert set(run.summary["ensemble"]) == {"method", "metric", "members", "weights", "split", "best_member", "gain"}
     assert str(tmp_path) not in (run.path / "config.json").read_text() + (run.path / "summary.json").read_text()
     written = (run.path / "best.keras").stat().st_mtime_ns

@@ -166,6 +166,11 @@ def digits():
     return load_digits(return_X_y=True)
 
 
+def step_names(run):
+    """Return the steps besides the sets and intervals that every run learns."""
+    return [step["name"] for step in run.postprocessing if step["name"] != "conformal"]
+
+
 def train(tmp_path, preset, data, name, **options):
     with untraced(), undrawn():
         return kzoo.train(preset, data, out=tmp_path / name, **(QUICK | options))
@@ -179,7 +184,7 @@ def pair(tmp_path_factory, digits):
     folder = tmp_path_factory.mktemp("digits")
     options = dict(epochs=4, batch_size=64, label_smoothing=0.3, learning_rate=0.003, units=(32,))
     return [
-        train(folder, "tabular_fnn", data, name, calibrate=name, **options) for name in ("temperature", "none")
+        train(folder, "tabular_fnn", data, name, calibrate=name, **options) for name in ("temperature", "off")
     ], data
 
 
@@ -187,7 +192,7 @@ def test_the_temperature_is_folded_into_the_model(pair):
     (run, before), (x, _) = pair
     stored = run.summary["calibration"]
     assert stored["folded"] and stored["temperature"] < 0.8  # smoothed labels make probabilities too small
-    assert not run.postprocessing and "calibration" not in before.summary
+    assert not step_names(run) and "calibration" not in before.summary
     p, p_before = (np.asarray(model.predict(x[:200], verbose=0)) for model in (run.model, before.model))
     expected = special.softmax(np.log(p_before.astype("float64")) / stored["temperature"], axis=1)
     assert np.allclose(p, expected, atol=1e-5)
@@ -235,7 +240,7 @@ def test_a_model_of_the_user_keeps_its_weights_and_gets_a_step(tmp_path, digits)
     model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(10, activation="softmax")])
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     run = train(tmp_path, model, (x, y), "mine", epochs=2, batch_size=16)
-    assert [step["name"] for step in run.postprocessing] == ["temperature"]
+    assert step_names(run) == ["temperature"]
     assert not run.summary["calibration"]["folded"]
     p = kzoo.predict(run, x[:50]).probabilities
     steps = Postprocessor.read(run.postprocessing)
@@ -251,7 +256,7 @@ def test_a_step_that_the_user_names_is_learned_beside_the_temperature(tmp_path, 
     frame = pd.DataFrame({"a": a, "b": b, "answer": np.where(yes, "yes", "no")})
     options = dict(target="answer", validation=0.4, epochs=2, units=(8,), batch_size=64, class_weight="balanced")
     run = train(tmp_path, "tabular_fnn", frame, name, postprocess=name, **options)
-    assert [step["name"] for step in run.postprocessing] == [name] and run.summary["calibration"]["folded"]
+    assert step_names(run) == [name] and run.summary["calibration"]["folded"]
     test = run.summary["calibration"]["test"]
     assert test["after"]["log_loss"] < test["before"]["log_loss"]  # balanced weights shift the logits
     assert run.summary["test"]["loss"] == pytest.approx(test["after"]["log_loss"], abs=1e-5)
@@ -276,7 +281,7 @@ def test_an_ensemble_gets_a_temperature_of_its_own(tmp_path, pair):
     )
     other = train(tmp_path, "tabular_fnn", data, "other", **(options | dict(seed=2)))
     ensemble = kzoo.ensemble([run, other], data=data, out=tmp_path / "ensemble")
-    assert [step["name"] for step in ensemble.postprocessing] == ["temperature"]
+    assert step_names(ensemble) == ["temperature"]
     raw = np.asarray(ensemble.model.predict(data[0][:20], verbose=0))
     t = ensemble.postprocessing[0]["learned"]["temperature"]
     expected = special.softmax(np.log(raw.astype("float64")) / t, axis=1)
@@ -292,8 +297,10 @@ def test_few_validation_rows_are_not_calibrated_on(tmp_path, digits):
 
 def test_wrong_settings_are_refused(tmp_path):
     frame = pd.DataFrame({"a": range(100), "y": np.arange(100) * 1.5})
-    with refuses("calibrate='isotonic'", "auto, temperature, none"):
+    with refuses("calibrate='isotonic'", "auto, temperature, off"):
         kzoo.train("tabular_fnn", frame, target="y", calibrate="isotonic", out=tmp_path / "x")
+    with refuses("calibrate=None", "auto, temperature, off"):  # what `--set calibrate=none` passes
+        kzoo.train("tabular_fnn", frame, target="y", calibrate=None, out=tmp_path / "x")
     with refuses("calibrate='temperature'", "probabilities", "Leave it out"):
         kzoo.train("tabular_fnn", frame, target="y", calibrate="temperature", out=tmp_path / "x")
 

@@ -26,7 +26,7 @@ def command_of(preset, source, overrides, data: DataOptions, **options):
         return _fold_call(preset, source, overrides, data, **options)
     sources = (source, data.test, data.validation, data.calibration)
     has_names = all(isinstance(v, str | os.PathLike | int | float | None) for v in sources)
-    has_names &= isinstance(data.sample_weight, str | None)
+    has_names &= isinstance(data.sample_weight, str | None) and (data.repairs is None or data.repairs.name is not None)
     if preset is None or not has_names:
         return None
     words = ["kzoo", "train", word_for(preset)]
@@ -74,11 +74,13 @@ def _column(name, options):
 def _fold_call(preset, source, overrides, data, *, seed, backend, **options):
     """Return the `kzoo.cross_validate` call that the run of a fold belongs to, the same for all folds and backends."""
     if preset is None or not all(
-        isinstance(v, str | os.PathLike | None) for v in (source, data.group, data.sample_weight)
+        isinstance(v, str | os.PathLike | None)
+        for v in (source, data.group, data.sample_weight, data.repairs and data.repairs.name)
     ):
         return None
     fold = data.test
     data_options = data.pick(*(name for name in STORED_OPTIONS if name != "test"), "quantiles")
+    data_options["repairs"] = data.repairs and data.repairs.name
     arguments = {"folds": fold.folds, "stratified": fold.stratified, "seed": fold.seed}
     defaults = _DEFAULTS | {"stratified": True}
     arguments |= {k: v for k, v in (data_options | options).items() if v is not None and v not in ((), [])} | overrides

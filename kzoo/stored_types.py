@@ -23,7 +23,8 @@ _TRAINING = {"batch_size?": int, "epochs?": int, "monitor?": (str, None), "loss?
 _OPTIONS = {"target?": (str, [str], None), "drop?": (str, [str], None), "group?": (str, None), "time?": (str, None),
             "task?": (str, None), "validation?": (float, None, Each(int)), "quantiles?": ([float], None),
             "sample_weight?": (str, None), "split?": str, "sheet?": (str, None),
-            "header_row?": (int, None), "drop_rare?": (int, None), "calibration?": (float, None)}  # fmt: skip
+            "header_row?": (int, None), "drop_rare?": (int, None), "calibration?": (float, None),
+            "repairs?": (Mapping, None)}  # fmt: skip
 _FEATURE = {
     "name": str, "mean": float, "sd": float, "low": float, "high": float, "edges": [float], "shares": [float],
     "count": int,
@@ -70,6 +71,8 @@ def summary_form(scores: Mapping) -> dict:
         "conformal?": [Mapping], "samples_per_second?": number, "baselines?": [{
             "name": str, "label": str, "split": str, "metric": str, "scores": (scores, None), "notes": [str],
         }],
+        "repairs?": {"labels": int, "metric": str, "before": float, "after": float, "gain": float, "interval": [float],
+                     "rows": int},
         "ensemble?": {"members": members, "gain": number, "method": str, "weights": ([float], None)},
     }  # fmt: skip
 

@@ -54,7 +54,7 @@ MAY_IMPORT = {
     },
     "explanations": {"predictions"},
     "evaluation": {
-        "untracked", "baselines", "checks", "data", "dataset", "explanations", "gradients", "postprocessors",
+        "untracked", "baselines", "checks", "data", "dataset", "explanations", "gradients", "plots", "postprocessors",
         "predictions", "ranking", "registry", "results", "run", "sources", "storage", "training", "workers",
     },
     "training": {

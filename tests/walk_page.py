@@ -26,6 +26,7 @@ LEFT_OUT = {
     "pip install": "installing: tests/runtime/test_light_install.py does it",
     "kzoo train image_pretrained --data photos/ --weights imagenet": "Keras downloads these weights",
     "kzoo serve": "it does not end: tests/serve/test_docs.py starts it, sends requests and stops it",
+    "kzoo train tabular_fnn --data churn.csv --target churned --repairs": "a person has to accept rows first",
     "dask ": "two machines: tests/tuning/test_dask.py has a scheduler and its workers on this machine",
     "kzoo tune digits_cnn --parallel 4 --scheduler": "two machines, as above",
 }
@@ -67,7 +68,13 @@ def prepared():
 
     kzoo.train = functools.partial(kzoo.train, max_steps=STEPS)
     kzoo.cross_validate = functools.partial(kzoo.cross_validate, max_steps=STEPS)
-    tune = kzoo.tune
+    tune, check = kzoo.tune, kzoo.check
+
+    def short_search(*arguments, **options):
+        searches = {"wrong_labels", "learning_curve"} & set(options)
+        return check(*arguments, **options | (dict(max_steps=STEPS) if searches else {}))
+
+    kzoo.check = short_search
 
     def short(preset, *rest, **options):
         return tune(preset, *rest, **options | dict(epochs=1) | ({} if callable(preset) else dict(max_steps=STEPS)))
@@ -84,7 +91,8 @@ def command(line, where):
     if len(words) == 1 and not set("|><&;") & set(line) and not {"--backend", "--devices"} & set(words[0]):
         from kzoo.cli import main
 
-        code = main([*words[0], *SHORTER.get(words[0][0], ())])
+        is_search = {"--wrong-labels", "--learning-curve"} & set(words[0])
+        code = main([*words[0], *SHORTER.get("train" if is_search else words[0][0], ())])
     else:
         code = shell(" ".join([line, *map(shlex.quote, SHORTER.get(words[0][0], ()) if words else ())])).returncode
     assert code == 0, f"{where}: exit code {code} of {line}"

@@ -50,10 +50,14 @@ class Findings(list[Finding]):
     Attributes:
         baselines: for data alone: the scored baselines, best first (see `kzoo.baselines.Result`); else None.
         presets: for data alone: suggested presets, as plain data (see `kzoo.results.suggest.ranked`); else None.
+        suspects: of a search for wrong labels: its result, a `kzoo.evaluation.wrong_labels.WrongLabels`; else None.
+        learning_curve: of a learning curve: a `kzoo.evaluation.learning_curve.LearningCurve`; else None.
     """
 
     baselines: Any = None
     presets: list[dict[str, Any]] | None = None
+    suspects: Any = None
+    learning_curve: Any = None
 
     def __init__(self, findings: Iterable[Finding] = (), overview: dict[str, Any] | None = None) -> None:
         super().__init__(findings)
@@ -70,6 +74,7 @@ class Findings(list[Finding]):
             lines.append(f"  baselines: {', '.join(scores)} ({scored[0].metric}, {scored[0].split})")
         if self.presets:
             lines.append(f"  presets to try: {listed(result['preset'] for result in self.presets)}")
+        lines += [f"  {result}" for result in (self.suspects, self.learning_curve) if result is not None]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:

@@ -1,5 +1,6 @@
 """Check data, settings and network before training; or new data; or an export."""
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from kzoo.results import number
 from kzoo.results.suggest import ranked_by
 from kzoo.untracked import run_or_none
 from kzoo.utils.errors import KzooError
-from kzoo.utils.formatting import plural, spelled
+from kzoo.utils.formatting import cut, percent, plural, spelled
 
 _MAX_PRESETS = 8  # listed at most
+_MAX_SUSPECTS, _INPUT = 10, 60  # suspects that are shown, and characters of each row
 
 EXAMPLES = """\
 examples:
@@ -24,6 +26,8 @@ examples:
   kzoo check runs/tabular_fnn-01 --data may.csv    compare with training data
   kzoo check runs/tabular_fnn-01 --data may.csv && ./score
   kzoo check exports/digits_cnn-01                 each file in its own runtime
+  kzoo check digits_cnn --wrong-labels             labels that look wrong
+  kzoo check digits_cnn --learning-curve           what more rows would bring
 exit code:
   0  no errors (there may be warnings)   1  errors   2  invalid input
 """
@@ -48,6 +52,20 @@ def add_arguments(parser):
         action="store_true",
         help="run only the checks that `kzoo train` runs, without gradient steps and slow baselines",
     )
+    add(
+        "--wrong-labels",
+        action="store_true",
+        help="instead: list labels that networks trained on the other rows contradict, in suspects.csv",
+    )
+    add(
+        "--learning-curve",
+        action="store_true",
+        help="instead: train on six numbers of rows, and forecast what more rows would bring",
+    )
+    add("--folds", type=int, default=5, metavar="K", help="number of folds of --wrong-labels (default 5)")
+    add("--out", metavar="FOLDER", help="folder of these two; default: runs/wrong-labels-PRESET or the like")
+    add("--parallel", type=int, default=1, metavar="N", help="number of their trainings at once (default 1)")
+    add("--quiet", action="store_true", help="do not show their progress")
     train.add_training_options(parser)
 
 
@@ -59,8 +77,11 @@ def run(args):
         train.check_settings(args, settings)
     elif args.preset is not None and not detection.is_data(args.preset) and run_or_none(args.preset) is None:
         get_preset(args.preset)
+    if args.wrong_labels or args.learning_curve:
+        return _search(args, settings)
     # Keras is imported here, after all checks that work without it.
     check_module = keras_import.import_quietly("kzoo.evaluation.check")
+    check_module.refuse_search_options(folds=args.folds, out=args.out, parallel=args.parallel)
     findings, check_names = check_module.examine(
         args.preset,
         args.data,
@@ -92,6 +113,57 @@ def run(args):
     )
 
 
+def _search(args, settings):
+    """Search for wrong labels, or measure the learning curve."""
+    if args.quick:
+        raise KzooError("--quick has no effect with --wrong-labels or --learning-curve. Remove it.")
+    check_module = keras_import.import_quietly("kzoo.evaluation.check")
+    findings = check_module.search(
+        args.preset, args.data, shared.requested_data_options(args), settings, wrong_labels=args.wrong_labels,
+        learning_curve=args.learning_curve, folds=args.folds, seed=args.seed, weights=args.weights,
+        freeze=train.freeze_argument(args.freeze), precision=args.precision, out=args.out, parallel=args.parallel,
+        progress=not args.quiet,
+    )  # fmt: skip
+    document = dict(subject=args.preset, data=args.data, exit_code=0)
+    if findings.learning_curve is not None:
+        curve = findings.learning_curve
+        return document | dict(learning_curve=curve.json(), text=repr(curve))
+    return document | dict(
+        findings=[asdict(finding) for finding in findings],
+        wrong_labels=findings.suspects.json(),
+        command=_repair_command(args, findings.suspects),
+    )
+
+
+def _repair_command(args, result):
+    """Return the command that trains with the accepted suspects; None if there are none, or for a run."""
+    if not result.suspects or args.resolved is None:
+        return None
+    command = shared.train_command(args, args.resolved.preset, args.data, seed=args.seed)
+    return f"{command} --repairs {shared.quote(str(result.path))}"
+
+
+def _wrong_labels_lines(document):
+    """Return the lines that show the most certain suspects, and where all of them are."""
+    result = document["wrong_labels"]
+    suspects, count = result["suspects"], result["rows"]
+    share = percent(len(suspects) / max(count, 1))
+    lines = [f"{plural(len(suspects), 'label')} of {count:,} rows {'looks' if len(suspects) == 1 else 'look'} wrong "
+             f"({share}); {percent(result['noise'])} are estimated to be wrong"]  # fmt: skip
+    if suspects:
+        rows = [("row", "label", "suggestion", "sure", "")]
+        rows += [
+            (str(s["row"]), s["label"], s["suggestion"], f"{100 * s['sure']:.0f} %", cut(s["input"], _INPUT))
+            for s in suspects[:_MAX_SUSPECTS]
+        ]
+        lines += ["", *tables.columns(rows, align=">")]
+    lines += ["", *tables.columns([("table", result["path"]), ("page", result["page"])])]
+    if document["command"]:
+        lines += ["", "Write yes into the column accept where the suggestion is right. Then:", "",
+                  f"  {document['command']}"]  # fmt: skip
+    return lines
+
+
 def _train_command(args, presets):
     """Return the command that trains the first of the presets on this data; None if there are no presets."""
     if not presets:
@@ -121,6 +193,11 @@ def render(document, args):
     if "exported" in document:
         lines = [*export.table(document["exports"]), *export.problems(document["exports"])]
         return "\n".join(lines + [f"  {line}" for line in document["damage"]])
+    if "learning_curve" in document:
+        folder = document["learning_curve"]["folder"]
+        return f"{document['text']}\n\n  plot  {os.path.join(folder, 'learning_curve.png')}"
+    if "wrong_labels" in document:
+        return "\n".join(_wrong_labels_lines(document))
     findings, count = document["findings"], len(document["checks"])
     lines, totals = [] if document["overview"] is None else [*data_summary.summary_lines(document["overview"]), ""], []
     if not findings:

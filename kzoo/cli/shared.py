@@ -26,13 +26,13 @@ PICTURES = (".png", ".svg", ".pdf")
 DECISION_OPTIONS = ("objective", "decision", "positive", "cost")
 DATA_OPTIONS = (
     "target", "data_seed", "validation", "test", "drop", "group", "task", "time", "columns", "sample_weight", "split",
-    "quantiles", "sheet", "header_row", "drop_rare", "calibration",
+    "quantiles", "sheet", "header_row", "drop_rare", "calibration", "repairs",
 )  # fmt: skip
 
 _SPLIT_OPTIONS = ("validation", "test", "calibration")  # a fraction or a source
 
 # Arguments that a shell completes with file names; in those of NAMED_FILES `~` is expanded.
-NAMED_FILES = ("data", "test", "validation", "calibration", "out", "weights", "plot", "csv")
+NAMED_FILES = ("data", "test", "validation", "calibration", "out", "weights", "plot", "csv", "repairs")
 FILES = (*NAMED_FILES, "run", "inputs", "exported")
 _PIPE_WIDTH = 10_000  # columns: output in a pipe is read by programs, so rows are not wrapped
 
@@ -89,6 +89,10 @@ def add_data_options(parser):
     add(
         "--drop-rare", type=int, metavar="N",
         help="leave out classes of a table that have fewer than N rows, in all splits",
+    )  # fmt: skip
+    add(
+        "--repairs", metavar="FILE",
+        help="suspects.csv of `kzoo check --wrong-labels`: labels that you accepted there are corrected",
     )  # fmt: skip
     add("--group", metavar="COLUMN", help="keep rows with the same value in this column in the same split")
     add("--task", help="task, such as tabular_regression; default: detected from the target")
@@ -258,7 +262,7 @@ def train_command(args, preset, data, *, words=(), **options) -> str:
         words: settings, each as --set takes it.
         options: further options of `kzoo.command.command_of`.
     """
-    parts = {name: _split_option(getattr(args, name)) for name in _SPLIT_OPTIONS}
+    parts = {name: _split_option(getattr(args, name)) for name in _SPLIT_OPTIONS} | {"repairs": args.repairs}
     paths = {name: part for name, part in parts.items() if isinstance(part, str)}
     # `command_of` is made for stored commands and keeps file names only: paths are added below.
     requested = requested_data_options(args, **dict.fromkeys(paths))

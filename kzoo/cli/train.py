@@ -10,7 +10,7 @@ from pathlib import Path
 from kzoo.cli import backend, keras_import, shared, tables, train_members
 from kzoo.registry import get_preset, resolve
 from kzoo.registry.arguments import BUNDLES
-from kzoo.results import baselines
+from kzoo.results import baselines, repairs
 from kzoo.run import Run
 from kzoo.stored_types import may_be_same_run
 from kzoo.tasks import score_named
@@ -287,6 +287,8 @@ def render(document, args):
     lines += tables.columns(rows + [(label.ljust(11), line) for label, line in comparisons.items() if line])
     if sentence := baselines.beaten(summary):
         lines += shared.hanging_indent("warning: ", sentence)
+    if summary.get("repairs"):
+        lines += shared.hanging_indent("  ", repairs.gain_line(summary))
     if splits:
         lines += tables.target_lines(summary[splits[0]], document["doubts"])
     rows = [("run", folder), ("curves", os.path.join(folder, "curves.png"))]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,6 +15,7 @@ from kzoo.data.named import NAMES, load_named, name_of
 from kzoo.dataset import splits
 from kzoo.dataset.dataset import Dataset, Loadable
 from kzoo.dataset.options import DataOptions
+from kzoo.dataset.repairs import repaired
 from kzoo.dataset.sample import sampling_note
 from kzoo.kinds import kind
 from kzoo.postprocessors import conformal
@@ -53,6 +54,7 @@ def load_data(
     header_row: int | None = None,
     drop_rare: int | None = None,
     calibration: "float | Loadable | None" = None,
+    repairs: Any = None,
     seed: int = 0,
     clip: bool = False,
 ) -> Dataset:
@@ -104,6 +106,9 @@ def load_data(
             of `kzoo.predict` keep their promise: a fraction of the rows outside the test split, or a second source.
             None: these are learned on the validation rows, and their promise is approximate. In order of time, drawn
             rows lie between validation and test rows.
+        repairs: the table of suspects of `kzoo.check(..., wrong_labels=True)`, a path or its rows: those whose column
+            `accept` says yes get the label of the column `suggestion`, in the training and validation split. Test rows
+            keep theirs. A row that is not the one that was checked is an error.
         sheet: name of the sheet of an `.xlsx` workbook; by default the only one with cells. Of several workbooks, each
             is read at this sheet.
         header_row: number of the row of the sheet with the column names, from 1; by default the first with cells.
@@ -115,7 +120,7 @@ def load_data(
     options = DataOptions(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time,
         columns=columns, clip=clip, quantiles=quantiles, seed=seed, sample_weight=sample_weight, split=split,
-        sheet=sheet, header_row=header_row, drop_rare=drop_rare, calibration=calibration,
+        sheet=sheet, header_row=header_row, drop_rare=drop_rare, calibration=calibration, repairs=repairs,
     )  # fmt: skip
     options.check_loaded(source)
     return load(source, preset, options)
@@ -150,6 +155,8 @@ def load(source: Loadable, preset: str | Preset | None, options: DataOptions) ->
     data.loaded = options.stored()
     if options.calibration is not None:
         data = _with_calibration(data, preset, options)
+    if options.repairs is not None:  # of rows that are trained on, not of calibration rows
+        data = repaired(data, options.repairs)
     with_overview(data)
     if options.group is not None:
         data.seen["grouped"] = True

@@ -36,12 +36,14 @@ class Split:
         rows: (N,) row numbers among the usable rows of the source; None if unknown.
         weight: (N,) float32, 0 or more: how much each row counts in the loss, metrics, scores and baselines; None if
             all rows count equally.
+        keys: (N,) uint64 hashes of the content of each row in its source, whatever it is read for; None: that of `x`.
     """
 
     x: Any
     y: Any
     rows: Any = None
     weight: Any = None
+    keys: Any = None
 
     def select(self, indices: Any) -> "Split":
         """Return some of the rows as a split.
@@ -49,8 +51,12 @@ class Split:
         Args:
             indices: (M,) row numbers.
         """
-        rows, weight = (None if part is None else np.asarray(part)[indices] for part in (self.rows, self.weight))
-        return Split(x=select_rows(self.x, indices), y=select_rows(self.y, indices), rows=rows, weight=weight)
+        rows, weight, keys = (
+            None if part is None else np.asarray(part)[indices] for part in (self.rows, self.weight, self.keys)
+        )
+        return Split(
+            x=select_rows(self.x, indices), y=select_rows(self.y, indices), rows=rows, weight=weight, keys=keys
+        )
 
     def __len__(self) -> int:
         return len(self.x)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from numpy.typing import ArrayLike
 
 from kzoo.dataset.dataset import Dataset, Loadable
+from kzoo.dataset.repairs import Repairs, read_repairs
 from kzoo.dataset.splits import Fold, held_out, is_source, second_sources
 from kzoo.stored_types import Description
 from kzoo.utils.errors import KzooError
@@ -16,11 +17,13 @@ from kzoo.utils.formatting import shown
 # `quantiles` are stored only if they are set.
 STORED_OPTIONS = (
     "target", "validation", "test", "drop", "group", "task", "time", "columns", "sample_weight", "split", "sheet",
-    "header_row", "drop_rare", "calibration",
+    "header_row", "drop_rare", "calibration", "repairs",
 )  # fmt: skip
 # Options that are stored only if they are set: runs without them are stored as by earlier versions.
-_STORED_IF_SET = {"sample_weight": None, "split": "random", "sheet": None, "header_row": None, "drop_rare": None,
-                  "calibration": None}  # fmt: skip
+_STORED_IF_SET = {
+    "sample_weight": None, "split": "random", "sheet": None, "header_row": None, "drop_rare": None,
+    "calibration": None, "repairs": None,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +44,15 @@ class DataOptions:
     header_row: int | None = None
     drop_rare: int | None = None
     calibration: "float | Loadable | None" = None
+    repairs: Any = None
     clip: bool = False
     quantiles: Sequence[float] | None = None
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Read the repairs: the labels that they contain identify the data, not the path of their table."""
+        if self.repairs is not None and not isinstance(self.repairs, Repairs):
+            object.__setattr__(self, "repairs", read_repairs(self.repairs))
 
     @classmethod
     def of(cls, described: Description) -> "DataOptions":
@@ -63,6 +72,7 @@ class DataOptions:
         elif is_source(self.test):
             options["test"] = None
         options |= {part: None for part in ("validation", "calibration") if is_source(getattr(self, part))}
+        options["repairs"] = None if self.repairs is None else self.repairs.json()
         options |= {name: None for name in ("group", "sample_weight") if not isinstance(options[name], str)}
         plain = {
             name: value.tolist() if hasattr(value, "tolist") else value

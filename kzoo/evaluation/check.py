@@ -3,25 +3,27 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from importlib import import_module
 from typing import Any, Literal
 
 import keras
 from numpy.typing import ArrayLike
 
 from kzoo.checks import run_checks
-from kzoo.checks.finding import Findings
+from kzoo.checks.finding import Finding, Findings
 from kzoo.checks.losses import loss_info
 from kzoo.checks.new_data import NewData
 from kzoo.checks.subject import Subject
 from kzoo.data.detection import is_data
 from kzoo.data.load import load, with_overview
-from kzoo.data.reload import preset_for, reload
+from kzoo.data.named import NAMES
+from kzoo.data.reload import load_again, preset_for, reload
 from kzoo.dataset.dataset import Dataset, Loadable, Split
 from kzoo.dataset.options import DataOptions
 from kzoo.dataset.splits import Fold
 from kzoo.evaluation.check_data import check_data
 from kzoo.kinds import kind_of_array
-from kzoo.registry import Preset, names_a_preset
+from kzoo.registry import Preset, get_preset, names_a_preset
 from kzoo.run import Run
 from kzoo.sources.arrays import array_of_rows
 from kzoo.sources.tables.frame import as_table
@@ -29,9 +31,9 @@ from kzoo.tasks import problem_for
 from kzoo.training.custom_model import check_custom_model, check_shape
 from kzoo.training.plan import plan_training, settings_for
 from kzoo.untracked import as_run, run_or_none
-from kzoo.utils.argument_checks import checked_arguments
+from kzoo.utils.argument_checks import checked_arguments, checked_count
 from kzoo.utils.errors import KzooError
-from kzoo.utils.formatting import shown
+from kzoo.utils.formatting import plural, shown
 from kzoo.utils.table_path import check_sheet, with_sheet
 
 _QUICK_KINDS = ("settings", "data", "network")
@@ -58,12 +60,19 @@ def check(
     header_row: int | None = None,
     drop_rare: int | None = None,
     calibration: "float | Loadable | None" = None,
+    repairs: Any = None,
     seed: int = 0,
     data_seed: int = 0,
     weights: Run | str | os.PathLike[str] | keras.Model | None = None,
     freeze: str | Sequence[str] | bool | None = None,
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto",
     epochs: int | None = None,
+    wrong_labels: bool = False,
+    learning_curve: bool = False,
+    folds: int = 5,
+    out: str | os.PathLike[str] | None = None,
+    parallel: int = 1,
+    progress: bool = True,
     **overrides: Any,
 ) -> Findings:
     """Find problems before training, or find how new data differs from a run's training data.
@@ -79,14 +88,27 @@ def check(
             data and settings are checked.
         deep: also run the checks that take gradient steps, which need some seconds; `kzoo.train` runs all others.
         target, validation, test, drop, group, task, time, columns, quantiles, sample_weight, split, sheet, header_row,
-            drop_rare, calibration: see `kzoo.load_data`.
+            drop_rare, calibration, repairs: see `kzoo.load_data`.
         seed, data_seed, weights, freeze, precision, epochs, overrides: see `kzoo.train`.
+        wrong_labels: instead of the other checks, train the preset on `folds` folds and list the labels that they and
+            the neighbours of a row contradict. Write `suspects.csv` and `suspects.html` into `out`. With a run, pass
+            the data that it was trained on, unless that is a named data set.
+        learning_curve: instead of the other checks, train the preset three times on each of six numbers of training
+            rows, and forecast its score with up to four times today's rows. Write the result of each training and
+            `learning_curve.png` into `out`.
+        folds: number of folds of `wrong_labels`.
+        out: the folder of these two; the default is `runs/wrong-labels-PRESET` or `runs/learning-curve-PRESET`. The
+            same call continues where it was stopped.
+        parallel: number of their trainings at once, in processes of their own.
+        progress: print a line for each of their trainings.
 
     Returns:
         A list of findings (`kzoo.checks.Finding`), errors first, with the fields check, level, what, where, why and
         fix. It is empty if nothing was found. The attribute `overview` summarises how each column was read, as plain
         data. For data alone, `baselines` has the baselines scored on the validation split (the test split is not used),
-        and `presets` the suggested presets, ranked by their scores on measured data of this kind.
+        and `presets` the suggested presets, ranked by their scores on measured data of this kind. `suspects` and
+        `learning_curve` are the results of the two searches (`kzoo.evaluation.wrong_labels.WrongLabels` and
+        `kzoo.evaluation.learning_curve.LearningCurve`).
 
     Raises:
         KzooError: arguments or data that `kzoo.train` or `kzoo.evaluate` refuses.
@@ -96,8 +118,15 @@ def check(
     options = DataOptions(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time,
         columns=columns, quantiles=quantiles, sample_weight=sample_weight, split=split, sheet=sheet,
-        header_row=header_row, drop_rare=drop_rare, calibration=calibration, seed=data_seed,
+        header_row=header_row, drop_rare=drop_rare, calibration=calibration, repairs=repairs, seed=data_seed,
     )  # fmt: skip
+    if wrong_labels or learning_curve:
+        return search(
+            preset_or_model_or_run, data, options, overrides, wrong_labels=wrong_labels, learning_curve=learning_curve,
+            folds=folds, seed=seed, weights=weights, freeze=freeze, precision=precision, out=out, parallel=parallel,
+            progress=progress,
+        )  # fmt: skip
+    refuse_search_options(folds=folds, out=out, parallel=parallel)
     return examine(
         preset_or_model_or_run, data, options, overrides, deep=deep, seed=seed, weights=weights, freeze=freeze,
         precision=precision,
@@ -176,6 +205,98 @@ def examine(
     plan = plan_training(model_or_run, data, options, overrides, seed=seed).with_freeze(freeze)
     setup = plan.ready(plan.policy(precision), weights=weights, freeze=freeze, for_checks=True)
     return _checked(Subject.of(setup), kinds)
+
+
+def refuse_search_options(**options: Any) -> None:
+    """Raise KzooError for options of searches that have no effect on the other checks."""
+    defaults = dict(folds=5, out=None, parallel=1)
+    for name, value in options.items():
+        if value != defaults[name]:
+            raise KzooError(f"{name}={shown(value)} has no effect without wrong_labels= or learning_curve=. Omit it.")
+
+
+def search(
+    model_or_run: Any, data: Any, options: DataOptions, overrides: dict[str, Any], *, wrong_labels: bool,
+    learning_curve: bool, folds: int, seed: int, weights: Any, freeze: Any, precision: str, out: Any, parallel: int,
+    progress: bool,
+) -> Findings:  # fmt: skip
+    """Find wrong labels, or measure the learning curve, as `check` describes.
+
+    Raises:
+        KzooError: both, no preset, or data that the search refuses.
+    """
+    name = "wrong_labels" if wrong_labels else "learning_curve"
+    if wrong_labels and learning_curve:
+        raise KzooError("wrong_labels= and learning_curve= are two searches: call kzoo.check once for each.")
+    checked_count("parallel", parallel)
+    if learning_curve and folds != 5:
+        raise KzooError(f"folds={shown(folds)} has no effect on learning_curve=. Omit it.")
+    settings = overrides | {
+        setting: value
+        for setting, value in dict(weights=weights, freeze=freeze, precision=precision).items()
+        if value not in (None, "auto", False)
+    }
+    run = None if isinstance(model_or_run, Preset) or _is_preset_name(model_or_run) else run_or_none(model_or_run)
+    if run is not None:
+        preset = preset_for(run.spec) if run.tracked and not run.spec.members else None
+        if preset is None:
+            raise KzooError(f"{name}= trains a preset on parts of the data, and {run!r} has none. Pass a preset.")
+        given = options.given()
+        if given:
+            raise KzooError(
+                f"{next(iter(given))}= applies to training, but {run!r} is already trained: its data is read as then. "
+                "Omit it."
+            )
+        if data is None and run.data.name not in NAMES:
+            raise KzooError(f"{name}= trains on parts of the data of {run!r}: pass it as data=.")
+        check_same_data(run, data)
+        options, seed = _options_of(run, name), run.spec.seed or 0
+        data = run.data.name if data is None else data
+    elif isinstance(model_or_run, Preset) or _is_preset_name(model_or_run):
+        preset = get_preset(model_or_run)
+    else:
+        raise KzooError(f"{name}= needs a preset to train, such as kzoo.check('tabular_fnn', data, {name}=True).")
+    if data is None and preset.dataset is None:
+        raise KzooError(f"{preset.name} has no data set of its own. Pass data=.")
+    module = import_module(f"kzoo.evaluation.{name}")
+    chosen: dict[str, Any] = dict(seed=seed, out=out, parallel=parallel, progress=progress)
+    findings = Findings()
+    if wrong_labels:
+        findings.suspects = module.find_wrong_labels(preset, data, options, settings, folds=folds, **chosen)
+        findings += _label_findings(findings.suspects)
+    else:
+        findings.learning_curve = module.measure_learning_curve(preset, data, options, settings, **chosen)
+    return findings
+
+
+def check_same_data(run: Run, data: Any) -> None:
+    """Raise KzooError if data is not what a run was trained on."""
+    if data is not None and not isinstance(data, Dataset):
+        load_again(run.spec, run.data, as_table(data))
+
+
+def _options_of(run: Run, name: str) -> DataOptions:
+    """Return how the data of a run was read; for wrong labels, without its split, which folds replace."""
+    options = DataOptions.of(run.data)
+    return replace(options, test=None, seed=0, calibration=None, repairs=None) if name == "wrong_labels" else options
+
+
+def _label_findings(result: Any) -> list[Finding]:
+    """Return a warning about the labels that look wrong, if there are any."""
+    if not result.suspects:
+        return []
+    first = result.suspects[0]
+    return [
+        Finding(
+            level="warning",
+            check="wrong_labels",
+            what=f"{plural(len(result.suspects), 'label')} of {result.rows:,} rows look wrong",
+            where=f"row {first.row} and others: {result.path}",
+            why="a network learns wrong labels, and a score on wrong labels is too low",
+            fix=f"Look at {result.page}, write yes into the column accept of {result.path.name} where the suggestion "
+            "is right, and train with repairs=.",
+        )
+    ]
 
 
 def _is_preset_name(preset: Any) -> bool:

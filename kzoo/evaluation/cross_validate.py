@@ -60,6 +60,7 @@ def cross_validate(
     header_row: int | None = None,
     drop_rare: int | None = None,
     calibration: "float | Loadable | None" = None,
+    repairs: Any = None,
     parallel: int = 1,
     threads: int | None = None,
     executor: Executor | None = None,
@@ -85,8 +86,8 @@ def cross_validate(
         out: the folder, with a run in `fold-01`, `fold-02`, ...; the default is `runs/cross-PRESET`.
         epochs, callbacks: see `kzoo.train`.
         validation: fraction of the rows outside the fold, used to choose the best epoch.
-        target, drop, group, task, columns, quantiles, sample_weight, sheet, header_row, drop_rare, calibration: see
-            `kzoo.load_data`.
+        target, drop, group, task, columns, quantiles, sample_weight, sheet, header_row, drop_rare, calibration,
+            repairs: see `kzoo.load_data`.
         parallel, threads, executor: how many folds are trained at once, and where, as in `kzoo.tune`; the last digits
             of scores depend on `threads`, but not on where folds are trained.
         overwrite: replace all other folds in `out`.
@@ -130,7 +131,7 @@ def cross_validate(
     options: dict[str, Any] = dict(
         epochs=epochs, callbacks=callbacks, validation=validation, target=target, drop=drop, group=group, task=task,
         columns=columns, quantiles=quantiles, sample_weight=sample_weight, sheet=sheet, header_row=header_row,
-        drop_rare=drop_rare, calibration=calibration,
+        drop_rare=drop_rare, calibration=calibration, repairs=repairs,
     ) | overrides  # fmt: skip
     out, runs = Path(out or f"runs/cross-{preset.name}"), []
     threads = checked_threads(parallel, threads, executor)

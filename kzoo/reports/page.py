@@ -20,6 +20,7 @@ from kzoo.reports.scores import baseline_rows, primary_score, run_warnings, scor
 from kzoo.reports.search import search_page
 from kzoo.reports.setting_format import format_setting, format_shape
 from kzoo.results.coverage import DRIFT, HEAD, coverage_note, coverage_rows
+from kzoo.results.repairs import gain_line
 from kzoo.run import Run
 from kzoo.tasks.target_scores import subgroup_table, target_table
 from kzoo.tuning.search import Search, is_search
@@ -154,6 +155,7 @@ def _facts(run: Run) -> dict[str, Any]:
         )
     elif data["target_names"]:
         facts.append(("Target", ", ".join(data["target_names"])))
+    facts += [("Repairs", line)] if (line := gain_line(summary)) else []
     facts += [("Decision", line) for line in Postprocessor.read(run.postprocessing).describe()]
     return dict(about=_summary_of(spec), facts=facts)
 

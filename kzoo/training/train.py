@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike
 from kzoo.checks import check_before_training
 from kzoo.command import command_of
 from kzoo.data.statistics import statistics
-from kzoo.dataset.dataset import Loadable
-from kzoo.dataset.options import DataOptions
+from kzoo.dataset.dataset import Dataset, Loadable
+from kzoo.dataset.options import STORED_OPTIONS, DataOptions
 from kzoo.dataset.splits import Fold
 from kzoo.dataset.summary import summary_line
 from kzoo.loading import custom_objects_of
@@ -27,6 +27,7 @@ from kzoo.plots.curves import curves
 from kzoo.predictions import ANSWERS
 from kzoo.registry import Preset
 from kzoo.registry.arguments import plain_settings
+from kzoo.results.repairs import gain_line
 from kzoo.results.speed import faster_than
 from kzoo.run import POSTPROCESSING, Run, has_journal
 from kzoo.stored_types import Request, to_stored
@@ -43,6 +44,7 @@ from kzoo.training.max_time import Clock, Length, TimeLimit, measure, steps_per_
 from kzoo.training.mean_correction import correct_files
 from kzoo.training.plan import TrainingPlan, plan_training
 from kzoo.training.provenance import provenance
+from kzoo.training.repair_gain import add_gain
 from kzoo.training.resume import Cadence, Signals, StopRequest
 from kzoo.training.score import learned_postprocessor
 from kzoo.training.setup import TrainingSetup
@@ -104,6 +106,7 @@ def train(
     header_row: int | None = None,
     drop_rare: int | None = None,
     calibration: "float | Loadable | None" = None,
+    repairs: Any = None,
     check: bool = True,
     baselines: bool = True,
     progress: bool = True,
@@ -150,7 +153,7 @@ def train(
             small networks; 1 uses Keras' own step, whose results differ by rounding. If a custom callback has batch
             hooks, "auto" makes single steps.
         target, validation, test, drop, group, task, time, columns, quantiles, sample_weight, split, sheet, header_row,
-            drop_rare, calibration: see `kzoo.load_data`.
+            drop_rare, calibration, repairs: see `kzoo.load_data`.
         check: run the quick checks of `kzoo.check` first; an error is raised, a warning is printed.
         baselines: also score baselines on the same split (`kzoo.baselines`), for about five seconds each, or two
             percent of the training time. Baselines that would take longer are fitted on fewer rows, and note it.
@@ -170,7 +173,8 @@ def train(
     options = DataOptions(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time, columns=columns,
         quantiles=quantiles, sample_weight=sample_weight, split=split, sheet=sheet,
-        header_row=header_row, drop_rare=drop_rare, calibration=calibration, seed=checked_seed("data_seed", data_seed),
+        header_row=header_row, drop_rare=drop_rare, calibration=calibration,
+        repairs=repairs, seed=checked_seed("data_seed", data_seed),
     )  # fmt: skip
     if clock is not None and isinstance(test, Fold):
         raise KzooError(f"max_time={max_time!r} is for one training, and folds are several. Use epochs=.")
@@ -203,11 +207,34 @@ def train(
         devices=devices, deterministic=request.deterministic,
     )  # fmt: skip
     command = command_of(command_preset, data, overrides, options, **command_options)
+
+    def with_gain(run: Run) -> Run:
+        """Return a run with what its repairs bring. Folds are compared by their scores; a built model has no twin."""
+        if options.repairs is None or isinstance(test, Fold) or plan.custom_model is not None:
+            return run
+        # A data set does not have the recorded labels, and a time limit is not for two trainings.
+        if isinstance(data, Dataset) or clock is not None or run.summary["interrupted"]:
+            return run
+
+        def before(folder: Path) -> Run:
+            print_notes(["Training the same without repairs, to state what they bring"], progress)
+            arguments: dict[str, Any] = options.pick(*STORED_OPTIONS, "quantiles") | {"repairs": None}
+            arguments |= {"callbacks": extra or None} | overrides
+            return train(
+                preset_or_model, data, out=folder, seed=seed, data_seed=options.seed, weights=weights, freeze=freeze,
+                precision=precision, deterministic=deterministic, devices=devices, overwrite=overwrite,
+                steps_per_call=steps_per_call, check=False, baselines=False, progress=False, **arguments,
+            )  # fmt: skip
+
+        run = add_gain(run, request, options.repairs, plan.data.seen["unrepaired"], before)
+        print_notes([line for line in [gain_line(run.summary)] if line], progress)
+        return run
+
     # 3. Claim the folder, build the network, and train it, resuming from a journal if there is one.
     with claimed(out, request, overwrite=overwrite, resume=resume) as claim:
         if claim.done is not None:
             print_notes(claim.notes, progress)
-            return claim.done
+            return with_gain(claim.done)
         with distribution_scope(distribution):
             setup = plan.ready(policy, weights=weights, freeze=freeze, resumed=claim.state is not None)
         warnings = check_before_training(setup, command=command) if check else []
@@ -233,7 +260,7 @@ def train(
         )  # fmt: skip
         print_notes([*fit.notes, *onednn.advice()], progress)
         if claim.state is not None:
-            return _train_and_score(fit, scored)
+            return with_gain(_train_and_score(fit, scored))
         if plan.preset is not None:
             samples = setup.training["epochs"] * len(plan.data.train)
             print_notes(faster_than(keras.backend.backend(), plan.preset.name, samples), progress)
@@ -242,7 +269,8 @@ def train(
                 claim.folder, setup, request, command=command, overrides=overrides,
                 notes=notes if isinstance(test, Fold) else (),
             )  # fmt: skip
-            return _train_and_score(fit, scored)
+            run = _train_and_score(fit, scored)
+        return with_gain(run)
 
 
 def _fitted_to(clock: Clock, setup: TrainingSetup, options: dict[str, Any]) -> tuple[TrainingSetup, TimeLimit, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from kzoo.dataset.dataset import Dataset, Split
+from kzoo.dataset.repairs import keys_of
 from kzoo.dataset.splits import (
     Fold,
     absent_labels_note,
@@ -170,7 +171,10 @@ def load_image_folder(
     for source, split_images in images.items():
         part_rows = {part: rows for part, (origin, rows) in parts.items() if origin == source}
         for part, x in _split_images(split_images, part_rows).items():
-            splits[part] = Split(x=x, y=labels[source][part_rows[part]], rows=part_rows[part])
+            splits[part] = Split(
+                x=x, y=labels[source][part_rows[part]], rows=part_rows[part],
+                keys=_keys(digests[source], part_rows[part]),
+            )  # fmt: skip
     fingerprint = hashlib.sha256()
     for part, (source, rows) in sorted(parts.items()):
         for row in rows:
@@ -264,7 +268,7 @@ def load_labelled_images(
     )
     train_rows = {part: part_rows for part, part_rows in parts.items() if part_rows is not None}
     splits = {
-        part: Split(x=x, y=y[train_rows[part]], rows=train_rows[part])
+        part: Split(x=x, y=y[train_rows[part]], rows=train_rows[part], keys=_keys(digests["train"], train_rows[part]))
         for part, x in _split_images(images["train"], train_rows).items()
     }
     for split, table in tables.items():
@@ -274,7 +278,8 @@ def load_labelled_images(
                 truth = problem.task.inference.encode(learned, table.target_columns(rows[split]), **encoding)
             if first.labels is not None:
                 more += absent_labels_note(split, (truth == 1).sum(axis=0), learned.classes)
-            splits[split] = Split(x=images[split], y=truth, rows=np.arange(len(truth)))
+            numbers = np.arange(len(truth))
+            splits[split] = Split(x=images[split], y=truth, rows=numbers, keys=_keys(digests[split], numbers))
     fingerprint = hashlib.sha256()
     for part in sorted(splits):
         digest = digests[part if part in tables and part != "train" else "train"]
@@ -303,6 +308,11 @@ def load_labelled_images(
         | ({"partly": True} if partly else {}),
         fingerprint=fingerprint.hexdigest(),
     )
+
+
+def _keys(digest, rows):
+    """Return the hash of the name and the content, or for very many images the size, of each file, uint64 (N,)."""
+    return keys_of(str(digest(row)).encode("utf-8", "surrogatepass") for row in rows)
 
 
 def _labels_of(source):

@@ -138,12 +138,15 @@ def load_table(
     # Rare categories may be in validation or test rows only: that is not worth a note.
     unread = {name: indices for name, indices in unread.items() if name not in categories}
     notes += [*fit.format_warnings, *unread_notes(fit.columns, inputs, unread)]
+    hashes = _hash(frame, rows, wall_clock="of_arrow" in attrs)
     return Dataset(
         name=name,
         task=fit.problem.name,
         inputs="rows",
         **{
-            part: None if rows is None else Split(x=x[rows], y=y[rows], rows=rows, weight=part_weights(weight, rows))
+            part: None
+            if rows is None
+            else Split(x=x[rows], y=y[rows], rows=rows, weight=part_weights(weight, rows), keys=hashes[rows])
             for part, rows in split_rows.items()
         },
         config=config_of(x[train], fit.columns, notes, weight=part_weights(weight, train)) | learned.config,
@@ -157,8 +160,8 @@ def load_table(
         | ({"in_order": True} if times is not None else {})
         | cell_findings(fit.format_warnings, unread, len(frame)),
         fingerprint=splits.fingerprint(
-            _hash(frame, rows, wall_clock="of_arrow" in attrs), list(frame.columns), targets, fit.problem.name,
-            *split_rows.values(), fingerprint_columns(fit.columns), *([] if weight is None else [weight]),
+            hashes, list(frame.columns), targets, fit.problem.name, *split_rows.values(),
+            fingerprint_columns(fit.columns), *([] if weight is None else [weight]),
         ),
     )  # fmt: skip
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from kzoo.dataset import splits
 from kzoo.dataset.dataset import Dataset, Split
+from kzoo.dataset.repairs import keys_of
 from kzoo.dataset.summary import AS_REQUESTED
 from kzoo.dataset.weights import scaled_by_split, weights_note
 from kzoo.kinds import Fresh
@@ -344,6 +345,7 @@ def build_text(
             y=pair[1],
             rows=None if part in official else parts[part],
             weight=weights.get(part),
+            keys=keys_of(text.encode("utf-8", "surrogatepass") for text in pair[0]),
         )
         for part, pair in chosen.items()
     }

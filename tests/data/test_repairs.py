@@ -213,3 +213,13 @@ def test_folds_are_trained_on_repairs_and_scored_on_recorded_labels(tmp_path):
     truth = [order[int(number)] for number in scores["out_of_fold"]["truth"]]
     assert truth == frame.kind.tolist()
     assert all(kzoo.Run(path).summary.get("repairs") is None for path in scores["runs"])
+
+
+def test_calibration_rows_keep_their_labels():
+    options = dict(target="kind", calibration=0.2)
+    before = kzoo.load_data(table(), **options)
+    rows = [suspect(before, split, 0) for split in ("train", "calibration")]
+    after = kzoo.load_data(table(), repairs=rows, **options)
+    np.testing.assert_array_equal(after.calibration.y, before.calibration.y)
+    assert (after.train.y != before.train.y).sum() == 1
+    assert_mentions("\n".join(after.notes), "1 label changed", "1 accepted row", "calibration row")

@@ -19,7 +19,7 @@ from kzoo.data.reload import load_again
 from kzoo.dataset.dataset import Loadable
 from kzoo.dataset.sample import sample_split
 from kzoo.kinds import encoding_settings, kind
-from kzoo.postprocessors import AUTOMATIC, temperature
+from kzoo.postprocessors import AUTOMATIC, temperature_scaling
 from kzoo.postprocessors.decision import STEP, settings_of
 from kzoo.postprocessors.postprocessor import Postprocessor, combined, learn
 from kzoo.ranking import advantage, find_runs
@@ -160,11 +160,11 @@ def _learned_steps(
     own = (
         step["name"]
         for step in first.postprocessing
-        if step["name"] not in AUTOMATIC and step["stage"] != temperature.STAGE
+        if step["name"] not in AUTOMATIC and step["stage"] != temperature_scaling.STAGE
     )
     names = tuple(dict.fromkeys([*first.problem.task.postprocess, *own]))
     if data is not None and data.validation is not None and method != "vote" and _are_calibrated(members):
-        names = ("temperature", *names)
+        names = ("temperature_scaling", *names)
     if not names:
         return None
     stored: list[Any] = [run.answers for run in members]
@@ -208,7 +208,7 @@ def _check(members: Sequence[Run], method: str) -> bool:
             step["name"]
             for step in run.postprocessing
             if step["name"] not in (STEP, *AUTOMATIC, *run.problem.task.postprocess)
-            and step["stage"] != temperature.STAGE
+            and step["stage"] != temperature_scaling.STAGE
         ]:
             steps = ",".join(others)
             raise KzooError(
@@ -443,7 +443,7 @@ def _score_stored(
     """Return scores from the members' stored predictions on their test split; empty if not all are stored."""
     first = members[0]
     stored: list[Any] = [run.answers for run in members]
-    if any(step["stage"] == temperature.STAGE for run in members for step in run.postprocessing):
+    if any(step["stage"] == temperature_scaling.STAGE for run in members for step in run.postprocessing):
         return {}  # stored predictions are calibrated, and the outputs that the ensemble averages are not
     if None in stored or len(stored[0]["rows"]) < getattr(first.data, stored[0]["split"]):
         return {}

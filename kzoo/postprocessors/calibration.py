@@ -10,7 +10,11 @@ from typing import Any
 import numpy as np
 
 BINS = 15
-STEPS = ("platt", "vector", "isotonic")  # that `choose` compares; temperature is tried before
+STEPS = (
+    "platt_scaling",
+    "vector_scaling",
+    "isotonic_regression",
+)  # that `choose` compares; temperature is tried before
 _TINY = 1e-30  # the smallest probability whose logarithm is used: float32 has smaller ones, but no softmax of use
 _LEAST_BELOW_1 = 2.0**-24  # the distance from 1 of probabilities that float32 rounds to 1
 _LOSS_TINY = 1e-7  # the same of scores, as in `kzoo.tasks`

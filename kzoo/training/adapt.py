@@ -9,7 +9,7 @@ from kzoo.dataset.dataset import Dataset
 from kzoo.dataset.sample import sample_split
 from kzoo.kinds import kind
 from kzoo.kinds.rows.layout import code_columns
-from kzoo.postprocessors.postprocessor import check_names
+from kzoo.postprocessors.postprocessor import check_names, stage_of
 from kzoo.predictions import logits_of
 from kzoo.registry import family_builder, general_first, get_preset, list_presets
 from kzoo.registry.arguments import SGD
@@ -143,6 +143,11 @@ def adapt_fit(training, requested, data):
         )
     if training.get("postprocess"):
         check_names(training["postprocess"], data.problem.facts)
+        steps = [name for name in training["postprocess"] if stage_of(name) == "calibrate"]
+        if steps and training.get("calibrate") not in (None, "off"):
+            raise KzooError(
+                f"calibrate={training['calibrate']!r} and postprocess={steps[0]} both calibrate. Set only one of them."
+            )
         if data.validation is None:
             steps = ",".join(training["postprocess"])
             raise KzooError(

@@ -15,7 +15,7 @@ import numpy as np
 from kzoo.data.pipeline import Batches
 from kzoo.dataset.sample import sample_split
 from kzoo.families.protocol import LOG_RATIOS, MEMBERS, OUTPUT_BIAS, OUTPUTS, layer_with
-from kzoo.postprocessors import calibration, temperature
+from kzoo.postprocessors import calibration, temperature_scaling
 from kzoo.postprocessors.postprocessor import stage_of
 from kzoo.training.mean_correction import save_model
 from kzoo.training.members import Members
@@ -83,24 +83,25 @@ def calibrate(setup, folder: Path, *, batch_size: int) -> Calibration | None:
         return None
     if rows is None or len(rows) < FEWEST:
         return None
+    labels = "labels" in setup.data.problem.facts
+    if any(stage_of(name) == temperature_scaling.STAGE for name in setup.training.get("postprocess", ())):
+        return Calibration(temperature=1.0, folded=True, rows=len(rows))  # the user's step calibrates
     outputs, members, truth, weight = _validation_outputs(setup, logits, batch_size)
     if not np.isfinite(outputs).all():  # scoring raises the error
         return None
-    labels = "labels" in setup.data.problem.facts
     if members is not None:
         z = calibration.logits_from(members, logits=False, labels=labels)
-        value = temperature.best_temperature(z, truth, labels=labels, weight=weight)
+        value = temperature_scaling.best_temperature(z, truth, labels=labels, weight=weight)
     else:
-        learned = temperature.learn(outputs, truth, target=setup.data.target, logits=logits, weight=weight)
+        learned = temperature_scaling.learn(outputs, truth, target=setup.data.target, logits=logits, weight=weight)
         value = learned["temperature"]
     folded = value == 1.0
     if not folded and not setup.as_given:
         folded = _fold(setup, value, logits=logits, labels=labels)
         if folded:
             save_model(setup, folder / "best.keras")
-    chosen = [name for name in setup.training.get("postprocess", ()) if stage_of(name) == temperature.STAGE]
-    step = None if folded or chosen else "temperature"
-    if folded and method == "auto" and not chosen and "kept" in setup.data.problem.facts and setup.data.fold is None:
+    step = None if folded else "temperature_scaling"
+    if folded and method == "auto" and "kept" in setup.data.problem.facts and setup.data.fold is None:
         outputs, _, truth, weight = _validation_outputs(setup, logits, batch_size)
         step = calibration.choose(outputs, truth, target=setup.data.target, logits=logits, labels=labels, weight=weight)
     return Calibration(temperature=value, folded=folded, rows=len(truth), step=step)
@@ -129,7 +130,7 @@ def before_and_after(setup, calibrated: Calibration, split, outputs, truth, post
         members = _member_network(setup, setup.saved_weights(), logits)
         if members is not None:
             before, _ = _forward_all([members], split, batch_size)
-        before = temperature.apply(undo, before, logits=logits)
+        before = temperature_scaling.apply(undo, before, logits=logits)
         before = before if members is None else before.mean(axis=1)
     scores = {}
     for name, values in (("before", before), ("after", after)):
@@ -194,7 +195,7 @@ def _fold(setup, value, *, logits, labels) -> bool:
     for layer, arrays in zip(layers, weights, strict=True):
         layer.set_weights([array / np.float32(value) for array in arrays])
     setup.saved_weights()
-    expected = temperature.apply({"temperature": value, "labels": labels}, before, logits=logits)
+    expected = temperature_scaling.apply({"temperature": value, "labels": labels}, before, logits=logits)
     if np.allclose(forward(inspected, x, len(split)), expected, rtol=_TOLERANCE, atol=_TOLERANCE):
         return True
     for layer, arrays in zip(layers, weights, strict=True):

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 
 import kzoo
 import kzoo.runtime
-from kzoo.postprocessors import isotonic, platt, temperature, vector
+from kzoo.postprocessors import isotonic_regression, platt_scaling, temperature_scaling, vector_scaling
 from kzoo.postprocessors.calibration import calibration_scores, choose
 from kzoo.postprocessors.postprocessor import Postprocessor
 
@@ -41,9 +41,9 @@ def test_temperature_is_the_one_with_the_smallest_log_loss(logits):
     z, truth = overconfident(4000, 4)
     outputs = z if logits else special.softmax(z, axis=1)
     best = optimize.minimize_scalar(lambda t: log_loss(z / t, truth), bounds=(0.1, 10), method="bounded").x
-    learned = temperature.learn(outputs, truth, target=None, logits=logits)
+    learned = temperature_scaling.learn(outputs, truth, target=None, logits=logits)
     assert learned["temperature"] == pytest.approx(best, rel=0.01)
-    changed = temperature.apply(learned, outputs, logits=logits)
+    changed = temperature_scaling.apply(learned, outputs, logits=logits)
     expected = z / learned["temperature"]
     assert np.allclose(changed, expected if logits else special.softmax(expected, axis=1), atol=1e-5)
 
@@ -52,7 +52,7 @@ def test_temperature_of_two_classes_with_one_output_is_that_of_two_outputs():
     z, truth = overconfident(1000, 2)
     single = special.expit(z[:, 1:] - z[:, :1])
     learned = [
-        temperature.learn(outputs, truth, target=None, logits=logits)["temperature"]
+        temperature_scaling.learn(outputs, truth, target=None, logits=logits)["temperature"]
         for outputs, logits in ((z, True), (single, False))
     ]
     assert learned[0] == pytest.approx(learned[1], rel=1e-3)
@@ -60,7 +60,7 @@ def test_temperature_of_two_classes_with_one_output_is_that_of_two_outputs():
 
 def test_temperature_of_rows_that_are_all_right_is_finite():
     z = np.eye(3, dtype="float32")[np.arange(60) % 3] * 2
-    learned = temperature.learn(z, np.arange(60) % 3, target=None, logits=True)["temperature"]
+    learned = temperature_scaling.learn(z, np.arange(60) % 3, target=None, logits=True)["temperature"]
     assert 0.2 < learned < 1
 
 
@@ -74,7 +74,7 @@ def test_a_row_of_weight_2_is_the_row_twice():
             step.learn(z, truth, weight=weight.astype(float), **arguments),
             step.learn(z[repeated], truth[repeated], **arguments),
         )
-        for step in (temperature,)
+        for step in (temperature_scaling,)
     ]
     for weighted, twice in pairs:
         # The prior has the weight of one row of 300, and of 600.
@@ -84,29 +84,29 @@ def test_a_row_of_weight_2_is_the_row_twice():
 def test_platt_scaling_is_logistic_regression_on_the_logit():
     z, truth = overconfident(3000, 2)
     outputs = special.expit(z[:, 1:] - z[:, :1] + 1)
-    learned = platt.learn(outputs, truth, target=None, logits=False)
+    learned = platt_scaling.learn(outputs, truth, target=None, logits=False)
     x = special.logit(np.clip(outputs.astype("float64"), 0, 1 - 2.0**-24))
     reference = LogisticRegression(C=1e6).fit(x, truth)
     intercept, slope = learned["lines"][0]
     assert (slope, intercept) == pytest.approx((reference.coef_[0, 0], reference.intercept_[0]), abs=0.01)
-    changed = platt.apply(learned, outputs, logits=False)
+    changed = platt_scaling.apply(learned, outputs, logits=False)
     assert np.allclose(changed[:, 0], reference.predict_proba(x)[:, 1], atol=0.005)
 
 
 def test_vector_scaling_minimises_the_log_loss():
     z, truth = overconfident(3000, 3)
     z = z * [1, 2, 0.5] + [1, 0, -1]
-    learned = vector.learn(z.astype("float32"), truth, target=None, logits=True)
+    learned = vector_scaling.learn(z.astype("float32"), truth, target=None, logits=True)
     best = optimize.minimize(lambda p: log_loss(z * p[:3] + p[3:], truth), np.repeat([1.0, 0.0], 3))
-    ours = log_loss(vector.apply(learned, z, logits=True), truth)
+    ours = log_loss(vector_scaling.apply(learned, z, logits=True), truth)
     assert ours == pytest.approx(best.fun, abs=1e-5)
 
 
 def test_isotonic_regression_is_that_of_scikit_learn():
     z, truth = overconfident(2000, 2)
     outputs = special.expit(z[:, 1:] - z[:, :1])
-    learned = isotonic.learn(outputs, truth, target=None, logits=False)
-    p = isotonic.apply(learned, outputs, logits=False)[:, 0]
+    learned = isotonic_regression.learn(outputs, truth, target=None, logits=False)
+    p = isotonic_regression.apply(learned, outputs, logits=False)[:, 0]
     reference = IsotonicRegression(y_min=1 / 2002, y_max=1 - 1 / 2002).fit_transform(outputs[:, 0], truth)
     assert (np.abs(p - reference) > 1e-4).sum() <= 5  # of 2,000: at the ends of a block, ties are joined differently
 
@@ -117,7 +117,7 @@ def test_steps_of_labels_change_labels_with_enough_rows_only():
     truth = (random.uniform(size=z.shape) < special.expit(z - [0, 0, 9])).astype("float64")
     truth[:100, 0] = np.nan
     outputs = special.expit(2 * z)
-    for step in (platt, isotonic):
+    for step in (platt_scaling, isotonic_regression):
         changed = step.apply(step.learn(outputs, truth, target=None, logits=False), outputs, logits=False)
         assert np.allclose(changed[:, 2], outputs[:, 2])
         known = ~np.isnan(truth[:, 0])
@@ -130,12 +130,12 @@ def test_steps_of_labels_change_labels_with_enough_rows_only():
 
 def test_a_further_step_is_chosen_only_if_it_is_significantly_better():
     z, truth = overconfident(3000, 2, factor=1)
-    for shift, expected in ((0.0, None), (2.0, "platt")):
+    for shift, expected in ((0.0, None), (2.0, "platt_scaling")):
         outputs = special.expit(z[:, 1:] - z[:, :1] + shift)
         assert choose(outputs, truth, target=None, logits=False, labels=False) == expected
     z, truth = overconfident(3000, 3, factor=1)
     assert choose(z, truth, target=None, logits=True, labels=False) is None
-    assert choose(z + np.array([0, 2, 0]), truth, target=None, logits=True, labels=False) == "vector"
+    assert choose(z + np.array([0, 2, 0]), truth, target=None, logits=True, labels=False) == "vector_scaling"
     assert (
         choose((z + np.array([0, 2, 0]))[:300], truth[:300], target=None, logits=True, labels=False) is None
     )  # too few rows
@@ -240,7 +240,7 @@ def test_a_model_of_the_user_keeps_its_weights_and_gets_a_step(tmp_path, digits)
     model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(10, activation="softmax")])
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     run = train(tmp_path, model, (x, y), "mine", epochs=2, batch_size=16)
-    assert step_names(run) == ["temperature"]
+    assert step_names(run) == ["temperature_scaling"]
     assert not run.summary["calibration"]["folded"]
     p = kzoo.predict(run, x[:50]).probabilities
     steps = Postprocessor.read(run.postprocessing)
@@ -248,15 +248,15 @@ def test_a_model_of_the_user_keeps_its_weights_and_gets_a_step(tmp_path, digits)
     assert np.allclose(p, steps.outputs(raw, logits=False), atol=1e-6) and not np.allclose(p, raw, atol=1e-3)
 
 
-@pytest.mark.parametrize("name", ["platt", "isotonic"])
-def test_a_step_that_the_user_names_is_learned_beside_the_temperature(tmp_path, name):
+@pytest.mark.parametrize("name", ["platt_scaling", "isotonic_regression"])
+def test_a_step_that_the_user_names_replaces_the_temperature(tmp_path, name):
     random = np.random.default_rng(0)
     a, b = random.normal(size=(2, 1500))
     yes = random.uniform(size=1500) < special.expit(1.5 * a + b - 1)
     frame = pd.DataFrame({"a": a, "b": b, "answer": np.where(yes, "yes", "no")})
     options = dict(target="answer", validation=0.4, epochs=2, units=(8,), batch_size=64, class_weight="balanced")
     run = train(tmp_path, "tabular_fnn", frame, name, postprocess=name, **options)
-    assert step_names(run) == [name] and run.summary["calibration"]["folded"]
+    assert step_names(run) == [name] and run.summary["calibration"]["temperature"] == 1
     test = run.summary["calibration"]["test"]
     assert test["after"]["log_loss"] < test["before"]["log_loss"]  # balanced weights shift the logits
     assert run.summary["test"]["loss"] == pytest.approx(test["after"]["log_loss"], abs=1e-5)
@@ -281,7 +281,7 @@ def test_an_ensemble_gets_a_temperature_of_its_own(tmp_path, pair):
     )
     other = train(tmp_path, "tabular_fnn", data, "other", **(options | dict(seed=2)))
     ensemble = kzoo.ensemble([run, other], data=data, out=tmp_path / "ensemble")
-    assert step_names(ensemble) == ["temperature"]
+    assert step_names(ensemble) == ["temperature_scaling"]
     raw = np.asarray(ensemble.model.predict(data[0][:20], verbose=0))
     t = ensemble.postprocessing[0]["learned"]["temperature"]
     expected = special.softmax(np.log(raw.astype("float64")) / t, axis=1)
@@ -299,6 +299,9 @@ def test_wrong_settings_are_refused(tmp_path):
     frame = pd.DataFrame({"a": range(100), "y": np.arange(100) * 1.5})
     with refuses("calibrate='isotonic'", "auto, temperature, off"):
         kzoo.train("tabular_fnn", frame, target="y", calibrate="isotonic", out=tmp_path / "x")
+    both = dict(calibrate="temperature", postprocess="isotonic_regression")
+    with refuses("calibrate='temperature'", "postprocess=isotonic_regression", "one of them"):
+        kzoo.train("tabular_fnn", frame.assign(y=frame.y > 50), target="y", out=tmp_path / "x", **both)
     with refuses("calibrate=None", "auto, temperature, off"):  # what `--set calibrate=none` passes
         kzoo.train("tabular_fnn", frame, target="y", calibrate=None, out=tmp_path / "x")
     with refuses("calibrate='temperature'", "probabilities", "Leave it out"):

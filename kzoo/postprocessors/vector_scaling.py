@@ -21,7 +21,7 @@ def has_enough_rows(truth, outputs) -> bool:
 
 
 def learn(outputs, truth, *, target, logits, weight=None):
-    """Return factor and shift of each class (see `kzoo.postprocessors.temperature.learn`).
+    """Return factor and shift of each class (see `kzoo.postprocessors.temperature_scaling.learn`).
 
     They are drawn to 1 and 0 with the weight of one row, which also determines the shift that all classes share.
     """

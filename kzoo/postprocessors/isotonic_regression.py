@@ -18,7 +18,7 @@ def has_enough_rows(truth, outputs) -> bool:
 
 
 def learn(outputs, truth, *, target, logits, weight=None):
-    """Return points of each function: logits, and what they become (see `kzoo.postprocessors.temperature.learn`)."""
+    """Return points of each function: logits, and what they become (see `temperature_scaling.learn`)."""
     labels = truth.ndim == 2
     weight = np.ones(len(truth)) if weight is None else np.asarray(weight, np.float64)
     z, flags = binary_logits(outputs, logits=logits, labels=labels), binary_flags(truth)

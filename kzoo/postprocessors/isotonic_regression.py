@@ -69,4 +69,6 @@ def describe(learned) -> list[str]:
         return [
             f"Isotonic regression: the probabilities of {fitted} of {len(learned['functions'])} labels are changed."
         ]
+    if learned["functions"][0] is None:
+        return [f"Isotonic regression needs {FEWEST} validation rows of each class: probabilities are unchanged."]
     return ["Isotonic regression: the probability is a step-like function of the network's."]

@@ -44,4 +44,6 @@ def describe(learned) -> list[str]:
         fitted = sum(line != [0.0, 1.0] for line in learned["lines"])
         return [f"Platt scaling: the logits of {fitted} of {len(learned['lines'])} labels are shifted and scaled."]
     intercept, slope = learned["lines"][0]
+    if (intercept, slope) == (0.0, 1.0):
+        return [f"Platt scaling needs {FEWEST} validation rows of each class: probabilities are unchanged."]
     return [f"Platt scaling: the logit becomes {intercept:.3g} + {slope:.3g} times itself."]

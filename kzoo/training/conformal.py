@@ -25,12 +25,14 @@ def predicted(
     """Return the predictions of a split, after all steps but the last, and its truth.
 
     Args:
-        pairs: (outputs, truth) of its batches, outputs after the steps that change outputs.
+        pairs: (outputs of the network, truth) of its batches.
         data: the `Dataset`.
         postprocessor: the other steps, or None.
         logits: whether outputs of classes are logits.
     """
     outputs, truth = (np.concatenate(column) for column in zip(*pairs, strict=True))
+    if postprocessor is not None:
+        outputs = postprocessor.outputs(outputs, logits=logits)
     answer, target = data.problem.task.inference.answer, data.target
     predictions = answer(target, outputs, inputs=range(len(outputs)), reader=data.preprocessing, logits=logits)
     return predictions if postprocessor is None else postprocessor.predictions(predictions), truth

@@ -54,12 +54,11 @@ def score_and_store(
         kept["calibration"] = []
         score_split(model, sample_split(data.calibration), data, kept=kept["calibration"], **options)
     for name, split in splits.items():
-        network: list | None = None if observe is None else []
-        keep_in = kept.setdefault(name, []) if keeps else None
-        scored = score_split(model, split, data, network=network, kept=keep_in, **options)
+        keeps_these = keeps or observe is not None
+        scored = score_split(model, split, data, kept=kept.setdefault(name, []) if keeps_these else None, **options)
         scores[name] = scored.scores
-        if observe is not None and network is not None:
-            observe(name, split, *(np.concatenate(column) for column in zip(*network, strict=True)))
+        if observe is not None:
+            observe(name, split, *(np.concatenate(column) for column in zip(*kept[name], strict=True)))
         if scored.answers is not None and name == list(splits)[-1]:
             decision = decision_of(settings or {}, data.problem, data.class_names, postprocessor)
             target = data.target if postprocessor is None else postprocessor.target(data.target)

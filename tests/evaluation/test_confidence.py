@@ -196,3 +196,13 @@ def test_forecasts_have_a_band_that_adapts(home):
     model = kzoo.runtime.load(kzoo.export(run, home / "export-series", "onnx", verify=False, progress=False))
     same = model.predict(series[-300:], confidence=0.8)
     assert same.upper == pytest.approx(long.upper, abs=1e-4)
+
+
+def test_a_further_step_is_applied_once_to_scores_and_sets(home):
+    data = points().drop(columns="value")
+    run = small("platt_scaling", data[data["kind"] != "middle"], home, target="kind", calibration=0.25, postprocess=("platt_scaling",))
+    assert [step["name"] for step in run.postprocessing] == ["platt_scaling", "conformal"]
+    after = run.summary["calibration"]["test"]["after"]["log_loss"]
+    assert after == pytest.approx(run.summary["test"]["loss"], rel=1e-5)
+    coverage = kzoo.evaluate(run, data[data["kind"] != "middle"], confidence=0.9)["conformal"][0]
+    assert coverage["coverage"] == run.summary["conformal"][1]["coverage"]

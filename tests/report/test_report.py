@@ -148,7 +148,9 @@ def test_images_are_shown_with_the_answers_of_the_model(digits_run, report_of):
     # Twelve examples, the mistakes among them again, and the other mistakes with stored inputs.
     assert page.count("img") == 12 + wrong[answers["shown"][:12]].sum() + len(answers["shown"]) - 12
     assert wrong.sum() > 0
-    page.assert_headings("confusion matrix", "class", "ROC", "accuracy when answered", "calibration", "examples", "mistakes")
+    page.assert_headings(
+        "confusion matrix", "class", "ROC", "accuracy when answered", "calibration", "examples", "mistakes"
+    )
     assert page.count("svg") == 8  # loss, accuracy and the first five of these, of which ROC are two
     page.assert_headings("sets and intervals")
     assert_mentions(page.text, "LAC", "drift", "validation rows")

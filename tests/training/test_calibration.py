@@ -251,15 +251,22 @@ def test_a_model_of_the_user_keeps_its_weights_and_gets_a_step(tmp_path, digits)
 @pytest.mark.parametrize("name", ["platt_scaling", "isotonic_regression"])
 def test_a_step_that_the_user_names_replaces_the_temperature(tmp_path, name):
     random = np.random.default_rng(0)
-    a, b = random.normal(size=(2, 1500))
-    yes = random.uniform(size=1500) < special.expit(1.5 * a + b - 1)
+    a, b = random.normal(size=(2, 2000))
+    yes = random.uniform(size=2000) < special.expit(1.5 * a + b - 1)
     frame = pd.DataFrame({"a": a, "b": b, "answer": np.where(yes, "yes", "no")})
-    options = dict(target="answer", validation=0.4, epochs=2, units=(8,), batch_size=64, class_weight="balanced")
+    options = dict(target="answer", validation=0.5, epochs=2, units=(8,), batch_size=64, class_weight="balanced")
     run = train(tmp_path, "tabular_fnn", frame, name, postprocess=name, **options)
     assert step_names(run) == [name] and run.summary["calibration"]["temperature"] == 1
     test = run.summary["calibration"]["test"]
     assert test["after"]["log_loss"] < test["before"]["log_loss"]  # balanced weights shift the logits
     assert run.summary["test"]["loss"] == pytest.approx(test["after"]["log_loss"], abs=1e-5)
+
+
+def test_a_step_with_too_few_rows_says_so(tmp_path, digits, capsys):
+    x, y = digits
+    options = dict(units=(8,), epochs=1, postprocess="isotonic_regression", progress=True)
+    train(tmp_path, "tabular_fnn", (x, y % 2), "few", **options)
+    assert_mentions(capsys.readouterr().err, "Isotonic regression", "200 validation rows", "unchanged")
 
 
 def test_labels_are_calibrated(tmp_path):

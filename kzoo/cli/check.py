@@ -174,11 +174,11 @@ def _train_command(args, presets):
 
 def _check_exported(args):
     """Compare the files of an exported model with its golden predictions."""
-    accepted = ("command", "debug", "json", "preset", "quick")
-    defaults = dict(seed=0, data_seed=0, validation=0.1, split="random", precision="auto")
+    accepted = ("command", "debug", "json", "preset", "quick", "quiet")
+    defaults = dict(seed=0, data_seed=0, validation=0.1, split="random", precision="auto", folds=5, parallel=1)
     # argparse does not say which options were passed: a value other than the default is one that was.
     for name, value in vars(args).items():
-        if name not in accepted and value not in (None, [], defaults.get(name)):
+        if name not in accepted and value is not False and value not in (None, [], defaults.get(name)):
             option = "column" if name == "columns" else name.replace("_", "-")
             raise KzooError(f"--{option} is for presets and runs, not for an exported model. Remove it.")
     keras_import.silence_tensorflow()

@@ -184,7 +184,7 @@ def test_forecasts_have_a_band_that_adapts(home):
     noise = np.random.default_rng(0).normal(size=900) * np.where(steps < 700, 0.1, 0.6)
     series = pd.DataFrame({"y": np.sin(steps / 4) + noise})
     with undrawn(), untraced():
-        run = fit("series_linear", series, home / "series", input_shape=16, horizon=3, epochs=2, calibration=0.1,
+        run = fit("series_linear", series, home / "adaptive", input_shape=16, horizon=3, epochs=2, calibration=0.1,
                   baselines=False, check=False)  # fmt: skip
     short, long = (kzoo.predict(run, series[-rows:], confidence=0.8) for rows in (16, 300))
     assert short.values == pytest.approx(long.values)
@@ -200,7 +200,14 @@ def test_forecasts_have_a_band_that_adapts(home):
 
 def test_a_further_step_is_applied_once_to_scores_and_sets(home):
     data = points().drop(columns="value")
-    run = small("platt_scaling", data[data["kind"] != "middle"], home, target="kind", calibration=0.25, postprocess=("platt_scaling",))
+    run = small(
+        "platt_scaling",
+        data[data["kind"] != "middle"],
+        home,
+        target="kind",
+        calibration=0.25,
+        postprocess=("platt_scaling",),
+    )
     assert [step["name"] for step in run.postprocessing] == ["platt_scaling", "conformal"]
     after = run.summary["calibration"]["test"]["after"]["log_loss"]
     assert after == pytest.approx(run.summary["test"]["loss"], rel=1e-5)

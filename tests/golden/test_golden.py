@@ -58,8 +58,12 @@ def assert_same(answer, stored, where=""):
         assert answer == stored, (where, answer, stored)
 
 
+NEW_HEADINGS = ("Accuracy when answered",)  # of sections that reports of earlier versions did not have
+
+
 def assert_same_headings(answer, stored):
     """Compare how many headings there are, the names in the first heading, and the topics of the others."""
+    answer = [heading for heading in answer if heading not in NEW_HEADINGS]
     assert len(answer) == len(stored), (answer, stored)
     names = [word for word in stored[0].split() if word not in ("tuned", "on")]
     assert not missing_from(answer[0], names), (answer[0], names)
@@ -95,6 +99,7 @@ def test_answers_are_the_same_as_then(golden, question):
     if "evaluate" in name:  # today there may be more scores of new data than then
         answer = {score: answer[score] for score in stored}
     if name.endswith("report"):
+        answer["svg"] -= sum(heading in NEW_HEADINGS for heading in answer["headings"])
         assert_same_headings(answer.pop("headings"), stored.pop("headings"))
     if "check" in name:
         answer, stored = without_wording(answer), without_wording(stored)

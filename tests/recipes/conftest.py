@@ -32,10 +32,10 @@ ON_OTHER_BACKENDS = {
 # Smoke runs of many networks and few steps, whose tracing by TensorFlow takes longer than the steps as they come.
 UNTRACED = {
     "adding_problem", "cifar_cnn", "cifar_speed", "imdb_lstm", "imdb_rnn", "imdb_transformer", "mnist_cnn",
-    "practice/batch_norm", "practice/batch_size", "practice/class_imbalance", "practice/clipping",
-    "practice/cross_validation", "practice/ensemble", "practice/regularization", "practice/sample_weights",
-    "practice/scikit_learn", "practice/thresholds", "tabular_counts", "tabular_fnn", "tabular_quantiles",
-    "text_reviews", "tune_digits", "tune_reviews", "tune_tabular",
+    "practice/batch_norm", "practice/batch_size", "practice/calibration", "practice/class_imbalance",
+    "practice/clipping", "practice/cross_validation", "practice/ensemble", "practice/regularization",
+    "practice/sample_weights", "practice/scikit_learn", "practice/thresholds", "tabular_counts", "tabular_fnn",
+    "tabular_quantiles", "text_reviews", "tune_digits", "tune_reviews", "tune_tabular",
 }  # fmt: skip
 CHILD = """
 import json, os, runpy, sys

@@ -53,6 +53,20 @@ def test_a_learned_threshold_is_that_of_predict_and_the_networks_of_both_goals_a
     assert regret == {"F1": 0, "cost": 0}
 
 
+def test_calibration_and_sets_are_those_of_the_test_rows(smoke):
+    left = smoke("practice/calibration").left
+    ((run,),) = left["runs"].values()
+    rows, p, truth = {row["what"]: row for row in left["rows"]}, run.answers["answers"], run.answers["truth"]
+    loss = -np.log(p[np.arange(len(p)), truth]).mean()
+    assert rows["after calibration"]["log_loss"] == pytest.approx(loss, abs=1e-3)
+    limit = next(step["learned"] for step in run.postprocessing if step["name"] == "conformal")["lac"]["values"]
+    threshold = np.sort(limit)[int(np.ceil((len(limit) + 1) * 0.9)) - 1]
+    inside = 1 - p <= threshold
+    covered = inside[np.arange(len(p)), truth].mean()
+    assert rows["sets at 90%"]["coverage"] == pytest.approx(covered, abs=0.01)
+    assert rows["sets at 90%"]["classes"] == pytest.approx(inside.sum(axis=1).mean(), abs=0.02)
+
+
 def test_the_weights_of_a_biased_sample_take_the_bias_away(smoke):
     left = smoke("practice/sample_weights").left
     bias = {row["model"]: abs(row["bias"]) for row in left["rows"]}

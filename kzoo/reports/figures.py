@@ -157,11 +157,17 @@ def _calibration_figures(run):
     if not scores:
         return
     before, after = scores["before"], scores["after"]
+    if before == after:  # a temperature of 1
+        scores = {"after": after}
     share = "present" if "labels" in run.problem.facts else "right"
     note = (
         f"Calibrated probabilities are on the diagonal. Before and after calibration on validation rows: log loss "
         f"{number(before['log_loss'])} and {number(after['log_loss'])}, Brier score {number(before['brier'])} and "
         f"{number(after['brier'])}, expected calibration error {percent(before['ece'])} and {percent(after['ece'])}."
+        if before != after
+        else "Calibrated probabilities are on the diagonal. Validation rows show no temperature other than 1. Log loss "
+        f"{number(after['log_loss'])}, Brier score {number(after['brier'])}, expected calibration error "
+        f"{percent(after['ece'])}."
     )
     yield "Calibration", note, [embed_figure(reliability_of(scores, share=share), "reliability diagram")]
 
@@ -172,8 +178,8 @@ def _abstention_figures(run):
     if p.min() < 0 or p.max() > 1:  # scores
         return
     note = (
-        "If the rows with the lowest probability of their predicted class are not answered (`min_probability=`, "
-        "`accuracy_when_answered=` of kzoo.predict)."
+        "If the rows with the lowest probability of their predicted class are not answered (min_probability= and "
+        "accuracy_when_answered= of kzoo.predict)."
     )
     figure = plots.accuracy_over_coverage(truth, p, run.class_names, predicted=predicted_classes(run, _columns(p)))
     yield "Accuracy when answered", note, [embed_figure(figure, "accuracy over the share of answered rows")]

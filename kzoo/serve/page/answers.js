@@ -35,10 +35,13 @@ function single(about, prediction, input) {
   return [node, ["saidValues", { values: () => values.map((value, i) => `${nameOf(names, i)} ${number(value)}`).join(", ") }]];
 }
 
+/** Return a level, such as 0.95, as "95 %". */
+const level = (share) => `${Number((100 * share).toFixed(3))} %`;
+
 /** Return the line with the set of classes of a prediction, in a list; [] without one. */
 function setLine({ set, confidence }) {
   if (!set) return [];
-  return [make("p", { class: "note", say: set.length ? ["setOf", { share: () => percent(confidence), classes: set.map(label).join(", ") }] : ["emptySet", { share: () => percent(confidence) }] })];
+  return [make("p", { class: "note", say: set.length ? ["setOf", { share: () => level(confidence), classes: set.map(label).join(", ") }] : ["emptySet", { share: () => level(confidence) }] })];
 }
 
 /** Return the interval beside number `index` of `count`: of several quantiles of a target, beside the last one. */
@@ -131,7 +134,7 @@ function forecast(about, prediction) {
     const column = (rows, index) => rows.map((row) => row[index]), first = i * count;
     const ends = prediction.lower ? { low: column(prediction.lower, i), high: column(prediction.upper, i) } : null;
     const bounds = ends ?? (levels.length ? { low: column(values, first), high: column(values, first + count - 1) } : {});
-    const band = ends ? [" ", legend("intervals", percent(prediction.confidence))] : levels.length ? [" ", legend("band", `${levels[0]} – ${levels.at(-1)}`)] : [];
+    const band = ends ? [" ", legend("intervals", level(prediction.confidence))] : levels.length ? [" ", legend("band", `${levels[0]} – ${levels.at(-1)}`)] : [];
     return make("figure", {}, make("figcaption", {}, make("b", { text: name }), " ", legend("before"), " ", legend("after"), ...band),
       chart({ name, before: column(history, i), after: column(values, first + Math.floor(count / 2)), ...bounds, times: [...historyTimes, ...times] }));
   });

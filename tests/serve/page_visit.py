@@ -74,7 +74,7 @@ class Visit:
 
     def status(self):
         """Return the text of the answer for a screen reader."""
-        return self.page.locator(".answer [role=status]").inner_text()
+        return self.page.locator(".answer .unseen[role=status]").inner_text()
 
     def draw(self, lines):
         """Draw lines of points, in shares of the pad."""

@@ -16,7 +16,7 @@ _KERNELS = tuple(itertools.combinations(range(TAPS), 3))  # positions of the wei
 _MAX_DILATIONS = 32  # of MiniRocket
 _MAX_CHANNELS = 9  # that a kernel of MiniRocket combines
 _MAX_GROUP_CHANNELS = 8  # that a group of Hydra combines
-_SILENT = 1e-4  # responses below this are those of a constant stretch: rounding must not decide which kernel wins
+_SILENT = 1e-3  # smaller responses are those of a constant stretch: rounding must not decide which kernel wins
 
 
 def build(

@@ -24,7 +24,8 @@ _OPTIONS = {"target?": (str, [str], None), "drop?": (str, [str], None), "group?"
             "task?": (str, None), "validation?": (float, None, Each(int)), "quantiles?": ([float], None),
             "sample_weight?": (str, None), "split?": str, "sheet?": (str, None),
             "header_row?": (int, None), "drop_rare?": (int, None), "calibration?": (float, None),
-            "repairs?": (Mapping, None)}  # fmt: skip
+            "repairs?": (Mapping, None), "series_id?": (str, [str], None), "segment?": (int, None),
+            "stride?": (int, None)}  # fmt: skip
 _FEATURE = {
     "name": str, "mean": float, "sd": float, "low": float, "high": float, "edges": [float], "shares": [float],
     "count": int,

@@ -15,10 +15,12 @@ import kzoo
 from kzoo import contract
 from kzoo.network import table_of
 from kzoo.registry import family_builder, resolve
+from kzoo.registry.family import builder_of
 from kzoo.results import network_of
 from kzoo.training.setup import make_variables
 
 NAMES = kzoo.list_presets(["*", "*@*"])
+TRAINED = [name for name in NAMES if not builder_of(kzoo.get_preset(name).family).closed_form]  # by gradients
 
 
 def small(name):
@@ -31,12 +33,14 @@ def small(name):
             less["outputs"] = 30
     if config["inputs"] == "series":
         less |= dict(input_shape=(24, config["input_shape"][1]))
-        if config["horizon"]:
+        if config.get("horizon"):
             less["horizon"] = 4
         if "patch_size" in config:
             less |= dict(patch_size=8, patch_stride=4)
     if config["inputs"] == "image" and config["input_shape"][0] > 32:
         less["input_shape"] = (32, 32, 3)
+    if "shares" in config:
+        less |= dict(shares=84, groups=2, kernels_per_group=2)
     if "backbone" in config:
         less |= dict(backbone="efficientnet_lite0", cut="block2_2_add")
     for key in ("units", "filters"):
@@ -155,7 +159,7 @@ QUICK_LEARNERS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", [n if n in LEARNERS else pytest.param(n, marks=pytest.mark.slow) for n in NAMES])
+@pytest.mark.parametrize("name", [n if n in LEARNERS else pytest.param(n, marks=pytest.mark.slow) for n in TRAINED])
 def test_a_shrunken_copy_overfits_a_tiny_batch_and_every_gradient_exists(name, request):
     if name in QUICK_LEARNERS:
         request.getfixturevalue("untraced")
@@ -167,7 +171,7 @@ def test_a_shrunken_copy_overfits_a_tiny_batch_and_every_gradient_exists(name, r
 
 
 @pytest.mark.usefixtures("untraced")
-@pytest.mark.parametrize("name", [n for n in NAMES if n not in LEARNERS])
+@pytest.mark.parametrize("name", [n for n in TRAINED if n not in LEARNERS])
 def test_a_step_of_a_shrunken_copy_lowers_the_loss_and_every_gradient_exists(name):
     model = kzoo.build(name, seed=0, **small(name) | still(name) | dict(learning_rate=1e-3))
     (before, after), idle = idle_variables(model, *batch(name, model), steps=2)
@@ -176,7 +180,7 @@ def test_a_step_of_a_shrunken_copy_lowers_the_loss_and_every_gradient_exists(nam
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TRAINED)
 def test_every_gradient_exists_at_full_size(name):
     model = kzoo.build(name, seed=0, **still(name))
     losses, idle = idle_variables(model, *batch(name, model), steps=3)

@@ -210,7 +210,7 @@ def test_a_preset_takes_every_argument_of_its_builder_that_has_an_effect():
     assert (mine.config["pool_size"], mine.training["augment"]) == (2, ())  # the builder's and the contract's defaults
     assert set(mine.config) == set(builder_of("cnn").takes) - {
         "horizon", "vocabulary_size", "embedding_dim", "embedding_dropout", "reversible_norm", "scale", "offset",
-        "target_scale", "target_offset", "quantiles", "units_norm", "norm_momentum",
+        "target_scale", "target_offset", "quantiles", "padded", "units_norm", "norm_momentum",
     }  # fmt: skip
 
 

@@ -96,6 +96,18 @@ def sequences(problem, folder):
     return (x, targets(problem, x.mean(axis=(1, 2)))["size"]), {}, x[:7]
 
 
+def recordings(problem, folder):
+    """Return a table with a row per step of series of different lengths."""
+    draw = np.random.default_rng(0)
+    levels, lengths = draw.uniform(size=ROWS), draw.integers(5, 9, ROWS)
+    (name, values), *_ = targets(problem, levels).items()
+    number = np.repeat(np.arange(ROWS), lengths)
+    frame = pd.DataFrame({"id": [f"r{n:03}" for n in number], "step": np.concatenate([np.arange(n) for n in lengths])})
+    frame["a"] = levels[number] + draw.normal(0, 0.1, len(number))
+    options = dict(target=name, series_id="id", time="step")
+    return frame.assign(**{name: values[number]}), options, frame[number < 7]
+
+
 def language(problem, folder):
     (file := folder / "book.txt").write_text("to be or not to be, that is the question\n" * 40)
     return file, {}, ["to be or n", "that is th"]
@@ -106,7 +118,7 @@ def source_of(problem):
     if "continues" in problem.facts:
         return language
     if problem.kind == "series":
-        return series if "ordered" in problem.facts else sequences
+        return series if "ordered" in problem.facts else recordings if "classes" in problem.facts else sequences
     return {"rows": table, "tokens": texts, "image": images}[problem.kind]
 
 
@@ -204,6 +216,8 @@ def try_predict(tried, site):
     assert np.isfinite(numbers).all() and len(predictions.columns())
     ahead = (3,) if source_of(tried.problem) is series else ()
     count = 1 if ahead else len(tried.inputs)
+    if "series_id" in tried.options:
+        count = tried.inputs["id"].nunique()
     if "quantiles" in facts:
         assert numbers.shape == (count, *ahead, 1, len(LEVELS)) and (np.diff(numbers) >= 0).all()
     elif "values" in facts:

@@ -86,7 +86,7 @@ def learning_rate(subject):
 @check("settings", "model")
 def nothing_to_train(subject):
     """Find a network without trainable weights."""
-    if not subject.model.trainable_variables:
+    if not subject.model.trainable_variables and not subject.closed_form:
         yield error(
             "The network has no trainable weights",
             where=f"model {subject.model.name!r}",

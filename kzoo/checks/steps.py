@@ -23,9 +23,9 @@ _MAX_VANISHED = 0.03  # share of kernels with tiny gradients that is normal, as 
 def gradients(subject):
     """Find gradients that are missing, vanish or explode."""
     loss, (x, y) = loss_function(subject.model), subject.batch
-    if loss is None:
-        return
     variables = subject.model.trainable_variables
+    if loss is None or not variables:  # `nothing_to_train` reports a network without trainable weights
+        return
     with _unchanged(subject.model.variables):
         gradient_list = weight_gradients(shell_of(subject.model) or subject.model, lambda answers: loss(y, answers), x)
     sizes = [

@@ -28,11 +28,12 @@ class Subject:
         model: the compiled network that is fitted, or None: then only the data is checked.
         training: settings: `batch_size`, `epochs`, `monitor`, `class_weight`, ...; missing ones are not checked.
         onehot, standardize: how the pipeline transforms the targets (see `kzoo.data.pipeline.Batches`).
+        closed_form: whether the last layer is computed, so that nothing is trained by gradients.
     """
 
-    def __init__(self, data, model=None, training=None, *, onehot=None, standardize=None):
+    def __init__(self, data, model=None, training=None, *, onehot=None, standardize=None, closed_form=False):
         self.data, self.model, self.training = sample_dataset(data), model, dict(training or {})
-        self.onehot, self.standardize = onehot, standardize
+        self.onehot, self.standardize, self.closed_form = onehot, standardize, closed_form
         if model is not None and not model.built and self.rows:
             with suppress(NotImplementedError, TypeError, ValueError):  # custom models may need `fit` to be built
                 model.build((None, *data.input_shape))
@@ -49,7 +50,10 @@ class Subject:
         """Return the subject for a `kzoo.training.setup.TrainingSetup`."""
         # The model that takes the data itself, not precomputed features.
         model = setup.core if setup.features is None else setup.model
-        return cls(setup.data, model, setup.spec.training, onehot=setup.onehot, standardize=setup.standardize)
+        return cls(
+            setup.data, model, setup.spec.training, onehot=setup.onehot, standardize=setup.standardize,
+            closed_form=setup.closed_form,
+        )  # fmt: skip
 
     @property
     def facts(self):

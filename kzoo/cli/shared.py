@@ -26,7 +26,8 @@ PICTURES = (".png", ".svg", ".pdf")
 DECISION_OPTIONS = ("objective", "decision", "positive", "cost")
 DATA_OPTIONS = (
     "target", "data_seed", "validation", "test", "drop", "group", "task", "time", "columns", "sample_weight", "split",
-    "quantiles", "sheet", "header_row", "drop_rare", "calibration", "repairs",
+    "quantiles", "sheet", "header_row", "drop_rare", "calibration", "repairs", "series_id", "segment",
+    "stride",
 )  # fmt: skip
 
 _SPLIT_OPTIONS = ("validation", "test", "calibration")  # a fraction or a source
@@ -95,6 +96,12 @@ def add_data_options(parser):
         help="suspects.csv of `kzoo check --wrong-labels`: labels that you accepted there are corrected",
     )  # fmt: skip
     add("--group", metavar="COLUMN", help="keep rows with the same value in this column in the same split")
+    add(
+        "--series-id", nargs="+", metavar="COLUMN",
+        help="columns that tell labelled series apart, in a table with a row per step",
+    )  # fmt: skip
+    add("--segment", type=int, metavar="N", help="cut labelled series into segments of N steps, each an example")
+    add("--stride", type=int, metavar="N", help="steps from one segment to the next; default: --segment")
     add("--task", help="task, such as tabular_regression; default: detected from the target")
     add("--time", metavar="COLUMN", help="time column of a series, or of a table with --split time")
     add(
@@ -213,6 +220,8 @@ def data_options(args) -> dict:
     options = {name: getattr(args, name) for name in DATA_OPTIONS}
     if options["target"] is not None and len(options["target"]) == 1:
         options["target"] = options["target"][0]
+    if options["series_id"] is not None and len(options["series_id"]) == 1:
+        options["series_id"] = options["series_id"][0]
     columns = dict(_column_option(word) for word in options["columns"]) or None
     parts = {name: _split_option(options[name]) for name in _SPLIT_OPTIONS}
     return options | parts | dict(drop=tuple(options["drop"]), columns=columns)

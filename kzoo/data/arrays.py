@@ -45,7 +45,22 @@ def load_arrays(
         KzooError: lengths differ, there are NaN, invalid labels, pixels divided by 255, or weights that are negative or
             all 0.
     """
-    notes = list(notes)
+    notes, padded = list(notes), {}
+    others = splits.second_sources(validation, test)
+    inputs = {
+        part: source[0] for part, source in others.items() if isinstance(source, tuple | list) and len(source) > 1
+    }
+    if (unequal := _padded_series(x, inputs, preset)) is not None:
+        x, inputs = unequal
+        padded = {"padded": True}
+        notes.append(
+            f"The series have up to {x.shape[1]:,} steps: shorter ones are padded at the end, and a mask excludes the "
+            "padding."
+        )
+        validation, test = (
+            (inputs[part], *others[part][1:]) if part in inputs else value
+            for part, value in (("validation", validation), ("test", test))
+        )
     kind = kinds.kind(preset.config["inputs"]) if preset is not None else _infer_kind(x)
     x, y = _inputs(x, kind, preset), array_of_rows(y, "y")
     weight, first = None if weight is None else weights_of(weight, len(x), "weight"), len(x)
@@ -102,7 +117,7 @@ def load_arrays(
     if plain:
         config = {name: value for name, value in config.items() if name not in ("target_offset", "target_scale")}
     x, more_config, reader = kind.fitting.fit(
-        x, train, plain=plain, notes=notes, vocabulary_size=vocabulary_size, **weighted
+        x, train, plain=plain, notes=notes, vocabulary_size=vocabulary_size, **weighted, **padded
     )
     return Dataset(
         name=name,
@@ -123,6 +138,22 @@ def load_arrays(
             x, y, *parts.values(), list(learned.classes), *([] if weight is None else [weight])
         ),
     )
+
+
+def _padded_series(x, others, preset):
+    """Return series of different lengths as padded arrays with a mask, of x and of other inputs; None for other inputs.
+
+    Args:
+        x: inputs.
+        others: split -> inputs of its second source.
+        preset: the preset, or None.
+    """
+    names = [preset.config["inputs"]] if preset is not None else kinds.NAMES
+    for name in names:
+        kind = kinds.kind(name)
+        if kind.facts >= {"columns", "steps"} and hasattr(kind.fitting, "padded_arrays"):
+            return kind.fitting.padded_arrays(x, others)
+    return None
 
 
 def _concatenate(x, more_x, name):
@@ -182,7 +213,7 @@ def _targets(y, kind, task, preset, names, notes):
             f"y must be labels (N,), one-hot rows or targets (N, outputs). Got an array of shape {y.shape}."
         )
     onehot = y.ndim == 2 and y.dtype.kind in "biuf" and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all()
-    fixed, possible = detection.only_problem(preset), list(detection.supported_problems(kind).values())
+    fixed, possible = _fixed_problem(preset, y), list(detection.supported_problems(kind).values())
     columns = [y.argmax(axis=1).astype(str)] if onehot else list(y.T) if y.ndim == 2 else [y]
     likely, reason = detection.likely_problem(kind, columns)
     usual, many = _usual_problem(kind), False
@@ -209,6 +240,12 @@ def _targets(y, kind, task, preset, names, notes):
         )
     elif task is None and usual is not None and chosen is not usual:
         notes.append(f"{chosen.name.replace('_', ' ').capitalize()}: y has values ({reason}); task= overrides.")
+    elif task is None and usual is None and "classes" in chosen.facts and "steps" in kinds.kind(kind).facts:
+        # Numbers of series were values once, and often are.
+        notes.append(
+            f"{chosen.name.replace('_', ' ').capitalize()}: y has classes ({reason}). If they are values, set "
+            "task='regression'."
+        )
     if "classes" not in chosen.facts:
         if task is None and (note := detection.count_note(kind, columns)):
             notes.append(f"y: {note}")
@@ -224,6 +261,12 @@ def _targets(y, kind, task, preset, names, notes):
     if names:
         return chosen, np.asarray(names)[y.astype(int)], names
     return chosen, y, None
+
+
+def _fixed_problem(preset, y):
+    """Return the only problem that a preset supports; None if it is for values, and y has no numbers."""
+    fixed = detection.only_problem(preset)
+    return None if fixed is not None and "values" in fixed.facts and y.dtype.kind not in "biuf" else fixed
 
 
 def _usual_problem(kind):

@@ -24,7 +24,10 @@ from kzoo.utils.files import path_of
 from kzoo.utils.formatting import hint, listed, shown
 from kzoo.utils.table_path import check_sheet, is_workbook, name_of_table, with_sheet
 
-_ABOUT_COLUMNS = ("target", "drop", "group", "task", "time", "columns", "clip", "sample_weight", "split", "drop_rare")
+_ABOUT_COLUMNS = (
+    "target", "drop", "group", "task", "time", "columns", "clip", "sample_weight", "split", "drop_rare", "series_id",
+    "segment", "stride",
+)  # fmt: skip
 _FOLDERS_DEEP = 3  # levels of a folder searched for the first file of a known kind
 _MOST_FOLDERS = 1_000  # folders in which files are counted for a message
 _SHOWN = 12  # names in a message
@@ -155,7 +158,7 @@ def existing_path(source: str | Path) -> Path:
 
 def check_named(name: str, preset: Preset | None, options: DataOptions) -> None:
     """Raise KzooError for a preset, or options, that do not fit a named data set."""
-    refuse_options(options, ("time", "columns", "clip", "split", "drop_rare"), name)
+    refuse_options(options, ("time", "columns", "clip", "split", "drop_rare", "series_id", "segment", "stride"), name)
     if options.sample_weight is not None and not isinstance(options.sample_weight, str):
         raise KzooError(f"sample_weight= must be the name of a column for {name!r}.")
     if preset is not None and preset.config["inputs"] != NAMES[name]:
@@ -218,12 +221,17 @@ def _label_source(name):
 
 def _source_of_folder(path):
     """Return the source of the first file in a folder that a kind can read."""
+    found = None
     for depth in range(1, _FOLDERS_DEEP + 1):
         for file in path.glob("/".join("*" * depth)):
             source = _source("folder", file.suffix.lower())
-            if source is not None and not file.stem.lower().startswith("readme"):
+            if source is None or file.stem.lower().startswith("readme"):
+                continue
+            if file.suffix.lower() not in suffixes():
                 return source
-    return None
+            if depth > 1:  # files of tables: those next to the folders may label other files
+                found = found or source
+    return found
 
 
 def _sources(form):
@@ -235,14 +243,31 @@ def _source(form, suffix):
 
 
 def detect_table(name: str, preset: Preset | None, options: DataOptions) -> DetectedSource:
-    """Return the table source of the preset; without a preset, a series if a time column is named, else rows."""
+    """Return the table source of the preset; without a preset, a series if a time column is named, else rows.
+
+    Series with `series_id` are labelled, unless the task or the preset is one of forecasts.
+    """
     tables = _sources("tabular")
     if preset is not None:
         suitable = [source for source in kind(preset.config["inputs"]).sources if source.form == "tabular"]
+        if len({source.order for source in suitable} - {""}) > 1:
+            order = _order(preset, None if options.series_id is None else options.task)
+            suitable = [source for source in suitable if source.order == order]
+    elif options.series_id is not None:
+        suitable = [source for source in tables if "series_id" in source.options and source.order != "ordered"]
     else:
         in_order = options.time is not None and options.split != "time"
         suitable = [source for source in tables if (source.order == "ordered") == in_order]
     return _check_fit((suitable or tables)[0], name, preset, options)
+
+
+def _order(preset, task):
+    """Return whether a table is one ordered series or several labelled ones: by the task, else by the preset."""
+    inputs, default = preset.config["inputs"], problem(preset.task).facts
+    orders = [order for order in ("ordered", "unordered") if task in detection.supported_problems(inputs, order)]
+    if len(orders) == 1:
+        return orders[0]
+    return "ordered" if "ordered" in default else "unordered"
 
 
 def _check_fit(source, name, preset, options):
@@ -297,13 +322,18 @@ def _problem(kind, order, default, task, preset, name):
         KzooError: a preset for ordered rows and a source of unordered ones, or the reverse; `task` is unknown.
     """
     requested, fixed = detection.requested_problem(kind, task or default, order), detection.only_problem(preset)
-    if preset is not None and order not in problem(preset.task).facts:
+    if preset is not None and order not in problem(preset.task).facts and not reads_whole_series(preset, order):
         suitable = listed(general_first(list_presets(task=requested.name)), _SHOWN)
         raise KzooError(
             f"{name!r} is data for {requested.name}, but {preset.name} is for {preset.task}. Suitable presets: "
             f"{suitable}."
         )
     return requested if task or fixed is None else fixed
+
+
+def reads_whole_series(preset: Preset, order: str) -> bool:
+    """Return whether a preset for forecasts reads labelled series, without its horizon."""
+    return order == "unordered" and "steps" in kind(preset.config["inputs"]).facts
 
 
 def _wrong_preset_error(reason, preset, inputs):

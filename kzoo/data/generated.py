@@ -1,9 +1,10 @@
-"""Generated data sets: pictures of shapes, and opinions in which the order of words matters."""
+"""Generated data sets: pictures of shapes, opinions in which the order of words matters, and series of three shapes."""
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 SHAPES = ("circle", "square", "triangle")
+BUMPS = ("cylinder", "bell", "funnel")
 _SIZE, _FINE = 64, 2  # pixels per side; factor of supersampling, for smooth edges
 
 _SUBJECTS = (
@@ -68,6 +69,25 @@ def _draw(shape, random):
     pixels = np.asarray(picture.reduce(_FINE), np.float32)
     noise = random.standard_normal(pixels.shape, np.float32) * random.uniform(5, 40)
     return np.clip(np.rint(pixels + noise), 0, 255).astype(np.uint8)
+
+
+def cylinder_bell_funnel(count=1000, seed=0):
+    """Generate series of 128 steps with a plateau ("cylinder"), a rise ("bell") or a fall ("funnel") in noise.
+
+    Returns:
+        series (count, 128, 1) float32, classes (count,) int32 and their names.
+    """
+    random, steps = np.random.default_rng(seed), np.arange(128)
+    classes = random.permutation(np.arange(count, dtype=np.int32) % len(BUMPS))
+    series = random.standard_normal((count, len(steps)))
+    for values, number in zip(series, classes, strict=True):
+        start = random.integers(16, 33)
+        end = start + random.integers(32, 97)
+        height = 6 + random.standard_normal()
+        course = {"cylinder": np.ones(len(steps)), "bell": (steps - start) / (end - start)}
+        course["funnel"] = 1 - course["bell"]
+        values += height * course[BUMPS[number]] * ((steps >= start) & (steps <= end))
+    return series[..., None].astype(np.float32), classes, BUMPS
 
 
 def opinions(count=2000, seed=0):

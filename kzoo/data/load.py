@@ -55,6 +55,9 @@ def load_data(
     drop_rare: int | None = None,
     calibration: "float | Loadable | None" = None,
     repairs: Any = None,
+    series_id: str | Sequence[str] | None = None,
+    segment: int | None = None,
+    stride: int | None = None,
     seed: int = 0,
     clip: bool = False,
 ) -> Dataset:
@@ -109,6 +112,11 @@ def load_data(
         repairs: the table of suspects of `kzoo.check(..., wrong_labels=True)`, a path or its rows: those whose column
             `accept` says yes get the label of the column `suggestion`, in the training and validation split. Test rows
             keep theirs. A row that is not the one that was checked is an error.
+        series_id: columns that tell labelled series apart, in a table with a row per step; the target is constant in
+            the rows of a series. `time` orders them, by default the order of the rows. A folder of folders of `.csv`
+            files has a series per file and a class per folder. Series of different lengths are padded and masked.
+        segment: cut series into segments of this many steps, each an example; those of a series stay in one split.
+        stride: steps from one segment to the next; `segment` by default.
         sheet: name of the sheet of an `.xlsx` workbook; by default the only one with cells. Of several workbooks, each
             is read at this sheet.
         header_row: number of the row of the sheet with the column names, from 1; by default the first with cells.
@@ -121,6 +129,7 @@ def load_data(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time,
         columns=columns, clip=clip, quantiles=quantiles, seed=seed, sample_weight=sample_weight, split=split,
         sheet=sheet, header_row=header_row, drop_rare=drop_rare, calibration=calibration, repairs=repairs,
+        series_id=series_id, segment=segment, stride=stride,
     )  # fmt: skip
     options.check_loaded(source)
     return load(source, preset, options)
@@ -324,7 +333,10 @@ def _arrays(pair, name, preset, options):
                     part_frame, _ = with_weights(part_frame, source[2], name)
                 options = replace(options, **{part: part_frame})
         return _table(frame.set_axis(x.index), preset, replace(options, sample_weight=name))
-    detection.refuse_options(options, ("target", "drop", "time", "columns", "clip", "split", "drop_rare"), "arrays")
+    about_tables = (
+        "target", "drop", "time", "columns", "clip", "split", "drop_rare", "series_id", "segment", "stride",
+    )  # fmt: skip
+    detection.refuse_options(options, about_tables, "arrays")
     if isinstance(options.sample_weight, str):
         raise KzooError(
             f"sample_weight={options.sample_weight!r} is the name of a column, which arrays do not have. Pass an array "

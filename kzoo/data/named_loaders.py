@@ -14,7 +14,7 @@ import numpy as np
 
 from kzoo.data import downloads
 from kzoo.data.arrays import load_arrays
-from kzoo.data.generated import opinions, shapes
+from kzoo.data.generated import cylinder_bell_funnel, opinions, shapes
 from kzoo.kinds.series.fitting import load_series
 from kzoo.kinds.text.fitting import build_text
 from kzoo.kinds.text.inference import preprocessing_of
@@ -34,6 +34,7 @@ PYDOCS_THEMES = {
     "types": ("types",),
 }
 _FEWEST_WORDS = 5
+_CBF_TRAIN = 100  # series that are not in the test split
 _ADDING_ROWS, _ADDING_TEST = 20_000, 2_000
 
 
@@ -141,6 +142,16 @@ def waves():
     weekly = 0.6 * np.sin(2 * np.pi * hours / 168)
     value = 10 + 3 * daily + 3 * weekly + 0.5 * random.standard_normal(len(hours))
     return pd.DataFrame({"time": pd.date_range("2020-01-01", periods=len(hours), freq="h"), "value": value})
+
+
+def cbf(options):
+    """Load series with a cylinder, a bell or a funnel somewhere in the noise (Saito 1994, doi:10.5555/221266)."""
+    x, classes, names = cylinder_bell_funnel()
+    notes = ["Series of 128 steps with a cylinder, a bell or a funnel of random place and length, and noise."]
+    if options["test"] is None:
+        options = options | {"test": (x[_CBF_TRAIN:], classes[_CBF_TRAIN:])}
+        x, classes = x[:_CBF_TRAIN], classes[:_CBF_TRAIN]
+    return load_arrays(x, classes, class_names=list(names), notes=notes, **options)
 
 
 def sine(options):

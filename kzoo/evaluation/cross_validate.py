@@ -61,6 +61,9 @@ def cross_validate(
     drop_rare: int | None = None,
     calibration: "float | Loadable | None" = None,
     repairs: Any = None,
+    series_id: str | Sequence[str] | None = None,
+    segment: int | None = None,
+    stride: int | None = None,
     parallel: int = 1,
     threads: int | None = None,
     executor: Executor | None = None,
@@ -87,7 +90,7 @@ def cross_validate(
         epochs, callbacks: see `kzoo.train`.
         validation: fraction of the rows outside the fold, used to choose the best epoch.
         target, drop, group, task, columns, quantiles, sample_weight, sheet, header_row, drop_rare, calibration,
-            repairs: see `kzoo.load_data`.
+            repairs, series_id, segment, stride: see `kzoo.load_data`.
         parallel, threads, executor: how many folds are trained at once, and where, as in `kzoo.tune`; the last digits
             of scores depend on `threads`, but not on where folds are trained.
         overwrite: replace all other folds in `out`.
@@ -131,7 +134,8 @@ def cross_validate(
     options: dict[str, Any] = dict(
         epochs=epochs, callbacks=callbacks, validation=validation, target=target, drop=drop, group=group, task=task,
         columns=columns, quantiles=quantiles, sample_weight=sample_weight, sheet=sheet, header_row=header_row,
-        drop_rare=drop_rare, calibration=calibration, repairs=repairs,
+        drop_rare=drop_rare, calibration=calibration, repairs=repairs, series_id=series_id,
+        segment=segment, stride=stride,
     ) | overrides  # fmt: skip
     out, runs = Path(out or f"runs/cross-{preset.name}"), []
     threads = checked_threads(parallel, threads, executor)

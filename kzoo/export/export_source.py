@@ -257,6 +257,7 @@ def _input_spec(kind, shape, dtype, spec, run, model=None):
         vocabulary_size=config.get("vocabulary_size") or _smallest_vocabulary(model) or 2,
         categories=list(config.get("categories") or ()),
         **{name: list(config[name]) for name in ("text_buckets", "text_lengths") if config.get(name)},
+        **({"padded": True} if config.get("padded") else {}),
         pixels=255 if config.get("rescale", True) else 1,
         mean=mean,
         sd=sd,

@@ -3,7 +3,7 @@
 from functools import partial
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 from kzoo.families import blocks, parts
 
@@ -66,6 +66,7 @@ def build(
     target_scale=None,
     target_offset=None,
     quantiles=None,
+    padded=None,
 ):
     """Build a convolutional network: stages, pooling, dense layers, output.
 
@@ -117,6 +118,7 @@ def build(
         target_scale: per target, standard deviation in the training split; the output becomes `y * scale + offset`.
         target_offset: for each target, mean in the training split.
         quantiles: levels of the quantiles to predict for each target; None for one value per target.
+        padded: whether the last feature of a series marks real steps by 1 and padding after them by 0; None for False.
 
     Raises:
         ValueError: a value is not valid for the family, or contradicts another one.
@@ -133,8 +135,9 @@ def build(
         x = layers.Rescaling(1 / 255, dtype=parts.answer_dtype() if whitening else None, name="scaling")(x)
     if whitening:
         x = parts.activate(parts.whiten(x, whitening), activation, name=f"whitening_{activation}")
-    if rescale and inputs == "series":
-        x = parts.scale_inputs(x, scale, offset)
+    real = None  # which steps of a series are real, (B, T, 1); None for all
+    if inputs == "series":
+        x, real = parts.scale_series(x, scale, offset, rescale=rescale, padded=padded)
     if reversible_norm:
         x, *window_stats = parts.window_norm(x, reversible_norm)
 
@@ -167,7 +170,7 @@ def build(
         else:
             stack = {"residual": blocks.residual, "separable": blocks.separable, "dilated": blocks.dilated}
             x = stack[block](x, **stages)
-        x = _pool(x, pooling)
+        x = _pool(x, pooling) if real is None else _pool_real(x, pooling, real)
 
     for i, width in enumerate(units, start=1):
         x = parts.dense_block(x, width, activation, name=f"hidden{i}", dropout=units_dropout, norm=units_norm)
@@ -200,6 +203,17 @@ def _windows(filters, kernel_size):
     if len(set(sizes)) != len(sizes) or not sizes:
         raise ValueError(f"kernel_size={sizes!r} must have at least one window length, and no duplicates.")
     return parts.per_layer(filters if len(filters) > 1 else filters[0], len(sizes), name="filters"), sizes
+
+
+def _pool_real(x, pooling, real):
+    """Pool the real steps of padded series (B, T, C) to (B, C), or (B, all) for `"flatten"`."""
+    if pooling == "last":
+        return ops.sum(x * parts.last_real_step(real), axis=1)
+    if pooling == "mean":
+        return ops.sum(x * real, axis=1) / ops.maximum(ops.sum(real, axis=1), 1.0)
+    if pooling == "max":
+        return ops.max(ops.where(real > 0.5, x, -1e4), axis=1)
+    return layers.Flatten(name="flatten")(x * real)
 
 
 def _pool(x, pooling):

@@ -1,7 +1,7 @@
 """Linear forecasts: one matrix maps the past of a column to its future."""
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 from kzoo.families import parts
 from kzoo.families.protocol import OUTPUTS
@@ -21,6 +21,7 @@ def build(
     target_scale=None,
     target_offset=None,
     quantiles=None,
+    padded=None,
 ):
     """Build NLinear (https://arxiv.org/abs/2205.13504): a `Dense` over time that all columns share.
 
@@ -43,6 +44,7 @@ def build(
         target_scale: per target, standard deviation in the training split; the output becomes `y * scale + offset`.
         target_offset: for each target, mean in the training split.
         quantiles: levels of the quantiles to predict for each target; None for one value per target.
+        padded: whether the last feature of a series marks real steps by 1 and padding after them by 0; None for False.
 
     Raises:
         ValueError: a value is not valid for the family, or contradicts another one.
@@ -52,7 +54,9 @@ def build(
     parts.check_forecast(inputs, outputs, input_shape, horizon=horizon, reversible_norm=reversible_norm)
 
     input_tensor = keras.Input(input_shape, dtype="float32", name="inputs")
-    x = parts.scale_inputs(input_tensor, scale, offset) if rescale else input_tensor
+    x, real = parts.scale_series(input_tensor, scale, offset, rescale=rescale, padded=padded)
+    if real is not None:
+        x = ops.concatenate([x, real], axis=-1)
     units = (horizon or outputs) * parts.levels_of(quantiles)
     dense = layers.Dense(units, kernel_initializer="zeros", dtype=parts.answer_dtype(), name=OUTPUTS)
     if horizon is None:

@@ -52,6 +52,31 @@ def scale_inputs(x, scale, offset, *, clip=None, name="scaling"):
     return layers.Rescaling(clip, name=f"{name}_clip")(x)
 
 
+def split_mask(x):
+    """Return padded series (B, T, F + 1) without their last feature, and which steps are real (B, T, 1), 0 or 1."""
+    return x[:, :, :-1], ops.cast(x[:, :, -1:] > 0.5, x.dtype)
+
+
+def scale_series(x, scale, offset, *, rescale, padded):
+    """Return scaled series with 0 for padding, and which steps are real (B, T, 1), None if all are.
+
+    Args:
+        x: (B, T, F), or (B, T, F + 1) with a last feature that marks real steps.
+        scale, offset: see `scale_inputs`.
+        rescale: whether to scale.
+        padded: whether the series have that feature.
+    """
+    x, real = split_mask(x) if padded else (x, None)
+    x = scale_inputs(x, scale, offset) if rescale else x
+    return (x, None) if real is None else (x * real, real)
+
+
+def last_real_step(real):
+    """Return which step is the last real one, (B, T, 1) 0 or 1, of masks whose padding comes last."""
+    after = ops.concatenate([real[:, 1:], ops.zeros_like(real[:, :1])], axis=1)
+    return real - after
+
+
 def split_columns(x, categories, text_buckets, text_lengths):
     """Return the numeric columns of rows (B, F), None without any, and their number.
 

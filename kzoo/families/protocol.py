@@ -12,6 +12,8 @@ LOG_RATIOS = (
     "log_ratios"  # an embedding whose weights are set from token frequencies in the training texts of each class
 )
 TEXT = "text"  # followed by a number: an embedding whose weights are set from the training texts of a table column
+SHARES = "shares"  # followed by a number: a frozen convolution whose biases are set from responses to training series
+RIDGE = "ridge"  # the last layer with weights, which ridge regression on "features" sets; it is not trained
 FEATURES = "features"  # if all layers before it are frozen, its output is computed once
 OUTPUT_BIAS = "output_bias"  # a bias for each output of a linear model of tokens, which has no layer "outputs"
 OUTPUT_SCALING = "output_scaling"  # follows the last layer with a bias, which starts at the logits of labels
@@ -20,7 +22,12 @@ OUTPUTS = "outputs"  # the last layer with weights, which a linear probe sets
 
 def is_from_data(name: str) -> bool:
     """Return whether the weights of a layer of this name are set from data."""
-    return name in (WHITENING, LOG_RATIOS) or is_text(name)
+    return name in (WHITENING, LOG_RATIOS, RIDGE) or is_text(name) or is_shares(name)
+
+
+def is_shares(name: str) -> bool:
+    """Return whether a layer of this name compares responses with thresholds that training series determine."""
+    return name.startswith(SHARES) and name[len(SHARES) :].isdecimal()
 
 
 def is_text(name: str) -> bool:

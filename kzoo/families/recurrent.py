@@ -37,6 +37,7 @@ def build(
     target_scale=None,
     target_offset=None,
     quantiles=None,
+    padded=None,
     stateful=False,
     stateful_batch=1,
 ):
@@ -81,6 +82,7 @@ def build(
         target_scale: per target, standard deviation in the training split; the output becomes `y * scale + offset`.
         target_offset: for each target, mean in the training split.
         quantiles: levels of the quantiles to predict for each target; None for one value per target.
+        padded: whether the last feature of a series marks real steps by 1 and padding after them by 0; None for False.
         stateful: keep the state between calls, to generate step by step. Such a copy of a trained model has
             `input_shape=(1,)` and does not support padding.
         stateful_batch: batch size of a stateful model.
@@ -119,7 +121,9 @@ def build(
         if embedding_dropout:
             x = layers.Dropout(embedding_dropout, name="embedding_dropout")(x)
     else:
-        x = parts.scale_inputs(input_tensor, scale, offset) if rescale else input_tensor
+        x, mask = parts.scale_series(input_tensor, scale, offset, rescale=rescale, padded=padded)
+        if mask is not None and pooling is not None:
+            real, last = mask > 0.5, parts.last_real_step(mask) > 0.5
         if reversible_norm:
             x, *window = parts.window_norm(x, reversible_norm)
 

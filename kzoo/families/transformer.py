@@ -56,6 +56,7 @@ def build(
     target_scale=None,
     target_offset=None,
     quantiles=None,
+    padded=None,
 ):
     """Build an encoder: embedding as tokens, `depth` encoder blocks, pooling and a head.
 
@@ -110,6 +111,7 @@ def build(
         target_scale: per target, standard deviation in the training split; the output becomes `y * scale + offset`.
         target_offset: for each target, mean in the training split.
         quantiles: levels of the quantiles to predict for each target; None for one value per target.
+        padded: whether the last feature of a series marks real steps by 1 and padding after them by 0; None for False.
 
     Raises:
         ValueError: a value is not valid for the family, or contradicts another one.
@@ -149,7 +151,9 @@ def build(
     elif inputs == "image":
         x = embedding.image_patches(input_tensor, patch_size, width, rescale=rescale)
     elif inputs == "series":
-        x = parts.scale_inputs(input_tensor, scale, offset) if rescale else input_tensor
+        x, mask = parts.scale_series(input_tensor, scale, offset, rescale=rescale, padded=padded)
+        if mask is not None:
+            x = ops.concatenate([x, mask], axis=-1)  # a column of its own, with its own patches
         if reversible_norm:
             x, *window_stats = parts.window_norm(x, reversible_norm)
         if horizon is not None and outputs < x.shape[-1]:

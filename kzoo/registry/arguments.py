@@ -245,6 +245,10 @@ CONFIG = {
     "padding": _A(kind=str, choices=("same", "valid"), **_PLAIN),
     "pool_size": _A(many="or one", **_COUNT, **_PLAIN),
     "pooling": _A(kind=str, choices=("flatten", "mean", "max", "last", "cls"), none=True),
+    "padded": _A(none=True, **_FLAG, **_SERIES),
+    "shares": _A(**_COUNT),
+    "groups": _A(kind=int, low=0),
+    "kernels_per_group": _A(kind=int, low=2, needs={"groups": ANY}),
     "vocabulary_size": _A(kind=int, low=2, **_TOKENS),
     "embedding_dim": _A(**_COUNT, needs={"inputs": ("tokens",), "log_ratios": (False,)}),
     "log_ratios": _A(**_FLAG, needs={"inputs": ("tokens",), "answers": ("classes",)}),
@@ -436,7 +440,7 @@ TRAINING = {
         **_TOKENS,
     ),
 }
-STORED_IF_SET = ("quantiles",)  # settings of the network that a specification has only if they are not None
+STORED_IF_SET = ("quantiles", "padded")  # settings of the network that a specification has only if they are not None
 CLIPPING = ("global_clipnorm", "clipnorm", "clipvalue")  # mutually exclusive
 # Settings that a compiled model does not hold: `kzoo.fit_arguments` passes them to `fit`, or `kzoo.train` applies them.
 OF_FIT = (

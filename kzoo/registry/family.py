@@ -4,7 +4,8 @@ The file of a family is parsed, not imported, because that would import Keras. I
 settings: the keywords of `build`, their defaults, and their meanings under `Args:`. A file in `kzoo/families/` with a
 function `build` is a family of the file's name, or the families that a literal `FAMILIES = {name: {keyword: value}}` in
 it names, with the keywords that each fixes. A literal `NEEDS` says which keywords have an effect only with some values
-of others, as `kzoo.registry.arguments` does for all families.
+of others, as `kzoo.registry.arguments` does for all families. With `CLOSED_FORM = True`, its networks are not
+trained by gradients, but fitted by ridge regression.
 
 A family of another package is added by its module: `FAMILIES["mine"] = ("my_package.my_module", {})`.
 """
@@ -33,12 +34,14 @@ class Builder:
         defaults: name -> default, of the optional ones.
         meanings: name -> short description.
         needs: name -> other names -> the values with which it has an effect in this family (see `arguments.Argument`).
+        closed_form: whether its networks are fitted in closed form, not by gradients.
     """
 
     takes: tuple[str, ...]
     defaults: dict[str, Any]
     meanings: dict[str, str]
     needs: dict[str, Any]
+    closed_form: bool = False
 
 
 def _list_families() -> dict[str, tuple[str, dict[str, Any]]]:
@@ -116,7 +119,8 @@ def _parse_builder(module, fixed):
     except (ValueError, SyntaxError):
         raise KzooError(f"{module}: NEEDS must be written as a plain dict of names, as in kzoo.families.fnn.") from None
     return Builder(
-        takes=tuple(name for name, _ in keywords), defaults=defaults, meanings=_meanings(build), needs=needs
+        takes=tuple(name for name, _ in keywords), defaults=defaults, meanings=_meanings(build), needs=needs,
+        closed_form="\nCLOSED_FORM = True" in source,
     )  # fmt: skip
 
 

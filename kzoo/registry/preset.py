@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kzoo.kinds import DEFAULT_STEPS, kind
-from kzoo.registry.arguments import TRAINING, checked, unmet
+from kzoo.registry.arguments import STORED_IF_SET, TRAINING, checked, unmet
 from kzoo.registry.family import FAMILIES, builder_of
 from kzoo.tasks import NAMES as TASKS
 from kzoo.tasks import problem
@@ -148,8 +148,9 @@ def completed(
 
 
 def _is_unset(name: str, settings: Mapping[str, Any]) -> bool:
-    """Return whether an optional setting has no value, so that it is not stored."""
-    return name in TRAINING and TRAINING[name].optional and settings.get(name) is None
+    """Return whether a setting that is stored only where it is set has no value."""
+    is_optional = name in STORED_IF_SET or (name in TRAINING and TRAINING[name].optional)
+    return is_optional and settings.get(name) is None
 
 
 def _is_series(inputs: str | None) -> bool:

@@ -61,9 +61,11 @@ def requested_problem(kind: str, word: str, order: str = "unordered") -> Problem
 def only_problem(preset) -> Problem | None:
     """Return the only problem that a preset supports; None if the target decides, or if there is no preset.
 
-    Some presets for classes also support values (`Preset.takes_values`).
+    Some presets for classes also support values (`Preset.takes_values`), and those for forecasts read labelled series.
     """
-    return None if preset is None or preset.takes_values else problem(preset.task)
+    if preset is None or preset.takes_values or "ordered" in problem(preset.task).facts:
+        return None
+    return problem(preset.task)
 
 
 def likely_problem(kind: str, columns) -> tuple[Problem | None, str]:

@@ -12,14 +12,20 @@ from kzoo.kinds.rows.layout import code_columns
 from kzoo.postprocessors.postprocessor import check_names, stage_of
 from kzoo.predictions import logits_of
 from kzoo.registry import family_builder, general_first, get_preset, list_presets
-from kzoo.registry.arguments import SGD
+from kzoo.registry.arguments import SGD, TRAINING
 from kzoo.registry.budget import resolve_budget
+from kzoo.registry.family import builder_of
 from kzoo.registry.preset import unused_names
 from kzoo.tasks import problem
 from kzoo.training.decision import adapt_decision, adapt_objective
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed
 
+_STEPS_OF_SERIES = 1_500  # training steps of presets for forecasts on labelled series
+# Training settings with an effect on networks that ridge regression fits.
+_OF_CLOSED_FORM = (
+    "batch_size", "class_weight", "metrics", "postprocess", "objective", "decision", "positive", "cost", "callbacks",
+)  # fmt: skip
 _CURVATURE_RATIO = 8  # of the squared error to the crossentropy
 _RATE_FROM_ZEROS = 3  # measured on 300 to 43,000 comments with 28 labels
 # Settings that only some tasks have: name -> (fact that the task needs, value without effect).
@@ -46,6 +52,8 @@ def adapt_to_data(preset, config, training, requested, data):
         KzooError: the data does not fit the preset or an override.
     """
     _check_inputs_and_task(preset, config, data)
+    if builder_of(preset.family).closed_form:
+        _check_closed_form(preset, training, requested)
     _check_effect(preset, config, requested, data)
     builder, _ = family_builder(preset.family)
     accepted = set(inspect.signature(builder).parameters)
@@ -58,7 +66,8 @@ def adapt_to_data(preset, config, training, requested, data):
             continue
         if name == "output_bias" and name in requested:
             continue
-        if name in requested and name in ("outputs", "horizon", "vocabulary_size") and config[name] != value:
+        fixed_by_data = name in ("outputs", "horizon", "vocabulary_size", "reversible_norm")
+        if name in requested and fixed_by_data and config[name] != value:
             if name == "outputs" and {config[name], value} == {1, 2} and data.problem.task.single_head:
                 continue  # two classes fit one sigmoid or two softmax outputs: `_adapt_head` decides
             if name == "vocabulary_size" and value < config[name]:  # the override is an upper limit
@@ -76,7 +85,7 @@ def adapt_to_data(preset, config, training, requested, data):
             )
         if name in accepted:
             config[name] = value
-        elif name not in ("outputs", "input_shape", "input_clip", "output_bias") and value not in (None, ()):
+        elif name not in ("outputs", "input_shape", "input_clip", "output_bias") and value not in (None, (), False):
             raise KzooError(f"{data.name} has {name}, which {preset.name} does not support.{_alternatives(data)}")
     # 2. Settings that are computed from the training rows, such as the edges of bins.
     fitting = kind(data.inputs).fitting
@@ -88,6 +97,7 @@ def adapt_to_data(preset, config, training, requested, data):
     # 3. Training settings, and the head. The order matters: the head depends on the loss, the metrics on the head.
     _adapt_text_reading(training, requested, data, notes)
     _adapt_loss(config, training, requested, data, notes)
+    _adapt_steps(preset, training, requested, data, notes)
     _adapt_augmentation(training, requested, data, notes)
     _adapt_rate(preset, config, training, requested, data, notes)
     _adapt_head(preset, config, training, requested, data, notes)
@@ -253,10 +263,24 @@ def _check_effect(preset, config, requested, data):
             raise KzooError(f"{name}={config[name]!r} has no effect on {data.name}: {reason}. Leave it out.")
 
 
+def _check_closed_form(preset, training, requested):
+    """Raise `KzooError` for a training setting that has no effect on a network that is not trained by gradients."""
+    for name in requested:
+        if name in TRAINING and name not in _OF_CLOSED_FORM:
+            raise KzooError(
+                f"{name}={training.get(name)!r} has no effect: {preset.name} is not trained by gradients, ridge "
+                "regression sets its last layer. Leave it out."
+            )
+
+
 def _accepts(preset, target):
-    """Return whether a preset can be adapted to a problem: same kind of input, both ordered or both unordered."""
+    """Return whether a preset can be adapted to a problem: same kind of input, both ordered or both unordered.
+
+    Presets for forecasts also read labelled series, without their horizon.
+    """
     default = problem(preset.task)
-    return default.kind == target.kind and ("ordered" in default.facts) == ("ordered" in target.facts)
+    same_order = ("ordered" in default.facts) == ("ordered" in target.facts)
+    return default.kind == target.kind and (same_order or "ordered" in default.facts)
 
 
 def _alternatives(data):
@@ -348,6 +372,16 @@ def _adapt_augmentation(training, requested, data, notes):
         raise KzooError(f"augment={mixes[0]!r} mixes classes, but {data.name} has values. Leave it out.")
     training["augment"] = tuple(name for name in training["augment"] if name not in MIXES)
     notes.append(f"augment: {listed(mixes)} mixes classes and is not used for values.")
+
+
+def _adapt_steps(preset, training, requested, data, notes):
+    """Train presets for forecasts for more steps on labelled series, which are fewer than the windows of a series."""
+    if "ordered" not in problem(preset.task).facts or "ordered" in data.problem.facts:
+        return
+    if {"epochs", "min_steps", "max_steps"} & set(requested) or training.get("min_steps", 0) >= _STEPS_OF_SERIES:
+        return
+    training["min_steps"] = _STEPS_OF_SERIES
+    notes.append(f"min_steps={_STEPS_OF_SERIES:,}: {preset.name} is for forecasts, which have more examples.")
 
 
 def _adapt_rate(preset, config, training, requested, data, notes):

@@ -75,11 +75,14 @@ def calibrate(setup, folder: Path, *, batch_size: int) -> Calibration | None:
         batch_size: examples per step.
 
     Returns:
-        None without probabilities, with `calibrate="off"`, or with fewer than 20 validation rows.
+        None without probabilities, with `calibrate="off"`, with fewer than 20 validation rows, or for ridge regression,
+        which has its own temperature.
     """
     logits, method = setup.gives_logits, setup.training.get("calibrate") or "auto"
     rows = setup.data.validation
     if "probabilities" not in setup.data.problem.facts or logits is None or method == "off":
+        return None
+    if setup.closed_form:  # leave-one-out scores of the training rows have set the temperature
         return None
     if rows is None or len(rows) < FEWEST:
         return None

@@ -194,6 +194,7 @@ class Fit:
         with callback_list, free_traced_functions(), warnings.catch_warnings():
             # An epoch that is resumed in its middle has fewer steps than Keras expects.
             warnings.filterwarnings("ignore", "Your input ran out of data")
+            warnings.filterwarnings("ignore", "The model does not have any trainable weights")  # those of a closed form
             try:
                 core.fit(
                     **self.arguments(chunked=self.chunked),

@@ -31,6 +31,7 @@ from kzoo.registry import fitted_on, get_preset, list_presets, rebuild, remember
 from kzoo.registry.family import FAMILIES, builder_of
 from kzoo.run import Run
 from kzoo.stored_types import Description, Spec, plain
+from kzoo.training.ridge import set_thresholds
 from kzoo.training.transfer_weights import AxisNames, WeightTransfer
 from kzoo.utils.errors import DownloadError, KzooError, warn
 from kzoo.utils.files import path_of
@@ -375,7 +376,7 @@ def copy_weights(source, model, transfer=None):
     return copied, new, other_head
 
 
-def initialize_from_data(model, data):
+def initialize_from_data(model, data, seed=0):
     """Compute the weights of the layers "whitening", "log_ratios", "text1", ... from data, unless they are set already.
 
     For labels, the biases of the outputs become the logits of the labels' shares.
@@ -383,7 +384,9 @@ def initialize_from_data(model, data):
     Args:
         model: the network.
         data: the `Dataset`.
+        seed: of the training series from which thresholds are computed.
     """
+    set_thresholds(model, data, seed)
     set_whitening(model, data.train.x)
     set_log_ratios(model, data.train)
     set_text_vectors(model, data.train)

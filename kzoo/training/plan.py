@@ -15,6 +15,7 @@ from kzoo.checks.losses import loss_info
 from kzoo.data import Dataset
 from kzoo.data.load import load
 from kzoo.dataset.options import DataOptions
+from kzoo.families.protocol import RIDGE, layer_with
 from kzoo.registry import Preset, build, get_preset, rebuild, requested_settings, resolve, spec_of, with_settings
 from kzoo.stored_types import Spec
 from kzoo.training.adapt import adapt_fit, adapt_monitor, adapt_to_data
@@ -25,8 +26,9 @@ from kzoo.training.features import frozen_below, head_above, with_features
 from kzoo.training.initial_weights import initialize_from_data, load_initial_weights
 from kzoo.training.linear_probe import linear_probe
 from kzoo.training.masked_labels import has_unknown_labels, refuse_unknown_labels, with_known_labels
+from kzoo.training.ridge import fit_ridge
 from kzoo.training.score import gives_logits
-from kzoo.training.setup import TrainingSetup, core_of, unscaled
+from kzoo.training.setup import TrainingSetup, class_weights, core_of, unscaled
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural
 from kzoo.weights import check_freeze, check_linear_probe
@@ -184,7 +186,7 @@ class TrainingPlan:
             notes.append("Training in float32: the preset's mixed_bfloat16 would only be emulated on this processor.")
         if weights is not None:
             # First, for parameters that `weights` do not have, such as words of the new data.
-            initialize_from_data(model, self.data)
+            initialize_from_data(model, self.data, self.seed)
             notes += load_initial_weights(weights, model, spec, self.data, freeze=freeze)
             if not for_checks:
                 frozen = None if self.training.get("augment") else frozen_below(model)
@@ -204,7 +206,9 @@ class TrainingPlan:
                 "weights='imagenet' to download pretrained weights, or weights=FILE to load a .keras file."
             )
         saved = model if policy == "float32" else _built(replace(spec, seed=None), "float32")
-        return self.compiled(model, core, saved=saved, spec=spec, notes=notes, features=features)
+        return self.compiled(
+            model, core, saved=saved, spec=spec, notes=notes, features=features, for_checks=for_checks
+        )  # fmt: skip
 
     @property
     def _scaling(self):
@@ -216,7 +220,9 @@ class TrainingPlan:
         splits = self.data.train, self.data.validation
         return tuple(s and with_features(frozen, s, batch_size=self.training["batch_size"]) for s in splits)
 
-    def compiled(self, model, core, *, saved, spec, notes=(), features=None) -> "TrainingSetup":
+    def compiled(
+        self, model, core, *, saved, spec, notes=(), features=None, for_checks=False
+    ) -> "TrainingSetup":  # fmt: skip
         """Compile a built network, and return its `TrainingSetup`.
 
         Args:
@@ -224,9 +230,18 @@ class TrainingPlan:
             core: the part of it that is trained (see `core_of`).
             saved, spec, features: see `TrainingSetup`.
             notes: lines to print in addition to the plan's.
+            for_checks: see `ready`.
         """
-        initialize_from_data(model, self.data)
+        initialize_from_data(model, self.data, self.seed)
         notes, standardize = [*self.notes, *notes], None
+        if layer_with(model, RIDGE) is not None and not for_checks:
+            features, note = fit_ridge(
+                model, self.data, batch_size=self.training["batch_size"],
+                standardize=None if unscaled(model) is None else self._scaling,
+                class_weight=class_weights(self.training, self.data),
+            )  # fmt: skip
+            core = core if features is None else head_above(frozen_below(model), core)
+            notes.append(note)
         norm_bias_rate = self.training.get("norm_bias_rate", 1.0)
         if norm_bias_rate != 1.0 and not any(v.name == contract.NORM_BIAS for v in core.trainable_variables):
             notes.append(

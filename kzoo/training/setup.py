@@ -12,7 +12,7 @@ from kzoo.data import Dataset
 from kzoo.data.pipeline import Batches
 from kzoo.dataset.dataset import Split
 from kzoo.dataset.sample import class_counts, sample_split
-from kzoo.families.protocol import MEMBERS, UNSCALE, layer_with
+from kzoo.families.protocol import MEMBERS, RIDGE, UNSCALE, layer_with
 from kzoo.registry import steps_of, steps_of_epoch
 from kzoo.stored_types import Spec
 from kzoo.training.adapt import balanced_class_weights, class_weights_of
@@ -51,6 +51,11 @@ class TrainingSetup:
     features: tuple[Split, Split | None] | None = None
     whole_batches: bool = False
     as_given: bool = False
+
+    @property
+    def closed_form(self) -> bool:
+        """Whether ridge regression sets the last layer, so that nothing is trained by gradients."""
+        return layer_with(self.model, RIDGE) is not None
 
     @property
     def examples(self) -> int:
@@ -106,16 +111,7 @@ class TrainingSetup:
 
     def _class_weight(self):
         """Return class number -> weight, by the setting or balanced; None without class weights."""
-        requested = self.training.get("class_weight")
-        if requested is None or "classes" not in self.data.problem.facts:
-            return None
-        if requested != "balanced":
-            weights = class_weights_of(requested, self.data)
-            return {i: weights.get(i, 1.0) for i in range(self.data.outputs)}
-        train = self.data.train
-        if train.weight is not None:
-            return balanced_class_weights(np.bincount(train.y[:], train.weight, minlength=self.data.outputs))
-        return balanced_class_weights(class_counts(self.data, "train"))
+        return class_weights(self.training, self.data)
 
     def callbacks(self, folder) -> list[keras.callbacks.Callback]:
         """Return the callback bundle of the training settings, which writes into `folder`; None writes nothing."""
@@ -152,6 +148,19 @@ class TrainingSetup:
         if self.saved is not self.model:
             self.saved.set_weights(self.model.get_weights())
         return self.saved
+
+
+def class_weights(training, data) -> dict[int, float] | None:
+    """Return class number -> weight, by the setting `class_weight` or balanced; None without class weights."""
+    requested = training.get("class_weight")
+    if requested is None or "classes" not in data.problem.facts:
+        return None
+    if requested != "balanced":
+        weights = class_weights_of(requested, data)
+        return {i: weights.get(i, 1.0) for i in range(data.outputs)}
+    if data.train.weight is not None:
+        return balanced_class_weights(np.bincount(data.train.y[:], data.train.weight, minlength=data.outputs))
+    return balanced_class_weights(class_counts(data, "train"))
 
 
 def unscaled(model):

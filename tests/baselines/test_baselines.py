@@ -106,6 +106,11 @@ def small_data(name, tmp_path):
     if name == "arrays":
         x = np.random.default_rng(0).normal(size=(200, 12, 2)).astype("float32")
         return load_data((x, x[:, 3, :1] - x[:, 5, 1:]))
+    if name == "labelled":
+        random = np.random.default_rng(0)
+        y = random.integers(0, 2, 200)
+        x = random.normal(size=(200, 30, 1)) * np.where(y, 3.0, 1.0)[:, None, None]
+        return load_data(([values[: 30 - n % 9] for n, values in enumerate(x.astype("float32"))], y))
     if name.startswith("texts_"):
         target, other = ("mood", "score") if name == "texts_classes" else ("score", "mood")
         return load_data(table_with_texts(), target=target, drop=other)
@@ -123,7 +128,8 @@ EACH = {
     "en": ("majority tfidf nbsvm", "nbsvm"),
     "zh": ("majority tfidf nbsvm", "tfidf"),
     "forecast": ("mean last_value seasonal ridge_windows", "ridge_windows"),
-    "arrays": ("mean ridge_windows", "ridge_windows"),
+    "arrays": ("mean nearest_series summary_ridge ridge_windows", "ridge_windows"),
+    "labelled": ("majority nearest_series summary_logistic", "summary_logistic"),
     "photos": ("majority colors pixels", "colors"),
     "language": ("frequency ngrams", "ngrams"),
 }
@@ -385,3 +391,29 @@ def test_baselines_of_resized_images_note_the_size(tmp_path):
 def test_the_former_name_of_list_baselines_warns_and_works():
     with warns("kzoo.baselines.listed()", "kzoo.baselines.list_baselines()", category=KzooDeprecationWarning):
         assert baselines.listed() == baselines.list_baselines()
+
+
+def test_nearest_series_and_statistics_equal_plain_ones():
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(60, 14, 2)).astype("float32") * [1, 50], np.arange(60) % 3
+    data = load_data((x.astype("float32"), y))
+    predict = BASELINES["nearest_series"].function(BaselineData(data))
+    train, test = (part.x.reshape(-1, 2) for part in (data.train, data.test))
+    spread = train.std(axis=0)
+    train, test = ((rows / spread).reshape(-1, 28) for rows in (train, test))
+    nearest = ((train[None] - test[:, None]) ** 2).sum(-1).argmin(axis=1)
+    found = np.concatenate([outputs for outputs, _ in predict(data.test)])
+    np.testing.assert_array_equal(found.argmax(axis=1), data.train.y[nearest])
+
+    from kzoo.baselines.series import summary_statistics
+
+    values, real = x[:1], np.arange(14)[None] < 9
+    (row,) = summary_statistics(values, real)
+    one = values[0, :9, 1].astype("float64")
+    expected = [
+        *np.quantile(one, (0, 0.25, 0.5, 0.75, 1)), one.mean(), one.std(), np.polyfit(np.arange(9), one, 1)[0],
+        np.abs(np.diff(one)).mean(), ((one[1:] - one.mean()) * (one[:-1] - one.mean())).sum() / (9 * one.var()),
+        one[-1],
+    ]  # fmt: skip
+    np.testing.assert_allclose(row[1:-1:2], expected, rtol=1e-6)
+    assert row[-1] == 9

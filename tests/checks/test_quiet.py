@@ -12,7 +12,10 @@ from kzoo.checks import CHECKS, run_checks
 from kzoo.checks.subject import Subject
 from kzoo.data.named import NAMES
 
-HERE = ("iris", "wine", "breast_cancer", "diabetes", "line", "digits", "shapes", "adding", "sine", "pydocs", "opinions")
+HERE = (
+    "iris", "wine", "breast_cancer", "diabetes", "line", "digits", "shapes", "adding", "sine", "cbf", "pydocs",
+    "opinions",
+)  # fmt: skip
 DEFAULTS = [(name, kzoo.get_preset(name).dataset) for name in kzoo.list_presets()]
 PAIRS = [pair for pair in DEFAULTS if pair[1] in HERE] + [
     ("image_cnn", "shapes"), ("text_cnn", "opinions"), ("text_lstm", "opinions"), ("tabular_fnn", "iris"),

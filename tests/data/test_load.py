@@ -71,18 +71,17 @@ def test_labels_of_any_kind():
 
 
 @pytest.mark.parametrize("preset", [None, "series_gru"])
-def test_a_note_says_that_labels_of_windows_are_read_as_values(preset):
+def test_a_note_says_that_a_few_whole_numbers_of_series_are_classes(preset):
     x = RANDOM.normal(size=(60, 24, 2))
     for labels, parts in (
-        (LABELS, ("3", "0", "2")), (LABELS[:, None].astype(float), ("3", "0", "2")),
-        (LABELS > 0, ("true", "false")), (np.eye(3)[LABELS], ("one-hot",)),
+        (LABELS, ("3 distinct",)), (LABELS[:, None].astype(float), ("3 distinct",)), (LABELS > 0, ("not numbers",)),
+        (np.eye(3)[LABELS], ("classes",)), (np.array(["cat", "ant"])[LABELS % 2], ("not numbers",)),
     ):  # fmt: skip
-        notes = load_data((x, labels), preset=preset).notes
-        assert notes_with(notes, "y", *parts, "classes", "task='regression'")
-        assert not notes_with(load_data((x, labels), preset=preset, task="regression").notes, "task='regression'")
-    assert not notes_with(load_data((x, RANDOM.normal(size=60)), preset=preset).notes, "task='regression'")
-    with refuses("y", "'cat'", "classes", "series"):
-        load_data((x, np.array(["cat", "ant"])[LABELS % 2]), preset=preset)
+        data = load_data((x, labels), preset=preset)
+        assert data.task == "series_classification" and notes_with(data.notes, "y", *parts, "task='regression'")
+    values = load_data((x, LABELS), preset=preset, task="regression")
+    assert values.task == "sequence_regression" and not notes_with(values.notes, "task='regression'")
+    assert load_data((x, RANDOM.normal(size=60)), preset=preset).task == "sequence_regression"
 
 
 def test_classes_as_the_target_of_a_series_are_refused_or_noted():

@@ -1,7 +1,7 @@
 """A series of numbers in order of time, cut into windows."""
 
 from kzoo.kinds import Kind, Source
-from kzoo.utils.schema import Each, Words
+from kzoo.utils.schema import Each, Some, Words
 
 _SIGNS = {"decimal?": str, "thousands?": str, "marks?": [str]}  # how a column of texts writes its numbers
 _TIMES = Words(("numbers", "day first", "month first", "YYYYMMDD", "YYYYMM"))  # how their column is written
@@ -9,6 +9,11 @@ _WINDOW = {
     "columns": [str], "steps": int, "time?": (str, None), "writings?": (Each((_SIGNS, None)), None),
     "times?": (_TIMES, None), "outputs?": (int, None), "zones?": Each(str),
 }  # fmt: skip
+_EXAMPLES = {
+    "columns": [str], "series_id": [str], "steps": int, "padded": bool, "time": (str, None),
+    "segment?": Some(int, count=2), "writings?": (Each((_SIGNS, None)), None), "times?": (_TIMES, None),
+}  # fmt: skip
+_OF_EXAMPLES = ("target", "drop", "group", "task", "time", "columns", "series_id", "segment", "stride")
 
 KIND = Kind(
     name="series",
@@ -17,8 +22,8 @@ KIND = Kind(
     axes=("time", "features"),
     meaning="raw values, float32 (steps, columns), target columns first; the scaling is inside",
     facts=frozenset({"columns", "steps"}),
-    makes=lambda reader: {"input_shape": [reader["steps"], len(reader["columns"])]},
-    readers={"series": _WINDOW},
+    makes=lambda reader: {"input_shape": [reader["steps"], len(reader["columns"]) + bool(reader.get("padded"))]},
+    readers={"series": _WINDOW, "series_examples": _EXAMPLES},
     sources=(
         Source(
             name="a table",
@@ -27,6 +32,21 @@ KIND = Kind(
             usual="forecasting",
             options=("target", "drop", "task", "time", "columns", "split"),
             rest="a series",
+        ),
+        Source(
+            name="a table of labelled series",
+            form="tabular",
+            order="unordered",
+            options=_OF_EXAMPLES,
+            rest="labelled series",
+        ),
+        Source(
+            name="a folder of .csv files",
+            form="folder",
+            suffixes=(".csv",),
+            order="unordered",
+            usual="classification",
+            options=tuple(option for option in _OF_EXAMPLES if option not in ("target", "group", "series_id")),
         ),
     ),
     example="SERIES.csv",

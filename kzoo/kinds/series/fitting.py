@@ -16,6 +16,16 @@ from kzoo.kinds.rows.in_memory import cell_findings, text_columns
 from kzoo.kinds.rows.inference import unread_notes
 from kzoo.kinds.rows.scaling import scaling
 from kzoo.kinds.series.calendar import calendar_of
+from kzoo.kinds.series.examples import is_examples
+from kzoo.kinds.series.examples_fitting import (
+    fresh_examples,
+    labelled_examples,
+    load_examples,
+    overview_of_examples,
+    padded_arrays,
+    padded_preprocessor,
+    whole_series,
+)
 from kzoo.kinds.series.index import with_index
 from kzoo.kinds.series.inference import (
     check_not_empty,
@@ -39,14 +49,18 @@ from kzoo.tasks.values.inference import ColumnStatistics, spread
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import listed, plural, shown
 
-__all__ = ["describe", "fit", "fresh", "labelled", "load", "overview", "simple_forecasts", "take"]
+__all__ = [
+    "describe", "fit", "fresh", "labelled", "load", "overview", "padded_arrays", "simple_forecasts", "take",
+]  # fmt: skip
 
 _DEFAULT_HORIZON = 24  # without a preset
 _MAX_SCALED_STEPS = 2_000_000  # steps of arrays from which the scale is learned
 
 
 def load(source, form, *, problem, seed, task=None, split="time", **options):
-    """Load a table as a series, which is split in order of time in any case."""
+    """Load a table as a series, which is split in order of time in any case, or as labelled series."""
+    if problem is None or "ordered" not in problem.facts:
+        return load_examples(source, form, problem=problem, seed=seed, task=task, **options)
     return load_series(source, task=problem.name, **options)
 
 
@@ -445,25 +459,35 @@ def take(x, preset):
     return as_type(checked(x, "series"), np.float32)
 
 
-def fit(x, train, *, plain=False, notes=None, **more):
-    """Return the series unchanged, the scaling of each column learned on the training series, and no preprocessor.
+def fit(x, train, *, plain=False, notes=None, padded=False, **more):
+    """Return the series unchanged, the settings learned on the training series, and a preprocessor if they are padded.
 
     Args:
         x: (N, T, F).
         train: indices of the training series.
         plain: whether the caller has scaled them already.
+        padded: whether the last feature is a mask, 1 for real steps.
         notes: list that a note is appended to if the scale is learned on a sample.
     """
+    reader = padded_preprocessor(x) if padded else None
     if plain:
-        return x, {}, None
+        return x, whole_series(padded), reader
     series, most = select_rows(x, train), max(1, _MAX_SCALED_STEPS // x.shape[1])
     if len(series) > most and notes is not None:
         notes.append(f"The scale of the inputs is learned on {most:,} of {len(series):,} training series.")
-    return x, scaling(sample_rows(series, most)), None
+    series = sample_rows(series, most)
+    if padded:
+        series = series[series[..., -1] > 0][:, :-1]
+    return x, scaling(series) | whole_series(padded), reader
 
 
 def labelled(reader, source, *, targets, config):
-    """Return all windows of a series and the values that follow them, except those with missing targets."""
+    """Return all windows of a series and the values that follow them, except those with missing targets.
+
+    Of series that are examples: all of them with their raw targets.
+    """
+    if is_examples(reader):
+        return labelled_examples(reader, source, targets=targets)
     name = Path(source).name if isinstance(source, str | Path) else "the table"
     source, notes = with_index(source, reader.get("time")), list[str]()
     frame = as_frame(source, _text_columns(reader))
@@ -486,7 +510,9 @@ def _text_columns(reader):
 
 
 def fresh(reader, source, *, targets):
-    """Return a series in order of time, which may lack columns, for the checks."""
+    """Return a series in order of time, or series that are examples, which may lack columns, for the checks."""
+    if is_examples(reader):
+        return fresh_examples(reader, source, targets=targets)
     source = with_index(source, reader.get("time"))
     frame, names = as_frame(source, _text_columns(reader)), reader["columns"]
     missing = [name for name in names if name not in frame.columns]
@@ -500,6 +526,8 @@ def fresh(reader, source, *, targets):
 
 def overview(data):
     """Return how the columns of a series were read, and its steps; for arrays their sizes."""
+    if "series" in data.seen:
+        return overview_of_examples(data)
     steps, horizon = data.input_shape[0], data.config.get("horizon")
     about = {"steps in": steps} | ({"ahead": horizon} if horizon else {})
     if "read" not in data.seen:

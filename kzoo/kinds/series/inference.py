@@ -5,9 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from kzoo.kinds.rows.column_options import column_options
-from kzoo.kinds.rows.inference import column_deviations, column_means, edges, unread_notes
+from kzoo.kinds.rows.inference import column_deviations, column_means, unread_notes
 from kzoo.kinds.rows.inference import draw as draw_rows
+from kzoo.kinds.rows.inference import edges as edges_of_rows
 from kzoo.kinds.series import calendar as calendars
+from kzoo.kinds.series import examples
 from kzoo.kinds.series.calendar import Calendar, Moments
 from kzoo.kinds.series.index import with_index
 from kzoo.kinds.series.input_parts import parts
@@ -31,7 +33,12 @@ __all__ = [
 
 
 def read(reader, raw):
-    """Encode the last rows of a series (DataFrame, list of dicts, path of a table), or check an array of windows."""
+    """Encode the last rows of a series (DataFrame, list of dicts, path of a table), or check an array of windows.
+
+    Of series that are examples, encode all of them.
+    """
+    if examples.is_examples(reader):
+        return examples.read(reader, raw)
     names, steps = reader["columns"], reader["steps"]
     if isinstance(raw, np.ndarray):
         x = numeric_array(raw, "Windows").astype(np.float32)
@@ -226,13 +233,18 @@ def _missing_note(missing, rows, steps):
 def glance(table, form, asked):
     """Refuse a series by the names of its columns."""
     targets = [asked.target] if asked.target in table.columns else as_names(asked.target)
+    if form == "folder":
+        return
     time = [asked.time] if asked.time is not None else []
+    time += [*as_names(asked.series_id or ()), *([asked.group] if isinstance(asked.group, str) else [])]
     require(table, [*time, *as_names(asked.drop), *targets], "the series")
     column_options(asked.columns, table)
 
 
 def glance_new(reader, table, targets):
     """Refuse a new series by the names of its columns."""
+    if hasattr(table, "is_dir"):
+        return
     require(table, reader["columns"], "the series")
 
 
@@ -299,6 +311,9 @@ def gather(words):
 
 def received(reader, given, most=None):
     """Return the series of a request: the bytes of a CSV file, objects by column, or windows of numbers."""
+    if examples.is_examples(reader) and examples.are_lists(given):
+        check_count(len(given), most)
+        return examples.arrays_of(given)
     series = received_rows(given, "A series' row", _MAX_ROWS)
     check_count(len(series) if isinstance(series, np.ndarray) and series.ndim == 3 else 1, most)
     return series
@@ -306,11 +321,15 @@ def received(reader, given, most=None):
 
 def form(reader):
     """Return the number of rows that a forecast needs, and their columns."""
+    if examples.is_examples(reader):
+        return examples.form(reader)
     return {"steps": reader["steps"], "columns": reader["columns"], "time": reader.get("time")}
 
 
 def example(reader, x):
     """Return rows of a series without times."""
+    if examples.is_examples(reader):
+        return examples.example(reader, x)
     if x is None:
         return None
     return [dict(zip(reader["columns"], row, strict=True)) for row in x.round(4).astype(float).tolist()]
@@ -325,8 +344,31 @@ def draw(given, random, shape):
     """Return random walks (shape) around the mean of each column."""
     if len(shape) < 3:
         return draw_rows(given, random, shape)
+    if given.get("padded"):
+        return _draw_padded(given, random, shape)
     walk = np.cumsum(random.standard_normal(shape), axis=1) / np.sqrt(shape[1])
     return walk * column_deviations(given, shape) + column_means(given, shape)
+
+
+def _draw_padded(given, random, shape):
+    """Return random walks of different lengths (shape), whose last feature marks real steps."""
+    walks = draw(_without_mask(given, shape[-1] - 1), random, (*shape[:-1], shape[-1] - 1))
+    lengths = random.integers((shape[1] + 1) // 2, shape[1] + 1, shape[0])
+    real = (np.arange(shape[1]) < lengths[:, None])[..., None]
+    return np.concatenate([walks * real, real], axis=-1)
+
+
+def _without_mask(given, columns):
+    """Return the settings of `draw` for series without a mask: the statistics of the columns alone."""
+    return dict(given) | {name: given[name] and given[name][:columns] for name in ("mean", "sd")} | {"padded": False}
+
+
+def edges(given, rows):
+    """Return a series of zeros, one of high values and one of low values, followed by `rows`."""
+    if not given.get("padded"):
+        return edges_of_rows(given, rows)
+    extreme = edges_of_rows(_without_mask(given, rows.shape[-1] - 1), rows[:1, ..., :-1])[:3]
+    return np.concatenate([np.concatenate([extreme, np.ones_like(extreme[..., :1])], axis=-1), rows])
 
 
 def detect_time_column(table, time=None):

@@ -318,7 +318,9 @@ function table(context) {
   const input = make("input", { type: "file", accept: ".csv,.tsv,.txt,text/csv", change: () => take([...input.files]) });
   const area = make("textarea", { id, rows: 8, class: "csv", wrap: "off", spellcheck: "false", "aria-describedby": hintId, input: () => { file = null; setText(chosen); } });
   const list = columns.length > 12 ? `${columns.slice(0, 12).join(", ")}, …` : columns.join(", ");
-  const hint = make("p", { class: "note", id: hintId, say: steps ? [format.time ? "seriesTimed" : "series", { n: steps, columns: list, time: format.time }] : ["columns", { columns: list }] });
+  const labelled = steps && format.series_id?.length > 0; // series with a prediction each
+  const wanted = labelled ? "labelledSeries" : format.time ? "seriesTimed" : "series";
+  const hint = make("p", { class: "note", id: hintId, say: steps ? [wanted, { n: steps, columns: list, time: format.time, ids: format.series_id?.join(", ") }] : ["columns", { columns: list }] });
   const zone = dropZone(input, "dropTable", take);
   const form = predictionForm(context, [make("label", { for: id, say: "paste" }), area, hint, zone, chosen], async () => {
     const many = !steps;

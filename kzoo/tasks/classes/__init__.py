@@ -10,6 +10,7 @@ TASK = Task(
         Problem(name="image_classification", kind="image"),
         Problem(name="text_classification", kind="tokens"),
         Problem(name="tabular_classification", kind="rows"),
+        Problem(name="series_classification", kind="series", hub="time-series-classification"),
     ),
     words=("classification",),
     head="softmax",

@@ -28,11 +28,17 @@ def space(preset: str | Preset, size: str = "standard") -> "Space":
         size: "quick" (4 to 6 hyperparameters), "standard" or "full".
 
     Raises:
-        KzooError: the preset or the size is unknown.
+        KzooError: the preset or the size is unknown, or the preset is not trained by gradients.
     """
     if not isinstance(size, str) or size not in SIZES:
         raise KzooError(f"Unknown size {size!r} of a space. {hint(size, SIZES)}Use one of: {', '.join(SIZES)}.")
-    return Space(preset=get_preset(preset), size=size)
+    preset = get_preset(preset)
+    if builder_of(preset.family).closed_form:
+        raise KzooError(
+            f"{preset.name} has nothing to search: ridge regression chooses its strength by leave-one-out errors. Use "
+            "kzoo.train, or search another preset."
+        )
+    return Space(preset=preset, size=size)
 
 
 @dataclass(frozen=True, kw_only=True)

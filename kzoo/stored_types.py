@@ -16,14 +16,15 @@ _SIZES = {
     "input_shape?": [(int, None)], "outputs?": (int, None), "inputs?": (str, None), "categories?": ([int], None),
     "text_buckets?": ([int], None), "text_lengths?": ([int], None),
     "vocabulary_size?": (int, None), "horizon?": (int, None), "target_scale?": ([float], None),
-    "quantiles?": ([float], None),
+    "quantiles?": ([float], None), "covariates?": (int, None),
     "target_offset?": ([float], None), "scale?": (float, [float], None), "offset?": (float, [float], None),
 }  # fmt: skip
 _TRAINING = {"batch_size?": int, "epochs?": int, "monitor?": (str, None), "loss?": str, "labels?": str}
 _OPTIONS = {"target?": (str, [str], None), "drop?": (str, [str], None), "group?": (str, None), "time?": (str, None),
             "task?": (str, None), "validation?": (float, None, Each(int)), "quantiles?": ([float], None),
             "sample_weight?": (str, None), "split?": str, "sheet?": (str, None),
-            "header_row?": (int, None), "drop_rare?": (int, None)}  # fmt: skip
+            "header_row?": (int, None), "drop_rare?": (int, None), "series_id?": (str, [str], None),
+            "known_covariates?": (str, [str]), "static_covariates?": (str, [str])}  # fmt: skip
 _FEATURE = {
     "name": str, "mean": float, "sd": float, "low": float, "high": float, "edges": [float], "shares": [float],
     "count": int,

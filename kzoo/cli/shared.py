@@ -26,7 +26,8 @@ PICTURES = (".png", ".svg", ".pdf")
 DECISION_OPTIONS = ("objective", "decision", "positive", "cost")
 DATA_OPTIONS = (
     "target", "data_seed", "validation", "test", "drop", "group", "task", "time", "columns", "sample_weight", "split",
-    "quantiles", "sheet", "header_row", "drop_rare",
+    "quantiles", "sheet", "header_row", "drop_rare", "series_id", "known_covariates",
+    "static_covariates",
 )  # fmt: skip
 
 # Arguments that a shell completes with file names; in those of NAMED_FILES `~` is expanded.
@@ -85,6 +86,15 @@ def add_data_options(parser):
         help="leave out classes of a table that have fewer than N rows, in all splits",
     )  # fmt: skip
     add("--group", metavar="COLUMN", help="keep rows with the same value in this column in the same split")
+    add("--series-id", nargs="+", metavar="COLUMN", help="columns that tell the series of a table apart")
+    add(
+        "--known", dest="known_covariates", nargs="+", metavar="COLUMN",
+        help="columns of many series that are known for the steps to forecast",
+    )  # fmt: skip
+    add(
+        "--static", dest="static_covariates", nargs="+", metavar="COLUMN",
+        help="columns of many series that are constant within a series",
+    )  # fmt: skip
     add("--task", help="task, such as tabular_regression; default: detected from the target")
     add("--time", metavar="COLUMN", help="time column of a series, or of a table with --split time")
     add(

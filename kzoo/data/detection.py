@@ -24,7 +24,8 @@ from kzoo.utils.files import path_of
 from kzoo.utils.formatting import hint, listed, shown
 from kzoo.utils.table_path import check_sheet, is_workbook, name_of_table, with_sheet
 
-_ABOUT_COLUMNS = ("target", "drop", "group", "task", "time", "columns", "clip", "sample_weight", "split", "drop_rare")
+_ABOUT_COLUMNS = ("target", "drop", "group", "task", "time", "columns", "clip", "sample_weight", "split", "drop_rare",
+                  "series_id", "known_covariates", "static_covariates")  # fmt: skip
 _FOLDERS_DEEP = 3  # levels of a folder searched for the first file of a known kind
 _MOST_FOLDERS = 1_000  # folders in which files are counted for a message
 _SHOWN = 12  # names in a message
@@ -154,7 +155,20 @@ def existing_path(source: str | Path) -> Path:
 
 def check_named(name: str, preset: Preset | None, options: DataOptions) -> None:
     """Raise KzooError for a preset, or options, that do not fit a named data set."""
-    refuse_options(options, ("time", "columns", "clip", "split", "drop_rare"), name)
+    refuse_options(
+        options,
+        (
+            "time",
+            "columns",
+            "clip",
+            "split",
+            "drop_rare",
+            "series_id",
+            "known_covariates",
+            "static_covariates",
+        ),
+        name,
+    )
     if options.sample_weight is not None and not isinstance(options.sample_weight, str):
         raise KzooError(f"sample_weight= must be the name of a column for {name!r}.")
     if preset is not None and preset.config["inputs"] != NAMES[name]:

@@ -49,6 +49,9 @@ def load_data(
     sheet: str | None = None,
     header_row: int | None = None,
     drop_rare: int | None = None,
+    series_id: str | Sequence[str] | None = None,
+    known_covariates: str | Sequence[str] | None = None,
+    static_covariates: str | Sequence[str] | None = None,
     seed: int = 0,
     clip: bool = False,
 ) -> Dataset:
@@ -96,6 +99,11 @@ def load_data(
         seed: seed of the split. The training seed does not affect it.
         drop_rare: leave out the rows of classes of a table that have fewer than this number of rows, from the training,
             validation and test rows alike; a note counts them.
+        series_id: column, or columns, that tell the series of a table apart: one model forecasts all of them. A row is
+            a step of a series, rows may be missing, and series may differ in length and begin at different times.
+        known_covariates: columns of a table of many series whose values are known for the steps to forecast, such as
+            promotions. Rows without a target at the end of a series have them.
+        static_covariates: columns of such a table that are constant within a series, such as a region.
         sheet: name of the sheet of an `.xlsx` workbook; by default the only one with cells. Of several workbooks, each
             is read at this sheet.
         header_row: number of the row of the sheet with the column names, from 1; by default the first with cells.
@@ -107,7 +115,8 @@ def load_data(
     options = DataOptions(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time,
         columns=columns, clip=clip, quantiles=quantiles, seed=seed, sample_weight=sample_weight, split=split,
-        sheet=sheet, header_row=header_row, drop_rare=drop_rare,
+        sheet=sheet, header_row=header_row, drop_rare=drop_rare, series_id=series_id, known_covariates=known_covariates,
+        static_covariates=static_covariates,
     )  # fmt: skip
     options.check_loaded(source)
     return load(source, preset, options)
@@ -277,7 +286,22 @@ def _arrays(pair, name, preset, options):
                     part_frame, _ = with_weights(part_frame, source[2], name)
                 options = replace(options, **{part: part_frame})
         return _table(frame.set_axis(x.index), preset, replace(options, sample_weight=name))
-    detection.refuse_options(options, ("target", "drop", "time", "columns", "clip", "split", "drop_rare"), "arrays")
+    detection.refuse_options(
+        options,
+        (
+            "target",
+            "drop",
+            "time",
+            "columns",
+            "clip",
+            "split",
+            "drop_rare",
+            "series_id",
+            "known_covariates",
+            "static_covariates",
+        ),
+        "arrays",
+    )
     if isinstance(options.sample_weight, str):
         raise KzooError(
             f"sample_weight={options.sample_weight!r} is the name of a column, which arrays do not have. Pass an array "

@@ -16,10 +16,11 @@ from kzoo.utils.formatting import shown
 # `quantiles` are stored only if they are set.
 STORED_OPTIONS = (
     "target", "validation", "test", "drop", "group", "task", "time", "columns", "sample_weight", "split", "sheet",
-    "header_row", "drop_rare",
+    "header_row", "drop_rare", "series_id", "known_covariates", "static_covariates",
 )  # fmt: skip
 # Options that are stored only if they are set: runs without them are stored as by earlier versions.
-_STORED_IF_SET = {"sample_weight": None, "split": "random", "sheet": None, "header_row": None, "drop_rare": None}
+_STORED_IF_SET = {"sample_weight": None, "split": "random", "sheet": None, "header_row": None, "drop_rare": None,
+                  "series_id": None, "known_covariates": None, "static_covariates": None}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +40,9 @@ class DataOptions:
     sheet: str | None = None
     header_row: int | None = None
     drop_rare: int | None = None
+    series_id: str | Sequence[str] | None = None
+    known_covariates: str | Sequence[str] | None = None
+    static_covariates: str | Sequence[str] | None = None
     clip: bool = False
     quantiles: Sequence[float] | None = None
     seed: int = 0

@@ -57,6 +57,9 @@ def check(
     sheet: str | None = None,
     header_row: int | None = None,
     drop_rare: int | None = None,
+    series_id: str | Sequence[str] | None = None,
+    known_covariates: str | Sequence[str] | None = None,
+    static_covariates: str | Sequence[str] | None = None,
     seed: int = 0,
     data_seed: int = 0,
     weights: Run | str | os.PathLike[str] | keras.Model | None = None,
@@ -78,7 +81,7 @@ def check(
             data and settings are checked.
         deep: also run the checks that take gradient steps, which need some seconds; `kzoo.train` runs all others.
         target, validation, test, drop, group, task, time, columns, quantiles, sample_weight, split, sheet, header_row,
-            drop_rare: see `kzoo.load_data`.
+            drop_rare, series_id, known_covariates, static_covariates: see `kzoo.load_data`.
         seed, data_seed, weights, freeze, precision, epochs, overrides: see `kzoo.train`.
 
     Returns:
@@ -95,7 +98,8 @@ def check(
     options = DataOptions(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time,
         columns=columns, quantiles=quantiles, sample_weight=sample_weight, split=split, sheet=sheet,
-        header_row=header_row, drop_rare=drop_rare, seed=data_seed,
+        header_row=header_row, drop_rare=drop_rare, series_id=series_id, known_covariates=known_covariates,
+        static_covariates=static_covariates, seed=data_seed,
     )  # fmt: skip
     return examine(
         preset_or_model_or_run, data, options, overrides, deep=deep, seed=seed, weights=weights, freeze=freeze,

@@ -66,6 +66,7 @@ def build(
     target_scale=None,
     target_offset=None,
     quantiles=None,
+    covariates=None,
 ):
     """Build a convolutional network: stages, pooling, dense layers, output.
 
@@ -118,6 +119,9 @@ def build(
         target_offset: for each target, mean in the training split.
         quantiles: levels of the quantiles to predict for each target; None for one value per target.
 
+        covariates: number of columns that are known ahead of time: the last `2 * covariates` of the inputs are their
+            values at a step and `horizon` steps later; None for none.
+
     Raises:
         ValueError: a value is not valid for the family, or contradicts another one.
     """
@@ -135,8 +139,11 @@ def build(
         x = parts.activate(parts.whiten(x, whitening), activation, name=f"whitening_{activation}")
     if rescale and inputs == "series":
         x = parts.scale_inputs(x, scale, offset)
+    known_ahead = parts.Covariates(x, covariates, horizon) if covariates else None
+    x = x if known_ahead is None else known_ahead.past
     if reversible_norm:
         x, *window_stats = parts.window_norm(x, reversible_norm)
+    x = x if known_ahead is None else known_ahead.joined(x)
 
     if block == "parallel":
         x = blocks.parallel(
@@ -173,9 +180,11 @@ def build(
         x = parts.dense_block(x, width, activation, name=f"hidden{i}", dropout=units_dropout, norm=units_norm)
     if units_dropout and not units:
         x = layers.Dropout(units_dropout, name="pooled_dropout")(x)
+    adjust = None if known_ahead is None else lambda forecast: known_ahead.effect_on(forecast, window_stats, outputs)
     x = parts.head(
-        x, outputs, output_activation, horizon=horizon, bias=output_bias, scale=output_scale, quantiles=quantiles
-    )
+        x, outputs, output_activation, horizon=horizon, bias=output_bias, scale=output_scale, quantiles=quantiles,
+        adjust=adjust,
+    )  # fmt: skip
     if window_stats:
         x = parts.undo_window_norm(x, *window_stats, outputs, quantiles)
     x = parts.unscale_targets(x, target_scale, target_offset, quantiles)

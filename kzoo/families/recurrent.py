@@ -37,6 +37,7 @@ def build(
     target_scale=None,
     target_offset=None,
     quantiles=None,
+    covariates=None,
     stateful=False,
     stateful_batch=1,
 ):
@@ -85,6 +86,9 @@ def build(
             `input_shape=(1,)` and does not support padding.
         stateful_batch: batch size of a stateful model.
 
+        covariates: number of columns that are known ahead of time: the last `2 * covariates` of the inputs are their
+            values at a step and `horizon` steps later; None for none.
+
     Raises:
         ValueError: a value is not valid for the family, or contradicts another one.
     """
@@ -108,7 +112,7 @@ def build(
     input_tensor = keras.Input(input_shape, batch_size=batch, dtype=kind, name="inputs")
     real = None  # which steps are not padding, (B, T, 1) booleans; None if all are real
     last = None  # the last real step, (B, T, 1) booleans
-    window = ()
+    window, known_ahead = (), None
     if inputs == "tokens":
         ids = input_tensor
         if not stateful and pooling is not None:
@@ -120,8 +124,11 @@ def build(
             x = layers.Dropout(embedding_dropout, name="embedding_dropout")(x)
     else:
         x = parts.scale_inputs(input_tensor, scale, offset) if rescale else input_tensor
+        known_ahead = parts.Covariates(x, covariates, horizon) if covariates else None
+        x = x if known_ahead is None else known_ahead.past
         if reversible_norm:
             x, *window = parts.window_norm(x, reversible_norm)
+        x = x if known_ahead is None else known_ahead.joined(x)
 
     for i, (width, rate) in enumerate(zip(units, rates, strict=True), start=1):
         final = i == len(units)
@@ -146,7 +153,8 @@ def build(
 
     for i, width in enumerate(dense_units, start=1):
         x = parts.dense_block(x, width, "relu", name=f"dense{i}", dropout=dense_dropout)
-    x = parts.head(x, outputs, output_activation, horizon=horizon, quantiles=quantiles)
+    adjust = None if known_ahead is None else lambda forecast: known_ahead.effect_on(forecast, window, outputs)
+    x = parts.head(x, outputs, output_activation, horizon=horizon, quantiles=quantiles, adjust=adjust)
     if window:
         x = parts.undo_window_norm(x, *window, outputs, quantiles)
     x = parts.unscale_targets(x, target_scale, target_offset, quantiles)

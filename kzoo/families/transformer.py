@@ -56,6 +56,7 @@ def build(
     target_scale=None,
     target_offset=None,
     quantiles=None,
+    covariates=None,
 ):
     """Build an encoder: embedding as tokens, `depth` encoder blocks, pooling and a head.
 
@@ -111,6 +112,9 @@ def build(
         target_offset: for each target, mean in the training split.
         quantiles: levels of the quantiles to predict for each target; None for one value per target.
 
+        covariates: number of columns that are known ahead of time: the last `2 * covariates` of the inputs are their
+            values at a step and `horizon` steps later; None for none.
+
     Raises:
         ValueError: a value is not valid for the family, or contradicts another one.
     """
@@ -140,7 +144,7 @@ def build(
 
     input_tensor = keras.Input(input_shape, dtype="int32" if inputs == "tokens" else "float32", name="inputs")
     real = None  # which tokens are not padding, (B, N) booleans; None if all are real
-    window_stats = ()
+    window_stats, known_ahead = (), None
     if inputs == "tokens":
         x, real = embedding.text_tokens(input_tensor, vocabulary_size, width, has_class_token=pooling == "cls")
         if positions == "sinusoidal":
@@ -150,6 +154,7 @@ def build(
         x = embedding.image_patches(input_tensor, patch_size, width, rescale=rescale)
     elif inputs == "series":
         x = parts.scale_inputs(input_tensor, scale, offset) if rescale else input_tensor
+        known_ahead = parts.Covariates(x, covariates, horizon) if covariates else None
         if reversible_norm:
             x, *window_stats = parts.window_norm(x, reversible_norm)
         if horizon is not None and outputs < x.shape[-1]:
@@ -204,8 +209,14 @@ def build(
     if horizon is None:
         x = parts.head(x, outputs, output_activation, quantiles=quantiles)
     else:
-        x = parts.head(x, horizon, output_activation, quantiles=quantiles)  # (B, outputs, horizon * levels)
-        x = parts.steps_first(x, horizon)  # (B, horizon, outputs * levels)
+        if known_ahead is not None:
+            x = parts.steps_first(
+                parts.head(x, horizon * parts.levels_of(quantiles), None), horizon
+            )  # (B, horizon, outputs * levels)
+            x = parts.ascending(known_ahead.effect_on(x, window_stats, outputs), quantiles)
+        else:
+            x = parts.head(x, horizon, output_activation, quantiles=quantiles)  # (B, outputs, horizon * levels)
+            x = parts.steps_first(x, horizon)  # (B, horizon, outputs * levels)
     if window_stats:
         x = parts.undo_window_norm(x, *window_stats, outputs, quantiles)
     x = parts.unscale_targets(x, target_scale, target_offset, quantiles)

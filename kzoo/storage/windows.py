@@ -75,10 +75,11 @@ class Windows(_PickledByPath):
         values: (rows,) token ids or (rows, F) numbers.
         starts: (N,) first row of each window.
         length: rows per window.
+        firsts: (N,) first row of the series that each window belongs to, where `values` holds several; None for one.
     """
 
-    def __init__(self, values, starts, length):
-        self.values = values
+    def __init__(self, values, starts, length, firsts=None):
+        self.values, self.firsts = values, firsts
         self.starts = starts if isinstance(starts, RangeArray) else np.asarray(starts)
         self.length = int(length)
         self._steps = np.arange(self.length)
@@ -99,11 +100,12 @@ class Windows(_PickledByPath):
 
     def part(self, rows):
         """Return some of the windows."""
-        return Windows(self.values, self.starts[rows], self.length)
+        firsts = None if self.firsts is None else self.firsts[rows]
+        return Windows(self.values, self.starts[rows], self.length, firsts)
 
     def with_values(self, values):
         """Return the same windows of another array of the same length."""
-        return Windows(values, self.starts, self.length)
+        return Windows(values, self.starts, self.length, self.firsts)
 
     def covered(self):
         """Return the rows from the first to the last that a window covers."""

@@ -56,7 +56,7 @@ def adapt_to_data(preset, config, training, requested, data):
     for name, value in data.config.items():
         if name in unused or name in training or (name == "input_clip" and config.get(name) is not None):
             continue
-        if name == "output_bias" and name in requested:
+        if name in ("output_bias", "reversible_norm") and name in requested:
             continue
         if name in requested and name in ("outputs", "horizon", "vocabulary_size") and config[name] != value:
             if name == "outputs" and {config[name], value} == {1, 2} and data.problem.task.single_head:

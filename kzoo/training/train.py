@@ -87,6 +87,9 @@ def train(
     sheet: str | None = None,
     header_row: int | None = None,
     drop_rare: int | None = None,
+    series_id: str | Sequence[str] | None = None,
+    known_covariates: str | Sequence[str] | None = None,
+    static_covariates: str | Sequence[str] | None = None,
     check: bool = True,
     baselines: bool = True,
     progress: bool = True,
@@ -129,7 +132,7 @@ def train(
             small networks; 1 uses Keras' own step, whose results differ by rounding. If a custom callback has batch
             hooks, "auto" makes single steps.
         target, validation, test, drop, group, task, time, columns, quantiles, sample_weight, split, sheet, header_row,
-            drop_rare: see `kzoo.load_data`.
+            drop_rare, series_id, known_covariates, static_covariates: see `kzoo.load_data`.
         check: run the quick checks of `kzoo.check` first; an error is raised, a warning is printed.
         baselines: also score baselines on the same split (`kzoo.baselines`), for about five seconds each, or two
             percent of the training time. Baselines that would take longer are fitted on fewer rows, and note it.
@@ -148,7 +151,8 @@ def train(
     options = DataOptions(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time, columns=columns,
         quantiles=quantiles, sample_weight=sample_weight, split=split, sheet=sheet,
-        header_row=header_row, drop_rare=drop_rare, seed=checked_seed("data_seed", data_seed),
+        header_row=header_row, drop_rare=drop_rare, series_id=series_id, known_covariates=known_covariates,
+        static_covariates=static_covariates, seed=checked_seed("data_seed", data_seed),
     )  # fmt: skip
     extra = user_callbacks(callbacks, epochs, overrides)
     freeze = stored_freeze(freeze)

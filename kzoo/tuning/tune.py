@@ -103,6 +103,9 @@ def tune(
     sheet: str | None = None,
     header_row: int | None = None,
     drop_rare: int | None = None,
+    series_id: str | Sequence[str] | None = None,
+    known_covariates: str | Sequence[str] | None = None,
+    static_covariates: str | Sequence[str] | None = None,
     progress: bool = True,
     **overrides: Any,
 ) -> Search: ...
@@ -144,6 +147,9 @@ def tune(
     sheet: str | None = None,
     header_row: int | None = None,
     drop_rare: int | None = None,
+    series_id: str | Sequence[str] | None = None,
+    known_covariates: str | Sequence[str] | None = None,
+    static_covariates: str | Sequence[str] | None = None,
     progress: bool = True,
     **overrides: Any,
 ) -> Search | Plan:
@@ -201,7 +207,7 @@ def tune(
         dry_run: return the `Plan` (numbers of trials and epochs, sizes, estimated time) and write nothing.
         data_seed: of the split into training, validation and test data.
         target, validation, test, drop, group, task, time, columns, quantiles, sample_weight, split, sheet, header_row,
-            drop_rare: see `kzoo.load_data`.
+            drop_rare, series_id, known_covariates, static_covariates: see `kzoo.load_data`.
         progress: False to print nothing.
         overrides: settings of the preset, which are fixed and not searched; for a function, training settings as for a
             custom model in `kzoo.train`.
@@ -227,7 +233,8 @@ def tune(
     options = DataOptions(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time,
         columns=columns, quantiles=quantiles, sample_weight=sample_weight, split=split, sheet=sheet,
-        header_row=header_row, drop_rare=drop_rare, seed=data_seed,
+        header_row=header_row, drop_rare=drop_rare, series_id=series_id, known_covariates=known_covariates,
+        static_covariates=static_covariates, seed=data_seed,
     )  # fmt: skip
     initial_weights = InitialWeights.from_arguments(preset_or_build, weights, freeze, executor)
     requested: dict[str, Any] = dict(space=space, objective=objective, folds=folds, seed=seed)

@@ -5,10 +5,20 @@ from kzoo.utils.schema import Each, Words
 
 _SIGNS = {"decimal?": str, "thousands?": str, "marks?": [str]}  # how a column of texts writes its numbers
 _TIMES = Words(("numbers", "day first", "month first", "YYYYMMDD", "YYYYMM"))  # how their column is written
+_COVARIATE = {"name": str, "role": Words(("known", "static")), "categories?": [str], "writing?": (_SIGNS, None)}
 _WINDOW = {
     "columns": [str], "steps": int, "time?": (str, None), "writings?": (Each((_SIGNS, None)), None),
     "times?": (_TIMES, None), "outputs?": (int, None), "zones?": Each(str),
+    # Of a panel (see `kzoo.kinds.series.panel`):
+    "series_id?": [str], "covariates?": [_COVARIATE], "horizon?": int, "ids?": [str],
 }  # fmt: skip
+
+
+def _makes(reader):
+    from kzoo.kinds.series.panel import input_width
+
+    return {"input_shape": [reader["steps"], input_width(reader)]}
+
 
 KIND = Kind(
     name="series",
@@ -17,7 +27,7 @@ KIND = Kind(
     axes=("time", "features"),
     meaning="raw values, float32 (steps, columns), target columns first; the scaling is inside",
     facts=frozenset({"columns", "steps"}),
-    makes=lambda reader: {"input_shape": [reader["steps"], len(reader["columns"])]},
+    makes=_makes,
     readers={"series": _WINDOW},
     sources=(
         Source(
@@ -25,7 +35,17 @@ KIND = Kind(
             form="tabular",
             order="ordered",
             usual="forecasting",
-            options=("target", "drop", "task", "time", "columns", "split"),
+            options=(
+                "target",
+                "drop",
+                "task",
+                "time",
+                "columns",
+                "split",
+                "series_id",
+                "known_covariates",
+                "static_covariates",
+            ),
             rest="a series",
         ),
     ),

@@ -10,6 +10,7 @@ from kzoo.kinds.rows.inference import draw as draw_rows
 from kzoo.kinds.series import calendar as calendars
 from kzoo.kinds.series.calendar import Calendar, Moments
 from kzoo.kinds.series.index import with_index
+from kzoo.kinds.series.panel import input_width, read_panel, times_ahead
 from kzoo.kinds.series.time_formats import NUMBERS, are_digit_dates, time_format_of, times_and_zone
 from kzoo.kinds.series.times import Times
 from kzoo.sources.arrays import check_count, numeric_array
@@ -33,14 +34,19 @@ def read(reader, raw):
     names, steps = reader["columns"], reader["steps"]
     if isinstance(raw, np.ndarray):
         x = numeric_array(raw, "Windows").astype(np.float32)
-        x = x[None] if x.ndim == 2 else x
-        if x.ndim != 3 or x.shape[1:] != (steps, len(names)):
+        x, width = x[None] if x.ndim == 2 else x, input_width(reader)
+        if x.ndim != 3 or x.shape[1:] != (steps, width):
             raise KzooError(
-                f"A window must have {plural(steps, 'step')} of {plural(len(names), 'column')} "
+                f"A window must have {plural(steps, 'step')} of {plural(width, 'column')} "
                 f"({listed(names, MOST)}); got {x.shape[1:]}."
             )
         return x, raw
     notes, unread, missing = [], {}, {}
+    if reader.get("series_id"):
+        windows, series, _ = read_panel(reader, checked_rows(with_index(raw, reader["time"])), notes)
+        for line in notes:
+            warn(line)
+        return windows, series.names
     rows, times, future = _past_rows(reader, raw, notes)
     if len(rows) < steps:
         requirement = f" with a value of {_joined_by_or(_target_columns(reader))}" if future else ""
@@ -239,11 +245,15 @@ def ahead(reader, raw, steps):
         steps: number of steps.
 
     Returns:
-        (name of the time column, times (steps), times of the window); None if the step or the times are unknown.
+        (name of the time column, times (N, steps) of the forecast of each series, times of each window); None if the
+        step or the times are unknown.
     """
     calendar = Calendar.of(reader)
     if calendar is None or isinstance(raw, np.ndarray):
         return None
+    if reader.get("series_id"):
+        _, series, last = read_panel(reader, checked_rows(with_index(raw, reader["time"])), [])
+        return calendar.column, *times_ahead(reader, series, last, steps)
     rows, times, _ = _past_rows(reader, raw, [])
     moments = None if times is None else calendars.read_moments(rows, times.column, times.time_format, times.timestamps)
     if moments is None or (moments.times.dtype.kind == "M") == (calendar.step == "numbers"):
@@ -260,7 +270,7 @@ def ahead(reader, raw, steps):
             "apart. The times of the forecast have the step of the training."
         )
         warn(message)
-    return calendar.column, calendar.next_times(moments, steps), calendar.last_times(moments, reader["steps"])
+    return calendar.column, [calendar.next_times(moments, steps)], [calendar.last_times(moments, reader["steps"])]
 
 
 def gather(words):

@@ -21,7 +21,7 @@ def simple_forecasts(reader, part):
         return
     starts, steps = part.y.starts[:, None], np.arange(part.y.length)
     calendar = Calendar.of(reader)
-    yield "last value", _values_at(series, np.broadcast_to(starts - 1, (len(starts), len(steps))))
+    yield "last value", _values_at(part.y, np.broadcast_to(starts - 1, (len(starts), len(steps))))
     for name, season in (calendar.seasons if calendar else {}).items():
         yield name, previous_season(part, season)
 
@@ -34,9 +34,10 @@ def previous_season(part, season):
         season: length in steps.
     """
     starts, steps = part.y.starts[:, None], np.arange(part.y.length)
-    return _values_at(part.y.values, starts + steps - season * (1 + steps // season))
+    return _values_at(part.y, starts + steps - season * (1 + steps // season))
 
 
-def _values_at(series, indices):
-    """Return rows of a series at indices (N, steps); NaN for negative ones."""
-    return np.where((indices >= 0)[..., None], series[np.maximum(indices, 0)], np.nan)
+def _values_at(windows, indices):
+    """Return rows of the series of windows at indices (N, steps); NaN before the first row of a series."""
+    firsts = 0 if windows.firsts is None else windows.firsts[:, None]
+    return np.where((indices >= firsts)[..., None], windows.values[np.maximum(indices, 0)], np.nan)

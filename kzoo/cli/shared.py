@@ -88,11 +88,11 @@ def add_data_options(parser):
     add("--group", metavar="COLUMN", help="keep rows with the same value in this column in the same split")
     add("--series-id", nargs="+", metavar="COLUMN", help="columns that tell the series of a table apart")
     add(
-        "--known", dest="known_covariates", nargs="+", metavar="COLUMN",
+        "--known", "--known-covariates", dest="known_covariates", nargs="+", metavar="COLUMN",
         help="columns of many series that are known for the steps to forecast",
     )  # fmt: skip
     add(
-        "--static", dest="static_covariates", nargs="+", metavar="COLUMN",
+        "--static", "--static-covariates", dest="static_covariates", nargs="+", metavar="COLUMN",
         help="columns of many series that are constant within a series",
     )  # fmt: skip
     add("--task", help="task, such as tabular_regression; default: detected from the target")

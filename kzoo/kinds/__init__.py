@@ -37,6 +37,7 @@ Functions of `fitting.py`:
     labelled(reader, source, ...) -> Split  new labelled data; labels are raw unless the inputs contain them. It gets
                                             `sample_weight=`, a column, if the run was trained with weights
     simple_forecasts(reader, part)          (optional) of a series: forecasts of the baselines
+    seasonal_scales(reader, data, part)     (optional) of a series: the size of its seasonal differences
     fresh(reader, source, targets) -> Fresh     new data for the checks, not validated yet
     describe(x, names, categories) -> (names, numbers)   a few numbers for each input, on which drift is measured
     overview(data) -> dict                  (optional) how the data was read (`Dataset.overview`)

@@ -29,7 +29,7 @@ from kzoo.kinds.series.inference import (
 )
 from kzoo.kinds.series.panel_fitting import labelled_panel, load_panel
 from kzoo.kinds.series.season import window_length
-from kzoo.kinds.series.simple_forecasts import simple_forecasts
+from kzoo.kinds.series.simple_forecasts import seasonal_scales, simple_forecasts
 from kzoo.sources.tables.frame import as_frame, index_notes
 from kzoo.sources.tables.numbers import learned_from_texts
 from kzoo.sources.tables.overview import describe_columns
@@ -40,7 +40,7 @@ from kzoo.tasks.values.inference import ColumnStatistics, spread
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import listed, plural, shown
 
-__all__ = ["describe", "fit", "fresh", "labelled", "load", "overview", "simple_forecasts", "take"]
+__all__ = ["describe", "fit", "fresh", "labelled", "load", "overview", "seasonal_scales", "simple_forecasts", "take"]
 
 _DEFAULT_HORIZON = 24  # without a preset
 _MAX_SCALED_STEPS = 2_000_000  # steps of arrays from which the scale is learned

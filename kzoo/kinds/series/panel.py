@@ -419,7 +419,7 @@ class Padded:
         source: (P,) the row of the panel that each row is.
         is_row: (P,) whether it is that row, not a repetition.
         firsts, ends: (P,) first row and end of the series of each row.
-        own_firsts: (P,) first row of the series that is not a repetition.
+        own_firsts: (S,) first row of each series that is not a repetition.
         short: names of the series whose windows need the repetition.
         too_short: names of series without any window.
     """
@@ -448,7 +448,7 @@ def padded(panel: Panel, observed: np.ndarray, steps: int, horizon: int) -> Padd
     named = np.array(panel.names, object)
     return Padded(
         source=source, is_row=position >= np.repeat(pad, sizes), firsts=np.repeat(bounds[:-1], sizes),
-        ends=np.repeat(bounds[1:], sizes), own_firsts=np.repeat(bounds[:-1] + pad, sizes),
+        ends=np.repeat(bounds[1:], sizes), own_firsts=bounds[:-1] + pad,
         short=named[(counts < steps + horizon) & (counts > horizon)].tolist(),
         too_short=named[counts <= horizon].tolist(),
     )  # fmt: skip
@@ -511,7 +511,7 @@ def read_panel(reader: Mapping[str, Any], rows: Rows, notes: list[str]):
             "first is repeated before it."
         )
     if (known := reader.get("ids")) and (new := [name for name in panel.names if name not in set(known)]):
-        notes.append(f"{plural(len(new), 'series', 'series')} not in the training rows: {listed_series(new)}.")
+        notes.append(f"{len(new)} series not in the training rows: {listed_series(new)}.")
     return windows, panel, last
 
 

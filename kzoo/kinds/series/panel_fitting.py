@@ -34,7 +34,7 @@ from kzoo.sources.tables.frame import as_frame
 from kzoo.sources.tables.overview import describe_columns
 from kzoo.sources.tables.raw import as_names, check_distinct, require, rows_of
 from kzoo.sources.tables.values import to_words
-from kzoo.storage.windows import Windows
+from kzoo.storage.windows import SeriesOfWindows, Windows
 from kzoo.tasks.values.inference import spread
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural, shown
@@ -219,7 +219,7 @@ def _check_steps(panel: Panel, calendar: Calendar) -> None:
         step = "not at regular times" if own is None else f"{own.description} apart"
         raise KzooError(
             f"Rows of series {series!r} are {step}, but those of the longest series are {calendar.description} apart "
-            f"({plural(len(other), 'such series', 'such series')}). Bring all series to one step, or remove it."
+            f"({len(other)} such series). Bring all series to one step, or remove it."
         )
 
 
@@ -283,7 +283,7 @@ def panel_windows(panel, content, steps, horizon, ranges, *, exclude_gaps=True):
     """
     rows_of_windows = padded(panel, content.observed, steps, horizon)
     source, firsts, ends = rows_of_windows.source, rows_of_windows.firsts, rows_of_windows.ends
-    own_firsts = rows_of_windows.own_firsts
+    series = SeriesOfWindows(panel.codes[source], rows_of_windows.own_firsts, tuple(panel.names))
     rows = np.arange(len(source))
     numbers, observed = panel.numbers[source], content.observed[source] & rows_of_windows.is_row
     fits = (rows - firsts >= steps) & (rows + horizon <= ends)
@@ -307,8 +307,8 @@ def panel_windows(panel, content, steps, horizon, ranges, *, exclude_gaps=True):
     for part in ranges:
         starts = chosen(complete if uneven else gapless, part)
         parts[part] = None if not len(starts) else Split(
-            x=Windows(values, starts - steps, steps, own_firsts[starts]),
-            y=Windows(targets, starts, horizon, own_firsts[starts]),
+            x=Windows(values, starts - steps, steps, series.part(starts)),
+            y=Windows(targets, starts, horizon, series.part(starts)),
         )  # fmt: skip
     over_gaps = sum(every - kept for every, kept in counts.values())
     notes = []

@@ -344,6 +344,7 @@ class PanelValues:
         observed: (R,) whether all targets are present.
         targets: number of targets.
         notes: about missing values and unknown categories.
+        empty_ahead: names of known columns without any value in the rows to forecast.
     """
 
     values: np.ndarray
@@ -351,6 +352,7 @@ class PanelValues:
     observed: np.ndarray
     targets: int
     notes: list[str]
+    empty_ahead: tuple[str, ...] = ()
 
 
 def panel_values(
@@ -377,7 +379,7 @@ def panel_values(
     past = _past_rows(observed, panel)
     if missing := int((~present[past]).sum()):
         notes.append(f"{plural(missing, 'missing value')} replaced by the last value before in the same series.")
-    channels, empty = [], {}
+    channels, empty, empty_ahead = [], {}, list[str]()
     for covariate in covariates_of(reader):
         column, more = covariate.values(rows)
         column = column[panel.order]
@@ -385,6 +387,8 @@ def panel_values(
         if covariate.role == "static":
             column = _static(column, panel)
             check_constant(panel, column, covariate.name)
+        if covariate.role == "known" and not past.all() and np.isnan(column[~past]).all():
+            empty_ahead.append(covariate.name)
         if fill and (count := int(np.isnan(column[past]).any(axis=1).sum())):
             empty[covariate.name] = count
         channels.append(filled(column, panel)[0] if fill or covariate.role == "static" else column)
@@ -394,7 +398,7 @@ def panel_values(
     channels.append(calendar_values(Calendar.of(reader), panel.numbers))
     return PanelValues(
         values=values, covariates=np.concatenate(channels, axis=1).astype(np.float32), observed=observed,
-        targets=targets, notes=notes,
+        targets=targets, notes=notes, empty_ahead=tuple(empty_ahead),
     )  # fmt: skip
 
 

@@ -134,7 +134,7 @@ def load_panel(
     number_columns = [{"name": n, "kind": "number", "writing": number_formats.get(n)} for n in past]
     seen = cell_findings(format_warnings, unread, len(frame)) | {"time": None, "gone": {}}
     seen["read"] = describe_columns(frame, number_columns, unread, targets=targets, apart=apart)
-    seen["series"] = _series_facts(panel, calendar, observed)
+    seen["series"] = _series_facts(panel, calendar, observed) | {"empty_ahead": content.empty_ahead}
     channels = channel_names(covariates, calendar)
     return Dataset(
         name=name, task=task, inputs="series", **parts,

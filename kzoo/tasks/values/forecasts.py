@@ -18,10 +18,10 @@ def forecast_scores(truth, point, scales=None) -> dict:
 
     Returns:
         `wape`, the sum of absolute errors over that of absolute true values, and `bias`, the sum of errors over it;
-        None where the truth is 0 throughout. With `scales` also `mase` and `rmsse`, the mean over series and targets of the
-        mean absolute, and of the root of the mean squared, error over that of seasonal differences in training;
-        `constant_series`, how many have no differences and are left out; and of several series `series`, name ->
-        their own.
+        None where the truth is 0 throughout. With `scales` also `mase` and `rmsse`, the mean over series and targets of
+        the mean absolute, and of the root of the mean squared, error over that of seasonal differences in training;
+        `constant_series`, how many have no differences and are left out; and of several series `series`, name -> their
+        own.
     """
     error, total = (point - truth).astype("float64"), float(np.abs(truth).sum(dtype="float64"))
     scores: dict = dict(

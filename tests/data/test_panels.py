@@ -206,6 +206,18 @@ def test_the_command_line_trains_and_predicts(tmp_path, capsys):
     assert [row["input"] for row in rows["predictions"] if "input" in row] or rows
 
 
+def test_rows_to_forecast_are_written_and_forecast(run, tmp_path, capsys):
+    frame = shops()
+    frame.to_csv(tmp_path / "shops.csv", index=False)
+    main(["predict", str(run.path), str(tmp_path / "shops.csv"), "--make-future", str(tmp_path / "next.csv")])
+    assert_mentions(capsys.readouterr().out, "9 rows written", "next.csv")
+    future = pd.read_csv(tmp_path / "next.csv")
+    assert future.day.tolist() == ["2024-07-01", "2024-07-02", "2024-07-03"] * 3
+    assert future.promo.isna().all() and set(future[future["shop"] == "c"].region) == {"south"}
+    whole = pd.concat([frame.assign(day=frame.day.dt.strftime("%Y-%m-%d")), future.assign(promo=1)])
+    assert len(kzoo.predict(run, whole)) == 3
+
+
 def test_wrong_panels_are_refused():
     frame = shops()
     with refuses("two rows", "2024-06-30", "'a'"):

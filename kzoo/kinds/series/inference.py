@@ -10,7 +10,7 @@ from kzoo.kinds.rows.inference import draw as draw_rows
 from kzoo.kinds.series import calendar as calendars
 from kzoo.kinds.series.calendar import Calendar, Moments
 from kzoo.kinds.series.index import with_index
-from kzoo.kinds.series.panel import input_width, read_panel, times_ahead
+from kzoo.kinds.series.panel import future_rows, input_width, read_panel, times_ahead
 from kzoo.kinds.series.time_formats import NUMBERS, are_digit_dates, time_format_of, times_and_zone
 from kzoo.kinds.series.times import Times
 from kzoo.sources.arrays import check_count, numeric_array
@@ -25,7 +25,8 @@ _MIN_STEP_ROWS = 4  # rows that a step is computed from, so that a single gap do
 _MIN_REPEATED_SHARE = 0.2  # of the rows, from which they may belong to several series
 
 __all__ = [
-    "ahead", "draw", "edges", "example", "form", "gather", "glance", "glance_new", "read", "received", "show",
+    "ahead", "draw", "edges", "example", "form", "gather", "glance", "glance_new", "make_future", "read", "received",
+    "show",
 ]  # fmt: skip
 
 
@@ -271,6 +272,15 @@ def ahead(reader, raw, steps):
         )
         warn(message)
     return calendar.column, [calendar.next_times(moments, steps)], [calendar.last_times(moments, reader["steps"])]
+
+
+def make_future(reader, raw):
+    """Return the rows of the steps that `raw`, an input of `read`, is to be forecast for, name -> cells.
+
+    Raises:
+        KzooError: the model has one series, whose forecasts need no rows.
+    """
+    return future_rows(reader, checked_rows(with_index(raw, reader.get("time"))))
 
 
 def gather(words):

@@ -19,6 +19,7 @@ from kzoo.sources.tables.values import not_missing, to_words, unreadable_cells
 from kzoo.sources.tables.zones import format_offset
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed, plural, shown
+from kzoo.utils.formatting import moments as moments_as_text
 
 MAX_CATEGORIES = 20  # of a known or static column of texts: each has a channel
 _HARMONICS = 3  # pairs of sine and cosine for each season of the calendar
@@ -572,3 +573,38 @@ def times_ahead(reader, panel, last, steps):
 def listed_series(names: Sequence[str]) -> str:
     """Return the names of some series for a message."""
     return listed(map(repr, names), MOST)
+
+
+def future_rows(reader: Mapping[str, Any], rows: Rows) -> dict[str, list[Any]]:
+    """Return the rows of the steps to forecast, name -> cells: ids, times and static values; the others are empty.
+
+    Args:
+        reader: the preprocessor.
+        rows: the table of the past; rows after the last one with all targets are left out.
+
+    Raises:
+        KzooError: the model has no series ids; and as `read_panel`.
+    """
+    if not reader.get("series_id"):
+        raise KzooError("The rows to forecast are those of a table of many series, and this model has one series.")
+    without_known = dict(reader) | {
+        "covariates": [stored for stored in reader["covariates"] if stored["role"] == "static"]
+    }
+    _, panel, last = read_panel(without_known, rows, [])
+    times, _ = times_ahead(reader, panel, last, reader["horizon"])
+    horizon, source = reader["horizon"], panel.order[last]
+    static = [covariate.name for covariate in covariates_of(reader) if covariate.role == "static"]
+    columns: dict[str, list[Any]] = {
+        name: np.repeat(np.asarray(rows[name], object)[source], horizon).tolist() for name in reader["series_id"]
+    }
+    columns[reader["time"]] = _as_written([moment for series in times for moment in series], reader.get("times"))
+    columns |= {name: np.repeat(np.asarray(rows[name], object)[source], horizon).tolist() for name in static}
+    empty = [c.name for c in covariates_of(reader) if c.role == "known"] + list(reader["columns"])
+    return columns | {name: [None] * len(columns[reader["time"]]) for name in empty if name not in columns}
+
+
+def _as_written(times, time_format):
+    """Return times as the time column writes them."""
+    if time_format in ("YYYYMMDD", "YYYYMM"):
+        return [int(time.strftime("%Y%m%d" if time_format == "YYYYMMDD" else "%Y%m")) for time in times]
+    return moments_as_text(times)

@@ -77,11 +77,13 @@ class SeriesOfWindows:
         codes: (N,) the series of each window.
         firsts: (S,) first row of each series.
         names: of the series.
+        numbers: (rows,) number of the step of each row, the same for all series at the same moment.
     """
 
     codes: np.ndarray
     firsts: np.ndarray
     names: tuple[str, ...]
+    numbers: np.ndarray
 
     def part(self, rows):
         """Return those of some of the windows."""

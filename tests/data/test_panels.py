@@ -206,6 +206,23 @@ def test_the_command_line_trains_and_predicts(tmp_path, capsys):
     assert [row["input"] for row in rows["predictions"] if "input" in row] or rows
 
 
+def test_a_backtest_scores_each_of_the_last_moments(run, capsys):
+    scores = kzoo.evaluate(run, shops(), n_windows=3)
+    assert [row["examples"] for row in scores["windows"]] == [3, 3, 3]  # a window for each shop
+    maes = [row["mae"] for row in scores["windows"]]
+    assert scores["spread"]["mae"]["mean"] == pytest.approx(np.mean(maes))
+    assert scores["spread"]["mae"]["sd"] == pytest.approx(np.std(maes, ddof=1))
+    truth, answers = run.answers["truth"], run.answers["answers"]
+    frame = shops()
+    late = [frame[frame["shop"] == s].sort_values("day").sales.to_numpy("float32")[-3:] for s in "abc"]
+    rows = [i for i, y in enumerate(truth) if any(np.array_equal(y[:, 0], values) for values in late)]
+    assert maes[-1] == pytest.approx(np.abs(truth[rows] - answers[rows]).mean(), rel=1e-4)
+    with refuses("n_windows=50", "step_size=3"):
+        kzoo.evaluate(run, frame, n_windows=50)
+    with refuses("step_size=2", "n_windows"):
+        kzoo.evaluate(run, frame, step_size=2)
+
+
 def test_rows_to_forecast_are_written_and_forecast(run, tmp_path, capsys):
     frame = shops()
     frame.to_csv(tmp_path / "shops.csv", index=False)

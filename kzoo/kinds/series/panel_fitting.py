@@ -283,9 +283,9 @@ def panel_windows(panel, content, steps, horizon, ranges, *, exclude_gaps=True):
     """
     rows_of_windows = padded(panel, content.observed, steps, horizon)
     source, firsts, ends = rows_of_windows.source, rows_of_windows.firsts, rows_of_windows.ends
-    series = SeriesOfWindows(panel.codes[source], rows_of_windows.own_firsts, tuple(panel.names))
     rows = np.arange(len(source))
     numbers, observed = panel.numbers[source], content.observed[source] & rows_of_windows.is_row
+    series = SeriesOfWindows(panel.codes[source], rows_of_windows.own_firsts, tuple(panel.names), numbers)
     fits = (rows - firsts >= steps) & (rows + horizon <= ends)
     unobserved = np.concatenate([[0], np.cumsum(~observed)])
     gap = np.append(np.diff(numbers) != 1, False)

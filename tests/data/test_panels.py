@@ -186,6 +186,17 @@ def test_exports_forecast_panels_without_keras(run, tmp_path):
     assert np.allclose(theirs.values, ours.values, rtol=1e-4)
 
 
+def test_the_example_of_a_served_model_can_be_predicted(run):
+    from kzoo.kinds import kind_of
+
+    x = load(shops(), known_covariates="promo", static_covariates="region").train.x[5]
+    rows = kind_of(run.preprocessing).inference.example(run.preprocessing, x)
+    assert {row["shop"] for row in rows} == {"example"} and [row["sales"] is None for row in rows[-3:]] == [True] * 3
+    with warns("1 series not in the training rows", "'example'"):
+        predictions = kzoo.predict(run, rows)
+    assert predictions.values.shape == (1, 3, 1) and np.isfinite(predictions.values).all()
+
+
 def test_the_command_line_trains_and_predicts(tmp_path, capsys):
     frame = shops()
     frame.to_csv(tmp_path / "shops.csv", index=False)

@@ -10,7 +10,7 @@ from kzoo.kinds.rows.inference import draw as draw_rows
 from kzoo.kinds.series import calendar as calendars
 from kzoo.kinds.series.calendar import Calendar, Moments
 from kzoo.kinds.series.index import with_index
-from kzoo.kinds.series.panel import future_rows, input_width, read_panel, times_ahead
+from kzoo.kinds.series.panel import example_rows, future_rows, input_width, read_panel, times_ahead
 from kzoo.kinds.series.time_formats import NUMBERS, are_digit_dates, time_format_of, times_and_zone
 from kzoo.kinds.series.times import Times
 from kzoo.sources.arrays import check_count, numeric_array
@@ -297,13 +297,18 @@ def received(reader, given, most=None):
 
 def form(reader):
     """Return the number of rows that a forecast needs, and their columns."""
-    return {"steps": reader["steps"], "columns": reader["columns"], "time": reader.get("time")}
+    fields = {"steps": reader["steps"], "columns": reader["columns"], "time": reader.get("time")}
+    if reader.get("series_id"):
+        fields |= {"series_id": reader["series_id"], "covariates": reader["covariates"], "horizon": reader["horizon"]}
+    return fields
 
 
 def example(reader, x):
-    """Return rows of a series without times."""
+    """Return rows of a series without times, or those of a panel with one series."""
     if x is None:
         return None
+    if reader.get("series_id"):
+        return example_rows(reader, x)
     return [dict(zip(reader["columns"], row, strict=True)) for row in x.round(4).astype(float).tolist()]
 
 

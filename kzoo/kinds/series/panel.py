@@ -608,3 +608,35 @@ def _as_written(times, time_format):
     if time_format in ("YYYYMMDD", "YYYYMM"):
         return [int(time.strftime("%Y%m%d" if time_format == "YYYYMMDD" else "%Y%m")) for time in times]
     return moments_as_text(times)
+
+
+def example_rows(reader: Mapping[str, Any], x: np.ndarray) -> list[dict[str, Any]]:
+    """Return rows of one series that a window may come from, those to forecast last.
+
+    Args:
+        reader: the preprocessor.
+        x: (steps, F + 2 K) a window.
+    """
+    calendar, covariates, horizon = Calendar.of(reader), covariates_of(reader), reader["horizon"]
+    assert calendar is not None
+    past = len(reader["columns"])
+    width = (x.shape[1] - past) // 2
+    start = np.array(["2023-12-31"], "M8[us]") if calendar.step != "numbers" else np.zeros(1)
+    times = calendar.next_times(Moments(start, start), len(x) + horizon)
+    written = _as_written(
+        [time.replace(tzinfo=None) if hasattr(time, "tzinfo") else time for time in times], reader.get("times")
+    )
+    values = np.concatenate([x[:, past : past + width], x[-horizon:, past + width :]])  # (steps + horizon, K)
+    rows = []
+    for i, time in enumerate(written):
+        row: dict[str, Any] = dict.fromkeys(reader["series_id"], "example") | {reader["time"]: time}
+        row |= {name: round(float(x[i, j]), 4) if i < len(x) else None for j, name in enumerate(reader["columns"])}
+        channel = 0
+        for covariate in covariates:
+            cells = values[0 if covariate.role == "static" else i, channel : channel + len(covariate.channels)]
+            channel += len(covariate.channels)
+            row[covariate.name] = (
+                covariate.categories[int(cells.argmax())] if covariate.categories else round(float(cells[0]), 4)
+            )
+        rows.append(row)
+    return rows

@@ -27,7 +27,7 @@ from kzoo.kinds.series.inference import (
     repeat_notes,
     time_column_notes,
 )
-from kzoo.kinds.series.panel_fitting import labelled_panel, load_panel
+from kzoo.kinds.series.panel_fitting import fresh_panel, labelled_panel, load_panel
 from kzoo.kinds.series.season import window_length
 from kzoo.kinds.series.simple_forecasts import seasonal_scales, simple_forecasts
 from kzoo.sources.tables.frame import as_frame, index_notes
@@ -521,6 +521,8 @@ def fresh(reader, source, *, targets):
     source = with_index(source, reader.get("time"))
     frame, names = as_frame(source, _text_columns(reader)), reader["columns"]
     missing = [name for name in names if name not in frame.columns]
+    if reader.get("series_id"):
+        return fresh_panel(reader, frame, missing)
     frame, times = sort_by_time(frame, reader.get("time"), [], learned_time_format(reader))
     check_step(reader, times, "the new series")
     x, missing_values = None, {}

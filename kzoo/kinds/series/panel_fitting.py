@@ -8,7 +8,7 @@ import numpy as np
 from kzoo.dataset import splits
 from kzoo.dataset.dataset import Dataset, Split
 from kzoo.dataset.summary import AS_REQUESTED
-from kzoo.kinds import DEFAULT_STEPS
+from kzoo.kinds import DEFAULT_STEPS, Fresh
 from kzoo.kinds.rows.column_options import column_options
 from kzoo.kinds.rows.columns import number_format_of, stored_number_format
 from kzoo.kinds.rows.in_memory import cell_findings
@@ -333,6 +333,38 @@ def panel_windows(panel, content, steps, horizon, ranges, *, exclude_gaps=True):
     return parts, notes, uneven and over_gaps > 0
 
 
+def _panel_of(reader, rows, notes) -> tuple[Panel, Calendar]:
+    """Return the panel of new rows, and the calendar of the training.
+
+    Raises:
+        KzooError: a missing column, a row without an id or a time, or another step than in training.
+    """
+    needed = [*reader["series_id"], reader["time"], *reader["columns"]]
+    require(rows, [*needed, *(stored["name"] for stored in reader.get("covariates", ()))], "the panel")
+    codes, names = series_names(rows, reader["series_id"])
+    moments, _, _ = panel_moments(rows, reader["time"], notes, reader.get("times"))
+    calendar = Calendar.of(reader)
+    assert calendar is not None
+    panel = sorted_panel(codes, names, moments, calendar, _time_formatter(moments, reader["time"]))
+    _check_steps(panel, calendar)
+    return panel, calendar
+
+
+def fresh_panel(reader: Mapping[str, Any], frame, missing) -> Fresh:
+    """Return new rows of many series for the checks."""
+    seen: dict[str, Any] = {"time": None, "gone": {}}
+    covariates = [stored["name"] for stored in reader.get("covariates", ())]
+    missing = [*missing, *(n for n in (*reader["series_id"], *covariates) if n not in frame.columns)]
+    if missing or not len(frame):
+        return Fresh(frame=frame, missing=missing, seen=seen)
+    rows = rows_of(frame)
+    panel, _ = _panel_of(reader, rows, [])
+    content = panel_values(reader, rows, panel, {})
+    ends = np.repeat(panel.bounds[1:], panel.sizes)
+    x = window_columns(content.values, content.covariates, ends, reader["horizon"])
+    return Fresh(x=x, frame=frame, missing=missing, seen=seen)
+
+
 def labelled_panel(reader: Mapping[str, Any], frame, notes, where) -> Split:
     """Return all windows of new series and the values that follow them.
 
@@ -340,12 +372,7 @@ def labelled_panel(reader: Mapping[str, Any], frame, notes, where) -> Split:
         KzooError: no window has all of its targets.
     """
     rows, unread = rows_of(frame), dict[str, Any]()
-    codes, names = series_names(rows, reader["series_id"])
-    moments, _, _ = panel_moments(rows, reader["time"], notes, reader.get("times"))
-    calendar = Calendar.of(reader)
-    assert calendar is not None
-    panel = sorted_panel(codes, names, moments, calendar, _time_formatter(moments, reader["time"]))
-    _check_steps(panel, calendar)
+    panel, _ = _panel_of(reader, rows, notes)
     content = panel_values(reader, rows, panel, unread)
     notes += [*unread_notes(reader["columns"], frame, unread), *content.notes]
     parts, window_notes, _ = panel_windows(

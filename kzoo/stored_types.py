@@ -16,7 +16,7 @@ _SIZES = {
     "input_shape?": [(int, None)], "outputs?": (int, None), "inputs?": (str, None), "categories?": ([int], None),
     "text_buckets?": ([int], None), "text_lengths?": ([int], None),
     "vocabulary_size?": (int, None), "horizon?": (int, None), "target_scale?": ([float], None),
-    "quantiles?": ([float], None),
+    "quantiles?": ([float], None), "covariates?": (int, None),
     "target_offset?": ([float], None), "scale?": (float, [float], None), "offset?": (float, [float], None),
 }  # fmt: skip
 _TRAINING = {"batch_size?": int, "epochs?": int, "monitor?": (str, None), "loss?": str, "labels?": str}
@@ -25,7 +25,8 @@ _OPTIONS = {"target?": (str, [str], None), "drop?": (str, [str], None), "group?"
             "sample_weight?": (str, None), "split?": str, "sheet?": (str, None),
             "header_row?": (int, None), "drop_rare?": (int, None), "calibration?": (float, None),
             "repairs?": (Mapping, None), "series_id?": (str, [str], None), "segment?": (int, None),
-            "stride?": (int, None)}  # fmt: skip
+            "stride?": (int, None), "known_covariates?": (str, [str], None),
+            "static_covariates?": (str, [str], None)}  # fmt: skip
 _FEATURE = {
     "name": str, "mean": float, "sd": float, "low": float, "high": float, "edges": [float], "shares": [float],
     "count": int,

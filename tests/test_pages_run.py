@@ -127,6 +127,14 @@ def write_files(folder):
         {"date": days, "price": price, "units": (90 - 5 * price + rng.normal(0, 9, len(days))).round(1)}
     )
     sales.to_csv(folder / "sales.csv", index=False)
+    shops = pd.concat(
+        pd.DataFrame({"shop": shop, "date": days, "promo": rng.integers(0, 2, len(days)), "region": region})
+        for shop, region in (("a", "north"), ("b", "south"), ("c", "south"))
+    )
+    shops["sales"] = (10 + 5 * shops.promo + rng.normal(0, 1, len(shops))).round(1)
+    shops.to_csv(folder / "shops.csv", index=False)
+    later = shops.date > days[-8]
+    shops.assign(sales=shops.sales.where(~later)).to_csv(folder / "planned.csv", index=False)
     for name, rows, answers in (
         ("churn.csv", 200, True), ("april.csv", 60, True), ("may.csv", 60, True), ("new_customers.csv", 20, False),
     ):  # fmt: skip

@@ -6,7 +6,7 @@ from kzoo.tasks.target_scores import mixes_units
 from kzoo.tasks.weighted import by_weighting
 from kzoo.untracked import as_run
 from kzoo.utils.errors import KzooError
-from kzoo.utils.formatting import number
+from kzoo.utils.formatting import number, plural
 from kzoo.utils.table_path import check_sheet, with_sheet
 
 EXAMPLES = """\
@@ -33,6 +33,11 @@ def add_arguments(parser):
         "--split", default="test", help="split of the run's own data: test (default), validation or train"
     )
     parser.add_argument("--target", metavar="COLUMN", help="target column")
+    parser.add_argument(
+        "--backtest", type=int, metavar="N",
+        help="of forecasts: also score those from each of the last N moments, and the spread of the scores",
+    )  # fmt: skip
+    parser.add_argument("--step-size", type=int, metavar="N", help="steps between these moments (default: horizon)")
     parser.add_argument("--by", metavar="COLUMN", help="also score each subgroup: rows with equal values in a column")
     parser.add_argument(
         "--confidence", type=float, action="append", metavar="LEVEL",
@@ -69,6 +74,7 @@ def run(args):
     scores = evaluate(
         run, source, split=args.split, target=args.target, stateful=args.stateful, tta=args.tta, by=args.by,
         confidence=args.confidence,
+        n_windows=args.backtest, step_size=args.step_size,
     )  # fmt: skip
     name = args.data or run.config["data"]["name"]
     # The split is named unless `--data` is new data.
@@ -81,12 +87,20 @@ def render(document, args):
     columns = by_weighting(document["scores"])
     rows = [] if len(columns) == 1 else [("", *columns)]
     for name in next(iter(columns.values())):
-        if name not in ("targets", "labels", "by", "conformal") and not mixes_units(name, document["scores"]):
+        if name not in ("targets", "labels", "by", "series", "windows", "spread", "conformal") and not mixes_units(
+            name, document["scores"]
+        ):
             cells = (_cell(scores[name]) if name in scores else "" for scores in columns.values())
             rows.append((name.replace("_", " "), *cells))
     lines += [*tables.columns(rows), *tables.target_lines(document["scores"], document["doubts"])]
     lines += tables.coverage_lines(document["scores"].get("conformal"))
     lines += tables.subgroup_lines(document["scores"])
+    if spread := document["scores"].get("spread"):
+        lines.append(f"Forecasts from {plural(len(document['scores']['windows']), 'moment')}:")
+        lines += tables.columns(
+            [("", "mean", "sd", "min", "max")]
+            + [(name.replace("_", " "), *map(_cell, row.values())) for name, row in spread.items()]
+        )
     return "\n".join(lines)
 
 

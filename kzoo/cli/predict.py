@@ -4,6 +4,7 @@ A language model predicts the next token of each text or, with --length or
 another of the options for generation, continues one text.
 """
 
+import csv
 import sys
 from importlib import import_module
 from importlib.util import find_spec
@@ -17,6 +18,7 @@ from kzoo.predictions import set_text
 from kzoo.sources.unreadable import MAX_SHARE_EVALUATION
 from kzoo.untracked import as_run
 from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import plural
 from kzoo.utils.table_path import check_sheet, with_sheet
 
 _SAMPLING = ("length", "temperature", "top_k", "top_p", "seed")  # options that continue a text
@@ -34,6 +36,7 @@ examples:
   kzoo predict runs/image_cnn-01 cat.jpg --top 5           the five best
   kzoo predict runs/image_cnn-01 cat.jpg --tta mirror      with its mirror image
   kzoo predict runs/series_gru-01 power.csv --plot ahead.png   a forecast
+  kzoo predict runs/series_linear-01 shops.csv --make-future next.csv
   kzoo predict cifar_speed photo.jpg                       a preset with weights
   kzoo predict char_gru "Once upon a time" --length 200    continue a text
   kzoo predict exports/cats cat.jpg                        an exported model
@@ -73,6 +76,10 @@ def add_arguments(parser):
         metavar="COLUMN",
         help="copy a column of the table, such as an id, to the output; repeat for more",
     )
+    parser.add_argument(
+        "--make-future", metavar="FILE",
+        help="for many series: write the rows to forecast to a .csv file, with empty known columns to fill in",
+    )  # fmt: skip
     shared.add_sheet_options(parser)
     shared.add_promise_options(parser)
     group = parser.add_argument_group("generation of text by language models")
@@ -104,6 +111,8 @@ def run(args):
     settings = {name: getattr(args, name) for name in _SAMPLING if getattr(args, name) is not None}
     if settings:
         return import_module("kzoo.cli.generation").continue_text(args, settings)
+    if args.make_future is not None:
+        return _make_future(args)
     shared.check_output_file("out", args.out, (".csv",))
     shared.promise_options(args)  # refuses values before anything is read
     if args.plot is not None:
@@ -132,6 +141,28 @@ def run(args):
         _save_plot(predictions, args)
         document["plot"] = args.plot
     return document
+
+
+def _make_future(args):
+    """Write the rows of the steps to forecast."""
+    shared.check_output_file("make_future", args.make_future, (".csv",))
+    if (Path(args.run) / "kzoo.json").is_file():
+        raise KzooError(f"--make-future is for runs, and {args.run} is an exported model. Name the run.")
+    run = as_run(args.run, args.weights)
+    inference = get_kind(run.config["data"]["inputs"]).inference
+    if not hasattr(inference, "make_future"):
+        raise KzooError(f"--make-future is for forecasts of many series, and {args.run} does not forecast. Remove it.")
+    inputs = _at_sheet(collect_inputs(run.config["data"]["inputs"], args.inputs), args, run.data.options)
+    columns = inference.make_future(run.preprocessing, inputs)
+    with (
+        import_module("kzoo.utils.files").whole_file(args.make_future) as temporary,
+        open(temporary, "w", encoding="utf-8-sig", newline="") as stream,
+    ):
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(["" if cell is None else cell for cell in row] for row in zip(*columns.values(), strict=True))
+    rows = len(next(iter(columns.values())))
+    return dict(run=args.run, predictions=[], make_future=args.make_future, rows=rows)
 
 
 def _save_plot(predictions, args):
@@ -244,6 +275,11 @@ def render(document, args):
     ] + forecasts
     lines += [document["promise"]] if "promise" in document else []
     lines += [f"Written to {document[key]}" for key in ("out", "plot") if key in document]
+    if "make_future" in document:
+        lines.append(
+            f"{plural(document['rows'], 'row')} written to {document['make_future']}. Fill in the known columns, and "
+            "add the rows to the table."
+        )
     return "\n".join(lines)
 
 

@@ -27,7 +27,7 @@ DECISION_OPTIONS = ("objective", "decision", "positive", "cost")
 DATA_OPTIONS = (
     "target", "data_seed", "validation", "test", "drop", "group", "task", "time", "columns", "sample_weight", "split",
     "quantiles", "sheet", "header_row", "drop_rare", "calibration", "repairs", "series_id", "segment",
-    "stride",
+    "stride", "known_covariates", "static_covariates",
 )  # fmt: skip
 
 _SPLIT_OPTIONS = ("validation", "test", "calibration")  # a fraction or a source
@@ -98,10 +98,18 @@ def add_data_options(parser):
     add("--group", metavar="COLUMN", help="keep rows with the same value in this column in the same split")
     add(
         "--series-id", nargs="+", metavar="COLUMN",
-        help="columns that tell labelled series apart, in a table with a row per step",
+        help="columns that tell the series of a table apart, a row per step",
     )  # fmt: skip
     add("--segment", type=int, metavar="N", help="cut labelled series into segments of N steps, each an example")
     add("--stride", type=int, metavar="N", help="steps from one segment to the next; default: --segment")
+    add(
+        "--known", "--known-covariates", dest="known_covariates", nargs="+", metavar="COLUMN",
+        help="columns of many series that are known for the steps to forecast",
+    )  # fmt: skip
+    add(
+        "--static", "--static-covariates", dest="static_covariates", nargs="+", metavar="COLUMN",
+        help="columns of many series that are constant within a series",
+    )  # fmt: skip
     add("--task", help="task, such as tabular_regression; default: detected from the target")
     add("--time", metavar="COLUMN", help="time column of a series, or of a table with --split time")
     add(

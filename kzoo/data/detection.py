@@ -26,7 +26,7 @@ from kzoo.utils.table_path import check_sheet, is_workbook, name_of_table, with_
 
 _ABOUT_COLUMNS = (
     "target", "drop", "group", "task", "time", "columns", "clip", "sample_weight", "split", "drop_rare", "series_id",
-    "segment", "stride",
+    "segment", "stride", "known_covariates", "static_covariates",
 )  # fmt: skip
 _FOLDERS_DEEP = 3  # levels of a folder searched for the first file of a known kind
 _MOST_FOLDERS = 1_000  # folders in which files are counted for a message
@@ -158,7 +158,11 @@ def existing_path(source: str | Path) -> Path:
 
 def check_named(name: str, preset: Preset | None, options: DataOptions) -> None:
     """Raise KzooError for a preset, or options, that do not fit a named data set."""
-    refuse_options(options, ("time", "columns", "clip", "split", "drop_rare", "series_id", "segment", "stride"), name)
+    about_tables = (
+        "time", "columns", "clip", "split", "drop_rare", "series_id", "segment", "stride", "known_covariates",
+        "static_covariates",
+    )  # fmt: skip
+    refuse_options(options, about_tables, name)
     if options.sample_weight is not None and not isinstance(options.sample_weight, str):
         raise KzooError(f"sample_weight= must be the name of a column for {name!r}.")
     if preset is not None and preset.config["inputs"] != NAMES[name]:

@@ -166,7 +166,7 @@ def with_times(reader, raw, x, predictions):
     if forecast_times is None:
         return predictions
     name, times, history_times = forecast_times
-    return replace(predictions, time_name=name, times=[times], history_times=[history_times])
+    return replace(predictions, time_name=name, times=times, history_times=history_times)
 
 
 def encode_named(

@@ -58,6 +58,8 @@ def load_data(
     series_id: str | Sequence[str] | None = None,
     segment: int | None = None,
     stride: int | None = None,
+    known_covariates: str | Sequence[str] | None = None,
+    static_covariates: str | Sequence[str] | None = None,
     seed: int = 0,
     clip: bool = False,
 ) -> Dataset:
@@ -117,6 +119,9 @@ def load_data(
             files has a series per file and a class per folder. Series of different lengths are padded and masked.
         segment: cut series into segments of this many steps, each an example; those of a series stay in one split.
         stride: steps from one segment to the next; `segment` by default.
+        known_covariates: columns of a table of many series whose values are known for the steps to forecast, such as
+            promotions. Rows without a target at the end of a series have them.
+        static_covariates: columns of such a table that are constant within a series, such as a region.
         sheet: name of the sheet of an `.xlsx` workbook; by default the only one with cells. Of several workbooks, each
             is read at this sheet.
         header_row: number of the row of the sheet with the column names, from 1; by default the first with cells.
@@ -129,7 +134,8 @@ def load_data(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time,
         columns=columns, clip=clip, quantiles=quantiles, seed=seed, sample_weight=sample_weight, split=split,
         sheet=sheet, header_row=header_row, drop_rare=drop_rare, calibration=calibration, repairs=repairs,
-        series_id=series_id, segment=segment, stride=stride,
+        series_id=series_id, segment=segment, stride=stride, known_covariates=known_covariates,
+        static_covariates=static_covariates,
     )  # fmt: skip
     options.check_loaded(source)
     return load(source, preset, options)
@@ -335,6 +341,7 @@ def _arrays(pair, name, preset, options):
         return _table(frame.set_axis(x.index), preset, replace(options, sample_weight=name))
     about_tables = (
         "target", "drop", "time", "columns", "clip", "split", "drop_rare", "series_id", "segment", "stride",
+        "known_covariates", "static_covariates",
     )  # fmt: skip
     detection.refuse_options(options, about_tables, "arrays")
     if isinstance(options.sample_weight, str):

@@ -17,12 +17,14 @@ from kzoo.utils.formatting import shown
 # `quantiles` are stored only if they are set.
 STORED_OPTIONS = (
     "target", "validation", "test", "drop", "group", "task", "time", "columns", "sample_weight", "split", "sheet",
-    "header_row", "drop_rare", "calibration", "repairs", "series_id", "segment", "stride",
+    "header_row", "drop_rare", "calibration", "repairs", "series_id", "segment", "stride", "known_covariates",
+    "static_covariates",
 )  # fmt: skip
 # Options that are stored only if they are set: runs without them are stored as by earlier versions.
 _STORED_IF_SET = {
     "sample_weight": None, "split": "random", "sheet": None, "header_row": None, "drop_rare": None,
     "calibration": None, "repairs": None, "series_id": None, "segment": None, "stride": None,
+    "known_covariates": None, "static_covariates": None,
 }  # fmt: skip
 
 
@@ -48,6 +50,8 @@ class DataOptions:
     series_id: str | Sequence[str] | None = None
     segment: int | None = None
     stride: int | None = None
+    known_covariates: str | Sequence[str] | None = None
+    static_covariates: str | Sequence[str] | None = None
     clip: bool = False
     quantiles: Sequence[float] | None = None
     seed: int = 0

@@ -15,6 +15,7 @@ from kzoo.data.reload import check_encoded, check_target, holds_arrays, reload, 
 from kzoo.dataset.dataset import Loadable, Split
 from kzoo.dataset.sample import sample_split
 from kzoo.dataset.weights import weights_of, weights_to_score
+from kzoo.evaluation.backtest import backtest
 from kzoo.evaluation.generate import score_stateful
 from kzoo.evaluation.subgroups import subgroup_names, subgroup_scores
 from kzoo.kinds import kind, takes_ready_arrays
@@ -50,6 +51,8 @@ def evaluate(
     tta: Literal["mirror", "shift"] | None = None,
     by: str | None = None,
     confidence: float | Sequence[float] | None = None,
+    n_windows: int | None = None,
+    step_size: int | None = None,
     sheet: str | None = None,
     header_row: int | None = None,
 ) -> dict[str, Any]:
@@ -77,6 +80,8 @@ def evaluate(
         confidence: also measure the coverage of sets or intervals at this level, or at several, on these rows. Of
             forecasts, also that of a band that follows the errors of the forecasts before, as far as they are known at
             the time of each forecast (adaptive conformal inference).
+        n_windows: of forecasts: also score those that begin at the last `n_windows` moments, each for itself.
+        step_size: steps between two of these moments; the default is the horizon.
         sheet, header_row: where the table is in an `.xlsx` workbook, see `kzoo.load_data`; the default is as in
             training.
 
@@ -98,6 +103,7 @@ def evaluate(
             model's window. `relative_mae` is the mean over the targets of the largest ratio.
         With `confidence`, also `conformal`, a dict for each level and method: see
             `kzoo.postprocessors.conformal.coverage`; "adaptive" is the method of the band that follows.
+        With `n_windows`, also `windows` and `spread`: see `kzoo.evaluation.backtest.backtest`.
         With `by`, also `by`: see `kzoo.evaluation.subgroups.subgroup_scores`.
         Language models: loss in nats per token, bits per token, perplexity, accuracy; only the accuracy if the outputs
             are not probabilities.
@@ -111,6 +117,11 @@ def evaluate(
         raise KzooError(f"split={split!r} must be train, validation or test.")
     if by is not None and not isinstance(by, str):
         raise KzooError(f"by={shown(by)} must be the name of a column.")
+    for name, value in (("n_windows", n_windows), ("step_size", step_size)):
+        if value is not None:
+            checked_count(name, value)
+    if step_size is not None and n_windows is None:
+        raise KzooError(f"step_size={step_size} needs n_windows=, the number of moments to forecast from.")
     run = as_run(run_or_model, weights)
     levels = _checked_levels(run, confidence, stateful, tta)
     data = with_sheet(as_table(data), sheet, header_row, run.data.options if run.tracked else None)
@@ -143,6 +154,13 @@ def evaluate(
         }
     if by is not None:
         scores = scores | {"by": _subgroups(run, data, loaded, sample_split(part), target, by, score, scored)}
+    if n_windows is not None:
+        if "ordered" not in loaded.problem.facts:
+            raise KzooError(
+                f"n_windows={n_windows} is for forecasts, and this is a {loaded.problem.name}. Leave it out."
+            )
+        metrics = loaded.problem.task.scores
+        scores = scores | backtest(score, part, n_windows=n_windows, step_size=step_size, metrics=metrics)
     return scores if tta is None else scores | {"tta": tta}
 
 

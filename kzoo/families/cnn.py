@@ -67,6 +67,7 @@ def build(
     target_offset=None,
     quantiles=None,
     padded=None,
+    covariates=None,
 ):
     """Build a convolutional network: stages, pooling, dense layers, output.
 
@@ -120,6 +121,9 @@ def build(
         quantiles: levels of the quantiles to predict for each target; None for one value per target.
         padded: whether the last feature of a series marks real steps by 1 and padding after them by 0; None for False.
 
+        covariates: number of columns that are known ahead of time: the last `2 * covariates` of the inputs are their
+            values at a step and `horizon` steps later; None for none.
+
     Raises:
         ValueError: a value is not valid for the family, or contradicts another one.
     """
@@ -138,8 +142,11 @@ def build(
     real = None  # which steps of a series are real, (B, T, 1); None for all
     if inputs == "series":
         x, real = parts.scale_series(x, scale, offset, rescale=rescale, padded=padded)
+    known_ahead = parts.Covariates(x, covariates, horizon) if covariates else None
+    x = x if known_ahead is None else known_ahead.past
     if reversible_norm:
         x, *window_stats = parts.window_norm(x, reversible_norm)
+    x = x if known_ahead is None else known_ahead.joined(x)
 
     if block == "parallel":
         x = blocks.parallel(
@@ -176,9 +183,11 @@ def build(
         x = parts.dense_block(x, width, activation, name=f"hidden{i}", dropout=units_dropout, norm=units_norm)
     if units_dropout and not units:
         x = layers.Dropout(units_dropout, name="pooled_dropout")(x)
+    adjust = None if known_ahead is None else lambda forecast: known_ahead.effect_on(forecast, window_stats, outputs)
     x = parts.head(
-        x, outputs, output_activation, horizon=horizon, bias=output_bias, scale=output_scale, quantiles=quantiles
-    )
+        x, outputs, output_activation, horizon=horizon, bias=output_bias, scale=output_scale, quantiles=quantiles,
+        adjust=adjust,
+    )  # fmt: skip
     if window_stats:
         x = parts.undo_window_norm(x, *window_stats, outputs, quantiles)
     x = parts.unscale_targets(x, target_scale, target_offset, quantiles)

@@ -22,6 +22,7 @@ def build(
     target_offset=None,
     quantiles=None,
     padded=None,
+    covariates=None,
 ):
     """Build NLinear (https://arxiv.org/abs/2205.13504): a `Dense` over time that all columns share.
 
@@ -46,6 +47,9 @@ def build(
         quantiles: levels of the quantiles to predict for each target; None for one value per target.
         padded: whether the last feature of a series marks real steps by 1 and padding after them by 0; None for False.
 
+        covariates: number of columns that are known ahead of time: the last `2 * covariates` of the inputs are their
+            values at a step and `horizon` steps later; None for none.
+
     Raises:
         ValueError: a value is not valid for the family, or contradicts another one.
     """
@@ -57,6 +61,7 @@ def build(
     x, real = parts.scale_series(input_tensor, scale, offset, rescale=rescale, padded=padded)
     if real is not None:
         x = ops.concatenate([x, real], axis=-1)
+    known_ahead = parts.Covariates(x, covariates, horizon) if covariates else None
     units = (horizon or outputs) * parts.levels_of(quantiles)
     dense = layers.Dense(units, kernel_initializer="zeros", dtype=parts.answer_dtype(), name=OUTPUTS)
     if horizon is None:
@@ -67,8 +72,12 @@ def build(
         window_stats = ()
         if reversible_norm:
             x, *window_stats = parts.window_norm(x, reversible_norm)
-        x = layers.Permute((2, 1), name="time_last")(x)  # (B, outputs, steps)
-        x = parts.steps_first(parts.ascending(dense(x), quantiles), horizon)  # (B, horizon, outputs * levels)
+        x = dense(layers.Permute((2, 1), name="time_last")(x))  # (B, outputs, horizon * levels)
+        if known_ahead is not None:
+            x = known_ahead.effect_on(parts.steps_first(x, horizon), window_stats, outputs)
+            x = parts.ascending(x, quantiles)
+        else:
+            x = parts.steps_first(parts.ascending(x, quantiles), horizon)  # (B, horizon, outputs * levels)
         if window_stats:
             x = parts.undo_window_norm(x, *window_stats, outputs, quantiles)
     x = parts.unscale_targets(x, target_scale, target_offset, quantiles)

@@ -252,7 +252,9 @@ def answer_dtype():
     return keras.config.dtype_policy().variable_dtype
 
 
-def head(x, outputs, output_activation, *, horizon=None, bias=True, scale=1.0, quantiles=None, name=OUTPUTS):
+def head(
+    x, outputs, output_activation, *, horizon=None, bias=True, scale=1.0, quantiles=None, adjust=None, name=OUTPUTS
+):
     """Map features to the outputs with a dense layer.
 
     The kernel of exponential outputs starts at 0, so that an untrained network predicts the training mean. With random
@@ -266,6 +268,7 @@ def head(x, outputs, output_activation, *, horizon=None, bias=True, scale=1.0, q
         bias: whether the layer has a bias.
         scale: factor of the output, before its activation.
         quantiles: levels of the quantiles of each target, which follow one another; None for one value per target.
+        adjust: function of the output before its activation and before quantiles ascend, or None.
     """
     outputs = outputs * levels_of(quantiles)
     x = layers.Dense(
@@ -279,6 +282,7 @@ def head(x, outputs, output_activation, *, horizon=None, bias=True, scale=1.0, q
         x = layers.Reshape((horizon, outputs), dtype=answer_dtype(), name="forecast")(x)
     if scale != 1.0:
         x = layers.Rescaling(scale, dtype=answer_dtype(), name=OUTPUT_SCALING)(x)
+    x = x if adjust is None else adjust(x)
     x = activate(x, output_activation, name=f"output_{output_activation}", dtype=answer_dtype())
     return ascending(x, quantiles)
 
@@ -376,6 +380,57 @@ def undo_window_norm(y, level, spread, outputs, quantiles=None):
     # The level first: Keras' addition on TensorFlow takes a second argument (B, 1, 1) for a bias of the steps if there
     # are as many windows as steps.
     return level + y
+
+
+_COVARIATE_UNITS = 64
+
+
+class Covariates:
+    """The columns of a window that are known ahead of time: the last `2 * count`, at a step and `horizon` steps later.
+
+    They are not normalised by the window. The effect of those of a step to forecast is added to the forecast by a small
+    network, which also reads the forecast and, with `window_norm`, level and spread of the window: a shop that is
+    closed sells nothing, whatever its usual sales.
+
+    Args:
+        x: (B, T, F + 2 * count) scaled inputs.
+        count: number of covariates.
+        horizon: number of steps to forecast.
+
+    Raises:
+        ValueError: there is no forecast, or the window has fewer steps than it.
+    """
+
+    def __init__(self, x, count, horizon):
+        if horizon is None or x.shape[1] < horizon:
+            raise ValueError(
+                f"covariates={count} needs a horizon of at most the {x.shape[1]} steps of a window, not {horizon}."
+            )
+        self.past, self.columns = x[..., : -2 * count], x[..., -2 * count :]
+        self.future = x[:, -horizon:, -count:]  # (B, horizon, count)
+
+    def joined(self, past):
+        """Return normalised columns of the past together with all covariates."""
+        return layers.Concatenate(axis=-1, name="with_covariates")([past, self.columns])
+
+    def effect_on(self, forecast, stats, outputs):
+        """Return a forecast (B, horizon, outputs * levels) with the effect of the covariates.
+
+        Args:
+            stats: level and spread (B, 1, F) of `window_norm`; empty without it.
+            outputs: number of targets.
+        """
+        known = [forecast, self.future]
+        if stats:
+            level, spread = (None if v is None else v[:, :, :outputs] for v in stats)
+            known += [level] if spread is None else [level / spread, 1 / spread]
+        horizon, settings = self.future.shape[1], dict(dtype=answer_dtype())
+        known = [v if v.shape[1] == horizon else ops.repeat(v, horizon, axis=1) for v in known]
+        x = layers.Concatenate(axis=-1, name="covariates_joined", **settings)(known)
+        x = layers.Dense(_COVARIATE_UNITS, "relu", name="covariates_hidden", **settings)(x)
+        small = keras.initializers.RandomNormal(stddev=0.01)  # at first, the forecast is nearly that of the past alone
+        x = layers.Dense(forecast.shape[-1], kernel_initializer=small, name="covariates_effect", **settings)(x)
+        return layers.Add(name="covariates_added", **settings)([forecast, x])
 
 
 def check_forecast(inputs, outputs, input_shape, *, horizon, reversible_norm):

@@ -38,6 +38,7 @@ def build(
     target_offset=None,
     quantiles=None,
     padded=None,
+    covariates=None,
     stateful=False,
     stateful_batch=1,
 ):
@@ -87,6 +88,9 @@ def build(
             `input_shape=(1,)` and does not support padding.
         stateful_batch: batch size of a stateful model.
 
+        covariates: number of columns that are known ahead of time: the last `2 * covariates` of the inputs are their
+            values at a step and `horizon` steps later; None for none.
+
     Raises:
         ValueError: a value is not valid for the family, or contradicts another one.
     """
@@ -110,7 +114,7 @@ def build(
     input_tensor = keras.Input(input_shape, batch_size=batch, dtype=kind, name="inputs")
     real = None  # which steps are not padding, (B, T, 1) booleans; None if all are real
     last = None  # the last real step, (B, T, 1) booleans
-    window = ()
+    window, known_ahead = (), None
     if inputs == "tokens":
         ids = input_tensor
         if not stateful and pooling is not None:
@@ -124,8 +128,11 @@ def build(
         x, mask = parts.scale_series(input_tensor, scale, offset, rescale=rescale, padded=padded)
         if mask is not None and pooling is not None:
             real, last = mask > 0.5, parts.last_real_step(mask) > 0.5
+        known_ahead = parts.Covariates(x, covariates, horizon) if covariates else None
+        x = x if known_ahead is None else known_ahead.past
         if reversible_norm:
             x, *window = parts.window_norm(x, reversible_norm)
+        x = x if known_ahead is None else known_ahead.joined(x)
 
     for i, (width, rate) in enumerate(zip(units, rates, strict=True), start=1):
         final = i == len(units)
@@ -150,7 +157,8 @@ def build(
 
     for i, width in enumerate(dense_units, start=1):
         x = parts.dense_block(x, width, "relu", name=f"dense{i}", dropout=dense_dropout)
-    x = parts.head(x, outputs, output_activation, horizon=horizon, quantiles=quantiles)
+    adjust = None if known_ahead is None else lambda forecast: known_ahead.effect_on(forecast, window, outputs)
+    x = parts.head(x, outputs, output_activation, horizon=horizon, quantiles=quantiles, adjust=adjust)
     if window:
         x = parts.undo_window_norm(x, *window, outputs, quantiles)
     x = parts.unscale_targets(x, target_scale, target_offset, quantiles)

@@ -57,6 +57,7 @@ def build(
     target_offset=None,
     quantiles=None,
     padded=None,
+    covariates=None,
 ):
     """Build an encoder: embedding as tokens, `depth` encoder blocks, pooling and a head.
 
@@ -113,6 +114,9 @@ def build(
         quantiles: levels of the quantiles to predict for each target; None for one value per target.
         padded: whether the last feature of a series marks real steps by 1 and padding after them by 0; None for False.
 
+        covariates: number of columns that are known ahead of time: the last `2 * covariates` of the inputs are their
+            values at a step and `horizon` steps later; None for none.
+
     Raises:
         ValueError: a value is not valid for the family, or contradicts another one.
     """
@@ -142,7 +146,7 @@ def build(
 
     input_tensor = keras.Input(input_shape, dtype="int32" if inputs == "tokens" else "float32", name="inputs")
     real = None  # which tokens are not padding, (B, N) booleans; None if all are real
-    window_stats = ()
+    window_stats, known_ahead = (), None
     if inputs == "tokens":
         x, real = embedding.text_tokens(input_tensor, vocabulary_size, width, has_class_token=pooling == "cls")
         if positions == "sinusoidal":
@@ -154,6 +158,7 @@ def build(
         x, mask = parts.scale_series(input_tensor, scale, offset, rescale=rescale, padded=padded)
         if mask is not None:
             x = ops.concatenate([x, mask], axis=-1)  # a column of its own, with its own patches
+        known_ahead = parts.Covariates(x, covariates, horizon) if covariates else None
         if reversible_norm:
             x, *window_stats = parts.window_norm(x, reversible_norm)
         if horizon is not None and outputs < x.shape[-1]:
@@ -208,8 +213,14 @@ def build(
     if horizon is None:
         x = parts.head(x, outputs, output_activation, quantiles=quantiles)
     else:
-        x = parts.head(x, horizon, output_activation, quantiles=quantiles)  # (B, outputs, horizon * levels)
-        x = parts.steps_first(x, horizon)  # (B, horizon, outputs * levels)
+        if known_ahead is not None:
+            x = parts.steps_first(
+                parts.head(x, horizon * parts.levels_of(quantiles), None), horizon
+            )  # (B, horizon, outputs * levels)
+            x = parts.ascending(known_ahead.effect_on(x, window_stats, outputs), quantiles)
+        else:
+            x = parts.head(x, horizon, output_activation, quantiles=quantiles)  # (B, outputs, horizon * levels)
+            x = parts.steps_first(x, horizon)  # (B, horizon, outputs * levels)
     if window_stats:
         x = parts.undo_window_norm(x, *window_stats, outputs, quantiles)
     x = parts.unscale_targets(x, target_scale, target_offset, quantiles)

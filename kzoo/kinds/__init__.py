@@ -22,6 +22,7 @@ Functions of `inference.py`; those marked (optional) may be missing:
     example(reader, x) -> given             (optional) an example input as `received` takes it; x is a golden input
     show(reader, x, names) -> Shown         rows of x for display; None if they cannot be shown
     ahead(reader, raw, steps) -> times      (optional) of a series: the times of the next steps, if it has times
+    make_future(reader, raw) -> columns     (optional) of series: the rows of the steps to forecast, to be filled in
     views(x, name) -> (share, x) pairs      (optional) augmented inputs and their weights, for test-time augmentation
     parts(reader, config, names)            (optional) the `InputPart`s of an input, whose influence is explained
     typical(reader, statistics) -> x        (optional) one x of medians and most frequent categories; None if unknown
@@ -43,6 +44,7 @@ Functions of `fitting.py`:
     labelled(reader, source, ...) -> Split  new labelled data; labels are raw unless the inputs contain them. It gets
                                             `sample_weight=`, a column, if the run was trained with weights
     simple_forecasts(reader, part)          (optional) of a series: forecasts of the baselines
+    seasonal_scales(reader, data, part)     (optional) of a series: the size of its seasonal differences
     fresh(reader, source, targets) -> Fresh     new data for the checks, not validated yet
     describe(x, names, categories) -> (names, numbers)   a few numbers for each input, on which drift is measured
     overview(data) -> dict                  (optional) how the data was read (`Dataset.overview`)

@@ -227,6 +227,7 @@ CONFIG = {
     "edges": _A(**_NUMBERS, needs={"bins": ANY}),
     "target_scale": _A(**_NUMBERS, **_VALUES),
     "target_offset": _A(**_NUMBERS, **_VALUES),
+    "covariates": _A(kind=int, low=0, none=True, needs={"inputs": ("series",)}),
     "quantiles": _A(kind=float, above=0, below=1, none=True, many=True, needs={"answers": ("quantiles",)}),
     "categories": _A(many=True, **_COUNT, needs={"inputs": ("rows",)}),
     "text_buckets": _A(many=True, kind=int, low=2, high=2**24, needs={"inputs": ("rows",)}),
@@ -440,7 +441,8 @@ TRAINING = {
         **_TOKENS,
     ),
 }
-STORED_IF_SET = ("quantiles", "padded")  # settings of the network that a specification has only if they are not None
+# Settings of the network that a specification has only if they are not None.
+STORED_IF_SET = ("quantiles", "covariates", "padded")
 CLIPPING = ("global_clipnorm", "clipnorm", "clipvalue")  # mutually exclusive
 # Settings that a compiled model does not hold: `kzoo.fit_arguments` passes them to `fit`, or `kzoo.train` applies them.
 OF_FIT = (

@@ -1,6 +1,7 @@
 """Inputs that are read on demand: `Windows` of one long array, `Mapped` rows; and selection and sampling of rows."""
 
 import mmap
+from dataclasses import dataclass, replace
 from functools import partial
 from weakref import WeakKeyDictionary
 
@@ -68,6 +69,27 @@ class _PickledByPath:
         self.__dict__.update(state, values=_open_mapped(*values) if isinstance(values, tuple) else values)
 
 
+@dataclass(frozen=True, eq=False)
+class SeriesOfWindows:
+    """The series of each window of an array that holds several.
+
+    Args:
+        codes: (N,) the series of each window.
+        firsts: (S,) first row of each series.
+        names: of the series.
+        numbers: (rows,) number of the step of each row, the same for all series at the same moment.
+    """
+
+    codes: np.ndarray
+    firsts: np.ndarray
+    names: tuple[str, ...]
+    numbers: np.ndarray
+
+    def part(self, rows):
+        """Return those of some of the windows."""
+        return replace(self, codes=self.codes[rows])
+
+
 class Windows(_PickledByPath):
     """Windows `values[s : s + length]` for each start s, without a copy of the whole array.
 
@@ -75,10 +97,11 @@ class Windows(_PickledByPath):
         values: (rows,) token ids or (rows, F) numbers.
         starts: (N,) first row of each window.
         length: rows per window.
+        series: the `SeriesOfWindows` if `values` holds several; None for one.
     """
 
-    def __init__(self, values, starts, length):
-        self.values = values
+    def __init__(self, values, starts, length, series=None):
+        self.values, self.series = values, series
         self.starts = starts if isinstance(starts, RangeArray) else np.asarray(starts)
         self.length = int(length)
         self._steps = np.arange(self.length)
@@ -99,11 +122,12 @@ class Windows(_PickledByPath):
 
     def part(self, rows):
         """Return some of the windows."""
-        return Windows(self.values, self.starts[rows], self.length)
+        series = None if self.series is None else self.series.part(rows)
+        return Windows(self.values, self.starts[rows], self.length, series)
 
     def with_values(self, values):
         """Return the same windows of another array of the same length."""
-        return Windows(values, self.starts, self.length)
+        return Windows(values, self.starts, self.length, self.series)
 
     def covered(self):
         """Return the rows from the first to the last that a window covers."""

@@ -64,7 +64,7 @@ def adapt_to_data(preset, config, training, requested, data):
     for name, value in data.config.items():
         if name in unused or name in training or (name == "input_clip" and config.get(name) is not None):
             continue
-        if name == "output_bias" and name in requested:
+        if name in ("output_bias", "reversible_norm") and name in requested:
             continue
         fixed_by_data = name in ("outputs", "horizon", "vocabulary_size", "reversible_norm")
         if name in requested and fixed_by_data and config[name] != value:

@@ -60,6 +60,8 @@ def fit_arguments(
     series_id: str | Sequence[str] | None = None,
     segment: int | None = None,
     stride: int | None = None,
+    known_covariates: str | Sequence[str] | None = None,
+    static_covariates: str | Sequence[str] | None = None,
     baselines: bool = True,
     progress: bool = True,
     **overrides: Any,
@@ -90,7 +92,8 @@ def fit_arguments(
         data_seed: seed of the split into training, validation and test data.
         callbacks: the name of a bundle, which replaces the preset's, or a list, which is added to it.
         target, validation, test, drop, group, task, time, columns, quantiles, sample_weight, split, sheet, header_row,
-            drop_rare, calibration, repairs, series_id, segment, stride: see `kzoo.load_data`.
+            drop_rare, calibration, repairs, series_id, segment, stride, known_covariates,
+            static_covariates: see `kzoo.load_data`.
         baselines: also score baselines for comparison with the run in `out`, as `kzoo.train` does.
         progress: False prints no notes. The output of `fit` itself depends on its `verbose`.
         overrides: training settings, named as in `kzoo.build`; those of the network cannot be changed any more.
@@ -112,7 +115,8 @@ def fit_arguments(
         quantiles=quantiles, sample_weight=sample_weight, split=split, sheet=sheet,
         header_row=header_row, drop_rare=drop_rare, calibration=calibration,
         repairs=repairs, series_id=series_id,
-        segment=segment, stride=stride, seed=checked_seed("data_seed", data_seed),
+        segment=segment, stride=stride, known_covariates=known_covariates, static_covariates=static_covariates,
+        seed=checked_seed("data_seed", data_seed),
     )  # fmt: skip
     extra = user_callbacks(callbacks, epochs, overrides)
     folder = None if out is None else _new_run_folder(path_of(out, "a folder for the run"))

@@ -45,7 +45,10 @@ def score_split(
         batches = ((postprocessor.outputs(outputs, logits=logits), truth) for outputs, truth in batches)
     options = {}  # only the `score` of forecasts takes `beside`
     if "ordered" in data.problem.facts and hasattr(fitting, "simple_forecasts"):
-        options = {"beside": fitting.simple_forecasts(data.preprocessing, split)}
+        options = {
+            "beside": fitting.simple_forecasts(data.preprocessing, split),
+            "scales": fitting.seasonal_scales(data.preprocessing, data, split),
+        }
     if (decision := decision_of(settings or {}, data.problem, data.class_names, postprocessor)) is not None:
         options["decision"] = decision
     target = data.target if postprocessor is None else postprocessor.target(data.target)

@@ -110,6 +110,8 @@ def train(
     series_id: str | Sequence[str] | None = None,
     segment: int | None = None,
     stride: int | None = None,
+    known_covariates: str | Sequence[str] | None = None,
+    static_covariates: str | Sequence[str] | None = None,
     check: bool = True,
     baselines: bool = True,
     progress: bool = True,
@@ -156,7 +158,8 @@ def train(
             small networks; 1 uses Keras' own step, whose results differ by rounding. If a custom callback has batch
             hooks, "auto" makes single steps.
         target, validation, test, drop, group, task, time, columns, quantiles, sample_weight, split, sheet, header_row,
-            drop_rare, calibration, repairs, series_id, segment, stride: see `kzoo.load_data`.
+            drop_rare, calibration, repairs, series_id, segment, stride, known_covariates,
+            static_covariates: see `kzoo.load_data`.
         check: run the quick checks of `kzoo.check` first; an error is raised, a warning is printed.
         baselines: also score baselines on the same split (`kzoo.baselines`), for about five seconds each, or two
             percent of the training time. Baselines that would take longer are fitted on fewer rows, and note it.
@@ -178,7 +181,8 @@ def train(
         quantiles=quantiles, sample_weight=sample_weight, split=split, sheet=sheet,
         header_row=header_row, drop_rare=drop_rare, calibration=calibration,
         repairs=repairs, series_id=series_id,
-        segment=segment, stride=stride, seed=checked_seed("data_seed", data_seed),
+        segment=segment, stride=stride, known_covariates=known_covariates, static_covariates=static_covariates,
+        seed=checked_seed("data_seed", data_seed),
     )  # fmt: skip
     if clock is not None and isinstance(test, Fold):
         raise KzooError(f"max_time={max_time!r} is for one training, and folds are several. Use epochs=.")

@@ -109,6 +109,8 @@ def tune(
     series_id: str | Sequence[str] | None = None,
     segment: int | None = None,
     stride: int | None = None,
+    known_covariates: str | Sequence[str] | None = None,
+    static_covariates: str | Sequence[str] | None = None,
     progress: bool = True,
     **overrides: Any,
 ) -> Search: ...
@@ -155,6 +157,8 @@ def tune(
     series_id: str | Sequence[str] | None = None,
     segment: int | None = None,
     stride: int | None = None,
+    known_covariates: str | Sequence[str] | None = None,
+    static_covariates: str | Sequence[str] | None = None,
     progress: bool = True,
     **overrides: Any,
 ) -> Search | Plan:
@@ -212,7 +216,8 @@ def tune(
         dry_run: return the `Plan` (numbers of trials and epochs, sizes, estimated time) and write nothing.
         data_seed: of the split into training, validation and test data.
         target, validation, test, drop, group, task, time, columns, quantiles, sample_weight, split, sheet, header_row,
-            drop_rare, calibration, repairs, series_id, segment, stride: see `kzoo.load_data`.
+            drop_rare, calibration, repairs, series_id, segment, stride, known_covariates,
+            static_covariates: see `kzoo.load_data`.
         progress: False to print nothing.
         overrides: settings of the preset, which are fixed and not searched; for a function, training settings as for a
             custom model in `kzoo.train`.
@@ -239,7 +244,8 @@ def tune(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time,
         columns=columns, quantiles=quantiles, sample_weight=sample_weight, split=split, sheet=sheet,
         header_row=header_row, drop_rare=drop_rare, calibration=calibration, repairs=repairs, series_id=series_id,
-        segment=segment, stride=stride, seed=data_seed,
+        segment=segment, stride=stride, known_covariates=known_covariates, static_covariates=static_covariates,
+        seed=data_seed,
     )  # fmt: skip
     initial_weights = InitialWeights.from_arguments(preset_or_build, weights, freeze, executor)
     requested: dict[str, Any] = dict(space=space, objective=objective, folds=folds, seed=seed)

@@ -5,15 +5,25 @@ from kzoo.utils.schema import Each, Some, Words
 
 _SIGNS = {"decimal?": str, "thousands?": str, "marks?": [str]}  # how a column of texts writes its numbers
 _TIMES = Words(("numbers", "day first", "month first", "YYYYMMDD", "YYYYMM"))  # how their column is written
+_COVARIATE = {"name": str, "role": Words(("known", "static")), "categories?": [str], "writing?": (_SIGNS, None)}
 _WINDOW = {
     "columns": [str], "steps": int, "time?": (str, None), "writings?": (Each((_SIGNS, None)), None),
     "times?": (_TIMES, None), "outputs?": (int, None), "zones?": Each(str),
+    # Of a panel (see `kzoo.kinds.series.panel`):
+    "series_id?": [str], "covariates?": [_COVARIATE], "horizon?": int, "ids?": [str],
 }  # fmt: skip
 _EXAMPLES = {
     "columns": [str], "series_id": [str], "steps": int, "padded": bool, "time": (str, None),
     "segment?": Some(int, count=2), "writings?": (Each((_SIGNS, None)), None), "times?": (_TIMES, None),
 }  # fmt: skip
 _OF_EXAMPLES = ("target", "drop", "group", "task", "time", "columns", "series_id", "segment", "stride")
+
+
+def _makes(reader):
+    from kzoo.kinds.series.panel import input_width
+
+    return {"input_shape": [reader["steps"], input_width(reader) + bool(reader.get("padded"))]}
+
 
 KIND = Kind(
     name="series",
@@ -22,7 +32,7 @@ KIND = Kind(
     axes=("time", "features"),
     meaning="raw values, float32 (steps, columns), target columns first; the scaling is inside",
     facts=frozenset({"columns", "steps"}),
-    makes=lambda reader: {"input_shape": [reader["steps"], len(reader["columns"]) + bool(reader.get("padded"))]},
+    makes=_makes,
     readers={"series": _WINDOW, "series_examples": _EXAMPLES},
     sources=(
         Source(
@@ -30,7 +40,17 @@ KIND = Kind(
             form="tabular",
             order="ordered",
             usual="forecasting",
-            options=("target", "drop", "task", "time", "columns", "split"),
+            options=(
+                "target",
+                "drop",
+                "task",
+                "time",
+                "columns",
+                "split",
+                "series_id",
+                "known_covariates",
+                "static_covariates",
+            ),
             rest="a series",
         ),
         Source(

@@ -37,8 +37,9 @@ from kzoo.kinds.series.inference import (
     repeat_notes,
     time_column_notes,
 )
+from kzoo.kinds.series.panel_fitting import fresh_panel, labelled_panel, load_panel
 from kzoo.kinds.series.season import window_length
-from kzoo.kinds.series.simple_forecasts import simple_forecasts
+from kzoo.kinds.series.simple_forecasts import seasonal_scales, simple_forecasts
 from kzoo.sources.tables.frame import as_frame, index_notes
 from kzoo.sources.tables.numbers import learned_from_texts
 from kzoo.sources.tables.overview import describe_columns
@@ -50,7 +51,8 @@ from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import listed, plural, shown
 
 __all__ = [
-    "describe", "fit", "fresh", "labelled", "load", "overview", "padded_arrays", "simple_forecasts", "take",
+    "describe", "fit", "fresh", "labelled", "load", "overview", "padded_arrays", "seasonal_scales", "simple_forecasts",
+    "take",
 ]  # fmt: skip
 
 _DEFAULT_HORIZON = 24  # without a preset
@@ -75,6 +77,9 @@ def load_series(
     drop=(),
     time=None,
     columns=None,
+    series_id=None,
+    known_covariates=None,
+    static_covariates=None,
     notes=(),
     task="forecasting",
 ):
@@ -89,6 +94,7 @@ def load_series(
         target: columns to forecast; by default all numeric ones. They come first in `x`.
         columns: column options with number formats; see `kzoo.load_data`.
         time: the time column; by default the first column of dates, or else the order of the rows.
+        series_id, known_covariates, static_covariates: columns of a table of many series; see `kzoo.load_data`.
         validation, test: fractions of all rows, 0.1 and 0.2 by default; or a second series.
         task: public name of the task.
 
@@ -103,6 +109,21 @@ def load_series(
     source = with_index(source, time)
     notes = [*notes, *index_notes(source)]
     frame = as_frame(source, named_columns(columns), notes)
+    identifiers, known, static = (
+        as_names(columns_of_role or ()) for columns_of_role in (series_id, known_covariates, static_covariates)
+    )
+    if identifiers:
+        return load_panel(
+            frame, _time_of_panel(frame, time), name=name, preset=preset, target=target, validation=validation,
+            test=test, drop=drop, columns=columns, series_id=identifiers, known=known, static=static, notes=notes,
+            task=task, numeric_columns=_numeric_columns,
+        )  # fmt: skip
+    if known or static:
+        argument = "known_covariates" if known else "static_covariates"
+        raise KzooError(
+            f"{argument}={(known or static)[0]!r} is for a table of many series. Name the column that tells them apart "
+            "in series_id=; for one series, a column of one value."
+        )
     unsorted, decimal = frame, frame.attrs.get("decimal")
     frame, times = sort_by_time(frame, detect_time_column(frame, time), notes)
     frame, times = _drop_future_rows(frame, times, target, notes)
@@ -233,6 +254,17 @@ def load_series(
             *([series["validation"][0]] if "validation" in others else []),
         ),
     )
+
+
+def _time_of_panel(frame, time):
+    """Return the name of the time column of a panel.
+
+    Raises:
+        KzooError: there is none.
+    """
+    if (column := detect_time_column(frame, time)) is None:
+        raise KzooError("A table of many series needs a time column, and none has dates. Name it in time=.")
+    return column
 
 
 def sort_by_time(frame, column, notes, learned=None, time_notes=None):
@@ -491,6 +523,11 @@ def labelled(reader, source, *, targets, config):
     name = Path(source).name if isinstance(source, str | Path) else "the table"
     source, notes = with_index(source, reader.get("time")), list[str]()
     frame = as_frame(source, _text_columns(reader))
+    if reader.get("series_id"):
+        split = labelled_panel(reader, frame, notes, name)
+        for line in notes:
+            warn(line)
+        return split
     frame, times = sort_by_time(frame, reader.get("time"), [], learned_time_format(reader), notes)
     require(frame, reader["columns"], "the series")
     notes += [*time_column_notes(reader, times), *check_step(reader, times, name)]
@@ -516,6 +553,8 @@ def fresh(reader, source, *, targets):
     source = with_index(source, reader.get("time"))
     frame, names = as_frame(source, _text_columns(reader)), reader["columns"]
     missing = [name for name in names if name not in frame.columns]
+    if reader.get("series_id"):
+        return fresh_panel(reader, frame, missing)
     frame, times = sort_by_time(frame, reader.get("time"), [], learned_time_format(reader))
     check_step(reader, times, "the new series")
     x, missing_values = None, {}
@@ -530,6 +569,9 @@ def overview(data):
         return overview_of_examples(data)
     steps, horizon = data.input_shape[0], data.config.get("horizon")
     about = {"steps in": steps} | ({"ahead": horizon} if horizon else {})
+    if panel := data.seen.get("series"):
+        about = {"series": panel["count"], "step": panel["step"]} | about
+        return {"noun": "windows", "rows": len(data.train.x.values), "columns": data.seen["read"], "about": about}
     if "read" not in data.seen:
         return {"noun": "series", "about": about | {"columns": data.input_shape[-1]}}
     time, rows = data.seen["time"], len(data.train.x.values)

@@ -13,6 +13,7 @@ from kzoo.kinds.series import examples
 from kzoo.kinds.series.calendar import Calendar, Moments
 from kzoo.kinds.series.index import with_index
 from kzoo.kinds.series.input_parts import parts
+from kzoo.kinds.series.panel import example_rows, future_rows, input_width, read_panel, times_ahead
 from kzoo.kinds.series.time_formats import NUMBERS, are_digit_dates, time_format_of, times_and_zone
 from kzoo.kinds.series.times import Times
 from kzoo.sources.arrays import check_count, numeric_array
@@ -27,8 +28,8 @@ _MIN_STEP_ROWS = 4  # rows that a step is computed from, so that a single gap do
 _MIN_REPEATED_SHARE = 0.2  # of the rows, from which they may belong to several series
 
 __all__ = [
-    "ahead", "draw", "edges", "example", "form", "gather", "glance", "glance_new", "parts", "past", "read", "received",
-    "show",
+    "ahead", "draw", "edges", "example", "form", "gather", "glance", "glance_new", "make_future", "parts", "past",
+    "read", "received", "show",
 ]  # fmt: skip
 
 
@@ -42,14 +43,19 @@ def read(reader, raw):
     names, steps = reader["columns"], reader["steps"]
     if isinstance(raw, np.ndarray):
         x = numeric_array(raw, "Windows").astype(np.float32)
-        x = x[None] if x.ndim == 2 else x
-        if x.ndim != 3 or x.shape[1:] != (steps, len(names)):
+        x, width = x[None] if x.ndim == 2 else x, input_width(reader)
+        if x.ndim != 3 or x.shape[1:] != (steps, width):
             raise KzooError(
-                f"A window must have {plural(steps, 'step')} of {plural(len(names), 'column')} "
+                f"A window must have {plural(steps, 'step')} of {plural(width, 'column')} "
                 f"({listed(names, MOST)}); got {x.shape[1:]}."
             )
         return x, raw
     notes, unread, missing = [], {}, {}
+    if reader.get("series_id"):
+        windows, series, _ = read_panel(reader, checked_rows(with_index(raw, reader["time"])), notes)
+        for line in notes:
+            warn(line)
+        return windows, series.names
     rows, times, future = _past_rows(reader, raw, notes)
     if len(rows) < steps:
         requirement = f" with a value of {_joined_by_or(_target_columns(reader))}" if future else ""
@@ -280,11 +286,15 @@ def ahead(reader, raw, steps):
         steps: number of steps.
 
     Returns:
-        (name of the time column, times (steps), times of the window); None if the step or the times are unknown.
+        (name of the time column, times (N, steps) of the forecast of each series, times of each window); None if the
+        step or the times are unknown.
     """
     calendar = Calendar.of(reader)
     if calendar is None or isinstance(raw, np.ndarray):
         return None
+    if reader.get("series_id"):
+        _, series, last = read_panel(reader, checked_rows(with_index(raw, reader["time"])), [])
+        return calendar.column, *times_ahead(reader, series, last, steps)
     rows, times, _ = _past_rows(reader, raw, [])
     moments = None if times is None else calendars.read_moments(rows, times.column, times.time_format, times.timestamps)
     if moments is None or (moments.times.dtype.kind == "M") == (calendar.step == "numbers"):
@@ -301,7 +311,16 @@ def ahead(reader, raw, steps):
             "apart. The times of the forecast have the step of the training."
         )
         warn(message)
-    return calendar.column, calendar.next_times(moments, steps), calendar.last_times(moments, reader["steps"])
+    return calendar.column, [calendar.next_times(moments, steps)], [calendar.last_times(moments, reader["steps"])]
+
+
+def make_future(reader, raw):
+    """Return the rows of the steps that `raw`, an input of `read`, is to be forecast for, name -> cells.
+
+    Raises:
+        KzooError: the model has one series, whose forecasts need no rows.
+    """
+    return future_rows(reader, checked_rows(with_index(raw, reader.get("time"))))
 
 
 def gather(words):
@@ -323,15 +342,20 @@ def form(reader):
     """Return the number of rows that a forecast needs, and their columns."""
     if examples.is_examples(reader):
         return examples.form(reader)
-    return {"steps": reader["steps"], "columns": reader["columns"], "time": reader.get("time")}
+    fields = {"steps": reader["steps"], "columns": reader["columns"], "time": reader.get("time")}
+    if reader.get("series_id"):
+        fields |= {"series_id": reader["series_id"], "covariates": reader["covariates"], "horizon": reader["horizon"]}
+    return fields
 
 
 def example(reader, x):
-    """Return rows of a series without times."""
+    """Return rows of a series without times, or those of a panel with one series."""
     if examples.is_examples(reader):
         return examples.example(reader, x)
     if x is None:
         return None
+    if reader.get("series_id"):
+        return example_rows(reader, x)
     return [dict(zip(reader["columns"], row, strict=True)) for row in x.round(4).astype(float).tolist()]
 
 

@@ -21,7 +21,7 @@ def simple_forecasts(reader, part):
         return
     starts, steps = part.y.starts[:, None], np.arange(part.y.length)
     calendar = Calendar.of(reader)
-    yield "last value", _values_at(series, np.broadcast_to(starts - 1, (len(starts), len(steps))))
+    yield "last value", _values_at(part.y, np.broadcast_to(starts - 1, (len(starts), len(steps))))
     for name, season in (calendar.seasons if calendar else {}).items():
         yield name, previous_season(part, season)
 
@@ -34,9 +34,50 @@ def previous_season(part, season):
         season: length in steps.
     """
     starts, steps = part.y.starts[:, None], np.arange(part.y.length)
-    return _values_at(part.y.values, starts + steps - season * (1 + steps // season))
+    return _values_at(part.y, starts + steps - season * (1 + steps // season))
 
 
-def _values_at(series, indices):
-    """Return rows of a series at indices (N, steps); NaN for negative ones."""
-    return np.where((indices >= 0)[..., None], series[np.maximum(indices, 0)], np.nan)
+def _values_at(windows, indices):
+    """Return rows of the series of windows at indices (N, steps); NaN before the first row of a series."""
+    firsts = 0 if windows.series is None else windows.series.firsts[windows.series.codes][:, None]
+    return np.where((indices >= firsts)[..., None], windows.values[np.maximum(indices, 0)], np.nan)
+
+
+def seasonal_scales(reader, data, part):
+    """Return the scale of the errors of each window: mean absolute and mean squared seasonal differences in training.
+
+    The season is the first of the calendar, or a single step. Rows of the training windows and of their targets count.
+
+    Args:
+        reader: preprocessor of the series.
+        data: the `Dataset` with the training windows.
+        part: a `Split` of it.
+
+    Returns:
+        (series of each window (N,), absolute differences (S, targets), squared ones (S, targets), names of the series);
+        None unless the windows are cut from the same array as the training windows.
+    """
+    train = series_of(data.train.y)
+    if train is None or train.ndim != 2 or series_of(part.y) is not train or not len(data.train):
+        return None
+    calendar, windows = Calendar.of(reader), data.train.y
+    season = next(iter(calendar.seasons.values()), 1) if calendar else 1
+    if windows.series is None:
+        firsts, names, codes = np.zeros(1, int), ("",), np.zeros(len(part), int)
+        ends = np.array([int(windows.starts.max()) + windows.length])
+    else:
+        firsts, names, codes = windows.series.firsts, windows.series.names, part.y.series.codes
+        ends = np.array(firsts)
+        np.maximum.at(ends, windows.series.codes, windows.starts + windows.length)
+    rows = np.arange(season, len(train))
+    owner = np.searchsorted(firsts, rows, side="right") - 1
+    inside = (owner >= 0) & (rows - season >= firsts[np.maximum(owner, 0)]) & (rows < ends[np.maximum(owner, 0)])
+    rows, owner = rows[inside], owner[inside]
+    differences = train[rows].astype("float64") - train[rows - season]
+    counts = np.bincount(owner, minlength=len(firsts))[:, None]
+    sums = [
+        np.stack([np.bincount(owner, values, minlength=len(firsts)) for values in power.T], axis=1)
+        for power in (np.abs(differences), differences**2)
+    ]
+    absolute, squared = (total / np.maximum(counts, 1) for total in sums)
+    return codes, absolute, squared, names

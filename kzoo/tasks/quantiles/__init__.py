@@ -33,6 +33,13 @@ TASK = Task(
         "pinball_standardised": Score(
             best="min", label="pinball loss (standardised targets)", short="pinball (standardised)", ratio=True
         ),
+        "wql": Score(best="min", label="WQL (weighted quantile loss)", short="WQL", form="digits"),
+        "mase": Score(best="min", label="MASE (error / seasonal difference in training)", short="MASE"),
+        "rmsse": Score(best="min", label="RMSSE", short="RMSSE"),
+        "wape": Score(best="min", label="WAPE (sum of errors / sum of values)", short="WAPE", form="percent"),
+        "bias": Score(
+            label="bias (mean error / mean value)", short="bias", form="percent", objective_instead="pinball"
+        ),
         "coverage": Score(
             label="truth within the outer quantiles", short="coverage", form="percent", objective_instead="pinball"
         ),

@@ -7,12 +7,13 @@ import numpy as np
 from kzoo.tasks import Judged, Scored
 from kzoo.tasks.classes.score import wilson
 from kzoo.tasks.quantiles.inference import levels_of
+from kzoo.tasks.values.forecasts import forecast_scores
 from kzoo.tasks.weighted import effective_rows
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import number, percent, plural
 
 
-def score(batches, target, *, logits=None, beside=(), weight=None) -> Scored:
+def score(batches, target, *, logits=None, beside=(), weight=None, scales=None) -> Scored:
     """Return the scores of quantiles over all targets, and of each target if there are several.
 
     Args:
@@ -21,6 +22,7 @@ def score(batches, target, *, logits=None, beside=(), weight=None) -> Scored:
         logits: not used here.
         beside: not used here: forecasts of single values have no quantiles.
         weight: (N,) sample weights; None: all rows have the same weight.
+        scales: of forecasts: see `kzoo.tasks.values.forecasts.forecast_scores`; they score the middle quantile.
 
     Raises:
         KzooError: the number of outputs does not fit the levels and the targets.
@@ -42,6 +44,10 @@ def score(batches, target, *, logits=None, beside=(), weight=None) -> Scored:
     scores["pinball_standardised"] = None
     if scale is not None:
         scores["pinball_standardised"] = _mean(losses / np.asarray(scale, "float64")[:, None], weight)
+    if truth.ndim == 3:
+        total = float(np.abs(truth).sum(dtype="float64"))
+        scores["wql"] = 2 * float(losses.sum()) / len(levels) / total if total else None
+        scores |= forecast_scores(truth, quantiles[..., len(levels) // 2], scales)
     scores["examples"] = len(truth)
     if truth.shape[-1] > 1:
         names = target.names or tuple(f"y{i + 1}" for i in range(truth.shape[-1]))

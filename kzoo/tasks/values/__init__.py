@@ -40,6 +40,10 @@ TASK = Task(
         "r2": Score(label="R²", short="R2", form="digits"),
         "mse_standardised": Score(best="min", label="MSE (standardised targets)", short="MSE (standardised)"),
         "mae_standardised": Score(best="min", label="MAE (standardised targets)", short="MAE (standardised)"),
+        "mase": Score(best="min", label="MASE (error / seasonal difference in training)", short="MASE"),
+        "rmsse": Score(best="min", label="RMSSE", short="RMSSE"),
+        "wape": Score(best="min", label="WAPE (sum of errors / sum of values)", short="WAPE", form="percent"),
+        "bias": Score(label="bias (mean error / mean value)", short="bias", form="percent", objective_instead="mae"),
     },
     says=("mae", "rmse", "r2", "examples"),
 )

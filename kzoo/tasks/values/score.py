@@ -6,13 +6,14 @@ import numpy as np
 from sklearn import metrics as sk
 
 from kzoo.tasks import Judged, Scored
+from kzoo.tasks.values.forecasts import forecast_scores
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import number, percent, plural
 
 MEAN = "training mean"
 
 
-def score(batches, target, *, logits=None, beside=(), weight=None) -> Scored:
+def score(batches, target, *, logits=None, beside=(), weight=None, scales=None) -> Scored:
     """Return the scores of predictions over all targets, and of each target if there are several targets or baselines.
 
     Args:
@@ -21,6 +22,7 @@ def score(batches, target, *, logits=None, beside=(), weight=None) -> Scored:
         logits: not used here.
         beside: pairs (name, predictions of the same rows) of baselines; NaN for rows without a prediction.
         weight: (N,) sample weights; None: all rows have the same weight.
+        scales: of forecasts: see `kzoo.tasks.values.forecasts.forecast_scores`.
 
     Returns:
         `Scored`. Its `targets` map each name to `mae`, `rmse`, `r2` in the target's own unit, and `beside`: baseline ->
@@ -42,6 +44,8 @@ def score(batches, target, *, logits=None, beside=(), weight=None) -> Scored:
         mae_standardised=None if standardised is None else _mean(np.abs(standardised), weight),
         examples=len(truth),
     )
+    if truth.ndim == 3:
+        scores |= forecast_scores(truth, answers, scales)
     beside = list(beside)
     if beside or (truth.ndim > 1 and truth.shape[-1] > 1):
         scores |= _each_target(truth, answers, target, beside, error=error, r2=r2, weight=weight)

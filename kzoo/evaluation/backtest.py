@@ -1,0 +1,58 @@
+"""Scores of forecasts from several moments, and their spread: one moment proves little."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from kzoo.dataset.dataset import Split
+from kzoo.storage.windows import series_of
+from kzoo.tasks import Scored
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import plural
+
+
+def backtest(
+    score: Callable[[Split], Scored], part: Split, *, n_windows: int, step_size: int | None, metrics: Any
+) -> dict[str, Any]:
+    """Return the scores of forecasts that begin at the last `n_windows` moments of a split.
+
+    Args:
+        score: function that scores some windows.
+        part: the `Split`.
+        n_windows: number of moments.
+        step_size: steps between two of them; None for the horizon, so that forecasts do not overlap.
+        metrics: names of the scores whose mean and spread are returned.
+
+    Returns:
+        `windows`, the scores at each moment, earliest first, and `spread`: name -> mean, standard deviation, minimum
+        and maximum over the moments.
+
+    Raises:
+        KzooError: the split is not cut from series, or has fewer moments.
+    """
+    windows = part.y
+    if series_of(windows) is None:
+        raise KzooError(f"n_windows={n_windows} is for forecasts of series in a table. Leave it out.")
+    starts = np.asarray(windows.starts)
+    moments = starts if windows.series is None else windows.series.numbers[starts]
+    step = windows.length if step_size is None else step_size
+    wanted = moments.max() - step * np.arange(n_windows)[::-1]
+    present = np.isin(wanted, moments)
+    if not present.all():
+        possible = 1 + int((moments.max() - moments.min()) // step)
+        raise KzooError(
+            f"n_windows={n_windows} with step_size={step} needs {plural(step * (n_windows - 1) + 1, 'moment')} without "
+            f"gaps, and the split has windows for {possible} of them at most. Lower n_windows= or step_size=, or raise "
+            "test=."
+        )
+    scores = [score(part.select(np.flatnonzero(moments == moment))).scores for moment in wanted]
+    spread = {}
+    for name in metrics:
+        values = np.array([row[name] for row in scores if isinstance(row.get(name), int | float)], float)
+        if len(values) == n_windows:
+            spread[name] = dict(
+                mean=float(values.mean()), sd=float(values.std(ddof=1)) if n_windows > 1 else None,
+                min=float(values.min()), max=float(values.max()),
+            )  # fmt: skip
+    return dict(windows=scores, spread=spread)

@@ -1,0 +1,642 @@
+"""Panels: a table of many series in rows, told apart by id columns. Imports only NumPy.
+
+The rows are sorted by series and time. A panel is cut into windows as one series is, but no window crosses the border
+of two series. Besides the past of the columns, windows have *covariates*, which are known ahead of time: the known and
+the static columns of the user, and the calendar. Each has two channels: its value at a step, and its value `horizon`
+steps later, so that the last `horizon` steps of a window have those of the steps to forecast.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kzoo.kinds.series.calendar import Calendar, Moments
+from kzoo.kinds.series.time_formats import time_format_of, times_and_zone
+from kzoo.sources.tables.raw import MOST, Rows, require
+from kzoo.sources.tables.values import not_missing, to_words, unreadable_cells
+from kzoo.sources.tables.zones import format_offset
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import listed, plural, shown
+from kzoo.utils.formatting import moments as moments_as_text
+
+MAX_CATEGORIES = 20  # of a known or static column of texts: each has a channel
+_HARMONICS = 3  # pairs of sine and cosine for each season of the calendar
+_YEAR = {"days": 365.2425, "business days": 261.0}  # steps of a year, where it is no season of the calendar
+_YEAR_HARMONICS = 2
+_EPOCH = np.datetime64("1970-01-01", "D")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Covariate:
+    """A column that is known ahead of time.
+
+    Args:
+        name: of the column.
+        role: "known" or "static".
+        categories: its values, each of which has a channel; empty for a column of numbers.
+        number_format: how a column of texts writes its numbers (see `kzoo.sources.tables.numbers`), or None.
+    """
+
+    name: str
+    role: str
+    categories: tuple[str, ...] = ()
+    number_format: Any = None
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> "Covariate":
+        """Return a covariate that `json` stored."""
+        return cls(
+            name=stored["name"], role=stored["role"], categories=tuple(stored.get("categories", ())),
+            number_format=stored.get("writing"),
+        )  # fmt: skip
+
+    def json(self) -> dict[str, Any]:
+        """Return it as plain data, as a preprocessor stores it."""
+        stored: dict[str, Any] = {"name": self.name, "role": self.role}
+        stored |= {"categories": list(self.categories)} if self.categories else {}
+        return stored | ({"writing": self.number_format} if self.number_format else {})
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of its channels."""
+        return tuple(f"{self.name}={value}" for value in self.categories) or (self.name,)
+
+    def values(self, rows: Rows) -> tuple[np.ndarray, list[str]]:
+        """Return the channels of rows (N, channels), NaN where a cell is empty; and notes about unknown values.
+
+        Raises:
+            KzooError: a cell of a column of numbers that is not a number.
+        """
+        if not self.categories:
+            numbers = rows.numbers(self.name, self.number_format)
+            if len(bad := unreadable_cells(rows[self.name], numbers)):
+                raise KzooError(
+                    f"{self.role.capitalize()} column {self.name!r} has {shown(rows[self.name][bad[0]])} in row "
+                    f"{bad[0] + 1}, which is not a number. Correct it."
+                )
+            return numbers[:, None], []
+        words = to_words(rows[self.name])
+        values = np.stack([words == category for category in self.categories], axis=1).astype(np.float64)
+        empty = np.array([word is None for word in words], bool)
+        values[empty] = np.nan
+        unknown = sorted({str(word) for word in words[~empty & ~(values == 1).any(axis=1)]})
+        notes = [
+            f"{self.role.capitalize()} column {self.name!r} has values that no training row has "
+            f"({listed(map(repr, unknown), 5)}): they count as none of the others."
+        ]
+        return values, notes if unknown else []
+
+
+def covariates_of(reader: Mapping[str, Any]) -> list[Covariate]:
+    """Return the known and static columns of a stored preprocessor."""
+    return [Covariate.of(stored) for stored in reader.get("covariates", ())]
+
+
+def channel_names(covariates: Sequence[Covariate], calendar: Calendar | None) -> list[str]:
+    """Return the names of the channels of covariates and of the calendar."""
+    return [name for covariate in covariates for name in covariate.channels] + calendar_names(calendar)
+
+
+def input_width(reader: Mapping[str, Any]) -> int:
+    """Return the number of columns of a window that a stored preprocessor makes: the past, and two channels each."""
+    columns = len(reader["columns"])
+    if "covariates" not in reader:  # one series, or labelled series
+        return columns
+    return columns + 2 * len(channel_names(covariates_of(reader), Calendar.of(reader)))
+
+
+# Times.
+
+
+def step_numbers(calendar: Calendar, moments: Moments) -> np.ndarray:
+    """Return the number of each step of a calendar since a fixed time, int64 (N,)."""
+    every = calendar.every
+    if calendar.step == "numbers":
+        return np.round(np.asarray(moments.times, "float64") / every).astype(np.int64)
+    if calendar.step == "seconds":
+        return np.floor_divide(moments.times.astype("M8[us]").astype(np.int64), round(every * 1_000_000))
+    days = moments.wall.astype("M8[D]")
+    if calendar.step == "months":
+        return days.astype("M8[M]").astype(np.int64) // int(every)
+    if calendar.step == "business days":
+        week = calendar.week or "1111100"
+        return np.busday_count(_EPOCH, days, weekmask=week).astype(np.int64) // int(every)
+    return days.astype(np.int64) // int(every)
+
+
+def _seasons(calendar: Calendar) -> list[tuple[str, float, int]]:
+    """Return (name, steps, number of harmonics) of the seasons whose phase the network reads."""
+    seasons = [
+        (f"season of {steps} steps", float(steps), min(_HARMONICS, steps // 2))
+        for steps in sorted(set(calendar.seasons.values()))
+        if steps > 1
+    ]
+    if calendar.every == 1 and calendar.step in _YEAR:
+        seasons.append(("year", _YEAR[calendar.step], _YEAR_HARMONICS))
+    return seasons
+
+
+def calendar_names(calendar: Calendar | None) -> list[str]:
+    """Return the names of the channels of a calendar."""
+    return [] if calendar is None else [
+        f"{name}, {function} {k}"
+        for name, _, harmonics in _seasons(calendar)
+        for k in range(1, harmonics + 1)
+        for function in ("sine", "cosine")
+    ]  # fmt: skip
+
+
+def calendar_values(calendar: Calendar | None, numbers: np.ndarray) -> np.ndarray:
+    """Return sine and cosine of the phase of step numbers (N,) in each season: (N, channels)."""
+    if calendar is None:
+        return np.empty((len(numbers), 0))
+    columns = []
+    for _, steps, harmonics in _seasons(calendar):
+        phase = 2 * np.pi * np.mod(numbers, steps) / steps
+        for k in range(1, harmonics + 1):
+            columns += [np.sin(k * phase), np.cos(k * phase)]
+    return np.stack(columns, axis=1) if columns else np.empty((len(numbers), 0))
+
+
+# Rows.
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Panel:
+    """The rows of many series, sorted by series and time.
+
+    Args:
+        names: (S,) the series.
+        bounds: (S + 1,) rows of series s are `bounds[s]` to `bounds[s + 1]`.
+        order: (R,) row numbers in the table.
+        numbers: (R,) step numbers (see `step_numbers`).
+        moments: the times, in this order.
+    """
+
+    names: list[str]
+    bounds: np.ndarray
+    order: np.ndarray
+    numbers: np.ndarray
+    moments: Moments
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """(S,) number of rows of each series."""
+        return np.diff(self.bounds)
+
+    @property
+    def codes(self) -> np.ndarray:
+        """(R,) index of the series of each row."""
+        return np.repeat(np.arange(len(self)), self.sizes)
+
+    @property
+    def firsts(self) -> np.ndarray:
+        """(R,) first row of the series of each row."""
+        return np.repeat(self.bounds[:-1], self.sizes)
+
+    def gaps(self) -> np.ndarray:
+        """Return the rows before which rows of the same series are missing."""
+        jump = np.diff(self.numbers) != 1
+        jump[self.bounds[1:-1] - 1] = False  # the next series
+        return np.flatnonzero(jump) + 1
+
+
+def series_names(rows: Rows, columns: Sequence[str]) -> tuple[np.ndarray, list[str]]:
+    """Return the series of each row (N,), as the index of its name, and the names in order of the table.
+
+    Raises:
+        KzooError: a row without an id.
+    """
+    cells = [to_words(rows[column]) for column in columns]
+    for column, words in zip(columns, cells, strict=True):
+        if len(empty := np.flatnonzero([word is None for word in words])):
+            raise KzooError(f"Row {empty[0] + 1} has no {column!r}, which tells the series apart. Fill it in.")
+    words = cells[0] if len(cells) == 1 else np.array([", ".join(parts) for parts in zip(*cells, strict=True)], object)
+    distinct, first, codes = np.unique(words.astype(str), return_index=True, return_inverse=True)
+    rank = np.empty(len(distinct), int)
+    rank[np.argsort(first, kind="stable")] = np.arange(len(distinct))
+    return rank[codes.reshape(-1)], distinct[np.argsort(first, kind="stable")].tolist()
+
+
+def sorted_panel(codes: np.ndarray, names: list[str], moments: Moments, calendar: Calendar, format_time) -> Panel:
+    """Return the panel of rows in any order.
+
+    Args:
+        codes, names: see `series_names`.
+        moments: the times of the rows.
+        calendar: their step.
+        format_time: function from a row number to its time as text.
+
+    Raises:
+        KzooError: two rows of a series at the same step.
+    """
+    numbers = step_numbers(calendar, moments)
+    order = np.lexsort((numbers, codes))
+    codes, numbers = codes[order], numbers[order]
+    repeated = np.flatnonzero((np.diff(codes) == 0) & (np.diff(numbers) == 0))
+    if len(repeated):
+        row = repeated[0]
+        pair = [format_time(order[row + i]) for i in (0, 1)]
+        at = (
+            f"at {pair[0]}"
+            if pair[0] == pair[1]
+            else f"at {pair[0]} and {pair[1]}, within a step of {calendar.description}"
+        )
+        raise KzooError(
+            f"Series {names[codes[row]]!r} has two rows {at} ({plural(len(repeated), 'such pair')}): a series has one "
+            "row per step. Remove one of them, or name the columns that tell the series apart in series_id=."
+        )
+    present, starts = np.unique(codes, return_index=True)
+    return Panel(
+        names=[names[code] for code in present], bounds=np.append(starts, len(codes)), order=order, numbers=numbers,
+        moments=Moments(moments.times[order], moments.wall[order], moments.zone),
+    )  # fmt: skip
+
+
+def filled(values: np.ndarray, panel: Panel) -> tuple[np.ndarray, np.ndarray]:
+    """Return values (R, F), missing ones replaced by the last before in their series, or else its first.
+
+    Returns:
+        The values as float32, and whether each was present. A column without any value in a series is 0 there.
+    """
+    present = ~np.isnan(values)
+    if present.all():
+        return np.ascontiguousarray(values, np.float32), present
+    rows, firsts = np.arange(len(values))[:, None], panel.firsts[:, None]
+    last = np.maximum.accumulate(np.where(present, rows, -1), axis=0)
+    ends = np.repeat(panel.bounds[1:], panel.sizes)[:, None]
+    following = np.minimum.accumulate(np.where(present, rows, len(values))[::-1], axis=0)[::-1]
+    source = np.where(last >= firsts, last, np.where(following < ends, following, -1))
+    result = np.take_along_axis(values, np.maximum(source, 0), axis=0)
+    result[source < 0] = 0
+    return np.ascontiguousarray(result, np.float32), present
+
+
+def window_columns(values: np.ndarray, covariates: np.ndarray, ends: np.ndarray, horizon: int) -> np.ndarray:
+    """Return the columns of windows (R, F + 2 K): values, covariates, and covariates `horizon` rows later.
+
+    At the end of a series, the last covariates are repeated.
+
+    Args:
+        values: (R, F) of the past.
+        covariates: (R, K).
+        ends: (R,) end of the series of each row.
+        horizon: steps to forecast.
+    """
+    ahead = np.minimum(np.arange(len(values)) + horizon, ends - 1)
+    return np.concatenate([values, covariates, covariates[ahead]], axis=1).astype(np.float32)
+
+
+def check_constant(panel: Panel, channels: np.ndarray, name: str) -> None:
+    """Refuse a static column that changes within a series.
+
+    Args:
+        panel: the panel.
+        channels: (R, channels) of the column, in order of the panel.
+        name: of the column.
+
+    Raises:
+        KzooError: a series in which it changes.
+    """
+    first = channels[panel.firsts]
+    changed = np.flatnonzero(~((channels == first) | (np.isnan(channels) & np.isnan(first))).all(axis=1))
+    if len(changed):
+        raise KzooError(
+            f"Static column {name!r} changes within series {panel.names[panel.codes[changed[0]]]!r}. Name it in "
+            "known_covariates=, or leave it out with drop=."
+        )
+
+
+def panel_moments(rows: Rows, column: str, notes: list[str], learned: str | None = None):
+    """Return the times of the rows of a panel, in order of the table, their format, and their zone.
+
+    Args:
+        rows: the table.
+        column: name of the time column.
+        notes: list that notes about an ambiguous format are appended to.
+        learned: the format in training, if it is known.
+
+    Raises:
+        KzooError: a row without a time.
+    """
+    time_format = time_format_of(column, rows[column], notes, learned)
+    times, minutes, zone = times_and_zone(rows, column, time_format)
+    if not (has_time := not_missing(times)).all():
+        row = int(np.flatnonzero(~has_time)[0])
+        raise KzooError(f"Time column {column!r} contains no time in row {row + 1}: {shown(rows[column][row])}.")
+    if times.dtype.kind != "M" or not np.isfinite(minutes).all():
+        return Moments(times, times), time_format, zone
+    zone = format_offset(minutes[int(np.argmax(times))]) if not zone or "," in zone else zone
+    return Moments(times, times + minutes.astype("m8[m]"), zone), time_format, zone
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PanelValues:
+    """The values of a panel.
+
+    Args:
+        values: (R, F) of the columns of the past, targets first, missing ones filled.
+        covariates: (R, K) channels of the known and static columns and of the calendar; NaN where a cell is empty.
+        observed: (R,) whether all targets are present.
+        targets: number of targets.
+        notes: about missing values and unknown categories.
+        empty_ahead: names of known columns without any value in the rows to forecast.
+    """
+
+    values: np.ndarray
+    covariates: np.ndarray
+    observed: np.ndarray
+    targets: int
+    notes: list[str]
+    empty_ahead: tuple[str, ...] = ()
+
+
+def panel_values(
+    reader: Mapping[str, Any], rows: Rows, panel: Panel, unread: dict[str, Any], *, fill: bool = True
+) -> PanelValues:
+    """Return the values of a panel as a stored preprocessor reads them.
+
+    Args:
+        reader: the preprocessor.
+        rows: the table.
+        panel: its `Panel`.
+        unread: dict that gets name -> indices of unreadable cells.
+        fill: whether empty cells of known and static columns get the last value before in their series.
+
+    Raises:
+        KzooError: a static column that changes within a series.
+    """
+    names, formats = reader["columns"], reader.get("writings") or {}
+    raw = np.stack([rows.numbers(name, formats.get(name)) for name in names], axis=1)
+    unread |= {name: unreadable_cells(rows[name], column) for name, column in zip(names, raw.T, strict=True)}
+    raw, targets, notes = raw[panel.order], reader["outputs"], list[str]()
+    values, present = filled(raw, panel)
+    observed = present[:, :targets].all(axis=1)
+    past = _past_rows(observed, panel)
+    if missing := int((~present[past]).sum()):
+        notes.append(f"{plural(missing, 'missing value')} replaced by the last value before in the same series.")
+    channels, empty, empty_ahead = [], {}, list[str]()
+    for covariate in covariates_of(reader):
+        column, more = covariate.values(rows)
+        column = column[panel.order]
+        notes += more
+        if covariate.role == "static":
+            column = _static(column, panel)
+            check_constant(panel, column, covariate.name)
+        if covariate.role == "known" and not past.all() and np.isnan(column[~past]).all():
+            empty_ahead.append(covariate.name)
+        if fill and (count := int(np.isnan(column[past]).any(axis=1).sum())):
+            empty[covariate.name] = count
+        channels.append(filled(column, panel)[0] if fill or covariate.role == "static" else column)
+    if empty:
+        counts = listed(f"{name!r} {count}" for name, count in empty.items())
+        notes.append(f"Empty cells of known or static columns have the last value before in the same series: {counts}.")
+    channels.append(calendar_values(Calendar.of(reader), panel.numbers))
+    return PanelValues(
+        values=values, covariates=np.concatenate(channels, axis=1).astype(np.float32), observed=observed,
+        targets=targets, notes=notes, empty_ahead=tuple(empty_ahead),
+    )  # fmt: skip
+
+
+def _past_rows(observed, panel):
+    """Return whether each row is at or before the last observed one of its series."""
+    rows = np.where(observed, np.arange(len(observed)), -1)
+    last = np.maximum.reduceat(rows, panel.bounds[:-1])
+    return np.arange(len(observed)) <= np.repeat(last, panel.sizes)
+
+
+def _static(column, panel):
+    """Return a static column whose empty cells have the value of their series."""
+    values, present = filled(column, panel)
+    return np.where(present.any() | np.isfinite(values), values, np.nan).astype(np.float64)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Padded:
+    """The rows of a panel with the first rows of short series repeated.
+
+    Args:
+        source: (P,) the row of the panel that each row is.
+        is_row: (P,) whether it is that row, not a repetition.
+        firsts, ends: (P,) first row and end of the series of each row.
+        own_firsts: (S,) first row of each series that is not a repetition.
+        short: names of the series whose windows need the repetition.
+        too_short: names of series without any window.
+    """
+
+    source: np.ndarray
+    is_row: np.ndarray
+    firsts: np.ndarray
+    ends: np.ndarray
+    own_firsts: np.ndarray
+    short: list[str]
+    too_short: list[str]
+
+
+def padded(panel: Panel, observed: np.ndarray, steps: int, horizon: int) -> Padded:
+    """Return the rows of a panel, with short series padded for windows of `steps` rows and `horizon` rows after them.
+
+    A window has at least as many rows of its own as there are steps to forecast, or fewer in a series without as many.
+    """
+    counts = np.add.reduceat(observed.astype(int), panel.bounds[:-1])
+    own = np.minimum(min(steps, horizon), np.maximum(counts - horizon, 1))
+    pad = np.where(counts < 2 * steps + horizon, steps - own, 0)
+    bounds = np.concatenate([[0], np.cumsum(panel.sizes + pad)])
+    sizes = np.diff(bounds)
+    position = np.arange(bounds[-1]) - np.repeat(bounds[:-1], sizes)
+    source = np.repeat(panel.bounds[:-1], sizes) + np.maximum(position - np.repeat(pad, sizes), 0)
+    named = np.array(panel.names, object)
+    return Padded(
+        source=source, is_row=position >= np.repeat(pad, sizes), firsts=np.repeat(bounds[:-1], sizes),
+        ends=np.repeat(bounds[1:], sizes), own_firsts=bounds[:-1] + pad,
+        short=named[(counts < steps + horizon) & (counts > horizon)].tolist(),
+        too_short=named[counts <= horizon].tolist(),
+    )  # fmt: skip
+
+
+# New rows.
+
+
+def read_panel(reader: Mapping[str, Any], rows: Rows, notes: list[str]):
+    """Return the last window of each series of a table, and its panel.
+
+    Args:
+        reader: the preprocessor.
+        rows: the table; rows after the last one with all targets are the future, whose known columns are read.
+        notes: list that notes are appended to.
+
+    Returns:
+        (windows (S, steps, F + 2 K), the `Panel`, last row with targets (S,)).
+
+    Raises:
+        KzooError: a series without a row with targets, or a known column that is empty in a step to forecast.
+    """
+    calendar, steps, horizon = Calendar.of(reader), reader["steps"], reader["horizon"]
+    if calendar is None:
+        raise KzooError("The step of the series is not stored with this model: train it again.")
+    require(rows, [*reader["series_id"], reader["time"], *reader["columns"]], "the panel")
+    require(rows, [covariate.name for covariate in covariates_of(reader)], "the panel")
+    codes, names = series_names(rows, reader["series_id"])
+    moments, _, _ = panel_moments(rows, reader["time"], notes, reader.get("times"))
+    panel = sorted_panel(codes, names, moments, calendar, lambda row: shown(rows[reader["time"]][row]))
+    unread: dict[str, Any] = {}
+    content = panel_values(reader, rows, panel, unread, fill=False)
+    notes += [*content.notes]
+    for name, cells in unread.items():
+        if len(cells):
+            notes.append(f"{name!r} has {plural(len(cells), 'cell')} that are not numbers, such as row {cells[0] + 1}.")
+    observed = np.where(content.observed, np.arange(len(panel.numbers)), -1)
+    last = np.maximum.reduceat(observed, panel.bounds[:-1])
+    if (last < 0).any():
+        nothing = [panel.names[i] for i in np.flatnonzero(last < 0)]
+        targets = listed(map(repr, reader["columns"][: reader["outputs"]]), separator=" or ")
+        raise KzooError(
+            f"Series {listed_series(nothing)} {'has' if len(nothing) == 1 else 'have'} no row with {targets}."
+        )
+    covariates, future = _with_future(reader, panel, content, last, calendar)
+    windows = np.empty((len(panel), steps, input_width(reader)), np.float32)
+    back = np.arange(steps)[::-1]
+    for series, end in enumerate(last):
+        first = panel.bounds[series]
+        rows_of_window = np.maximum(end - back, first)
+        ahead = np.concatenate([covariates[first : end + 1], future[series]])
+        positions = np.maximum(end - back, first) - first + horizon
+        windows[series] = np.concatenate(
+            [content.values[rows_of_window], covariates[rows_of_window], ahead[positions]], axis=1
+        )
+    short = [panel.names[i] for i in np.flatnonzero(last + 1 - panel.bounds[:-1] < steps)]
+    if short:
+        notes.append(
+            f"{len(short)} of {len(panel)} series have fewer than {plural(steps, 'row')} ({listed_series(short)}): the "
+            "first is repeated before it."
+        )
+    if (known := reader.get("ids")) and (new := [name for name in panel.names if name not in set(known)]):
+        notes.append(f"{len(new)} series not in the training rows: {listed_series(new)}.")
+    return windows, panel, last
+
+
+def _with_future(reader, panel, content, last, calendar):
+    """Return the covariates (R, K), empty cells of the past filled, and those of the steps to forecast (S, horizon, K).
+
+    Raises:
+        KzooError: a known column is empty in a step to forecast.
+    """
+    horizon, covariates = reader["horizon"], covariates_of(reader)
+    past = filled(np.asarray(content.covariates, np.float64), panel)[0]
+    numbers = panel.numbers[last][:, None] + np.arange(1, horizon + 1)  # (S, horizon)
+    channel = 0
+    parts = []
+    for covariate in covariates:
+        width = len(covariate.channels)
+        column = slice(channel, channel + width)
+        channel += width
+        if covariate.role == "static":
+            parts.append(np.repeat(past[last][:, None, column], horizon, axis=1))
+            continue
+        values = np.full((len(panel), horizon, width), np.nan, np.float32)
+        offset = panel.numbers - np.repeat(panel.numbers[last], panel.sizes)
+        rows = np.flatnonzero((offset >= 1) & (offset <= horizon))
+        values[panel.codes[rows], offset[rows] - 1] = content.covariates[rows][:, column]
+        if len(empty := np.argwhere(np.isnan(values).any(axis=2))):
+            series, step = empty[0]
+            own = slice(panel.bounds[series], last[series] + 1)
+            moments = Moments(panel.moments.times[own], panel.moments.wall[own], panel.moments.zone)
+            time = calendar.next_times(moments, int(step) + 1)[-1]
+            raise KzooError(
+                f"Known column {covariate.name!r} has no value for series {panel.names[series]!r} at {time} "
+                f"({plural(len(empty), 'such step')}). Add rows for the {plural(horizon, 'step')} to forecast, with "
+                "the targets left empty: kzoo predict --make-future writes them."
+            )
+        parts.append(values)
+    parts.append(calendar_values(calendar, numbers.reshape(-1)).reshape(*numbers.shape, -1))
+    return past, np.concatenate(parts, axis=2).astype(np.float32)
+
+
+def times_ahead(reader, panel, last, steps):
+    """Return the times of the next steps of each series, and of its window."""
+    calendar = Calendar.of(reader)
+    ahead, history = [], []
+    for series, end in enumerate(last):
+        own = slice(panel.bounds[series], end + 1)
+        moments = Moments(panel.moments.times[own], panel.moments.wall[own], panel.moments.zone)
+        ahead.append(calendar.next_times(moments, steps))
+        times = calendar.last_times(moments, reader["steps"])
+        history.append([times[0]] * (reader["steps"] - len(times)) + times)
+    return ahead, history
+
+
+def listed_series(names: Sequence[str]) -> str:
+    """Return the names of some series for a message."""
+    return listed(map(repr, names), MOST)
+
+
+def future_rows(reader: Mapping[str, Any], rows: Rows) -> dict[str, list[Any]]:
+    """Return the rows of the steps to forecast, name -> cells: ids, times and static values; the others are empty.
+
+    Args:
+        reader: the preprocessor.
+        rows: the table of the past; rows after the last one with all targets are left out.
+
+    Raises:
+        KzooError: the model has no series ids; and as `read_panel`.
+    """
+    if not reader.get("series_id"):
+        raise KzooError("The rows to forecast are those of a table of many series, and this model has one series.")
+    without_known = dict(reader) | {
+        "covariates": [stored for stored in reader["covariates"] if stored["role"] == "static"]
+    }
+    _, panel, last = read_panel(without_known, rows, [])
+    times, _ = times_ahead(reader, panel, last, reader["horizon"])
+    horizon, source = reader["horizon"], panel.order[last]
+    static = [covariate.name for covariate in covariates_of(reader) if covariate.role == "static"]
+    columns: dict[str, list[Any]] = {
+        name: np.repeat(np.asarray(rows[name], object)[source], horizon).tolist() for name in reader["series_id"]
+    }
+    columns[reader["time"]] = _as_written([moment for series in times for moment in series], reader.get("times"))
+    columns |= {name: np.repeat(np.asarray(rows[name], object)[source], horizon).tolist() for name in static}
+    empty = [c.name for c in covariates_of(reader) if c.role == "known"] + list(reader["columns"])
+    return columns | {name: [None] * len(columns[reader["time"]]) for name in empty if name not in columns}
+
+
+def _as_written(times, time_format):
+    """Return times as the time column writes them."""
+    if time_format in ("YYYYMMDD", "YYYYMM"):
+        return [int(time.strftime("%Y%m%d" if time_format == "YYYYMMDD" else "%Y%m")) for time in times]
+    return moments_as_text(times)
+
+
+def example_rows(reader: Mapping[str, Any], x: np.ndarray) -> list[dict[str, Any]]:
+    """Return rows of one series that a window may come from, those to forecast last.
+
+    Args:
+        reader: the preprocessor.
+        x: (steps, F + 2 K) a window.
+    """
+    calendar, covariates, horizon = Calendar.of(reader), covariates_of(reader), reader["horizon"]
+    assert calendar is not None
+    past = len(reader["columns"])
+    width = (x.shape[1] - past) // 2
+    start = np.array(["2023-12-31"], "M8[us]") if calendar.step != "numbers" else np.zeros(1)
+    times = calendar.next_times(Moments(start, start), len(x) + horizon)
+    written = _as_written(
+        [time.replace(tzinfo=None) if hasattr(time, "tzinfo") else time for time in times], reader.get("times")
+    )
+    values = np.concatenate([x[:, past : past + width], x[-horizon:, past + width :]])  # (steps + horizon, K)
+    rows = []
+    for i, time in enumerate(written):
+        row: dict[str, Any] = dict.fromkeys(reader["series_id"], "example") | {reader["time"]: time}
+        row |= {name: round(float(x[i, j]), 4) if i < len(x) else None for j, name in enumerate(reader["columns"])}
+        channel = 0
+        for covariate in covariates:
+            cells = values[0 if covariate.role == "static" else i, channel : channel + len(covariate.channels)]
+            channel += len(covariate.channels)
+            row[covariate.name] = (
+                covariate.categories[int(cells.argmax())] if covariate.categories else round(float(cells[0]), 4)
+            )
+        rows.append(row)
+    return rows

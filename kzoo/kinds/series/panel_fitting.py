@@ -1,0 +1,404 @@
+"""Panels: learn how a table of many series is read, and cut it into windows."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from kzoo.dataset import splits
+from kzoo.dataset.dataset import Dataset, Split
+from kzoo.dataset.summary import AS_REQUESTED
+from kzoo.kinds import DEFAULT_STEPS, Fresh
+from kzoo.kinds.rows.column_options import column_options
+from kzoo.kinds.rows.columns import number_format_of, stored_number_format
+from kzoo.kinds.rows.in_memory import cell_findings
+from kzoo.kinds.rows.inference import unread_notes
+from kzoo.kinds.rows.scaling import scaling
+from kzoo.kinds.series.calendar import Calendar, Moments, learn_calendar
+from kzoo.kinds.series.panel import (
+    MAX_CATEGORIES,
+    Covariate,
+    Panel,
+    channel_names,
+    listed_series,
+    padded,
+    panel_moments,
+    panel_values,
+    series_names,
+    sorted_panel,
+    window_columns,
+)
+from kzoo.kinds.series.season import window_length
+from kzoo.kinds.series.times import Times
+from kzoo.sources.tables.frame import as_frame
+from kzoo.sources.tables.overview import describe_columns
+from kzoo.sources.tables.raw import as_names, check_distinct, require, rows_of
+from kzoo.sources.tables.values import to_words
+from kzoo.storage.windows import SeriesOfWindows, Windows
+from kzoo.tasks.values.inference import spread
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import plural, shown
+
+_DEFAULT_HORIZON = 24  # without a preset
+_MAX_STORED_IDS = 10_000
+_MIN_ROWS = 4  # of a series whose step is compared with that of the panel
+
+
+def load_panel(
+    frame, times, *, name, preset, target, validation, test, drop, columns, series_id, known, static, notes, task,
+    numeric_columns,
+) -> Dataset:  # fmt: skip
+    """Load a table of many series for forecasting, split in order of time at the same moments for all of them.
+
+    Args:
+        frame: the table, a DataFrame.
+        times: name of the time column.
+        name, preset, target, validation, test, drop, columns, notes, task: see `load_series`.
+        series_id, known, static: names of the columns that tell series apart, are known ahead, and are constant.
+        numeric_columns: function that returns the numeric columns of a DataFrame, targets first, and the targets.
+
+    Raises:
+        KzooError: wrong columns, two rows of a series at one step, no regular step, or too few rows for a window.
+    """
+    steps, horizon = DEFAULT_STEPS, _DEFAULT_HORIZON
+    if preset is not None:
+        steps, horizon = preset.config["input_shape"][0], preset.config.get("horizon") or 1
+    second = splits.second_sources(validation, test)
+    rows, decimal = rows_of(frame), frame.attrs.get("decimal")
+    roles = _checked_roles(rows, series_id, known, static, times, target, drop)
+
+    # 1. The rows in order of series and time.
+    codes, names = series_names(rows, series_id)
+    moments, time_format, zone = panel_moments(rows, times, notes)
+    calendar = _learned_calendar(codes, moments, times)
+    panel = sorted_panel(codes, names, moments, calendar, _time_formatter(moments, times))
+    _check_steps(panel, calendar)
+
+    # 2. The columns of the past, and those that are known ahead.
+    overrides, format_warnings, unread = column_options(columns, frame), [], {}
+    past_frame = frame.drop(columns=[times, *series_id, *roles, *[n for n in as_names(drop) if n in frame.columns]])
+    formats = {n: number_format_of(n, frame[n], overrides.get(n), format_warnings, decimal) for n in past_frame}
+    number_formats = {n: stored for n, form in formats.items() if (stored := stored_number_format(form, decimal))}
+    past, targets = numeric_columns(past_frame, target, (), number_formats)
+    covariates = [
+        _learned_covariate(rows, column, role, overrides.get(column), format_warnings, decimal)
+        for column, role in roles.items()
+    ]
+    reader: dict[str, Any] = {
+        "kind": "series", "columns": past, "outputs": len(targets), "time": times, "series_id": list(series_id),
+        "covariates": [covariate.json() for covariate in covariates], "calendar": calendar.json(),
+        "zones": {times: zone}, "horizon": horizon,
+    }  # fmt: skip
+    used_formats = {n: number_formats[n] for n in past if n in number_formats}
+    reader |= {"writings": used_formats} if used_formats else {}
+    reader |= {"times": time_format} if time_format else {}
+    reader |= {"ids": panel.names} if len(panel) <= _MAX_STORED_IDS else {}
+    content = panel_values(reader, rows, panel, unread)
+    notes += [n for n in format_warnings if any(repr(column) in n for column in (*past, *roles))]
+    notes += [*unread_notes(past, frame, unread), *content.notes]
+
+    # 3. Split at the same moments, and cut into windows.
+    observed = content.observed
+    cuts = _cut_numbers(panel.numbers[observed], splits.drawn(validation), splits.drawn(test), horizon)
+    training = observed & (panel.numbers < cuts[0])
+    if not training.any():
+        raise KzooError(f"No row of {name!r} is left to train on. Lower test= or validation=.")
+    if steps is None:
+        steps, note = _window_length(
+            panel, content.values[:, : len(targets)], training, times, calendar, horizon, preset
+        )
+        notes.append(note)
+    reader["steps"] = steps
+    parts, window_notes, uneven = panel_windows(
+        panel, content, steps, horizon, {"train": (None, cuts[0]), "validation": cuts, "test": (cuts[1], None)}
+    )
+    notes += window_notes
+    if parts["train"] is None:
+        raise KzooError(
+            f"No series of {name!r} has a window of {plural(steps, 'step')} and {plural(horizon, 'step')} to forecast "
+            f"before the validation rows. Provide more rows, or lower input_shape= or horizon=."
+        )
+    reader |= {"uneven": True} if uneven else {}
+    for part, source in second.items():
+        parts[part] = labelled_panel(reader, as_frame(source), notes, f"the {part} series")
+
+    # 4. Scales of the training rows.
+    matrix = parts["train"].x.values
+    rows_trained = _covered(parts["train"], steps + horizon)
+    mean, std = spread(matrix[rows_trained][:, : len(targets)])
+    apart = {column: ("left out", "mostly not numeric") for column in frame.columns if column not in past}
+    apart |= dict.fromkeys(as_names(drop), ("left out", AS_REQUESTED))
+    apart |= {column: ("id", f"tells {len(panel)} series apart") for column in series_id}
+    apart |= {column: (role, "known ahead" if role == "known" else "constant") for column, role in roles.items()}
+    apart[times] = ("time", f"{calendar.description} apart")
+    number_columns = [{"name": n, "kind": "number", "writing": number_formats.get(n)} for n in past]
+    seen = cell_findings(format_warnings, unread, len(frame)) | {"time": None, "gone": {}}
+    seen["read"] = describe_columns(frame, number_columns, unread, targets=targets, apart=apart)
+    seen["series"] = _series_facts(panel, calendar, observed) | {"empty_ahead": content.empty_ahead}
+    channels = channel_names(covariates, calendar)
+    return Dataset(
+        name=name, task=task, inputs="series", **parts,
+        config={
+            "input_shape": (steps, len(past) + 2 * len(channels)), "outputs": len(targets), "horizon": horizon,
+            "covariates": len(channels) or None, "reversible_norm": True, **scaling(matrix[rows_trained]),
+            "target_scale": std, "target_offset": mean,
+        },
+        preprocessing=reader,
+        feature_names=(*past, *channels, *(f"{channel}, {horizon} steps later" for channel in channels)),
+        target_names=tuple(targets),
+        notes=[*notes, "The series are split in order of time, all at the same moments."],
+        seen=seen,
+        fingerprint=splits.fingerprint(
+            content.values, past, [list(map(int, cuts))], steps, horizon, len(targets), panel.numbers,
+            panel.bounds, content.covariates, *[parts[part].x.values for part in second],
+        ),
+    )  # fmt: skip
+
+
+def _checked_roles(rows, series_id, known, static, time, target, drop) -> dict[str, str]:
+    """Return column -> "known" or "static".
+
+    Raises:
+        KzooError: an unknown column, or one with two roles.
+    """
+    roles: dict[str, str] = {}
+    for argument, columns in (("series_id", series_id), ("known_covariates", known), ("static_covariates", static)):
+        require(rows, columns, "the table")
+        check_distinct(columns, argument)
+    taken = {name: "series_id" for name in series_id} | {time: "time"} | dict.fromkeys(as_names(drop), "drop")
+    taken |= dict.fromkeys([target] if target in rows.columns else as_names(target), "target")
+    for role, columns in (("known", known), ("static", static)):
+        for column in columns:
+            if other := taken.get(column):
+                raise KzooError(
+                    f"Column {column!r} is in {role}_covariates= and in {other}=. Remove it from one of them."
+                )
+            taken[column], roles[column] = f"{role}_covariates", role
+    return roles
+
+
+def _learned_calendar(codes, moments, column) -> Calendar:
+    """Return the calendar of the longest series.
+
+    Raises:
+        KzooError: none of the five longest series has a regular step.
+    """
+    counts = np.bincount(codes)
+    for code in np.argsort(-counts, kind="stable")[:5]:
+        rows = codes == code
+        own = Moments(moments.times[rows], moments.wall[rows], moments.zone)
+        if (calendar := learn_calendar(own, column)) is not None:
+            return calendar
+    raise KzooError(
+        f"The times in {column!r} have no regular step in the longest series ({plural(int(counts.max()), 'row')}). A "
+        "panel needs rows at regular times, such as one a day; rows may be missing."
+    )
+
+
+def _time_formatter(moments, column):
+    times = Times.of(column, moments.wall) if moments.times.dtype.kind == "M" else Times.of(column, moments.times)
+    return lambda row: times.format_time(times.timestamps[row])
+
+
+def _check_steps(panel: Panel, calendar: Calendar) -> None:
+    """Refuse a panel in which most intervals of a series are not the step of the longest one.
+
+    Raises:
+        KzooError: there is such a series.
+    """
+    if len(panel.numbers) < 2:
+        return
+    single = np.append(np.diff(panel.numbers) == 1, False)
+    single[panel.bounds[1:] - 1] = False
+    shares = np.add.reduceat(single, panel.bounds[:-1]) / np.maximum(panel.sizes - 1, 1)
+    other = np.flatnonzero((shares < 0.5) & (panel.sizes >= _MIN_ROWS))
+    if len(other):
+        series = panel.names[other[0]]
+        rows = slice(panel.bounds[other[0]], panel.bounds[other[0] + 1])
+        own = learn_calendar(Moments(panel.moments.times[rows], panel.moments.wall[rows], panel.moments.zone), "")
+        step = "not at regular times" if own is None else f"{own.description} apart"
+        raise KzooError(
+            f"Rows of series {series!r} are {step}, but those of the longest series are {calendar.description} apart "
+            f"({len(other)} such series). Bring all series to one step, or remove it."
+        )
+
+
+def _learned_covariate(rows, name, role, override, warnings, decimal) -> Covariate:
+    """Return how a known or static column is read: as numbers, or as a channel for each of its texts."""
+    number_format = number_format_of(name, rows[name], override, warnings, decimal)
+    stored = stored_number_format(number_format, decimal)
+    numbers = rows.numbers(name, stored)
+    words = to_words(rows[name])
+    texts = {str(word) for word, number in zip(words, numbers, strict=True) if word is not None and np.isnan(number)}
+    kind = (override or {}).get("kind")
+    if kind != "category" and not texts:
+        return Covariate(name=name, role=role, number_format=stored)
+    categories = sorted({str(word) for word in words if word is not None})
+    if len(categories) > MAX_CATEGORIES:
+        raise KzooError(
+            f"{role.capitalize()} column {name!r} has {len(categories)} different values; at most {MAX_CATEGORIES} are "
+            f"possible, or only numbers (first text: {shown(sorted(texts or set(categories))[0])}). Group them, or use "
+            "drop= to leave it out."
+        )
+    return Covariate(name=name, role=role, categories=tuple(categories))
+
+
+def _cut_numbers(numbers, validation, test, horizon) -> tuple[int, int]:
+    """Return the first step numbers of the validation and of the test split."""
+    first_validation, first_test = splits.split_time(len(numbers), validation=validation, test=test)
+    ordered = np.append(np.sort(numbers), numbers.max() + 1)
+    second = int(ordered[first_test])
+    second = min(second, int(ordered[-1]) - horizon) if first_test < len(numbers) else int(ordered[-1])
+    first = int(ordered[min(first_validation, len(numbers))]) if first_validation < first_test else second
+    return min(first, second - horizon) if first_validation < first_test else second, second
+
+
+def _window_length(panel, values, training, column, calendar, horizon, preset):
+    """Return the default length of a window, that of the longest series, and a note with the reason."""
+    sizes = np.add.reduceat(training.astype(int), panel.bounds[:-1])
+    longest = int(sizes.argmax())
+    rows = np.flatnonzero(training & (panel.codes == longest))
+    times = Times.of(column, panel.moments.times[rows])
+    typical = max(int(np.median(sizes[sizes > 0])), 2)
+    return window_length(
+        values[rows], horizon, columns=values.shape[1], times=times, calendar=calendar, max_steps=max(typical // 2, 1),
+        min_steps=1 if preset is None else preset.config.get("patch_size") or 1,
+    )  # fmt: skip
+
+
+def panel_windows(panel, content, steps, horizon, ranges, *, exclude_gaps=True):
+    """Return the windows of each split of a panel.
+
+    Series with few rows get the first row repeated before it, so that they have a window of the full length. Windows
+    with a row that is missing in the horizon, or without a target there, are excluded; those with a missing row stay if
+    more than half of a split would be lost.
+
+    Args:
+        panel, content: the `Panel` and its `PanelValues`.
+        steps, horizon: sizes of a window.
+        ranges: split -> (first step number of its targets, end), None for no limit.
+
+    Returns:
+        (split -> `Split` or None, notes, whether windows with missing rows stay).
+    """
+    rows_of_windows = padded(panel, content.observed, steps, horizon)
+    source, firsts, ends = rows_of_windows.source, rows_of_windows.firsts, rows_of_windows.ends
+    rows = np.arange(len(source))
+    numbers, observed = panel.numbers[source], content.observed[source] & rows_of_windows.is_row
+    series = SeriesOfWindows(panel.codes[source], rows_of_windows.own_firsts, tuple(panel.names), numbers)
+    fits = (rows - firsts >= steps) & (rows + horizon <= ends)
+    unobserved = np.concatenate([[0], np.cumsum(~observed)])
+    gap = np.append(np.diff(numbers) != 1, False)
+    gap_count = np.concatenate([[0], np.cumsum(gap)])  # gaps after row r - 1
+    last = np.minimum(rows + horizon, len(rows)) - 1
+    complete = fits & (unobserved[last + 1] == unobserved[rows])
+    gapless = complete & (gap_count[last] == gap_count[rows])
+    values = window_columns(content.values[source], content.covariates[source], ends, horizon)
+    targets = np.ascontiguousarray(values[:, : content.targets])
+
+    def chosen(mask, part):
+        low, high = ranges[part]
+        inside = mask if low is None else mask & (numbers >= low)
+        return np.flatnonzero(inside if high is None else inside & (numbers[last] < high))
+
+    counts = {part: (len(chosen(complete, part)), len(chosen(gapless, part))) for part in ranges}
+    uneven = not exclude_gaps or any(2 * kept < every for every, kept in counts.values())
+    parts: dict[str, Split | None] = {}
+    for part in ranges:
+        starts = chosen(complete if uneven else gapless, part)
+        parts[part] = None if not len(starts) else Split(
+            x=Windows(values, starts - steps, steps, series.part(starts)),
+            y=Windows(targets, starts, horizon, series.part(starts)),
+        )  # fmt: skip
+    over_gaps = sum(every - kept for every, kept in counts.values())
+    notes = []
+    if over_gaps and not uneven:
+        notes.append(f"{plural(over_gaps, 'window')} excluded: rows are missing in their forecast horizon.")
+    elif over_gaps and exclude_gaps:
+        notes.append(
+            f"{plural(over_gaps, 'window')} with missing rows in the forecast horizon: excluding them would remove "
+            "more than half of a split, so the rows are treated as consecutive."
+        )
+    short, too_short = rows_of_windows.short, rows_of_windows.too_short
+    if short:
+        notes.append(
+            f"{len(short)} of {len(panel)} series have few rows ({listed_series(short)}): the first is "
+            f"repeated to fill a window of {plural(steps, 'step')}."
+        )
+    if too_short:
+        notes.append(
+            f"{len(too_short)} of {len(panel)} series have no more than {plural(horizon, 'row')} with targets "
+            f"and are left out ({listed_series(too_short)})."
+        )
+    return parts, notes, uneven and over_gaps > 0
+
+
+def _panel_of(reader, rows, notes) -> tuple[Panel, Calendar]:
+    """Return the panel of new rows, and the calendar of the training.
+
+    Raises:
+        KzooError: a missing column, a row without an id or a time, or another step than in training.
+    """
+    needed = [*reader["series_id"], reader["time"], *reader["columns"]]
+    require(rows, [*needed, *(stored["name"] for stored in reader.get("covariates", ()))], "the panel")
+    codes, names = series_names(rows, reader["series_id"])
+    moments, _, _ = panel_moments(rows, reader["time"], notes, reader.get("times"))
+    calendar = Calendar.of(reader)
+    assert calendar is not None
+    panel = sorted_panel(codes, names, moments, calendar, _time_formatter(moments, reader["time"]))
+    _check_steps(panel, calendar)
+    return panel, calendar
+
+
+def fresh_panel(reader: Mapping[str, Any], frame, missing) -> Fresh:
+    """Return new rows of many series for the checks."""
+    seen: dict[str, Any] = {"time": None, "gone": {}}
+    covariates = [stored["name"] for stored in reader.get("covariates", ())]
+    missing = [*missing, *(n for n in (*reader["series_id"], *covariates) if n not in frame.columns)]
+    if missing or not len(frame):
+        return Fresh(frame=frame, missing=missing, seen=seen)
+    rows = rows_of(frame)
+    panel, _ = _panel_of(reader, rows, [])
+    content = panel_values(reader, rows, panel, {})
+    ends = np.repeat(panel.bounds[1:], panel.sizes)
+    x = window_columns(content.values, content.covariates, ends, reader["horizon"])
+    return Fresh(x=x, frame=frame, missing=missing, seen=seen)
+
+
+def labelled_panel(reader: Mapping[str, Any], frame, notes, where) -> Split:
+    """Return all windows of new series and the values that follow them.
+
+    Raises:
+        KzooError: no window has all of its targets.
+    """
+    rows, unread = rows_of(frame), dict[str, Any]()
+    panel, _ = _panel_of(reader, rows, notes)
+    content = panel_values(reader, rows, panel, unread)
+    notes += [*unread_notes(reader["columns"], frame, unread), *content.notes]
+    parts, window_notes, _ = panel_windows(
+        panel, content, reader["steps"], reader["horizon"], {"whole": (None, None)},
+        exclude_gaps=not reader.get("uneven"),
+    )  # fmt: skip
+    notes += window_notes
+    if parts["whole"] is None:
+        raise KzooError(
+            f"No series of {where} has {plural(reader['horizon'], 'consecutive row')} with all targets after a first "
+            "row: there is nothing to score."
+        )
+    return parts["whole"]
+
+
+def _covered(split, length):
+    """Return which rows some windows and the values after them cover (R,)."""
+    change = np.zeros(len(split.x.values) + 1, int)
+    np.add.at(change, split.x.starts, 1)
+    np.add.at(change, split.x.starts + length, -1)
+    return np.cumsum(change[:-1]) > 0
+
+
+def _series_facts(panel, calendar, observed) -> dict[str, Any]:
+    sizes = np.add.reduceat(observed.astype(int), panel.bounds[:-1])
+    return {
+        "count": len(panel), "step": calendar.description, "shortest": int(sizes.min()), "longest": int(sizes.max()),
+        "gaps": len(panel.gaps()),
+    }  # fmt: skip

@@ -1,0 +1,296 @@
+"""Many series in one table: windows, splits, covariates, new rows, scores, and refusals."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from messages import assert_mentions, refuses, warns
+from shortcuts import undrawn, untraced
+
+import kzoo
+import kzoo.runtime
+from kzoo.cli import main
+from kzoo.registry import get_preset
+from kzoo.utils.errors import KzooError
+
+OPTIONS = dict(target="sales", series_id="shop", time="day")
+TRAIN = dict(OPTIONS, horizon=3, input_shape=6, epochs=2, batch_size=32, progress=False)
+
+
+def shops(sizes=(("a", 80), ("b", 60), ("c", 50)), seed=0):
+    """Return daily sales of some shops that all end on the same day, with a promotion that doubles them."""
+    random, frames = np.random.default_rng(seed), []
+    for level, (shop, days) in enumerate(sizes, start=1):
+        promo = random.integers(0, 2, days)
+        sales = 10 * level * (1 + promo) + random.normal(0, 0.5, days)
+        days = pd.date_range("2024-06-30", periods=days, freq="-1D")[::-1]
+        frames.append(
+            pd.DataFrame(dict(shop=shop, day=days, sales=sales, promo=promo, region="north" if level < 3 else "south"))
+        )
+    return pd.concat(frames).sample(frac=1, random_state=seed).reset_index(drop=True)
+
+
+def load(frame, **options):
+    preset = get_preset("series_linear")
+    preset = replace(preset, config={**preset.config, "horizon": 3, "input_shape": (6, 1)})
+    return kzoo.load_data(frame, preset=preset, **(OPTIONS | options))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    with untraced(), undrawn():
+        return kzoo.train(
+            "series_linear", shops(), out=tmp_path_factory.mktemp("panel") / "run", known_covariates="promo",
+            static_covariates="region", **TRAIN,
+        )  # fmt: skip
+
+
+def test_windows_stay_within_a_series_and_have_its_values():
+    frame = shops()
+    data = load(frame, known_covariates="promo")
+    steps, horizon = data.input_shape[0], data.config["horizon"]
+    by_shop = {shop: rows.sort_values("day") for shop, rows in frame.groupby("shop")}
+    name = data.train.x.series.names
+    column = {feature: i for i, feature in enumerate(data.feature_names)}
+    for index in range(0, len(data.train), 7):
+        rows = by_shop[name[data.train.x.series.codes[index]]]
+        sales, promo = (rows[c].to_numpy("float32") for c in ("sales", "promo"))
+        x, y = data.train.x[index], data.train.y[index]
+        (start,) = [i for i in range(len(sales)) if np.array_equal(sales[i : i + horizon], y[:, 0])]
+        own = min(steps, start)
+        assert np.array_equal(x[-own:, 0], sales[start - own : start])
+        assert np.array_equal(x[-own:, column["promo"]], promo[start - own : start])
+        later = x[-horizon:, column[f"promo, {horizon} steps later"]]
+        assert np.array_equal(later, promo[start : start + horizon])
+
+
+def test_splits_begin_at_the_same_moment_for_all_series():
+    frame = shops()
+    data = load(frame)
+    times = {}
+    for part in ("train", "validation", "test"):
+        split = getattr(data, part)
+        values = split.y.values[:, 0]
+        position = split.y.starts
+        times[part] = position, values
+    ordered = frame.sort_values(
+        ["shop", "day"], key=lambda c: c if c.name == "day" else c.map({"a": 0, "b": 1, "c": 2})
+    )
+    day_of = {round(float(np.float32(sales)), 4): day for sales, day in zip(ordered.sales, ordered.day, strict=True)}
+
+    def days(part, offset):
+        split = getattr(data, part)
+        return [day_of[round(float(split.y.values[start + offset, 0]), 4)] for start in split.y.starts]
+
+    last = data.config["horizon"] - 1
+    assert max(days("train", last)) < min(days("validation", 0)) and max(days("validation", last)) < min(
+        days("test", 0)
+    )
+
+
+def test_a_missing_row_is_a_gap_and_no_window_forecasts_over_it():
+    frame = shops((("a", 80), ("b", 80)))
+    whole = load(frame)
+    day = frame.day.max() - pd.Timedelta(days=40)
+    data = load(frame[(frame["shop"] != "a") | (frame.day != day)])
+    assert len(data.train) < len(whole.train)
+    assert any("excluded" in note for note in data.notes)
+    horizon = data.config["horizon"]
+    code = data.train.x.series.names.index("a")
+    sales = frame[frame["shop"] == "a"].sort_values("day").sales.to_numpy("float32")
+    runs = [sales[i : i + horizon] for i in range(len(sales) - horizon + 1)]
+    for index in np.flatnonzero(data.train.x.series.codes == code):
+        assert any(np.array_equal(values, data.train.y[int(index)][:, 0]) for values in runs)
+
+
+def test_short_series_are_padded_and_shorter_ones_left_out():
+    frame = shops((("a", 120), ("b", 120), ("c", 8), ("d", 3)))
+    data = load(frame)
+    assert_mentions(" ".join(data.notes), "'d'", "left out", "'c'", "repeated")
+    split = next(s for s in (data.test, data.validation, data.train) if 2 in s.x.series.codes)
+    index = int(np.flatnonzero(split.x.series.codes == 2)[0])
+    x = split.x[index][:, 0]
+    assert x[0] == x[1] == frame[frame["shop"] == "c"].sort_values("day").sales.to_numpy("float32")[0]
+
+
+def test_the_effect_of_a_known_column_is_learned():
+    frame = shops((("a", 200), ("b", 200), ("c", 200)))
+    options = dict(TRAIN, epochs=40, learning_rate=0.02)
+    with untraced(False), undrawn():
+        maes = [
+            kzoo.train("series_linear", frame, out=None, **(options | known)).summary["test"]["mae"]
+            for known in (dict(known_covariates="promo"), dict(drop="promo"))
+        ]
+    assert maes[0] < 0.5 * maes[1]  # about 4 against 10
+
+
+def test_new_rows_give_a_forecast_of_each_series_with_its_times(run):
+    frame = shops()
+    future = pd.concat(
+        [
+            pd.DataFrame(
+                dict(shop=shop, day=pd.date_range("2024-07-01", periods=3), promo=[1, 0, 1], region=region, sales=None)
+            )
+            for shop, region in (("a", "north"), ("b", "north"), ("c", "south"))
+        ]
+    )
+    predictions = kzoo.predict(run, pd.concat([frame, future]))
+    table = predictions.to_frame()
+    assert sorted(set(table["input"])) == ["a", "b", "c"] and len(table) == 9
+    assert table.groupby("input")["day"].first().astype(str).str[:10].unique().tolist() == ["2024-07-01"]
+    changed = future.assign(promo=[0, 0, 1] * 3)
+    again = kzoo.predict(run, pd.concat([frame, changed])).values
+    difference = np.abs(again - predictions.values)[:, :, 0]
+    assert (difference[:, 0] > 1e-6).all() and (difference[:, 1:] < 1e-6).all()  # only the step whose promo changed
+    last = kzoo.predict(run, pd.concat([frame, future]).sort_values("day", ascending=False)).values
+    order = kzoo.predict(run, pd.concat([frame, future]).sort_values("day", ascending=False)).inputs
+    assert np.allclose(last[list(order).index("b")], predictions.values[list(predictions.inputs).index("b")])
+
+
+def test_a_forecast_of_new_rows_is_that_of_the_window_of_training(run):
+    frame = shops()
+    cut = frame.day.max() - pd.Timedelta(days=3)
+    past = frame.assign(sales=frame.sales.where(frame.day <= cut))
+    values = kzoo.predict(run, past).values
+    answers = run.answers
+    for series, name in enumerate(kzoo.predict(run, past).inputs):
+        truth = frame[(frame["shop"] == name) & (frame.day > cut)].sort_values("day").sales.to_numpy("float32")
+        (row,) = [i for i, y in enumerate(answers["truth"]) if np.allclose(y[:, 0], truth)]
+        assert np.allclose(answers["answers"][row], values[series], rtol=1e-4)
+
+
+def test_scores_are_those_of_a_loop(run):
+    frame, summary = shops(), run.summary["test"]
+    answers, truth = run.answers["answers"].astype("float64"), run.answers["truth"].astype("float64")
+    assert summary["wape"] == pytest.approx(np.abs(answers - truth).sum() / np.abs(truth).sum(), rel=1e-5)
+    assert set(summary["series"]) == {"a", "b", "c"}
+    mases = [scores["mase"] for scores in summary["series"].values()]
+    assert summary["mase"] == pytest.approx(np.mean(mases))
+    rows = frame[frame["shop"] == "a"].sort_values("day").sales.to_numpy()
+    count = len(rows) - 16  # the last fifth of all rows are test rows, a tenth validation rows
+    differences = np.abs(rows[7:] - rows[:-7])
+    scale = summary["series"]["a"]["mae"] / summary["series"]["a"]["mase"]
+    assert min(differences[:end].mean() for end in range(count - 30, count)) * 0.99 < scale
+    assert scale < max(differences[:end].mean() for end in range(count - 30, count)) * 1.01
+
+
+def test_exports_forecast_panels_without_keras(run, tmp_path):
+    exported = kzoo.export(run, tmp_path / "export", formats=["onnx"])
+    model = kzoo.runtime.load(exported.path)
+    frame = shops()
+    past = frame.assign(sales=frame.sales.where(frame.day <= frame.day.max() - pd.Timedelta(days=3)))
+    theirs, ours = model.predict(past), kzoo.predict(run, past)
+    assert list(theirs.inputs) == list(ours.inputs) and theirs.times == ours.times
+    assert np.allclose(theirs.values, ours.values, rtol=1e-4)
+
+
+def test_the_example_of_a_served_model_can_be_predicted(run):
+    from kzoo.kinds import kind_of
+
+    x = load(shops(), known_covariates="promo", static_covariates="region").train.x[5]
+    rows = kind_of(run.preprocessing).inference.example(run.preprocessing, x)
+    assert {row["shop"] for row in rows} == {"example"} and [row["sales"] is None for row in rows[-3:]] == [True] * 3
+    with warns("1 series not in the training rows", "'example'"):
+        predictions = kzoo.predict(run, rows)
+    assert predictions.values.shape == (1, 3, 1) and np.isfinite(predictions.values).all()
+
+
+def test_the_command_line_trains_and_predicts(tmp_path, capsys):
+    frame = shops()
+    frame.to_csv(tmp_path / "shops.csv", index=False)
+    arguments = ["--data", str(tmp_path / "shops.csv"), "--target", "sales", "--series-id", "shop", "--known", "promo"]
+    with untraced(), undrawn():
+        code = main(
+            ["train", "series_linear", *arguments, "--static", "region", "--set", "horizon=3", "--set", "input_shape=6",
+             "--epochs", "1", "--out", str(tmp_path / "run")]
+        )  # fmt: skip
+    assert code in (0, None)
+    command = json.loads((tmp_path / "run" / "config.json").read_text())["command"]
+    assert_mentions(command, "--series-id shop", "--known-covariates promo", "--static-covariates region")
+    past = frame.assign(sales=frame.sales.where(frame.day <= frame.day.max() - pd.Timedelta(days=3)))
+    past.to_csv(tmp_path / "past.csv", index=False)
+    capsys.readouterr()
+    main(["predict", str(tmp_path / "run"), str(tmp_path / "past.csv"), "--json"])
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["input"] for row in rows["predictions"] if "input" in row] or rows
+
+
+def test_a_backtest_scores_each_of_the_last_moments(run, capsys):
+    scores = kzoo.evaluate(run, shops(), n_windows=3)
+    assert [row["examples"] for row in scores["windows"]] == [3, 3, 3]  # a window for each shop
+    maes = [row["mae"] for row in scores["windows"]]
+    assert scores["spread"]["mae"]["mean"] == pytest.approx(np.mean(maes))
+    assert scores["spread"]["mae"]["sd"] == pytest.approx(np.std(maes, ddof=1))
+    truth, answers = run.answers["truth"], run.answers["answers"]
+    frame = shops()
+    late = [frame[frame["shop"] == s].sort_values("day").sales.to_numpy("float32")[-3:] for s in "abc"]
+    rows = [i for i, y in enumerate(truth) if any(np.array_equal(y[:, 0], values) for values in late)]
+    assert maes[-1] == pytest.approx(np.abs(truth[rows] - answers[rows]).mean(), rel=1e-4)
+    with refuses("n_windows=50", "step_size=3"):
+        kzoo.evaluate(run, frame, n_windows=50)
+    with refuses("step_size=2", "n_windows"):
+        kzoo.evaluate(run, frame, step_size=2)
+
+
+def test_rows_to_forecast_are_written_and_forecast(run, tmp_path, capsys):
+    frame = shops()
+    frame.to_csv(tmp_path / "shops.csv", index=False)
+    main(["predict", str(run.path), str(tmp_path / "shops.csv"), "--make-future", str(tmp_path / "next.csv")])
+    assert_mentions(capsys.readouterr().out, "9 rows written", "next.csv")
+    future = pd.read_csv(tmp_path / "next.csv")
+    assert future.day.tolist() == ["2024-07-01", "2024-07-02", "2024-07-03"] * 3
+    assert future.promo.isna().all() and set(future[future["shop"] == "c"].region) == {"south"}
+    whole = pd.concat([frame.assign(day=frame.day.dt.strftime("%Y-%m-%d")), future.assign(promo=1)])
+    assert len(kzoo.predict(run, whole)) == 3
+
+
+def test_wrong_panels_are_refused():
+    frame = shops()
+    with refuses("two rows", "2024-06-30", "'a'"):
+        load(pd.concat([frame, frame[(frame["shop"] == "a") & (frame.day == frame.day.max())]]))
+    with refuses("'town'"):
+        load(frame, series_id="town")
+    with refuses("'promo'", "known_covariates", "static_covariates"):
+        load(frame, known_covariates="promo", static_covariates="promo")
+    with refuses("Static column 'promo'", "changes within series"):
+        load(frame, static_covariates="promo")
+    with refuses("Row 4", "no 'shop'"):
+        load(frame.assign(shop=frame["shop"].where(frame.index != 3)))
+    with refuses("'sales'", "target"):
+        load(frame, known_covariates="sales")
+    weekly = frame[frame["shop"] == "c"].assign(shop="w", day=pd.date_range("2020-01-05", periods=50, freq="7D"))
+    with refuses("'w'", "1 week", "1 day"):
+        load(pd.concat([frame, weekly]))
+    with refuses("known_covariates='promo'", "series_id"):
+        kzoo.load_data(frame.drop(columns="shop"), preset="series_linear", target="sales", known_covariates="promo")
+    many = frame.assign(code=[f"code {i}" for i in range(len(frame))])
+    with refuses("'code'", "at most 20"):
+        load(many, known_covariates="code")
+
+
+def test_new_rows_without_a_known_value_are_refused(run):
+    frame = shops()
+    with refuses("'promo'", "'b'", "2024-07-01", "9 such steps", "--make-future"):
+        kzoo.predict(run, frame)
+    with refuses("'promo'"):
+        kzoo.predict(run, frame.drop(columns="promo"))
+    with refuses("'a'", "no row with 'sales'"):
+        kzoo.predict(run, frame.assign(sales=frame.sales.where(frame["shop"] != "a")))
+
+
+def test_new_series_are_forecast_and_named(run):
+    frame = shops((("x", 40),))
+    past = frame.assign(sales=frame.sales.where(frame.day <= frame.day.max() - pd.Timedelta(days=3)))
+    with warns("1 series not in the training rows", "'x'"):
+        assert len(kzoo.predict(run, past)) == 1
+
+
+def test_unreadable_cells_of_a_known_column_are_refused():
+    frame = shops()
+    frame["promo"] = frame.promo.astype(object)
+    frame.loc[5, "promo"] = "?"
+    load(frame, known_covariates="promo")  # two texts are two categories
+    with pytest.raises(KzooError):
+        load(frame.assign(promo=[*["?"], *range(len(frame) - 1)]), known_covariates="promo")

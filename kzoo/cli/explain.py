@@ -27,9 +27,7 @@ examples:
 
 
 def add_arguments(parser):
-    parser.add_argument(
-        "run", metavar="RUN", help="folder of a run or of an exported model, or a preset with pretrained weights"
-    )
+    shared.add_model_argument(parser)
     parser.add_argument(
         "inputs",
         metavar="ROWS",

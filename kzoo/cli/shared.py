@@ -139,6 +139,13 @@ def add_sheet_options(parser):
     )  # fmt: skip
 
 
+def add_model_argument(parser):
+    """Add the argument that names a run, an exported model or a preset with pretrained weights."""
+    parser.add_argument(
+        "run", metavar="RUN", help="folder of a run or of an exported model, or a preset with pretrained weights"
+    )
+
+
 def add_promise_options(parser):
     """Add the options for sets, intervals and abstention of predictions."""
     add = parser.add_argument

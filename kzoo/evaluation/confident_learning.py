@@ -61,8 +61,8 @@ def suspected(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return which rows (N,) confident learning prunes, by noise rate and by class.
 
     By noise rate: of each pair of classes, as many rows as are estimated to be wrong, those with the largest margin
-    between the other class and the label. By class: of each label, as many as are wrong, those whose label is least
-    probable. A row that the model predicts as its label is no suspect.
+    between the other class and the label. By class: of each label, as many rows as are estimated to be wrong, those
+    whose label is least probable. A row that the model predicts as its label is no suspect.
 
     Args:
         probabilities, labels: see `class_thresholds`.

@@ -20,8 +20,7 @@ from kzoo.dataset.options import DataOptions
 from kzoo.dataset.splits import fingerprint
 from kzoo.evaluation.power_law import LARGEST_FACTOR, Forecast, forecast
 from kzoo.plots.learning_curve import learning_curve
-from kzoo.postprocessors.decision import decision_of
-from kzoo.postprocessors.postprocessor import Postprocessor
+from kzoo.postprocessors.decision import judged_answers
 from kzoo.run import Run
 from kzoo.sources.tables.frame import as_table
 from kzoo.stored_types import plain
@@ -352,14 +351,7 @@ def _row_errors(run: Run, data: Dataset) -> dict[str, Any]:
     stored: Any = run.answers
     if stored is None:
         raise KzooError(f"learning_curve= needs the predictions of each row, which {data.problem.name} does not keep.")
-    steps = Postprocessor.read(run.postprocessing)
-    decision = decision_of(run.spec.training, data.problem, data.class_names, steps)
-    judged = data.problem.task.scoring.judge(
-        stored["truth"],
-        stored["answers"],
-        steps.target(data.target),
-        **({} if decision is None else {"decision": decision}),
-    )
+    judged = judged_answers(run)
     if judged.right is not None:
         errors, metric = 1.0 - np.asarray(judged.right, np.float64), judged.of or "accuracy"
     else:

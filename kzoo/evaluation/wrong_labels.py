@@ -34,7 +34,7 @@ from kzoo.utils.formatting import csv_cell, cut, percent, plural, shown
 
 NEIGHBOURS = 10
 _BATCH = 256
-_MAX_FEATURES = 4096  # of a row without a network whose last layer has inputs
+_MAX_FEATURES = 4096  # numbers per row in which neighbours are searched
 _SHOWN = 300  # rows of the page
 _PREVIEW = 200  # characters of a row in the table
 # Options of data that have no effect on it: each row is tested once, and folds are drawn by the seed of the training.

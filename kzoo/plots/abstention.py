@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from kzoo.plots.classification import checked_probabilities
 from kzoo.plots.colors import BLUE, GREY
 from kzoo.plots.figure import new_figure, style_axes
+from kzoo.tasks.classes.score import wilson
 from kzoo.utils.argument_checks import checked_arguments
 
 _STEPS = 100
@@ -41,14 +42,11 @@ def accuracy_over_coverage(
     right = np.cumsum((guess == true)[order])
     answered = np.unique(np.linspace(max(len(p) / _STEPS, 1), len(p), _STEPS).round().astype(int))
     accuracy = right[answered - 1] / answered
-    # The interval of Wilson (1927), which does not leave 0 to 1.
-    middle = (accuracy + _Z**2 / (2 * answered)) / (1 + _Z**2 / answered)
-    half = _Z * np.sqrt(accuracy * (1 - accuracy) / answered + _Z**2 / (4 * answered**2)) / (1 + _Z**2 / answered)
+    counts = zip(right[answered - 1].tolist(), answered.tolist(), strict=True)
+    low, high = np.transpose([wilson(number, count, _Z) for number, count in counts])
     figure = new_figure(5.6, 3.4)
     axes = figure.add_subplot()
-    axes.fill_between(
-        answered / len(p), middle - half, middle + half, color=BLUE, alpha=0.2, linewidth=0, label="90 % interval"
-    )
+    axes.fill_between(answered / len(p), low, high, color=BLUE, alpha=0.2, linewidth=0, label="90 % interval")
     axes.plot(answered / len(p), accuracy, color=BLUE)
     axes.axhline(accuracy[-1], color=GREY, linestyle=":", label="all rows answered")
     style_axes(axes, "Accuracy of the answered rows", x="share of the rows that are answered", y="")

@@ -94,6 +94,24 @@ def binary_logits(outputs, *, logits: bool, labels: bool) -> np.ndarray:
     return z if labels else z[:, 1:] - z[:, :1]
 
 
+def fitted_binary(fit, outputs, truth, *, fewest: int, logits: bool, weight=None) -> list:
+    """Return what a function learns of each logit of `binary_logits`; None of those with too few rows.
+
+    Args:
+        fit: function of (N,) logits, 0 and 1, and sample weights.
+        outputs, truth, weight: see `kzoo.postprocessors.temperature_scaling.learn`.
+        fewest: number of rows of 1 and of 0 that are needed.
+        logits: whether outputs are logits.
+    """
+    weight = np.ones(len(truth)) if weight is None else np.asarray(weight, np.float64)
+    z, flags = binary_logits(outputs, logits=logits, labels=truth.ndim == 2), binary_flags(truth)
+    fitted = []
+    for column, flag, has_enough in zip(z.T, flags.T, enough(flags, fewest), strict=True):
+        rows = ~np.isnan(flag)
+        fitted.append(fit(column[rows], flag[rows], weight[rows]) if has_enough else None)
+    return fitted
+
+
 def outputs_from_binary(z, outputs, *, logits: bool, labels: bool) -> np.ndarray:
     """Return the logits of `binary_logits` in the form of some outputs."""
     z = z if labels else np.concatenate([-z, z], axis=1) / 2

@@ -160,7 +160,7 @@ def answered(
         learned: the return value of `learn`.
         rows: what it was learned on: "calibration", "validation" or "out of fold".
         predictions: after all other steps.
-        options: what is asked.
+        options: the `PredictionOptions` of the user.
         ordered: whether they are forecasts, whose errors depend on each other.
         band: (horizon, targets) half-widths of an adaptive band of forecasts, which replace the stored scores.
 

@@ -8,6 +8,7 @@ import numpy as np
 from kzoo.postprocessors import threshold
 from kzoo.postprocessors.postprocessor import Postprocessor
 from kzoo.postprocessors.threshold import Decision
+from kzoo.tasks import Judged
 from kzoo.tasks.objectives import Objective, resolve
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import number
@@ -59,6 +60,13 @@ def decision_of(settings, problem, classes, postprocessor=None) -> Decision | No
 def run_decision(run) -> Decision | None:
     """Return `decision_of` for a run."""
     return decision_of(run.spec.training, run.problem, run.class_names, Postprocessor.read(run.postprocessing))
+
+
+def judged_answers(run) -> Judged:
+    """Return quality, correctness and error of each stored prediction of a run, by its decision and thresholds."""
+    stored, decision = run.answers, run_decision(run)
+    options = {} if decision is None else {"decision": decision}
+    return run.problem.task.scoring.judge(stored["truth"], stored["answers"], run.target, **options)
 
 
 def predicted_classes(run, p) -> np.ndarray:

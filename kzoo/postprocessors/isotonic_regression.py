@@ -5,7 +5,7 @@ Zadrozny and Elkan, 2002, Transforming classifier scores into accurate multiclas
 
 import numpy as np
 
-from kzoo.postprocessors.calibration import binary_flags, binary_logits, enough, has_both, outputs_from_binary
+from kzoo.postprocessors.calibration import binary_logits, fitted_binary, has_both, outputs_from_binary
 
 STAGE = "calibrate"
 FACTS = frozenset({"probabilities"})
@@ -19,14 +19,8 @@ def has_enough_rows(truth, outputs) -> bool:
 
 def learn(outputs, truth, *, target, logits, weight=None):
     """Return points of each function: logits, and what they become (see `temperature_scaling.learn`)."""
-    labels = truth.ndim == 2
-    weight = np.ones(len(truth)) if weight is None else np.asarray(weight, np.float64)
-    z, flags = binary_logits(outputs, logits=logits, labels=labels), binary_flags(truth)
-    functions = []
-    for column, flag, learned in zip(z.T, flags.T, enough(flags, FEWEST), strict=True):
-        rows = ~np.isnan(flag)
-        functions.append(_points(column[rows], flag[rows], weight[rows]) if learned else None)
-    return {"functions": functions, "labels": labels}
+    functions = fitted_binary(_points, outputs, truth, fewest=FEWEST, logits=logits, weight=weight)
+    return {"functions": functions, "labels": truth.ndim == 2}
 
 
 def _points(z, flag, weight):

@@ -5,7 +5,7 @@ Platt, 1999, Probabilistic outputs for support vector machines.
 
 import numpy as np
 
-from kzoo.postprocessors.calibration import binary_flags, binary_logits, enough, has_both, outputs_from_binary
+from kzoo.postprocessors.calibration import binary_logits, fitted_binary, has_both, outputs_from_binary
 from kzoo.postprocessors.threshold import line_of_logits
 
 STAGE = "calibrate"
@@ -20,14 +20,13 @@ def has_enough_rows(truth, outputs) -> bool:
 
 def learn(outputs, truth, *, target, logits, weight=None):
     """Return intercept and slope of each line (see `kzoo.postprocessors.temperature_scaling.learn`)."""
-    labels = truth.ndim == 2
-    weight = np.ones(len(truth)) if weight is None else np.asarray(weight, np.float64)
-    z, flags = binary_logits(outputs, logits=logits, labels=labels), binary_flags(truth)
-    lines = np.tile([0.0, 1.0], (z.shape[1], 1))
-    for number in np.flatnonzero(enough(flags, FEWEST)):
-        rows = ~np.isnan(flags[:, number])
-        lines[number] = line_of_logits(z[rows, number], flags[rows, number] == 1, weight[rows])
-    return {"lines": np.round(lines, 6).tolist(), "labels": labels}
+    lines = fitted_binary(_line, outputs, truth, fewest=FEWEST, logits=logits, weight=weight)
+    lines = [(0.0, 1.0) if line is None else line for line in lines]
+    return {"lines": np.round(lines, 6).tolist(), "labels": truth.ndim == 2}
+
+
+def _line(z, flag, weight):
+    return line_of_logits(z, flag == 1, weight)
 
 
 def apply(learned, outputs, *, logits):

@@ -107,10 +107,10 @@ class Postprocessor:
         return predictions
 
     def check(self, options: PredictionOptions, facts: frozenset[str], *, promise: bool = True) -> None:
-        """Check that predictions of a task can have what is asked.
+        """Check that predictions of a task support the options.
 
         Args:
-            options: what is asked.
+            options: the `PredictionOptions` of the user.
             facts: of the problem.
             promise: whether something promises it: the step "conformal", or a band that adapts.
 
@@ -137,7 +137,7 @@ class Postprocessor:
 
         Args:
             predictions: the return value of `predictions`.
-            options: what is asked.
+            options: the `PredictionOptions` of the user.
             facts: of the problem.
             band: (horizon, targets) half-widths of an adaptive band of forecasts.
 

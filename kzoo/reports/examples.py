@@ -3,7 +3,7 @@
 import numpy as np
 
 from kzoo.kinds import kind
-from kzoo.postprocessors.decision import run_decision
+from kzoo.postprocessors.decision import judged_answers, run_decision
 from kzoo.reports.figures import N_EXAMPLES, examples_are_first
 from kzoo.utils.formatting import number, percent
 
@@ -26,8 +26,7 @@ def examples_of(run):
     facts = problem.facts
     fields_of = _class_fields if "classes" in facts else _label_fields(run) if "labels" in facts else _value_fields
     decision = run_decision(run)
-    options = {} if decision is None else {"decision": decision}
-    errors = problem.task.scoring.judge(stored["truth"], stored["answers"], run.target, **options)
+    errors = judged_answers(run)
     class_names, withheld = run.class_names, run.config.get("answers") == "scores"
     examples = [
         {"input": inputs.cells[i], "quality": float(errors.quality[row])}

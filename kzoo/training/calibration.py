@@ -98,15 +98,17 @@ def calibrate(setup, folder: Path, *, batch_size: int) -> Calibration | None:
     else:
         learned = temperature_scaling.learn(outputs, truth, target=setup.data.target, logits=logits, weight=weight)
         value = learned["temperature"]
+    scaling = {"temperature": value, "labels": labels}
     folded = value == 1.0
     if not folded and not setup.as_given:
-        folded = _fold(setup, value, logits=logits, labels=labels)
+        folded = _fold(setup, scaling, logits=logits)
         if folded:
             save_model(setup, folder / "best.keras")
     step = None if folded else "temperature_scaling"
     if folded and method == "auto" and "kept" in setup.data.problem.facts and setup.data.fold is None:
-        outputs, _, truth, weight = _validation_outputs(setup, logits, batch_size)
-        step = calibration.choose(outputs, truth, target=setup.data.target, logits=logits, labels=labels, weight=weight)
+        after = temperature_scaling.apply(scaling, outputs if members is None else members, logits=logits)
+        after = after if members is None else after.mean(axis=1)
+        step = calibration.choose(after, truth, target=setup.data.target, logits=logits, labels=labels, weight=weight)
     return Calibration(temperature=value, folded=folded, rows=len(truth), step=step)
 
 
@@ -178,8 +180,8 @@ def _forward_all(models, split, batch_size) -> list[np.ndarray]:
     return [np.concatenate(part) for part in collected]
 
 
-def _fold(setup, value, *, logits, labels) -> bool:
-    """Divide the weights of the last layer by a temperature, and return whether the outputs follow.
+def _fold(setup, scaling, *, logits) -> bool:
+    """Divide the weights of the last layer by the temperature of a step, and return whether the outputs follow.
 
     Weights are restored if they do not: a network of another package may end in other layers. Frozen layers stay as
     they are.
@@ -196,9 +198,9 @@ def _fold(setup, value, *, logits, labels) -> bool:
     before = forward(inspected, x, len(split))
     weights = [layer.get_weights() for layer in layers]
     for layer, arrays in zip(layers, weights, strict=True):
-        layer.set_weights([array / np.float32(value) for array in arrays])
+        layer.set_weights([array / np.float32(scaling["temperature"]) for array in arrays])
     setup.saved_weights()
-    expected = temperature_scaling.apply({"temperature": value, "labels": labels}, before, logits=logits)
+    expected = temperature_scaling.apply(scaling, before, logits=logits)
     if np.allclose(forward(inspected, x, len(split)), expected, rtol=_TOLERANCE, atol=_TOLERANCE):
         return True
     for layer, arrays in zip(layers, weights, strict=True):

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from kzoo.dataset.repairs import Repairs
-from kzoo.postprocessors.decision import decision_of
-from kzoo.postprocessors.postprocessor import Postprocessor
+from kzoo.postprocessors.decision import judged_answers
 from kzoo.run import Run
 from kzoo.stored_types import Request
 from kzoo.training.folder import is_complete
@@ -79,9 +78,5 @@ def _gain(run: Run, before: Run, repairs: Repairs) -> dict[str, Any]:
 
 def _row_errors(run: Run) -> tuple[str, np.ndarray]:
     """Return the name of the share of right test rows, and whether each is wrong (N,)."""
-    stored: Any = run.answers
-    steps = Postprocessor.read(run.postprocessing)
-    decision = decision_of(run.spec.training, run.problem, run.class_names, steps)
-    options = {} if decision is None else {"decision": decision}
-    judged = run.problem.task.scoring.judge(stored["truth"], stored["answers"], run.target, **options)
+    judged = judged_answers(run)
     return judged.of or "accuracy", 1.0 - np.asarray(judged.right, np.float64)

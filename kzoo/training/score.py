@@ -146,9 +146,7 @@ def forward(model, x, size, views=None):
         return sum(np.float32(share) * forward(model, view, size) for share, view in views(x))
     rows, expected = len(x), model.input_shape
     if rows and getattr(model, "output_shape", None) == (None, size, 1):
-        size += (
-            1  # networks of earlier versions add the level of a window wrongly to as many steps as there are windows
-        )
+        size += 1  # with as many windows as steps, networks of earlier versions add the level of a window wrongly
     if isinstance(expected, tuple) and not shape_matches(x.shape[1:], expected[1:]):
         raise KzooError(f"The inputs have shape {x.shape[1:]}, but the model takes inputs of shape {expected[1:]}.")
     if rows < size:

@@ -365,7 +365,8 @@ def test_a_value_beyond_the_training_data_has_a_note(visit):
     page = tab.open("values")
     assert_mentions(page.locator(".fields").inner_text(), text("range", low="20", high="150"))
     tab.click()
-    assert tab.answer().split() == ["rent", "703.25", text("why")] and tab.status() == text("saidValues", values="rent 703.25")
+    assert tab.answer().split() == ["rent", "703.25", text("why")]
+    assert tab.status() == text("saidValues", values="rent 703.25")
     page.get_by_label("size").fill("900")
     tab.click()
     page.wait_for_selector(".notes")

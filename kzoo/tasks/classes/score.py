@@ -230,10 +230,15 @@ def _ranks(scores) -> np.ndarray:
     return ranks
 
 
-def wilson(right, n) -> tuple[float, float]:
-    """Return the 95 % Wilson interval of a proportion, `right` of `n` (doi:10.1080/01621459.1927.10502953)."""
-    share, twice = right / n, 2 * (n + _Z**2)
-    center, reach = (2 * right + _Z**2) / twice, _Z * math.sqrt(4 * right * (1 - share) + _Z**2) / twice
+def wilson(right, n, z=_Z) -> tuple[float, float]:
+    """Return the Wilson interval of a proportion, `right` of `n` (doi:10.1080/01621459.1927.10502953).
+
+    Args:
+        right, n: numbers.
+        z: quantile of the normal distribution; the default is that of a 95 % interval.
+    """
+    share, twice = right / n, 2 * (n + z**2)
+    center, reach = (2 * right + z**2) / twice, z * math.sqrt(4 * right * (1 - share) + z**2) / twice
     return 0.0 if right == 0 else center - reach, 1.0 if right == n else center + reach
 
 

@@ -16,7 +16,7 @@ _SIZES = {
     "input_shape?": [(int, None)], "outputs?": (int, None), "inputs?": (str, None), "categories?": ([int], None),
     "text_buckets?": ([int], None), "text_lengths?": ([int], None),
     "vocabulary_size?": (int, None), "horizon?": (int, None), "target_scale?": ([float], None),
-    "quantiles?": ([float], None), "covariates?": (int, None),
+    "quantiles?": ([float], None), "covariates?": (int, None), "calendar?": (int, None),
     "target_offset?": ([float], None), "scale?": (float, [float], None), "offset?": (float, [float], None),
 }  # fmt: skip
 _TRAINING = {"batch_size?": int, "epochs?": int, "monitor?": (str, None), "loss?": str, "labels?": str}

@@ -80,29 +80,108 @@ def _weighted_quantiles(values, weight, levels):
     seconds=lambda subset: 1e-3 + 1e-7 * _numbers(subset),
 )  # fmt: skip
 def seasonal_quantiles(subset):
-    """Predict the value one season ago, or the last value, plus the quantiles of its errors at each step ahead.
+    """Predict the value one season ago, the mean of four, or the last value, plus quantiles of its errors at each step.
 
-    The errors are those on the training rows. Which of the simple forecasts it is, is chosen on validation data.
+    The errors are those on the training rows; of many series, relative to their mean absolute error in each. Which of
+    the simple forecasts it is, is chosen on validation data.
     """
     forecasts = {name: _forecast_named(subset, name) for name, _ in _simple_forecasts(subset, subset.data.train)}
+    forecasts |= _means_of_seasons(subset)
     if not forecasts:
         raise Unfit("the windows are not from a single series")
     levels = levels_of(subset.data.target)
 
     def fitted(forecast):
         errors = subset.y - forecast(subset.train)
-        errors = errors[np.isfinite(errors).all(axis=tuple(range(1, errors.ndim)))].astype("float64")
+        finite = np.isfinite(errors).all(axis=tuple(range(1, errors.ndim)))
+        errors = errors[finite].astype("float64")
         if not len(errors):
             raise Unfit("the series does not reach far enough into the past")
+        scale_of = _error_scales(subset.train.y, errors, finite)
+        if scale_of is not None:
+            scale = scale_of(subset.train.y)[finite]
+            errors = (errors / np.maximum(scale, np.finfo(float).tiny))[(scale > 0).all(axis=(1, 2))]
+            if not len(errors):
+                raise Unfit("all series are constant")
         offsets = np.moveaxis(np.quantile(errors, levels, axis=0), 0, -1)  # (horizon, targets, levels)
 
         def predict(part):
             for values, truth in _window_predictor(subset, forecast)(part):
-                yield values[..., None] + offsets, truth
+                spread = offsets if scale_of is None else offsets * scale_of(part.y)[..., None]
+                yield values[..., None] + spread, truth
 
         return predict
 
     return subset.best({name: fitted(forecast) for name, forecast in forecasts.items()})
+
+
+def _error_scales(windows, errors, finite):
+    """Return a function of windows -> mean absolute error (N, 1, targets) of their series in training.
+
+    None for a single series. Series that are not in training have the mean of all.
+    """
+    if getattr(windows, "series", None) is None:
+        return None
+    names, codes = windows.series.names, windows.series.codes[finite]
+    counts = np.bincount(codes, minlength=len(names))[:, None]
+    totals = [np.bincount(codes, column, minlength=len(names)) for column in np.abs(errors).mean(axis=1).T]
+    scales = np.stack(totals, axis=1) / np.maximum(counts, 1)
+    scales = np.where(counts > 0, scales, scales[counts[:, 0] > 0].mean(axis=0))
+    by_name = dict(zip(names, scales, strict=True))
+
+    def scale_of(windows):
+        of_series = scales if windows.series.names is names else np.array(
+            [by_name.get(name, scales.mean(axis=0)) for name in windows.series.names]
+        )  # fmt: skip
+        return of_series[windows.series.codes][:, None]
+
+    return scale_of
+
+
+_SEASON_COUNTS = (4, 13, 52)
+_BLOCK = 256  # windows
+
+
+@baseline(
+    "quantiles of the same season", "quantiles", "ordered", reference=_NAIVE,
+    seconds=lambda subset: 1e-3 + 1e-6 * _numbers_scored(subset),
+)  # fmt: skip
+def season_quantiles(subset):
+    """Predict the quantiles of the last values of the same season: of the last 13 Mondays for a Monday.
+
+    How many values, and which season, is chosen on validation data.
+    """
+    levels = levels_of(subset.data.target)
+
+    def predictor(name, count):
+        def predict(part):
+            for start in range(0, len(part), _BLOCK):
+                block = part.select(np.arange(start, min(start + _BLOCK, len(part))))
+                values = dict(_season_history(subset, block, count))[name]
+                quantiles = quantiles_of_present(values, levels)
+                last = dict(_simple_forecasts(subset, block))[_LAST][..., None]
+                yield np.where(np.isfinite(quantiles), quantiles, last), np.asarray(block.y[:])
+
+        return predict
+
+    names = [name for name, _ in _season_history(subset, subset.data.train.select(np.arange(1)), 1)]
+    if not names:
+        raise Unfit("the times show no season")
+    return subset.best({f"{count} times, {name}": predictor(name, count) for name in names for count in _SEASON_COUNTS})
+
+
+def quantiles_of_present(values, levels):
+    """Return the quantiles (..., levels) of values (count, ...) that are not NaN; NaN without any."""
+    values = np.sort(values.astype("float64"), axis=0)  # NaN last
+    last = np.maximum(np.isfinite(values).sum(axis=0) - 1, 0)
+    quantiles = []
+    for level in levels:
+        below = np.floor(level * last).astype(int)
+        lower, upper = (
+            np.take_along_axis(values, np.minimum(index, last)[None], axis=0)[0] for index in (below, below + 1)
+        )
+        quantiles.append(lower + (upper - lower) * (level * last - below))
+    return np.stack(quantiles, axis=-1)
 
 
 @baseline(
@@ -119,13 +198,14 @@ def last_value(subset):
     seconds=lambda subset: 1e-3 + 5e-8 * _numbers(subset),
 )  # fmt: skip
 def seasonal(subset):
-    """Predict the value one season ago: the same hour yesterday, the same month last year.
+    """Predict the value one season ago, or the mean of four: the same hour yesterday, the same month last year.
 
     If the times of a series do not determine the season, it is estimated from the training rows.
     """
     train = subset.data.train
     if names := [name for name, _ in _simple_forecasts(subset, train) if name != _LAST]:
-        return subset.best({name: _window_predictor(subset, _forecast_named(subset, name)) for name in names})
+        forecasts = {name: _forecast_named(subset, name) for name in names} | _means_of_seasons(subset)
+        return subset.best({name: _window_predictor(subset, forecast) for name, forecast in forecasts.items()})
     season = None
     if (series := series_of(train.y)) is not None:
         rows = series[: int(train.y.starts.max()) + train.y.length]  # the rows after these are predicted
@@ -142,9 +222,29 @@ def _numbers(subset):
     return sum(len(part) for part in parts if part is not None) * subset.outputs
 
 
+def _numbers_scored(subset):
+    """Return the number of predicted values of the validation and test splits."""
+    return sum(len(part) for part in (subset.data.validation, subset.data.test) if part is not None) * subset.outputs
+
+
 def _simple_forecasts(subset, part):
     simple = getattr(subset.kind.fitting, "simple_forecasts", None)
     return [] if simple is None else simple(subset.data.preprocessing, part)
+
+
+def _season_history(subset, part, count):
+    history = getattr(subset.kind.fitting, "season_history", None)
+    return [] if history is None else history(subset.data.preprocessing, part, count)
+
+
+def _means_of_seasons(subset):
+    """Return name -> function of a split that returns the mean of the last four values of a season."""
+
+    def mean_of_season(name):
+        return lambda part: dict(_season_history(subset, part, 4))[name].mean(axis=0)
+
+    first = subset.data.train.select(np.arange(1))
+    return {f"mean of 4 times, {name}": mean_of_season(name) for name, _ in _season_history(subset, first, 1)}
 
 
 def _forecast_named(subset, name):

@@ -133,7 +133,7 @@ def build(
     parts.check_forecast(inputs, outputs, input_shape, horizon=horizon, reversible_norm=reversible_norm)
 
     input_tensor = keras.Input(input_shape, dtype="int32" if inputs == "tokens" else "float32", name="inputs")
-    x, window_stats = input_tensor, ()
+    x, window_norm = input_tensor, None
     if rescale and inputs == "image":
         # Whitening needs inputs that are not rounded.
         x = layers.Rescaling(1 / 255, dtype=parts.answer_dtype() if whitening else None, name="scaling")(x)
@@ -145,7 +145,8 @@ def build(
     known_ahead = parts.Covariates(x, covariates, horizon) if covariates else None
     x = x if known_ahead is None else known_ahead.past
     if reversible_norm:
-        x, *window_stats = parts.window_norm(x, reversible_norm)
+        window_norm = parts.WindowNorm(x, reversible_norm, offset if rescale else None)
+        x = window_norm.windows
     x = x if known_ahead is None else known_ahead.joined(x)
 
     if block == "parallel":
@@ -183,13 +184,13 @@ def build(
         x = parts.dense_block(x, width, activation, name=f"hidden{i}", dropout=units_dropout, norm=units_norm)
     if units_dropout and not units:
         x = layers.Dropout(units_dropout, name="pooled_dropout")(x)
-    adjust = None if known_ahead is None else lambda forecast: known_ahead.effect_on(forecast, window_stats, outputs)
+    adjust = None if known_ahead is None else lambda forecast: known_ahead.effect_on(forecast, window_norm, outputs)
     x = parts.head(
         x, outputs, output_activation, horizon=horizon, bias=output_bias, scale=output_scale, quantiles=quantiles,
         adjust=adjust,
     )  # fmt: skip
-    if window_stats:
-        x = parts.undo_window_norm(x, *window_stats, outputs, quantiles)
+    if window_norm is not None:
+        x = window_norm.undo(x, outputs, quantiles)
     x = parts.unscale_targets(x, target_scale, target_offset, quantiles)
     return keras.Model(input_tensor, x, name=name)
 

@@ -341,45 +341,86 @@ def token_mask(ids):
     return ops.expand_dims(ops.cast(ops.not_equal(ids, 0), keras.config.floatx()), -1)
 
 
-def window_norm(x, how=True):
-    """Normalise each window and feature; `undo_window_norm` reverts it for the forecast.
+class WindowNorm:
+    """Normalisation of each window and feature, which `undo` reverts for the forecast.
 
     It removes drifts of the level, as in RevIN (https://openreview.net/forum?id=cGDAkQo1C0p),
     without its learned affine part, or as in NLinear (https://arxiv.org/abs/2205.13504).
 
     Args:
-        x: (B, T, F).
-        how: True subtracts the mean over time and divides by the standard deviation; `"last"` subtracts the last value.
+        x: (B, T, F) scaled windows.
+        how: True subtracts the mean over time and divides by the standard deviation; `"last"` subtracts the last value;
+            `"log"`, for values that are not negative, divides by the mean of those that are not 0 and takes the inverse
+            hyperbolic sine, so that single high values have little influence.
+        offset: for each feature, what scaling added to it; `"log"` needs it to know which values were 0. None for 0.
 
-    Returns:
-        The windows (B, T, F), their level (B, 1, F), and their standard deviation (B, 1, F) or None.
+    Attributes:
+        windows: (B, T, F), normalised.
+        level: (B, 1, F), what was subtracted last.
+        spread: (B, 1, F), by what windows were divided; None for `"last"`.
     """
-    if how == "last":
-        level = x[:, -1:]
-        return x - level, level, None
-    mean = ops.mean(x, axis=1, keepdims=True)
-    # The small constant avoids a division by zero for constant windows.
-    std = ops.sqrt(ops.var(x, axis=1, keepdims=True) + 1e-5)
-    return (x - mean) / std, mean, std
+
+    def __init__(self, x, how, offset=None):
+        self._log, self._offset = how == "log", None if offset is None else list(offset)[: x.shape[-1]]
+        if how == "last":
+            self.level, self.spread = x[:, -1:], None
+            self.windows = x - self.level
+            return
+        if self._log:
+            x = ops.cast(x, "float32")
+            if self._offset:
+                x = layers.Rescaling(1.0, [-number for number in self._offset], dtype="float32", name="unshifted")(x)
+            size = ops.abs(x)
+            positive = ops.cast(size > _ZERO, "float32")
+            count = ops.sum(positive, axis=1, keepdims=True)
+            self.spread = ops.sum(size * positive, axis=1, keepdims=True) / ops.maximum(count, 1.0) + _ZERO
+            size = _CURVATURE * size / self.spread
+            # Not ops.arcsinh and ops.sinh: LiteRT has neither.
+            logs = ops.sign(x) * ops.log(size + ops.sqrt(ops.square(size) + 1.0))
+            self.level = ops.mean(logs, axis=1, keepdims=True)
+            self.windows = logs - self.level
+            return
+        self.level = ops.mean(x, axis=1, keepdims=True)
+        # The small constant avoids a division by zero for constant windows.
+        self.spread = ops.sqrt(ops.var(x, axis=1, keepdims=True) + 1e-5)
+        self.windows = (x - self.level) / self.spread
+
+    @property
+    def statistics(self):
+        """What a network can know about level and spread, each (B, 1, F), in numbers of moderate size."""
+        if self.spread is None:
+            return [self.level]
+        if self._log:
+            return [self.level, ops.log(self.spread)]
+        return [ops.clip(self.level / self.spread, -_MAX_RATIO, _MAX_RATIO), ops.minimum(1 / self.spread, _MAX_RATIO)]
+
+    def undo(self, y, outputs, quantiles=None):
+        """Return a forecast in the level and spread of its window.
+
+        Args:
+            y: (B, horizon, outputs), or (B, horizon, outputs * levels) of quantiles.
+            outputs: number of targets, which are the first features.
+            quantiles: levels of the quantiles of each target, or None.
+        """
+        level, spread = (None if v is None else v[:, :, :outputs] for v in (self.level, self.spread))
+        if quantiles:
+            level, spread = (None if v is None else ops.repeat(v, len(quantiles), axis=-1) for v in (level, spread))
+        if self._log:
+            y = ops.clip(level + y, -_MAX_LOG, _MAX_LOG)
+            y = spread * (ops.exp(y) - ops.exp(-y)) / (2.0 * _CURVATURE)
+            offset = [number for number in (self._offset or [])[:outputs] for _ in quantiles or [None]]
+            return layers.Rescaling(1.0, offset, dtype="float32", name="shifted")(y) if offset else y
+        if spread is not None:
+            y = y * spread
+        # The level first: Keras' addition on TensorFlow takes a second argument (B, 1, 1) for a bias of the steps if
+        # there are as many windows as steps.
+        return level + y
 
 
-def undo_window_norm(y, level, spread, outputs, quantiles=None):
-    """Revert `window_norm` for a forecast: return it in the level and spread of its window.
-
-    Args:
-        y: (B, horizon, outputs), or (B, horizon, outputs * levels) of quantiles.
-        level, spread: (B, 1, F), from `window_norm`; the targets are the first `outputs` features.
-        outputs: number of targets.
-        quantiles: levels of the quantiles of each target, or None.
-    """
-    level, spread = (None if v is None else v[:, :, :outputs] for v in (level, spread))
-    if quantiles:
-        level, spread = (None if v is None else ops.repeat(v, len(quantiles), axis=-1) for v in (level, spread))
-    if spread is not None:
-        y = y * spread
-    # The level first: Keras' addition on TensorFlow takes a second argument (B, 1, 1) for a bias of the steps if there
-    # are as many windows as steps.
-    return level + y
+_ZERO = 1e-4  # standard deviations: values below count as 0
+_CURVATURE = 2.0  # of the inverse hyperbolic sine, which is linear up to about 1 / curvature
+_MAX_RATIO = 10.0  # of level and spread, which windows that hardly vary exceed
+_MAX_LOG = 12.0  # limits a forecast to 40,000 times the mean of its window
 
 
 _COVARIATE_UNITS = 64
@@ -389,41 +430,47 @@ class Covariates:
     """The columns of a window that are known ahead of time: the last `2 * count`, at a step and `horizon` steps later.
 
     They are not normalised by the window. The effect of those of a step to forecast is added to the forecast by a small
-    network, which also reads the forecast and, with `window_norm`, level and spread of the window: a shop that is
+    network, which also reads the forecast and, with `WindowNorm`, level and spread of the window: a shop that is
     closed sells nothing, whatever its usual sales.
 
     Args:
         x: (B, T, F + 2 * count) scaled inputs.
         count: number of covariates.
         horizon: number of steps to forecast.
+        calendar: how many of them, the last ones, are phases of the calendar that the network reads itself.
+
+    Attributes:
+        future: (B, horizon, count - calendar), the covariates of the steps to forecast; None for none.
+        phases: (B, horizon, calendar), the phases of the calendar then; None for none.
 
     Raises:
         ValueError: there is no forecast, or the window has fewer steps than it.
     """
 
-    def __init__(self, x, count, horizon):
+    def __init__(self, x, count, horizon, calendar=0):
         if horizon is None or x.shape[1] < horizon:
             raise ValueError(
                 f"covariates={count} needs a horizon of at most the {x.shape[1]} steps of a window, not {horizon}."
             )
         self.past, self.columns = x[..., : -2 * count], x[..., -2 * count :]
-        self.future = x[:, -horizon:, -count:]  # (B, horizon, count)
+        future = x[:, -horizon:, -count:]  # (B, horizon, count)
+        self.future = None if calendar == count else future[..., : count - calendar] if calendar else future
+        self.phases = future[..., count - calendar :] if calendar else None
 
     def joined(self, past):
         """Return normalised columns of the past together with all covariates."""
         return layers.Concatenate(axis=-1, name="with_covariates")([past, self.columns])
 
-    def effect_on(self, forecast, stats, outputs):
+    def effect_on(self, forecast, norm, outputs):
         """Return a forecast (B, horizon, outputs * levels) with the effect of the covariates.
 
         Args:
-            stats: level and spread (B, 1, F) of `window_norm`; empty without it.
+            norm: the `WindowNorm` of the window, or None.
             outputs: number of targets.
         """
         known = [forecast, self.future]
-        if stats:
-            level, spread = (None if v is None else v[:, :, :outputs] for v in stats)
-            known += [level] if spread is None else [level / spread, 1 / spread]
+        if norm is not None:
+            known += [statistic[:, :, :outputs] for statistic in norm.statistics]
         horizon, settings = self.future.shape[1], dict(dtype=answer_dtype())
         known = [v if v.shape[1] == horizon else ops.repeat(v, horizon, axis=1) for v in known]
         x = layers.Concatenate(axis=-1, name="covariates_joined", **settings)(known)

@@ -114,7 +114,7 @@ def build(
     input_tensor = keras.Input(input_shape, batch_size=batch, dtype=kind, name="inputs")
     real = None  # which steps are not padding, (B, T, 1) booleans; None if all are real
     last = None  # the last real step, (B, T, 1) booleans
-    window, known_ahead = (), None
+    window_norm, known_ahead = None, None
     if inputs == "tokens":
         ids = input_tensor
         if not stateful and pooling is not None:
@@ -131,7 +131,8 @@ def build(
         known_ahead = parts.Covariates(x, covariates, horizon) if covariates else None
         x = x if known_ahead is None else known_ahead.past
         if reversible_norm:
-            x, *window = parts.window_norm(x, reversible_norm)
+            window_norm = parts.WindowNorm(x, reversible_norm, offset if rescale else None)
+        x = window_norm.windows
         x = x if known_ahead is None else known_ahead.joined(x)
 
     for i, (width, rate) in enumerate(zip(units, rates, strict=True), start=1):
@@ -157,10 +158,10 @@ def build(
 
     for i, width in enumerate(dense_units, start=1):
         x = parts.dense_block(x, width, "relu", name=f"dense{i}", dropout=dense_dropout)
-    adjust = None if known_ahead is None else lambda forecast: known_ahead.effect_on(forecast, window, outputs)
+    adjust = None if known_ahead is None else lambda forecast: known_ahead.effect_on(forecast, window_norm, outputs)
     x = parts.head(x, outputs, output_activation, horizon=horizon, quantiles=quantiles, adjust=adjust)
-    if window:
-        x = parts.undo_window_norm(x, *window, outputs, quantiles)
+    if window_norm is not None:
+        x = window_norm.undo(x, outputs, quantiles)
     x = parts.unscale_targets(x, target_scale, target_offset, quantiles)
     return keras.Model(input_tensor, x, name=name)
 

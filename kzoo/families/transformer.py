@@ -146,7 +146,7 @@ def build(
 
     input_tensor = keras.Input(input_shape, dtype="int32" if inputs == "tokens" else "float32", name="inputs")
     real = None  # which tokens are not padding, (B, N) booleans; None if all are real
-    window_stats, known_ahead = (), None
+    window_norm, known_ahead = None, None
     if inputs == "tokens":
         x, real = embedding.text_tokens(input_tensor, vocabulary_size, width, has_class_token=pooling == "cls")
         if positions == "sinusoidal":
@@ -160,7 +160,8 @@ def build(
             x = ops.concatenate([x, mask], axis=-1)  # a column of its own, with its own patches
         known_ahead = parts.Covariates(x, covariates, horizon) if covariates else None
         if reversible_norm:
-            x, *window_stats = parts.window_norm(x, reversible_norm)
+            window_norm = parts.WindowNorm(x, reversible_norm, offset if rescale else None)
+        x = window_norm.windows
         if horizon is not None and outputs < x.shape[-1]:
             x = x[:, :, :outputs]  # forecasts depend on no other feature
         x = embedding.series_patches(x, patch_size, patch_stride or patch_size, width)
@@ -217,12 +218,12 @@ def build(
             x = parts.steps_first(
                 parts.head(x, horizon * parts.levels_of(quantiles), None), horizon
             )  # (B, horizon, outputs * levels)
-            x = parts.ascending(known_ahead.effect_on(x, window_stats, outputs), quantiles)
+            x = parts.ascending(known_ahead.effect_on(x, window_norm, outputs), quantiles)
         else:
             x = parts.head(x, horizon, output_activation, quantiles=quantiles)  # (B, outputs, horizon * levels)
             x = parts.steps_first(x, horizon)  # (B, horizon, outputs * levels)
-    if window_stats:
-        x = parts.undo_window_norm(x, *window_stats, outputs, quantiles)
+    if window_norm is not None:
+        x = window_norm.undo(x, outputs, quantiles)
     x = parts.unscale_targets(x, target_scale, target_offset, quantiles)
     return keras.Model(input_tensor, x, name=name)
 

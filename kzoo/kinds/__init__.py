@@ -44,6 +44,7 @@ Functions of `fitting.py`:
     labelled(reader, source, ...) -> Split  new labelled data; labels are raw unless the inputs contain them. It gets
                                             `sample_weight=`, a column, if the run was trained with weights
     simple_forecasts(reader, part)          (optional) of a series: forecasts of the baselines
+    season_history(reader, part, count)     (optional) of a series: the last values of the same season
     seasonal_scales(reader, data, part)     (optional) of a series: the size of its seasonal differences
     fresh(reader, source, targets) -> Fresh     new data for the checks, not validated yet
     describe(x, names, categories) -> (names, numbers)   a few numbers for each input, on which drift is measured

@@ -227,6 +227,7 @@ CONFIG = {
     "edges": _A(**_NUMBERS, needs={"bins": ANY}),
     "target_scale": _A(**_NUMBERS, **_VALUES),
     "target_offset": _A(**_NUMBERS, **_VALUES),
+    "calendar": _A(kind=int, low=0, none=True, needs={"inputs": ("series",)}),
     "covariates": _A(kind=int, low=0, none=True, needs={"inputs": ("series",)}),
     "quantiles": _A(kind=float, above=0, below=1, none=True, many=True, needs={"answers": ("quantiles",)}),
     "categories": _A(many=True, **_COUNT, needs={"inputs": ("rows",)}),
@@ -254,7 +255,7 @@ CONFIG = {
     "embedding_dim": _A(**_COUNT, needs={"inputs": ("tokens",), "log_ratios": (False,)}),
     "log_ratios": _A(**_FLAG, needs={"inputs": ("tokens",), "answers": ("classes",)}),
     "bidirectional": _A(**_FLAG),
-    "reversible_norm": _A(kind=(bool, str), choices=(True, False, "last"), **_SERIES),
+    "reversible_norm": _A(kind=(bool, str), choices=(True, False, "last", "log"), **_SERIES),
     "stateful": _A(**_FLAG),
     "stateful_batch": _A(**_COUNT, needs={"stateful": (True,)}),
     "width": _A(**_COUNT),
@@ -442,7 +443,7 @@ TRAINING = {
     ),
 }
 # Settings of the network that a specification has only if they are not None.
-STORED_IF_SET = ("quantiles", "covariates", "padded")
+STORED_IF_SET = ("quantiles", "covariates", "calendar", "padded")
 CLIPPING = ("global_clipnorm", "clipnorm", "clipvalue")  # mutually exclusive
 # Settings that a compiled model does not hold: `kzoo.fit_arguments` passes them to `fit`, or `kzoo.train` applies them.
 OF_FIT = (

@@ -5,7 +5,8 @@ settings: the keywords of `build`, their defaults, and their meanings under `Arg
 function `build` is a family of the file's name, or the families that a literal `FAMILIES = {name: {keyword: value}}` in
 it names, with the keywords that each fixes. A literal `NEEDS` says which keywords have an effect only with some values
 of others, as `kzoo.registry.arguments` does for all families. With `CLOSED_FORM = True`, its networks are not
-trained by gradients, but fitted by ridge regression.
+trained by gradients, but fitted by ridge regression. With `LONG_WINDOWS = True`, windows of many steps cost it little,
+and by default they can have the days of a year.
 
 A family of another package is added by its module: `FAMILIES["mine"] = ("my_package.my_module", {})`.
 """
@@ -35,6 +36,7 @@ class Builder:
         meanings: name -> short description.
         needs: name -> other names -> the values with which it has an effect in this family (see `arguments.Argument`).
         closed_form: whether its networks are fitted in closed form, not by gradients.
+        long_windows: whether windows of many steps cost it little.
     """
 
     takes: tuple[str, ...]
@@ -42,6 +44,7 @@ class Builder:
     meanings: dict[str, str]
     needs: dict[str, Any]
     closed_form: bool = False
+    long_windows: bool = False
 
 
 def _list_families() -> dict[str, tuple[str, dict[str, Any]]]:
@@ -121,6 +124,7 @@ def _parse_builder(module, fixed):
     return Builder(
         takes=tuple(name for name, _ in keywords), defaults=defaults, meanings=_meanings(build), needs=needs,
         closed_form="\nCLOSED_FORM = True" in source,
+        long_windows="\nLONG_WINDOWS = True" in source,
     )  # fmt: skip
 
 

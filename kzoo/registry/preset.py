@@ -63,6 +63,11 @@ class Preset:
         columns = "columns" in kind(self.config["inputs"]).facts
         return "target_scale" in (self.config if columns else builder_of(self.family).takes)
 
+    @property
+    def long_windows(self) -> bool:
+        """Whether windows of many steps cost its networks little."""
+        return builder_of(self.family).long_windows
+
     def __repr__(self) -> str:
         size = "" if self.params is None else f", {self.params:,} parameters"
         return f"<Preset {self.name}: {self.family}, {self.task}{size}. {self.summary}>"

@@ -39,7 +39,7 @@ from kzoo.kinds.series.inference import (
 )
 from kzoo.kinds.series.panel_fitting import fresh_panel, labelled_panel, load_panel
 from kzoo.kinds.series.season import window_length
-from kzoo.kinds.series.simple_forecasts import seasonal_scales, simple_forecasts
+from kzoo.kinds.series.simple_forecasts import season_history, seasonal_scales, simple_forecasts
 from kzoo.sources.tables.frame import as_frame, index_notes
 from kzoo.sources.tables.numbers import learned_from_texts
 from kzoo.sources.tables.overview import describe_columns
@@ -51,8 +51,8 @@ from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import listed, plural, shown
 
 __all__ = [
-    "describe", "fit", "fresh", "labelled", "load", "overview", "padded_arrays", "seasonal_scales", "simple_forecasts",
-    "take",
+    "describe", "fit", "fresh", "labelled", "load", "overview", "padded_arrays", "season_history", "seasonal_scales",
+    "simple_forecasts", "take",
 ]  # fmt: skip
 
 _DEFAULT_HORIZON = 24  # without a preset

@@ -24,6 +24,7 @@ from kzoo.utils.formatting import moments as moments_as_text
 MAX_CATEGORIES = 20  # of a known or static column of texts: each has a channel
 _HARMONICS = 3  # pairs of sine and cosine for each season of the calendar
 _YEAR = {"days": 365.2425, "business days": 261.0}  # steps of a year, where it is no season of the calendar
+YEAR_OF_WEEKS = {"days": 364, "business days": 260}  # a year of whole weeks
 _YEAR_HARMONICS = 2
 _EPOCH = np.datetime64("1970-01-01", "D")
 

@@ -17,8 +17,10 @@ from kzoo.kinds.rows.scaling import scaling
 from kzoo.kinds.series.calendar import Calendar, Moments, learn_calendar
 from kzoo.kinds.series.panel import (
     MAX_CATEGORIES,
+    YEAR_OF_WEEKS,
     Covariate,
     Panel,
+    calendar_names,
     channel_names,
     listed_series,
     padded,
@@ -140,7 +142,8 @@ def load_panel(
         name=name, task=task, inputs="series", **parts,
         config={
             "input_shape": (steps, len(past) + 2 * len(channels)), "outputs": len(targets), "horizon": horizon,
-            "covariates": len(channels) or None, "reversible_norm": True, **scaling(matrix[rows_trained]),
+            "covariates": len(channels) or None, "calendar": len(calendar_names(calendar)) or None,
+            "reversible_norm": _window_norm(content, training, len(targets)), **scaling(matrix[rows_trained]),
             "target_scale": std, "target_offset": mean,
         },
         preprocessing=reader,
@@ -260,6 +263,9 @@ def _window_length(panel, values, training, column, calendar, horizon, preset):
     rows = np.flatnonzero(training & (panel.codes == longest))
     times = Times.of(column, panel.moments.times[rows])
     typical = max(int(np.median(sizes[sizes > 0])), 2)
+    year = YEAR_OF_WEEKS.get(calendar.step) if calendar.every == 1 else None
+    if preset is not None and preset.long_windows and year and typical // 3 >= year:
+        return year, f"The window length is {plural(year, 'step')}: 52 weeks, a third of a typical series at most."
     return window_length(
         values[rows], horizon, columns=values.shape[1], times=times, calendar=calendar, max_steps=max(typical // 2, 1),
         min_steps=1 if preset is None else preset.config.get("patch_size") or 1,
@@ -386,6 +392,16 @@ def labelled_panel(reader: Mapping[str, Any], frame, notes, where) -> Split:
             "row: there is nothing to score."
         )
     return parts["whole"]
+
+
+def _window_norm(content, training, targets):
+    """Return the normalisation of windows: "log" for targets that are never negative and vary by more than their mean.
+
+    These are sales that are often 0 or sometimes high, which dominate mean and standard deviation of a window.
+    """
+    values = content.values[training, :targets]
+    skewed = (values >= 0).all() and (values.std(axis=0) > values.mean(axis=0)).all()
+    return "log" if skewed else True
 
 
 def _covered(split, length):

@@ -37,6 +37,26 @@ def previous_season(part, season):
     return _values_at(part.y, starts + steps - season * (1 + steps // season))
 
 
+def season_history(reader, part, count):
+    """Yield (name, values (count, N, horizon, targets)) of the last values of each season before windows.
+
+    Steps further ahead than a season begin with the last season that has ended; before the start of a series values
+    are NaN.
+
+    Args:
+        reader: preprocessor of the series; its `calendar` decides the seasons.
+        part: the `Split`; nothing is yielded unless it is cut from a series.
+        count: number of seasons.
+    """
+    series = series_of(part.y)
+    if series is None or series.ndim != 2 or (calendar := Calendar.of(reader)) is None:
+        return
+    starts, steps = part.y.starts[:, None], np.arange(part.y.length)
+    for name, season in calendar.seasons.items():
+        indices = [starts + steps - season * (1 + steps // season + back) for back in range(count)]
+        yield name, np.stack([_values_at(part.y, index) for index in indices])
+
+
 def _values_at(windows, indices):
     """Return rows of the series of windows at indices (N, steps); NaN before the first row of a series."""
     firsts = 0 if windows.series is None else windows.series.firsts[windows.series.codes][:, None]

@@ -22,6 +22,8 @@ examples:
   kzoo evaluate runs/char_gru-01 --stateful             keep the state
 """
 
+_SHOWN_APART = ("targets", "labels", "by", "series", "windows", "spread", "conformal")  # scores
+
 
 def add_arguments(parser):
     parser.add_argument("run", metavar="RUN", help="folder of a run, or a preset with pretrained weights")
@@ -87,9 +89,7 @@ def render(document, args):
     columns = by_weighting(document["scores"])
     rows = [] if len(columns) == 1 else [("", *columns)]
     for name in next(iter(columns.values())):
-        if name not in ("targets", "labels", "by", "series", "windows", "spread", "conformal") and not mixes_units(
-            name, document["scores"]
-        ):
+        if name not in _SHOWN_APART and not mixes_units(name, document["scores"]):
             cells = (_cell(scores[name]) if name in scores else "" for scores in columns.values())
             rows.append((name.replace("_", " "), *cells))
     lines += [*tables.columns(rows), *tables.target_lines(document["scores"], document["doubts"])]

@@ -75,7 +75,9 @@ def build(
         output_activation: activation of the output; None for logits and real-valued targets.
         horizon: number of steps to forecast; None for a single output. (B, horizon, outputs) or (B, outputs).
         reversible_norm: normalisation of each window that is undone in its forecast. True subtracts the mean and
-            divides by the standard deviation; `"last"` subtracts the last value; False does nothing.
+            divides by the standard deviation; `"last"` subtracts the last value; `"last_scaled"` also divides by the
+            standard deviation; `"log"` divides by the mean of the values that are not 0 and takes the inverse
+            hyperbolic sine; False does nothing.
         rescale: scale the series inside the model; False for values that are scaled already.
         scale: per feature of a series, 1 / standard deviation in the training split; inputs become
             `x * scale + offset`.
@@ -132,7 +134,7 @@ def build(
         x = x if known_ahead is None else known_ahead.past
         if reversible_norm:
             window_norm = parts.WindowNorm(x, reversible_norm, offset if rescale else None)
-        x = window_norm.windows
+            x = window_norm.windows
         x = x if known_ahead is None else known_ahead.joined(x)
 
     for i, (width, rate) in enumerate(zip(units, rates, strict=True), start=1):

@@ -102,7 +102,9 @@ def build(
         output_activation: activation of the output; None for logits and real-valued targets.
         horizon: number of steps to forecast; None for a single output. (B, horizon, outputs) or (B, outputs).
         reversible_norm: normalisation of each window that is undone in its forecast. True subtracts the mean and
-            divides by the standard deviation; `"last"` subtracts the last value; False does nothing.
+            divides by the standard deviation; `"last"` subtracts the last value; `"last_scaled"` also divides by the
+            standard deviation; `"log"` divides by the mean of the values that are not 0 and takes the inverse
+            hyperbolic sine; False does nothing.
         rescale: scale the inputs inside the model; False for inputs that are already scaled.
         scale: per feature or numeric column, 1 / standard deviation in the training split; inputs become
             `x * scale + offset`.
@@ -161,7 +163,7 @@ def build(
         known_ahead = parts.Covariates(x, covariates, horizon) if covariates else None
         if reversible_norm:
             window_norm = parts.WindowNorm(x, reversible_norm, offset if rescale else None)
-        x = window_norm.windows
+            x = window_norm.windows
         if horizon is not None and outputs < x.shape[-1]:
             x = x[:, :, :outputs]  # forecasts depend on no other feature
         x = embedding.series_patches(x, patch_size, patch_stride or patch_size, width)

@@ -294,3 +294,65 @@ def test_unreadable_cells_of_a_known_column_are_refused():
     load(frame, known_covariates="promo")  # two texts are two categories
     with pytest.raises(KzooError):
         load(frame.assign(promo=[*["?"], *range(len(frame) - 1)]), known_covariates="promo")
+
+
+def sales_of_days(days=1200, shops=("a", "b")):
+    """Return daily sales that are mostly 0, with a weekly season."""
+    random, frames = np.random.default_rng(3), []
+    for shop in shops:
+        date = pd.date_range("2021-01-04", periods=days)
+        rate = np.where(date.day_of_week == 5, 4.0, 0.2)
+        frames.append(pd.DataFrame(dict(shop=shop, day=date, sales=random.poisson(rate))))
+    return pd.concat(frames)
+
+
+def test_sales_that_are_often_zero_are_normalised_by_the_logarithm():
+    assert load(sales_of_days(300)).config["reversible_norm"] == "log"
+    assert load(shops()).config["reversible_norm"] == "last_scaled"  # the preset's "last", and a scale for each series
+    assert load(shops(), known_covariates="promo").config["reversible_norm"] is True  # the last day may have one
+    assert kzoo.load_data(shops(), preset="series_gru", task="forecasting", **OPTIONS).config["reversible_norm"] is True
+    negative = sales_of_days(300)
+    negative["sales"] -= 1
+    assert load(negative).config["reversible_norm"] == "last_scaled"
+
+
+def test_windows_of_dense_networks_are_a_year_of_days_where_series_are_long_enough():
+    def steps(preset, days):
+        data = kzoo.load_data(sales_of_days(days), preset=preset, task="forecasting", **OPTIONS)
+        return data.input_shape[0], data.config["calendar"], data.config["covariates"]
+
+    assert steps("series_fnn", 1800)[0] == 364
+    assert steps("series_gru", 1800)[0] < 200
+    short = steps("series_fnn", 600)
+    assert short[0] < 200 and short[1] == short[2] > 0  # all covariates are phases of the calendar
+
+
+def test_the_quantiles_of_the_same_season_equal_numpy():
+    levels, frame = (0.1, 0.5, 0.9), sales_of_days(400)
+    data = load(frame, quantiles=levels)
+    (result,) = kzoo.baselines.score(data, names="season_quantiles", seconds=60)
+    count = int(result.notes[0].split()[0])
+    assert count in (4, 13, 52) and "chosen on validation data" in result.notes[0]
+    windows, total, truth_total = data.test.y, 0.0, 0.0
+    by_shop = {shop: rows.sales.to_numpy(float) for shop, rows in frame.groupby("shop")}
+    for start, code in zip(windows.starts, windows.series.codes, strict=True):
+        own, day = by_shop[windows.series.names[code]], start - windows.series.firsts[code]
+        for step in range(3):
+            before = own[day + step - 7 :: -7][:count]
+            error = own[day + step] - np.quantile(before, levels)
+            total += np.maximum(np.array(levels) * error, (np.array(levels) - 1) * error).mean()
+            truth_total += own[day + step]
+    assert result.scores["wql"] == pytest.approx(2 * total / truth_total, rel=1e-6)
+
+
+def test_the_baseline_with_errors_uses_those_of_each_series():
+    """One shop sells a hundred times as much as the other: a common spread would fit neither."""
+    frame = sales_of_days(400)
+    frame.loc[frame["shop"] == "b", "sales"] *= 100
+    data = load(frame, quantiles=(0.1, 0.9))
+    (result,) = kzoo.baselines.score(data, names="seasonal_quantiles", seconds=60)
+    assert result.scores["coverage"] > 0.7
+    large, small = (data.test.select(np.flatnonzero(data.test.y.series.codes == code)) for code in (1, 0))
+    (of_small,) = kzoo.baselines.score(replace(data, test=small), names="seasonal_quantiles", seconds=60)
+    (of_large,) = kzoo.baselines.score(replace(data, test=large), names="seasonal_quantiles", seconds=60)
+    assert of_large.scores["band_width"] > 30 * of_small.scores["band_width"]

@@ -51,6 +51,75 @@ def test_it_begins_with_the_last_value_and_ignores_other_columns():
     np.testing.assert_array_equal(predict(model, other)[..., 0], predict(model, x)[..., 0])
 
 
+def test_windows_in_the_logarithm_of_their_size_equal_numpy():
+    """An untrained network forecasts the level of the window: its mean after the inverse hyperbolic sine."""
+    scaling = dict(scale=[0.5, 2.0, 1.0], offset=[-1.0, -3.0, 0.0])
+    x = rng.poisson(0.7, size=(6, 12, 3)).astype("float32")
+    x[0] = 0  # a series without any sale
+    scaled = x * scaling["scale"] + scaling["offset"]
+    sizes = (scaled - scaling["offset"])[:, :, :2]
+    usual = np.where(sizes > 0, sizes, 0).sum(axis=1, keepdims=True) / np.maximum((sizes > 0).sum(1, keepdims=True), 1)
+    usual = usual + 1e-4
+    level = np.arcsinh(2 * sizes / usual).mean(axis=1, keepdims=True)
+    expected = np.repeat(np.sinh(level) * usual / 2, 5, axis=1) + scaling["offset"][:2]
+    model = build(reversible_norm="log", **scaling)
+    np.testing.assert_allclose(predict(model, x), expected, rtol=1e-4, atol=1e-5)
+    kernel, bias = (0.3 * w for w in randomize(model).get_weights())
+    model.set_weights([kernel, bias])
+    logs = np.arcsinh(2 * sizes / usual)
+    forecast = np.einsum("bto,th->bho", logs - level, kernel) + bias[:, None] + level
+    expected = np.sinh(forecast) * usual / 2 + scaling["offset"][:2]
+    np.testing.assert_allclose(predict(model, x), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_forecasts_in_the_logarithm_grow_with_the_series_and_stay_finite():
+    x = rng.poisson(3, size=(4, 12, 3)).astype("float32") + 1
+    model = build(reversible_norm="log", quantiles=(0.1, 0.5, 0.9))
+    model.set_weights([rng.normal(0, 0.2, w.shape) for w in model.get_weights()])
+    small, large = predict(model, x), predict(model, 1000 * x)
+    np.testing.assert_allclose(large, 1000 * small, rtol=2e-3, atol=0.5)
+    assert (np.diff(small.reshape(4, 5, 2, 3), axis=-1) >= 0).all()
+    model.set_weights([1000 * w for w in model.get_weights()])
+    assert np.isfinite(predict(model, x)).all()
+
+
+def dense(**overrides):
+    """Return a small `series_fnn` of two targets and a further column, with a known column and two phases."""
+    small = dict(input_shape=(12, 3 + 2 * 3), outputs=2, horizon=5, covariates=3, calendar=2, units=(7, 6))
+    return linear.build(name="series_fnn", **get_preset("series_fnn").config | small | overrides)
+
+
+def test_a_dense_network_reads_window_calendar_and_known_columns_and_nothing_else():
+    model, x = randomize(dense(dropout=0.0)), rng.normal(size=(4, 12, 9)).astype("float32")
+    reference = predict(model, x)
+
+    def changed(step, column):
+        other = x.copy()
+        other[:, step, column] += 1
+        return np.abs(predict(model, other) - reference).max(axis=0) > 1e-5  # (horizon, targets)
+
+    assert changed(3, 0)[:, 0].all()  # its own past
+    assert not changed(3, 2).any()  # a column that is no target
+    known = changed(-2, 6)  # the known column four steps ahead
+    assert known[3].all() and not np.delete(known, 3, axis=0).any()
+    assert changed(-5, 7).all()  # the phase at the first step to forecast
+    assert not changed(-1, 7).any()  # that of later steps follows from it
+    alone = randomize(dense(dropout=0.0, covariates=2, input_shape=(12, 3 + 2 * 2)))
+    x, other = x[..., :7], x[..., :7].copy()
+    other[:, 3, 0] += 1
+    assert np.array_equal(predict(alone, other)[..., 1], predict(alone, x)[..., 1])  # no other target
+    assert model.get_layer("window_features").output.shape[1:] == (2, 12 + 2 + 2)
+
+
+def test_a_dense_network_without_calendar_or_normalisation_is_dense_layers():
+    model = randomize(dense(covariates=None, calendar=None, input_shape=(12, 3), reversible_norm=False, dropout=0.0))
+    x = rng.normal(size=(4, 12, 3)).astype("float32")
+    first, first_bias, second, second_bias, last, last_bias = model.get_weights()
+    hidden = np.maximum(np.swapaxes(x[:, :, :2], 1, 2) @ first + first_bias, 0)
+    hidden = np.maximum(hidden @ second + second_bias, 0)
+    np.testing.assert_allclose(predict(model, x), np.swapaxes(hidden @ last + last_bias, 1, 2), rtol=1e-4, atol=1e-4)
+
+
 def test_one_answer_for_a_whole_series_comes_from_all_of_it():
     model, x = randomize(build(horizon=None, reversible_norm=False)), rng.normal(size=(4, 12, 3)).astype("float32")
     kernel, bias = model.get_weights()
@@ -92,7 +161,8 @@ def test_training_comes_near_to_ridge_in_closed_form(tmp_path):
         (dict(reversible_norm=1), ("reversible_norm=1", "True", "False", "last")),
         (dict(inputs="rows", horizon=None), ("inputs='rows'", "series")),
         (dict(inputs="rows"), ("horizon", "inputs='series'", "'rows'")),
-        (dict(units=(3,)), ("'units'", "series_linear")),
+        (dict(filters=(3,)), ("'filters'", "series_linear")),
+        (dict(units=(3, 3), dropout=(0.1,)), ("dropout has 1", "2 layers")),
     ],
 )  # fmt: skip
 def test_bad_values_are_named(values, parts):

@@ -143,7 +143,7 @@ def load_panel(
         config={
             "input_shape": (steps, len(past) + 2 * len(channels)), "outputs": len(targets), "horizon": horizon,
             "covariates": len(channels) or None, "calendar": len(calendar_names(calendar)) or None,
-            "reversible_norm": _window_norm(content, training, len(targets)), **scaling(matrix[rows_trained]),
+            "reversible_norm": _window_norm(content, training, len(targets), preset, known), **scaling(matrix[rows_trained]),
             "target_scale": std, "target_offset": mean,
         },
         preprocessing=reader,
@@ -394,14 +394,18 @@ def labelled_panel(reader: Mapping[str, Any], frame, notes, where) -> Split:
     return parts["whole"]
 
 
-def _window_norm(content, training, targets):
-    """Return the normalisation of windows: "log" for targets that are never negative and vary by more than their mean.
+def _window_norm(content, training, targets, preset, known):
+    """Return the normalisation of windows. All divide by the size of a window, because series differ in theirs.
 
-    These are sales that are often 0 or sometimes high, which dominate mean and standard deviation of a window.
+    It is "log" for targets that are never negative and vary by more than their mean: sales that are often 0, or high on
+    a few days, which would determine mean and standard deviation of a window. With columns that are known ahead it is
+    not the last value, which may be that of a promotion.
     """
     values = content.values[training, :targets]
-    skewed = (values >= 0).all() and (values.std(axis=0) > values.mean(axis=0)).all()
-    return "log" if skewed else True
+    if (values >= 0).all() and (values.std(axis=0) > values.mean(axis=0)).all():
+        return "log"
+    is_last = preset is not None and preset.config.get("reversible_norm") == "last" and not known
+    return "last_scaled" if is_last else True
 
 
 def _covered(split, length):

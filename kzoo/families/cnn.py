@@ -111,9 +111,8 @@ def build(
         embedding_dim: width of the vector of a token.
         embedding_dropout: dropout after the token vectors.
         reversible_norm: normalisation of each window of a series that is undone in its forecast. True subtracts the
-            mean and divides by the standard deviation; `"last"` subtracts the last value; `"last_scaled"` also divides
-            by the standard deviation; `"log"` divides by the mean of the values that are not 0 and takes the inverse
-            hyperbolic sine; False does nothing.
+            mean and divides by the standard deviation; `"last"` subtracts the last value; `"log"` divides by the mean
+            of the values that are not 0 and takes the inverse hyperbolic sine; False does nothing.
         rescale: scale images and series inside the model; False for inputs that are scaled already.
         scale: per feature of a series, 1 / standard deviation in the training split; inputs become
             `x * scale + offset`.

@@ -51,9 +51,8 @@ def build(
         activation: activation of the hidden layers.
         dropout: dropout after the hidden layers: one rate for all layers, or one rate per layer.
         reversible_norm: normalisation of each window that is undone in its forecast. True subtracts the mean and
-            divides by the standard deviation; `"last"` subtracts the last value; `"last_scaled"` also divides by the
-            standard deviation; `"log"` divides by the mean of the values that are not 0 and takes the inverse
-            hyperbolic sine; False does nothing.
+            divides by the standard deviation; `"last"` subtracts the last value; `"log"` divides by the mean of the
+            values that are not 0 and takes the inverse hyperbolic sine; False does nothing.
         rescale: scale the series inside the model; False for values that are scaled already.
         scale: per feature, 1 / standard deviation in the training split; inputs become `x * scale + offset`.
         offset: per feature, -mean / standard deviation; None, as for `scale`, for no change.

@@ -349,10 +349,9 @@ class WindowNorm:
 
     Args:
         x: (B, T, F) scaled windows.
-        how: True subtracts the mean over time and divides by the standard deviation; `"last"` subtracts the last value,
-            and `"last_scaled"` divides by the standard deviation, too; `"log"`, for values that are not negative,
-            divides by the mean of those that are not 0 and takes the inverse hyperbolic sine, so that single high
-            values have little influence.
+        how: True subtracts the mean over time and divides by the standard deviation; `"last"` subtracts the last value;
+            `"log"`, for values that are not negative, divides by the mean of those that are not 0 and takes the inverse
+            hyperbolic sine, so that single high values have little influence.
         offset: for each feature, what scaling added to it; `"log"` needs it to know which values were 0. None for 0.
 
     Attributes:
@@ -381,7 +380,7 @@ class WindowNorm:
             self.level = ops.mean(logs, axis=1, keepdims=True)
             self.windows = logs - self.level
             return
-        self.level = x[:, -1:] if how == "last_scaled" else ops.mean(x, axis=1, keepdims=True)
+        self.level = ops.mean(x, axis=1, keepdims=True)
         # The small constant avoids a division by zero for constant windows.
         self.spread = ops.sqrt(ops.var(x, axis=1, keepdims=True) + 1e-5)
         self.windows = (x - self.level) / self.spread
@@ -420,7 +419,7 @@ class WindowNorm:
 
 _ZERO = 1e-4  # standard deviations: values below count as 0
 _CURVATURE = 2.0  # of the inverse hyperbolic sine, which is linear up to about 1 / curvature
-_MAX_RATIO = 10.0  # of level and spread, which windows that hardly vary exceed
+_MAX_RATIO = 100.0  # of level and spread, which windows that hardly vary exceed
 _MAX_LOG = 12.0  # limits a forecast to 40,000 times the mean of its window
 
 

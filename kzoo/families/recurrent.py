@@ -75,9 +75,8 @@ def build(
         output_activation: activation of the output; None for logits and real-valued targets.
         horizon: number of steps to forecast; None for a single output. (B, horizon, outputs) or (B, outputs).
         reversible_norm: normalisation of each window that is undone in its forecast. True subtracts the mean and
-            divides by the standard deviation; `"last"` subtracts the last value; `"last_scaled"` also divides by the
-            standard deviation; `"log"` divides by the mean of the values that are not 0 and takes the inverse
-            hyperbolic sine; False does nothing.
+            divides by the standard deviation; `"last"` subtracts the last value; `"log"` divides by the mean of the
+            values that are not 0 and takes the inverse hyperbolic sine; False does nothing.
         rescale: scale the series inside the model; False for values that are scaled already.
         scale: per feature of a series, 1 / standard deviation in the training split; inputs become
             `x * scale + offset`.

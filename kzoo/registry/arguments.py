@@ -255,7 +255,7 @@ CONFIG = {
     "embedding_dim": _A(**_COUNT, needs={"inputs": ("tokens",), "log_ratios": (False,)}),
     "log_ratios": _A(**_FLAG, needs={"inputs": ("tokens",), "answers": ("classes",)}),
     "bidirectional": _A(**_FLAG),
-    "reversible_norm": _A(kind=(bool, str), choices=(True, False, "last", "last_scaled", "log"), **_SERIES),
+    "reversible_norm": _A(kind=(bool, str), choices=(True, False, "last", "log"), **_SERIES),
     "stateful": _A(**_FLAG),
     "stateful_batch": _A(**_COUNT, needs={"stateful": (True,)}),
     "width": _A(**_COUNT),

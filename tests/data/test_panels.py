@@ -117,7 +117,7 @@ def test_short_series_are_padded_and_shorter_ones_left_out():
 
 def test_the_effect_of_a_known_column_is_learned():
     frame = shops((("a", 200), ("b", 200), ("c", 200)))
-    options = dict(TRAIN, epochs=40, learning_rate=0.02)
+    options = dict(TRAIN, epochs=40, learning_rate=0.02, input_shape=28)
     with untraced(False), undrawn():
         maes = [
             kzoo.train("series_linear", frame, out=None, **(options | known)).summary["test"]["mae"]
@@ -308,12 +308,13 @@ def sales_of_days(days=1200, shops=("a", "b")):
 
 def test_sales_that_are_often_zero_are_normalised_by_the_logarithm():
     assert load(sales_of_days(300)).config["reversible_norm"] == "log"
-    assert load(shops()).config["reversible_norm"] == "last_scaled"  # the preset's "last", and a scale for each series
+    assert load(shops()).config["reversible_norm"] == "last"  # that of the preset
     assert load(shops(), known_covariates="promo").config["reversible_norm"] is True  # the last day may have one
+    assert load(shops(), quantiles=(0.1, 0.9)).config["reversible_norm"] is True
     assert kzoo.load_data(shops(), preset="series_gru", task="forecasting", **OPTIONS).config["reversible_norm"] is True
     negative = sales_of_days(300)
     negative["sales"] -= 1
-    assert load(negative).config["reversible_norm"] == "last_scaled"
+    assert load(negative).config["reversible_norm"] == "last"
 
 
 def test_windows_of_dense_networks_are_a_year_of_days_where_series_are_long_enough():

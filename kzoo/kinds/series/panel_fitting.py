@@ -37,6 +37,7 @@ from kzoo.sources.tables.overview import describe_columns
 from kzoo.sources.tables.raw import as_names, check_distinct, require, rows_of
 from kzoo.sources.tables.values import to_words
 from kzoo.storage.windows import SeriesOfWindows, Windows
+from kzoo.tasks import problem
 from kzoo.tasks.values.inference import spread
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural, shown
@@ -143,8 +144,8 @@ def load_panel(
         config={
             "input_shape": (steps, len(past) + 2 * len(channels)), "outputs": len(targets), "horizon": horizon,
             "covariates": len(channels) or None, "calendar": len(calendar_names(calendar)) or None,
-            "reversible_norm": _window_norm(content, training, len(targets), preset, known), **scaling(matrix[rows_trained]),
-            "target_scale": std, "target_offset": mean,
+            "reversible_norm": _window_norm(content, training, len(targets), preset, known, task),
+            **scaling(matrix[rows_trained]), "target_scale": std, "target_offset": mean,
         },
         preprocessing=reader,
         feature_names=(*past, *channels, *(f"{channel}, {horizon} steps later" for channel in channels)),
@@ -394,18 +395,19 @@ def labelled_panel(reader: Mapping[str, Any], frame, notes, where) -> Split:
     return parts["whole"]
 
 
-def _window_norm(content, training, targets, preset, known):
-    """Return the normalisation of windows. All divide by the size of a window, because series differ in theirs.
+def _window_norm(content, training, targets, preset, known, task):
+    """Return the normalisation of windows.
 
     It is "log" for targets that are never negative and vary by more than their mean: sales that are often 0, or high on
-    a few days, which would determine mean and standard deviation of a window. With columns that are known ahead it is
-    not the last value, which may be that of a promotion.
+    a few days, which would determine mean and standard deviation of a window. The preset's "last" stays for values
+    without known columns: a linear function of the past suits series of any size, but effects of known columns and
+    distances of quantiles need the size of the series, and the last value may be that of a promotion.
     """
     values = content.values[training, :targets]
     if (values >= 0).all() and (values.std(axis=0) > values.mean(axis=0)).all():
         return "log"
-    is_last = preset is not None and preset.config.get("reversible_norm") == "last" and not known
-    return "last_scaled" if is_last else True
+    is_last = preset is not None and preset.config.get("reversible_norm") == "last"
+    return "last" if is_last and not known and "quantiles" not in problem(task).facts else True
 
 
 def _covered(split, length):

@@ -308,11 +308,18 @@ def _table(frame, preset, options):
     return _load_detected(detection.detect_table("table", preset, options), frame, "table", preset, options)
 
 
-def _load_detected(detected, data, name, preset, options):
+def _load_detected(detected, source, name, preset, options):
+    notes = list[str]()
+    if detected.undecided:
+        about = options.pick("series_id", "target", "time", "columns")
+        source, order, notes = detected.kind.fitting.order_of(source, forecasts=preset is not None, **about)
+        detected = detection.detect_table(name, preset, options, order)
     chosen = options.pick("validation", "test", "seed", *detected.source.options)
-    return detected.kind.fitting.load(
-        data, detected.source.form, problem=detected.problem, name=name, preset=preset, **chosen
+    data = detected.kind.fitting.load(
+        source, detected.source.form, problem=detected.problem, name=name, preset=preset, **chosen
     )
+    data.notes[:0] = notes
+    return data
 
 
 def _arrays(pair, name, preset, options):

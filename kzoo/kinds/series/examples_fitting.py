@@ -310,8 +310,8 @@ def _labelled_series(reader, rows, found, targets, group, notes, *, unread=None)
             value, other = found_values[different]
             raise KzooError(
                 f"Target {different!r} is not constant in series {names[row]!r}: {shown(value)} and {shown(other)}. "
-                "Each series needs one label. For series whose label changes, set segment=; for forecasts, use a "
-                "preset for forecasts."
+                "Each series needs one label. Correct it, set segment= if the label changes, or use a preset for "
+                "forecasts to forecast it."
             )
         if any(value is None for value, _ in found_values.values()):
             unlabelled.append(names[row])
@@ -323,6 +323,11 @@ def _labelled_series(reader, rows, found, targets, group, notes, *, unread=None)
     for which, reason in ((unlabelled, "without a target"), (mixed, "with several values of the target")):
         if which:
             notes.append(f"{plural(len(which), noun)} {reason} left out: {listed(map(repr, which), _SHOWN)}.")
+    if not kept and mixed:
+        raise KzooError(
+            f"Every {noun} has several values of {listed(map(repr, targets))}, the first is {mixed[0]!r}. Use a smaller "
+            "segment=, or omit it to forecast the target."
+        )
     if not kept:
         raise KzooError(
             f"No {noun} has a value of {listed(map(repr, targets))}. Fill it in, or choose another target=."

@@ -211,8 +211,8 @@ def _folder(path, preset, options):
             " Convert images and texts to a supported format, for example .heic to .jpg." if ignored_counts else ""
         )
         raise KzooError(
-            f"{path.name!r} contains neither images nor .txt files. Expected a folder of them for each class, "
-            f"or one .txt file for each class.{ignored_files_note(ignored_counts)}{convert}"
+            f"{path.name!r} contains no images, .txt files or .csv files of series. Expected a folder of them for each "
+            f"class, or one .txt file for each class.{ignored_files_note(ignored_counts)}{convert}"
         )
     if labelled_folders(path):
         owner = next(input_kind for input_kind in kinds().values() if source in input_kind.sources)

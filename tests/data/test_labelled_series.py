@@ -12,6 +12,7 @@ import kzoo
 from kzoo.cli import main
 from kzoo.data import encode, load_data
 
+
 def test_a_long_table_becomes_a_series_per_id():
     frame = long_table()
     data = load_data(frame, **OPTIONS)

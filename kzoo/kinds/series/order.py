@@ -90,7 +90,8 @@ def _order(frame, ids, names, columns):
         changing[name] = (lowest < highest)[comparable]
     which = listed(map(repr, names), MOST)
     if not any(values.any() for values in changing.values()):
-        return "unordered", f"{which} {'is' if len(names) == 1 else 'are'} constant within each series; task='forecasting' overrides"
+        verb = "is" if len(names) == 1 else "are"
+        return "unordered", f"{which} {verb} constant within each series; task='forecasting' overrides"
     if all(values.mean() > 0.5 for values in changing.values()):
         return "ordered", f"{which} {'changes' if len(names) == 1 else 'change'} within series"
     name = next(name for name, values in changing.items() if not values.mean() > 0.5)

@@ -192,3 +192,11 @@ def test_commands_end_with_a_line(runs, tmp_path, capsys, monkeypatch):
         assert main(words) == 2, words
         error = capsys.readouterr().err
         assert "Traceback" not in error and len(error.strip().splitlines()) <= 2, (words, error)
+
+
+def test_what_labelled_series_do_not_have_is_refused():
+    with refuses("series_id='sensor'", "wrong_labels"):
+        kzoo.check("series_rocket", data=FRAME, wrong_labels=True, **OPTIONS)
+    values = FRAME.assign(state=FRAME.groupby("sensor")["x0"].transform("max"))
+    with refuses("quantiles", "series_rocket", "series_gru"):
+        kzoo.train("series_rocket", values, **OPTIONS, quantiles=(0.1, 0.9), progress=False)

@@ -76,7 +76,8 @@ import csv, json, sys
 from kzoo.runtime import load
 model = load({str(exports["series_rocket"])!r})
 rows = list(csv.DictReader(sys.stdin))
-print(json.dumps([model.predict(rows).labels, [name for name in ("keras", "tensorflow", "pandas") if name in sys.modules]]))
+labels = model.predict(rows).labels
+print(json.dumps([labels, [name for name in ("keras", "tensorflow", "pandas") if name in sys.modules]]))
 """
     done = subprocess.run(
         [sys.executable, "-c", code], input=NEW.to_csv(index=False), capture_output=True, text=True, check=True

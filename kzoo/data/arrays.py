@@ -244,7 +244,7 @@ def _targets(y, kind, task, preset, names, notes):
         # Numbers of series were values once, and often are.
         notes.append(
             f"{chosen.name.replace('_', ' ').capitalize()}: y has classes ({reason})."
-            + (" If they are values, set task='regression'." if y.dtype.kind in "biuf" and not onehot else "")
+            + (" If they are values, set task='regression'." if y.dtype.kind in "biuf" else "")
         )
     if "classes" not in chosen.facts:
         if task is None and (note := detection.count_note(kind, columns)):

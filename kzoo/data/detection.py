@@ -277,13 +277,15 @@ def _order(source, preset, options):
     """Return whether a table is to be forecast or has labelled series, by names only; None if its target decides."""
     if preset is not None and "ordered" not in problem(preset.task).facts:
         return "unordered"
+    if options.series_id is None:
+        return "ordered"
     inputs = next(owner.name for owner in kinds().values() if source in owner.sources)
     orders = [
         order for order in ("ordered", "unordered") if options.task in detection.supported_problems(inputs, order)
     ]
     if len(orders) == 1:
         return orders[0]
-    if options.series_id is None or options.known_covariates or options.static_covariates:
+    if options.known_covariates or options.static_covariates:
         return "ordered"
     if any(value is not None for value in (options.segment, options.stride, options.group)):
         return "unordered"

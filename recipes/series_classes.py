@@ -22,7 +22,6 @@ import pandas as pd
 import kzoo
 from kzoo.data.generated import cylinder_bell_funnel
 from kzoo.plots.colors import BLUE, GREEN, GREY, ORANGE
-from kzoo.plots.figure import style_axes
 from kzoo.sources.tables.files import read_table
 
 presets = dict(nargs="+", default=["series_rocket", "series_tcn"])
@@ -76,11 +75,11 @@ for offset, (label, of_class) in enumerate(test.groupby(args.target)):
     left.annotate(str(label), (0, -10 * offset + 4), fontsize=9)
 left.set_xlabel("step")
 left.set_yticks([])
-for model, color in zip(dict.fromkeys(row["model"] for row in rows), (BLUE, ORANGE, GREEN, GREY) * 3, strict=False):
+for number, model in enumerate(dict.fromkeys(row["model"] for row in rows)):
     points = [(row["series"], row["accuracy"]) for row in rows if row["model"] == model]
-    right.plot(*zip(*points, strict=True), marker="o", color=color, label=model)
+    color, line = (BLUE, ORANGE, GREEN, GREY)[number % 4], "--" if number > 3 else "-"
+    right.plot(*zip(*points, strict=True), line, marker="o", color=color, label=model)
 right.set_xlabel("training series")
 right.set_xticks(sizes)
-style_axes(right, right.get_title(), grid="y")
 right.legend(frameon=False, fontsize=9)
 kzoo.recipes.finish(args, rows, figure, folder=out)

@@ -10,7 +10,7 @@ python recipes/series_classes.py --data motions.csv --series-id recording --time
                                                       your own table; a third of its series are the test split
 python recipes/series_classes.py --smoke              a quick test of a few seconds
 
-Measured: 300 s in total; the results are in recipes/README.md.
+Measured: 1883 s in total; the results are in recipes/README.md.
 """
 
 # %% Data and settings

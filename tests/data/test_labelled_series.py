@@ -254,7 +254,7 @@ def test_commands(run, home, capsys, monkeypatch):
     assert_mentions(capsys.readouterr().err, "learning_rate", "ridge regression")
 
 
-@pytest.mark.parametrize("preset", ["series_lstm", "series_tcn", "series_transformer", "series_linear"])
+@pytest.mark.parametrize("preset", ["series_lstm", "series_tcn", "series_transformer", "series_linear", "series_fnn"])
 def test_presets_for_forecasts_read_labelled_series(preset, home, tmp_path):
     run = kzoo.train(
         preset, home / "train.csv", **OPTIONS, task="classification", test=home / "test.csv", out=tmp_path / "run",

@@ -11,7 +11,7 @@ from kzoo.kinds.series.index import with_index
 from kzoo.sources.tables.frame import as_frame
 from kzoo.sources.tables.raw import MOST, TARGET_NAMES, as_names, check_distinct, require, rows_of
 from kzoo.utils.errors import KzooError
-from kzoo.utils.formatting import listed, plural, shown
+from kzoo.utils.formatting import listed, plural
 from kzoo.utils.optional import pandas as pd
 
 _NUMERIC = 0.5  # share of the filled cells of a target that are numbers
@@ -69,11 +69,7 @@ def order_of(
 def _order(frame, ids, names, columns):
     """Return "ordered" or "unordered", and the reason."""
     codes = frame.groupby(ids, sort=False, dropna=False, observed=True).ngroup().to_numpy()
-    if (sizes := np.bincount(codes)).max() < 2:
-        raise KzooError(
-            f"Every series has a single row: series_id={shown(ids[0] if len(ids) == 1 else ids)} differs in all "
-            f"{len(sizes):,} rows. Name the columns that all rows of a series share."
-        )
+    count = int(codes.max()) + 1
     overrides, decimal = column_options(columns, frame), frame.attrs.get("decimal")
     rows, changing = rows_of(frame), {}
     for name in names:
@@ -83,10 +79,10 @@ def _order(frame, ids, names, columns):
         is_number = np.isfinite(numbers)
         if pd.api.types.is_bool_dtype(frame[name]) or is_number.sum() <= _NUMERIC * filled.sum():
             return "unordered", f"{name!r} is not numeric"
-        lowest, highest = np.full(len(sizes), np.inf), np.full(len(sizes), -np.inf)
+        lowest, highest = np.full(count, np.inf), np.full(count, -np.inf)
         np.minimum.at(lowest, codes[is_number], numbers[is_number])
         np.maximum.at(highest, codes[is_number], numbers[is_number])
-        comparable = np.bincount(codes[is_number], minlength=len(sizes)) > 1
+        comparable = np.bincount(codes[is_number], minlength=count) > 1
         changing[name] = (lowest < highest)[comparable]
     which = listed(map(repr, names), MOST)
     if not any(values.any() for values in changing.values()):

@@ -212,8 +212,9 @@ def arguments_of(row, folder):
     arguments = {word.lstrip("-"): words[i + 1] for i, word in enumerate(words[:-1]) if word.startswith("--")}
     arguments |= dict(re.findall(r"(\w+)='([^']*)'", row["command"]))  # a call in Python
     options = RECIPE_OPTIONS.get(words[1], {}) | {
-        name: arguments[name] for name in ("target", "group") if name in arguments
+        name: arguments[name] for name in ("target", "group", "time") if name in arguments
     }
+    options |= {"series_id": arguments["series-id"]} if "series-id" in arguments else {}
     for name in ("validation", "test"):
         if name in arguments:
             options[name] = float(arguments[name]) if arguments[name][0].isdecimal() else folder / arguments[name]

@@ -49,7 +49,8 @@ def repeated_times(subject):
             f"{listed(time['repeated'][:_SHOWN])}",
             where=f"column {time['column']!r}",
             why="The network treats them as time steps. The file may contain duplicates, or several series.",
-            fix="Keep one row per time (DataFrame.drop_duplicates, or groupby and mean), and a single series.",
+            fix="Name the column that tells several series apart in series_id=, or keep one row per time "
+            "(DataFrame.drop_duplicates, or groupby and mean).",
         )
 
 
@@ -62,7 +63,7 @@ def times_out_of_order(subject):
             f"{time['disorder']:,} of {time['rows']:,} rows have an earlier time than the row before",
             where=f"column {time['column']!r}",
             why="The file may contain several series, which sorting by time has mixed into one.",
-            fix="Use a single series, or a column for each series.",
+            fix="Name the column that tells several series apart in series_id=, or use a single series.",
         )
 
 

@@ -243,8 +243,8 @@ def _targets(y, kind, task, preset, names, notes):
     elif task is None and usual is None and "classes" in chosen.facts and "steps" in kinds.kind(kind).facts:
         # Numbers of series were values once, and often are.
         notes.append(
-            f"{chosen.name.replace('_', ' ').capitalize()}: y has classes ({reason}). If they are values, set "
-            "task='regression'."
+            f"{chosen.name.replace('_', ' ').capitalize()}: y has classes ({reason})."
+            + (" If they are values, set task='regression'." if y.dtype.kind in "biuf" else "")
         )
     if "classes" not in chosen.facts:
         if task is None and (note := detection.count_note(kind, columns)):

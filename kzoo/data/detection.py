@@ -41,11 +41,13 @@ class DetectedSource:
         source: its form.
         kind: of its inputs.
         problem: what it is for; None if the target decides.
+        undecided: whether the target decides between this source and one of the other order.
     """
 
     source: Source
     kind: Kind
     problem: Problem | None
+    undecided: bool = False
 
 
 def check_source(source: str | Path, preset: Preset | None, options: DataOptions) -> None:
@@ -209,8 +211,8 @@ def _folder(path, preset, options):
             " Convert images and texts to a supported format, for example .heic to .jpg." if ignored_counts else ""
         )
         raise KzooError(
-            f"{path.name!r} contains neither images nor .txt files. Expected a folder of them for each class, "
-            f"or one .txt file for each class.{ignored_files_note(ignored_counts)}{convert}"
+            f"{path.name!r} contains no images, .txt files or .csv files of series. Expected a folder of them for each "
+            f"class, or one .txt file for each class.{ignored_files_note(ignored_counts)}{convert}"
         )
     if labelled_folders(path):
         owner = next(input_kind for input_kind in kinds().values() if source in input_kind.sources)
@@ -246,32 +248,48 @@ def _source(form, suffix):
     return next((source for source in _sources(form) if suffix in source.suffixes), None)
 
 
-def detect_table(name: str, preset: Preset | None, options: DataOptions) -> DetectedSource:
+def detect_table(name: str, preset: Preset | None, options: DataOptions, order: str | None = None) -> DetectedSource:
     """Return the table source of the preset; without a preset, a series if a time column is named, else rows.
 
-    Series with `series_id` are labelled, unless the task or the preset is one of forecasts.
+    Args:
+        name: of the table.
+        preset: what it is for; None if the source decides.
+        options: how it is to be read.
+        order: "ordered" or "unordered" if the target has decided which series it contains (see `DetectedSource`).
     """
-    tables = _sources("tabular")
+    tables, undecided = _sources("tabular"), False
     if preset is not None:
         suitable = [source for source in kind(preset.config["inputs"]).sources if source.form == "tabular"]
-        if len({source.order for source in suitable} - {""}) > 1:
-            order = _order(preset, None if options.series_id is None else options.task)
-            suitable = [source for source in suitable if source.order == order]
     elif options.series_id is not None:
-        suitable = [source for source in tables if "series_id" in source.options and source.order != "ordered"]
+        suitable = [source for source in tables if "series_id" in source.options]
     else:
         in_order = options.time is not None and options.split != "time"
         suitable = [source for source in tables if (source.order == "ordered") == in_order]
-    return _check_fit((suitable or tables)[0], name, preset, options)
+    if len({source.order for source in suitable} - {""}) > 1:
+        order = order or _order(suitable[0], preset, options)
+        undecided = order is None
+        suitable = [source for source in suitable if source.order == (order or "unordered")]
+    detected = _check_fit((suitable or tables)[0], name, preset, options)
+    return replace(detected, undecided=undecided)
 
 
-def _order(preset, task):
-    """Return whether a table is one ordered series or several labelled ones: by the task, else by the preset."""
-    inputs, default = preset.config["inputs"], problem(preset.task).facts
-    orders = [order for order in ("ordered", "unordered") if task in detection.supported_problems(inputs, order)]
+def _order(source, preset, options):
+    """Return whether a table is to be forecast or has labelled series, by names only; None if its target decides."""
+    if preset is not None and "ordered" not in problem(preset.task).facts:
+        return "unordered"
+    if options.series_id is None:
+        return "ordered"
+    inputs = next(owner.name for owner in kinds().values() if source in owner.sources)
+    orders = [
+        order for order in ("ordered", "unordered") if options.task in detection.supported_problems(inputs, order)
+    ]
     if len(orders) == 1:
         return orders[0]
-    return "ordered" if "ordered" in default else "unordered"
+    if options.known_covariates or options.static_covariates:
+        return "ordered"
+    if any(value is not None for value in (options.segment, options.stride, options.group)):
+        return "unordered"
+    return None
 
 
 def _check_fit(source, name, preset, options):

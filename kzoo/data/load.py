@@ -114,9 +114,11 @@ def load_data(
         repairs: the table of suspects of `kzoo.check(..., wrong_labels=True)`, a path or its rows: those whose column
             `accept` says yes get the label of the column `suggestion`, in the training and validation split. Test rows
             keep theirs. A row that is not the one that was checked is an error.
-        series_id: columns that tell labelled series apart, in a table with a row per step; the target is constant in
-            the rows of a series. `time` orders them, by default the order of the rows. A folder of folders of `.csv`
-            files has a series per file and a class per folder. Series of different lengths are padded and masked.
+        series_id: columns that tell series apart, in a table with a row per step. Unless the preset or the task
+            decides, numbers that change within a series are forecast, and a target that is constant within each
+            series, or not numeric, is its label. `time` orders the rows; labelled ones are in order without it. A
+            folder of folders of `.csv` files has a labelled series per file and a class per folder. Labelled series
+            of different lengths are padded and masked.
         segment: cut series into segments of this many steps, each an example; those of a series stay in one split.
         stride: steps from one segment to the next; `segment` by default.
         known_covariates: columns of a table of many series whose values are known for the steps to forecast, such as
@@ -308,11 +310,18 @@ def _table(frame, preset, options):
     return _load_detected(detection.detect_table("table", preset, options), frame, "table", preset, options)
 
 
-def _load_detected(detected, data, name, preset, options):
+def _load_detected(detected, source, name, preset, options):
+    notes = list[str]()
+    if detected.undecided:
+        about = options.pick("series_id", "target", "time", "columns")
+        source, order, notes = detected.kind.fitting.order_of(source, forecasts=preset is not None, **about)
+        detected = detection.detect_table(name, preset, options, order)
     chosen = options.pick("validation", "test", "seed", *detected.source.options)
-    return detected.kind.fitting.load(
-        data, detected.source.form, problem=detected.problem, name=name, preset=preset, **chosen
+    data = detected.kind.fitting.load(
+        source, detected.source.form, problem=detected.problem, name=name, preset=preset, **chosen
     )
+    data.notes[:0] = notes
+    return data
 
 
 def _arrays(pair, name, preset, options):

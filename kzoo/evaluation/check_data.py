@@ -120,6 +120,8 @@ def suitable_presets(data: Dataset) -> list[str]:
 def _suits(preset: Preset, data: Dataset) -> bool:
     fixed_problem = detection.only_problem(preset)
     same_kind = preset.config["inputs"] == data.inputs
+    if "ordered" in data.problem.facts:
+        return same_kind and "ordered" in problem(preset.task).facts
     if fixed_problem is None:  # the target decides: classes or values
         return same_kind and "unordered" in data.problem.facts and "kept" in data.problem.facts
     return same_kind and fixed_problem.name == data.task

@@ -138,6 +138,11 @@ def find_wrong_labels(
             refuses.
     """
     given = options.given()
+    if options.series_id is not None:
+        raise KzooError(
+            f"series_id={shown(options.series_id)} is not available with wrong_labels, which judges rows. For labelled "
+            "series, pass arrays (x, y)."
+        )
     for name in _WITHOUT_EFFECT:
         if name in given:
             raise KzooError(

@@ -70,6 +70,8 @@ def build(
     parts.check_shape(input_shape, ("steps", "features"))
     if shares < len(_KERNELS):
         raise ValueError(f"shares={shares} must be at least {len(_KERNELS)}, the number of kernels.")
+    if input_shape[0] is not None and input_shape[0] < 2:
+        raise ValueError(f"input_shape={input_shape} has one step: a series needs two or more.")
     if padded and input_shape[-1] < 2:
         raise ValueError("padded=True needs two features or more: the last one marks real steps.")
     random = np.random.default_rng(np.random.randint(2**31))  # of the seed that `kzoo.build` has set

@@ -35,6 +35,7 @@ Functions of `inference.py`; those marked (optional) may be missing:
 
 Functions of `fitting.py`:
     load(source, form, ...) -> Dataset      learn a preprocessor, and the settings that the data fixes
+    order_of(source, ...) -> (source, order, notes)   (optional) of many series: whether they are forecast or labelled
     take(x, preset) -> x                    check an array, and convert it to the axes and dtype of the kind
     fit(x, train, ...) -> (x, config, reader)   learn from an array
     merge_preprocessors(readers) -> reader, selections

@@ -91,7 +91,8 @@ def adapt_to_data(preset, config, training, requested, data):
             (),
             False,
         ):
-            raise KzooError(f"{data.name} has {name}, which {preset.name} does not support.{_alternatives(data)}")
+            others = _alternatives(data, preset)
+            raise KzooError(f"{data.name} has {name}, which {preset.name} does not support.{others}")
     # 2. Settings that are computed from the training rows, such as the edges of bins.
     fitting = kind(data.inputs).fitting
     if hasattr(fitting, "asked_of"):
@@ -249,10 +250,12 @@ def _check_inputs_and_task(preset, config, data):
     if config.get("inputs") != data.inputs:
         raise KzooError(
             f"{preset.name} takes {config.get('inputs')} as inputs, and {data.name} has {data.inputs}."
-            f"{_alternatives(data)}"
+            f"{_alternatives(data, preset)}"
         )
     if not _accepts(preset, data.problem):
-        raise KzooError(f"{preset.name} is for {preset.task}, and {data.name} is for {data.task}.{_alternatives(data)}")
+        raise KzooError(
+            f"{preset.name} is for {preset.task}, and {data.name} is for {data.task}.{_alternatives(data, preset)}"
+        )
 
 
 def _check_effect(preset, config, requested, data):
@@ -288,8 +291,9 @@ def _accepts(preset, target):
     return default.kind == target.kind and (same_order or "ordered" in default.facts)
 
 
-def _alternatives(data):
-    names = general_first(name for name in list_presets() if _accepts(get_preset(name), data.problem))
+def _alternatives(data, preset):
+    others = (name for name in list_presets() if name != preset.name)
+    names = general_first(name for name in others if _accepts(get_preset(name), data.problem))
     return f" Presets for this data: {', '.join(names)}." if names else ""
 
 

@@ -5,37 +5,12 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from made_series import LENGTHS, OPTIONS, long_table
 from messages import assert_mentions, notes_with, refuses, warns
 
 import kzoo
 from kzoo.cli import main
 from kzoo.data import encode, load_data
-
-LENGTHS = (20, 12, 16)
-
-
-def long_table(count=24, lengths=(20,), seed=0):
-    """Series a0, b1, a2, ... of two columns, with the label "a" or "b", rows shuffled."""
-    random, frames = np.random.default_rng(seed), []
-    for number in range(count):
-        steps, label = lengths[number % len(lengths)], "ab"[number % 2]
-        level = 3.0 if label == "a" else -3.0
-        frames.append(
-            pd.DataFrame(
-                {
-                    "sensor": f"{label}{number}",
-                    "subject": f"s{number // 4}",
-                    "step": np.arange(steps),
-                    "x0": random.normal(size=steps),
-                    "x1": level + random.normal(size=steps),
-                    "state": label,
-                }
-            )
-        )
-    return pd.concat(frames).sample(frac=1, random_state=0).reset_index(drop=True)
-
-
-OPTIONS = dict(series_id="sensor", time="step", target="state", drop="subject")
 
 
 def test_a_long_table_becomes_a_series_per_id():
@@ -279,7 +254,7 @@ def test_commands(run, home, capsys, monkeypatch):
     assert_mentions(capsys.readouterr().err, "learning_rate", "ridge regression")
 
 
-@pytest.mark.parametrize("preset", ["series_lstm", "series_tcn", "series_transformer", "series_linear"])
+@pytest.mark.parametrize("preset", ["series_lstm", "series_tcn", "series_transformer", "series_linear", "series_fnn"])
 def test_presets_for_forecasts_read_labelled_series(preset, home, tmp_path):
     run = kzoo.train(
         preset, home / "train.csv", **OPTIONS, task="classification", test=home / "test.csv", out=tmp_path / "run",

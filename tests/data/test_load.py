@@ -73,12 +73,14 @@ def test_labels_of_any_kind():
 @pytest.mark.parametrize("preset", [None, "series_gru"])
 def test_a_note_says_that_a_few_whole_numbers_of_series_are_classes(preset):
     x = RANDOM.normal(size=(60, 24, 2))
+    override = "task='regression'"
     for labels, parts in (
-        (LABELS, ("3 distinct",)), (LABELS[:, None].astype(float), ("3 distinct",)), (LABELS > 0, ("not numbers",)),
-        (np.eye(3)[LABELS], ("classes",)), (np.array(["cat", "ant"])[LABELS % 2], ("not numbers",)),
+        (LABELS, ("3 distinct", override)), (LABELS[:, None].astype(float), ("3 distinct", override)),
+        (LABELS > 0, ("not numbers", override)), (np.eye(3)[LABELS], ("classes", override)),
+        (np.array(["cat", "ant"])[LABELS % 2], ("not numbers",)),
     ):  # fmt: skip
         data = load_data((x, labels), preset=preset)
-        assert data.task == "series_classification" and notes_with(data.notes, "y", *parts, "task='regression'")
+        assert data.task == "series_classification" and notes_with(data.notes, "y", *parts)
     values = load_data((x, LABELS), preset=preset, task="regression")
     assert values.task == "sequence_regression" and not notes_with(values.notes, "task='regression'")
     assert load_data((x, RANDOM.normal(size=60)), preset=preset).task == "sequence_regression"

@@ -47,6 +47,19 @@ def short_text(folder):
     return file
 
 
+def labelled_series(folder):
+    """Return 60 series of 12 to 20 steps, and the class of each."""
+    import numpy as np
+
+    random = np.random.default_rng(0)
+    classes = np.arange(60) % 3
+    lengths = random.integers(12, 21, 60)
+    return [
+        np.sin(np.arange(steps) * (1 + label) / 2)[:, None] + random.normal(0, 0.3, (steps, 1))
+        for steps, label in zip(lengths, classes, strict=True)
+    ], classes
+
+
 # Name -> preset, its data, and settings that make it small; together they have every family, dropout, augmentation,
 # averages of weights, plateau, warm-up, regression, and what the presets that are not textbook nets begin with.
 JOBS = {
@@ -69,8 +82,11 @@ JOBS = {
     "ngrams": ("text_ngrams", "opinions", {}),
     "gpt": ("char_gpt", short_text, dict(width=16, depth=1, num_heads=2, intermediate_dim=16, batch_size=8)),
     "linear": ("series_linear", "sine", {}),
+    "series_classes": ("series_gru", labelled_series, dict(batch_size=4, schedule="cosine")),
+    "rocket": ("series_rocket", labelled_series, dict(batch_size=8, shares=840, groups=4)),
 }  # fmt: skip
 EPOCHS = 6
+ONE_PASS = ("rocket",)  # jobs without epochs: ridge regression sets the last layer
 
 
 def run(name, folder, killer, bundle=None, steps_per_call="auto"):
@@ -85,7 +101,8 @@ def run(name, folder, killer, bundle=None, steps_per_call="auto"):
         base = kzoo.get_preset(preset)
         preset = dataclasses.replace(base, training=base.training | {"callbacks": bundle})
     callbacks = [watcher(killer)]
-    kzoo.train(preset, data, out=folder / "run", epochs=EPOCHS, seed=7, callbacks=callbacks, **options, **settings)
+    options |= {} if name in ONE_PASS else dict(epochs=EPOCHS)
+    kzoo.train(preset, data, out=folder / "run", seed=7, callbacks=callbacks, **options, **settings)
 
 
 def stock(name, folder, killer):

@@ -24,18 +24,19 @@ def kill(name, folder, *, backend, kills):
 
 
 @pytest.mark.usefixtures("undrawn", "warm_children")
-def test_a_killed_training_ends_in_the_same_bits(tmp_path):
+@pytest.mark.parametrize(("name", "last_step"), [("fnn", 30), ("rocket", 5)])
+def test_a_killed_training_ends_in_the_same_bits(name, last_step, tmp_path):
     """Killed at a random step and, resumed, in a random write. The last trainings run in this process."""
 
     def in_this_process(folder):
         folder.mkdir(exist_ok=True)
-        run("fnn", folder, Killer(folder, None))
+        run(name, folder, Killer(folder, None))
         return ended(folder)
 
     whole, folder = in_this_process(tmp_path / "whole"), tmp_path / "killed"
-    moments = [("step", random.randint(4, 30)), ("save", random.randint(1, 12))]
+    moments = [("step", random.randint(min(4, last_step), last_step)), ("save", random.randint(1, 12))]
     for moment in moments:
-        assert start("fnn", folder, backend=keras.backend.backend(), moment=moment), moment
+        assert start(name, folder, backend=keras.backend.backend(), moment=moment), moment
         loadable(folder)
     assert same(in_this_process(folder), whole), moments
 

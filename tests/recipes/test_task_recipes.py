@@ -75,6 +75,12 @@ def test_text_families_are_tested_on_the_same_sentences(recipe, tmp_path):
     assert names["rows"][0]["accuracy"] > 0.7  # three in four sentences have a word of their class
 
 
+def test_random_convolutions_learn_from_thirty_series(smoke):
+    rows = smoke("series_classes").left["rows"]
+    assert rows[0]["model"] == "series_rocket" and rows[0]["series"] == 30
+    assert rows[0]["accuracy"] > 0.75  # of three classes; .93 when this was written
+
+
 def test_a_table_is_cleaned_and_gets_its_column(smoke):
     names = smoke("tabular_fnn").left
     cut, added = names["data"].values()

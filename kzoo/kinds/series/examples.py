@@ -11,10 +11,10 @@ import numpy as np
 
 from kzoo.kinds.rows.inference import unread_notes
 from kzoo.kinds.series.index import with_index
-from kzoo.kinds.series.time_formats import time_format_of, times_and_zone
+from kzoo.kinds.series.time_formats import require_times, time_format_of, times_and_zone
 from kzoo.sources.arrays import as_array
 from kzoo.sources.tables.raw import MOST, checked_rows, require
-from kzoo.sources.tables.values import not_missing, to_words, unreadable_cells
+from kzoo.sources.tables.values import to_words, unreadable_cells
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import listed, plural, shown
 
@@ -61,9 +61,10 @@ def read(reader, raw):
     steps, columns, notes = reader["steps"], reader["columns"], list[str]()
     if _holds_arrays(raw):
         series = arrays_of(raw)
-        if wrong := next((values for values in series if values.shape[1] != len(columns)), None):
+        wrong = next((values.shape[1] for values in series if values.shape[1] != len(columns)), None)
+        if wrong is not None:
             raise KzooError(
-                f"A series must have {plural(len(columns), 'column')} ({listed(columns, MOST)}); got {wrong.shape[1]}."
+                f"A series must have {plural(len(columns), 'column')} ({listed(columns, MOST)}); got {wrong}."
             )
         names: list[str] = []
     else:
@@ -101,7 +102,7 @@ def _series_of_table(reader, raw, notes):
     unread: dict[str, Any] = {}
     values = numbers_of(rows, reader["columns"], reader.get("writings"), unread)
     notes += unread_notes(reader["columns"], rows, unread)
-    return filled(found.cut(values[found.order]), found.names, reader["columns"], notes), found.names
+    return filled(found.cut(values[found.order]), found.names, reader["columns"], notes, new=True), found.names
 
 
 def are_lists(raw) -> bool:
@@ -174,16 +175,17 @@ def series_rows(rows, ids, time, notes, *, learned=None) -> SeriesRows:
     else:
         time_format = time_format_of(time, rows[time], notes, learned)
         stamps, _, _ = times_and_zone(rows, time, time_format)
-        if not (has_time := not_missing(stamps)).all():
-            row = int(np.flatnonzero(~has_time)[0])
-            raise KzooError(f"Time column {time!r} contains no time in row {row + 1}: {shown(rows[time][row])}.")
+        require_times(rows, time, stamps)
         order = np.lexsort((stamps, code))
         same_series = np.diff(code[order]) == 0
         steps = np.diff(stamps[order].astype("int64" if stamps.dtype.kind == "M" else float))
         if (repeated := same_series & (steps == 0)).any():
             first = int(np.argmax(repeated))
+            series = (
+                f"Series {names[code[order[first]]]!r}" if ids else "Without an id column the table is a series, which"
+            )
             raise KzooError(
-                f"Series {names[code[order[first]]]!r} has two rows with {time!r} = "
+                f"{series} has two rows with {time!r} = "
                 f"{shown(str(rows[time][order[first]]))}: rows {order[first] + 1} and {order[first + 1] + 1}. Remove "
                 "one, or name all columns that tell series apart with series_id=."
             )
@@ -222,7 +224,7 @@ def numbers_of(rows, columns, number_formats, unread):
     return values
 
 
-def filled(series, names, columns, notes) -> list:
+def filled(series, names, columns, notes, *, new=False) -> list:
     """Return series in float32 with missing values replaced by the last value before, or else the next.
 
     Args:
@@ -230,6 +232,7 @@ def filled(series, names, columns, notes) -> list:
         names: of the series.
         columns: of the features.
         notes: list that a note about missing values is appended to.
+        new: whether a trained network reads them, so that no column can be left out.
 
     Raises:
         KzooError: a series without any number in a column.
@@ -240,8 +243,8 @@ def filled(series, names, columns, notes) -> list:
         if not present.all():
             if (empty := ~present.any(axis=0)).any():
                 raise KzooError(
-                    f"Series {name!r} has no number in column {columns[int(np.argmax(empty))]!r}. Remove the series, "
-                    "or the column with drop=."
+                    f"Series {name!r} has no number in column {columns[int(np.argmax(empty))]!r}. Remove the series"
+                    f"{'' if new else ', or the column with drop='}."
                 )
             count += int((~present).sum())
             last = np.maximum.accumulate(np.where(present, np.arange(len(values))[:, None], -1), axis=0)

@@ -32,7 +32,7 @@ from kzoo.sources.tables.files import is_table
 from kzoo.sources.tables.frame import as_frame
 from kzoo.sources.tables.numbers import learned_from_texts
 from kzoo.sources.tables.overview import describe_columns
-from kzoo.sources.tables.raw import MOST, as_names, find_target, require, rows_of
+from kzoo.sources.tables.raw import MOST, as_names, check_distinct, find_target, require, rows_of
 from kzoo.sources.tables.values import not_missing, plain, to_words
 from kzoo.tasks import detection
 from kzoo.utils.errors import KzooError, warn
@@ -103,12 +103,23 @@ def load_examples(
         raise KzooError(f"drop={clash[0]!r} is needed: it is an id or the target. Remove it from drop=.")
     if clash := [column for column in targets if column in ids]:
         raise KzooError(f"target={clash[0]!r} is a column of series_id=. Use another column.")
+    if time is not None and time in (*ids, *targets):
+        role = "a column of series_id=" if time in ids else "the target"
+        raise KzooError(f"time={time!r} is {role}. Use another column, or omit time= if the rows are in order.")
+    check_distinct(ids, "series_id")
 
     # 1. Rows of each series, and the columns that are its features.
     rows = rows_of(frame)
+    if not len(rows):
+        raise KzooError("The table has no rows.")
     time = detect_time_column(rows, time)
     taken = {*ids, *targets, *drop, *({group} - {None}), *({time} - {None})}
     found = series_rows(rows, ids, time, notes)
+    if len(found.ends) == len(rows) > 1:
+        raise KzooError(
+            f"Every series has a single row: series_id={shown(ids[0] if len(ids) == 1 else ids)} differs in all "
+            f"{len(rows):,} rows. Name the columns that all rows of a series share."
+        )
     if time is None and (counter := _step_counter(rows, found, taken)) is not None:
         notes.append(f"Column {counter!r} numbers the rows of each series, and is used as time={counter!r}.")
         time = counter
@@ -310,8 +321,8 @@ def _labelled_series(reader, rows, found, targets, group, notes, *, unread=None)
             value, other = found_values[different]
             raise KzooError(
                 f"Target {different!r} is not constant in series {names[row]!r}: {shown(value)} and {shown(other)}. "
-                "Each series needs one label. For series whose label changes, set segment=; for forecasts, use a "
-                "preset for forecasts."
+                "Each series needs one label. Correct it, set segment= if the label changes, or use a preset for "
+                "forecasts to forecast it."
             )
         if any(value is None for value, _ in found_values.values()):
             unlabelled.append(names[row])
@@ -323,6 +334,11 @@ def _labelled_series(reader, rows, found, targets, group, notes, *, unread=None)
     for which, reason in ((unlabelled, "without a target"), (mixed, "with several values of the target")):
         if which:
             notes.append(f"{plural(len(which), noun)} {reason} left out: {listed(map(repr, which), _SHOWN)}.")
+    if not kept and mixed:
+        raise KzooError(
+            f"Every {noun} has several values of {listed(map(repr, targets))}, the first is {mixed[0]!r}. Use a "
+            "smaller segment=, or omit it to forecast the target."
+        )
     if not kept:
         raise KzooError(
             f"No {noun} has a value of {listed(map(repr, targets))}. Fill it in, or choose another target=."
@@ -379,7 +395,8 @@ def _constant(column, rows, found):
         row = int(np.argmax(changed))
         number = int(np.searchsorted(found.ends, row, side="right"))
         raise KzooError(
-            f"group={column!r} is not constant in series {found.names[number]!r}: {words[row]!r} and {first[number]!r}."
+            f"group={column!r} is not constant in series {found.names[number]!r}: {str(first[number])!r} and "
+            f"{str(words[row])!r}. Name a column of the whole series."
         )
     return first
 
@@ -414,7 +431,7 @@ def _frame_of_folder(folder, notes):
             f"{folder.name!r} has folders of splits, which are not available for series. Pass the folder of the "
             "training split, and test= for the other."
         )
-    frames, ignored, names = [], dict[str, int](), None
+    frames, ignored, names, first = [], dict[str, int](), None, ""
     for class_name in visible_folders(folder):
         for path in sorted((folder / class_name).iterdir()):
             if path.suffix.lower() not in _SUFFIXES or path.name.startswith("."):
@@ -423,9 +440,12 @@ def _frame_of_folder(folder, notes):
                 continue
             frame = as_frame(path, (), notes)
             if names is None:
-                names = list(frame.columns)
+                names, first = list(frame.columns), f"{class_name}/{path.name}"
             if missing := [column for column in names if column not in frame.columns]:
-                raise KzooError(f"{path.name!r} of class {class_name!r} lacks the column {missing[0]!r}.")
+                raise KzooError(
+                    f"{path.name!r} of class {class_name!r} lacks the column {missing[0]!r} of {first!r}. All files "
+                    "need the same columns."
+                )
             if reserved := [column for column in (_FILE, _CLASS) if column in frame.columns]:
                 raise KzooError(f"{path.name!r} has a column {reserved[0]!r}, which names the files here. Rename it.")
             if len(frame):
@@ -499,7 +519,14 @@ def is_unequal(x) -> bool:
         return bool(x.ndim == 3 and x.dtype.kind == "f" and np.isnan(x[:, -1]).all(axis=-1).any())
     if not isinstance(x, list | tuple | np.ndarray) or not len(x):
         return False
-    if not all(isinstance(values, np.ndarray | list | tuple) and len(values) for values in x):
+    if not all(isinstance(values, np.ndarray | list | tuple) for values in x):
         return False
-    numeric = all(not isinstance(np.ravel(np.asarray(values[0], object))[0], str | bytes) for values in x)
-    return numeric and len({len(values) for values in x}) > 1
+    if len({len(values) for values in x}) < 2 and not _differ_in_columns(x):
+        return False
+    firsts = [values[0] for values in x if len(values)]
+    return not any(isinstance(first, str | bytes) for first in firsts)  # texts, or lists of words
+
+
+def _differ_in_columns(x):
+    """Return whether series of the same length have different numbers of columns."""
+    return len({np.shape(values[0]) for values in x if len(values)}) > 1

@@ -37,6 +37,7 @@ from kzoo.kinds.series.inference import (
     repeat_notes,
     time_column_notes,
 )
+from kzoo.kinds.series.order import order_of
 from kzoo.kinds.series.panel_fitting import fresh_panel, labelled_panel, load_panel
 from kzoo.kinds.series.season import window_length
 from kzoo.kinds.series.simple_forecasts import season_history, seasonal_scales, simple_forecasts
@@ -51,8 +52,8 @@ from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import listed, plural, shown
 
 __all__ = [
-    "describe", "fit", "fresh", "labelled", "load", "overview", "padded_arrays", "season_history", "seasonal_scales",
-    "simple_forecasts", "take",
+    "describe", "fit", "fresh", "labelled", "load", "order_of", "overview", "padded_arrays", "season_history",
+    "seasonal_scales", "simple_forecasts", "take",
 ]  # fmt: skip
 
 _DEFAULT_HORIZON = 24  # without a preset
@@ -565,7 +566,7 @@ def fresh(reader, source, *, targets):
 
 def overview(data):
     """Return how the columns of a series were read, and its steps; for arrays their sizes."""
-    if "series" in data.seen:
+    if "series" in data.seen and is_examples(data.preprocessing):
         return overview_of_examples(data)
     steps, horizon = data.input_shape[0], data.config.get("horizon")
     about = {"steps in": steps} | ({"ahead": horizon} if horizon else {})

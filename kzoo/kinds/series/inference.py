@@ -14,14 +14,14 @@ from kzoo.kinds.series.calendar import Calendar, Moments
 from kzoo.kinds.series.index import with_index
 from kzoo.kinds.series.input_parts import parts
 from kzoo.kinds.series.panel import example_rows, future_rows, input_width, read_panel, times_ahead
-from kzoo.kinds.series.time_formats import NUMBERS, are_digit_dates, time_format_of, times_and_zone
+from kzoo.kinds.series.time_formats import NUMBERS, are_digit_dates, require_times, time_format_of, times_and_zone
 from kzoo.kinds.series.times import Times
 from kzoo.sources.arrays import check_count, numeric_array
 from kzoo.sources.tables.raw import MOST, as_names, checked_rows, received_rows, require, rows_of, single_table
-from kzoo.sources.tables.values import are_dates, not_missing, to_words, unreadable_cells
+from kzoo.sources.tables.values import are_dates, to_words, unreadable_cells
 from kzoo.sources.tables.zones import zone_notes
 from kzoo.utils.errors import KzooError, warn
-from kzoo.utils.formatting import listed, plural, shown
+from kzoo.utils.formatting import listed, plural
 
 _MAX_ROWS = 500_000  # of a series in a request
 _MIN_STEP_ROWS = 4  # rows that a step is computed from, so that a single gap does not decide it
@@ -318,8 +318,10 @@ def make_future(reader, raw):
     """Return the rows of the steps that `raw`, an input of `read`, is to be forecast for, name -> cells.
 
     Raises:
-        KzooError: the model has one series, whose forecasts need no rows.
+        KzooError: the model has one series, whose forecasts need no rows, or labelled series.
     """
+    if examples.is_examples(reader):
+        raise KzooError("The rows to forecast are of forecasts, and this model predicts labels of series. Omit them.")
     return future_rows(reader, checked_rows(with_index(raw, reader.get("time"))))
 
 
@@ -436,9 +438,7 @@ def read_times(rows, column, notes, *, learned=None, time_notes=None) -> Times |
         return None
     time_format = time_format_of(column, rows[column], notes if time_notes is None else time_notes, learned)
     timestamps, offsets, zone = times_and_zone(rows, column, time_format)
-    if not (has_time := not_missing(timestamps)).all():
-        row = int(np.flatnonzero(~has_time)[0])
-        raise KzooError(f"Time column {column!r} contains no time in row {row + 1}: {shown(rows[column][row])}.")
+    require_times(rows, column, timestamps)
     times = Times.of(column, timestamps, offsets, time_format, zone)
     if repeated := int(times.is_repeat.sum()):
         _refuse_several_series(rows, column, timestamps, repeated)

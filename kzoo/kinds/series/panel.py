@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from kzoo.kinds.series.calendar import Calendar, Moments
-from kzoo.kinds.series.time_formats import time_format_of, times_and_zone
+from kzoo.kinds.series.time_formats import require_times, time_format_of, times_and_zone
 from kzoo.sources.tables.raw import MOST, Rows, require
-from kzoo.sources.tables.values import not_missing, to_words, unreadable_cells
+from kzoo.sources.tables.values import to_words, unreadable_cells
 from kzoo.sources.tables.zones import format_offset
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed, plural, shown
@@ -327,9 +327,7 @@ def panel_moments(rows: Rows, column: str, notes: list[str], learned: str | None
     """
     time_format = time_format_of(column, rows[column], notes, learned)
     times, minutes, zone = times_and_zone(rows, column, time_format)
-    if not (has_time := not_missing(times)).all():
-        row = int(np.flatnonzero(~has_time)[0])
-        raise KzooError(f"Time column {column!r} contains no time in row {row + 1}: {shown(rows[column][row])}.")
+    require_times(rows, column, times)
     if times.dtype.kind != "M" or not np.isfinite(minutes).all():
         return Moments(times, times), time_format, zone
     zone = format_offset(minutes[int(np.argmax(times))]) if not zone or "," in zone else zone

@@ -8,6 +8,8 @@ import numpy as np
 
 from kzoo.sources.tables.values import are_short_dates, day_first_of_new_rows, not_missing, plain, to_dates, to_numbers
 from kzoo.sources.tables.zones import in_utc, zone_of
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import shown
 
 NUMBERS, DAY_FIRST, MONTH_FIRST = "numbers", "day first", "month first"
 _DIGIT_FORMATS = {
@@ -76,6 +78,26 @@ def times_and_zone(rows, column, time_format) -> tuple[np.ndarray, np.ndarray, s
     if (dtype_zone := rows.typed_zone(column)) is None:
         return times, minutes, zone_of(minutes[not_missing(times)])
     return in_utc(times, minutes), minutes, dtype_zone[1]
+
+
+def require_times(rows, column, times) -> None:
+    """Raise `KzooError` if a time column has cells without a time.
+
+    Args:
+        rows: `Rows`.
+        column: name of the column.
+        times: (N,) as `times_and_zone` returns them.
+    """
+    without = np.flatnonzero(~not_missing(times))
+    if not len(without):
+        return
+    is_number = np.isfinite(to_numbers(plain(rows[column])))
+    if is_number.any() and not is_number.all():  # a single text among numbers is what is wrong
+        without = np.flatnonzero(~is_number)
+    cells = plain(rows[column])
+    row = int(without[0])
+    content = f": {shown(cells[row])}" if not_missing(cells)[row] else ""
+    raise KzooError(f"Time column {column!r} contains no time in row {row + 1}{content}.")
 
 
 def _all_numbers(values):

@@ -168,7 +168,8 @@ function several(about, predictions, input, download) {
   const hasClasses = !hasLabels && Boolean(predictions[0].classes), hasProbabilities = hasClasses && valid[0]?.classes[0].probability !== undefined;
   if (hasClasses) node.append(classCounts(valid.map((prediction) => [prediction.label]), valid.length));
   if (hasLabels) node.append(classCounts(valid.map((prediction) => prediction.labels), valid.length));
-  node.append(make("p", { class: "note", say: predictions.length > MAX_ROWS ? ["firstRows", { n: MAX_ROWS, all: predictions.length }] : ["rows", { n: predictions.length }] }));
+  const ids = about.input.form?.series_id ?? []; // series with a prediction each are named by their ids
+  node.append(make("p", { class: "note", say: predictions.length > MAX_ROWS ? ["firstRows", { n: MAX_ROWS, all: predictions.length }] : [ids.length ? "manySeries" : "rows", { n: predictions.length }] }));
   const results = hasLabels ? [{ head: ["labels"], cells: shown.map((prediction) => prediction.error ?? (prediction.labels.map(label).join(", ") || "–")), main: true }] : hasClasses
     ? [{ head: ["class"], cells: shown.map((prediction) => prediction.error ?? label(prediction.label)), main: true }]
     : namesOf(about.answer.targets, valid[0] ?? {}).map((name, i) => {
@@ -180,7 +181,8 @@ function several(about, predictions, input, download) {
   if (valid[0]?.lower && valid.length === predictions.length) results.push(...endColumns(namesOf(about.answer.targets, { values: true }), shown));
   const inputTable = input.table && input.table.rows.length === predictions.length ? input.table : { head: [] };
   const inputColumns = inputTable.head.slice(0, MAX_COLUMNS).map((name, i) => ({ head: name, cells: shown.map((_, n) => inputTable.rows[n][i] ?? "") }));
-  node.append(table([{ head: ["row"], cells: shown.map((_, n) => input.names?.[n] ?? `${n + 1}`) }, ...results, ...inputColumns], input.pictures));
+  const names = shown.map((prediction, n) => input.names?.[n] ?? (ids.length ? `${prediction.input}` : `${n + 1}`));
+  node.append(table([{ head: ids.length ? ids.join(" / ") : ["row"], cells: names }, ...results, ...inputColumns], input.pictures));
   if (download) node.append(make("button", { type: "button", class: "quiet download", say: "download", click: download }));
   return [node, ["saidRows", { n: predictions.length }]];
 }

@@ -179,6 +179,7 @@ export const STRINGS = {
   chosen: ["{name}, {size} kB", "{name}，{size} kB"],
   example: ["Use an example", "使用示例"],
   rows: ["{n} rows.", "共 {n} 行。"],
+  manySeries: ["{n} series.", "{n} 个序列。"],
   firstRows: ["The first {n} of {all} rows.", "前 {n} 行，共 {all} 行。"],
   download: ["Download all predictions as CSV", "下载全部结果（CSV）"],
   row: ["row", "行"],

@@ -90,6 +90,6 @@ def check_classes(numbers, classes):
         few = [name for name, count in zip(classes, counts, strict=True) if count < 2]
         raise KzooError(
             f"{len(few)} of {len(classes)} classes have a single example (first: {few[0]!r}); "
-            "each needs at least two, one to train on and one to test. Add examples, or leave such classes of a table "
-            "out with drop_rare=2."
+            "each needs at least two, one to train on and one to test. Add examples, or leave such classes out "
+            "(drop_rare=2 in a table of rows)."
         )

@@ -116,7 +116,7 @@ def _change_sign(values, target, rows, phase):
     if moving.sum() < _FEWEST:
         return None
     ranks = [np.argsort(np.argsort(change[moving], kind="stable"), kind="stable") for change in changes]
-    correlation = float(np.corrcoef(*ranks)[0, 1])
+    correlation = float(np.corrcoef(ranks[0], ranks[1])[0, 1])
     if abs(correlation) < _MOVES_WITH_TARGET:
         return None
     return f"changes with the target of the same step (rank correlation {correlation:.2f})"

@@ -468,6 +468,7 @@ class Covariates:
             norm: the `WindowNorm` of the window, or None.
             outputs: number of targets.
         """
+        assert self.future is not None
         known = [forecast, self.future]
         if norm is not None:
             known += [statistic[:, :, :outputs] for statistic in norm.statistics]

@@ -375,7 +375,7 @@ def panel_values(
     unread |= {name: unreadable_cells(rows[name], column) for name, column in zip(names, raw.T, strict=True)}
     raw, targets, notes = raw[panel.order], reader["outputs"], list[str]()
     values, present = filled(raw, panel)
-    observed = present[:, :targets].all(axis=1)
+    observed = np.asarray(present[:, :targets].all(axis=1))
     past = _past_rows(observed, panel)
     if missing := int((~present[past]).sum()):
         notes.append(f"{plural(missing, 'missing value')} replaced by the last value before in the same series.")

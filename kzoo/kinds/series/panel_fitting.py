@@ -78,7 +78,9 @@ def load_panel(
     _check_steps(panel, calendar)
 
     # 2. The columns of the past, and those that are known ahead.
-    overrides, format_warnings, unread = column_options(columns, frame), [], {}
+    overrides = column_options(columns, frame)
+    format_warnings: list[str] = []
+    unread: dict[str, Any] = {}
     past_frame = frame.drop(columns=[times, *series_id, *roles, *[n for n in as_names(drop) if n in frame.columns]])
     formats = {n: number_format_of(n, frame[n], overrides.get(n), format_warnings, decimal) for n in past_frame}
     number_formats = {n: stored for n, form in formats.items() if (stored := stored_number_format(form, decimal))}

@@ -250,7 +250,8 @@ class Run:
         Arrays: `split`; `rows` (N,), row numbers in that split; `truth` (N,) or (N, ...); `answers` (N, classes) or
         (N, labels) probabilities, or values in the unit of the target. For some rows, examples and top losses, `shown`
         (indices into `rows`) and their raw `inputs`. `source_rows` (N,), if known: row numbers among the usable
-        rows of the source. `weight` (N,), if rows have weights.
+        rows of the source. `weight` (N,), if rows have weights. Of forecasts of many series, `series` (N,), indices
+        into `series_names`, and `moments` (N,), the number of the first step of each forecast.
         """
         file = self.path / "answers.npz"
         if not file.is_file():
@@ -330,6 +331,12 @@ def _fit_together(
         return False
     count, weight = len(rows), arrays.get("weight")
     if weight is not None and (weight.shape != (count,) or weight.dtype.kind != "f" or not (weight >= 0).all()):
+        return False
+    series, names, moments = (arrays.get(name) for name in ("series", "series_names", "moments"))
+    if series is not None and (
+        names is None or moments is None or names.dtype.kind != "U" or {series.shape, moments.shape} != {(count,)}
+        or {series.dtype.kind, moments.dtype.kind} != {"i"} or series.min() < 0 or series.max() >= len(names)
+    ):  # fmt: skip
         return False
     if count == 0 or answers.ndim < 2 or any(array.shape[:1] != (count,) for array in (truth, answers, source_rows)):
         return False

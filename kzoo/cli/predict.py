@@ -58,7 +58,7 @@ def add_arguments(parser):
     parser.add_argument(
         "--out", metavar="FILE", help="write all predictions to a .csv file, or the continued text to a .txt file"
     )
-    parser.add_argument("--plot", metavar="FILE", help="plot a series and its forecast (.png, .svg, .pdf)")
+    parser.add_argument("--plot", metavar="FILE", help="plot series and their forecasts (.png, .svg, .pdf)")
     parser.add_argument("--format", metavar="NAME", help="exported format to use, such as onnx_int8 (default onnx)")
     parser.add_argument(
         "--tta",
@@ -164,18 +164,7 @@ def _make_future(args):
 
 
 def _save_plot(predictions, args):
-    quantiles = predictions.quantiles
-    band = None if quantiles is None else (quantiles[0, ..., 0], quantiles[0, ..., -1])
-    if predictions.lower is not None:
-        band = predictions.lower[0], predictions.upper[0]
-    figure = import_module("kzoo.plots").ahead(
-        predictions.history[0],
-        predictions.values[0] if predictions.values is not None else quantiles[0, ..., len(predictions.levels) // 2],
-        band=band,
-        times=predictions.times[0] if predictions.times else (),
-        history_times=predictions.history_times[0] if predictions.times else (),
-        names=predictions.target_names,
-    )
+    figure = import_module("kzoo.plots").forecasts(predictions)
     with import_module("kzoo.utils.files").whole_file(args.plot, sync=False) as temporary:
         figure.savefig(temporary, dpi=120)
 

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 # Imported eagerly: these modules have the names of their functions, so a later import would replace the function.
-from kzoo.plots.ahead import ahead
+from kzoo.plots.ahead import ahead, forecasts
 from kzoo.plots.curves import curves
 from kzoo.plots.learning_curve import learning_curve
 from kzoo.plots.overlay import overlay
@@ -63,7 +63,7 @@ _LAZY = {
     "reasons": "kzoo.plots.explanations",
 }
 
-__all__ = ["ahead", "curves", "learning_curve", "overlay", "panels", *_LAZY]
+__all__ = ["ahead", "curves", "forecasts", "learning_curve", "overlay", "panels", *_LAZY]
 
 
 if not TYPE_CHECKING:  # with `__getattr__`, type checkers would accept every name

@@ -1,19 +1,26 @@
-"""`ahead`: plot a series and its forecast."""
+"""`ahead` and `forecasts`: plot series and their forecasts."""
 
+import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from kzoo.plots.colors import FAINT, GREY, INK, ORANGE
-from kzoo.plots.figure import new_figure, style_axes
+from kzoo.plots.figure import new_figure, set_title, style_axes
+from kzoo.plots.predictions import name_of
 from kzoo.utils.errors import KzooError
 
+if TYPE_CHECKING:
+    from kzoo.predictions import Predictions
+
 _MAX_TARGETS = 9
+_MAX_SERIES = 9
 
 
 def ahead(
@@ -58,33 +65,115 @@ def ahead(
     past_times, future_times = (
         (history_times, times) if has_times else (range(1 - len(past), 1), range(1, len(future) + 1))
     )
-    # matplotlib converts times to UTC unless it is given the time zone.
-    zone = getattr(future_times[-1], "tzinfo", None)
     n_rows = min(past.shape[1], _MAX_TARGETS)
     figure = new_figure(9, 0.9 + max(2.2 * n_rows, 2.6))
     panels = figure.subplots(n_rows, 1, sharex=True, squeeze=False)[:, 0]
-    marker = dict(marker="o", ms=3.5) if len(future) <= 15 else {}
     for i, axes in enumerate(panels):
-        style_axes(axes)
-        axes.plot(list(past_times), past[:, i], color=GREY, lw=1.3, label="history")
-        if band is not None:
-            low, high = (np.asarray(bound)[:, i] for bound in band)
-            axes.fill_between(list(future_times), low, high, color=ORANGE, alpha=0.25, lw=0, label="band")
-        # A dotted line connects the end of the history with the forecast.
-        axes.plot([past_times[-1], future_times[0]], [past[-1, i], future[0, i]], color=ORANGE, lw=1.2, ls=":")
-        axes.plot(list(future_times), future[:, i], color=ORANGE, lw=1.9, label="forecast", **marker)
-        axes.axvline(past_times[-1], color=FAINT, lw=1)
-        axes.margins(x=0.02)
+        bounds = None if band is None else [np.asarray(bound)[:, i] for bound in band]
+        _draw(axes, past_times, past[:, i], future_times, future[:, i], bounds)
         axes.set_ylabel(str(names[i]) if names else "", color=INK, parse_math=False)
-    bottom = panels[-1]
-    if hasattr(future_times[-1], "year"):
-        locator = AutoDateLocator(tz=zone, minticks=4, maxticks=9)
-        bottom.xaxis.set_major_locator(locator)
-        bottom.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=zone))
-    else:
-        bottom.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
-        bottom.set_xlabel("" if has_times else "steps from now", color=GREY)
+    _set_ticks(panels[-1], future_times[-1], has_times=has_times, most=9)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=3, frameon=False)
     if n_rows < past.shape[1]:
         figure.supxlabel(f"the first {n_rows} of {past.shape[1]} targets", color=GREY, fontsize=9)
     return figure
+
+
+def forecasts(predictions: "Predictions", *, most: int = _MAX_SERIES) -> Figure:
+    """Plot the history and the forecast of each of several series, with the band of its intervals or quantiles.
+
+    Of a single series, the figure is that of `ahead`.
+
+    Args:
+        predictions: of `kzoo.predict` for series.
+        most: largest number of panels, one for each series and target; a line tells how many are not drawn.
+
+    Raises:
+        KzooError: `predictions` are not forecasts, or `most` is below 1.
+    """
+    if predictions.history is None or predictions.horizon is None:
+        raise KzooError("These predictions are not forecasts of series with a history. Plot something else.")
+    if most < 1:
+        raise KzooError(f"most={most!r} must be at least 1.")
+    middle, band = _middle_and_band(predictions)
+    if len(predictions) == 1:
+        return ahead(
+            predictions.history[0], middle[0], names=predictions.target_names,
+            band=None if band is None else (band[0][0], band[1][0]),
+            times=predictions.times[0] if predictions.times else (),
+            history_times=predictions.history_times[0] if predictions.times else (),
+        )  # fmt: skip
+    panels = [(series, target) for series in range(len(predictions)) for target in range(predictions.targets)]
+    drawn, several = panels[:most], predictions.targets > 1
+    n_columns = min(3, math.ceil(len(drawn) / 2) if len(drawn) < 5 else 3)
+    n_rows = math.ceil(len(drawn) / n_columns)
+    figure = new_figure(1 + 3.6 * n_columns, 0.9 + 2.3 * n_rows)
+    for number, (series, target) in enumerate(drawn):
+        axes = figure.add_subplot(n_rows, n_columns, number + 1)
+        past_times, future_times = _times_of(predictions, series)
+        past = np.asarray(predictions.history[series], "float64")[-len(past_times) :, target]
+        bounds = None if band is None else [bound[series, :, target] for bound in band]
+        _draw(axes, past_times, past, future_times, middle[series, :, target], bounds)
+        names = [str(predictions.inputs[series]) if len(predictions.inputs) > series else f"series {series + 1}"]
+        names += [str(predictions.target_names[target])] if several and predictions.target_names else []
+        set_title(axes, ", ".join(map(name_of, names)))
+        if number % n_columns == 0 and not several and predictions.target_names:
+            axes.set_ylabel(str(predictions.target_names[0]), color=INK, parse_math=False)
+        _set_ticks(axes, future_times[-1], has_times=bool(predictions.times), most=6)
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=3, frameon=False)
+    if len(drawn) < len(panels):
+        noun = "series and targets" if several else "series"
+        text = f"The first {len(drawn):,} of {len(panels):,} {noun}; {len(panels) - len(drawn):,} are not drawn."
+        figure.supxlabel(text, color=GREY, fontsize=9)
+    return figure
+
+
+def _middle_and_band(predictions: "Predictions") -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray] | None]:
+    """Return the values or middle quantiles (N, horizon, targets), and the ends of intervals or the outer quantiles."""
+    quantiles, middle = predictions.quantiles, predictions.values
+    if middle is None:
+        assert quantiles is not None
+        middle = quantiles[..., len(predictions.levels) // 2]
+    if predictions.lower is not None and predictions.upper is not None:
+        return middle, (predictions.lower, predictions.upper)
+    return middle, None if quantiles is None else (quantiles[..., 0], quantiles[..., -1])
+
+
+def _times_of(predictions: "Predictions", series: int) -> tuple[Sequence[Any], Sequence[Any]]:
+    """Return the times of the history and of the forecast of a series, without steps that repeat its first row."""
+    assert predictions.history is not None and predictions.horizon is not None
+    if not predictions.times:
+        return range(1 - predictions.history.shape[1], 1), range(1, predictions.horizon + 1)
+    past = list(predictions.history_times[series])
+    repeated = next((i for i, time in enumerate(past) if time != past[0]), len(past)) - 1
+    return past[repeated:], predictions.times[series]
+
+
+def _draw(
+    axes: Axes, past_times: Sequence[Any], past: np.ndarray, future_times: Sequence[Any], future: np.ndarray,
+    band: Sequence[np.ndarray] | None,
+) -> None:  # fmt: skip
+    """Draw the history (steps,) and the forecast (horizon,) of one target, and the lower and upper end of its band."""
+    style_axes(axes)
+    axes.plot(list(past_times), past, color=GREY, lw=1.3, label="history")
+    if band is not None:
+        axes.fill_between(list(future_times), band[0], band[1], color=ORANGE, alpha=0.25, lw=0, label="band")
+    # A dotted line connects the end of the history with the forecast.
+    axes.plot([past_times[-1], future_times[0]], [past[-1], future[0]], color=ORANGE, lw=1.2, ls=":")
+    marker: dict[str, Any] = dict(marker="o", ms=3.5) if len(future) <= 15 else {}
+    axes.plot(list(future_times), future, color=ORANGE, lw=1.9, label="forecast", **marker)
+    axes.axvline(past_times[-1], color=FAINT, lw=1)
+    axes.margins(x=0.02)
+
+
+def _set_ticks(axes: Axes, time: Any, *, has_times: bool, most: int) -> None:
+    """Set the ticks of the axis of times, like `time`."""
+    if hasattr(time, "year"):
+        # matplotlib converts times to UTC unless it is given the time zone.
+        zone = getattr(time, "tzinfo", None)
+        locator = AutoDateLocator(tz=zone, minticks=min(4, most // 2), maxticks=most)
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=zone))
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=most - 1))
+        axes.set_xlabel("" if has_times else "steps from now", color=GREY)

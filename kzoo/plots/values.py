@@ -28,7 +28,7 @@ def forecast(
     history: ArrayLike | None = None,
     names: Sequence[str] = (),
     count: int = 4,
-    windows: Sequence[int] | None = None,
+    windows: Sequence[int | str] | None = None,
     band: tuple[ArrayLike, ArrayLike] | None = None,
 ) -> Figure:
     """Plot forecasts next to the truth: a row for each target, a column for each of some windows evenly spaced in time.
@@ -39,7 +39,7 @@ def forecast(
         history: (N, steps, features) values that the model saw, targets first; up to twice the horizon is plotted.
         names: names of the targets.
         count: number of windows to plot.
-        windows: (N,) the number of each window, for its title; None: counted from 1.
+        windows: (N,) the number of each window, or its title; None: counted from 1.
         band: lower and upper quantile of each forecast value, in the shape of `predicted`; drawn as an area.
 
     Raises:
@@ -77,7 +77,8 @@ def forecast(
     marker = dict(marker="o", ms=3.5) if horizon <= 15 else {}
     for target, axes_row in enumerate(panels):
         for window, axes in zip(selected, axes_row, strict=True):
-            style_axes(axes, f"window {windows[window]:,}" if target == 0 else "")
+            title = windows[window]
+            style_axes(axes, (title if isinstance(title, str) else f"window {title:,}") if target == 0 else "")
             if history is not None:
                 past = history[window, :, target]
                 axes.plot(np.arange(1 - len(past), 1), past, color=GREY, lw=1.2, label="history")

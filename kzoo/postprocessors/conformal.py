@@ -234,6 +234,15 @@ def with_unsure(predictions: Predictions, threshold: float) -> Predictions:
     return replace(predictions, labels=labels)
 
 
+def _hint(predictions: Predictions) -> str:
+    """Return how the band of forecasts adapts to the series."""
+    if len(predictions) == 1:
+        return "; a longer table before the forecast adapts the band"
+    if predictions.quantiles is None:
+        return "; it is as wide for all series, and models with quantiles= have a band for each"
+    return ""
+
+
 def _with_sets(
     learned: Mapping[str, Any], rows: str, predictions: Predictions, options: PredictionOptions, ordered: bool,
     band: np.ndarray | None,
@@ -259,7 +268,7 @@ def _with_sets(
     elif ordered:
         promise = (
             f"The band covers {_share(confidence)} of the {rows} steps. Errors of forecasts depend on each other and "
-            "change, so that it is approximate; a longer table before the forecast adapts the band."
+            f"change, so that it is approximate{_hint(predictions)}."
         )
     else:
         promise = f"The intervals contain the value of {about}{' for each target' if lower.shape[-1] > 1 else ''}."

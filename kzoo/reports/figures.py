@@ -12,6 +12,7 @@ from markupsafe import Markup
 from kzoo import plots
 from kzoo.plots import colors
 from kzoo.plots.calibration import reliability_of
+from kzoo.plots.predictions import name_of
 from kzoo.postprocessors.decision import decision_on, predicted_classes
 from kzoo.utils.formatting import number, percent
 
@@ -222,6 +223,7 @@ def _forecast_figures(run):
     stored, names = run.answers, run.data.target_names
     truth, predicted = stored["truth"], stored["answers"]
     quantiles = predicted.ndim > truth.ndim
+    series = stored["series_names"][stored["series"]].tolist() if "series" in stored else None
     # Row of the split -> its index among the stored inputs.
     stored_index = {int(row): i for i, row in enumerate(stored["shown"])}
 
@@ -231,12 +233,14 @@ def _forecast_figures(run):
             window = int(stored["rows"][row]) + 1
             band = (predicted[[row]][..., 0], predicted[[row]][..., -1]) if quantiles else None
             middle = predicted[[row]][..., predicted.shape[-1] // 2] if quantiles else predicted[[row]]
-            figure = plots.forecast(truth[[row]], middle, history=history, names=names, windows=[window], band=band)
-            yield embed_figure(figure, f"{alt}: window {window}")
+            title = window if series is None else f"{name_of(series[row])}, window {window:,}"
+            figure = plots.forecast(truth[[row]], middle, history=history, names=names, windows=[title], band=band)
+            yield embed_figure(figure, f"{alt}: window {window}" if series is None else f"{alt}: {title}")
 
     rows = stored["shown"][:N_EXAMPLES] if not examples_are_first(stored) else np.arange(len(truth))
     rows = rows[np.unique(np.linspace(0, len(rows) - 1, _N_WINDOWS).round().astype(int))].tolist()
-    yield "Forecasts", "Windows evenly spaced over the split.", list(figures(rows, "forecast and truth"))
+    note = "Windows evenly spaced over the split" + ("." if series is None else ", series by series.")
+    yield "Forecasts", note, list(figures(rows, "forecast and truth"))
     has_inputs = np.isin(np.arange(len(truth)), list(stored_index))
     errors = run.problem.task.scoring.judge(truth, predicted, run.target)
     worst = errors.worst(_N_WINDOWS, among=has_inputs, places=stored["rows"], apart=truth.shape[1])

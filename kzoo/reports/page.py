@@ -16,7 +16,7 @@ from kzoo.registry import get_preset, meaning_of
 from kzoo.reports.examples import examples_of
 from kzoo.reports.explanations import explanation_sections
 from kzoo.reports.figures import curve_figures, prediction_figures
-from kzoo.reports.scores import baseline_rows, primary_score, run_warnings, score_rows
+from kzoo.reports.scores import baseline_rows, primary_score, run_warnings, score_rows, series_table
 from kzoo.reports.search import search_page
 from kzoo.reports.setting_format import format_setting, format_shape
 from kzoo.results.coverage import DRIFT, HEAD, coverage_note, coverage_rows
@@ -178,6 +178,7 @@ def _scores(run: Run) -> dict[str, Any]:
         head=primary_score(scores[split], run, f"{split} ") if split else None,
         score_rows=score_rows(run, scores),
         targets=target_table(scores[split]) if split else [],
+        series=series_table(scores[split]) if split else [],
         baselines=baseline_rows(summary),
         coverage=[HEAD, *coverage_rows(coverage)] if (coverage := summary.get("conformal")) else [],
         coverage_note=f"{coverage_note(coverage)} {DRIFT}" if coverage else "",
@@ -209,6 +210,7 @@ def _new_data_scores(run: Run, data: Any, by: str | None, sheet: str | None, hea
         head=primary_score(scores, run, split="", stored_predictions=False),
         score_rows=score_rows(run, {name: scores}),
         targets=target_table(scores),
+        series=series_table(scores),
         subgroups=subgroups,
         subgroup_heading=heading,
     )

@@ -7,6 +7,7 @@ from kzoo.tasks.weighted import UNWEIGHTED, by_weighting
 from kzoo.utils.formatting import number, percent, plural
 
 _FEW_EXAMPLES = 100  # with fewer examples, the interval is too wide to choose between models
+_MOST_SERIES = 12  # in the table of series
 _LARGE_RATIO = 1.5  # test error / validation error, validation loss / training loss
 _LARGE_LOSS_GAP = 0.1  # nats, or standardised squared error
 
@@ -86,6 +87,23 @@ def _format_score(score, value):
         return " to ".join(map(number if score is not None and score.form == "bounds" else percent, value))
     form = "number" if score is None else score.form
     return f"{value:.4f}" if form == "digits" else percent(value) if form == "percent" else number(value)
+
+
+def series_table(scores):
+    """Return a header and a row for each series with the largest errors, relative to their size; [] for one series."""
+    series = scores.get("series") or {}
+    if not series:
+        return []
+
+    def size(row):
+        errors = [row.get(name) for name in ("mase", "mae")]
+        return [-1.0 if error is None else error for error in errors]
+
+    names = [name for name in next(iter(series.values())) if name != "examples"]
+    labels = [getattr(score_named(name), "short", name) or name for name in names]
+    worst = sorted(series, key=lambda name: size(series[name]), reverse=True)[:_MOST_SERIES]
+    rows = [[name, *(number(series[name][key]) for key in names), number(series[name]["examples"])] for name in worst]
+    return [["series", *labels, "windows"], *rows]
 
 
 def baseline_rows(summary):

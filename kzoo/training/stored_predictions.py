@@ -2,7 +2,8 @@
 
 The file has `split`, `rows` (row numbers in that split), `truth` and `answers` (probabilities per class, or values in
 the targets' unit); for a few example rows, `shown` (indices into `rows`) and their raw `inputs`; and if the split comes
-from a source, `source_rows`, the row numbers there. Rows with weights have a `weight` each.
+from a source, `source_rows`, the row numbers there. Rows with weights have a `weight` each. Forecasts of many
+series have `moments`, the number of the first step that is forecast, and `series`, indices into `series_names`.
 """
 
 from typing import Any
@@ -103,8 +104,20 @@ def write_predictions(file, split, scored, data_split, data, target, *, decision
         arrays["source_rows"] = np.asarray(data_split.rows)[rows]
     if data_split.weight is not None:
         arrays["weight"] = np.asarray(data_split.weight)[rows]
+    arrays |= _places_in_time(data_split.y, rows)
     with whole_file(file, sync=False) as temporary, open(temporary, "wb") as stream:
         np.savez_compressed(stream, **arrays)
+
+
+def _places_in_time(y, rows):
+    """Return the `moments` and the `series` of the forecasts of many series, for rows of their split; {} for others."""
+    series = getattr(y, "series", None)
+    if series is None:
+        return {}
+    return dict(
+        moments=series.numbers[y.starts[rows]], series=series.codes[rows].astype(np.int32),
+        series_names=np.array(series.names, str),
+    )  # fmt: skip
 
 
 def _example_indices(problem, errors, truth, rows):

@@ -8,6 +8,11 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 PIXELS = {"kind": "image", "shape": [8, 8, 1], "resize": "cover", "background": "white"}
+PANEL = {
+    "kind": "series", "columns": ["sales"], "outputs": 1, "time": "day", "series_id": ["shop"], "zones": {"day": ""},
+    "covariates": [{"name": "promo", "role": "known"}], "calendar": {"column": "day", "step": "days", "every": 1.0},
+    "horizon": 3, "steps": 4, "ids": ["east", "west"],
+}  # fmt: skip
 SERIES = {"kind": "series", "columns": ["load", "sun"], "steps": 6, "time": None}
 
 
@@ -39,6 +44,25 @@ def write_series(path):
     return write(path, graph, "series", [6, 2], "values", [3, 1], SERIES, "forecasting", targets=["load"], horizon=3)
 
 
+def write_panel(path):
+    """Write quantiles of three days of many shops: the mean of four days, plus 10 with a promotion, minus or plus 1."""
+    width = 1 + 2 * 11  # promo, and sine and cosine of the week (3) and of the year (2)
+    weights, levels = np.zeros((4, width, 3, 3), "float32"), np.tile([-1, 0, 1], 3).astype("float32")
+    weights[:, 0] = 1 / 4
+    for step in range(3):
+        weights[step + 1, 12, step] = 10
+    nodes = [
+        ("Flatten", ["series"], ["flat"]), ("MatMul", ["flat", "w"], ["y"]), ("Add", ["y", "levels"], ["z"]),
+        ("Reshape", ["z", "shape"], ["values"]),
+    ]  # fmt: skip
+    constants = {"w": weights.reshape(4 * width, 9), "levels": levels, "shape": np.array([-1, 3, 3])}
+    graph = graph_of(nodes, constants, "series", [4, width], "values", [3, 3])
+    return write(
+        path, graph, "series", [4, width], "values", [3, 3], PANEL, "quantile_forecasting", targets=["sales"],
+        horizon=3, quantiles=[0.1, 0.5, 0.9],
+    )  # fmt: skip
+
+
 def graph_of(nodes, constants, input_name, input_shape, output_name, output_shape):
     end = lambda name, shape: helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *shape])  # noqa: E731
     graph = helper.make_graph(
@@ -53,7 +77,7 @@ def graph_of(nodes, constants, input_name, input_shape, output_name, output_shap
 
 def write(
     path, content, input_name, input_shape, output_name, output_shape, reader, task, *, labels=(), targets=(),
-    horizon=None,
+    horizon=None, quantiles=None,
 ):  # fmt: skip
     """Write the folder whole: `kzoo.json` comes last."""
     (path / "onnx").mkdir(parents=True, exist_ok=True)
@@ -64,7 +88,8 @@ def write(
                 "scores": {"accuracy": 0.97}, "notes": []}  # fmt: skip
     document = {
         "format_version": 1, "name": "made", "created": "2026-11-25", "parameters": 640,
-        "spec": {"preset": "made", "family": "cnn", "task": task, "config": {"horizon": horizon}},
+        "spec": {"preset": "made", "family": "cnn", "task": task,
+                 "config": {"horizon": horizon} | ({"quantiles": quantiles} if quantiles else {})},
         "inputs": [{"name": input_name, "shape": [None, *input_shape], "dtype": "float32", "meaning": ""}],
         "outputs": [{"name": output_name, "shape": [None, *output_shape], "kind": output_name}],
         "labels": list(labels), "targets": list(targets), "preprocessing": reader,

@@ -12,7 +12,7 @@ import zlib
 
 import numpy as np
 import pytest
-from hand_made import graph_of, write, write_digits
+from hand_made import graph_of, write, write_digits, write_panel
 from messages import assert_mentions
 from page_visit import ANSWERED, WRONG, Visit, browsing, text, transfer
 from served import serving
@@ -21,8 +21,13 @@ pytestmark = pytest.mark.slow
 MARK = '<img src=x onerror="document.title=1">'
 TABLE = "age,income,code,since,town,member\n44,5200,1,2020-05-06,Genf,yes\n61,2100,2,2019-01-02,Bern,no\n"
 WAVES = "load,sun\n" + "".join(f"{hour},0.5\n" for hour in range(1, 9))
+SHOPS = "shop,day,sales,promo\n" + "".join(
+    f"{shop},2024-05-{day:02d},{'' if day > 6 else level + day},{promo if day > 6 else 0}\n"
+    for shop, level, promo in (("east", 10, 0), ("west", 50, 1))
+    for day in range(1, 10)
+)
 TWO = [[(0.3, 0.3), (0.4, 0.2), (0.6, 0.2), (0.65, 0.35), (0.3, 0.8), (0.7, 0.8)]]
-KINDS = ("digits", "photos", "power", "table", "values", "customers", "text", "language", "numbers")
+KINDS = ("digits", "photos", "power", "shops", "table", "values", "customers", "text", "language", "numbers")
 
 
 def png(size=(20, 16), colour=(200, 30, 30)):
@@ -80,13 +85,14 @@ def folders(exports, tmp_path_factory):
     write_photos(home / "photos")
     write_values(home / "values")
     write_customers(home / "customers")
+    write_panel(home / "shops")
     write_digits(home / "numbers")
     manifest = json.loads((home / "numbers" / "kzoo.json").read_text())
     (home / "numbers" / "kzoo.json").write_text(
         json.dumps(manifest | {"preprocessing": None, "metrics": {}, "data": None})
     )
     return [*(exports / name for name in ("digits", "power", "table", "text", "language")),
-            *(home / name for name in ("photos", "values", "customers", "numbers"))]  # fmt: skip
+            *(home / name for name in ("photos", "shops", "values", "customers", "numbers"))]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +133,11 @@ def ask_power(tab):
     tab.click()
 
 
+def ask_shops(tab):
+    tab.page.fill("textarea", SHOPS)
+    tab.click()
+
+
 def ask_plainly(tab):
     tab.click()
 
@@ -142,8 +153,9 @@ def ask_language(tab):
     tab.click("continue")
 
 
-ASKS = {"digits": ask_digits, "photos": ask_photos, "power": ask_power, "table": ask_plainly, "values": ask_plainly,
-        "customers": ask_plainly, "text": ask_text, "language": ask_language, "numbers": ask_plainly}  # fmt: skip
+ASKS = {"digits": ask_digits, "photos": ask_photos, "power": ask_power, "shops": ask_shops,
+        "table": ask_plainly, "values": ask_plainly, "customers": ask_plainly, "text": ask_text,
+        "language": ask_language, "numbers": ask_plainly}  # fmt: skip
 
 
 # Inputs and answers
@@ -473,6 +485,33 @@ def test_a_forecast_is_a_table_and_a_picture(visit):
     points = page.locator("path.before").get_attribute("d").count("L") + 1
     assert points == 6  # the window of the model, not all pasted rows
     assert page.locator("path.after").get_attribute("d").count("L") == 3  # from the last of those on
+
+
+def test_a_table_of_many_series_has_a_band_for_each(visit):
+    tab = visit(refused=True)
+    page = tab.open("shops")
+    hint = page.locator(".panel").inner_text()
+    assert_mentions(hint, "sales, promo", "day", "shop", text("panelAhead", n="3", known="promo"))
+    ask_shops(tab)
+    assert_mentions(tab.answer(), text("oneOfSeries", n="2"), "east", "2024-05-07")
+    assert tab.status() == text("saidForecasts", n="2", steps="3")
+    page.wait_for_selector(".chart svg .band")
+    assert page.locator(".shown tbody tr").first.inner_text().split("\t")[1:] == [
+        "2024-05-07", "13.500", "14.500", "15.500"
+    ]  # fmt: skip
+    page.locator(".shown select").select_option(label="west")
+    page.wait_for_function("() => document.querySelector('figcaption b').textContent === 'west: sales'")
+    assert page.locator(".shown tbody tr").first.inner_text().split("\t")[1:] == [
+        "2024-05-07", "63.500", "64.500", "65.500"
+    ]  # fmt: skip
+    with page.expect_download() as download:
+        tab.click("download")
+    lines = download.value.path().read_text().splitlines()
+    assert lines[0] == "input,step,day,sales_q0.1,sales_q0.5,sales_q0.9" and len(lines) == 1 + 2 * 3
+    assert lines[4].startswith("west,1,2024-05-07,63.5")
+    page.fill("textarea", "\n".join(line for line in SHOPS.splitlines() if "west,2024-05-09" not in line))
+    tab.click()
+    assert_mentions(tab.error(), "'promo'", "'west'", "2024-05-09")
 
 
 def test_a_model_without_preprocessing_takes_numbers(visit):

@@ -91,9 +91,9 @@ def past(reader, raw, horizon, most):
 
     Returns:
         ((N, steps, F) windows, (N, horizon, targets) values, NaN where they are missing or not known yet), in order of
-        time, one step apart; None for an array, which is only the window.
+        time, one step apart; None for an array, which is only the window, and for a table of many series.
     """
-    if isinstance(raw, np.ndarray):
+    if isinstance(raw, np.ndarray) or reader.get("series_id"):
         return None
     names, steps, missing = reader["columns"], reader["steps"], {}
     rows, _, _ = _past_rows(reader, raw, [])

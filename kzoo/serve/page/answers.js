@@ -1,7 +1,7 @@
 // Display of predictions: bars of probabilities, values, charts of forecasts, and tables of many rows.
 
 import { chart } from "./chart.js";
-import { columnFormat, make, number, percent, Problem, textOr, translated } from "./dom.js";
+import { columnFormat, make, newId, number, percent, Problem, textOr, translated } from "./dom.js";
 
 const MAX_CLASSES = 8, MAX_ROWS = 100, MAX_COLUMNS = 12, MAX_CHARTS = 6;
 
@@ -128,15 +128,17 @@ function forecast(about, prediction) {
   const values = numbersOf(prediction), levels = prediction.values ? [] : prediction.levels, count = levels.length || 1;
   const targets = prediction.targets?.length ? prediction.targets : about.answer.targets, names = namesOf(targets, prediction);
   const times = prediction.times ?? values.map((_, step) => `${step + 1}`);
-  const history = prediction.history ?? [];
-  const historyTimes = prediction.history_times ?? history.map((_, step) => `${step + 1 - history.length}`);
+  const pastTimes = prediction.history_times ?? prediction.history?.map((_, step) => `${step + 1 - prediction.history.length}`) ?? [];
+  const repeated = Math.max(pastTimes.lastIndexOf(pastTimes[0]), 0); // the first row of a short series is repeated before it
+  const history = (prediction.history ?? []).slice(repeated), historyTimes = pastTimes.slice(repeated);
+  const title = (name) => (typeof prediction.input === "string" ? `${prediction.input}: ${name}` : name);
   const charts = targets.slice(0, MAX_CHARTS).map((name, i) => {
     const column = (rows, index) => rows.map((row) => row[index]), first = i * count;
     const ends = prediction.lower ? { low: column(prediction.lower, i), high: column(prediction.upper, i) } : null;
     const bounds = ends ?? (levels.length ? { low: column(values, first), high: column(values, first + count - 1) } : {});
     const band = ends ? [" ", legend("intervals", level(prediction.confidence))] : levels.length ? [" ", legend("band", `${levels[0]} – ${levels.at(-1)}`)] : [];
-    return make("figure", {}, make("figcaption", {}, make("b", { text: name }), " ", legend("before"), " ", legend("after"), ...band),
-      chart({ name, before: column(history, i), after: column(values, first + Math.floor(count / 2)), ...bounds, times: [...historyTimes, ...times] }));
+    return make("figure", {}, make("figcaption", {}, make("b", { text: title(name) }), " ", legend("before"), " ", legend("after"), ...band),
+      chart({ name: title(name), before: column(history, i), after: column(values, first + Math.floor(count / 2)), ...bounds, times: [...historyTimes, ...times] }));
   });
   const formats = names.map((_, i) => columnFormat(values.map((row) => row[i])));
   const columns = [
@@ -161,9 +163,21 @@ function legend(key, detail = "") {
   return make("span", { class: "key" }, make("i", { class: key, "aria-hidden": "true" }), make("span", { say: key }), detail ? ` ${detail}` : "");
 }
 
+/** Return the forecasts of many series: the chart and the table of the one that is selected. */
+function manyForecasts(about, predictions, download) {
+  const id = newId("series"), holder = make("div");
+  const show = (index) => holder.replaceChildren(...forecast(about, predictions[index]));
+  const select = make("select", { id, change: () => show(Number(select.value)) }, ...predictions.map((prediction, i) => make("option", { value: `${i}`, text: `${prediction.input}` })));
+  show(0);
+  const picker = predictions.length > 1 ? make("p", { class: "pick" }, make("label", { for: id, say: ["oneOfSeries", { n: predictions.length }] }), " ", select) : null;
+  const node = make("div", {}, picker, holder, download ? make("button", { type: "button", class: "quiet download", say: "download", click: download }) : null);
+  return [node, ["saidForecasts", { n: predictions.length, steps: numbersOf(predictions[0]).length }]];
+}
+
 function several(about, predictions, input, download) {
   const node = make("div");
   const valid = predictions.filter((prediction) => !prediction.error), shown = predictions.slice(0, MAX_ROWS);
+  if ((valid[0]?.values || valid[0]?.quantiles) && isForecast(valid[0])) return manyForecasts(about, valid, download);
   const hasLabels = predictions.some((prediction) => prediction.labels);
   const hasClasses = !hasLabels && Boolean(predictions[0].classes), hasProbabilities = hasClasses && valid[0]?.classes[0].probability !== undefined;
   if (hasClasses) node.append(classCounts(valid.map((prediction) => [prediction.label]), valid.length));

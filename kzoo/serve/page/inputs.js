@@ -319,18 +319,22 @@ function table(context) {
   const area = make("textarea", { id, rows: 8, class: "csv", wrap: "off", spellcheck: "false", "aria-describedby": hintId, input: () => { file = null; setText(chosen); } });
   const list = columns.length > 12 ? `${columns.slice(0, 12).join(", ")}, …` : columns.join(", ");
   const labelled = steps && format.series_id?.length > 0; // series with a prediction each
-  const wanted = labelled ? "labelledSeries" : format.time ? "seriesTimed" : "series";
-  const hint = make("p", { class: "note", id: hintId, say: steps ? [wanted, { n: steps, columns: list, time: format.time, ids: format.series_id?.join(", ") }] : ["columns", { columns: list }] });
+  const panel = labelled && Boolean(format.covariates); // series with a forecast each
+  const covariates = (role) => (format.covariates ?? []).filter((column) => !role || column.role === role).map((column) => column.name).join(", ");
+  const wanted = panel ? "panel" : labelled ? "labelledSeries" : format.time ? "seriesTimed" : "series";
+  const texts = { n: steps, columns: panel && covariates() ? `${list}, ${covariates()}` : list, time: format.time, ids: format.series_id?.join(", ") };
+  const hint = make("p", { class: "note", id: hintId, say: steps ? [wanted, texts] : ["columns", { columns: list }] });
+  const later = panel && covariates("known") ? make("p", { class: "note", say: ["panelAhead", { n: format.horizon, known: covariates("known") }] }) : null;
   const zone = dropZone(input, "dropTable", take);
-  const form = predictionForm(context, [make("label", { for: id, say: "paste" }), area, hint, zone, chosen], async () => {
-    const many = !steps;
+  const form = predictionForm(context, [make("label", { for: id, say: "paste" }), area, hint, ...(later ? [later] : []), zone, chosen], async () => {
+    const many = !steps || panel, rows = many && !panel;
     if (file && facts.includes("ids") && /\.(txt|md)$/i.test(file.name)) return { file, media: "text/plain" }; // the file is a single text
     if (file) {
       const text = file.size <= MAX_SHOWN ? await file.text() : null;
-      return { file, media: "text/csv", many, table: many && text ? readCsv(text) : null };
+      return { file, media: "text/csv", many, table: rows && text ? readCsv(text) : null };
     }
     if (!area.value.trim()) throw new Problem("pasteFirst", {}, area);
-    return { text: area.value, many, table: many ? readCsv(area.value) : null };
+    return { text: area.value, many, table: rows ? readCsv(area.value) : null };
   });
 
   function take([selected]) {

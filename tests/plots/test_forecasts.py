@@ -1,0 +1,62 @@
+"""Forecasts of many series: a panel for each, its band, its own times, and a line for those that are not drawn."""
+
+import datetime
+import io
+
+import numpy as np
+from messages import assert_mentions, refuses
+
+import kzoo.plots
+from kzoo.predictions import Predictions
+
+
+def predictions(series=12, targets=1, quantiles=True, **more):
+    random, start = np.random.default_rng(0), datetime.datetime(2024, 5, 1)
+    days = [start + datetime.timedelta(days=i) for i in range(9)]
+    values = np.sort(random.normal(size=(series, 3, targets, 3)), axis=-1)
+    return Predictions(
+        **(dict(quantiles=values, levels=(0.1, 0.5, 0.9)) if quantiles else dict(values=values[..., 1])),
+        history=random.normal(size=(series, 6, targets)), inputs=tuple(f"shop {i}" for i in range(series)),
+        target_names=("sales", "visits")[:targets], time_name="day", times=[days[6:]] * series,
+        history_times=[days[:6], [days[3]] * 4 + days[4:6]] * (series // 2) + [days[:6]] * (series % 2), **more,
+    )  # fmt: skip
+
+
+def lines(axes):
+    return {line.get_label(): line for line in axes.get_lines() if not line.get_label().startswith("_")}
+
+
+def test_each_series_has_its_history_forecast_and_band():
+    given = predictions()
+    figure = kzoo.plots.forecasts(given)
+    assert [axes.get_title(loc="left") for axes in figure.axes] == [f"shop {i}" for i in range(9)]
+    assert_mentions(figure.get_supxlabel(), "9 of 12 series", "3 are not drawn")
+    for i in (0, 4):
+        drawn, (band,) = lines(figure.axes[i]), figure.axes[i].collections
+        np.testing.assert_array_equal(drawn["forecast"].get_ydata(), given.quantiles[i, :, 0, 1])
+        np.testing.assert_array_equal(drawn["history"].get_ydata(), given.history[i, :, 0])
+        assert list(drawn["forecast"].get_xdata()) == given.times[i]
+        heights = band.get_paths()[0].vertices[:, 1]
+        assert {*given.quantiles[i, :, 0, [0, 2]].ravel()} <= {*heights}
+    short = lines(figure.axes[1])["history"]  # without the repeated first row
+    assert list(short.get_xdata()) == given.history_times[1][3:]
+    figure.savefig(io.BytesIO())
+
+
+def test_intervals_and_several_targets_are_drawn():
+    given = predictions(2, 2, quantiles=False)
+    assert not kzoo.plots.forecasts(given).axes[0].collections
+    given.lower, given.upper = given.values - 1, given.values + 2
+    figure = kzoo.plots.forecasts(given, most=3)
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert titles == ["shop 0, sales", "shop 0, visits", "shop 1, sales"]
+    assert_mentions(figure.get_supxlabel(), "3 of 4", "targets", "1 are")
+    assert {*given.upper[0, :, 1]} <= {*figure.axes[1].collections[0].get_paths()[0].vertices[:, 1]}
+
+
+def test_a_single_series_is_drawn_as_before_and_others_are_refused():
+    assert [axes.get_ylabel() for axes in kzoo.plots.forecasts(predictions(1)).axes] == ["sales"]
+    with refuses("not forecasts"):
+        kzoo.plots.forecasts(Predictions(labels=["a"], probabilities=np.ones((1, 1)), class_names=["a"]))
+    with refuses("most=0", "at least 1"):
+        kzoo.plots.forecasts(predictions(), most=0)

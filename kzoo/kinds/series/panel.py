@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from kzoo.kinds.series.calendar import Calendar, Moments
+from kzoo.kinds.rows.inference import unread_notes
+from kzoo.kinds.series.calendar import Calendar, Moments, learn_calendar
 from kzoo.kinds.series.time_formats import require_times, time_format_of, times_and_zone
+from kzoo.kinds.series.times import Times
 from kzoo.sources.tables.raw import MOST, Rows, require
-from kzoo.sources.tables.values import to_words, unreadable_cells
-from kzoo.sources.tables.zones import format_offset
+from kzoo.sources.tables.values import Texts, category_word, not_missing, plain, to_words, unreadable_cells
+from kzoo.sources.tables.zones import format_offset, offset_of, zone_notes
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed, plural, shown
 from kzoo.utils.formatting import moments as moments_as_text
@@ -26,6 +28,7 @@ _HARMONICS = 3  # pairs of sine and cosine for each season of the calendar
 _YEAR = {"days": 365.2425, "business days": 261.0}  # steps of a year, where it is no season of the calendar
 YEAR_OF_WEEKS = {"days": 364, "business days": 260}  # a year of whole weeks
 _YEAR_HARMONICS = 2
+_MIN_ROWS = 4  # of a series whose step is compared with that of the panel
 _EPOCH = np.datetime64("1970-01-01", "D")
 
 
@@ -200,6 +203,11 @@ class Panel:
         """(R,) first row of the series of each row."""
         return np.repeat(self.bounds[:-1], self.sizes)
 
+    def time(self, row: int) -> str:
+        """Return the time of a row as text."""
+        wall = self.moments.wall[row : row + 1]
+        return moments_as_text(wall.astype("M8[us]").tolist() if wall.dtype.kind == "M" else wall.tolist())[0]
+
     def gaps(self) -> np.ndarray:
         """Return the rows before which rows of the same series are missing."""
         jump = np.diff(self.numbers) != 1
@@ -207,21 +215,67 @@ class Panel:
         return np.flatnonzero(jump) + 1
 
 
-def series_names(rows: Rows, columns: Sequence[str]) -> tuple[np.ndarray, list[str]]:
+def series_names(rows: Rows, columns: Sequence[str], notes: list[str]) -> tuple[np.ndarray, list[str]]:
     """Return the series of each row (N,), as the index of its name, and the names in order of the table.
+
+    Args:
+        rows: the table.
+        columns: the id columns.
+        notes: list that notes about ids that are nearly the same are appended to.
 
     Raises:
         KzooError: a row without an id.
     """
-    cells = [to_words(rows[column]) for column in columns]
-    for column, words in zip(columns, cells, strict=True):
-        if len(empty := np.flatnonzero([word is None for word in words])):
+    codes, parts = np.zeros(len(rows), np.int64), [("",)]
+    for column in columns:
+        own, words = _factorized(rows[column], column, notes)
+        if len(empty := np.flatnonzero(own < 0)):
             raise KzooError(f"Row {empty[0] + 1} has no {column!r}, which tells the series apart. Fill it in.")
-    words = cells[0] if len(cells) == 1 else np.array([", ".join(parts) for parts in zip(*cells, strict=True)], object)
-    distinct, first, codes = np.unique(words.astype(str), return_index=True, return_inverse=True)
-    rank = np.empty(len(distinct), int)
-    rank[np.argsort(first, kind="stable")] = np.arange(len(distinct))
-    return rank[codes.reshape(-1)], distinct[np.argsort(first, kind="stable")].tolist()
+        both, codes = np.unique(codes * len(words) + own, return_inverse=True)
+        parts = [(*parts[code // len(words)], words[code % len(words)]) for code in both.tolist()]
+    codes = codes.reshape(-1)
+    first = np.empty(len(parts), np.int64)
+    first[codes[::-1]] = np.arange(len(codes))[::-1]
+    order = np.argsort(first, kind="stable")
+    rank = np.empty(len(parts), np.int64)
+    rank[order] = np.arange(len(parts))
+    names = [", ".join(parts[code][1:]) for code in order.tolist()]
+    lower: dict[str, str] = {}
+    for name in names:
+        if (other := lower.setdefault(name.lower(), name)) != name:
+            notes.append(f"{other!r} and {name!r} are two series. If they are one, write its id in one way.")
+            break
+    return rank[codes], names
+
+
+def _factorized(column: Any, name: str, notes: list[str]) -> tuple[np.ndarray, list[str]]:
+    """Return the index of the id in each row of a column (N,), -1 for none, and the ids."""
+    values = plain(column)
+    if isinstance(values, Texts):
+        texts, codes = list(values.different), values.codes
+    elif values.dtype == object:
+        places: dict[str, int] = {}
+        words = [None if missing else str(value) for value, missing in zip(values, ~not_missing(values), strict=True)]
+        shortened = to_words(values)  # 3.0 is 3
+        words = [word if word is None or word.strip() == short else short
+                 for word, short in zip(words, shortened, strict=True)]  # fmt: skip
+        codes = np.array([-1 if word is None else places.setdefault(word, len(places)) for word in words], np.int64)
+        texts = list(places)
+    else:
+        present = not_missing(values)
+        distinct, inverse = np.unique(values[present], return_inverse=True)
+        codes = np.full(len(values), -1)
+        codes[present] = inverse.reshape(-1)
+        texts = [str(word) for word in to_words(distinct)]
+    index: dict[str, int] = {}
+    stripped = [category_word(text) for text in texts]
+    of_text = np.array([index.setdefault(word, len(index)) if word else -1 for word in stripped] + [-1], np.int64)
+    codes = of_text[codes]  # the last one is for empty cells
+    used = {text for text, code in zip(texts, of_text, strict=False) if code >= 0}
+    if len(used) > len(index):
+        twice = next(word for text, word in zip(texts, stripped, strict=True) if word and text != word and word in used)
+        notes.append(f"Values of {name!r} that differ only in blanks around them, such as {twice!r}, are one series.")
+    return codes, list(index)
 
 
 def sorted_panel(codes: np.ndarray, names: list[str], moments: Moments, calendar: Calendar, format_time) -> Panel:
@@ -308,12 +362,12 @@ def check_constant(panel: Panel, channels: np.ndarray, name: str) -> None:
     changed = np.flatnonzero(~((channels == first) | (np.isnan(channels) & np.isnan(first))).all(axis=1))
     if len(changed):
         raise KzooError(
-            f"Static column {name!r} changes within series {panel.names[panel.codes[changed[0]]]!r}. Name it in "
-            "known_covariates=, or leave it out with drop=."
+            f"Static column {name!r} changes within series {panel.names[panel.codes[changed[0]]]!r} at "
+            f"{panel.time(changed[0])}. Correct it, name it in known_covariates=, or leave it out with drop=."
         )
 
 
-def panel_moments(rows: Rows, column: str, notes: list[str], learned: str | None = None):
+def panel_moments(rows: Rows, column: str, notes: list[str], learned: str | None = None, zone_learned: Any = None):
     """Return the times of the rows of a panel, in order of the table, their format, and their zone.
 
     Args:
@@ -321,6 +375,7 @@ def panel_moments(rows: Rows, column: str, notes: list[str], learned: str | None
         column: name of the time column.
         notes: list that notes about an ambiguous format are appended to.
         learned: the format in training, if it is known.
+        zone_learned: the zone of the training, for a note about another one; None for no note.
 
     Raises:
         KzooError: a row without a time.
@@ -328,6 +383,7 @@ def panel_moments(rows: Rows, column: str, notes: list[str], learned: str | None
     time_format = time_format_of(column, rows[column], notes, learned)
     times, minutes, zone = times_and_zone(rows, column, time_format)
     require_times(rows, column, times)
+    notes += zone_notes(column, zone_learned, minutes)
     if times.dtype.kind != "M" or not np.isfinite(minutes).all():
         return Moments(times, times), time_format, zone
     zone = format_offset(minutes[int(np.argmax(times))]) if not zone or "," in zone else zone
@@ -368,7 +424,8 @@ def panel_values(
         fill: whether empty cells of known and static columns get the last value before in their series.
 
     Raises:
-        KzooError: a static column that changes within a series.
+        KzooError: a static column that changes within a series, or a series without any value of a known column or of
+            a static column of numbers.
     """
     names, formats = reader["columns"], reader.get("writings") or {}
     raw = np.stack([rows.numbers(name, formats.get(name)) for name in names], axis=1)
@@ -384,22 +441,45 @@ def panel_values(
         column, more = covariate.values(rows)
         column = column[panel.order]
         notes += more
+        if len(without := _without_values(column, panel)):
+            notes += _check_without(covariate, [panel.names[series] for series in without])
         if covariate.role == "static":
             column = _static(column, panel)
             check_constant(panel, column, covariate.name)
         if covariate.role == "known" and not past.all() and np.isnan(column[~past]).all():
             empty_ahead.append(covariate.name)
-        if fill and (count := int(np.isnan(column[past]).any(axis=1).sum())):
+        if covariate.role == "known" and (count := int(np.isnan(column[past]).any(axis=1).sum())):
             empty[covariate.name] = count
         channels.append(filled(column, panel)[0] if fill or covariate.role == "static" else column)
     if empty:
         counts = listed(f"{name!r} {count}" for name, count in empty.items())
-        notes.append(f"Empty cells of known or static columns have the last value before in the same series: {counts}.")
+        notes.append(
+            f"Empty cells of known columns have the last value before in the same series, or its first: {counts}."
+        )
     channels.append(calendar_values(Calendar.of(reader), panel.numbers))
     return PanelValues(
         values=values, covariates=np.concatenate(channels, axis=1).astype(np.float32), observed=observed,
         targets=targets, notes=notes, empty_ahead=tuple(empty_ahead),
     )  # fmt: skip
+
+
+def _without_values(column, panel):
+    """Return the series in which a column (R, channels) is empty."""
+    present = ~np.isnan(column).any(axis=1)
+    return np.flatnonzero(~np.logical_or.reduceat(present, panel.bounds[:-1]))
+
+
+def _check_without(covariate, names):
+    """Return a note about series in which a static column of texts is empty.
+
+    Raises:
+        KzooError: the column is another one.
+    """
+    count = "" if len(names) == 1 else f" ({len(names)} such series)"
+    line = f"{covariate.role.capitalize()} column {covariate.name!r} has no value for series {names[0]!r}{count}"
+    if covariate.role == "known" or not covariate.categories:
+        raise KzooError(f"{line}. Fill it in, or leave the series or the column out.")
+    return [f"{line}: it counts as none of the values of the others."]
 
 
 def _past_rows(observed, panel):
@@ -475,39 +555,32 @@ def read_panel(reader: Mapping[str, Any], rows: Rows, notes: list[str]):
     Raises:
         KzooError: a series without a row with targets, or a known column that is empty in a step to forecast.
     """
-    calendar, steps, horizon = Calendar.of(reader), reader["steps"], reader["horizon"]
-    if calendar is None:
-        raise KzooError("The step of the series is not stored with this model: train it again.")
-    require(rows, [*reader["series_id"], reader["time"], *reader["columns"]], "the panel")
-    require(rows, [covariate.name for covariate in covariates_of(reader)], "the panel")
-    codes, names = series_names(rows, reader["series_id"])
-    moments, _, _ = panel_moments(rows, reader["time"], notes, reader.get("times"))
-    panel = sorted_panel(codes, names, moments, calendar, lambda row: shown(rows[reader["time"]][row]))
+    steps, horizon = reader["steps"], reader["horizon"]
+    panel, calendar = panel_of(reader, rows, notes)
     unread: dict[str, Any] = {}
     content = panel_values(reader, rows, panel, unread, fill=False)
-    notes += [*content.notes]
-    for name, cells in unread.items():
-        if len(cells):
-            notes.append(f"{name!r} has {plural(len(cells), 'cell')} that are not numbers, such as row {cells[0] + 1}.")
     observed = np.where(content.observed, np.arange(len(panel.numbers)), -1)
     last = np.maximum.reduceat(observed, panel.bounds[:-1])
     if (last < 0).any():
         nothing = [panel.names[i] for i in np.flatnonzero(last < 0)]
         targets = listed(map(repr, reader["columns"][: reader["outputs"]]), separator=" or ")
         raise KzooError(
-            f"Series {listed_series(nothing)} {'has' if len(nothing) == 1 else 'have'} no row with {targets}."
+            f"Series {listed_series(nothing)} {'has' if len(nothing) == 1 else 'have'} no row with {targets}. Add the "
+            "rows before the forecast, or remove the series."
         )
+    _check_ends(reader, rows, panel, last, unread)
+    notes += [*content.notes, *unread_notes(reader["columns"], rows, unread), *_end_notes(panel, last, steps, horizon)]
     covariates, future = _with_future(reader, panel, content, last, calendar)
-    windows = np.empty((len(panel), steps, input_width(reader)), np.float32)
-    back = np.arange(steps)[::-1]
-    for series, end in enumerate(last):
-        first = panel.bounds[series]
-        rows_of_window = np.maximum(end - back, first)
-        ahead = np.concatenate([covariates[first : end + 1], future[series]])
-        positions = np.maximum(end - back, first) - first + horizon
-        windows[series] = np.concatenate(
-            [content.values[rows_of_window], covariates[rows_of_window], ahead[positions]], axis=1
-        )
+    # Rows of the windows (S, steps), the first repeated, and `horizon` rows later, of which the last are the future.
+    firsts = panel.bounds[:-1][:, None]
+    positions = np.maximum(last[:, None] - np.arange(steps)[::-1], firsts)
+    later = positions + horizon
+    beyond = later - last[:, None] - 1  # step of the forecast, below 0 in the past
+    ahead = np.where(
+        (beyond >= 0)[..., None], np.take_along_axis(future, np.maximum(beyond, 0)[..., None], axis=1),
+        covariates[np.minimum(later, last[:, None])],
+    )  # fmt: skip
+    windows = np.concatenate([content.values[positions], covariates[positions], ahead], axis=2, dtype=np.float32)
     short = [panel.names[i] for i in np.flatnonzero(last + 1 - panel.bounds[:-1] < steps)]
     if short:
         notes.append(
@@ -517,6 +590,127 @@ def read_panel(reader: Mapping[str, Any], rows: Rows, notes: list[str]):
     if (known := reader.get("ids")) and (new := [name for name in panel.names if name not in set(known)]):
         notes.append(f"{len(new)} series not in the training rows: {listed_series(new)}.")
     return windows, panel, last
+
+
+def panel_of(reader: Mapping[str, Any], rows: Rows, notes: list[str]) -> tuple[Panel, Calendar]:
+    """Return the panel of new rows, and the calendar of the training.
+
+    Raises:
+        KzooError: a missing column, a row without an id or a time, times of another type, or another step.
+    """
+    calendar, column = Calendar.of(reader), reader["time"]
+    if calendar is None:
+        raise KzooError("The step of the series is not stored with this model: train it again.")
+    require(rows, [*reader["series_id"], column, *reader["columns"]], "the panel")
+    require(rows, [covariate.name for covariate in covariates_of(reader)], "the panel")
+    codes, names = series_names(rows, reader["series_id"], notes)
+    zone = (reader.get("zones") or {}).get(column)
+    moments, _, _ = panel_moments(rows, column, notes, reader.get("times"), zone)
+    if (moments.times.dtype.kind == "M") == (calendar.step == "numbers"):
+        types = ("dates", "numbers") if calendar.step == "numbers" else ("numbers", "dates")
+        raise KzooError(
+            f"Times of {column!r} are {types[0]}, such as {shown(rows[column][0])}, but were {types[1]} in training. "
+            "Write them as in training."
+        )
+    panel = sorted_panel(codes, names, moments, calendar, time_formatter(moments, column))
+    check_steps(panel, calendar, "the training rows were")
+    return panel, calendar
+
+
+def time_formatter(moments: Moments, column: str):
+    """Return a function from a row number to its time as text."""
+    times = Times.of(column, moments.wall if moments.times.dtype.kind == "M" else moments.times)
+    return lambda row: times.format_time(times.timestamps[row])
+
+
+def check_steps(panel: Panel, calendar: Calendar, others: str) -> None:
+    """Refuse a panel in which most intervals of a series are not the step of the calendar.
+
+    Args:
+        panel, calendar: the panel, and its calendar.
+        others: the rows that have this step, with a verb, for the message.
+
+    Raises:
+        KzooError: there is such a series.
+    """
+    if len(panel.numbers) < 2:
+        return
+    single = np.append(np.diff(panel.numbers) == 1, False)
+    single[panel.bounds[1:] - 1] = False
+    shares = np.add.reduceat(single, panel.bounds[:-1]) / np.maximum(panel.sizes - 1, 1)
+    other = np.flatnonzero((shares < 0.5) & (panel.sizes >= _MIN_ROWS))
+    if len(other):
+        series = panel.names[other[0]]
+        rows = slice(panel.bounds[other[0]], panel.bounds[other[0] + 1])
+        own = learn_calendar(Moments(panel.moments.times[rows], panel.moments.wall[rows], panel.moments.zone), "")
+        step = "not at regular times" if own is None else f"{own.description} apart"
+        raise KzooError(
+            f"Rows of series {series!r} are {step}, but {others} {calendar.description} apart "
+            f"({len(other)} such series). Bring all series to one step, or remove it."
+        )
+
+
+def gap_notes(panel: Panel, first: np.ndarray | None = None, last: np.ndarray | None = None) -> list[str]:
+    """Return a note about missing rows, with the series and the times of the longest gap; [] without any.
+
+    Args:
+        panel: the panel.
+        first, last: (S,) first and last row of each series that count; all by default.
+    """
+    rows = panel.gaps()
+    codes = panel.codes[rows]
+    if first is not None and last is not None:
+        inside = (rows > first[codes]) & (rows <= last[codes])
+        rows, codes = rows[inside], codes[inside]
+    if not len(rows):
+        return []
+    missing = panel.numbers[rows] - panel.numbers[rows - 1] - 1
+    longest = rows[missing.argmax()]
+    count, name = int(missing.sum()), panel.names[codes[missing.argmax()]]
+    return [
+        f"{plural(count, 'row')} {'is' if count == 1 else 'are'} missing in {len(np.unique(codes))} of {len(panel)} "
+        f"series, most in a row in {name!r} between {panel.time(longest - 1)} and {panel.time(longest)}. They are not "
+        "filled in."
+    ]
+
+
+def _check_ends(reader, rows, panel, last, unread) -> None:
+    """Refuse texts and infinity in the target after the last row with all targets: the forecast would begin there.
+
+    Raises:
+        KzooError: there is such a cell.
+    """
+    place = np.empty(len(panel.order), np.int64)
+    place[panel.order] = np.arange(len(panel.order))
+    for name in reader["columns"][: reader["outputs"]]:
+        cells = place[unread.get(name, np.empty(0, int))]
+        later = cells[cells > last[panel.codes[cells]]]
+        if len(later):
+            row = int(later.min())
+            cell, series = shown(rows[name][panel.order[row]]), panel.names[panel.codes[row]]
+            raise KzooError(
+                f"{name!r} of series {series!r} at {panel.time(row)} is {cell}, which is not a number, so that the "
+                "forecast would begin there. Correct it, or leave it empty."
+            )
+
+
+def _end_notes(panel, last, steps, horizon) -> list[str]:
+    """Return notes about gaps among the last rows, series that end before the others, and rows after the forecast."""
+    notes = gap_notes(panel, np.maximum(last - steps + 1, panel.bounds[:-1]), last)
+    notes = [f"Among the last {plural(steps, 'row')} of the series: {note[0].lower()}{note[1:]}" for note in notes]
+    early = np.flatnonzero(panel.numbers[last] < panel.numbers[last].max())
+    if len(early):
+        names = listed([f"{panel.names[i]!r} at {panel.time(last[i])}" for i in early[: MOST + 1]], MOST)
+        notes.append(
+            f"{len(early)} of {len(panel)} series end before the others ({names}). Their forecasts begin there."
+        )
+    beyond = np.flatnonzero(panel.numbers > panel.numbers[last][panel.codes] + horizon)
+    if len(beyond):
+        notes.append(
+            f"{plural(len(beyond), 'row')} after the {plural(horizon, 'step')} of the forecast are not read, such as "
+            f"{panel.names[panel.codes[beyond[0]]]!r} at {panel.time(beyond[0])}."
+        )
+    return notes
 
 
 def _with_future(reader, panel, content, last, calendar):
@@ -545,7 +739,7 @@ def _with_future(reader, panel, content, last, calendar):
             series, step = empty[0]
             own = slice(panel.bounds[series], last[series] + 1)
             moments = Moments(panel.moments.times[own], panel.moments.wall[own], panel.moments.zone)
-            time = calendar.next_times(moments, int(step) + 1)[-1]
+            time = moments_as_text(calendar.next_times(moments, int(step) + 1))[-1]
             raise KzooError(
                 f"Known column {covariate.name!r} has no value for series {panel.names[series]!r} at {time} "
                 f"({plural(len(empty), 'such step')}). Add rows for the {plural(horizon, 'step')} to forecast, with "
@@ -559,13 +753,18 @@ def _with_future(reader, panel, content, last, calendar):
 def times_ahead(reader, panel, last, steps):
     """Return the times of the next steps of each series, and of its window."""
     calendar = Calendar.of(reader)
-    ahead, history = [], []
+    ahead, history, known = [], [], {}
+    shared = offset_of(calendar.zone) is None or not panel.moments.zone  # else all rows of a series decide its zone
     for series, end in enumerate(last):
         own = slice(panel.bounds[series], end + 1)
         moments = Moments(panel.moments.times[own], panel.moments.wall[own], panel.moments.zone)
-        ahead.append(calendar.next_times(moments, steps))
-        times = calendar.last_times(moments, reader["steps"])
-        history.append([times[0]] * (reader["steps"] - len(times)) + times)
+        window = slice(-reader["steps"], None)
+        key = (moments.times[window].tobytes(), moments.wall[window].tobytes()) if shared else series
+        if key not in known:  # most series end together
+            times = calendar.last_times(moments, reader["steps"])
+            known[key] = calendar.next_times(moments, steps), [times[0]] * (reader["steps"] - len(times)) + times
+        ahead.append(known[key][0])
+        history.append(known[key][1])
     return ahead, history
 
 

@@ -19,15 +19,18 @@ from kzoo.kinds.series.panel import (
     MAX_CATEGORIES,
     YEAR_OF_WEEKS,
     Covariate,
-    Panel,
     calendar_names,
     channel_names,
+    check_steps,
+    gap_notes,
     listed_series,
     padded,
     panel_moments,
+    panel_of,
     panel_values,
     series_names,
     sorted_panel,
+    time_formatter,
     window_columns,
 )
 from kzoo.kinds.series.season import window_length
@@ -44,7 +47,6 @@ from kzoo.utils.formatting import plural, shown
 
 _DEFAULT_HORIZON = 24  # without a preset
 _MAX_STORED_IDS = 10_000
-_MIN_ROWS = 4  # of a series whose step is compared with that of the panel
 
 
 def load_panel(
@@ -71,11 +73,14 @@ def load_panel(
     roles = _checked_roles(rows, series_id, known, static, times, target, drop)
 
     # 1. The rows in order of series and time.
-    codes, names = series_names(rows, series_id)
+    if not len(rows):
+        raise KzooError(f"{name!r} has no rows. Pass a table with rows of each series.")
+    codes, names = series_names(rows, series_id, notes)
     moments, time_format, zone = panel_moments(rows, times, notes)
     calendar = _learned_calendar(codes, moments, times)
-    panel = sorted_panel(codes, names, moments, calendar, _time_formatter(moments, times))
-    _check_steps(panel, calendar)
+    panel = sorted_panel(codes, names, moments, calendar, time_formatter(moments, times))
+    check_steps(panel, calendar, "those of the longest series are")
+    notes += gap_notes(panel)
 
     # 2. The columns of the past, and those that are known ahead.
     overrides = column_options(columns, frame)
@@ -107,7 +112,11 @@ def load_panel(
     cuts = _cut_numbers(panel.numbers[observed], splits.drawn(validation), splits.drawn(test), horizon)
     training = observed & (panel.numbers < cuts[0])
     if not training.any():
-        raise KzooError(f"No row of {name!r} is left to train on. Lower test= or validation=.")
+        longest = int(np.add.reduceat(observed.astype(int), panel.bounds[:-1]).max())
+        raise KzooError(
+            f"horizon={horizon} leaves no row of {name!r} to train on before the validation and test rows (the longest "
+            f"series has {plural(longest, 'row')}). Lower horizon=, test= or validation=, or provide more rows."
+        )
     if steps is None:
         steps, note = _window_length(
             panel, content.values[:, : len(targets)], training, times, calendar, horizon, preset
@@ -168,6 +177,13 @@ def _checked_roles(rows, series_id, known, static, time, target, drop) -> dict[s
         KzooError: an unknown column, or one with two roles.
     """
     roles: dict[str, str] = {}
+    left_out = as_names(drop)
+    for column in series_id:
+        for argument, names in (("time", [time]), ("target", as_names(target)), ("drop", left_out)):
+            if column in names:
+                raise KzooError(f"Column {column!r} is in series_id= and in {argument}=. Remove it from one of them.")
+    if time in left_out:
+        raise KzooError(f"Column {time!r} is in time= and in drop=. Remove it from one of them.")
     for argument, columns in (("series_id", series_id), ("known_covariates", known), ("static_covariates", static)):
         require(rows, columns, "the table")
         check_distinct(columns, argument)
@@ -201,40 +217,20 @@ def _learned_calendar(codes, moments, column) -> Calendar:
     )
 
 
-def _time_formatter(moments, column):
-    times = Times.of(column, moments.wall) if moments.times.dtype.kind == "M" else Times.of(column, moments.times)
-    return lambda row: times.format_time(times.timestamps[row])
-
-
-def _check_steps(panel: Panel, calendar: Calendar) -> None:
-    """Refuse a panel in which most intervals of a series are not the step of the longest one.
-
-    Raises:
-        KzooError: there is such a series.
-    """
-    if len(panel.numbers) < 2:
-        return
-    single = np.append(np.diff(panel.numbers) == 1, False)
-    single[panel.bounds[1:] - 1] = False
-    shares = np.add.reduceat(single, panel.bounds[:-1]) / np.maximum(panel.sizes - 1, 1)
-    other = np.flatnonzero((shares < 0.5) & (panel.sizes >= _MIN_ROWS))
-    if len(other):
-        series = panel.names[other[0]]
-        rows = slice(panel.bounds[other[0]], panel.bounds[other[0] + 1])
-        own = learn_calendar(Moments(panel.moments.times[rows], panel.moments.wall[rows], panel.moments.zone), "")
-        step = "not at regular times" if own is None else f"{own.description} apart"
-        raise KzooError(
-            f"Rows of series {series!r} are {step}, but those of the longest series are {calendar.description} apart "
-            f"({len(other)} such series). Bring all series to one step, or remove it."
-        )
-
-
 def _learned_covariate(rows, name, role, override, warnings, decimal) -> Covariate:
     """Return how a known or static column is read: as numbers, or as a channel for each of its texts."""
     number_format = number_format_of(name, rows[name], override, warnings, decimal)
     stored = stored_number_format(number_format, decimal)
     numbers = rows.numbers(name, stored)
     words = to_words(rows[name])
+    if not len(present := np.flatnonzero([word is not None for word in words])):
+        raise KzooError(f"{role.capitalize()} column {name!r} is empty. Fill it in, or leave it out with drop=.")
+    infinite = [row for row in present if words[row].lstrip("+-").lower() in ("inf", "infinity")]
+    if infinite and np.isfinite(numbers).any():
+        cell, row = shown(rows[name][infinite[0]]), infinite[0] + 1
+        raise KzooError(
+            f"{role.capitalize()} column {name!r} has {cell} in row {row}, which is not a number. Correct it."
+        )
     texts = {str(word) for word, number in zip(words, numbers, strict=True) if word is not None and np.isnan(number)}
     kind = (override or {}).get("kind")
     if kind != "category" and not texts:
@@ -245,6 +241,11 @@ def _learned_covariate(rows, name, role, override, warnings, decimal) -> Covaria
             f"{role.capitalize()} column {name!r} has {len(categories)} different values; at most {MAX_CATEGORIES} are "
             f"possible, or only numbers (first text: {shown(sorted(texts or set(categories))[0])}). Group them, or use "
             "drop= to leave it out."
+        )
+    if texts and np.isfinite(numbers).any() and kind != "category":
+        warnings.append(
+            f"{role.capitalize()} column {name!r} has numbers and texts, such as {shown(sorted(texts)[0])}: each of "
+            f"its {len(categories)} values counts as a category."
         )
     return Covariate(name=name, role=role, categories=tuple(categories))
 
@@ -342,23 +343,6 @@ def panel_windows(panel, content, steps, horizon, ranges, *, exclude_gaps=True):
     return parts, notes, uneven and over_gaps > 0
 
 
-def _panel_of(reader, rows, notes) -> tuple[Panel, Calendar]:
-    """Return the panel of new rows, and the calendar of the training.
-
-    Raises:
-        KzooError: a missing column, a row without an id or a time, or another step than in training.
-    """
-    needed = [*reader["series_id"], reader["time"], *reader["columns"]]
-    require(rows, [*needed, *(stored["name"] for stored in reader.get("covariates", ()))], "the panel")
-    codes, names = series_names(rows, reader["series_id"])
-    moments, _, _ = panel_moments(rows, reader["time"], notes, reader.get("times"))
-    calendar = Calendar.of(reader)
-    assert calendar is not None
-    panel = sorted_panel(codes, names, moments, calendar, _time_formatter(moments, reader["time"]))
-    _check_steps(panel, calendar)
-    return panel, calendar
-
-
 def fresh_panel(reader: Mapping[str, Any], frame, missing) -> Fresh:
     """Return new rows of many series for the checks."""
     seen: dict[str, Any] = {"time": None, "gone": {}}
@@ -367,7 +351,7 @@ def fresh_panel(reader: Mapping[str, Any], frame, missing) -> Fresh:
     if missing or not len(frame):
         return Fresh(frame=frame, missing=missing, seen=seen)
     rows = rows_of(frame)
-    panel, _ = _panel_of(reader, rows, [])
+    panel, _ = panel_of(reader, rows, [])
     content = panel_values(reader, rows, panel, {})
     ends = np.repeat(panel.bounds[1:], panel.sizes)
     x = window_columns(content.values, content.covariates, ends, reader["horizon"])
@@ -381,7 +365,7 @@ def labelled_panel(reader: Mapping[str, Any], frame, notes, where) -> Split:
         KzooError: no window has all of its targets.
     """
     rows, unread = rows_of(frame), dict[str, Any]()
-    panel, _ = _panel_of(reader, rows, notes)
+    panel, _ = panel_of(reader, rows, notes)
     content = panel_values(reader, rows, panel, unread)
     notes += [*unread_notes(reader["columns"], frame, unread), *content.notes]
     parts, window_notes, _ = panel_windows(

@@ -6,8 +6,10 @@ import numpy as np
 
 from kzoo.baselines.baseline import baseline
 from kzoo.baselines.linear import STRENGTHS, Sums, with_bias
-from kzoo.storage.windows import series_of
+from kzoo.storage.windows import sample_indices, series_of
 
+_MOST_SAMPLED = 200_000  # rows of a series that is not in memory, from which their scale is computed
+_MOST_AT_ONCE = 20_000_000  # numbers
 _MOST_FEATURES = 1_500  # steps times columns of a window; only the last steps of larger windows are used
 
 
@@ -66,7 +68,7 @@ class _Variant:
     def __init__(self, subset):
         self.subset, self.sums = subset, Sums()
         x, y = subset.train.x, subset.train.y
-        rows = (np.asarray(part[:]) if (series := series_of(part)) is None else series for part in (x, y))
+        rows = (_rows_of(part) for part in (x, y))
         (self.middle, self.spread), (self.offset, self.scale) = (_moments(values) for values in rows)
         self.targets = y.shape[-1]
 
@@ -115,7 +117,20 @@ class _OwnPast(_Variant):
         return past - last, last
 
 
+def _rows_of(part):
+    """Return the rows of a series, a sample of them if they are not in memory, or all of the windows."""
+    if (series := series_of(part)) is None:
+        return np.asarray(part[:])
+    return series if isinstance(series, np.ndarray) else series[sample_indices(len(series), _MOST_SAMPLED)]
+
+
 def _moments(values):
-    values = np.asarray(values, "float64").reshape(-1, values.shape[-1])
+    values = values.reshape(-1, values.shape[-1])
+    if (
+        values.size > _MOST_AT_ONCE and values.shape[1] > 1
+    ):  # column by column: a copy of all in double precision is large
+        mean, spread = (np.concatenate(parts) for parts in zip(*(_moments(c[:, None]) for c in values.T), strict=True))
+        return mean, spread
+    values = np.asarray(values, "float64")
     spread = values.std(axis=0)
     return values.mean(axis=0), np.where(spread > 1e-12, spread, 1.0)

@@ -5,10 +5,15 @@ from pathlib import Path
 
 from kzoo.cli import keras_import, shared, tables
 from kzoo.results import number
+from kzoo.run import Run
 from kzoo.utils.errors import Interrupted, KzooError, warn
 from kzoo.utils.formatting import duration, plural
 
 _MOST_SEEDS = 100
+_IN_ORDER = (
+    "Each fold was trained on the rows before it, and tested on those after. For a run that forecasts, train on all "
+    "rows: leave out --folds."
+)
 
 
 def check_options(args):
@@ -43,6 +48,8 @@ def train_folds(args, preset, options):
         preset, args.data, folds=args.folds, **options | dict(out=out)
     )
     document = dict(preset=preset.name, folds=args.folds, scores=_stored(scores), table=repr(scores), run=None)
+    if "ordered" in Run(scores["runs"][0]).problem.facts:  # the first folds know little of the series
+        return document | dict(runs=[os.fspath(path) for path in scores["runs"]], note=_IN_ORDER)
     try:
         run = keras_import.import_quietly("kzoo.evaluation").ensemble(
             scores["runs"], out=out / "ensemble", overwrite=args.overwrite
@@ -85,6 +92,8 @@ def render(document):
 
 def _fold_lines(document):
     lines = document["table"].splitlines()
+    if "note" in document:
+        lines.append(document["note"])
     if document["run"] is not None:
         lines.append(
             "The run predicts by the mean of the folds. Its rows were all trained on: the scores above are those of "

@@ -26,7 +26,8 @@ class Fold:
     """A fold of a cross-validation, passed as `test=` instead of a fraction: its rows are the test split.
 
     Args:
-        index: which fold, 0..folds-1; together the folds hold every row once.
+        index: which fold, 0..folds-1; together the folds hold every row once. Of forecasts, the folds are the last
+            parts of the series in order of time, and only earlier rows are trained on.
         folds: the number of parts into which the rows are divided.
         stratified: whether to keep the class proportions in each fold.
         seed: seed of the division.
@@ -494,12 +495,32 @@ def split_time(n, *, validation=0.1, test=None):
     """
     if isinstance(test, Fold):
         raise KzooError(
-            "Folds are not available for an ordered series: training rows would come after test rows. Use kzoo.train, "
-            "which tests on the end of the series."
+            "Folds are not available for a long text: training rows would come after test rows. Use kzoo.train, which "
+            "tests on the end of the text."
         )
     validation, test = split_fractions(validation, test)
     first_test = n - round(n * test)
     return first_test - round(n * validation), first_test
+
+
+def expanding_cut(n, fold):
+    """Return (rows, fraction) of a fold of an ordered series: how many rows it has, and the test part of them.
+
+    The last parts of `n // (folds + 1)` rows are the test parts, one for each fold; the rows before are trained on, and
+    those after are not used (the `TimeSeriesSplit` of scikit-learn).
+
+    Args:
+        n: rows of the series, in order of time.
+        fold: the `Fold`.
+
+    Raises:
+        KzooError: fewer rows than parts.
+    """
+    size = n // (fold.folds + 1)
+    if not size:
+        raise KzooError(f"folds={fold.folds} needs at least {fold.folds + 1} rows in order of time; there are {n}.")
+    rows = n - (fold.folds - 1 - fold.index) * size
+    return rows, size / rows
 
 
 def check_enough(n):

@@ -42,8 +42,10 @@ def compare_runs(
         the old run's training targets; `difference` (new - old); `advantage` (the same, but positive if new is better);
         `test`. For classes, `test` is McNemar's exact test of the examples that only one run predicts correctly
         (doi:10.1007/BF02295996). For values, it is the 95 % bootstrap interval of the difference of the mean error per
-        row; it is too narrow for forecasts, whose windows overlap. For labels, it is that interval of the difference
-        of the mean F1. It is None for language models.
+        row. For forecasts, it is an interval over pairs of windows: those that begin within one horizon, of all series,
+        count as one observation, since they forecast the same steps (`moments` is the number of these). For labels, it
+        is the bootstrap interval of the difference of the mean F1. It is None for language models, and for forecasts
+        from a single moment.
 
     Raises:
         KzooError: data that does not fit one of the runs, runs with different tasks, targets or horizons, or an unknown
@@ -108,6 +110,8 @@ def compare_runs(
         test = _weighted_bootstrap(errors, old_errors, weight.astype("float64"))
     elif errors.right is not None:
         test = mcnemar(errors.right, old_errors.right)
+    elif "ordered" in runs[0].problem.facts:
+        test = _over_moments(errors.error - old_errors.error, errors.of, sample_split(loaded[0].test).y)
     else:
         test = _bootstrap(errors.error - old_errors.error, errors.of)
     return dict(
@@ -159,6 +163,33 @@ def _weighted_bootstrap(errors: Any, old_errors: Any, weight: np.ndarray) -> dic
     else:
         differences, name = old_errors.right.astype("float64") - errors.right, "error rate"
     return _bootstrap(differences * (weight / weight.mean()), name)
+
+
+def _over_moments(differences: np.ndarray, error_name: str, windows: Any) -> dict[str, Any] | None:
+    """Return the paired interval of the differences (N,) of forecasts, whose windows overlap; None with one moment.
+
+    Windows that begin within one horizon are a cluster. The interval is that of Student with the standard error of a
+    ratio of sums over clusters.
+
+    Args:
+        differences: new - old error of each window.
+        error_name: of the error.
+        windows: the targets, `Windows`; None is returned for other arrays.
+    """
+    if not hasattr(windows, "starts"):
+        return None
+    starts = np.asarray(windows.starts)
+    moments = starts if windows.series is None else windows.series.numbers[starts]
+    clusters, members = np.unique((moments - moments.min()) // windows.length, return_inverse=True)
+    count, mean = len(clusters), float(differences.mean())
+    if count < 2:
+        return None
+    sums = np.bincount(members.reshape(-1), differences - mean) / len(differences)
+    half = float(stats.t.ppf(0.975, count - 1) * np.sqrt(count / (count - 1) * (sums**2).sum()))
+    return dict(
+        name=f"pairs of windows from {count} moments, a horizon apart", of=error_name, difference=mean,
+        interval=[mean - half, mean + half], moments=count,
+    )  # fmt: skip
 
 
 def _bootstrap(differences: np.ndarray, error_name: str) -> dict[str, Any]:

@@ -81,7 +81,9 @@ def cross_validate(
 
     Args:
         preset: the name of a preset, or a `Preset`.
-        data: anything `kzoo.load_data` takes whose rows have no order; the default is the preset's own data set.
+        data: anything `kzoo.load_data` takes, other than a long text; the default is the preset's own data set. Series
+            to forecast are cut in order of time: the last parts are the folds, and each network is trained on the rows
+            before its fold (the `TimeSeriesSplit` of scikit-learn), so that none has seen the future.
         folds: number of folds; each is the test split once.
         stratified: keep the proportions of the classes in each fold, as scikit-learn's `StratifiedKFold` does.
         repeats: how often to divide the data again; repeat r uses `seed + r` for the folds and the weights.
@@ -105,7 +107,7 @@ def cross_validate(
         `out_of_fold.npz`.
 
     Raises:
-        KzooError: data whose rows have an order, more folds than rows of a class, or anything that `kzoo.train`
+        KzooError: a long text, more folds than rows of a class, or anything that `kzoo.train`
             refuses.
     """
     # 1. Validate the arguments and plan the folds.
@@ -275,8 +277,19 @@ def _mean_and_std(folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _out_of_fold(runs: Sequence[Run]) -> dict[str, np.ndarray]:
-    """Return the predictions of all folds, one for each row of the source, averaged over the repeats."""
+    """Return the predictions of all folds, one for each row of the source, averaged over the repeats.
+
+    Forecasts, whose windows are no rows of the source, come fold after fold, with their `fold`, from 1.
+    """
     predictions: list[Any] = [run.answers for run in runs]
+    if "source_rows" not in predictions[0]:
+        names = [name for name in ("truth", "answers", "moments") if name in predictions[0]]
+        together = {name: np.concatenate([fold[name] for fold in predictions]) for name in names}
+        if "series" in predictions[0]:
+            series = [fold["series_names"][fold["series"]] for fold in predictions]
+            together["series"] = np.concatenate(series)
+        lengths = [len(fold["rows"]) for fold in predictions]
+        return {"fold": np.repeat(np.arange(1, len(runs) + 1), lengths)} | together
     source_rows, truth, answers = (
         np.concatenate([fold[name] for fold in predictions]) for name in ("source_rows", "truth", "answers")
     )

@@ -280,8 +280,9 @@ def sample_indices(count, most):
 
 def flat(x):
     """Return values as (N, columns); for windows, the rows that they cover, each once."""
-    if series_of(x) is not None:
-        x = x.covered()
-        return x.reshape(len(x), -1)[-_MOST_ROWS:]
+    if (series := series_of(x)) is not None:
+        first, end = int(x.starts.min()), int(x.starts.max()) + x.length
+        rows = series[max(first, end - _MOST_ROWS) : end]
+        return rows.reshape(len(rows), -1)
     x = sample_rows(x)
     return x.reshape(-1, x.shape[-1]) if x.ndim > 1 else x[:, None]

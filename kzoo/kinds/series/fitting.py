@@ -109,7 +109,7 @@ def load_series(
     # 1. Read the series and those of the validation and test split, sorted by time.
     source = with_index(source, time)
     notes = [*notes, *index_notes(source)]
-    frame = as_frame(source, named_columns(columns), notes)
+    frame = as_frame(source, named_columns(columns), notes, compact=bool(series_id))
     identifiers, known, static = (
         as_names(columns_of_role or ()) for columns_of_role in (series_id, known_covariates, static_covariates)
     )
@@ -128,6 +128,14 @@ def load_series(
     unsorted, decimal = frame, frame.attrs.get("decimal")
     frame, times = sort_by_time(frame, detect_time_column(frame, time), notes)
     frame, times = _drop_future_rows(frame, times, target, notes)
+    if isinstance(test, splits.Fold):
+        rows, fraction = splits.expanding_cut(len(frame), test)
+        first = rows - round(rows * fraction)
+        names = [str(row + 1) if times is None else times.format_time(times.timestamps[times.order[row]])
+                 for row in (first, rows - 1)]  # fmt: skip
+        notes.append(fold_note(test, *names))
+        frame, times = frame.iloc[:rows], None if times is None else times.take(times.order[:rows])
+        test = fraction
     time = None if times is None else times.column
     others, other_notes = {}, {}  # split -> (table, times) of its own series
     for part, other_source in splits.second_sources(validation, test).items():
@@ -298,6 +306,12 @@ def _drop_future_rows(frame, times, target, notes):
     notes.append(f"Dropped at the end: {plural(future, 'row')} without {listed(map(repr, targets)) or 'a value'}.")
     past = len(frame) - future  # rows of `frame` are in order of time, those of `times` in order of the table
     return frame.iloc[:past], None if times is None else times.take(times.order[:past])
+
+
+def fold_note(fold, first, last):
+    """Return a note about the rows of a fold, given the times of the first and the last row of its test part."""
+    number = f"{fold.index + 1} of {fold.folds}"
+    return f"Fold {number}: tested on {first} to {last}, trained on earlier rows; later ones are not used."
 
 
 def _time_facts(times, missing):

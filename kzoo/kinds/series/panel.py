@@ -15,7 +15,6 @@ import numpy as np
 from kzoo.kinds.rows.inference import unread_notes
 from kzoo.kinds.series.calendar import Calendar, Moments, learn_calendar
 from kzoo.kinds.series.time_formats import require_times, time_format_of, times_and_zone
-from kzoo.kinds.series.times import Times
 from kzoo.sources.tables.raw import MOST, Rows, require
 from kzoo.sources.tables.values import Texts, category_word, not_missing, plain, to_words, unreadable_cells
 from kzoo.sources.tables.zones import format_offset, offset_of, zone_notes
@@ -29,6 +28,8 @@ _YEAR = {"days": 365.2425, "business days": 261.0}  # steps of a year, where it 
 YEAR_OF_WEEKS = {"days": 364, "business days": 260}  # a year of whole weeks
 _YEAR_HARMONICS = 2
 _MIN_ROWS = 4  # of a series whose step is compared with that of the panel
+_MOST_BYTES = 128 << 20  # of the columns of windows that are kept in memory
+_ROWS_AT_ONCE = 200_000
 _EPOCH = np.datetime64("1970-01-01", "D")
 
 
@@ -164,6 +165,67 @@ def calendar_values(calendar: Calendar | None, numbers: np.ndarray) -> np.ndarra
     return np.stack(columns, axis=1) if columns else np.empty((len(numbers), 0))
 
 
+class Channels:
+    """Covariates of the rows of a panel (R, K) as float32: those of the user, and the calendar, computed on demand.
+
+    Args:
+        own: (R, channels) of known and static columns.
+        calendar: the `Calendar`, or None.
+        numbers: (R,) step numbers.
+    """
+
+    def __init__(self, own: np.ndarray, calendar: Calendar | None, numbers: np.ndarray) -> None:
+        self.own = np.ascontiguousarray(own, np.float32)
+        self.numbers, self.different = numbers, np.unique(numbers)
+        self.values = calendar_values(calendar, self.different).astype(np.float32)
+        self.shape = len(self.own), self.own.shape[1] + self.values.shape[1]
+
+    def __len__(self) -> int:
+        return len(self.own)
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        places = np.searchsorted(self.different, self.numbers[rows])
+        return np.concatenate([self.own[rows], self.values[places]], axis=-1)
+
+
+class WindowRows:
+    """The columns of windows (P, F + 2 K) of a large panel, computed when they are read: see `window_columns`.
+
+    Args:
+        values: (R, F) of the past.
+        channels: the `Channels` (R, K).
+        source: (P,) the row of the panel that each row is.
+        ends: (P,) end of the series of each row.
+        horizon: steps to forecast.
+    """
+
+    ndim, dtype = 2, np.dtype("float32")
+
+    def __init__(self, values: np.ndarray, channels: Channels, source: np.ndarray, ends: np.ndarray, horizon: int):
+        self.values, self.channels, self.source, self.ends, self.horizon = values, channels, source, ends, horizon
+        self.shape = len(source), values.shape[1] + 2 * channels.shape[1]
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        index, columns = index if isinstance(index, tuple) else (index, slice(None))
+        rows = np.arange(len(self))[index] if isinstance(index, slice) else np.asarray(index)
+        rows = np.flatnonzero(rows) if rows.dtype == bool else rows
+        if columns != slice(None) and rows.ndim == 1:  # in parts, so that the other columns take little memory
+            parts = [self[rows[i : i + _ROWS_AT_ONCE]][:, columns] for i in range(0, len(rows), _ROWS_AT_ONCE)]
+            return np.concatenate(parts) if parts else self[rows][:, columns]
+        now, ahead = self.source[rows], self.source[np.minimum(rows + self.horizon, self.ends[rows] - 1)]
+        return np.concatenate([self.values[now], self.channels[now], self.channels[ahead]], axis=-1)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self[:], dtype)
+
+
+def _as_text(times: np.ndarray) -> list[str]:
+    return moments_as_text(times.astype("M8[us]").tolist() if times.dtype.kind == "M" else times.tolist())
+
+
 # Rows.
 
 
@@ -196,7 +258,7 @@ class Panel:
     @property
     def codes(self) -> np.ndarray:
         """(R,) index of the series of each row."""
-        return np.repeat(np.arange(len(self)), self.sizes)
+        return np.repeat(np.arange(len(self), dtype=np.int32), self.sizes)
 
     @property
     def firsts(self) -> np.ndarray:
@@ -205,8 +267,7 @@ class Panel:
 
     def time(self, row: int) -> str:
         """Return the time of a row as text."""
-        wall = self.moments.wall[row : row + 1]
-        return moments_as_text(wall.astype("M8[us]").tolist() if wall.dtype.kind == "M" else wall.tolist())[0]
+        return _as_text(self.moments.wall[row : row + 1])[0]
 
     def gaps(self) -> np.ndarray:
         """Return the rows before which rows of the same series are missing."""
@@ -226,20 +287,26 @@ def series_names(rows: Rows, columns: Sequence[str], notes: list[str]) -> tuple[
     Raises:
         KzooError: a row without an id.
     """
-    codes, parts = np.zeros(len(rows), np.int64), [("",)]
+    codes: np.ndarray | None = None
+    parts: list[tuple[str, ...]] = []
     for column in columns:
         own, words = _factorized(rows[column], column, notes)
-        if len(empty := np.flatnonzero(own < 0)):
-            raise KzooError(f"Row {empty[0] + 1} has no {column!r}, which tells the series apart. Fill it in.")
-        both, codes = np.unique(codes * len(words) + own, return_inverse=True)
+        if own.min(initial=0) < 0:
+            row = int(np.argmax(own < 0)) + 1
+            raise KzooError(f"Row {row} has no {column!r}, which tells the series apart. Fill it in.")
+        if codes is None:
+            codes, parts = own, [(word,) for word in words]
+            continue
+        both, codes = np.unique(codes.astype(np.int64) * len(words) + own, return_inverse=True)
         parts = [(*parts[code // len(words)], words[code % len(words)]) for code in both.tolist()]
+    assert codes is not None
     codes = codes.reshape(-1)
-    first = np.empty(len(parts), np.int64)
+    first = np.full(len(parts), len(codes))
     first[codes[::-1]] = np.arange(len(codes))[::-1]
-    order = np.argsort(first, kind="stable")
-    rank = np.empty(len(parts), np.int64)
-    rank[order] = np.arange(len(parts))
-    names = [", ".join(parts[code][1:]) for code in order.tolist()]
+    order = np.argsort(first, kind="stable")[: int((first < len(codes)).sum())]  # those that have rows
+    rank = np.zeros(len(parts), np.int32)
+    rank[order] = np.arange(len(order))
+    names = [", ".join(parts[code]) for code in order.tolist()]
     lower: dict[str, str] = {}
     for name in names:
         if (other := lower.setdefault(name.lower(), name)) != name:
@@ -269,7 +336,7 @@ def _factorized(column: Any, name: str, notes: list[str]) -> tuple[np.ndarray, l
         texts = [str(word) for word in to_words(distinct)]
     index: dict[str, int] = {}
     stripped = [category_word(text) for text in texts]
-    of_text = np.array([index.setdefault(word, len(index)) if word else -1 for word in stripped] + [-1], np.int64)
+    of_text = np.array([index.setdefault(word, len(index)) if word else -1 for word in stripped] + [-1], np.int32)
     codes = of_text[codes]  # the last one is for empty cells
     used = {text for text, code in zip(texts, of_text, strict=False) if code >= 0}
     if len(used) > len(index):
@@ -278,25 +345,27 @@ def _factorized(column: Any, name: str, notes: list[str]) -> tuple[np.ndarray, l
     return codes, list(index)
 
 
-def sorted_panel(codes: np.ndarray, names: list[str], moments: Moments, calendar: Calendar, format_time) -> Panel:
+def sorted_panel(codes: np.ndarray, names: list[str], moments: Moments, calendar: Calendar) -> Panel:
     """Return the panel of rows in any order.
 
     Args:
         codes, names: see `series_names`.
         moments: the times of the rows.
         calendar: their step.
-        format_time: function from a row number to its time as text.
 
     Raises:
         KzooError: two rows of a series at the same step.
     """
     numbers = step_numbers(calendar, moments)
+    if len(numbers) and numbers.min() > -(2**31) and numbers.max() < 2**31 - 2**20:
+        numbers = numbers.astype(np.int32)
     order = np.lexsort((numbers, codes))
+    order = order.astype(np.int32) if len(order) < 2**31 else order
     codes, numbers = codes[order], numbers[order]
     repeated = np.flatnonzero((np.diff(codes) == 0) & (np.diff(numbers) == 0))
     if len(repeated):
         row = repeated[0]
-        pair = [format_time(order[row + i]) for i in (0, 1)]
+        pair = _as_text(moments.wall[order[row : row + 2]])
         at = (
             f"at {pair[0]}"
             if pair[0] == pair[1]
@@ -306,10 +375,12 @@ def sorted_panel(codes: np.ndarray, names: list[str], moments: Moments, calendar
             f"Series {names[codes[row]]!r} has two rows {at} ({plural(len(repeated), 'such pair')}): a series has one "
             "row per step. Remove one of them, or name the columns that tell the series apart in series_id=."
         )
-    present, starts = np.unique(codes, return_index=True)
+    starts = np.append(0, np.flatnonzero(np.diff(codes)) + 1) if len(codes) else np.empty(0, int)
+    times = moments.times[order]
+    wall = times if moments.wall is moments.times else moments.wall[order]
     return Panel(
-        names=[names[code] for code in present], bounds=np.append(starts, len(codes)), order=order, numbers=numbers,
-        moments=Moments(moments.times[order], moments.wall[order], moments.zone),
+        names=[names[code] for code in codes[starts]], bounds=np.append(starts, len(codes)), order=order,
+        numbers=numbers, moments=Moments(times, wall, moments.zone),
     )  # fmt: skip
 
 
@@ -332,19 +403,22 @@ def filled(values: np.ndarray, panel: Panel) -> tuple[np.ndarray, np.ndarray]:
     return np.ascontiguousarray(result, np.float32), present
 
 
-def window_columns(values: np.ndarray, covariates: np.ndarray, ends: np.ndarray, horizon: int) -> np.ndarray:
-    """Return the columns of windows (R, F + 2 K): values, covariates, and covariates `horizon` rows later.
+def window_columns(
+    values: np.ndarray, channels: Channels, source: np.ndarray, ends: np.ndarray, horizon: int
+) -> Any:  # fmt: skip
+    """Return the columns of windows (P, F + 2 K): values, covariates, and covariates `horizon` rows later.
 
-    At the end of a series, the last covariates are repeated.
+    At the end of a series, the last covariates are repeated. Those of a large panel are `WindowRows`.
 
     Args:
         values: (R, F) of the past.
-        covariates: (R, K).
-        ends: (R,) end of the series of each row.
+        channels: the `Channels` (R, K).
+        source: (P,) the row of the panel that each row is.
+        ends: (P,) end of the series of each row.
         horizon: steps to forecast.
     """
-    ahead = np.minimum(np.arange(len(values)) + horizon, ends - 1)
-    return np.concatenate([values, covariates, covariates[ahead]], axis=1).astype(np.float32)
+    rows = WindowRows(values, channels, source, ends, horizon)
+    return rows if 4 * rows.shape[0] * rows.shape[1] > _MOST_BYTES else rows[:]
 
 
 def check_constant(panel: Panel, channels: np.ndarray, name: str) -> None:
@@ -396,7 +470,7 @@ class PanelValues:
 
     Args:
         values: (R, F) of the columns of the past, targets first, missing ones filled.
-        covariates: (R, K) channels of the known and static columns and of the calendar; NaN where a cell is empty.
+        covariates: (R, K) `Channels` of the known and static columns and of the calendar; NaN where a cell is empty.
         observed: (R,) whether all targets are present.
         targets: number of targets.
         notes: about missing values and unknown categories.
@@ -404,7 +478,7 @@ class PanelValues:
     """
 
     values: np.ndarray
-    covariates: np.ndarray
+    covariates: Channels
     observed: np.ndarray
     targets: int
     notes: list[str]
@@ -428,15 +502,20 @@ def panel_values(
             a static column of numbers.
     """
     names, formats = reader["columns"], reader.get("writings") or {}
-    raw = np.stack([rows.numbers(name, formats.get(name)) for name in names], axis=1)
-    unread |= {name: unreadable_cells(rows[name], column) for name, column in zip(names, raw.T, strict=True)}
-    raw, targets, notes = raw[panel.order], reader["outputs"], list[str]()
+    raw = np.empty((len(rows), len(names)))
+    for i, name in enumerate(names):
+        numbers = rows.numbers(name, formats.get(name))
+        unread[name] = unreadable_cells(rows[name], numbers)
+        raw[:, i] = numbers[panel.order]
+    del numbers
+    targets, notes = reader["outputs"], list[str]()
     values, present = filled(raw, panel)
     observed = np.asarray(present[:, :targets].all(axis=1))
     past = _past_rows(observed, panel)
     if missing := int((~present[past]).sum()):
         notes.append(f"{plural(missing, 'missing value')} replaced by the last value before in the same series.")
-    channels, empty, empty_ahead = [], {}, list[str]()
+    channels: list[np.ndarray] = []
+    empty, empty_ahead = dict[str, int](), list[str]()
     for covariate in covariates_of(reader):
         column, more = covariate.values(rows)
         column = column[panel.order]
@@ -456,9 +535,9 @@ def panel_values(
         notes.append(
             f"Empty cells of known columns have the last value before in the same series, or its first: {counts}."
         )
-    channels.append(calendar_values(Calendar.of(reader), panel.numbers))
+    own = np.concatenate(channels, axis=1) if channels else np.empty((len(panel.numbers), 0))
     return PanelValues(
-        values=values, covariates=np.concatenate(channels, axis=1).astype(np.float32), observed=observed,
+        values=values, covariates=Channels(own, Calendar.of(reader), panel.numbers), observed=observed,
         targets=targets, notes=notes, empty_ahead=tuple(empty_ahead),
     )  # fmt: skip
 
@@ -484,6 +563,8 @@ def _check_without(covariate, names):
 
 def _past_rows(observed, panel):
     """Return whether each row is at or before the last observed one of its series."""
+    if observed.all():
+        return observed
     rows = np.where(observed, np.arange(len(observed)), -1)
     last = np.maximum.reduceat(rows, panel.bounds[:-1])
     return np.arange(len(observed)) <= np.repeat(last, panel.sizes)
@@ -526,13 +607,14 @@ def padded(panel: Panel, observed: np.ndarray, steps: int, horizon: int) -> Padd
     own = np.minimum(min(steps, horizon), np.maximum(counts - horizon, 1))
     pad = np.where(counts < 2 * steps + horizon, steps - own, 0)
     bounds = np.concatenate([[0], np.cumsum(panel.sizes + pad)])
-    sizes = np.diff(bounds)
-    position = np.arange(bounds[-1]) - np.repeat(bounds[:-1], sizes)
-    source = np.repeat(panel.bounds[:-1], sizes) + np.maximum(position - np.repeat(pad, sizes), 0)
+    sizes, kind = np.diff(bounds), np.int32 if bounds[-1] < 2**31 else np.int64
+    position = np.arange(bounds[-1], dtype=kind) - np.repeat((bounds[:-1] + pad).astype(kind), sizes)
+    is_row = position >= 0
+    source = np.repeat(panel.bounds[:-1].astype(kind), sizes) + np.maximum(position, 0)
     named = np.array(panel.names, object)
     return Padded(
-        source=source, is_row=position >= np.repeat(pad, sizes), firsts=np.repeat(bounds[:-1], sizes),
-        ends=np.repeat(bounds[1:], sizes), own_firsts=bounds[:-1] + pad,
+        source=source, is_row=is_row, firsts=np.repeat(bounds[:-1].astype(kind), sizes),
+        ends=np.repeat(bounds[1:].astype(kind), sizes), own_firsts=bounds[:-1] + pad,
         short=named[(counts < steps + horizon) & (counts > horizon)].tolist(),
         too_short=named[counts <= horizon].tolist(),
     )  # fmt: skip
@@ -612,15 +694,9 @@ def panel_of(reader: Mapping[str, Any], rows: Rows, notes: list[str]) -> tuple[P
             f"Times of {column!r} are {types[0]}, such as {shown(rows[column][0])}, but were {types[1]} in training. "
             "Write them as in training."
         )
-    panel = sorted_panel(codes, names, moments, calendar, time_formatter(moments, column))
+    panel = sorted_panel(codes, names, moments, calendar)
     check_steps(panel, calendar, "the training rows were")
     return panel, calendar
-
-
-def time_formatter(moments: Moments, column: str):
-    """Return a function from a row number to its time as text."""
-    times = Times.of(column, moments.wall if moments.times.dtype.kind == "M" else moments.times)
-    return lambda row: times.format_time(times.timestamps[row])
 
 
 def check_steps(panel: Panel, calendar: Calendar, others: str) -> None:
@@ -720,7 +796,8 @@ def _with_future(reader, panel, content, last, calendar):
         KzooError: a known column is empty in a step to forecast.
     """
     horizon, covariates = reader["horizon"], covariates_of(reader)
-    past = filled(np.asarray(content.covariates, np.float64), panel)[0]
+    own = content.covariates.own
+    past = Channels(filled(own.astype(np.float64), panel)[0], calendar, panel.numbers)
     numbers = panel.numbers[last][:, None] + np.arange(1, horizon + 1)  # (S, horizon)
     channel = 0
     parts = []
@@ -729,12 +806,12 @@ def _with_future(reader, panel, content, last, calendar):
         column = slice(channel, channel + width)
         channel += width
         if covariate.role == "static":
-            parts.append(np.repeat(past[last][:, None, column], horizon, axis=1))
+            parts.append(np.repeat(past.own[last][:, None, column], horizon, axis=1))
             continue
         values = np.full((len(panel), horizon, width), np.nan, np.float32)
         offset = panel.numbers - np.repeat(panel.numbers[last], panel.sizes)
         rows = np.flatnonzero((offset >= 1) & (offset <= horizon))
-        values[panel.codes[rows], offset[rows] - 1] = content.covariates[rows][:, column]
+        values[panel.codes[rows], offset[rows] - 1] = own[rows][:, column]
         if len(empty := np.argwhere(np.isnan(values).any(axis=2))):
             series, step = empty[0]
             own = slice(panel.bounds[series], last[series] + 1)

@@ -30,7 +30,6 @@ from kzoo.kinds.series.panel import (
     panel_values,
     series_names,
     sorted_panel,
-    time_formatter,
     window_columns,
 )
 from kzoo.kinds.series.season import window_length
@@ -39,7 +38,7 @@ from kzoo.sources.tables.frame import as_frame
 from kzoo.sources.tables.overview import describe_columns
 from kzoo.sources.tables.raw import as_names, check_distinct, require, rows_of
 from kzoo.sources.tables.values import to_words
-from kzoo.storage.windows import SeriesOfWindows, Windows
+from kzoo.storage.windows import SeriesOfWindows, Windows, sample_indices
 from kzoo.tasks import problem
 from kzoo.tasks.values.inference import spread
 from kzoo.utils.errors import KzooError
@@ -47,6 +46,9 @@ from kzoo.utils.formatting import plural, shown
 
 _DEFAULT_HORIZON = 24  # without a preset
 _MAX_STORED_IDS = 10_000
+_MOST_AT_ONCE = 4_000_000  # numbers whose scale is computed at a time
+_MOST_SCALED = 500_000  # rows of a large panel from which the scale of its inputs is learned
+_MOST_FRESH = 1_000_000  # new rows that are checked
 
 
 def load_panel(
@@ -78,7 +80,8 @@ def load_panel(
     codes, names = series_names(rows, series_id, notes)
     moments, time_format, zone = panel_moments(rows, times, notes)
     calendar = _learned_calendar(codes, moments, times)
-    panel = sorted_panel(codes, names, moments, calendar, time_formatter(moments, times))
+    panel = sorted_panel(codes, names, moments, calendar)
+    del codes, moments  # of a large table, each takes much memory
     check_steps(panel, calendar, "those of the longest series are")
     notes += gap_notes(panel)
 
@@ -109,7 +112,17 @@ def load_panel(
 
     # 3. Split at the same moments, and cut into windows.
     observed = content.observed
-    cuts = _cut_numbers(panel.numbers[observed], splits.drawn(validation), splits.drawn(test), horizon)
+    numbers, end, share = panel.numbers[observed], None, splits.drawn(test)
+    if isinstance(test, splits.Fold):
+        numbers, end, share = _fold_of(numbers, test)
+    cuts = _cut_numbers(numbers, splits.drawn(validation), share, horizon)
+    if isinstance(test, splits.Fold):
+        tested = np.flatnonzero(observed & (panel.numbers >= cuts[1]) & (panel.numbers <= numbers.max()))
+        first, last = (tested[pick(panel.numbers[tested])] for pick in (np.argmin, np.argmax))
+        notes.append(
+            f"Fold {test.index + 1} of {test.folds}: tested on {panel.time(first)} to {panel.time(last)}, trained on "
+            "earlier rows; later ones are not used."
+        )
     training = observed & (panel.numbers < cuts[0])
     if not training.any():
         longest = int(np.add.reduceat(observed.astype(int), panel.bounds[:-1]).max())
@@ -124,7 +137,7 @@ def load_panel(
         notes.append(note)
     reader["steps"] = steps
     parts, window_notes, uneven = panel_windows(
-        panel, content, steps, horizon, {"train": (None, cuts[0]), "validation": cuts, "test": (cuts[1], None)}
+        panel, content, steps, horizon, {"train": (None, cuts[0]), "validation": cuts, "test": (cuts[1], end)}
     )
     notes += window_notes
     if parts["train"] is None:
@@ -138,8 +151,11 @@ def load_panel(
 
     # 4. Scales of the training rows.
     matrix = parts["train"].x.values
-    rows_trained = _covered(parts["train"], steps + horizon)
-    mean, std = spread(matrix[rows_trained][:, : len(targets)])
+    rows_trained = np.flatnonzero(_covered(parts["train"], steps + horizon))
+    mean, std = spread(parts["train"].y.values[rows_trained])
+    if not isinstance(matrix, np.ndarray) and len(rows_trained) > _MOST_SCALED:
+        notes.append(f"The scale of the inputs is learned on {_MOST_SCALED:,} of {len(rows_trained):,} rows.")
+        rows_trained = rows_trained[sample_indices(len(rows_trained), _MOST_SCALED)]
     apart = {column: ("left out", "mostly not numeric") for column in frame.columns if column not in past}
     apart |= dict.fromkeys(as_names(drop), ("left out", AS_REQUESTED))
     apart |= {column: ("id", f"tells {len(panel)} series apart") for column in series_id}
@@ -156,7 +172,7 @@ def load_panel(
             "input_shape": (steps, len(past) + 2 * len(channels)), "outputs": len(targets), "horizon": horizon,
             "covariates": len(channels) or None, "calendar": len(calendar_names(calendar)) or None,
             "reversible_norm": _window_norm(content, training, len(targets), preset, known, task),
-            **scaling(matrix[rows_trained]), "target_scale": std, "target_offset": mean,
+            **_scaling(matrix, rows_trained), "target_scale": std, "target_offset": mean,
         },
         preprocessing=reader,
         feature_names=(*past, *channels, *(f"{channel}, {horizon} steps later" for channel in channels)),
@@ -165,7 +181,7 @@ def load_panel(
         seen=seen,
         fingerprint=splits.fingerprint(
             content.values, past, [list(map(int, cuts))], steps, horizon, len(targets), panel.numbers,
-            panel.bounds, content.covariates, *[parts[part].x.values for part in second],
+            panel.bounds, content.covariates.own, *[np.asarray(parts[part].x.values) for part in second],
         ),
     )  # fmt: skip
 
@@ -250,6 +266,16 @@ def _learned_covariate(rows, name, role, override, warnings, decimal) -> Covaria
     return Covariate(name=name, role=role, categories=tuple(categories))
 
 
+def _fold_of(numbers, fold):
+    """Return the step numbers of the rows of a fold, the first one after it (None for no limit), and its test share."""
+    ordered = np.sort(numbers)
+    rows, fraction = splits.expanding_cut(len(ordered), fold)
+    end = int(ordered[rows]) if rows < len(ordered) else None
+    first = int(ordered[rows - round(rows * fraction)])
+    inside = numbers if end is None else numbers[numbers < end]
+    return inside, end, float((inside >= first).mean())
+
+
 def _cut_numbers(numbers, validation, test, horizon) -> tuple[int, int]:
     """Return the first step numbers of the validation and of the test split."""
     first_validation, first_test = splits.split_time(len(numbers), validation=validation, test=test)
@@ -293,24 +319,22 @@ def panel_windows(panel, content, steps, horizon, ranges, *, exclude_gaps=True):
     """
     rows_of_windows = padded(panel, content.observed, steps, horizon)
     source, firsts, ends = rows_of_windows.source, rows_of_windows.firsts, rows_of_windows.ends
-    rows = np.arange(len(source))
+    rows = np.arange(len(source), dtype=source.dtype)
     numbers, observed = panel.numbers[source], content.observed[source] & rows_of_windows.is_row
     series = SeriesOfWindows(panel.codes[source], rows_of_windows.own_firsts, tuple(panel.names), numbers)
-    fits = (rows - firsts >= steps) & (rows + horizon <= ends)
-    unobserved = np.concatenate([[0], np.cumsum(~observed)])
-    gap = np.append(np.diff(numbers) != 1, False)
-    gap_count = np.concatenate([[0], np.cumsum(gap)])  # gaps after row r - 1
+    complete = (rows - firsts >= steps) & (rows + horizon <= ends)
     last = np.minimum(rows + horizon, len(rows)) - 1
-    complete = fits & (unobserved[last + 1] == unobserved[rows])
-    gapless = complete & (gap_count[last] == gap_count[rows])
-    values = window_columns(content.values[source], content.covariates[source], ends, horizon)
-    targets = np.ascontiguousarray(values[:, : content.targets])
+    complete &= _all_of(observed, rows, last + 1)
+    gapless = complete & _all_of(np.append(np.diff(numbers) == 1, True), rows, last)  # followed by the next step
+    values = window_columns(content.values, content.covariates, source, ends, horizon)
+    targets = np.ascontiguousarray(content.values[source, : content.targets])
 
     def chosen(mask, part):
         low, high = ranges[part]
         inside = mask if low is None else mask & (numbers >= low)
-        return np.flatnonzero(inside if high is None else inside & (numbers[last] < high))
+        return np.flatnonzero(inside if high is None else inside & (last_numbers < high))
 
+    last_numbers = numbers[last]
     counts = {part: (len(chosen(complete, part)), len(chosen(gapless, part))) for part in ranges}
     uneven = not exclude_gaps or any(2 * kept < every for every, kept in counts.values())
     parts: dict[str, Split | None] = {}
@@ -343,6 +367,14 @@ def panel_windows(panel, content, steps, horizon, ranges, *, exclude_gaps=True):
     return parts, notes, uneven and over_gaps > 0
 
 
+def _all_of(flags, first, end):
+    """Return whether flags (P,) are True from each first row to each end (P,)."""
+    if flags.all():
+        return np.ones(len(flags), bool)
+    counts = np.concatenate([[0], np.cumsum(~flags, dtype=first.dtype)]).astype(first.dtype)
+    return counts[end] == counts[first]
+
+
 def fresh_panel(reader: Mapping[str, Any], frame, missing) -> Fresh:
     """Return new rows of many series for the checks."""
     seen: dict[str, Any] = {"time": None, "gone": {}}
@@ -354,7 +386,9 @@ def fresh_panel(reader: Mapping[str, Any], frame, missing) -> Fresh:
     panel, _ = panel_of(reader, rows, [])
     content = panel_values(reader, rows, panel, {})
     ends = np.repeat(panel.bounds[1:], panel.sizes)
-    x = window_columns(content.values, content.covariates, ends, reader["horizon"])
+    x = np.asarray(
+        window_columns(content.values, content.covariates, np.arange(len(rows)), ends, reader["horizon"])[-_MOST_FRESH:]
+    )
     return Fresh(x=x, frame=frame, missing=missing, seen=seen)
 
 
@@ -394,6 +428,16 @@ def _window_norm(content, training, targets, preset, known, task):
         return "log"
     is_last = preset is not None and preset.config.get("reversible_norm") == "last"
     return "last" if is_last and not known and "quantiles" not in problem(task).facts else True
+
+
+def _scaling(matrix, rows):
+    """Return the scale of the columns of some rows; of many, column by column, which takes less memory."""
+    if len(rows) * matrix.shape[1] <= _MOST_AT_ONCE:
+        return scaling(matrix[rows])
+    if not isinstance(matrix, np.ndarray):
+        matrix, rows = matrix[rows], slice(None)
+    columns = [scaling(matrix[rows, i : i + 1]) for i in range(matrix.shape[1])]
+    return {name: [column[name][0] for column in columns] for name in ("scale", "offset")}
 
 
 def _covered(split, length):

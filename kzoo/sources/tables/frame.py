@@ -20,7 +20,7 @@ _MOST_PARTS = 3  # of (x, y, weight)
 _FRAME = 4  # approximate memory of a DataFrame and its derived arrays, as a multiple of the bytes of an Arrow table
 
 
-def as_frame(source, text=(), notes=None, lists=()):
+def as_frame(source, text=(), notes=None, lists=(), *, compact=False):
     """Return a DataFrame, an Arrow table or a table file as a DataFrame with string column names.
 
     Durations become seconds. A DataFrame of the caller is not changed.
@@ -29,6 +29,7 @@ def as_frame(source, text=(), notes=None, lists=()):
         text: names of columns whose cells stay as written in the file.
         notes: a list that gets notes on how a file was read, see `read_table`.
         lists: names of columns whose cells may be lists: targets with several labels.
+        compact: whether columns of texts of a large file may become categories.
     """
     if of_pandas(source, "DataFrame"):
         names = [str(c).strip() for c in source.columns]
@@ -44,7 +45,7 @@ def as_frame(source, text=(), notes=None, lists=()):
         raise KzooError(
             f"Expected a table, got {shown(source)}. Pass a DataFrame, an Arrow table, or the path of a file."
         )
-    return read_table(source, text, notes)
+    return read_table(source, text, notes, compact=compact)
 
 
 def as_table(source, *, dicts=True):

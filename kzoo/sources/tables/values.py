@@ -114,6 +114,10 @@ def plain(values) -> "np.ndarray | Texts":
 
 def _texts(series):
     """Return a Series of texts as `Texts`; None for any other Series."""
+    if type(series.dtype).__name__ == "CategoricalDtype":
+        different = list(series.cat.categories)
+        is_text = all(isinstance(text, str) for text in different)
+        return Texts(different, series.cat.codes.to_numpy().astype(np.int32, copy=False)) if is_text else None
     is_string_dtype = type(series.dtype).__name__ == "StringDtype"
     # A column of objects may hold texts and missing values, which are None or a float (NaN).
     if not is_string_dtype and (series.dtype != object or {type(cell) for cell in series} - {str, float, type(None)}):

@@ -59,8 +59,14 @@ def zone_of(minutes) -> str:
     return ",".join(names) if names != [_NO_ZONE] else ""
 
 
+_MANY = 1_000_000  # cells, from which an array of equal numbers is not worth its memory
+
+
 def aware(series) -> tuple[np.ndarray, str] | None:
     """Return (minutes from UTC (N,), zone) of a pandas Series or Index of times with a zone; None for anything else."""
+    categories = getattr(getattr(series, "dtype", None), "categories", None)
+    if categories is not None and not hasattr(categories, "tz"):
+        return None  # pandas would copy all values to see that they are no times
     times = getattr(series, "dt", series)
     if (zone := getattr(times, "tz", None)) is None:
         return None
@@ -88,7 +94,7 @@ def minutes_in(values, day_first=False, wall=None) -> np.ndarray:
         values.different if isinstance(values, Texts) else ["" if word is None else word for word in to_words(values)]
     )
     if not any(map(_may_be_zoned, words)):
-        return np.full(len(values), np.nan)
+        return np.broadcast_to(np.nan, len(values)) if len(values) > _MANY else np.full(len(values), np.nan)
     local = to_dates(values, day_first, wall_clock=True) if wall is None else wall()
     minutes = (local - to_dates(values, day_first)) / _MINUTE
     is_utc = np.array([word.strip().endswith(_ZERO) for word in words], bool)

@@ -133,19 +133,22 @@ def _files(folder):
                 yield entry.name
 
 
-def read_table(path, text=(), notes=None):
+def read_table(path, text=(), notes=None, *, compact=False):
     """Return a file as a DataFrame, with stripped column names.
 
     Args:
         text: names of columns whose cells stay as written, such as `01067`; the file need not have them. Or a dict:
             name -> words such as `NA` that are cells of the column; in other columns they are missing values.
         notes: a list that gets notes on how the file was read; if None, they are issued as warnings.
+        compact: whether columns of texts may become categories, which take less memory if texts repeat.
 
     Raises:
         KzooError: the file is not a table, or has no rows.
     """
     path = locate(path)
-    frame = _table_reader(path).frame(path, text)
+    reader = _table_reader(path)
+    may_be_compact = compact and reader is import_module(f"{__name__}.csv")
+    frame = reader.frame(path, text, compact=True) if may_be_compact else reader.frame(path, text)
     frame.columns = [str(column).strip() for column in frame.columns]
     if not len(frame):
         raise KzooError(f"{name_of_table(path)!r} has no rows.")

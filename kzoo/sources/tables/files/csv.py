@@ -18,6 +18,7 @@ from functools import partial
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,6 +41,8 @@ _FIRST_ROWS = 1000  # rows that are searched first for cells with an unambiguous
 _HEAD = 2**20  # bytes of a file that must hold the header
 _MEMORY_FACTOR = 5.0  # memory as a multiple of the file size (measured on 20 columns: 4.8 to 5.2)
 _PIECE = 4 << 20  # bytes of a piece
+_COMPACT_FROM = 32 << 20  # characters of a file whose texts become categories
+_ROWS_AT_ONCE = 500_000  # read from such a file
 _MOST_SHORT, _SHORT_AT_ONCE = 1_000_000, 1_000_000  # rows shorter than the header; cells of such rows parsed at a time
 # Cells of a table whose rows are shorter than its header, once they are padded: of a file, of an upload. A complete row
 # takes at least a byte of the file per cell, so tables of complete rows need no limit.
@@ -114,27 +117,28 @@ def _layout(head, name, opened, encoding_notes=(), columns=None):
     return _Layout(name, separator, decimal, names, before=surplus, notes=notes)
 
 
-def frame(path, text=()):
+def frame(path, text=(), *, compact=False):
     """Read a CSV file for training. The file itself is read once.
 
     Args:
         text: names of columns whose cells stay as written; as a dict, name -> words of `MISSING` that are cells there.
+        compact: whether columns of texts of a large file become categories, which take less memory if texts repeat.
 
     Raises:
         KzooError: it is not a table.
     """
     content, name, notes = text_of(path)
-    return frame_of(content, name, notes, text)
+    return frame_of(content, name, notes, text, compact=compact)
 
 
-def frame_of(content, name, notes=(), text=()):
+def frame_of(content, name, notes=(), text=(), *, compact=False):
     """Return the text of a CSV file as `frame` reads the file.
 
     Args:
         content: the text.
         name: of the file, for messages.
         notes: on how it was read so far.
-        text: see `frame`.
+        text, compact: see `frame`.
     """
     opened = partial(_Stream, content)
     layout = _layout(_head(opened()), name, opened, notes)
@@ -142,7 +146,7 @@ def frame_of(content, name, notes=(), text=()):
     if width * (content.count("\n") + content.count("\r") + 1) > most:  # or texts have line ends
         rows = sum(1 for _ in _iter_rows(opened(), layout.separator)) - 1
         _check_filled(name, rows, width, len(content), _MOST_FILLED)
-    table = _frame(opened, layout, text)
+    table = _frame(opened, layout, text, compact=compact and len(content) > _COMPACT_FROM)
     table.attrs["padded"] = _padded(content, opened, layout, table)
     return table
 
@@ -194,7 +198,7 @@ def _check_filled(name, rows, width, size, most):
         )
 
 
-def _frame(opened, layout, text=(), points=None):
+def _frame(opened, layout, text=(), points=None, *, compact=False):
     """Return a CSV stream as a DataFrame.
 
     Its `attrs` hold the `decimal` sign of the file, `notes`, `figures`, the names of numeric columns that stay as
@@ -206,6 +210,7 @@ def _frame(opened, layout, text=(), points=None):
         layout: of its cells.
         text: see `frame`.
         points: see `_Layout`, of the file from which the stream was made.
+        compact: whether columns of texts become categories.
     """
     pandas = import_module("pandas")
     missing = sorted(MISSING)
@@ -220,8 +225,16 @@ def _frame(opened, layout, text=(), points=None):
         with opened() as file:
             return pandas.read_csv(file, **options | more)
 
+    def read_all(**more):
+        if compact:
+            with opened() as file:
+                table = _in_categories(pandas.read_csv(file, chunksize=_ROWS_AT_ONCE, **options | more))
+            if table is not None:
+                return table
+        return read(**more)
+
     try:
-        table = read(dtype={name: str for name in layout.names if name in text})
+        table = read_all(dtype={name: str for name in layout.names if name in text})
         if layout.before or layout.behind:
             table = table[layout.names]
         figures = []
@@ -242,6 +255,31 @@ def _frame(opened, layout, text=(), points=None):
     words = {name: column_words for name, column_words in words.items() if column_words}
     table.attrs |= {"decimal": layout.decimal, "figures": figures, "words": words, "notes": list(layout.notes)}
     return table
+
+
+def _in_categories(pieces):
+    """Return the pieces of a table as one, with columns of texts as categories; None if types of pieces differ."""
+    pandas = import_module("pandas")
+    columns: dict[str, Any] = {}
+    for piece in pieces:
+        for name in piece:
+            values = piece[name]
+            is_text = type(values.dtype).__name__ == "StringDtype"
+            columns.setdefault(name, []).append(values.astype("category") if is_text else values)
+    for name, parts in columns.items():
+        kinds = {"text" if part.dtype == "category" else "empty" if part.isna().all() else part.dtype.kind
+                 for part in parts}  # fmt: skip
+        if "text" in kinds and kinds <= {"text", "empty"}:
+            parts = [part if part.dtype == "category" else part.astype(object).astype("category") for part in parts]
+            # An empty category has no type of texts, which `union_categoricals` needs.
+            parts = [part.cat.set_categories(part.cat.categories.astype(str)) for part in parts]
+            joined = pandas.Series(pandas.api.types.union_categoricals(parts))
+        elif len(kinds - {"empty"}) < 2 or kinds <= {"i", "u", "f", "empty"}:
+            joined = pandas.concat(parts, ignore_index=True)
+        else:
+            return None
+        columns[name] = joined
+    return pandas.DataFrame(columns)
 
 
 def _padded(content, opened, layout, table) -> dict:

@@ -162,7 +162,7 @@ def with_times(reader, raw, x, predictions):
     if not hasattr(inference, "ahead"):
         return predictions
     predictions = replace(predictions, history=x[..., : predictions.targets])  # targets are the first columns
-    forecast_times = inference.ahead(reader, raw, predictions.horizon)
+    forecast_times = inference.ahead(reader, raw, predictions.horizon, x)
     if forecast_times is None:
         return predictions
     name, times, history_times = forecast_times

@@ -21,7 +21,7 @@ Functions of `inference.py`; those marked (optional) may be missing:
     form(reader) -> dict                    (optional) the fields of an input form, as plain data
     example(reader, x) -> given             (optional) an example input as `received` takes it; x is a golden input
     show(reader, x, names) -> Shown         rows of x for display; None if they cannot be shown
-    ahead(reader, raw, steps) -> times      (optional) of a series: the times of the next steps, if it has times
+    ahead(reader, raw, steps, x) -> times   (optional) of a series: the times of the next steps, if it has times
     make_future(reader, raw) -> columns     (optional) of series: the rows of the steps to forecast, to be filled in
     views(x, name) -> (share, x) pairs      (optional) augmented inputs and their weights, for test-time augmentation
     parts(reader, config, names)            (optional) the `InputPart`s of an input, whose influence is explained

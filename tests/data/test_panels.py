@@ -1,6 +1,7 @@
 """Many series in one table: windows, splits, covariates, new rows, scores, and refusals."""
 
 import json
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -357,3 +358,30 @@ def test_the_baseline_with_errors_uses_those_of_each_series():
     (of_small,) = kzoo.baselines.score(replace(data, test=small), names="seasonal_quantiles", seconds=60)
     (of_large,) = kzoo.baselines.score(replace(data, test=large), names="seasonal_quantiles", seconds=60)
     assert of_large.scores["band_width"] > 30 * of_small.scores["band_width"]
+
+
+def test_ids_of_a_file_stay_as_written(tmp_path):
+    frame = shops().replace({"shop": {"a": "007", "b": "7", "c": "08"}})
+    frame.to_csv(tmp_path / "shops.csv", index=False)
+    with untraced(), undrawn():
+        run = kzoo.train("series_linear", tmp_path / "shops.csv", out=tmp_path / "run", **TRAIN | dict(drop="promo"))
+    assert sorted(run.summary["test"]["series"]) == ["007", "08", "7"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # no id is new
+        predictions = kzoo.predict(run, tmp_path / "shops.csv")
+    assert sorted(predictions.inputs) == ["007", "08", "7"]
+    scores = kzoo.evaluate(run, tmp_path / "shops.csv", split="test")
+    assert sorted(scores["series"]) == ["007", "08", "7"]
+
+
+def test_a_large_file_of_new_rows_is_read_as_a_small_one(run, tmp_path, monkeypatch):
+    from kzoo.kinds.series import inference
+
+    frame = shops().drop(index=[3, 8])
+    cut = frame.day.max() - pd.Timedelta(days=3)
+    past = frame.assign(sales=frame.sales.where(frame.day <= cut), day=frame.day.dt.strftime("%Y-%m-%d"))
+    past.to_csv(tmp_path / "past.csv", index=False)
+    small = kzoo.predict(run, tmp_path / "past.csv")
+    monkeypatch.setattr(inference, "_LARGE_FILE", 0)
+    large = kzoo.predict(run, str(tmp_path / "past.csv"))
+    assert np.array_equal(large.values, small.values) and large.inputs == small.inputs and large.times == small.times

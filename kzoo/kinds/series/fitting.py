@@ -109,7 +109,8 @@ def load_series(
     # 1. Read the series and those of the validation and test split, sorted by time.
     source = with_index(source, time)
     notes = [*notes, *index_notes(source)]
-    frame = as_frame(source, named_columns(columns), notes, compact=bool(series_id))
+    ids = as_names(series_id or ())
+    frame = as_frame(source, [*named_columns(columns), *ids], notes, compact=bool(ids))  # the id 007 is not 7
     identifiers, known, static = (
         as_names(columns_of_role or ()) for columns_of_role in (series_id, known_covariates, static_covariates)
     )
@@ -558,7 +559,9 @@ def labelled(reader, source, *, targets, config):
 
 def _text_columns(reader):
     """Return the names of columns of a new series that must be read from a file as text, as in training."""
-    return [name for name, number_format in (reader.get("writings") or {}).items() if learned_from_texts(number_format)]
+    formats = reader.get("writings") or {}
+    ids = reader.get("series_id") or ()
+    return [*ids, *(name for name, number_format in formats.items() if learned_from_texts(number_format))]
 
 
 def fresh(reader, source, *, targets):

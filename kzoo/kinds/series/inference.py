@@ -1,6 +1,11 @@
 """Encoding of the last rows of a series as a window: sorted by time, missing values filled. Does not import pandas."""
 
+import os
+import weakref
 from collections.abc import Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 
@@ -23,6 +28,7 @@ from kzoo.sources.tables.zones import zone_notes
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import listed, plural
 
+_LARGE_FILE = 32 << 20  # bytes of a CSV file of many series, from which pandas reads it
 _MAX_ROWS = 500_000  # of a series in a request
 _MIN_STEP_ROWS = 4  # rows that a step is computed from, so that a single gap does not decide it
 _MIN_REPEATED_SHARE = 0.2  # of the rows, from which they may belong to several series
@@ -52,9 +58,10 @@ def read(reader, raw):
         return x, raw
     notes, unread, missing = [], {}, {}
     if reader.get("series_id"):
-        windows, series, _ = read_panel(reader, checked_rows(with_index(raw, reader["time"])), notes)
+        windows, series, last = read_panel(reader, _panel_rows(reader, raw), notes)
         for line in notes:
             warn(line)
+        _remember(windows, series, last)
         return windows, series.names
     rows, times, future = _past_rows(reader, raw, notes)
     if len(rows) < steps:
@@ -278,12 +285,32 @@ def _repeat_note(times, steps):
     )
 
 
-def ahead(reader, raw, steps):
+def _panel_rows(reader, raw):
+    """Return the `Rows` of a table of many series. A large CSV file is read by pandas if that is installed."""
+    if isinstance(raw, str | os.PathLike) and str(raw).lower().endswith(".csv") and find_spec("pandas") is not None:
+        path = Path(raw)
+        if path.is_file() and path.stat().st_size > _LARGE_FILE:
+            frame = import_module("kzoo.sources.tables.frame").as_frame(path, reader["series_id"], compact=True)
+            return rows_of(frame)
+    return checked_rows(with_index(raw, reader["time"]))
+
+
+_panels: dict = {}  # id of windows -> (`Panel`, last row with targets of each series), as long as the windows exist
+
+
+def _remember(windows, panel, last):
+    """Keep the panel that windows were read from, so that `ahead` need not read it again."""
+    _panels[id(windows)] = panel, last
+    weakref.finalize(windows, _panels.pop, id(windows), None).atexit = False
+
+
+def ahead(reader, raw, steps, x=None):
     """Return the times of the steps after a series, and of its window, given the step of the training.
 
     Args:
         raw: an input of `read`.
         steps: number of steps.
+        x: what `read` returned for it, so that a table of many series is not read again; None if it is not known.
 
     Returns:
         (name of the time column, times (N, steps) of the forecast of each series, times of each window); None if the
@@ -293,7 +320,9 @@ def ahead(reader, raw, steps):
     if calendar is None or isinstance(raw, np.ndarray):
         return None
     if reader.get("series_id"):
-        _, series, last = read_panel(reader, checked_rows(with_index(raw, reader["time"])), [])
+        if (known := _panels.get(id(x))) is None:
+            known = read_panel(reader, _panel_rows(reader, raw), [])[1:]
+        series, last = known
         return calendar.column, *times_ahead(reader, series, last, steps)
     rows, times, _ = _past_rows(reader, raw, [])
     moments = None if times is None else calendars.read_moments(rows, times.column, times.time_format, times.timestamps)
@@ -322,7 +351,9 @@ def make_future(reader, raw):
     """
     if examples.is_examples(reader):
         raise KzooError("The rows to forecast are of forecasts, and this model predicts labels of series. Omit them.")
-    return future_rows(reader, checked_rows(with_index(raw, reader.get("time"))))
+    if not reader.get("series_id"):
+        return future_rows(reader, checked_rows(with_index(raw, reader.get("time"))))
+    return future_rows(reader, _panel_rows(reader, raw))
 
 
 def gather(words):

@@ -97,7 +97,9 @@ def require_times(rows, column, times) -> None:
     cells = plain(rows[column])
     row = int(without[0])
     content = f": {shown(cells[row])}" if not_missing(cells)[row] else ""
-    raise KzooError(f"Time column {column!r} contains no time in row {row + 1}{content}. Correct it, or remove the row.")
+    raise KzooError(
+        f"Time column {column!r} contains no time in row {row + 1}{content}. Correct it, or remove the row."
+    )
 
 
 def _all_numbers(values):

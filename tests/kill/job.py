@@ -23,6 +23,10 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 SMALL_TEXT = dict(vocabulary_size=500, embedding_dim=16, batch_size=32)
+PANEL = dict(
+    target="sales", series_id="shop", time="day", known_covariates="promo", horizon=3, input_shape=7, batch_size=16,
+    quantiles=(0.1, 0.5, 0.9),
+)  # fmt: skip
 BACKBONE = dict(backbone="efficientnet_lite0", cut="block2_1_project_norm")
 
 
@@ -60,6 +64,30 @@ def labelled_series(folder):
     ], classes
 
 
+def shops(folder):
+    """Return a table of the daily sales of five shops of different length, with a promotion that is known ahead."""
+    import numpy as np
+    import pandas as pd
+
+    file, random = folder / "shops.csv", np.random.default_rng(0)
+    if not file.exists():
+        frames = []
+        for number, days in enumerate((90, 80, 70, 60, 12), start=1):
+            promo, dates = random.integers(0, 2, days), pd.date_range("2024-06-30", periods=days, freq="-1D")[::-1]
+            sales = number * (10 + np.arange(days) % 7 + 5 * promo + random.normal(0, 1, days))
+            frames.append(pd.DataFrame(dict(shop=f"shop {number}", day=dates, sales=sales, promo=promo)))
+        pd.concat(frames).to_csv(file, index=False)
+    return file
+
+
+def many_shops(folder):
+    """Return the same table, whose windows are computed when they are read."""
+    from kzoo.kinds.series import panel
+
+    panel._MOST_BYTES = 0
+    return shops(folder)
+
+
 # Name -> preset, its data, and settings that make it small; together they have every family, dropout, augmentation,
 # averages of weights, plateau, warm-up, regression, and what the presets that are not textbook nets begin with.
 JOBS = {
@@ -84,6 +112,8 @@ JOBS = {
     "linear": ("series_linear", "sine", {}),
     "series_classes": ("series_gru", labelled_series, dict(batch_size=4, schedule="cosine")),
     "rocket": ("series_rocket", labelled_series, dict(batch_size=8, shares=840, groups=4)),
+    "panel": ("series_linear", shops, PANEL),
+    "panel_large": ("series_linear", many_shops, PANEL),
 }  # fmt: skip
 EPOCHS = 6
 ONE_PASS = ("rocket",)  # jobs without epochs: ridge regression sets the last layer

@@ -354,7 +354,7 @@ def test_bad_arguments_are_refused_and_nothing_is_written(tmp_path):
         ("iris_fnnn", "iris", {}, ("'iris_fnnn'", "'iris_fnn'")),
         ("iris_fnn", "nowhere.csv", {}, ("'nowhere.csv'",)),
         ("iris_fnn", "iris", dict(unitz=(4,)), ("'unitz'", "'units'")),
-        ("series_gru", "waves.csv", {}, ("folds", "kzoo.train")),
+        ("series_gru", "waves.csv", {}, ("validation part", "too few", "horizon=7")),
         ("char_gru", "book.txt", {}, ("folds", "kzoo.train")),
     ):
         with refuses(*parts) as caught:

@@ -267,9 +267,9 @@ def _in_categories(pieces):
             is_text = type(values.dtype).__name__ == "StringDtype"
             columns.setdefault(name, []).append(values.astype("category") if is_text else values)
     for name, parts in columns.items():
-        kinds = {"text" if part.dtype == "category" else "empty" if part.isna().all() else part.dtype.kind
+        kinds = {"words" if part.dtype == "category" else "empty" if part.isna().all() else part.dtype.kind
                  for part in parts}  # fmt: skip
-        if "text" in kinds and kinds <= {"text", "empty"}:
+        if "words" in kinds and kinds <= {"words", "empty"}:
             parts = [part if part.dtype == "category" else part.astype(object).astype("category") for part in parts]
             # An empty category has no type of texts, which `union_categoricals` needs.
             parts = [part.cat.set_categories(part.cat.categories.astype(str)) for part in parts]

@@ -43,8 +43,8 @@ def order_of(
         KzooError: no target, an unknown column, or a target that is constant in some series and changes in others.
     """
     in_memory, notes = hasattr(source, "iloc"), list[str]()
-    frame = as_frame(with_index(source, time), named_columns(columns), notes)
     ids = as_names(series_id)
+    frame = as_frame(with_index(source, time), [*named_columns(columns), *ids], notes, compact=True)
     require(frame, ids, "the series")
     names = [target] if target in list(frame.columns) else as_names(target)
     if not names and not forecasts and len(frame.columns) and frame.columns[-1].lower() in TARGET_NAMES:

@@ -92,7 +92,6 @@ export const STRINGS = {
   "baseline_token frequencies": ["token frequencies", "词元频率"],
   "baseline_last value": ["last value", "最后一个值"],
   "baseline_same season before": ["same season before", "上一周期的值"],
-  "baseline_quantiles of the same season": ["quantiles of the same season", "相同周期位置的分位数"],
   "baseline_same season before, with its errors": ["same season before, with its errors", "上一周期的值及其误差"],
   "baseline_quantiles of the same season": ["quantiles of the same season", "同一季节位置的历史分位数"],
   "baseline_training quantiles": ["training quantiles", "训练集分位数"],

@@ -15,6 +15,7 @@ from kzoo.utils.formatting import listed, plural
 from kzoo.utils.optional import pandas as pd
 
 _NUMERIC = 0.5  # share of the filled cells of a target that are numbers
+_MAX_ROWS = 1_000_000  # that are compared: loading checks the labels of all rows
 
 
 def order_of(
@@ -58,7 +59,7 @@ def order_of(
     check_distinct(names)
     if clash := [name for name in names if name in ids]:
         raise KzooError(f"target={clash[0]!r} is a column of series_id=. Use another column.")
-    order, reason = _order(frame, ids, names, columns) if names and len(frame) else ("ordered", "")
+    order, reason = _order(frame.head(_MAX_ROWS), ids, names, columns) if names and len(frame) else ("ordered", "")
     if order == "unordered":
         notes.append(f"Labelled series: {reason}.")
     elif reason and not forecasts:

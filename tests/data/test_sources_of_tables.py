@@ -224,6 +224,12 @@ REFUSED = {
         lambda f: file(f / "a.jsonl", "\n".join(f'{{"k{i}": 1}}' for i in range(6000))), ("6,000", "columns"),
     ),
     "half a character": (lambda f: file(f / "a.jsonl", '{"a": "\\ud800"}\n'), ("half of a character",)),
+    "half a character in a category": (
+        lambda f: pd.DataFrame({
+            "a": pd.Categorical.from_codes([0, 1, 0], pd.Index(["x", "\ud800"], dtype=object)), "species": [1, 2, 1]
+        }),
+        ("Row 2", "'a'", "half of a character"),
+    ),
     "gz of another type": (lambda f: gzipped(f / "a.txt.gz", "x"), ("a.txt.gz", ".csv.gz")),
     "gz that is none": (lambda f: file(f / "a.csv.gz", "a,b\n1,2\n"), ("a.csv.gz", "unpack")),
     "gz cut short": (

@@ -364,10 +364,12 @@ def check_cells(table, names, lists=()):
                 f"The column name {name!r} contains a lone surrogate (half of a character). Rename the column."
             )
         values = table.iloc[:, index]
+        if str(values.dtype) == "category" and not any(map(_is_wrong, values.cat.categories)):
+            continue  # far fewer than rows
         cells = values if values.dtype.kind in "OU" or str(values.dtype).startswith("str") else ()
         if name in lists and any(map(_is_sequence, cells)):
             continue
-        bad = next((row for row, cell in enumerate(cells) if _is_sequence(cell) or not is_text(cell)), None)
+        bad = next((row for row, cell in enumerate(cells) if _is_wrong(cell)), None)
         if bad is not None:
             where = f"Row {bad + 1} has {shown(values.iloc[bad])} in column {name!r}"
             if _is_sequence(values.iloc[bad]):
@@ -376,6 +378,10 @@ def check_cells(table, names, lists=()):
                 f"{where}, which contains a lone surrogate (half of a character). Repair it, for example with "
                 "text.encode('utf-8', 'replace').decode()."
             )
+
+
+def _is_wrong(cell):
+    return _is_sequence(cell) or not is_text(cell)
 
 
 def require(table, names, where):

@@ -190,7 +190,7 @@ def test_steps_turn_the_schedule_on():
 
 
 def test_every_preset_takes_all_settings_of_training():
-    averaged = {"series_linear", "tabular_tabm", "text_gru", "text_lstm"}
+    averaged = {"series_fnn", "series_linear", "tabular_tabm", "text_gru", "text_lstm"}
     for name in kzoo.list_presets():
         _, training = registry.resolve(kzoo.get_preset(name), {})
         assert {name for name, setting in TRAINING.items() if not (setting.needs or setting.optional)} <= set(training)
@@ -210,7 +210,7 @@ def test_a_preset_takes_every_argument_of_its_builder_that_has_an_effect():
     assert (mine.config["pool_size"], mine.training["augment"]) == (2, ())  # the builder's and the contract's defaults
     assert set(mine.config) == set(builder_of("cnn").takes) - {
         "horizon", "vocabulary_size", "embedding_dim", "embedding_dropout", "reversible_norm", "scale", "offset",
-        "target_scale", "target_offset", "quantiles", "padded", "units_norm", "norm_momentum",
+        "target_scale", "target_offset", "quantiles", "padded", "units_norm", "norm_momentum", "covariates",
     }  # fmt: skip
 
 

@@ -19,6 +19,9 @@ _VANISHED, _EXPLODED = 1e-6, 1e4
 _MAX_VANISHED = 0.03  # share of kernels with tiny gradients that is normal, as in the gates of EfficientNet's blocks
 
 
+_BIAS = "bias"  # end of the names of Keras' biases
+
+
 @check("steps", "probe")
 def gradients(subject):
     """Find gradients that are missing, vanish or explode."""
@@ -60,7 +63,7 @@ def gradients(subject):
     kernels = [
         (variable.path, size)
         for variable, size in zip(variables, sizes, strict=True)
-        if size is not None and "bias" not in variable.name
+        if size is not None and not variable.name.endswith(_BIAS)
     ]
     vanished = [path for path, size in kernels if size < _VANISHED * max(reached)]
     if len(vanished) > _MAX_VANISHED * len(kernels):

@@ -64,6 +64,8 @@ def cross_validate(
     series_id: str | Sequence[str] | None = None,
     segment: int | None = None,
     stride: int | None = None,
+    known_covariates: str | Sequence[str] | None = None,
+    static_covariates: str | Sequence[str] | None = None,
     parallel: int = 1,
     threads: int | None = None,
     executor: Executor | None = None,
@@ -92,7 +94,7 @@ def cross_validate(
         epochs, callbacks: see `kzoo.train`.
         validation: fraction of the rows outside the fold, used to choose the best epoch.
         target, drop, group, task, columns, quantiles, sample_weight, sheet, header_row, drop_rare, calibration,
-            repairs, series_id, segment, stride: see `kzoo.load_data`.
+            repairs, series_id, segment, stride, known_covariates, static_covariates: see `kzoo.load_data`.
         parallel, threads, executor: how many folds are trained at once, and where, as in `kzoo.tune`; the last digits
             of scores depend on `threads`, but not on where folds are trained.
         overwrite: replace all other folds in `out`.
@@ -137,7 +139,7 @@ def cross_validate(
         epochs=epochs, callbacks=callbacks, validation=validation, target=target, drop=drop, group=group, task=task,
         columns=columns, quantiles=quantiles, sample_weight=sample_weight, sheet=sheet, header_row=header_row,
         drop_rare=drop_rare, calibration=calibration, repairs=repairs, series_id=series_id,
-        segment=segment, stride=stride,
+        segment=segment, stride=stride, known_covariates=known_covariates, static_covariates=static_covariates,
     ) | overrides  # fmt: skip
     out, runs = Path(out or f"runs/cross-{preset.name}"), []
     threads = checked_threads(parallel, threads, executor)

@@ -121,7 +121,7 @@ def test_ids_beyond_the_vocabulary_are_refused():
 def test_arrays_for_training():
     y = np.arange(30) % 3
     for x, parts in (
-        ([[1, 2], [3]], ("x", "array", "inhomogeneous")),
+        ([[1, 2], [3]], ("x: 2", "y: 30")),  # two series of unequal lengths
         (Broken(), ("x", "no array today")),
         (np.zeros((30, 4), complex), ("x", "complex128")),
     ):

@@ -7,7 +7,7 @@ from kzoo.families import parts
 from kzoo.families.protocol import OUTPUTS
 
 LONG_WINDOWS = True  # a step costs one row of a matrix
-NEEDS = {"activation": {"hidden_units": "any"}, "dropout": {"hidden_units": "any"}, "calendar": {"hidden_units": "any"}}
+NEEDS = {"activation": {"dense_units": "any"}, "dropout": {"dense_units": "any"}, "calendar": {"dense_units": "any"}}
 
 
 def build(
@@ -17,7 +17,7 @@ def build(
     outputs,
     inputs="series",
     horizon=None,
-    hidden_units=None,
+    dense_units=None,
     activation="relu",
     dropout=0.0,
     reversible_norm=False,
@@ -34,10 +34,10 @@ def build(
     """Build NLinear (https://arxiv.org/abs/2205.13504): a `Dense` over time that all columns share.
 
     The forecast of a target depends only on its own past; columns that are no targets are ignored. Without
-    `hidden_units`, the weights are initialized to zero, so that the forecast before training is the last value
+    `dense_units`, the weights are initialized to zero, so that the forecast before training is the last value
     (`reversible_norm="last"`) or the mean of the window (True).
 
-    With `hidden_units` there are hidden layers before it, which also read level and spread of the window and the phases
+    With `dense_units` there are hidden layers before it, which also read level and spread of the window and the phases
     of the calendar, like the encoder of TiDE (https://arxiv.org/abs/2304.08424).
 
     Args:
@@ -47,7 +47,7 @@ def build(
         inputs: type of the inputs: `"series"`, raw values with the targets first.
         horizon: number of steps to forecast; None for one output for the whole series, from all of its columns.
             (B, horizon, outputs) or (B, outputs).
-        hidden_units: width of every hidden layer; None for a linear model.
+        dense_units: width of every hidden layer; None for a linear model.
         activation: activation of the hidden layers.
         dropout: dropout after the hidden layers: one rate for all layers, or one rate per layer.
         reversible_norm: normalisation of each window that is undone in its forecast. True subtracts the mean and
@@ -71,7 +71,7 @@ def build(
     parts.check_shape(input_shape, ("steps", "features"))
     parts.check_forecast(inputs, outputs, input_shape, horizon=horizon, reversible_norm=reversible_norm)
 
-    units = tuple(hidden_units or ())
+    units = tuple(dense_units or ())
     rates = parts.per_layer(dropout, len(units), name="dropout")
 
     def hidden(x):

@@ -157,7 +157,7 @@ def build(
         if rate:
             x = layers.Dropout(rate, name=f"layer{i}_dropout")(x)
 
-    for i, width in enumerate(dense_units, start=1):
+    for i, width in enumerate(dense_units or (), start=1):
         x = parts.dense_block(x, width, "relu", name=f"dense{i}", dropout=dense_dropout)
     adjust = None if known_ahead is None else lambda forecast: known_ahead.effect_on(forecast, window_norm, outputs)
     x = parts.head(x, outputs, output_activation, horizon=horizon, quantiles=quantiles, adjust=adjust)

@@ -210,7 +210,7 @@ def build(
         x = layers.Flatten(name="join_features")(x)
     if dense_dropout:
         x = layers.Dropout(dense_dropout, name="pool_dropout")(x)
-    for i, units in enumerate(dense_units, start=1):
+    for i, units in enumerate(dense_units or (), start=1):
         x = parts.dense_block(x, units, "relu", name=f"dense{i}", dropout=dense_dropout)
     if horizon is None:
         x = parts.head(x, outputs, output_activation, quantiles=quantiles)

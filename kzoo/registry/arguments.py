@@ -202,8 +202,7 @@ CONFIG = {
     "units": _A(many=True, **_COUNT),
     "units_norm": _A(kind=str, choices=("batch", "layer"), none=True, needs={"units": ANY}),
     "units_dropout": _A(**_RATE),
-    "hidden_units": _A(many=True, none=True, **_COUNT),
-    "dense_units": _A(many=True, **_COUNT),
+    "dense_units": _A(many=True, none=True, **_COUNT),
     "dense_dropout": _A(**_RATE),
     "activation": _A(kind=str, choices=ACTIVATIONS),
     "output_activation": _A(kind=str, choices=ACTIVATIONS, none=True),
@@ -444,7 +443,7 @@ TRAINING = {
     ),
 }
 # Settings of the network that a specification has only if they are not None.
-STORED_IF_SET = ("quantiles", "covariates", "calendar", "padded", "hidden_units")
+STORED_IF_SET = ("quantiles", "covariates", "calendar", "padded", "dense_units")
 CLIPPING = ("global_clipnorm", "clipnorm", "clipvalue")  # mutually exclusive
 # Settings that a compiled model does not hold: `kzoo.fit_arguments` passes them to `fit`, or `kzoo.train` applies them.
 OF_FIT = (

@@ -85,7 +85,7 @@ def test_forecasts_in_the_logarithm_grow_with_the_series_and_stay_finite():
 
 def dense(**overrides):
     """Return a small `series_fnn` of two targets and a further column, with a known column and two phases."""
-    small = dict(input_shape=(12, 3 + 2 * 3), outputs=2, horizon=5, covariates=3, calendar=2, hidden_units=(7, 6))
+    small = dict(input_shape=(12, 3 + 2 * 3), outputs=2, horizon=5, covariates=3, calendar=2, dense_units=(7, 6))
     return linear.build(name="series_fnn", **get_preset("series_fnn").config | small | overrides)
 
 
@@ -162,7 +162,7 @@ def test_training_comes_near_to_ridge_in_closed_form(tmp_path):
         (dict(inputs="rows", horizon=None), ("inputs='rows'", "series")),
         (dict(inputs="rows"), ("horizon", "inputs='series'", "'rows'")),
         (dict(filters=(3,)), ("'filters'", "series_linear")),
-        (dict(hidden_units=(3, 3), dropout=(0.1,)), ("dropout has 1", "2 layers")),
+        (dict(dense_units=(3, 3), dropout=(0.1,)), ("dropout has 1", "2 layers")),
     ],
 )  # fmt: skip
 def test_bad_values_are_named(values, parts):

@@ -9,7 +9,7 @@ from typing import Any
 
 _spell = [str]  # function that spells the arguments in a message, see `spelling`
 _MOST_NEAR = 5_000  # limit of compared names: a table may have very many columns
-_PLURALS = {"category": "categories", "class": "classes", "series": "series"}
+_PLURALS = {"category": "categories", "class": "classes", "series": "series", "known": "known", "static": "static"}
 # Control characters except newline and tab, Unicode line separators, and changes of the writing direction.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 

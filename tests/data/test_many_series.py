@@ -67,6 +67,16 @@ def test_windows_stay_within_a_series_and_have_its_values():
         assert np.array_equal(later, promo[start : start + horizon])
 
 
+def test_the_summary_line_counts_the_roles_of_columns(capsys):
+    frame = shops().assign(price=np.arange(190) % 7)
+    options = TRAIN | dict(progress=True, epochs=1, known_covariates=["promo", "price"], static_covariates="region")
+    with untraced(), undrawn():
+        kzoo.train("series_linear", frame, out=None, baselines=False, **options)
+    printed = capsys.readouterr()
+    assert_mentions(printed.out + printed.err, "2 known", "1 static", "1 id", "series 3")
+    assert "knowns" not in printed.out + printed.err
+
+
 def test_splits_begin_at_the_same_moment_for_all_series():
     frame = shops()
     data = load(frame)

@@ -133,6 +133,15 @@ def write_files(folder):
     )
     shops["sales"] = (10 + 5 * shops.promo + rng.normal(0, 1, len(shops))).round(1)
     shops.to_csv(folder / "shops.csv", index=False)
+    steps, recordings = np.arange(24), []
+    for recording in range(48):
+        wave = np.sin(steps * (0.3 + 0.5 * (recording % 2)) + recording)
+        recordings.append(pd.DataFrame(dict(
+            recording=f"r{recording}", step=steps, x=wave, y=np.cos(wave), person=f"p{recording // 4}",
+            activity="walk" if recording % 2 else "run",
+        )))  # fmt: skip
+    pd.concat(recordings).to_csv(folder / "motions.csv", index=False)
+    pd.concat(recordings[:3]).to_csv(folder / "new_motions.csv", index=False)
     later = shops.date > days[-8]
     shops.assign(sales=shops.sales.where(~later)).to_csv(folder / "planned.csv", index=False)
     for name, rows, answers in (

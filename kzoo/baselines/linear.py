@@ -139,6 +139,25 @@ def with_all_classes(p, present, classes):
     return all_p
 
 
+def best_logistic(subset, x, features, strengths, **blocks):
+    """Return the predictor of the logistic regression whose strength is best on validation data.
+
+    Args:
+        subset: the `BaselineData`.
+        x: (N, F) features of its training rows.
+        features: function of rows that returns their features.
+        strengths: values of scikit-learn's C.
+        blocks: options of `by_blocks`.
+    """
+    y = subset.y
+
+    def fitted(c):
+        classify = classifier(x, y, subset.outputs, inverse_strength=c, seed=subset.seed, weight=subset.weight)
+        return subset.by_blocks(lambda rows: classify(features(rows)), **blocks)
+
+    return subset.best({f"C={c:g}": fitted(c) for c in strengths})
+
+
 def classifier_seconds(rows, features, classes):
     """Return the estimated seconds of `classifier` for all `INVERSE_STRENGTHS` together, on one core."""
     return 0.02 + len(INVERSE_STRENGTHS) * 1e-7 * rows * features * (classes if classes > 2 else 1)

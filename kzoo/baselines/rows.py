@@ -11,7 +11,7 @@ from kzoo.baselines.linear import (
     QUANTILE_PENALTIES,
     STRENGTHS,
     Sums,
-    classifier,
+    best_logistic,
     classifier_seconds,
     one_at_a_time,
     with_all_classes,
@@ -97,14 +97,8 @@ def _seconds_of_texts(subset):
 )  # fmt: skip
 def texts_logistic(subset):
     """Fit logistic regression on TF-IDF of the text columns and on the other columns together."""
-    features, y = _FeaturesAndTexts(subset), subset.y
-    x = features(subset.x)
-
-    def fitted(c):
-        classify = classifier(x, y, subset.outputs, inverse_strength=c, seed=subset.seed, weight=subset.weight)
-        return subset.by_blocks(lambda rows: classify(features(rows)))
-
-    return subset.best({f"C={c:g}": fitted(c) for c in _TEXT_STRENGTHS})
+    features = _FeaturesAndTexts(subset)
+    return best_logistic(subset, features(subset.x), features, _TEXT_STRENGTHS)
 
 
 @baseline(
@@ -138,15 +132,10 @@ def _width(subset):
 )  # fmt: skip
 def logistic(subset):
     """Fit logistic regression; its strength is chosen on validation data."""
-    features, y = _Features(subset), subset.y
+    features = _Features(subset)
     _check_any_column(features.wide)
     x = np.concatenate([features(x) for x, _ in subset.blocks(wide=features.wide)])
-
-    def fitted(c):
-        classify = classifier(x, y, subset.outputs, inverse_strength=c, seed=subset.seed, weight=subset.weight)
-        return subset.by_blocks(lambda rows: classify(features(rows)), wide=features.wide)
-
-    return subset.best({f"C={c:g}": fitted(c) for c in INVERSE_STRENGTHS})
+    return best_logistic(subset, x, features, INVERSE_STRENGTHS, wide=features.wide)
 
 
 @baseline(

@@ -3,7 +3,7 @@
 import numpy as np
 
 from kzoo.baselines.baseline import baseline
-from kzoo.baselines.linear import INVERSE_STRENGTHS, STRENGTHS, RidgeFits, classifier, classifier_seconds
+from kzoo.baselines.linear import INVERSE_STRENGTHS, STRENGTHS, RidgeFits, best_logistic, classifier_seconds
 
 _NEIGHBOUR = "https://doi.org/10.1007/s10618-016-0483-9"
 _SUMMARY = "https://scikit-learn.org/stable/modules/linear_model.html"
@@ -127,14 +127,9 @@ def _reading_seconds(subset):
 )  # fmt: skip
 def summary_logistic(subset):
     """Fit logistic regression on statistics of each column; its strength is chosen on validation data."""
-    features, y = _Summary(subset), subset.y
-    x = features(subset.x)
-
-    def fitted(c):
-        classify = classifier(x, y, subset.outputs, inverse_strength=c, seed=subset.seed, weight=subset.weight)
-        return subset.by_blocks(lambda rows: classify(features(rows)))
-
-    return subset.best({f"C={c:g}": fitted(c) for c in (_FIRST, *(c for c in INVERSE_STRENGTHS if c != _FIRST))})
+    features = _Summary(subset)
+    strengths = (_FIRST, *(c for c in INVERSE_STRENGTHS if c != _FIRST))
+    return best_logistic(subset, features(subset.x), features, strengths)
 
 
 @baseline(

@@ -218,8 +218,7 @@ def seasonal(subset):
 
 def _numbers(subset):
     """Return the number of predicted values in all splits."""
-    parts = (subset.data.train, subset.data.validation, subset.data.test)
-    return sum(len(part) for part in parts if part is not None) * subset.outputs
+    return _numbers_scored(subset) + len(subset.data.train) * subset.outputs
 
 
 def _numbers_scored(subset):

@@ -6,7 +6,7 @@ import numpy as np
 
 from kzoo.baselines.baseline import Unfit, baseline
 from kzoo.baselines.data import BaselineData
-from kzoo.baselines.linear import classifier
+from kzoo.baselines.linear import best_logistic
 
 _TFIDF = "https://scikit-learn.org/stable/modules/feature_extraction.html#tfidf-term-weighting"
 _SAMPLED_TEXTS = 256  # texts used to estimate their length
@@ -102,13 +102,8 @@ def tfidf(subset):
     """Fit logistic regression on TF-IDF features of words and pairs."""
     counts, matrix = _shared_counts(subset)
     tfidf_weights = _tfidf_weights(matrix)
-    x, y = tfidf_weights.transform(matrix), subset.y
-
-    def fitted(c):
-        classify = classifier(x, y, subset.outputs, inverse_strength=c, seed=subset.seed, weight=subset.weight)
-        return subset.by_blocks(lambda rows: classify(tfidf_weights.transform(counts(rows))))
-
-    return subset.best({f"C={c:g}": fitted(c) for c in _STRENGTHS_OF_LOGISTIC})
+    x = tfidf_weights.transform(matrix)
+    return best_logistic(subset, x, lambda rows: tfidf_weights.transform(counts(rows)), _STRENGTHS_OF_LOGISTIC)
 
 
 @baseline(

@@ -34,8 +34,7 @@ def backtest(
     windows = part.y
     if series_of(windows) is None:
         raise KzooError(f"n_windows={n_windows} is for forecasts of series in a table. Leave it out.")
-    starts = np.asarray(windows.starts)
-    moments = starts if windows.series is None else windows.series.numbers[starts]
+    moments = windows.moments
     step = windows.length if step_size is None else step_size
     wanted = moments.max() - step * np.arange(n_windows)[::-1]
     present = np.isin(wanted, moments)

@@ -176,10 +176,9 @@ def _over_moments(differences: np.ndarray, error_name: str, windows: Any) -> dic
         error_name: of the error.
         windows: the targets, `Windows`; None is returned for other arrays.
     """
-    if not hasattr(windows, "starts"):
+    if not hasattr(windows, "moments"):
         return None
-    starts = np.asarray(windows.starts)
-    moments = starts if windows.series is None else windows.series.numbers[starts]
+    moments = windows.moments
     clusters, members = np.unique((moments - moments.min()) // windows.length, return_inverse=True)
     count, mean = len(clusters), float(differences.mean())
     if count < 2:

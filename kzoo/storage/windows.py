@@ -120,6 +120,12 @@ class Windows(_PickledByPath):
     def __getitem__(self, index):
         return read(self.values, np.asarray(self.starts[index])[..., None] + self._steps)  # (..., length, F)
 
+    @property
+    def moments(self):
+        """(N,) step number at which each window begins, the same for all series at the same time."""
+        starts = np.asarray(self.starts)
+        return starts if self.series is None else self.series.numbers[starts]
+
     def part(self, rows):
         """Return some of the windows."""
         series = None if self.series is None else self.series.part(rows)

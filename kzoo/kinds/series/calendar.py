@@ -11,6 +11,7 @@ import re
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -44,6 +45,10 @@ class Moments:
     times: np.ndarray
     wall: np.ndarray
     zone: str = ""
+
+    def part(self, rows: Any) -> "Moments":
+        """Return those of some rows."""
+        return Moments(self.times[rows], self.wall[rows], self.zone)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -296,7 +301,7 @@ def learn_calendar(moments: Moments | None, column, *, rows=None) -> Calendar | 
     if moments is None or len(moments.times) < _MIN_TIMES:
         return None
     order = np.argsort(moments.times, kind="stable")[:rows]
-    moments = Moments(moments.times[order], moments.wall[order], moments.zone)
+    moments = moments.part(order)
     if moments.times.dtype.kind != "M":
         every = _regular_step(np.diff(np.unique(moments.times)), 1e-6)
         return None if every is None else Calendar(column=column, step="numbers", every=every)

@@ -565,9 +565,12 @@ def _past_rows(observed, panel):
     """Return whether each row is at or before the last observed one of its series."""
     if observed.all():
         return observed
-    rows = np.where(observed, np.arange(len(observed)), -1)
-    last = np.maximum.reduceat(rows, panel.bounds[:-1])
-    return np.arange(len(observed)) <= np.repeat(last, panel.sizes)
+    return np.arange(len(observed)) <= np.repeat(_last_observed(observed, panel), panel.sizes)
+
+
+def _last_observed(observed, panel):
+    """Return the last observed row of each series (S,), -1 for none."""
+    return np.maximum.reduceat(np.where(observed, np.arange(len(observed)), -1), panel.bounds[:-1])
 
 
 def _static(column, panel):
@@ -641,8 +644,7 @@ def read_panel(reader: Mapping[str, Any], rows: Rows, notes: list[str]):
     panel, calendar = panel_of(reader, rows, notes)
     unread: dict[str, Any] = {}
     content = panel_values(reader, rows, panel, unread, fill=False)
-    observed = np.where(content.observed, np.arange(len(panel.numbers)), -1)
-    last = np.maximum.reduceat(observed, panel.bounds[:-1])
+    last = _last_observed(content.observed, panel)
     if (last < 0).any():
         nothing = [panel.names[i] for i in np.flatnonzero(last < 0)]
         targets = listed(map(repr, reader["columns"][: reader["outputs"]]), separator=" or ")
@@ -718,7 +720,7 @@ def check_steps(panel: Panel, calendar: Calendar, others: str) -> None:
     if len(other):
         series = panel.names[other[0]]
         rows = slice(panel.bounds[other[0]], panel.bounds[other[0] + 1])
-        own = learn_calendar(Moments(panel.moments.times[rows], panel.moments.wall[rows], panel.moments.zone), "")
+        own = learn_calendar(panel.moments.part(rows), "")
         step = "not at regular times" if own is None else f"{own.description} apart"
         raise KzooError(
             f"Rows of series {series!r} are {step}, but {others} {calendar.description} apart "
@@ -814,8 +816,7 @@ def _with_future(reader, panel, content, last, calendar):
         values[panel.codes[rows], offset[rows] - 1] = own[rows][:, column]
         if len(empty := np.argwhere(np.isnan(values).any(axis=2))):
             series, step = empty[0]
-            own = slice(panel.bounds[series], last[series] + 1)
-            moments = Moments(panel.moments.times[own], panel.moments.wall[own], panel.moments.zone)
+            moments = panel.moments.part(slice(panel.bounds[series], last[series] + 1))
             time = moments_as_text(calendar.next_times(moments, int(step) + 1))[-1]
             raise KzooError(
                 f"Known column {covariate.name!r} has no value for series {panel.names[series]!r} at {time} "
@@ -833,8 +834,7 @@ def times_ahead(reader, panel, last, steps):
     ahead, history, known = [], [], {}
     shared = offset_of(calendar.zone) is None or not panel.moments.zone  # else all rows of a series decide its zone
     for series, end in enumerate(last):
-        own = slice(panel.bounds[series], end + 1)
-        moments = Moments(panel.moments.times[own], panel.moments.wall[own], panel.moments.zone)
+        moments = panel.moments.part(slice(panel.bounds[series], end + 1))
         window = slice(-reader["steps"], None)
         key = (moments.times[window].tobytes(), moments.wall[window].tobytes()) if shared else series
         if key not in known:  # most series end together

@@ -14,7 +14,7 @@ from kzoo.kinds.rows.columns import number_format_of, stored_number_format
 from kzoo.kinds.rows.in_memory import cell_findings
 from kzoo.kinds.rows.inference import unread_notes
 from kzoo.kinds.rows.scaling import scaling
-from kzoo.kinds.series.calendar import Calendar, Moments, learn_calendar
+from kzoo.kinds.series.calendar import Calendar, learn_calendar
 from kzoo.kinds.series.panel import (
     MAX_CATEGORIES,
     YEAR_OF_WEEKS,
@@ -223,9 +223,7 @@ def _learned_calendar(codes, moments, column) -> Calendar:
     """
     counts = np.bincount(codes)
     for code in np.argsort(-counts, kind="stable")[:5]:
-        rows = codes == code
-        own = Moments(moments.times[rows], moments.wall[rows], moments.zone)
-        if (calendar := learn_calendar(own, column)) is not None:
+        if (calendar := learn_calendar(moments.part(codes == code), column)) is not None:
             return calendar
     raise KzooError(
         f"The times in {column!r} have no regular step in the longest series ({plural(int(counts.max()), 'row')}). A "

@@ -26,15 +26,16 @@ def simple_forecasts(reader, part):
         yield name, previous_season(part, season)
 
 
-def previous_season(part, season):
+def previous_season(part, season, earlier=0):
     """Return the values (N, horizon, targets) one season before those that follow the windows of a series.
 
     Args:
         part: the `Split`.
         season: length in steps.
+        earlier: number of seasons before that one.
     """
     starts, steps = part.y.starts[:, None], np.arange(part.y.length)
-    return _values_at(part.y, starts + steps - season * (1 + steps // season))
+    return _values_at(part.y, starts + steps - season * (1 + steps // season + earlier))
 
 
 def season_history(reader, part, count):
@@ -51,10 +52,8 @@ def season_history(reader, part, count):
     series = series_of(part.y)
     if series is None or series.ndim != 2 or (calendar := Calendar.of(reader)) is None:
         return
-    starts, steps = part.y.starts[:, None], np.arange(part.y.length)
     for name, season in calendar.seasons.items():
-        indices = [starts + steps - season * (1 + steps // season + back) for back in range(count)]
-        yield name, np.stack([_values_at(part.y, index) for index in indices])
+        yield name, np.stack([previous_season(part, season, earlier) for earlier in range(count)])
 
 
 def _values_at(windows, indices):

@@ -111,9 +111,9 @@ def _write_ensemble(
     """Build the ensemble and write its run; for the last two arguments, see `_shared_preprocessing`."""
     start, described = time.perf_counter(), request.data
     classes = "probabilities" in problem(described.task).facts
-    inputs, outputs = _member_outputs(members, classes, selections)
+    inputs, outputs = member_outputs(members, classes, selections)
     weights = _fit_weights(inputs, outputs, data, classes) if method == "weighted" else None
-    model = keras.Model(inputs, _combine(outputs, method, weights, classes), name="ensemble")
+    model = keras.Model(inputs, combine(outputs, method, weights, classes), name="ensemble")
     with run_set_aside(folder):
         write_json(folder / "preprocessing.json", preprocessing)
         options: dict[str, Any] = dict(logits=False, settings=request.spec.training)
@@ -271,20 +271,20 @@ def _ensemble_spec(members: Sequence[Run], method: str, merged: bool) -> Spec:
     Sizes of the inputs are not stored if the preprocessors were merged (`merged`): no member has those of the merged.
     """
     member_specs = tuple(Member(spec=run.spec, run=run.path.name, created=run.config["created"]) for run in members)
-    config = _shared_settings([member.spec.config for member in member_specs])
+    config = shared_settings([member.spec.config for member in member_specs])
     return Spec(
         preset="ensemble",
         family=None,
         task=member_specs[0].spec.task,
         config={name: value for name, value in config.items() if not (merged and name in _INPUT_SIZES)},
-        training=_shared_settings([member.spec.training for member in member_specs]),
+        training=shared_settings([member.spec.training for member in member_specs]),
         method=method,
         members=member_specs,
         kzoo=__version__,
     )
 
 
-def _shared_settings(settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def shared_settings(settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         name: value
         for name, value in settings[0].items()
@@ -292,7 +292,7 @@ def _shared_settings(settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _member_outputs(members: Sequence[Run], classes: bool, selections: Sequence[Any]) -> tuple[Any, list[Any]]:
+def member_outputs(members: Sequence[Run], classes: bool, selections: Sequence[Any]) -> tuple[Any, list[Any]]:
     """Return (the common input of an ensemble, the outputs of each member).
 
     Outputs of classes become probabilities, of as many classes for each member; outputs of values stay as they are.
@@ -347,7 +347,7 @@ def _probabilities(y: Any, logits: bool | None, width: int, run: Run, i: int) ->
     return y
 
 
-def _combine(answers: Sequence[Any], method: str, weights: Any, probabilities: bool) -> Any:
+def combine(answers: Sequence[Any], method: str, weights: Any, probabilities: bool) -> Any:
     """Return the outputs of the ensemble.
 
     Args:
@@ -447,7 +447,7 @@ def _score_stored(
         return {}  # stored predictions are calibrated, and the outputs that the ensemble averages are not
     if None in stored or len(stored[0]["rows"]) < getattr(first.data, stored[0]["split"]):
         return {}
-    y = _combine([predictions["answers"] for predictions in stored], method, None, probabilities)
+    y = combine([predictions["answers"] for predictions in stored], method, None, probabilities)
     batches = [(keras.ops.convert_to_numpy(y), stored[0]["truth"])]
     split, scoring = stored[0]["split"], first.problem.task.scoring
     target, weight = first.target if steps is None else steps.target(first.target), stored[0].get("weight")

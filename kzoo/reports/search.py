@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from contextlib import suppress
 
 from kzoo import plots
 from kzoo.data.named import NAMES
@@ -27,6 +28,8 @@ def search_page(search) -> dict:
     """Return the variables of the template of a search."""
     trials, spec, data = search.trials, search.request.spec, search.request.data
     best = best_of(trials, search.objective)
+    if search.request.is_auto:
+        return _auto_page(search, trials, best)
     return dict(
         title=f"{spec['preset']} tuned on {data['name']}",
         about="" if search.request.has_custom_models else _summary_of(spec),
@@ -42,6 +45,30 @@ def search_page(search) -> dict:
         space=_space_table(search.parameters, search.request.has_custom_models),
         provenance=_provenance(search),
     )
+
+
+def _auto_page(search, trials, best) -> dict:
+    """Return the variables of the template of a search of "auto", which compared baselines and presets."""
+    folder, data = search.path.name, search.request.data["name"]
+    verdict = None
+    with suppress(KzooError):
+        verdict = search.verdict
+    head = None
+    if best is not None:
+        head = dict(
+            value=_format_score(search, best.score),
+            label=f"{search.objective.name.replace('_', ' ')} of {best.hyperparameters['model']}, the highest of "
+            f"{plural(len(trials), 'candidate')}, on the rows on which candidates were compared",
+            sentence=verdict or "The search is not finished: repeat the same call to continue it.",
+        )
+    use = None
+    if verdict is not None:
+        use = f'import kzoo\nrun = kzoo.Search("{folder}").winner\n\nkzoo.predict(run, "new.csv")'
+    return dict(
+        title=f"Models for {data}", about="", start=search.request.start, facts=_facts(search, trials), head=head,
+        warnings=[], pictures=_figures(search, ("history",)), board=_leaderboard(search, trials), changed=None,
+        settings=(), use=use, space=None, provenance=_provenance(search),
+    )  # fmt: skip
 
 
 def _summary_of(spec):
@@ -140,9 +167,11 @@ def _chance_warning(search, trials, best):
     return [f"{text}: use more validation data or folds=5."]
 
 
-def _figures(search):
+def _figures(search, kinds=None):
     figures = []
     for kind, title, note in _FIGURES:
+        if kinds is not None and kind not in kinds:
+            continue
         try:
             figure = _importance_figure(search) if kind == "importance" else search.plot(kind)
             figures.append((title, note, embed_figure(figure, f"{title} of {len(search.trials)} trials")))

@@ -90,15 +90,27 @@ def check_folds(folds, data: Dataset):
 def fold_of(data: Dataset, number, folds, seed) -> Dataset:
     """Return one fold as the validation split and the other folds as the training split."""
     rows = pooled(data)
+    fold_of_row = divide_into_folds(data, rows, folds, seed)
+    train, validation = np.flatnonzero(fold_of_row != number), np.flatnonzero(fold_of_row == number)
+    if "labels" not in data.problem.facts:
+        train = train if rows.weight is None else train[rows.weight[train] > 0]
+    return _with_fold(data, rows, train, validation)
+
+
+def divide_into_folds(data: Dataset, rows: Split, folds, seed) -> np.ndarray:
+    """Return the fold of each row (N,), with the proportions of classes or labels in each fold."""
     if "labels" in data.problem.facts:
-        fold_of_row = divide(_labels(rows), [1 / folds] * folds, np.random.default_rng(seed))
-        return _with_fold(data, rows, np.flatnonzero(fold_of_row != number), np.flatnonzero(fold_of_row == number))
+        return divide(_labels(rows), [1 / folds] * folds, np.random.default_rng(seed))
     splitter = model_selection.StratifiedKFold if "classes" in data.problem.facts else model_selection.KFold
     labels = _labels(rows) if "classes" in data.problem.facts else None
-    splits = splitter(folds, shuffle=True, random_state=seed).split(np.zeros(len(rows)), labels)
-    train, validation = list(splits)[number]
-    train = train if rows.weight is None else train[rows.weight[train] > 0]
-    return _with_fold(data, rows, train, validation)
+    fold_of_row = np.empty(len(rows), int)
+    for number, (_, judged) in enumerate(
+        splitter(folds, shuffle=True, random_state=seed).split(
+            labels if labels is not None else np.zeros(len(rows)), labels
+        )
+    ):
+        fold_of_row[judged] = number
+    return fold_of_row
 
 
 def _with_fold(data, rows, train, validation):

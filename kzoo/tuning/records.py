@@ -72,9 +72,14 @@ class Request:
     created: str = ""
 
     @property
+    def is_auto(self) -> bool:
+        """Whether the search compares baselines and presets (`kzoo.tune("auto")`)."""
+        return self.engine == "auto"
+
+    @property
     def has_custom_models(self) -> bool:
         """Whether the search is of models built by a user's function, not of a preset."""
-        return self.spec["family"] is None
+        return self.spec["family"] is None and not self.is_auto
 
     @property
     def can_reload_weights(self) -> bool:
@@ -84,7 +89,7 @@ class Request:
     @property
     def start(self) -> str:
         """The name of the first trial in messages."""
-        return "the default" if self.has_custom_models else "the preset"
+        return "the best baseline" if self.is_auto else "the default" if self.has_custom_models else "the preset"
 
     def to_json(self) -> dict:
         """Return the request as plain data."""

@@ -26,7 +26,7 @@ from kzoo.tuning.records import (
 )
 from kzoo.tuning.spaces.entry import Parameter
 from kzoo.utils.errors import KzooError, short_errors
-from kzoo.utils.files import path_of
+from kzoo.utils.files import path_of, read_json
 from kzoo.utils.formatting import first_line, hint
 
 if TYPE_CHECKING:
@@ -165,6 +165,29 @@ class Search:
             )
         return best
 
+    @property
+    def winner(self) -> "Run":
+        """The run of the model that `kzoo.tune("auto")` chose.
+
+        Raises:
+            KzooError: the search is not one of "auto", or it is not finished.
+        """
+        if not self.request.is_auto:
+            raise KzooError(f"{self.path} searched settings of one preset: retrain() trains its best trial.")
+        if not (self.path / "winner" / "summary.json").is_file():
+            raise KzooError(f"{self.path} is not finished. Repeat the same call of kzoo.tune to continue it.")
+        return import_module("kzoo.run").Run(self.path / "winner")
+
+    @property
+    def verdict(self) -> str:
+        """How far the winner of "auto" is ahead of the best baseline, in a sentence."""
+        self.winner  # raises if there is none
+        return str(read_json(self.path / "auto.json")["verdict"])
+
+    def _refuse_auto(self, name: str) -> None:
+        if self.request.is_auto:
+            raise KzooError(f"{name} is for searches of one preset. {self.path} compared several: use its `winner`.")
+
     @short_errors
     def best_config(self) -> dict[str, Any]:
         """Return the overrides that turn the preset into the best trial, for `kzoo.build` and `kzoo.train`.
@@ -172,6 +195,7 @@ class Search:
         They include what was adapted to the data (classes, columns, scaling), so `kzoo.build` returns the same network.
         For models of a function, these are the hyperparameters: `hp.values` of the best trial.
         """
+        self._refuse_auto("best_config()")
         if self.request.has_custom_models:
             return dict(self.best_trial().hyperparameters)
         spec, preset = self.best_spec(), self._registered_preset()
@@ -189,6 +213,7 @@ class Search:
 
     def best_spec(self) -> dict[str, Any]:
         """Return the specification of the best trial's network: family and resolved settings."""
+        self._refuse_auto("best_spec()")
         return self.spec_of(self.best_trial())
 
     def spec_of(self, trial: Trial) -> dict[str, Any]:
@@ -229,6 +254,7 @@ class Search:
         Raises:
             KzooError: the trial has no checkpoint, as with folds.
         """
+        self._refuse_auto("best_model()")
         best = self.best_trial()
         file = trial_folder(self.path, best.number) / "best.keras"
         if not file.is_file():
@@ -277,6 +303,7 @@ class Search:
         Raises:
             KzooError: the data is not that of the search, or `kzoo.train` raises it.
         """
+        self._refuse_auto("retrain()")
         return import_module("kzoo.tuning.winner").retrain(
             self, data, trial=trial, on=on, epochs=epochs, out=out, seed=seed, build=build, options=options
         )
@@ -292,6 +319,7 @@ class Search:
         Raises:
             KzooError: the name is taken or invalid, the file exists, or the models are built by a function.
         """
+        self._refuse_auto("save_preset()")
         return import_module("kzoo.tuning.winner").save_preset(self, name, path)
 
     @short_errors

@@ -30,6 +30,8 @@ from kzoo.training.folder import check_resume
 from kzoo.training.plan import plan_training
 from kzoo.training.provenance import provenance
 from kzoo.training.resume import Signals
+from kzoo.tuning.auto.auto import NAME as AUTO
+from kzoo.tuning.auto.auto import auto, refuse_settings
 from kzoo.tuning.engines import choose_engine, engine_named
 from kzoo.tuning.folder import claimed, clear_search
 from kzoo.tuning.folds import check_folds
@@ -247,6 +249,35 @@ def tune(
         segment=segment, stride=stride, known_covariates=known_covariates, static_covariates=static_covariates,
         seed=data_seed,
     )  # fmt: skip
+    if isinstance(preset_or_build, str) and preset_or_build == AUTO:
+        refuse_settings(
+            dict(
+                engine=engine != "auto",
+                trials=trials != 20,
+                epochs=epochs is not None,
+                space=space != "standard",
+                baseline=not baseline,
+                prune=prune != "median",
+                weights=weights is not None,
+                freeze=freeze is not None,
+            )
+            | dict.fromkeys(overrides, True)
+        )
+        return auto(
+            data,
+            options,
+            max_time=max_time,
+            objective=objective,
+            folds=folds,
+            parallel=parallel,
+            threads=threads,
+            executor=executor,
+            seed=seed,
+            out=out,
+            resume=resume,
+            dry_run=dry_run,
+            progress=progress,
+        )
     initial_weights = InitialWeights.from_arguments(preset_or_build, weights, freeze, executor)
     requested: dict[str, Any] = dict(space=space, objective=objective, folds=folds, seed=seed)
     if builds_models(preset_or_build):

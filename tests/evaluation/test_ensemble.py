@@ -17,7 +17,7 @@ from sklearn.datasets import load_iris
 from small_data import shops, waves
 
 import kzoo
-from kzoo.evaluation.ensemble import _combine
+from kzoo.evaluation.ensemble import combine
 from kzoo.predictions import probabilities
 
 QUICK = dict(callbacks="quick", progress=False, epochs=2, batch_size=32)
@@ -285,4 +285,4 @@ def test_rounding_never_lifts_a_probability_above_1():
     over = [weights for weights in drawn if sum(weights.astype("float32")) > 1]
     assert over
     for weights in over[:20]:
-        assert _combine([np.ones((1, 1), "float32")] * 5, "weighted", weights, True) <= 1
+        assert combine([np.ones((1, 1), "float32")] * 5, "weighted", weights, True) <= 1

@@ -1,0 +1,522 @@
+"""`auto`: choose a model for some data within a time limit, and state its lead over the best baseline."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kzoo import __version__, baselines
+from kzoo.baselines.fitted import fit
+from kzoo.data.load import load
+from kzoo.dataset.dataset import Dataset, Loadable
+from kzoo.dataset.options import DataOptions
+from kzoo.dataset.summary import summary_line
+from kzoo.evaluation.check_data import read_without_preset, suitable_presets
+from kzoo.registry import get_preset
+from kzoo.results.suggest import ranked
+from kzoo.run import Run
+from kzoo.sources.tables.frame import as_table
+from kzoo.stored_types import Spec, plain
+from kzoo.training import train
+from kzoo.training.folder import check_resume
+from kzoo.training.resume import Signals
+from kzoo.tuning.auto.candidates import Candidate
+from kzoo.tuning.auto.choice import Difference, choose
+from kzoo.tuning.auto.mean import cross_fitted, fitted_weights
+from kzoo.tuning.auto.parts import Parts
+from kzoo.tuning.auto.schedule import Entry, Schedule
+from kzoo.tuning.auto.scoring import Answers, PrimaryScore
+from kzoo.tuning.auto.trainer import part_folder
+from kzoo.tuning.auto.winner import write_mean
+from kzoo.tuning.folder import claimed, clear_search
+from kzoo.tuning.records import End, Objective, Request, trial_folder
+from kzoo.tuning.search import Search
+from kzoo.utils import notebook
+from kzoo.utils.argument_checks import checked_count, checked_seconds, checked_seed
+from kzoo.utils.errors import Interrupted, KzooError
+from kzoo.utils.files import read_json, write_json
+from kzoo.utils.formatting import duration, plural, printable, spelled
+from kzoo.workers.pool import NullProgress, checked_threads, worker_pool
+from kzoo.workers.worker import Worker, can_be_sent
+
+NAME = "auto"  # instead of the name of a preset
+WINNER = "winner"  # folder of the chosen model's run
+RESULT = "auto.json"
+_DEFAULT_TIME = "10m"
+_FEWEST_SECONDS = 20.0
+_FOLDS, _FOLDS_OF_SHORT, _SHORT = 5, 3, 150.0  # number of folds, that of short searches, and what is short in seconds
+_FINISH_SHARE, _FINISH_SECONDS, _FINISH_MOST = 0.1, 6.0, 60.0  # of the time: for the winner and its test scores
+_REFIT_SHARE = 0.3  # of the time, for training the winner where candidates are judged on the validation split
+_PRESETS_EACH_MINUTE, _FEWEST_PRESETS = 1.0, 2
+_MEMBERS = 2  # of each sort, baselines and networks, in a mean
+_TEST_LEVEL = 0.95  # of the interval on test rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutoPlan:
+    """What `tune("auto")` would try, returned by `dry_run=True`.
+
+    Args:
+        data: the line that describes the data.
+        metric: the primary score.
+        parts: how candidates are judged.
+        baselines, presets: labels, in the order in which they are tried.
+        seconds: the time limit.
+    """
+
+    data: str
+    metric: str
+    parts: str
+    baselines: Sequence[str]
+    presets: Sequence[str]
+    seconds: float
+
+    engine: str = NAME
+    epochs: int = 0
+    random: int = 0
+
+    @property
+    def trials(self) -> int:
+        """Number of candidates, without other settings of the best preset."""
+        return len(self.baselines) + len(self.presets)
+
+    def __str__(self) -> str:
+        return "\n".join((
+            f"auto: {self.metric.replace('_', ' ')}, {self.parts}, {duration(self.seconds)}",
+            f"baselines: {', '.join(self.baselines) or 'none'}",
+            f"presets, in this order: {', '.join(self.presets)}",
+        ))  # fmt: skip
+
+
+def auto(
+    source: "Loadable | None", options: DataOptions, *, max_time: float | str | None, objective: str | None,
+    folds: int | None, parallel: int, threads: int | None, executor: Any, seed: int,
+    out: str | os.PathLike[str] | None, resume: str, dry_run: bool, progress: bool,
+) -> "Search | AutoPlan":  # fmt: skip
+    """Choose a model; see `kzoo.tune`, whose arguments these are."""
+    # 1. Check the arguments, and read the data.
+    started = time.monotonic()
+    seed = checked_seed("seed", seed)
+    check_resume(resume)
+    seconds = checked_seconds("max_time", _DEFAULT_TIME if max_time is None else max_time)
+    if seconds < _FEWEST_SECONDS:
+        raise KzooError(f"max_time={max_time!r} is too short for 'auto': use {_FEWEST_SECONDS:.0f} seconds or more.")
+    if source is None:
+        raise KzooError("'auto' needs data: pass a file, a folder, a DataFrame or anything that kzoo.load_data takes.")
+    threads = checked_threads(parallel, threads, executor)
+    source = as_table(source)
+    if not (isinstance(source, str | os.PathLike) or can_be_sent(source)):
+        raise KzooError("'auto' fits models in other processes, which cannot receive this data. Pass a file instead.")
+    data = source if isinstance(source, Dataset) else read_without_preset(source, options)
+    if "kept" not in data.problem.facts:
+        raise KzooError(f"'auto' compares predictions, which are not stored for {data.task}. Choose a preset.")
+    presets = _presets(data, seconds)
+    if not isinstance(source, Dataset):
+        data = load(source, get_preset(presets[0].name), options)
+    count = (
+        checked_count("folds", folds, least=2) if folds is not None else _FOLDS if seconds > _SHORT else _FOLDS_OF_SHORT
+    )
+    score = PrimaryScore(data, objective)
+    parts = Parts.of(data, count, seed)
+    candidates = _baselines(data)
+    judged = f"{parts.folds} folds" if parts.folds > 1 else f"the validation split ({parts.reason})"
+    plan = AutoPlan(
+        data=summary_line(data.overview), metric=score.metric, parts=f"judged on {judged}",
+        baselines=[candidate.label for candidate in candidates], presets=[candidate.label for candidate in presets],
+        seconds=seconds,
+    )  # fmt: skip
+    if dry_run:
+        _print([str(plan)], progress)
+        return plan
+    # 2. Claim the folder, and fit candidates in workers, which never get the test rows.
+    direction = "max" if score.sign > 0 else "min"
+    description = options.describe(data)
+    request = Request(
+        data=description.json(), spec=Spec(preset=NAME, family=None, task=data.task, config={}, training={}).json(),
+        space=dict(parameters=[], candidates=[candidate.name for candidate in (*candidates, *presets)]), engine=NAME,
+        objective=Objective(score.metric, direction), epochs=0, prune=None,
+        folds=parts.folds if parts.folds > 1 else None, baseline=True, seed=seed, backend=keras.backend.backend(),
+        trials=len(candidates) + len(presets), max_time=seconds, parallel=parallel, threads=threads,
+    )  # fmt: skip
+    with claimed(out, request, resume=resume) as (folder, previous):
+        if previous is not None and previous.finished and (previous.request.max_time or 0) >= seconds:
+            _print([f"{folder} is finished: {result_of(folder)['verdict']}"], progress)
+            return Search(previous, data)
+        used = 0.0 if previous is None else _seconds_used(folder)
+        if previous is None:
+            clear_search(folder)
+        _print([plan.data, *data.notes, str(plan)], progress)
+        write_json(folder / "preprocessing.json", plain(data.preprocessing))
+        _with_provenance(request).write(folder)
+        end = started + seconds - used
+        finish = min(max(_FINISH_SHARE * seconds, _FINISH_SECONDS), _FINISH_MOST)
+        finish += 0.0 if parts.folds > 1 else _REFIT_SHARE * seconds
+        signals = Signals()
+        setup: dict[str, Any] = dict(
+            trainer="kzoo.tuning.auto.trainer:Trainer", threads=threads, preset=get_preset(presets[0].name),
+            source=source if not isinstance(source, Dataset) else replace(source, test=None), options=options,
+            parts=parts, seed=seed,
+        )  # fmt: skip
+        with (
+            signals.watched(),
+            Worker(folder / "worker.log", **setup) as worker,
+            worker_pool(worker, NullProgress(), parallel, executor) as pool,
+        ):
+
+            def report(line: str) -> None:
+                write_json(folder / RESULT, {"seconds_used": used + time.monotonic() - started}, sync=False)
+                _print([f"[{duration(round(used + time.monotonic() - started))}] {line}"], progress)
+
+            schedule = Schedule(
+                folder, data=data, parts=parts, score=score, baselines=candidates, presets=presets, pool=pool,
+                signals=signals, deadline=end - finish, report=report, seed=seed, objective=request.objective,
+            )  # fmt: skip
+            schedule.run()
+        if signals.caught == signal.SIGTERM:
+            print(f"{folder}: stopped by SIGTERM. Repeat the same call to continue.", file=sys.stderr)
+            raise SystemExit(128 + signal.SIGTERM)
+        if signals.caught:
+            if "ipykernel" in sys.modules:
+                return Search(folder, data)
+            raise Interrupted(Search(folder, data))
+        # 3. Choose, write the winner, and look at the test rows once.
+        result = _Conclusion(schedule, source, options, description, end).result()
+        result["seconds_used"] = round(used + time.monotonic() - started, 1)
+        write_json(folder / RESULT, result)
+        End(because="complete", complete=True, trials=request.trials).write(folder)
+        _print([*result["lines"], result["verdict"]], progress)
+    return Search(folder, data)
+
+
+def refuse_settings(settings: Mapping[str, bool]) -> None:
+    """Raise KzooError for the first of some arguments that is set: `auto` decides it itself.
+
+    Args:
+        settings: name of an argument of `kzoo.tune` -> whether it is set.
+    """
+    if changed := [name for name, is_set in settings.items() if is_set]:
+        raise KzooError(
+            f"{changed[0]}= is not available for 'auto', which tries several presets. Tune a preset with it."
+        )
+
+
+def result_of(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return the content of `auto.json`: `winner`, `label`, `verdict`, `difference`, `lines`, `seconds_used`."""
+    return dict(read_json(Path(folder) / RESULT))
+
+
+def _presets(data: Dataset, seconds: float) -> list[Candidate]:
+    """Return the presets to try, best first: as many as the time allows.
+
+    Raises:
+        KzooError: no preset takes such data.
+    """
+    names = suitable_presets(data)
+    if not names:
+        raise KzooError(f"No preset takes {data.name} ({data.task}).")
+    suggestions = [entry["preset"] for entry in ranked(names, data.task, len(data.train))]
+    most = max(int(seconds / 60 * _PRESETS_EACH_MINUTE), _FEWEST_PRESETS)
+    return [Candidate(name=name, label=name) for name in suggestions[:most]]
+
+
+def _baselines(data: Dataset) -> list[Candidate]:
+    """Return the baselines for some data, the quickest first."""
+    subset = baselines.data.BaselineData(data)
+    fitting = [
+        candidate
+        for candidate in baselines.list_baselines(data.problem)
+        if not candidate.setting or data.config.get(candidate.setting)
+    ]
+    return [
+        Candidate(name=candidate.name, label=candidate.label, is_baseline=True)
+        for candidate in sorted(fitting, key=lambda candidate: candidate.seconds(subset))
+    ]
+
+
+def _seconds_used(folder: Path) -> float:
+    try:
+        return float(result_of(folder).get("seconds_used", 0.0))
+    except (OSError, ValueError, TypeError):
+        return 0.0
+
+
+def _with_provenance(request: Request) -> Request:
+    from kzoo.training.provenance import provenance
+
+    recorded = provenance()
+    fields = {name: recorded[name] for name in ("versions", "machine", "onednn", "created")}
+    return replace(request, spec=dict(request.spec) | {"kzoo": __version__}, **fields)
+
+
+def _print(lines: Sequence[str], progress: bool) -> None:
+    if progress:
+        notebook.print_lines([printable(spelled(line)) for line in lines])
+
+
+@dataclass
+class _Model:
+    """A model among which the choice is made: an entry, or a mean of entries.
+
+    Args:
+        entries: its members; one for a single candidate.
+        weights: (members,).
+        answers: part -> `Answers`.
+    """
+
+    entries: Sequence[Entry]
+    weights: np.ndarray
+    answers: dict[int, Answers]
+
+    @property
+    def label(self) -> str:
+        return " and ".join(entry.candidate.text for entry in self.entries)
+
+    @property
+    def is_baseline(self) -> bool:
+        return all(entry.candidate.is_baseline for entry in self.entries) and len(self.entries) == 1
+
+    @property
+    def complexity(self) -> tuple[float, ...]:
+        """Baselines, then networks by their size, then means."""
+        params = sum(entry.trial.params or 0 for entry in self.entries)
+        order = self.entries[0].trial.number if self.is_baseline else 0
+        return (0 if self.is_baseline else len(self.entries), params, order)
+
+
+class _Conclusion:
+    """The choice among the candidates of a schedule, and its statement on the test rows."""
+
+    def __init__(self, schedule: Schedule, source: Any, options: DataOptions, description: Any, end: float) -> None:
+        self.schedule, self.source, self.options, self.end = schedule, source, options, end
+        self.description, self.score, self.data = description, schedule.score, schedule.data
+        self.folder = schedule.folder
+
+    def result(self) -> dict[str, Any]:
+        """Choose, write the run of the winner, and return what `auto.json` stores.
+
+        Raises:
+            KzooError: no candidate could be fitted.
+        """
+        models = self._models()
+        if not models:
+            causes = "; ".join(f"{entry.candidate.text}: {entry.trial.error}" for entry in self.schedule.entries)
+            raise KzooError(f"No model could be fitted within the time. {causes}")
+        common = self._common(models)
+        scores = {
+            number: self.score.sign * float(np.mean(self._scores(model, common))) for number, model in enumerate(models)
+        }
+        number, best = choose(
+            scores, {number: model.complexity for number, model in enumerate(models)},
+            lambda first, second: self._difference(models[first], models[second], common),
+        )  # fmt: skip
+        winner, lines = models[number], []
+        if number != best:
+            difference = self._difference(models[best], winner, common)
+            lines.append(
+                f"{models[best].label} scored best, but is not clearly ahead of {winner.label}, which is simpler "
+                f"({self._points(difference, 'behind')} on the judged rows)."
+            )
+        baseline = max(
+            (number for number, model in enumerate(models) if model.is_baseline), key=scores.__getitem__, default=None
+        )
+        self._mark_start(None if baseline is None else models[baseline])
+        run, test_answers = self._write(winner)
+        result = dict(winner=WINNER, label=winner.label, metric=self.score.metric, lines=lines)
+        rivals = [model for model in models if not model.is_baseline]
+        if winner.is_baseline and rivals:
+            rival = max(rivals, key=lambda model: scores[models.index(model)])
+            difference = self._difference(rival, winner, common)
+            verdict = (
+                f"No network was better than {winner.label}: {rival.label} is "
+                f"{self._points(difference, 'behind')} on the judged rows."
+            )
+        elif baseline is None or winner.is_baseline:
+            verdict, difference = f"{winner.label} is the only kind of model that was fitted.", None
+        else:
+            verdict, difference = self._lead(winner, models[baseline], test_answers)
+        stored = None if difference is None else dict(mean=difference.mean, low=difference.low, high=difference.high)
+        return result | dict(verdict=f"{verdict} {run.path}", difference=stored)
+
+    # Models
+
+    def _models(self) -> list[_Model]:
+        """Return the candidates with answers on all first parts (or on the most), and means of the best of them."""
+        folds = range(self.schedule.parts.folds)
+        entries = self.schedule.complete(folds)
+        if not any(not entry.candidate.is_baseline for entry in entries):
+            most = max((len(entry.answers) for entry in self.schedule.entries), default=0)
+            networks = [e for e in self.schedule.entries if e.answers and not e.candidate.is_baseline]
+            if networks:
+                most = max(len(entry.answers) for entry in networks)
+                entries = [entry for entry in self.schedule.entries if len(entry.answers) >= most]
+        models = [_Model([entry], np.ones(1), entry.answers) for entry in entries]
+        if (mean := self._mean(models)) is not None:
+            models.append(mean)
+        return models
+
+    def _mean(self, models: Sequence[_Model]) -> _Model | None:
+        """Return the mean of the best candidates that read the same inputs; None if a single one has all weight."""
+        common = self._common(models)
+        by_score = sorted(
+            models, key=lambda model: self.score.sign * float(np.mean(self._scores(model, common))), reverse=True
+        )
+        members = [model.entries[0] for model in by_score if model.is_baseline and _has_network(model)][:_MEMBERS]
+        members += [model.entries[0] for model in by_score if not model.is_baseline][:_MEMBERS]
+        members = self._of_same_inputs(members)
+        if len(members) < 2 or all(entry.candidate.is_baseline for entry in members):
+            return None
+        answers = [[entry.answers[part] for part in common] for entry in members]
+        weights = fitted_weights(answers, self.data)
+        used = [i for i, weight in enumerate(weights) if weight > 0]
+        if len(used) < 2:
+            return None
+        mean = cross_fitted([answers[i] for i in used], self.data)
+        return _Model([members[i] for i in used], weights[used], dict(zip(common, mean, strict=True)))
+
+    def _of_same_inputs(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Return the entries whose networks read the same inputs as the best network, which is the last resort."""
+        networks = [entry for entry in entries if not entry.candidate.is_baseline]
+        if not networks:
+            return []
+        wanted = self._preprocessing(networks[0])
+        return [entry for entry in entries if self._preprocessing(entry) == wanted]
+
+    def _preprocessing(self, entry: Entry) -> Any:
+        if entry.candidate.is_baseline:
+            return plain(self.data.preprocessing)
+        path = part_folder(trial_folder(self.folder, entry.trial.number), min(entry.answers)) / "run"
+        return Run(path).preprocessing
+
+    def _common(self, models: Sequence[_Model]) -> list[int]:
+        return sorted(set.intersection(*(set(model.answers) for model in models))) if models else []
+
+    def _scores(self, model: _Model, parts: Sequence[int]) -> list[float]:
+        return self.score.of_parts([model.answers[part] for part in parts])
+
+    def _difference(self, first: _Model, second: _Model, parts: Sequence[int]) -> Difference:
+        return self.schedule.difference_of(
+            [first.answers[part] for part in parts], [second.answers[part] for part in parts], self.level
+        )
+
+    @property
+    def level(self) -> float:
+        from kzoo.tuning.auto.choice import LEVEL
+
+        return LEVEL
+
+    def _mark_start(self, baseline: _Model | None) -> None:
+        """Mark the best baseline as the start of the search, over which the leaderboard states gains."""
+        from kzoo.tuning.folder import write_leaderboard
+
+        for entry in self.schedule.entries:
+            is_start = baseline is not None and entry is baseline.entries[0]
+            if entry.trial.baseline != is_start:
+                entry.trial = replace(entry.trial, baseline=is_start)
+                entry.trial.write(self.folder)
+        write_leaderboard(self.folder, [entry.trial for entry in self.schedule.entries], self.schedule.objective)
+
+    # The winner
+
+    def _write(self, model: _Model) -> tuple[Run, Answers | None]:
+        """Write the run of the winner, and return it with its answers for the test rows."""
+        folder, data = self.folder / WINNER, self._data_of(model)
+        if model.is_baseline:
+            run = baselines.train(
+                model.entries[0].candidate.name, data, out=folder, overwrite=True, seed=self.schedule.seed
+            )
+        elif self.schedule.parts.folds > 1 or len(model.entries) > 1:
+            members, weights = self._members(model, data)
+            run = write_mean(
+                folder, data, members, weights, list(model.answers.values()), description=self.description,
+                backend=keras.backend.backend(),
+            )  # fmt: skip
+        else:
+            run = self._train(model.entries[0], data, folder, self.end - time.monotonic())
+        answers = run.answers
+        if answers is None or answers["split"] != "test":
+            return run, None
+        return run, Answers(outputs=answers["answers"], truth=answers["truth"], rows=answers["rows"])
+
+    def _train(self, entry: Entry, data: Dataset, folder: Path, seconds: float) -> Run:
+        """Train the winner on the training split; it stops on the validation split, on which it was chosen."""
+        return train(
+            get_preset(entry.candidate.name), data, out=folder, seed=self.schedule.seed, progress=False, check=False,
+            max_time=max(seconds - 2.0, 5.0), overwrite=True, **entry.candidate.overrides,
+        )  # fmt: skip
+
+    def _data_of(self, model: _Model) -> Dataset:
+        networks = [entry for entry in model.entries if not entry.candidate.is_baseline]
+        if not networks or isinstance(self.source, Dataset):
+            return self.data
+        return load(self.source, get_preset(networks[0].candidate.name), self.options)
+
+    def _members(self, model: _Model, data: Dataset) -> tuple[list[Run], list[float]]:
+        """Return the runs whose mean is the winner, and their weights: a network for each fold."""
+        members: list[Run] = []
+        weights: list[float] = []
+        networks = sum(not entry.candidate.is_baseline for entry in model.entries)
+        for entry, weight in zip(model.entries, model.weights, strict=True):
+            path = trial_folder(self.folder, entry.trial.number)
+            if entry.candidate.is_baseline:
+                runs = [
+                    baselines.train(
+                        entry.candidate.name, data, out=path / "run", overwrite=True, seed=self.schedule.seed
+                    )
+                ]
+            elif self.schedule.parts.folds == 1:
+                seconds = (self.end - time.monotonic()) / networks
+                networks -= 1
+                runs = [self._train(entry, data, path / "run", seconds)]
+            else:
+                first = [part for part in sorted(entry.answers) if part < self.schedule.parts.folds]
+                runs = [Run(part_folder(path, part) / "run") for part in first]
+            members += runs
+            weights += [float(weight) / len(runs)] * len(runs)
+        return members, weights
+
+    def _lead(self, winner: _Model, baseline: _Model, answers: Answers | None) -> tuple[str, Difference]:
+        """Return the sentence about the winner's lead over the best baseline on test rows, and the difference."""
+        if answers is None or self.data.test is None:
+            difference = self._difference(winner, baseline, self._common([winner, baseline]))
+            text = self._points(difference, "ahead of " + baseline.label)
+            return f"{winner.label}: {text} on the judged rows; there are no test rows.", difference
+        fitted = fit(self.data, baseline.entries[0].candidate.name, seed=self.schedule.seed)
+        outputs, truth = fitted.predict(self.data.test)
+        other = Answers(outputs=outputs[answers.rows], truth=truth[answers.rows], rows=answers.rows)
+        if not np.array_equal(other.truth, answers.truth, equal_nan=answers.truth.dtype.kind == "f"):
+            raise KzooError(f"{winner.label} and {baseline.label} read different test rows.")
+        y = self.data.test.y
+        groups = np.arange(len(truth))
+        if hasattr(y, "moments"):
+            moments = np.asarray(y.moments)[answers.rows]
+            groups = (moments - moments.min()) // y.length
+        targets = None
+        if self.score.learns:
+            targets = tuple(self.score.learned(list(model.answers.values())) for model in (winner, baseline))
+        difference = self.score.bootstrap(answers, other, groups, _TEST_LEVEL, targets=targets)
+        text = self._points(difference, "ahead of " + baseline.label)
+        return f"{winner.label}: {text} on {plural(len(answers.truth), 'test row')}.", difference
+
+    def _points(self, difference: Difference, relation: str) -> str:
+        """Return a difference with its interval as text, such as "1.8 points (0.9 to 2.7) ahead of X"."""
+        factor, unit = (100.0, " points") if self.score.is_share else (1.0, f" {self.score.metric.replace('_', ' ')}")
+        sign = -1 if relation == "behind" else 1
+        mean, low, high = (factor * value for value in (difference.mean, difference.low, difference.high))
+        if sign < 0:
+            mean, low, high = -mean, -high, -low
+        digits = "{:.1f}" if factor == 100.0 else "{:.3g}"
+        text = f"{digits.format(mean)}{unit}"
+        if np.isfinite(low):
+            text += f" ({digits.format(low)} to {digits.format(high)})"
+        return f"{text} {relation}"
+
+
+def _has_network(model: _Model) -> bool:
+    return True

@@ -1,0 +1,37 @@
+"""`Candidate`: a baseline, a preset, or a preset with other settings, that `auto` compares."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kzoo.utils.formatting import shown
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A model that may be chosen.
+
+    Args:
+        name: of the preset, or of the baseline's function.
+        label: the name for people.
+        is_baseline: whether it is a baseline.
+        overrides: settings of the preset that differ.
+        why: why it is tried at this point.
+    """
+
+    name: str
+    label: str
+    is_baseline: bool = False
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    why: str = ""
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """The values of its trial, by which a resumed search finds it again."""
+        return {"model": self.name, **self.overrides}
+
+    @property
+    def text(self) -> str:
+        """The name with the settings that differ."""
+        changed = ", ".join(f"{name}={shown(value)}" for name, value in self.overrides.items())
+        return f"{self.label} ({changed})" if changed else self.label

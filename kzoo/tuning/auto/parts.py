@@ -1,0 +1,122 @@
+"""Parts of the development rows on which candidates are judged: folds, or the validation split.
+
+The test split is in none of them. Each part is a `Dataset` whose test split is the rows that candidates are judged on,
+and whose validation split, on which networks stop, is drawn from the rows that they are trained on.
+"""
+
+import warnings
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+
+from kzoo.dataset.dataset import Dataset, Split
+from kzoo.dataset.splits import Fold, fingerprint
+from kzoo.tuning.folds import check_folds, divide_into_folds, pooled
+from kzoo.utils.errors import KzooError
+
+_INNER_PARTS = 8  # one of these parts of the training rows is the inner validation split
+_INNER_SHARE = 0.15  # of windows in order of time
+_MAX_FOLD_ROWS = 30_000  # development rows above which the validation split is used instead of folds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """How development rows are divided.
+
+    Args:
+        folds: number of folds; 1 if candidates are judged on the validation split.
+        rows: number of development rows.
+        reason: why there are no folds; empty otherwise.
+        seed: of the division.
+    """
+
+    folds: int
+    rows: int
+    reason: str = ""
+    seed: int = 0
+
+    @classmethod
+    def of(cls, data: Dataset, folds: int, seed: int) -> "Parts":
+        """Return how the rows of some data are divided, into `folds` folds if possible."""
+        count = len(data.train) + (0 if data.validation is None else len(data.validation))
+        if count > _MAX_FOLD_ROWS and data.validation is not None:
+            return cls(folds=1, rows=count, reason=f"{count:,} rows are enough for one validation split", seed=seed)
+        try:
+            check_folds(folds, data)
+        except KzooError as error:
+            if data.validation is None:
+                raise KzooError(f"{data.name} has no validation split to choose a model on, and {error}") from None
+            return cls(folds=1, rows=count, reason=_reason(data), seed=seed)
+        return cls(folds=folds, rows=count, seed=seed)
+
+    def part(self, data: Dataset, number: int) -> Dataset:
+        """Return a part; `number` counts on through further divisions of the same rows, each with its own seed."""
+        if self.folds == 1:
+            return _holdout(data, self.seed)
+        repeat, fold = divmod(number, self.folds)
+        rows = pooled(data)
+        fold_of_row = divide_into_folds(data, rows, self.folds, self.seed + repeat)
+        judged, rest = np.flatnonzero(fold_of_row == fold), np.flatnonzero(fold_of_row != fold)
+        train = rows.select(rest) if rows.rows is not None else replace(rows.select(rest), rows=rest)
+        part = replace(data, train=train, validation=None)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # classes with fewer rows than parts
+            inner = divide_into_folds(part, train, _INNER_PARTS, self.seed + repeat)
+        described = asdict(Fold(fold, self.folds, True, self.seed + repeat))
+        return replace(
+            part, train=train.select(_positive(train, np.flatnonzero(inner != 0))),
+            validation=train.select(np.flatnonzero(inner == 0)),
+            test=_numbered(rows, judged), notes=[],
+            fingerprint=fingerprint(data.fingerprint, f"part {number} of {self.folds}, seed {self.seed}"),
+            loaded={**data.loaded, "options": {**data.loaded.get("options", {}), "test": described}},
+        )  # fmt: skip
+
+
+def _positive(split: Split, indices: np.ndarray) -> np.ndarray:
+    """Return the indices of rows that count in training: those of weight 0 are only judged."""
+    return indices if split.weight is None else indices[split.weight[indices] > 0]
+
+
+def _numbered(rows: Split, indices: np.ndarray) -> Split:
+    """Return some rows, numbered by their position among the development rows."""
+    return replace(rows.select(indices), rows=indices)
+
+
+def _reason(data: Dataset) -> str:
+    if "ordered" in data.problem.facts or data.seen.get("in_order"):
+        return "its rows are in order of time"
+    if data.seen.get("grouped"):
+        return "its rows belong to groups"
+    if data.seen.get("validation_source"):
+        return "its validation rows have a source of their own"
+    return "a class has too few rows"
+
+
+def _holdout(data: Dataset, seed: int) -> Dataset:
+    """Return the validation split as the test split, and some training rows as the validation split."""
+    train, judged = data.train, data.validation
+    assert judged is not None
+    if "ordered" in data.problem.facts:
+        inner, rest = _last_windows(train)
+    else:
+        part = replace(data, validation=None)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            fold_of_row = divide_into_folds(part, train, _INNER_PARTS, seed)
+        inner, rest = np.flatnonzero(fold_of_row == 0), np.flatnonzero(fold_of_row != 0)
+        if data.seen.get("in_order"):  # the last rows before those that are judged
+            count = len(inner)
+            inner, rest = np.arange(len(train) - count, len(train)), np.arange(len(train) - count)
+    return replace(
+        data, train=train.select(_positive(train, rest)), validation=train.select(inner),
+        test=_numbered(judged, np.arange(len(judged))), notes=[],
+        fingerprint=fingerprint(data.fingerprint, f"judged on validation, seed {seed}"),
+    )  # fmt: skip
+
+
+def _last_windows(train: Split) -> tuple[np.ndarray, np.ndarray]:
+    """Return the windows of the last moments, and those whose targets end before the first of these targets."""
+    moments = np.asarray(train.y.moments if hasattr(train.y, "moments") else np.arange(len(train)))
+    length = getattr(train.y, "length", 1)
+    first = np.quantile(moments, 1 - _INNER_SHARE)
+    return np.flatnonzero(moments >= first), np.flatnonzero(moments + length <= first)

@@ -1,0 +1,160 @@
+"""Fitting of one candidate on one part, in the worker process."""
+
+import gc
+import os
+import shutil
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kzoo.baselines.fitted import fit
+from kzoo.data.load import load
+from kzoo.dataset.dataset import Dataset
+from kzoo.dataset.options import DataOptions
+from kzoo.registry import Preset
+from kzoo.training import train
+from kzoo.training.train import without_curves
+from kzoo.tuning.auto.parts import Parts
+from kzoo.utils.errors import KzooError
+from kzoo.utils.files import whole_file
+
+TIMED_OUT = 75  # exit code of a worker that has used more than its time
+_GRACE = 1.25  # a candidate may use this many times its seconds, and the following seconds, before it is ended
+_GRACE_SECONDS = 3.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """What fitting a candidate on a part took.
+
+    Args:
+        seconds: of the whole call.
+        params: number of parameters; None for a baseline.
+        epochs, best_epoch: of a network.
+        complete: whether the training ended by itself, not because its time was up.
+    """
+
+    seconds: float
+    params: int | None = None
+    epochs: int = 0
+    best_epoch: int | None = None
+    complete: bool = True
+
+
+class Trainer:
+    """Fits candidates.
+
+    Args:
+        preset: the preset whose data the baselines get.
+        source, options: the data, as `kzoo.load_data` takes it; or a `Dataset` without its test split.
+        parts: the `Parts`.
+        seed: of weights, order and dropout.
+        stop: the worker's `Stop`.
+        tell: not used: a candidate reports when it is done.
+    """
+
+    def __init__(
+        self, *, preset: Preset, source: Any, options: DataOptions, parts: Parts, seed: int, stop: Any = None,
+        tell: Any = None,
+    ) -> None:  # fmt: skip
+        self.preset, self.source, self.options, self.parts = preset, source, options, parts
+        self.seed, self.stop = seed, stop
+        self.loaded: dict[str, Dataset] = {}
+
+    def train(
+        self, *, folder: str, preset: Preset | None, baseline: str | None, overrides: Mapping[str, Any], part: int,
+        seconds: float,
+    ) -> Fitted:  # fmt: skip
+        """Fit a candidate on a part, and write its answers and, of a network, the run, to its folder.
+
+        Args:
+            folder: of the trial.
+            preset: the candidate's preset; None for a baseline.
+            baseline: the name of the baseline, or None.
+            overrides: settings that differ from the preset.
+            part: number of the part.
+            seconds: time limit.
+        """
+        started = time.monotonic()
+        target = part_folder(folder, part)
+        shutil.rmtree(target, ignore_errors=True)  # of a fit that was killed
+        target.mkdir(parents=True)
+        with _Watchdog(_GRACE * seconds + _GRACE_SECONDS, self.stop):
+            data = self.parts.part(self._data(preset or self.preset), part)
+            if baseline is not None:
+                fitted = self._fit_baseline(target, data, baseline, seconds)
+            else:
+                fitted = self._fit_network(target, data, preset, overrides, seconds - (time.monotonic() - started))
+        keras.utils.clear_session(free_memory=True)
+        gc.collect()
+        return replace(fitted, seconds=round(time.monotonic() - started, 3))
+
+    def _data(self, preset: Preset) -> Dataset:
+        if preset.name not in self.loaded:
+            self.loaded.clear()  # only one at a time: they may be large
+            data = self.source if isinstance(self.source, Dataset) else load(self.source, preset, self.options)
+            self.loaded[preset.name] = replace(data, test=None)
+        return self.loaded[preset.name]
+
+    def _fit_baseline(self, folder: Path, data: Dataset, name: str, seconds: float) -> Fitted:
+        fitted = fit(data, name, seconds=seconds, seed=self.seed)
+        outputs, truth = fitted.predict(data.test)
+        write_answers(folder, outputs, truth, data.test.rows)
+        return Fitted(seconds=0.0)
+
+    def _fit_network(self, folder: Path, data: Dataset, preset: Any, overrides: Any, seconds: float) -> Fitted:
+        options: dict[str, Any] = {"calibrate": "off"} if "probabilities" in data.problem.facts else {}
+        with without_curves():
+            run = train(
+                preset, data, out=folder / "run", max_time=max(seconds, 1.0), seed=self.seed, check=False,
+                baselines=False, progress=False, resume="never", callbacks="quick", **options, **overrides,
+            )  # fmt: skip
+        answers, summary = run.answers, run.summary
+        if answers is None:
+            raise KzooError(f"{preset.name} stores no predictions for {data.task}")
+        write_answers(folder, answers["answers"], answers["truth"], data.test.rows[answers["rows"]])
+        return Fitted(
+            seconds=0.0, params=summary["parameters"], epochs=summary["epochs"], best_epoch=summary["best_epoch"],
+            complete="time was up" not in summary["stopped_because"],
+        )  # fmt: skip
+
+
+def part_folder(folder: str | os.PathLike[str], part: int) -> Path:
+    """Return the folder of a part of a trial."""
+    return Path(folder) / f"part-{part + 1:02d}"
+
+
+def write_answers(folder: Path, outputs: np.ndarray, truth: np.ndarray, rows: np.ndarray) -> None:
+    """Write the answers for the judged rows of a part.
+
+    Args:
+        outputs: (N, ...) probabilities or values.
+        truth: (N, ...).
+        rows: (N,) their numbers among the development rows.
+    """
+    with whole_file(folder / "answers.npz", sync=False) as temporary, open(temporary, "wb") as stream:
+        np.savez_compressed(stream, answers=np.asarray(outputs, np.float32), truth=truth, rows=rows)
+
+
+class _Watchdog:
+    """Ends this process if the block takes too long, or when the search is stopped."""
+
+    def __init__(self, seconds: float, stop: Any) -> None:
+        self.end, self.stop, self.done = time.monotonic() + seconds, stop, threading.Event()
+
+    def __enter__(self) -> None:
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def __exit__(self, *_: Any) -> None:
+        self.done.set()
+
+    def _watch(self) -> None:
+        while not self.done.wait(0.2):
+            if time.monotonic() > self.end or (self.stop is not None and self.stop.caught):
+                os._exit(TIMED_OUT)

@@ -13,7 +13,7 @@ from pages import PAGES
 import kzoo
 from kzoo.cli import main
 from kzoo.registry import is_general
-from kzoo.results.suggest import start_with
+from kzoo.results.suggest import first
 
 ROOT = Path(__file__).parents[1]
 RECIPES = sorted(p for p in (ROOT / "recipes").rglob("*.py") if p.name not in ("measure.py", "tables.py", "weights.py"))
@@ -48,7 +48,7 @@ def test_the_table_starts_with_the_presets_that_check_and_list_recommend(page, c
         "language_modeling", "forecasting",
     )  # fmt: skip
     general = [name for name in kzoo.list_presets() if is_general(name)]
-    firsts = {start_with(task, general) or start_with(task, kzoo.list_presets()) for task in tasks}
+    firsts = {first(task, general, kzoo.list_presets()) for task in tasks}
     assert set(rows) == firsts | {"iris_fnn"}  # a preset for teaching
     for data, name in ("telco_customer_churn.csv", "tabular_tabm"), ("ETTh1.csv", "series_linear"):
         assert main(["list", "--data", data]) == 0

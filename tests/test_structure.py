@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "weights": {"registry", "results", "run"},
     "command": {"data", "dataset", "registry"},
     "results": set(),
+    "suggestions": {"data", "dataset", "registry", "results", "sources"},
     "ranking": {"results", "run", "tuning"},
     "run": {"postprocessors", "registry", "results"},
     "untracked": {"families", "registry", "run", "weights"},
@@ -55,18 +56,20 @@ MAY_IMPORT = {
     "explanations": {"predictions"},
     "evaluation": {
         "untracked", "baselines", "checks", "data", "dataset", "explanations", "gradients", "plots", "postprocessors",
-        "predictions", "ranking", "registry", "results", "run", "sources", "storage", "training", "workers",
+        "predictions", "ranking", "registry", "results", "run", "sources", "storage",
+        "suggestions", "training", "workers",
     },
     "training": {
         "baselines", "callbacks", "checks", "command", "contract", "data", "dataset", "families", "gradients",
-        "loading", "network", "plots", "postprocessors", "predictions", "registry", "results", "run", "weights",
+        "loading", "network", "plots", "postprocessors", "predictions", "registry", "results", "run", "suggestions",
+        "weights",
     },
     "sklearn": {"postprocessors", "registry", "run"},
     "serve": {"data", "exported", "postprocessors", "predictions", "results", "runtime", "sources"},
     "codegen": {"contract", "registry"},
     "tuning": {
         "callbacks", "contract", "data", "dataset", "events", "gradients", "loading", "plots", "registry", "results",
-        "training", "weights", "workers",
+        "suggestions", "training", "weights", "workers",
     },
     "workers": {"registry"},
     "reports": {

@@ -9,7 +9,7 @@ from kzoo.data import detection
 from kzoo.exported import ExportedModel
 from kzoo.registry import get_preset
 from kzoo.results import number
-from kzoo.results.suggest import ranked_by
+from kzoo.results.suggest import order_line
 from kzoo.untracked import run_or_none
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import cut, percent, plural, spelled
@@ -240,7 +240,7 @@ def _baselines_and_presets(document, args):
     presets = document["presets"][:_MAX_PRESETS]
     if not presets:
         return [*lines, "", "No preset fits this data. See `kzoo list` for the task of each preset."]
-    lines += ["", *shared.hanging_indent("", ranked_by(presets))]
+    lines += ["", *shared.hanging_indent("", order_line(presets))]
     rows = [
         (
             row["preset"],

@@ -5,7 +5,7 @@ import math
 from kzoo import results
 from kzoo.cli import shared, tables
 from kzoo.registry import get_preset, is_general, list_presets
-from kzoo.results.suggest import start_with
+from kzoo.results.suggest import first
 from kzoo.tasks import problems
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural
@@ -107,8 +107,8 @@ def _recommended(rows):
     names = list_presets()
     general = [name for name in names if is_general(name)]
     tasks = dict.fromkeys(row["task"] for row in rows)
-    candidates = (start_with(task, general) or start_with(task, names) for task in tasks)
-    return [name for name in candidates if name is not None]
+    candidates = (first(task, general, names) for task in tasks)
+    return [name for name in dict.fromkeys(candidates) if name is not None]
 
 
 def _measured_data():

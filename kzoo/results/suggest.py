@@ -1,101 +1,188 @@
-"""Presets to try on some data, ranked by their measured scores. Standard library only."""
+"""Presets to try on some data, in the order of their measured scores. Standard library only."""
 
 import math
 import statistics
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from kzoo import results
+from kzoo.tasks import problems, score_named
+from kzoo.utils.formatting import plural
+
+_OF_VARIANCE = ("r2", "mse_standardised")  # shares of the variance of the target, shown in points as percentages are
+_WITH_WEIGHTS = " --weights "  # in the command of a row: the training began with pretrained weights
 
 
-def start_with(task: str, presets: list[str]) -> str | None:
-    """Return the preset to start with for a task; README, `check` and `list --data` name the same.
+@dataclass(frozen=True, kw_only=True)
+class Suggestion:
+    """A preset to try, and where it was measured.
 
-    It has the smallest median difference to the best score, of presets and baselines, over the data sets that it was
-    measured on; ties go to the preset that was measured on more data sets.
+    Args:
+        preset: its name.
+        why: a line about its scores.
+        regret: median distance to the best score of each measured data set; None for a preset that was not measured.
+            0 is the best score of a data set, of presets and baselines; 1 is the score of guessing.
+        score: its score on the measured data set whose size is closest, formatted.
+        data: name of that data set.
+        rows: number of its training rows.
+        seconds: of a training on it.
+        beside: the best baseline on the same split, with its score.
+        weights: whether it was only measured with pretrained weights (`--weights`).
+    """
+
+    preset: str
+    why: str
+    regret: float | None = None
+    score: str | None = None
+    data: str | None = None
+    rows: int | None = None
+    seconds: float | None = None
+    beside: str | None = None
+    weights: bool = False
+
+
+def order(
+    task: str, presets: Iterable[str], rows: int | None = None, *, without: str | Collection[str] | None = None
+) -> list[Suggestion]:
+    """Return presets in the order in which to try them on data for a task.
+
+    On each measured data set, the regret of a preset is its distance to the best score, of presets and baselines, as a
+    fraction of the distance from guessing to the best score. Presets are sorted by the median of their regrets; equal
+    ones by the number of data sets, then by seconds. Data sets of all tasks with the same kind of input count (tables:
+    classes, values, counts, ...), as classes and values agree in leave-one-data-set-out (`recipes/order.py`); their
+    size does not, as it did not help there. Presets that were not measured come last, the smallest first.
 
     Args:
         task: public name of the task.
-        presets: names to choose from.
-
-    Returns:
-        Its name; None if none of them was measured for the task.
+        presets: names of the presets that accept such data.
+        rows: number of training rows, which chooses the measured score that is shown.
+        without: name of a data set to ignore, or several.
     """
-    measured = [row for row in results.rows() if row["task"] == task and row["preset"] in presets]
-    best: dict[tuple, float] = {}
-    gaps: dict[str, dict[tuple, float]] = {}
-    for row in measured:
-        scores = [row["score"], *(row.get("baselines") or {}).values()]
-        highest = max(results.sortable_score(dict(row, score=score)) for score in scores)
-        best[_data_of(row)] = max(highest, best.get(_data_of(row), highest))
-    for row in measured:
-        key, gaps_of_preset = _data_of(row), gaps.setdefault(row["preset"], {})
-        gaps_of_preset[key] = min(best[key] - results.sortable_score(row), gaps_of_preset.get(key, math.inf))
-    candidates = [name for name in presets if name in gaps]
-    return min(candidates, key=lambda name: (statistics.median(gaps[name].values()), -len(gaps[name])), default=None)
+    presets = list(dict.fromkeys(presets))
+    ignored = {results.set_of(name) for name in ([without] if isinstance(without, str) else without or ())}
+    sets = _measured_sets(task, presets, ignored)
+    regrets: dict[str, list[float]] = {}
+    for measured in sets:
+        for preset, regret in _regrets(measured).items():
+            regrets.setdefault(preset, []).append(regret)
+    suggestions = [
+        _suggestion(preset, statistics.median(regrets[preset]), [s for s in sets if preset in s], rows)
+        for preset in presets
+        if preset in regrets
+    ]
+    suggestions.sort(key=lambda each: (each.regret, -len(regrets[each.preset]), each.seconds))
+    unmeasured = [(_parameters(preset), preset) for preset in presets if preset not in regrets]
+    return suggestions + [
+        Suggestion(preset=preset, why="not measured" + (f", {count:,} parameters" if count < math.inf else ""))
+        for count, preset in sorted(unmeasured, key=lambda pair: pair[0])
+    ]
 
 
-def _data_of(row):
-    return row["data"], row["metric"]
-
-
-def ranked(presets: list[str], task: str, rows: int) -> list[dict[str, Any]]:
-    """Rank presets by their measured scores on data for the same task, data nearest in size first.
-
-    The preset to start with (see `start_with`) comes before all others.
+def first(task: str, *choices: Iterable[str]) -> str | None:
+    """Return the first measured preset of the order for a task, of the first choice of presets that has such a preset.
 
     Args:
-        presets: names of presets that take such data; those that were not measured stay in this order.
         task: public name of the task.
-        rows: number of training rows.
-
-    Returns:
-        A dict for each preset: `preset`, and where it was measured `score` (formatted), `data`, `rows` (training rows),
-        `seconds` of a training, and `beside`, the best baseline on the same split with its score, or None. The best of
-        each data set comes first; presets that were not measured come last, with None for these values.
+        choices: names of presets, such as the general ones, then all.
     """
-    measured = [row for row in results.rows() if row["task"] == task and row["preset"] in presets]
-    sets = sorted(
-        {row["data"] for row in measured}, key=lambda name: (_distance(_train_rows(measured, name), rows), name)
-    )
-    ranking: dict[str, dict[str, Any]] = {}
-    for name in sets:
-        rows_of_set = [row for row in measured if row["data"] == name]
-        for row in sorted(rows_of_set, key=results.sortable_score, reverse=True):
-            ranking.setdefault(row["preset"], _entry(row))
-    if (first := start_with(task, presets)) is not None:
-        ranking = {first: ranking[first]} | ranking  # moved to the front
-    unmeasured = dict.fromkeys(("score", "data", "rows", "seconds", "beside"))
-    return [*ranking.values(), *(dict(preset=preset) | unmeasured for preset in presets if preset not in ranking)]
+    suggestions = (next(iter(order(task, presets)), None) for presets in choices)
+    return next((each.preset for each in suggestions if each is not None and each.regret is not None), None)
 
 
-def ranked_by(presets: list[dict[str, Any]]) -> str:
-    """Return a line that says how presets were ranked.
+def order_line(presets: list[dict[str, Any]]) -> str:
+    """Return a line about the order of presets.
 
     Args:
-        presets: returned by `ranked`.
+        presets: `Suggestion`s as dicts, in their order.
     """
-    first = next((preset for preset in presets if preset["score"]), None)
-    if first is None:
-        return "presets to try; none was measured on data for this task"
-    size = f", {first['rows']:,} training examples" if first["rows"] else ""
-    others = ""
-    if presets[1:]:
-        others = f", then the others by their score on the data set closest in size ({first['data']}{size})"
-    return f"presets to try: first the preset that comes closest to the best score on each measured data set{others}"
+    if not presets or presets[0]["regret"] is None:
+        return "presets to try; none was measured on data of this kind"
+    return f"presets to try first to last; {presets[0]['preset']}: {presets[0]['why']}"
 
 
-def _entry(row):
-    best = next(iter((row.get("baselines") or {}).items()), None)
-    return dict(
-        preset=row["preset"], score=results.score(row), data=row["data"], rows=row.get("train"), seconds=row["seconds"],
-        beside=best and f"{best[0]} {results.number(best[1], row['metric'])}",
+def _measured_sets(task, presets, ignored) -> list[dict[str, dict]]:
+    """Return preset -> row of the best score, for each measured data set of tasks with the same kind of input."""
+    sets: dict[tuple, dict[str, dict]] = {}
+    tasks = _related(task)
+    for row in results.rows():
+        if row["task"] not in tasks or row["preset"] not in presets or results.set_of(row["data"]) in ignored:
+            continue
+        measured = sets.setdefault((row["task"], results.set_of(row["data"]), row["metric"]), {})
+        best = max(measured.get(row["preset"], row), row, key=results.sortable_score)
+        measured[row["preset"]] = best
+    return list(sets.values())
+
+
+def _related(task):
+    """Return the tasks with the same kind of input, which is in order of time or is not, as in a task."""
+    known = problems()
+    if task not in known:
+        return {task}
+    kind, ordered = known[task].kind, "ordered" in known[task].facts
+    return {name for name, each in known.items() if each.kind == kind and ("ordered" in each.facts) == ordered}
+
+
+def _regrets(measured) -> dict[str, float]:
+    """Return preset -> regret on a data set."""
+    best, guess = _scores(measured)
+    return {preset: (best - results.sortable_score(row)) / ((best - guess) or 1.0) for preset, row in measured.items()}
+
+
+def _scores(measured) -> tuple[float, float]:
+    """Return the best score on a data set and that of guessing: of its worst baseline (without any, of a preset)."""
+    of_presets = [results.sortable_score(row) for row in measured.values()]
+    of_baselines = [
+        results.sortable_score(dict(row, score=score))
+        for row in measured.values()
+        for score in (row.get("baselines") or {}).values()
+    ]
+    return max(of_presets + of_baselines), min(of_baselines or of_presets)
+
+
+def gap(metric: str, best: float, score: float) -> tuple[str, float]:
+    """Return how far a score is behind the best: the unit, and the number; points for percentages and R2.
+
+    Args:
+        metric: name of the score.
+        best: the best score, as `results.sortable_score` returns it.
+        score: the other score.
+    """
+    score_type: Any = score_named(metric)
+    in_points = score_type.form == "percent" or metric in _OF_VARIANCE
+    return ("points", 100 * (best - score)) if in_points else (score_type.short, best - score)
+
+
+def _suggestion(preset, regret, sets, rows):
+    regrets = [_regrets(measured) for measured in sets if len(measured) > 1]
+    wins = sum(values[preset] == min(values.values()) for values in regrets)
+    gaps: dict[str, list[float]] = {}
+    for measured in sets:
+        row = measured[preset]
+        unit, number = gap(row["metric"], _scores(measured)[0], results.sortable_score(row))
+        gaps.setdefault(unit, []).append(number)
+    unit = max(gaps, key=lambda name: len(gaps[name]))
+    median = statistics.median(gaps[unit])
+    behind = f"{median:.2g} {unit}"
+    wins_text = f"the best preset on {wins} of {plural(len(regrets), 'measured data set')}, " if wins else ""
+    on = "" if wins else f" on {plural(len(sets), 'measured data set')}"
+    row = min((measured[preset] for measured in sets), key=lambda each: _closeness(each, rows))
+    beside = next(iter((row.get("baselines") or {}).items()), None)
+    return Suggestion(
+        preset=preset, why=f"{wins_text}median {behind} behind the best score{on}", regret=regret,
+        score=results.score(row), data=row["data"], rows=row.get("train"), seconds=row["seconds"],
+        beside=beside and f"{beside[0]} {results.number(beside[1], row['metric'])}",
+        weights=all(_WITH_WEIGHTS in (measured[preset].get("command") or "") for measured in sets),
     )  # fmt: skip
 
 
-def _train_rows(measured, data):
-    return next((row["train"] for row in measured if row["data"] == data and row.get("train")), None)
+def _closeness(row, rows):
+    """Return a key that is smaller for sizes that are closer, on a log scale; a row without its size comes last."""
+    train = row.get("train")
+    return (math.inf if train is None or rows is None else abs(math.log(train / max(rows, 1)))), row["data"]
 
 
-def _distance(train_rows, rows):
-    """Return the distance of two numbers of rows on a log scale; infinity if one is unknown."""
-    return math.inf if train_rows is None else abs(math.log(train_rows / max(rows, 1)))
+def _parameters(preset):
+    """Return the number of parameters of a preset; infinity if it is not stored."""
+    network = results.network_of(preset)
+    return math.inf if network is None else network["parameters"]

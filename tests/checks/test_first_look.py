@@ -5,7 +5,6 @@ the choice.
 """
 
 import json
-import re
 
 import numpy as np
 import pandas as pd
@@ -13,10 +12,8 @@ import pytest
 from messages import assert_mentions, missing_from, refuses
 
 import kzoo
-from kzoo import results
 from kzoo.checks import CHECKS
 from kzoo.cli import main
-from kzoo.results.suggest import ranked, ranked_by, start_with
 
 ROWS = 300
 
@@ -105,35 +102,3 @@ def test_bad_requests_are_refused(shop, capsys):
     with refuses("preset", "'iriss_fnn'", "'iris_fnn'"):
         kzoo.check("iriss_fnn")
     assert call(capsys, "check")[0] == 2
-
-
-def test_presets_are_ranked_by_their_scores_on_data_of_similar_size(monkeypatch):
-    def row(preset, data, train, score, baselines=None):
-        return dict(
-            preset=preset, data=data, task="tabular_classification", metric="accuracy", score=score, sd=None,
-            train=train, seconds=9.0, baselines=baselines,
-        )  # fmt: skip
-
-    rows = [
-        row("tabular_fnn", "small", 100, 0.9), row("tabular_resnet", "small", 100, 0.8),
-        row("tabular_fnn", "large", 90_000, 0.7), row("tabular_resnet", "large", 90_000, 0.75, {"trees": 0.875}),
-        row("tabular_tabm", "small", 100, 0.85), row("tabular_tabm", "large", 90_000, 0.72),
-        row("tabular_old", "unsized", None, 0.5, {"trees": 0.99}), row("iris_fnn", "small", 100, 0.99),
-    ]  # fmt: skip
-    monkeypatch.setattr(results, "rows", lambda: rows)
-    names = ["tabular_new", "tabular_fnn", "tabular_resnet", "tabular_tabm", "tabular_old"]
-
-    def order(size):
-        return [row["preset"] for row in ranked(names, "tabular_classification", size)]
-
-    # The preset to start with, 0.0875 behind the best by the median, is first for every size.
-    assert start_with("tabular_classification", names) == "tabular_fnn"
-    assert order(200) == ["tabular_fnn", "tabular_tabm", "tabular_resnet", "tabular_old", "tabular_new"]
-    assert order(50_000) == ["tabular_fnn", "tabular_resnet", "tabular_tabm", "tabular_old", "tabular_new"]
-    best = ranked(names, "tabular_classification", 50_000)[1]
-    assert (best["score"], best["data"], best["beside"]) == ("75.0%", "large", "trees 87.5%")
-    none = ranked(names, "forecasting", 10)
-    assert [row["preset"] for row in none] == names and not any(row["score"] for row in none)
-    assert_mentions(ranked_by(none), "presets", "task")
-    assert not re.search(r"\d", ranked_by(none))  # no number of rows
-    assert_mentions(ranked_by(ranked(names, "tabular_classification", 50_000)), "presets", "large", "90,000")

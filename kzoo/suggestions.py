@@ -1,0 +1,174 @@
+"""Presets that accept some data, and the one that `kzoo train auto` takes. Loads data, but never Keras."""
+
+import os
+import warnings
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from kzoo.data import detection
+from kzoo.data.load import load
+from kzoo.data.named import NAMES
+from kzoo.dataset.dataset import Dataset
+from kzoo.dataset.options import DataOptions
+from kzoo.dataset.splits import second_sources
+from kzoo.kinds import kind
+from kzoo.registry import Preset, general_first, get_preset, is_general, list_presets
+from kzoo.results.suggest import Suggestion, order
+from kzoo.sources.tables.files import is_table, pieces_of, size_of
+from kzoo.tasks import Problem, problem
+from kzoo.tasks import detection as task_detection
+from kzoo.utils.errors import KzooError, KzooWarning
+
+_LARGE = 2**28  # bytes in memory: of a larger table, only the first rows are inspected
+_ROWS = 20_000  # rows of a large table that are inspected
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectedData:
+    """What decides which presets accept some data.
+
+    Args:
+        inputs: kind of its inputs.
+        problem: what it is for. Where the target decides between classes and values, and was not read, classes.
+        rows: number of training rows; None if it is unknown.
+    """
+
+    inputs: str
+    problem: Problem
+    rows: int | None = None
+
+
+def suggestions(source: Any, options: DataOptions) -> list[Suggestion]:
+    """Return the presets that accept some data in the order in which to try them (see `kzoo.results.suggest.order`).
+
+    Args:
+        source: anything that `kzoo.load_data` takes.
+        options: how to read and split it.
+
+    Raises:
+        KzooError: the data cannot be loaded.
+    """
+    data = inspect(source, options)
+    return order(data.problem.name, suitable_presets(data.inputs, data.problem), data.rows)
+
+
+def suggested_preset(source: Any, options: DataOptions, *, weights: bool = False) -> tuple[str, str]:
+    """Return the preset for `auto`, the first suggestion for some data, and a line with the reason.
+
+    Presets that were only measured with pretrained weights are skipped unless the training begins with weights.
+
+    Args:
+        source: anything that `kzoo.load_data` takes.
+        options: how to read and split it.
+        weights: whether the training begins with weights.
+
+    Raises:
+        KzooError: there is no data, it cannot be loaded, or no preset accepts it.
+    """
+    if source is None:
+        raise KzooError("'auto' chooses a preset for data. Set data=, or name a preset (see kzoo.list_presets()).")
+    listed = suggestions(source, options)
+    chosen = next((each for each in listed if weights or not each.weights), None)
+    if chosen is None:
+        raise KzooError("'auto' has no preset for this data. kzoo.list_presets() shows the task of each preset.")
+    line = f"auto: {chosen.preset}, {chosen.why}."
+    if listed[0] is not chosen:
+        line += f" {listed[0].preset} is suggested before it, but only with weights=."
+    return chosen.preset, line
+
+
+def inspect(source: Any, options: DataOptions) -> InspectedData:
+    """Return the kind of data and its problem, at a fraction of the cost of loading it.
+
+    Folders are judged by their names, large tables by their first rows; only small tables and data in memory are read.
+
+    Args:
+        source: anything that `kzoo.load_data` takes.
+        options: how to read it; how it is split does not matter.
+
+    Raises:
+        KzooError: the data cannot be loaded.
+    """
+    if isinstance(source, Dataset):
+        return _of_dataset(source)
+    defaults = DataOptions()
+    parts = second_sources(options.validation, options.test, options.calibration)
+    options = replace(options, repairs=None, **{part: getattr(defaults, part) for part in parts})
+    if isinstance(source, str | Path) and source not in NAMES:
+        source, options = detection.located(source, options)
+        path = Path(source) if isinstance(source, str) else source
+        detected = detection.detect(path, None, options)
+        if detected is not None and detected.source.form != "tabular":
+            any_problem = task_detection.requested_problem(
+                detected.kind.name, options.task or "classification", "unordered"
+            )
+            return InspectedData(inputs=detected.kind.name, problem=detected.problem or any_problem)
+        if detected is not None and size_of(path) > _LARGE and (pieces := pieces_of(path)) is not None:
+            frame = pieces.frame(next(iter(pieces)).table.slice(0, _ROWS))
+            return replace(_of_dataset(_quietly_loaded(frame, options)), rows=None)
+    return _of_dataset(_quietly_loaded(source, options))
+
+
+def _of_dataset(data):
+    return InspectedData(inputs=data.inputs, problem=data.problem, rows=len(data.train))
+
+
+def _quietly_loaded(source, options):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", KzooWarning)  # the training warns of the same
+        return load_without_preset(source, options)
+
+
+def load_without_preset(source: Any, options: DataOptions) -> Dataset:
+    """Return data for which no preset was chosen. A table whose only input is a column of texts is read as texts.
+
+    Raises:
+        KzooError: the data cannot be loaded.
+    """
+    try:
+        data = load(source, None, options)
+    except KzooError as error:
+        is_a_table = hasattr(source, "columns") or (isinstance(source, str | os.PathLike) and is_table(Path(source)))
+        if not is_a_table or options.time is not None:
+            raise
+        try:
+            return load(source, text_preset(), options)
+        except KzooError:
+            raise error from None
+    if data.config.get("text_lengths") == data.input_shape:  # a single text column is all input
+        with suppress(KzooError):
+            return load(source, text_preset(), options)
+    return data
+
+
+def text_preset() -> str:
+    """Return a preset for text classification, which sets the length of texts and the size of the vocabulary."""
+    return next(
+        name
+        for name in general_first(list_presets())
+        if "ids" in kind((task_problem := problem(get_preset(name).task)).kind).facts
+        and {"classes", "unordered"} <= task_problem.facts
+    )
+
+
+def suitable_presets(inputs: str, data_problem: Problem) -> list[str]:
+    """Return the presets that suit data: general ones of its kind if there are any, else specific ones.
+
+    Args:
+        inputs: kind of its inputs.
+        data_problem: what it is for.
+    """
+    suitable = [name for name in list_presets() if _suits(get_preset(name), inputs, data_problem)]
+    return [name for name in general_first(suitable) if is_general(name)] or suitable
+
+
+def _suits(preset: Preset, inputs: str, data_problem: Problem) -> bool:
+    fixed_problem = task_detection.only_problem(preset)
+    same_kind = preset.config["inputs"] == inputs
+    if "ordered" in data_problem.facts:
+        return same_kind and "ordered" in problem(preset.task).facts
+    if fixed_problem is None:  # the target decides: classes or values
+        return same_kind and "unordered" in data_problem.facts and "kept" in data_problem.facts
+    return same_kind and fixed_problem.name == data_problem.name

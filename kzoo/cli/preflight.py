@@ -23,6 +23,7 @@ from kzoo.utils.table_path import with_sheet
 from kzoo.weights import DOWNLOADED, check_downloaded, check_freeze, check_linear_probe, check_weights
 
 _USES_TRAINING_DATA = ("export",)  # commands whose --data is the training data of a run, not new data
+AUTO = "auto"  # instead of a preset: kzoo chooses it
 _TRAINING_COMMANDS = ("train", "tune")  # commands whose only positional argument is a preset
 
 
@@ -90,6 +91,12 @@ def _resolve(args) -> Resolved | None:
 
 def _check_preset(args):
     word, options, resolved = args.preset, vars(args), args.resolved
+    if word == AUTO and args.command == "tune":
+        if options.get("out") is not None:
+            check_writable(Path(args.out), args.out)
+        if args.data is not None:
+            _check_source(args.data, None, args)
+        return
     is_preset = resolved is not None or (bool(word) and names_a_preset(word))
     is_data_only = args.command == "check" and not is_preset and options.get("data") is None
     if word is None or (is_data_only and _detection().is_data(word)):

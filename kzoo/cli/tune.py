@@ -6,13 +6,14 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib import import_module
 from pathlib import Path
 
-from kzoo.cli import backend, keras_import, shared, tables, train
+from kzoo.cli import backend, keras_import, preflight, shared, tables, train
 from kzoo.data.named import name_of
 from kzoo.stored_types import differences
 from kzoo.tuning.engines import ENGINES
 from kzoo.tuning.records import FINISHED, best_of, preset_score
 from kzoo.utils.discovery import numbered_in
 from kzoo.utils.errors import Interrupted, KzooError
+from kzoo.utils.files import read_json
 from kzoo.weights import name_of as weights_name
 
 EXAMPLES = """\
@@ -24,6 +25,11 @@ examples:
   kzoo tune wine_fnn --folds 5                 scored by cross-validation
   kzoo tune image_pretrained --data pets/ --weights imagenet
   kzoo tune digits_cnn --dry-run               estimate the cost
+  kzoo tune auto --data churn.csv --target churned --max-time 10m
+
+`auto` compares baselines and presets, and chooses the simplest of those that
+are not worse than the best; the winner is a run, whose lead over the best
+baseline is stated on the test data.
 
 The test data is never used. Ctrl-C stops the search. If the search was stopped
 or killed, the same command resumes it with all finished trials; a larger
@@ -94,6 +100,8 @@ def add_arguments(parser):
 
 def run(args):
     settings = shared.settings_of(args, _OPTIONS)
+    if args.preset == preflight.AUTO:
+        return _run_auto(args, settings)
     if args.scheduler is not None:
         import_module("kzoo.workers.cluster").check_address(args.scheduler)
     # Names and values are checked before Keras is imported, which takes seconds.
@@ -124,6 +132,45 @@ def run(args):
             plan=str(search), **{name: getattr(search, name) for name in ("engine", "trials", "epochs", "random")}
         )
     return _document(search, preset, args)
+
+
+def _run_auto(args, settings):
+    if args.max_params is not None:
+        settings = settings | {"max_params": args.max_params}
+    options = dict(
+        engine=args.engine, trials=args.trials, max_time=args.max_time, space=args.space, objective=args.objective,
+        baseline=not args.no_baseline, prune=None if args.no_prune else "median", folds=args.folds,
+        parallel=args.parallel, threads=args.threads, weights=args.weights, freeze=train.freeze_argument(args.freeze),
+        seed=args.seed, out=args.out, resume=args.resume, dry_run=args.dry_run,
+        progress=not (args.quiet or args.dry_run), **shared.data_options(args), **settings,
+    )  # fmt: skip
+    backend.choose_backend(args, preflight.AUTO, _resumable_auto(args))
+    try:
+        with _executor(args) as executor:
+            search = keras_import.import_quietly("kzoo.tuning.tune").tune(
+                preflight.AUTO, args.data, executor=executor, **options
+            )
+    except Interrupted as interrupt:
+        return dict(search=os.fspath(interrupt.run.path), auto=True, interrupted=True)
+    if args.dry_run:
+        return dict(plan=str(search), engine=search.engine, trials=search.trials)
+    result = read_json(search.path / "auto.json")
+    return dict(
+        search=os.fspath(search.path), auto=True, interrupted=False, run=os.fspath(search.winner.path),
+        **{name: result[name] for name in ("label", "metric", "verdict", "difference", "lines", "seconds_used")},
+    )  # fmt: skip
+
+
+def _resumable_auto(args) -> Iterator[backend.Resumable]:
+    """Yield the folder and the backend of each search of `auto` that this command may resume, newest first."""
+    if args.resume == "never":
+        return
+    folders = list(numbered_in("searches", preflight.AUTO).values()) if args.out is None else [Path(args.out)]
+    for folder in folders:
+        with suppress(KzooError):
+            search = import_module("kzoo.tuning.search").Search(folder)
+            if args.out is not None or not search.finished:
+                yield backend.Resumable(folder, search.request.backend, search.request.onednn)
 
 
 def _executor(args) -> AbstractContextManager:
@@ -202,6 +249,8 @@ def _as_set_words(overrides):
 def render(document, args):
     if "plan" in document:
         return document["plan"]
+    if document.get("auto"):
+        return _render_auto(document)
     folder, best = document["search"], document["best"]
     lines = []
     if document["interrupted"]:
@@ -221,3 +270,14 @@ def render(document, args):
     if changed:
         rows.append(("train", document["command"]))
     return "\n".join(lines + tables.columns(rows))
+
+
+def _render_auto(document):
+    folder = document["search"]
+    if document["interrupted"]:
+        return f"Interrupted. What was fitted is stored in {folder}. Repeat the command to resume."
+    rows = [
+        ("run", document["run"]), ("leaderboard", f"kzoo compare {shared.quote(folder)}"),
+        ("predict", f"kzoo predict {shared.quote(document['run'])} NEW"),
+    ]  # fmt: skip
+    return "\n".join([*document["lines"], document["verdict"], *tables.columns(rows)])

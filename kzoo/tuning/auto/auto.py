@@ -18,12 +18,11 @@ from kzoo.data.load import load
 from kzoo.dataset.dataset import Dataset, Loadable
 from kzoo.dataset.options import DataOptions
 from kzoo.dataset.summary import summary_line
-from kzoo.evaluation.check_data import read_without_preset, suitable_presets
 from kzoo.registry import get_preset
-from kzoo.results.suggest import ranked
 from kzoo.run import Run
 from kzoo.sources.tables.frame import as_table
 from kzoo.stored_types import Spec, plain
+from kzoo.suggestions import suggestions
 from kzoo.training import train
 from kzoo.training.folder import check_resume
 from kzoo.training.resume import Signals
@@ -114,12 +113,10 @@ def auto(
     source = as_table(source)
     if not (isinstance(source, str | os.PathLike) or can_be_sent(source)):
         raise KzooError("'auto' fits models in other processes, which cannot receive this data. Pass a file instead.")
-    data = source if isinstance(source, Dataset) else read_without_preset(source, options)
+    presets = _presets(source, options, seconds)
+    data = source if isinstance(source, Dataset) else load(source, get_preset(presets[0].name), options)
     if "kept" not in data.problem.facts:
         raise KzooError(f"'auto' compares predictions, which are not stored for {data.task}. Choose a preset.")
-    presets = _presets(data, seconds)
-    if not isinstance(source, Dataset):
-        data = load(source, get_preset(presets[0].name), options)
     count = (
         checked_count("folds", folds, least=2) if folds is not None else _FOLDS if seconds > _SHORT else _FOLDS_OF_SHORT
     )
@@ -212,18 +209,17 @@ def result_of(folder: str | os.PathLike[str]) -> dict[str, Any]:
     return dict(read_json(Path(folder) / RESULT))
 
 
-def _presets(data: Dataset, seconds: float) -> list[Candidate]:
-    """Return the presets to try, best first: as many as the time allows.
+def _presets(source: Any, options: DataOptions, seconds: float) -> list[Candidate]:
+    """Return the presets to try, in the order in which they are suggested: as many as the time allows.
 
     Raises:
         KzooError: no preset takes such data.
     """
-    names = suitable_presets(data)
-    if not names:
-        raise KzooError(f"No preset takes {data.name} ({data.task}).")
-    suggestions = [entry["preset"] for entry in ranked(names, data.task, len(data.train))]
+    suggested = [each for each in suggestions(source, options) if not each.weights]
+    if not suggested:
+        raise KzooError("'auto' has no preset for this data. kzoo.list_presets() shows the task of each preset.")
     most = max(int(seconds / 60 * _PRESETS_EACH_MINUTE), _FEWEST_PRESETS)
-    return [Candidate(name=name, label=name) for name in suggestions[:most]]
+    return [Candidate(name=each.preset, label=each.preset, why=each.why) for each in suggested[:most]]
 
 
 def _baselines(data: Dataset) -> list[Candidate]:

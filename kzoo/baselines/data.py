@@ -1,6 +1,9 @@
 """`BaselineData`: the data that a baseline learns from: some of the training rows, and validation rows for choices."""
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +17,23 @@ from kzoo.tasks.weighted import score_weighted
 
 MOST_CHOSEN_ON = 20_000  # validation rows used for choices
 _BLOCK_SIZE = 4_000_000  # numbers in a block of inputs, or of their features
+
+
+@dataclass(frozen=True, eq=False)
+class Predictor:
+    """A fitted baseline, as a function of a split that yields pairs (outputs, truth).
+
+    Args:
+        pairs: function of a `Split` that yields outputs (B, ...) and truth.
+        network: function from the Keras tensor of the inputs to the same outputs, those of quantiles flat as a network
+            has them; it may raise `Unfit` with the reason why there is none. None: the baseline has no network form.
+    """
+
+    pairs: Callable[[Any], Any]
+    network: Callable[[Any], Any] | None = None
+
+    def __call__(self, part):
+        return self.pairs(part)
 
 
 class BaselineData:
@@ -86,14 +106,15 @@ class BaselineData:
             rows = slice(start, min(start + step, len(part)))
             yield np.asarray(part.x[rows]), truth_of(part.y[rows], self.data.problem)
 
-    def by_blocks(self, predict, *, wide=1):
-        """Return the function of a split that `Baseline.function` has to return, built from a function of a block.
+    def by_blocks(self, predict, *, network=None, wide=1):
+        """Return the `Predictor` that `Baseline.function` has to return, built from a function of a block.
 
         Args:
             predict: function of inputs (B, ...) that returns outputs (B, ...).
+            network: see `Predictor`.
             wide: see `blocks`.
         """
-        return lambda part: ((predict(x), truth) for x, truth in self.blocks(part, wide=wide))
+        return Predictor(lambda part: ((predict(x), truth) for x, truth in self.blocks(part, wide=wide)), network)
 
     def best(self, candidates):
         """Return the candidate with the best score on validation data; the first one if there is no validation data.

@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from kzoo.baselines import networks
 from kzoo.baselines.baseline import baseline
+from kzoo.baselines.data import Predictor
 from kzoo.baselines.linear import INVERSE_STRENGTHS, STRENGTHS, RidgeFits, classifier, classifier_seconds
 
 _BINS, _GREYS = 8, 64  # of each colour; of grey alone
@@ -88,11 +90,48 @@ def _reader_of_features(subset, features):
     return features_of
 
 
+class _NetworkFeatures:
+    """Features of images in a network.
+
+    Args:
+        subset: the `BaselineData`.
+        features: `histogram` or `small`.
+        center, scale: the features are standardised by these.
+    """
+
+    def __init__(self, subset, features, center, scale):
+        self.subset, self.features, self.center, self.scale = subset, features, center, scale
+
+    def linear(self, inputs, kernel, bias):
+        """Return the network of the standardised features times a kernel."""
+        kernel = kernel / self.scale
+        bias = bias - np.asarray(self.center, "float64") @ kernel
+        low, pixel_range = _levels(self.subset)
+        if self.features is small:
+            sides = inputs.shape[1:3]
+            steps = [-(-side // _SIDE) for side in sides]
+            # An average of a filled square is too small by the share that is filled.
+            row, column = (_fill(side, step) for side, step in zip(sides, steps, strict=True))
+            filled = np.repeat(np.outer(row, column).reshape(-1), inputs.shape[-1])
+            x = networks.pooled(inputs, low, pixel_range, steps)
+            return networks.dense(x, kernel * filled[:, None], bias, name="linear")
+        colours = inputs[..., :3] if inputs.shape[-1] >= 3 else inputs[..., :1]
+        bins = _BINS if colours.shape[-1] == 3 else _GREYS
+        return networks.dense(networks.histogram(colours, low, pixel_range, bins), kernel, bias, name="linear")
+
+
+def _fill(side, step):
+    """Return for each block of pixels of a side the length of a block divided by the number of its pixels."""
+    starts = np.arange(0, side, step)
+    return step / np.diff(np.append(starts, side))
+
+
 def _linear(subset, features):
     """Fit logistic regression on features of the images."""
     features_of = _reader_of_features(subset, features)
     x, y = features_of(subset.train)
     center, scale = x.mean(axis=0), x.std(axis=0).mean() or 1.0
+    in_network = _NetworkFeatures(subset, features, center, scale)
 
     def fitted(c):
         classify = classifier(
@@ -103,7 +142,7 @@ def _linear(subset, features):
             part_features, truth = features_of(part)
             yield classify((part_features - center) / scale), truth
 
-        return predict
+        return Predictor(predict, lambda inputs: classify.linear.network(in_network, inputs))
 
     return subset.best({f"C={c:g}": fitted(c) for c in INVERSE_STRENGTHS})
 
@@ -112,15 +151,16 @@ def _ridge(subset, features):
     """Fit ridge regression on features of the images."""
     features_of = _reader_of_features(subset, features)
     ridge = RidgeFits(*features_of(subset.train), subset.weight)
+    in_network = _NetworkFeatures(subset, features, ridge.center, ridge.spread)
 
     def fitted(strength):
-        predict_rows = ridge.fitted(strength)
+        predict_rows, linear = ridge.fitted(strength)
 
         def predict(part):
             x, truth = features_of(part)
             yield predict_rows(x), truth
 
-        return predict
+        return Predictor(predict, lambda inputs: linear.network(in_network, inputs, ridge.shape))
 
     return subset.best({f"alpha={strength:g} per training row": fitted(strength) for strength in STRENGTHS})
 

@@ -4,8 +4,10 @@ from importlib import import_module
 
 import numpy as np
 
+from kzoo.baselines import networks
 from kzoo.baselines.baseline import Unfit, baseline
 from kzoo.baselines.linear import one_at_a_time
+from kzoo.baselines.trees import trees_of_forest
 
 _MOST_LABELS = 100  # each needs its own trees
 _TREES = 100
@@ -35,7 +37,13 @@ def label_forest(subset):
     forest, x = import_module("sklearn.ensemble").RandomForestClassifier, subset.x
 
     def fit(rows, truth, weight):
-        model = forest(_TREES, random_state=subset.seed, min_samples_leaf=2).fit(x[rows], truth, weight)
-        return lambda x: model.predict_proba(x)[:, 1]
+        return forest(_TREES, random_state=subset.seed, min_samples_leaf=2).fit(x[rows], truth, weight).predict_proba
 
-    return subset.by_blocks(one_at_a_time(subset.y, fit, subset.weight))
+    per_label = one_at_a_time(subset.y, fit, subset.weight)
+
+    def network(inputs):
+        varied = [model.__self__ for model in per_label.models if not isinstance(model, float)]
+        shares = networks.forest(inputs, [trees_of_forest(model, output=1) for model in varied])
+        return networks.head(networks.with_constants(shares, per_label.models, float), "linear")
+
+    return subset.by_blocks(per_label, network=network)

@@ -1,17 +1,45 @@
 """Ridge regression in closed form and logistic regression, shared by several baselines. NumPy and scikit-learn."""
 
+from dataclasses import dataclass
 from importlib import import_module
 
 import numpy as np
 
+from kzoo.baselines import networks
 from kzoo.baselines.baseline import Unfit
 
 STRENGTHS = (1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3, 1.0)  # of ridge regression: multiples of a feature's mean square
 INVERSE_STRENGTHS = (0.01, 0.1, 1.0, 10.0)  # C of logistic regression
 PENALTIES = (1e-4, 0.01, 0.1, 1.0)  # alpha of Poisson regression
 QUANTILE_PENALTIES = (0.0, 0.01)  # alpha of linear quantile regression, of standardised targets
+CERTAIN = 200.0  # logarithm of odds that float32 rounds to a probability of 0 or 1
 _ITERATIONS = 200
 _ROWS_AT_ONCE = 8192  # of features in double precision
+
+
+@dataclass(frozen=True, eq=False)
+class Linear:
+    """A linear model of features: `activation(x @ kernel + bias)`.
+
+    Args:
+        kernel: (F, outputs).
+        bias: (outputs,).
+        activation: "softmax", "sigmoid", "exponential" or "linear".
+    """
+
+    kernel: np.ndarray
+    bias: np.ndarray
+    activation: str = "linear"
+
+    def network(self, features, inputs, shape=()):
+        """Return the outputs of a network (B, *shape).
+
+        Args:
+            features: with a method `linear(inputs, kernel, bias)` that returns `features @ kernel + bias` of inputs.
+            inputs: the Keras tensor.
+            shape: of the outputs of a row; empty for (outputs,).
+        """
+        return networks.head(features.linear(inputs, self.kernel, self.bias), self.activation, shape)
 
 
 class Sums:
@@ -63,14 +91,30 @@ class RidgeFits:
         return (x - self.center) / self.spread
 
     def fitted(self, strength):
-        """Return a function from features (B, F) to values (B, ...)."""
+        """Return a function from features (B, F) to values (B, ...), and its `Linear` form of standardised features."""
         weights = self.sums.weights(strength)
 
         def predict(x):
             y = with_bias(self._features(x)) @ weights
             return (y * self.scale + self.offset).reshape(len(x), *self.shape)
 
-        return predict
+        return predict, unscaled(weights, self.scale, self.offset)
+
+
+def unscaled(weights, scale, offset):
+    """Return the `Linear` form of weights (F + 1, outputs) for standardised targets, in the unit of the targets."""
+    return Linear(weights[:-1] * scale, weights[-1] * scale + offset)
+
+
+def linear_of(model, scale=1.0, offset=0.0):
+    """Return the `Linear` form of a fitted linear regression of scikit-learn, with targets times scale plus offset."""
+    kernel, bias = np.atleast_2d(model.coef_).T, np.atleast_1d(model.intercept_)
+    return unscaled(np.concatenate([kernel, bias[None]]), scale, offset)
+
+
+def with_idf(idf, kernel):
+    """Return (F, 1 + outputs): the IDF of each word, and its IDF times its row of the kernel."""
+    return np.concatenate([idf[:, None], idf[:, None] * kernel], axis=1)
 
 
 def with_bias(x):
@@ -79,7 +123,7 @@ def with_bias(x):
 
 
 def classifier(x, y, classes, *, inverse_strength, seed, weight=None):
-    """Fit logistic regression; return a function from x (B, F) to probabilities (B, classes).
+    """Fit logistic regression; return a function from x (B, F) to probabilities (B, classes), with its `linear` form.
 
     Args:
         x: (N, F), dense or sparse.
@@ -91,15 +135,42 @@ def classifier(x, y, classes, *, inverse_strength, seed, weight=None):
 
         def fit(rows, truth, weight):
             options = dict(inverse_strength=inverse_strength, seed=seed, weight=weight)
-            classify = classifier(x[rows], truth, 2, **options)
-            return lambda x: classify(x)[:, 1]
+            return classifier(x[rows], truth, 2, **options)
 
         return one_at_a_time(y, fit, weight)
     if len(present := np.unique(y)) < 2:
         raise Unfit("the training rows that it uses have a single class")
     logistic = import_module("sklearn.linear_model").LogisticRegression
     model = logistic(C=inverse_strength, max_iter=_ITERATIONS, random_state=seed).fit(x, y, weight)
-    return lambda x: with_all_classes(model.predict_proba(x), present, classes)
+    return _Logistic(model, present, classes)
+
+
+class _Logistic:
+    """A logistic regression, as a function from x (B, F) to probabilities (B, classes).
+
+    Args:
+        model: of scikit-learn.
+        present: the classes that occur in the training rows.
+        classes: number of classes.
+    """
+
+    def __init__(self, model, present, classes):
+        self.model, self.present, self.classes = model, present, classes
+
+    def __call__(self, x):
+        return with_all_classes(self.model.predict_proba(x), self.present, self.classes)
+
+    @property
+    def linear(self):
+        """The `Linear` form."""
+        coefficients, intercepts = self.model.coef_, self.model.intercept_
+        if len(coefficients) == 1:  # of two classes, only the second has coefficients
+            coefficients = np.concatenate([np.zeros_like(coefficients), coefficients])
+            intercepts = np.append(0.0, intercepts)
+        kernel = np.zeros((coefficients.shape[1], self.classes))
+        bias = np.full(self.classes, -CERTAIN)
+        kernel[:, self.present], bias[self.present] = coefficients.T, intercepts
+        return Linear(kernel, bias, "softmax")
 
 
 def one_at_a_time(y, fit, weight=None):
@@ -110,7 +181,7 @@ def one_at_a_time(y, fit, weight=None):
     Args:
         y: (N, labels) 0, 1 and NaN, of the training rows.
         fit: function of the indices of the rows whose label is known, of these labels and their weights, that returns a
-            function from x to probabilities (B,).
+            function from x to the probabilities of the values 0 and 1 (B, 2).
         weight: (N,) sample weights; None: all rows have the same weight.
     """
     models = []
@@ -123,13 +194,45 @@ def one_at_a_time(y, fit, weight=None):
             models.append(fit(rows, truth, None if weight is None else weight[rows]))
     if all(isinstance(model, float) for model in models):
         raise Unfit("no label of the training rows that it uses varies")
+    return _ModelPerLabel(models)
 
-    def predict(x):
+
+class _ModelPerLabel:
+    """A function from x (B, F) to the probabilities of labels (B, labels).
+
+    Args:
+        models: for each label a function from x to probabilities (B, 2), or its share in all rows.
+    """
+
+    def __init__(self, models):
+        self.models = models
+
+    def __call__(self, x):
         return np.stack(
-            [np.full(x.shape[0], model) if isinstance(model, float) else model(x) for model in models], axis=1
+            [np.full(x.shape[0], model) if isinstance(model, float) else model(x)[:, 1] for model in self.models],
+            axis=1,
         )
 
-    return predict
+    @property
+    def linear(self):
+        """The `Linear` form, if the models have one."""
+        forms = [None if isinstance(model, float) else model.linear for model in self.models]
+        features = next(len(form.kernel) for form in forms if form is not None)
+        kernel, bias = np.zeros((features, len(forms))), np.zeros(len(forms))
+        for i, (form, model) in enumerate(zip(forms, self.models, strict=True)):
+            if form is None:
+                bias[i] = logit(model)
+            else:
+                kernel[:, i] = form.kernel[:, 1] - form.kernel[:, 0]
+                bias[i] = form.bias[1] - form.bias[0]
+        return Linear(kernel, bias, "sigmoid")
+
+
+def logit(share):
+    """Return the logarithm of the odds of a probability; bounded, so that it is finite for 0 and 1."""
+    return float(np.clip(np.log(share) - np.log1p(-share), -CERTAIN, CERTAIN)) if 0 < share < 1 else (
+        CERTAIN if share else -CERTAIN
+    )  # fmt: skip
 
 
 def with_all_classes(p, present, classes):
@@ -145,7 +248,7 @@ def best_logistic(subset, x, features, strengths, **blocks):
     Args:
         subset: the `BaselineData`.
         x: (N, F) features of its training rows.
-        features: function of rows that returns their features.
+        features: function of rows that returns their features; with `linear` (see `Linear.network`).
         strengths: values of scikit-learn's C.
         blocks: options of `by_blocks`.
     """
@@ -153,7 +256,11 @@ def best_logistic(subset, x, features, strengths, **blocks):
 
     def fitted(c):
         classify = classifier(x, y, subset.outputs, inverse_strength=c, seed=subset.seed, weight=subset.weight)
-        return subset.by_blocks(lambda rows: classify(features(rows)), **blocks)
+        return subset.by_blocks(
+            lambda rows: classify(features(rows)),
+            network=lambda inputs: classify.linear.network(features, inputs),
+            **blocks,
+        )
 
     return subset.best({f"C={c:g}": fitted(c) for c in strengths})
 

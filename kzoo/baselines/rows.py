@@ -4,19 +4,27 @@ from importlib import import_module
 
 import numpy as np
 
+from kzoo.baselines import networks
 from kzoo.baselines.baseline import Unfit, baseline
 from kzoo.baselines.linear import (
+    CERTAIN,
     INVERSE_STRENGTHS,
     PENALTIES,
     QUANTILE_PENALTIES,
     STRENGTHS,
+    Linear,
     Sums,
     best_logistic,
     classifier_seconds,
+    linear_of,
+    logit,
     one_at_a_time,
+    unscaled,
     with_all_classes,
     with_bias,
+    with_idf,
 )
+from kzoo.baselines.trees import trees_of_boosting
 from kzoo.dataset.weights import weighted_statistics
 from kzoo.kinds.rows.layout import text_columns
 from kzoo.tasks.quantiles.inference import levels_of
@@ -46,7 +54,7 @@ class _Features:
         statistics = weighted_statistics(numbers, subset.weight)
         self.middle, self.spread = statistics.mean, statistics.sd
         free_features = max(_MOST_FEATURES - self.numbers, 0)
-        self.codes = []
+        self.codes, self.sizes = [], list(config.get("categories") or ())
         for column in range(self.numbers, x.shape[1]):
             counts = np.bincount(x[:, column].astype(int))
             frequent = np.argsort(-counts, kind="stable")[:_MOST_CATEGORIES]
@@ -62,6 +70,25 @@ class _Features:
         numbers = np.clip((x[:, : self.numbers] - self.middle) / self.spread, -_FAR, _FAR)
         each = [x[:, self.numbers + i, None] == codes for i, codes in enumerate(self.codes)]
         return np.concatenate([numbers, *each], axis=1, dtype="float32")
+
+    def linear(self, inputs, kernel, bias):
+        """Return the network of `self(x) @ kernel + bias`; a category looks up its row of the kernel."""
+        parts = []
+        if self.numbers:
+            x = networks.standardised(inputs[:, : self.numbers], self.middle, self.spread, name="numbers")
+            parts.append(networks.dense(networks.clipped(x, _FAR), kernel[: self.numbers], bias, name="linear"))
+            bias = np.zeros_like(bias)
+        if self.codes:
+            tables, start = [], self.numbers
+            for codes, size in zip(self.codes, self.sizes, strict=True):
+                rows = np.zeros((size, kernel.shape[1]))
+                rows[codes] = kernel[start : start + len(codes)]
+                tables.append(rows)
+                start += len(codes)
+            tables[0] = tables[0] + bias
+            codes = inputs[:, self.numbers : self.numbers + len(tables)]
+            parts.append(networks.codes_sum(codes, tables, name="categories"))
+        return sum(parts[1:], parts[0])
 
 
 class _FeaturesAndTexts:
@@ -85,6 +112,19 @@ class _FeaturesAndTexts:
     def __call__(self, x):
         texts = [weights.transform(counts) for weights, counts in zip(self.weights, self._counts(x), strict=True)]
         return import_module("scipy.sparse").hstack([self.features(x), *texts], format="csr")
+
+    def linear(self, inputs, kernel, bias):
+        """Return the network of `self(x) @ kernel + bias`."""
+        wide, parts = self.features.wide, []
+        if wide:
+            parts.append(self.features.linear(inputs, kernel[:wide], bias))
+        row, start = wide, inputs.shape[1] - sum(self.lengths)
+        for i, (buckets, length, weights) in enumerate(zip(self.buckets, self.lengths, self.weights, strict=True), 1):
+            ids = networks.whole_numbers(inputs[:, start : start + length])
+            words = with_idf(weights.idf_, kernel[row : row + buckets])
+            parts.append(networks.tfidf(ids, words, name=f"text{i}"))
+            row, start = row + buckets, start + length
+        return sum(parts[1:], parts[0]) if wide else networks.shifted(sum(parts[1:], parts[0]), bias)
 
 
 def _seconds_of_texts(subset):
@@ -115,7 +155,8 @@ def texts_ridge(subset):
         ridge = import_module("sklearn.linear_model").Ridge(alpha, solver="sparse_cg")
         model = ridge.fit(x, (y - offset) / scale, subset.weight)
         return subset.by_blocks(
-            lambda rows: (model.predict(features(rows)).reshape(len(rows), -1) * scale + offset).reshape(-1, *shape)
+            lambda rows: (model.predict(features(rows)).reshape(len(rows), -1) * scale + offset).reshape(-1, *shape),
+            network=lambda inputs: linear_of(model, scale, offset).network(features, inputs, shape),
         )
 
     return subset.best({f"alpha={1 / c:g}": fitted(1 / c) for c in _TEXT_STRENGTHS})
@@ -161,7 +202,10 @@ def ridge(subset):
         def predict(x):
             return ((with_bias(features(x)) @ weights) * scale + offset).reshape(len(x), *shape)
 
-        return subset.by_blocks(predict, wide=features.wide)
+        linear = unscaled(weights, scale, offset)
+        return subset.by_blocks(
+            predict, network=lambda inputs: linear.network(features, inputs, shape), wide=features.wide
+        )
 
     return subset.best({f"alpha={strength:g} per training row": fitted(strength) for strength in STRENGTHS})
 
@@ -188,7 +232,11 @@ def poisson_regression(subset):
             rows = features(x).astype("float64")
             return np.stack([model.predict(rows) for model in models], axis=1).reshape(-1, *shape)
 
-        return subset.by_blocks(predict, wide=features.wide)
+        kernel, bias = np.stack([m.coef_ for m in models], axis=1), np.array([m.intercept_ for m in models])
+        linear = Linear(kernel, bias, "exponential")
+        return subset.by_blocks(
+            predict, network=lambda inputs: linear.network(features, inputs, shape), wide=features.wide
+        )
 
     return subset.best({f"alpha={alpha:g}": fitted(alpha) for alpha in PENALTIES})
 
@@ -225,7 +273,13 @@ def quantile_regression(subset):
             rows = features(rows).astype("float64")
             return _sorted_quantiles(models, rows, spread)
 
-        return subset.by_blocks(predict, wide=features.wide)
+        def network(inputs):
+            scales = np.repeat(spread, len(models[0]))
+            kernel = np.stack([model.coef_ for of_target in models for model in of_target], axis=1) * scales
+            bias = np.array([model.intercept_ for of_target in models for model in of_target]) * scales
+            return networks.quantiles(features.linear(inputs, kernel, bias), len(models[0]))
+
+        return subset.by_blocks(predict, network=network, wide=features.wide)
 
     return subset.best({f"alpha={alpha:g}": fitted(alpha) for alpha in QUANTILE_PENALTIES})
 
@@ -260,7 +314,22 @@ def quantile_trees(subset):
         [boosting(loss="quantile", quantile=level, **options).fit(x, column, subset.weight) for level in levels]
         for column in columns
     ]
-    return subset.by_blocks(lambda x: _sorted_quantiles(models, x[:, :count]))
+
+    def network(inputs):
+        flat = [model for of_target in models for model in of_target]
+        return networks.quantiles(_boosted(subset, flat, inputs), len(levels))
+
+    return subset.by_blocks(lambda x: _sorted_quantiles(models, x[:, :count]), network=network)
+
+
+def _boosted(subset, models, inputs):
+    """Return the network of the sums of trees of fitted boostings, before their link function: (B, sums)."""
+    sizes = subset.data.config.get("categories") or ()
+    groups, baselines = [], []
+    for model in models:
+        groups += trees_of_boosting(model, sizes)
+        baselines += [float(value) for value in model._baseline_prediction.reshape(-1)]
+    return networks.shifted(networks.forest(inputs, groups), baselines)
 
 
 def _seconds_of_trees(subset):
@@ -296,9 +365,16 @@ def trees(subset):
 
         def fit(rows, truth, weight):
             model = boosting(**options).fit(x[rows], truth, weight)
-            return lambda x: model.predict_proba(x[:, :count])[:, 1]
+            return _ColumnsOfModel(model, count)
 
-        return subset.by_blocks(one_at_a_time(y, fit, subset.weight))
+        per_label = one_at_a_time(y, fit, subset.weight)
+
+        def network_of_labels(inputs):
+            varied = [model for model in per_label.models if not isinstance(model, float)]
+            logits = _boosted(subset, [model.model for model in varied], inputs)
+            return networks.head(networks.with_constants(logits, per_label.models, logit), "sigmoid")
+
+        return subset.by_blocks(per_label, network=network_of_labels)
     if "counts" in facts:
         if not columns.any(axis=1).all():
             raise Unfit("the training rows that it uses have no count above 0")
@@ -306,11 +382,28 @@ def trees(subset):
     models = [boosting(**options).fit(x, column, subset.weight) for column in columns]
     if not classes:
         return subset.by_blocks(
-            lambda x: np.stack([model.predict(x[:, :count]) for model in models], axis=1).reshape(-1, *shape)
+            lambda x: np.stack([model.predict(x[:, :count]) for model in models], axis=1).reshape(-1, *shape),
+            network=lambda inputs: networks.head(
+                _boosted(subset, models, inputs), "exponential" if "counts" in facts else "linear", shape
+            ),
         )
+    present = models[0].classes_
     return subset.by_blocks(
-        lambda x: with_all_classes(models[0].predict_proba(x[:, :count]), models[0].classes_, subset.outputs)
+        lambda x: with_all_classes(models[0].predict_proba(x[:, :count]), present, subset.outputs),
+        network=lambda inputs: networks.head(
+            networks.logits_of_all(_boosted(subset, models, inputs), present, subset.outputs, -CERTAIN), "softmax"
+        ),
     )
+
+
+class _ColumnsOfModel:
+    """A function from rows to the probabilities of the values 0 and 1 (B, 2), by a model of the first columns."""
+
+    def __init__(self, model, count):
+        self.model, self.count = model, count
+
+    def __call__(self, x):
+        return self.model.predict_proba(x[:, : self.count])
 
 
 def _check_any_column(count):

@@ -20,7 +20,7 @@ from kzoo.utils.formatting import duration, hint, shown
 if TYPE_CHECKING:
     from kzoo.dataset.dataset import Loadable
 
-_LONGEST = 30.0  # default seconds of one baseline, which uses as many training rows as this allows
+LONGEST = 30.0  # default seconds of one baseline, which uses as many training rows as this allows
 _FEWEST = 1_000  # training rows below which a score would not be meaningful
 
 
@@ -60,19 +60,18 @@ def score(
         KzooError: an unknown baseline or split, or anything that `kzoo.load_data` refuses.
     """
     seed = checked_seed("seed", seed)
-    if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0):
-        raise KzooError(f"seconds={shown(seconds)} must be a number >= 0, or None.")
+    checked_seconds(seconds)
     if isinstance(data, Dataset) and options:
         raise KzooError(
             f"{next(iter(options))}= is an option of load_data, but a Dataset is already loaded: pass it to load_data."
         )
     data = sample_dataset(data if isinstance(data, Dataset) else load_data(data, **options))
-    selected, scored_split = _select(data, names), _scored_split(data, split)
+    selected, scored_split = select(data, names), _scored_split(data, split)
     costs = {candidate.name: candidate.seconds(BaselineData(data)) for candidate in selected}
-    allowed, results = _LONGEST if seconds is None else seconds, []
+    allowed, results = LONGEST if seconds is None else seconds, []
     shared: dict[Any, Any] = {}
     for candidate in sorted(selected, key=lambda candidate: costs[candidate.name]):
-        rows = _most_rows(candidate, data, costs[candidate.name], allowed)
+        rows = most_rows(candidate, data, costs[candidate.name], allowed)
         if rows is None:
             note = f"left out: it takes about {duration(costs[candidate.name])}"
             results.append(_result(candidate, data, scored_split, notes=(note,)))
@@ -88,7 +87,13 @@ def score(
     return sorted(results, key=_sort_key)
 
 
-def _most_rows(candidate: Baseline, data: Dataset, cost: float, allowed: float) -> int | None:
+def checked_seconds(seconds: Any) -> None:
+    """Raise `KzooError` unless it is a number >= 0 or None."""
+    if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0):
+        raise KzooError(f"seconds={shown(seconds)} must be a number >= 0, or None.")
+
+
+def most_rows(candidate: Baseline, data: Dataset, cost: float, allowed: float) -> int | None:
     """Return the number of training rows that a baseline can learn from in the time allowed; None if too few.
 
     Args:
@@ -103,7 +108,12 @@ def _most_rows(candidate: Baseline, data: Dataset, cost: float, allowed: float) 
     return int(_FEWEST + (count - _FEWEST) * (allowed - least) / (cost - least))
 
 
-def _select(data: Dataset, names: str | Sequence[str] | None) -> list[Baseline]:
+def select(data: Dataset, names: str | Sequence[str] | None) -> list[Baseline]:
+    """Return the baselines with these names, or all that suit the data.
+
+    Raises:
+        KzooError: an unknown name, or one that does not suit the data.
+    """
     available = {
         candidate.name: candidate
         for candidate in list_baselines(data.problem)

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from kzoo.baselines import networks
 from kzoo.baselines.baseline import baseline
-from kzoo.baselines.linear import INVERSE_STRENGTHS, STRENGTHS, RidgeFits, best_logistic, classifier_seconds
+from kzoo.baselines.linear import INVERSE_STRENGTHS, STRENGTHS, Linear, RidgeFits, best_logistic, classifier_seconds
 
 _NEIGHBOUR = "https://doi.org/10.1007/s10618-016-0483-9"
 _SUMMARY = "https://scikit-learn.org/stable/modules/linear_model.html"
@@ -109,6 +110,14 @@ class _Summary:
     def __call__(self, x):
         return (self._statistics(x) - self.center) / self.spread
 
+    def linear(self, inputs, kernel, bias):
+        """Return the network of `self(x) @ kernel + bias`."""
+        padded = self.subset.data.config.get("padded")
+        values, real = (inputs[..., :-1], inputs[..., -1:] > 0) if padded else (inputs, None)
+        statistics = networks.summary_statistics(values, real, _QUANTILES)
+        x = networks.standardised(statistics, self.center, self.spread, name="statistics")
+        return networks.dense(x, kernel, bias, name="linear")
+
 
 def _width(subset):
     return subset.shape[-1] * _STATISTICS + 1
@@ -143,7 +152,11 @@ def summary_ridge(subset):
     fits = RidgeFits(features(subset.x), subset.y, subset.weight)
 
     def fitted(strength):
-        predict = fits.fitted(strength)
-        return subset.by_blocks(lambda rows: predict(features(rows)))
+        predict, linear = fits.fitted(strength)
+        standardised = Linear(linear.kernel / fits.spread, linear.bias - fits.center @ linear.kernel / fits.spread)
+        return subset.by_blocks(
+            lambda rows: predict(features(rows)),
+            network=lambda inputs: standardised.network(features, inputs, fits.shape),
+        )
 
     return subset.best({f"alpha={strength:g} n": fitted(strength) for strength in STRENGTHS})

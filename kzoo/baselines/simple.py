@@ -2,14 +2,19 @@
 
 import numpy as np
 
+from kzoo.baselines import networks
 from kzoo.baselines.baseline import Unfit, baseline
+from kzoo.baselines.data import Predictor
+from kzoo.baselines.windows import has_own_past
 from kzoo.dataset.sample import token_counts
+from kzoo.kinds.series.calendar import Calendar
 from kzoo.kinds.series.season import detect_season
 from kzoo.kinds.series.simple_forecasts import previous_season
 from kzoo.storage.windows import series_of
 from kzoo.tasks.quantiles.inference import levels_of
 
 _LAST = "last value"  # its name in `simple_forecasts`
+_MEAN = "mean of 4 times, "  # prefix of the names of means
 _BLOCK = 4_000_000  # probabilities held in memory at once
 _DUMMY = "https://scikit-learn.org/stable/modules/model_evaluation.html#dummy-estimators"
 _NAIVE = "https://otexts.com/fpp3/simple-methods.html"
@@ -19,12 +24,21 @@ def _few_seconds(subset):
     return 1e-3 + 1e-7 * len(subset.train)
 
 
+def _constant(subset, values, flat=1):
+    """Return the predictor of the same values for all rows; a network has those of the last axis flat, if `flat`."""
+    shape = values.shape if flat == 1 else (*values.shape[:-2], values.shape[-2] * flat)
+    return subset.by_blocks(
+        lambda x: np.broadcast_to(values, (len(x), *values.shape)),
+        network=lambda inputs: networks.constant(inputs, values.reshape(shape)),
+    )
+
+
 @baseline("most frequent class", "classes", reference=_DUMMY, seconds=_few_seconds)
 def majority(subset):
     """Predict the shares of the classes among the training rows."""
     counts = np.bincount(subset.y, subset.weight, minlength=subset.outputs)
     shares = counts / counts.sum()
-    return subset.by_blocks(lambda x: np.broadcast_to(shares, (len(x), len(shares))))
+    return _constant(subset, shares)
 
 
 @baseline("training mean", "values", lacks=("quantiles",), reference=_DUMMY, seconds=_few_seconds)
@@ -35,7 +49,7 @@ def mean(subset):
     if subset.weight is not None:
         row_means = y.reshape(len(y), -1, y.shape[-1]).mean(axis=1, dtype="float64")  # mean of each row, (N, targets)
         average = np.average(row_means, axis=0, weights=subset.weight)
-    return subset.by_blocks(lambda x: np.broadcast_to(average, (len(x), *y.shape[1:])))
+    return _constant(subset, np.broadcast_to(average, y.shape[1:]))
 
 
 @baseline(
@@ -65,7 +79,7 @@ def training_quantiles(subset):
     else:
         weight = np.repeat(subset.weight.astype("float64"), len(values) // len(y))
         quantiles = np.stack([_weighted_quantiles(column, weight, levels) for column in values.T])
-    return subset.by_blocks(lambda x: np.broadcast_to(quantiles, (len(x), *y.shape[1:], len(levels))))
+    return _constant(subset, np.broadcast_to(quantiles, (*y.shape[1:], len(levels))), flat=len(levels))
 
 
 def _weighted_quantiles(values, weight, levels):
@@ -91,7 +105,7 @@ def seasonal_quantiles(subset):
         raise Unfit("the windows are not from a single series")
     levels = levels_of(subset.data.target)
 
-    def fitted(forecast):
+    def fitted(name, forecast):
         errors = subset.y - forecast(subset.train)
         finite = np.isfinite(errors).all(axis=tuple(range(1, errors.ndim)))
         errors = errors[finite].astype("float64")
@@ -110,9 +124,15 @@ def seasonal_quantiles(subset):
                 spread = offsets if scale_of is None else offsets * scale_of(part.y)[..., None]
                 yield values[..., None] + spread, truth
 
-        return predict
+        def network(inputs):
+            if scale_of is not None:
+                raise Unfit("the spread of its forecasts depends on the series, which a network does not know")
+            values = networks.earlier_steps(_past_of_targets(subset, inputs), _lags_named(subset, name))
+            return networks.with_offsets(values, offsets)
 
-    return subset.best({name: fitted(forecast) for name, forecast in forecasts.items()})
+        return Predictor(predict, network)
+
+    return subset.best({name: fitted(name, forecast) for name, forecast in forecasts.items()})
 
 
 def _error_scales(windows, errors, finite):
@@ -190,7 +210,7 @@ def quantiles_of_present(values, levels):
 )  # fmt: skip
 def last_value(subset):
     """Predict the last value of each target at all steps ahead."""
-    return _window_predictor(subset, _forecast_named(subset, _LAST))
+    return _window_predictor(subset, _forecast_named(subset, _LAST), _lags_named(subset, _LAST))
 
 
 @baseline(
@@ -205,7 +225,12 @@ def seasonal(subset):
     train = subset.data.train
     if names := [name for name, _ in _simple_forecasts(subset, train) if name != _LAST]:
         forecasts = {name: _forecast_named(subset, name) for name in names} | _means_of_seasons(subset)
-        return subset.best({name: _window_predictor(subset, forecast) for name, forecast in forecasts.items()})
+        return subset.best(
+            {
+                name: _window_predictor(subset, forecast, _lags_named(subset, name))
+                for name, forecast in forecasts.items()
+            }
+        )
     season = None
     if (series := series_of(train.y)) is not None:
         rows = series[: int(train.y.starts.max()) + train.y.length]  # the rows after these are predicted
@@ -213,7 +238,7 @@ def seasonal(subset):
     if season is None:
         raise Unfit("neither the times nor the training rows show a season")
     subset.notes.append(f"season of {season} steps, estimated from the training rows")
-    return _window_predictor(subset, lambda part: previous_season(part, season))
+    return _window_predictor(subset, lambda part: previous_season(part, season), _lags(subset, season))
 
 
 def _numbers(subset):
@@ -243,7 +268,7 @@ def _means_of_seasons(subset):
         return lambda part: dict(_season_history(subset, part, 4))[name].mean(axis=0)
 
     first = subset.data.train.select(np.arange(1))
-    return {f"mean of 4 times, {name}": mean_of_season(name) for name, _ in _season_history(subset, first, 1)}
+    return {f"{_MEAN}{name}": mean_of_season(name) for name, _ in _season_history(subset, first, 1)}
 
 
 def _forecast_named(subset, name):
@@ -258,8 +283,44 @@ def _forecast_named(subset, name):
     return forecast
 
 
-def _window_predictor(subset, forecast):
-    """Return a function of a split that yields the values of `forecast`, or the last value where these are NaN."""
+def _lags_named(subset, name):
+    """Return the `_lags` of a simple forecast."""
+    if name == _LAST:
+        return np.ones((1, _horizon(subset)), int)
+    season = Calendar.of(subset.data.preprocessing).seasons[name.removeprefix(_MEAN)]
+    return _lags(subset, season, 4 if name.startswith(_MEAN) else 1)
+
+
+def _lags(subset, season, count=1):
+    """Return how many steps before the end of a window the values of the last seasons are, (count, horizon)."""
+    steps = np.arange(_horizon(subset))
+    return season * (1 + steps // season + np.arange(count)[:, None]) - steps
+
+
+def _horizon(subset):
+    return subset.data.train.y.shape[1]
+
+
+def _past_of_targets(subset, inputs):
+    """Return the columns of windows (B, T, F) that are the past of the targets (B, T, targets).
+
+    Raises:
+        Unfit: there are none.
+    """
+    x, y = subset.data.train.x, subset.data.train.y
+    if not has_own_past(subset) or (np.asarray(y.starts) != np.asarray(x.starts) + x.length).any():
+        raise Unfit("the inputs do not have the past of the targets")
+    return inputs[..., : y.shape[-1]]
+
+
+def _window_predictor(subset, forecast, lags):
+    """Return a predictor of the values of `forecast`, or the last value where these are NaN.
+
+    Args:
+        subset: the `BaselineData`.
+        forecast: function of a split.
+        lags: see `_lags`.
+    """
 
     def predict(part):
         values = forecast(part)
@@ -269,4 +330,7 @@ def _window_predictor(subset, forecast):
             raise Unfit("the series does not reach far enough into the past")
         yield values, np.asarray(part.y[:])
 
-    return predict
+    def network(inputs):
+        return networks.head(networks.earlier_steps(_past_of_targets(subset, inputs), lags), "linear")
+
+    return Predictor(predict, network)

@@ -4,9 +4,10 @@ from importlib import import_module
 
 import numpy as np
 
+from kzoo.baselines import networks
 from kzoo.baselines.baseline import Unfit, baseline
 from kzoo.baselines.data import BaselineData
-from kzoo.baselines.linear import best_logistic
+from kzoo.baselines.linear import best_logistic, linear_of, with_idf
 
 _TFIDF = "https://scikit-learn.org/stable/modules/feature_extraction.html#tfidf-term-weighting"
 _SAMPLED_TEXTS = 256  # texts used to estimate their length
@@ -15,6 +16,7 @@ _WEIGHTS = (0.25, 1.0)  # beta of NB-SVM, which mixes weights with their mean; 1
 _STRENGTHS_OF_SVM = (0.01, 0.1, 1.0)
 _STRENGTHS_OF_RIDGE = (0.1, 0.3, 1.0, 3.0, 10.0)  # alpha; the squares of a text's TF-IDF features have the sum 1
 _STRENGTHS_OF_LOGISTIC = (1.0, 3.0, 10.0, 30.0, 100.0)
+_PAIR = np.int64(2**31)  # the code of a pair is its first word times this, plus its second: ids are int32
 
 
 class Counts:
@@ -60,10 +62,9 @@ def _words_and_pairs(x):
     x = np.asarray(x, np.int64)
     first, second = x[:, :-1], x[:, 1:]
     pair_rows, positions = np.nonzero((first > 0) & (second > 0))
-    size = np.int64(2**31)  # ids are int32
     row, words = _words(x)
     return np.concatenate([row, pair_rows]), np.concatenate(
-        [words, first[pair_rows, positions] * size + second[pair_rows, positions]]
+        [words, first[pair_rows, positions] * _PAIR + second[pair_rows, positions]]
     )
 
 
@@ -90,8 +91,35 @@ def _seconds(subset, seconds_per_class):
     return 0.05 + tokens * (1.5e-6 + seconds_per_class * (subset.outputs if subset.outputs > 2 else 1))
 
 
-def _tfidf_weights(matrix):
-    return import_module("sklearn.feature_extraction.text").TfidfTransformer(sublinear_tf=True).fit(matrix)
+class _TfIdf:
+    """TF-IDF features of words and pairs, as a function from texts (B, T) to a sparse matrix (B, F).
+
+    Args:
+        subset: a `BaselineData`.
+
+    Attributes:
+        of_train: the features of its training texts.
+    """
+
+    def __init__(self, subset):
+        self.counts, matrix = _shared_counts(subset)
+        weights = import_module("sklearn.feature_extraction.text").TfidfTransformer
+        self.weights = weights(sublinear_tf=True).fit(matrix)
+        self.of_train = self.weights.transform(matrix)
+        self.vocabulary_size = subset.data.config.get("vocabulary_size") or 0
+
+    def __call__(self, x):
+        return self.weights.transform(self.counts(x))
+
+    def linear(self, inputs, kernel, bias):
+        """Return the network of `self(x) @ kernel + bias`."""
+        first, second = np.divmod(self.counts.codes, _PAIR)  # the first is 0 for words
+        is_word, rows = first == 0, with_idf(self.weights.idf_, kernel)
+        largest = max([self.vocabulary_size - 1, *second, *first])
+        words = np.zeros((largest + 1, rows.shape[1]))
+        words[second[is_word]] = rows[is_word]
+        pairs = first[~is_word], second[~is_word], rows[~is_word]
+        return networks.shifted(networks.tfidf(networks.whole_numbers(inputs), words, pairs), bias)
 
 
 @baseline(
@@ -100,10 +128,8 @@ def _tfidf_weights(matrix):
 )  # fmt: skip
 def tfidf(subset):
     """Fit logistic regression on TF-IDF features of words and pairs."""
-    counts, matrix = _shared_counts(subset)
-    tfidf_weights = _tfidf_weights(matrix)
-    x = tfidf_weights.transform(matrix)
-    return best_logistic(subset, x, lambda rows: tfidf_weights.transform(counts(rows)), _STRENGTHS_OF_LOGISTIC)
+    features = _TfIdf(subset)
+    return best_logistic(subset, features.of_train, features, _STRENGTHS_OF_LOGISTIC)
 
 
 @baseline(
@@ -112,9 +138,8 @@ def tfidf(subset):
 )  # fmt: skip
 def tfidf_ridge(subset):
     """Fit ridge regression of the standardised targets on TF-IDF features of words and pairs."""
-    counts, matrix = _shared_counts(subset)
-    tfidf_weights, y = _tfidf_weights(matrix), subset.y
-    x, shape = tfidf_weights.transform(matrix), y.shape[1:]
+    features, y = _TfIdf(subset), subset.y
+    x, shape = features.of_train, y.shape[1:]
     y = y.reshape(len(y), -1)
     offset, scale = y.mean(axis=0, dtype="float64"), np.maximum(y.std(axis=0, dtype="float64"), 1e-12)
     ridge = import_module("sklearn.linear_model").Ridge
@@ -123,10 +148,11 @@ def tfidf_ridge(subset):
         model = ridge(alpha=alpha, solver="sparse_cg").fit(x, (y - offset) / scale, subset.weight)
 
         def predict(rows):
-            values = model.predict(tfidf_weights.transform(counts(rows))).reshape(len(rows), -1)
+            values = model.predict(features(rows)).reshape(len(rows), -1)
             return (values * scale + offset).reshape(len(rows), *shape)
 
-        return subset.by_blocks(predict)
+        linear = linear_of(model, scale, offset)
+        return subset.by_blocks(predict, network=lambda inputs: linear.network(features, inputs, shape))
 
     return subset.best({f"alpha={alpha:g}": fitted(alpha) for alpha in _STRENGTHS_OF_RIDGE})
 

@@ -4,8 +4,9 @@ from math import prod
 
 import numpy as np
 
+from kzoo.baselines import networks
 from kzoo.baselines.baseline import baseline
-from kzoo.baselines.linear import STRENGTHS, Sums, with_bias
+from kzoo.baselines.linear import STRENGTHS, Sums, unscaled, with_bias
 from kzoo.storage.windows import sample_indices, series_of
 
 _MOST_SAMPLED = 200_000  # rows of a series that is not in memory, from which their scale is computed
@@ -26,7 +27,7 @@ def ridge_windows(subset):
     all columns. The variant and the strength of the ridge penalty are chosen on validation data.
     """
     variants = {"all columns": all_columns} if not (all_columns := _AllColumns(subset)).cut else {}
-    variants |= {"its own past": _OwnPast(subset)} if _has_own_past(subset) else {}
+    variants |= {"its own past": _OwnPast(subset)} if has_own_past(subset) else {}
     if not variants:
         variants = {f"the last {all_columns.steps} steps": all_columns}
     for x, y in subset.blocks():
@@ -41,7 +42,7 @@ def ridge_windows(subset):
     )
 
 
-def _has_own_past(subset):
+def has_own_past(subset):
     """Return whether the first columns of a window are the past of the targets."""
     x, y = subset.data.train.x, subset.data.train.y
     columns, targets = series_of(x), series_of(y)
@@ -52,7 +53,7 @@ def _has_own_past(subset):
 
 def _products(subset):
     steps, columns = subset.shape
-    own_past = steps**2 * subset.data.train.y.shape[-1] if _has_own_past(subset) else 0
+    own_past = steps**2 * subset.data.train.y.shape[-1] if has_own_past(subset) else 0
     return min(steps * columns, _MOST_FEATURES) ** 2 + own_past
 
 
@@ -74,7 +75,10 @@ class _Variant:
 
     def fitted(self, strength):
         weights = self.sums.weights(strength)
-        return self.subset.by_blocks(lambda x: self.answer(np.asarray(x, "float64"), weights))
+        return self.subset.by_blocks(
+            lambda x: self.answer(np.asarray(x, "float64"), weights),
+            network=lambda inputs: self.network(inputs, weights),
+        )
 
 
 class _AllColumns(_Variant):
@@ -93,6 +97,18 @@ class _AllColumns(_Variant):
         y = with_bias(self._features(x)) @ weights
         return y.reshape(len(x), *self.subset.data.train.y.shape[1:]) * self.scale + self.offset
 
+    def network(self, inputs, weights):
+        """Return the network of `answer`."""
+        shape = self.subset.data.train.y.shape[1:]
+        copies = weights.shape[1] // self.targets
+        linear = unscaled(weights, np.tile(self.scale, copies), np.tile(self.offset, copies))
+        return linear.network(self, inputs, shape)
+
+    def linear(self, inputs, kernel, bias):
+        """Return the network of the features times a kernel."""
+        x = networks.standardised(inputs[:, -self.steps :], self.middle, self.spread, name="window")
+        return networks.dense(networks.flat(x), kernel, bias, name="linear")
+
     def _features(self, x):
         return ((x[:, -self.steps :] - self.middle) / self.spread).reshape(len(x), -1)
 
@@ -109,6 +125,16 @@ class _OwnPast(_Variant):
         past, last = self._past(x)
         ahead = (with_bias(past.reshape(-1, past.shape[-1])) @ weights).reshape(*past.shape[:2], -1) + last
         return np.moveaxis(ahead, 1, 2) * self.scale + self.offset
+
+    def network(self, inputs, weights):
+        """Return the network of `answer`."""
+        past = networks.standardised(inputs[..., : self.targets], self.offset, self.scale, name="window")
+        past = networks.swapped(past, name="targets_first")
+        last = past[..., -1:]
+        ahead = networks.dense(past - last, weights[:-1], weights[-1], name="linear") + last
+        return networks.head(
+            networks.unscaled(networks.swapped(ahead, name="steps_first"), self.scale, self.offset), "linear"
+        )
 
     def _past(self, x):
         """Return the past (B, targets, steps) with the last value subtracted, and the last value (B, targets, 1)."""

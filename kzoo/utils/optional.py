@@ -1,6 +1,7 @@
 """Optional packages: `require` imports one, or raises an error with the command that installs it.
 
-`pandas` is imported on first use, because most data is not a table. Standard library only.
+`pandas` is imported on first use, because most data is not a table, and `keras` where few callers need it. Standard
+library only.
 """
 
 import sys
@@ -21,6 +22,7 @@ class _LazyModule:
         return getattr(import_module(self._name), name)
 
 
+keras = _LazyModule("keras")
 pandas = _LazyModule("pandas")
 
 

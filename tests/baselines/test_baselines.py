@@ -330,7 +330,7 @@ def has_duration(note):
 def test_little_time_means_fewer_rows_and_cheaper_baselines(monkeypatch):
     data = load_data("digits")
     monkeypatch.setattr(
-        import_module("kzoo.baselines.score"), "_LONGEST", BASELINES["pixels"].seconds(BaselineData(data)) * 0.9
+        import_module("kzoo.baselines.score"), "LONGEST", BASELINES["pixels"].seconds(BaselineData(data)) * 0.9
     )
     results = {result.name: result for result in baselines.score(data)}
     assert has_note(results["pixels"], "1,156", "1,294")

@@ -1,0 +1,127 @@
+"""`fit`: a fitted baseline that predicts, and that can be written as a Keras network."""
+
+import time
+import warnings
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from kzoo.baselines.baseline import Unfit
+from kzoo.baselines.data import BaselineData
+from kzoo.baselines.score import LONGEST, checked_seconds, most_rows, select
+from kzoo.dataset.dataset import Dataset, Split
+from kzoo.dataset.sample import sample_dataset
+from kzoo.utils.argument_checks import checked_seed
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import duration
+from kzoo.utils.optional import keras
+
+if TYPE_CHECKING:
+    from keras import Model
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
+class Fitted:
+    """A baseline that has learned from the training split, and chosen on the validation split.
+
+    Args:
+        name, label, reference: see `kzoo.baselines.Baseline`.
+        logits: False if outputs of classes are probabilities, None if they are scores that only define an order.
+        notes: remarks: what was chosen, and on how many rows it learned if not on all.
+        seconds: that fitting took.
+        rows: number of training rows that it learned from if there was no time for all; else None.
+        data: the `Dataset`.
+        predictor: function of a `Split` that yields pairs (outputs, truth).
+    """
+
+    name: str
+    label: str
+    reference: str
+    logits: bool | None
+    notes: tuple[str, ...]
+    seconds: float
+    rows: int | None
+    data: Dataset
+    predictor: Any = field(repr=False)
+
+    def __repr__(self) -> str:
+        return f"<fitted {self.label} on {self.data.name}, {duration(self.seconds)}>"
+
+    def predict(self, split: Split) -> tuple[np.ndarray, np.ndarray]:
+        """Return the outputs and the truth of a split of the data.
+
+        Returns:
+            Probabilities (N, classes) or (N, labels), scores (N, classes or 1) if `logits` is None, or values
+            (N, targets), (N, horizon, targets) or with quantiles (..., levels) in the unit of the target; and the class
+            numbers (N,), labels (N, labels), or values.
+
+        Raises:
+            KzooError: it cannot predict the split, such as forecasts that need values before the start of the series.
+        """
+        try:
+            with threadpool_limits(1):
+                pairs = list(self.predictor(split))
+        except Unfit as reason:
+            raise KzooError(f"{self.label} cannot predict this split of {self.data.name}: {reason}.") from None
+        outputs, truth = (np.concatenate(column) for column in zip(*pairs, strict=True))
+        return outputs, truth
+
+    def network(self) -> "Model":
+        """Return a Keras network from the inputs of the data to the same outputs as `predict`, not compiled.
+
+        It consists of built-in layers, and computes in float32. Quantiles are flat, (N, ..., targets * levels), as
+        those of other networks.
+
+        Raises:
+            KzooError: the baseline has no network form.
+        """
+        form = getattr(self.predictor, "network", None)
+        if form is None:
+            raise KzooError(f"{self.label} on {self.data.name} cannot be written as a network: {self.name!r} has none.")
+        x = self.data.train.x
+        dtype = BaselineData(self.data).kind.dtype
+        inputs = keras.Input(x.shape[1:], dtype=dtype, name="inputs")
+        try:
+            return keras.Model(inputs, form(inputs), name=self.name)
+        except Unfit as reason:
+            raise KzooError(f"{self.label} on {self.data.name} cannot be written as a network: {reason}.") from None
+
+
+def fit(data: Dataset, name: str, *, seconds: float | None = None, seed: int = 0) -> Fitted:
+    """Fit a baseline, and return it.
+
+    It learns from the training split and makes its choices on the validation split, as `kzoo.baselines.score` does.
+
+    Args:
+        data: a `Dataset`.
+        name: of the baseline (see `kzoo.baselines.list_baselines`).
+        seconds: the estimated seconds that it may take; the default is half a minute. One that would take longer learns
+            from fewer rows, and its notes state how many.
+        seed: of random draws.
+
+    Raises:
+        KzooError: an unknown baseline, or one that cannot be fitted to this data or in this time.
+    """
+    seed = checked_seed("seed", seed)
+    checked_seconds(seconds)
+    data = sample_dataset(data)
+    (candidate,) = select(data, [name])
+    cost = candidate.seconds(BaselineData(data))
+    rows = most_rows(candidate, data, cost, LONGEST if seconds is None else seconds)
+    if rows is None:
+        raise KzooError(f"{candidate.label} on {data.name} takes about {duration(cost)}: allow more with seconds=.")
+    subset = BaselineData(data, seed=seed, most=rows, logits=candidate.logits)
+    start = time.perf_counter()
+    try:
+        with threadpool_limits(1), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a fit that has not converged is still a baseline
+            predictor = candidate.function(subset)
+    except Unfit as reason:
+        raise KzooError(f"{candidate.label} cannot be fitted to {data.name}: {reason}.") from None
+    return Fitted(
+        name=candidate.name, label=candidate.label, reference=candidate.reference, logits=candidate.logits,
+        notes=tuple(subset.notes), seconds=round(time.perf_counter() - start, 3),
+        rows=rows if rows < len(data.train) else None, data=data, predictor=predictor,
+    )  # fmt: skip

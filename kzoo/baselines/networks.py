@@ -1,0 +1,381 @@
+"""Fitted baselines as Keras networks: functions of Keras tensors, from built-in layers and operations only.
+
+Large arrays are weights of layers. Whole numbers in them are exact, as float32 has those up to 2^24. Keras is imported
+on first use.
+"""
+
+import numpy as np
+
+from kzoo.baselines.baseline import Unfit
+from kzoo.utils.optional import keras
+
+OUTPUTS = "outputs"  # the last layer
+_LARGEST = np.finfo("float32").max
+_MOST_COMPARED = 256  # words of a text that are compared with all of its words at once
+_PIXELS_AT_ONCE, _MOST_PIXELS = 4_096, 65_536  # of an image, whose colours are counted
+_MOST_EXACT = 2**24  # whole numbers in float32
+
+
+def head(x, activation, shape=()):
+    """Return outputs in the layer "outputs": an activation, and their shape without the batch if it is not flat."""
+    if activation == "exponential":
+        x = keras.ops.exp(x)
+        activation = "linear"
+    if tuple(shape) in ((), tuple(x.shape[1:])):
+        return keras.layers.Activation(activation, name=OUTPUTS)(x)
+    return keras.layers.Reshape(shape, name=OUTPUTS)(keras.layers.Activation(activation, name="activation")(x))
+
+
+def constant(inputs, values):
+    """Return the same values for each input, (B, *values.shape)."""
+    values = np.asarray(values, "float32")
+    numbers = _first_row(inputs, values.reshape(1, -1), name="values")
+    return head(numbers, "linear", values.shape)
+
+
+def dense(x, kernel, bias=None, *, name):
+    """Return `x @ kernel + bias`.
+
+    Args:
+        x: (B, ..., F).
+        kernel: (F, outputs).
+        bias: (outputs,); None for 0.
+    """
+    layer = keras.layers.Dense(kernel.shape[1], use_bias=bias is not None, name=name)
+    y = layer(x)
+    layer.set_weights([np.asarray(part, "float32") for part in (kernel, bias) if part is not None])
+    return y
+
+
+def table(values, *, name):
+    """Return a function from whole numbers (B, ...) to the rows (B, ..., W) of a table (rows, W)."""
+    layer = keras.layers.Embedding(*values.shape, trainable=False, name=name)
+    layer.build((None,))
+    layer.set_weights([np.asarray(values, "float32")])
+    return layer
+
+
+def standardised(x, center, spread, *, name):
+    """Return `(x - center) / spread` of x (B, ..., F); exact also for values far from zero, such as years.
+
+    The part of the center that float32 does not have is subtracted from the difference.
+    """
+    center, spread = (np.broadcast_to(np.asarray(part, "float64"), x.shape[-1:]) for part in (center, spread))
+    near = center.astype("float32")
+    x = keras.layers.Rescaling(1.0, (-near).tolist(), name=f"{name}_center")(x)
+    rest = ((near - center) / spread).tolist()
+    return keras.layers.Rescaling((1 / spread).tolist(), rest, name=f"{name}_scaling")(x)
+
+
+def unscaled(x, scale, offset):
+    """Return `x * scale + offset` of x (B, ..., F)."""
+    scale, offset = (np.broadcast_to(np.asarray(part, "float64"), x.shape[-1:]).tolist() for part in (scale, offset))
+    return keras.layers.Rescaling(scale, offset, name="unscale")(x)
+
+
+def clipped(x, limit):
+    """Return x between -limit and limit."""
+    return keras.ops.clip(x, -limit, limit)
+
+
+def shifted(x, offset):
+    """Return x (B, outputs) plus an offset for each output."""
+    return keras.layers.Rescaling(1.0, np.asarray(offset, "float32").tolist(), name="offset")(x)
+
+
+def flat(x):
+    """Return x (B, ...) as (B, numbers)."""
+    return keras.layers.Flatten(name="flat")(x)
+
+
+def swapped(x, *, name):
+    """Return x (B, S, T) as (B, T, S)."""
+    return keras.layers.Permute((2, 1), name=name)(x)
+
+
+def earlier_steps(x, lags):
+    """Return the mean of earlier steps of windows: (B, horizon, F).
+
+    Args:
+        x: (B, T, F).
+        lags: (count, horizon) how many steps before the end of the window, from 1.
+
+    Raises:
+        Unfit: a step is before the start of the window.
+    """
+    steps, longest = x.shape[1], int(np.max(lags))
+    if longest > steps:
+        raise Unfit(f"it needs the value {longest:,} steps ago, and a window has {steps:,} steps")
+    values = [keras.ops.take(x, (steps - row).tolist(), axis=1) for row in lags]
+    return values[0] if len(values) == 1 else sum(values[1:], values[0]) / len(values)
+
+
+def with_offsets(x, offsets):
+    """Return quantiles of forecasts, (B, horizon, targets * levels): a value (B, horizon, targets) plus each offset.
+
+    Args:
+        offsets: (horizon, targets, levels).
+    """
+    repeated = keras.ops.repeat(x, offsets.shape[-1], axis=-1)
+    shifts = offsets.reshape(*offsets.shape[:-2], -1)
+    return head(keras.layers.Rescaling(1.0, shifts.tolist(), name="offset")(repeated), "linear")
+
+
+def pooled(x, low, span, step):
+    """Return pixels scaled to 0..1 and averaged over squares, (B, numbers); squares at the edge are filled with zeros.
+
+    Args:
+        x: (B, H, W, C).
+        low, span: the lowest pixel value, and the range.
+        step: (rows, columns) of a square.
+    """
+    x = keras.layers.Rescaling(1 / span, -low / span, name="pixels")(x)
+    missing = [-x.shape[axis + 1] % step[axis] for axis in (0, 1)]
+    if any(missing):
+        x = keras.layers.ZeroPadding2D(tuple((0, count) for count in missing), name="padding")(x)
+    return flat(keras.layers.AveragePooling2D(tuple(step), name="squares")(x) if max(step) > 1 else x)
+
+
+def histogram(x, low, span, bins):
+    """Return the square roots of the shares of colours, (B, bins ** channels).
+
+    Args:
+        x: (B, H, W, 1 or 3).
+        low, span: the lowest pixel value, and the range.
+        bins: of a channel.
+    """
+    ops, count = keras.ops, x.shape[1] * x.shape[2]
+    if count > _MOST_PIXELS:
+        raise Unfit(f"a network counts the colours of at most {_MOST_PIXELS:,} pixels, and images have {count:,}")
+    levels = ops.clip((x - low) * (bins / span), 0, bins - 1)
+    levels = ops.cast(keras.layers.Reshape((count, x.shape[-1]), name="colours")(levels), "int32")
+    totals = 0.0
+    for start in range(0, count, _PIXELS_AT_ONCE):
+        block = levels[:, start : start + _PIXELS_AT_ONCE]
+        if x.shape[-1] == 1:
+            totals = totals + ops.sum(ops.one_hot(block[..., 0], bins), axis=1)
+        else:  # the counts of all three colours as a product of matrices
+            blue_green = ops.one_hot(block[..., 2] * bins + block[..., 1], bins * bins)  # (B, pixels, bins²)
+            red = ops.one_hot(block[..., 0], bins)
+            totals = totals + ops.matmul(ops.transpose(blue_green, (0, 2, 1)), red)
+    return flat(ops.sqrt(totals / count))
+
+
+def summary_statistics(x, real, quantiles):
+    """Return statistics of each column of series, (B, F * (len(quantiles) + 6) + 1).
+
+    Args:
+        x: (B, T, F).
+        real: (B, T, 1) which steps are real; they come first. None for all.
+        quantiles: their levels.
+    """
+    ops = keras.ops
+    real = ops.ones_like(x[..., :1]) if real is None else ops.cast(real, "float32")
+    number = ops.cumsum(ops.ones_like(real), axis=1) - 1  # (B, T, 1)
+    real = ops.maximum(real, ops.cast(number < 1, "float32"))  # at least one step
+    count = ops.sum(real, axis=1, keepdims=True)  # (B, 1, 1)
+
+    def mean(values):
+        return ops.sum(values * real, axis=1, keepdims=True) / count
+
+    near = x[:, :1]  # differences from the first step have no large common part to round
+    center = mean(x - near)
+    around = (x - near - center) * real
+    spread = ops.sqrt(mean(around * around))
+    step = (number - (count - 1) / 2) * real
+    slope = ops.sum(step * around, axis=1) / ops.maximum(ops.sum(step * step, axis=1), 1e-12)
+    both = real[:, 1:] * real[:, :-1]
+    change = ops.sum(ops.abs(x[:, 1:] - x[:, :-1]) * both, axis=1) / ops.maximum(count[:, 0] - 1, 1.0)
+    squares = ops.maximum(ops.sum(around * around, axis=1), 1e-12)
+    neighbours = ops.sum(around[:, 1:] * around[:, :-1], axis=1) / squares
+    ordered = ops.sort(ops.where(real > 0, x, _LARGEST), axis=1)
+
+    def at(values, position):
+        index = ops.cast(position + ops.zeros_like(values[:, :1]), "int32")  # (B, 1, F)
+        return ops.take_along_axis(values, index, axis=1)[:, 0]
+
+    parts = []
+    for level in quantiles:
+        position = (count - 1) * level
+        low = ops.floor(position)
+        lower, upper = at(ordered, low), at(ordered, ops.minimum(low + 1, count - 1))
+        parts.append(lower + (upper - lower) * (position - low)[:, 0])
+    parts += [(center + near)[:, 0], spread[:, 0], slope, change, neighbours, at(x, count - 1), count[:, 0]]
+    return ops.concatenate(parts, axis=-1)
+
+
+def whole_numbers(x):
+    """Return x as int32."""
+    return keras.ops.cast(x, "int32")
+
+
+def quantiles(x, levels):
+    """Return quantiles (B, targets * levels) that ascend for each target."""
+    count = x.shape[-1]
+    x = keras.layers.Reshape((count // levels, levels), name="levels")(x)
+    return keras.layers.Reshape((count,), name=OUTPUTS)(keras.ops.sort(x, axis=-1))
+
+
+def logits_of_all(x, present, classes, absent):
+    """Return logits of all classes (B, classes), from those of the classes that occur: (B, C), or (B, 1) for two.
+
+    Args:
+        present: the class numbers that occur.
+        absent: the logit of the others.
+    """
+    kernel, bias = np.zeros((x.shape[-1], classes)), np.full(classes, absent)
+    bias[present] = 0.0
+    kernel[np.arange(x.shape[-1]), present[-x.shape[-1] :]] = 1.0
+    return dense(x, kernel, bias, name="classes")
+
+
+def with_constants(x, models, logit):
+    """Return logits (B, labels) from those of labels that have a model, (B, M).
+
+    Args:
+        models: of each label, a number for those whose probability is constant.
+        logit: function from a probability to a logit.
+    """
+    constants = [isinstance(model, float) for model in models]
+    kernel = np.zeros((x.shape[-1], len(models)))
+    kernel[np.arange(x.shape[-1]), np.flatnonzero(~np.array(constants))] = 1.0
+    return dense(x, kernel, [logit(m) if c else 0.0 for m, c in zip(models, constants, strict=True)], name="labels")
+
+
+def codes_sum(codes, tables, *, name):
+    """Return the sum of the rows of tables at codes: (B, W).
+
+    Args:
+        codes: (B, C) whole numbers, as floats.
+        tables: C arrays (codes of the column, W).
+    """
+    starts = np.cumsum([0, *(len(values) for values in tables[:-1])])
+    positions = keras.layers.Rescaling(1.0, starts.astype("float32").tolist(), name=f"{name}_starts")(codes)
+    rows = table(np.concatenate(tables), name=name)(keras.ops.cast(positions, "int32"))  # (B, C, W)
+    return keras.ops.sum(rows, axis=1)
+
+
+def forest(x, groups, *, name="trees"):
+    """Return the sum of the values of decision trees, for each group of trees: (B, groups).
+
+    All trees are descended together, a level at a time: each step looks up feature, threshold and left child of the
+    node that a row has reached in each tree. Leaves are their own left child.
+
+    Args:
+        x: (B, F).
+        groups: for each output a list of `kzoo.baselines.trees.Tree`.
+    """
+    most = max(map(len, groups))
+    lookups, values, roots, splits = [], [], [], []
+    depth = start = offset = 0
+    for trees in groups:
+        for tree in trees:
+            nodes, tables = tree.nodes()
+            nodes[:, 2] += start
+            nodes[:, 3] += np.where(nodes[:, 3] >= 0, offset, 0)
+            lookups.append(nodes), values.append(tree.leaf_values()), roots.append(start), splits.extend(tables)
+            start, offset, depth = start + len(nodes), offset + sum(map(len, tables)), max(depth, tree.depth)
+        if len(trees) < most:  # trees of a single leaf with the value 0
+            lookups.append([[0, _LARGEST, start, -1]]), values.append([0.0])
+            roots += [start] * (most - len(trees))
+            start += 1
+    if max(start, offset) > _MOST_EXACT:
+        raise Unfit(f"its trees have {start:,} nodes, more than the {_MOST_EXACT:,} that float32 can number")
+    nodes = np.concatenate(lookups)
+    categorical = bool(splits)
+    lookup = table(nodes if categorical else nodes[:, :3], name=f"{name}_nodes")
+    goes_right = table(np.concatenate(splits)[:, None], name=f"{name}_categories") if categorical else None
+    ops = keras.ops
+    node = ops.cast(_first_row(x, np.asarray(roots)[None], name=f"{name}_roots"), "int32")  # (B, T)
+    for _ in range(depth):
+        row = lookup(node)  # (B, T, 3 or 4)
+        value = ops.take_along_axis(x, ops.cast(row[..., 0], "int32"), axis=1)  # (B, T)
+        right = ops.cast(value > row[..., 1], "float32")
+        if goes_right is not None:
+            position = row[..., 3]
+            code = ops.cast(ops.where(position >= 0, position + value, 0.0), "int32")
+            right = ops.where(position >= 0, goes_right(code)[..., 0], right)
+        node = ops.cast(row[..., 2] + right, "int32")
+    leaf_values = table(np.concatenate(values)[:, None], name=f"{name}_values")(node)  # (B, T, 1)
+    return ops.sum(keras.layers.Reshape((len(groups), most), name=f"{name}_of_outputs")(leaf_values), axis=-1)
+
+
+def tfidf(ids, words, pairs=None, *, name="tfidf"):
+    """Return the product of the TF-IDF features of texts with a kernel: (B, outputs).
+
+    The features are those of scikit-learn with `sublinear_tf` and Euclidean norms: `(1 + log(count)) * idf`, divided by
+    their norm. Each occurrence adds its share of the feature, 1 / count.
+
+    Args:
+        ids: (B, T) whole numbers, 0 for padding.
+        words: (ids, 1 + outputs), for each word its IDF, and its IDF times its row of the kernel; 0 for others.
+        pairs: the same for pairs of neighbouring words: (first (P,), second (P,), (P, 1 + outputs)), in ascending
+            order; None for no pairs.
+    """
+    ops = keras.ops
+    real = ops.cast(ids > 0, "float32")  # (B, T)
+    parts = [(table(words, name=f"{name}_words")(ids), _counts([ids], real), real)]
+    if pairs is not None and len(pairs[0]):
+        first, second, both = ids[:, :-1], ids[:, 1:], real[:, :-1] * real[:, 1:]
+        features = _of_pairs(first, second, *pairs, vocabulary_size=len(words), name=f"{name}_pairs")
+        parts.append((features, _counts([first, second], both), both))
+    total = squares = 0.0
+    for features, count, present in parts:  # features (B, T, 1 + outputs)
+        frequency = 1 + ops.log(count)
+        share = ops.expand_dims(frequency / count * present, -1)
+        total = total + ops.sum(features[..., 1:] * share, axis=1)
+        squared = ops.square(features[..., 0] * frequency) / count * present
+        squares = squares + ops.sum(squared, axis=1, keepdims=True)
+    return total / ops.sqrt(ops.maximum(squares, 1e-30))
+
+
+def _counts(columns, present):
+    """Return how often each entry occurs in its row, (B, T), at least 1.
+
+    Args:
+        columns: arrays (B, T), which must all be equal.
+        present: (B, T), 1 for entries that count, else 0.
+    """
+    ops, counts = keras.ops, []
+    for start in range(0, present.shape[1], _MOST_COMPARED):
+        same = ops.expand_dims(present, 1)  # (B, 1, T)
+        for column in columns:
+            block = ops.expand_dims(column[:, start : start + _MOST_COMPARED], 2)
+            same = same * ops.cast(ops.equal(block, ops.expand_dims(column, 1)), "float32")
+        counts.append(ops.sum(same, axis=2))
+    return ops.maximum(counts[0] if len(counts) == 1 else ops.concatenate(counts, axis=1), 1.0)
+
+
+def _of_pairs(first, second, firsts, seconds, features, *, vocabulary_size, name):
+    """Return the features (B, T, W) of pairs of words; 0 for unknown pairs.
+
+    A word has a range in the sorted table of pairs that begin with it, in which the second word is searched by
+    bisection: a pair as one number would exceed 32 bits.
+
+    Args:
+        first, second: (B, T) the words.
+        firsts, seconds, features: the known pairs (see `tfidf`).
+        vocabulary_size: number of word ids.
+    """
+    if (count := len(firsts)) > _MOST_EXACT:
+        raise Unfit(f"it has {count:,} pairs of words, more than the {_MOST_EXACT:,} that float32 can number")
+    ops, words = keras.ops, np.arange(vocabulary_size)
+    starts, ends = (np.searchsorted(firsts, words, side=side) for side in ("left", "right"))
+    bounds = table(np.stack([starts - 1, ends], axis=1), name=f"{name}_ranges")(first)  # (B, T, 2)
+    before, end = bounds[..., 0], bounds[..., 1]
+    second_of = table(np.append(seconds, 0)[:, None], name=f"{name}_second")
+    wanted, position = ops.cast(second, "float32"), before
+    for step in reversed([2**power for power in range(int((ends - starts).max()).bit_length())]):
+        probe = position + step
+        second_there = second_of(ops.cast(ops.minimum(probe, count), "int32"))[..., 0]
+        position = ops.where(ops.logical_and(probe < end, second_there <= wanted), probe, position)
+    second_there = second_of(ops.cast(ops.maximum(position, 0), "int32"))[..., 0]
+    known = ops.logical_and(position > before, ops.equal(second_there, wanted))
+    rows = np.concatenate([features, np.zeros((1, features.shape[1]))])
+    return table(rows, name=f"{name}_features")(ops.cast(ops.where(known, position, count), "int32"))
+
+
+def _first_row(inputs, values, *, name):
+    """Return the values (1, W) for each input, (B, W)."""
+    flat = inputs if len(inputs.shape) == 2 else keras.layers.Flatten(name=f"{name}_flat")(inputs)
+    return table(values, name=name)(keras.ops.cast(keras.ops.zeros_like(flat[:, 0]), "int32"))

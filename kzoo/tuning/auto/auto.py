@@ -55,7 +55,7 @@ _FINISH_SHARE, _FINISH_SECONDS, _FINISH_MOST = 0.1, 6.0, 60.0  # of the time: fo
 _REFIT_SHARE = 0.3  # of the time, for training the winner where candidates are judged on the validation split
 _PRESETS_EACH_MINUTE, _FEWEST_PRESETS = 1.0, 2
 _MEMBERS = 2  # of each sort, baselines and networks, in a mean
-_TEST_LEVEL = 0.95  # of the interval on test rows
+_LEVEL = 0.95  # of intervals that are stated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -306,18 +306,18 @@ class _Conclusion:
             raise KzooError(f"No model could be fitted within the time. {causes}")
         common = self._common(models)
         scores = {
-            number: self.score.sign * float(np.mean(self._scores(model, common))) for number, model in enumerate(models)
+            number: self.score.sign * self._score(model, common) for number, model in enumerate(models)
         }
         number, best = choose(
             scores, {number: model.complexity for number, model in enumerate(models)},
-            lambda first, second: self._difference(models[first], models[second], common),
+            lambda first, second: self._difference(models[first], models[second]),
         )  # fmt: skip
         winner, lines = models[number], []
         if number != best:
-            difference = self._difference(models[best], winner, common)
+            difference = self._difference(models[best], winner)
             lines.append(
-                f"{models[best].label} scored best, but is not clearly ahead of {winner.label}, which is simpler "
-                f"({self._points(difference, 'behind')} on the judged rows)."
+                f"{models[best].label} scored {self._points(difference, _LEVEL)} more than {winner.label} on the "
+                f"judged rows, which is no clear lead: {winner.label} is simpler."
             )
         baseline = max(
             (number for number, model in enumerate(models) if model.is_baseline), key=scores.__getitem__, default=None
@@ -328,16 +328,19 @@ class _Conclusion:
         rivals = [model for model in models if not model.is_baseline]
         if winner.is_baseline and rivals:
             rival = max(rivals, key=lambda model: scores[models.index(model)])
-            difference = self._difference(rival, winner, common)
+            difference = self._difference(winner, rival)
             verdict = (
                 f"No network was better than {winner.label}: {rival.label} is "
-                f"{self._points(difference, 'behind')} on the judged rows."
+                f"{self._points(difference, _LEVEL)} behind on the judged rows."
             )
         elif baseline is None or winner.is_baseline:
             verdict, difference = f"{winner.label} is the only kind of model that was fitted.", None
         else:
             verdict, difference = self._lead(winner, models[baseline], test_answers)
-        stored = None if difference is None else dict(mean=difference.mean, low=difference.low, high=difference.high)
+        stored = None
+        if difference is not None:
+            low, high = difference.interval(_LEVEL)
+            stored = dict(mean=difference.mean, low=low, high=high)
         return result | dict(verdict=f"{verdict} {run.path}", difference=stored)
 
     # Models
@@ -361,7 +364,7 @@ class _Conclusion:
         """Return the mean of the best candidates that read the same inputs; None if a single one has all weight."""
         common = self._common(models)
         by_score = sorted(
-            models, key=lambda model: self.score.sign * float(np.mean(self._scores(model, common))), reverse=True
+            models, key=lambda model: self.score.sign * self._score(model, common), reverse=True
         )
         members = [model.entries[0] for model in by_score if model.is_baseline and _has_network(model)][:_MEMBERS]
         members += [model.entries[0] for model in by_score if not model.is_baseline][:_MEMBERS]
@@ -393,19 +396,16 @@ class _Conclusion:
     def _common(self, models: Sequence[_Model]) -> list[int]:
         return sorted(set.intersection(*(set(model.answers) for model in models))) if models else []
 
-    def _scores(self, model: _Model, parts: Sequence[int]) -> list[float]:
-        return self.score.of_parts([model.answers[part] for part in parts])
-
-    def _difference(self, first: _Model, second: _Model, parts: Sequence[int]) -> Difference:
-        return self.schedule.difference_of(
-            [first.answers[part] for part in parts], [second.answers[part] for part in parts], self.level
+    def _score(self, model: _Model, parts: Sequence[int]) -> float:
+        """Return the score of a model on all rows of some parts, the mean over repeats."""
+        folds = self.schedule.parts.folds
+        repeats = sorted({part // folds for part in parts})
+        return float(
+            np.mean([self.score.pooled([model.answers[p] for p in parts if p // folds == repeat]) for repeat in repeats])
         )
 
-    @property
-    def level(self) -> float:
-        from kzoo.tuning.auto.choice import LEVEL
-
-        return LEVEL
+    def _difference(self, first: _Model, second: _Model) -> Difference:
+        return self.schedule.difference(first.answers, second.answers)
 
     def _mark_start(self, baseline: _Model | None) -> None:
         """Mark the best baseline as the start of the search, over which the leaderboard states gains."""
@@ -480,8 +480,8 @@ class _Conclusion:
     def _lead(self, winner: _Model, baseline: _Model, answers: Answers | None) -> tuple[str, Difference]:
         """Return the sentence about the winner's lead over the best baseline on test rows, and the difference."""
         if answers is None or self.data.test is None:
-            difference = self._difference(winner, baseline, self._common([winner, baseline]))
-            text = self._points(difference, "ahead of " + baseline.label)
+            difference = self._difference(winner, baseline)
+            text = f"{self._points(difference, _LEVEL)} ahead of {baseline.label}"
             return f"{winner.label}: {text} on the judged rows; there are no test rows.", difference
         fitted = fit(self.data, baseline.entries[0].candidate.name, seed=self.schedule.seed)
         outputs, truth = fitted.predict(self.data.test)
@@ -496,22 +496,16 @@ class _Conclusion:
         targets = None
         if self.score.learns:
             targets = tuple(self.score.learned(list(model.answers.values())) for model in (winner, baseline))
-        difference = self.score.bootstrap(answers, other, groups, _TEST_LEVEL, targets=targets)
-        text = self._points(difference, "ahead of " + baseline.label)
+        difference = self.score.difference([answers], [other], groups, targets=targets)
+        text = f"{self._points(difference, _LEVEL)} ahead of {baseline.label}"
         return f"{winner.label}: {text} on {plural(len(answers.truth), 'test row')}.", difference
 
-    def _points(self, difference: Difference, relation: str) -> str:
-        """Return a difference with its interval as text, such as "1.8 points (0.9 to 2.7) ahead of X"."""
+    def _points(self, difference: Difference, level: float) -> str:
+        """Return a difference with its interval as text, such as "1.8 points (0.9 to 2.7)"."""
         factor, unit = (100.0, " points") if self.score.is_share else (1.0, f" {self.score.metric.replace('_', ' ')}")
-        sign = -1 if relation == "behind" else 1
-        mean, low, high = (factor * value for value in (difference.mean, difference.low, difference.high))
-        if sign < 0:
-            mean, low, high = -mean, -high, -low
-        digits = "{:.1f}" if factor == 100.0 else "{:.3g}"
-        text = f"{digits.format(mean)}{unit}"
-        if np.isfinite(low):
-            text += f" ({digits.format(low)} to {digits.format(high)})"
-        return f"{text} {relation}"
+        digits = "{:.1f}" if self.score.is_share else "{:.3g}"
+        mean, low, high = (digits.format(factor * value) for value in (difference.mean, *difference.interval(level)))
+        return f"{mean}{unit} ({low} to {high})" if np.isfinite(difference.error) else f"{mean}{unit}"
 
 
 def _has_network(model: _Model) -> bool:

@@ -1,17 +1,17 @@
-"""Comparison of candidates on the same parts, and the choice of the simplest that is not worse.
+"""Comparison of candidates on the same rows, and the choice of the simplest that is not worse.
 
-The variance of a mean over folds is corrected for their shared training rows (Nadeau and Bengio 2003,
-doi:10.1023/A:1024068626366): repeating folds does not make it as small as that of independent parts.
+The networks of folds share training rows, so the variance of a mean over folds is larger than that of as many
+independent rows. It is corrected as by Nadeau and Bengio (2003, doi:10.1023/A:1024068626366). The variance itself is
+estimated from the rows, as that of a few folds is known too poorly.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
-LEVEL = 0.8  # of the interval by which candidates tie
-_RESAMPLES = 200  # of rows, where there is only one part
+TIE_LEVEL = 0.68  # of the interval by which candidates tie: one standard error, as of Breiman et al. (1984)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,63 +20,65 @@ class Difference:
 
     Args:
         mean: the difference of the primary score.
-        low, high: its interval.
+        error: its standard error.
     """
 
     mean: float
-    low: float
-    high: float
+    error: float
 
-    @property
-    def is_tie(self) -> bool:
-        """Whether the interval contains 0."""
-        return self.low <= 0 <= self.high
+    def interval(self, level: float) -> tuple[float, float]:
+        """Return the ends of its normal interval."""
+        half = float(stats.norm.ppf((1 + level) / 2)) * self.error
+        return self.mean - half, self.mean + half
+
+    def is_tie(self, level: float = TIE_LEVEL) -> bool:
+        """Return whether the interval contains 0."""
+        low, high = self.interval(level)
+        return low <= 0 <= high
+
+    def corrected(self, folds: int, judged_share: float) -> "Difference":
+        """Return the difference with a standard error that is corrected for shared training rows.
+
+        Args:
+            folds: number of folds; 1 for one validation split.
+            judged_share: rows of a fold divided by the rows that are trained on: 1/4 for 5 folds.
+        """
+        return Difference(mean=self.mean, error=self.error * float(np.sqrt(1 + folds * judged_share)))
 
 
-def corrected_difference(differences: Sequence[float], judged_share: float, level: float = LEVEL) -> Difference:
-    """Return the mean of differences over folds, with the corrected interval.
+def mean_difference(gains: np.ndarray, groups: np.ndarray) -> Difference:
+    """Return the mean of the gains of rows, with the standard error for groups of dependent rows.
 
     Args:
-        differences: of the score, one for each fold, of all repeats.
-        judged_share: rows of a fold divided by the rows that are trained on: 1/4 for 5 folds.
-        level: of the interval.
+        gains: (N,) of the first model over the second.
+        groups: (N,) the group of each row: forecasts of the same time belong together.
     """
-    values = np.asarray(differences, float)
-    mean = float(values.mean())
-    if len(values) < 2:
-        return Difference(mean=mean, low=-np.inf, high=np.inf)
-    half = stats.t.ppf((1 + level) / 2, len(values) - 1) * values.std(ddof=1) * np.sqrt(1 / len(values) + judged_share)
-    return Difference(mean=mean, low=mean - half, high=mean + half)
+    _, members = np.unique(groups, return_inverse=True)
+    mean, count = float(gains.mean()), int(members.max()) + 1
+    sums = np.bincount(members.reshape(-1), gains - mean) / len(gains)
+    error = np.sqrt(count / (count - 1) * (sums**2).sum()) if count > 1 else np.inf
+    return Difference(mean=mean, error=float(error))
 
 
 def bootstrap_difference(
-    score: Callable[[np.ndarray], float], groups: np.ndarray, level: float, *, seed: int = 0,
-    resamples: int = _RESAMPLES,
-) -> Difference:  # fmt: skip
-    """Return a difference of scores on the same rows, with the interval of a paired bootstrap.
+    difference: Callable[[np.ndarray], float], groups: np.ndarray, *, resamples: int, seed: int = 0
+) -> Difference:
+    """Return a difference of scores, with the standard error of a paired bootstrap.
 
     Args:
-        score: function of row numbers that returns the difference on these rows.
-        groups: (N,) the group of each row, which are drawn together: windows of the same time.
-        level: of the interval.
-        seed: of the draws.
+        difference: function of weights (N,), how often each row was drawn, that returns the difference.
+        groups: (N,) the group of each row; groups are drawn as a whole.
         resamples: number of draws.
+        seed: of the draws.
     """
     rng = np.random.default_rng(seed)
-    order = np.argsort(groups, kind="stable")
-    starts = np.flatnonzero(np.diff(groups[order], prepend=groups[order][0] - 1))
-    members = np.split(order, starts[1:])
-    mean = score(np.arange(len(groups)))
-    if len(members) < 2:
-        return Difference(mean=mean, low=-np.inf, high=np.inf)
-    single = len(members) == len(groups)
-    draws = []
-    for _ in range(resamples):
-        drawn = rng.integers(len(members), size=len(members))
-        draws.append(score(order[drawn] if single else np.concatenate([members[i] for i in drawn])))
-    # Normal, with the bootstrap's standard error: the ends of percentiles need many more draws.
-    half = stats.norm.ppf((1 + level) / 2) * float(np.nanstd(draws, ddof=1))
-    return Difference(mean=mean, low=mean - half, high=mean + half)
+    _, members = np.unique(groups, return_inverse=True)
+    count = int(members.max()) + 1
+    draws = [
+        difference(np.bincount(rng.integers(count, size=count), minlength=count)[members]) for _ in range(resamples)
+    ]
+    error = float(np.nanstd(draws, ddof=1)) if count > 1 else np.inf
+    return Difference(mean=difference(np.ones(len(members), int)), error=error)
 
 
 def choose(
@@ -90,5 +92,5 @@ def choose(
         difference: function of two numbers: how much better the first is.
     """
     best = max(scores, key=lambda number: (scores[number], [-value for value in complexity[number]]))
-    ties = [n for n in scores if n == best or (complexity[n] < complexity[best] and difference(best, n).is_tie)]
+    ties = [n for n in scores if n == best or (complexity[n] < complexity[best] and difference(best, n).is_tie())]
     return min(ties, key=lambda number: complexity[number]), best

@@ -1,7 +1,7 @@
 """`Schedule`: what is fitted next, within the time limit, and what the candidates scored."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 from kzoo.dataset.dataset import Dataset
 from kzoo.registry import Preset, get_preset
 from kzoo.tuning.auto.candidates import Candidate
-from kzoo.tuning.auto.choice import Difference, corrected_difference
+from kzoo.tuning.auto.choice import Difference
 from kzoo.tuning.auto.parts import Parts
 from kzoo.tuning.auto.scoring import Answers, PrimaryScore
 from kzoo.tuning.auto.trainer import TIMED_OUT, part_folder
@@ -24,7 +24,7 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.files import read_json, write_json
 from kzoo.workers.worker import TrialFailed
 
-BASELINE_SHARE = 0.15  # of the time, for baselines
+BASELINE_SHARE = 0.2  # of the time, for baselines
 _SCREENING_SHARE = 0.5  # of the time that is left then, for the first part of each preset
 _LEAST_SECONDS = 5.0  # for a network on a part: starting and compiling take some of them
 _MOST_KEPT = 3  # presets that are fitted on all parts
@@ -98,10 +98,16 @@ class Schedule:
     def run(self) -> None:
         """Fit candidates: baselines, presets on the first part, the best presets on all parts, and so on."""
         first = range(self.parts.folds)
-        # 1. Baselines, on all parts.
+        # 1. Baselines, on all parts, the quickest first: what they do not need is left for the others.
         baselines = [self.entry(candidate) for candidate in self.baselines]
-        share = BASELINE_SHARE * self.left / max(len(baselines) * self.parts.folds, 1)
-        self._fit(((entry, part) for entry in baselines for part in first), lambda entry: max(share, 1.0))
+        jobs = [(entry, part) for entry in baselines for part in first]
+        end = self.left * (1 - BASELINE_SHARE)
+
+        def seconds_of_baseline(entry: Entry) -> float:
+            waiting = sum(part not in entry.answers for part in first)
+            return max((self.left - end) / max(waiting, 1) * self.pool.slots, 1.0)
+
+        self._fit(jobs, seconds_of_baseline)
         # 2. Presets, on the first part.
         screened: list[Entry] = []
         entries = [self.entry(candidate) for candidate in self.presets]
@@ -267,20 +273,20 @@ class Schedule:
             return -np.inf
         return self.score.sign * float(np.mean(self.score.of_parts([entry.answers[part] for part in parts])))
 
-    def difference(self, first: Entry, second: Entry, level: float, parts: Sequence[int] | None = None) -> Difference:
-        """Return how much better the first entry is than the second on the parts that both have."""
-        common = sorted(first.answers.keys() & second.answers.keys()) if parts is None else list(parts)
-        return self.difference_of(
-            [first.answers[part] for part in common], [second.answers[part] for part in common], level
-        )
+    def difference(self, first: Mapping[int, Answers], second: Mapping[int, Answers]) -> Difference:
+        """Return how much better some answers are than others on the parts that both have.
 
-    def difference_of(self, first: Sequence[Answers], second: Sequence[Answers], level: float) -> Difference:
-        """Return how much better some answers are than others for the same parts."""
-        if len(first) == 1:
-            return self.score.bootstrap(first[0], second[0], self.groups(first[0]), level)
-        scores, others = self.score.of_parts(first), self.score.of_parts(second)
-        differences = self.score.sign * (np.asarray(scores) - np.asarray(others))
-        return corrected_difference(differences, 1 / (self.parts.folds - 1), level)
+        Args:
+            first, second: part -> `Answers`.
+        """
+        repeats: dict[int, list[int]] = {}
+        for part in sorted(first.keys() & second.keys()):
+            repeats.setdefault(part // self.parts.folds, []).append(part)
+        whole = [parts for parts in repeats.values() if len(parts) == len(repeats[0])]  # other repeats are not complete
+        both = [[Answers.together([side[part] for part in parts]) for parts in whole] for side in (first, second)]
+        difference = self.score.difference(*both, groups=self.groups(both[0][0]))
+        judged = self.truths[whole[0][0]]
+        return difference.corrected(len(whole[0]), len(judged) / max(self.parts.rows - len(judged), 1))
 
     def groups(self, answers: Answers) -> np.ndarray:
         """Return the group of each judged row: forecasts that begin within a horizon belong together."""
@@ -299,11 +305,14 @@ class Schedule:
         if not fitted:
             return []
         leader = max((entry for entry in self.entries if 0 in entry.answers), key=lambda entry: self._mean(entry, [0]))
-        kept = [entry for entry in fitted[1:] if self.difference(entry, leader, _SCREENING_LEVEL, parts=[0]).high >= 0]
+        kept = [entry for entry in fitted[1:] if self._on_first(entry, leader).interval(_SCREENING_LEVEL)[1] >= 0]
         for entry in fitted[1:]:
             if entry not in kept:
                 self._stop(entry)
         return [fitted[0], *kept[: _MOST_KEPT - 1]]
+
+    def _on_first(self, entry: Entry, leader: Entry) -> Difference:
+        return self.difference({0: entry.answers[0]}, {0: leader.answers[0]})
 
     def _stop(self, entry: Entry) -> None:
         entry.trial = replace(entry.trial, status="pruned")

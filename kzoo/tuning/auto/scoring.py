@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -13,10 +13,11 @@ from kzoo.postprocessors.postprocessor import learn
 from kzoo.ranking import lower_is_better
 from kzoo.results import value_of
 from kzoo.tasks import Target
-from kzoo.tuning.auto.choice import Difference, bootstrap_difference
+from kzoo.tasks.labels.inference import decided
+from kzoo.tuning.auto.choice import Difference, bootstrap_difference, mean_difference
 from kzoo.utils.errors import KzooError
 
-_MOST_BOOTSTRAPPED = 50_000  # rows
+_RESAMPLES, _RESAMPLES_OF_SLOW = 200, 60  # of a bootstrap; of scores that take milliseconds
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,6 +39,15 @@ class Answers:
         """Return the answers that the trainer wrote."""
         with np.load(folder / "answers.npz", allow_pickle=False) as stored:
             return cls(outputs=stored["answers"], truth=stored["truth"], rows=stored["rows"])
+
+    @classmethod
+    def together(cls, parts: Sequence["Answers"]) -> "Answers":
+        """Return the answers of several parts, in the order of their rows."""
+        joined = {
+            name: np.concatenate([getattr(part, name) for part in parts]) for name in ("outputs", "truth", "rows")
+        }
+        order = np.argsort(joined["rows"], kind="stable")
+        return cls(**{name: values[order] for name, values in joined.items()})
 
     def select(self, indices: np.ndarray) -> "Answers":
         """Return the answers for some of the rows."""
@@ -99,39 +109,77 @@ class PrimaryScore:
             self.value(part, self.learned([other for other in parts if other is not part] or [part])) for part in parts
         ]
 
+    def pooled(self, parts: Sequence[Answers]) -> float:
+        """Return the score of the answers of all parts together."""
+        together = Answers.together(parts)
+        return self.value(together, self.learned([together]) if self.learns else None)
+
     def learned(self, parts: Sequence[Answers]) -> Target:
         """Return the target with the thresholds that are learned on answers."""
         outputs, truth = (np.concatenate([getattr(part, name) for part in parts]) for name in ("outputs", "truth"))
         options: Any = dict(target=self.target, logits=False, rows="out of fold")
         return learn(self.learns, outputs, truth, **options).target(self.target)
 
-    def bootstrap(
-        self, first: Answers, second: Answers, groups: np.ndarray, level: float, **options: Any
-    ) -> Difference:
-        """Return how much better the first answers are than the second for the same rows, with a paired interval.
+    def difference(
+        self, first: Sequence[Answers], second: Sequence[Answers], groups: np.ndarray, *,
+        targets: tuple[Target, Target] | None = None,
+    ) -> Difference:  # fmt: skip
+        """Return how much better some answers are than others for the same rows.
 
         Args:
-            first, second: `Answers` for the same rows.
-            groups: (N,) rows of a group are drawn together.
-            level: of the interval.
-            options: of `bootstrap_difference`; `targets`, the targets of both with their thresholds.
+            first, second: `Answers` of each repeat, all for the same rows in the same order; gains are averaged.
+            groups: (N,) rows of a group depend on each other.
+            targets: those of both, with the thresholds of their labels; by default, they are learned on the answers.
         """
-        targets = options.pop("targets", None)
+        pairs = list(zip(first, second, strict=True))
+        if not self.learns:
+            gains = [self._gains(*pair) for pair in pairs]
+            if all(each is not None for each in gains):
+                return mean_difference(np.mean(gains, axis=0), groups)
         if targets is None:
-            targets = tuple(self.learned([answers]) if self.learns else None for answers in (first, second))
-        rows = np.arange(len(first.truth))
-        if len(rows) > _MOST_BOOTSTRAPPED:
-            rows = np.sort(np.random.default_rng(0).choice(len(rows), _MOST_BOOTSTRAPPED, replace=False))
+            both = (self.learned(answers) if self.learns else self.target for answers in (first, second))
+            targets = cast("tuple[Target, Target]", tuple(both))
+        if self.metric == "f1_macro":
+            counts = [
+                [self._label_counts(part, target) for part, target in zip(pair, targets, strict=True)] for pair in pairs
+            ]
+
+            def f1_gain(weight: np.ndarray) -> float:
+                return float(np.mean([_f1_macro(a, weight) - _f1_macro(b, weight) for a, b in counts]))
+
+            return bootstrap_difference(f1_gain, groups, resamples=_RESAMPLES)
+
+        def gain(weight: np.ndarray) -> float:
+            drawn = np.repeat(np.arange(len(weight)), weight)
+            values = [
+                [self.value(part.select(drawn), target) for part, target in zip(pair, targets, strict=True)]
+                for pair in pairs
+            ]
+            return self.sign * float(np.mean([a - b for a, b in values]))
+
+        return bootstrap_difference(gain, groups, resamples=_RESAMPLES_OF_SLOW)
+
+    def _gains(self, first: Answers, second: Answers) -> np.ndarray | None:
+        """Return the gain of each row (N,), if the score is a mean over rows, else None."""
         judge = self.data.problem.task.scoring.judge
         if self.metric == "accuracy":
             right = [judge(part.truth, part.outputs, self.target).right.astype(float) for part in (first, second)]
-            gain = right[0] - right[1]
-            return bootstrap_difference(lambda drawn: float(gain[drawn].mean()), groups, level, **options)
+            return right[0] - right[1]
+        metric = "mse" if self.metric == "r2" else self.metric
+        judged = [judge(part.truth, part.outputs, self.target, metric=metric) for part in (first, second)]
+        if judged[0].error is None or judged[0].of != metric:
+            return None
+        gains = judged[1].error - judged[0].error
+        return gains / max(float(np.var(first.truth)), 1e-30) if self.metric == "r2" else gains
 
-        def difference(drawn: np.ndarray) -> float:
-            values = [
-                self.value(part.select(drawn), target) for part, target in zip((first, second), targets, strict=True)
-            ]
-            return self.sign * (values[0] - values[1])
+    def _label_counts(self, answers: Answers, target: Target) -> np.ndarray:
+        """Return (3, N, labels): right, wrong and missed labels; unknown labels are none of them."""
+        predicted = decided(answers.outputs, target.thresholds)
+        truth = answers.truth
+        return np.stack([predicted & (truth == 1), predicted & (truth == 0), ~predicted & (truth == 1)]).astype(float)
 
-        return bootstrap_difference(difference, groups, level, **options)
+
+def _f1_macro(counts: np.ndarray, weight: np.ndarray) -> float:
+    """Return the mean F1 of the labels for weighted rows; of a label that is neither true nor predicted it is 0."""
+    right, wrong, missed = np.tensordot(weight.astype(float), counts, axes=(0, 1))
+    return float(np.mean(2 * right / np.maximum(2 * right + wrong + missed, 1e-12)))

@@ -18,6 +18,7 @@ from kzoo.data.load import load
 from kzoo.dataset.dataset import Dataset
 from kzoo.dataset.options import DataOptions
 from kzoo.registry import Preset
+from kzoo.registry.family import builder_of
 from kzoo.training import train
 from kzoo.training.train import without_curves
 from kzoo.tuning.auto.parts import Parts
@@ -109,7 +110,9 @@ class Trainer:
         return Fitted(seconds=0.0)
 
     def _fit_network(self, folder: Path, data: Dataset, preset: Any, overrides: Any, seconds: float) -> Fitted:
-        options: dict[str, Any] = {"calibrate": "off"} if "probabilities" in data.problem.facts else {}
+        options: dict[str, Any] = {}
+        if "probabilities" in data.problem.facts and not builder_of(preset.family).closed_form:
+            options["calibrate"] = "off"  # the winner is calibrated, not its members
         with without_curves():
             run = train(
                 preset, data, out=folder / "run", max_time=max(seconds, 1.0), seed=self.seed, check=False,

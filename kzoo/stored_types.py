@@ -9,6 +9,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from kzoo.utils.errors import KzooError
 from kzoo.utils.schema import Each, misfit
 
+BASELINE = "baseline"  # the method of a baseline
 FORMAT_VERSION = 1  # of config.json, which holds all of these
 
 # Settings of a resolved config that are read outside the builders; builders check all of them.
@@ -84,14 +85,14 @@ class Spec:
     """Specification of a model: what it is built from and how it is trained.
 
     Args:
-        preset: name of the preset, or of a custom model.
+        preset: name of the preset, of a custom model, or of a baseline.
         revision: revision of the preset; None without a preset, and for runs of versions without revisions.
-        family: None for a custom model and for an ensemble.
+        family: None for a custom model, an ensemble and a baseline.
         task: public name of the task.
         config, training: the settings; all of them once the network is built.
         seed: seed of weights, order, dropout and augmentation.
         kzoo: version that built it; None before it is built.
-        method, members: of an ensemble.
+        method, members: of an ensemble; "baseline" of a baseline.
     """
 
     preset: str
@@ -119,6 +120,11 @@ class Spec:
         """Return plain data, without optional fields that are not set."""
         stored = _json(self, optional=("revision", "method", "members", "kzoo"))
         return stored | ({"members": [member.json() for member in self.members]} if self.members else {})
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it is a fitted baseline (`kzoo.baselines.train`), not a trained network."""
+        return self.method == BASELINE
 
     @property
     def of_data(self) -> "Spec":

@@ -86,6 +86,7 @@ MAY_IMPORT = {
 }  # fmt: skip
 # Those that it may also name in a string, to import them when they are needed: light modules open heavy modules so.
 BY_NAME = {
+    "baselines": {"training"},
     "registry": {"contract", "families", "presets", "training", "weights"},  # families: read, never imported
     "run": {"loading"},
     "untracked": {"loading"},

@@ -12,10 +12,11 @@ on validation rows only.
 from kzoo.baselines.baseline import Baseline, Result, list_baselines
 from kzoo.baselines.fitted import Fitted, fit
 from kzoo.baselines.score import score
+from kzoo.baselines.train import train
 from kzoo.tasks import Problem
 from kzoo.utils.deprecation import deprecated
 
-__all__ = ["Baseline", "Fitted", "Result", "fit", "list_baselines", "score"]
+__all__ = ["Baseline", "Fitted", "Result", "fit", "list_baselines", "score", "train"]
 
 
 def listed(problem: Problem | None = None) -> list[Baseline]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from kzoo.baselines.baseline import Unfit
+from kzoo.baselines.baseline import Baseline, Unfit
 from kzoo.baselines.data import BaselineData
 from kzoo.baselines.score import LONGEST, checked_seconds, most_rows, select
 from kzoo.dataset.dataset import Dataset, Split
@@ -104,6 +104,16 @@ def fit(data: Dataset, name: str, *, seconds: float | None = None, seed: int = 0
     Raises:
         KzooError: an unknown baseline, or one that cannot be fitted to this data or in this time.
     """
+    candidate, seed, rows = checked_fit(data, name, seconds=seconds, seed=seed)
+    return fit_checked(candidate, data, rows, seed)
+
+
+def checked_fit(data: Dataset, name: str, *, seconds: float | None, seed: int) -> tuple[Baseline, int, int]:
+    """Return the baseline, the seed, and the number of training rows that it can learn from in the time.
+
+    Raises:
+        KzooError: an unknown baseline, or not enough time.
+    """
     seed = checked_seed("seed", seed)
     checked_seconds(seconds)
     data = sample_dataset(data)
@@ -112,6 +122,16 @@ def fit(data: Dataset, name: str, *, seconds: float | None = None, seed: int = 0
     rows = most_rows(candidate, data, cost, LONGEST if seconds is None else seconds)
     if rows is None:
         raise KzooError(f"{candidate.label} on {data.name} takes about {duration(cost)}: allow more with seconds=.")
+    return candidate, seed, rows
+
+
+def fit_checked(candidate: Baseline, data: Dataset, rows: int, seed: int) -> Fitted:
+    """Return a baseline fitted to at most `rows` training rows.
+
+    Raises:
+        KzooError: it cannot be fitted to this data.
+    """
+    data = sample_dataset(data)
     subset = BaselineData(data, seed=seed, most=rows, logits=candidate.logits)
     start = time.perf_counter()
     try:

@@ -313,13 +313,13 @@ def _past_of_targets(subset, inputs):
     return inputs[..., : y.shape[-1]]
 
 
-def _window_predictor(subset, forecast, lags):
+def _window_predictor(subset, forecast, lags=None):
     """Return a predictor of the values of `forecast`, or the last value where these are NaN.
 
     Args:
         subset: the `BaselineData`.
         forecast: function of a split.
-        lags: see `_lags`.
+        lags: see `_lags`; None for a predictor without a network.
     """
 
     def predict(part):
@@ -333,4 +333,4 @@ def _window_predictor(subset, forecast, lags):
     def network(inputs):
         return networks.head(networks.earlier_steps(_past_of_targets(subset, inputs), lags), "linear")
 
-    return Predictor(predict, network)
+    return Predictor(predict, None if lags is None else network)

@@ -1,0 +1,121 @@
+"""`train_baseline`: fit a baseline, and write it as a run whose network computes the same."""
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kzoo import __version__
+from kzoo.baselines.fitted import Fitted, checked_fit, fit_checked
+from kzoo.data import Dataset, load_data
+from kzoo.data.statistics import statistics
+from kzoo.dataset.dataset import Loadable, Split
+from kzoo.dataset.options import DataOptions
+from kzoo.network import table_of
+from kzoo.postprocessors.decision import SETTINGS
+from kzoo.predictions import ANSWERS
+from kzoo.registry.arguments import plain_settings
+from kzoo.run import POSTPROCESSING, Run
+from kzoo.stored_types import BASELINE, Request, Spec
+from kzoo.training.baselines import score_baselines
+from kzoo.training.decision import adapt_decision, adapt_objective
+from kzoo.training.folder import claimed, run_set_aside
+from kzoo.training.provenance import provenance
+from kzoo.training.score import forward, learned_postprocessor
+from kzoo.training.stored_predictions import score_and_store
+from kzoo.utils.errors import KzooError
+from kzoo.utils.files import finite, whole_file, write_json
+from kzoo.utils.formatting import hint
+
+_DECIDING = ("objective", *SETTINGS)
+_COMPARED = 256  # rows on which network and baseline must agree
+_TOLERANCE = 1e-4  # of the largest output: float32 has seven digits
+
+
+def train_baseline(
+    name: str, data: "Loadable", *, out: str | os.PathLike[str] | None, overwrite: bool, seconds: float | None,
+    seed: int, baselines: bool, **more: Any,
+) -> Run:  # fmt: skip
+    """Fit a baseline and write a run; see `kzoo.baselines.train`. `more` has its settings and options of the data."""
+    settings = {name: more.pop(name) for name in _DECIDING if name in more}
+    if isinstance(data, Dataset):
+        if more:
+            wrong = next(iter(more))
+            raise KzooError(f"Unknown argument {wrong!r} for a Dataset. {hint(wrong, _DECIDING)}Leave it out.")
+    else:
+        data = load_data(data, **more)
+    candidate, seed, rows = checked_fit(data, name, seconds=seconds, seed=seed)
+    training = _adapted_settings(settings, data, candidate.logits)
+    spec = Spec(
+        preset=candidate.name, family=None, task=data.task, config={"inputs": data.inputs, **data.config},
+        training=training | ({} if seconds is None else {"seconds": float(seconds)}), seed=seed, method=BASELINE,
+        kzoo=__version__,
+    )  # fmt: skip
+    request = Request(data=DataOptions().describe(data), spec=spec, backend=keras.backend.backend())
+    with claimed(out, request, overwrite=overwrite, resume="never") as claim:
+        if claim.done is not None:
+            return claim.done
+        start = time.perf_counter()
+        fitted = fit_checked(candidate, data, rows, seed)
+        model = fitted.network()
+        _check_agreement(fitted, model)
+        with run_set_aside(claim.folder):
+            _write(claim.folder, request, fitted, model, data, start, baselines=baselines)
+        return Run(claim.folder)
+
+
+def _adapted_settings(settings: Mapping[str, Any], data: Dataset, logits: bool | None) -> dict[str, Any]:
+    """Return the settings of objective and decision, complete, with the names of the postprocessing steps."""
+    training = dict(plain_settings(settings)) | {"postprocess": data.problem.task.postprocess}
+    adapt_decision(training, frozenset(settings), data, logits=logits)
+    adapt_objective(training, frozenset(settings), data, ())
+    kept = {name: training[name] for name in _DECIDING if training.get(name) is not None}
+    return kept | ({"postprocess": training["postprocess"]} if training["postprocess"] else {})
+
+
+def _check_agreement(fitted: Fitted, model: keras.Model) -> None:
+    """Raise `KzooError` if the network does not return what the baseline predicts, on some rows."""
+    data = fitted.data
+    part = next(part for part in (data.test, data.validation, data.train) if part is not None and len(part))
+    rows: Split = part.select(np.arange(min(len(part), _COMPARED)))
+    expected, _ = fitted.predict(rows)
+    outputs = forward(model, np.asarray(rows.x[:]), len(rows)).reshape(expected.shape)
+    difference = float(np.abs(outputs - expected).max())
+    if not difference <= _TOLERANCE * max(float(np.abs(expected).max()), 1e-30):
+        raise KzooError(
+            f"{fitted.label} on {data.name} cannot be written as a network: its predictions differ by up to "
+            f"{difference:.3g}, for inputs that float32 does not separate."
+        )
+
+
+def _write(
+    folder: Path, request: Request, fitted: Fitted, model: keras.Model, data: Dataset, start: float, *, baselines: bool
+) -> None:
+    """Write the files of the run; last the summary, which completes it."""
+    settings = request.spec.training
+    config = request.json() | {"command": None, "statistics": statistics(data), "network": table_of(model)}
+    if "probabilities" in data.problem.facts:
+        config["answers"] = next(name for name, logits in ANSWERS.items() if logits is fitted.logits)
+    write_json(folder / "preprocessing.json", data.preprocessing)
+    write_json(folder / "config.json", config | provenance())
+    options: dict[str, Any] = dict(logits=fitted.logits, settings=settings)
+    steps = tuple(settings.get("postprocess", ()))
+    if steps and data.validation is not None:
+        options["postprocessor"] = learned_postprocessor(model, data, steps, **options)
+        write_json(folder / POSTPROCESSING, options["postprocessor"].json())
+    summary = dict(
+        **score_and_store(model, data, folder, **options),
+        baseline=dict(name=fitted.name, label=fitted.label, reference=fitted.reference, notes=list(fitted.notes)),
+        seconds=round(time.perf_counter() - start, 2),
+        parameters=model.count_params(),
+    )
+    if baselines and (data.test is not None or data.validation is not None):
+        others = score_baselines(data, fitted.seconds, settings)
+        summary["baselines"] = [result for result in others if result["name"] != fitted.name]
+    with whole_file(folder / "best.keras") as temporary:
+        model.save(temporary)
+    write_json(folder / "summary.json", finite(summary))

@@ -146,10 +146,10 @@ def _run_auto(args, settings):
     )  # fmt: skip
     backend.choose_backend(args, preflight.AUTO, _resumable_auto(args))
     try:
-        with _executor(args) as executor:
-            search = keras_import.import_quietly("kzoo.tuning.tune").tune(
-                preflight.AUTO, args.data, executor=executor, **options
-            )
+        tune = keras_import.import_quietly("kzoo.tuning.tune").tune
+        without_verdict = import_module("kzoo.tuning.auto.auto").without_verdict
+        with _executor(args) as executor, without_verdict():
+            search = tune(preflight.AUTO, args.data, executor=executor, **options)
     except Interrupted as interrupt:
         return dict(search=os.fspath(interrupt.run.path), auto=True, interrupted=True)
     if args.dry_run:

@@ -181,8 +181,8 @@ class Search:
     @property
     def verdict(self) -> str:
         """How far the winner of "auto" is ahead of the best baseline, in a sentence."""
-        self.winner  # raises if there is none
-        return str(read_json(self.path / "auto.json")["verdict"])
+        folder = self.winner.path.parent  # raises if there is no winner
+        return str(read_json(folder / "auto.json")["verdict"])
 
     def _refuse_auto(self, name: str) -> None:
         if self.request.is_auto:

@@ -4,7 +4,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -56,6 +58,19 @@ _REFIT_SHARE = 0.3  # of the time, for training the winner where candidates are 
 _PRESETS_EACH_MINUTE, _FEWEST_PRESETS = 1.0, 2
 _MEMBERS = 2  # of each sort, baselines and networks, in a mean
 _LEVEL = 0.95  # of intervals that are stated
+
+
+_prints_verdict: ContextVar[bool] = ContextVar("prints_verdict", default=True)
+
+
+@contextmanager
+def without_verdict() -> Iterator[None]:
+    """Let `auto` in the block not print its result: the command line prints it to standard output."""
+    token = _prints_verdict.set(False)
+    try:
+        yield
+    finally:
+        _prints_verdict.reset(token)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,7 +203,8 @@ def auto(
         result["seconds_used"] = round(used + time.monotonic() - started, 1)
         write_json(folder / RESULT, result)
         End(because="complete", complete=True, trials=request.trials).write(folder)
-        _print([*result["lines"], result["verdict"]], progress)
+        if _prints_verdict.get():
+            _print([*result["lines"], result["verdict"], f"The model is the run {folder / WINNER}."], progress)
     return Search(folder, data)
 
 
@@ -305,11 +321,14 @@ class _Conclusion:
             causes = "; ".join(f"{entry.candidate.text}: {entry.trial.error}" for entry in self.schedule.entries)
             raise KzooError(f"No model could be fitted within the time. {causes}")
         common = self._common(models)
-        scores = {
-            number: self.score.sign * self._score(model, common) for number, model in enumerate(models)
-        }
+        scores = {number: self.score.sign * self._score(model, common) for number, model in enumerate(models)}
+        storable = {number: score for number, score in scores.items() if models[number].entries[0].has_network}
+        if not storable:
+            raise KzooError(
+                "Only baselines that cannot be stored as a run were fitted. Allow more time with max_time=."
+            )
         number, best = choose(
-            scores, {number: model.complexity for number, model in enumerate(models)},
+            storable, {number: model.complexity for number, model in enumerate(models)},
             lambda first, second: self._difference(models[first], models[second]),
         )  # fmt: skip
         winner, lines = models[number], []
@@ -323,7 +342,7 @@ class _Conclusion:
             (number for number, model in enumerate(models) if model.is_baseline), key=scores.__getitem__, default=None
         )
         self._mark_start(None if baseline is None else models[baseline])
-        run, test_answers = self._write(winner)
+        test_answers = self._write(winner)[1]
         result = dict(winner=WINNER, label=winner.label, metric=self.score.metric, lines=lines)
         rivals = [model for model in models if not model.is_baseline]
         if winner.is_baseline and rivals:
@@ -341,7 +360,7 @@ class _Conclusion:
         if difference is not None:
             low, high = difference.interval(_LEVEL)
             stored = dict(mean=difference.mean, low=low, high=high)
-        return result | dict(verdict=f"{verdict} {run.path}", difference=stored)
+        return result | dict(verdict=verdict, difference=stored)
 
     # Models
 
@@ -363,10 +382,10 @@ class _Conclusion:
     def _mean(self, models: Sequence[_Model]) -> _Model | None:
         """Return the mean of the best candidates that read the same inputs; None if a single one has all weight."""
         common = self._common(models)
-        by_score = sorted(
-            models, key=lambda model: self.score.sign * self._score(model, common), reverse=True
-        )
-        members = [model.entries[0] for model in by_score if model.is_baseline and _has_network(model)][:_MEMBERS]
+        by_score = sorted(models, key=lambda model: self.score.sign * self._score(model, common), reverse=True)
+        members = [model.entries[0] for model in by_score if model.is_baseline and model.entries[0].has_network][
+            :_MEMBERS
+        ]
         members += [model.entries[0] for model in by_score if not model.is_baseline][:_MEMBERS]
         members = self._of_same_inputs(members)
         if len(members) < 2 or all(entry.candidate.is_baseline for entry in members):
@@ -401,7 +420,9 @@ class _Conclusion:
         folds = self.schedule.parts.folds
         repeats = sorted({part // folds for part in parts})
         return float(
-            np.mean([self.score.pooled([model.answers[p] for p in parts if p // folds == repeat]) for repeat in repeats])
+            np.mean(
+                [self.score.pooled([model.answers[p] for p in parts if p // folds == repeat]) for repeat in repeats]
+            )
         )
 
     def _difference(self, first: _Model, second: _Model) -> Difference:
@@ -506,7 +527,3 @@ class _Conclusion:
         digits = "{:.1f}" if self.score.is_share else "{:.3g}"
         mean, low, high = (digits.format(factor * value) for value in (difference.mean, *difference.interval(level)))
         return f"{mean}{unit} ({low} to {high})" if np.isfinite(difference.error) else f"{mean}{unit}"
-
-
-def _has_network(model: _Model) -> bool:
-    return True

@@ -43,6 +43,8 @@ class Entry:
         answers: part -> `Answers`.
         seconds: part -> seconds of its fit.
         limit: seconds that a part may take.
+        complete: whether no training was stopped by its time.
+        has_network: whether it can be stored as a run; a few baselines cannot.
     """
 
     candidate: Candidate
@@ -51,6 +53,7 @@ class Entry:
     seconds: dict[int, float] = field(default_factory=dict)
     limit: float = 0.0
     complete: bool = True
+    has_network: bool = True
 
     @property
     def failed(self) -> bool:
@@ -170,6 +173,7 @@ class Schedule:
         entry.answers[part] = Answers.read(part_folder(trial_folder(self.folder, entry.trial.number), part))
         entry.seconds[part], entry.limit = fitted["seconds"], fitted["limit"]
         entry.complete = entry.complete and fitted["complete"]
+        entry.has_network = fitted["has_network"]
         self.truths.setdefault(part, entry.answers[part].truth)
 
     # Fitting
@@ -227,11 +231,12 @@ class Schedule:
             return self._fail(entry, part, "it reads other rows than the other candidates")
         write_json(
             folder / "fitted.json",
-            dict(seconds=fitted.seconds, limit=entry.limit, complete=fitted.complete),
+            dict(seconds=fitted.seconds, limit=entry.limit, complete=fitted.complete, has_network=fitted.has_network),
             sync=False,
         )
         entry.answers[part], entry.seconds[part] = answers, fitted.seconds
         entry.complete = entry.complete and fitted.complete
+        entry.has_network = fitted.has_network
         parts = sorted(entry.answers)
         scores = self.score.of_parts([entry.answers[p] for p in parts])
         total = sum(entry.seconds.values())

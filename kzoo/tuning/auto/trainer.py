@@ -39,6 +39,7 @@ class Fitted:
         params: number of parameters; None for a baseline.
         epochs, best_epoch: of a network.
         complete: whether the training ended by itself, not because its time was up.
+        has_network: whether a baseline can be stored as a run.
     """
 
     seconds: float
@@ -46,6 +47,7 @@ class Fitted:
     epochs: int = 0
     best_epoch: int | None = None
     complete: bool = True
+    has_network: bool = True
 
 
 class Trainer:
@@ -105,9 +107,10 @@ class Trainer:
 
     def _fit_baseline(self, folder: Path, data: Dataset, name: str, seconds: float) -> Fitted:
         fitted = fit(data, name, seconds=seconds, seed=self.seed)
+        has_network = fitted.logits is not None and _has_network(fitted)
         outputs, truth = fitted.predict(data.test)
         write_answers(folder, outputs, truth, data.test.rows)
-        return Fitted(seconds=0.0)
+        return Fitted(seconds=0.0, has_network=has_network)
 
     def _fit_network(self, folder: Path, data: Dataset, preset: Any, overrides: Any, seconds: float) -> Fitted:
         options: dict[str, Any] = {}
@@ -126,6 +129,14 @@ class Trainer:
             seconds=0.0, params=summary["parameters"], epochs=summary["epochs"], best_epoch=summary["best_epoch"],
             complete="time was up" not in summary["stopped_because"],
         )  # fmt: skip
+
+
+def _has_network(fitted: Any) -> bool:
+    try:
+        fitted.network()
+    except KzooError:
+        return False
+    return True
 
 
 def part_folder(folder: str | os.PathLike[str], part: int) -> Path:

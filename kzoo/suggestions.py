@@ -68,11 +68,11 @@ def suggested_preset(source: Any, options: DataOptions, *, weights: bool = False
         KzooError: there is no data, it cannot be loaded, or no preset accepts it.
     """
     if source is None:
-        raise KzooError("'auto' chooses a preset for data. Set data=, or name a preset (see kzoo.list_presets()).")
+        raise KzooError("'auto' chooses a preset for data: set data=, or name one. See kzoo.list_presets().")
     listed = suggestions(source, options)
     chosen = next((each for each in listed if weights or not each.weights), None)
     if chosen is None:
-        raise KzooError("'auto' has no preset for this data. kzoo.list_presets() shows the task of each preset.")
+        raise KzooError("'auto' has no preset for this data. See kzoo.list_presets().")
     line = f"auto: {chosen.preset}, {chosen.why}."
     if listed[0] is not chosen:
         line += f" {listed[0].preset} is suggested before it, but only with weights=."

@@ -12,8 +12,10 @@ from pages import PAGES
 
 import kzoo
 from kzoo.cli import main
-from kzoo.registry import is_general
+from kzoo.dataset.options import DataOptions
+from kzoo.registry import AUTO, is_general
 from kzoo.results.suggest import first
+from kzoo.suggestions import suggested_preset
 
 ROOT = Path(__file__).parents[1]
 RECIPES = sorted(p for p in (ROOT / "recipes").rglob("*.py") if p.name not in ("measure.py", "tables.py", "weights.py"))
@@ -36,7 +38,7 @@ def test_the_examples_name_presets_that_exist():
     named = set(re.findall(r"kzoo (?:train|show) (\w+)(?![\w./])", text))
     named |= set(re.findall(r"(?:build|train)\(\"(\w+)\"", text))
     assert named >= {"digits_cnn", "image_cnn", "tabular_fnn", "text_cnn", "cifar_cnn"}
-    assert [name for name in named - {"NAME"} if name not in kzoo.list_presets()] == []
+    assert [name for name in named - {"NAME", AUTO} if name not in kzoo.list_presets()] == []
 
 
 @pytest.mark.parametrize("page", ["README.md", "README.zh.md"])
@@ -59,6 +61,7 @@ def test_the_table_starts_with_the_presets_that_check_and_list_recommend(page, c
     frame = pd.DataFrame({"a": random.normal(size=5_000), "b": random.normal(size=5_000)})  # as many as of telco's
     frame["y"] = np.where(frame["a"] + random.normal(size=5_000) > 0, "yes", "no")
     assert kzoo.check(frame, target="y", deep=False).presets[0]["preset"] == rows[0]
+    assert suggested_preset(frame, DataOptions(target="y"))[0] == rows[0]  # the one of `kzoo train auto`
 
 
 def test_every_recipe_has_its_row_and_every_row_its_recipe():

@@ -61,8 +61,8 @@ MAY_IMPORT = {
     },
     "training": {
         "baselines", "callbacks", "checks", "command", "contract", "data", "dataset", "families", "gradients",
-        "loading", "network", "plots", "postprocessors", "predictions", "registry", "results", "run", "suggestions",
-        "weights",
+        "loading", "network", "plots", "postprocessors", "predictions", "registry", "results", "run", "sources",
+        "suggestions", "weights",
     },
     "sklearn": {"postprocessors", "registry", "run"},
     "serve": {"data", "exported", "postprocessors", "predictions", "results", "runtime", "sources"},

@@ -50,6 +50,8 @@ def test_the_median_regret_decides_and_presets_without_scores_come_last(measured
     assert_mentions(suggestions[0].why, "2 of 3", "9.0 points")  # 2, 12 and 9 points behind
     assert (suggestions[0].data, suggestions[0].score, suggestions[0].beside) == ("small", "88.0%", "trees 90.0%")
     assert order("tabular_count", names, 50_000)[0].data == "large"
+    of_values = order("tabular_regression", names, 50_000)[0]
+    assert (of_values.data, of_values.score) == ("prices", "R2 0.910")  # a set of the same task first
 
 
 def test_a_data_set_can_be_left_out(measured):

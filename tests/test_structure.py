@@ -81,7 +81,7 @@ MAY_IMPORT = {
     "cli": {
         "untracked", "codegen", "command", "data", "dataset", "evaluation", "export", "exported", "flops", "network",
         "plots", "postprocessors", "predictions", "ranking", "registry", "reports", "results", "run", "runtime",
-        "serve", "sources", "training", "tuning", "weights", "workers",
+        "serve", "sources", "suggestions", "training", "tuning", "weights", "workers",
     },
 }  # fmt: skip
 # Those that it may also name in a string, to import them when they are needed: light modules open heavy modules so.

@@ -24,7 +24,8 @@ class Suggestion:
         why: a line about its scores.
         regret: median distance to the best score of each measured data set; None for a preset that was not measured.
             0 is the best score of a data set, of presets and baselines; 1 is the score of guessing.
-        score: its score on the measured data set whose size is closest, formatted.
+        score: its score on the measured data set of the same task (else, of a related one) whose size is closest,
+            formatted.
         data: name of that data set.
         rows: number of its training rows.
         seconds: of a training on it.
@@ -70,7 +71,7 @@ def order(
         for preset, regret in _regrets(measured).items():
             regrets.setdefault(preset, []).append(regret)
     suggestions = [
-        _suggestion(preset, statistics.median(regrets[preset]), [s for s in sets if preset in s], rows)
+        _suggestion(preset, statistics.median(regrets[preset]), [s for s in sets if preset in s], task, rows)
         for preset in presets
         if preset in regrets
     ]
@@ -101,7 +102,10 @@ def order_line(presets: list[dict[str, Any]]) -> str:
     """
     if not presets or presets[0]["regret"] is None:
         return "presets to try; none was measured on data of this kind"
-    return f"presets to try first to last; {presets[0]['preset']}: {presets[0]['why']}"
+    return (
+        f"presets to try, by the median of their distances to the best scores; {presets[0]['preset']}: "
+        f"{presets[0]['why']}"
+    )
 
 
 def _measured_sets(task, presets, ignored) -> list[dict[str, dict]]:
@@ -157,7 +161,7 @@ def gap(metric: str, best: float, score: float) -> tuple[str, float]:
     return ("points", 100 * (best - score)) if in_points else (score_type.short, best - score)
 
 
-def _suggestion(preset, regret, sets, rows):
+def _suggestion(preset, regret, sets, task, rows):
     regrets = [_regrets(measured) for measured in sets if len(measured) > 1]
     wins = sum(values[preset] == min(values.values()) for values in regrets)
     gaps: dict[str, list[float]] = {}
@@ -170,7 +174,7 @@ def _suggestion(preset, regret, sets, rows):
     behind = f"{median:.1f} points" if unit == "points" else f"{median:.2g} {unit}"
     wins_text = f"the best preset on {wins} of {plural(len(regrets), 'measured data set')}, " if wins else ""
     on = "" if wins else f" on {plural(len(sets), 'measured data set')}"
-    row = min((measured[preset] for measured in sets), key=lambda each: _closeness(each, rows))
+    row = min((measured[preset] for measured in sets), key=lambda each: _closeness(each, task, rows))
     beside = next(iter((row.get("baselines") or {}).items()), None)
     weights = all(_WITH_WEIGHTS in (measured[preset].get("command") or "") for measured in sets)
     with_weights = ", with pretrained weights" if weights else ""
@@ -182,10 +186,10 @@ def _suggestion(preset, regret, sets, rows):
     )  # fmt: skip
 
 
-def _closeness(row, rows):
-    """Return a key that is smaller for sizes that are closer, on a log scale; a row without its size comes last."""
+def _closeness(row, task, rows):
+    """Return a key that is smaller for rows of the same task, then for closer sizes, on a log scale."""
     train = row.get("train")
-    return (math.inf if train is None or rows is None else abs(math.log(train / max(rows, 1)))), row["data"]
+    return row["task"] != task, math.inf if None in (train, rows) else abs(math.log(train / max(rows, 1))), row["data"]
 
 
 def _parameters(preset):

@@ -1,5 +1,6 @@
 """`kzoo train auto`: the preset that `kzoo check` suggests first, and then the training of that preset, unchanged."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -78,16 +79,19 @@ def test_each_kind_of_data_gets_what_check_suggests_first(sold):
         assert first(source, **options) == expected
 
 
-def test_presets_that_need_pretrained_weights_are_taken_only_with_weights():
+def test_presets_that_need_pretrained_weights_are_taken_only_with_weights(capsys):
     for name in ("cats", "dogs"):
-        for i in range(3):
+        for i in range(8):
             folder = Path("photos") / name
             folder.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(np.full((40, 40, 3), 40 * i, "uint8")).save(folder / f"{i}.png")
+            Image.fromarray(np.full((40, 40, 3), 30 * i, "uint8")).save(folder / f"{i}.png")
     preset, line = suggested_preset("photos", DataOptions())
     assert preset == "image_cnn"
     assert_mentions(line, "image_pretrained", "weights=")
     assert suggested_preset("photos", DataOptions(), weights=True)[0] == "image_pretrained"
+    assert main(["check", "--data", "photos", "--json"]) == 0
+    command = json.loads(capsys.readouterr().out)["command"]
+    assert command.startswith("kzoo train image_pretrained ") and "--weights imagenet" in command
 
 
 def test_a_large_table_is_judged_by_its_first_rows(sold, monkeypatch):

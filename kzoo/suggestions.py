@@ -20,6 +20,7 @@ from kzoo.sources.tables.files import is_table, pieces_of, size_of
 from kzoo.tasks import Problem, problem
 from kzoo.tasks import detection as task_detection
 from kzoo.utils.errors import KzooError, KzooWarning
+from kzoo.utils.files import path_of
 
 _LARGE = 2**28  # bytes in memory: of a larger table, only the first rows are inspected
 _ROWS = 20_000  # rows of a large table that are inspected
@@ -68,11 +69,11 @@ def suggested_preset(source: Any, options: DataOptions, *, weights: bool = False
         KzooError: there is no data, it cannot be loaded, or no preset accepts it.
     """
     if source is None:
-        raise KzooError("'auto' chooses a preset for data. Set data=, or name a preset (see kzoo.list_presets()).")
+        raise KzooError("'auto' chooses a preset for data: set data=, or name one. See kzoo.list_presets().")
     listed = suggestions(source, options)
     chosen = next((each for each in listed if weights or not each.weights), None)
     if chosen is None:
-        raise KzooError("'auto' has no preset for this data. kzoo.list_presets() shows the task of each preset.")
+        raise KzooError("'auto' has no preset for this data. See kzoo.list_presets().")
     line = f"auto: {chosen.preset}, {chosen.why}."
     if listed[0] is not chosen:
         line += f" {listed[0].preset} is suggested before it, but only with weights=."
@@ -98,17 +99,22 @@ def inspect(source: Any, options: DataOptions) -> InspectedData:
     options = replace(options, repairs=None, **{part: getattr(defaults, part) for part in parts})
     if isinstance(source, str | Path) and source not in NAMES:
         source, options = detection.located(source, options)
-        path = Path(source) if isinstance(source, str) else source
+        path = path_of(source, "a file, a folder or a data set")
         detected = detection.detect(path, None, options)
         if detected is not None and detected.source.form != "tabular":
-            any_problem = task_detection.requested_problem(
-                detected.kind.name, options.task or "classification", "unordered"
-            )
-            return InspectedData(inputs=detected.kind.name, problem=detected.problem or any_problem)
+            return InspectedData(inputs=detected.kind.name, problem=detected.problem or _any_problem(detected, options))
         if detected is not None and size_of(path) > _LARGE and (pieces := pieces_of(path)) is not None:
             frame = pieces.frame(next(iter(pieces)).table.slice(0, _ROWS))
             return replace(_of_dataset(_quietly_loaded(frame, options)), rows=None)
     return _of_dataset(_quietly_loaded(source, options))
+
+
+def _any_problem(detected, options):
+    """Return the requested problem, or the first of its kind of input, where the target decides and is not read."""
+    problems = task_detection.supported_problems(detected.kind.name)
+    if options.task is not None:
+        return task_detection.requested_problem(detected.kind.name, options.task)
+    return next((each for each in problems.values() if "classes" in each.facts), next(iter(problems.values())))
 
 
 def _of_dataset(data):

@@ -9,6 +9,8 @@ python recipes/tables.py write                     update docs/presets.md, recip
 python recipes/tables.py light --folder DATA       export the network of each measured row to ONNX, untrained, and write
                                                    its size and latency without Keras to kzoo/results/light.json
 python recipes/tables.py networks                  write the layers of every preset to kzoo/results/networks.json
+python recipes/tables.py order                     for each measured data set, the preset that would be suggested first
+                                                   without it, and its regret; the same by two other rules
 
 measure.py trains the runs. All numbers come from run folders; none are typed by hand.
 """
@@ -35,7 +37,8 @@ from kzoo.data.named import NAMES
 from kzoo.dataset.splits import Fold
 from kzoo.ranking import lower_is_better
 from kzoo.recipes.paired import paired
-from kzoo.registry import FAMILIES, resolve, with_settings
+from kzoo.registry import FAMILIES, is_general, resolve, with_settings
+from kzoo.results.suggest import GENERATED, gap, order
 from kzoo.sources.tables.files import read_table
 from kzoo.tasks import problem, score_named
 from kzoo.tasks.classes.score import wilson
@@ -300,6 +303,88 @@ def light_row(row, model):
     )  # fmt: skip
 
 
+# %% The order of suggestions, on each measured data set without its own scores
+SIMILAR = 10  # factor between numbers of rows that are similar
+
+
+def print_order(args):
+    """Print the first suggestion for each data set, made without it, and the median regrets of three rules."""
+    rules = {
+        "all data sets": everything,
+        "of similar size only": of_similar_size,
+        "of the same task only": of_same_task,
+    }
+    print(order_table())
+    for task in dict.fromkeys(row["task"] for row in results.rows()):
+        rows = {rule: [r for r in left_out(ignored) if r["task"] == task] for rule, ignored in rules.items()}
+        for rule, by_rule in rows.items():
+            if by_rule and by_rule[0]["in_points"]:
+                mean, median = (f([r["regret"] for r in by_rule]) for f in (statistics.mean, statistics.median))
+                best_two = sum(r["rank"] <= 2 for r in by_rule)
+                print(f"{task:24} {rule:22} median {median:.2f}, mean {mean:.2f} points behind the best preset; "
+                      f"among the best two on {best_two} of {len(by_rule)}")  # fmt: skip
+
+
+def everything(row, other):
+    """Return whether the order for the data of a row ignores the data of another row: nothing but its own."""
+    return False
+
+
+def of_similar_size(row, other):
+    """Ignore data with over ten times as many training rows, or under a tenth."""
+    return not row["train"] / SIMILAR <= other["train"] <= row["train"] * SIMILAR
+
+
+def of_same_task(row, other):
+    """Ignore data for other tasks."""
+    return row["task"] != other["task"]
+
+
+def left_out(ignored=everything):
+    """Return a row for each real data set: the first suggestion without it, and its regret.
+
+    Only presets that were measured on the data set can be compared, of which at least two must have scores on others.
+    """
+    sets, rows = {}, [row for row in results.rows() if row.get("train") and row["data"] not in GENERATED]
+    for row in rows:
+        measured = sets.setdefault((row["task"], row["data"], row["metric"]), {})
+        measured[row["preset"]] = max(measured.get(row["preset"], row), row, key=results.sortable_score)
+    table = []
+    for (task, data, metric), measured in sets.items():
+        general = {name: row for name, row in measured.items() if is_general(name)}
+        measured = general or measured
+        row = next(iter(measured.values()))
+        without = {data} | {other["data"] for other in rows if ignored(row, other)}
+        suggestions = order(task, measured, row["train"], without=without)
+        if sum(suggestion.regret is not None for suggestion in suggestions) < 2:
+            continue
+        first = measured[suggestions[0].preset]
+        best = max(measured.values(), key=results.sortable_score)
+        unit, regret = gap(metric, results.sortable_score(best), results.sortable_score(first))
+        rank = 1 + sum(results.sortable_score(r) > results.sortable_score(first) for r in measured.values())
+        table.append(dict(task=task, data=data, rows=row["train"], first=first, best=best, regret=regret,
+                          unit=unit, in_points=unit == "points", rank=rank, presets=len(measured)))  # fmt: skip
+    return sorted(table, key=lambda r: (r["task"], r["data"]))
+
+
+def order_table():
+    """Return the table of the first suggestions, with the median regret of each task in a row of its own."""
+    heads = "task", "data", "first suggestion", "its score", "best preset", "its score", "behind", "rank"
+    lines, rows = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"], left_out()
+    for task in dict.fromkeys(row["task"] for row in rows):
+        of_task = [row for row in rows if row["task"] == task]
+        for r in of_task:
+            cells = [task.replace("_", " "), r["data"], f"`{r['first']['preset']}`", results.score(r["first"])]
+            cells += [f"`{r['best']['preset']}`", results.score(r["best"]), f"{r['regret']:.2g} {r['unit']}"]
+            lines.append("| " + " | ".join([*cells, f"{r['rank']} of {r['presets']}"]) + " |")
+        median, in_best = statistics.median(r["regret"] for r in of_task), sum(r["rank"] <= 2 for r in of_task)
+        lines.append(
+            f"| {task.replace('_', ' ')} | **median** | | | | | **{median:.2g} {of_task[0]['unit']}** | best two on "
+            f"{in_best} of {len(of_task)} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
 # %% Tables in the documentation
 def write(args):
     for file, text in wanted().items():
@@ -320,7 +405,12 @@ def networks(args):
 def wanted():
     """Return the expected text of docs/presets.md, recipes/README.md and the recipes."""
     recipes = read_json(RECIPES) if RECIPES.is_file() else {}
-    blocks = {"presets": preset_table(), "results": result_table(), "recipes": recipe_tables(recipes)}
+    blocks = {
+        "presets": preset_table(),
+        "order": order_table(),
+        "results": result_table(),
+        "recipes": recipe_tables(recipes),
+    }
     texts = {f: f.read_text(encoding="utf-8") for f in (HERE.parent / "docs" / "presets.md", HERE / "README.md")}
     texts = {file: fill(text, blocks) for file, text in texts.items()}
     for file in sorted(HERE.rglob("*.py")):
@@ -498,6 +588,8 @@ if __name__ == "__main__":
     command.set_defaults(call=light)
     command.add_argument("--folder", default=".", help="folder with the data files of the rows")
     command.add_argument("--again", action="store_true", help="also measure networks that have been measured")
+    command = commands.add_parser("order")
+    command.set_defaults(call=print_order)
     command = commands.add_parser("networks")
     command.set_defaults(call=networks)
     args = parser.parse_args()

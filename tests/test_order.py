@@ -7,7 +7,8 @@ from messages import assert_mentions
 
 import kzoo
 from kzoo import results
-from kzoo.results.suggest import first, order, order_line
+from kzoo.data.named import ORIGINS
+from kzoo.results.suggest import GENERATED, first, order, order_line
 
 TABLES = ["tabular_fnn", "tabular_resnet", "tabular_tabm", "tabular_transformer"]
 
@@ -46,9 +47,11 @@ def test_the_median_regret_decides_and_presets_without_scores_come_last(measured
     assert [s.regret for s in suggestions[:3]] == pytest.approx([0.09, 0.1, 0.8])
     assert [s.preset for s in suggestions[3:]] == ["tabular_transformer", "text_ngrams", "tabular_mine"]  # by size
     assert {s.regret for s in suggestions[3:]} == {None} and suggestions[-1].why == "not measured"
-    assert_mentions(suggestions[0].why, "2 of 3", "9 points")  # 2, 12 and 9 points behind
+    assert_mentions(suggestions[0].why, "2 of 3", "9.0 points")  # 2, 12 and 9 points behind
     assert (suggestions[0].data, suggestions[0].score, suggestions[0].beside) == ("small", "88.0%", "trees 90.0%")
     assert order("tabular_count", names, 50_000)[0].data == "large"
+    of_values = order("tabular_regression", names, 50_000)[0]
+    assert (of_values.data, of_values.score) == ("prices", "R2 0.910")  # a set of the same task first
 
 
 def test_a_data_set_can_be_left_out(measured):
@@ -59,6 +62,14 @@ def test_a_data_set_can_be_left_out(measured):
     assert firsts(["small", "large"]) == ["tabular_fnn", "tabular_resnet", "tabular_tabm"]
     measured.append(row("tabular_fnn", "small", 100, 0.01))  # the best row of a preset counts
     assert firsts(None)[0] == firsts("prices")[0] == "tabular_resnet"
+
+
+def test_generated_data_sets_count_only_where_there_are_no_others(measured):
+    assert {name for name, (origin, _) in ORIGINS.items() if origin == "kzoo itself makes it"} == set(GENERATED)
+    measured.append(row("text_gru", "opinions", 1_440, 1.0, {"guess": 0.5}, task="text_classification"))
+    measured.append(row("series_gru", "sine", 1_440, 0.9, {"guess": 0.5}, task="forecasting"))
+    assert [s.regret for s in order("text_classification", ["text_gru", "text_ngrams"])] == [0.0, None]
+    assert order("forecasting", ["series_linear", "series_gru"])[0].preset == "series_gru"
 
 
 def test_other_kinds_of_input_and_order_in_time_do_not_count(measured):

@@ -61,8 +61,8 @@ MAY_IMPORT = {
     },
     "training": {
         "baselines", "callbacks", "checks", "command", "contract", "data", "dataset", "families", "gradients",
-        "loading", "network", "plots", "postprocessors", "predictions", "registry", "results", "run", "suggestions",
-        "weights",
+        "loading", "network", "plots", "postprocessors", "predictions", "registry", "results", "run", "sources",
+        "suggestions", "weights",
     },
     "sklearn": {"postprocessors", "registry", "run"},
     "serve": {"data", "exported", "postprocessors", "predictions", "results", "runtime", "sources"},
@@ -81,7 +81,7 @@ MAY_IMPORT = {
     "cli": {
         "untracked", "codegen", "command", "data", "dataset", "evaluation", "export", "exported", "flops", "network",
         "plots", "postprocessors", "predictions", "ranking", "registry", "reports", "results", "run", "runtime",
-        "serve", "sources", "training", "tuning", "weights", "workers",
+        "serve", "sources", "suggestions", "training", "tuning", "weights", "workers",
     },
 }  # fmt: skip
 # Those that it may also name in a string, to import them when they are needed: light modules open heavy modules so.

@@ -17,7 +17,7 @@ from kzoo import __version__
 from kzoo.cli import preflight, shared
 from kzoo.cli.choices import OPTION_VALUES, values_of
 from kzoo.cli.option_names import with_option_names
-from kzoo.registry import list_presets
+from kzoo.registry import AUTO, list_presets
 from kzoo.registry.arguments import ARGUMENTS
 from kzoo.utils import fast_import
 from kzoo.utils.errors import KzooError, KzooWarning
@@ -204,7 +204,7 @@ def _print_completion(argv):
         options = {action.dest for action in actions}
         for action in actions:
             if action.dest == "preset":
-                action.choices = list_presets()
+                action.choices = [*list_presets(), *([AUTO] if name == "train" else [])]
             elif action.dest == "set":
                 action.choices = [f"{setting}=" for setting in ARGUMENTS]
             elif action.dest in OPTION_VALUES:

@@ -13,6 +13,7 @@ from kzoo.results.suggest import order_line
 from kzoo.untracked import run_or_none
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import cut, percent, plural, spelled
+from kzoo.weights import DOWNLOADED
 
 _MAX_PRESETS = 8  # listed at most
 _MAX_SUSPECTS, _INPUT = 10, 60  # suspects that are shown, and characters of each row
@@ -169,7 +170,8 @@ def _train_command(args, presets):
     if not presets:
         return None
     data = args.preset if args.data is None else args.data
-    return shared.train_command(args, get_preset(presets[0]["preset"]), data, seed=args.seed)
+    weights = DOWNLOADED if presets[0]["weights"] else None
+    return shared.train_command(args, get_preset(presets[0]["preset"]), data, seed=args.seed, weights=weights)
 
 
 def _check_exported(args):

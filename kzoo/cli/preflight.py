@@ -6,6 +6,7 @@ commands.
 """
 
 import os
+import time
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import NamedTuple
 
 from kzoo.cli import shared
 from kzoo.cli.choices import CHECKED_OPTIONS, values_of
-from kzoo.registry import Preset, get_preset, names_a_preset, preset_of, resolve, with_settings
+from kzoo.registry import AUTO, Preset, get_preset, names_a_preset, preset_of, resolve, with_settings
 from kzoo.run import Run
 from kzoo.utils.argument_checks import checked_count, checked_seconds, checked_seed
 from kzoo.utils.errors import KzooError
@@ -50,6 +51,9 @@ def preflight(args):
     if options.get("max_time") is not None:
         checked_seconds("max_time", options["max_time"])
     check_freeze(options.get("freeze"), options.get("weights"))
+    if args.command == "train" and args.preset == AUTO:
+        args.started = time.monotonic()  # inspecting the data counts towards --max-time
+        args.preset = _chosen_preset(args)
     args.resolved = _resolve(args)
     if options.get("weights") is not None and "preset" in options:
         check_weights(options["weights"], options["preset"] if args.resolved is None else args.resolved.preset.name)
@@ -60,6 +64,16 @@ def preflight(args):
     elif options.get("data") is not None and "run" in options:
         for word in options["run"] if isinstance(options["run"], list) else [options["run"]]:
             _check_data_of_run(Path(word), args)
+
+
+def _chosen_preset(args):
+    """Return the preset that `auto` takes for the data of a command; the reason is printed unless --quiet."""
+    chosen, reason = import_module("kzoo.suggestions").suggested_preset(
+        args.data, shared.requested_data_options(args), weights=args.weights is not None
+    )
+    if not args.quiet:
+        shared.print_note(reason)
+    return chosen
 
 
 class Resolved(NamedTuple):

@@ -28,6 +28,7 @@ examples:
   kzoo train digits_cnn                        on its own data, no download
   kzoo train image_cnn --data photos/          one subfolder per class
   kzoo train tabular_fnn --data churn.csv --target churned
+  kzoo train auto --data churn.csv --target churned    a suggested preset
   kzoo train tabular_fnn --data survey.csv --target income --sample-weight w
   kzoo train text_cnn --data reviews/          one text file per class, or a CSV
   kzoo train series_gru --data power.csv --time date --target load
@@ -53,7 +54,12 @@ _OPTIONS = (
 
 def add_arguments(parser):
     add = parser.add_argument
-    add("preset", metavar="PRESET", help="a name from `kzoo list`, or a preset file such as mine.toml")
+    add(
+        "preset",
+        metavar="PRESET",
+        help="a name from `kzoo list`, or a preset file such as mine.toml; auto: the first that `kzoo check` suggests "
+        "for --data",
+    )
     add(
         "--data",
         metavar="SOURCE",
@@ -136,7 +142,7 @@ def add_training_options(parser):
 
 
 def run(args):
-    started = time.monotonic()
+    started = getattr(args, "started", time.monotonic())
     settings = settings_of(args)
     check_settings(args, settings)
     preset, options = preset_of(args), _train_options(args, settings)

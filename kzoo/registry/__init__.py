@@ -24,6 +24,7 @@ from kzoo.registry.catalogue import (  # noqa: F401 (re-exported)
     word_for,
 )
 from kzoo.registry.family import FAMILIES, builder_of
+from kzoo.registry.preset import AUTO as AUTO
 from kzoo.registry.preset import Preset, closed, completed, defaults_of, unused_names
 from kzoo.utils.argument_checks import checked_arguments, checked_count, checked_seed
 from kzoo.utils.errors import KzooError, is_out_of_memory, short_errors, warn

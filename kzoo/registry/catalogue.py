@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kzoo.registry import plugins
 from kzoo.registry.family import FAMILIES
-from kzoo.registry.preset import Preset, choose, unused_settings
+from kzoo.registry.preset import AUTO, Preset, choose, unused_settings
 from kzoo.registry.preset_files import is_file_word, parts_of_word, read_presets
 from kzoo.tasks import problem, problems
 from kzoo.utils.argument_checks import checked_arguments
@@ -136,6 +136,8 @@ def get_preset(name: str | Preset) -> Preset:
     name = os.fspath(name)
     if name in _presets:
         return _presets[name]
+    if name == AUTO:
+        raise KzooError(f"{AUTO!r} is not a preset: it lets kzoo.train choose one. Name one. See kzoo.list_presets().")
     if "@" in name:
         return _revision(name)
     if is_file_word(name):

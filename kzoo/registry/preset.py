@@ -14,6 +14,7 @@ from kzoo.tasks import problem
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint, shown
 
+AUTO = "auto"  # instead of a preset's name: a preset is chosen for the data
 _NAME = re.compile(r"([A-Za-z0-9_]+\.)?[A-Za-z0-9_]+(@[1-9][0-9]*)?")
 
 
@@ -98,6 +99,8 @@ class Preset:
                 f"Preset name {self.name!r} must consist of letters, digits and underscores, after the "
                 "package's name and a dot for a package's preset."
             )
+        if self.name.partition("@")[0] == AUTO:
+            raise KzooError(f"A preset cannot be called {AUTO!r}, which lets kzoo.train choose one. Rename it.")
         if isinstance(self.revision, bool) or not isinstance(self.revision, int) or self.revision < 1:
             raise KzooError(f"Preset {self.name!r}: revision={self.revision!r} must be a whole number, 1 or more.")
         if revision := self.name.partition("@")[2]:

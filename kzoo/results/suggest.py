@@ -11,6 +11,7 @@ from kzoo.tasks import problems, score_named
 from kzoo.utils.formatting import plural
 
 _OF_VARIANCE = ("r2", "mse_standardised")  # shares of the variance of the target, shown in points as percentages are
+GENERATED = ("adding", "cbf", "line", "opinions", "shapes", "sine")  # data sets that kzoo makes, each to show one thing
 _WITH_WEIGHTS = " --weights "  # in the command of a row: the training began with pretrained weights
 
 
@@ -23,7 +24,8 @@ class Suggestion:
         why: a line about its scores.
         regret: median distance to the best score of each measured data set; None for a preset that was not measured.
             0 is the best score of a data set, of presets and baselines; 1 is the score of guessing.
-        score: its score on the measured data set whose size is closest, formatted.
+        score: its score on the measured data set of the same task (else, of a related one) whose size is closest,
+            formatted.
         data: name of that data set.
         rows: number of its training rows.
         seconds: of a training on it.
@@ -49,9 +51,11 @@ def order(
 
     On each measured data set, the regret of a preset is its distance to the best score, of presets and baselines, as a
     fraction of the distance from guessing to the best score. Presets are sorted by the median of their regrets; equal
-    ones by the number of data sets, then by seconds. Data sets of all tasks with the same kind of input count (tables:
-    classes, values, counts, ...), as classes and values agree in leave-one-data-set-out (`recipes/order.py`); their
-    size does not, as it did not help there. Presets that were not measured come last, the smallest first.
+    ones by the number of data sets, then by seconds. Presets that were not measured come last, the smallest first.
+
+    Data sets of all tasks with the same kind of input count (of tables: classes, values, counts, ...), which was better
+    in leave-one-data-set-out (`recipes/tables.py order`). Their size does not count, as it did not help there. Data
+    sets that kzoo generates count only where there are no others.
 
     Args:
         task: public name of the task.
@@ -67,7 +71,7 @@ def order(
         for preset, regret in _regrets(measured).items():
             regrets.setdefault(preset, []).append(regret)
     suggestions = [
-        _suggestion(preset, statistics.median(regrets[preset]), [s for s in sets if preset in s], rows)
+        _suggestion(preset, statistics.median(regrets[preset]), [s for s in sets if preset in s], task, rows)
         for preset in presets
         if preset in regrets
     ]
@@ -98,7 +102,10 @@ def order_line(presets: list[dict[str, Any]]) -> str:
     """
     if not presets or presets[0]["regret"] is None:
         return "presets to try; none was measured on data of this kind"
-    return f"presets to try first to last; {presets[0]['preset']}: {presets[0]['why']}"
+    return (
+        f"presets to try, by the median of their distances to the best scores; {presets[0]['preset']}: "
+        f"{presets[0]['why']}"
+    )
 
 
 def _measured_sets(task, presets, ignored) -> list[dict[str, dict]]:
@@ -111,7 +118,8 @@ def _measured_sets(task, presets, ignored) -> list[dict[str, dict]]:
         measured = sets.setdefault((row["task"], results.set_of(row["data"]), row["metric"]), {})
         best = max(measured.get(row["preset"], row), row, key=results.sortable_score)
         measured[row["preset"]] = best
-    return list(sets.values())
+    real = [measured for (_, data, _), measured in sets.items() if data not in GENERATED]
+    return real or list(sets.values())
 
 
 def _related(task):
@@ -153,7 +161,7 @@ def gap(metric: str, best: float, score: float) -> tuple[str, float]:
     return ("points", 100 * (best - score)) if in_points else (score_type.short, best - score)
 
 
-def _suggestion(preset, regret, sets, rows):
+def _suggestion(preset, regret, sets, task, rows):
     regrets = [_regrets(measured) for measured in sets if len(measured) > 1]
     wins = sum(values[preset] == min(values.values()) for values in regrets)
     gaps: dict[str, list[float]] = {}
@@ -163,23 +171,25 @@ def _suggestion(preset, regret, sets, rows):
         gaps.setdefault(unit, []).append(number)
     unit = max(gaps, key=lambda name: len(gaps[name]))
     median = statistics.median(gaps[unit])
-    behind = f"{median:.2g} {unit}"
+    behind = f"{median:.1f} points" if unit == "points" else f"{median:.2g} {unit}"
     wins_text = f"the best preset on {wins} of {plural(len(regrets), 'measured data set')}, " if wins else ""
     on = "" if wins else f" on {plural(len(sets), 'measured data set')}"
-    row = min((measured[preset] for measured in sets), key=lambda each: _closeness(each, rows))
+    row = min((measured[preset] for measured in sets), key=lambda each: _closeness(each, task, rows))
     beside = next(iter((row.get("baselines") or {}).items()), None)
+    weights = all(_WITH_WEIGHTS in (measured[preset].get("command") or "") for measured in sets)
+    with_weights = ", with pretrained weights" if weights else ""
     return Suggestion(
-        preset=preset, why=f"{wins_text}median {behind} behind the best score{on}", regret=regret,
+        preset=preset, why=f"{wins_text}median {behind} behind the best score{on}{with_weights}", regret=regret,
         score=results.score(row), data=row["data"], rows=row.get("train"), seconds=row["seconds"],
         beside=beside and f"{beside[0]} {results.number(beside[1], row['metric'])}",
-        weights=all(_WITH_WEIGHTS in (measured[preset].get("command") or "") for measured in sets),
+        weights=weights,
     )  # fmt: skip
 
 
-def _closeness(row, rows):
-    """Return a key that is smaller for sizes that are closer, on a log scale; a row without its size comes last."""
+def _closeness(row, task, rows):
+    """Return a key that is smaller for rows of the same task, then for closer sizes, on a log scale."""
     train = row.get("train")
-    return (math.inf if train is None or rows is None else abs(math.log(train / max(rows, 1)))), row["data"]
+    return row["task"] != task, math.inf if None in (train, rows) else abs(math.log(train / max(rows, 1))), row["data"]
 
 
 def _parameters(preset):

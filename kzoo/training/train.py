@@ -25,12 +25,14 @@ from kzoo.loading import custom_objects_of
 from kzoo.network import table_of
 from kzoo.plots.curves import curves
 from kzoo.predictions import ANSWERS
-from kzoo.registry import Preset
+from kzoo.registry import AUTO, Preset
 from kzoo.registry.arguments import plain_settings
 from kzoo.results.repairs import gain_line
 from kzoo.results.speed import faster_than
 from kzoo.run import POSTPROCESSING, Run, has_journal
+from kzoo.sources.tables.frame import as_table
 from kzoo.stored_types import Request, to_stored
+from kzoo.suggestions import suggested_preset
 from kzoo.training.baselines import score_baselines
 from kzoo.training.calibration import before_and_after, calibrate
 from kzoo.training.custom_model import check_custom_model
@@ -123,7 +125,8 @@ def train(
     best validation value are kept; the test split is used once, at the end.
 
     Args:
-        preset_or_model: a preset's name, a `Preset`, or a compiled `keras.Model`.
+        preset_or_model: a preset's name, a `Preset`, or a compiled `keras.Model`. "auto" takes the first suggestion for
+            the data (`kzoo.check` lists them), and prints which and why; the run is an ordinary run of that preset.
         data: anything `kzoo.load_data` takes; the default is the preset's own data set.
         out: the run's folder; the default is `runs/PRESET-NN`. If the folder has the same run, finished, that run is
             returned.
@@ -188,6 +191,10 @@ def train(
         raise KzooError(f"max_time={max_time!r} is for one training, and folds are several. Use epochs=.")
     extra = user_callbacks(callbacks, epochs, overrides)
     freeze = stored_freeze(freeze)
+    if isinstance(preset_or_model, str) and preset_or_model == AUTO:
+        data = as_table(data)  # a stream can be read once
+        preset_or_model, reason = suggested_preset(data, options, weights=weights is not None)
+        print_notes([reason], progress)
     check_custom_model(preset_or_model, weights=weights, freeze=freeze, precision=precision, devices=devices)
     plan = plan_training(preset_or_model, data, options, overrides, seed=seed).with_monitor().with_freeze(freeze)
     policy, distribution = plan.policy(precision, deterministic=deterministic), data_parallel(devices)

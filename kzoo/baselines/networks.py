@@ -83,6 +83,39 @@ def shifted(x, offset):
     return keras.layers.Rescaling(1.0, np.asarray(offset, "float32").tolist(), name="offset")(x)
 
 
+def nearest(x, examples, values):
+    """Return the values of the example with the smallest Euclidean distance, (B, *shape).
+
+    Args:
+        x: (B, F).
+        examples: (N, F).
+        values: (N, *shape).
+    """
+    distances = dense(x, -2 * examples.T, np.einsum("nd,nd->n", examples, examples), name="distances")
+    # The number of examples before the first of the nearest: `argmin` of Keras has no form in ONNX.
+    ops = keras.ops
+    is_nearest = ops.cast(distances <= ops.min(distances, axis=-1, keepdims=True), "float32")
+    index = ops.sum(ops.cast(ops.cumsum(is_nearest, axis=-1) < 0.5, "float32"), axis=-1)
+    found = table(values.reshape(len(values), -1), name="values")(ops.cast(index, "int32"))
+    return head(found, "linear", values.shape[1:])
+
+
+def stretched(x, real):
+    """Return series (B, T, F) interpolated from their real steps, which come first, to all steps.
+
+    Args:
+        real: (B, T, 1).
+    """
+    ops, steps = keras.ops, x.shape[1]
+    last = ops.maximum(ops.sum(ops.cast(real, "float32"), axis=1, keepdims=True), 1.0) - 1  # (B, 1, 1)
+    number = ops.cumsum(ops.ones_like(x), axis=1) - 1
+    position = number * last / max(steps - 1, 1)
+    low = ops.floor(position)
+    high = ops.minimum(low + 1, last)
+    lower, upper = (ops.take_along_axis(x, ops.cast(index, "int32"), axis=1) for index in (low, high))
+    return lower * (1 - (position - low)) + upper * (position - low)
+
+
 def flat(x):
     """Return x (B, ...) as (B, numbers)."""
     return keras.layers.Flatten(name="flat")(x)
@@ -313,20 +346,37 @@ def tfidf(ids, words, pairs=None, *, name="tfidf"):
             order; None for no pairs.
     """
     ops = keras.ops
-    real = ops.cast(ids > 0, "float32")  # (B, T)
-    parts = [(table(words, name=f"{name}_words")(ids), _counts([ids], real), real)]
-    if pairs is not None and len(pairs[0]):
-        first, second, both = ids[:, :-1], ids[:, 1:], real[:, :-1] * real[:, 1:]
-        features = _of_pairs(first, second, *pairs, vocabulary_size=len(words), name=f"{name}_pairs")
-        parts.append((features, _counts([first, second], both), both))
     total = squares = 0.0
-    for features, count, present in parts:  # features (B, T, 1 + outputs)
+    for features, count, present in _grams(ids, words, pairs, name):
         frequency = 1 + ops.log(count)
         share = ops.expand_dims(frequency / count * present, -1)
         total = total + ops.sum(features[..., 1:] * share, axis=1)
         squared = ops.square(features[..., 0] * frequency) / count * present
         squares = squares + ops.sum(squared, axis=1, keepdims=True)
     return total / ops.sqrt(ops.maximum(squares, 1e-30))
+
+
+def occurrences(ids, words, pairs=None, *, name="occurrences"):
+    """Return the sum of the rows of a kernel for the words and pairs that occur in texts: (B, outputs).
+
+    Args:
+        ids, pairs: see `tfidf`; the pairs have (P, outputs).
+        words: (ids, outputs), 0 for unknown words.
+    """
+    ops, total = keras.ops, 0.0
+    for features, count, present in _grams(ids, words, pairs, name):
+        total = total + ops.sum(features * ops.expand_dims(present / count, -1), axis=1)
+    return total
+
+
+def _grams(ids, words, pairs, name):
+    """Yield features (B, T, W), counts (B, T) and presence (B, T) of words, and of pairs; see `tfidf`."""
+    real = keras.ops.cast(ids > 0, "float32")
+    yield table(words, name=f"{name}_words")(ids), _counts([ids], real), real
+    if pairs is not None and len(pairs[0]):
+        first, second, both = ids[:, :-1], ids[:, 1:], real[:, :-1] * real[:, 1:]
+        features = _of_pairs(first, second, *pairs, vocabulary_size=len(words), name=f"{name}_pairs")
+        yield features, _counts([first, second], both), both
 
 
 def _counts(columns, present):

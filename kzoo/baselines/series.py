@@ -68,7 +68,13 @@ def nearest_series(subset):
         found = y[np.concatenate(nearest)]
         return found if classes is None else np.eye(classes, dtype="float32")[found]
 
-    return subset.by_blocks(predict)
+    def network(inputs):
+        padded = subset.data.config.get("padded")
+        values = networks.stretched(inputs[..., :-1], inputs[..., -1:] > 0) if padded else inputs
+        rows = networks.flat(networks.unscaled(values, 1 / spread, 0.0))
+        return networks.nearest(rows, train, y if classes is None else np.eye(classes)[y])
+
+    return subset.by_blocks(predict, network=network)
 
 
 def summary_statistics(values, real):

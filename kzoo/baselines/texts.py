@@ -30,6 +30,7 @@ class Counts:
     """
 
     def __init__(self, subset):
+        self.vocabulary_size = subset.data.config.get("vocabulary_size") or 0
         self.grams = _words if subset.data.preprocessing.get("ngrams") else _words_and_pairs
         blocks = [np.unique(self.grams(x)[1], return_counts=True) for x, _ in subset.blocks()]
         codes, counts = (np.concatenate(column) for column in zip(*blocks, strict=True))
@@ -38,6 +39,14 @@ class Counts:
         if len(self.codes) > (limit := _MOST_FEATURES // subset.outputs):
             self.codes = np.sort(self.codes[np.argsort(-counts, kind="stable")[:limit]])
             subset.notes.append(f"only the {limit:,} most frequent words and pairs are used")
+
+    def tables(self, rows):
+        """Return the rows (columns, W) of a kernel by words (ids, W), and by pairs (first, second, (P, W))."""
+        first, second = np.divmod(self.codes, _PAIR)  # the first is 0 for words
+        is_word = first == 0
+        words = np.zeros((max(self.vocabulary_size, int(self.codes[is_word].max()) + 1), rows.shape[1]))
+        words[second[is_word]] = rows[is_word]
+        return words, (first[~is_word], second[~is_word], rows[~is_word])
 
     def __call__(self, x):
         """Return how often each occurs in texts (B, T), as a sparse matrix (B, columns)."""
@@ -106,19 +115,13 @@ class _TfIdf:
         weights = import_module("sklearn.feature_extraction.text").TfidfTransformer
         self.weights = weights(sublinear_tf=True).fit(matrix)
         self.of_train = self.weights.transform(matrix)
-        self.vocabulary_size = subset.data.config.get("vocabulary_size") or 0
 
     def __call__(self, x):
         return self.weights.transform(self.counts(x))
 
     def linear(self, inputs, kernel, bias):
         """Return the network of `self(x) @ kernel + bias`."""
-        first, second = np.divmod(self.counts.codes, _PAIR)  # the first is 0 for words
-        is_word, rows = first == 0, with_idf(self.weights.idf_, kernel)
-        largest = max([self.vocabulary_size - 1, *second, *first])
-        words = np.zeros((largest + 1, rows.shape[1]))
-        words[second[is_word]] = rows[is_word]
-        pairs = first[~is_word], second[~is_word], rows[~is_word]
+        words, pairs = self.counts.tables(with_idf(self.weights.idf_, kernel))
         return networks.shifted(networks.tfidf(networks.whole_numbers(inputs), words, pairs), bias)
 
 
@@ -191,7 +194,13 @@ def nbsvm(subset):
         def outputs(beta):
             weights = [((1 - beta) * np.abs(coef).mean() + beta * coef) * ratio for coef, ratio, _ in models]
             weights = np.stack(weights, axis=1)
-            return subset.by_blocks(lambda rows: counts(rows).sign() @ weights + biases)
+
+            def network(inputs):
+                words, pairs = counts.tables(weights)
+                scores = networks.occurrences(networks.whole_numbers(inputs), words, pairs)
+                return networks.head(networks.shifted(scores, biases), "linear")
+
+            return subset.by_blocks(lambda rows: counts(rows).sign() @ weights + biases, network=network)
 
         return {f"C={c:g} and beta={beta:g}": outputs(beta) for beta in _WEIGHTS}
 

@@ -24,7 +24,6 @@ from kzoo.utils.table_path import with_sheet
 from kzoo.weights import DOWNLOADED, check_downloaded, check_freeze, check_linear_probe, check_weights
 
 _USES_TRAINING_DATA = ("export",)  # commands whose --data is the training data of a run, not new data
-AUTO = "auto"  # instead of a preset: kzoo chooses it
 _TRAINING_COMMANDS = ("train", "tune")  # commands whose only positional argument is a preset
 
 

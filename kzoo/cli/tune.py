@@ -6,8 +6,9 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib import import_module
 from pathlib import Path
 
-from kzoo.cli import backend, keras_import, preflight, shared, tables, train
+from kzoo.cli import backend, keras_import, shared, tables, train
 from kzoo.data.named import name_of
+from kzoo.registry import AUTO
 from kzoo.stored_types import differences
 from kzoo.tuning.engines import ENGINES
 from kzoo.tuning.records import FINISHED, best_of, preset_score
@@ -79,6 +80,12 @@ def add_arguments(parser):
         help="fix these settings of the preset instead of searching them",
     )
     train.add_weights_options(parser)
+    add(
+        "--from",
+        dest="previous",
+        metavar="RUN",
+        help="for auto: compare the new model with this run on the test rows of the new data",
+    )
     add("--out", metavar="FOLDER", help="folder of the search; default: searches/PRESET-NN")
     add(
         "--resume",
@@ -100,7 +107,7 @@ def add_arguments(parser):
 
 def run(args):
     settings = shared.settings_of(args, _OPTIONS)
-    if args.preset == preflight.AUTO:
+    if args.preset == AUTO:
         return _run_auto(args, settings)
     if args.scheduler is not None:
         import_module("kzoo.workers.cluster").check_address(args.scheduler)
@@ -138,18 +145,18 @@ def _run_auto(args, settings):
     if args.max_params is not None:
         settings = settings | {"max_params": args.max_params}
     options = dict(
-        engine=args.engine, trials=args.trials, max_time=args.max_time, space=args.space, objective=args.objective,
-        baseline=not args.no_baseline, prune=None if args.no_prune else "median", folds=args.folds,
-        parallel=args.parallel, threads=args.threads, weights=args.weights, freeze=train.freeze_argument(args.freeze),
+        previous=args.previous, engine=args.engine, trials=args.trials, max_time=args.max_time, space=args.space,
+        objective=args.objective, baseline=not args.no_baseline, prune=None if args.no_prune else "median",
+        folds=args.folds, parallel=args.parallel, threads=args.threads, weights=args.weights, freeze=train.freeze_argument(args.freeze),
         seed=args.seed, out=args.out, resume=args.resume, dry_run=args.dry_run,
         progress=not (args.quiet or args.dry_run), **shared.data_options(args), **settings,
     )  # fmt: skip
-    backend.choose_backend(args, preflight.AUTO, _resumable_auto(args))
+    backend.choose_backend(args, AUTO, _resumable_auto(args))
     try:
         tune = keras_import.import_quietly("kzoo.tuning.tune").tune
         without_verdict = import_module("kzoo.tuning.auto.auto").without_verdict
         with _executor(args) as executor, without_verdict():
-            search = tune(preflight.AUTO, args.data, executor=executor, **options)
+            search = tune(AUTO, args.data, executor=executor, **options)
     except Interrupted as interrupt:
         return dict(search=os.fspath(interrupt.run.path), auto=True, interrupted=True)
     if args.dry_run:
@@ -157,6 +164,7 @@ def _run_auto(args, settings):
     result = read_json(search.path / "auto.json")
     return dict(
         search=os.fspath(search.path), auto=True, interrupted=False, run=os.fspath(search.winner.path),
+        update=result.get("update"), change=result.get("change"),
         **{name: result[name] for name in ("label", "metric", "verdict", "difference", "lines", "seconds_used")},
     )  # fmt: skip
 
@@ -165,7 +173,7 @@ def _resumable_auto(args) -> Iterator[backend.Resumable]:
     """Yield the folder and the backend of each search of `auto` that this command may resume, newest first."""
     if args.resume == "never":
         return
-    folders = list(numbered_in("searches", preflight.AUTO).values()) if args.out is None else [Path(args.out)]
+    folders = list(numbered_in("searches", AUTO).values()) if args.out is None else [Path(args.out)]
     for folder in folders:
         with suppress(KzooError):
             search = import_module("kzoo.tuning.search").Search(folder)
@@ -280,4 +288,5 @@ def _render_auto(document):
         ("run", document["run"]), ("leaderboard", f"kzoo compare {shared.quote(folder)}"),
         ("predict", f"kzoo predict {shared.quote(document['run'])} NEW"),
     ]  # fmt: skip
-    return "\n".join([*document["lines"], document["verdict"], *tables.columns(rows)])
+    update = [document["update"]] if document["update"] else []
+    return "\n".join([*document["lines"], document["verdict"], *update, *tables.columns(rows)])

@@ -80,7 +80,7 @@ def compare_runs(
     old_scale = {name: scale for name, scale in loaded[1].config.items() if name in ("target_scale", "target_offset")}
     loaded[0] = replace(loaded[0], config=loaded[0].config | old_scale)
     (scores, errors, pair), (old_scores, old_errors, old_pair) = (
-        _score_run(run, part, metric) for run, part in zip(runs, loaded, strict=True)
+        score_run(run, part, metric) for run, part in zip(runs, loaded, strict=True)
     )
     truth, old_truth = pair[0], old_pair[0]
     primary: list[Any] = [value_of(run_scores, metric) for run_scores in (scores, old_scores)]
@@ -124,7 +124,7 @@ def compare_runs(
     )
 
 
-def _score_run(run: Run, loaded: Dataset, metric: str) -> tuple[dict[str, Any], Any, Any]:
+def score_run(run: Run, loaded: Dataset, metric: str) -> tuple[dict[str, Any], Any, Any]:
     """Return (scores, per-example errors, (truth, predictions, target)).
 
     The errors, truth and predictions are None for tasks whose predictions are not kept.

@@ -22,16 +22,16 @@ from kzoo.dataset.dataset import Dataset, Loadable
 from kzoo.dataset.options import DataOptions
 from kzoo.dataset.splits import Fold
 from kzoo.dataset.summary import summary_line
-from kzoo.registry import Preset, get_preset
+from kzoo.registry import AUTO, Preset, get_preset
 from kzoo.results.speed import faster_than
+from kzoo.run import Run
 from kzoo.stored_types import Spec, plain
 from kzoo.training.custom_model import CUSTOM_MODEL
 from kzoo.training.folder import check_resume
 from kzoo.training.plan import plan_training
 from kzoo.training.provenance import provenance
 from kzoo.training.resume import Signals
-from kzoo.tuning.auto.auto import NAME as AUTO
-from kzoo.tuning.auto.auto import auto, refuse_settings
+from kzoo.tuning.auto.auto import AutoPlan, auto, refuse_settings
 from kzoo.tuning.engines import choose_engine, engine_named
 from kzoo.tuning.folder import claimed, clear_search
 from kzoo.tuning.folds import check_folds
@@ -67,7 +67,9 @@ _FEW_ROWS = 200  # validation rows: with fewer, the standard error of an accurac
 
 
 @overload
-def tune(preset_or_build: Tuned, data: "Loadable | None" = None, *, dry_run: Literal[True], **options: Any) -> Plan: ...
+def tune(
+    preset_or_build: Tuned, data: "Loadable | None" = None, *, dry_run: Literal[True], **options: Any
+) -> Plan | AutoPlan: ...
 @overload
 def tune(
     preset_or_build: Tuned,
@@ -113,6 +115,7 @@ def tune(
     stride: int | None = None,
     known_covariates: str | Sequence[str] | None = None,
     static_covariates: str | Sequence[str] | None = None,
+    previous: Run | str | os.PathLike[str] | None = None,
     progress: bool = True,
     **overrides: Any,
 ) -> Search: ...
@@ -161,9 +164,10 @@ def tune(
     stride: int | None = None,
     known_covariates: str | Sequence[str] | None = None,
     static_covariates: str | Sequence[str] | None = None,
+    previous: Run | str | os.PathLike[str] | None = None,
     progress: bool = True,
     **overrides: Any,
-) -> Search | Plan:
+) -> Search | Plan | AutoPlan:
     """Search for better hyperparameters of a preset or a build function, and return the `Search`.
 
     Trial 0 is the preset itself, or the function's defaults. No point is repeated, and the test split is never used.
@@ -264,20 +268,11 @@ def tune(
             | dict.fromkeys(overrides, True)
         )
         return auto(
-            data,
-            options,
-            max_time=max_time,
-            objective=objective,
-            folds=folds,
-            parallel=parallel,
-            threads=threads,
-            executor=executor,
-            seed=seed,
-            out=out,
-            resume=resume,
-            dry_run=dry_run,
-            progress=progress,
-        )
+            data, options, max_time=max_time, objective=objective, folds=folds, previous=previous, parallel=parallel,
+            threads=threads, executor=executor, seed=seed, out=out, resume=resume, dry_run=dry_run, progress=progress,
+        )  # fmt: skip
+    if previous is not None:
+        raise KzooError("previous= is for 'auto', which compares the model that it chooses with an earlier one.")
     initial_weights = InitialWeights.from_arguments(preset_or_build, weights, freeze, executor)
     requested: dict[str, Any] = dict(space=space, objective=objective, folds=folds, seed=seed)
     if builds_models(preset_or_build):
@@ -339,13 +334,13 @@ def tune(
             plan = make_plan(request, subject.space, size, worker)
         _print_notes([*notes, str(plan)], progress)
         return plan
-    with claimed(out, request, resume=resume) as (folder, previous):
-        if previous is not None and previous.finished and previous.request.trials >= size.trials:
-            return Search(previous, data, build, initial_weights.weights)
+    with claimed(out, request, resume=resume) as (folder, earlier):
+        if earlier is not None and earlier.finished and earlier.request.trials >= size.trials:
+            return Search(earlier, data, build, initial_weights.weights)
         with worker_class(folder / "worker.log", **setup) as worker:
             plan = make_plan(request, subject.space, size, worker)
             _print_notes([summary_line(data.overview), *data.notes, *notes, str(plan)], progress)
-            if previous is None:
+            if earlier is None:
                 clear_search(folder)
                 if subject.build is None:
                     _print_notes(faster_than(request.backend, subject.spec.preset), progress)

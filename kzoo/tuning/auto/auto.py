@@ -20,7 +20,7 @@ from kzoo.data.load import load
 from kzoo.dataset.dataset import Dataset, Loadable
 from kzoo.dataset.options import DataOptions
 from kzoo.dataset.summary import summary_line
-from kzoo.registry import get_preset
+from kzoo.registry import AUTO, get_preset
 from kzoo.run import Run
 from kzoo.sources.tables.frame import as_table
 from kzoo.stored_types import Spec, plain
@@ -32,7 +32,8 @@ from kzoo.tuning.auto.candidates import Candidate
 from kzoo.tuning.auto.choice import Difference, choose
 from kzoo.tuning.auto.mean import cross_fitted, fitted_weights
 from kzoo.tuning.auto.parts import Parts
-from kzoo.tuning.auto.schedule import Entry, Schedule
+from kzoo.tuning.auto.previous import answers_of, options_of
+from kzoo.tuning.auto.schedule import Entry, Schedule, groups_of
 from kzoo.tuning.auto.scoring import Answers, PrimaryScore
 from kzoo.tuning.auto.trainer import part_folder
 from kzoo.tuning.auto.winner import write_mean
@@ -47,7 +48,6 @@ from kzoo.utils.formatting import duration, plural, printable, spelled
 from kzoo.workers.pool import NullProgress, checked_threads, worker_pool
 from kzoo.workers.worker import Worker, can_be_sent
 
-NAME = "auto"  # instead of the name of a preset
 WINNER = "winner"  # folder of the chosen model's run
 RESULT = "auto.json"
 _DEFAULT_TIME = "10m"
@@ -92,7 +92,7 @@ class AutoPlan:
     presets: Sequence[str]
     seconds: float
 
-    engine: str = NAME
+    engine: str = AUTO
     epochs: int = 0
     random: int = 0
 
@@ -111,8 +111,8 @@ class AutoPlan:
 
 def auto(
     source: "Loadable | None", options: DataOptions, *, max_time: float | str | None, objective: str | None,
-    folds: int | None, parallel: int, threads: int | None, executor: Any, seed: int,
-    out: str | os.PathLike[str] | None, resume: str, dry_run: bool, progress: bool,
+    folds: int | None, previous: Run | str | os.PathLike[str] | None, parallel: int, threads: int | None,
+    executor: Any, seed: int, out: str | os.PathLike[str] | None, resume: str, dry_run: bool, progress: bool,
 ) -> "Search | AutoPlan":  # fmt: skip
     """Choose a model; see `kzoo.tune`, whose arguments these are."""
     # 1. Check the arguments, and read the data.
@@ -126,15 +126,18 @@ def auto(
         raise KzooError("'auto' needs data: pass a file, a folder, a DataFrame or anything that kzoo.load_data takes.")
     threads = checked_threads(parallel, threads, executor)
     source = as_table(source)
+    old_run = None if previous is None else previous if isinstance(previous, Run) else Run(previous)
+    if old_run is not None:
+        options = options_of(old_run, options)
     if not (isinstance(source, str | os.PathLike) or can_be_sent(source)):
         raise KzooError("'auto' fits models in other processes, which cannot receive this data. Pass a file instead.")
     presets = _presets(source, options, seconds)
     data = source if isinstance(source, Dataset) else load(source, get_preset(presets[0].name), options)
     if "kept" not in data.problem.facts:
         raise KzooError(f"'auto' compares predictions, which are not stored for {data.task}. Choose a preset.")
-    count = (
-        checked_count("folds", folds, least=2) if folds is not None else _FOLDS if seconds > _SHORT else _FOLDS_OF_SHORT
-    )
+    old_answers = None if old_run is None else answers_of(old_run, source, options, data)
+    usual = _FOLDS if seconds > _SHORT else _FOLDS_OF_SHORT
+    count = usual if folds is None else checked_count("folds", folds, least=2)
     score = PrimaryScore(data, objective)
     parts = Parts.of(data, count, seed)
     candidates = _baselines(data)
@@ -151,18 +154,18 @@ def auto(
     direction = "max" if score.sign > 0 else "min"
     description = options.describe(data)
     request = Request(
-        data=description.json(), spec=Spec(preset=NAME, family=None, task=data.task, config={}, training={}).json(),
-        space=dict(parameters=[], candidates=[candidate.name for candidate in (*candidates, *presets)]), engine=NAME,
+        data=description.json(), spec=Spec(preset=AUTO, family=None, task=data.task, config={}, training={}).json(),
+        space=dict(parameters=[], candidates=[candidate.name for candidate in (*candidates, *presets)]), engine=AUTO,
         objective=Objective(score.metric, direction), epochs=0, prune=None,
         folds=parts.folds if parts.folds > 1 else None, baseline=True, seed=seed, backend=keras.backend.backend(),
         trials=len(candidates) + len(presets), max_time=seconds, parallel=parallel, threads=threads,
     )  # fmt: skip
-    with claimed(out, request, resume=resume) as (folder, previous):
-        if previous is not None and previous.finished and (previous.request.max_time or 0) >= seconds:
+    with claimed(out, request, resume=resume) as (folder, earlier):
+        if earlier is not None and earlier.finished and (earlier.request.max_time or 0) >= seconds:
             _print([f"{folder} is finished: {result_of(folder)['verdict']}"], progress)
-            return Search(previous, data)
-        used = 0.0 if previous is None else _seconds_used(folder)
-        if previous is None:
+            return Search(earlier, data)
+        used = 0.0 if earlier is None else _seconds_used(folder)
+        if earlier is None:
             clear_search(folder)
         _print([plan.data, *data.notes, str(plan)], progress)
         write_json(folder / "preprocessing.json", plain(data.preprocessing))
@@ -200,11 +203,14 @@ def auto(
             raise Interrupted(Search(folder, data))
         # 3. Choose, write the winner, and look at the test rows once.
         result = _Conclusion(schedule, source, options, description, end).result()
+        if old_run is not None and old_answers is not None:
+            result |= _update(old_run, old_answers, folder / WINNER, schedule)
         result["seconds_used"] = round(used + time.monotonic() - started, 1)
         write_json(folder / RESULT, result)
         End(because="complete", complete=True, trials=request.trials).write(folder)
         if _prints_verdict.get():
-            _print([*result["lines"], result["verdict"], f"The model is the run {folder / WINNER}."], progress)
+            lines = [*result["lines"], result["verdict"], *([result["update"]] if "update" in result else [])]
+            _print([*lines, f"The model is the run {folder / WINNER}."], progress)
     return Search(folder, data)
 
 
@@ -218,6 +224,34 @@ def refuse_settings(settings: Mapping[str, bool]) -> None:
         raise KzooError(
             f"{changed[0]}= is not available for 'auto', which tries several presets. Tune a preset with it."
         )
+
+
+def _update(old: Run, old_answers: Answers, winner: Path, schedule: Schedule) -> dict[str, Any]:
+    """Return the comparison of the winner with the previous model on the same test rows, for `auto.json`."""
+    stored = Run(winner).answers
+    assert stored is not None
+    new = Answers(outputs=stored["answers"], truth=stored["truth"], rows=stored["rows"])
+    old_answers, score = old_answers.select(new.rows), schedule.score
+    difference = score.difference([new], [old_answers], groups_of(schedule.data.test, new.rows))
+    low, high = difference.interval(_LEVEL)
+    advice = "change to the new model" if low > 0 else "keep the previous model"
+    if low <= 0 <= high:
+        advice += ", as there is no clear difference"
+    values = [f"{score.value(answers):.4f}" for answers in (old_answers, new)]
+    lead, rows = points(score, difference, _LEVEL), plural(len(new.truth), "test row")
+    return dict(
+        update=f"Previous model {old.path}: {score.metric.replace('_', ' ')} {values[0]}; new model: {values[1]}, "
+        f"{lead} ahead on the same {rows}. Advice: {advice}.",
+        change=bool(low > 0), previous=dict(run=old.path.name, mean=difference.mean, low=low, high=high),
+    )  # fmt: skip
+
+
+def points(score: PrimaryScore, difference: Difference, level: float) -> str:
+    """Return a difference with its interval as text, such as "1.8 points (0.9 to 2.7)"."""
+    factor, unit = (100.0, " points") if score.is_share else (1.0, f" {score.metric.replace('_', ' ')}")
+    digits = "{:.1f}" if score.is_share else "{:.3g}"
+    mean, low, high = (digits.format(factor * value) for value in (difference.mean, *difference.interval(level)))
+    return f"{mean}{unit} ({low} to {high})" if np.isfinite(difference.error) else f"{mean}{unit}"
 
 
 def result_of(folder: str | os.PathLike[str]) -> dict[str, Any]:
@@ -335,7 +369,7 @@ class _Conclusion:
         if number != best:
             difference = self._difference(models[best], winner)
             lines.append(
-                f"{models[best].label} scored {self._points(difference, _LEVEL)} more than {winner.label} on the "
+                f"{models[best].label} scored {points(self.score, difference, _LEVEL)} more than {winner.label} on the "
                 f"judged rows, which is no clear lead: {winner.label} is simpler."
             )
         baseline = max(
@@ -343,6 +377,7 @@ class _Conclusion:
         )
         self._mark_start(None if baseline is None else models[baseline])
         test_answers = self._write(winner)[1]
+        difference: Difference | None = None
         result = dict(winner=WINNER, label=winner.label, metric=self.score.metric, lines=lines)
         rivals = [model for model in models if not model.is_baseline]
         if winner.is_baseline and rivals:
@@ -350,10 +385,10 @@ class _Conclusion:
             difference = self._difference(winner, rival)
             verdict = (
                 f"No network was better than {winner.label}: {rival.label} is "
-                f"{self._points(difference, _LEVEL)} behind on the judged rows."
+                f"{points(self.score, difference, _LEVEL)} behind on the judged rows."
             )
         elif baseline is None or winner.is_baseline:
-            verdict, difference = f"{winner.label} is the only kind of model that was fitted.", None
+            verdict = f"{winner.label} is the only kind of model that was fitted."
         else:
             verdict, difference = self._lead(winner, models[baseline], test_answers)
         stored = None
@@ -502,28 +537,18 @@ class _Conclusion:
         """Return the sentence about the winner's lead over the best baseline on test rows, and the difference."""
         if answers is None or self.data.test is None:
             difference = self._difference(winner, baseline)
-            text = f"{self._points(difference, _LEVEL)} ahead of {baseline.label}"
+            text = f"{points(self.score, difference, _LEVEL)} ahead of {baseline.label}"
             return f"{winner.label}: {text} on the judged rows; there are no test rows.", difference
         fitted = fit(self.data, baseline.entries[0].candidate.name, seed=self.schedule.seed)
         outputs, truth = fitted.predict(self.data.test)
         other = Answers(outputs=outputs[answers.rows], truth=truth[answers.rows], rows=answers.rows)
         if not np.array_equal(other.truth, answers.truth, equal_nan=answers.truth.dtype.kind == "f"):
             raise KzooError(f"{winner.label} and {baseline.label} read different test rows.")
-        y = self.data.test.y
-        groups = np.arange(len(truth))
-        if hasattr(y, "moments"):
-            moments = np.asarray(y.moments)[answers.rows]
-            groups = (moments - moments.min()) // y.length
+        groups = groups_of(self.data.test, answers.rows)
         targets = None
         if self.score.learns:
-            targets = tuple(self.score.learned(list(model.answers.values())) for model in (winner, baseline))
+            of_winner, of_baseline = (self.score.learned(list(model.answers.values())) for model in (winner, baseline))
+            targets = of_winner, of_baseline
         difference = self.score.difference([answers], [other], groups, targets=targets)
-        text = f"{self._points(difference, _LEVEL)} ahead of {baseline.label}"
+        text = f"{points(self.score, difference, _LEVEL)} ahead of {baseline.label}"
         return f"{winner.label}: {text} on {plural(len(answers.truth), 'test row')}.", difference
-
-    def _points(self, difference: Difference, level: float) -> str:
-        """Return a difference with its interval as text, such as "1.8 points (0.9 to 2.7)"."""
-        factor, unit = (100.0, " points") if self.score.is_share else (1.0, f" {self.score.metric.replace('_', ' ')}")
-        digits = "{:.1f}" if self.score.is_share else "{:.3g}"
-        mean, low, high = (digits.format(factor * value) for value in (difference.mean, *difference.interval(level)))
-        return f"{mean}{unit} ({low} to {high})" if np.isfinite(difference.error) else f"{mean}{unit}"

@@ -289,18 +289,13 @@ class Schedule:
             repeats.setdefault(part // self.parts.folds, []).append(part)
         whole = [parts for parts in repeats.values() if len(parts) == len(repeats[0])]  # other repeats are not complete
         both = [[Answers.together([side[part] for part in parts]) for parts in whole] for side in (first, second)]
-        difference = self.score.difference(*both, groups=self.groups(both[0][0]))
+        difference = self.score.difference(both[0], both[1], self.groups(both[0][0]))
         judged = self.truths[whole[0][0]]
         return difference.corrected(len(whole[0]), len(judged) / max(self.parts.rows - len(judged), 1))
 
     def groups(self, answers: Answers) -> np.ndarray:
-        """Return the group of each judged row: forecasts that begin within a horizon belong together."""
-        validation = self.data.validation
-        y = None if validation is None else validation.y
-        if self.parts.folds > 1 or not hasattr(y, "moments"):
-            return np.arange(len(answers.truth))
-        moments = np.asarray(y.moments)[answers.rows]
-        return (moments - moments.min()) // y.length
+        """Return the group of each judged row (see `groups_of`)."""
+        return groups_of(None if self.parts.folds > 1 else self.data.validation, answers.rows)
 
     def _survivors(self, entries: Sequence[Entry]) -> list[Entry]:
         """Return the presets that may still win, best first; the best of them at least, for a mean of models."""
@@ -377,6 +372,15 @@ class Schedule:
                 ((entry, part) for entry in chosen for part in new),
                 lambda entry: _SLOWER * max(entry.seconds.values()) + 1.0,
             )
+
+
+def groups_of(split: Any, rows: np.ndarray) -> np.ndarray:
+    """Return the group (N,) of some rows of a split: forecasts that begin within a horizon belong together."""
+    y: Any = None if split is None else split.y
+    if not hasattr(y, "moments"):
+        return np.arange(len(rows))
+    moments = np.asarray(y.moments)[rows]
+    return (moments - moments.min()) // y.length
 
 
 def _preset(name: str) -> Preset:

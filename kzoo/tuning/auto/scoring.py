@@ -134,8 +134,9 @@ class PrimaryScore:
         pairs = list(zip(first, second, strict=True))
         if not self.learns:
             gains = [self._gains(*pair) for pair in pairs]
-            if all(each is not None for each in gains):
-                return mean_difference(np.mean(gains, axis=0), groups)
+            known = [each for each in gains if each is not None]
+            if len(known) == len(pairs):
+                return mean_difference(np.mean(known, axis=0), groups)
         if targets is None:
             both = (self.learned(answers) if self.learns else self.target for answers in (first, second))
             targets = cast("tuple[Target, Target]", tuple(both))

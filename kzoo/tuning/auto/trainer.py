@@ -108,6 +108,7 @@ class Trainer:
     def _fit_baseline(self, folder: Path, data: Dataset, name: str, seconds: float) -> Fitted:
         fitted = fit(data, name, seconds=seconds, seed=self.seed)
         has_network = fitted.logits is not None and _has_network(fitted)
+        assert data.test is not None
         outputs, truth = fitted.predict(data.test)
         write_answers(folder, outputs, truth, data.test.rows)
         return Fitted(seconds=0.0, has_network=has_network)
@@ -124,6 +125,7 @@ class Trainer:
         answers, summary = run.answers, run.summary
         if answers is None:
             raise KzooError(f"{preset.name} stores no predictions for {data.task}")
+        assert data.test is not None
         write_answers(folder, answers["answers"], answers["truth"], data.test.rows[answers["rows"]])
         return Fitted(
             seconds=0.0, params=summary["parameters"], epochs=summary["epochs"], best_epoch=summary["best_epoch"],

@@ -107,7 +107,7 @@ def _check_preset(args):
     if word == AUTO and args.command == "tune":
         if options.get("out") is not None:
             check_writable(Path(args.out), args.out)
-        if args.data is not None:
+        if args.data is not None and args.previous is None:  # otherwise the previous run has the other options
             _check_source(args.data, None, args)
         return
     is_preset = resolved is not None or (bool(word) and names_a_preset(word))

@@ -147,7 +147,8 @@ def _run_auto(args, settings):
     options = dict(
         previous=args.previous, engine=args.engine, trials=args.trials, max_time=args.max_time, space=args.space,
         objective=args.objective, baseline=not args.no_baseline, prune=None if args.no_prune else "median",
-        folds=args.folds, parallel=args.parallel, threads=args.threads, weights=args.weights, freeze=train.freeze_argument(args.freeze),
+        folds=args.folds, parallel=args.parallel, threads=args.threads, weights=args.weights,
+        freeze=train.freeze_argument(args.freeze),
         seed=args.seed, out=args.out, resume=args.resume, dry_run=args.dry_run,
         progress=not (args.quiet or args.dry_run), **shared.data_options(args), **settings,
     )  # fmt: skip

@@ -377,24 +377,24 @@ class _Conclusion:
         )
         self._mark_start(None if baseline is None else models[baseline])
         test_answers = self._write(winner)[1]
-        difference: Difference | None = None
+        lead: Difference | None = None
         result = dict(winner=WINNER, label=winner.label, metric=self.score.metric, lines=lines)
         rivals = [model for model in models if not model.is_baseline]
         if winner.is_baseline and rivals:
             rival = max(rivals, key=lambda model: scores[models.index(model)])
-            difference = self._difference(winner, rival)
+            lead = self._difference(winner, rival)
             verdict = (
                 f"No network was better than {winner.label}: {rival.label} is "
-                f"{points(self.score, difference, _LEVEL)} behind on the judged rows."
+                f"{points(self.score, lead, _LEVEL)} behind on the judged rows."
             )
         elif baseline is None or winner.is_baseline:
             verdict = f"{winner.label} is the only kind of model that was fitted."
         else:
-            verdict, difference = self._lead(winner, models[baseline], test_answers)
+            verdict, lead = self._lead(winner, models[baseline], test_answers)
         stored = None
-        if difference is not None:
-            low, high = difference.interval(_LEVEL)
-            stored = dict(mean=difference.mean, low=low, high=high)
+        if lead is not None:
+            low, high = lead.interval(_LEVEL)
+            stored = dict(mean=lead.mean, low=low, high=high)
         return result | dict(verdict=verdict, difference=stored)
 
     # Models

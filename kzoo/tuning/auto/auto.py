@@ -230,7 +230,7 @@ def _update(old: Run, old_answers: Answers, winner: Path, schedule: Schedule) ->
     """Return the comparison of the winner with the previous model on the same test rows, for `auto.json`."""
     stored = Run(winner).answers
     assert stored is not None
-    new = Answers(outputs=stored["answers"], truth=stored["truth"], rows=stored["rows"])
+    new = _answers_of(stored)
     old_answers, score = old_answers.select(new.rows), schedule.score
     difference = score.difference([new], [old_answers], groups_of(schedule.data.test, new.rows))
     low, high = difference.interval(_LEVEL)
@@ -243,6 +243,13 @@ def _update(old: Run, old_answers: Answers, winner: Path, schedule: Schedule) ->
         update=f"Previous model {old.path}: {score.metric.replace('_', ' ')} {values[0]}; new model: {values[1]}, "
         f"{lead} ahead on the same {rows}. Advice: {advice}.",
         change=bool(low > 0), previous=dict(run=old.path.name, mean=difference.mean, low=low, high=high),
+    )  # fmt: skip
+
+
+def _answers_of(stored: Mapping[str, Any]) -> Answers:
+    """Return the answers that a run has stored."""
+    return Answers(
+        outputs=stored["answers"], truth=stored["truth"], rows=stored["rows"], weight=stored.get("weight")
     )  # fmt: skip
 
 
@@ -379,7 +386,7 @@ class _Conclusion:
         test_answers = self._write(winner)[1]
         lead: Difference | None = None
         result = dict(winner=WINNER, label=winner.label, metric=self.score.metric, lines=lines)
-        rivals = [model for model in models if not model.is_baseline]
+        rivals = [model for model in models if not model.is_baseline and len(model.entries) == 1]
         if winner.is_baseline and rivals:
             rival = max(rivals, key=lambda model: scores[models.index(model)])
             lead = self._difference(winner, rival)
@@ -494,7 +501,7 @@ class _Conclusion:
         answers = run.answers
         if answers is None or answers["split"] != "test":
             return run, None
-        return run, Answers(outputs=answers["answers"], truth=answers["truth"], rows=answers["rows"])
+        return run, _answers_of(answers)
 
     def _train(self, entry: Entry, data: Dataset, folder: Path, seconds: float) -> Run:
         """Train the winner on the training split; it stops on the validation split, on which it was chosen."""
@@ -541,7 +548,7 @@ class _Conclusion:
             return f"{winner.label}: {text} on the judged rows; there are no test rows.", difference
         fitted = fit(self.data, baseline.entries[0].candidate.name, seed=self.schedule.seed)
         outputs, truth = fitted.predict(self.data.test)
-        other = Answers(outputs=outputs[answers.rows], truth=truth[answers.rows], rows=answers.rows)
+        other = replace(answers, outputs=outputs[answers.rows], truth=truth[answers.rows])
         if not np.array_equal(other.truth, answers.truth, equal_nan=answers.truth.dtype.kind == "f"):
             raise KzooError(f"{winner.label} and {baseline.label} read different test rows.")
         groups = groups_of(self.data.test, answers.rows)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kzoo.utils.formatting import shown
+from kzoo.tuning.spaces.entry import format_value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,5 +33,5 @@ class Candidate:
     @property
     def text(self) -> str:
         """The name with the settings that differ."""
-        changed = ", ".join(f"{name}={shown(value)}" for name, value in self.overrides.items())
+        changed = ", ".join(f"{name}={format_value(value)}" for name, value in self.overrides.items())
         return f"{self.label} ({changed})" if changed else self.label

@@ -5,6 +5,7 @@ one with which the mean has the smallest loss.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -24,14 +25,9 @@ def cross_fitted(members: Sequence[Sequence[Answers]], data: Dataset) -> list[An
     """
     parts = list(range(len(members[0])))
     if len(parts) == 1:  # two halves of the rows in turn
-        half = len(members[0][0].truth) // 2
-        halves = np.arange(half), np.arange(half, len(members[0][0].truth))
-        split = [[member[0].select(indices) for indices in halves] for member in members]
-        means = cross_fitted(split, data)
-        joined = {
-            name: np.concatenate([getattr(mean, name) for mean in means]) for name in ("outputs", "truth", "rows")
-        }
-        return [Answers(**joined)]
+        half, order = len(members[0][0].truth) // 2, np.argsort(members[0][0].rows, kind="stable")
+        split = [[member[0].select(indices) for indices in (order[:half], order[half:])] for member in members]
+        return [Answers.together(cross_fitted(split, data))]
     means = []
     for part in parts:
         others = [other for other in parts if other != part]
@@ -42,8 +38,9 @@ def cross_fitted(members: Sequence[Sequence[Answers]], data: Dataset) -> list[An
 
 def fitted_weights(members: Sequence[Sequence[Answers]], data: Dataset) -> np.ndarray:
     """Return the weights (members,) of the mean with the smallest loss on the answers of all parts; their sum is 1."""
-    outputs = [np.concatenate([part.outputs for part in member]) for member in members]
-    loss = loss_of(data, np.concatenate([part.truth for part in members[0]]))
+    together = Answers.together(members[0])
+    outputs = [Answers.together(member).outputs for member in members]
+    loss = loss_of(data, together.truth, together.weight)
     counts, total = np.zeros(len(outputs)), np.zeros_like(outputs[0], dtype="float64")
     for step in range(1, _STEPS + 1):
         losses = [loss((total + candidate) / step) for candidate in outputs]
@@ -57,22 +54,25 @@ def fitted_weights(members: Sequence[Sequence[Answers]], data: Dataset) -> np.nd
 def mean_of(answers: Sequence[Answers], weights: np.ndarray) -> Answers:
     """Return the weighted mean of answers for the same rows."""
     outputs = sum(weight * part.outputs.astype("float64") for weight, part in zip(weights, answers, strict=True))
-    return Answers(outputs=np.asarray(outputs, np.float32), truth=answers[0].truth, rows=answers[0].rows)
+    return replace(answers[0], outputs=np.asarray(outputs, np.float32))
 
 
-def loss_of(data: Dataset, truth: np.ndarray) -> Callable[[np.ndarray], float]:
-    """Return the function of outputs that returns their mean loss: log loss of probabilities, the task's error else."""
-    facts = data.problem.facts
-    if "labels" in facts:
-        known = ~np.isnan(truth)
+def loss_of(data: Dataset, truth: np.ndarray, weight: np.ndarray | None = None) -> Callable[[np.ndarray], float]:
+    """Return the function of outputs that returns their mean loss: log loss of probabilities, the task's error else.
 
-        def labels_loss(outputs: np.ndarray) -> float:
-            p = np.where(truth == 1, outputs, 1 - outputs)[known]
-            return float(-np.log(np.clip(p, 1e-6, None)).mean())
+    Args:
+        data: the `Dataset`, for its task and target.
+        truth: (N, ...).
+        weight: (N,) sample weights, or None.
+    """
 
-        return labels_loss
-    if "classes" in facts:
-        indices = np.arange(len(truth)), truth.astype(int)
-        return lambda outputs: float(-np.log(np.clip(outputs[indices], 1e-6, None)).mean())
-    judge, target = data.problem.task.scoring.judge, data.target
-    return lambda outputs: float(judge(truth, outputs, target).error.mean())
+    def losses(outputs: np.ndarray) -> np.ndarray:
+        if "labels" in facts:
+            log_p = -np.log(np.clip(np.where(truth == 1, outputs, 1 - outputs), 1e-6, None))
+            return np.where(np.isnan(truth), 0.0, log_p).sum(axis=1)
+        if "classes" in facts:
+            return -np.log(np.clip(outputs[np.arange(len(truth)), truth.astype(int)], 1e-6, None))
+        return np.asarray(data.problem.task.scoring.judge(truth, outputs, target).error)
+
+    facts, target = data.problem.facts, data.target
+    return lambda outputs: float(np.average(losses(outputs), weights=weight))

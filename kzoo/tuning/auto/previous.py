@@ -44,7 +44,7 @@ def answers_of(run: Run, source: Any, options: DataOptions, data: Dataset) -> An
     _, _, (truth, outputs, _) = score_run(run, same_rows, data.problem.headline)
     if tuple(loaded.class_names) != tuple(data.class_names):
         truth, outputs = _in_order_of(data.class_names, loaded.class_names, truth, outputs)
-    answers = Answers(outputs=outputs, truth=truth, rows=np.arange(len(truth)))
+    answers = Answers(outputs=outputs, truth=truth, rows=np.arange(len(truth)), weight=data.test.weight)
     expected = np.asarray(data.test.y[:])
     if expected.shape[:1] != truth.shape[:1] or not np.allclose(
         expected.reshape(len(expected), -1).astype(float), truth.reshape(len(truth), -1).astype(float), equal_nan=True

@@ -26,7 +26,9 @@ from kzoo.workers.worker import TrialFailed
 
 BASELINE_SHARE = 0.2  # of the time, for baselines
 _SCREENING_SHARE = 0.5  # of the time that is left then, for the first part of each preset
-_LEAST_SECONDS = 5.0  # for a network on a part: starting and compiling take some of them
+_LEAST_SECONDS = 6.0  # for a network on a part: starting and compiling take some of them
+_ALONE_SHARE = 0.8  # of the time that is left, for a preset where shares were too short
+_LONGER_SHARE = 0.35  # of the time that is left, for a candidate that was stopped by its time
 _MOST_KEPT = 3  # presets that are fitted on all parts
 _MOST_VARIANTS = 6  # other settings of the best preset
 _MOST_REPEATS = 3  # divisions into folds
@@ -127,19 +129,30 @@ class Schedule:
                 screened.append(entry)
 
         self._fit(screening(), seconds_of_screening)
+        if not any(entry.answers for entry in entries):  # their shares were too short: all of the time for one of them
+            for entry in entries:
+                if not any(other.answers for other in entries):
+                    entry.trial, entry.limit = replace(entry.trial, status="running", error=""), 0.0
+                    self._fit([(entry, 0)], lambda _: _ALONE_SHARE * self.left)
         # 3. The best of them on all parts, as far as they can win; where there is one part, longer.
         kept = self._survivors(entries)
         if self.parts.folds > 1:
             for entry in kept:
                 self._finish(entry, first)
         else:
-            kept = [self._longer(entry) for entry in kept[:2] if not entry.complete] + kept
+            for entry in kept[:2]:
+                self._longer(entry)
         # 4. Other settings of the best preset.
         if kept:
             self._search_around(max(kept, key=lambda entry: self._mean(entry, [0])), first)
         # 5. Folds again, where rows are few.
         if self.parts.folds > 1 and self.parts.rows <= _MOST_REPEATED_ROWS:
             self._repeat()
+        if not self.stopped:
+            for entry in self.entries:
+                if entry.trial.status == "running":
+                    entry.trial = replace(entry.trial, status="failed", error="no time was left for it")
+                    self._write(entry)
 
     def entry(self, candidate: Candidate) -> Entry:
         """Return the entry of a candidate: an earlier one of a resumed search, or a new one."""
@@ -329,26 +342,22 @@ class Schedule:
             return
         self._fit(((entry, part) for part in missing), lambda entry: max(entry.limit, _SLOWER * typical))
 
-    def _longer(self, entry: Entry) -> Entry:
-        """Fit a candidate again that was stopped by its time, with more time; return the better entry."""
-        seconds = 0.35 * self.left
-        if seconds < 1.5 * entry.limit:
-            return entry
-        other = self.entry(replace(entry.candidate, label=f"{entry.candidate.label}, longer"))
-        if other is entry:  # the same settings: the trial gets a second fit
-            kept = entry.answers.pop(0), entry.seconds.pop(0), entry.limit, entry.complete
-            entry.limit, entry.complete = seconds, True
-            self._fit([(entry, 0)], lambda _: seconds)
-            if 0 not in entry.answers:
-                entry.answers[0], entry.seconds[0], entry.limit, entry.complete = kept
-        return entry
+    def _longer(self, entry: Entry) -> None:
+        """Fit a candidate again that was stopped by its time, with more time."""
+        seconds = _LONGER_SHARE * self.left
+        if seconds < 1.5 * entry.limit or entry.complete:
+            return
+        before = entry.answers.pop(0), entry.seconds.pop(0)
+        entry.limit, entry.complete = seconds, True
+        self._fit([(entry, 0)], lambda _: seconds)
+        if 0 not in entry.answers:  # no time, or it failed
+            entry.answers[0], entry.seconds[0] = before
 
-    def _search_around(self, best: Entry, parts: Iterable[int]) -> None:
+    def _search_around(self, best: Entry, parts: Sequence[int]) -> None:
         """Fit other settings of a preset while there is time, on all parts if they are better on the first."""
         cost = best.seconds.get(0, 0.0)
-        points = _points(best.candidate, self.seed)
-        for overrides in points:
-            if self.stopped or self.left < 1.5 * cost * len(list(parts)):
+        for overrides in _points(best.candidate, self.seed):
+            if self.stopped or self.left < 1.5 * cost * len(parts):
                 break
             entry = self.entry(replace(best.candidate, overrides=overrides))
             self._fit([(entry, 0)], lambda _: best.limit)

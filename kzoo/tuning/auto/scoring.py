@@ -14,6 +14,7 @@ from kzoo.ranking import lower_is_better
 from kzoo.results import value_of
 from kzoo.tasks import Target
 from kzoo.tasks.labels.inference import decided
+from kzoo.tasks.weighted import score_weighted
 from kzoo.tuning.auto.choice import Difference, bootstrap_difference, mean_difference
 from kzoo.utils.errors import KzooError
 
@@ -28,30 +29,36 @@ class Answers:
         outputs: (N, classes) or (N, labels) probabilities, or values (N, ...).
         truth: (N, ...).
         rows: (N,) their numbers among the development rows, or the test rows.
+        weight: (N,) sample weights, or None.
     """
 
     outputs: np.ndarray
     truth: np.ndarray
     rows: np.ndarray
+    weight: np.ndarray | None = None
 
     @classmethod
     def read(cls, folder: Path) -> "Answers":
         """Return the answers that the trainer wrote."""
         with np.load(folder / "answers.npz", allow_pickle=False) as stored:
-            return cls(outputs=stored["answers"], truth=stored["truth"], rows=stored["rows"])
+            weight = stored["weight"] if "weight" in stored else None
+            return cls(outputs=stored["answers"], truth=stored["truth"], rows=stored["rows"], weight=weight)
 
     @classmethod
     def together(cls, parts: Sequence["Answers"]) -> "Answers":
         """Return the answers of several parts, in the order of their rows."""
-        joined = {
-            name: np.concatenate([getattr(part, name) for part in parts]) for name in ("outputs", "truth", "rows")
-        }
-        order = np.argsort(joined["rows"], kind="stable")
-        return cls(**{name: values[order] for name, values in joined.items()})
+        rows = np.concatenate([part.rows for part in parts])
+        return cls(**_concatenated(parts)).select(np.argsort(rows, kind="stable"))
 
     def select(self, indices: np.ndarray) -> "Answers":
         """Return the answers for some of the rows."""
-        return Answers(outputs=self.outputs[indices], truth=self.truth[indices], rows=self.rows[indices])
+        chosen = {name: None if values is None else values[indices] for name, values in vars(self).items()}
+        return Answers(**cast("dict[str, Any]", chosen))
+
+
+def _concatenated(parts: Sequence[Answers]) -> dict[str, Any]:
+    names = ["outputs", "truth", "rows", *(["weight"] if parts[0].weight is not None else [])]
+    return {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
 
 
 class PrimaryScore:
@@ -98,8 +105,8 @@ class PrimaryScore:
 
     def scores(self, answers: Answers, target: Target | None = None) -> Mapping[str, Any]:
         """Return all scores of answers."""
-        score = self.data.problem.task.scoring.score
-        return score([(answers.outputs, answers.truth)], target or self.target, logits=False).scores
+        score, batches = self.data.problem.task.scoring.score, [(answers.outputs, answers.truth)]
+        return score_weighted(score, batches, target or self.target, logits=False, weight=answers.weight).scores
 
     def of_parts(self, parts: Sequence[Answers]) -> list[float]:
         """Return the score of each part; thresholds of labels are learned on the other parts."""
@@ -116,9 +123,9 @@ class PrimaryScore:
 
     def learned(self, parts: Sequence[Answers]) -> Target:
         """Return the target with the thresholds that are learned on answers."""
-        outputs, truth = (np.concatenate([getattr(part, name) for part in parts]) for name in ("outputs", "truth"))
-        options: Any = dict(target=self.target, logits=False, rows="out of fold")
-        return learn(self.learns, outputs, truth, **options).target(self.target)
+        together = _concatenated(parts)
+        options: Any = dict(target=self.target, logits=False, rows="out of fold", weight=together.get("weight"))
+        return learn(self.learns, together["outputs"], together["truth"], **options).target(self.target)
 
     def difference(
         self, first: Sequence[Answers], second: Sequence[Answers], groups: np.ndarray, *,
@@ -165,19 +172,24 @@ class PrimaryScore:
         judge = self.data.problem.task.scoring.judge
         if self.metric == "accuracy":
             right = [judge(part.truth, part.outputs, self.target).right.astype(float) for part in (first, second)]
-            return right[0] - right[1]
+            return _weighted(right[0] - right[1], first.weight)
         metric = "mse" if self.metric == "r2" else self.metric
         judged = [judge(part.truth, part.outputs, self.target, metric=metric) for part in (first, second)]
         if judged[0].error is None or judged[0].of != metric:
             return None
-        gains = judged[1].error - judged[0].error
+        gains = _weighted(judged[1].error - judged[0].error, first.weight)
         return gains / max(float(np.var(first.truth)), 1e-30) if self.metric == "r2" else gains
 
     def _label_counts(self, answers: Answers, target: Target) -> np.ndarray:
         """Return (3, N, labels): right, wrong and missed labels; unknown labels are none of them."""
         predicted = decided(answers.outputs, target.thresholds)
         truth = answers.truth
-        return np.stack([predicted & (truth == 1), predicted & (truth == 0), ~predicted & (truth == 1)]).astype(float)
+        counts = np.stack([predicted & (truth == 1), predicted & (truth == 0), ~predicted & (truth == 1)]).astype(float)
+        return counts if answers.weight is None else counts * answers.weight[:, None]
+
+
+def _weighted(gains: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+    return gains if weight is None else gains * (weight / weight.mean())
 
 
 def _f1_macro(counts: np.ndarray, weight: np.ndarray) -> float:

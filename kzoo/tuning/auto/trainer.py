@@ -110,7 +110,7 @@ class Trainer:
         has_network = fitted.logits is not None and _has_network(fitted)
         assert data.test is not None
         outputs, truth = fitted.predict(data.test)
-        write_answers(folder, outputs, truth, data.test.rows)
+        write_answers(folder, outputs, truth, data.test.rows, data.test.weight)
         return Fitted(seconds=0.0, has_network=has_network)
 
     def _fit_network(self, folder: Path, data: Dataset, preset: Any, overrides: Any, seconds: float) -> Fitted:
@@ -119,14 +119,16 @@ class Trainer:
             options["calibrate"] = "off"  # the winner is calibrated, not its members
         with without_curves():
             run = train(
-                preset, data, out=folder / "run", max_time=max(seconds, 1.0), seed=self.seed, check=False,
+                preset, data, out=folder / "run", max_time=round(max(seconds, 1.0), 1), seed=self.seed, check=False,
                 baselines=False, progress=False, resume="never", callbacks="quick", **options, **overrides,
             )  # fmt: skip
         answers, summary = run.answers, run.summary
         if answers is None:
             raise KzooError(f"{preset.name} stores no predictions for {data.task}")
         assert data.test is not None
-        write_answers(folder, answers["answers"], answers["truth"], data.test.rows[answers["rows"]])
+        write_answers(
+            folder, answers["answers"], answers["truth"], data.test.rows[answers["rows"]], answers.get("weight")
+        )
         return Fitted(
             seconds=0.0, params=summary["parameters"], epochs=summary["epochs"], best_epoch=summary["best_epoch"],
             complete="time was up" not in summary["stopped_because"],
@@ -146,16 +148,18 @@ def part_folder(folder: str | os.PathLike[str], part: int) -> Path:
     return Path(folder) / f"part-{part + 1:02d}"
 
 
-def write_answers(folder: Path, outputs: np.ndarray, truth: np.ndarray, rows: np.ndarray) -> None:
+def write_answers(folder: Path, outputs: np.ndarray, truth: np.ndarray, rows: np.ndarray, weight: Any) -> None:
     """Write the answers for the judged rows of a part.
 
     Args:
         outputs: (N, ...) probabilities or values.
         truth: (N, ...).
         rows: (N,) their numbers among the development rows.
+        weight: (N,) sample weights, or None.
     """
+    weights = {} if weight is None else {"weight": weight}
     with whole_file(folder / "answers.npz", sync=False) as temporary, open(temporary, "wb") as stream:
-        np.savez_compressed(stream, answers=np.asarray(outputs, np.float32), truth=truth, rows=rows)
+        np.savez_compressed(stream, answers=np.asarray(outputs, np.float32), truth=truth, rows=rows, **weights)
 
 
 class _Watchdog:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from kzoo import __version__
 from kzoo.dataset.dataset import Dataset
@@ -84,5 +83,6 @@ def _learned_steps(data: Dataset, out_of_fold: Sequence[Answers]) -> Postprocess
         names = ["temperature_scaling", *names]
     if not names:
         return None
-    outputs, truth = (np.concatenate([getattr(part, name) for part in out_of_fold]) for name in ("outputs", "truth"))
-    return learn(names, outputs, truth, target=data.target, logits=False, rows="out of fold")
+    answers = Answers.together(out_of_fold)
+    options: Any = dict(target=data.target, logits=False, rows="out of fold", weight=answers.weight)
+    return learn(names, answers.outputs, answers.truth, **options)

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from kzoo import __version__, baselines
+from kzoo.baselines.data import BaselineData, metric_of
 from kzoo.baselines.fitted import fit
 from kzoo.data.load import load
 from kzoo.dataset.dataset import Dataset, Loadable
@@ -138,9 +139,8 @@ def auto(
     old_answers = None if old_run is None else answers_of(old_run, source, options, data)
     usual = _FOLDS if seconds > _SHORT else _FOLDS_OF_SHORT
     count = usual if folds is None else checked_count("folds", folds, least=2)
-    score = PrimaryScore(data, objective)
-    parts = Parts.of(data, count, seed)
-    candidates = _baselines(data)
+    parts, candidates = Parts.of(data, count, seed), _baselines(data)
+    score = _primary_score(data, objective, candidates[0].name)
     judged = f"{parts.folds} folds" if parts.folds > 1 else f"the validation split ({parts.reason})"
     plan = AutoPlan(
         data=summary_line(data.overview), metric=score.metric, parts=f"judged on {judged}",
@@ -279,9 +279,25 @@ def _presets(source: Any, options: DataOptions, seconds: float) -> list[Candidat
     return [Candidate(name=each.preset, label=each.preset, why=each.why) for each in suggested[:most]]
 
 
+def _primary_score(data: Dataset, objective: str | None, baseline: str) -> PrimaryScore:
+    """Return the score by which candidates are compared; a baseline shows whether it can be computed on this data.
+
+    Raises:
+        KzooError: the objective is not among the scores of the task.
+    """
+    split = data.train if data.validation is None else data.validation
+    outputs, truth = fit(data, baseline).predict(split)
+    answers = Answers(outputs=outputs, truth=truth, rows=np.arange(len(truth)), weight=split.weight)
+    score = PrimaryScore(data, objective)
+    if objective is None:
+        score = PrimaryScore(data, metric_of(data, dict(score.scores(answers))))
+    score.value(answers)  # raises if it is not available
+    return score
+
+
 def _baselines(data: Dataset) -> list[Candidate]:
     """Return the baselines for some data, the quickest first."""
-    subset = baselines.data.BaselineData(data)
+    subset = BaselineData(data)
     fitting = [
         candidate
         for candidate in baselines.list_baselines(data.problem)
@@ -373,11 +389,13 @@ class _Conclusion:
             lambda first, second: self._difference(models[first], models[second]),
         )  # fmt: skip
         winner, lines = models[number], []
-        if number != best:
-            difference = self._difference(models[best], winner)
+        networks = [number for number in scores if not models[number].is_baseline and len(models[number].entries) == 1]
+        rival = max(networks, key=scores.__getitem__, default=None)
+        if best not in (number, rival):
+            ahead = points(self.score, self._difference(models[best], winner), _LEVEL)
             lines.append(
-                f"{models[best].label} scored {points(self.score, difference, _LEVEL)} more than {winner.label} on the "
-                f"judged rows, which is no clear lead: {winner.label} is simpler."
+                f"{models[best].label} scored {ahead} more than {winner.label} on the judged rows, which is no clear "
+                f"lead: {winner.label} is simpler."
             )
         baseline = max(
             (number for number, model in enumerate(models) if model.is_baseline), key=scores.__getitem__, default=None
@@ -386,13 +404,11 @@ class _Conclusion:
         test_answers = self._write(winner)[1]
         lead: Difference | None = None
         result = dict(winner=WINNER, label=winner.label, metric=self.score.metric, lines=lines)
-        rivals = [model for model in models if not model.is_baseline and len(model.entries) == 1]
-        if winner.is_baseline and rivals:
-            rival = max(rivals, key=lambda model: scores[models.index(model)])
-            lead = self._difference(winner, rival)
+        if winner.is_baseline and rival is not None:
+            lead = self._difference(models[rival], winner)
             verdict = (
-                f"No network was better than {winner.label}: {rival.label} is "
-                f"{points(self.score, lead, _LEVEL)} behind on the judged rows."
+                f"No network was clearly better than {winner.label}: the lead of {models[rival].label} is "
+                f"{points(self.score, lead, _LEVEL)} on the judged rows."
             )
         elif baseline is None or winner.is_baseline:
             verdict = f"{winner.label} is the only kind of model that was fitted."

@@ -41,7 +41,7 @@ class Answers:
     def read(cls, folder: Path) -> "Answers":
         """Return the answers that the trainer wrote."""
         with np.load(folder / "answers.npz", allow_pickle=False) as stored:
-            weight = stored["weight"] if "weight" in stored else None
+            weight = stored.get("weight")
             return cls(outputs=stored["answers"], truth=stored["truth"], rows=stored["rows"], weight=weight)
 
     @classmethod

@@ -1,0 +1,148 @@
+"""`kzoo.tune("auto")` and `kzoo tune auto`: the winner is a run, its lead is stated, bad input is refused in one line."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_wine
+from sklearn.metrics import accuracy_score
+
+import kzoo
+from kzoo.cli import main
+from kzoo.tuning.records import read_trials
+
+SECONDS = 30  # enough for the baselines on any machine; networks may or may not be fitted
+
+
+def wine(path, rows=slice(None), seed=0):
+    frame = load_wine(as_frame=True).frame.sample(frac=1, random_state=seed).iloc[rows]
+    frame.assign(target=frame.target.map({0: "a", 1: "b", 2: "c"})).to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("auto")
+
+
+@pytest.fixture(scope="module")
+def previous(folder):
+    return kzoo.baselines.train("logistic", wine(folder / "old.csv", slice(0, 80)), target="target", out=folder / "old")
+
+
+@pytest.fixture(scope="module")
+def search(folder, previous):
+    return kzoo.tune(
+        "auto", wine(folder / "newer.csv", slice(80, None)), max_time=SECONDS, previous=previous, test=0.3,
+        out=folder / "search", progress=False,
+    )  # fmt: skip
+
+
+def test_the_winner_is_a_run_with_the_answers_it_states(search, folder):
+    winner, request = search.winner, search.request
+    assert search.finished and request.is_auto and request.folds == 3
+    answers = winner.answers
+    accuracy = accuracy_score(answers["truth"], answers["answers"].argmax(1))
+    assert winner.summary["test"]["accuracy"] == pytest.approx(accuracy) and answers["split"] == "test"
+    evaluated = kzoo.evaluate(winner, folder / "newer.csv")
+    assert evaluated["accuracy"] == pytest.approx(accuracy) and evaluated["examples"] == len(answers["truth"])
+    assert [label for label in kzoo.predict(winner, folder / "newer.csv").labels][:1][0] in ("a", "b", "c")
+    assert search.verdict and str(winner.path) not in search.verdict
+
+
+def test_each_candidate_is_judged_on_rows_that_it_was_not_fitted_to(search):
+    trials = {trial.hyperparameters["model"]: trial for trial in search.trials if not trial.overrides}
+    assert {"majority", "logistic", "trees"} <= trials.keys()
+    logistic = trials["logistic"]
+    answers = [np.load(file) for file in sorted(search.path.glob(f"trials/{logistic.number:04d}/part-*/answers.npz"))]
+    rows = np.concatenate([part["rows"] for part in answers[:3]])
+    assert sorted(rows) == list(range(len(rows)))  # each development row once
+    scores = [accuracy_score(part["truth"], part["answers"].argmax(1)) for part in answers]
+    assert logistic.folds == pytest.approx(scores) and logistic.score == pytest.approx(np.mean(scores))
+    # The leaderboard states gains over the best baseline.
+    board = search.leaderboard()
+    assert board[board.baseline].gain.tolist() == [0.0] and logistic.score >= trials["majority"].score
+
+
+def test_the_previous_model_is_compared_on_the_same_test_rows(search, previous, folder):
+    result = json.loads((search.path / "auto.json").read_text())
+    data = kzoo.load_data(folder / "newer.csv", target="target", test=0.3)
+    frame = pd.read_csv(folder / "newer.csv").iloc[np.asarray(data.test.rows)]
+    old = accuracy_score(frame.target, kzoo.predict(previous, frame.drop(columns="target")).labels)
+    new = search.winner.summary["test"]["accuracy"]
+    assert f"accuracy {old:.4f}; new model: {new:.4f}" in result["update"]
+    assert result["previous"]["mean"] == pytest.approx(new - old) and result["change"] is (
+        result["previous"]["low"] > 0
+    )
+
+
+def test_the_same_call_returns_the_finished_search_and_another_is_refused(search, folder, previous, capsys):
+    options = dict(out=search.path, previous=previous, test=0.3)
+    again = kzoo.tune("auto", folder / "newer.csv", max_time=SECONDS, **options)
+    assert again.path == search.path and search.verdict in capsys.readouterr().err
+    with pytest.raises(kzoo.KzooError, match="contains a different search"):
+        kzoo.tune("auto", folder / "newer.csv", max_time=SECONDS, seed=1, **options)
+
+
+def test_report_and_compare_read_the_search(search, folder):
+    page = kzoo.report(search, out=folder / "report.html").read_text(encoding="utf-8")
+    assert search.verdict.split(":")[0] in page and "tabular" in page and ".winner" in page
+    table = kzoo.compare([search, search.winner])
+    assert len(table) >= 2 and "auto" in set(table.preset)
+    for name in ("best_config", "best_model", "retrain"):
+        with pytest.raises(kzoo.KzooError, match="use its `winner`"):
+            getattr(search, name)()
+
+
+def test_the_command_states_the_plan_and_refuses_what_it_cannot_do(folder, capsys):
+    data = str(wine(folder / "all.csv"))
+    assert main(["tune", "auto", "--data", data, "--dry-run"]) == 0
+    plan = capsys.readouterr().out
+    assert "5 folds, 10 min" in plan and "logistic regression" in plan and "tabular_" in plan
+    cases = {
+        "needs data": ["tune", "auto"],
+        "--trials is not available for 'auto'": ["tune", "auto", "--data", data, "--trials", "3"],
+        "units= is not available for 'auto'": ["tune", "auto", "--data", data, "--set", "units=8"],
+        "too short for 'auto'": ["tune", "auto", "--data", data, "--max-time", "5s"],
+        "objective='nope' is not available": ["tune", "auto", "--data", data, "--objective", "nope"],
+        "is not a run": ["tune", "auto", "--data", data, "--from", str(folder / "nothing")],
+        "--folds must not exceed": ["tune", "auto", "--data", data, "--folds", "1"],
+        "is for 'auto'": ["tune", "wine_fnn", "--from", str(folder / "old")],
+        "does not exist": ["tune", "auto", "--data", str(folder / "no.csv")],
+    }
+    wrong = {}
+    for message, words in cases.items():
+        code, err = main(words), capsys.readouterr().err
+        if code != 2 or message not in err or len(err.strip().splitlines()) != 1:
+            wrong[" ".join(words)] = (code, err)
+    assert not wrong
+
+
+@pytest.mark.slow
+def test_a_killed_search_goes_on_with_what_was_fitted(folder, tmp_path):
+    data, out = wine(folder / "killed.csv"), tmp_path / "search"
+    command = [
+        sys.executable, "-m", "kzoo", "tune", "auto", "--data", str(data), "--target", "target", "--max-time", "60s",
+        "--out", str(out),
+    ]  # fmt: skip
+    process = subprocess.Popen(command, env=os.environ, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    while process.poll() is None and len(list(out.glob("trials/*/part-*/fitted.json"))) < 8:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = {file: file.stat().st_mtime_ns for file in out.glob("trials/*/part-*/fitted.json")}
+    answers = {file: file.with_name("answers.npz").stat().st_mtime_ns for file in before}
+    assert len(before) >= 8 and not kzoo.Search(out).finished
+    with pytest.raises(kzoo.KzooError, match="is not finished"):
+        kzoo.Search(out).winner
+    done = subprocess.run(command, env=os.environ, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-1000:]
+    assert {file: file.with_name("answers.npz").stat().st_mtime_ns for file in before} == answers
+    assert kzoo.Search(out).finished and kzoo.Search(out).winner.summary["test"]
+    assert all(trial.status != "running" for trial in read_trials(out))

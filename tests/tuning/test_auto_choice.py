@@ -1,0 +1,148 @@
+"""The statistics of `kzoo.tune("auto")`: differences, ties, weights of a mean, and parts of the rows."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.metrics import f1_score, log_loss, r2_score
+
+import kzoo
+from kzoo.tuning.auto.choice import Difference, choose, mean_difference
+from kzoo.tuning.auto.mean import cross_fitted, fitted_weights, loss_of
+from kzoo.tuning.auto.parts import Parts
+from kzoo.tuning.auto.scoring import Answers, PrimaryScore
+
+
+def test_the_error_of_a_mean_difference_is_that_of_a_paired_test():
+    gains = np.random.default_rng(0).normal(0.1, 1, 50)
+    difference = mean_difference(gains, np.arange(50))
+    assert difference.mean == pytest.approx(gains.mean())
+    assert difference.error == pytest.approx(stats.sem(gains))
+    # Rows that repeat one another are one observation: each counts twice, and the error stays the same.
+    doubled = mean_difference(np.repeat(gains, 2), np.repeat(np.arange(50), 2))
+    assert doubled.error == pytest.approx(stats.sem(gains))
+
+
+def test_the_interval_is_corrected_for_shared_training_rows():
+    plain = Difference(mean=0.1, error=0.04)
+    corrected = plain.corrected(folds=5, judged_share=1 / 4)  # Nadeau and Bengio: 1 / J + n2 / n1 instead of 1 / J
+    assert corrected.error == pytest.approx(0.04 * np.sqrt((1 / 5 + 1 / 4) / (1 / 5)))
+    low, high = plain.interval(0.95)
+    assert (low, high) == pytest.approx(stats.norm.interval(0.95, 0.1, 0.04))
+    assert not plain.is_tie(0.95) and Difference(mean=0.1, error=0.06).is_tie(0.95)
+
+
+def test_the_simplest_that_ties_with_the_best_is_chosen():
+    scores, complexity = {0: 0.80, 1: 0.81, 2: 0.82, 3: 0.70}, {0: (0,), 1: (1,), 2: (2,), 3: (-1,)}
+
+    def difference(error):
+        return lambda first, second: Difference(mean=scores[first] - scores[second], error=error)
+
+    assert choose(scores, complexity, difference(0.001)) == (2, 2)  # each lead is clear
+    assert choose(scores, complexity, difference(0.015)) == (1, 2)  # that over 1 is not
+    assert choose(scores, complexity, difference(0.03)) == (0, 2)  # 3 is simpler still, but clearly worse
+
+
+def classes(count=300, seed=0):
+    """Return a data set of three classes, truth, and probabilities of a good and of a useless model."""
+    rng = np.random.default_rng(seed)
+    x, truth = rng.normal(size=(count, 4)).astype("float32"), rng.integers(3, size=count)
+    data = kzoo.load_data((x, truth), test=0.0)
+    good = rng.dirichlet([1, 1, 1], count) * 0.5
+    good[np.arange(count), truth] += 0.5
+    return data, truth, good, rng.dirichlet([1, 1, 1], count)
+
+
+def answers(outputs, truth, rows=None, weight=None):
+    rows = np.arange(len(truth)) if rows is None else rows
+    return Answers(outputs=np.asarray(outputs, np.float32), truth=truth, rows=rows, weight=weight)
+
+
+def test_the_loss_of_a_mean_and_its_weights():
+    data, truth, good, useless = classes()
+    weight = np.linspace(0.5, 2, len(truth))
+    assert loss_of(data, truth, weight)(good) == pytest.approx(
+        log_loss(truth, good, labels=[0, 1, 2], sample_weight=weight), rel=1e-4
+    )
+    half, other = np.split(np.arange(len(truth)), 2)
+    parts = [[answers(p[i], truth[i], i) for i in (half, other)] for p in (useless, good)]
+    weights = fitted_weights(parts, data)
+    assert weights.sum() == pytest.approx(1) and weights[1] > 0.8
+    mean = cross_fitted(parts, data)
+    assert [list(part.rows) for part in mean] == [list(half), list(other)]
+    single = cross_fitted([[Answers.together(member)] for member in parts], data)
+    assert len(single) == 1 and np.allclose(single[0].outputs, np.concatenate([part.outputs for part in mean]))
+
+
+def test_scores_and_differences_are_those_of_scikit_learn():
+    data, truth, good, useless = classes()
+    score = PrimaryScore(data)
+    assert score.metric == "accuracy" and score.sign == 1
+    assert score.value(answers(good, truth)) == pytest.approx((good.argmax(1) == truth).mean())
+    difference = score.difference([answers(good, truth)], [answers(useless, truth)], np.arange(len(truth)))
+    gains = (good.argmax(1) == truth).astype(float) - (useless.argmax(1) == truth)
+    assert (difference.mean, difference.error) == pytest.approx((gains.mean(), stats.sem(gains)))
+    with pytest.raises(kzoo.KzooError, match="objective='r3' is not available"):
+        PrimaryScore(data, "r3").value(answers(good, truth))
+    # Values: a difference of R2 is one of mean squared errors.
+    rng = np.random.default_rng(1)
+    y = rng.normal(size=(200, 1)).astype("float32")
+    data = kzoo.load_data((rng.normal(size=(200, 3)).astype("float32"), y), test=0.0)
+    first, second = y + rng.normal(0, 0.3, y.shape), y + rng.normal(0, 0.6, y.shape)
+    difference = PrimaryScore(data).difference([answers(first, y)], [answers(second, y)], np.arange(200))
+    assert difference.mean == pytest.approx(r2_score(y, first) - r2_score(y, second), abs=1e-5)
+
+
+def test_the_difference_of_labels_counts_their_f1():
+    rng = np.random.default_rng(2)
+    truth = rng.integers(2, size=(400, 3))
+    x = rng.normal(size=(400, 3)).astype("float32")
+    data = kzoo.load_data((x, truth), test=0.0, task="tabular_multilabel_classification")
+    truth = truth.astype(float)
+    good = np.clip(truth * 0.5 + rng.uniform(0, 0.5, truth.shape), 0, 1)
+    bad = rng.uniform(0, 1, truth.shape)
+    score, target = PrimaryScore(data), data.target
+    difference = score.difference(
+        [answers(good, truth)], [answers(bad, truth)], np.arange(400), targets=(target, target)
+    )
+    expected = [f1_score(truth, p >= 0.5, average="macro") for p in (good, bad)]
+    assert score.metric == "f1_macro" and difference.mean == pytest.approx(expected[0] - expected[1])
+    draws = []
+    for _ in range(300):
+        i = rng.integers(400, size=400)
+        draws.append(
+            f1_score(truth[i], good[i] >= 0.5, average="macro") - f1_score(truth[i], bad[i] >= 0.5, average="macro")
+        )
+    assert difference.error == pytest.approx(np.std(draws), rel=0.3)
+
+
+def keys(split):
+    return {row.tobytes() for row in np.asarray(split.x[:])}
+
+
+def test_parts_judge_each_row_once_and_never_a_test_row():
+    data = kzoo.load_data("breast_cancer")
+    parts = Parts.of(data, 5, seed=3)
+    assert parts.folds == 5 and parts.rows == len(data.train) + len(data.validation)
+    judged, test = [], keys(data.test)
+    for number in range(5):
+        part = parts.part(data, number)
+        assert not keys(part.test) & (keys(part.train) | keys(part.validation))
+        assert not keys(part.train) & keys(part.validation)
+        assert not test & (keys(part.test) | keys(part.train) | keys(part.validation))
+        judged.append(part.test.rows)
+        share = np.mean(part.test.y)
+        assert share == pytest.approx(np.mean(data.train.y), abs=0.03)  # stratified
+    assert sorted(np.concatenate(judged)) == list(range(parts.rows))
+    again, repeat = parts.part(data, 0), parts.part(data, 5)  # the first part of a second division
+    assert list(again.test.rows) == list(judged[0]) and list(repeat.test.rows) != list(judged[0])
+    assert len({parts.part(data, number).fingerprint for number in range(6)}) == 6
+
+
+def test_rows_in_order_of_time_are_judged_on_the_validation_split():
+    data = kzoo.load_data("sine", preset="series_linear")
+    parts = Parts.of(data, 5, seed=0)
+    assert parts.folds == 1 and "order of time" in parts.reason
+    part = parts.part(data, 0)
+    assert keys(part.test) == keys(data.validation)
+    # No training target reaches into the targets on which networks stop.
+    assert part.train.y.moments.max() + part.train.y.length <= part.validation.y.moments.min()

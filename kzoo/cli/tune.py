@@ -120,7 +120,7 @@ def run(args):
             keras_import.import_quietly("kzoo.tuning.spaces.space").space(preset, space).limit(params=args.max_params)
         )
     options = dict(
-        engine=args.engine, trials=args.trials, max_time=args.max_time, space=space,
+        previous=args.previous, engine=args.engine, trials=args.trials, max_time=args.max_time, space=space,
         objective=args.objective, baseline=not args.no_baseline, prune=None if args.no_prune else "median",
         folds=args.folds, parallel=args.parallel, threads=args.threads, weights=args.weights,
         freeze=train.freeze_argument(args.freeze), seed=args.seed, out=args.out, resume=args.resume,

@@ -48,8 +48,8 @@ def export_model(model_or_run, path, names, *, quantize, check, data, overwrite,
             raise KzooError(f"{subject.spec['preset']} cannot be exported to {format.name}: {reason}.")
     if quantize and _has_baseline(subject.spec):
         raise KzooError(
-            f"quantize={quantize[0]!r} would round the tables of the baseline {subject.spec['preset']!r}, such as "
-            "the thresholds of trees. Leave quantize out."
+            f"quantize={quantize[0]!r} would round the tables of a baseline, such as the thresholds of trees, in "
+            f"{subject.spec['preset']!r}. Leave quantize out."
         )
     path = Path(path)
     before = _existing_export(path, subject, overwrite)

@@ -20,6 +20,7 @@ from kzoo.export.staging import new_folder
 from kzoo.export.verify import AGREEMENT, TOLERANCE, difference, tolerance_error, verify
 from kzoo.exported import MANIFEST, Entry, ExportedModel, Manifest, described, files_below
 from kzoo.kinds import kind_of
+from kzoo.stored_types import BASELINE
 from kzoo.utils.errors import ExportError, KzooError
 from kzoo.utils.files import write_json
 from kzoo.utils.optional import check_installed
@@ -45,6 +46,11 @@ def export_model(model_or_run, path, names, *, quantize, check, data, overwrite,
     for format in selected:
         if reason := format.refuses(subject.spec):
             raise KzooError(f"{subject.spec['preset']} cannot be exported to {format.name}: {reason}.")
+    if quantize and _has_baseline(subject.spec):
+        raise KzooError(
+            f"quantize={quantize[0]!r} would round the tables of a baseline, such as the thresholds of trees, in "
+            f"{subject.spec['preset']!r}. Leave quantize out."
+        )
     path = Path(path)
     before = _existing_export(path, subject, overwrite)
     # 2. Convert and verify in a staging folder.
@@ -82,6 +88,11 @@ def export_model(model_or_run, path, names, *, quantize, check, data, overwrite,
         if entry.status == "failed":
             say(f"{key} failed: {entry.error}")
     return ExportedModel(path)
+
+
+def _has_baseline(spec):
+    """Return whether a specification is a baseline, or an ensemble with one."""
+    return spec.get("method") == BASELINE or any(map(_has_baseline, spec.get("members") or ()))
 
 
 def _existing_export(path, subject, overwrite):

@@ -22,6 +22,7 @@ from kzoo.reports.setting_format import format_setting, format_shape
 from kzoo.results.coverage import DRIFT, HEAD, coverage_note, coverage_rows
 from kzoo.results.repairs import gain_line
 from kzoo.run import Run
+from kzoo.stored_types import BASELINE
 from kzoo.tasks.target_scores import subgroup_table, target_table
 from kzoo.tuning.search import Search, is_search
 from kzoo.untracked import as_run
@@ -266,4 +267,7 @@ def _provenance(run: Run) -> dict[str, Any]:
         ("Weights", config.get("weights") or ""),
         ("Postprocessing", ", ".join(f"{step['name']} (learned on {step['rows']})" for step in run.postprocessing)),
     ]
-    return dict(command=config.get("command"), provenance=[(name, text) for name, text in rows if text])
+    command = config.get("command")
+    if spec.get("method") == BASELINE:
+        command = f"kzoo.baselines.train({spec['preset']!r}, data, seed={spec['seed']})  # Python"
+    return dict(command=command, provenance=[(name, text) for name, text in rows if text])

@@ -46,8 +46,10 @@ def beaten(summary: Mapping[str, Any]) -> str | None:
         return None
     if network_score > best_score if score_type.best == "max" else network_score < best_score:
         return None
+    baseline = summary.get("baseline")  # the run itself is one
+    subject = f"The model ({baseline['label']})" if baseline else "The network"
     return (
-        f"The network is not better than the best baseline: {_with_name(network_score, metric)}, against "
+        f"{subject} is not better than the best baseline: {_with_name(network_score, metric)}, against "
         f"{_with_name(best_score, metric)} of {best} on the same {split} data."
     )
 

@@ -70,7 +70,7 @@ def train_baseline(
 
 def _adapted_settings(settings: Mapping[str, Any], data: Dataset, logits: bool | None) -> dict[str, Any]:
     """Return the settings of objective and decision, complete, with the names of the postprocessing steps."""
-    training = dict(plain_settings(settings)) | {"postprocess": data.problem.task.postprocess}
+    training = dict(settings) | plain_settings(settings) | {"postprocess": data.problem.task.postprocess}
     adapt_decision(training, frozenset(settings), data, logits=logits)
     adapt_objective(training, frozenset(settings), data, ())
     kept = {name: training[name] for name in _DECIDING if training.get(name) is not None}
@@ -97,7 +97,8 @@ def _write(
 ) -> None:
     """Write the files of the run; last the summary, which completes it."""
     settings = request.spec.training
-    config = request.json() | {"command": None, "statistics": statistics(data), "network": table_of(model)}
+    network = table_of(model) | {"flops": None}  # look-ups and comparisons are not counted
+    config = request.json() | {"command": None, "statistics": statistics(data), "network": network}
     if "probabilities" in data.problem.facts:
         config["answers"] = next(name for name, logits in ANSWERS.items() if logits is fitted.logits)
     write_json(folder / "preprocessing.json", data.preprocessing)

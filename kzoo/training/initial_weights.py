@@ -73,6 +73,7 @@ def load_initial_weights(weights, model, spec, data, *, freeze=None) -> list[str
         KzooError: `weights` cannot be read, has no layer in common, or `freeze` leaves nothing to train.
     """
     name, run = name_of(weights, spec.preset), _find_run(weights, spec.preset)
+    _refuse_baseline(name, run)
     source = _load_model(weights, spec) if run is None else run.model
     transfer = WeightTransfer(_axis_names(weights, run), AxisNames.of(data, data.preprocessing), spec)
     copied, new, other_head = copy_weights(source, model, transfer)
@@ -183,6 +184,15 @@ def _find_run(weights, preset):
     return run
 
 
+def _refuse_baseline(name, run):
+    """Raise KzooError if a run is a baseline."""
+    if run is not None and run.spec.is_baseline:
+        raise KzooError(
+            f"weights={name!r} is a baseline ({run.spec.preset}), from whose weights no network can start. Use a run "
+            "of a preset."
+        )
+
+
 def _load_model(weights, spec):
     """Return the model from which initial weights are copied, unless it is that of a run.
 
@@ -240,6 +250,7 @@ def build_with_weights(preset, weights, overrides):
         KzooError: `weights` cannot be read, has weights of another network, or contradicts the overrides.
     """
     weights_name, run = checked_name(weights, preset.name), _find_run(weights, preset.name)
+    _refuse_baseline(weights_name, run)
     if isinstance(run, _RunFile) and _unversioned(run.spec.preset) != _unversioned(preset.name):
         run = None
     if run is not None:

@@ -84,10 +84,8 @@ def test_other_kinds_of_input_and_order_in_time_do_not_count(measured):
 def test_the_order_is_deterministic_and_does_not_depend_on_the_order_of_names():
     for task in ("tabular_classification", "text_classification", "forecasting", "series_classification"):
         names = [name for name in kzoo.list_presets() if name.startswith(("tabular_", "text_", "series_"))]
-        assert order(task, names) == order(task, names)
-        measured = [s.preset for s in order(task, names) if s.regret is not None]
-        backwards = [s.preset for s in order(task, names[::-1]) if s.regret is not None]
-        assert measured == backwards and measured
+        assert order(task, names) == order(task, names[::-1])
+        assert order(task, names)[0].regret is not None
 
 
 def test_regrets_are_those_of_the_stored_rows():

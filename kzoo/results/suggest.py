@@ -75,11 +75,11 @@ def order(
         for preset in presets
         if preset in regrets
     ]
-    suggestions.sort(key=lambda each: (each.regret, -len(regrets[each.preset]), each.seconds))
+    suggestions.sort(key=lambda each: (each.regret, -len(regrets[each.preset]), each.seconds, each.preset))
     unmeasured = [(_parameters(preset), preset) for preset in presets if preset not in regrets]
     return suggestions + [
         Suggestion(preset=preset, why="not measured" + (f", {count:,} parameters" if count < math.inf else ""))
-        for count, preset in sorted(unmeasured, key=lambda pair: pair[0])
+        for count, preset in sorted(unmeasured)
     ]
 
 

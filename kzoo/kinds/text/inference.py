@@ -18,7 +18,7 @@ from kzoo.kinds.text.folders import (
     split_folders,
 )
 from kzoo.kinds.text.pieces import LEVEL as PIECES
-from kzoo.kinds.text.pieces import PieceTokenizer, stored_pieces
+from kzoo.kinds.text.pieces import stored_pieces
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, Tokenizer
 from kzoo.sources.arrays import check_count, check_whole_numbers, numeric_array
 from kzoo.sources.files import add_notes, joined_notes, read_text
@@ -74,7 +74,7 @@ def preprocessing_of(kind, tokenizer, length, *, column=None):
     return {"kind": kind, "length": length, "column": column, **tokenizer.settings()}
 
 
-def tokenizer_of(preprocessing) -> Tokenizer | PieceTokenizer:
+def tokenizer_of(preprocessing):
     """Return the tokenizer stored in a reader."""
     if preprocessing["level"] == PIECES:
         return stored_pieces(preprocessing)

@@ -13,6 +13,7 @@ from base64 import b64encode
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 

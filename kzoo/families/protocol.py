@@ -12,6 +12,7 @@ LOG_RATIOS = (
     "log_ratios"  # an embedding whose weights are set from token frequencies in the training texts of each class
 )
 TEXT = "text"  # followed by a number: an embedding whose weights are set from the training texts of a table column
+PIECES = "pieces"  # the frozen embedding of a pretrained text encoder, whose layers get their weights from a file
 SHARES = "shares"  # followed by a number: a frozen convolution whose biases are set from responses to training series
 RIDGE = "ridge"  # the last layer with weights, which ridge regression on "features" sets; it is not trained
 FEATURES = "features"  # if all layers before it are frozen, its output is computed once
@@ -22,7 +23,7 @@ OUTPUTS = "outputs"  # the last layer with weights, which a linear probe sets
 
 def is_from_data(name: str) -> bool:
     """Return whether the weights of a layer of this name are set from data."""
-    return name in (WHITENING, LOG_RATIOS, RIDGE) or is_text(name) or is_shares(name)
+    return name in (WHITENING, LOG_RATIOS, RIDGE, PIECES) or is_text(name) or is_shares(name)
 
 
 def is_shares(name: str) -> bool:

@@ -434,7 +434,13 @@ TRAINING = {
         many=True,
         needs={"inputs": ("image",)},
     ),
-    "tokenizer": _A(default="words", meaning="what a token is", kind=str, choices=("words", "characters"), **_TOKENS),
+    "tokenizer": _A(
+        default="words",
+        meaning="what a token is; pieces: a piece of a word, of the pretrained text encoder",
+        kind=str,
+        choices=("words", "characters", "pieces"),
+        **_TOKENS,
+    ),
     "ngrams": _A(
         meaning="read each text as the set of its n-grams of up to this many tokens; none: all tokens in order",
         none=True,

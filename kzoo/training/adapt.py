@@ -54,7 +54,7 @@ def adapt_to_data(preset, config, training, requested, data):
     """
     _check_inputs_and_task(preset, config, data)
     if builder_of(preset.family).closed_form:
-        _check_closed_form(preset, training, requested)
+        _check_closed_form(preset, training, requested, data)
     _check_effect(preset, config, requested, data)
     builder, _ = family_builder(preset.family)
     accepted = set(inspect.signature(builder).parameters)
@@ -101,7 +101,7 @@ def adapt_to_data(preset, config, training, requested, data):
     if "bins" in requested and config.get("bins") and code_columns(config) == data.input_shape[-1]:
         notes.append(f"bins={config['bins']} has no effect: {data.name} has no numeric columns.")
     # 3. Training settings, and the head. The order matters: the head depends on the loss, the metrics on the head.
-    _adapt_text_reading(training, requested, data, notes)
+    _adapt_text_reading(preset, training, requested, data, notes)
     _adapt_loss(config, training, requested, data, notes)
     _adapt_steps(preset, training, requested, data, notes)
     _adapt_augmentation(training, requested, data, notes)
@@ -271,8 +271,13 @@ def _check_effect(preset, config, requested, data):
             raise KzooError(f"{name}={config[name]!r} has no effect on {data.name}: {reason}. Leave it out.")
 
 
-def _check_closed_form(preset, training, requested):
-    """Raise `KzooError` for a training setting that has no effect on a network that is not trained by gradients."""
+def _check_closed_form(preset, training, requested, data):
+    """Raise `KzooError` for counts, or a training setting without effect: the network is not trained by gradients."""
+    if "counts" in data.problem.facts:
+        raise KzooError(
+            f"{data.name} has counts, and {preset.name} predicts classes, labels or values: ridge regression sets its "
+            f"last layer. Set task='regression', or use another preset.{_alternatives(data, preset)}"
+        )
     for name in requested:
         if name in TRAINING and name not in _OF_CLOSED_FORM:
             raise KzooError(
@@ -435,16 +440,22 @@ def _adapt_dropout(config, requested, data, notes):
     notes.append("dropout=0: the noise of dropout widens quantiles.")
 
 
-def _adapt_text_reading(training, requested, data, notes):
+def _adapt_text_reading(preset, training, requested, data, notes):
     """Set `ngrams` to the value that the texts were read with: data loaded before cannot be read again.
 
     Raises:
-        KzooError: a requested `tokenizer` or `ngrams` that differs from how the data was read.
+        KzooError: a requested `tokenizer` or `ngrams`, or the tokenizer of a pretrained encoder, that differs from how
+            the data was read.
     """
     level = data.preprocessing.get("level")
     if "tokenizer" in requested and "tokenizer" in training and training["tokenizer"] != level:
         reading = f"was read with tokenizer={level!r}" if level else "already consists of token ids"
         raise KzooError(f"tokenizer={training['tokenizer']!r} contradicts {data.name}, which {reading}.")
+    if training.get("tokenizer") == "pieces" != level:
+        raise KzooError(
+            f"{preset.name} reads texts with the tokenizer of its encoder, and {data.name} was read otherwise. Pass "
+            f"the texts themselves, or load them with kzoo.load_data(..., preset={preset.name!r})."
+        )
     if "ngrams" not in training or training["ngrams"] == (stored := data.preprocessing.get("ngrams")):
         return
     if "ngrams" in requested:

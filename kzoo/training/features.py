@@ -11,7 +11,7 @@ import numpy as np
 
 from kzoo.data.pipeline import Batches
 from kzoo.dataset.dataset import Split
-from kzoo.families.protocol import FEATURES, layer_with
+from kzoo.families.protocol import FEATURES, PIECES, layer_with
 
 
 def frozen_below(model: keras.Model) -> keras.Model | None:
@@ -29,7 +29,40 @@ def head_above(frozen: keras.Model, core: keras.Model) -> keras.Model:
 
 
 def with_features(frozen: keras.Model, split: Split, *, batch_size: int) -> Split:
-    """Return a split whose inputs are the outputs of a network, (N, F) in float32."""
+    """Return a split whose inputs are the outputs of a network, (N, F) in float32.
+
+    Texts are cut to a length that is not much longer than they are: most have far fewer tokens than the longest.
+    """
+    if layer_with(frozen, PIECES) is not None:
+        return replace(split, x=_features_of_texts(frozen, np.asarray(split.x[:]), batch_size))
     batches = Batches(split, batch_size=batch_size)
     features = (frozen.predict_on_batch(batches.batch(0, step)[0]) for step in range(len(batches)))
     return replace(split, x=np.concatenate([keras.ops.convert_to_numpy(batch).astype("float32") for batch in features]))
+
+
+_SHORTEST = 16  # tokens to which texts are padded at least; each length doubles it
+
+
+def _features_of_texts(frozen, ids, batch_size):
+    """Return the features (N, F) of padded texts (N, T)."""
+    length, out = ids.shape[1], np.empty((len(ids), frozen.output_shape[-1]), np.float32)
+    sizes = length - np.argmax(ids[:, ::-1] != 0, axis=1)
+    shorter, end = 0, _SHORTEST
+    while shorter < length:
+        end = min(end, length)
+        rows = np.flatnonzero((sizes > shorter) & (sizes <= end))
+        if len(rows):
+            model = frozen if end == length else _of_length(frozen, end)
+            batches = (rows[first : first + batch_size] for first in range(0, len(rows), batch_size))
+            for some in batches:
+                whole = np.resize(some, batch_size)  # another size of a batch would be traced again
+                features = keras.ops.convert_to_numpy(model.predict_on_batch(ids[whole, :end]))
+                out[some] = features[: len(some)]
+        shorter, end = end, end * 2
+    return out
+
+
+def _of_length(frozen, length):
+    """Return a network of the same layers for texts of another length."""
+    inputs = keras.Input((length,), dtype="int32")
+    return keras.models.clone_model(frozen, input_tensors=inputs, clone_function=lambda layer: layer)

@@ -18,6 +18,7 @@ from kzoo.families.protocol import (
     OUTPUT_BIAS,
     OUTPUT_SCALING,
     OUTPUTS,
+    PIECES,
     TEXT,
     WHITENING,
     is_from_data,
@@ -25,6 +26,7 @@ from kzoo.families.protocol import (
     layer_with,
 )
 from kzoo.kinds import kind
+from kzoo.kinds.text.sentence_encoder import VOCABULARY_SIZE, load_weights
 from kzoo.kinds.text.tokenizer import PADDING
 from kzoo.loading import load_keras_file, load_run, load_weights_file
 from kzoo.registry import fitted_on, get_preset, list_presets, rebuild, remember_data, resolve, spec_of
@@ -390,19 +392,38 @@ def copy_weights(source, model, transfer=None):
 def initialize_from_data(model, data, seed=0):
     """Compute the weights of the layers "whitening", "log_ratios", "text1", ... from data, unless they are set already.
 
-    For labels, the biases of the outputs become the logits of the labels' shares.
+    Those of a pretrained text encoder are loaded. For labels, the biases of the outputs become the logits of the
+    labels' shares.
 
     Args:
         model: the network.
         data: the `Dataset`.
         seed: of the training series from which thresholds are computed.
     """
+    set_sentence_encoder(model)
     set_thresholds(model, data, seed)
     set_whitening(model, data.train.x)
     set_log_ratios(model, data.train)
     set_text_vectors(model, data.train)
     if "labels" in data.problem.facts:
         set_label_biases(model, data.train)
+
+
+def set_sentence_encoder(model):
+    """Load the weights of a pretrained text encoder, if a network has a layer "pieces" and all of its weights are zero.
+
+    Raises:
+        KzooError: the package with the weights is not installed, or the network has another vocabulary.
+    """
+    layer = layer_with(model, PIECES)
+    if layer is None or np.any(layer.get_weights()[0]):
+        return
+    if layer.input_dim != VOCABULARY_SIZE:
+        raise KzooError(
+            f"vocabulary_size={layer.input_dim} is not that of the encoder, {VOCABULARY_SIZE}. Leave it out."
+        )
+    for name, weights in load_weights().items():
+        model.get_layer(name).set_weights(weights)
 
 
 _LABEL_SHARES = (1e-4, 1 - 1e-4)  # limits of the share of a label that a bias starts from

@@ -20,7 +20,9 @@ from kzoo.utils.formatting import plural
 
 # Strengths for features with a standard deviation of 1, from almost none to the means alone.
 _ALPHAS = np.logspace(-3, 6, 19)
+_ALPHAS_OF_UNIT = np.logspace(-0.5, 1, 7)  # for vectors of unit length; leave-one-out errors of few rows are noisy
 _MOST_ROWS = 4_000  # of the regression, whose time grows with their cube
+_MOST_UNIT_ROWS = 50_000  # of that of vectors of unit length, whose time grows with the cube of their width
 _MOST_SERIES = 64  # whose responses determine thresholds
 _MARGIN = 1e-4  # above a quantile: responses to constant stretches are 0 up to rounding, and must not decide
 _SMALLEST_SPREAD = 1e-6  # of a feature that is not constant
@@ -123,14 +125,18 @@ def fit_ridge(
     layer, frozen = layer_with(model, RIDGE), frozen_below(model)
     if frozen is None:
         raise KzooError(f"{model.name} has trainable layers below {FEATURES!r}. Freeze them.")
-    train, sampled = data.train, len(data.train) > _MOST_ROWS
+    unit = isinstance(layer_with(model, FEATURES), keras.layers.UnitNormalization)
+    most = _MOST_UNIT_ROWS if unit else _MOST_ROWS
+    train, sampled = data.train, len(data.train) > most
     if len(train) < 2:
         raise KzooError("Ridge regression needs at least two training rows.")
-    train = train.select(np.linspace(0, len(train) - 1, _MOST_ROWS).astype(int)) if sampled else train
+    train = train.select(np.linspace(0, len(train) - 1, most).astype(int)) if sampled else train
     features = with_features(frozen, train, batch_size=batch_size)
     y, weight = np.asarray(train.y[:]), None if train.weight is None else np.asarray(train.weight, np.float64)
-    is_class = "classes" in data.problem.facts
-    if is_class:
+    is_class, is_labels = ("classes" in data.problem.facts), ("labels" in data.problem.facts)
+    if is_labels:
+        targets = np.nan_to_num(2.0 * y - 1.0)  # an unknown label counts as a half
+    elif is_class:
         count = max(layer.units, 2)
         targets = np.where(np.arange(count) == y[:, None], 1.0, -1.0)
         if class_weight is not None:
@@ -139,7 +145,7 @@ def fit_ridge(
     else:
         offset, scale = (np.asarray(part, np.float64) for part in standardize or (0.0, 1.0))
         targets = (y.reshape(len(y), -1) - offset) / scale
-    fitted = ridge_regression(features.x, targets, weight)
+    fitted = (ridge_of_unit_vectors if unit else ridge_regression)(features.x, targets, weight)
     kernel, bias = fitted.kernel, fitted.bias
     note = (
         f"Ridge regression on {features.x.shape[1]:,} features of {plural(len(y), 'training row')}: "
@@ -152,11 +158,63 @@ def fit_ridge(
         note = f"{note[:-1]}, with an accuracy of {right:.1%}."
         if layer.units == 1:
             kernel, bias = kernel[:, 1:] - kernel[:, :1], bias[1:] - bias[:1]
+    if is_labels:
+        factors = np.array(
+            [_label_factor(scores, truth, weight) for scores, truth in zip(fitted.left_out.T, y.T, strict=True)]
+        )
+        kernel, bias = kernel * factors, bias * factors
     layer.set_weights([kernel, bias])
     if sampled:
         return None, f"{note} There are {len(data.train):,} training rows; it learns from an even sample of them."
     validation = data.validation and with_features(frozen, data.validation, batch_size=batch_size)
     return (replace(features, x=features.x), validation), note
+
+
+def _label_factor(scores, truth, weight):
+    """Return the factor of the scores (N,) of a label with which their sigmoid has the smallest crossentropy."""
+    known = ~np.isnan(truth)
+    if not known.any():
+        return 1.0
+    both = np.stack([-scores, scores], axis=1)[known] / 2
+    return score_factor(both, truth[known].astype(int), None if weight is None else weight[known])
+
+
+def ridge_of_unit_vectors(features: np.ndarray, targets: np.ndarray, weight: np.ndarray | None = None) -> Ridge:
+    """Return the ridge regression of vectors of unit length whose strength has the smallest leave-one-out error.
+
+    The vectors are centred but not scaled: directions in which they hardly differ are noise. Embeddings have the same
+    length in all data, so that few strengths are candidates.
+
+    Args:
+        features: (N, F).
+        targets: (N, outputs).
+        weight: (N,) row weights, 0 or more; None for 1.
+    """
+    rows = len(features)
+    weight = np.ones(rows) if weight is None else np.maximum(np.asarray(weight, np.float64), 0)
+    counted, share = weight > 0, weight / weight.sum()
+    root = np.sqrt(rows * share)
+    middle, average = share @ features, share @ targets
+    x, y = root[:, None] * (features - middle), root[:, None] * (targets - average)
+    values, vectors = np.linalg.eigh(x.T @ x)
+    values = np.maximum(values, 0)
+    turned = x @ vectors  # (N, F): the squares of a column have the sum of an eigenvalue
+    projected = turned.T @ y
+    best: tuple[float, float, Any, Any] | None = None
+    for alpha in _ALPHAS_OF_UNIT:
+        inverse = 1 / (values + alpha)
+        solution = inverse[:, None] * projected
+        leverage = turned**2 @ inverse + share  # and of the intercept
+        errors = (y - turned @ solution)[counted] / np.maximum(1 - leverage[counted], 1e-9)[:, None]
+        loss = float(np.mean(np.sum(errors**2, axis=1)))
+        if best is None or loss < best[0]:
+            best = loss, float(alpha), solution, errors
+    assert best is not None
+    _, alpha, solution, errors = best
+    kernel = vectors @ solution
+    left_out = np.broadcast_to(average, targets.shape).copy()
+    left_out[counted] = targets[counted] - errors / root[counted, None]
+    return Ridge(kernel=kernel, bias=average - middle @ kernel, alpha=alpha, left_out=left_out)
 
 
 def ridge_regression(features: np.ndarray, targets: np.ndarray, weight: np.ndarray | None = None) -> Ridge:

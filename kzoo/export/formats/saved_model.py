@@ -11,7 +11,9 @@ def write(network, file, quantize):
     module = network.tf_module()
     signatures, extra = {"serving_default": module.serve}, {}
     preprocessing = network.preprocessing or {}
-    if "vocabulary" in preprocessing:
+    if "scores" in preprocessing:
+        extra["note"] = "no serve_strings: TensorFlow does not have the tokenizer of the pretrained encoder"
+    elif "vocabulary" in preprocessing:
         strings = import_module("kzoo.export.tf_tokenizer")
         encode, module.table = strings.strings_to_ids(preprocessing)
         mismatch = strings.first_mismatch(preprocessing, encode)

@@ -4,7 +4,7 @@ from kzoo.kinds import Kind, Source
 
 _TOKENIZER = {
     "length": int, "level": str, "ngrams?": (int, None), "lowercase": bool, "punctuation": bool, "vocabulary": [str],
-    "column?": (str, None), "separator?": str,
+    "column?": (str, None), "separator?": str, "scores?": [float], "charsmap?": str,
 }  # fmt: skip
 
 KIND = Kind(

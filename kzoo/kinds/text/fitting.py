@@ -2,6 +2,7 @@
 
 import re
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from kzoo.kinds.text.folders import SUFFIXES, check_classes, classes_below, new_
 from kzoo.kinds.text.inference import AsTexts, preprocessing_of, read, reads_last_tokens, texts_in
 from kzoo.kinds.text.language import cut_into_windows, labelled_windows, load_language, text_settings
 from kzoo.kinds.text.long_text import is_too_long
+from kzoo.kinds.text.pieces import LEVEL as PIECES
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, learn_and_encode
 from kzoo.sources.files import TextFile, add_notes, joined_notes, read_text
 from kzoo.sources.folders import extra_folders_note
@@ -336,7 +338,12 @@ def build_text(
             chosen[part] = part_texts, problem.task.inference.encode(learned, _raw(part_labels), **options)
     length, size, level, ngrams = text_settings(preset)
     texts = chosen["train"][0]
-    tokenizer, ids = learn_and_encode(texts, length, level=level, ngrams=ngrams, size=size, lowercase=level == "words")
+    if level == PIECES:
+        tokenizer = import_module("kzoo.kinds.text.sentence_encoder").load_tokenizer()
+        ids, size = tokenizer.encode(texts, length), len(tokenizer)
+    else:
+        lowercase = level == "words"
+        tokenizer, ids = learn_and_encode(texts, length, level=level, ngrams=ngrams, size=size, lowercase=lowercase)
     parts_by_name = {
         part: None
         if pair is None

@@ -17,6 +17,8 @@ from kzoo.kinds.text.folders import (
     new_data_folder,
     split_folders,
 )
+from kzoo.kinds.text.pieces import END, SPACE, stored_pieces
+from kzoo.kinds.text.pieces import LEVEL as PIECES
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, Tokenizer
 from kzoo.sources.arrays import check_count, check_whole_numbers, numeric_array
 from kzoo.sources.files import add_notes, joined_notes, read_text
@@ -74,6 +76,8 @@ def preprocessing_of(kind, tokenizer, length, *, column=None):
 
 def tokenizer_of(preprocessing):
     """Return the tokenizer stored in a reader."""
+    if preprocessing["level"] == PIECES:
+        return stored_pieces(preprocessing)
     settings = {key: preprocessing[key] for key in ("level", "lowercase", "punctuation", "vocabulary")}
     return Tokenizer(**settings, ngrams=preprocessing.get("ngrams"))  # missing in older readers
 
@@ -173,7 +177,10 @@ def form(reader):
 
 def example(reader, x):
     """Return a text of frequent words, or characters, of the training texts."""
-    words = [word for word in reader["vocabulary"] if word.isalpha()]
+    words = reader["vocabulary"]
+    if reader["level"] == PIECES:  # of them, those that are whole words
+        words = [piece[1:] for piece in words if piece.startswith(SPACE)]
+    words = [word for word in words if word.isalpha()]
     return ("" if reader["level"] == "characters" else " ").join(words[:8])
 
 
@@ -306,7 +313,8 @@ def texts_in(reader, table) -> list[str]:
 
 def _warn_of_unknown_texts(x, reader, items):
     """Warn of texts without any token from the vocabulary."""
-    unknown = np.flatnonzero(~(x > UNKNOWN).any(axis=1)).tolist()
+    special = END if reader["level"] == PIECES else UNKNOWN
+    unknown = np.flatnonzero(~(x > special).any(axis=1)).tolist()
     if not unknown:
         return
     unit = "character" if reader["level"] == "characters" else "word"

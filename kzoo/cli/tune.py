@@ -32,9 +32,10 @@ examples:
 are not worse than the best; the winner is a run, whose lead over the best
 baseline is stated on the test data.
 
-The test data is never used. Ctrl-C stops the search. If the search was stopped
-or killed, the same command resumes it with all finished trials; a larger
---trials extends it. `kzoo show PRESET` lists the settings that --set can fix.
+Trials never use the test data. Ctrl-C stops the search. If the search was
+stopped or killed, the same command resumes it with all finished trials; a
+larger --trials extends it. `kzoo show PRESET` lists the settings that --set can
+fix.
 """
 _OPTIONS = (
     "data", "out", "seed", "resume", "engine", "trials", "max_time", "space", "objective", "folds", "backend",
@@ -45,7 +46,7 @@ _OPTIONS = (
 
 def add_arguments(parser):
     add = parser.add_argument
-    add("preset", metavar="PRESET", help="a name from `kzoo list`")
+    add("preset", metavar="PRESET", help="a name from `kzoo list`; auto: compare baselines and presets")
     add("--data", metavar="SOURCE", help="data, as for `kzoo train`; default: the preset's data set")
     add(
         "--trials",

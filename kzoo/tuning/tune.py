@@ -190,7 +190,10 @@ def tune(
 
     Args:
         preset_or_build: a preset's name, a `Preset`, a function `build(hp)` that returns a compiled model, or a
-            `keras_tuner.HyperModel` without its own `fit`.
+            `keras_tuner.HyperModel` without its own `fit`. "auto" compares baselines and presets on folds, and chooses
+            the simplest model that is not worse than the best: `Search.winner`, with its lead as `Search.verdict`. It
+            takes `max_time` (by default ten minutes), `objective`, `folds`, `previous`, `parallel`, `threads`,
+            `executor`, `seed`, `out`, `resume`, `dry_run` and the data options, and refuses the other arguments.
         data: anything `kzoo.load_data` takes; the default is the preset's data set.
         engine: "bayesian" (a Gaussian process), "grid", "hyperband", "optuna" (TPE, needs `kzoo[optuna]`), "random";
             "auto" uses the grid if the space has at most `trials` points, otherwise bayesian.
@@ -224,6 +227,8 @@ def tune(
         target, validation, test, drop, group, task, time, columns, quantiles, sample_weight, split, sheet, header_row,
             drop_rare, calibration, repairs, series_id, segment, stride, known_covariates,
             static_covariates: see `kzoo.load_data`.
+        previous: for "auto", an earlier run. Options of its data are taken where none are set, and the winner is
+            compared with it on the same test rows.
         progress: False to print nothing.
         overrides: settings of the preset, which are fixed and not searched; for a function, training settings as for a
             custom model in `kzoo.train`.

@@ -70,7 +70,7 @@ def test_findings_are_printed_line_by_line(run):
     assert_mentions(repr(kzoo.check("iris_fnn", deep=False)), "no problems")
     lines = repr(kzoo.check("iris", deep=False)).splitlines()
     assert_mentions(lines[1], "most frequent class 0.3333", "accuracy", "validation")
-    assert_mentions(lines[2], "presets", "tabular_fnn")
+    assert_mentions(lines[2], "presets", "tabular_tabm")
 
 
 def test_a_comparison_is_a_dataframe(run, tmp_path):

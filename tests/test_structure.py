@@ -71,6 +71,10 @@ MAY_IMPORT = {
         "callbacks", "contract", "data", "dataset", "events", "gradients", "loading", "plots", "registry", "results",
         "suggestions", "training", "weights", "workers",
     },
+    "auto": {
+        "baselines", "data", "dataset", "evaluation", "postprocessors", "ranking", "registry", "results", "run",
+        "sources", "suggestions", "training", "tuning", "workers",
+    },
     "workers": {"registry"},
     "reports": {
         "untracked", "data", "dataset", "evaluation", "explanations", "plots", "postprocessors", "registry", "results",
@@ -79,7 +83,8 @@ MAY_IMPORT = {
     "__main__": {"cli"},
     "recipes": {"cli", "run", "training"},
     "cli": {
-        "untracked", "codegen", "command", "data", "dataset", "evaluation", "export", "exported", "flops", "network",
+        "auto", "untracked", "codegen", "command", "data", "dataset", "evaluation", "export", "exported", "flops",
+        "network",
         "plots", "postprocessors", "predictions", "ranking", "registry", "reports", "results", "run", "runtime",
         "serve", "sources", "suggestions", "training", "tuning", "weights", "workers",
     },
@@ -96,6 +101,7 @@ BY_NAME = {
     "sklearn": {"data", "dataset", "evaluation", "loading", "training"},
     "explanations": {"plots"},
     "evaluation": {"plots"},
+    "tuning": {"auto", "run"},
 }  # fmt: skip
 SHARED = {"__version__", "kinds", "stored_types", "tasks", "utils"}
 STANDARD_LIBRARY_ONLY = (

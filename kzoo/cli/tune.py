@@ -156,7 +156,7 @@ def _run_auto(args, settings):
     backend.choose_backend(args, AUTO, _resumable_auto(args))
     try:
         tune = keras_import.import_quietly("kzoo.tuning.tune").tune
-        without_verdict = import_module("kzoo.tuning.auto.auto").without_verdict
+        without_verdict = import_module("kzoo.auto.auto").without_verdict
         with _executor(args) as executor, without_verdict():
             search = tune(AUTO, args.data, executor=executor, **options)
     except Interrupted as interrupt:

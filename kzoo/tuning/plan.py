@@ -1,12 +1,13 @@
 """The plan of a search: objective, number of trials and epochs, network sizes and estimated time."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kzoo.callbacks import direction
 from kzoo.callbacks.monitor import reported_metrics
 from kzoo.contract import metrics_for
-from kzoo.registry import steps_of_epoch
+from kzoo.registry import AUTO, steps_of_epoch
 from kzoo.tasks import objectives
 from kzoo.training.decision import adapt_objective
 from kzoo.tuning.engines import engine_named
@@ -86,6 +87,42 @@ class Plan:
             f"at most {duration(self.seconds)} if all epochs are trained ({self.step * 1000:.1f} ms a single step)"
         )
         return "\n".join(lines)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutoPlan:
+    """What `tune("auto")` would try, returned by `dry_run=True`.
+
+    Args:
+        data: the line that describes the data.
+        metric: the primary score.
+        parts: how candidates are judged.
+        baselines, presets: labels, in the order in which they are tried.
+        seconds: the time limit.
+    """
+
+    data: str
+    metric: str
+    parts: str
+    baselines: Sequence[str]
+    presets: Sequence[str]
+    seconds: float
+
+    engine: str = AUTO
+    epochs: int = 0
+    random: int = 0
+
+    @property
+    def trials(self) -> int:
+        """Number of candidates, without other settings of the best preset."""
+        return len(self.baselines) + len(self.presets)
+
+    def __str__(self) -> str:
+        return "\n".join((
+            f"auto: {self.metric.replace('_', ' ')}, {self.parts}, {duration(self.seconds)}",
+            f"baselines: {', '.join(self.baselines) or 'none'}",
+            f"presets, in this order: {', '.join(self.presets)}",
+        ))  # fmt: skip
 
 
 def size_of(engine, *, epochs, folds, **options) -> Size:

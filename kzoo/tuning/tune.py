@@ -8,6 +8,7 @@ import time as clock
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, overload
 
@@ -24,20 +25,19 @@ from kzoo.dataset.splits import Fold
 from kzoo.dataset.summary import summary_line
 from kzoo.registry import AUTO, Preset, get_preset
 from kzoo.results.speed import faster_than
-from kzoo.run import Run
 from kzoo.stored_types import Spec, plain
 from kzoo.training.custom_model import CUSTOM_MODEL
 from kzoo.training.folder import check_resume
 from kzoo.training.plan import plan_training
 from kzoo.training.provenance import provenance
 from kzoo.training.resume import Signals
-from kzoo.tuning.auto.auto import AutoPlan, auto, refuse_settings
 from kzoo.tuning.engines import choose_engine, engine_named
 from kzoo.tuning.folder import claimed, clear_search
 from kzoo.tuning.folds import check_folds
 from kzoo.tuning.initial_weights import InitialWeights
 from kzoo.tuning.loop import Loop
 from kzoo.tuning.plan import (
+    AutoPlan,
     Plan,
     Size,
     default_objective,
@@ -115,7 +115,7 @@ def tune(
     stride: int | None = None,
     known_covariates: str | Sequence[str] | None = None,
     static_covariates: str | Sequence[str] | None = None,
-    previous: Run | str | os.PathLike[str] | None = None,
+    previous: Any = None,
     progress: bool = True,
     **overrides: Any,
 ) -> Search: ...
@@ -164,7 +164,7 @@ def tune(
     stride: int | None = None,
     known_covariates: str | Sequence[str] | None = None,
     static_covariates: str | Sequence[str] | None = None,
-    previous: Run | str | os.PathLike[str] | None = None,
+    previous: Any = None,
     progress: bool = True,
     **overrides: Any,
 ) -> Search | Plan | AutoPlan:
@@ -259,7 +259,7 @@ def tune(
         seed=data_seed,
     )  # fmt: skip
     if isinstance(preset_or_build, str) and preset_or_build == AUTO:
-        refuse_settings(
+        _refuse_settings(
             dict(
                 engine=engine != "auto",
                 trials=trials != 20,
@@ -272,10 +272,11 @@ def tune(
             )
             | dict.fromkeys(overrides, True)
         )
-        return auto(
+        searched: Search | AutoPlan = import_module("kzoo.auto.auto").auto(
             data, options, max_time=max_time, objective=objective, folds=folds, previous=previous, parallel=parallel,
             threads=threads, executor=executor, seed=seed, out=out, resume=resume, dry_run=dry_run, progress=progress,
         )  # fmt: skip
+        return searched
     if previous is not None:
         raise KzooError("previous= is for 'auto', which compares the model that it chooses with an earlier one.")
     initial_weights = InitialWeights.from_arguments(preset_or_build, weights, freeze, executor)
@@ -526,6 +527,18 @@ def _conclude(search: Search, loop: Loop, reason: str, signals: Signals, progres
         lines.append(f"best: trial {best.number}, {search.objective.name} {best.score:.4f}")
     _print_notes(lines, progress)
     return search
+
+
+def _refuse_settings(settings: Mapping[str, bool]) -> None:
+    """Raise KzooError for the first of some arguments that is set: `auto` decides it itself.
+
+    Args:
+        settings: name of an argument of `kzoo.tune` -> whether it is set.
+    """
+    if changed := [name for name, is_set in settings.items() if is_set]:
+        raise KzooError(
+            f"{changed[0]}= is not available for 'auto', which tries several presets. Tune a preset with it."
+        )
 
 
 def _checked_space(space: Any, preset: Preset) -> Space:

@@ -6,10 +6,10 @@ from scipy import stats
 from sklearn.metrics import f1_score, log_loss, r2_score
 
 import kzoo
-from kzoo.tuning.auto.choice import Difference, choose, mean_difference
-from kzoo.tuning.auto.mean import cross_fitted, fitted_weights, loss_of
-from kzoo.tuning.auto.parts import Parts
-from kzoo.tuning.auto.scoring import Answers, PrimaryScore
+from kzoo.auto.choice import Difference, choose, mean_difference
+from kzoo.auto.mean import cross_fitted, fitted_weights, loss_of
+from kzoo.auto.parts import Parts
+from kzoo.auto.scoring import Answers, PrimaryScore
 
 
 def test_the_error_of_a_mean_difference_is_that_of_a_paired_test():

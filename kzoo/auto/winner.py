@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from kzoo import __version__
+from kzoo.auto.scoring import Answers
 from kzoo.dataset.dataset import Dataset
 from kzoo.evaluation.ensemble import combine, member_outputs, shared_settings
 from kzoo.postprocessors.postprocessor import Postprocessor, learn
@@ -16,7 +17,6 @@ from kzoo.run import POSTPROCESSING, Run
 from kzoo.stored_types import Member, Request, Spec
 from kzoo.training.provenance import provenance
 from kzoo.training.stored_predictions import score_and_store
-from kzoo.tuning.auto.scoring import Answers
 from kzoo.utils.files import finite, whole_file, write_json
 
 

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from kzoo.auto.choice import Difference, bootstrap_difference, mean_difference
 from kzoo.baselines.data import metric_of
 from kzoo.dataset.dataset import Dataset
 from kzoo.postprocessors.postprocessor import learn
@@ -15,7 +16,6 @@ from kzoo.results import value_of
 from kzoo.tasks import Target
 from kzoo.tasks.labels.inference import decided
 from kzoo.tasks.weighted import score_weighted
-from kzoo.tuning.auto.choice import Difference, bootstrap_difference, mean_difference
 from kzoo.utils.errors import KzooError
 
 _RESAMPLES, _RESAMPLES_OF_SLOW = 200, 60  # of a bootstrap; of scores that take milliseconds

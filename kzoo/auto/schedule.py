@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from kzoo.auto.candidates import Candidate
+from kzoo.auto.choice import Difference
+from kzoo.auto.parts import Parts
+from kzoo.auto.scoring import Answers, PrimaryScore
+from kzoo.auto.trainer import TIMED_OUT, part_folder
 from kzoo.dataset.dataset import Dataset
 from kzoo.registry import Preset, get_preset
-from kzoo.tuning.auto.candidates import Candidate
-from kzoo.tuning.auto.choice import Difference
-from kzoo.tuning.auto.parts import Parts
-from kzoo.tuning.auto.scoring import Answers, PrimaryScore
-from kzoo.tuning.auto.trainer import TIMED_OUT, part_folder
 from kzoo.tuning.engines.base import random_points
 from kzoo.tuning.folder import write_leaderboard
 from kzoo.tuning.records import Outcome, Trial, trial_folder

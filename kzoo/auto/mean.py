@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from kzoo.auto.scoring import Answers
 from kzoo.dataset.dataset import Dataset
-from kzoo.tuning.auto.scoring import Answers
 
 _STEPS = 20
 _LEAST_WEIGHT = 0.1  # of a member; smaller ones are left out

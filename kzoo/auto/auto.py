@@ -15,6 +15,15 @@ import keras
 import numpy as np
 
 from kzoo import __version__, baselines
+from kzoo.auto.candidates import Candidate
+from kzoo.auto.choice import Difference, choose
+from kzoo.auto.mean import cross_fitted, fitted_weights
+from kzoo.auto.parts import Parts
+from kzoo.auto.previous import answers_of, options_of
+from kzoo.auto.schedule import Entry, Schedule, groups_of
+from kzoo.auto.scoring import Answers, PrimaryScore
+from kzoo.auto.trainer import part_folder
+from kzoo.auto.winner import write_mean
 from kzoo.baselines.data import BaselineData, metric_of
 from kzoo.baselines.fitted import fit
 from kzoo.data.load import load
@@ -29,16 +38,8 @@ from kzoo.suggestions import suggestions
 from kzoo.training import train
 from kzoo.training.folder import check_resume
 from kzoo.training.resume import Signals
-from kzoo.tuning.auto.candidates import Candidate
-from kzoo.tuning.auto.choice import Difference, choose
-from kzoo.tuning.auto.mean import cross_fitted, fitted_weights
-from kzoo.tuning.auto.parts import Parts
-from kzoo.tuning.auto.previous import answers_of, options_of
-from kzoo.tuning.auto.schedule import Entry, Schedule, groups_of
-from kzoo.tuning.auto.scoring import Answers, PrimaryScore
-from kzoo.tuning.auto.trainer import part_folder
-from kzoo.tuning.auto.winner import write_mean
 from kzoo.tuning.folder import claimed, clear_search
+from kzoo.tuning.plan import AutoPlan
 from kzoo.tuning.records import End, Objective, Request, trial_folder
 from kzoo.tuning.search import Search
 from kzoo.utils import notebook
@@ -72,42 +73,6 @@ def without_verdict() -> Iterator[None]:
         yield
     finally:
         _prints_verdict.reset(token)
-
-
-@dataclass(frozen=True, kw_only=True)
-class AutoPlan:
-    """What `tune("auto")` would try, returned by `dry_run=True`.
-
-    Args:
-        data: the line that describes the data.
-        metric: the primary score.
-        parts: how candidates are judged.
-        baselines, presets: labels, in the order in which they are tried.
-        seconds: the time limit.
-    """
-
-    data: str
-    metric: str
-    parts: str
-    baselines: Sequence[str]
-    presets: Sequence[str]
-    seconds: float
-
-    engine: str = AUTO
-    epochs: int = 0
-    random: int = 0
-
-    @property
-    def trials(self) -> int:
-        """Number of candidates, without other settings of the best preset."""
-        return len(self.baselines) + len(self.presets)
-
-    def __str__(self) -> str:
-        return "\n".join((
-            f"auto: {self.metric.replace('_', ' ')}, {self.parts}, {duration(self.seconds)}",
-            f"baselines: {', '.join(self.baselines) or 'none'}",
-            f"presets, in this order: {', '.join(self.presets)}",
-        ))  # fmt: skip
 
 
 def auto(
@@ -175,7 +140,7 @@ def auto(
         finish += 0.0 if parts.folds > 1 else _REFIT_SHARE * seconds
         signals = Signals()
         setup: dict[str, Any] = dict(
-            trainer="kzoo.tuning.auto.trainer:Trainer", threads=threads, preset=get_preset(presets[0].name),
+            trainer="kzoo.auto.trainer:Trainer", threads=threads, preset=get_preset(presets[0].name),
             source=source if not isinstance(source, Dataset) else replace(source, test=None), options=options,
             parts=parts, seed=seed,
         )  # fmt: skip
@@ -212,18 +177,6 @@ def auto(
             lines = [*result["lines"], result["verdict"], *([result["update"]] if "update" in result else [])]
             _print([*lines, f"The model is the run {folder / WINNER}."], progress)
     return Search(folder, data)
-
-
-def refuse_settings(settings: Mapping[str, bool]) -> None:
-    """Raise KzooError for the first of some arguments that is set: `auto` decides it itself.
-
-    Args:
-        settings: name of an argument of `kzoo.tune` -> whether it is set.
-    """
-    if changed := [name for name, is_set in settings.items() if is_set]:
-        raise KzooError(
-            f"{changed[0]}= is not available for 'auto', which tries several presets. Tune a preset with it."
-        )
 
 
 def _update(old: Run, old_answers: Answers, winner: Path, schedule: Schedule) -> dict[str, Any]:

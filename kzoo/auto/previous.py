@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from kzoo.auto.scoring import Answers
 from kzoo.data.reload import reload
 from kzoo.dataset.dataset import Dataset, Split
 from kzoo.dataset.options import DataOptions
 from kzoo.dataset.splits import is_source
 from kzoo.evaluation.comparison import score_run
 from kzoo.run import Run
-from kzoo.tuning.auto.scoring import Answers
 from kzoo.utils.errors import KzooError
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kzoo.auto.parts import Parts
 from kzoo.baselines.fitted import fit
 from kzoo.data.load import load
 from kzoo.dataset.dataset import Dataset
@@ -21,7 +22,6 @@ from kzoo.registry import Preset
 from kzoo.registry.family import builder_of
 from kzoo.training import train
 from kzoo.training.train import without_curves
-from kzoo.tuning.auto.parts import Parts
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import whole_file
 

@@ -14,6 +14,8 @@ PENALTIES = (1e-4, 0.01, 0.1, 1.0)  # alpha of Poisson regression
 QUANTILE_PENALTIES = (0.0, 0.01)  # alpha of linear quantile regression, of standardised targets
 CERTAIN = 200.0  # logarithm of odds that float32 rounds to a probability of 0 or 1
 _ITERATIONS = 200
+FEWEST_CHOSEN_ON = 200  # validation rows; with fewer, strengths are chosen by folds of the training rows
+FOLDS, _MOST_FOLDED = 5, 5_000  # number of folds, and the most training rows for them
 _ROWS_AT_ONCE = 8192  # of features in double precision
 
 
@@ -242,8 +244,56 @@ def with_all_classes(p, present, classes):
     return all_p
 
 
+def folds_of_few(subset):
+    """Return (training rows, held-out rows) of folds of the training rows, by which a strength is chosen.
+
+    Empty if there are enough validation rows to choose by, too many training rows, or too few of a class.
+
+    Args:
+        subset: the `BaselineData`.
+    """
+    y, validation = subset.y, 0 if subset.validation is None else len(subset.validation)
+    if validation >= FEWEST_CHOSEN_ON or not 2 * FOLDS <= len(y) <= _MOST_FOLDED:
+        return []
+    selection = import_module("sklearn.model_selection")
+    if "classes" not in subset.data.problem.facts:
+        return list(selection.KFold(FOLDS, shuffle=True, random_state=subset.seed).split(y))
+    counts = np.bincount(y)
+    folds = min(FOLDS, counts[counts > 0].min())
+    if folds < 2 or np.count_nonzero(counts) < 2:
+        return []
+    return list(selection.StratifiedKFold(folds, shuffle=True, random_state=subset.seed).split(y, y))
+
+
+def best_by_folds(subset, strengths, folds, loss, label):
+    """Return the strength with the smallest mean loss over folds, and note it.
+
+    Args:
+        subset: the `BaselineData`.
+        strengths: the candidates.
+        folds: of `folds_of_few`.
+        loss: function of (strength, training rows, held-out rows) that returns the losses of the held-out rows.
+        label: function of a strength that returns its text.
+    """
+    weight = np.ones(len(subset.y)) if subset.weight is None else subset.weight
+    sums = {s: sum(float(loss(s, train, held) @ weight[held]) for train, held in folds) for s in strengths}
+    best = min(sums, key=sums.__getitem__)
+    subset.notes.append(f"{label(best)}, chosen by {len(folds)} folds of the training rows")
+    return best
+
+
+def _log_losses(p, y):
+    """Return the log loss of each row (N,): of classes (N,), or of labels (N, labels) whose NaN do not count."""
+    if y.ndim == 1:
+        return -np.log(np.clip(p[np.arange(len(y)), y], 1e-9, None))
+    losses = -np.log(np.clip(np.where(y == 1, p, 1 - p), 1e-9, None))
+    return np.where(np.isnan(y), 0.0, losses).sum(axis=1)
+
+
 def best_logistic(subset, x, features, strengths, **blocks):
     """Return the predictor of the logistic regression whose strength is best on validation data.
+
+    With few validation rows, it is the one with the smallest log loss over folds of the training rows.
 
     Args:
         subset: the `BaselineData`.
@@ -262,6 +312,16 @@ def best_logistic(subset, x, features, strengths, **blocks):
             **blocks,
         )
 
+    if folds := folds_of_few(subset):
+
+        def loss(c, train, held):
+            weight = None if subset.weight is None else subset.weight[train]
+            classify = classifier(
+                x[train], y[train], subset.outputs, inverse_strength=c, seed=subset.seed, weight=weight
+            )
+            return _log_losses(classify(x[held]), y[held])
+
+        return fitted(best_by_folds(subset, strengths, folds, loss, lambda c: f"C={c:g}"))
     return subset.best({f"C={c:g}": fitted(c) for c in strengths})
 
 

@@ -14,8 +14,10 @@ from kzoo.baselines.linear import (
     STRENGTHS,
     Linear,
     Sums,
+    best_by_folds,
     best_logistic,
     classifier_seconds,
+    folds_of_few,
     linear_of,
     logit,
     one_at_a_time,
@@ -207,7 +209,19 @@ def ridge(subset):
             predict, network=lambda inputs: linear.network(features, inputs, shape), wide=features.wide
         )
 
-    return subset.best({f"alpha={strength:g} per training row": fitted(strength) for strength in STRENGTHS})
+    def name(strength):
+        return f"alpha={strength:g} per training row"
+
+    if folds := folds_of_few(subset):
+        x, y = features(subset.x), (subset.y.reshape(len(subset.y), -1) - offset) / scale
+
+        def loss(strength, train, held):
+            fold_sums = Sums()
+            fold_sums.add(x[train], y[train], None if subset.weight is None else subset.weight[train])
+            return ((with_bias(x[held]) @ fold_sums.weights(strength) - y[held]) ** 2).mean(axis=1)
+
+        return fitted(best_by_folds(subset, STRENGTHS, folds, loss, name))
+    return subset.best({name(strength): fitted(strength) for strength in STRENGTHS})
 
 
 @baseline(

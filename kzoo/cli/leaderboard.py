@@ -35,6 +35,8 @@ def leaderboard(folder, *, csv=None, plot=None) -> dict:
         planned=search.request.trials,
         start=search.request.start,
         finished=search.finished,
+        auto=search.request.is_auto,
+        verdict=search.verdict if search.request.is_auto and search.finished else None,
         defaults={p.name: p.default for p in search.parameters},
         rows=[row.to_json() for row in leaderboard_rows(trials, search.objective)],
     )
@@ -88,14 +90,18 @@ def render(document, csv) -> str:
     lines = [shared.bold(title), *tables.columns([headings, *cells], align=">><" + ">" * (len(headings) - 4) + "<")]
     if not document["finished"]:
         lines.append(f"Not finished: {len(rows)} of {document['planned']} trials. Repeat the call to continue.")
-    lines.append("Trials are ranked on validation data: retrain the winner for a test score.")
+    if document["verdict"]:
+        lines += [document["verdict"], f"The chosen model is the run {Path(document['search']) / 'winner'}."]
+    elif not document["auto"]:
+        lines.append("Trials are ranked on validation data: retrain the winner for a test score.")
     return "\n".join(lines + [f"Written to {document[key]}" for key in ("csv", "plot") if key in document])
 
 
 def _changes_or_error(row, defaults, start):
     """Return the error of a trial that failed, else its hyperparameters that differ from the defaults."""
     if row["error"]:
-        return row["error"]
+        model = row["hyperparameters"].get("model")
+        return row["error"] if model is None else f"{model}: {row['error']}"
     values = row["hyperparameters"].items()
     differs = [f"{name}={format_value(value)}" for name, value in values if value != defaults.get(name)]
     return ", ".join(differs) or start

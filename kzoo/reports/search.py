@@ -92,7 +92,7 @@ def _facts(search, trials):
         ("Validation", validation),
         ("Objective", ", ".join(search.objective)),
         ("Engine", request.engine),
-        ("Hyperparameters", len(search.parameters)),
+        *([] if request.is_auto else [("Hyperparameters", len(search.parameters))]),
         ("Time", duration(round(sum(trial.seconds for trial in trials)))),
         ("Trials", f"{len(trials)} of {request.trials}" + (f": {statuses}" if statuses else "")),
     ]

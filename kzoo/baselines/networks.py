@@ -7,6 +7,7 @@ on first use.
 import numpy as np
 
 from kzoo.baselines.baseline import Unfit
+from kzoo.baselines.trees import with_numeric_splits
 from kzoo.utils.optional import keras
 
 OUTPUTS = "outputs"  # the last layer
@@ -141,6 +142,12 @@ def earlier_steps(x, lags):
         raise Unfit(f"it needs the value {longest:,} steps ago, and a window has {steps:,} steps")
     values = [keras.ops.take(x, (steps - row).tolist(), axis=1) for row in lags]
     return values[0] if len(values) == 1 else sum(values[1:], values[0]) / len(values)
+
+
+def softmax(logits):
+    """Return probabilities of logits (B, classes), by NumPy."""
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return shares / shares.sum(axis=1, keepdims=True)
 
 
 def with_offsets(x, offsets):
@@ -289,48 +296,70 @@ def codes_sum(codes, tables, *, name):
 
 
 def forest(x, groups, *, name="trees"):
-    """Return the sum of the values of decision trees, for each group of trees: (B, groups).
+    """Return the sum of the values of decision trees, for each group of trees: (B, groups * values of a leaf).
 
-    All trees are descended together, a level at a time: each step looks up feature, threshold and left child of the
-    node that a row has reached in each tree. Leaves are their own left child.
+    All trees are descended together: at each depth, the node that a row has reached in each tree looks up its feature,
+    threshold, left child and value. Node 0 of each depth is below a leaf: its value is 0.
 
     Args:
         x: (B, F).
-        groups: for each output a list of `kzoo.baselines.trees.Tree`.
+        groups: lists of `kzoo.baselines.trees.Tree`.
     """
-    most = max(map(len, groups))
-    lookups, values, roots, splits = [], [], [], []
-    depth = start = offset = 0
-    for trees in groups:
-        for tree in trees:
-            nodes, tables = tree.nodes()
-            nodes[:, 2] += start
-            nodes[:, 3] += np.where(nodes[:, 3] >= 0, offset, 0)
-            lookups.append(nodes), values.append(tree.leaf_values()), roots.append(start), splits.extend(tables)
-            start, offset, depth = start + len(nodes), offset + sum(map(len, tables)), max(depth, tree.depth)
-        if len(trees) < most:  # trees of a single leaf with the value 0
-            lookups.append([[0, _LARGEST, start, -1]]), values.append([0.0])
-            roots += [start] * (most - len(trees))
-            start += 1
-    if max(start, offset) > _MOST_EXACT:
-        raise Unfit(f"its trees have {start:,} nodes, more than the {_MOST_EXACT:,} that float32 can number")
-    nodes = np.concatenate(lookups)
-    categorical = bool(splits)
-    lookup = table(nodes if categorical else nodes[:, :3], name=f"{name}_nodes")
-    goes_right = table(np.concatenate(splits)[:, None], name=f"{name}_categories") if categorical else None
-    ops = keras.ops
-    node = ops.cast(_first_row(x, np.asarray(roots)[None], name=f"{name}_roots"), "int32")  # (B, T)
-    for _ in range(depth):
-        row = lookup(node)  # (B, T, 3 or 4)
-        value = ops.take_along_axis(x, ops.cast(row[..., 0], "int32"), axis=1)  # (B, T)
-        right = ops.cast(value > row[..., 1], "float32")
-        if goes_right is not None:
-            position = row[..., 3]
-            code = ops.cast(ops.where(position >= 0, position + value, 0.0), "int32")
-            right = ops.where(position >= 0, goes_right(code)[..., 0], right)
-        node = ops.cast(row[..., 2] + right, "int32")
-    leaf_values = table(np.concatenate(values)[:, None], name=f"{name}_values")(node)  # (B, T, 1)
-    return ops.sum(keras.layers.Reshape((len(groups), most), name=f"{name}_of_outputs")(leaf_values), axis=-1)
+    ops, most = keras.ops, max(map(len, groups))
+    trees, splits = with_numeric_splits([tree for trees in groups for tree in trees], x.shape[-1])
+    if splits:
+        x = ops.concatenate([x, _goes_right(x, splits, name=f"{name}_categories")], axis=-1)
+    roots, start = [], 1
+    for of_group in groups:  # those with fewer trees are filled up with trees of the value 0
+        roots += [*range(start, start + len(of_group)), *[0] * (most - len(of_group))]
+        start += len(of_group)
+    node = _first_row(x, np.array([roots]), name=f"{name}_roots")  # (B, T)
+    total, depths = 0.0, _levels(trees)
+    for depth, level in enumerate(depths):
+        if len(level) > _MOST_EXACT:
+            raise Unfit(f"its trees have {len(level):,} nodes, more than the {_MOST_EXACT:,} that float32 can number")
+        row = table(level, name=f"{name}_{depth}")(node)  # (B, T, 3 + W)
+        total = total + row[..., 3:]
+        if depth + 1 < len(depths):
+            value = ops.take_along_axis(x, ops.cast(row[..., 0], "int32"), axis=1)
+            node = row[..., 2] + ops.cast(value > row[..., 1], "float32")
+    width = total.shape[-1]
+    grouped = keras.layers.Reshape((len(groups), most, width), name=f"{name}_of_outputs")(total)
+    return keras.layers.Reshape((len(groups) * width,), name=f"{name}_outputs")(ops.sum(grouped, axis=2))
+
+
+def _levels(trees):
+    """Return the nodes of all trees at each depth, as `Tree.levels` has them; node 0 is below the leaves."""
+    each = [list(tree.levels()) for tree in trees]
+    depths = []
+    for depth in range(max(map(len, each))):
+        levels, start = [], 1  # of the children
+        for tree in each:
+            if depth < len(tree):
+                level = tree[depth]
+                level[:, 2] = np.where(level[:, 2] < 0, 0, level[:, 2] + start)
+                levels.append(level)
+            start += len(tree[depth + 1]) if depth + 1 < len(tree) else 0
+        below = np.zeros((1, levels[0].shape[1]))
+        below[0, 1] = _LARGEST
+        depths.append(np.concatenate([below, *levels]))
+    return depths
+
+
+def _goes_right(x, splits, *, name):
+    """Return whether the category of each row goes right, (B, splits) 0 or 1.
+
+    Args:
+        splits: (column, (codes,) whether a category goes right) of each split.
+    """
+    columns, tables = zip(*splits, strict=True)
+    starts = np.cumsum([0, *map(len, tables[:-1])])
+    if sum(map(len, tables)) > _MOST_EXACT:
+        raise Unfit(f"its splits of categories have more than {_MOST_EXACT:,} entries")
+    column = keras.ops.cast(_first_row(x, np.array([columns]), name=f"{name}_columns"), "int32")
+    codes = keras.ops.take_along_axis(x, column, axis=1)
+    positions = codes + _first_row(x, starts[None], name=f"{name}_starts")
+    return table(np.concatenate(tables)[:, None], name=name)(keras.ops.cast(positions, "int32"))[..., 0]
 
 
 def tfidf(ids, words, pairs=None, *, name="tfidf"):

@@ -1,7 +1,7 @@
 """`Tree`: a decision tree as arrays, from those of scikit-learn. NumPy only."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ class Tree:
         feature: (N,) column that a node compares; -1 for a leaf.
         threshold: (N,) float64: x <= threshold goes left.
         left, right: (N,) the children.
-        value: (N,) of leaves.
+        value: (N,) or (N, W) of leaves.
         categorical: node -> (codes,) whether a category goes right; such nodes have no threshold.
     """
 
@@ -28,51 +28,48 @@ class Tree:
     value: np.ndarray
     categorical: Mapping[int, np.ndarray] = field(default_factory=dict)
 
-    @property
-    def _inner(self):
-        return np.flatnonzero(self.feature >= 0)
+    def levels(self):
+        """Yield the nodes of each depth, (n, 3 + W): feature, threshold, left child in the next depth or -1, values.
 
-    @property
-    def _numbers(self):
-        """The numbers of the nodes after sorting: the right child follows the left one."""
-        numbers, inner = np.zeros(len(self.feature), np.int64), self._inner
-        numbers[self.left[inner]] = 1 + 2 * np.arange(len(inner))
-        numbers[self.right[inner]] = 2 + 2 * np.arange(len(inner))
-        return numbers
-
-    @property
-    def depth(self):
-        """The number of steps from the root to the farthest leaf."""
-        depth, level = 0, np.zeros(1, np.int64)
-        while len(level := level[self.feature[level] >= 0]):
-            level = np.concatenate([self.left[level], self.right[level]])
-            depth += 1
-        return depth
-
-    def nodes(self):
-        """Return (nodes (N, 4), tables): feature, threshold, left child and start of its table of categories, or -1.
-
-        The right child follows the left one. Leaves are their own left child and never go right. Thresholds are rounded
-        down, so that numbers in float32 go the same way.
+        The right child follows the left one. Leaves never go right, and inner nodes have the value 0. Thresholds are
+        rounded down, so that numbers in float32 go the same way.
         """
-        numbers, inner = self._numbers, self._inner
-        nodes = np.empty((len(numbers), 4))
-        nodes[:] = 0, _LARGEST, 0, -1
-        nodes[:, 2] = np.arange(len(nodes))
-        rows = numbers[inner]
-        nodes[rows, 0], nodes[rows, 2] = self.feature[inner], numbers[self.left[inner]]
-        nodes[rows, 1] = rounded_down(self.threshold[inner])
-        tables, start = [], 0
-        for node, goes_right in self.categorical.items():
-            nodes[numbers[node], 3], start = start, start + len(goes_right)
-            tables.append(goes_right)
-        return nodes, tables
+        values, threshold = self.value.reshape(len(self.feature), -1), rounded_down(self.threshold)
+        nodes = np.zeros(1, np.int64)
+        while len(nodes):
+            inner = self.feature[nodes] >= 0
+            level = np.empty((len(nodes), 3 + values.shape[1]))
+            level[:, 0] = np.where(inner, self.feature[nodes], 0)
+            level[:, 1] = np.where(inner, threshold[nodes], _LARGEST)
+            level[:, 2] = np.where(inner, 2 * (np.cumsum(inner) - 1), -1)
+            level[:, 3:] = np.where(inner[:, None], 0, values[nodes])
+            yield level
+            nodes = np.stack([self.left[nodes[inner]], self.right[nodes[inner]]], axis=1).reshape(-1)
 
-    def leaf_values(self):
-        """Return the values (N,) in the order of `nodes`."""
-        values = np.zeros(len(self.feature))
-        values[self._numbers] = self.value
-        return values
+
+def with_numeric_splits(trees: Sequence["Tree"], features: int) -> tuple[list["Tree"], list[tuple[int, np.ndarray]]]:
+    """Return trees without categorical splits, and their splits: (column, (codes,) whether a category goes right).
+
+    A node with a categorical split compares the feature `features + i` of split `i`, 0 or 1, with 0.5.
+
+    Args:
+        features: number of columns.
+    """
+    numbers: dict[tuple[int, bytes], int] = {}
+    splits, numeric = [], []
+    for tree in trees:
+        if not tree.categorical:
+            numeric.append(tree)
+            continue
+        feature, threshold = tree.feature.copy(), np.array(tree.threshold, "float64")
+        for node, goes_right in tree.categorical.items():
+            key = int(tree.feature[node]), goes_right.tobytes()
+            if key not in numbers:
+                numbers[key] = len(splits)
+                splits.append((key[0], goes_right))
+            feature[node], threshold[node] = features + numbers[key], 0.5
+        numeric.append(replace(tree, feature=feature, threshold=threshold, categorical={}))
+    return numeric, splits
 
 
 def rounded_down(values: Any) -> np.ndarray:

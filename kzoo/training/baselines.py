@@ -15,6 +15,7 @@ from kzoo.postprocessors.decision import STEP, decision_of, settings_of
 from kzoo.postprocessors.postprocessor import learn
 from kzoo.utils.files import cache_folder, read_json, write_json
 from kzoo.utils.formatting import first_line
+from kzoo.utils.optional import is_installed
 
 # Time limit of each baseline: this many seconds, or this share of the training time if that is longer.
 _MIN_SECONDS, _TIME_SHARE = 5.0, 0.02
@@ -90,7 +91,8 @@ def _code_version() -> str:
     for folder in ("baselines", "postprocessors", "tasks"):
         for file in sorted((package / folder).rglob("*.py")):
             digest.update(file.read_bytes())
-    return f"{digest.hexdigest()} {version('scikit-learn')} {version('numpy')} {version('scipy')}"
+    libraries = ("scikit-learn", "numpy", "scipy", *filter(is_installed, ("lightgbm", "catboost")))
+    return " ".join([digest.hexdigest(), *map(version, libraries)])
 
 
 def _read_cache(file: Path | None, time_limit: float) -> list[dict[str, Any]] | None:

@@ -1,0 +1,319 @@
+"""Tables: LightGBM and CatBoost, where they are installed. They are no dependencies of kzoo.
+
+Trees are added until the loss on validation rows has not improved for some rounds. Text columns are left out.
+"""
+
+import json
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from kzoo.baselines import networks
+from kzoo.baselines.baseline import Unfit, baseline
+from kzoo.baselines.data import truth_of
+from kzoo.baselines.linear import CERTAIN, logit, one_at_a_time, with_all_classes
+from kzoo.baselines.trees import Tree
+from kzoo.kinds.rows.layout import text_columns
+from kzoo.utils.optional import is_installed
+
+_ROUNDS, _FEW_ROUNDS = 1_000, 100  # with validation rows to stop by, and without
+_PATIENCE = 50
+_MOST_CATEGORIES = 100  # most frequent categories of a column that get a feature each
+_MOST_OUTPUTS, _MOST_LABELS = 20, 100
+_LIGHTGBM = "https://lightgbm.readthedocs.io"
+_CATBOOST = "https://catboost.ai/docs"
+
+
+def _baseline_of(package, label, reference, seconds_per_cell, overhead):
+    """Return the decorator that registers a baseline if its package is installed."""
+    if not is_installed(package):
+        return lambda function: function
+
+    def seconds(subset):
+        rows, facts = len(subset.train), subset.data.problem.facts
+        models = 1 if "classes" in facts and subset.outputs == 2 else subset.outputs
+        return 0.3 + _ROUNDS / 3 * models * (overhead + seconds_per_cell * rows * _column_count(subset))
+
+    return baseline(label, "columns", "kept", lacks=("steps", "quantiles"), reference=reference, seconds=seconds)
+
+
+@_baseline_of("lightgbm", "LightGBM", _LIGHTGBM, 2e-8, 5e-4)
+def lightgbm(subset):
+    """Fit LightGBM with its defaults and a learning rate of 0.05; one model per target or label."""
+    return _boosted(subset, _LightGbm)
+
+
+@_baseline_of("catboost", "CatBoost", _CATBOOST, 4e-8, 1.5e-3)
+def catboost(subset):
+    """Fit CatBoost with its defaults; one model per target or label. Frequent categories get a column of 0 and 1."""
+    return _boosted(subset, _CatBoost)
+
+
+def _column_count(subset):
+    """Return the number of columns of x without the ids of texts."""
+    return subset.shape[0] - text_columns(subset.data.config)
+
+
+def _boosted(subset, library):
+    """Return the predictor of a library of boosted trees."""
+    count, facts, y = _column_count(subset), subset.data.problem.facts, subset.y
+    if not count:
+        raise Unfit("all columns are texts")
+    if count < subset.shape[0]:
+        subset.notes.append("without the texts")
+    x, part, columns = subset.x[:, :count], subset.validation, y.reshape(len(y), -1).T
+    codes = [_codes(x, count - len(sizes) + i, size) for sizes in [_sizes(subset)] for i, size in enumerate(sizes)]
+    validation = None
+    if part is not None:
+        held_out = truth_of(part.y[:], subset.data.problem)
+        validation = np.asarray(part.x[:])[:, :count], held_out, part.weight
+
+    def fit(rows, target, weight, loss, classes=1, column=None):
+        held = validation
+        if held is not None and column is not None:
+            held_x, held_y, held_weight = held
+            held_y = held_y.reshape(len(held_y), -1)[:, column]
+            known = ~np.isnan(held_y) & (held_y >= 0 if loss == "poisson" else True)
+            held = held_x[known], held_y[known], None if held_weight is None else held_weight[known]
+        held = None if held is None or not len(held[0]) else held
+        model = library(subset, codes, loss, classes)
+        model.fit(x[rows], target, weight, held)
+        return model
+
+    def network(models, inputs):
+        groups = [group for model in models for group in model.trees()]
+        return networks.shifted(networks.forest(inputs, groups), np.concatenate([model.bias for model in models]))
+
+    everything = slice(None)
+    if "classes" in facts:
+        present, numbers = np.unique(y, return_inverse=True)
+        if len(present) < 2:
+            raise Unfit("the training rows that it uses have a single class")
+        if validation is not None:  # rows of classes that training does not have cannot be scored
+            known = np.isin(validation[1], present)
+            weight = None if validation[2] is None else validation[2][known]
+            validation = validation[0][known], np.searchsorted(present, validation[1][known]), weight
+        loss = "binary" if len(present) == 2 else "multiclass"
+        model = fit(everything, numbers, subset.weight, loss, len(present))
+
+        def probabilities(x):
+            raw = model.raw(x[:, :count])
+            raw = np.concatenate([np.zeros_like(raw), raw], axis=1) if raw.shape[1] == 1 else raw
+            return with_all_classes(networks.softmax(raw), present, subset.outputs)
+
+        return subset.by_blocks(
+            probabilities,
+            network=lambda inputs: networks.head(
+                networks.logits_of_all(network([model], inputs), present, subset.outputs, -CERTAIN), "softmax"
+            ),
+        )
+    if "labels" in facts:
+        if len(columns) > _MOST_LABELS:
+            raise Unfit(f"each of {len(columns)} labels would need its own trees")
+        varied = [len(np.unique(column[~np.isnan(column)])) > 1 for column in columns]
+        of_models = iter(np.flatnonzero(varied))
+
+        def fit_label(rows, truth, weight):
+            return _Label(fit(rows, truth, weight, "binary", 2, next(of_models)), count)
+
+        per_label = one_at_a_time(y, fit_label, subset.weight)
+
+        def network_of_labels(inputs):
+            logits = network([label.model for label in per_label.models if not isinstance(label, float)], inputs)
+            return networks.head(networks.with_constants(logits, per_label.models, logit), "sigmoid")
+
+        return subset.by_blocks(per_label, network=network_of_labels)
+    if len(columns) > _MOST_OUTPUTS:
+        raise Unfit(f"each of {len(columns)} values per row would need its own trees")
+    is_count = "counts" in facts
+    if is_count and not columns.any(axis=1).all():
+        raise Unfit("the training rows that it uses have no count above 0")
+    loss, shape = "poisson" if is_count else "regression", y.shape[1:]
+    models = [fit(everything, column, subset.weight, loss, 1, i) for i, column in enumerate(columns)]
+
+    def predict(x):
+        raw = np.concatenate([model.raw(x[:, :count]) for model in models], axis=1).reshape(-1, *shape)
+        return np.exp(raw) if is_count else raw
+
+    return subset.by_blocks(
+        predict,
+        network=lambda inputs: networks.head(network(models, inputs), "exponential" if is_count else "linear", shape),
+    )
+
+
+def _sizes(subset):
+    """Return the number of codes of each column of categories, the last of the columns."""
+    return list(subset.data.config.get("categories") or ())
+
+
+def _codes(x, column, size):
+    """Return (column, number of codes, the most frequent codes) of a column of categories."""
+    counts = np.bincount(x[:, column].astype(int), minlength=size)
+    frequent = np.argsort(-counts, kind="stable")[:_MOST_CATEGORIES]
+    return column, size, np.sort(frequent[counts[frequent] > 0])
+
+
+class _Label:
+    """A function from rows to the probabilities of the values 0 and 1 (B, 2)."""
+
+    def __init__(self, model, count):
+        self.model, self.count = model, count
+
+    def __call__(self, x):
+        raw = self.model.raw(x[:, : self.count])
+        return networks.softmax(np.concatenate([np.zeros_like(raw), raw], axis=1))
+
+
+class _LightGbm:
+    """A model of LightGBM.
+
+    Args:
+        subset: the `BaselineData`.
+        codes: columns of categories (see `_codes`).
+        loss: "binary", "multiclass", "regression" or "poisson".
+        classes: number of classes.
+    """
+
+    def __init__(self, subset, codes, loss, classes):
+        self.codes, self.outputs = codes, classes if loss == "multiclass" else 1
+        self.settings: dict[str, Any] = dict(
+            objective=loss, seed=subset.seed, learning_rate=0.05, num_threads=1, deterministic=True,
+            force_row_wise=True, verbose=-1,
+        )  # fmt: skip
+        if loss == "multiclass":
+            self.settings["num_class"] = classes
+
+    def fit(self, x, y, weight, validation):
+        library = import_module("lightgbm")
+        columns = [column for column, *_ in self.codes]
+        data = library.Dataset(x, y, weight=weight, categorical_feature=columns or "auto", params={"verbose": -1})
+        options: dict[str, Any] = {}
+        if validation is not None:
+            held_x, held_y, held_weight = validation
+            options["valid_sets"] = [library.Dataset(held_x, held_y, weight=held_weight, reference=data)]
+            options["callbacks"] = [library.early_stopping(_PATIENCE, verbose=False)]
+        rounds = _FEW_ROUNDS if validation is None else _ROUNDS
+        self.model = library.train(self.settings, data, rounds, **options)
+        self.rounds = self.model.best_iteration if validation is not None else rounds
+
+    def raw(self, x):
+        """Return the sums of the trees (B, outputs)."""
+        return self.model.predict(x, raw_score=True, num_iteration=self.rounds).reshape(len(x), -1)
+
+    @property
+    def bias(self):
+        return np.zeros(self.outputs)
+
+    def trees(self):
+        """Return the trees of each output."""
+        sizes = {column: size for column, size, _ in self.codes}
+        stored = self.model.dump_model(num_iteration=self.rounds)["tree_info"]
+        trees = [_lightgbm_tree(tree["tree_structure"], sizes) for tree in stored]
+        return [trees[output :: self.outputs] for output in range(self.outputs)]
+
+
+def _lightgbm_tree(root, sizes):
+    """Return the `Tree` of a dumped tree; categories that a split does not name go right."""
+    nodes, waiting = [], [root]
+    while waiting:
+        node = waiting.pop()
+        node["number"] = len(nodes)
+        nodes.append(node)
+        waiting += [node[side] for side in ("left_child", "right_child") if side in node]
+    count, categorical = len(nodes), {}
+    feature, left, right = np.full(count, -1), np.zeros(count, int), np.zeros(count, int)
+    threshold, value = np.zeros(count), np.zeros(count)
+    for i, node in enumerate(nodes):
+        if "split_feature" not in node:
+            value[i] = node["leaf_value"]
+            continue
+        feature[i], left[i], right[i] = (
+            node["split_feature"],
+            node["left_child"]["number"],
+            node["right_child"]["number"],
+        )
+        if node["decision_type"] == "==":
+            goes_right = np.ones(sizes[feature[i]], bool)
+            goes_right[[int(code) for code in node["threshold"].split("||")]] = False
+            categorical[i] = goes_right
+        else:
+            threshold[i] = node["threshold"]
+    return Tree(feature=feature, threshold=threshold, left=left, right=right, value=value, categorical=categorical)
+
+
+class _CatBoost:
+    """A model of CatBoost; see `_LightGbm`."""
+
+    def __init__(self, subset, codes, loss, classes):
+        self.codes, self.outputs = codes, classes if loss == "multiclass" else 1
+        self.numbers = _column_count(subset) - len(codes)
+        names = {"binary": "Logloss", "multiclass": "MultiClass", "regression": "RMSE", "poisson": "Poisson"}
+        self.settings = dict(
+            loss_function=names[loss], random_seed=subset.seed, thread_count=1, verbose=False, allow_writing_files=False
+        )
+
+    def _features(self, x):
+        each = [x[:, column, None] == frequent for column, _, frequent in self.codes]
+        return np.concatenate([x[:, : self.numbers], *each], axis=1, dtype="float32")
+
+    def fit(self, x, y, weight, validation):
+        library, options = import_module("catboost"), {}
+        if validation is not None:
+            held_x, held_y, held_weight = validation
+            options = dict(
+                eval_set=library.Pool(self._features(held_x), held_y, weight=held_weight), use_best_model=True,
+                early_stopping_rounds=_PATIENCE,
+            )  # fmt: skip
+        self.model = library.CatBoost(self.settings | {"iterations": _FEW_ROUNDS if validation is None else _ROUNDS})
+        try:
+            self.model.fit(library.Pool(self._features(x), y, weight=weight), **options)
+        except library.CatBoostError as error:
+            raise Unfit(f"CatBoost: {str(error).splitlines()[0][:200].rsplit(': ', 1)[-1]}") from None
+
+    def raw(self, x):
+        """Return the sums of the trees (B, outputs)."""
+        raw = self.model.predict(self._features(x), prediction_type="RawFormulaVal", thread_count=1)
+        return np.asarray(raw).reshape(len(x), -1)
+
+    @property
+    def _stored(self):
+        with TemporaryDirectory() as folder:
+            file = Path(folder) / "model.json"
+            self.model.save_model(str(file), format="json")
+            return json.loads(file.read_text(encoding="utf-8"))
+
+    @property
+    def bias(self):
+        return np.broadcast_to(np.asarray(self._stored["scale_and_bias"][1], "float64"), (self.outputs,))
+
+    def trees(self):
+        """Return the trees, whose values are those of all outputs."""
+        stored = self._stored
+        scale = float(stored["scale_and_bias"][0])
+        indicators = [(column, size, code) for column, size, frequent in self.codes for code in frequent]
+        return [[self._tree(tree, scale, indicators) for tree in stored["oblivious_trees"]]]
+
+    def _tree(self, stored, scale, indicators):
+        """Return the `Tree` of a symmetric tree: split `i` is that of all nodes at depth `i`, and bit `i` of a leaf."""
+        splits, values = stored.get("splits") or [], np.asarray(stored["leaf_values"]) * scale
+        inner = 2 ** len(splits) - 1
+        count = 2 * inner + 1
+        feature, threshold, categorical = np.full(count, -1), np.zeros(count), {}
+        left, right = np.zeros(count, int), np.zeros(count, int)
+        for depth, split in enumerate(splits):
+            paths, start, below = np.arange(2**depth), 2**depth - 1, 2 ** (depth + 1) - 1
+            nodes = start + paths
+            left[nodes], right[nodes] = below + paths, below + paths + 2**depth
+            index = split["float_feature_index"]
+            if index < self.numbers:
+                feature[nodes], threshold[nodes] = index, np.float32(split["border"])
+                continue
+            column, size, code = indicators[index - self.numbers]
+            feature[nodes] = column
+            categorical |= {int(node): np.arange(size) == code for node in nodes}
+        value = np.zeros((count, values.size // (inner + 1)))
+        value[inner:] = values.reshape(inner + 1, -1)
+        return Tree(feature=feature, threshold=threshold, left=left, right=right, value=value, categorical=categorical)

@@ -1,6 +1,7 @@
 """Files of an exported model for people: `README.md` (model card), `requirements.txt` and `labels.json`."""
 
 from kzoo.export.formats import formats
+from kzoo.kinds.text.sentence_encoder import LICENCE
 from kzoo.postprocessors.postprocessor import Postprocessor
 from kzoo.results import baselines
 from kzoo.results.coverage import DRIFT
@@ -53,6 +54,7 @@ def card(manifest) -> str:
         f"* `{input_spec['name']}`: {input_spec['dtype']} {_shape(input_spec['shape'])}, {input_spec['meaning']}.",
         f"* `{output_spec['name']}`: float32 {_shape(output_spec['shape'])}, {_meaning(manifest, output_spec)}.\n",
         *(f"* Labels: {line} `kzoo.runtime` does this; other runtimes return the outputs only.\n" for line in decision),
+        *([f"{LICENCE}\n"] if "charsmap" in (manifest.preprocessing or {}) else []),
         *_data(manifest),
         *_baselines(manifest),
         *_coverage(manifest),

@@ -15,7 +15,8 @@ from kzoo.checks.losses import loss_info
 from kzoo.data import Dataset
 from kzoo.data.load import load
 from kzoo.dataset.options import DataOptions
-from kzoo.families.protocol import RIDGE, layer_with
+from kzoo.families.protocol import PIECES, RIDGE, layer_with
+from kzoo.kinds.text.sentence_encoder import LICENCE
 from kzoo.registry import Preset, build, get_preset, rebuild, requested_settings, resolve, spec_of, with_settings
 from kzoo.stored_types import Spec
 from kzoo.training.adapt import adapt_fit, adapt_monitor, adapt_to_data
@@ -234,6 +235,8 @@ class TrainingPlan:
         """
         initialize_from_data(model, self.data, self.seed)
         notes, standardize = [*self.notes, *notes], None
+        if layer_with(model, PIECES) is not None:
+            notes.append(LICENCE)
         if layer_with(model, RIDGE) is not None and not for_checks:
             features, note = fit_ridge(
                 model, self.data, batch_size=self.training["batch_size"],

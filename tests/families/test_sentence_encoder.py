@@ -175,6 +175,7 @@ def test_labels_of_english_texts_are_those_of_other_languages(run):
 
 def test_an_export_needs_neither_keras_nor_the_wheel(run, tmp_path):
     exported = kzoo.export(run, tmp_path / "e", formats=["onnx"], progress=False)
+    assert_mentions((exported.path / "README.md").read_text(encoding="utf-8"), "Apache-2.0", "Google")
     light = kzoo.runtime.load(exported.path).predict(NEW)
     expected = kzoo.predict(run, NEW)
     assert light.labels == expected.labels

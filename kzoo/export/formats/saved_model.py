@@ -11,7 +11,7 @@ def write(network, file, quantize):
     module = network.tf_module()
     signatures, extra = {"serving_default": module.serve}, {}
     preprocessing = network.preprocessing or {}
-    if "scores" in preprocessing:
+    if "charsmap" in preprocessing:
         extra["note"] = "no serve_strings: TensorFlow does not have the tokenizer of the pretrained encoder"
     elif "vocabulary" in preprocessing:
         strings = import_module("kzoo.export.tf_tokenizer")

@@ -84,13 +84,12 @@ def converted() -> Path:
         for i, array in enumerate(parts)
     }
     tokenizer = json.dumps(_tokenizer_settings(source["sp.model"].read_bytes()), ensure_ascii=False).encode()
-    about: dict[str, Any] = dict(
-        licence=np.array(LICENCE), source=np.array(json.dumps(_SHA256)), version=np.array(_VERSION)
-    )
+    about = {"licence": LICENCE, "source": json.dumps(_SHA256), "version": _VERSION}
+    arrays |= {name: np.array(value) for name, value in about.items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as partial, open(partial, "wb") as file:
-            np.savez(file, **about, tokenizer=np.frombuffer(tokenizer, np.uint8), **arrays)
+            np.savez(file, tokenizer=np.frombuffer(tokenizer, np.uint8), **arrays)
     except OSError as error:
         raise KzooError(f"Cannot write to {str(path)!r}: {error.strerror}. Set KZOO_CACHE to another folder.") from None
     return path

@@ -145,7 +145,8 @@ def write_files(folder):
     later = shops.date > days[-8]
     shops.assign(sales=shops.sales.where(~later)).to_csv(folder / "planned.csv", index=False)
     for name, rows, answers in (
-        ("churn.csv", 200, True), ("april.csv", 60, True), ("may.csv", 60, True), ("new_customers.csv", 20, False),
+        ("churn.csv", 200, True), ("april.csv", 60, True), ("may.csv", 60, True), ("newer.csv", 120, True),
+        ("new_customers.csv", 20, False),
     ):  # fmt: skip
         age, income = rng.integers(18, 80, rows), rng.normal(30_000, 9_000, rows).round()
         table = pd.DataFrame({"age": age, "income": income, "plan": rng.choice(["basic", "gold"], rows)})

@@ -38,6 +38,7 @@ STANDS_FOR = {
 SHORTER = {
     "train": ["--max-steps", str(STEPS)],
     "tune": ["--trials", "3", "--epochs", "1", "--set", f"max_steps={STEPS}"],
+    "tune auto": ["--max-time", "25s"],
 }
 
 
@@ -77,6 +78,8 @@ def prepared():
     kzoo.check = short_search
 
     def short(preset, *rest, **options):
+        if preset == "auto":
+            return tune(preset, *rest, **options | dict(max_time=25))
         return tune(preset, *rest, **options | dict(epochs=1) | ({} if callable(preset) else dict(max_steps=STEPS)))
 
     kzoo.tune = short
@@ -93,10 +96,16 @@ def command(line, where):
 
         is_search = {"--wrong-labels", "--learning-curve"} & set(words[0])
         closed_form = "series_rocket" in words[0]  # it has no steps
-        code = main([*words[0], *(() if closed_form else SHORTER.get("train" if is_search else words[0][0], ()))])
+        code = main([*words[0], *(() if closed_form else shorter("train" if is_search else words[0][0], words[0]))])
     else:
-        code = shell(" ".join([line, *map(shlex.quote, SHORTER.get(words[0][0], ()) if words else ())])).returncode
+        options = shorter(words[0][0], words[0]) if words else ()
+        code = shell(" ".join([line, *map(shlex.quote, options)])).returncode
     assert code == 0, f"{where}: exit code {code} of {line}"
+
+
+def shorter(name, words):
+    """Return the options that shorten a command."""
+    return SHORTER.get("tune auto" if list(words[:2]) == ["tune", "auto"] else name, ())
 
 
 def shell(text, **options):

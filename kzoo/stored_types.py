@@ -10,6 +10,7 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.schema import Each, misfit
 
 BASELINE = "baseline"  # the method of a baseline
+DATA_PRESET = "data_preset"  # setting of a baseline: the preset for which its data was read
 FORMAT_VERSION = 1  # of config.json, which holds all of these
 
 # Settings of a resolved config that are read outside the builders; builders check all of them.

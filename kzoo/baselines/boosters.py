@@ -64,12 +64,12 @@ def _boosted(subset, library):
         raise Unfit("all columns are texts")
     if count < subset.shape[0]:
         subset.notes.append("without the texts")
-    x, part, columns = subset.x[:, :count], subset.validation, y.reshape(len(y), -1).T
+    x, part, columns = np.ascontiguousarray(subset.x[:, :count]), subset.validation, y.reshape(len(y), -1).T
     codes = [_codes(x, count - len(sizes) + i, size) for sizes in [_sizes(subset)] for i, size in enumerate(sizes)]
     validation = None
     if part is not None:
         held_out = truth_of(part.y[:], subset.data.problem)
-        validation = np.asarray(part.x[:])[:, :count], held_out, part.weight
+        validation = np.ascontiguousarray(np.asarray(part.x[:])[:, :count]), held_out, part.weight
 
     def fit(rows, target, weight, loss, classes=1, column=None):
         held = validation

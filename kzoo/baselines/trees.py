@@ -56,7 +56,8 @@ def with_numeric_splits(trees: Sequence["Tree"], features: int) -> tuple[list["T
         features: number of columns.
     """
     numbers: dict[tuple[int, bytes], int] = {}
-    splits, numeric = [], []
+    splits: list[tuple[int, np.ndarray]] = []
+    numeric: list[Tree] = []
     for tree in trees:
         if not tree.categorical:
             numeric.append(tree)

@@ -18,12 +18,12 @@ from kzoo.dataset.dataset import Dataset, Split
 from kzoo.dataset.options import DataOptions
 from kzoo.dataset.weights import weights_of, weights_to_score
 from kzoo.kinds import encoding_settings, kind_of, takes_ready_arrays
-from kzoo.registry import preset_of
+from kzoo.registry import get_preset, preset_of
 from kzoo.sources.arrays import array_of_rows, class_numbers
 from kzoo.sources.tables.files import is_table, labelled_folders
 from kzoo.sources.tables.frame import as_table, is_pair, join_targets, with_weights
 from kzoo.sources.tables.raw import as_names
-from kzoo.stored_types import FOLDS
+from kzoo.stored_types import DATA_PRESET, FOLDS
 from kzoo.tasks import problem
 from kzoo.utils.errors import KzooError, KzooWarning, warn
 from kzoo.utils.formatting import length_of, listed, percent, plural, shown
@@ -201,8 +201,10 @@ def load_again(spec, described, source=None, *, what="what the run was trained o
 
 
 def preset_for(spec):
-    """Return the preset for which data was read, for an ensemble that of its members; None for a user-defined model."""
+    """Return the preset for which data was read, for an ensemble that of its members; None without one."""
     spec = spec.of_data
+    if spec.is_baseline:
+        return None if spec.config.get(DATA_PRESET) is None else get_preset(spec.config[DATA_PRESET])
     return None if spec.family is None else preset_of(spec.json())
 
 

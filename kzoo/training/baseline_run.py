@@ -18,9 +18,10 @@ from kzoo.dataset.options import DataOptions
 from kzoo.network import table_of
 from kzoo.postprocessors.decision import SETTINGS
 from kzoo.predictions import ANSWERS
+from kzoo.registry import get_preset, list_presets
 from kzoo.registry.arguments import plain_settings
 from kzoo.run import POSTPROCESSING, Run
-from kzoo.stored_types import BASELINE, Request, Spec
+from kzoo.stored_types import BASELINE, DATA_PRESET, Request, Spec
 from kzoo.training.baselines import score_baselines
 from kzoo.training.decision import adapt_decision, adapt_objective
 from kzoo.training.folder import claimed, run_set_aside
@@ -42,16 +43,22 @@ def train_baseline(
 ) -> Run:  # fmt: skip
     """Fit a baseline and write a run; see `kzoo.baselines.train`. `more` has its settings and options of the data."""
     settings = {name: more.pop(name) for name in _DECIDING if name in more}
+    preset = more.get("preset")
     if isinstance(data, Dataset):
+        more.pop("preset", None)
         if more:
             wrong = next(iter(more))
             raise KzooError(f"Unknown argument {wrong!r} for a Dataset. {hint(wrong, _DECIDING)}Leave it out.")
     else:
         data = load_data(data, **more)
+    if preset is not None:
+        name_of_preset = get_preset(preset).name
+        preset = name_of_preset if name_of_preset in list_presets() else None  # others cannot be found again
     candidate, seed, rows = checked_fit(data, name, seconds=seconds, seed=seed)
     training = _adapted_settings(settings, data, candidate.logits)
     spec = Spec(
-        preset=candidate.name, family=None, task=data.task, config={"inputs": data.inputs, **data.config},
+        preset=candidate.name, family=None, task=data.task,
+        config={"inputs": data.inputs, **data.config} | ({} if preset is None else {DATA_PRESET: preset}),
         training=training | ({} if seconds is None else {"seconds": float(seconds)}), seed=seed, method=BASELINE,
         kzoo=__version__,
     )  # fmt: skip

@@ -118,6 +118,7 @@ def small_data(name, tmp_path):
     return load_data(shop(), target=target, drop=[c for c in ("price", "rent") if name == "value" and c not in target])
 
 
+BOOSTERS = {"lightgbm", "catboost"}  # baselines where they are installed
 EACH = {
     # data -> its baselines, and the name of the best of them
     "classes": ("majority logistic trees", "logistic"),
@@ -140,6 +141,7 @@ def test_every_kind_of_input_and_task_has_baselines(name, tmp_path):
     data = small_data(name, tmp_path)
     results = baselines.score(data, seed=3)
     names, best = EACH[name]
+    results = [result for result in results if result.name not in BOOSTERS]
     assert sorted(result.name for result in results) == sorted(names.split())
     values = {result.name: result.value for result in results}
     assert values[best] == results[0].value
@@ -148,7 +150,7 @@ def test_every_kind_of_input_and_task_has_baselines(name, tmp_path):
     }
     simplest = values[names.split()[0]]
     assert values[best] < 0.7 * simplest if results[0].metric.startswith(("m", "b")) else values[best] > simplest + 0.2
-    again = baselines.score(data, seed=3)
+    again = [result for result in baselines.score(data, seed=3) if result.name not in BOOSTERS]
     assert [(result.name, result.scores, result.notes) for result in again] == [
         (result.name, result.scores, result.notes) for result in results
     ]

@@ -143,6 +143,23 @@ def test_groups_with_fewer_trees_and_trees_of_a_single_leaf_add_nothing():
     assert network_of([[leaf, step], [step], [leaf]], 2).predict(x, verbose=0).tolist() == [[1, -1, 2], [3, 1, 2]]
 
 
+def test_a_deep_tree_opens_as_an_untrusted_file(tmp_path):
+    """The files of strangers may have so many layer calls only; trees of 31 leaves are at most 30 deep."""
+    depth = 40
+    feature = np.repeat([0, -1], [depth, depth + 1])  # a chain of inner nodes, and their leaves
+    chain = Tree(
+        feature=feature,
+        threshold=np.arange(2 * depth + 1) / 1.0,
+        left=np.r_[depth + np.arange(depth), np.zeros(depth + 1)].astype(int),
+        right=np.r_[1 + np.arange(depth - 1), 2 * depth, np.zeros(depth + 1)].astype(int),
+        value=np.arange(2 * depth + 1) * 1.0,
+    )
+    network_of([[chain] * 3], 1).save(tmp_path / "deep.keras")
+    x = np.arange(-1, depth + 2, dtype="float32")[:, None] + 0.5
+    y = kzoo.load_model(tmp_path / "deep.keras").predict(x, verbose=0)[:, 0]
+    assert np.array_equal(y, 3 * descended(chain, x))
+
+
 def test_thresholds_are_rounded_down_to_float32():
     thresholds = np.array([0.1, -0.1, 1e-50, 16777217.0, 2.0])
     rounded = rounded_down(thresholds)

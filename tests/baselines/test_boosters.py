@@ -1,0 +1,82 @@
+"""LightGBM and CatBoost as baselines: their networks compute the same, with categories, classes, labels and counts.
+
+The faults to prevent: a split of categories that is read the wrong way round, and an optional package that kzoo needs.
+"""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from test_baselines import shop
+from test_fitted import close, emotions, visits
+
+import kzoo
+from kzoo import baselines
+
+DATA = {
+    "binary": lambda: kzoo.load_data("breast_cancer"),
+    "classes": lambda: kzoo.load_data(shop(), target="kind", drop="rent"),
+    "values": lambda: kzoo.load_data(shop(), target=["price", "rent"]),
+    "labels": emotions, "counts": visits,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("source", DATA)
+@pytest.mark.parametrize("name", ["lightgbm", "catboost"])
+def test_a_network_computes_what_the_library_predicts(name, source):
+    pytest.importorskip(name)
+    fitted = baselines.fit(data := DATA[source](), name)
+    network = fitted.network()
+    for part in (data.test, data.train):
+        assert close(network.predict(part.x, verbose=0), fitted.predict(part)[0])
+
+
+@pytest.mark.parametrize("name", ["lightgbm", "catboost"])
+def test_categories_that_training_has_not_seen_go_the_same_way(name):
+    pytest.importorskip(name)
+    random = np.random.default_rng(0)
+    frame = shop(600).drop(columns=["price", "rent"])
+    frame["colour"] = random.choice(list("abcdefghij"), 600)
+    frame["sold"] = np.where((frame["size"].fillna(0) > 50) ^ frame["colour"].isin(["a", "d", "g"]), "yes", "no")
+    data = kzoo.load_data(frame, target="sold")
+    fitted = baselines.fit(data, name)
+    p, truth = fitted.predict(data.test)
+    assert (p.argmax(axis=1) == truth).mean() > 0.8  # the categories are read
+    x = np.resize(data.test.x, (400, data.test.x.shape[1])).copy()
+    counts = data.config["categories"]
+    for i, count in enumerate(counts, start=x.shape[1] - len(counts)):
+        x[:, i] = random.integers(0, count, len(x))
+    rows = replace(data.test, x=x, y=np.zeros(len(x), int), rows=None)
+    assert close(fitted.network().predict(x, verbose=0), fitted.predict(rows)[0])
+
+
+@pytest.mark.parametrize("name", ["lightgbm", "catboost"])
+def test_without_validation_rows_the_number_of_trees_is_fixed(name):
+    pytest.importorskip(name)
+    data = kzoo.load_data("wine", validation=0)
+    fitted = baselines.fit(data, name)
+    assert close(fitted.network().predict(data.test.x, verbose=0), fitted.predict(data.test)[0])
+
+
+@pytest.mark.parametrize("name", ["lightgbm", "catboost"])
+def test_a_run_of_it_scores_and_exports(name, tmp_path):
+    pytest.importorskip(name)
+    run = baselines.train(name, "wine", out=tmp_path / "run", baselines=False)
+    (result,) = baselines.score(kzoo.load_data("wine"), names=name)
+    assert run.summary["test"]["accuracy"] == result.scores["accuracy"]
+    exported = kzoo.export(run, tmp_path / "exported", ["onnx"])
+    assert exported.exports["onnx"]["status"] == "ok"
+
+
+def test_they_are_listed_only_where_they_are_installed():
+    """In another process, in which nothing of either name can be imported."""
+    code = (
+        "import sys, importlib.util as util; find = util.find_spec\n"
+        "util.find_spec = lambda name, *more: None if name in ('lightgbm', 'catboost') else find(name, *more)\n"
+        "import kzoo.baselines; names = {b.name for b in kzoo.baselines.list_baselines()}\n"
+        "assert 'trees' in names and not names & {'lightgbm', 'catboost'}, names\n"
+        "assert not {'lightgbm', 'catboost'} & {*sys.modules}\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stderr == ""

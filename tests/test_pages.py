@@ -17,7 +17,7 @@ from kzoo.cli import COMMANDS, make_parser, shared
 from kzoo.registry import AUTO, get_preset, resolve
 
 SHELL = [(page, line) for page in PAGES for block in blocks(page) if block.language == "sh" for line in lines(block)]
-WITH_AUTO = {("train", AUTO)}  # commands that choose a preset
+WITH_AUTO = {("train", AUTO), ("tune", AUTO)}  # commands that choose a preset
 PYTHON = [(page, block) for page in PAGES for block in blocks(page) if block.language == "python"]
 
 
@@ -76,7 +76,7 @@ def test_python_compiles_and_its_names_of_kzoo_exist():
                 assert [a.name for a in node.names if not exists(f"{node.module}.{a.name}")] == []
             if isinstance(node, ast.Call) and ast.unparse(node.func) in ("kzoo.build", "kzoo.train", "kzoo.tune"):
                 first = node.args[0]
-                assert not isinstance(first, ast.Constant) or first.value in kzoo.list_presets(), ast.unparse(node)
+                assert not isinstance(first, ast.Constant) or first.value in [*kzoo.list_presets(), AUTO], ast.unparse(node)
 
 
 def exists(dotted):

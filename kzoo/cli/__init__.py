@@ -204,7 +204,7 @@ def _print_completion(argv):
         options = {action.dest for action in actions}
         for action in actions:
             if action.dest == "preset":
-                action.choices = [*list_presets(), *([AUTO] if name == "train" else [])]
+                action.choices = [*list_presets(), *([AUTO] if name in ("train", "tune") else [])]
             elif action.dest == "set":
                 action.choices = [f"{setting}=" for setting in ARGUMENTS]
             elif action.dest in OPTION_VALUES:

@@ -75,8 +75,8 @@ def test_python_compiles_and_its_names_of_kzoo_exist():
             if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("kzoo"):
                 assert [a.name for a in node.names if not exists(f"{node.module}.{a.name}")] == []
             if isinstance(node, ast.Call) and ast.unparse(node.func) in ("kzoo.build", "kzoo.train", "kzoo.tune"):
-                first = node.args[0]
-                assert not isinstance(first, ast.Constant) or first.value in [*kzoo.list_presets(), AUTO], ast.unparse(node)
+                first, known = node.args[0], [*kzoo.list_presets(), AUTO]
+                assert not isinstance(first, ast.Constant) or first.value in known, ast.unparse(node)
 
 
 def exists(dotted):

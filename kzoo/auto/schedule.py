@@ -47,6 +47,7 @@ class Entry:
         limit: seconds that a part may take.
         complete: whether no training was stopped by its time.
         has_network: whether it can be stored as a run; a few baselines cannot.
+        length: settings of the length that the training had on the first part, which other parts get too.
     """
 
     candidate: Candidate
@@ -56,6 +57,7 @@ class Entry:
     limit: float = 0.0
     complete: bool = True
     has_network: bool = True
+    length: Mapping[str, Any] | None = None
 
     @property
     def failed(self) -> bool:
@@ -186,7 +188,8 @@ class Schedule:
         entry.answers[part] = Answers.read(part_folder(trial_folder(self.folder, entry.trial.number), part))
         entry.seconds[part], entry.limit = fitted["seconds"], fitted["limit"]
         entry.complete = entry.complete and fitted["complete"]
-        entry.has_network = fitted["has_network"]
+        entry.has_network = entry.has_network and fitted["has_network"]
+        entry.length = fitted["length"] if part == 0 else entry.length
         self.truths.setdefault(part, entry.answers[part].truth)
 
     # Fitting
@@ -217,6 +220,7 @@ class Schedule:
             entry.trial.number, signals=self.signals, deadline=None, folder=str(folder), part=part, seconds=seconds,
             preset=None if candidate.is_baseline else _preset(candidate.name),
             baseline=candidate.name if candidate.is_baseline else None, overrides=dict(candidate.overrides),
+            length=entry.length if part > 0 else None,
         )  # fmt: skip
 
     def _collect(self, pending: dict[Future, tuple[Entry, int, float]]) -> None:
@@ -244,12 +248,19 @@ class Schedule:
             return self._fail(entry, part, "it reads other rows than the other candidates")
         write_json(
             folder / "fitted.json",
-            dict(seconds=fitted.seconds, limit=entry.limit, complete=fitted.complete, has_network=fitted.has_network),
+            dict(
+                seconds=fitted.seconds,
+                limit=entry.limit,
+                complete=fitted.complete,
+                has_network=fitted.has_network,
+                length=fitted.length,
+            ),
             sync=False,
         )
         entry.answers[part], entry.seconds[part] = answers, fitted.seconds
         entry.complete = entry.complete and fitted.complete
-        entry.has_network = fitted.has_network
+        entry.has_network = entry.has_network and fitted.has_network
+        entry.length = fitted.length if part == 0 else entry.length
         parts = sorted(entry.answers)
         scores = self.score.of_parts([entry.answers[p] for p in parts])
         total = sum(entry.seconds.values())

@@ -40,6 +40,7 @@ class Fitted:
         epochs, best_epoch: of a network.
         complete: whether the training ended by itself, not because its time was up.
         has_network: whether a baseline can be stored as a run.
+        length: settings that repeat the length of a network's training; None for a baseline.
     """
 
     seconds: float
@@ -48,6 +49,7 @@ class Fitted:
     best_epoch: int | None = None
     complete: bool = True
     has_network: bool = True
+    length: Mapping[str, Any] | None = None
 
 
 class Trainer:
@@ -72,7 +74,7 @@ class Trainer:
 
     def train(
         self, *, folder: str, preset: Preset | None, baseline: str | None, overrides: Mapping[str, Any], part: int,
-        seconds: float,
+        seconds: float, length: Mapping[str, Any] | None = None,
     ) -> Fitted:  # fmt: skip
         """Fit a candidate on a part, and write its answers and, of a network, the run, to its folder.
 
@@ -83,6 +85,7 @@ class Trainer:
             overrides: settings that differ from the preset.
             part: number of the part.
             seconds: time limit.
+            length: the length of the training, as the first part had it; None to fit it into the time.
         """
         started = time.monotonic()
         target = part_folder(folder, part)
@@ -91,9 +94,11 @@ class Trainer:
         with _Watchdog(_GRACE * seconds + _GRACE_SECONDS, self.stop):
             data = self.parts.part(self._data(preset or self.preset), part)
             if baseline is not None:
-                fitted = self._fit_baseline(target, data, baseline, seconds)
+                fitted = self._fit_baseline(target, data, baseline, seconds, check_network=part == 0)
             else:
-                fitted = self._fit_network(target, data, preset, overrides, seconds - (time.monotonic() - started))
+                left = seconds - (time.monotonic() - started)
+                limit = {"max_time": round(max(left, 1.0), 1)} if length is None else length
+                fitted = self._fit_network(target, data, preset, {**overrides, **limit})
         keras.utils.clear_session(free_memory=True)
         gc.collect()
         return replace(fitted, seconds=round(time.monotonic() - started, 3))
@@ -105,21 +110,21 @@ class Trainer:
             self.loaded[preset.name] = replace(data, test=None)
         return self.loaded[preset.name]
 
-    def _fit_baseline(self, folder: Path, data: Dataset, name: str, seconds: float) -> Fitted:
+    def _fit_baseline(self, folder: Path, data: Dataset, name: str, seconds: float, *, check_network: bool) -> Fitted:
         fitted = fit(data, name, seconds=seconds, seed=self.seed)
-        has_network = fitted.logits is not None and _has_network(fitted)
+        has_network = fitted.logits is not None and (not check_network or _has_network(fitted))
         assert data.test is not None
         outputs, truth = fitted.predict(data.test)
         write_answers(folder, outputs, truth, data.test.rows, data.test.weight)
         return Fitted(seconds=0.0, has_network=has_network)
 
-    def _fit_network(self, folder: Path, data: Dataset, preset: Any, overrides: Any, seconds: float) -> Fitted:
+    def _fit_network(self, folder: Path, data: Dataset, preset: Any, overrides: Mapping[str, Any]) -> Fitted:
         options: dict[str, Any] = {}
         if "probabilities" in data.problem.facts and not builder_of(preset.family).closed_form:
             options["calibrate"] = "off"  # the winner is calibrated, not its members
         with without_curves():
             run = train(
-                preset, data, out=folder / "run", max_time=round(max(seconds, 1.0), 1), seed=self.seed, check=False,
+                preset, data, out=folder / "run", seed=self.seed, check=False,
                 baselines=False, progress=False, resume="never", callbacks="quick", **options, **overrides,
             )  # fmt: skip
         answers, summary = run.answers, run.summary
@@ -131,8 +136,18 @@ class Trainer:
         )
         return Fitted(
             seconds=0.0, params=summary["parameters"], epochs=summary["epochs"], best_epoch=summary["best_epoch"],
-            complete="time was up" not in summary["stopped_because"],
+            complete="time was up" not in summary["stopped_because"], length=_length_of(run, preset),
         )  # fmt: skip
+
+
+def _length_of(run: Any, preset: Preset) -> dict[str, Any]:
+    """Return the settings that repeat the length of a run's training; `max_time` may have changed the patience, too."""
+    if builder_of(preset.family).closed_form:
+        return {}
+    training, names = run.spec.training, ["epochs"]
+    names += [name for name in ("max_steps",) if training.get(name) is not None]
+    names += [name for name in ("patience",) if training.get(name) != preset.training.get(name)]
+    return {name: training[name] for name in names if name in training}
 
 
 def _has_network(fitted: Any) -> bool:

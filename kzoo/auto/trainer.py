@@ -172,9 +172,11 @@ def write_answers(folder: Path, outputs: np.ndarray, truth: np.ndarray, rows: np
         rows: (N,) their numbers among the development rows.
         weight: (N,) sample weights, or None.
     """
-    weights = {} if weight is None else {"weight": weight}
+    outputs, weights = np.asarray(outputs, np.float32), {} if weight is None else {"weight": weight}
+    if outputs.size == truth.size:
+        outputs = outputs.reshape(truth.shape)
     with whole_file(folder / "answers.npz", sync=False) as temporary, open(temporary, "wb") as stream:
-        np.savez_compressed(stream, answers=np.asarray(outputs, np.float32), truth=truth, rows=rows, **weights)
+        np.savez_compressed(stream, answers=outputs, truth=truth, rows=rows, **weights)
 
 
 class _Watchdog:

@@ -261,3 +261,12 @@ def test_little_time_means_fewer_rows():
     assert any("training rows" in note for note in fitted.notes)
     with refuses("takes about", "seconds="):
         baselines.fit(data, "trees", seconds=0)
+
+
+def test_image_features_are_those_of_the_split(tmp_path):
+    """They are cached by split; one that no longer exists must not lend its features to another."""
+    data = small_data("photos", tmp_path)
+    fitted = baselines.fit(data, "colors")
+    everything, _ = fitted.predict(data.train)
+    for row in range(20):
+        assert np.allclose(fitted.predict(data.train.select(np.arange(row, row + 1)))[0], everything[row : row + 1])

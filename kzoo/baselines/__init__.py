@@ -4,6 +4,9 @@
     for result in kzoo.baselines.score(data):
         print(result.name, result.value)
 
+    fitted = kzoo.baselines.fit(data, "trees")             # fitted.predict(data.test), fitted.network()
+    run = kzoo.baselines.train("trees", data)              # a run, whose network computes the same
+
 A baseline is a function with `@baseline`, found by listing this folder. The decorator states the facts of kind and task
 that it needs, its label, a reference, and its estimated time. It learns from training rows only and makes its choices
 on validation rows only.

@@ -31,7 +31,8 @@ class Baseline:
         seconds: function of a `BaselineData` that estimates the seconds to learn from all its training rows on one
             core.
         function: takes a `BaselineData` and returns a function of a `Split` that yields pairs (outputs, truth), as the
-            task's scoring takes them. It raises `Unfit` if the baseline cannot be computed.
+            task's scoring takes them: a `Predictor` if it can be written as a network. It raises `Unfit` if the
+            baseline cannot be computed.
         logits: for classes: False if its outputs are probabilities, None if they are scores that only define an order.
     """
 

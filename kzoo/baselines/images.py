@@ -82,8 +82,9 @@ def _reader_of_features(subset, features):
         key = features.__name__, id(part)
         if key not in subset.shared:
             blocks = ((features(x, low, pixel_range), truth) for x, truth in subset.blocks(part))
-            subset.shared[key] = [np.concatenate(column) for column in zip(*blocks, strict=True)]
-        return subset.shared[key]
+            # With the split itself: another one may get the id of one that no longer exists.
+            subset.shared[key] = part, [np.concatenate(column) for column in zip(*blocks, strict=True)]
+        return subset.shared[key][1]
 
     if "files" in subset.data.seen:  # presets may resize them differently
         subset.notes.append(f"of images of {subset.shape[0]}x{subset.shape[1]} pixels")

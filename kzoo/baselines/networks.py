@@ -137,11 +137,28 @@ def earlier_steps(x, lags):
     Raises:
         Unfit: a step is before the start of the window.
     """
+    values = _earlier_values(x, lags)
+    return values[0] if len(values) == 1 else sum(values[1:], values[0]) / len(values)
+
+
+def quantiles_of_earlier_steps(x, lags, levels):
+    """Return the quantiles of earlier steps of windows: (B, horizon, F * levels); see `earlier_steps`."""
+    ordered = keras.ops.sort(keras.ops.stack(_earlier_values(x, lags), axis=-1), axis=-1)  # (B, horizon, F, count)
+    last, quantiles = len(lags) - 1, []
+    for level in levels:
+        below = min(int(level * last), max(last - 1, 0))
+        lower, upper = ordered[..., below], ordered[..., min(below + 1, last)]
+        quantiles.append(lower + (upper - lower) * (level * last - below))
+    stacked = keras.ops.stack(quantiles, axis=-1)
+    return head(stacked, "linear", (stacked.shape[1], stacked.shape[2] * len(levels)))
+
+
+def _earlier_values(x, lags):
+    """Return the values (B, horizon, F) of each row of lags; see `earlier_steps`."""
     steps, longest = x.shape[1], int(np.max(lags))
     if longest > steps:
         raise Unfit(f"it needs the value {longest:,} steps ago, and a window has {steps:,} steps")
-    values = [keras.ops.take(x, (steps - row).tolist(), axis=1) for row in lags]
-    return values[0] if len(values) == 1 else sum(values[1:], values[0]) / len(values)
+    return [keras.ops.take(x, (steps - row).tolist(), axis=1) for row in lags]
 
 
 def softmax(logits):

@@ -182,7 +182,11 @@ def season_quantiles(subset):
                 last = dict(_simple_forecasts(subset, block))[_LAST][..., None]
                 yield np.where(np.isfinite(quantiles), quantiles, last), np.asarray(block.y[:])
 
-        return predict
+        def network(inputs):
+            lags = _lags(subset, Calendar.of(subset.data.preprocessing).seasons[name], count)
+            return networks.quantiles_of_earlier_steps(_past_of_targets(subset, inputs), lags, levels)
+
+        return Predictor(predict, network)
 
     names = [name for name, _ in _season_history(subset, subset.data.train.select(np.arange(1)), 1)]
     if not names:

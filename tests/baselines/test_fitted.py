@@ -22,7 +22,7 @@ from kzoo.baselines.data import BaselineData
 from kzoo.baselines.trees import Tree, rounded_down, trees_of_boosting, trees_of_forest
 from kzoo.dataset.dataset import Split
 
-NO_FORM = {"frequency", "ngrams", "most_frequent_set", "season_quantiles"}
+NO_FORM = {"frequency", "ngrams", "most_frequent_set"}
 TOLERANCE = 1e-5  # of the largest output
 
 
@@ -50,11 +50,11 @@ def prices(rows=300):
     return kzoo.load_data(frame, target="price", quantiles=(0.1, 0.5, 0.9))
 
 
-def loads(rows=2_000):
+def loads(rows=6_000):
     hours = np.arange(rows)
     load = 10 + np.sin(hours * np.pi / 12) + np.random.default_rng(0).normal(0, 0.1, rows)
     frame = pd.DataFrame({"hour": pd.date_range("2024-01-01", periods=rows, freq="h"), "load": load})
-    preset = window("series_gru", input_shape=(120, 1), horizon=6)
+    preset = window("series_gru", input_shape=(1_300, 1), horizon=6)
     return kzoo.load_data(frame, time="hour", target="load", quantiles=(0.1, 0.5, 0.9), preset=preset)
 
 
@@ -261,3 +261,12 @@ def test_little_time_means_fewer_rows():
     assert any("training rows" in note for note in fitted.notes)
     with refuses("takes about", "seconds="):
         baselines.fit(data, "trees", seconds=0)
+
+
+def test_image_features_are_those_of_the_split(tmp_path):
+    """They are cached by split; one that no longer exists must not lend its features to another."""
+    data = small_data("photos", tmp_path)
+    fitted = baselines.fit(data, "colors")
+    everything, _ = fitted.predict(data.train)
+    for row in range(20):
+        assert np.allclose(fitted.predict(data.train.select(np.arange(row, row + 1)))[0], everything[row : row + 1])

@@ -12,7 +12,7 @@ CHUNKS = 17  # parts of the embedding with an offset of their own: the piece i i
 _WIDTH = 512  # of the embedding of a token, and of a text
 _ORDER_WIDTH = 256  # of the convolutions of an order
 _HIDDEN = 320
-_EPSILON = 1e-12
+_EPSILON = 1e-6
 
 
 def build(

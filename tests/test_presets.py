@@ -195,7 +195,8 @@ def check_padding(name, overrides):
     rng = np.random.default_rng(2)
     for weight in model.trainable_variables or model.weights:  # biases of zero would hide the effect of padding
         drawn = rng.normal(scale=0.3 / max(1, weight.shape[-1] / 24) ** 0.5, size=weight.shape)
-        weight.assign(rng.integers(0, 64, weight.shape) if weight.dtype == "uint8" else drawn)
+        drawn = 100 + drawn if weight.name == "embeddings_scale" else drawn  # whole numbers are divided by it
+        weight.assign(rng.integers(0, 64, weight.shape) if weight.dtype == "int8" else drawn)
     rows = np.zeros((6, length), "int32")
     for row, (start, order) in enumerate([(0, 1), (length - 5, 1), (3, 1), (0, -1), (length - 5, -1)]):
         rows[row, start : start + 5] = words[::order]

@@ -30,6 +30,8 @@ def value(data) -> str:
     if isinstance(data, dict) and "class_name" in data:
         if data["class_name"] == "DTypePolicy":
             return json.dumps(data["config"]["name"])
+        if data["class_name"] == "QuantizedDTypePolicy":
+            return json.dumps("{mode}_from_{source_name}".format(**data["config"]))
         return construct(keras.saving.deserialize_keras_object(data))
     if isinstance(data, dict):
         return "{" + ", ".join(f"{value(k)}: {value(v)}" for k, v in data.items()) + "}"

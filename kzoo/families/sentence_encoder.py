@@ -8,11 +8,11 @@ from kzoo.families.protocol import FEATURES, PIECES, RIDGE
 
 CLOSED_FORM = True  # no gradients: ridge regression sets the last layer
 ORDERS = (2, 3, 5)  # tokens that a convolution reads: it begins at the token, or one or two before it
-CHUNKS = 17  # parts of the embedding with a scale of their own: the piece i is in part i % 17
+CHUNKS = 17  # parts of the embedding with an offset of their own: the piece i is in part i % 17
 _WIDTH = 512  # of the embedding of a token, and of a text
 _ORDER_WIDTH = 256  # of the convolutions of an order
 _HIDDEN = 320
-_EPSILON = 1e-12
+_EPSILON = 1e-6
 
 
 def build(
@@ -69,12 +69,11 @@ def build(
 
 
 def _embedded(ids, vocabulary_size, dtype):
-    """Return the vectors of ids (B, T): whole numbers from 0 to 63, times the scale of a chunk plus its offset."""
+    """Return the vectors of ids (B, T): whole numbers from 0 to 63, times a scale, plus the offset of a chunk."""
     frozen = dict(embeddings_initializer="zeros", trainable=False)
-    numbers = layers.Embedding(vocabulary_size, _WIDTH, dtype="uint8", name=PIECES, **frozen)(ids)
+    x = layers.Embedding(vocabulary_size, _WIDTH, dtype=f"int8_from_{dtype}", name=PIECES, **frozen)(ids)
     chunk = ops.mod(ids + (CHUNKS - 1), CHUNKS)  # the id of piece i is i + 1
-    scaling = layers.Embedding(CHUNKS, 2, dtype=dtype, name="piece_scaling", **frozen)(chunk)  # (B, T, 2)
-    return ops.cast(numbers, dtype) * scaling[:, :, :1] + scaling[:, :, 1:]
+    return x + layers.Embedding(CHUNKS, 1, dtype=dtype, name="piece_offset", **frozen)(chunk)
 
 
 def _ngrams(x, real, dtype):

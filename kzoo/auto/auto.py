@@ -305,11 +305,9 @@ class _Model:
         return all(entry.candidate.is_baseline for entry in self.entries) and len(self.entries) == 1
 
     @property
-    def complexity(self) -> tuple[float, ...]:
-        """Baselines, then networks by their size, then means."""
-        params = sum(entry.trial.params or 0 for entry in self.entries)
-        order = self.entries[0].trial.number if self.is_baseline else 0
-        return (0 if self.is_baseline else len(self.entries), params, order)
+    def complexity(self) -> int:
+        """Its degree: 0 for baselines, 1 for a network, 2 for a mean."""
+        return 0 if self.is_baseline else min(len(self.entries), 2)
 
 
 class _Conclusion:

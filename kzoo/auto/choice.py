@@ -82,15 +82,21 @@ def bootstrap_difference(
 
 
 def choose(
-    scores: Mapping[int, float], complexity: Mapping[int, tuple], difference: Callable[[int, int], Difference]
+    scores: Mapping[int, float], complexity: Mapping[int, int], difference: Callable[[int, int], Difference]
 ) -> tuple[int, int]:
-    """Return the number of the simplest candidate that ties with the best, and that of the best.
+    """Return the number of the chosen model, and that of the model with the highest score.
+
+    The best models of the degrees of complexity are compared, the simplest first: it is chosen if it ties with the
+    highest score. Within a degree the highest score wins: ties between baselines chose worse ones where rows are few.
 
     Args:
-        scores: number of a candidate -> its mean score; higher is better.
-        complexity: number -> its rank by complexity; smaller is simpler.
+        scores: number of a model -> its score; higher is better.
+        complexity: number -> its degree of complexity; smaller is simpler.
         difference: function of two numbers: how much better the first is.
     """
-    best = max(scores, key=lambda number: (scores[number], [-value for value in complexity[number]]))
-    ties = [n for n in scores if n == best or (complexity[n] < complexity[best] and difference(best, n).is_tie())]
-    return min(ties, key=lambda number: complexity[number]), best
+    best = max(scores, key=lambda number: (scores[number], -complexity[number]))
+    for degree in sorted(set(complexity.values())):
+        simpler = max((n for n in scores if complexity[n] == degree), key=scores.__getitem__, default=best)
+        if simpler == best or (degree < complexity[best] and difference(best, simpler).is_tie()):
+            return simpler, best
+    return best, best

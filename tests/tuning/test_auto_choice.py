@@ -32,14 +32,15 @@ def test_the_interval_is_corrected_for_shared_training_rows():
 
 
 def test_the_simplest_that_ties_with_the_best_is_chosen():
-    scores, complexity = {0: 0.80, 1: 0.81, 2: 0.82, 3: 0.70}, {0: (0,), 1: (1,), 2: (2,), 3: (-1,)}
+    scores, complexity = {0: 0.80, 1: 0.79, 2: 0.81, 3: 0.82}, {0: 0, 1: 0, 2: 1, 3: 2}
 
     def difference(error):
         return lambda first, second: Difference(mean=scores[first] - scores[second], error=error)
 
-    assert choose(scores, complexity, difference(0.001)) == (2, 2)  # each lead is clear
-    assert choose(scores, complexity, difference(0.015)) == (1, 2)  # that over 1 is not
-    assert choose(scores, complexity, difference(0.03)) == (0, 2)  # 3 is simpler still, but clearly worse
+    assert choose(scores, complexity, difference(0.001)) == (3, 3)  # each lead is clear
+    assert choose(scores, complexity, difference(0.015)) == (2, 3)  # that over 2 is not
+    assert choose(scores, complexity, difference(0.03)) == (0, 3)  # the better of two baselines
+    assert choose({0: 0.9, 3: 0.8}, complexity, difference(0.001)) == (0, 0)
 
 
 def classes(count=300, seed=0):

@@ -14,6 +14,7 @@ from kzoo.dataset.dataset import Dataset
 from kzoo.dataset.options import DataOptions
 from kzoo.dataset.splits import second_sources
 from kzoo.kinds import kind
+from kzoo.kinds.text import sentence_encoder
 from kzoo.registry import Preset, general_first, get_preset, is_general, list_presets
 from kzoo.results.suggest import Suggestion, order
 from kzoo.sources.tables.files import is_table, pieces_of, size_of
@@ -71,13 +72,21 @@ def suggested_preset(source: Any, options: DataOptions, *, weights: bool = False
     if source is None:
         raise KzooError("'auto' chooses a preset for data: set data=, or name one. See kzoo.list_presets().")
     listed = suggestions(source, options)
-    chosen = next((each for each in listed if weights or not each.weights), None)
+    usable = [each for each in listed if is_installed(each.preset)]
+    chosen = next((each for each in usable if weights or not each.weights), None)
     if chosen is None:
         raise KzooError("'auto' has no preset for this data. See kzoo.list_presets().")
     line = f"auto: {chosen.preset}, {chosen.why}."
-    if listed[0] is not chosen:
+    if not is_installed(listed[0].preset):
+        line += f" {listed[0].preset} is suggested before it: pip install 'kzoo[text]'."
+    elif listed[0] is not chosen:
         line += f" {listed[0].preset} is suggested before it, but only with weights=."
     return chosen.preset, line
+
+
+def is_installed(preset: str) -> bool:
+    """Return whether what a preset needs besides kzoo is installed: the text encoder is an extra."""
+    return get_preset(preset).training.get("tokenizer") != "pieces" or sentence_encoder.is_available()
 
 
 def inspect(source: Any, options: DataOptions) -> InspectedData:

@@ -34,7 +34,7 @@ from kzoo.registry import AUTO, get_preset
 from kzoo.run import Run
 from kzoo.sources.tables.frame import as_table
 from kzoo.stored_types import Spec, plain
-from kzoo.suggestions import suggestions
+from kzoo.suggestions import is_installed, suggestions
 from kzoo.training import train
 from kzoo.training.folder import check_resume
 from kzoo.training.resume import Signals
@@ -225,7 +225,7 @@ def _presets(source: Any, options: DataOptions, seconds: float) -> list[Candidat
     Raises:
         KzooError: no preset takes such data.
     """
-    suggested = [each for each in suggestions(source, options) if not each.weights]
+    suggested = [each for each in suggestions(source, options) if not each.weights and is_installed(each.preset)]
     if not suggested:
         raise KzooError("'auto' has no preset for this data. kzoo.list_presets() shows the task of each preset.")
     most = max(int(seconds / 60 * _PRESETS_EACH_MINUTE), _FEWEST_PRESETS)

@@ -12,6 +12,7 @@ from kzoo.utils.formatting import plural
 
 _OF_VARIANCE = ("r2", "mse_standardised")  # shares of the variance of the target, shown in points as percentages are
 GENERATED = ("adding", "cbf", "line", "opinions", "shapes", "sine")  # data sets that kzoo makes, each to show one thing
+_FEW_TEXTS = 1_000  # training rows
 _WITH_WEIGHTS = " --weights "  # in the command of a row: the training began with pretrained weights
 
 
@@ -65,7 +66,7 @@ def order(
     """
     presets = list(dict.fromkeys(presets))
     ignored = {results.set_of(name) for name in ([without] if isinstance(without, str) else without or ())}
-    sets = _measured_sets(task, presets, ignored)
+    sets = _measured_sets(task, presets, ignored, rows)
     regrets: dict[str, list[float]] = {}
     for measured in sets:
         for preset, regret in _regrets(measured).items():
@@ -108,8 +109,12 @@ def order_line(presets: list[dict[str, Any]]) -> str:
     )
 
 
-def _measured_sets(task, presets, ignored) -> list[dict[str, dict]]:
-    """Return preset -> row of the best score, for each measured data set of tasks with the same kind of input."""
+def _measured_sets(task, presets, ignored, rows) -> list[dict[str, dict]]:
+    """Return preset -> row of the best score, for each measured data set of tasks with the same kind of input.
+
+    Of texts, data sets with few rows count only for data with few rows, and the others for the others: a frozen encoder
+    is ahead with some hundred labels, n-grams with some thousand.
+    """
     sets: dict[tuple, dict[str, dict]] = {}
     tasks = _related(task)
     for row in results.rows():
@@ -118,8 +123,16 @@ def _measured_sets(task, presets, ignored) -> list[dict[str, dict]]:
         measured = sets.setdefault((row["task"], results.set_of(row["data"]), row["metric"]), {})
         best = max(measured.get(row["preset"], row), row, key=results.sortable_score)
         measured[row["preset"]] = best
-    real = [measured for (_, data, _), measured in sets.items() if data not in GENERATED]
-    return real or list(sets.values())
+    real = [measured for (_, data, _), measured in sets.items() if data not in GENERATED] or list(sets.values())
+    if task in problems() and problems()[task].kind == "text":
+        few = rows is not None and rows <= _FEW_TEXTS
+        real = [measured for measured in real if (_train_rows(measured) <= _FEW_TEXTS) == few] or real
+    return real
+
+
+def _train_rows(measured):
+    """Return the number of training rows of a measured data set; infinity if it is unknown."""
+    return min(row.get("train") or math.inf for row in measured.values())
 
 
 def _related(task):

@@ -74,7 +74,7 @@ def converted() -> Path:
     Raises:
         KzooError: the wheel is not installed, is another version, or the cache cannot be written.
     """
-    path = cache_folder() / "encoders" / _FILE
+    path = _path()
     if _is_current(path):
         return path
     source = _contents_of_wheel()
@@ -93,6 +93,15 @@ def converted() -> Path:
     except OSError as error:
         raise KzooError(f"Cannot write to {str(path)!r}: {error.strerror}. Set KZOO_CACHE to another folder.") from None
     return path
+
+
+def is_available() -> bool:
+    """Return whether the encoder can be loaded: the wheel is installed, or its file is in the cache."""
+    return find_spec(_PACKAGE) is not None or _path().is_file()
+
+
+def _path() -> Path:
+    return cache_folder() / "encoders" / _FILE
 
 
 def _is_current(path):

@@ -454,9 +454,7 @@ class _Conclusion:
         """Write the run of the winner, and return it with its answers for the test rows."""
         folder, data = self.folder / WINNER, self._data_of(model)
         if model.is_baseline:
-            run = baselines.train(
-                model.entries[0].candidate.name, data, out=folder, overwrite=True, seed=self.schedule.seed
-            )
+            run = self._train_baseline(model.entries[0], data, folder)
         elif self.schedule.parts.folds > 1 or len(model.entries) > 1:
             members, weights = self._members(model, data)
             run = write_mean(
@@ -469,6 +467,12 @@ class _Conclusion:
         if answers is None or answers["split"] != "test":
             return run, None
         return run, _answers_of(answers)
+
+    def _train_baseline(self, entry: Entry, data: Dataset, folder: Path) -> Run:
+        preset = self.schedule.presets[0].name  # for which the data was read
+        return baselines.train(
+            entry.candidate.name, data, out=folder, overwrite=True, seed=self.schedule.seed, preset=preset
+        )
 
     def _train(self, entry: Entry, data: Dataset, folder: Path, seconds: float) -> Run:
         """Train the winner on the training split; it stops on the validation split, on which it was chosen."""
@@ -491,11 +495,7 @@ class _Conclusion:
         for entry, weight in zip(model.entries, model.weights, strict=True):
             path = trial_folder(self.folder, entry.trial.number)
             if entry.candidate.is_baseline:
-                runs = [
-                    baselines.train(
-                        entry.candidate.name, data, out=path / "run", overwrite=True, seed=self.schedule.seed
-                    )
-                ]
+                runs = [self._train_baseline(entry, data, path / "run")]
             elif self.schedule.parts.folds == 1:
                 seconds = (self.end - time.monotonic()) / networks
                 networks -= 1

@@ -59,94 +59,132 @@ def _column_count(subset):
 
 def _boosted(subset, library):
     """Return the predictor of a library of boosted trees."""
-    count, facts, y = _column_count(subset), subset.data.problem.facts, subset.y
-    if not count:
-        raise Unfit("all columns are texts")
-    if count < subset.shape[0]:
-        subset.notes.append("without the texts")
-    x, part, columns = np.ascontiguousarray(subset.x[:, :count]), subset.validation, y.reshape(len(y), -1).T
-    codes = [_codes(x, count - len(sizes) + i, size) for sizes in [_sizes(subset)] for i, size in enumerate(sizes)]
-    validation = None
-    if part is not None:
-        held_out = truth_of(part.y[:], subset.data.problem)
-        validation = np.ascontiguousarray(np.asarray(part.x[:])[:, :count]), held_out, part.weight
+    facts = subset.data.problem.facts
+    fits = _Fits(subset, library)
+    return fits.classes() if "classes" in facts else fits.labels() if "labels" in facts else fits.values()
 
-    def fit(rows, target, weight, loss, classes=1, column=None):
-        held = validation
-        if held is not None and column is not None:
-            held_x, held_y, held_weight = held
-            held_y = held_y.reshape(len(held_y), -1)[:, column]
-            known = ~np.isnan(held_y) & (held_y >= 0 if loss == "poisson" else True)
-            held = held_x[known], held_y[known], None if held_weight is None else held_weight[known]
-        held = None if held is None or not len(held[0]) else held
-        model = library(subset, codes, loss, classes)
-        model.fit(x[rows], target, weight, held)
+
+class _Fits:
+    """Fits of a library to the columns of a table.
+
+    Args:
+        subset: the `BaselineData`.
+        library: `_LightGbm` or `_CatBoost`.
+
+    Raises:
+        Unfit: all columns are texts.
+    """
+
+    def __init__(self, subset, library):
+        self.subset, self.library, self.count = subset, library, _column_count(subset)
+        if not self.count:
+            raise Unfit("all columns are texts")
+        if self.count < subset.shape[0]:
+            subset.notes.append("without the texts")
+        self.x, self.y = self._columns(subset.x), subset.y
+        sizes = subset.data.config.get("categories") or ()  # of the last columns
+        self.codes = [_codes(self.x, column, size) for column, size in enumerate(sizes, start=self.count - len(sizes))]
+        self.validation, part = None, subset.validation
+        if part is not None:
+            self.validation = self._columns(part.x[:]), truth_of(part.y[:], subset.data.problem), part.weight
+
+    def _columns(self, x):
+        return np.ascontiguousarray(np.asarray(x)[:, : self.count])
+
+    def _fitted(self, y, weight, validation, loss, *, rows=slice(None), classes=1):
+        """Return a fitted model.
+
+        Args:
+            y, weight: targets and sample weights of the training rows.
+            validation: (x, y, weight) of validation rows, or None.
+            loss, classes: see `_LightGbm`.
+            rows: the training rows.
+        """
+        model = self.library(self.subset, self.codes, loss, classes)
+        model.fit(self.x[rows], y, weight, validation if validation is not None and len(validation[0]) else None)
         return model
 
-    def network(models, inputs):
+    def _of_column(self, column):
+        """Return (x, y, weight) of the validation rows that have the target or label of a column."""
+        if self.validation is None:
+            return None
+        y = self.validation[1].reshape(len(self.validation[1]), -1)[:, column]
+        return _part(self.validation[0], y, self.validation[2], ~np.isnan(y))
+
+    def _network(self, models, inputs):
         groups = [group for model in models for group in model.trees()]
         return networks.shifted(networks.forest(inputs, groups), np.concatenate([model.bias for model in models]))
 
-    everything = slice(None)
-    if "classes" in facts:
-        present, numbers = np.unique(y, return_inverse=True)
+    def classes(self):
+        """Return the predictor of the probabilities of classes."""
+        subset, validation = self.subset, self.validation
+        present, numbers = np.unique(self.y, return_inverse=True)
         if len(present) < 2:
             raise Unfit("the training rows that it uses have a single class")
         if validation is not None:  # rows of classes that training does not have cannot be scored
-            known = np.isin(validation[1], present)
-            weight = None if validation[2] is None else validation[2][known]
-            validation = validation[0][known], np.searchsorted(present, validation[1][known]), weight
+            x, y, weight = _part(*validation, np.isin(validation[1], present))
+            validation = x, np.searchsorted(present, y), weight
         loss = "binary" if len(present) == 2 else "multiclass"
-        model = fit(everything, numbers, subset.weight, loss, len(present))
+        model = self._fitted(numbers, subset.weight, validation, loss, classes=len(present))
 
-        def probabilities(x):
-            raw = model.raw(x[:, :count])
-            raw = np.concatenate([np.zeros_like(raw), raw], axis=1) if raw.shape[1] == 1 else raw
-            return with_all_classes(networks.softmax(raw), present, subset.outputs)
+        def network(inputs):
+            logits = networks.logits_of_all(self._network([model], inputs), present, subset.outputs, -CERTAIN)
+            return networks.head(logits, "softmax")
 
         return subset.by_blocks(
-            probabilities,
-            network=lambda inputs: networks.head(
-                networks.logits_of_all(network([model], inputs), present, subset.outputs, -CERTAIN), "softmax"
-            ),
+            lambda x: with_all_classes(_probabilities(model.raw(self._columns(x))), present, subset.outputs),
+            network=network,
         )
-    if "labels" in facts:
-        if len(columns) > _MOST_LABELS:
-            raise Unfit(f"each of {len(columns)} labels would need its own trees")
-        varied = [len(np.unique(column[~np.isnan(column)])) > 1 for column in columns]
-        of_models = iter(np.flatnonzero(varied))
 
-        def fit_label(rows, truth, weight):
-            return _Label(fit(rows, truth, weight, "binary", 2, next(of_models)), count)
+    def labels(self):
+        """Return the predictor of the probabilities of labels, with a model each."""
+        if (count := self.y.shape[1]) > _MOST_LABELS:
+            raise Unfit(f"each of {count} labels would need its own trees")
+        varied = [column for column in range(count) if len(np.unique(self.y[~np.isnan(self.y[:, column]), column])) > 1]
+        models, columns = [], iter(varied)  # `one_at_a_time` fits those labels, in this order
 
-        per_label = one_at_a_time(y, fit_label, subset.weight)
+        def fit(rows, truth, weight):
+            model = self._fitted(truth, weight, self._of_column(next(columns)), "binary", rows=rows, classes=2)
+            models.append(model)
+            return lambda x: _probabilities(model.raw(self._columns(x)))
 
-        def network_of_labels(inputs):
-            logits = network([label.model for label in per_label.models if not isinstance(label, float)], inputs)
-            return networks.head(networks.with_constants(logits, per_label.models, logit), "sigmoid")
+        per_label = one_at_a_time(self.y, fit, self.subset.weight)
 
-        return subset.by_blocks(per_label, network=network_of_labels)
-    if len(columns) > _MOST_OUTPUTS:
-        raise Unfit(f"each of {len(columns)} values per row would need its own trees")
-    is_count = "counts" in facts
-    if is_count and not columns.any(axis=1).all():
-        raise Unfit("the training rows that it uses have no count above 0")
-    loss, shape = "poisson" if is_count else "regression", y.shape[1:]
-    models = [fit(everything, column, subset.weight, loss, 1, i) for i, column in enumerate(columns)]
+        def network(inputs):
+            logits = networks.with_constants(self._network(models, inputs), per_label.models, logit)
+            return networks.head(logits, "sigmoid")
 
-    def predict(x):
-        raw = np.concatenate([model.raw(x[:, :count]) for model in models], axis=1).reshape(-1, *shape)
-        return np.exp(raw) if is_count else raw
+        return self.subset.by_blocks(per_label, network=network)
 
-    return subset.by_blocks(
-        predict,
-        network=lambda inputs: networks.head(network(models, inputs), "exponential" if is_count else "linear", shape),
-    )
+    def values(self):
+        """Return the predictor of values or counts, with a model for each target."""
+        subset, shape, columns = self.subset, self.y.shape[1:], self.y.reshape(len(self.y), -1).T
+        is_count = "counts" in subset.data.problem.facts
+        if len(columns) > _MOST_OUTPUTS:
+            raise Unfit(f"each of {len(columns)} values per row would need its own trees")
+        if is_count and not columns.any(axis=1).all():
+            raise Unfit("the training rows that it uses have no count above 0")
+        loss = "poisson" if is_count else "regression"
+        models = [self._fitted(column, subset.weight, self._of_column(i), loss) for i, column in enumerate(columns)]
+
+        def predict(x):
+            raw = np.concatenate([model.raw(self._columns(x)) for model in models], axis=1).reshape(-1, *shape)
+            return np.exp(raw) if is_count else raw
+
+        def network(inputs):
+            return networks.head(self._network(models, inputs), "exponential" if is_count else "linear", shape)
+
+        return subset.by_blocks(predict, network=network)
 
 
-def _sizes(subset):
-    """Return the number of codes of each column of categories, the last of the columns."""
-    return list(subset.data.config.get("categories") or ())
+def _part(x, y, weight, rows):
+    """Return some rows of x, y and weights, or None for no weights."""
+    return x[rows], y[rows], None if weight is None else weight[rows]
+
+
+def _probabilities(raw):
+    """Return probabilities (B, classes) of the sums of trees: (B, classes), or (B, 1) for two classes."""
+    return networks.softmax(np.concatenate([np.zeros_like(raw), raw], axis=1) if raw.shape[1] == 1 else raw)
 
 
 def _codes(x, column, size):
@@ -154,17 +192,6 @@ def _codes(x, column, size):
     counts = np.bincount(x[:, column].astype(int), minlength=size)
     frequent = np.argsort(-counts, kind="stable")[:_MOST_CATEGORIES]
     return column, size, np.sort(frequent[counts[frequent] > 0])
-
-
-class _Label:
-    """A function from rows to the probabilities of the values 0 and 1 (B, 2)."""
-
-    def __init__(self, model, count):
-        self.model, self.count = model, count
-
-    def __call__(self, x):
-        raw = self.model.raw(x[:, : self.count])
-        return networks.softmax(np.concatenate([np.zeros_like(raw), raw], axis=1))
 
 
 class _LightGbm:

@@ -190,7 +190,8 @@ class TrainingPlan:
             initialize_from_data(model, self.data, self.seed)
             notes += load_initial_weights(weights, model, spec, self.data, freeze=freeze)
             if not for_checks:
-                frozen = None if self.training.get("augment") else frozen_below(model)
+                later = self.training.get("augment") or layer_with(model, RIDGE) is not None  # `compiled` has features
+                frozen = None if later else frozen_below(model)
                 inputs, train = model.input, self.data.train
                 if frozen is not None:
                     core, features = head_above(frozen, core), self._features_of(frozen)

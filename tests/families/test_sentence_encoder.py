@@ -182,6 +182,14 @@ def test_an_export_needs_neither_keras_nor_the_wheel(run, tmp_path):
     assert np.asarray(light.probabilities) == pytest.approx(np.asarray(expected.probabilities), abs=1e-4)
 
 
+def test_a_run_gives_its_encoder_to_another(run, tmp_path):
+    frame = few().assign(mood=np.where(few().mood == "good", "bad", "good"))
+    other = kzoo.train(
+        "text_pretrained", frame, target="mood", out=tmp_path / "o", progress=False, weights=run, validation=0
+    )
+    assert kzoo.predict(other, NEW).labels == ["bad", "good", "bad", "good"]
+
+
 def test_labels_and_values_are_predicted_too(run, tmp_path):
     frame = few()
     frame["stars"] = np.where(frame.mood == "good", 4.5, 1.5) + np.tile([0.0, 0.2], 20)

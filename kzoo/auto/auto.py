@@ -30,7 +30,7 @@ from kzoo.data.load import load
 from kzoo.dataset.dataset import Dataset, Loadable
 from kzoo.dataset.options import DataOptions
 from kzoo.dataset.summary import summary_line
-from kzoo.registry import AUTO, get_preset
+from kzoo.registry import AUTO, Preset, get_preset
 from kzoo.run import Run
 from kzoo.sources.tables.frame import as_table
 from kzoo.stored_types import Spec, plain
@@ -98,7 +98,8 @@ def auto(
     if not (isinstance(source, str | os.PathLike) or can_be_sent(source)):
         raise KzooError("'auto' fits models in other processes, which cannot receive this data. Pass a file instead.")
     presets = _presets(source, options, seconds)
-    data = source if isinstance(source, Dataset) else load(source, get_preset(presets[0].name), options)
+    reader = _reader_of_baselines(presets)
+    data = source if isinstance(source, Dataset) else load(source, reader, options)
     if "kept" not in data.problem.facts:
         raise KzooError(f"'auto' compares predictions, which are not stored for {data.task}. Choose a preset.")
     old_answers = None if old_run is None else answers_of(old_run, source, options, data)
@@ -117,9 +118,9 @@ def auto(
         return plan
     # 2. Claim the folder, and fit candidates in workers, which never get the test rows.
     direction = "max" if score.sign > 0 else "min"
-    description = options.describe(data)
+
     request = Request(
-        data=description.json(), spec=Spec(preset=AUTO, family=None, task=data.task, config={}, training={}).json(),
+        data=options.describe(data).json(), spec=Spec(preset=AUTO, family=None, task=data.task, config={}, training={}).json(),
         space=dict(parameters=[], candidates=[candidate.name for candidate in (*candidates, *presets)]), engine=AUTO,
         objective=Objective(score.metric, direction), epochs=0, prune=None,
         folds=parts.folds if parts.folds > 1 else None, baseline=True, seed=seed, backend=keras.backend.backend(),
@@ -140,7 +141,7 @@ def auto(
         finish += 0.0 if parts.folds > 1 else _REFIT_SHARE * seconds
         signals = Signals()
         setup: dict[str, Any] = dict(
-            trainer="kzoo.auto.trainer:Trainer", threads=threads, preset=get_preset(presets[0].name),
+            trainer="kzoo.auto.trainer:Trainer", threads=threads, preset=reader,
             source=source if not isinstance(source, Dataset) else replace(source, test=None), options=options,
             parts=parts, seed=seed,
         )  # fmt: skip
@@ -167,7 +168,7 @@ def auto(
                 return Search(folder, data)
             raise Interrupted(Search(folder, data))
         # 3. Choose, write the winner, and look at the test rows once.
-        result = _Conclusion(schedule, source, options, description, end).result()
+        result = _Conclusion(schedule, source, options, end).result()
         if old_run is not None and old_answers is not None:
             result |= _update(old_run, old_answers, folder / WINNER, schedule)
         result["seconds_used"] = round(used + time.monotonic() - started, 1)
@@ -230,6 +231,14 @@ def _presets(source: Any, options: DataOptions, seconds: float) -> list[Candidat
         raise KzooError("'auto' has no preset for this data. kzoo.list_presets() shows the task of each preset.")
     most = max(int(seconds / 60 * _PRESETS_EACH_MINUTE), _FEWEST_PRESETS)
     return [Candidate(name=each.preset, label=each.preset, why=each.why) for each in suggested[:most]]
+
+
+def _reader_of_baselines(presets: Sequence[Candidate]) -> Preset:
+    """Return the preset for which the data of the baselines is read: pieces of words would make those of texts worse."""
+    read_words = (
+        get_preset(each.name) for each in presets if get_preset(each.name).training.get("tokenizer") != "pieces"
+    )
+    return next(read_words, get_preset(presets[0].name))
 
 
 def _primary_score(data: Dataset, objective: str | None, baseline: str) -> PrimaryScore:
@@ -313,9 +322,9 @@ class _Model:
 class _Conclusion:
     """The choice among the candidates of a schedule, and its statement on the test rows."""
 
-    def __init__(self, schedule: Schedule, source: Any, options: DataOptions, description: Any, end: float) -> None:
+    def __init__(self, schedule: Schedule, source: Any, options: DataOptions, end: float) -> None:
         self.schedule, self.source, self.options, self.end = schedule, source, options, end
-        self.description, self.score, self.data = description, schedule.score, schedule.data
+        self.score, self.data = schedule.score, schedule.data
         self.folder = schedule.folder
 
     def result(self) -> dict[str, Any]:
@@ -458,7 +467,7 @@ class _Conclusion:
         elif self.schedule.parts.folds > 1 or len(model.entries) > 1:
             members, weights = self._members(model, data)
             run = write_mean(
-                folder, data, members, weights, list(model.answers.values()), description=self.description,
+                folder, data, members, weights, list(model.answers.values()), description=self.options.describe(data),
                 backend=keras.backend.backend(),
             )  # fmt: skip
         else:
@@ -469,7 +478,7 @@ class _Conclusion:
         return run, _answers_of(answers)
 
     def _train_baseline(self, entry: Entry, data: Dataset, folder: Path) -> Run:
-        preset = self.schedule.presets[0].name  # for which the data was read
+        preset = _reader_of_baselines(self.schedule.presets)
         return baselines.train(
             entry.candidate.name, data, out=folder, overwrite=True, seed=self.schedule.seed, preset=preset
         )

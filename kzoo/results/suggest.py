@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kzoo import results
+from kzoo.kinds import kind
 from kzoo.tasks import problems, score_named
 from kzoo.utils.formatting import plural
 
@@ -124,7 +125,7 @@ def _measured_sets(task, presets, ignored, rows) -> list[dict[str, dict]]:
         best = max(measured.get(row["preset"], row), row, key=results.sortable_score)
         measured[row["preset"]] = best
     real = [measured for (_, data, _), measured in sets.items() if data not in GENERATED] or list(sets.values())
-    if task in problems() and problems()[task].kind == "text":
+    if task in problems() and "ids" in kind(problems()[task].kind).facts:
         few = rows is not None and rows <= _FEW_TEXTS
         real = [measured for measured in real if (_train_rows(measured) <= _FEW_TEXTS) == few] or real
     return real

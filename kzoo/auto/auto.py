@@ -120,7 +120,8 @@ def auto(
     direction = "max" if score.sign > 0 else "min"
 
     request = Request(
-        data=options.describe(data).json(), spec=Spec(preset=AUTO, family=None, task=data.task, config={}, training={}).json(),
+        data=options.describe(data).json(),
+        spec=Spec(preset=AUTO, family=None, task=data.task, config={}, training={}).json(),
         space=dict(parameters=[], candidates=[candidate.name for candidate in (*candidates, *presets)]), engine=AUTO,
         objective=Objective(score.metric, direction), epochs=0, prune=None,
         folds=parts.folds if parts.folds > 1 else None, baseline=True, seed=seed, backend=keras.backend.backend(),
@@ -234,11 +235,9 @@ def _presets(source: Any, options: DataOptions, seconds: float) -> list[Candidat
 
 
 def _reader_of_baselines(presets: Sequence[Candidate]) -> Preset:
-    """Return the preset for which the data of the baselines is read: pieces of words would make those of texts worse."""
-    read_words = (
-        get_preset(each.name) for each in presets if get_preset(each.name).training.get("tokenizer") != "pieces"
-    )
-    return next(read_words, get_preset(presets[0].name))
+    """Return the preset for which the data of baselines is read: that of texts as words, as pieces make them worse."""
+    all_presets = [get_preset(each.name) for each in presets]
+    return next((each for each in all_presets if each.training.get("tokenizer") != "pieces"), all_presets[0])
 
 
 def _primary_score(data: Dataset, objective: str | None, baseline: str) -> PrimaryScore:

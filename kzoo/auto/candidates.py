@@ -1,9 +1,10 @@
 """`Candidate`: a baseline, a preset, or a preset with other settings, that `auto` compares."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from kzoo.registry import Preset, get_preset
 from kzoo.tuning.spaces.entry import format_value
 
 
@@ -35,3 +36,9 @@ class Candidate:
         """The name with the settings that differ."""
         changed = ", ".join(f"{name}={format_value(value)}" for name, value in self.overrides.items())
         return f"{self.label} ({changed})" if changed else self.label
+
+
+def reader_of_baselines(presets: Sequence[Candidate]) -> Preset:
+    """Return the preset for which the data of baselines is read: that of texts as words, as pieces make them worse."""
+    all_presets = [get_preset(each.name) for each in presets]
+    return next((each for each in all_presets if each.training.get("tokenizer") != "pieces"), all_presets[0])

@@ -1,6 +1,7 @@
 """Search for better hyperparameters for a preset; writes one folder."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib import import_module
@@ -107,9 +108,10 @@ def add_arguments(parser):
 
 
 def run(args):
+    started = time.monotonic()
     settings = shared.settings_of(args, _OPTIONS)
     if args.preset == AUTO:
-        return _run_auto(args, settings)
+        return _run_auto(args, settings, started)
     if args.scheduler is not None:
         import_module("kzoo.workers.cluster").check_address(args.scheduler)
     # Names and values are checked before Keras is imported, which takes seconds.
@@ -142,7 +144,7 @@ def run(args):
     return _document(search, preset, args)
 
 
-def _run_auto(args, settings):
+def _run_auto(args, settings, started):
     if args.max_params is not None:
         settings = settings | {"max_params": args.max_params}
     options = dict(
@@ -157,7 +159,8 @@ def _run_auto(args, settings):
     try:
         tune = keras_import.import_quietly("kzoo.tuning.tune").tune
         without_verdict = import_module("kzoo.auto.auto").without_verdict
-        with _executor(args) as executor, without_verdict():
+        counted_from = import_module("kzoo.training.max_time").counted_from  # importing Keras counts too
+        with _executor(args) as executor, without_verdict(), counted_from(started):
             search = tune(AUTO, args.data, executor=executor, **options)
     except Interrupted as interrupt:
         return dict(search=os.fspath(interrupt.run.path), auto=True, interrupted=True)

@@ -1,0 +1,318 @@
+"""The conclusion of `auto`: the choice among candidates and means of them, the run of the winner, and its lead."""
+
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kzoo import baselines
+from kzoo.auto.candidates import reader_of_baselines
+from kzoo.auto.choice import Difference, choose
+from kzoo.auto.mean import cross_fitted, fitted_weights
+from kzoo.auto.schedule import Entry, Schedule, groups_of
+from kzoo.auto.scoring import Answers, PrimaryScore
+from kzoo.auto.trainer import part_folder
+from kzoo.auto.winner import write_mean
+from kzoo.baselines.fitted import fit
+from kzoo.data.load import load
+from kzoo.dataset.dataset import Dataset
+from kzoo.dataset.options import DataOptions
+from kzoo.registry import get_preset
+from kzoo.run import Run
+from kzoo.stored_types import plain
+from kzoo.training import train
+from kzoo.training.max_time import counted_from
+from kzoo.tuning.folder import write_leaderboard
+from kzoo.tuning.records import trial_folder
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import plural
+
+WINNER = "winner"  # folder of the chosen model's run
+_MEMBERS = 2  # of each sort, baselines and networks, in a mean
+_LEVEL = 0.95  # of intervals that are stated
+
+
+@dataclass
+class Model:
+    """A model among which the choice is made: an entry, or a mean of entries.
+
+    Args:
+        entries: its members; one for a single candidate.
+        weights: (members,).
+        answers: part -> `Answers`.
+    """
+
+    entries: Sequence[Entry]
+    weights: np.ndarray
+    answers: dict[int, Answers]
+
+    @property
+    def label(self) -> str:
+        return " and ".join(entry.candidate.text for entry in self.entries)
+
+    @property
+    def is_baseline(self) -> bool:
+        return all(entry.candidate.is_baseline for entry in self.entries) and len(self.entries) == 1
+
+    @property
+    def complexity(self) -> int:
+        """Its degree: 0 for baselines, 1 for a network, 2 for a mean."""
+        return 0 if self.is_baseline else min(len(self.entries), 2)
+
+
+class Conclusion:
+    """The choice among the candidates of a schedule, and its statement on the test rows."""
+
+    def __init__(self, schedule: Schedule, source: Any, options: DataOptions, end: float) -> None:
+        self.schedule, self.source, self.options, self.end = schedule, source, options, end
+        self.score, self.data = schedule.score, schedule.data
+        self.folder = schedule.folder
+
+    def result(self) -> dict[str, Any]:
+        """Choose, write the run of the winner, and return what `auto.json` stores.
+
+        Raises:
+            KzooError: no candidate could be fitted.
+        """
+        models = self._models()
+        if not models:
+            causes = "; ".join(f"{entry.candidate.text}: {entry.trial.error}" for entry in self.schedule.entries)
+            raise KzooError(f"No model could be fitted within the time. {causes}")
+        common = self._common(models)
+        scores = {number: self.score.sign * self._score(model, common) for number, model in enumerate(models)}
+        storable = {number: score for number, score in scores.items() if models[number].entries[0].has_network}
+        if not storable:
+            raise KzooError(
+                "Only baselines that cannot be stored as a run were fitted. Allow more time with max_time=."
+            )
+        number, best = choose(
+            storable, {number: model.complexity for number, model in enumerate(models)},
+            lambda first, second: self._difference(models[first], models[second]),
+        )  # fmt: skip
+        winner, lines = models[number], []
+        networks = [number for number in scores if not models[number].is_baseline and len(models[number].entries) == 1]
+        rival = max(networks, key=scores.__getitem__, default=None)
+        if best not in (number, rival):
+            ahead = points(self.score, self._difference(models[best], winner), _LEVEL)
+            lines.append(
+                f"{models[best].label} scored {ahead} more than {winner.label} on the judged rows, which is no clear "
+                f"lead: {winner.label} is simpler."
+            )
+        baseline = max(
+            (number for number, model in enumerate(models) if model.is_baseline), key=scores.__getitem__, default=None
+        )
+        self._mark_start(None if baseline is None else models[baseline])
+        test_answers = self._write(winner)[1]
+        lead: Difference | None = None
+        result = dict(winner=WINNER, label=winner.label, metric=self.score.metric, lines=lines)
+        if winner.is_baseline and rival is not None:
+            lead = self._difference(models[rival], winner)
+            verdict = (
+                f"No network was clearly better than {winner.label}: the lead of {models[rival].label} is "
+                f"{points(self.score, lead, _LEVEL)} on the judged rows."
+            )
+        elif baseline is None or winner.is_baseline:
+            verdict = f"{winner.label} is the only kind of model that was fitted."
+        else:
+            verdict, lead = self._lead(winner, models[baseline], test_answers)
+        stored = None
+        if lead is not None:
+            low, high = lead.interval(_LEVEL)
+            stored = dict(mean=lead.mean, low=low, high=high)
+        return result | dict(verdict=verdict, difference=stored)
+
+    # Models
+
+    def _models(self) -> list[Model]:
+        """Return the candidates with answers on all first parts (or on the most), and means of the best of them."""
+        folds = range(self.schedule.parts.folds)
+        entries = self.schedule.complete(folds)
+        if not any(not entry.candidate.is_baseline for entry in entries):
+            most = max((len(entry.answers) for entry in self.schedule.entries), default=0)
+            networks = [e for e in self.schedule.entries if e.answers and not e.candidate.is_baseline]
+            if networks:
+                most = max(len(entry.answers) for entry in networks)
+                entries = [entry for entry in self.schedule.entries if len(entry.answers) >= most]
+        models = [Model([entry], np.ones(1), entry.answers) for entry in entries]
+        if (mean := self._mean(models)) is not None:
+            models.append(mean)
+        return models
+
+    def _mean(self, models: Sequence[Model]) -> Model | None:
+        """Return the mean of the best candidates that read the same inputs; None if a single one has all weight."""
+        common = self._common(models)
+        by_score = sorted(models, key=lambda model: self.score.sign * self._score(model, common), reverse=True)
+        members = [model.entries[0] for model in by_score if model.is_baseline and model.entries[0].has_network][
+            :_MEMBERS
+        ]
+        members += [model.entries[0] for model in by_score if not model.is_baseline][:_MEMBERS]
+        members = self._of_same_inputs(members)
+        if len(members) < 2 or all(entry.candidate.is_baseline for entry in members):
+            return None
+        answers = [[entry.answers[part] for part in common] for entry in members]
+        weights = fitted_weights(answers, self.data)
+        used = [i for i, weight in enumerate(weights) if weight > 0]
+        if len(used) < 2:
+            return None
+        mean = cross_fitted([answers[i] for i in used], self.data)
+        return Model([members[i] for i in used], weights[used], dict(zip(common, mean, strict=True)))
+
+    def _of_same_inputs(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Return the entries whose networks read the same inputs as the best network, which is the last resort."""
+        networks = [entry for entry in entries if not entry.candidate.is_baseline]
+        if not networks:
+            return []
+        wanted = self._preprocessing(networks[0])
+        return [entry for entry in entries if self._preprocessing(entry) == wanted]
+
+    def _preprocessing(self, entry: Entry) -> Any:
+        if entry.candidate.is_baseline:
+            return plain(self.data.preprocessing)
+        path = part_folder(trial_folder(self.folder, entry.trial.number), min(entry.answers)) / "run"
+        return Run(path).preprocessing
+
+    def _common(self, models: Sequence[Model]) -> list[int]:
+        return sorted(set.intersection(*(set(model.answers) for model in models))) if models else []
+
+    def _score(self, model: Model, parts: Sequence[int]) -> float:
+        """Return the score of a model on all rows of some parts, the mean over repeats."""
+        folds = self.schedule.parts.folds
+        repeats = sorted({part // folds for part in parts})
+        return float(
+            np.mean(
+                [self.score.pooled([model.answers[p] for p in parts if p // folds == repeat]) for repeat in repeats]
+            )
+        )
+
+    def _difference(self, first: Model, second: Model) -> Difference:
+        return self.schedule.difference(first.answers, second.answers)
+
+    def _mark_start(self, baseline: Model | None) -> None:
+        """Mark the best baseline as the start of the search, over which the leaderboard states gains."""
+        for entry in self.schedule.entries:
+            is_start = baseline is not None and entry is baseline.entries[0]
+            if entry.trial.baseline != is_start:
+                entry.trial = replace(entry.trial, baseline=is_start)
+                entry.trial.write(self.folder)
+        write_leaderboard(self.folder, [entry.trial for entry in self.schedule.entries], self.schedule.objective)
+
+    # The winner
+
+    def _write(self, model: Model) -> tuple[Run, Answers | None]:
+        """Write the run of the winner, and return it with its answers for the test rows."""
+        folder, data = self.folder / WINNER, self._data_of(model)
+        shutil.rmtree(folder, ignore_errors=True)  # of a search that is extended
+        if model.is_baseline:
+            run = self._train_baseline(model.entries[0], data, folder)
+        elif self.schedule.parts.folds > 1 or len(model.entries) > 1:
+            members, weights = self._members(model, data)
+            run = write_mean(
+                folder, data, members, weights, list(model.answers.values()), description=self.options.describe(data),
+                backend=keras.backend.backend(),
+            )  # fmt: skip
+        else:
+            run = self._train(model.entries[0], data, folder, self.end - time.monotonic())
+        answers = run.answers
+        if answers is None or answers["split"] != "test":
+            return run, None
+        return run, stored_answers(answers)
+
+    def _train_baseline(self, entry: Entry, data: Dataset, folder: Path) -> Run:
+        preset = reader_of_baselines(self.schedule.presets)
+        return baselines.train(
+            entry.candidate.name, data, out=folder, overwrite=True, seed=self.schedule.seed, preset=preset
+        )
+
+    def _train(self, entry: Entry, data: Dataset, folder: Path, seconds: float) -> Run:
+        """Train the winner on the training split; it stops on the validation split, on which it was chosen."""
+        with counted_from(time.monotonic()):
+            return train(
+                get_preset(entry.candidate.name), data, out=folder, seed=self.schedule.seed, progress=False,
+                check=False, max_time=round(max(seconds - 2.0, 5.0), 1), overwrite=True, **entry.candidate.overrides,
+            )  # fmt: skip
+
+    def _data_of(self, model: Model) -> Dataset:
+        networks = [entry for entry in model.entries if not entry.candidate.is_baseline]
+        if not networks or isinstance(self.source, Dataset):
+            return self.data
+        return load(self.source, get_preset(networks[0].candidate.name), self.options)
+
+    def _members(self, model: Model, data: Dataset) -> tuple[list[Run], list[float]]:
+        """Return the runs whose mean is the winner, and their weights: a network for each fold."""
+        members: list[Run] = []
+        weights: list[float] = []
+        networks = sum(not entry.candidate.is_baseline for entry in model.entries)
+        for entry, weight in zip(model.entries, model.weights, strict=True):
+            path = trial_folder(self.folder, entry.trial.number)
+            if entry.candidate.is_baseline:
+                runs = [self._train_baseline(entry, data, path / "run")]
+            elif self.schedule.parts.folds == 1:
+                seconds = (self.end - time.monotonic()) / networks
+                networks -= 1
+                runs = [self._train(entry, data, path / "run", seconds)]
+            else:
+                first = [part for part in sorted(entry.answers) if part < self.schedule.parts.folds]
+                runs = [Run(part_folder(path, part) / "run") for part in first]
+            members += runs
+            weights += [float(weight) / len(runs)] * len(runs)
+        return members, weights
+
+    def _lead(self, winner: Model, baseline: Model, answers: Answers | None) -> tuple[str, Difference]:
+        """Return the sentence about the winner's lead over the best baseline on test rows, and the difference."""
+        if answers is None or self.data.test is None:
+            difference = self._difference(winner, baseline)
+            text = f"{points(self.score, difference, _LEVEL)} ahead of {baseline.label}"
+            return f"{winner.label}: {text} on the judged rows; there are no test rows.", difference
+        fitted = fit(self.data, baseline.entries[0].candidate.name, seed=self.schedule.seed)
+        outputs, truth = fitted.predict(self.data.test)
+        other = replace(answers, outputs=outputs[answers.rows], truth=truth[answers.rows])
+        if not np.array_equal(other.truth, answers.truth, equal_nan=answers.truth.dtype.kind == "f"):
+            raise KzooError(f"{winner.label} and {baseline.label} read different test rows.")
+        groups = groups_of(self.data.test, answers.rows)
+        targets = None
+        if self.score.learns:
+            of_winner, of_baseline = (self.score.learned(list(model.answers.values())) for model in (winner, baseline))
+            targets = of_winner, of_baseline
+        difference = self.score.difference([answers], [other], groups, targets=targets)
+        text = f"{points(self.score, difference, _LEVEL)} ahead of {baseline.label}"
+        return f"{winner.label}: {text} on {plural(len(answers.truth), 'test row')}.", difference
+
+
+def update_of(old: Run, old_answers: Answers, winner: Path, schedule: Schedule) -> dict[str, Any]:
+    """Return the comparison of the winner with the previous model on the same test rows, for `auto.json`."""
+    stored = Run(winner).answers
+    assert stored is not None
+    new = stored_answers(stored)
+    old_answers, score = old_answers.select(new.rows), schedule.score
+    difference = score.difference([new], [old_answers], groups_of(schedule.data.test, new.rows))
+    low, high = difference.interval(_LEVEL)
+    advice = "change to the new model" if low > 0 else "keep the previous model"
+    if low <= 0 <= high:
+        advice += ", as there is no clear difference"
+    values = [f"{score.value(answers):.4f}" for answers in (old_answers, new)]
+    lead, rows = points(score, difference, _LEVEL), plural(len(new.truth), "test row")
+    return dict(
+        update=f"Previous model {old.path}: {score.metric.replace('_', ' ')} {values[0]}; new model: {values[1]}, "
+        f"{lead} ahead on the same {rows}. Advice: {advice}.",
+        change=bool(low > 0), previous=dict(run=old.path.name, mean=difference.mean, low=low, high=high),
+    )  # fmt: skip
+
+
+def stored_answers(stored: Mapping[str, Any]) -> Answers:
+    """Return the answers that a run has stored."""
+    return Answers(
+        outputs=stored["answers"], truth=stored["truth"], rows=stored["rows"], weight=stored.get("weight")
+    )  # fmt: skip
+
+
+def points(score: PrimaryScore, difference: Difference, level: float) -> str:
+    """Return a difference with its interval as text, such as "1.8 points (0.9 to 2.7)"."""
+    factor, unit = (100.0, " points") if score.is_share else (1.0, f" {score.metric.replace('_', ' ')}")
+    digits = "{:.1f}" if score.is_share else "{:.3g}"
+    mean, low, high = (digits.format(factor * value) for value in (difference.mean, *difference.interval(level)))
+    return f"{mean}{unit} ({low} to {high})" if np.isfinite(difference.error) else f"{mean}{unit}"

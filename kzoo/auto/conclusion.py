@@ -14,7 +14,7 @@ from kzoo import baselines
 from kzoo.auto.candidates import reader_of_baselines
 from kzoo.auto.choice import Difference, choose
 from kzoo.auto.mean import cross_fitted, fitted_weights
-from kzoo.auto.schedule import Entry, Schedule, groups_of
+from kzoo.auto.schedule import Contender, Schedule, groups_of
 from kzoo.auto.scoring import Answers, PrimaryScore
 from kzoo.auto.trainer import part_folder
 from kzoo.auto.winner import write_mean
@@ -39,30 +39,30 @@ _LEVEL = 0.95  # of intervals that are stated
 
 @dataclass
 class Model:
-    """A model among which the choice is made: an entry, or a mean of entries.
+    """A model among which the choice is made: a contender, or a mean of contenders.
 
     Args:
-        entries: its members; one for a single candidate.
+        contenders: its members; one for a single candidate.
         weights: (members,).
         answers: part -> `Answers`.
     """
 
-    entries: Sequence[Entry]
+    contenders: Sequence[Contender]
     weights: np.ndarray
     answers: dict[int, Answers]
 
     @property
     def label(self) -> str:
-        return " and ".join(entry.candidate.text for entry in self.entries)
+        return " and ".join(contender.candidate.text for contender in self.contenders)
 
     @property
     def is_baseline(self) -> bool:
-        return all(entry.candidate.is_baseline for entry in self.entries) and len(self.entries) == 1
+        return all(contender.candidate.is_baseline for contender in self.contenders) and len(self.contenders) == 1
 
     @property
     def complexity(self) -> int:
         """Its degree: 0 for baselines, 1 for a network, 2 for a mean."""
-        return 0 if self.is_baseline else min(len(self.entries), 2)
+        return 0 if self.is_baseline else min(len(self.contenders), 2)
 
 
 class Conclusion:
@@ -81,11 +81,13 @@ class Conclusion:
         """
         models = self._models()
         if not models:
-            causes = "; ".join(f"{entry.candidate.text}: {entry.trial.error}" for entry in self.schedule.entries)
+            causes = "; ".join(
+                f"{contender.candidate.text}: {contender.trial.error}" for contender in self.schedule.contenders
+            )
             raise KzooError(f"No model could be fitted within the time. {causes}")
-        common = self._common(models)
-        scores = {number: self.score.sign * self._score(model, common) for number, model in enumerate(models)}
-        storable = {number: score for number, score in scores.items() if models[number].entries[0].has_network}
+        shared = self._shared_parts(models)
+        scores = {number: self.score.sign * self._score(model, shared) for number, model in enumerate(models)}
+        storable = {number: score for number, score in scores.items() if models[number].contenders[0].has_network}
         if not storable:
             raise KzooError(
                 "Only baselines that cannot be stored as a run were fitted. Allow more time with max_time=."
@@ -95,7 +97,9 @@ class Conclusion:
             lambda first, second: self._difference(models[first], models[second]),
         )  # fmt: skip
         winner, lines = models[number], []
-        networks = [number for number in scores if not models[number].is_baseline and len(models[number].entries) == 1]
+        networks = [
+            number for number in scores if not models[number].is_baseline and len(models[number].contenders) == 1
+        ]
         rival = max(networks, key=scores.__getitem__, default=None)
         if best not in (number, rival):
             ahead = points(self.score, self._difference(models[best], winner), _LEVEL)
@@ -131,52 +135,52 @@ class Conclusion:
     def _models(self) -> list[Model]:
         """Return the candidates with answers on all first parts (or on the most), and means of the best of them."""
         folds = range(self.schedule.parts.folds)
-        entries = self.schedule.complete(folds)
-        if not any(not entry.candidate.is_baseline for entry in entries):
-            most = max((len(entry.answers) for entry in self.schedule.entries), default=0)
-            networks = [e for e in self.schedule.entries if e.answers and not e.candidate.is_baseline]
+        contenders = self.schedule.complete(folds)
+        if not any(not contender.candidate.is_baseline for contender in contenders):
+            most = max((len(contender.answers) for contender in self.schedule.contenders), default=0)
+            networks = [e for e in self.schedule.contenders if e.answers and not e.candidate.is_baseline]
             if networks:
-                most = max(len(entry.answers) for entry in networks)
-                entries = [entry for entry in self.schedule.entries if len(entry.answers) >= most]
-        models = [Model([entry], np.ones(1), entry.answers) for entry in entries]
+                most = max(len(contender.answers) for contender in networks)
+                contenders = [contender for contender in self.schedule.contenders if len(contender.answers) >= most]
+        models = [Model([contender], np.ones(1), contender.answers) for contender in contenders]
         if (mean := self._mean(models)) is not None:
             models.append(mean)
         return models
 
     def _mean(self, models: Sequence[Model]) -> Model | None:
         """Return the mean of the best candidates that read the same inputs; None if a single one has all weight."""
-        common = self._common(models)
-        by_score = sorted(models, key=lambda model: self.score.sign * self._score(model, common), reverse=True)
-        members = [model.entries[0] for model in by_score if model.is_baseline and model.entries[0].has_network][
+        shared = self._shared_parts(models)
+        by_score = sorted(models, key=lambda model: self.score.sign * self._score(model, shared), reverse=True)
+        members = [model.contenders[0] for model in by_score if model.is_baseline and model.contenders[0].has_network][
             :_MEMBERS
         ]
-        members += [model.entries[0] for model in by_score if not model.is_baseline][:_MEMBERS]
+        members += [model.contenders[0] for model in by_score if not model.is_baseline][:_MEMBERS]
         members = self._of_same_inputs(members)
-        if len(members) < 2 or all(entry.candidate.is_baseline for entry in members):
+        if len(members) < 2 or all(contender.candidate.is_baseline for contender in members):
             return None
-        answers = [[entry.answers[part] for part in common] for entry in members]
+        answers = [[contender.answers[part] for part in shared] for contender in members]
         weights = fitted_weights(answers, self.data)
         used = [i for i, weight in enumerate(weights) if weight > 0]
         if len(used) < 2:
             return None
         mean = cross_fitted([answers[i] for i in used], self.data)
-        return Model([members[i] for i in used], weights[used], dict(zip(common, mean, strict=True)))
+        return Model([members[i] for i in used], weights[used], dict(zip(shared, mean, strict=True)))
 
-    def _of_same_inputs(self, entries: Sequence[Entry]) -> list[Entry]:
-        """Return the entries whose networks read the same inputs as the best network, which is the last resort."""
-        networks = [entry for entry in entries if not entry.candidate.is_baseline]
+    def _of_same_inputs(self, contenders: Sequence[Contender]) -> list[Contender]:
+        """Return the contenders that read the same inputs as the best network; none without a network."""
+        networks = [contender for contender in contenders if not contender.candidate.is_baseline]
         if not networks:
             return []
         wanted = self._preprocessing(networks[0])
-        return [entry for entry in entries if self._preprocessing(entry) == wanted]
+        return [contender for contender in contenders if self._preprocessing(contender) == wanted]
 
-    def _preprocessing(self, entry: Entry) -> Any:
-        if entry.candidate.is_baseline:
+    def _preprocessing(self, contender: Contender) -> Any:
+        if contender.candidate.is_baseline:
             return plain(self.data.preprocessing)
-        path = part_folder(trial_folder(self.folder, entry.trial.number), min(entry.answers)) / "run"
+        path = part_folder(trial_folder(self.folder, contender.trial.number), min(contender.answers)) / "run"
         return Run(path).preprocessing
 
-    def _common(self, models: Sequence[Model]) -> list[int]:
+    def _shared_parts(self, models: Sequence[Model]) -> list[int]:
         return sorted(set.intersection(*(set(model.answers) for model in models))) if models else []
 
     def _score(self, model: Model, parts: Sequence[int]) -> float:
@@ -194,12 +198,14 @@ class Conclusion:
 
     def _mark_start(self, baseline: Model | None) -> None:
         """Mark the best baseline as the start of the search, over which the leaderboard states gains."""
-        for entry in self.schedule.entries:
-            is_start = baseline is not None and entry is baseline.entries[0]
-            if entry.trial.baseline != is_start:
-                entry.trial = replace(entry.trial, baseline=is_start)
-                entry.trial.write(self.folder)
-        write_leaderboard(self.folder, [entry.trial for entry in self.schedule.entries], self.schedule.objective)
+        for contender in self.schedule.contenders:
+            is_start = baseline is not None and contender is baseline.contenders[0]
+            if contender.trial.baseline != is_start:
+                contender.trial = replace(contender.trial, baseline=is_start)
+                contender.trial.write(self.folder)
+        write_leaderboard(
+            self.folder, [contender.trial for contender in self.schedule.contenders], self.schedule.objective
+        )
 
     # The winner
 
@@ -208,36 +214,37 @@ class Conclusion:
         folder, data = self.folder / WINNER, self._data_of(model)
         shutil.rmtree(folder, ignore_errors=True)  # of a search that is extended
         if model.is_baseline:
-            run = self._train_baseline(model.entries[0], data, folder)
-        elif self.schedule.parts.folds > 1 or len(model.entries) > 1:
+            run = self._train_baseline(model.contenders[0], data, folder)
+        elif self.schedule.parts.folds > 1 or len(model.contenders) > 1:
             members, weights = self._members(model, data)
             run = write_mean(
                 folder, data, members, weights, list(model.answers.values()), description=self.options.describe(data),
                 backend=keras.backend.backend(),
             )  # fmt: skip
         else:
-            run = self._train(model.entries[0], data, folder, self.end - time.monotonic())
+            run = self._train(model.contenders[0], data, folder, self.end - time.monotonic())
         answers = run.answers
         if answers is None or answers["split"] != "test":
             return run, None
         return run, stored_answers(answers)
 
-    def _train_baseline(self, entry: Entry, data: Dataset, folder: Path) -> Run:
+    def _train_baseline(self, contender: Contender, data: Dataset, folder: Path) -> Run:
         preset = reader_of_baselines(self.schedule.presets)
         return baselines.train(
-            entry.candidate.name, data, out=folder, overwrite=True, seed=self.schedule.seed, preset=preset
+            contender.candidate.name, data, out=folder, overwrite=True, seed=self.schedule.seed, preset=preset
         )
 
-    def _train(self, entry: Entry, data: Dataset, folder: Path, seconds: float) -> Run:
+    def _train(self, contender: Contender, data: Dataset, folder: Path, seconds: float) -> Run:
         """Train the winner on the training split; it stops on the validation split, on which it was chosen."""
         with counted_from(time.monotonic()):
             return train(
-                get_preset(entry.candidate.name), data, out=folder, seed=self.schedule.seed, progress=False,
-                check=False, max_time=round(max(seconds - 2.0, 5.0), 1), overwrite=True, **entry.candidate.overrides,
+                get_preset(contender.candidate.name), data, out=folder, seed=self.schedule.seed, progress=False,
+                check=False, max_time=round(max(seconds - 2.0, 5.0), 1), overwrite=True,
+                **contender.candidate.overrides,
             )  # fmt: skip
 
     def _data_of(self, model: Model) -> Dataset:
-        networks = [entry for entry in model.entries if not entry.candidate.is_baseline]
+        networks = [contender for contender in model.contenders if not contender.candidate.is_baseline]
         if not networks or isinstance(self.source, Dataset):
             return self.data
         return load(self.source, get_preset(networks[0].candidate.name), self.options)
@@ -246,17 +253,17 @@ class Conclusion:
         """Return the runs whose mean is the winner, and their weights: a network for each fold."""
         members: list[Run] = []
         weights: list[float] = []
-        networks = sum(not entry.candidate.is_baseline for entry in model.entries)
-        for entry, weight in zip(model.entries, model.weights, strict=True):
-            path = trial_folder(self.folder, entry.trial.number)
-            if entry.candidate.is_baseline:
-                runs = [self._train_baseline(entry, data, path / "run")]
+        networks = sum(not contender.candidate.is_baseline for contender in model.contenders)
+        for contender, weight in zip(model.contenders, model.weights, strict=True):
+            path = trial_folder(self.folder, contender.trial.number)
+            if contender.candidate.is_baseline:
+                runs = [self._train_baseline(contender, data, path / "run")]
             elif self.schedule.parts.folds == 1:
                 seconds = (self.end - time.monotonic()) / networks
                 networks -= 1
-                runs = [self._train(entry, data, path / "run", seconds)]
+                runs = [self._train(contender, data, path / "run", seconds)]
             else:
-                first = [part for part in sorted(entry.answers) if part < self.schedule.parts.folds]
+                first = [part for part in sorted(contender.answers) if part < self.schedule.parts.folds]
                 runs = [Run(part_folder(path, part) / "run") for part in first]
             members += runs
             weights += [float(weight) / len(runs)] * len(runs)
@@ -268,7 +275,7 @@ class Conclusion:
             difference = self._difference(winner, baseline)
             text = f"{points(self.score, difference, _LEVEL)} ahead of {baseline.label}"
             return f"{winner.label}: {text} on the judged rows; there are no test rows.", difference
-        fitted = fit(self.data, baseline.entries[0].candidate.name, seed=self.schedule.seed)
+        fitted = fit(self.data, baseline.contenders[0].candidate.name, seed=self.schedule.seed)
         outputs, truth = fitted.predict(self.data.test)
         other = replace(answers, outputs=outputs[answers.rows], truth=truth[answers.rows])
         if not np.array_equal(other.truth, answers.truth, equal_nan=answers.truth.dtype.kind == "f"):

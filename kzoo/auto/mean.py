@@ -28,12 +28,12 @@ def cross_fitted(members: Sequence[Sequence[Answers]], data: Dataset) -> list[An
         half, order = len(members[0][0].truth) // 2, np.argsort(members[0][0].rows, kind="stable")
         split = [[member[0].select(indices) for indices in (order[:half], order[half:])] for member in members]
         return [Answers.together(cross_fitted(split, data))]
-    means = []
+    part_means = []
     for part in parts:
         others = [other for other in parts if other != part]
         weights = fitted_weights([[member[other] for other in others] for member in members], data)
-        means.append(mean_of([member[part] for member in members], weights))
-    return means
+        part_means.append(mean_of([member[part] for member in members], weights))
+    return part_means
 
 
 def fitted_weights(members: Sequence[Sequence[Answers]], data: Dataset) -> np.ndarray:

@@ -56,8 +56,8 @@ class Parts:
         repeat, fold = divmod(number, self.folds)
         rows = pooled(data)
         fold_of_row = divide_into_folds(data, rows, self.folds, self.seed + repeat)
-        judged, rest = np.flatnonzero(fold_of_row == fold), np.flatnonzero(fold_of_row != fold)
-        train = rows.select(rest) if rows.rows is not None else replace(rows.select(rest), rows=rest)
+        judged, training = np.flatnonzero(fold_of_row == fold), np.flatnonzero(fold_of_row != fold)
+        train = rows.select(training) if rows.rows is not None else replace(rows.select(training), rows=training)
         part = replace(data, train=train, validation=None)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # classes with fewer rows than parts
@@ -97,18 +97,18 @@ def _holdout(data: Dataset, seed: int) -> Dataset:
     train, judged = data.train, data.validation
     assert judged is not None
     if "ordered" in data.problem.facts:
-        inner, rest = _last_windows(train)
+        inner, training = _last_windows(train)
     else:
         part = replace(data, validation=None)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             fold_of_row = divide_into_folds(part, train, _INNER_PARTS, seed)
-        inner, rest = np.flatnonzero(fold_of_row == 0), np.flatnonzero(fold_of_row != 0)
+        inner, training = np.flatnonzero(fold_of_row == 0), np.flatnonzero(fold_of_row != 0)
         if data.seen.get("in_order"):  # the last rows before those that are judged
             count = len(inner)
-            inner, rest = np.arange(len(train) - count, len(train)), np.arange(len(train) - count)
+            inner, training = np.arange(len(train) - count, len(train)), np.arange(len(train) - count)
     return replace(
-        data, train=train.select(_positive(train, rest)), validation=train.select(inner),
+        data, train=train.select(_positive(train, training)), validation=train.select(inner),
         test=_numbered(judged, np.arange(len(judged))), notes=[],
         fingerprint=fingerprint(data.fingerprint, f"judged on validation, seed {seed}"),
     )  # fmt: skip

@@ -38,7 +38,7 @@ _SCREENING_LEVEL = 0.9  # of the interval by which a preset cannot win
 
 
 @dataclass
-class Entry:
+class Contender:
     """A candidate with its trial and its answers.
 
     Attributes:
@@ -89,7 +89,7 @@ class Schedule:
         self.folder, self.data, self.parts, self.score, self.pool = folder, data, parts, score, pool
         self.baselines, self.presets, self.signals, self.deadline = baselines, presets, signals, deadline
         self.report, self.seed, self.objective = report, seed, objective
-        self.entries: list[Entry] = []
+        self.contenders: list[Contender] = []
         self.truths: dict[int, np.ndarray] = {}
 
     @property
@@ -106,165 +106,167 @@ class Schedule:
         """Fit candidates: baselines, presets on the first part, the best presets on all parts, and so on."""
         first = range(self.parts.folds)
         # 1. Baselines, on all parts, the quickest first: what they do not need is left for the others.
-        baselines = [self.entry(candidate) for candidate in self.baselines]
-        jobs = [(entry, part) for entry in baselines for part in first]
+        baselines = [self.contender(candidate) for candidate in self.baselines]
+        jobs = [(contender, part) for contender in baselines for part in first]
         end = self.left * (1 - BASELINE_SHARE)
 
-        def seconds_of_baseline(entry: Entry) -> float:
-            waiting = sum(part not in entry.answers for part in first)
+        def seconds_of_baseline(contender: Contender) -> float:
+            waiting = sum(part not in contender.answers for part in first)
             return max((self.left - end) / max(waiting, 1) * self.pool.slots, 1.0)
 
         self._fit(jobs, seconds_of_baseline)
         # 2. Presets, on the first part.
-        screened: list[Entry] = []
-        entries = [self.entry(candidate) for candidate in self.presets]
+        screened: list[Contender] = []
+        contenders = [self.contender(candidate) for candidate in self.presets]
         screening_end = self.left * (1 - _SCREENING_SHARE)
 
-        def seconds_of_screening(entry: Entry) -> float:
-            waiting = len(entries) - len(screened)
+        def seconds_of_screening(contender: Contender) -> float:
+            waiting = len(contenders) - len(screened)
             share = (self.left - screening_end) / max(waiting, 1) * self.pool.slots
-            return entry.limit or max(min(share, self.left / (self.parts.folds + 1)), _LEAST_SECONDS)
+            return contender.limit or max(min(share, self.left / (self.parts.folds + 1)), _LEAST_SECONDS)
 
-        def screening() -> Iterable[tuple[Entry, int]]:
-            for entry in entries:
-                yield entry, 0
-                screened.append(entry)
+        def screening() -> Iterable[tuple[Contender, int]]:
+            for contender in contenders:
+                yield contender, 0
+                screened.append(contender)
 
         self._fit(screening(), seconds_of_screening)
-        if not any(entry.answers for entry in entries):  # their shares were too short: all of the time for one of them
-            for entry in entries:
-                if not any(other.answers for other in entries):
-                    entry.trial, entry.limit = replace(entry.trial, status="running", error=""), 0.0
-                    self._fit([(entry, 0)], lambda _: _ALONE_SHARE * self.left)
+        if not any(
+            contender.answers for contender in contenders
+        ):  # their shares were too short: all of the time for one of them
+            for contender in contenders:
+                if not any(other.answers for other in contenders):
+                    contender.trial, contender.limit = replace(contender.trial, status="running", error=""), 0.0
+                    self._fit([(contender, 0)], lambda _: _ALONE_SHARE * self.left)
         # 3. The best of them on all parts, as far as they can win; where there is one part, longer.
-        kept = self._survivors(entries)
+        survivors = self._survivors(contenders)
         if self.parts.folds > 1:
-            for entry in kept:
-                self._finish(entry, first)
+            for contender in survivors:
+                self._finish(contender, first)
         else:
-            for entry in kept[:2]:
-                self._longer(entry)
+            for contender in survivors[:2]:
+                self._longer(contender)
         # 4. Other settings of the best preset.
-        if kept:
-            self._search_around(max(kept, key=lambda entry: self._mean(entry, [0])), first)
+        if survivors:
+            self._search_around(max(survivors, key=lambda contender: self._mean(contender, [0])), first)
         # 5. Folds again, where rows are few.
         if self.parts.folds > 1 and self.parts.rows <= _MOST_REPEATED_ROWS:
             self._repeat()
         if not self.stopped:
-            for entry in self.entries:
-                if entry.trial.status == "running":
-                    entry.trial = replace(entry.trial, status="failed", error="no time was left for it")
-                    self._write(entry)
+            for contender in self.contenders:
+                if contender.trial.status == "running":
+                    contender.trial = replace(contender.trial, status="failed", error="no time was left for it")
+                    self._write(contender)
 
-    def entry(self, candidate: Candidate) -> Entry:
-        """Return the entry of a candidate: an earlier one of a resumed search, or a new one."""
-        for entry in self.entries:
-            if entry.candidate.hyperparameters == candidate.hyperparameters:
-                return entry
-        number = len(self.entries)
+    def contender(self, candidate: Candidate) -> Contender:
+        """Return the contender of a candidate: an earlier one of a resumed search, or a new one."""
+        for contender in self.contenders:
+            if contender.candidate.hyperparameters == candidate.hyperparameters:
+                return contender
+        number = len(self.contenders)
         trial = Trial(
             number=number, status="running", hyperparameters=candidate.hyperparameters,
             overrides=dict(candidate.overrides), baseline=False, seed=self.seed,
         )  # fmt: skip
-        entry = Entry(candidate, trial)
+        contender = Contender(candidate, trial)
         path = trial_folder(self.folder, number)
         try:
             stored = Trial.read(path / "trial.json")
         except (OSError, ValueError, KzooError):
             stored = None
         if stored is not None and stored.hyperparameters == candidate.hyperparameters:
-            entry.trial = stored
+            contender.trial = stored
             for file in sorted(path.glob("part-*/fitted.json")):
-                self._restore(entry, int(file.parent.name[-2:]) - 1, read_json(file))
-        self.entries.append(entry)
-        return entry
+                self._restore(contender, int(file.parent.name[-2:]) - 1, read_json(file))
+        self.contenders.append(contender)
+        return contender
 
-    def complete(self, parts: Iterable[int]) -> list[Entry]:
-        """Return the entries that have answers on all of some parts."""
+    def complete(self, parts: Iterable[int]) -> list[Contender]:
+        """Return the contenders that have answers on all of some parts."""
         wanted = set(parts)
-        return [entry for entry in self.entries if wanted <= entry.answers.keys()]
+        return [contender for contender in self.contenders if wanted <= contender.answers.keys()]
 
-    def _restore(self, entry: Entry, part: int, fitted: Any) -> None:
-        entry.answers[part] = Answers.read(part_folder(trial_folder(self.folder, entry.trial.number), part))
-        entry.seconds[part], entry.limit = fitted["seconds"], fitted["limit"]
-        entry.complete = entry.complete and fitted["complete"]
-        entry.has_network = entry.has_network and fitted["has_network"]
-        entry.length = fitted["length"] if part == 0 else entry.length
-        self.truths.setdefault(part, entry.answers[part].truth)
+    def _restore(self, contender: Contender, part: int, fitted: Any) -> None:
+        contender.answers[part] = Answers.read(part_folder(trial_folder(self.folder, contender.trial.number), part))
+        contender.seconds[part], contender.limit = fitted["seconds"], fitted["limit"]
+        contender.complete = contender.complete and fitted["complete"]
+        contender.has_network = contender.has_network and fitted["has_network"]
+        contender.length = fitted["length"] if part == 0 else contender.length
+        self.truths.setdefault(part, contender.answers[part].truth)
 
     # Fitting
 
-    def _fit(self, jobs: Iterable[tuple[Entry, int]], seconds_of: Callable[[Entry], float]) -> None:
+    def _fit(self, jobs: Iterable[tuple[Contender, int]], seconds_of: Callable[[Contender], float]) -> None:
         """Fit candidates on parts, as many at once as the pool has workers, until no job or no time is left."""
-        pending: dict[Future, tuple[Entry, int, float]] = {}
-        for entry, part in jobs:
-            if entry.failed or part in entry.answers:
+        pending: dict[Future, tuple[Contender, int, float]] = {}
+        for contender, part in jobs:
+            if contender.failed or part in contender.answers:
                 continue
             while len(pending) >= self.pool.slots:
                 self._collect(pending)
-            if self.stopped or self.left < (1.0 if entry.candidate.is_baseline else _LEAST_SECONDS):
+            if self.stopped or self.left < (1.0 if contender.candidate.is_baseline else _LEAST_SECONDS):
                 break
-            if entry.failed:
+            if contender.failed:
                 continue
-            seconds = min(seconds_of(entry), self.left)
-            entry.limit = entry.limit or seconds
-            future = self._submit(entry, part, seconds)
-            pending[future] = entry, part, seconds
+            seconds = min(seconds_of(contender), self.left)
+            contender.limit = contender.limit or seconds
+            future = self._submit(contender, part, seconds)
+            pending[future] = contender, part, seconds
         while pending:
             self._collect(pending)
 
-    def _submit(self, entry: Entry, part: int, seconds: float) -> Future:
-        candidate, folder = entry.candidate, trial_folder(self.folder, entry.trial.number)
-        entry.trial.write(self.folder)
+    def _submit(self, contender: Contender, part: int, seconds: float) -> Future:
+        candidate, folder = contender.candidate, trial_folder(self.folder, contender.trial.number)
+        contender.trial.write(self.folder)
         return self.pool.submit(
-            entry.trial.number, signals=self.signals, deadline=None, folder=str(folder), part=part, seconds=seconds,
+            contender.trial.number, signals=self.signals, deadline=None, folder=str(folder), part=part, seconds=seconds,
             preset=None if candidate.is_baseline else _preset(candidate.name),
             baseline=candidate.name if candidate.is_baseline else None, overrides=dict(candidate.overrides),
-            length=entry.length if part > 0 else None,
+            length=contender.length if part > 0 else None,
         )  # fmt: skip
 
-    def _collect(self, pending: dict[Future, tuple[Entry, int, float]]) -> None:
+    def _collect(self, pending: dict[Future, tuple[Contender, int, float]]) -> None:
         """Wait for one fit, and store its result."""
         done, _ = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
         if self.stopped:
             self.pool.cancel()
         for future in done:
-            entry, part, seconds = pending.pop(future)
+            contender, part, seconds = pending.pop(future)
             try:
                 fitted = future.result()
             except TrialFailed as error:
                 if not self.stopped:
-                    self._fail(entry, part, _cause(str(error), seconds))
+                    self._fail(contender, part, _cause(str(error), seconds))
                 continue
-            self._store(entry, part, fitted, seconds)
+            self._store(contender, part, fitted, seconds)
 
-    def _store(self, entry: Entry, part: int, fitted: Any, limit: float) -> None:
-        folder = part_folder(trial_folder(self.folder, entry.trial.number), part)
+    def _store(self, contender: Contender, part: int, fitted: Any, limit: float) -> None:
+        folder = part_folder(trial_folder(self.folder, contender.trial.number), part)
         answers = Answers.read(folder)
         truth = self.truths.setdefault(part, answers.truth)
         if truth.shape != answers.truth.shape or not np.array_equal(
             truth, answers.truth, equal_nan=truth.dtype.kind == "f"
         ):
-            return self._fail(entry, part, "it reads other rows than the other candidates")
+            return self._fail(contender, part, "it reads other rows than the other candidates")
         write_json(
             folder / "fitted.json",
             dict(
                 seconds=fitted.seconds,
-                limit=entry.limit,
+                limit=contender.limit,
                 complete=fitted.complete,
                 has_network=fitted.has_network,
                 length=fitted.length,
             ),
             sync=False,
         )
-        entry.answers[part], entry.seconds[part] = answers, fitted.seconds
-        entry.complete = entry.complete and fitted.complete
-        entry.has_network = entry.has_network and fitted.has_network
-        entry.length = fitted.length if part == 0 else entry.length
-        parts = sorted(entry.answers)
-        scores = self.score.of_parts([entry.answers[p] for p in parts])
-        total = sum(entry.seconds.values())
-        entry.trial = entry.trial.ended(
+        contender.answers[part], contender.seconds[part] = answers, fitted.seconds
+        contender.complete = contender.complete and fitted.complete
+        contender.has_network = contender.has_network and fitted.has_network
+        contender.length = fitted.length if part == 0 else contender.length
+        parts = sorted(contender.answers)
+        scores = self.score.of_parts([contender.answers[p] for p in parts])
+        total = sum(contender.seconds.values())
+        contender.trial = contender.trial.ended(
             Outcome(
                 status="completed",
                 score=float(np.mean(scores)),
@@ -275,32 +277,32 @@ class Schedule:
                 folds=[float(value) for value in scores],
             )
         )
-        self._write(entry)
+        self._write(contender)
         name, count = self.score.metric.replace("_", " "), len(parts)
         of_parts = f", mean of {count} folds" if count > 1 else ""
-        if part + 1 == self.parts.folds or not entry.candidate.is_baseline:
-            self.report(f"{entry.candidate.text}: {name} {np.mean(scores):.4f}{of_parts}, {fitted.seconds:.1f} s")
+        if part + 1 == self.parts.folds or not contender.candidate.is_baseline:
+            self.report(f"{contender.candidate.text}: {name} {np.mean(scores):.4f}{of_parts}, {fitted.seconds:.1f} s")
 
-    def _fail(self, entry: Entry, part: int, cause: str) -> None:
-        status = "completed" if entry.answers else "failed"  # parts that were fitted count
-        entry.trial = replace(entry.trial, status=status, error=cause)
+    def _fail(self, contender: Contender, part: int, cause: str) -> None:
+        status = "completed" if contender.answers else "failed"  # parts that were fitted count
+        contender.trial = replace(contender.trial, status=status, error=cause)
         if status == "completed":
-            entry.complete = False
-        self._write(entry)
-        self.report(f"{entry.candidate.text}: {cause}")
+            contender.complete = False
+        self._write(contender)
+        self.report(f"{contender.candidate.text}: {cause}")
 
-    def _write(self, entry: Entry) -> None:
-        entry.trial.write(self.folder)
-        write_leaderboard(self.folder, [entry.trial for entry in self.entries], self.objective)
+    def _write(self, contender: Contender) -> None:
+        contender.trial.write(self.folder)
+        write_leaderboard(self.folder, [contender.trial for contender in self.contenders], self.objective)
 
     # What is worth fitting
 
-    def _mean(self, entry: Entry, parts: Iterable[int]) -> float:
+    def _mean(self, contender: Contender, parts: Iterable[int]) -> float:
         """Return the mean score of a candidate on some parts; larger is better."""
         parts = list(parts)
-        if not set(parts) <= entry.answers.keys():
+        if not set(parts) <= contender.answers.keys():
             return -np.inf
-        return self.score.sign * float(np.mean(self.score.of_parts([entry.answers[part] for part in parts])))
+        return self.score.sign * float(np.mean(self.score.of_parts([contender.answers[part] for part in parts])))
 
     def difference(self, first: Mapping[int, Answers], second: Mapping[int, Answers]) -> Difference:
         """Return how much better some answers are than others on the parts that both have.
@@ -321,76 +323,85 @@ class Schedule:
         """Return the group of each judged row (see `groups_of`)."""
         return groups_of(None if self.parts.folds > 1 else self.data.validation, answers.rows)
 
-    def _survivors(self, entries: Sequence[Entry]) -> list[Entry]:
+    def _survivors(self, contenders: Sequence[Contender]) -> list[Contender]:
         """Return the presets that may still win, best first; the best of them at least, for a mean of models."""
         fitted = sorted(
-            (entry for entry in entries if 0 in entry.answers), key=lambda entry: self._mean(entry, [0]), reverse=True
+            (contender for contender in contenders if 0 in contender.answers),
+            key=lambda contender: self._mean(contender, [0]),
+            reverse=True,
         )
         if not fitted:
             return []
-        leader = max((entry for entry in self.entries if 0 in entry.answers), key=lambda entry: self._mean(entry, [0]))
-        kept = [entry for entry in fitted[1:] if self._on_first(entry, leader).interval(_SCREENING_LEVEL)[1] >= 0]
-        for entry in fitted[1:]:
-            if entry not in kept:
-                self._stop(entry)
-        return [fitted[0], *kept[: _MOST_KEPT - 1]]
+        leader = max(
+            (contender for contender in self.contenders if 0 in contender.answers),
+            key=lambda contender: self._mean(contender, [0]),
+        )
+        survivors = [
+            contender
+            for contender in fitted[1:]
+            if self._on_first(contender, leader).interval(_SCREENING_LEVEL)[1] >= 0
+        ]
+        for contender in fitted[1:]:
+            if contender not in survivors:
+                self._stop(contender)
+        return [fitted[0], *survivors[: _MOST_KEPT - 1]]
 
-    def _on_first(self, entry: Entry, leader: Entry) -> Difference:
-        return self.difference({0: entry.answers[0]}, {0: leader.answers[0]})
+    def _on_first(self, contender: Contender, leader: Contender) -> Difference:
+        return self.difference({0: contender.answers[0]}, {0: leader.answers[0]})
 
-    def _stop(self, entry: Entry) -> None:
-        entry.trial = replace(entry.trial, status="pruned")
-        self._write(entry)
+    def _stop(self, contender: Contender) -> None:
+        contender.trial = replace(contender.trial, status="pruned")
+        self._write(contender)
 
-    def _finish(self, entry: Entry, parts: Iterable[int]) -> None:
+    def _finish(self, contender: Contender, parts: Iterable[int]) -> None:
         """Fit a candidate on the other parts, if there is time for all of them; it is stopped once it cannot win."""
-        missing = [part for part in parts if part not in entry.answers]
-        if not missing or entry.failed:
+        missing = [part for part in parts if part not in contender.answers]
+        if not missing or contender.failed:
             return
-        typical = max(entry.seconds.values())
+        typical = max(contender.seconds.values())
         if typical * len(missing) / self.pool.slots > self.left:
-            self.report(f"{entry.candidate.text}: no time for {len(missing)} more folds")
+            self.report(f"{contender.candidate.text}: no time for {len(missing)} more folds")
             return
-        self._fit(((entry, part) for part in missing), lambda entry: max(entry.limit, _SLOWER * typical))
+        self._fit(((contender, part) for part in missing), lambda contender: max(contender.limit, _SLOWER * typical))
 
-    def _longer(self, entry: Entry) -> None:
+    def _longer(self, contender: Contender) -> None:
         """Fit a candidate again that was stopped by its time, with more time."""
         seconds = _LONGER_SHARE * self.left
-        if seconds < 1.5 * entry.limit or entry.complete:
+        if seconds < 1.5 * contender.limit or contender.complete:
             return
-        before = entry.answers.pop(0), entry.seconds.pop(0)
-        entry.limit, entry.complete = seconds, True
-        self._fit([(entry, 0)], lambda _: seconds)
-        if 0 not in entry.answers:  # no time, or it failed
-            entry.answers[0], entry.seconds[0] = before
+        before = contender.answers.pop(0), contender.seconds.pop(0)
+        contender.limit, contender.complete = seconds, True
+        self._fit([(contender, 0)], lambda _: seconds)
+        if 0 not in contender.answers:  # no time, or it failed
+            contender.answers[0], contender.seconds[0] = before
 
-    def _search_around(self, best: Entry, parts: Sequence[int]) -> None:
+    def _search_around(self, best: Contender, parts: Sequence[int]) -> None:
         """Fit other settings of a preset while there is time, on all parts if they are better on the first."""
         cost = best.seconds.get(0, 0.0)
         for overrides in _points(best.candidate, self.seed):
             if self.stopped or self.left < 1.5 * cost * len(parts):
                 break
-            entry = self.entry(replace(best.candidate, overrides=overrides))
-            self._fit([(entry, 0)], lambda _: best.limit)
-            if self._mean(entry, [0]) > self._mean(best, [0]):
-                self._finish(entry, parts)
-            elif entry.answers:
-                self._stop(entry)
+            contender = self.contender(replace(best.candidate, overrides=overrides))
+            self._fit([(contender, 0)], lambda _: best.limit)
+            if self._mean(contender, [0]) > self._mean(best, [0]):
+                self._finish(contender, parts)
+            elif contender.answers:
+                self._stop(contender)
 
     def _repeat(self) -> None:
         """Divide the rows into folds again, for the best candidates."""
         for repeat in range(1, _MOST_REPEATS):
             done = self.complete(range(repeat * self.parts.folds))
-            ranked = sorted(done, key=lambda entry: self._mean(entry, entry.answers), reverse=True)
-            networks = [entry for entry in ranked if not entry.candidate.is_baseline][:2]
-            chosen = [*[entry for entry in ranked if entry.candidate.is_baseline][:2], *networks]
+            ranked = sorted(done, key=lambda contender: self._mean(contender, contender.answers), reverse=True)
+            networks = [contender for contender in ranked if not contender.candidate.is_baseline][:2]
+            chosen = [*[contender for contender in ranked if contender.candidate.is_baseline][:2], *networks]
             new = range(repeat * self.parts.folds, (repeat + 1) * self.parts.folds)
-            seconds = sum(max(entry.seconds.values()) for entry in chosen) * len(new) / self.pool.slots
+            seconds = sum(max(contender.seconds.values()) for contender in chosen) * len(new) / self.pool.slots
             if self.stopped or not networks or _SLOWER * seconds > self.left:
                 return
             self._fit(
-                ((entry, part) for entry in chosen for part in new),
-                lambda entry: _SLOWER * max(entry.seconds.values()) + 1.0,
+                ((contender, part) for contender in chosen for part in new),
+                lambda contender: _SLOWER * max(contender.seconds.values()) + 1.0,
             )
 
 

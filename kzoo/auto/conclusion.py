@@ -133,15 +133,16 @@ class Conclusion:
     # Models
 
     def _models(self) -> list[Model]:
-        """Return the candidates with answers on all first parts (or on the most), and means of the best of them."""
-        folds = range(self.schedule.parts.folds)
-        contenders = self.schedule.complete(folds)
-        if not any(not contender.candidate.is_baseline for contender in contenders):
-            most = max((len(contender.answers) for contender in self.schedule.contenders), default=0)
-            networks = [e for e in self.schedule.contenders if e.answers and not e.candidate.is_baseline]
-            if networks:
-                most = max(len(contender.answers) for contender in networks)
-                contenders = [contender for contender in self.schedule.contenders if len(contender.answers) >= most]
+        """Return the contenders that were judged on the same parts, and the mean of the best of them.
+
+        The parts are those of all repeats that some network was judged on; without a network with all folds, the first
+        parts that one has.
+        """
+        networks = [each for each in self.schedule.contenders if each.answers and not each.candidate.is_baseline]
+        folds = self.schedule.parts.folds
+        count = max((len(each.answers) for each in networks), default=folds)
+        count -= count % folds if count > folds else 0  # whole divisions
+        contenders = self.schedule.complete(range(count)) or self.schedule.complete(range(folds))
         models = [Model([contender], np.ones(1), contender.answers) for contender in contenders]
         if (mean := self._mean(models)) is not None:
             models.append(mean)

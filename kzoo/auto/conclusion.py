@@ -135,12 +135,12 @@ class Conclusion:
     def _models(self) -> list[Model]:
         """Return the contenders that were judged on the same parts, and the mean of the best of them.
 
-        The parts are those of all repeats that some network was judged on; without a network with all folds, the first
-        parts that one has.
+        The parts are those of all repeats that both a baseline and a network were judged on; without a network with all
+        folds, the first parts that one has.
         """
-        networks = [each for each in self.schedule.contenders if each.answers and not each.candidate.is_baseline]
-        folds = self.schedule.parts.folds
-        count = max((len(each.answers) for each in networks), default=folds)
+        folds, fitted = self.schedule.parts.folds, [each for each in self.schedule.contenders if each.answers]
+        kinds = [[len(each.answers) for each in fitted if each.candidate.is_baseline is kind] for kind in (True, False)]
+        count = min((max(counts) for counts in kinds if counts), default=folds)
         count -= count % folds if count > folds else 0  # whole divisions
         contenders = self.schedule.complete(range(count)) or self.schedule.complete(range(folds))
         models = [Model([contender], np.ones(1), contender.answers) for contender in contenders]

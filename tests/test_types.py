@@ -122,7 +122,7 @@ WRONG = {
     "kzoo.generate(7, 'To be')": ("arg-type", "generate"),
     "kzoo.export(run, 'exports/digits', formats=5)": ("arg-type", "formats"),
     "kzoo.runtime.load('exports/digits').predict(inputs=0, size=3)": ("call-arg", "size"),
-    "kzoo.tune('digits_cnn', dry_run=True).best_trial()": ("attr-defined", "best_trial"),
+    "kzoo.tune('digits_cnn', dry_run=True).best_trial()": ("union-attr", "best_trial"),
     "kzoo.space('digits_cnn').limit(parameters=3)": ("call-arg", "parameters"),
     "kzoo.callbacks.standard(mode='largest')": ("arg-type", "mode"),
     "kzoo.recipes.finish('mine')": ("arg-type", "finish"),

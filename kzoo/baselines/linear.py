@@ -255,14 +255,28 @@ def folds_of_few(subset):
     y, validation = subset.y, 0 if subset.validation is None else len(subset.validation)
     if validation >= FEWEST_CHOSEN_ON or not 2 * FOLDS <= len(y) <= _MOST_FOLDED:
         return []
-    selection = import_module("sklearn.model_selection")
-    if "classes" not in subset.data.problem.facts:
-        return list(selection.KFold(FOLDS, shuffle=True, random_state=subset.seed).split(y))
-    counts = np.bincount(y)
-    folds = min(FOLDS, counts[counts > 0].min())
-    if folds < 2 or np.count_nonzero(counts) < 2:
+    # Equal rows stay in one fold: those of another would tell their targets, and a row of weight 2 equals two rows.
+    cells = np.column_stack([np.asarray(part, "float64").reshape(len(y), -1) for part in (subset.x, y)])
+    _, first_rows, row_of = np.unique(cells, axis=0, return_index=True, return_inverse=True)
+    y, selection = y[first_rows], import_module("sklearn.model_selection")
+    if "classes" in subset.data.problem.facts:
+        counts = np.bincount(y)
+        folds = min(FOLDS, counts[counts > 0].min())
+        if folds < 2 or np.count_nonzero(counts) < 2:
+            return []
+        splitter = selection.StratifiedKFold(folds, shuffle=True, random_state=subset.seed)
+    elif len(y) < 2 * FOLDS:
         return []
-    return list(selection.StratifiedKFold(folds, shuffle=True, random_state=subset.seed).split(y, y))
+    else:
+        splitter = selection.KFold(FOLDS, shuffle=True, random_state=subset.seed)
+    fold_of_row = np.empty(len(y), int)
+    for number, (_, held_out) in enumerate(splitter.split(y, y)):
+        fold_of_row[held_out] = number
+    fold_of_row = fold_of_row[row_of.reshape(-1)]
+    return [
+        (np.flatnonzero(fold_of_row != number), np.flatnonzero(fold_of_row == number))
+        for number in range(fold_of_row.max() + 1)
+    ]
 
 
 def best_by_folds(subset, strengths, folds, loss, label):

@@ -16,6 +16,7 @@ from messages import assert_mentions, missing_from, refuses, warns
 from PIL import Image
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.svm import LinearSVC
 
 import kzoo
@@ -24,7 +25,7 @@ from kzoo.baselines.baseline import BASELINES
 from kzoo.baselines.data import BaselineData
 from kzoo.baselines.images import histogram, small
 from kzoo.baselines.language import Grams
-from kzoo.baselines.linear import Sums, with_bias
+from kzoo.baselines.linear import Sums, folds_of_few, with_bias
 from kzoo.baselines.texts import Counts
 from kzoo.data import load_data
 from kzoo.utils.deprecation import KzooDeprecationWarning
@@ -198,9 +199,10 @@ def test_trees_and_logistic_regression_are_those_of_scikit_learn():
     expected = expected.fit(x, y).predict(data.test.x)
     (result,) = baselines.score(data, names="trees")
     assert result.scores["mae"] == pytest.approx(np.abs(expected - data.test.y[:, 0]).mean(), rel=1e-6)
-    data = load_data("iris")
+    data = load_data("breast_cancer", validation=0.45)  # enough validation rows to choose a strength by
     scaled = [
-        (part.x - data.train.x.mean(0)) / data.train.x.std(0) for part in (data.train, data.validation, data.test)
+        np.clip((part.x - data.train.x.mean(0)) / data.train.x.std(0), -5, 5)
+        for part in (data.train, data.validation, data.test)
     ]
     models = [LogisticRegression(C=c, max_iter=200).fit(scaled[0], data.train.y) for c in (0.01, 0.1, 1, 10)]
     best = max(models, key=lambda model: model.score(scaled[1], data.validation.y))  # the first of equals
@@ -208,6 +210,28 @@ def test_trees_and_logistic_regression_are_those_of_scikit_learn():
     assert result.scores["accuracy"] == best.score(scaled[2], data.test.y)
     (note,) = result.notes
     assert_mentions(note, f"C={best.C:g}", "validation")
+
+
+def test_few_validation_rows_leave_the_choice_of_a_strength_to_folds():
+    data = load_data("wine")
+    (result,) = baselines.score(data, names=["logistic"])
+    scaled, y = (data.train.x - data.train.x.mean(0)) / data.train.x.std(0), data.train.y
+    models = {c: LogisticRegression(C=c, max_iter=200) for c in (0.01, 0.1, 1, 10)}
+    losses = {
+        c: -cross_val_score(
+            model, scaled, y, cv=StratifiedKFold(5, shuffle=True, random_state=1), scoring="neg_log_loss"
+        )
+        for c, model in models.items()
+    }
+    chosen = float(re.search(r"C=([\d.]+), chosen by 5 folds of the training rows", result.notes[0])[1])
+    best = min(losses, key=lambda c: losses[c].mean())
+    assert (losses[chosen] - losses[best]).mean() < losses[best].std()  # other folds may choose a neighbour
+    assert losses[0.01].mean() > 2 * losses[chosen].mean()  # the first of equal accuracies on the validation rows
+    # Equal rows are in one fold: each row twice gives the same folds, and the same strength as each row once.
+    twice = replace(data, train=data.train.select(np.repeat(np.arange(len(y)), 2)))
+    halves = [folds_of_few(BaselineData(each)) for each in (data, twice)]
+    for (_, held_out), (_, pairs) in zip(*halves, strict=True):
+        assert sorted(np.repeat(2 * held_out, 2) + np.tile([0, 1], len(held_out))) == sorted(pairs)
 
 
 def test_nb_svm_is_that_of_the_paper():

@@ -57,7 +57,7 @@ def test_a_table_on_the_command_line(shop, capsys, monkeypatch):
     document = json.loads(out)
     assert code == 0 and {row["split"] for row in document["baselines"]} == {"validation"}
     values = [row["value"] for row in document["baselines"]]
-    assert values == sorted(values, reverse=True) and values[0] > 0.8
+    assert values == sorted(values, reverse=True) and values[0] > 0.75
     assert {row["preset"] for row in document["presets"]} >= {"tabular_fnn", "tabular_resnet", "tabular_transformer"}
 
 

@@ -131,24 +131,22 @@ class Schedule:
                 screened.append(contender)
 
         self._fit(screening(), seconds_of_screening)
-        if not any(
-            contender.answers for contender in contenders
-        ):  # their shares were too short: all of the time for one of them
-            for contender in contenders:
-                if not any(other.answers for other in contenders):
-                    contender.trial, contender.limit = replace(contender.trial, status="running", error=""), 0.0
-                    self._fit([(contender, 0)], lambda _: _ALONE_SHARE * self.left)
+        for contender in contenders:
+            if not any(each.answers for each in contenders):  # the shares were too short: most of the time for one
+                contender.trial, contender.limit = replace(contender.trial, status="running", error=""), 0.0
+                self._fit([(contender, 0)], lambda _: _ALONE_SHARE * self.left)
         # 3. The best of them on all parts, as far as they can win; where there is one part, longer.
         survivors = self._survivors(contenders)
         if self.parts.folds > 1:
             for contender in survivors:
-                self._finish(contender, first)
+                self._finish(contender, first, always=contender is survivors[0])
         else:
             for contender in survivors[:2]:
                 self._longer(contender)
         # 4. Other settings of the best preset.
         if survivors:
-            self._search_around(max(survivors, key=lambda contender: self._mean(contender, [0])), first)
+            judged = first if any(set(first) <= each.answers.keys() for each in survivors) else [0]
+            self._search_around(max(survivors, key=lambda contender: self._mean(contender, judged)), first)
         # 5. Folds again, where rows are few.
         if self.parts.folds > 1 and self.parts.rows <= _MOST_REPEATED_ROWS:
             self._repeat()
@@ -175,7 +173,7 @@ class Schedule:
         except (OSError, ValueError, KzooError):
             stored = None
         if stored is not None and stored.hyperparameters == candidate.hyperparameters:
-            contender.trial = stored
+            contender.trial = stored if stored.status != "failed" else trial  # it may have been a matter of time
             for file in sorted(path.glob("part-*/fitted.json")):
                 self._restore(contender, int(file.parent.name[-2:]) - 1, read_json(file))
         self.contenders.append(contender)
@@ -332,29 +330,31 @@ class Schedule:
         )
         if not fitted:
             return []
-        leader = max(
-            (contender for contender in self.contenders if 0 in contender.answers),
-            key=lambda contender: self._mean(contender, [0]),
-        )
-        survivors = [
-            contender
-            for contender in fitted[1:]
-            if self._on_first(contender, leader).interval(_SCREENING_LEVEL)[1] >= 0
-        ]
+        survivors = [contender for contender in fitted[1:] if self._can_win(contender)]
         for contender in fitted[1:]:
             if contender not in survivors:
                 self._stop(contender)
         return [fitted[0], *survivors[: _MOST_KEPT - 1]]
 
-    def _on_first(self, contender: Contender, leader: Contender) -> Difference:
-        return self.difference({0: contender.answers[0]}, {0: leader.answers[0]})
+    def _can_win(self, contender: Contender) -> bool:
+        """Return whether a candidate is not clearly behind the best one on the parts that it was judged on."""
+        parts = sorted(contender.answers)
+        leader = max(self.complete(parts), key=lambda each: self._mean(each, parts))
+        difference = self.difference(contender.answers, {part: leader.answers[part] for part in parts})
+        return difference.interval(_SCREENING_LEVEL)[1] >= 0
 
     def _stop(self, contender: Contender) -> None:
         contender.trial = replace(contender.trial, status="pruned")
         self._write(contender)
 
-    def _finish(self, contender: Contender, parts: Iterable[int]) -> None:
-        """Fit a candidate on the other parts, if there is time for all of them; it is stopped once it cannot win."""
+    def _finish(self, contender: Contender, parts: Iterable[int], *, always: bool = False) -> None:
+        """Fit a candidate on the other parts, if there is time for all of them; it is stopped once it cannot win.
+
+        Args:
+            contender: the candidate.
+            parts: all parts.
+            always: do not stop it: the best preset is also a member of means.
+        """
         missing = [part for part in parts if part not in contender.answers]
         if not missing or contender.failed:
             return
@@ -362,7 +362,14 @@ class Schedule:
         if typical * len(missing) / self.pool.slots > self.left:
             self.report(f"{contender.candidate.text}: no time for {len(missing)} more folds")
             return
-        self._fit(((contender, part) for part in missing), lambda contender: max(contender.limit, _SLOWER * typical))
+
+        def jobs() -> Iterable[tuple[Contender, int]]:
+            for part in missing:
+                if not always and not self._can_win(contender):
+                    return self._stop(contender)
+                yield contender, part
+
+        self._fit(jobs(), lambda contender: max(contender.limit, _SLOWER * typical))
 
     def _longer(self, contender: Contender) -> None:
         """Fit a candidate again that was stopped by its time, with more time."""

@@ -36,6 +36,18 @@ class Difference:
         low, high = self.interval(level)
         return low <= 0 <= high
 
+    def informed(self, lead: tuple[float, float] | None) -> "Difference":
+        """Return the difference combined with what is known of it from other data, each by its precision.
+
+        Args:
+            lead: mean and standard deviation over other data sets (a normal prior); None for nothing.
+        """
+        if lead is None or not np.isfinite(self.error) or self.error == 0:
+            return self
+        precisions = np.array([self.error**-2, max(lead[1], 1e-6) ** -2])
+        mean = float(precisions @ [self.mean, lead[0]] / precisions.sum())
+        return Difference(mean=mean, error=float(precisions.sum() ** -0.5))
+
     def corrected(self, folds: int, judged_share: float) -> "Difference":
         """Return the difference with a standard error that is corrected for shared training rows.
 

@@ -23,6 +23,7 @@ from kzoo.data.load import load
 from kzoo.dataset.dataset import Dataset
 from kzoo.dataset.options import DataOptions
 from kzoo.registry import get_preset
+from kzoo.results.suggest import measured_lead
 from kzoo.run import Run
 from kzoo.stored_types import plain
 from kzoo.training import train
@@ -94,7 +95,7 @@ class Conclusion:
             )
         number, best = choose(
             storable, {number: model.complexity for number, model in enumerate(models)},
-            lambda first, second: self._difference(models[first], models[second]),
+            lambda first, second: self._informed_difference(models[first], models[second]),
         )  # fmt: skip
         winner, lines = models[number], []
         networks = [
@@ -110,6 +111,11 @@ class Conclusion:
         baseline = max(
             (number for number, model in enumerate(models) if model.is_baseline), key=scores.__getitem__, default=None
         )
+        if baseline is not None and not winner.is_baseline and self._difference(winner, models[baseline]).is_tie():
+            lines.append(
+                f"The lead over {models[baseline].label} on the judged rows alone is not clear; its preset was ahead of "
+                "the best baseline on measured data sets with as few texts."
+            )
         self._mark_start(None if baseline is None else models[baseline])
         test_answers = self._write(winner)[1]
         lead: Difference | None = None
@@ -196,6 +202,15 @@ class Conclusion:
 
     def _difference(self, first: Model, second: Model) -> Difference:
         return self.schedule.difference(first.answers, second.answers)
+
+    def _informed_difference(self, first: Model, second: Model) -> Difference:
+        """Return the difference of a network and a baseline, combined with the measured lead of its preset."""
+        difference = self._difference(first, second)
+        networks = [each.candidate.name for each in first.contenders if not each.candidate.is_baseline]
+        if not (second.is_baseline and networks):
+            return difference
+        lead = measured_lead(networks[0], self.data.task, self.schedule.parts.rows, metric=self.score.metric)
+        return difference.informed(lead)
 
     def _mark_start(self, baseline: Model | None) -> None:
         """Mark the best baseline as the start of the search, over which the leaderboard states gains."""

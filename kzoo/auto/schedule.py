@@ -262,7 +262,11 @@ class Schedule:
         contender.has_network = contender.has_network and fitted.has_network
         contender.length = fitted.length if part == 0 else contender.length
         parts = sorted(contender.answers)
-        scores = self.score.of_parts([contender.answers[p] for p in parts])
+        try:
+            scores = self.score.of_parts([contender.answers[p] for p in parts])
+        except KzooError as error:  # the objective needs probabilities
+            contender.answers.clear()
+            return self._fail(contender, part, str(error))
         total = sum(contender.seconds.values())
         contender.trial = contender.trial.ended(
             Outcome(

@@ -1,7 +1,7 @@
 """The primary score of answers for judged rows, whatever model they come from."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,30 +30,38 @@ class Answers:
         truth: (N, ...).
         rows: (N,) their numbers among the development rows, or the test rows.
         weight: (N,) sample weights, or None.
+        is_probability: False for scores of classes that only define an order.
     """
 
     outputs: np.ndarray
     truth: np.ndarray
     rows: np.ndarray
     weight: np.ndarray | None = None
+    is_probability: bool = True
 
     @classmethod
     def read(cls, folder: Path) -> "Answers":
         """Return the answers that the trainer wrote."""
         with np.load(folder / "answers.npz", allow_pickle=False) as stored:
             weight = stored.get("weight")
-            return cls(outputs=stored["answers"], truth=stored["truth"], rows=stored["rows"], weight=weight)
+            return cls(
+                outputs=stored["answers"], truth=stored["truth"], rows=stored["rows"], weight=weight,
+                is_probability=bool(stored["is_probability"]),
+            )  # fmt: skip
 
     @classmethod
     def together(cls, parts: Sequence["Answers"]) -> "Answers":
         """Return the answers of several parts, in the order of their rows."""
         rows = np.concatenate([part.rows for part in parts])
-        return cls(**_concatenated(parts)).select(np.argsort(rows, kind="stable"))
+        together = cls(**_concatenated(parts), is_probability=parts[0].is_probability)
+        return together.select(np.argsort(rows, kind="stable"))
 
     def select(self, indices: np.ndarray) -> "Answers":
         """Return the answers for some of the rows."""
-        chosen = {name: None if values is None else values[indices] for name, values in vars(self).items()}
-        return Answers(**cast("dict[str, Any]", chosen))
+        weight = None if self.weight is None else self.weight[indices]
+        return replace(
+            self, outputs=self.outputs[indices], truth=self.truth[indices], rows=self.rows[indices], weight=weight
+        )
 
 
 def _concatenated(parts: Sequence[Answers]) -> dict[str, Any]:
@@ -106,7 +114,8 @@ class PrimaryScore:
     def scores(self, answers: Answers, target: Target | None = None) -> Mapping[str, Any]:
         """Return all scores of answers."""
         score, batches = self.data.problem.task.scoring.score, [(answers.outputs, answers.truth)]
-        return score_weighted(score, batches, target or self.target, logits=False, weight=answers.weight).scores
+        logits = False if answers.is_probability else None
+        return score_weighted(score, batches, target or self.target, logits=logits, weight=answers.weight).scores
 
     def of_parts(self, parts: Sequence[Answers]) -> list[float]:
         """Return the score of each part; thresholds of labels are learned on the other parts."""

@@ -18,6 +18,7 @@ from kzoo.baselines.fitted import fit
 from kzoo.data.load import load
 from kzoo.dataset.dataset import Dataset
 from kzoo.dataset.options import DataOptions
+from kzoo.predictions import scores_of
 from kzoo.registry import Preset
 from kzoo.registry.family import builder_of
 from kzoo.training import train
@@ -115,7 +116,11 @@ class Trainer:
         has_network = fitted.logits is not None and (not check_network or _has_network(fitted))
         assert data.test is not None
         outputs, truth = fitted.predict(data.test)
-        write_answers(folder, outputs, truth, data.test.rows, data.test.weight)
+        if fitted.logits is None and "classes" in data.problem.facts:
+            outputs = scores_of(outputs)
+        write_answers(
+            folder, outputs, truth, data.test.rows, data.test.weight, is_probability=fitted.logits is not None
+        )
         return Fitted(seconds=0.0, has_network=has_network)
 
     def _fit_network(self, folder: Path, data: Dataset, preset: Any, overrides: Mapping[str, Any]) -> Fitted:
@@ -163,20 +168,26 @@ def part_folder(folder: str | os.PathLike[str], part: int) -> Path:
     return Path(folder) / f"part-{part + 1:02d}"
 
 
-def write_answers(folder: Path, outputs: np.ndarray, truth: np.ndarray, rows: np.ndarray, weight: Any) -> None:
+def write_answers(
+    folder: Path, outputs: np.ndarray, truth: np.ndarray, rows: np.ndarray, weight: Any, *, is_probability: bool = True
+) -> None:
     """Write the answers for the judged rows of a part.
 
     Args:
-        outputs: (N, ...) probabilities or values.
+        folder: of the part.
+        outputs: (N, ...) probabilities, scores of classes, or values.
         truth: (N, ...).
         rows: (N,) their numbers among the development rows.
         weight: (N,) sample weights, or None.
+        is_probability: False for scores of classes that only define an order.
     """
     outputs, weights = np.asarray(outputs, np.float32), {} if weight is None else {"weight": weight}
-    if outputs.size == truth.size:
+    if truth.ndim > 1 and outputs.size == truth.size:
         outputs = outputs.reshape(truth.shape)
     with whole_file(folder / "answers.npz", sync=False) as temporary, open(temporary, "wb") as stream:
-        np.savez_compressed(stream, answers=outputs, truth=truth, rows=rows, **weights)
+        np.savez_compressed(
+            stream, answers=outputs, truth=truth, rows=rows, is_probability=is_probability, **weights
+        )  # fmt: skip
 
 
 class _Watchdog:

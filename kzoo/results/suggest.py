@@ -14,6 +14,7 @@ from kzoo.utils.formatting import plural
 _OF_VARIANCE = ("r2", "mse_standardised")  # shares of the variance of the target, shown in points as percentages are
 GENERATED = ("adding", "cbf", "line", "opinions", "shapes", "sine")  # data sets that kzoo makes, each to show one thing
 _FEW_TEXTS = 1_000  # training rows
+_FEWEST_LEADS = 3  # data sets
 _WITH_WEIGHTS = " --weights "  # in the command of a row: the training began with pretrained weights
 
 
@@ -83,6 +84,33 @@ def order(
         Suggestion(preset=preset, why="not measured" + (f", {count:,} parameters" if count < math.inf else ""))
         for count, preset in sorted(unmeasured)
     ]
+
+
+def measured_lead(preset: str, task: str, rows: int, *, metric: str) -> tuple[float, float] | None:
+    """Return mean and standard deviation of the lead of a preset over the best baseline, on measured data sets.
+
+    Only for texts: their data sets with few rows are a class of their own, as of `order`.
+
+    Args:
+        preset: its name.
+        task: public name of the task.
+        rows: number of training rows.
+        metric: name of the score; None is returned unless it is that of the data sets.
+
+    Returns:
+        (mean, deviation), in the unit of the score; None with fewer than three data sets.
+    """
+    if task not in problems() or "ids" not in kind(problems()[task].kind).facts:
+        return None
+    leads = []
+    for measured in _measured_sets(task, {preset}, set(), rows):
+        row = measured[preset]
+        best = [results.sortable_score(dict(row, score=score)) for score in (row.get("baselines") or {}).values()]
+        if row["metric"] == metric and best:
+            leads.append(results.sortable_score(row) - max(best))
+    if len(leads) < _FEWEST_LEADS:
+        return None
+    return statistics.mean(leads), statistics.stdev(leads)
 
 
 def first(task: str, *choices: Iterable[str]) -> str | None:

@@ -6,10 +6,12 @@ from scipy import stats
 from sklearn.metrics import f1_score, log_loss, r2_score
 
 import kzoo
+from kzoo import results
 from kzoo.auto.choice import Difference, choose, mean_difference
 from kzoo.auto.mean import cross_fitted, fitted_weights, loss_of
 from kzoo.auto.parts import Parts
 from kzoo.auto.scoring import Answers, PrimaryScore
+from kzoo.results.suggest import GENERATED, measured_lead
 
 
 def test_the_error_of_a_mean_difference_is_that_of_a_paired_test():
@@ -29,6 +31,26 @@ def test_the_interval_is_corrected_for_shared_training_rows():
     low, high = plain.interval(0.95)
     assert (low, high) == pytest.approx(stats.norm.interval(0.95, 0.1, 0.04))
     assert not plain.is_tie(0.95) and Difference(mean=0.1, error=0.06).is_tie(0.95)
+
+
+def test_a_difference_is_combined_with_what_was_measured_on_other_data():
+    prior, seen = stats.norm(0.06, 0.06), Difference(mean=0.02, error=0.05)
+    grid = np.linspace(-0.5, 0.6, 20_001)
+    density = prior.pdf(grid) * stats.norm(seen.mean, seen.error).pdf(grid)
+    density /= density.sum()
+    informed = seen.informed((0.06, 0.06))
+    assert informed.mean == pytest.approx(density @ grid, abs=1e-5)
+    assert informed.error == pytest.approx(np.sqrt(density @ (grid - density @ grid) ** 2), abs=1e-5)
+    assert seen.informed(None) == seen
+    leads = [
+        row["score"] - max(row["baselines"].values())
+        for row in results.rows()
+        if row["preset"] == "text_pretrained" and row["train"] <= 1_000 and row["data"] not in GENERATED
+    ]
+    few = dict(task="text_classification", rows=200, metric="accuracy")
+    assert measured_lead("text_pretrained", **few) == pytest.approx((np.mean(leads), np.std(leads, ddof=1)))
+    assert measured_lead("text_pretrained", **few | dict(rows=50_000)) is None  # not measured on so many rows
+    assert measured_lead("tabular_tabm", "tabular_classification", 200, metric="accuracy") is None
 
 
 def test_the_simplest_that_ties_with_the_best_is_chosen():

@@ -113,8 +113,8 @@ class Conclusion:
         )
         if baseline is not None and not winner.is_baseline and self._difference(winner, models[baseline]).is_tie():
             lines.append(
-                f"The lead over {models[baseline].label} on the judged rows alone is not clear; its preset was ahead of "
-                "the best baseline on measured data sets with as few texts."
+                f"The lead over {models[baseline].label} on the judged rows alone is not clear; on measured data sets "
+                "with as few texts, its preset was ahead of the best baseline."
             )
         self._mark_start(None if baseline is None else models[baseline])
         test_answers = self._write(winner)[1]

@@ -1,6 +1,7 @@
 """The statistics of `kzoo.tune("auto")`: differences, ties, weights of a mean, and parts of the rows."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 from sklearn.metrics import f1_score, log_loss, r2_score
@@ -11,6 +12,8 @@ from kzoo.auto.choice import Difference, choose, mean_difference
 from kzoo.auto.mean import cross_fitted, fitted_weights, loss_of
 from kzoo.auto.parts import Parts
 from kzoo.auto.scoring import Answers, PrimaryScore
+from kzoo.auto.trainer import Trainer
+from kzoo.dataset.options import DataOptions
 from kzoo.results.suggest import GENERATED, measured_lead
 
 
@@ -136,6 +139,22 @@ def test_the_difference_of_labels_counts_their_f1():
             f1_score(truth[i], good[i] >= 0.5, average="macro") - f1_score(truth[i], bad[i] >= 0.5, average="macro")
         )
     assert difference.error == pytest.approx(np.std(draws), rel=0.3)
+
+
+def test_a_baseline_whose_scores_are_no_probabilities_is_judged_by_its_labels(tmp_path):
+    words = {"good": "fine great happy bright", "bad": "poor dull sad grim"}
+    rng = np.random.default_rng(0)
+    rows = [(" ".join(rng.choice(words[mood].split(), 3)), mood) for mood in rng.permutation(["good", "bad"] * 30)]
+    frame = pd.DataFrame(rows, columns=["text", "mood"])
+    options, preset = DataOptions(target="mood"), kzoo.get_preset("text_ngrams")
+    data = kzoo.load_data(frame, target="mood", preset=preset)
+    trainer = Trainer(preset=preset, source=frame, options=options, parts=Parts.of(data, 3, seed=0), seed=0)
+    fitted = trainer.train(folder=tmp_path, preset=None, baseline="nbsvm", overrides={}, part=0, seconds=30.0)
+    judged = Answers.read(tmp_path / "part-01")
+    assert not fitted.has_network and not judged.is_probability and judged.outputs.shape == (len(judged.truth), 2)
+    assert PrimaryScore(data).value(judged) == (judged.outputs.argmax(1) == judged.truth).mean() > 0.9
+    with pytest.raises(kzoo.KzooError, match="objective='loss' is not available"):
+        PrimaryScore(data, "loss").value(judged)
 
 
 def keys(split):

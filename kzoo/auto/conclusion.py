@@ -337,5 +337,6 @@ def points(score: PrimaryScore, difference: Difference, level: float) -> str:
     """Return a difference with its interval as text, such as "1.8 points (0.9 to 2.7)"."""
     factor, unit = (100.0, " points") if score.is_share else (1.0, f" {score.metric.replace('_', ' ')}")
     digits = "{:.1f}" if score.is_share else "{:.3g}"
-    mean, low, high = (digits.format(factor * value) for value in (difference.mean, *difference.interval(level)))
+    numbers = (digits.format(factor * value) for value in (difference.mean, *difference.interval(level)))
+    mean, low, high = (text.removeprefix("-") if float(text) == 0 else text for text in numbers)
     return f"{mean}{unit} ({low} to {high})" if np.isfinite(difference.error) else f"{mean}{unit}"

@@ -1,0 +1,203 @@
+"""`kzoo tune auto` measured: its clock and lead on a data set, and small tables beside CatBoost and a linear model.
+
+python tests/benchmarks/auto.py row --out auto.json --minutes 10 -- --data churn.csv --target churned
+python tests/benchmarks/auto.py small churn.csv spam.csv --rows 200 1000 --draws 5 --seconds 60 --out small.json
+python tests/benchmarks/auto.py ranks small.json
+python tests/benchmarks/auto.py statements small.json    differences on some test rows, checked on the other rows
+python tests/benchmarks/auto.py few texts.csv --target label --labels 50 100 300 --draws 5 --out few.json
+
+Results are appended to the file as they come; a command that is repeated leaves out what the file has. CatBoost is
+compared where it is installed.
+"""
+
+import argparse
+import itertools
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+import kzoo
+from kzoo.auto.scoring import Answers, PrimaryScore
+from kzoo.results import value_of
+
+RIVALS = "catboost", "linear", "auto"
+TEST_ROWS = 4_000
+FRESH_LEAD = 0.02  # a lead that should be stated
+TEXT_PRESETS = "text_pretrained", "text_ngrams"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True)
+    row = commands.add_parser("row")
+    row.add_argument("--minutes", type=float, default=10)
+    row.add_argument("words", nargs="+")
+    row.set_defaults(run=measure_row)
+    small = commands.add_parser("small")
+    small.add_argument("tables", nargs="+", type=Path)
+    small.add_argument("--rows", nargs="+", type=int, default=[200, 1000])
+    small.add_argument("--draws", type=int, default=5)
+    small.add_argument("--seconds", type=float, default=60)
+    small.set_defaults(run=measure_small)
+    few = commands.add_parser("few")
+    few.add_argument("texts", nargs="+", type=Path)
+    few.add_argument("--target", default="label")
+    few.add_argument("--labels", nargs="+", type=int, default=[50, 100, 300])
+    few.add_argument("--draws", type=int, default=5)
+    few.add_argument("--seconds", type=float, default=60)
+    few.set_defaults(run=measure_few)
+    for command in (row, small, few):
+        command.add_argument("--out", type=Path, required=True)
+    for name, run in (("ranks", print_ranks), ("statements", print_statements)):
+        command = commands.add_parser(name)
+        command.add_argument("out", type=Path)
+        command.set_defaults(run=run)
+    args = parser.parse_args()
+    args.run(args)
+
+
+def stored(path):
+    return json.loads(path.read_text()) if path.is_file() else []
+
+
+def append(path, row):
+    path.write_text(json.dumps([*stored(path), row], indent=1) + "\n")
+
+
+def measure_row(args):
+    """Run the command with some data; store seconds, winner, verdict and the test scores of the baselines."""
+    with tempfile.TemporaryDirectory() as folder:
+        out, started = Path(folder) / "search", time.monotonic()
+        words = ["tune", "auto", *args.words, "--max-time", f"{args.minutes}m", "--out", str(out)]
+        subprocess.run([sys.executable, "-m", "kzoo", *words], check=True)
+        seconds = time.monotonic() - started
+        search = kzoo.Search(out)
+        result, summary = json.loads((out / "auto.json").read_text()), search.winner.summary
+        append(args.out, dict(
+            words=args.words, minutes=args.minutes, seconds=round(seconds, 1), label=result["label"],
+            verdict=result["verdict"], difference=result["difference"],
+            test=value_of(summary["test"], result["metric"]), metric=result["metric"],
+        ))  # fmt: skip
+
+
+def measure_small(args):
+    """Run `auto` on some rows of each table, and store the test scores of it, of CatBoost and of a linear model."""
+    done = {(row["table"], row["rows"], row["draw"]) for row in stored(args.out)}
+    for draw, rows, path in itertools.product(range(args.draws), args.rows, args.tables):
+        if (path.stem, rows, draw) not in done:
+            append(args.out, small_row(path, rows, draw, args.seconds))
+
+
+def small_row(path, rows, draw, seconds):
+    frame = pd.read_csv(path)
+    target, frame = frame.columns[-1], frame.sample(frac=1, random_state=100 + draw)
+    with tempfile.TemporaryDirectory() as folder:
+        train, test = (Path(folder) / f"{name}.csv" for name in ("train", "test"))
+        frame.iloc[:rows].to_csv(train, index=False)
+        frame.iloc[rows : rows + TEST_ROWS].to_csv(test, index=False)
+        started = time.monotonic()
+        search = kzoo.tune(
+            "auto", train, target=target, test=str(test), max_time=seconds, out=Path(folder) / "search", progress=False
+        )
+        wall, winner = time.monotonic() - started, search.winner
+        data = kzoo.load_data(train, target=target, test=str(test))
+        score = PrimaryScore(data, search.objective.name)
+        names = {baseline.name for baseline in kzoo.baselines.list_baselines(data.problem)}
+        linear = "logistic" if "classes" in data.problem.facts else "ridge"
+        outputs = {"auto": winner.answers["answers"]}
+        for label, name in (("catboost", "catboost"), ("linear", linear)):
+            if name in names:
+                outputs[label], _ = kzoo.baselines.fit(data, name).predict(data.test)
+        truth = winner.answers["truth"]
+        answers = {name: Answers(outputs=o, truth=truth, rows=np.arange(len(truth))) for name, o in outputs.items()}
+        return dict(
+            table=path.stem, rows=rows, draw=draw, seconds=round(wall, 1), limit=seconds, metric=score.metric,
+            winner=json.loads((search.path / "auto.json").read_text())["label"],
+            scores={name: score.value(each) for name, each in answers.items()},
+            right=right_rows(score, answers),
+        )  # fmt: skip
+
+
+def measure_few(args):
+    """Run `auto` and each of two presets on a few texts, and store their test scores."""
+    done = {(row["texts"], row["labels"], row["draw"]) for row in stored(args.out)}
+    for draw, labels, path in itertools.product(range(args.draws), args.labels, args.texts):
+        if (path.stem, labels, draw) in done:
+            continue
+        frame = pd.read_csv(path).sample(frac=1, random_state=100 + draw)
+        with tempfile.TemporaryDirectory() as folder:
+            train, test = (Path(folder) / f"{name}.csv" for name in ("train", "test"))
+            frame.iloc[:labels].to_csv(train, index=False)
+            frame.iloc[labels : labels + TEST_ROWS].to_csv(test, index=False)
+            options = dict(target=args.target, test=str(test), progress=False)
+            started = time.monotonic()
+            search = kzoo.tune("auto", train, max_time=args.seconds, out=Path(folder) / "search", **options)
+            wall = time.monotonic() - started
+            runs = {"auto": search.winner} | {
+                name: kzoo.train(name, train, out=Path(folder) / name, baselines=False, **options)
+                for name in TEXT_PRESETS
+            }
+            scores = {name: run.summary["test"]["accuracy"] for name, run in runs.items()}
+            label = json.loads((search.path / "auto.json").read_text())["label"]
+        append(args.out, dict(
+            texts=path.stem, labels=labels, draw=draw, seconds=round(wall, 1), winner=label, scores=scores
+        ))  # fmt: skip
+
+
+def right_rows(score, answers):
+    """Return name -> digits of whether each test row is right, for accuracy; empty for other scores."""
+    if score.metric != "accuracy":
+        return {}
+    return {
+        name: "".join("01"[int(right)] for right in each.outputs.argmax(-1) == each.truth)
+        for name, each in answers.items()
+    }
+
+
+def print_ranks(args):
+    """Print the mean rank of each rival, and its mean distance to the best of them."""
+    complete = [row["scores"] for row in stored(args.out) if set(RIVALS) <= row["scores"].keys()]
+    scores = np.array([[row[name] for name in RIVALS] for row in complete])
+    ranks = np.array([rankdata(-row) for row in scores])
+    for i, name in enumerate(RIVALS):
+        behind = 100 * (scores.max(axis=1) - scores[:, i])
+        print(f"{name:9s} mean rank {ranks[:, i].mean():.2f}, {behind.mean():.2f} points behind the best of the three")
+    print(f"{len(scores)} tables and draws")
+
+
+def print_statements(args, parts=20, sizes=(500, 1_000, 1_409, 2_000)):
+    """Print how often "no difference" on some test rows holds on the others, and how often a true lead is stated."""
+    rng = np.random.default_rng(0)
+    pairs = [
+        np.array([int(a) - int(b) for a, b in zip(row["right"][first], row["right"][second], strict=True)])
+        for row in stored(args.out)
+        for first, second in itertools.permutations(row["right"], 2)
+    ]
+    for size in sizes:
+        no_difference, holds, leads, said = 0, 0, 0, 0
+        for gains, _ in itertools.product(pairs, range(parts)):
+            order = rng.permutation(len(gains))
+            test, fresh = gains[order[:size]], gains[order[size:]]
+            half = 1.96 * test.std(ddof=1) / np.sqrt(size)
+            fresh_half = 1.96 * fresh.std(ddof=1) / np.sqrt(len(fresh))
+            if abs(test.mean()) <= half:
+                no_difference += 1
+                holds += abs(fresh.mean() - test.mean()) <= half + fresh_half
+            if fresh.mean() >= FRESH_LEAD:
+                leads += 1
+                said += test.mean() - half > 0
+        print(
+            f"{size} test rows: no difference in {no_difference} statements, right on fresh rows in "
+            f"{holds / max(no_difference, 1):.1%}; leads of 2 points stated in {said / max(leads, 1):.1%} of {leads}"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -72,8 +72,8 @@ MAY_IMPORT = {
         "suggestions", "training", "weights", "workers",
     },
     "auto": {
-        "baselines", "data", "dataset", "evaluation", "postprocessors", "ranking", "registry", "results", "run",
-        "sources", "suggestions", "training", "tuning", "workers",
+        "baselines", "data", "dataset", "evaluation", "postprocessors", "predictions", "ranking", "registry", "results",
+        "run", "sources", "suggestions", "training", "tuning", "workers",
     },
     "workers": {"registry"},
     "reports": {

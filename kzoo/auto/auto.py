@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
@@ -14,7 +14,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from kzoo import __version__, baselines
 from kzoo.auto.candidates import Candidate, reader_of_baselines
 from kzoo.auto.conclusion import WINNER, Conclusion, update_of
 from kzoo.auto.parts import Parts
@@ -23,6 +22,7 @@ from kzoo.auto.schedule import Schedule
 from kzoo.auto.scoring import Answers, PrimaryScore
 from kzoo.baselines.data import BaselineData, metric_of
 from kzoo.baselines.fitted import fit
+from kzoo.baselines.score import select
 from kzoo.data.load import load
 from kzoo.dataset.dataset import Dataset, Loadable
 from kzoo.dataset.options import DataOptions
@@ -34,17 +34,16 @@ from kzoo.stored_types import Spec, plain
 from kzoo.suggestions import is_installed, suggestions
 from kzoo.training.folder import check_resume
 from kzoo.training.max_time import Clock
-from kzoo.training.provenance import provenance
 from kzoo.training.resume import Signals
-from kzoo.tuning.folder import claimed, clear_search
+from kzoo.training.train import print_notes
+from kzoo.tuning.folder import claimed, clear_search, with_provenance
 from kzoo.tuning.plan import AutoPlan
 from kzoo.tuning.records import End, Objective, Request
 from kzoo.tuning.search import Search
-from kzoo.utils import notebook
 from kzoo.utils.argument_checks import checked_count, checked_seed
 from kzoo.utils.errors import Interrupted, KzooError
 from kzoo.utils.files import read_json, write_json
-from kzoo.utils.formatting import duration, printable, spelled
+from kzoo.utils.formatting import duration
 from kzoo.workers.pool import NullProgress, checked_threads, worker_pool
 from kzoo.workers.worker import Worker, can_be_sent
 
@@ -109,11 +108,10 @@ def auto(
         seconds=seconds,
     )  # fmt: skip
     if dry_run:
-        _print([str(plan)], progress)
+        print_notes([str(plan)], progress)
         return plan
     # 2. Claim the folder, and fit candidates in workers, which never get the test rows.
     direction = "max" if score.sign > 0 else "min"
-
     request = Request(
         data=options.describe(data).json(),
         spec=Spec(preset=AUTO, family=None, task=data.task, config={}, training={}).json(),
@@ -124,14 +122,14 @@ def auto(
     )  # fmt: skip
     with claimed(out, request, resume=resume) as (folder, earlier):
         if earlier is not None and earlier.finished and (earlier.request.max_time or 0) >= seconds:
-            _print([f"{folder} is finished: {result_of(folder)['verdict']}"], progress)
+            print_notes([f"{folder} is finished: {result_of(folder)['verdict']}"], progress)
             return Search(earlier, data)
         used = 0.0 if earlier is None else _seconds_used(folder)
         if earlier is None:
             clear_search(folder)
-        _print([plan.data, *data.notes, str(plan)], progress)
+        print_notes([plan.data, *data.notes, str(plan)], progress)
         write_json(folder / "preprocessing.json", plain(data.preprocessing))
-        _with_provenance(request).write(folder)
+        with_provenance(request).write(folder)
         end = started + seconds - used
         finish = min(max(_FINISH_SHARE * seconds, _FINISH_SECONDS), _FINISH_MOST)
         finish += 0.0 if parts.folds > 1 else _REFIT_SHARE * seconds
@@ -149,7 +147,7 @@ def auto(
 
             def report(line: str) -> None:
                 write_json(folder / RESULT, {"seconds_used": used + time.monotonic() - started}, sync=False)
-                _print([f"[{duration(round(used + time.monotonic() - started))}] {line}"], progress)
+                print_notes([f"[{duration(round(used + time.monotonic() - started))}] {line}"], progress)
 
             schedule = Schedule(
                 folder, data=data, parts=parts, score=score, baselines=candidates, presets=presets, pool=pool,
@@ -172,7 +170,7 @@ def auto(
         End(because="complete", complete=True, trials=request.trials).write(folder)
         if _prints_verdict.get():
             lines = [*result["lines"], result["verdict"], *([result["update"]] if "update" in result else [])]
-            _print([*lines, f"The model is the run {folder / WINNER}."], progress)
+            print_notes([*lines, f"The model is the run {folder / WINNER}."], progress)
     return Search(folder, data)
 
 
@@ -182,7 +180,7 @@ def result_of(folder: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _presets(source: Any, options: DataOptions, seconds: float) -> list[Candidate]:
-    """Return the presets to try, in the order in which they are suggested: as many as the time allows.
+    """Return the first suggested presets, best first; the time limits their number.
 
     Raises:
         KzooError: no preset takes such data.
@@ -191,7 +189,7 @@ def _presets(source: Any, options: DataOptions, seconds: float) -> list[Candidat
     if not suggested:
         raise KzooError("'auto' has no preset for this data. kzoo.list_presets() shows the task of each preset.")
     most = max(int(seconds / 60 * _PRESETS_EACH_MINUTE), _FEWEST_PRESETS)
-    return [Candidate(name=each.preset, label=each.preset, why=each.why) for each in suggested[:most]]
+    return [Candidate(name=each.preset, label=each.preset) for each in suggested[:most]]
 
 
 def _primary_score(data: Dataset, objective: str | None, baseline: str) -> PrimaryScore:
@@ -213,14 +211,9 @@ def _primary_score(data: Dataset, objective: str | None, baseline: str) -> Prima
 def _baselines(data: Dataset) -> list[Candidate]:
     """Return the baselines for some data, the quickest first."""
     subset = BaselineData(data)
-    fitting = [
-        candidate
-        for candidate in baselines.list_baselines(data.problem)
-        if not candidate.setting or data.config.get(candidate.setting)
-    ]
     return [
-        Candidate(name=candidate.name, label=candidate.label, is_baseline=True)
-        for candidate in sorted(fitting, key=lambda candidate: candidate.seconds(subset))
+        Candidate(name=baseline.name, label=baseline.label, is_baseline=True)
+        for baseline in sorted(select(data, None), key=lambda baseline: baseline.seconds(subset))
     ]
 
 
@@ -229,14 +222,3 @@ def _seconds_used(folder: Path) -> float:
         return float(result_of(folder).get("seconds_used", 0.0))
     except (OSError, ValueError, TypeError):
         return 0.0
-
-
-def _with_provenance(request: Request) -> Request:
-    recorded = provenance()
-    fields = {name: recorded[name] for name in ("versions", "machine", "onednn", "created")}
-    return replace(request, spec=dict(request.spec) | {"kzoo": __version__}, **fields)
-
-
-def _print(lines: Sequence[str], progress: bool) -> None:
-    if progress:
-        notebook.print_lines([printable(spelled(line)) for line in lines])

@@ -17,14 +17,12 @@ class Candidate:
         label: the name for people.
         is_baseline: whether it is a baseline.
         overrides: settings of the preset that differ.
-        why: why it is tried at this point.
     """
 
     name: str
     label: str
     is_baseline: bool = False
     overrides: Mapping[str, Any] = field(default_factory=dict)
-    why: str = ""
 
     @property
     def hyperparameters(self) -> dict[str, Any]:

@@ -117,7 +117,7 @@ class Conclusion:
                 "with as few texts, its preset was ahead of the best baseline."
             )
         self._mark_start(None if baseline is None else models[baseline])
-        test_answers = self._write(winner)[1]
+        test_answers = self._write(winner)
         lead: Difference | None = None
         result = dict(winner=WINNER, label=winner.label, metric=self.score.metric, lines=lines)
         if winner.is_baseline and rival is not None:
@@ -141,8 +141,8 @@ class Conclusion:
     def _models(self) -> list[Model]:
         """Return the contenders that were judged on the same parts, and the mean of the best of them.
 
-        The parts are those of all repeats that both a baseline and a network were judged on; without a network with all
-        folds, the first parts that one has.
+        These are the parts of all repeats on which both a baseline and a network were judged. If no network has all
+        folds, they are the parts that the best of them has.
         """
         folds, fitted = self.schedule.parts.folds, [each for each in self.schedule.contenders if each.answers]
         kinds = [[len(each.answers) for each in fitted if each.candidate.is_baseline is kind] for kind in (True, False)]
@@ -174,7 +174,7 @@ class Conclusion:
         return Model([members[i] for i in used], weights[used], dict(zip(shared, mean, strict=True)))
 
     def _of_same_inputs(self, contenders: Sequence[Contender]) -> list[Contender]:
-        """Return the contenders that read the same inputs as the best network; none without a network."""
+        """Return the contenders that read the same inputs as the best network, an empty list if there is no network."""
         networks = [contender for contender in contenders if not contender.candidate.is_baseline]
         if not networks:
             return []
@@ -225,8 +225,8 @@ class Conclusion:
 
     # The winner
 
-    def _write(self, model: Model) -> tuple[Run, Answers | None]:
-        """Write the run of the winner, and return it with its answers for the test rows."""
+    def _write(self, model: Model) -> Answers | None:
+        """Write the run of the winner, and return its answers for the test rows; None without these."""
         folder, data = self.folder / WINNER, self._data_of(model)
         shutil.rmtree(folder, ignore_errors=True)  # of a search that is extended
         if model.is_baseline:
@@ -241,8 +241,8 @@ class Conclusion:
             run = self._train(model.contenders[0], data, folder, self.end - time.monotonic())
         answers = run.answers
         if answers is None or answers["split"] != "test":
-            return run, None
-        return run, stored_answers(answers)
+            return None
+        return stored_answers(answers)
 
     def _train_baseline(self, contender: Contender, data: Dataset, folder: Path) -> Run:
         preset = reader_of_baselines(self.schedule.presets)

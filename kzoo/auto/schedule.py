@@ -15,7 +15,7 @@ from kzoo.auto.parts import Parts
 from kzoo.auto.scoring import Answers, PrimaryScore
 from kzoo.auto.trainer import TIMED_OUT, part_folder
 from kzoo.dataset.dataset import Dataset
-from kzoo.registry import Preset, get_preset
+from kzoo.registry import get_preset
 from kzoo.tuning.engines.base import random_points
 from kzoo.tuning.folder import write_leaderboard
 from kzoo.tuning.records import Outcome, Trial, trial_folder
@@ -24,7 +24,7 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.files import read_json, write_json
 from kzoo.workers.worker import TrialFailed
 
-BASELINE_SHARE = 0.2  # of the time, for baselines
+_BASELINE_SHARE = 0.2  # of the time, for baselines
 _SCREENING_SHARE = 0.5  # of the time that is left then, for the first part of each preset
 _LEAST_SECONDS = 6.0  # for a network on a part: starting and compiling take some of them
 _ALONE_SHARE = 0.8  # of the time that is left, for a preset where shares were too short
@@ -108,7 +108,7 @@ class Schedule:
         # 1. Baselines, on all parts, the quickest first: what they do not need is left for the others.
         baselines = [self.contender(candidate) for candidate in self.baselines]
         jobs = [(contender, part) for contender in baselines for part in first]
-        end = self.left * (1 - BASELINE_SHARE)
+        end = self.left * (1 - _BASELINE_SHARE)
 
         def seconds_of_baseline(contender: Contender) -> float:
             waiting = sum(part not in contender.answers for part in first)
@@ -218,7 +218,7 @@ class Schedule:
         contender.trial.write(self.folder)
         return self.pool.submit(
             contender.trial.number, signals=self.signals, deadline=None, folder=str(folder), part=part, seconds=seconds,
-            preset=None if candidate.is_baseline else _preset(candidate.name),
+            preset=None if candidate.is_baseline else get_preset(candidate.name),
             baseline=candidate.name if candidate.is_baseline else None, overrides=dict(candidate.overrides),
             length=contender.length if part > 0 else None,
         )  # fmt: skip
@@ -236,9 +236,9 @@ class Schedule:
                 if not self.stopped:
                     self._fail(contender, part, _cause(str(error), seconds))
                 continue
-            self._store(contender, part, fitted, seconds)
+            self._store(contender, part, fitted)
 
-    def _store(self, contender: Contender, part: int, fitted: Any, limit: float) -> None:
+    def _store(self, contender: Contender, part: int, fitted: Any) -> None:
         folder = part_folder(trial_folder(self.folder, contender.trial.number), part)
         answers = Answers.read(folder)
         truth = self.truths.setdefault(part, answers.truth)
@@ -425,10 +425,6 @@ def groups_of(split: Any, rows: np.ndarray) -> np.ndarray:
     return (moments - moments.min()) // y.length
 
 
-def _preset(name: str) -> Preset:
-    return get_preset(name)
-
-
 def _cause(error: str, seconds: float) -> str:
     return f"it took longer than {seconds:.0f} s" if f"code {TIMED_OUT}" in error else error
 
@@ -436,7 +432,7 @@ def _cause(error: str, seconds: float) -> str:
 def _points(candidate: Candidate, seed: int) -> list[dict[str, Any]]:
     """Return settings near those of a preset, drawn from its quick search space."""
     try:
-        drawn_from = space(_preset(candidate.name), "quick")
+        drawn_from = space(get_preset(candidate.name), "quick")
     except KzooError:
         return []
     overrides = [drawn_from.overrides(values) for values in random_points(drawn_from, seed, _MOST_VARIANTS)]

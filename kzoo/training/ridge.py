@@ -179,6 +179,12 @@ def _label_factor(scores, truth, weight):
     return score_factor(both, truth[known].astype(int), None if weight is None else weight[known])
 
 
+def _row_weights(rows, weight):
+    """Return which rows count, the square roots of their weights, whose mean is 1, and their shares; each (N,)."""
+    weight = np.ones(rows) if weight is None else np.maximum(np.asarray(weight, np.float64), 0)
+    return weight > 0, np.sqrt(weight * (rows / weight.sum())), weight / weight.sum()
+
+
 def ridge_of_unit_vectors(features: np.ndarray, targets: np.ndarray, weight: np.ndarray | None = None) -> Ridge:
     """Return the ridge regression of vectors of unit length whose strength has the smallest leave-one-out error.
 
@@ -191,9 +197,7 @@ def ridge_of_unit_vectors(features: np.ndarray, targets: np.ndarray, weight: np.
         weight: (N,) row weights, 0 or more; None for 1.
     """
     rows = len(features)
-    weight = np.ones(rows) if weight is None else np.maximum(np.asarray(weight, np.float64), 0)
-    counted, share = weight > 0, weight / weight.sum()
-    root = np.sqrt(rows * share)
+    counted, root, share = _row_weights(rows, weight)
     middle, average = share @ features, share @ targets
     x, y = root[:, None] * (features - middle), root[:, None] * (targets - average)
     values, vectors = np.linalg.eigh(x.T @ x)
@@ -228,10 +232,7 @@ def ridge_regression(features: np.ndarray, targets: np.ndarray, weight: np.ndarr
         weight: (N,) row weights, 0 or more; None for 1.
     """
     rows = len(features)
-    weight = np.ones(rows) if weight is None else np.maximum(np.asarray(weight, np.float64), 0)
-    counted = weight > 0
-    root = np.sqrt(weight * (rows / weight.sum()))
-    share = weight / weight.sum()
+    counted, root, share = _row_weights(rows, weight)
     middle, spread = np.empty(features.shape[1]), np.empty(features.shape[1])
     gram = np.zeros((rows, rows))
     for start in range(0, features.shape[1], _BLOCK):

@@ -5,14 +5,17 @@ import io
 import shutil
 import time
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+from kzoo import __version__
 from kzoo.events import Events
 from kzoo.stored_types import differences
 from kzoo.training.folder import locked, missing_folders, names_in, numbered_folder, remove_empty_folders
 from kzoo.training.journal import remove_journal
+from kzoo.training.provenance import provenance
 from kzoo.tuning.records import FINISHED, leaderboard, ranked, read_trials, table_of, trial_folder
 from kzoo.tuning.search import Search
 from kzoo.utils.errors import KzooError
@@ -53,6 +56,13 @@ def claimed(out, request, *, resume):
         if created and not (created[0] / "search.json").exists():
             (created[0] / "worker.log").unlink(missing_ok=True)
         remove_empty_folders(created)
+
+
+def with_provenance(request):
+    """Return the request with versions, machine and time of its start."""
+    recorded = provenance()
+    fields = {name: recorded[name] for name in ("versions", "machine", "onednn", "created")}
+    return replace(request, spec=dict(request.spec) | {"kzoo": __version__}, **fields)
 
 
 def _can_continue(folder, request):

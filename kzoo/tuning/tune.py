@@ -16,7 +16,6 @@ import keras
 import keras_tuner
 from numpy.typing import ArrayLike
 
-from kzoo import __version__
 from kzoo.callbacks.monitor import reported_metrics
 from kzoo.contract import metrics_for
 from kzoo.dataset.dataset import Dataset, Loadable
@@ -29,10 +28,9 @@ from kzoo.stored_types import Spec, plain
 from kzoo.training.custom_model import CUSTOM_MODEL
 from kzoo.training.folder import check_resume
 from kzoo.training.plan import plan_training
-from kzoo.training.provenance import provenance
 from kzoo.training.resume import Signals
 from kzoo.tuning.engines import choose_engine, engine_named
-from kzoo.tuning.folder import claimed, clear_search
+from kzoo.tuning.folder import claimed, clear_search, with_provenance
 from kzoo.tuning.folds import check_folds
 from kzoo.tuning.initial_weights import InitialWeights
 from kzoo.tuning.loop import Loop
@@ -351,7 +349,7 @@ def tune(
                 if subject.build is None:
                     _print_notes(faster_than(request.backend, subject.spec.preset), progress)
             write_json(folder / "preprocessing.json", plain(data.preprocessing))
-            _with_provenance(request).write(folder)
+            with_provenance(request).write(folder)
             signals, deadline = Signals(), None if budget is None else started + budget
             with (
                 signals.watched(),
@@ -496,14 +494,6 @@ def _engine_and_size(
             f"Use engine='grid' or fewer epochs."
         )
     return chosen, size
-
-
-def _with_provenance(request: Request) -> Request:
-    """Return the request with versions, machine and time of its start."""
-    recorded = provenance()
-    spec = dict(request.spec) | {"kzoo": __version__}
-    fields = {name: recorded[name] for name in ("versions", "machine", "onednn", "created")}
-    return replace(request, spec=spec, **fields)
 
 
 def _conclude(search: Search, loop: Loop, reason: str, signals: Signals, progress: bool) -> Search:

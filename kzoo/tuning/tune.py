@@ -5,7 +5,7 @@ import signal
 import sys
 import tempfile
 import time as clock
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -29,6 +29,7 @@ from kzoo.training.custom_model import CUSTOM_MODEL
 from kzoo.training.folder import check_resume
 from kzoo.training.plan import plan_training
 from kzoo.training.resume import Signals
+from kzoo.training.train import print_notes
 from kzoo.tuning.engines import choose_engine, engine_named
 from kzoo.tuning.folder import claimed, clear_search, with_provenance
 from kzoo.tuning.folds import check_folds
@@ -51,11 +52,9 @@ from kzoo.tuning.search import Search
 from kzoo.tuning.spaces.function_space import Build, FunctionSpace, builds_models, name_of, unexplored
 from kzoo.tuning.spaces.space import Space
 from kzoo.tuning.spaces.space import space as space_of
-from kzoo.utils import notebook
 from kzoo.utils.argument_checks import checked_arguments, checked_count, checked_seconds, checked_seed
 from kzoo.utils.errors import Interrupted, KzooError
 from kzoo.utils.files import write_json
-from kzoo.utils.formatting import printable, spelled
 from kzoo.workers.pool import checked_threads, worker_pool
 from kzoo.workers.worker import InProcess, Worker, can_be_sent
 
@@ -336,18 +335,18 @@ def tune(
     if dry_run:
         with tempfile.TemporaryDirectory() as folder, worker_class(Path(folder) / "worker.log", **setup) as worker:
             plan = make_plan(request, subject.space, size, worker)
-        _print_notes([*notes, str(plan)], progress)
+        print_notes([*notes, str(plan)], progress)
         return plan
     with claimed(out, request, resume=resume) as (folder, earlier):
         if earlier is not None and earlier.finished and earlier.request.trials >= size.trials:
             return Search(earlier, data, build, initial_weights.weights)
         with worker_class(folder / "worker.log", **setup) as worker:
             plan = make_plan(request, subject.space, size, worker)
-            _print_notes([summary_line(data.overview), *data.notes, *notes, str(plan)], progress)
+            print_notes([summary_line(data.overview), *data.notes, *notes, str(plan)], progress)
             if earlier is None:
                 clear_search(folder)
                 if subject.build is None:
-                    _print_notes(faster_than(request.backend, subject.spec.preset), progress)
+                    print_notes(faster_than(request.backend, subject.spec.preset), progress)
             write_json(folder / "preprocessing.json", plain(data.preprocessing))
             with_provenance(request).write(folder)
             signals, deadline = Signals(), None if budget is None else started + budget
@@ -515,7 +514,7 @@ def _conclude(search: Search, loop: Loop, reason: str, signals: Signals, progres
         lines.append(f"The space has no more points within its limits. The search ended after {finished} trials.")
     if best is not None:
         lines.append(f"best: trial {best.number}, {search.objective.name} {best.score:.4f}")
-    _print_notes(lines, progress)
+    print_notes(lines, progress)
     return search
 
 
@@ -557,8 +556,3 @@ def _check_arguments(trials: Any, seed: Any, data_seed: Any, prune: Any, baselin
         checked_seed(name, value)
     if prune not in ("median", None):
         raise KzooError(f"prune={prune!r} must be 'median' or None.")
-
-
-def _print_notes(notes: Iterable[str], progress: bool) -> None:
-    if progress:
-        notebook.print_lines([printable(spelled(note)) for note in notes])

@@ -15,9 +15,9 @@ import keras
 import numpy as np
 
 from kzoo.auto.candidates import Candidate, reader_of_baselines
-from kzoo.auto.conclusion import WINNER, Conclusion, update_of
+from kzoo.auto.conclusion import WINNER, Conclusion
 from kzoo.auto.parts import Parts
-from kzoo.auto.previous import answers_of, options_of
+from kzoo.auto.previous import options_of, previous_of
 from kzoo.auto.schedule import Schedule
 from kzoo.auto.scoring import Answers, PrimaryScore
 from kzoo.baselines.data import BaselineData, metric_of
@@ -96,7 +96,7 @@ def auto(
     data = source if isinstance(source, Dataset) else load(source, reader, options)
     if "kept" not in data.problem.facts:
         raise KzooError(f"'auto' compares predictions, which are not stored for {data.task}. Choose a preset.")
-    old_answers = None if old_run is None else answers_of(old_run, source, options, data)
+    previous_model = None if old_run is None else previous_of(old_run, source, options, data)
     usual = _FOLDS if seconds > _SHORT else _FOLDS_OF_SHORT
     count = usual if folds is None else checked_count("folds", folds, least=2)
     parts, candidates = Parts.of(data, count, seed), _baselines(data)
@@ -163,8 +163,8 @@ def auto(
             raise Interrupted(Search(folder, data))
         # 3. Choose, write the winner, and look at the test rows once.
         result = Conclusion(schedule, source, options, end).result()
-        if old_run is not None and old_answers is not None:
-            result |= update_of(old_run, old_answers, folder / WINNER, schedule)
+        if previous_model is not None:
+            result |= previous_model.compared_with(Run(folder / WINNER), schedule)
         result["seconds_used"] = round(used + time.monotonic() - started, 1)
         write_json(folder / RESULT, result)
         End(because="complete", complete=True, trials=request.trials).write(folder)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from kzoo.evaluation.comparison import clustered_mean
+
 TIE_LEVEL = 0.68  # of the interval by which candidates tie: one standard error, as of Breiman et al. (1984)
 
 
@@ -65,11 +67,8 @@ def mean_difference(gains: np.ndarray, groups: np.ndarray) -> Difference:
         gains: (N,) of the first model over the second.
         groups: (N,) the group of each row: forecasts of the same time belong together.
     """
-    _, members = np.unique(groups, return_inverse=True)
-    mean, count = float(gains.mean()), int(members.max()) + 1
-    sums = np.bincount(members.reshape(-1), gains - mean) / len(gains)
-    error = np.sqrt(count / (count - 1) * (sums**2).sum()) if count > 1 else np.inf
-    return Difference(mean=mean, error=float(error))
+    mean, error, _ = clustered_mean(gains, groups)
+    return Difference(mean=mean, error=error)
 
 
 def bootstrap_difference(

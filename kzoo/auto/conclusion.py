@@ -35,7 +35,7 @@ from kzoo.utils.formatting import plural
 
 WINNER = "winner"  # folder of the chosen model's run
 _MEMBERS = 2  # of each sort, baselines and networks, in a mean
-_LEVEL = 0.95  # of intervals that are stated
+LEVEL = 0.95  # of intervals that are stated
 
 
 @dataclass
@@ -103,7 +103,7 @@ class Conclusion:
         ]
         rival = max(networks, key=scores.__getitem__, default=None)
         if best not in (number, rival):
-            ahead = points(self.score, self._difference(models[best], winner), _LEVEL)
+            ahead = points(self.score, self._difference(models[best], winner), LEVEL)
             lines.append(
                 f"{models[best].label} scored {ahead} more than {winner.label} on the judged rows, which is no clear "
                 f"lead: {winner.label} is simpler."
@@ -124,7 +124,7 @@ class Conclusion:
             lead = self._difference(models[rival], winner)
             verdict = (
                 f"No network was clearly better than {winner.label}: the lead of {models[rival].label} is "
-                f"{points(self.score, lead, _LEVEL)} on the judged rows."
+                f"{points(self.score, lead, LEVEL)} on the judged rows."
             )
         elif baseline is None or winner.is_baseline:
             verdict = f"{winner.label} is the only kind of model that was fitted."
@@ -132,7 +132,7 @@ class Conclusion:
             verdict, lead = self._lead(winner, models[baseline], test_answers)
         stored = None
         if lead is not None:
-            low, high = lead.interval(_LEVEL)
+            low, high = lead.interval(LEVEL)
             stored = dict(mean=lead.mean, low=low, high=high)
         return result | dict(verdict=verdict, difference=stored)
 
@@ -289,7 +289,7 @@ class Conclusion:
         """Return the sentence about the winner's lead over the best baseline on test rows, and the difference."""
         if answers is None or self.data.test is None:
             difference = self._difference(winner, baseline)
-            text = f"{points(self.score, difference, _LEVEL)} ahead of {baseline.label}"
+            text = f"{points(self.score, difference, LEVEL)} ahead of {baseline.label}"
             return f"{winner.label}: {text} on the judged rows; there are no test rows.", difference
         fitted = fit(self.data, baseline.contenders[0].candidate.name, seed=self.schedule.seed)
         outputs, truth = fitted.predict(self.data.test)
@@ -302,28 +302,8 @@ class Conclusion:
             of_winner, of_baseline = (self.score.learned(list(model.answers.values())) for model in (winner, baseline))
             targets = of_winner, of_baseline
         difference = self.score.difference([answers], [other], groups, targets=targets)
-        text = f"{points(self.score, difference, _LEVEL)} ahead of {baseline.label}"
+        text = f"{points(self.score, difference, LEVEL)} ahead of {baseline.label}"
         return f"{winner.label}: {text} on {plural(len(answers.truth), 'test row')}.", difference
-
-
-def update_of(old: Run, old_answers: Answers, winner: Path, schedule: Schedule) -> dict[str, Any]:
-    """Return the comparison of the winner with the previous model on the same test rows, for `auto.json`."""
-    stored = Run(winner).answers
-    assert stored is not None
-    new = stored_answers(stored)
-    old_answers, score = old_answers.select(new.rows), schedule.score
-    difference = score.difference([new], [old_answers], groups_of(schedule.data.test, new.rows))
-    low, high = difference.interval(_LEVEL)
-    advice = "change to the new model" if low > 0 else "keep the previous model"
-    if low <= 0 <= high:
-        advice += ", as there is no clear difference"
-    values = [f"{score.value(answers):.4f}" for answers in (old_answers, new)]
-    lead, rows = points(score, difference, _LEVEL), plural(len(new.truth), "test row")
-    return dict(
-        update=f"Previous model {old.path}: {score.metric.replace('_', ' ')} {values[0]}; new model: {values[1]}, "
-        f"{lead} ahead on the same {rows}. Advice: {advice}.",
-        change=bool(low > 0), previous=dict(run=old.path.name, mean=difference.mean, low=low, high=high),
-    )  # fmt: skip
 
 
 def stored_answers(stored: Mapping[str, Any]) -> Answers:

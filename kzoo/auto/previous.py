@@ -1,18 +1,72 @@
 """The previous model on the test rows of newer data, beside the model that is chosen there."""
 
-from dataclasses import replace
+import warnings
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from kzoo.auto.conclusion import LEVEL, points, stored_answers
+from kzoo.auto.schedule import Schedule, groups_of
 from kzoo.auto.scoring import Answers
 from kzoo.data.reload import reload
+from kzoo.data.statistics import rows_in_training
 from kzoo.dataset.dataset import Dataset, Split
 from kzoo.dataset.options import DataOptions
 from kzoo.dataset.splits import is_source
 from kzoo.evaluation.comparison import score_run
 from kzoo.run import Run
-from kzoo.utils.errors import KzooError
+from kzoo.tasks import Target
+from kzoo.utils.errors import KzooError, KzooWarning
+from kzoo.utils.formatting import plural
+
+_FEWEST, _SHARE = 3, 0.01  # training rows of the previous model among test rows that are reported
+
+
+@dataclass(frozen=True)
+class Previous:
+    """The previous model with its answers for the test rows of newer data.
+
+    Args:
+        run: the previous model.
+        answers: its answers.
+        target: its target with the thresholds of labels that it has learned; None for other tasks.
+        trained: about how many of the test rows it was trained on.
+    """
+
+    run: Run
+    answers: Answers
+    target: Target | None
+    trained: int
+
+    def compared_with(self, winner: Run, schedule: Schedule) -> dict[str, Any]:
+        """Return the comparison of the winner with the previous model on the same test rows, for `auto.json`."""
+        stored, score = winner.answers, schedule.score
+        assert stored is not None
+        new = stored_answers(stored)
+        old, groups = self.answers.select(new.rows), groups_of(schedule.data.test, new.rows)
+        targets = None if self.target is None else (winner.target, self.target)
+        difference = score.difference([new], [old], groups, targets=targets)
+        low, high = difference.interval(LEVEL)
+        seen = self.trained >= max(_FEWEST, _SHARE * len(self.answers.rows))
+        advice = "change to the new model" if low > 0 else "keep the previous model"
+        if low <= 0 and seen:
+            advice = "none; compare on newer rows alone, with test="
+        elif low <= 0 <= high:
+            advice += ", as there is no clear difference"
+        after, before = (
+            f"{score.value(answers, target):.4f}"
+            for answers, target in zip((new, old), targets or (None, None), strict=True)
+        )
+        lead, rows = points(score, difference, LEVEL), plural(len(new.truth), "test row")
+        optimistic = (
+            f" The previous model was trained on about {self.trained} of these rows, so its score is too optimistic."
+        )
+        return dict(
+            update=f"Previous model {self.run.path}: {score.metric.replace('_', ' ')} {before}; new model: {after}, "
+            f"{lead} ahead on the same {rows}.{optimistic if seen else ''} Advice: {advice}.",
+            change=bool(low > 0), previous=dict(run=self.run.path.name, mean=difference.mean, low=low, high=high),
+        )  # fmt: skip
 
 
 def options_of(run: Run, options: DataOptions) -> DataOptions:
@@ -23,8 +77,8 @@ def options_of(run: Run, options: DataOptions) -> DataOptions:
     return replace(DataOptions.of(run.data), **changed)
 
 
-def answers_of(run: Run, source: Any, options: DataOptions, data: Dataset) -> Answers:
-    """Return the answers of the previous model for the test rows of newer data.
+def previous_of(run: Run, source: Any, options: DataOptions, data: Dataset) -> Previous:
+    """Return the previous model with its answers for the test rows of newer data.
 
     Args:
         run: the previous model.
@@ -38,10 +92,15 @@ def answers_of(run: Run, source: Any, options: DataOptions, data: Dataset) -> An
         raise KzooError(f"{run.path} is for {run.data.task}, and the newer data for {data.task}. Set task= or target=.")
     if data.test is None:
         raise KzooError(f"{data.name} has no test rows on which to compare {run.path} with a new model. Set test=.")
-    loaded = reload(run, options.test if is_source(options.test) else source)
+    with warnings.catch_warnings():  # of training rows in the whole source; those among the test rows are stated
+        warnings.filterwarnings("ignore", ".* too optimistic", KzooWarning)
+        loaded = reload(run, options.test if is_source(options.test) else source)
     assert loaded.test is not None
-    same_rows = replace(loaded, test=loaded.test.select(_matching_rows(loaded.test, data.test)))
-    _, _, (truth, outputs, _) = score_run(run, same_rows, data.problem.headline)
+    if loaded.test.rows is not None and not np.array_equal(loaded.test.rows, data.test.rows):  # its own training data
+        raise KzooError(f"{run.path} was trained on this data, split in another way. Pass newer data.")
+    test = loaded.test.select(_matching_rows(loaded.test, data.test))
+    trained = rows_in_training(run.config.get("statistics"), test.x)
+    _, _, (truth, outputs, target) = score_run(run, replace(loaded, test=test), data.problem.headline)
     if tuple(loaded.class_names) != tuple(data.class_names):
         truth, outputs = _in_order_of(data.class_names, loaded.class_names, truth, outputs)
     answers = Answers(outputs=outputs, truth=truth, rows=np.arange(len(truth)), weight=data.test.weight)
@@ -52,7 +111,7 @@ def answers_of(run: Run, source: Any, options: DataOptions, data: Dataset) -> An
         raise KzooError(
             f"{run.path} reads other rows or targets of {data.name} than a new model, so they cannot be compared."
         )
-    return answers
+    return Previous(run, answers, target if data.problem.task.postprocess else None, trained)
 
 
 def _matching_rows(old: Split, new: Split) -> np.ndarray:

@@ -37,8 +37,8 @@ def train(
         seconds, seed: see `kzoo.baselines.fit`.
         baselines: also score the other baselines on the same split.
         settings: `objective`, `decision`, `cost` and `positive`, as `kzoo.train` takes them; `preset`, the name of the
-            preset for which the data is read, or was read if it is a `Dataset`; and, unless it is, other options of
-            `kzoo.load_data` such as `target`.
+            preset for which the data is read, or was read if it is a `Dataset`; and, unless it is, `data_seed` and
+            other options of `kzoo.load_data` such as `target`.
 
     Raises:
         KzooError: an unknown baseline, one that cannot be fitted or has no network form, or anything that

@@ -165,11 +165,27 @@ def _weighted_bootstrap(errors: Any, old_errors: Any, weight: np.ndarray) -> dic
     return _bootstrap(differences * (weight / weight.mean()), name)
 
 
+def clustered_mean(values: np.ndarray, groups: np.ndarray) -> tuple[float, float, int]:
+    """Return the mean of values, its standard error for groups of dependent values, and the number of groups.
+
+    The error is that of a ratio of sums over groups; it is infinite for a single group.
+
+    Args:
+        values: (N,).
+        groups: (N,) the group of each value.
+    """
+    _, members = np.unique(groups, return_inverse=True)
+    mean, count = float(values.mean()), int(members.max()) + 1
+    if count < 2:
+        return mean, float("inf"), count
+    sums = np.bincount(members.reshape(-1), values - mean) / len(values)
+    return mean, float(np.sqrt(count / (count - 1) * (sums**2).sum())), count
+
+
 def _over_moments(differences: np.ndarray, error_name: str, windows: Any) -> dict[str, Any] | None:
     """Return the paired interval of the differences (N,) of forecasts, whose windows overlap; None with one moment.
 
-    Windows that begin within one horizon are a cluster. The interval is that of Student with the standard error of a
-    ratio of sums over clusters.
+    Windows that begin within one horizon are a cluster. The interval is that of Student (see `clustered_mean`).
 
     Args:
         differences: new - old error of each window.
@@ -178,13 +194,10 @@ def _over_moments(differences: np.ndarray, error_name: str, windows: Any) -> dic
     """
     if not hasattr(windows, "moments"):
         return None
-    moments = windows.moments
-    clusters, members = np.unique((moments - moments.min()) // windows.length, return_inverse=True)
-    count, mean = len(clusters), float(differences.mean())
+    mean, error, count = clustered_mean(differences, (windows.moments - windows.moments.min()) // windows.length)
     if count < 2:
         return None
-    sums = np.bincount(members.reshape(-1), differences - mean) / len(differences)
-    half = float(stats.t.ppf(0.975, count - 1) * np.sqrt(count / (count - 1) * (sums**2).sum()))
+    half = float(stats.t.ppf(0.975, count - 1)) * error
     return dict(
         name=f"pairs of windows from {count} moments, a horizon apart", of=error_name, difference=mean,
         interval=[mean - half, mean + half], moments=count,

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Mapping
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +44,13 @@ def train_baseline(
 ) -> Run:  # fmt: skip
     """Fit a baseline and write a run; see `kzoo.baselines.train`. `more` has its settings and options of the data."""
     settings = {name: more.pop(name) for name in _DECIDING if name in more}
-    preset = more.get("preset")
-    if isinstance(data, Dataset):
-        more.pop("preset", None)
-        if more:
-            wrong = next(iter(more))
-            raise KzooError(f"Unknown argument {wrong!r} for a Dataset. {hint(wrong, _DECIDING)}Leave it out.")
-    else:
-        data = load_data(data, **more)
+    preset, is_dataset = more.get("preset"), isinstance(data, Dataset)
+    legal = {"preset", *(() if is_dataset else ("data_seed", *signature(load_data).parameters))} - {"seed", "source"}
+    if wrong := next((name for name in more if name not in legal), None):
+        whose = " for a Dataset" if is_dataset else ""
+        raise KzooError(f"Unknown argument {wrong!r}{whose}. {hint(wrong, [*_DECIDING, *legal])}Leave it out.")
+    if not isinstance(data, Dataset):
+        data = load_data(data, seed=more.pop("data_seed", 0), **more)
     if preset is not None:
         name_of_preset = get_preset(preset).name
         preset = name_of_preset if name_of_preset in list_presets() else None  # others cannot be found again

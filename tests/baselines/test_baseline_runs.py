@@ -190,3 +190,11 @@ def test_data_that_is_read_for_a_preset_is_read_for_it_again(tmp_path):
     assert again.config["created"] == run.config["created"]
     with refuses("Unknown preset 'text_ngram'"):
         baselines.train("tfidf", data, preset="text_ngram", out=tmp_path / "other")
+
+
+def test_the_data_is_split_by_data_seed_and_unknown_options_are_refused(tmp_path):
+    run = baselines.train("logistic", "iris", data_seed=1, out=tmp_path / "run", baselines=False)
+    expected = kzoo.load_data("iris", seed=1).test
+    assert run.data.data_seed == 1 and np.array_equal(run.answers["truth"], expected.y)
+    with pytest.raises(kzoo.KzooError, match="Unknown argument 'data_sed'. Did you mean 'data_seed'"):
+        baselines.train("logistic", "iris", data_sed=1, out=tmp_path / "none")

@@ -22,6 +22,7 @@ from kzoo.predictions import scores_of
 from kzoo.registry import Preset
 from kzoo.registry.family import builder_of
 from kzoo.training import train
+from kzoo.training.max_time import repeating_settings
 from kzoo.training.train import without_curves
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import whole_file
@@ -125,7 +126,8 @@ class Trainer:
 
     def _fit_network(self, folder: Path, data: Dataset, preset: Any, overrides: Mapping[str, Any]) -> Fitted:
         options: dict[str, Any] = {}
-        if "probabilities" in data.problem.facts and not builder_of(preset.family).closed_form:
+        closed_form = builder_of(preset.family).closed_form
+        if "probabilities" in data.problem.facts and not closed_form:
             options["calibrate"] = "off"  # the winner is calibrated, not its members
         with without_curves():
             run = train(
@@ -141,18 +143,9 @@ class Trainer:
         )
         return Fitted(
             seconds=0.0, params=summary["parameters"], epochs=summary["epochs"], best_epoch=summary["best_epoch"],
-            complete="time was up" not in summary["stopped_because"], length=_length_of(run, preset),
+            complete="time was up" not in summary["stopped_because"],
+            length={} if closed_form else repeating_settings(run.spec.training, preset),
         )  # fmt: skip
-
-
-def _length_of(run: Any, preset: Preset) -> dict[str, Any]:
-    """Return the settings that repeat the length of a run's training; `max_time` may have changed the patience, too."""
-    if builder_of(preset.family).closed_form:
-        return {}
-    training, names = run.spec.training, ["epochs"]
-    names += [name for name in ("max_steps",) if training.get(name) is not None]
-    names += [name for name in ("patience",) if training.get(name) != preset.training.get(name)]
-    return {name: training[name] for name in names if name in training}
 
 
 def _has_network(fitted: Any) -> bool:

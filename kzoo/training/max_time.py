@@ -19,7 +19,7 @@ import keras
 import numpy as np
 
 from kzoo.dataset.sample import sample_split
-from kzoo.registry import steps_of_epoch
+from kzoo.registry import Preset, steps_of_epoch
 from kzoo.training.fit import Fit
 from kzoo.training.resume import Signals, assign, random_states, set_random_states
 from kzoo.training.setup import TrainingSetup
@@ -86,6 +86,17 @@ class Length:
     def settings(self) -> dict[str, Any]:
         """The training settings; `max_steps` only if it is set."""
         return {"epochs": self.epochs} | ({} if self.max_steps is None else {"max_steps": self.max_steps})
+
+
+def repeating_settings(training: Mapping[str, Any], preset: Preset | None) -> dict[str, Any]:
+    """Return the settings that repeat a training of this length; a clock may have changed the patience, too.
+
+    Args:
+        training: the settings of the training.
+        preset: its preset, or None.
+    """
+    changed = preset is not None and training["patience"] != preset.training["patience"]
+    return Length.of(training).settings | ({"patience": training["patience"]} if changed else {})
 
 
 class Clock:

@@ -42,9 +42,17 @@ from kzoo.training.folder import claimed, run_set_aside
 from kzoo.training.identity import identity
 from kzoo.training.initial_weights import checked_name
 from kzoo.training.journal import remove_journal
-from kzoo.training.max_time import Clock, Length, TimeLimit, measure, steps_per_epoch, with_length
+from kzoo.training.max_time import (
+    Clock,
+    Length,
+    TimeLimit,
+    measure,
+    repeating_settings,
+    steps_per_epoch,
+    with_length,
+)
 from kzoo.training.mean_correction import correct_files
-from kzoo.training.plan import TrainingPlan, plan_training
+from kzoo.training.plan import plan_training
 from kzoo.training.provenance import provenance
 from kzoo.training.repair_gain import add_gain
 from kzoo.training.resume import Cadence, Signals, StopRequest
@@ -267,7 +275,7 @@ def train(
             else:
                 setup, limit, note = _fitted_to(clock, setup, fit_options)
                 print_notes([note], progress)
-            chosen = overrides | _of_length(setup, plan)
+            chosen = overrides | repeating_settings(setup.training, plan.preset)
             command = command_of(command_preset, data, chosen, options, **command_options)
         fit = Fit(
             setup, claim.folder, state=claim.state, extra=extra, progress=progress, cadence=cadence, limit=limit,
@@ -298,13 +306,6 @@ def _fitted_to(clock: Clock, setup: TrainingSetup, options: dict[str, Any]) -> t
     speed = measure(setup, clock, **options)
     length = clock.choose(speed, longest, steps)
     return with_length(setup, length), clock.limit(speed=speed), clock.note(length, longest, speed, steps)
-
-
-def _of_length(setup: TrainingSetup, plan: TrainingPlan) -> dict[str, Any]:
-    """Return the settings that repeat a training of this length: `min_steps` may have scaled the patience, too."""
-    patience = setup.training["patience"]
-    changed = plan.preset is not None and patience != plan.preset.training["patience"]
-    return Length.of(setup.training).settings | ({"patience": patience} if changed else {})
 
 
 def _scored_baselines(setup: TrainingSetup, time_limit: float) -> list[dict[str, Any]]:

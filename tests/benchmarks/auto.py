@@ -4,6 +4,7 @@ python tests/benchmarks/auto.py row --out auto.json --minutes 10 -- --data churn
 python tests/benchmarks/auto.py small churn.csv spam.csv --rows 200 1000 --draws 5 --seconds 60 --out small.json
 python tests/benchmarks/auto.py ranks small.json
 python tests/benchmarks/auto.py statements small.json    differences on some test rows, checked on the other rows
+python tests/benchmarks/auto.py regret searches/auto-01 --data churn.csv --out regret.json
 python tests/benchmarks/auto.py few texts.csv --target label --labels 50 100 300 --draws 5 --out few.json
 
 Results are appended to the file as they come; a command that is repeated leaves out what the file has. CatBoost is
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +27,9 @@ from scipy.stats import rankdata
 
 import kzoo
 from kzoo.auto.scoring import Answers, PrimaryScore
+from kzoo.dataset.options import DataOptions
 from kzoo.results import value_of
+from kzoo.stored_types import Description
 
 RIVALS = "catboost", "linear", "auto"
 TEST_ROWS = 4_000
@@ -53,7 +57,12 @@ def main():
     few.add_argument("--draws", type=int, default=5)
     few.add_argument("--seconds", type=float, default=60)
     few.set_defaults(run=measure_few)
-    for command in (row, small, few):
+    regret = commands.add_parser("regret")
+    regret.add_argument("search", type=Path)
+    regret.add_argument("--data", required=True)
+    regret.add_argument("--test")
+    regret.set_defaults(run=measure_regret)
+    for command in (row, small, few, regret):
         command.add_argument("--out", type=Path, required=True)
     for name, run in (("ranks", print_ranks), ("statements", print_statements)):
         command = commands.add_parser(name)
@@ -149,6 +158,58 @@ def measure_few(args):
         append(args.out, dict(
             texts=path.stem, labels=labels, draw=draw, seconds=round(wall, 1), winner=label, scores=scores
         ))  # fmt: skip
+
+
+def measure_regret(args, halves=200):
+    """Store how far the winner of a search is behind its best candidate, chosen on a half of the test rows.
+
+    Each baseline, each preset and the best other settings are trained once on the training split; both models are
+    scored on the other half. Numbers are means over random halves.
+    """
+    search, rng = kzoo.Search(args.search), np.random.default_rng(0)
+    described = search.request.data
+    options = replace(DataOptions.of(Description.read(described)), **({"test": args.test} if args.test else {}))
+    of_training = options.given()
+    of_data = {"seed" if name == "data_seed" else name: value for name, value in of_training.items()}
+    data = kzoo.load_data(args.data, **of_data)
+    score, stored_winner = PrimaryScore(data, search.objective.name), search.winner.answers
+    rows, truth = stored_winner["rows"], stored_winner["truth"]
+    outputs = {"winner": stored_winner["answers"]}
+    for trial in best_trials(search, score.sign):
+        name = trial.hyperparameters["model"]
+        label = " ".join([name, *(f"{key}={value}" for key, value in trial.overrides.items())])
+        with tempfile.TemporaryDirectory() as folder:
+            if name in kzoo.list_presets():
+                run = kzoo.train(
+                    name, args.data, out=Path(folder) / "run", progress=False, baselines=False, check=False,
+                    **of_training, **trial.overrides,
+                )  # fmt: skip
+                outputs[label] = run.answers["answers"]
+                assert np.array_equal(run.answers["rows"], rows)
+            else:
+                outputs[label] = kzoo.baselines.fit(data, name).predict(data.test)[0][rows]
+    answers = {name: Answers(outputs=o, truth=truth, rows=rows) for name, o in outputs.items()}
+    regrets = []
+    for _ in range(halves):
+        order = rng.permutation(len(rows))
+        first, second = order[: len(order) // 2], order[len(order) // 2 :]
+        best = max(answers, key=lambda name: score.sign * score.value(answers[name].select(first)))
+        values = [score.value(answers[name].select(second)) for name in (best, "winner")]
+        regrets.append(score.sign * (values[0] - values[1]))
+    append(args.out, dict(
+        search=args.search.name, metric=score.metric, regret=float(np.mean(regrets)),
+        scores={name: score.value(each) for name, each in answers.items()},
+    ))  # fmt: skip
+    print(f"{args.search.name}: regret {np.mean(regrets):.4f} {score.metric}, {len(answers)} models")
+
+
+def best_trials(search, sign):
+    """Return the trial of each baseline, and the two best of each preset: its own settings or others."""
+    by_name = {}
+    scored = [trial for trial in search.trials if trial.score is not None]
+    for trial in sorted(scored, key=lambda trial: -sign * trial.score):
+        by_name.setdefault(trial.hyperparameters["model"], []).append(trial)
+    return [trial for trials in by_name.values() for trial in trials[:2]]
 
 
 def right_rows(score, answers):

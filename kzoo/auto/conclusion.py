@@ -289,7 +289,7 @@ class Conclusion:
         """Return the sentence about the winner's lead over the best baseline on test rows, and the difference."""
         if answers is None or self.data.test is None:
             difference = self._difference(winner, baseline)
-            text = f"{points(self.score, difference, LEVEL)} ahead of {baseline.label}"
+            text = lead_over(baseline.label, self.score, difference)
             return f"{winner.label}: {text} on the judged rows; there are no test rows.", difference
         fitted = fit(self.data, baseline.contenders[0].candidate.name, seed=self.schedule.seed)
         outputs, truth = fitted.predict(self.data.test)
@@ -302,7 +302,7 @@ class Conclusion:
             of_winner, of_baseline = (self.score.learned(list(model.answers.values())) for model in (winner, baseline))
             targets = of_winner, of_baseline
         difference = self.score.difference([answers], [other], groups, targets=targets)
-        text = f"{points(self.score, difference, LEVEL)} ahead of {baseline.label}"
+        text = lead_over(baseline.label, self.score, difference)
         return f"{winner.label}: {text} on {plural(len(answers.truth), 'test row')}.", difference
 
 
@@ -311,6 +311,16 @@ def stored_answers(stored: Mapping[str, Any]) -> Answers:
     return Answers(
         outputs=stored["answers"], truth=stored["truth"], rows=stored["rows"], weight=stored.get("weight")
     )  # fmt: skip
+
+
+def lead_over(label: str, score: PrimaryScore, difference: Difference) -> str:
+    """Return the lead over a model as text, such as "1.8 points (0.9 to 2.7) ahead of logistic regression"."""
+    low, high = difference.interval(LEVEL)
+    if low > 0:
+        return f"{points(score, difference, LEVEL)} ahead of {label}"
+    if high < 0:
+        return f"{points(score, replace(difference, mean=-difference.mean), LEVEL)} behind {label}"
+    return f"no clear lead over {label}, {points(score, difference, LEVEL)},"
 
 
 def points(score: PrimaryScore, difference: Difference, level: float) -> str:

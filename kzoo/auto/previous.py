@@ -64,7 +64,7 @@ class Previous:
         )
         return dict(
             update=f"Previous model {self.run.path}: {score.metric.replace('_', ' ')} {before}; new model: {after}, "
-            f"{lead} ahead on the same {rows}.{optimistic if seen else ''} Advice: {advice}.",
+            f"difference {lead} on the same {rows}.{optimistic if seen else ''} Advice: {advice}.",
             change=bool(low > 0), previous=dict(run=self.run.path.name, mean=difference.mean, low=low, high=high),
         )  # fmt: skip
 

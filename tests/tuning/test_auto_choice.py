@@ -9,6 +9,7 @@ from sklearn.metrics import f1_score, log_loss, r2_score
 import kzoo
 from kzoo import results
 from kzoo.auto.choice import Difference, choose, mean_difference
+from kzoo.auto.conclusion import lead_over
 from kzoo.auto.mean import cross_fitted, fitted_weights, loss_of
 from kzoo.auto.parts import Parts
 from kzoo.auto.scoring import Answers, PrimaryScore
@@ -116,6 +117,16 @@ def test_scores_and_differences_are_those_of_scikit_learn():
     first, second = y + rng.normal(0, 0.3, y.shape), y + rng.normal(0, 0.6, y.shape)
     difference = PrimaryScore(data).difference([answers(first, y)], [answers(second, y)], np.arange(200))
     assert difference.mean == pytest.approx(r2_score(y, first) - r2_score(y, second), abs=1e-5)
+
+
+def test_a_lead_is_stated_only_if_its_interval_is_on_one_side_of_zero():
+    score = PrimaryScore(classes()[0])
+    stated = {mean: lead_over("trees", score, Difference(mean=mean, error=0.01)) for mean in (0.03, -0.03, 0.01)}
+    assert stated == {
+        0.03: "3.0 points (1.0 to 5.0) ahead of trees",
+        -0.03: "3.0 points (1.0 to 5.0) behind trees",
+        0.01: "no clear lead over trees, 1.0 points (-1.0 to 3.0),",
+    }
 
 
 def test_the_difference_of_labels_counts_their_f1():

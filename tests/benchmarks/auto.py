@@ -171,7 +171,11 @@ def measure_regret(args, halves=200):
     options = replace(DataOptions.of(Description.read(described)), **({"test": args.test} if args.test else {}))
     of_training = options.given()
     of_data = {"seed" if name == "data_seed" else name: value for name, value in of_training.items()}
-    data = kzoo.load_data(args.data, **of_data)
+    presets = kzoo.list_presets()
+    reader = next(
+        trial.hyperparameters["model"] for trial in search.trials if trial.hyperparameters["model"] in presets
+    )
+    data = kzoo.load_data(args.data, preset=reader, **of_data)
     score, stored_winner = PrimaryScore(data, search.objective.name), search.winner.answers
     rows, truth = stored_winner["rows"], stored_winner["truth"]
     outputs = {"winner": stored_winner["answers"]}
@@ -179,7 +183,7 @@ def measure_regret(args, halves=200):
         name = trial.hyperparameters["model"]
         label = " ".join([name, *(f"{key}={value}" for key, value in trial.overrides.items())])
         with tempfile.TemporaryDirectory() as folder:
-            if name in kzoo.list_presets():
+            if name in presets:
                 run = kzoo.train(
                     name, args.data, out=Path(folder) / "run", progress=False, baselines=False, check=False,
                     **of_training, **trial.overrides,

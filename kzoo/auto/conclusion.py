@@ -94,7 +94,7 @@ class Conclusion:
                 "Only baselines that cannot be stored as a run were fitted. Allow more time with max_time=."
             )
         number, best = choose(
-            storable, {number: model.complexity for number, model in enumerate(models)},
+            self.expected_scores(storable, models), {number: model.complexity for number, model in enumerate(models)},
             lambda first, second: self._informed_difference(models[first], models[second]),
         )  # fmt: skip
         winner, lines = models[number], []
@@ -102,11 +102,11 @@ class Conclusion:
             number for number in scores if not models[number].is_baseline and len(models[number].contenders) == 1
         ]
         rival = max(networks, key=scores.__getitem__, default=None)
-        if best not in (number, rival):
-            ahead = points(self.score, self._difference(models[best], winner), LEVEL)
+        ahead = self._difference(models[best], winner)
+        if best not in (number, rival) and ahead.mean > 0:
             lines.append(
-                f"{models[best].label} scored {ahead} more than {winner.label} on the judged rows, which is no clear "
-                f"lead: {winner.label} is simpler."
+                f"{models[best].label} scored {points(self.score, ahead, LEVEL)} more than {winner.label} on the "
+                f"judged rows, which is no clear lead: {winner.label} is simpler."
             )
         baseline = max(
             (number for number, model in enumerate(models) if model.is_baseline), key=scores.__getitem__, default=None
@@ -137,6 +137,25 @@ class Conclusion:
         return result | dict(verdict=verdict, difference=stored)
 
     # Models
+
+    def expected_scores(self, scores: Mapping[int, float], models: Sequence[Model]) -> dict[int, float]:
+        """Return scores in which the lead over the best baseline is combined with that on other data, where measured.
+
+        Args:
+            scores: number of a model -> its score.
+            models: all models.
+        """
+        baseline = max(
+            (number for number in scores if models[number].is_baseline), key=scores.__getitem__, default=None
+        )
+        if baseline is None:
+            return dict(scores)
+        expected = dict(scores)
+        for number in scores:
+            if number != baseline and (lead := self._measured_lead(models[number])) is not None:
+                difference = self._difference(models[number], models[baseline])
+                expected[number] += difference.informed(lead).mean - difference.mean
+        return expected
 
     def _models(self) -> list[Model]:
         """Return the contenders that were judged on the same parts, and the mean of the best of them.
@@ -204,13 +223,15 @@ class Conclusion:
         return self.schedule.difference(first.answers, second.answers)
 
     def _informed_difference(self, first: Model, second: Model) -> Difference:
-        """Return the difference of a network and a baseline, combined with the measured lead of its preset."""
-        difference = self._difference(first, second)
-        networks = [each.candidate.name for each in first.contenders if not each.candidate.is_baseline]
-        if not (second.is_baseline and networks):
-            return difference
-        lead = measured_lead(networks[0], self.data.task, self.schedule.parts.rows, metric=self.score.metric)
-        return difference.informed(lead)
+        """Return the difference; that of a network and a baseline is combined with the measured lead of its preset."""
+        return self._difference(first, second).informed(self._measured_lead(first) if second.is_baseline else None)
+
+    def _measured_lead(self, model: Model) -> tuple[float, float] | None:
+        """Return mean and deviation of the lead of a model's first network over the best baseline, where measured."""
+        name = next((each.candidate.name for each in model.contenders if not each.candidate.is_baseline), None)
+        if name is None:
+            return None
+        return measured_lead(name, self.data.task, self.schedule.parts.rows, metric=self.score.metric)
 
     def _mark_start(self, baseline: Model | None) -> None:
         """Mark the best baseline as the start of the search, over which the leaderboard states gains."""

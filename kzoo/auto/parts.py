@@ -59,9 +59,7 @@ class Parts:
         judged, training = np.flatnonzero(fold_of_row == fold), np.flatnonzero(fold_of_row != fold)
         train = rows.select(training) if rows.rows is not None else replace(rows.select(training), rows=training)
         part = replace(data, train=train, validation=None)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # classes with fewer rows than parts
-            inner = divide_into_folds(part, train, _INNER_PARTS, self.seed + repeat)
+        inner = _inner_parts(part, train, self.seed + repeat)
         described = asdict(Fold(fold, self.folds, True, self.seed + repeat))
         return replace(
             part, train=train.select(_positive(train, np.flatnonzero(inner != 0))),
@@ -70,6 +68,17 @@ class Parts:
             fingerprint=fingerprint(data.fingerprint, f"part {number} of {self.folds}, seed {self.seed}"),
             loaded={**data.loaded, "options": {**data.loaded.get("options", {}), "test": described}},
         )  # fmt: skip
+
+
+def _inner_parts(data: Dataset, train: Split, seed: int) -> np.ndarray:
+    """Return the part of each training row (N,); part 0 is the inner validation split."""
+    if "classes" in data.problem.facts:
+        largest = int(np.bincount(np.asarray(train.y[np.arange(len(train))])).max())
+        if largest < _INNER_PARTS:  # too few for the proportions of classes in each part
+            return np.random.default_rng(seed).permutation(len(train)) % _INNER_PARTS
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # classes with fewer rows than parts
+        return divide_into_folds(data, train, _INNER_PARTS, seed)
 
 
 def _positive(split: Split, indices: np.ndarray) -> np.ndarray:
@@ -99,10 +108,7 @@ def _holdout(data: Dataset, seed: int) -> Dataset:
     if "ordered" in data.problem.facts:
         inner, training = _last_windows(train)
     else:
-        part = replace(data, validation=None)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            fold_of_row = divide_into_folds(part, train, _INNER_PARTS, seed)
+        fold_of_row = _inner_parts(replace(data, validation=None), train, seed)
         inner, training = np.flatnonzero(fold_of_row == 0), np.flatnonzero(fold_of_row != 0)
         if data.seen.get("in_order"):  # the last rows before those that are judged
             count = len(inner)

@@ -1,5 +1,7 @@
 """The statistics of `kzoo.tune("auto")`: differences, ties, weights of a mean, and parts of the rows."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,10 +10,12 @@ from sklearn.metrics import f1_score, log_loss, r2_score
 
 import kzoo
 from kzoo import results
+from kzoo.auto.candidates import Candidate
 from kzoo.auto.choice import Difference, choose, mean_difference
-from kzoo.auto.conclusion import lead_over
+from kzoo.auto.conclusion import Conclusion, Model, lead_over
 from kzoo.auto.mean import cross_fitted, fitted_weights, loss_of
 from kzoo.auto.parts import Parts
+from kzoo.auto.schedule import Contender
 from kzoo.auto.scoring import Answers, PrimaryScore
 from kzoo.auto.trainer import Trainer
 from kzoo.dataset.options import DataOptions
@@ -34,7 +38,7 @@ def test_the_interval_is_corrected_for_shared_training_rows():
     assert corrected.error == pytest.approx(0.04 * np.sqrt((1 / 5 + 1 / 4) / (1 / 5)))
     low, high = plain.interval(0.95)
     assert (low, high) == pytest.approx(stats.norm.interval(0.95, 0.1, 0.04))
-    assert not plain.is_tie(0.95) and Difference(mean=0.1, error=0.06).is_tie(0.95)
+    assert plain.interval(0.95)[0] > 0 > Difference(mean=0.1, error=0.06).interval(0.95)[0]
 
 
 def test_a_difference_is_combined_with_what_was_measured_on_other_data():
@@ -45,7 +49,10 @@ def test_a_difference_is_combined_with_what_was_measured_on_other_data():
     informed = seen.informed((0.06, 0.06))
     assert informed.mean == pytest.approx(density @ grid, abs=1e-5)
     assert informed.error == pytest.approx(np.sqrt(density @ (grid - density @ grid) ** 2), abs=1e-5)
-    assert seen.informed(None) == seen
+    assert seen.informed(None) == seen and seen.is_tie()
+    # It is a tie only if the probability of a lead is below two thirds.
+    assert not informed.is_tie() and stats.norm.sf(0, informed.mean, informed.error) > 2 / 3
+    assert Difference(mean=-0.02, error=0.03).informed((0.06, 0.06)).is_tie()
     leads = [
         row["score"] - max(row["baselines"].values())
         for row in results.rows()
@@ -67,6 +74,23 @@ def test_the_simplest_that_ties_with_the_best_is_chosen():
     assert choose(scores, complexity, difference(0.015)) == (2, 3)  # that over 2 is not
     assert choose(scores, complexity, difference(0.03)) == (0, 3)  # the better of two baselines
     assert choose({0: 0.9, 3: 0.8}, complexity, difference(0.001)) == (0, 0)
+
+
+@pytest.mark.parametrize(("error", "chosen"), [(0.05, 1), (0.005, 0)])
+def test_of_few_texts_the_measured_lead_of_a_preset_counts_where_the_rows_cannot_tell(error, chosen):
+    baseline, network = (
+        Contender(Candidate(name=name, label=name, is_baseline=name == "tfidf"), None)
+        for name in ("tfidf", "text_pretrained")
+    )
+    models = [Model([contender], np.ones(1), {}) for contender in (baseline, network)]
+    schedule = SimpleNamespace(
+        folder=None, data=SimpleNamespace(task="text_classification"), parts=SimpleNamespace(rows=270),
+        score=SimpleNamespace(metric="accuracy"),
+        difference=lambda first, second: Difference(mean=-0.01, error=error),  # the network is behind on these rows
+    )  # fmt: skip
+    expected = Conclusion(schedule, None, None, 0).expected_scores({0: 0.60, 1: 0.59}, models)
+    assert expected[0] == 0.60 and (expected[1] > 0.60) is bool(chosen)
+    assert max(expected, key=expected.get) == chosen
 
 
 def classes(count=300, seed=0):
@@ -189,6 +213,17 @@ def test_parts_judge_each_row_once_and_never_a_test_row():
     again, repeat = parts.part(data, 0), parts.part(data, 5)  # the first part of a second division
     assert list(again.test.rows) == list(judged[0]) and list(repeat.test.rows) != list(judged[0])
     assert len({parts.part(data, number).fingerprint for number in range(6)}) == 6
+
+
+@pytest.mark.parametrize("each", [2, 5])
+def test_few_rows_of_many_classes_are_divided(each):
+    frame = pd.DataFrame({"x": np.arange(10.0 * each), "label": list("abcdefghij") * each})
+    data = kzoo.load_data(frame, target="label", test=0.2)
+    parts = Parts.of(data, 3, seed=0)
+    assert parts.folds == (1 if each == 2 else 3)  # judged on the validation split if a class has too few rows
+    part = parts.part(data, 0)
+    assert len(part.train) > len(part.validation) > 0 and len(part.test) > 0
+    assert not keys(part.train) & keys(part.validation)
 
 
 def test_rows_in_order_of_time_are_judged_on_the_validation_split():

@@ -13,7 +13,7 @@ import numpy as np
 from kzoo import baselines
 from kzoo.auto.candidates import reader_of_baselines
 from kzoo.auto.choice import Difference, choose
-from kzoo.auto.mean import cross_fitted, fitted_weights
+from kzoo.auto.mean import cross_fitted, fitted_weights, measured_lead_of_means
 from kzoo.auto.schedule import Contender, Schedule, groups_of
 from kzoo.auto.scoring import Answers, PrimaryScore
 from kzoo.auto.trainer import part_folder
@@ -102,8 +102,7 @@ class Conclusion:
             number for number in scores if not models[number].is_baseline and len(models[number].contenders) == 1
         ]
         rival = max(networks, key=scores.__getitem__, default=None)
-        ahead = self._difference(models[best], winner)
-        if best not in (number, rival) and ahead.mean > 0:
+        if best not in (number, rival) and (ahead := self._difference(models[best], winner)).mean > 0:
             lines.append(
                 f"{models[best].label} scored {points(self.score, ahead, LEVEL)} more than {winner.label} on the "
                 f"judged rows, which is no clear lead: {winner.label} is simpler."
@@ -112,9 +111,13 @@ class Conclusion:
             (number for number, model in enumerate(models) if model.is_baseline), key=scores.__getitem__, default=None
         )
         if baseline is not None and not winner.is_baseline and self._difference(winner, models[baseline]).is_tie():
+            measured = (
+                "tables with as few rows, means of models were ahead of the best single model"
+                if self.data.problem.kind == "rows"
+                else "data sets with as few texts, its preset was ahead of the best baseline"
+            )
             lines.append(
-                f"The lead over {models[baseline].label} on the judged rows alone is not clear; on measured data sets "
-                "with as few texts, its preset was ahead of the best baseline."
+                f"The lead over {models[baseline].label} on the judged rows alone is not clear; on measured {measured}."
             )
         self._mark_start(None if baseline is None else models[baseline])
         test_answers = self._write(winner)
@@ -152,7 +155,7 @@ class Conclusion:
             return dict(scores)
         expected = dict(scores)
         for number in scores:
-            if number != baseline and (lead := self._measured_lead(models[number])) is not None:
+            if (lead := self._measured_lead(models[number], models[baseline])) is not None:
                 difference = self._difference(models[number], models[baseline])
                 expected[number] += difference.informed(lead).mean - difference.mean
         return expected
@@ -223,15 +226,20 @@ class Conclusion:
         return self.schedule.difference(first.answers, second.answers)
 
     def _informed_difference(self, first: Model, second: Model) -> Difference:
-        """Return the difference; that of a network and a baseline is combined with the measured lead of its preset."""
-        return self._difference(first, second).informed(self._measured_lead(first) if second.is_baseline else None)
+        """Return the difference, combined with the lead of the first model on other data, where measured."""
+        return self._difference(first, second).informed(self._measured_lead(first, second))
 
-    def _measured_lead(self, model: Model) -> tuple[float, float] | None:
-        """Return mean and deviation of the lead of a model's first network over the best baseline, where measured."""
-        name = next((each.candidate.name for each in model.contenders if not each.candidate.is_baseline), None)
-        if name is None:
+    def _measured_lead(self, first: Model, second: Model) -> tuple[float, float] | None:
+        """Return mean and deviation of a measured lead: of means, or of a preset over the best baseline."""
+        rows, metric = self.schedule.parts.rows, self.score.metric
+        if first.complexity > second.complexity and first.complexity == 2:
+            lead = measured_lead_of_means(self.data, rows, metric)
+            if lead is not None:
+                return lead
+        if not second.is_baseline or first.is_baseline:
             return None
-        return measured_lead(name, self.data.task, self.schedule.parts.rows, metric=self.score.metric)
+        name = next(each.candidate.name for each in first.contenders if not each.candidate.is_baseline)
+        return measured_lead(name, self.data.task, rows, metric=metric)
 
     def _mark_start(self, baseline: Model | None) -> None:
         """Mark the best baseline as the start of the search, over which the leaderboard states gains."""

@@ -20,6 +20,7 @@ from kzoo.auto.scoring import Answers, PrimaryScore
 from kzoo.auto.trainer import Trainer
 from kzoo.dataset.options import DataOptions
 from kzoo.results.suggest import GENERATED, measured_lead
+from kzoo.tasks import problems
 
 
 def test_the_error_of_a_mean_difference_is_that_of_a_paired_test():
@@ -76,21 +77,38 @@ def test_the_simplest_that_ties_with_the_best_is_chosen():
     assert choose({0: 0.9, 3: 0.8}, complexity, difference(0.001)) == (0, 0)
 
 
-@pytest.mark.parametrize(("error", "chosen"), [(0.05, 1), (0.005, 0)])
-def test_of_few_texts_the_measured_lead_of_a_preset_counts_where_the_rows_cannot_tell(error, chosen):
-    baseline, network = (
-        Contender(Candidate(name=name, label=name, is_baseline=name == "tfidf"), None)
-        for name in ("tfidf", "text_pretrained")
-    )
-    models = [Model([contender], np.ones(1), {}) for contender in (baseline, network)]
+def conclusion(task, rows, difference):
+    """Return the conclusion of a search in which every model differs from every other one in the same way."""
     schedule = SimpleNamespace(
-        folder=None, data=SimpleNamespace(task="text_classification"), parts=SimpleNamespace(rows=270),
-        score=SimpleNamespace(metric="accuracy"),
-        difference=lambda first, second: Difference(mean=-0.01, error=error),  # the network is behind on these rows
+        folder=None, data=SimpleNamespace(task=task, problem=problems()[task]), parts=SimpleNamespace(rows=rows),
+        score=SimpleNamespace(metric="accuracy"), difference=lambda first, second: difference,
     )  # fmt: skip
-    expected = Conclusion(schedule, None, None, 0).expected_scores({0: 0.60, 1: 0.59}, models)
-    assert expected[0] == 0.60 and (expected[1] > 0.60) is bool(chosen)
-    assert max(expected, key=expected.get) == chosen
+    return Conclusion(schedule, None, None, 0)
+
+
+def model(*names):
+    baselines = kzoo.baselines.list_baselines()
+    known = {baseline.name for baseline in baselines}
+    contenders = [Contender(Candidate(name=name, label=name, is_baseline=name in known), None) for name in names]
+    return Model(contenders, np.ones(len(names)) / len(names), {})
+
+
+@pytest.mark.parametrize(("error", "chosen"), [(0.05, 1), (0.005, 0)])
+@pytest.mark.parametrize(
+    ("task", "rows", "names"),
+    [
+        ("text_classification", 270, ["text_pretrained"]),
+        ("tabular_classification", 200, ["logistic", "tabular_tabm"]),
+        ("tabular_classification", 30_000, ["logistic", "tabular_tabm"]),
+    ],
+)
+def test_where_few_rows_cannot_tell_measured_leads_count(task, rows, names, error, chosen):
+    models = [model("logistic"), model(*names)]
+    behind = Difference(mean=-0.002, error=error)  # on the judged rows
+    expected = conclusion(task, rows, behind).expected_scores({0: 0.60, 1: 0.598}, models)
+    chosen = chosen if rows <= 1_000 else 0
+    assert expected[0] == 0.60 and max(expected, key=expected.get) == chosen
+    assert (expected[1] > 0.598) is (rows <= 1_000)
 
 
 def classes(count=300, seed=0):

@@ -23,18 +23,21 @@ from kzoo.data.load import load
 from kzoo.dataset.dataset import Dataset
 from kzoo.dataset.options import DataOptions
 from kzoo.registry import get_preset
+from kzoo.registry.family import builder_of
 from kzoo.results.suggest import measured_lead
 from kzoo.run import Run
 from kzoo.stored_types import plain
 from kzoo.training import train
 from kzoo.training.max_time import counted_from
 from kzoo.tuning.folder import write_leaderboard
+from kzoo.tuning.folds import with_all_rows
 from kzoo.tuning.records import trial_folder
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural
 
 WINNER = "winner"  # folder of the chosen model's run
 _MEMBERS = 2  # of each sort, baselines and networks, in a mean
+_LONGEST_REFIT = 2.0  # seconds of a fit to all rows, as a multiple of that to a part
 LEVEL = 0.95  # of intervals that are stated
 
 
@@ -288,6 +291,17 @@ class Conclusion:
                 **contender.candidate.overrides,
             )  # fmt: skip
 
+    def _can_refit(self, contender: Contender) -> bool:
+        """Return whether the time is enough to fit a candidate to all rows."""
+        return self.end - time.monotonic() > _LONGEST_REFIT * max(contender.seconds.values())
+
+    def _refit(self, contender: Contender, data: Dataset, folder: Path) -> Run:
+        """Fit a network in closed form to all development rows."""
+        return train(
+            get_preset(contender.candidate.name), with_all_rows(data), out=folder, seed=self.schedule.seed,
+            progress=False, check=False, baselines=False, overwrite=True, **contender.candidate.overrides,
+        )  # fmt: skip
+
     def _data_of(self, model: Model) -> Dataset:
         networks = [contender for contender in model.contenders if not contender.candidate.is_baseline]
         if not networks or isinstance(self.source, Dataset):
@@ -295,7 +309,11 @@ class Conclusion:
         return load(self.source, get_preset(networks[0].candidate.name), self.options)
 
     def _members(self, model: Model, data: Dataset) -> tuple[list[Run], list[float]]:
-        """Return the runs whose mean is the winner, and their weights: a network for each fold."""
+        """Return the runs whose mean is the winner, and their weights.
+
+        A network has a run for each fold, on whose other rows it stopped. One in closed form needs no such rows: it is
+        fitted once to all.
+        """
         members: list[Run] = []
         weights: list[float] = []
         networks = sum(not contender.candidate.is_baseline for contender in model.contenders)
@@ -307,6 +325,8 @@ class Conclusion:
                 seconds = (self.end - time.monotonic()) / networks
                 networks -= 1
                 runs = [self._train(contender, data, path / "run", seconds)]
+            elif _in_closed_form(contender) and self._can_refit(contender):
+                runs = [self._refit(contender, data, path / "run")]
             else:
                 first = [part for part in sorted(contender.answers) if part < self.schedule.parts.folds]
                 runs = [Run(part_folder(path, part) / "run") for part in first]
@@ -333,6 +353,10 @@ class Conclusion:
         difference = self.score.difference([answers], [other], groups, targets=targets)
         text = lead_over(baseline.label, self.score, difference)
         return f"{winner.label}: {text} on {plural(len(answers.truth), 'test row')}.", difference
+
+
+def _in_closed_form(contender: Contender) -> bool:
+    return builder_of(get_preset(contender.candidate.name).family).closed_form
 
 
 def stored_answers(stored: Mapping[str, Any]) -> Answers:

@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from kzoo.auto.candidates import Candidate, reader_of_baselines
 from kzoo.auto.conclusion import WINNER, Conclusion
 from kzoo.auto.parts import Parts
 from kzoo.auto.previous import options_of, previous_of
 from kzoo.auto.schedule import Schedule
-from kzoo.auto.scoring import Answers, PrimaryScore
+from kzoo.auto.scoring import PrimaryScore, baseline_answers
 from kzoo.baselines.data import BaselineData, metric_of
 from kzoo.baselines.fitted import fit
 from kzoo.baselines.score import select
@@ -199,8 +198,7 @@ def _primary_score(data: Dataset, objective: str | None, baseline: str) -> Prima
         KzooError: the objective is not among the scores of the task.
     """
     split = data.train if data.validation is None else data.validation
-    outputs, truth = fit(data, baseline).predict(split)
-    answers = Answers(outputs=outputs, truth=truth, rows=np.arange(len(truth)), weight=split.weight)
+    answers = baseline_answers(fit(data, baseline), split)
     score = PrimaryScore(data, objective)
     if objective is None:
         score = PrimaryScore(data, metric_of(data, dict(score.scores(answers))))

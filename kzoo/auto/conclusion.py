@@ -15,7 +15,7 @@ from kzoo.auto.candidates import reader_of_baselines
 from kzoo.auto.choice import Difference, choose
 from kzoo.auto.mean import cross_fitted, fitted_weights, measured_lead_of_means
 from kzoo.auto.schedule import Contender, Schedule, groups_of
-from kzoo.auto.scoring import Answers, PrimaryScore
+from kzoo.auto.scoring import Answers, PrimaryScore, baseline_answers
 from kzoo.auto.trainer import part_folder
 from kzoo.auto.winner import write_mean
 from kzoo.baselines.fitted import fit
@@ -24,7 +24,6 @@ from kzoo.dataset.dataset import Dataset
 from kzoo.dataset.options import DataOptions
 from kzoo.registry import get_preset
 from kzoo.registry.family import builder_of
-from kzoo.results.suggest import measured_lead
 from kzoo.run import Run
 from kzoo.stored_types import plain
 from kzoo.training import train
@@ -234,15 +233,15 @@ class Conclusion:
 
     def _measured_lead(self, first: Model, second: Model) -> tuple[float, float] | None:
         """Return mean and deviation of a measured lead: of means, or of a preset over the best baseline."""
-        rows, metric = self.schedule.parts.rows, self.score.metric
         if first.complexity > second.complexity and first.complexity == 2:
-            lead = measured_lead_of_means(self.data, rows, metric)
+            lead = measured_lead_of_means(self.data, self.schedule.parts.rows, self.score.metric)
             if lead is not None:
                 return lead
         if not second.is_baseline or first.is_baseline:
             return None
-        name = next(each.candidate.name for each in first.contenders if not each.candidate.is_baseline)
-        return measured_lead(name, self.data.task, rows, metric=metric)
+        return self.schedule.measured_lead(
+            next(each.candidate for each in first.contenders if not each.candidate.is_baseline)
+        )
 
     def _mark_start(self, baseline: Model | None) -> None:
         """Mark the best baseline as the start of the search, over which the leaderboard states gains."""
@@ -341,8 +340,7 @@ class Conclusion:
             text = lead_over(baseline.label, self.score, difference)
             return f"{winner.label}: {text} on the judged rows; there are no test rows.", difference
         fitted = fit(self.data, baseline.contenders[0].candidate.name, seed=self.schedule.seed)
-        outputs, truth = fitted.predict(self.data.test)
-        other = replace(answers, outputs=outputs[answers.rows], truth=truth[answers.rows])
+        other = baseline_answers(fitted, self.data.test).select(answers.rows)
         if not np.array_equal(other.truth, answers.truth, equal_nan=answers.truth.dtype.kind == "f"):
             raise KzooError(f"{winner.label} and {baseline.label} read different test rows.")
         groups = groups_of(self.data.test, answers.rows)

@@ -16,6 +16,7 @@ from kzoo.auto.scoring import Answers, PrimaryScore
 from kzoo.auto.trainer import TIMED_OUT, part_folder
 from kzoo.dataset.dataset import Dataset
 from kzoo.registry import get_preset
+from kzoo.results.suggest import measured_lead
 from kzoo.tuning.engines.base import random_points
 from kzoo.tuning.folder import write_leaderboard
 from kzoo.tuning.records import Outcome, Trial, trial_folder
@@ -146,7 +147,7 @@ class Schedule:
         # 4. Other settings of the best preset.
         if survivors:
             judged = first if any(set(first) <= each.answers.keys() for each in survivors) else [0]
-            self._search_around(max(survivors, key=lambda contender: self._mean(contender, judged)), first)
+            self._search_around(max(survivors, key=lambda contender: self._expected(contender, judged)), first)
         # 5. Folds again, where rows are few.
         if self.parts.folds > 1 and self.parts.rows <= _MOST_REPEATED_ROWS:
             self._repeat()
@@ -306,6 +307,23 @@ class Schedule:
             return -np.inf
         return self.score.sign * float(np.mean(self.score.of_parts([contender.answers[part] for part in parts])))
 
+    def _expected(self, contender: Contender, parts: Iterable[int]) -> float:
+        """Return the mean score; that of a network is combined with the measured lead of its preset, if any."""
+        parts = list(parts)
+        score, lead = self._mean(contender, parts), self.measured_lead(contender.candidate)
+        baselines = [each for each in self.complete(parts) if each.candidate.is_baseline]
+        if lead is None or not baselines or score == -np.inf:
+            return score
+        best = max(baselines, key=lambda each: self._mean(each, parts))
+        difference = self.difference(*({part: each.answers[part] for part in parts} for each in (contender, best)))
+        return score + difference.informed(lead).mean - difference.mean
+
+    def measured_lead(self, candidate: Candidate) -> tuple[float, float] | None:
+        """Return mean and deviation of the measured lead of a preset over the best baseline; None for a baseline."""
+        if candidate.is_baseline:
+            return None
+        return measured_lead(candidate.name, self.data.task, self.parts.rows, metric=self.score.metric)
+
     def difference(self, first: Mapping[int, Answers], second: Mapping[int, Answers]) -> Difference:
         """Return how much better some answers are than others on the parts that both have.
 
@@ -329,7 +347,7 @@ class Schedule:
         """Return the presets that may still win, best first; the best of them at least, for a mean of models."""
         fitted = sorted(
             (contender for contender in contenders if 0 in contender.answers),
-            key=lambda contender: self._mean(contender, [0]),
+            key=lambda contender: self._expected(contender, [0]),
             reverse=True,
         )
         if not fitted:
@@ -403,8 +421,12 @@ class Schedule:
         """Divide the rows into folds again, for the best candidates."""
         for repeat in range(1, _MOST_REPEATS):
             done = self.complete(range(repeat * self.parts.folds))
-            ranked = sorted(done, key=lambda contender: self._mean(contender, contender.answers), reverse=True)
-            networks = [contender for contender in ranked if not contender.candidate.is_baseline][:2]
+            ranked = sorted(done, key=lambda contender: self._expected(contender, contender.answers), reverse=True)
+            best: dict[str, Contender] = {}  # of each preset
+            for contender in ranked:
+                if not contender.candidate.is_baseline:
+                    best.setdefault(contender.candidate.name, contender)
+            networks = [*best.values()][:2]
             chosen = [*[contender for contender in ranked if contender.candidate.is_baseline][:2], *networks]
             new = range(repeat * self.parts.folds, (repeat + 1) * self.parts.folds)
             seconds = sum(max(contender.seconds.values()) for contender in chosen) * len(new) / self.pool.slots

@@ -9,8 +9,10 @@ import numpy as np
 
 from kzoo.auto.choice import Difference, bootstrap_difference, mean_difference
 from kzoo.baselines.data import metric_of
-from kzoo.dataset.dataset import Dataset
+from kzoo.baselines.fitted import Fitted
+from kzoo.dataset.dataset import Dataset, Split
 from kzoo.postprocessors.postprocessor import learn
+from kzoo.predictions import scores_of
 from kzoo.ranking import lower_is_better
 from kzoo.results import value_of
 from kzoo.tasks import Target
@@ -62,6 +64,17 @@ class Answers:
         return replace(
             self, outputs=self.outputs[indices], truth=self.truth[indices], rows=self.rows[indices], weight=weight
         )
+
+
+def baseline_answers(fitted: Fitted, split: Split) -> Answers:
+    """Return the answers of a fitted baseline for a split, with a column for each class."""
+    outputs, truth = fitted.predict(split)
+    if fitted.logits is None and "classes" in fitted.data.problem.facts:
+        outputs = scores_of(outputs)
+    return Answers(
+        outputs=outputs, truth=truth, rows=np.arange(len(truth)), weight=split.weight,
+        is_probability=fitted.logits is not None,
+    )  # fmt: skip
 
 
 def _concatenated(parts: Sequence[Answers]) -> dict[str, Any]:

@@ -14,11 +14,11 @@ import keras
 import numpy as np
 
 from kzoo.auto.parts import Parts
+from kzoo.auto.scoring import baseline_answers
 from kzoo.baselines.fitted import fit
 from kzoo.data.load import load
 from kzoo.dataset.dataset import Dataset
 from kzoo.dataset.options import DataOptions
-from kzoo.predictions import scores_of
 from kzoo.registry import Preset
 from kzoo.registry.family import builder_of
 from kzoo.training import train
@@ -116,12 +116,11 @@ class Trainer:
         fitted = fit(data, name, seconds=seconds, seed=self.seed)
         has_network = fitted.logits is not None and (not check_network or _has_network(fitted))
         assert data.test is not None
-        outputs, truth = fitted.predict(data.test)
-        if fitted.logits is None and "classes" in data.problem.facts:
-            outputs = scores_of(outputs)
+        answers = baseline_answers(fitted, data.test)
         write_answers(
-            folder, outputs, truth, data.test.rows, data.test.weight, is_probability=fitted.logits is not None
-        )
+            folder, answers.outputs, answers.truth, data.test.rows, answers.weight,
+            is_probability=answers.is_probability,
+        )  # fmt: skip
         return Fitted(seconds=0.0, has_network=has_network)
 
     def _fit_network(self, folder: Path, data: Dataset, preset: Any, overrides: Mapping[str, Any]) -> Fitted:

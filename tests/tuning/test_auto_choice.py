@@ -1,5 +1,6 @@
 """The statistics of `kzoo.tune("auto")`: differences, ties, weights of a mean, and parts of the rows."""
 
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,7 +16,7 @@ from kzoo.auto.choice import Difference, choose, mean_difference
 from kzoo.auto.conclusion import Conclusion, Model, lead_over
 from kzoo.auto.mean import cross_fitted, fitted_weights, loss_of
 from kzoo.auto.parts import Parts
-from kzoo.auto.schedule import Contender
+from kzoo.auto.schedule import Contender, Schedule
 from kzoo.auto.scoring import Answers, PrimaryScore
 from kzoo.auto.trainer import Trainer
 from kzoo.dataset.options import DataOptions
@@ -84,6 +85,7 @@ def conclusion(task, rows, difference):
         folder=None, data=SimpleNamespace(task=task, problem=problems()[task]), parts=SimpleNamespace(rows=rows),
         score=SimpleNamespace(metric="accuracy"), difference=lambda first, second: difference,
     )  # fmt: skip
+    schedule.measured_lead = partial(Schedule.measured_lead, schedule)
     return Conclusion(schedule, None, None, 0)
 
 

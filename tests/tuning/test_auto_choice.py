@@ -17,7 +17,7 @@ from kzoo.auto.conclusion import Conclusion, Model, lead_over
 from kzoo.auto.mean import cross_fitted, fitted_weights, loss_of
 from kzoo.auto.parts import Parts
 from kzoo.auto.schedule import Contender, Schedule
-from kzoo.auto.scoring import Answers, PrimaryScore
+from kzoo.auto.scoring import Answers, PrimaryScore, baseline_answers
 from kzoo.auto.trainer import Trainer
 from kzoo.dataset.options import DataOptions
 from kzoo.results.suggest import GENERATED, measured_lead
@@ -211,6 +211,10 @@ def test_a_baseline_whose_scores_are_no_probabilities_is_judged_by_its_labels(tm
     assert PrimaryScore(data).value(judged) == (judged.outputs.argmax(1) == judged.truth).mean() > 0.9
     with pytest.raises(kzoo.KzooError, match="objective='loss' is not available"):
         PrimaryScore(data, "loss").value(judged)
+    # Its test rows are judged in the same way.
+    of_test = baseline_answers(kzoo.baselines.fit(data, "nbsvm"), data.test)
+    assert of_test.outputs.shape == (len(data.test), 2)
+    assert PrimaryScore(data).value(of_test) == (of_test.outputs.argmax(1) == np.asarray(data.test.y)).mean() > 0.9
 
 
 def keys(split):

@@ -23,7 +23,6 @@ from kzoo.data.load import load
 from kzoo.dataset.dataset import Dataset
 from kzoo.dataset.options import DataOptions
 from kzoo.registry import get_preset
-from kzoo.registry.family import builder_of
 from kzoo.run import Run
 from kzoo.stored_types import plain
 from kzoo.training import train
@@ -36,7 +35,6 @@ from kzoo.utils.formatting import plural
 
 WINNER = "winner"  # folder of the chosen model's run
 _MEMBERS = 2  # of each sort, baselines and networks, in a mean
-_LONGEST_REFIT = 2.0  # seconds of a fit to all rows, as a multiple of that to a part
 LEVEL = 0.95  # of intervals that are stated
 
 
@@ -290,15 +288,12 @@ class Conclusion:
                 **contender.candidate.overrides,
             )  # fmt: skip
 
-    def _can_refit(self, contender: Contender) -> bool:
-        """Return whether the time is enough to fit a candidate to all rows."""
-        return self.end - time.monotonic() > _LONGEST_REFIT * max(contender.seconds.values())
-
     def _refit(self, contender: Contender, data: Dataset, folder: Path) -> Run:
-        """Fit a network in closed form to all development rows."""
+        """Fit a network in closed form to all development rows; it is not scored, the winner is."""
         return train(
-            get_preset(contender.candidate.name), with_all_rows(data), out=folder, seed=self.schedule.seed,
-            progress=False, check=False, baselines=False, overwrite=True, **contender.candidate.overrides,
+            get_preset(contender.candidate.name), with_all_rows(replace(data, test=None)), out=folder,
+            seed=self.schedule.seed, progress=False, check=False, baselines=False, overwrite=True,
+            **contender.candidate.overrides,
         )  # fmt: skip
 
     def _data_of(self, model: Model) -> Dataset:
@@ -324,7 +319,7 @@ class Conclusion:
                 seconds = (self.end - time.monotonic()) / networks
                 networks -= 1
                 runs = [self._train(contender, data, path / "run", seconds)]
-            elif _in_closed_form(contender) and self._can_refit(contender):
+            elif contender.in_closed_form and self.end - time.monotonic() > contender.refit_seconds:
                 runs = [self._refit(contender, data, path / "run")]
             else:
                 first = [part for part in sorted(contender.answers) if part < self.schedule.parts.folds]
@@ -351,10 +346,6 @@ class Conclusion:
         difference = self.score.difference([answers], [other], groups, targets=targets)
         text = lead_over(baseline.label, self.score, difference)
         return f"{winner.label}: {text} on {plural(len(answers.truth), 'test row')}.", difference
-
-
-def _in_closed_form(contender: Contender) -> bool:
-    return builder_of(get_preset(contender.candidate.name).family).closed_form
 
 
 def stored_answers(stored: Mapping[str, Any]) -> Answers:

@@ -16,6 +16,7 @@ from kzoo.auto.scoring import Answers, PrimaryScore
 from kzoo.auto.trainer import TIMED_OUT, part_folder
 from kzoo.dataset.dataset import Dataset
 from kzoo.registry import get_preset
+from kzoo.registry.family import builder_of
 from kzoo.results.suggest import measured_lead
 from kzoo.tuning.engines.base import random_points
 from kzoo.tuning.folder import write_leaderboard
@@ -35,6 +36,7 @@ _MOST_VARIANTS = 6  # other settings of the best preset
 _MOST_REPEATS = 3  # divisions into folds
 _MOST_REPEATED_ROWS = 3_000  # development rows up to which folds are repeated
 _SLOWER = 1.2  # how much longer than the first part another part may take
+_REFIT = 2.0  # how much longer than a part all rows may take, for networks in closed form
 _SCREENING_LEVEL = 0.9  # of the interval by which a preset cannot win
 
 
@@ -64,6 +66,16 @@ class Contender:
     def failed(self) -> bool:
         """Whether it could not be fitted."""
         return self.trial.status == "failed"
+
+    @property
+    def in_closed_form(self) -> bool:
+        """Whether it is a network that needs no rows on which to stop."""
+        return not self.candidate.is_baseline and builder_of(get_preset(self.candidate.name).family).closed_form
+
+    @property
+    def refit_seconds(self) -> float:
+        """Seconds to keep for fitting it to all rows."""
+        return _REFIT * max(self.seconds.values(), default=0.0)
 
 
 class Schedule:
@@ -136,6 +148,8 @@ class Schedule:
             if not any(each.answers for each in contenders):  # the shares were too short: most of the time for one
                 contender.trial, contender.limit = replace(contender.trial, status="running", error=""), 0.0
                 self._fit([(contender, 0)], lambda _: _ALONE_SHARE * self.left)
+        if self.parts.folds > 1:  # the winner is fitted to all rows after the deadline
+            self.deadline -= max((each.refit_seconds for each in contenders if each.in_closed_form), default=0.0)
         # 3. The best of them on all parts, as far as they can win; where there is one part, longer.
         survivors = self._survivors(contenders)
         if self.parts.folds > 1:

@@ -113,7 +113,7 @@ class Conclusion:
         if baseline is not None and not winner.is_baseline and self._difference(winner, models[baseline]).is_tie():
             measured = (
                 "tables with as few rows, means of models were ahead of the best single model"
-                if self.data.problem.kind == "rows"
+                if self._lead_of_means() is not None
                 else "data sets with as few texts, its preset was ahead of the best baseline"
             )
             lines.append(
@@ -231,15 +231,16 @@ class Conclusion:
 
     def _measured_lead(self, first: Model, second: Model) -> tuple[float, float] | None:
         """Return mean and deviation of a measured lead: of means, or of a preset over the best baseline."""
-        if first.complexity > second.complexity and first.complexity == 2:
-            lead = measured_lead_of_means(self.data, self.schedule.parts.rows, self.score.metric)
-            if lead is not None:
-                return lead
+        if first.complexity == 2 > second.complexity and (lead := self._lead_of_means()) is not None:
+            return lead
         if not second.is_baseline or first.is_baseline:
             return None
         return self.schedule.measured_lead(
             next(each.candidate for each in first.contenders if not each.candidate.is_baseline)
         )
+
+    def _lead_of_means(self) -> tuple[float, float] | None:
+        return measured_lead_of_means(self.data, self.schedule.parts.rows, self.score.metric)
 
     def _mark_start(self, baseline: Model | None) -> None:
         """Mark the best baseline as the start of the search, over which the leaderboard states gains."""

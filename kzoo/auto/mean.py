@@ -11,6 +11,7 @@ import numpy as np
 
 from kzoo.auto.scoring import Answers
 from kzoo.dataset.dataset import Dataset
+from kzoo.kinds import kind
 
 _STEPS = 20
 _LEAST_WEIGHT = 0.1  # of a member; smaller ones are left out
@@ -68,7 +69,9 @@ def measured_lead_of_means(data: Dataset, rows: int, metric: str) -> tuple[float
         rows: number of rows that are trained on and judged.
         metric: name of the score.
     """
-    return _LEAD if data.problem.kind == "rows" and rows <= _FEW_ROWS and metric in ("accuracy", "r2") else None
+    facts = kind(data.problem.kind).facts
+    is_table = "columns" in facts and "steps" not in facts
+    return _LEAD if is_table and rows <= _FEW_ROWS and metric in ("accuracy", "r2") else None
 
 
 def loss_of(data: Dataset, truth: np.ndarray, weight: np.ndarray | None = None) -> Callable[[np.ndarray], float]:

@@ -141,6 +141,9 @@ def measure_few(args):
         if (path.stem, labels, draw) in done:
             continue
         frame = pd.read_csv(path).sample(frac=1, random_state=100 + draw)
+        if frame[:labels][args.target].value_counts().reindex(frame[args.target].unique()).fillna(0).min() < 2:
+            frame = frame.loc[[*frame.groupby(args.target).head(2).index, *frame.index]]
+            frame = frame[~frame.index.duplicated()]  # two texts of each class come first
         with tempfile.TemporaryDirectory() as folder:
             train, test = (Path(folder) / f"{name}.csv" for name in ("train", "test"))
             frame.iloc[:labels].to_csv(train, index=False)

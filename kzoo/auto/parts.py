@@ -16,6 +16,8 @@ from kzoo.utils.errors import KzooError
 
 _INNER_PARTS = 8  # one of these parts of the training rows is the inner validation split
 _INNER_SHARE = 0.15  # of windows in order of time
+_FEW_ROWS = 1_000  # up to which there are folds although a class has fewer rows: a validation split would be tiny
+_RARE = "a class has too few rows"
 _MAX_FOLD_ROWS = 30_000  # development rows above which the validation split is used instead of folds
 
 
@@ -46,7 +48,9 @@ class Parts:
         except KzooError as error:
             if data.validation is None:
                 raise KzooError(f"{data.name} has no validation split to choose a model on, and {error}") from None
-            return cls(folds=1, rows=count, reason=_reason(data), seed=seed)
+            reason = _reason(data)
+            if reason != _RARE or count > _FEW_ROWS or _largest_class(pooled(data)) < folds:
+                return cls(folds=1, rows=count, reason=reason, seed=seed)
         return cls(folds=folds, rows=count, seed=seed)
 
     def part(self, data: Dataset, number: int) -> Dataset:
@@ -55,7 +59,7 @@ class Parts:
             return _holdout(data, self.seed)
         repeat, fold = divmod(number, self.folds)
         rows = pooled(data)
-        fold_of_row = divide_into_folds(data, rows, self.folds, self.seed + repeat)
+        fold_of_row = _divide(data, rows, self.folds, self.seed + repeat)
         judged, training = np.flatnonzero(fold_of_row == fold), np.flatnonzero(fold_of_row != fold)
         train = rows.select(training) if rows.rows is not None else replace(rows.select(training), rows=training)
         part = replace(data, train=train, validation=None)
@@ -72,13 +76,21 @@ class Parts:
 
 def _inner_parts(data: Dataset, train: Split, seed: int) -> np.ndarray:
     """Return the part of each training row (N,); part 0 is the inner validation split."""
-    if "classes" in data.problem.facts:
-        largest = int(np.bincount(np.asarray(train.y[np.arange(len(train))])).max())
-        if largest < _INNER_PARTS:  # too few for the proportions of classes in each part
-            return np.random.default_rng(seed).permutation(len(train)) % _INNER_PARTS
+    if "classes" in data.problem.facts and _largest_class(train) < _INNER_PARTS:
+        # Too few for the proportions of classes in each part.
+        return np.random.default_rng(seed).permutation(len(train)) % _INNER_PARTS
+    return _divide(data, train, _INNER_PARTS, seed)
+
+
+def _divide(data: Dataset, rows: Split, folds: int, seed: int) -> np.ndarray:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # classes with fewer rows than parts
-        return divide_into_folds(data, train, _INNER_PARTS, seed)
+        warnings.simplefilter("ignore")  # classes with fewer rows than folds
+        return divide_into_folds(data, rows, folds, seed)
+
+
+def _largest_class(rows: Split) -> int:
+    """Return the number of rows of the largest class."""
+    return int(np.bincount(np.asarray(rows.y[np.arange(len(rows))])).max())
 
 
 def _positive(split: Split, indices: np.ndarray) -> np.ndarray:
@@ -98,7 +110,7 @@ def _reason(data: Dataset) -> str:
         return "its rows belong to groups"
     if data.seen.get("validation_source"):
         return "its validation rows have a source of their own"
-    return "a class has too few rows"
+    return _RARE
 
 
 def _holdout(data: Dataset, seed: int) -> Dataset:

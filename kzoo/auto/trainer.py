@@ -98,8 +98,10 @@ class Trainer:
             if baseline is not None:
                 fitted = self._fit_baseline(target, data, baseline, seconds, check_network=part == 0)
             else:
+                assert preset is not None
                 left = seconds - (time.monotonic() - started)
                 limit = {"max_time": round(max(left, 1.0), 1)} if length is None else length
+                limit = {} if builder_of(preset.family).closed_form else limit  # one fit; the watchdog limits it
                 fitted = self._fit_network(target, data, preset, {**overrides, **limit})
         keras.utils.clear_session(free_memory=True)
         gc.collect()

@@ -245,10 +245,13 @@ def test_few_rows_of_many_classes_are_divided(each):
     frame = pd.DataFrame({"x": np.arange(10.0 * each), "label": list("abcdefghij") * each})
     data = kzoo.load_data(frame, target="label", test=0.2)
     parts = Parts.of(data, 3, seed=0)
-    assert parts.folds == (1 if each == 2 else 3)  # judged on the validation split if a class has too few rows
+    assert parts.folds == (1 if each == 2 else 3)  # judged on the validation split if all classes have too few rows
     part = parts.part(data, 0)
     assert len(part.train) > len(part.validation) > 0 and len(part.test) > 0
     assert not keys(part.train) & keys(part.validation)
+    # A rare class is no reason against folds of few rows.
+    rare = pd.concat([frame, pd.DataFrame({"x": [-1.0, -2.0], "label": ["rare"] * 2})])
+    assert Parts.of(kzoo.load_data(rare, target="label", test=0.2), 3, seed=0).folds == parts.folds
 
 
 def test_rows_in_order_of_time_are_judged_on_the_validation_split():

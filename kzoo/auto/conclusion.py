@@ -233,11 +233,8 @@ class Conclusion:
         """Return mean and deviation of a measured lead: of means, or of a preset over the best baseline."""
         if first.complexity == 2 > second.complexity and (lead := self._lead_of_means()) is not None:
             return lead
-        if not second.is_baseline or first.is_baseline:
-            return None
-        return self.schedule.measured_lead(
-            next(each.candidate for each in first.contenders if not each.candidate.is_baseline)
-        )
+        networks = [each.candidate for each in first.contenders if not each.candidate.is_baseline]
+        return self.schedule.measured_lead(networks[0]) if second.is_baseline and networks else None
 
     def _lead_of_means(self) -> tuple[float, float] | None:
         return measured_lead_of_means(self.data, self.schedule.parts.rows, self.score.metric)

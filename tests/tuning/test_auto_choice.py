@@ -112,6 +112,10 @@ def test_where_few_rows_cannot_tell_measured_leads_count(task, rows, names, erro
     chosen = chosen if rows <= 1_000 else 0
     assert expected[0] == 0.60 and max(expected, key=expected.get) == chosen
     assert (expected[1] > 0.598) is (rows <= 1_000)
+    of_baselines = conclusion("text_classification", rows, behind).expected_scores(
+        {0: 0.60, 1: 0.598}, [model("tfidf"), model("tfidf", "nbsvm")]
+    )
+    assert of_baselines == {0: 0.60, 1: 0.598}  # no preset whose lead was measured
 
 
 def classes(count=300, seed=0):

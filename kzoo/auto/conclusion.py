@@ -26,7 +26,7 @@ from kzoo.registry import get_preset
 from kzoo.run import Run
 from kzoo.stored_types import plain
 from kzoo.training import train
-from kzoo.training.max_time import counted_from
+from kzoo.training.max_time import TimeTooShort, counted_from
 from kzoo.tuning.folder import write_leaderboard
 from kzoo.tuning.folds import with_all_rows
 from kzoo.tuning.records import trial_folder
@@ -104,7 +104,7 @@ class Conclusion:
         rival = max(networks, key=scores.__getitem__, default=None)
         if best not in (number, rival) and (ahead := self._difference(models[best], winner)).mean > 0:
             lines.append(
-                f"{models[best].label} scored {points(self.score, ahead, LEVEL)} more than {winner.label} on the "
+                f"{models[best].label} scored {points(self.score, ahead)} more than {winner.label} on the "
                 f"judged rows, which is no clear lead: {winner.label} is simpler."
             )
         baseline = max(
@@ -127,7 +127,7 @@ class Conclusion:
             lead = self._difference(models[rival], winner)
             verdict = (
                 f"No network was clearly better than {winner.label}: the lead of {models[rival].label} is "
-                f"{points(self.score, lead, LEVEL)} on the judged rows."
+                f"{points(self.score, lead)} on the judged rows."
             )
         elif baseline is None or winner.is_baseline:
             verdict = f"{winner.label} is the only kind of model that was fitted."
@@ -288,9 +288,8 @@ class Conclusion:
             try:
                 with counted_from(time.monotonic()):
                     return train(preset, data, max_time=round(max(seconds - 2.0, 5.0), 1), **options, **overrides)
-            except KzooError as error:
-                if "is too short" not in str(error):
-                    raise
+            except TimeTooShort:
+                pass
         return train(preset, data, **options, **{**overrides, **(contender.length or {})})
 
     def _refit(self, contender: Contender, data: Dataset, folder: Path) -> Run:
@@ -364,16 +363,16 @@ def lead_over(label: str, score: PrimaryScore, difference: Difference) -> str:
     """Return the lead over a model as text, such as "1.8 points (0.9 to 2.7) ahead of logistic regression"."""
     low, high = difference.interval(LEVEL)
     if low > 0:
-        return f"{points(score, difference, LEVEL)} ahead of {label}"
+        return f"{points(score, difference)} ahead of {label}"
     if high < 0:
-        return f"{points(score, replace(difference, mean=-difference.mean), LEVEL)} behind {label}"
-    return f"no clear lead over {label}, {points(score, difference, LEVEL)},"
+        return f"{points(score, replace(difference, mean=-difference.mean))} behind {label}"
+    return f"no clear lead over {label}, {points(score, difference)},"
 
 
-def points(score: PrimaryScore, difference: Difference, level: float) -> str:
-    """Return a difference with its interval as text, such as "1.8 points (0.9 to 2.7)"."""
+def points(score: PrimaryScore, difference: Difference) -> str:
+    """Return a difference with its 95 % interval as text, such as "1.8 points (0.9 to 2.7)"."""
     factor, unit = (100.0, " points") if score.is_share else (1.0, f" {score.metric.replace('_', ' ')}")
     digits = "{:.1f}" if score.is_share else "{:.3g}"
-    numbers = (digits.format(factor * value) for value in (difference.mean, *difference.interval(level)))
+    numbers = (digits.format(factor * value) for value in (difference.mean, *difference.interval(LEVEL)))
     mean, low, high = (text.removeprefix("-") if float(text) == 0 else text for text in numbers)
     return f"{mean}{unit} ({low} to {high})" if np.isfinite(difference.error) else f"{mean}{unit}"

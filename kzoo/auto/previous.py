@@ -58,7 +58,7 @@ class Previous:
             f"{score.value(answers, target):.4f}"
             for answers, target in zip((new, old), targets or (None, None), strict=True)
         )
-        lead, rows = points(score, difference, LEVEL), plural(len(new.truth), "test row")
+        lead, rows = points(score, difference), plural(len(new.truth), "test row")
         optimistic = (
             f" The previous model was trained on about {self.trained} of these rows, so its score is too optimistic."
         )

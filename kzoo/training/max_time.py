@@ -70,6 +70,10 @@ class Speed:
         return steps * self.step + self.validation if self.epoch is None else self.epoch
 
 
+class TimeTooShort(KzooError):
+    """Not even one step fits into the time limit."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Length:
     """The length of a training: epochs, and the most steps of an epoch; None for all."""
@@ -153,7 +157,7 @@ class Clock:
             return Length(epochs=1, max_steps=min(fitting, steps))
         first = speed.compilation + speed.finish + (speed.step + speed.validation) / _USED_SHARE
         needed = math.ceil(1.1 * (self.seconds - left + first))
-        raise KzooError(
+        raise TimeTooShort(
             f"max_time={self.max_time!r} is too short: reading the data, compiling, one step and the scores take about "
             f"{needed} s here. Use max_time={needed} or more."
         )

@@ -15,11 +15,12 @@ from kzoo.kinds.text.tokenizer import Tokenizer
 from kzoo.serve import raw
 from kzoo.serve.codecs import ModelRequest
 from kzoo.sources.files import decode_text
+from kzoo.sources.tables.dates import are_dates, detect_day_first, may_have_offset, to_dates
 from kzoo.sources.tables.files import read_content
 from kzoo.sources.tables.files.csv import parsed
 from kzoo.sources.tables.numbers import PLAIN, NumberFormat, are_ambiguous, is_unambiguous, learn_number_format
 from kzoo.sources.tables.raw import Rows
-from kzoo.sources.tables.values import are_dates, detect_day_first, may_have_offset, plain, to_dates, to_words
+from kzoo.sources.tables.values import plain, to_words
 from kzoo.sources.tables.zones import minutes_in
 from kzoo.utils.errors import KzooError
 

@@ -16,7 +16,7 @@ import pytest
 from kzoo.data import load_data
 from kzoo.kinds.text.tokenizer import Tokenizer, learn_and_encode
 from kzoo.sources.files import TextFile, read_text
-from kzoo.sources.tables import values
+from kzoo.sources.tables import dates, values
 
 PIECES = ["a", "Zb", "9", "_", "'", "it's", " ", "  ", "\t", ".", ",", '"', "\\", "-", "\n"]
 RARE = ["\0", "\x1c", "\x1f", "\x7f", "\v", "\f", "\r"]
@@ -95,12 +95,12 @@ def test_rules_give_the_same_for_texts_and_objects(cells):
     np.testing.assert_array_equal(values.to_words(texts), values.to_words(objects))
     np.testing.assert_array_equal(values.not_missing(texts), values.not_missing(objects))
     assert values.value_counts(texts) == values.value_counts(objects)
-    assert values.are_dates(texts) == values.are_dates(objects)
+    assert dates.are_dates(texts) == dates.are_dates(objects)
     notes = [], []
-    first = [values.detect_day_first("day", column, into) for column, into in zip((texts, objects), notes, strict=True)]
+    first = [dates.detect_day_first("day", column, into) for column, into in zip((texts, objects), notes, strict=True)]
     assert first[0] == first[1] and notes[0] == notes[1]
     for day_first in (False, True):
-        np.testing.assert_array_equal(values.to_dates(texts, day_first), values.to_dates(objects, day_first))
+        np.testing.assert_array_equal(dates.to_dates(texts, day_first), dates.to_dates(objects, day_first))
 
 
 @pytest.mark.parametrize("other", [1, 2.5, True, pd.Timestamp("2024-01-01")])

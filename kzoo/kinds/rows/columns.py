@@ -6,23 +6,17 @@ from collections import Counter
 import numpy as np
 
 from kzoo.kinds.rows.texts import are_texts, cell_texts, learn_texts
-from kzoo.sources.tables.numbers import NumberFormat, is_padded, learn_number_format
-from kzoo.sources.tables.raw import MOST
-from kzoo.sources.tables.values import (
-    Texts,
+from kzoo.sources.tables.dates import (
     are_dates,
     are_short_dates,
-    category_word,
     date_parts,
     detect_day_first,
     may_have_offset,
-    not_missing,
-    plain,
     to_dates,
-    to_numbers,
-    to_words,
-    value_counts,
 )
+from kzoo.sources.tables.numbers import NumberFormat, is_padded, learn_number_format
+from kzoo.sources.tables.raw import MOST
+from kzoo.sources.tables.values import Texts, category_word, not_missing, plain, to_numbers, to_words, value_counts
 from kzoo.tasks.values.inference import ColumnStatistics
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed

@@ -12,6 +12,7 @@ from kzoo.kinds.rows.input_parts import parts as parts
 from kzoo.kinds.rows.input_parts import typical as typical
 from kzoo.kinds.rows.texts import encode_texts
 from kzoo.sources.arrays import check_count, check_whole_numbers, numeric_array
+from kzoo.sources.tables.dates import date_parts, day_first_of_new_rows
 from kzoo.sources.tables.numbers import possible_numbers, unseen_thousands
 from kzoo.sources.tables.raw import (
     MOST,
@@ -24,16 +25,7 @@ from kzoo.sources.tables.raw import (
     rows_of,
     single_table,
 )
-from kzoo.sources.tables.values import (
-    MISSING,
-    Texts,
-    category_word,
-    date_parts,
-    day_first_of_new_rows,
-    plain,
-    to_words,
-    unreadable_cells,
-)
+from kzoo.sources.tables.values import MISSING, Texts, category_word, plain, to_words, unreadable_cells
 from kzoo.sources.tables.zones import offset_of, zone_notes
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import hint, listed, plural, shown

@@ -4,8 +4,9 @@ import numpy as np
 
 from kzoo.dataset.weights import weights_to_score
 from kzoo.kinds.rows.columns import number_format_of
+from kzoo.sources.tables.dates import are_dates, detect_day_first, to_dates
 from kzoo.sources.tables.raw import decimal_of, require
-from kzoo.sources.tables.values import are_dates, detect_day_first, not_missing, plain, to_dates, to_numbers
+from kzoo.sources.tables.values import not_missing, plain, to_numbers
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import plural, shown
 

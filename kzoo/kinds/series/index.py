@@ -1,7 +1,7 @@
 """The index of a DataFrame, with times or the name of a series, as columns. Does not import pandas."""
 
 from kzoo.kinds.series.time_formats import are_digit_dates
-from kzoo.sources.tables.values import are_dates
+from kzoo.sources.tables.dates import are_dates
 
 
 def with_index(table, time=None):

@@ -22,8 +22,9 @@ from kzoo.kinds.series.panel import example_rows, future_rows, input_width, read
 from kzoo.kinds.series.time_formats import NUMBERS, are_digit_dates, require_times, time_format_of, times_and_zone
 from kzoo.kinds.series.times import Times
 from kzoo.sources.arrays import check_count, numeric_array
+from kzoo.sources.tables.dates import are_dates
 from kzoo.sources.tables.raw import MOST, as_names, checked_rows, received_rows, require, rows_of, single_table
-from kzoo.sources.tables.values import are_dates, to_words, unreadable_cells
+from kzoo.sources.tables.values import to_words, unreadable_cells
 from kzoo.sources.tables.zones import zone_notes
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import listed, plural

@@ -6,7 +6,8 @@ pandas.
 
 import numpy as np
 
-from kzoo.sources.tables.values import are_short_dates, day_first_of_new_rows, not_missing, plain, to_dates, to_numbers
+from kzoo.sources.tables.dates import are_short_dates, day_first_of_new_rows, to_dates
+from kzoo.sources.tables.values import not_missing, plain, to_numbers
 from kzoo.sources.tables.zones import in_utc, zone_of
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import shown

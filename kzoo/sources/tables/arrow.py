@@ -10,9 +10,10 @@ from datetime import timedelta
 
 import numpy as np
 
+from kzoo.sources.tables.dates import to_dates
 from kzoo.sources.tables.numbers import number_formats
 from kzoo.sources.tables.raw import Rows
-from kzoo.sources.tables.values import Texts, plain, read_numbers, to_dates
+from kzoo.sources.tables.values import Texts, plain, read_numbers
 from kzoo.sources.tables.zones import offset_of
 from kzoo.storage.memory import free_memory
 from kzoo.utils.errors import KzooError

@@ -10,8 +10,9 @@ import numpy as np
 
 from kzoo.sources.arrays import as_array, check_count
 from kzoo.sources.files import existing_path
+from kzoo.sources.tables.dates import to_dates
 from kzoo.sources.tables.files import read_content, read_rows
-from kzoo.sources.tables.values import Texts, not_missing, plain, read_numbers, to_dates
+from kzoo.sources.tables.values import Texts, not_missing, plain, read_numbers
 from kzoo.sources.tables.zones import aware, minutes_in, on_clock, zone_of
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint, listed, plural, shown

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from kzoo.sources.tables.values import Texts, are_dates, not_missing
+from kzoo.sources.tables.dates import are_dates
+from kzoo.sources.tables.values import Texts, not_missing
 
 _MIN_VALUES = 21  # that repeat; columns with fewer are checked for leaking the target instead
 _MIN_OTHER_TARGETS = 5  # values that do not have the most frequent target

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
-from kzoo.sources.tables.values import Texts, plain, to_dates, to_words
+from kzoo.sources.tables.dates import to_dates
+from kzoo.sources.tables.values import Texts, plain, to_words
 from kzoo.utils.errors import KzooError
 
 _NO_ZONE = "none"  # in a list of offsets: cells without an offset

@@ -6,9 +6,10 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kzoo.results import displayed_metric, value_of
+from kzoo.results import deciding_score, displayed_metric, value_of
 from kzoo.run import Run
 from kzoo.tasks import problem, score_named
+from kzoo.tasks.objectives import Objective, deciding
 from kzoo.tasks.target_scores import mixes_units
 from kzoo.tuning.records import best_of
 from kzoo.tuning.search import Search, is_search
@@ -36,9 +37,9 @@ def compare(
         runs: run folders, `Run`s, `Search`es and their folders, folders that contain some, patterns such as `"runs/*"`,
             or one of these.
         metric: a score in `summary.json`, by the name that `objective=` takes. The default is the objective that all
-            runs of a group were trained for, or their expected cost; else the primary score of the task: accuracy, R2,
-            standardised MSE for forecasts, bits per token for language models; another if it cannot be computed (R2 of
-            a constant).
+            runs of a group were trained for, their expected cost, or the score of their decision; else the primary
+            score of the task: accuracy, R2, standardised MSE for forecasts, bits per token for language models; another
+            if it cannot be computed (R2 of a constant).
         baselines: whether to rank the baselines in the summaries as well, a row for each in a group.
 
     Returns:
@@ -72,7 +73,7 @@ def ranked(runs: Any, *, metric: str | None = None, baselines: bool = True) -> l
     all_rows = []
     for number_of_group, group in enumerate(sorted(groups.values(), key=len, reverse=True), 1):
         settings = _differing([_settings(run) for run, _ in group])
-        shared = metric or _shared_objective(group) or _shared_metric(group)
+        shared = _shared_objective(group, metric) or metric or _shared_metric(group)
         rows = [
             dict(group=number_of_group) | _row(run, name, shared) | dict(differs=differs)
             for (run, name), differs in zip(group, settings, strict=True)
@@ -189,18 +190,21 @@ def _short_names(runs: Sequence[Run | Search]) -> list[str]:
     return [path.relative_to(base).as_posix() for path in paths]
 
 
-def _shared_objective(group: Sequence[tuple[Run | Search, str]]) -> str | None:
-    """Return the objective that all runs were trained for and scored by; None without one."""
-    objectives = {_objective_of(run.config["spec"]["training"]) if isinstance(run, Run) else "" for run, _ in group}
-    name = objectives.pop()
-    summaries = [run.summary for run, _ in group if isinstance(run, Run) and run.finished]
-    scores = [summary.get("test") or summary.get("validation") or {} for summary in summaries]
-    return name if name and not objectives and all(value_of(split, name) is not None for split in scores) else None
+def _shared_objective(group: Sequence[tuple[Run | Search, str]], metric: str | None = None) -> Objective | None:
+    """Return the score that decides for all runs and that all have, with its direction; None without one.
 
-
-def _objective_of(training: Mapping[str, Any]) -> str:
-    """Return the objective of a training, else the cost if mistakes have costs; an empty string without either."""
-    return str(training.get("objective") or ("expected_cost" if training.get("cost") else ""))
+    Args:
+        group: pairs (run, name).
+        metric: its name, if the user has chosen it.
+    """
+    runs = [run for run, _ in group if isinstance(run, Run)]
+    scores = [run.summary.get("test") or run.summary.get("validation") or {} for run in runs if run.finished]
+    candidates = [deciding(run.config["spec"]["training"]) for run in runs]
+    if metric is not None:
+        return next((score for each in candidates for score in each if score == metric), None)
+    first = candidates[0][0] if candidates and candidates[0] else None
+    is_shared = len(runs) == len(group) and all(each[:1] == [first] for each in candidates)
+    return first if first and is_shared and all(value_of(split, first) is not None for split in scores) else None
 
 
 def _shared_metric(group: Sequence[tuple[Run | Search, str]]) -> str | None:
@@ -222,7 +226,7 @@ def _row(run: Run | Search, name: str, metric: str | None) -> dict[str, Any]:
     split = next((s for s in ("test", "validation") if summary.get(s)), None)
     scores = summary[split] if split else {}
     if metric is None:
-        metric = displayed_metric(problem(task).headline, scores, problem(task).task)
+        metric = deciding_score({}, scores, problem(task))
     if scores and value_of(scores, metric) is None and metric not in scores:
         raise KzooError(
             f"{run.path} ({task}) has no {metric!r} score. {hint(metric, _numbers(scores))}Its scores are: "
@@ -271,7 +275,7 @@ def _row_of_search(search: Search, name: str, metric: str | None) -> dict[str, A
         preset=request.spec["preset"],
         data=request.data["name"],
         task=request.data["task"],
-        metric=objective,
+        metric=Objective(objective, best="max" if search.objective.sign > 0 else "min"),
         split=f"{request.folds} folds" if request.folds else "validation",
         score=best and best.score,
         interval=None,
@@ -302,8 +306,8 @@ def advantage(new: float, old: float, metric: str) -> float:
 
 
 def lower_is_better(metric: str) -> bool:
-    """Return whether smaller scores are better."""
-    score_type = score_named(metric)
+    """Return whether smaller scores are better: of an `Objective`, or of a name."""
+    score_type = metric if isinstance(metric, Objective) else score_named(metric)
     return score_type is not None and score_type.best == "min"
 
 

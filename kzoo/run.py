@@ -86,7 +86,7 @@ class Run:
 
     def _repr_html_(self) -> str:
         """Return the scores beside those of the baselines, for a notebook."""
-        from kzoo.results import displayed_metric, number, value_of
+        from kzoo.results import deciding_score, number, value_of
         from kzoo.utils import notebook
 
         title = repr(self)[1:-1]
@@ -95,7 +95,7 @@ class Run:
         summary = self.summary if self.finished else {}
         split = "test" if summary.get("test") else "validation"
         scores = summary.get(split) or {}
-        metric = displayed_metric(self.problem.headline, scores, self.problem.task)
+        metric = deciding_score(self.spec.training, scores, self.problem)
         models = [(self.spec.preset, scores)]
         models += [
             (baseline["label"], baseline["scores"] or {})

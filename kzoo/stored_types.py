@@ -73,7 +73,8 @@ def summary_form(scores: Mapping) -> dict:
         "parameters": int, "monitor?": str, "best_epoch?": int, "best_value?": number, "epochs?": int,
         "interrupted?": bool, "stopped_because?": (str, None), "resumed?": int, "rollbacks?": int,
         "conformal?": [Mapping], "samples_per_second?": number, "baselines?": [{
-            "name": str, "label": str, "split": str, "metric": str, "scores": (scores, None), "notes": [str],
+            "name": str, "label": str, "split": str, "metric": str, "best?": str, "scores": (scores, None),
+            "notes": [str],
         }],
         "repairs?": {"labels": int, "metric": str, "before": float, "after": float, "gain": float, "interval": [float],
                      "rows": int},

@@ -8,6 +8,7 @@ from typing import Any
 
 from kzoo.results import value_of
 from kzoo.tasks import Problem
+from kzoo.tasks.objectives import Objective
 from kzoo.utils.discovery import installed
 from kzoo.utils.formatting import duration
 
@@ -58,7 +59,8 @@ class Result:
     Args:
         name, label, reference: see `Baseline`.
         split: the split that was scored: "test" or "validation".
-        metric: the task's primary score, or another one if that cannot be computed on this split.
+        metric: the score that decides, with its direction: that of the settings, the task's primary score, or another
+            one if that cannot be computed on this split.
         scores: name -> number, as those of a run; empty if the baseline was not computed.
         seconds: that it took.
         notes: remarks: on how many rows it learned if not on all, or why it was not computed.
@@ -69,7 +71,7 @@ class Result:
     label: str
     reference: str
     split: str
-    metric: str
+    metric: Objective
     scores: Mapping[str, Any]
     seconds: float
     notes: tuple[str, ...]

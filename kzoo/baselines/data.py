@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from kzoo.kinds import kind
+from kzoo.postprocessors.decision import STEP, decision_of
 from kzoo.postprocessors.postprocessor import learn
-from kzoo.results import displayed_metric, standardised_score, value_of
+from kzoo.results import deciding_score, standardised_score, value_of
 from kzoo.sources.arrays import class_numbers
 from kzoo.storage.windows import sample_indices
 from kzoo.tasks import score_named
@@ -45,14 +46,14 @@ class BaselineData:
         most: the largest number of training rows to learn from.
         logits: form of its outputs (see `Baseline`).
         shared: a dict in which baselines on the same data cache what several of them need.
-        decide: function of (outputs, truth, logits, weight) of validation rows that returns a `Decision`, or None.
+        settings: training settings, whose objective, decision and costs are scored too.
 
     Attributes:
         notes: remarks of the baseline.
     """
 
-    def __init__(self, data, *, seed=0, most=None, logits=False, shared=None, decide=None):
-        self.data, self.seed, self.logits, self.notes, self.decide = data, seed, logits, [], decide
+    def __init__(self, data, *, seed=0, most=None, logits=False, shared=None, settings=None):
+        self.data, self.seed, self.logits, self.notes, self.settings = data, seed, logits, [], settings or {}
         self.shared = {} if shared is None else shared
         count = len(data.train)
         self.train = _subset(data.train, count if most is None else most)
@@ -135,7 +136,7 @@ class BaselineData:
         computed = {name: value for name, value in values.items() if value is not None}
         if not computed:
             return names[0]
-        best = (min if score_named(metric).best == "min" else max)(computed, key=computed.__getitem__)
+        best = (min if metric.best == "min" else max)(computed, key=computed.__getitem__)
         self.notes.append(f"{best}, chosen on validation data")
         return best
 
@@ -145,12 +146,12 @@ class BaselineData:
 
     def final_scores(self, predict, part) -> dict:
         """Return the scores of predictions for a split, whose labels follow a decision learned on validation rows."""
-        if self.decide is None or self.logits is None or self.validation is None:
-            return self.scores(predict, part)
-        outputs, truth = (np.concatenate(column) for column in zip(*predict(self.validation), strict=True))
-        decision = self.decide(outputs, truth, self.logits, self.validation.weight)
-        options = {} if decision is None else {"decision": decision}
-        return self._scores(predict(part), part, self.data.target, **options)
+        steps = [step for step in self.settings.get("postprocess", ()) if step == STEP]
+        learned = self._learned(steps, predict, settings=self.settings)
+        decision = decision_of(self.settings, self.data.problem, self.data.class_names, learned)
+        options = {"objective": self.settings.get("objective")}
+        options |= {} if decision is None else {"decision": decision}
+        return self._scores(predict(part), part, self._decided_target(predict), **options)
 
     def _scores(self, pairs, part, target, **options) -> dict:
         score = self.data.problem.task.scoring.score
@@ -158,12 +159,16 @@ class BaselineData:
 
     def _decided_target(self, predict):
         """Return the target with the decisions that the network of this task gets too, learned on validation rows."""
-        names = self.data.problem.task.postprocess
-        if not names or self.validation is None or self.logits is None:
-            return self.data.target
+        learned = self._learned(self.data.problem.task.postprocess, predict)
+        return self.data.target if learned is None else learned.target(self.data.target)
+
+    def _learned(self, steps, predict, **options):
+        """Return the `Postprocessor` of some steps, learned on validation rows; None without steps or such rows."""
+        if not steps or self.validation is None or self.logits is None:
+            return None
         outputs, truth = (np.concatenate(column) for column in zip(*predict(self.validation), strict=True))
-        options = dict(target=self.data.target, logits=self.logits, weight=self.validation.weight)
-        return learn(names, outputs, truth, rows="validation", **options).target(self.data.target)
+        options |= dict(target=self.data.target, logits=self.logits, weight=self.validation.weight)
+        return learn(steps, outputs, truth, rows="validation", **options)
 
 
 def _subset(part, most):
@@ -173,14 +178,16 @@ def _subset(part, most):
     return part.select(sample_indices(len(part), most))
 
 
-def metric_of(data, scores):
-    """Return the name of the primary score: a standardised one for several targets, whose units may differ.
+def metric_of(data, scores, settings=None):
+    """Return the score that decides: that of training settings, or the primary score.
 
-    If `scores` have no value for it (the R² of a constant), it is another one that they have.
+    The primary score is a standardised one for several targets, whose units may differ. If `scores` have no value for
+    it (the R² of a constant), it is another one that they have.
     """
     headline = data.problem.headline
-    several, task = score_named(headline).own_unit and len(data.target_names) > 1, data.problem.task
-    return displayed_metric(standardised_score(headline) if several else headline, scores, task)
+    several = score_named(headline).own_unit and len(data.target_names) > 1
+    headline = standardised_score(headline) if several else headline
+    return deciding_score(settings or {}, scores, data.problem, headline=headline)
 
 
 def truth_of(y, problem):

@@ -2,7 +2,8 @@
 
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from threadpoolctl import threadpool_limits
@@ -12,7 +13,7 @@ from kzoo.baselines.data import BaselineData, metric_of
 from kzoo.data.load import load_data
 from kzoo.dataset.dataset import Dataset, Split
 from kzoo.dataset.sample import sample_dataset
-from kzoo.tasks import score_named
+from kzoo.tasks.objectives import Objective
 from kzoo.utils.argument_checks import checked_arguments, checked_seed
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import duration, hint, shown
@@ -32,7 +33,7 @@ def score(
     split: Literal["validation", "test"] | None = None,
     seconds: float | None = None,
     seed: int = 0,
-    decide: Any = None,
+    settings: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> list[Result]:
     """Score baselines on data.
@@ -48,13 +49,13 @@ def score(
             longer learns from fewer rows, and its notes state how many; one that takes longer even with a thousand rows
             is skipped.
         seed: of random draws.
-        decide: function of (outputs, truth, logits, weight) of validation rows that returns how probabilities become
-            labels, a `kzoo.postprocessors.threshold.Decision` or None; the default is the most probable class.
+        settings: training settings (`Run.spec.training`): their objective, decision and costs are scored too and say
+            which baseline is best; each baseline learns a threshold of its own.
         options: `target`, `preset`, `test` and so on, as `kzoo.load_data` takes them.
 
     Returns:
-        A `Result` for each baseline, best primary score first; then those that were not computed, with the reason in
-        `notes`.
+        A `Result` for each baseline, best score first (the primary score, unless `settings` decide); then those that
+        were not computed, with the reason in `notes`.
 
     Raises:
         KzooError: an unknown baseline or split, or anything that `kzoo.load_data` refuses.
@@ -81,10 +82,10 @@ def score(
                 candidate,
                 data,
                 scored_split,
-                BaselineData(data, seed=seed, most=rows, logits=candidate.logits, shared=shared, decide=decide),
+                BaselineData(data, seed=seed, most=rows, logits=candidate.logits, shared=shared, settings=settings),
             )
         )
-    return sorted(results, key=_sort_key)
+    return _ranked(results, data, settings)
 
 
 def checked_seconds(seconds: Any) -> None:
@@ -166,12 +167,18 @@ def _result(
 ) -> Result:  # fmt: skip
     return Result(
         name=candidate.name, label=candidate.label, reference=candidate.reference, split=split,
-        metric=metric_of(data, scores or {}), scores=scores or {}, seconds=seconds, notes=notes, rows=rows,
+        metric=Objective(""), scores=scores or {}, seconds=seconds, notes=notes, rows=rows,
     )  # fmt: skip
 
 
-def _sort_key(result: Result) -> tuple[bool, float]:
-    score_facts, primary = score_named(result.metric), result.value
-    if primary is None:
-        return True, 0.0
-    return False, primary if score_facts is not None and score_facts.best == "min" else -primary
+def _ranked(results: Sequence[Result], data: Dataset, settings: Mapping[str, Any] | None) -> list[Result]:
+    """Return results with the score that decides, best first; those that lack it last, with a note."""
+    computed = {name: value for each in results for name, value in each.scores.items() if value is not None}
+    metric = metric_of(data, computed, settings)
+    missing = f"no {metric.replace('_', ' ')}: its outputs are not probabilities"
+    ranked = [replace(each, metric=metric) for each in results]
+    ranked = [
+        replace(each, notes=(missing, *each.notes)) if each.scores and each.value is None else each for each in ranked
+    ]
+    sign = 1 if metric.best == "min" else -1
+    return sorted(ranked, key=lambda each: (True, 0.0) if each.value is None else (False, sign * each.value))

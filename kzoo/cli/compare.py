@@ -8,6 +8,7 @@ from importlib import import_module
 from kzoo.cli import keras_import, leaderboard, shared, tables
 from kzoo.ranking import find_runs, lower_is_better, ranked
 from kzoo.results import number, value_of
+from kzoo.tasks import score_named
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import whole_file
 from kzoo.utils.formatting import csv_cell
@@ -223,6 +224,7 @@ def _table(rows, extra_columns):
     if len(metrics) == 1:
         del headings["metric"]
         headings["score"] = shared.metric_label(metrics[0])
+        headings["95 %"] = _level(metrics[0])
     headings = {name: heading for name, heading in headings.items() if any(c[name] for c in cells)}
     for column in _DROPPABLE_COLUMNS:
         widths = {n: max(len(h), *(len(c[n]) for c in cells)) for n, h in headings.items()}
@@ -234,6 +236,12 @@ def _table(rows, extra_columns):
         "<" if n in ("run", "preset", "data", "metric", "score", "95 %", "differs") else ">" for n in headings
     )
     return tables.columns([headings.values(), *([c[n] for n in headings] for c in cells)], align=align)
+
+
+def _level(metric):
+    """Return the level of the interval of a score as text."""
+    score = score_named(metric)
+    return f"{95 if score is None else score.interval} %"
 
 
 def _cells(row):
@@ -269,7 +277,7 @@ def _cells(row):
 
 def _render_comparison(document):
     metric, test = document["metric"], document["test"]
-    rows = [["", shared.metric_label(metric), "95 %" if f"{metric}_interval" in document["new"] else ""]]
+    rows = [["", shared.metric_label(metric), _level(metric) if f"{metric}_interval" in document["new"] else ""]]
     for name in ("new", "old"):
         scores = document[name]
         interval = scores.get(f"{metric}_interval") or ()

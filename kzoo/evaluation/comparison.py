@@ -16,6 +16,7 @@ from kzoo.postprocessors.postprocessor import Postprocessor
 from kzoo.ranking import advantage
 from kzoo.results import value_of
 from kzoo.run import Run
+from kzoo.tasks.objectives import deciding
 from kzoo.training.score import run_gives_logits, score_split
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed
@@ -35,7 +36,8 @@ def compare_runs(
         new, old: runs or their paths.
         data: held-out data that neither run was trained on: anything that `kzoo.evaluate` takes for both.
         target: the target column of a table.
-        metric: a score; the default is the task's primary score (see `kzoo.compare`).
+        metric: a score; the default is the one that decides for both runs (see `kzoo.compare`), else the task's primary
+            score.
 
     Returns:
         `metric`; `new` and `old`, the scores, in which standardised errors are divided by the standard deviations of
@@ -63,7 +65,8 @@ def compare_runs(
         raise KzooError(
             f"Cannot compare runs of different quantiles ({runs[0].path}: {levels[0]}, {runs[1].path}: {levels[1]})."
         )
-    metric = metric or runs[0].problem.headline
+    decides = [deciding(run.spec.training)[:1] for run in runs]
+    metric = metric or (decides[0][0] if decides[0] and decides[0] == decides[1] else runs[0].problem.headline)
     loaded = [reload(run, data, target=target) for run in runs]
     if loaded[0].fingerprint != loaded[1].fingerprint:
         raise KzooError(

@@ -23,7 +23,7 @@ from kzoo.postprocessors import AUTOMATIC, temperature_scaling
 from kzoo.postprocessors.decision import STEP, settings_of
 from kzoo.postprocessors.postprocessor import Postprocessor, combined, learn
 from kzoo.ranking import advantage, find_runs
-from kzoo.results import displayed_metric, of_fold, value_of
+from kzoo.results import deciding_score, of_fold, value_of
 from kzoo.run import POSTPROCESSING, Run
 from kzoo.stored_types import FOLDS, Member, Request, Spec
 from kzoo.tasks import problem
@@ -462,7 +462,7 @@ def _describe_gain(
 ) -> dict[str, Any]:
     """Return the description of the members in `summary.json`, and the ensemble's advantage over the best member."""
     split = "test" if scores.get("test") else "validation"
-    metric = displayed_metric(problem(task).headline, scores.get(split) or {}, problem(task).task)
+    metric = deciding_score(members[0].spec.training, scores.get(split) or {}, problem(task))
     rows: list[dict[str, Any]] = [
         dict(
             run=run.path.name,

@@ -39,11 +39,11 @@ def decision_of(settings, problem, classes, postprocessor=None) -> Decision | No
     if not takes_decision(problem.task):
         return None
     settings = settings_of(settings)
-    objective = settings.get("objective")
+    objective = settings.get("objective") or settings.get("decision")
     if objective is not None and not isinstance(objective, Objective):
         try:
             objective = resolve(objective, problem)
-        except KzooError:  # a user's function, of which the name is stored
+        except KzooError:  # a user's function, of which the name is stored; or a decision that is no score
             objective = None
     step = None if postprocessor is None else postprocessor.step(STEP)
     if step is not None:

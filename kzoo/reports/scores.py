@@ -1,6 +1,6 @@
 """The scores in a report: the primary score in a sentence next to a baseline, tables of scores, and warnings."""
 
-from kzoo.results import baselines, displayed_metric, value_of
+from kzoo.results import baselines, deciding_score, displayed_metric, value_of
 from kzoo.tasks import score_named
 from kzoo.tasks.target_scores import mixes_units
 from kzoo.tasks.weighted import UNWEIGHTED, by_weighting
@@ -13,7 +13,7 @@ _LARGE_LOSS_GAP = 0.1  # nats, or standardised squared error
 
 
 def primary_score(scores, run, split, *, stored_predictions=True):
-    """Return the primary score with its interval, if it has one, and a sentence that compares it with the baseline.
+    """Return the score that decides with its interval, if it has one, and a sentence that compares it with baselines.
 
     The number and its name are the same as in `compare`, in the scores of baselines and on the page of the server.
 
@@ -34,18 +34,36 @@ def primary_score(scores, run, split, *, stored_predictions=True):
         answers=run.answers if stored_predictions else None,
         outputs=run.spec.config.get("outputs"),
     )
-    metric = displayed_metric(run.problem.headline, scores, task)
-    score, value = task.scores.get(metric), value_of(scores, metric)
-    if score is None or value is None:
+    metric = deciding_score(run.spec.training, scores, run.problem)
+    score, value = score_named(metric), value_of(scores, metric)
+    if value is None:
         return headline
+    if metric != displayed_metric(run.problem.headline, scores, task):
+        headline |= _deciding_parts(scores, metric, score, run.summary if stored_predictions else {})
+    elif weighted:
+        headline |= _weighted_parts(headline, scores, metric)
     unit = next((unit for unit in ("example", "token") if f"{unit}s" in scores), None)
     count = f"{split}data" if unit is None else plural(scores[f"{unit}s"], f"{split}{unit}")
-    label = f"{score.label} on {count}" + (", weighted" if weighted else "")
-    if weighted:
-        headline |= _weighted_parts(headline, scores, metric)
+    label = f"{metric if score is None else score.label} on {count}" + (", weighted" if weighted else "")
     return headline | dict(
-        value=_format_score(score, value), label=label + ("; lower is better" if score.best == "min" else "")
+        value=_format_score(score, value), label=label + ("; lower is better" if metric.best == "min" else "")
     )
+
+
+def _deciding_parts(scores, metric, score, summary):
+    """Return the parts of a headline about the score that decides, which is not the primary score of the task.
+
+    Whether the model has learned anything follows from the baselines: their accuracy would not tell.
+    """
+    sentences, bounds = [], scores.get(f"{metric}_interval")
+    if bounds is not None:
+        sentences.append(f"Its {score.interval} % interval is {' to '.join(map(number, bounds))}.")
+    if (default := scores.get(f"{metric}_default")) is not None:
+        sentences.append(f"If the most probable class were predicted, it would be {_format_score(score, default)}.")
+    if by_label := baselines.values(summary):
+        label, value = next(iter(by_label.items()))
+        sentences.append(f"The best baseline on the same examples, {label}, has {_format_score(score, value)}.")
+    return dict(interval=None, scale=None, sentence=" ".join(sentences), useless=None)
 
 
 def _weighted_parts(headline, scores, metric):
@@ -109,9 +127,9 @@ def series_table(scores):
 def baseline_rows(summary):
     """Return the table of baselines: its column names, then a row for each baseline; None without baselines."""
     baseline_scores = summary.get("baselines") or ()
-    score = score_named(next((row["metric"] for row in baseline_scores if row["metric"]), ""))
-    by_label = baselines.values(summary)
-    label, unweighted = "" if score is None else score.label, baselines.values(summary, unweighted=True)
+    metric = next((row["metric"] for row in baseline_scores if row["metric"]), "")
+    score, by_label = score_named(metric), baselines.values(summary)
+    label, unweighted = metric if score is None else score.label, baselines.values(summary, unweighted=True)
     columns = {label: by_label} | ({f"{label}, {UNWEIGHTED}": unweighted} if unweighted else {})
     rows = [
         (

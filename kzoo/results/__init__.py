@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from kzoo import tasks
+from kzoo.tasks import objectives
+from kzoo.tasks.objectives import Objective
 from kzoo.tasks.target_scores import mixes_units
 
 _SEEDS = re.compile(r" --(data-)?seed[ =]\d+|, (data_)?seed=\d+")
@@ -80,10 +82,10 @@ def published_scores(row: dict) -> list[dict]:
 
 def number(value: float, metric: str) -> str:
     """Format a score: a percentage, or two to three significant digits."""
-    score_type: Any = tasks.score_named(metric)
-    if score_type.form == "percent":
+    score_type = tasks.score_named(metric)  # None for a function of the user
+    if score_type is not None and score_type.form == "percent":
         return f"{value:.1%}"
-    return f"{value:.2g}" if abs(value) < 0.1 else f"{value:.3f}"
+    return f"{value:.2g}" if abs(value) < 0.1 else f"{value:.3f}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
 def score(row: dict) -> str:
@@ -224,6 +226,28 @@ def value_of(scores: Mapping[str, Any], metric: str) -> float | None:
     if score is None and score_type is not None and scores.get(score_type.square_of) is not None:
         score = scores[score_type.square_of] ** 2
     return score if isinstance(score, int | float) else None
+
+
+def deciding_score(
+    settings: Mapping[str, Any], scores: Mapping[str, Any], problem: tasks.Problem, *, headline: str | None = None
+) -> Objective:
+    """Return the score by which a model is compared with others, with its direction.
+
+    It is the objective of its training; else the expected cost, if mistakes have costs; else the score that its
+    decision is for; else the primary score of the task (see `displayed_metric`), as where the others are missing.
+
+    Args:
+        settings: its training settings, also stored ones.
+        scores: its scores of a split.
+        problem: the problem.
+        headline: the primary score, if it is not that of the problem.
+    """
+    for score in objectives.deciding(settings):
+        if value_of(scores, score) is not None:
+            return score
+    name = displayed_metric(headline or problem.headline, scores, problem.task)
+    score_type: Any = tasks.score_named(name)
+    return Objective(name, best="max" if score_type is None else score_type.best)
 
 
 def displayed_metric(metric: str, scores: Mapping[str, Any], task: tasks.Task) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kzoo.results import number, value_of
-from kzoo.tasks import Score, score_named
+from kzoo.tasks import score_named
 from kzoo.tasks.weighted import UNWEIGHTED
 
 
@@ -29,33 +29,43 @@ def line(summary: Mapping[str, Any], *, unweighted: bool = False) -> str:
         for baseline in summary.get("baselines") or ()
         if _score(baseline) is None
     ]
-    score_type: Any = score_named(metric)
-    return (f"{score_type.short or score_type.label}: " if score_type else "") + ", ".join(parts)
+    score_type = score_named(metric)
+    name = metric if score_type is None else score_type.short or score_type.label
+    return (f"{name}: " if name else "") + ", ".join(parts)
 
 
 def beaten(summary: Mapping[str, Any]) -> str | None:
-    """Return a warning if a baseline did as well as the network on the same examples, else None."""
+    """Return a warning if a baseline did as well as the network on the same examples, else None.
+
+    They are compared by the score that decides (see `kzoo.results.deciding_score`), to the digits that are shown.
+    """
     scores = values(summary)
     if not scores:
         return None
     metric, (best, best_score) = _metric(summary), next(iter(scores.items()))
-    split = next(baseline["split"] for baseline in summary["baselines"] if baseline["label"] == best)
+    baseline = next(baseline for baseline in summary["baselines"] if baseline["label"] == best)
+    split, score_type = baseline["split"], score_named(metric)
+    direction = baseline.get("best") or ("max" if score_type is None else score_type.best)
     network_score = value_of(summary.get(split) or {}, metric)
-    score_type: Score | None = score_named(metric)
-    if network_score is None or score_type is None:
+    if network_score is None:
         return None
-    if network_score > best_score if score_type.best == "max" else network_score < best_score:
+    if network_score > best_score if direction == "max" else network_score < best_score:
         return None
-    baseline = summary.get("baseline")  # the run itself is one
-    subject = f"The model ({baseline['label']})" if baseline else "The network"
+    run_label = summary.get("baseline")  # the run itself is one
+    subject = f"model ({run_label['label']})" if run_label else "network"
+    shown, shown_best = (_with_name(score, metric) for score in (network_score, best_score))
+    if shown == shown_best:
+        return f"The {subject} and the best baseline, {best}, are equally good: {shown} on the same {split} data."
     return (
-        f"{subject} is not better than the best baseline: {_with_name(network_score, metric)}, against "
-        f"{_with_name(best_score, metric)} of {best} on the same {split} data."
+        f"The {subject} is not better than the best baseline: {shown}, against {shown_best} of {best} on the same "
+        f"{split} data."
     )
 
 
 def _with_name(score, metric):
-    score_type: Any = score_named(metric)
+    score_type = score_named(metric)
+    if score_type is None:  # a function of the user
+        return f"{metric} {number(score, metric)}"
     name = score_type.label if score_type.form == "percent" else score_type.short or score_type.label
     return f"{number(score, metric)} {name}" if score_type.form == "percent" else f"{name} {number(score, metric)}"
 

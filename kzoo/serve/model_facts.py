@@ -5,7 +5,7 @@ from typing import Any
 from kzoo import kinds
 from kzoo.exported import Manifest
 from kzoo.postprocessors.postprocessor import Postprocessor
-from kzoo.results import baselines, displayed_metric, value_of
+from kzoo.results import baselines, deciding_score, value_of
 from kzoo.runtime.model import is_explained
 from kzoo.serve.model_repository import ServedModel, Version
 from kzoo.tasks import problem, score_named
@@ -80,7 +80,7 @@ def _score(manifest: Manifest) -> dict[str, Any] | None:
     if task is None or split is None:
         return None
     scores = manifest.metrics[split]
-    name = displayed_metric(problem(task).headline, scores, problem(task).task)
+    name = deciding_score(manifest.spec.get("training") or {}, scores, problem(task))
     value = value_of(scores, name)
     if value is None and name not in scores:
         return None
@@ -93,9 +93,9 @@ def _score(manifest: Manifest) -> dict[str, Any] | None:
     return finite(
         {
             **weighted,
-            "split": split, "name": name, "label": score_type.label if score_type else name,
-            "best": score_type.best if score_type else "max", "form": form, "value": value,
-            "interval": scores.get(f"{name}_interval"), "examples": scores.get("examples"),
+            "split": split, "name": str(name), "label": score_type.label if score_type else str(name),
+            "best": name.best, "form": form, "value": value, "interval": scores.get(f"{name}_interval"),
+            "level": score_type.interval if score_type else None, "examples": scores.get("examples"),
             "beside": [{"label": label, "value": value} for label, value in baseline_scores.items()],
             "warning": baselines.beaten(summary),
         }

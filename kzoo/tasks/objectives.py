@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from inspect import signature
 from typing import Any, Literal
 
-from kzoo.tasks import Problem, Score, tasks
+from kzoo.tasks import Problem, Score, score_named, tasks
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import first_line, hint, shown
 
@@ -122,6 +122,23 @@ def read(value: Any, argument: str = "objective") -> Any:
     return value
 
 
+def deciding(settings: Mapping[str, Any]) -> list[Objective]:
+    """Return the scores by which training settings decide: the objective, the cost, the score of the decision.
+
+    Args:
+        settings: training settings, also stored ones, in which functions are names.
+    """
+    scores: list[Objective] = []
+    for value in (settings.get("objective"), settings.get("cost") and "expected_cost", settings.get("decision")):
+        if isinstance(value, Objective):
+            scores.append(value)
+        elif value:
+            known = score_named(value)
+            best: Any = known.best if known is not None else settings.get("mode") or "max"
+            scores.append(Objective(value, best=best))
+    return scores
+
+
 def is_score(name: str) -> bool:
     """Return whether a name, with or without `val_` and a level, is a score of some task."""
     base = name.removeprefix("val_").partition("=")[0]
@@ -221,6 +238,16 @@ def call_score(objective: Objective, truth: Any, predictions: Any, weight: Any =
         raise KzooError(
             f"objective={str(objective)!r} failed on the validation split: {type(error).__name__}: {first_line(error)}"
         ) from error
+
+
+def score_of_values(objective: Objective, truth: Any, outputs: Any, weight: Any = None) -> float:
+    """Return the value of a user's function for values (N, ..., targets) of a whole split; of one target they are (N,).
+
+    Raises:
+        KzooError: see `call_score`.
+    """
+    shape = (-1,) if truth[0].size == 1 else truth.shape
+    return call_score(objective, truth.reshape(shape), outputs.reshape(shape), weight)
 
 
 def is_exact_in_keras(name: Objective, reported: Sequence[str]) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kzoo.tasks import Scored
+from kzoo.tasks.objectives import score_of_values
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +26,9 @@ def effective_rows(weight: np.ndarray) -> float:
     return float(weight.sum(dtype="float64") ** 2 / (weight.astype("float64") ** 2).sum())
 
 
-def score_weighted(score: Any, batches: Any, *arguments: Any, weight: Any = None, **options: Any) -> Scored:
+def score_weighted(
+    score: Any, batches: Any, *arguments: Any, weight: Any = None, objective: Any = None, **options: Any
+) -> Scored:
     """Return the scores of a task; of weighted rows also those without weights, under the name "unweighted".
 
     Args:
@@ -33,12 +36,22 @@ def score_weighted(score: Any, batches: Any, *arguments: Any, weight: Any = None
         batches: pairs (outputs, truth).
         arguments, options: of `score`.
         weight: (N,) sample weights, or None.
+        objective: the `kzoo.tasks.objectives.Objective`; a user's function of values is scored too.
     """
     if weight is None:
-        return score(batches, *arguments, **options)
+        return _with_function(score(batches, *arguments, **options), objective)
     batches = list(batches)
-    scored, unweighted = score(batches, *arguments, weight=weight, **options), score(batches, *arguments, **options)
+    scored = _with_function(score(batches, *arguments, weight=weight, **options), objective, weight)
+    unweighted = _with_function(score(batches, *arguments, **options), objective)
     return replace(scored, scores=scored.scores | {UNWEIGHTED: unweighted.scores})
+
+
+def _with_function(scored: Scored, objective: Any, weight: Any = None) -> Scored:
+    """Return scores with that of a user's function, if the task has not computed it from its labels."""
+    if getattr(objective, "function", None) is None or objective in scored.scores or scored.answers is None:
+        return scored
+    value = score_of_values(objective, scored.truth, scored.answers, weight)
+    return replace(scored, scores=scored.scores | {str(objective): value})
 
 
 def by_weighting(scores: dict[str, Any]) -> dict[str, dict[str, Any]]:

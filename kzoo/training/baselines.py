@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
@@ -11,8 +11,7 @@ from typing import Any
 
 from kzoo import baselines
 from kzoo.data import Dataset
-from kzoo.postprocessors.decision import STEP, decision_of, settings_of
-from kzoo.postprocessors.postprocessor import learn
+from kzoo.postprocessors.decision import settings_of
 from kzoo.utils.files import cache_folder, read_json, write_json
 from kzoo.utils.formatting import first_line
 from kzoo.utils.optional import is_installed
@@ -42,14 +41,14 @@ def score_baselines(
     if (summaries := _read_cache(cache_file, time_limit)) is not None:
         return summaries
     try:
-        scored = baselines.score(data, seconds=time_limit, decide=_decide(data, settings) if deciding else None)
+        scored = baselines.score(data, seconds=time_limit, settings=settings)
     except Exception as error:  # a failing baseline must not lose hours of training
         notes = (f"failed: {first_line(error)}",)
         return [dict(name="baselines", label="baselines", split="test", metric="", scores=None, notes=notes)]
     summaries = [
         dict(
-            name=baseline.name, label=baseline.label, split=baseline.split, metric=baseline.metric,
-            scores=dict(baseline.scores) or None, notes=list(baseline.notes),
+            name=baseline.name, label=baseline.label, split=baseline.split, metric=str(baseline.metric),
+            best=baseline.metric.best, scores=dict(baseline.scores) or None, notes=list(baseline.notes),
         )
         for baseline in scored
     ]  # fmt: skip
@@ -62,21 +61,13 @@ def score_baselines(
     return summaries
 
 
-def _decide(data: Dataset, settings: Any) -> Callable[..., Any]:
-    """Return the function that learns the decision of these settings for a baseline."""
-    steps = [step for step in settings.get("postprocess", ()) if step == STEP]
-
-    def decide(outputs: Any, truth: Any, logits: Any, weight: Any) -> Any:
-        options = dict(target=data.target, logits=logits, rows="validation", settings=settings, weight=weight)
-        postprocessor = learn(steps, outputs, truth, **options) if steps else None
-        return decision_of(settings, data.problem, data.class_names, postprocessor)
-
-    return decide
-
-
 def _cache_file(data: Dataset, deciding: Mapping[str, Any]) -> Path | None:
     """Return the cache file for some data; None if the data has no fingerprint of all its contents."""
-    if not data.fingerprint or data.seen.get("partly") or getattr(deciding.get("objective"), "function", None):
+    if (
+        not data.fingerprint
+        or data.seen.get("partly")
+        or any(getattr(value, "function", None) for value in deciding.values())
+    ):
         return None
     key = json.dumps(
         [data.fingerprint, data.task, repr(data.config), _code_version(), *([repr(deciding)] if deciding else [])]

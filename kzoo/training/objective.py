@@ -10,7 +10,7 @@ import numpy as np
 from kzoo.postprocessors.decision import decision_of, settings_of
 from kzoo.postprocessors.postprocessor import learn
 from kzoo.results import value_of
-from kzoo.tasks.objectives import Objective, call_score
+from kzoo.tasks.objectives import Objective, score_of_values
 from kzoo.training.score import forward
 from kzoo.utils.errors import KzooError
 
@@ -111,8 +111,7 @@ def score_of(objective, pairs, data, settings, postprocessor=None, *, logits, we
             return None
         pairs = [(outputs, truth)]
         if objective.function is not None and "values" in problem.facts:
-            shape = (-1,) if truth[0].size == 1 else truth.shape
-            return call_score(objective, truth.reshape(shape), outputs.reshape(shape), options.get("weight"))
+            return score_of_values(objective, truth, outputs, options.get("weight"))
     known = settings_of(settings) | {"objective": objective}
     if (decision := decision_of(known, problem, data.class_names, postprocessor)) is not None:
         options["decision"] = decision

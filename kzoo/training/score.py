@@ -53,8 +53,9 @@ def score_split(
         options["decision"] = decision
     target = data.target if postprocessor is None else postprocessor.target(data.target)
     return score_weighted(
-        data.problem.task.scoring.score, batches, target, logits=logits, weight=split.weight, **options
-    )
+        data.problem.task.scoring.score, batches, target, logits=logits, weight=split.weight,
+        objective=(settings or {}).get("objective"), **options,
+    )  # fmt: skip
 
 
 def _kept(batches, kept):

@@ -1,7 +1,7 @@
 // The page: the list of models, the facts about one model, and the parts for prediction and code.
 
 import { scoreName, scoreValue } from "./answers.js";
-import { choices, currentLanguage, textOr, make, percent, setText, Problem, say, switchLanguage, translate } from "./dom.js";
+import { choices, currentLanguage, textOr, make, setText, Problem, say, switchLanguage, translate } from "./dom.js";
 import { predictionPart } from "./inputs.js";
 import * as server from "./server.js";
 import { curl, python } from "./snippets.js";
@@ -174,7 +174,7 @@ function scorePart(about) {
   }));
   return make("section", { class: "score", label: "score" },
     make("p", { class: "headline" }, make("strong", { say: ["plainly", { text: value }] }), make("span", { say: caption }),
-      score.interval ? make("span", { say: ["interval", { low: () => percent(score.interval[0]), high: () => percent(score.interval[1]) }] }) : null,
+      score.interval ? make("span", { say: ["interval", { level: score.level, low: () => scoreValue(score, score.interval[0]), high: () => scoreValue(score, score.interval[1]) }] }) : null,
       score.best === "min" ? make("span", { say: "lower" }) : null),
     baselines.length ? list : make("p", { class: "note", say: "noBaseline" }),
     score.warning || best ? make("p", { class: "warning", say: best ? ["beaten", { name: () => textOr(`baseline_${best.label}`, best.label), value: () => scoreValue(score, best.value) }] : ["plainly", { text: score.warning }] }) : null);

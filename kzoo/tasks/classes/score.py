@@ -11,7 +11,7 @@ import numpy as np
 
 from kzoo.predictions import probabilities, scores_of
 from kzoo.tasks import Judged, Scored
-from kzoo.tasks.classes.confusion import confusion, cost_interval, label_scores
+from kzoo.tasks.classes.confusion import PER, confusion, cost_interval, label_scores
 from kzoo.tasks.objectives import call_score
 from kzoo.tasks.weighted import effective_rows
 from kzoo.utils.errors import KzooError
@@ -246,9 +246,13 @@ def judge(truth, answers, target, *, metric=None, decision=None) -> Judged:
     """Return per-example errors: the probability or score of the true class, and whether the prediction is correct.
 
     Args:
+        metric: "expected_cost" returns the cost of each row, per 1,000 rows, as its error.
         decision: see `score`.
     """
     guess = answers.argmax(-1) if decision is None else decision.numbers(answers)
+    if metric == "expected_cost" and decision is not None and decision.cost is not None:
+        error = PER * np.asarray(decision.cost, np.float64)[truth, guess]
+        return Judged(quality=-error, error=error, of=metric)
     return Judged(quality=answers[np.arange(len(truth)), truth], right=guess == truth)
 
 

@@ -28,7 +28,7 @@ _OPTIONS = {"target?": (str, [str], None), "drop?": (str, [str], None), "group?"
             "header_row?": (int, None), "drop_rare?": (int, None), "calibration?": (float, None),
             "repairs?": (Mapping, None), "series_id?": (str, [str], None), "segment?": (int, None),
             "stride?": (int, None), "known_covariates?": (str, [str], None),
-            "static_covariates?": (str, [str], None)}  # fmt: skip
+            "static_covariates?": (str, [str], None), "date_order?": (str, None)}  # fmt: skip
 _FEATURE = {
     "name": str, "mean": float, "sd": float, "low": float, "high": float, "edges": [float], "shares": [float],
     "count": int,

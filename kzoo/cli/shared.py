@@ -27,7 +27,7 @@ DECISION_OPTIONS = ("objective", "decision", "positive", "cost")
 DATA_OPTIONS = (
     "target", "data_seed", "validation", "test", "drop", "group", "task", "time", "columns", "sample_weight", "split",
     "quantiles", "sheet", "header_row", "drop_rare", "calibration", "repairs", "series_id", "segment",
-    "stride", "known_covariates", "static_covariates",
+    "stride", "known_covariates", "static_covariates", "date_order",
 )  # fmt: skip
 
 _SPLIT_OPTIONS = ("validation", "test", "calibration")  # a fraction or a source
@@ -109,6 +109,10 @@ def add_data_options(parser):
     add(
         "--static", "--static-covariates", dest="static_covariates", nargs="+", metavar="COLUMN",
         help="columns of many series that are constant within a series",
+    )  # fmt: skip
+    add(
+        "--date-order", choices=("day-first", "month-first"),
+        help="how dates such as 03/02/2024 are read; default: detected from the dates of the column",
     )  # fmt: skip
     add("--task", help="task, such as tabular_regression; default: detected from the target")
     add("--time", metavar="COLUMN", help="time column of a series, or of a table with --split time")

@@ -17,6 +17,7 @@ from kzoo.dataset.splits import Fold, drawn, held_out, second_sources, split_fra
 from kzoo.kinds import Kind, Source, kind, kind_of, kinds, takes_ready_arrays
 from kzoo.registry import Preset, general_first, get_preset, list_presets
 from kzoo.sources.folders import ignored_files_note, walked
+from kzoo.sources.tables.dates import DATE_ORDERS
 from kzoo.sources.tables.files import is_table, labelled_folders, read_header, suffixes
 from kzoo.tasks import Problem, detection, problem
 from kzoo.utils.errors import KzooError
@@ -26,7 +27,7 @@ from kzoo.utils.table_path import check_sheet, is_workbook, name_of_table, with_
 
 _ABOUT_COLUMNS = (
     "target", "drop", "group", "task", "time", "columns", "clip", "sample_weight", "split", "drop_rare", "series_id",
-    "segment", "stride", "known_covariates", "static_covariates",
+    "segment", "stride", "known_covariates", "static_covariates", "date_order",
 )  # fmt: skip
 _FOLDERS_DEEP = 3  # levels of a folder searched for the first file of a known kind
 _MOST_FOLDERS = 1_000  # folders in which files are counted for a message
@@ -92,12 +93,14 @@ def located(source: Any, options: DataOptions) -> tuple[Any, DataOptions]:
 
 
 def check_splits(options: DataOptions) -> None:
-    """Raise KzooError for fractions that are invalid, and for options of splitting that contradict each other."""
+    """Raise KzooError for fractions and words that are invalid, and for options of splitting that contradict."""
     split_fractions(drawn(options.validation), drawn(options.test))
     split_fractions(drawn(held_out(options.validation, options.calibration)), drawn(options.test))
     sources = second_sources(options.validation, options.test)
     if options.split not in ("random", "time"):
         raise KzooError(f"split={shown(options.split)} is unknown. Use 'random' or 'time'.")
+    if options.date_order not in (None, *DATE_ORDERS):
+        raise KzooError(f"date_order={shown(options.date_order)} is unknown. Use 'day-first' or 'month-first'.")
     if not isinstance(options.test, Fold):
         return
     if "validation" in sources:
@@ -162,7 +165,7 @@ def check_named(name: str, preset: Preset | None, options: DataOptions) -> None:
     """Raise KzooError for a preset, or options, that do not fit a named data set."""
     about_tables = (
         "time", "columns", "clip", "split", "drop_rare", "series_id", "segment", "stride", "known_covariates",
-        "static_covariates",
+        "static_covariates", "date_order",
     )  # fmt: skip
     refuse_options(options, about_tables, name)
     if options.sample_weight is not None and not isinstance(options.sample_weight, str):

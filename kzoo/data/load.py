@@ -60,6 +60,7 @@ def load_data(
     stride: int | None = None,
     known_covariates: str | Sequence[str] | None = None,
     static_covariates: str | Sequence[str] | None = None,
+    date_order: Literal["day-first", "month-first"] | None = None,
     seed: int = 0,
     clip: bool = False,
 ) -> Dataset:
@@ -124,6 +125,9 @@ def load_data(
         known_covariates: columns of a table of many series whose values are known for the steps to forecast, such as
             promotions. Rows without a target at the end of a series have them.
         static_covariates: columns of such a table that are constant within a series, such as a region.
+        date_order: "day-first" or "month-first": how dates such as `03/02/2024` are read. By default, numbers above 12
+            decide for each column, or the only order that gives a regular step. A series whose order nothing decides
+            is refused; in a table, such dates are read month first, with a note. New rows are read as training was.
         sheet: name of the sheet of an `.xlsx` workbook; by default the only one with cells. Of several workbooks, each
             is read at this sheet.
         header_row: number of the row of the sheet with the column names, from 1; by default the first with cells.
@@ -138,6 +142,7 @@ def load_data(
         sheet=sheet, header_row=header_row, drop_rare=drop_rare, calibration=calibration, repairs=repairs,
         series_id=series_id, segment=segment, stride=stride, known_covariates=known_covariates,
         static_covariates=static_covariates,
+        date_order=date_order,
     )  # fmt: skip
     options.check_loaded(source)
     return load(source, preset, options)

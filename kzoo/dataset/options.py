@@ -18,13 +18,13 @@ from kzoo.utils.formatting import shown
 STORED_OPTIONS = (
     "target", "validation", "test", "drop", "group", "task", "time", "columns", "sample_weight", "split", "sheet",
     "header_row", "drop_rare", "calibration", "repairs", "series_id", "segment", "stride", "known_covariates",
-    "static_covariates",
+    "static_covariates", "date_order",
 )  # fmt: skip
 # Options that are stored only if they are set: runs without them are stored as by earlier versions.
 _STORED_IF_SET = {
     "sample_weight": None, "split": "random", "sheet": None, "header_row": None, "drop_rare": None,
     "calibration": None, "repairs": None, "series_id": None, "segment": None, "stride": None,
-    "known_covariates": None, "static_covariates": None,
+    "known_covariates": None, "static_covariates": None, "date_order": None,
 }  # fmt: skip
 
 
@@ -52,6 +52,7 @@ class DataOptions:
     stride: int | None = None
     known_covariates: str | Sequence[str] | None = None
     static_covariates: str | Sequence[str] | None = None
+    date_order: Literal["day-first", "month-first"] | None = None
     clip: bool = False
     quantiles: Sequence[float] | None = None
     seed: int = 0

@@ -66,6 +66,7 @@ def check(
     stride: int | None = None,
     known_covariates: str | Sequence[str] | None = None,
     static_covariates: str | Sequence[str] | None = None,
+    date_order: Literal["day-first", "month-first"] | None = None,
     seed: int = 0,
     data_seed: int = 0,
     weights: Run | str | os.PathLike[str] | keras.Model | None = None,
@@ -94,7 +95,7 @@ def check(
         deep: also run the checks that take gradient steps, which need some seconds; `kzoo.train` runs all others.
         target, validation, test, drop, group, task, time, columns, quantiles, sample_weight, split, sheet, header_row,
             drop_rare, calibration, repairs, series_id, segment, stride, known_covariates,
-            static_covariates: see `kzoo.load_data`.
+            static_covariates, date_order: see `kzoo.load_data`.
         seed, data_seed, weights, freeze, precision, epochs, overrides: see `kzoo.train`.
         wrong_labels: instead of the other checks, train the preset on `folds` folds and list the labels that they and
             the neighbours of a row contradict. Write `suspects.csv` and `suspects.html` into `out`. With a run, pass
@@ -126,6 +127,7 @@ def check(
         columns=columns, quantiles=quantiles, sample_weight=sample_weight, split=split, sheet=sheet,
         header_row=header_row, drop_rare=drop_rare, calibration=calibration, repairs=repairs, series_id=series_id,
         segment=segment, stride=stride, known_covariates=known_covariates, static_covariates=static_covariates,
+        date_order=date_order,
         seed=data_seed,
     )  # fmt: skip
     if wrong_labels or learning_curve:

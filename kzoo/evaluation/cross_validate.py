@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, as_completed
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -66,6 +66,7 @@ def cross_validate(
     stride: int | None = None,
     known_covariates: str | Sequence[str] | None = None,
     static_covariates: str | Sequence[str] | None = None,
+    date_order: Literal["day-first", "month-first"] | None = None,
     parallel: int = 1,
     threads: int | None = None,
     executor: Executor | None = None,
@@ -94,7 +95,7 @@ def cross_validate(
         epochs, callbacks: see `kzoo.train`.
         validation: fraction of the rows outside the fold, used to choose the best epoch.
         target, drop, group, task, columns, quantiles, sample_weight, sheet, header_row, drop_rare, calibration,
-            repairs, series_id, segment, stride, known_covariates, static_covariates: see `kzoo.load_data`.
+            repairs, series_id, segment, stride, known_covariates, static_covariates, date_order: see `kzoo.load_data`.
         parallel, threads, executor: how many folds are trained at once, and where, as in `kzoo.tune`; the last digits
             of scores depend on `threads`, but not on where folds are trained.
         overwrite: replace all other folds in `out`.
@@ -140,6 +141,7 @@ def cross_validate(
         columns=columns, quantiles=quantiles, sample_weight=sample_weight, sheet=sheet, header_row=header_row,
         drop_rare=drop_rare, calibration=calibration, repairs=repairs, series_id=series_id,
         segment=segment, stride=stride, known_covariates=known_covariates, static_covariates=static_covariates,
+        date_order=date_order,
     ) | overrides  # fmt: skip
     out, runs = Path(out or f"runs/cross-{preset.name}"), []
     threads = checked_threads(parallel, threads, executor)

@@ -62,6 +62,7 @@ def fit_arguments(
     stride: int | None = None,
     known_covariates: str | Sequence[str] | None = None,
     static_covariates: str | Sequence[str] | None = None,
+    date_order: Literal["day-first", "month-first"] | None = None,
     baselines: bool = True,
     progress: bool = True,
     **overrides: Any,
@@ -93,7 +94,7 @@ def fit_arguments(
         callbacks: the name of a bundle, which replaces the preset's, or a list, which is added to it.
         target, validation, test, drop, group, task, time, columns, quantiles, sample_weight, split, sheet, header_row,
             drop_rare, calibration, repairs, series_id, segment, stride, known_covariates,
-            static_covariates: see `kzoo.load_data`.
+            static_covariates, date_order: see `kzoo.load_data`.
         baselines: also score baselines for comparison with the run in `out`, as `kzoo.train` does.
         progress: False prints no notes. The output of `fit` itself depends on its `verbose`.
         overrides: training settings, named as in `kzoo.build`; those of the network cannot be changed any more.
@@ -116,6 +117,7 @@ def fit_arguments(
         header_row=header_row, drop_rare=drop_rare, calibration=calibration,
         repairs=repairs, series_id=series_id,
         segment=segment, stride=stride, known_covariates=known_covariates, static_covariates=static_covariates,
+        date_order=date_order,
         seed=checked_seed("data_seed", data_seed),
     )  # fmt: skip
     extra = user_callbacks(callbacks, epochs, overrides)

@@ -122,6 +122,7 @@ def train(
     stride: int | None = None,
     known_covariates: str | Sequence[str] | None = None,
     static_covariates: str | Sequence[str] | None = None,
+    date_order: Literal["day-first", "month-first"] | None = None,
     check: bool = True,
     baselines: bool = True,
     progress: bool = True,
@@ -170,7 +171,7 @@ def train(
             hooks, "auto" makes single steps.
         target, validation, test, drop, group, task, time, columns, quantiles, sample_weight, split, sheet, header_row,
             drop_rare, calibration, repairs, series_id, segment, stride, known_covariates,
-            static_covariates: see `kzoo.load_data`.
+            static_covariates, date_order: see `kzoo.load_data`.
         check: run the quick checks of `kzoo.check` first; an error is raised, a warning is printed.
         baselines: also score baselines on the same split (`kzoo.baselines`), for about five seconds each, or two
             percent of the training time. Baselines that would take longer are fitted on fewer rows, and note it.
@@ -193,6 +194,7 @@ def train(
         header_row=header_row, drop_rare=drop_rare, calibration=calibration,
         repairs=repairs, series_id=series_id,
         segment=segment, stride=stride, known_covariates=known_covariates, static_covariates=static_covariates,
+        date_order=date_order,
         seed=checked_seed("data_seed", data_seed),
     )  # fmt: skip
     if clock is not None and isinstance(test, Fold):

@@ -112,6 +112,7 @@ def tune(
     stride: int | None = None,
     known_covariates: str | Sequence[str] | None = None,
     static_covariates: str | Sequence[str] | None = None,
+    date_order: Literal["day-first", "month-first"] | None = None,
     previous: Any = None,
     progress: bool = True,
     **overrides: Any,
@@ -161,6 +162,7 @@ def tune(
     stride: int | None = None,
     known_covariates: str | Sequence[str] | None = None,
     static_covariates: str | Sequence[str] | None = None,
+    date_order: Literal["day-first", "month-first"] | None = None,
     previous: Any = None,
     progress: bool = True,
     **overrides: Any,
@@ -223,7 +225,7 @@ def tune(
         data_seed: of the split into training, validation and test data.
         target, validation, test, drop, group, task, time, columns, quantiles, sample_weight, split, sheet, header_row,
             drop_rare, calibration, repairs, series_id, segment, stride, known_covariates,
-            static_covariates: see `kzoo.load_data`.
+            static_covariates, date_order: see `kzoo.load_data`.
         previous: for "auto", an earlier run. Options of its data are taken where none are set, and the winner is
             compared with it on the same test rows.
         progress: False to print nothing.
@@ -253,6 +255,7 @@ def tune(
         columns=columns, quantiles=quantiles, sample_weight=sample_weight, split=split, sheet=sheet,
         header_row=header_row, drop_rare=drop_rare, calibration=calibration, repairs=repairs, series_id=series_id,
         segment=segment, stride=stride, known_covariates=known_covariates, static_covariates=static_covariates,
+        date_order=date_order,
         seed=data_seed,
     )  # fmt: skip
     if isinstance(preset_or_build, str) and preset_or_build == AUTO:

@@ -80,6 +80,7 @@ KIND = Kind(
                 "time",
                 "split",
                 "drop_rare",
+                "date_order",
             ),
             rest="a table of rows that have no order",
         ),

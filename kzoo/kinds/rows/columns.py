@@ -31,7 +31,9 @@ _INFINITE = re.compile(r"\s*+[+-]?inf(inity)?\s*+", re.IGNORECASE)
 _ID_NAME = re.compile(r"(.*[_ ])?((?i:id|uuid|guid|index)|Unnamed: 0)|[A-Za-z]*[a-z](Id|ID)|.*(编号|序号)")
 
 
-def learn_columns(table, train, *, decimal=None, clip=False, notes, overrides=(), format_warnings=None, excluded=None):
+def learn_columns(
+    table, train, *, decimal=None, clip=False, notes, overrides=(), format_warnings=None, excluded=None, date_order=None
+):
     """Learn each useful column on the training rows, as JSON data.
 
     Args:
@@ -43,13 +45,16 @@ def learn_columns(table, train, *, decimal=None, clip=False, notes, overrides=()
         overrides: column options of the user, see `column_options`.
         format_warnings: list that a line is appended to for each column with ambiguous numbers or mixed units.
         excluded: dict that gets name -> reason for each column that is not useful.
+        date_order: see `kzoo.load_data`.
 
     Returns:
         A list of dicts: numbers and dates in the order of the table, then categories, then texts.
     """
     requested, format_warnings = dict(overrides), [] if format_warnings is None else format_warnings
     learned = {
-        name: _learn_column(name, table[name][train], clip, notes, requested.get(name), format_warnings, decimal)
+        name: _learn_column(
+            name, table[name][train], clip, notes, requested.get(name), format_warnings, decimal, date_order
+        )
         for name in table.columns
     }
     notes += (
@@ -108,7 +113,7 @@ def check_any_column(columns, targets, excluded):
     )
 
 
-def _learn_column(name, values, clip, notes, override, format_warnings, decimal):
+def _learn_column(name, values, clip, notes, override, format_warnings, decimal, date_order):
     """Return what is learned of a column, or the reason why it is excluded."""
     present, kind = not_missing(values), (override or {}).get("kind")
     if kind == "text":
@@ -119,7 +124,7 @@ def _learn_column(name, values, clip, notes, override, format_warnings, decimal)
     if present.all() and _is_constant(filled):
         return "constant"
     if kind == "date" or (kind is None and are_dates(filled)):
-        return _learn_date_column(name, values, notes, requested=kind == "date")
+        return _learn_date_column(name, values, notes, date_order, requested=kind == "date")
     column_warnings: list = []
     number_format = number_format_of(name, values, override, column_warnings, decimal)
     numbers = to_numbers(values, *([] if number_format is None else [number_format]))
@@ -308,13 +313,14 @@ def _learn_number_column(name, numbers, clip, number_format, notes):
     return column
 
 
-def _learn_date_column(name, values, notes, requested):
+def _learn_date_column(name, values, notes, date_order, requested):
     """Return a date column, with the medians of the parts of the date that vary, or the reason why it is excluded.
 
     Args:
+        date_order: see `kzoo.load_data`.
         requested: whether the user has declared it a date, so that it must contain some.
     """
-    day_first = detect_day_first(name, values, notes)
+    day_first = detect_day_first(name, values, notes, date_order)
     dates = to_dates(values, day_first, wall_clock=True)
     is_date = not_missing(dates)[not_missing(values)]
     if requested and not is_date.any():
@@ -333,16 +339,17 @@ def _learn_date_column(name, values, notes, requested):
     return column | {"missing": bool(missing.any())} | _unreadable_flag(is_date)
 
 
-def month_first_columns(columns, table, train) -> dict:
+def month_first_columns(columns, table, train, date_order=None) -> dict:
     """Return the entry of the preprocessor with the names of columns whose dates had the month first in training.
 
     Args:
         columns: columns of `learn_columns`.
         table: `Rows`.
         train: indices of the training rows.
+        date_order: see `kzoo.load_data`.
     """
     dates = [column["name"] for column in columns if column["kind"] == "date" and not column.get("day_first")]
-    names = [name for name in dates if are_short_dates(table[name][train])]
+    names = [name for name in dates if date_order is not None or are_short_dates(table[name][train])]
     return {"month_first": names} if names else {}
 
 

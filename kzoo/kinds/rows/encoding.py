@@ -89,7 +89,7 @@ class Encoding(TableFit):
 
     def __init__(
         self, source, folder, preset, *, target, validation, test, drop, group, task, columns, seed, clip,
-        sample_weight=None,
+        sample_weight=None, date_order=None,
     ):  # fmt: skip
         self.pieces = pieces = pieces_of(source)
         self.others = {
@@ -101,7 +101,7 @@ class Encoding(TableFit):
         other_notes = (note for other in self.others.values() for note in other.notes)
         super().__init__(
             pieces.names, [*pieces.notes, *other_notes], preset=preset, target=target, drop=drop, group=group,
-            task=task, columns=columns, clip=clip, sample_weight=sample_weight,
+            task=task, columns=columns, clip=clip, sample_weight=sample_weight, date_order=date_order,
         )  # fmt: skip
         for part, other in self.others.items():
             require(Rows(dict.fromkeys(other.names, ())), self.targets, f"the {part} table")

@@ -23,7 +23,7 @@ from kzoo.utils.optional import pandas as pd
 def load_table(
     source, *, name, preset=None, target=None, validation=0.1, test=None, drop=(), group=None, task=None,
     columns=None, seed=0, clip=False, sample_weight=None, time=None, split="random",
-    drop_rare=None,
+    drop_rare=None, date_order=None,
 ):  # fmt: skip
     """Load a table (see `kzoo.load_data`).
 
@@ -36,6 +36,7 @@ def load_table(
         clip: clip numeric columns at their 0.1 and 99.9 percentiles.
         sample_weight: column of row weights, which is not an input.
         drop_rare: number of rows that a class must have; those of smaller classes are left out.
+        date_order: see `kzoo.load_data`.
         time, split: the column whose order decides the splits, with `split="time"`.
 
     Raises:
@@ -48,7 +49,7 @@ def load_table(
     attrs, decimal, names = dict(frame.attrs), frame.attrs.get("decimal"), list(frame.columns)
     fit = TableFit(
         names, notes, preset=preset, target=target, drop=drop, group=group, task=task, columns=columns, clip=clip,
-        sample_weight=sample_weight, time=time, split=split,
+        sample_weight=sample_weight, time=time, split=split, date_order=date_order,
     )  # fmt: skip
     zoned_columns = rows_of(frame.loc[:, [hasattr(kind, "tz") or "tz=" in str(kind) for kind in frame.dtypes]])
     file_decimal, targets, others = decimal_of(frame), fit.targets, {}
@@ -67,7 +68,11 @@ def load_table(
         notes += rare.note()
     has_target, source_frame = target_rows(frame, targets, fit.labels), frame
     weights = [] if sample_weight is None else [row_weights(frame, sample_weight, has_target, decimal=decimal)]
-    times = None if fit.time is None else moments(frame, fit.time, has_target, notes, decimal=decimal)
+    times = (
+        None
+        if fit.time is None
+        else moments(frame, fit.time, has_target, notes, decimal=decimal, date_order=date_order)
+    )
     count = length = len(frame := rows_with_target(frame, targets, notes, "row", fit.labels))
     other_rows = {}
     for part, other in others.items():

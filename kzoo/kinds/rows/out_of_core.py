@@ -187,7 +187,8 @@ def _encoding_options(options):
     return {
         name: value
         for name, value in options.items()
-        if name not in ("time", "split", "drop_rare") and (name != "sample_weight" or value is not None)
+        if name not in ("time", "split", "drop_rare")
+        and (name not in ("sample_weight", "date_order") or value is not None)
     }
 
 

@@ -74,12 +74,13 @@ def _format(name, values, decimal):
     return [] if found is None else [found]
 
 
-def moments(frame, name, keep, notes, *, decimal=None) -> np.ndarray:
+def moments(frame, name, keep, notes, *, decimal=None, date_order=None) -> np.ndarray:
     """Return when the rows that are used happened, as numbers that increase with time (float64).
 
     Args:
         frame, name, keep, decimal: see `row_weights`; the column has dates or numbers.
         notes: list that a note about ambiguous dates is appended to.
+        date_order: see `kzoo.load_data`.
 
     Raises:
         KzooError: a row without a date or a number.
@@ -87,7 +88,7 @@ def moments(frame, name, keep, notes, *, decimal=None) -> np.ndarray:
     values = plain(frame[name])
     present = not_missing(values)
     if values.dtype.kind == "M" or are_dates(values):
-        dates = to_dates(values, detect_day_first(name, values, notes))
+        dates = to_dates(values, detect_day_first(name, values, notes, date_order))
         known, noun = ~np.isnat(dates), "date"
         numbers = np.where(known, dates.astype("datetime64[us]").astype(np.int64), 0).astype(np.float64)
     else:

@@ -30,7 +30,7 @@ class TableFit:
         names: names of its columns.
         notes: list that notes for the user are appended to.
         preset: preset that the data is for, or None.
-        target, drop, group, task, columns, clip, sample_weight, time, split: see `kzoo.load_data`.
+        target, drop, group, task, columns, clip, sample_weight, time, split, date_order: see `kzoo.load_data`.
 
     Attributes:
         targets, excluded, inputs: names of the target columns, of columns that are no inputs, and of possible inputs.
@@ -48,13 +48,14 @@ class TableFit:
 
     def __init__(
         self, names, notes, *, preset, target, drop, group, task, columns, clip, sample_weight=None, time=None,
-        split="random",
+        split="random", date_order=None,
     ):  # fmt: skip
         table = Rows(dict.fromkeys(names, ()))
         self.names, self.notes, self.preset, self.task, self.clip = list(names), notes, preset, task, clip
         self.targets, self.drop, self.group = find_target(table, target), as_names(drop), group
         self.overrides = column_options(columns, table)
         self.sample_weight, self.time = sample_weight, time if split == "time" else None
+        self.date_order = date_order
         check_row_columns(
             table, target=self.targets, sample_weight=sample_weight, time=self.time, overrides=self.overrides
         )
@@ -119,15 +120,17 @@ class TableFit:
         """
         self.columns = learn_columns(
             raw, train, decimal=decimal, clip=self.clip, notes=self.notes, overrides=self.overrides,
-            format_warnings=self.format_warnings, excluded=self.excluded_inputs,
+            format_warnings=self.format_warnings, excluded=self.excluded_inputs, date_order=self.date_order,
         )  # fmt: skip
         check_any_column(self.columns, self.targets, self.excluded_inputs)
+        if self.date_order is not None and not any(column["kind"] == "date" for column in self.columns):
+            self.notes.append(f"date_order={self.date_order!r} has no effect: no input has dates.")
         numbers = [column["name"] for column in self.columns if column["kind"] == "number"]
         numbers = [name for name in numbers if name not in self.overrides]
         self.notes += zero_padding_notes(
             zero_padded_cells(raw if text_cells is None else text_cells, numbers, padded_cells)
         )
-        self.month_first = month_first_columns(self.columns, raw, train)
+        self.month_first = month_first_columns(self.columns, raw, train, self.date_order)
         self.zones = time_zones_of(self.columns, raw if zoned is None else zoned)
         self.notes += missing_value_notes(words, self.columns, self.targets if classes else ())
 

@@ -16,7 +16,7 @@ _EXAMPLES = {
     "columns": [str], "series_id": [str], "steps": int, "padded": bool, "time": (str, None),
     "segment?": Some(int, count=2), "writings?": (Each((_SIGNS, None)), None), "times?": (_TIMES, None),
 }  # fmt: skip
-_OF_EXAMPLES = ("target", "drop", "group", "task", "time", "columns", "series_id", "segment", "stride")
+_OF_EXAMPLES = ("target", "drop", "group", "task", "time", "columns", "series_id", "segment", "stride", "date_order")
 
 
 def _makes(reader):
@@ -50,6 +50,7 @@ KIND = Kind(
                 "series_id",
                 "known_covariates",
                 "static_covariates",
+                "date_order",
             ),
             rest="a series",
         ),

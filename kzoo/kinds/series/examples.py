@@ -98,7 +98,7 @@ def _series_of_table(reader, raw, notes):
     if time is not None and time not in rows.columns:
         notes.append(f"There is no time column {time!r}. The rows are assumed to be in order of time.")
         time = None
-    found = series_rows(rows, ids, time, notes, learned=reader.get("times"))
+    found = series_rows(rows, ids, time, notes, learned=reader.get("times", ""))
     unread: dict[str, Any] = {}
     values = numbers_of(rows, reader["columns"], reader.get("writings"), unread)
     notes += unread_notes(reader["columns"], rows, unread)
@@ -148,7 +148,7 @@ def arrays_of(raw) -> list:
     return series
 
 
-def series_rows(rows, ids, time, notes, *, learned=None) -> SeriesRows:
+def series_rows(rows, ids, time, notes, *, learned=None, date_order=None) -> SeriesRows:
     """Return which rows of a table belong to which series, in the order in which the series appear.
 
     Args:
@@ -157,6 +157,7 @@ def series_rows(rows, ids, time, notes, *, learned=None) -> SeriesRows:
         time: name of the time column; None for the order of the rows.
         notes: list that notes for the user are appended to.
         learned: format of the time column in training.
+        date_order: see `kzoo.load_data`.
 
     Raises:
         KzooError: a row without an id or a time, or a series with two rows of one time.
@@ -173,7 +174,7 @@ def series_rows(rows, ids, time, notes, *, learned=None) -> SeriesRows:
     if time is None:
         order, time_format = np.argsort(code, kind="stable"), None
     else:
-        time_format = time_format_of(time, rows[time], notes, learned)
+        time_format = time_format_of(time, rows[time], notes, learned, date_order)
         stamps, _, _ = times_and_zone(rows, time, time_format)
         require_times(rows, time, stamps)
         order = np.lexsort((stamps, code))

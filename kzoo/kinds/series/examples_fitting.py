@@ -66,6 +66,7 @@ class LabelledSeries:
 def load_examples(
     source, form, *, name, problem=None, preset=None, target=None, validation=0.1, test=None, seed=0, drop=(),
     group=None, task=None, time=None, columns=None, series_id=None, segment=None, stride=None, split="random",
+    date_order=None,
 ):  # fmt: skip
     """Load labelled series from a table with a row per step, or from a folder of files per class.
 
@@ -79,6 +80,7 @@ def load_examples(
         time: column that orders the rows of a series; the order of the rows without one.
         series_id: columns that tell series apart.
         segment, stride: steps of a segment, and from one to the next; None for whole series.
+        date_order: see `kzoo.load_data`.
 
     Raises:
         KzooError: no id, target or numeric column, or a target that is not constant in a series.
@@ -114,7 +116,7 @@ def load_examples(
         raise KzooError("The table has no rows.")
     time = detect_time_column(rows, time)
     taken = {*ids, *targets, *drop, *({group} - {None}), *({time} - {None})}
-    found = series_rows(rows, ids, time, notes)
+    found = series_rows(rows, ids, time, notes, date_order=date_order)
     if len(found.ends) == len(rows) > 1:
         raise KzooError(
             f"Every series has a single row: series_id={shown(ids[0] if len(ids) == 1 else ids)} differs in all "
@@ -124,7 +126,7 @@ def load_examples(
         notes.append(f"Column {counter!r} numbers the rows of each series, and is used as time={counter!r}.")
         time = counter
         taken.add(counter)
-        found = series_rows(rows, ids, time, notes)
+        found = series_rows(rows, ids, time, notes, date_order=date_order)
     overrides, format_warnings, decimal = column_options(columns, frame), list[str](), frame.attrs.get("decimal")
     formats = {}
     for column in frame.columns:
@@ -413,7 +415,7 @@ def _read_labelled(reader, source, targets, group, notes, form, text) -> Labelle
     if time is None and reader["time"] is not None:
         notes.append(f"There is no time column {reader['time']!r}. The rows are assumed to be in order of time.")
     require(rows, [*reader["series_id"], *reader["columns"], *targets], "the series")
-    found = series_rows(rows, reader["series_id"], time, notes, learned=reader.get("times"))
+    found = series_rows(rows, reader["series_id"], time, notes, learned=reader.get("times", ""))
     unread: Mapping[str, Any] = {}
     read_series = _labelled_series(reader, rows, found, targets, group, notes, unread=unread)
     notes += unread_notes(reader["columns"], rows, unread)

@@ -81,6 +81,7 @@ def load_series(
     series_id=None,
     known_covariates=None,
     static_covariates=None,
+    date_order=None,
     notes=(),
     task="forecasting",
 ):
@@ -96,6 +97,7 @@ def load_series(
         columns: column options with number formats; see `kzoo.load_data`.
         time: the time column; by default the first column of dates, or else the order of the rows.
         series_id, known_covariates, static_covariates: columns of a table of many series; see `kzoo.load_data`.
+        date_order: see `kzoo.load_data`.
         validation, test: fractions of all rows, 0.1 and 0.2 by default; or a second series.
         task: public name of the task.
 
@@ -118,7 +120,7 @@ def load_series(
         return load_panel(
             frame, _time_of_panel(frame, time), name=name, preset=preset, target=target, validation=validation,
             test=test, drop=drop, columns=columns, series_id=identifiers, known=known, static=static, notes=notes,
-            task=task, numeric_columns=_numeric_columns,
+            task=task, numeric_columns=_numeric_columns, date_order=date_order,
         )  # fmt: skip
     if known or static:
         argument = "known_covariates" if known else "static_covariates"
@@ -127,7 +129,7 @@ def load_series(
             "in series_id=; for one series, a column of one value."
         )
     unsorted, decimal = frame, frame.attrs.get("decimal")
-    frame, times = sort_by_time(frame, detect_time_column(frame, time), notes)
+    frame, times = sort_by_time(frame, detect_time_column(frame, time), notes, date_order=date_order)
     frame, times = _drop_future_rows(frame, times, target, notes)
     if isinstance(test, splits.Fold):
         rows, fraction = splits.expanding_cut(len(frame), test)
@@ -142,7 +144,7 @@ def load_series(
     for part, other_source in splits.second_sources(validation, test).items():
         learned_format, other_notes[part] = None if times is None else times.time_format, []
         other_frame = as_frame(with_index(other_source, time), text_columns(unsorted), notes)
-        others[part] = sort_by_time(other_frame, time, [], learned_format, other_notes[part])
+        others[part] = sort_by_time(other_frame, time, [], learned_format, other_notes[part], date_order)
 
     # 2. Split, and learn the step of the training rows.
     first_validation, first_test = splits.split_time(
@@ -277,17 +279,17 @@ def _time_of_panel(frame, time):
     return column
 
 
-def sort_by_time(frame, column, notes, learned=None, time_notes=None):
+def sort_by_time(frame, column, notes, learned=None, time_notes=None, date_order=None):
     """Return the rows in order of time without the time column, the one of the training or else the first of dates.
 
     Args:
         frame: the table.
-        column, notes, learned, time_notes: see `read_times`.
+        column, notes, learned, time_notes, date_order: see `read_times`.
 
     Returns:
         (the table, its `Times` or None without a time column).
     """
-    times = read_times(rows_of(frame), column, notes, learned=learned, time_notes=time_notes)
+    times = read_times(rows_of(frame), column, notes, learned=learned, time_notes=time_notes, date_order=date_order)
     if times is None:
         return frame, None
     if not times.is_sorted:

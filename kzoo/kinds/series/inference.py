@@ -439,16 +439,16 @@ def detect_time_column(table, time=None):
     return next((name for is_time, name in candidates if is_time(rows[name])), None)
 
 
-def learned_time_format(reader) -> str | None:
-    """Return the format of the time column in training (see `time_format_of`); None if it is not stored."""
+def learned_time_format(reader) -> str:
+    """Return the format of the time column in training, empty if it is not stored (see `time_format_of`)."""
     calendar = reader.get("calendar")
     are_numbers = (
         isinstance(calendar, Mapping) and calendar.get("step") == "numbers"
     )  # runs of earlier versions do not store it
-    return reader.get("times") or (NUMBERS if are_numbers else None)
+    return reader.get("times") or (NUMBERS if are_numbers else "")
 
 
-def read_times(rows, column, notes, *, learned=None, time_notes=None) -> Times | None:
+def read_times(rows, column, notes, *, learned=None, time_notes=None, date_order=None) -> Times | None:
     """Return the times of the rows of a series, from the column of the training or else the first column of dates.
 
     Args:
@@ -457,6 +457,7 @@ def read_times(rows, column, notes, *, learned=None, time_notes=None) -> Times |
         notes: list that notes for the user are appended to.
         learned: format of the column in training.
         time_notes: list that notes about an ambiguous format are appended to; `notes` by default.
+        date_order: see `kzoo.load_data`.
 
     Returns:
         `Times`; None without a time column.
@@ -468,7 +469,7 @@ def read_times(rows, column, notes, *, learned=None, time_notes=None) -> Times |
     if column is None:
         notes.append("There is no time column: the rows are assumed to be in order of time.")
         return None
-    time_format = time_format_of(column, rows[column], notes if time_notes is None else time_notes, learned)
+    time_format = time_format_of(column, rows[column], notes if time_notes is None else time_notes, learned, date_order)
     timestamps, offsets, zone = times_and_zone(rows, column, time_format)
     require_times(rows, column, timestamps)
     times = Times.of(column, timestamps, offsets, time_format, zone)

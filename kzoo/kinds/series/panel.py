@@ -441,7 +441,10 @@ def check_constant(panel: Panel, channels: np.ndarray, name: str) -> None:
         )
 
 
-def panel_moments(rows: Rows, column: str, notes: list[str], learned: str | None = None, zone_learned: Any = None):
+def panel_moments(
+    rows: Rows, column: str, notes: list[str], learned: str | None = None, zone_learned: Any = None,
+    date_order: str | None = None,
+):  # fmt: skip
     """Return the times of the rows of a panel, in order of the table, their format, and their zone.
 
     Args:
@@ -450,11 +453,12 @@ def panel_moments(rows: Rows, column: str, notes: list[str], learned: str | None
         notes: list that notes about an ambiguous format are appended to.
         learned: the format in training, if it is known.
         zone_learned: the zone of the training, for a note about another one; None for no note.
+        date_order: see `kzoo.load_data`.
 
     Raises:
         KzooError: a row without a time.
     """
-    time_format = time_format_of(column, rows[column], notes, learned)
+    time_format = time_format_of(column, rows[column], notes, learned, date_order)
     times, minutes, zone = times_and_zone(rows, column, time_format)
     require_times(rows, column, times)
     notes += zone_notes(column, zone_learned, minutes)
@@ -689,7 +693,7 @@ def panel_of(reader: Mapping[str, Any], rows: Rows, notes: list[str]) -> tuple[P
     require(rows, [covariate.name for covariate in covariates_of(reader)], "the panel")
     codes, names = series_names(rows, reader["series_id"], notes)
     zone = (reader.get("zones") or {}).get(column)
-    moments, _, _ = panel_moments(rows, column, notes, reader.get("times"), zone)
+    moments, _, _ = panel_moments(rows, column, notes, reader.get("times", ""), zone)
     if (moments.times.dtype.kind == "M") == (calendar.step == "numbers"):
         types = ("dates", "numbers") if calendar.step == "numbers" else ("numbers", "dates")
         raise KzooError(

@@ -53,14 +53,14 @@ _MOST_FRESH = 1_000_000  # new rows that are checked
 
 def load_panel(
     frame, times, *, name, preset, target, validation, test, drop, columns, series_id, known, static, notes, task,
-    numeric_columns,
+    numeric_columns, date_order=None,
 ) -> Dataset:  # fmt: skip
     """Load a table of many series for forecasting, split in order of time at the same moments for all of them.
 
     Args:
         frame: the table, a DataFrame.
         times: name of the time column.
-        name, preset, target, validation, test, drop, columns, notes, task: see `load_series`.
+        name, preset, target, validation, test, drop, columns, notes, task, date_order: see `load_series`.
         series_id, known, static: names of the columns that tell series apart, are known ahead, and are constant.
         numeric_columns: function that returns the numeric columns of a DataFrame, targets first, and the targets.
 
@@ -78,7 +78,7 @@ def load_panel(
     if not len(rows):
         raise KzooError(f"{name!r} has no rows. Pass a table with rows of each series.")
     codes, names = series_names(rows, series_id, notes)
-    moments, time_format, zone = panel_moments(rows, times, notes)
+    moments, time_format, zone = panel_moments(rows, times, notes, date_order=date_order)
     calendar = _learned_calendar(codes, moments, times)
     panel = sorted_panel(codes, names, moments, calendar)
     del codes, moments  # of a large table, each takes much memory

@@ -6,7 +6,7 @@ pandas.
 
 import numpy as np
 
-from kzoo.sources.tables.dates import are_short_dates, day_first_of_new_rows, to_dates
+from kzoo.sources.tables.dates import are_short_dates, day_first_of_new_rows, detect_day_first, to_dates
 from kzoo.sources.tables.values import not_missing, plain, to_numbers
 from kzoo.sources.tables.zones import in_utc, zone_of
 from kzoo.utils.errors import KzooError
@@ -27,17 +27,21 @@ def are_digit_dates(values) -> bool:
     return numbers is not None and _format_of_numbers(numbers, [], "") != NUMBERS
 
 
-def time_format_of(name, values, notes, learned=None) -> str | None:
+def time_format_of(name, values, notes, learned=None, date_order=None) -> str | None:
     """Return the format of a time column; None if its dates are unambiguous, such as 2024-01-31.
 
     Args:
         name: name of the column.
         values: the column.
         notes: list that notes for the user are appended to.
-        learned: the format in training, if it is known.
+        learned: the format in training, empty if its dates were unambiguous; None in training.
+        date_order: see `kzoo.load_data`.
 
     Returns:
         "numbers", "YYYYMMDD" or "YYYYMM" for whole numbers that are dates, "day first", "month first", or None.
+
+    Raises:
+        KzooError: dates that may be day first or month first.
     """
     values = plain(values)
     if values.dtype.kind == "M":
@@ -45,9 +49,12 @@ def time_format_of(name, values, notes, learned=None) -> str | None:
     if (numbers := _all_numbers(values)) is not None:
         return learned if learned in (NUMBERS, *_DIGIT_FORMATS) else _format_of_numbers(numbers, notes, name)
     if not are_short_dates(values):
-        return None
-    learned_day_first = {DAY_FIRST: True, MONTH_FIRST: False}.get(learned)
-    return DAY_FIRST if day_first_of_new_rows(name, values, notes, learned_day_first) else MONTH_FIRST
+        return None if date_order is None else date_order.replace("-", " ")  # for new rows
+    if learned in (DAY_FIRST, MONTH_FIRST):
+        day_first = day_first_of_new_rows(name, values, notes, learned == DAY_FIRST)
+    else:
+        day_first = detect_day_first(name, values, notes, date_order, required=learned is None)
+    return DAY_FIRST if day_first else MONTH_FIRST
 
 
 def times_of(values, time_format) -> np.ndarray:

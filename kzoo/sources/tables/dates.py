@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from kzoo.sources.tables.values import Texts, not_missing, plain, to_words, value_counts
+from kzoo.utils.errors import KzooError
 
 _MOSTLY = 0.95  # share of the values that must parse for a text column to count as numbers or dates
 _DATE = re.compile(r"\s*+(\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})")
@@ -27,6 +28,10 @@ _MAY_HAVE_OFFSET = re.compile(
     r"[^T\s]*+[T\s].*[-+/年月]", re.S
 )  # a sign after the day; slashes become dashes before a date is parsed
 _NO_TIME = np.datetime64("NaT", "us")
+DATE_ORDERS = ("day-first", "month-first")  # values of date_order=
+_SHORTEST_MONTH = 27  # days of a step, from which it is counted in months
+_WEEKEND = 3  # days by which the first working day of a month may move
+_MAX_MISSING = 0.5  # steps per row that may be missing in a regular series
 
 
 def are_dates(values) -> bool:
@@ -46,11 +51,20 @@ def _share_of_dates(values):
     return np.mean([bool(_DATE.match(str(value))) for value in values])
 
 
-def detect_day_first(name, values, notes) -> bool:
+def detect_day_first(name, values, notes, date_order=None, *, required=False) -> bool:
     """Return True if 3/2/2024 is February 3 in a column.
 
-    A number above 12 must be a day; without one, dates with dots are day first and dates with slashes month first. In
-    the latter case `notes` gets a line.
+    A number above 12 must be a day. Without one, it is the only order that gives a regular step. If both or neither do,
+    dates with dots are day first and dates with slashes month first, which `notes` gets a line about.
+
+    Args:
+        name, values: of the column.
+        notes: list that notes for the user are appended to.
+        date_order: the order that the user has set, one of `DATE_ORDERS`.
+        required: refuse dates with slashes if neither numbers above 12 nor the step decide.
+
+    Raises:
+        KzooError: the order is required, and it is not known.
     """
     values = plain(values)
     if values.dtype.kind == "M":
@@ -60,16 +74,72 @@ def detect_day_first(name, values, notes) -> bool:
         if isinstance(values, Texts)
         else Counter(str(value) for value in values[not_missing(values)])
     )
-    matches = [(match.groups(), n) for text, n in texts.items() if (match := _SHORT_DATE.match(_date_text(text)))]
-    first_is_day, second_is_day = (sum(n for parts, n in matches if int(parts[position]) > 12) for position in (0, 2))
-    if first_is_day != second_is_day:
-        return first_is_day > second_is_day
-    dotted = any(parts[1] == "." for parts, _ in matches)
-    if matches and not dotted:
+    short = {text: (match, n) for text, n in texts.items() if (match := _SHORT_DATE.match(_date_text(text)))}
+    is_day = [{text: n for text, (match, n) in short.items() if int(match[group]) > 12} for group in (1, 3)]
+    first_is_day, second_is_day = (sum(counts.values()) for counts in is_day)
+    if date_order is not None:
+        day_first = date_order == DATE_ORDERS[0]
+    elif first_is_day != second_is_day:
+        day_first = first_is_day > second_is_day
+    else:
+        return _day_first_by_step(name, short, notes, required)
+    if contrary := is_day[day_first]:
+        order, other = DATE_ORDERS if day_first else DATE_ORDERS[::-1]
+        count = f"{sum(contrary.values()):,} of {sum(n for _, n in short.values()):,} dates"
         notes.append(
-            f"Dates in {name!r} are ambiguous and were read month first. If that is wrong, write them as 2024-02-03."
+            f"Dates in {name!r} are read {_spoken(order)}, except {count} that can only be {_spoken(other)}, such as "
+            f"{next(iter(contrary))!r}. Write all in one order."
+        )
+    return day_first
+
+
+def _day_first_by_step(name, short, notes, required):
+    """Return the order of dates whose numbers do not decide it (see `detect_day_first`)."""
+    example = next((text for text, (match, _) in short.items() if int(match[1]) != int(match[3])), None)
+    if example is None:  # there are none, or both orders give the same dates
+        return False
+    cells = np.array([*short], object)
+    is_regular = [_has_regular_step(to_dates(cells, day_first)) for day_first in (True, False)]
+    dotted = any(match[2] == "." for match, _ in short.values())
+    order, other = DATE_ORDERS if is_regular[0] > is_regular[1] else DATE_ORDERS[::-1]
+    if is_regular[0] != is_regular[1]:
+        notes.append(
+            f"Dates in {name!r} are read {_spoken(order)}: only that order gives a regular step. If that is wrong, set "
+            f"date_order={other!r}."
+        )
+        return is_regular[0]
+    if required and not dotted:
+        raise KzooError(
+            f"Dates in {name!r} may be day first or month first, such as {example!r}: "
+            f"{'both orders give' if is_regular[0] else 'neither order gives'} a regular step. Set "
+            "date_order='day-first' (or 'month-first'), or write them as 2024-02-03."
+        )
+    if not dotted:
+        notes.append(
+            f"Dates in {name!r} are ambiguous and were read month first. If that is wrong, set date_order='day-first' "
+            "in training, or write them as 2024-02-03."
         )
     return dotted
+
+
+def _spoken(order):
+    return order.replace("-", " ")
+
+
+def _has_regular_step(dates):
+    """Return whether days have a step: at most half as many are missing as there are. Two dates show no step."""
+    days = np.unique(dates[~np.isnat(dates)].astype("datetime64[D]"))
+    if len(days) < 3:
+        return False
+    steps = np.diff(days).astype(int)
+    if np.median(steps) >= _SHORTEST_MONTH:
+        months = days.astype("datetime64[M]")
+        day_of_month = (days - months).astype(int)
+        if np.ptp(day_of_month) > _WEEKEND:
+            return False
+        steps = np.diff(months.astype(int))
+    counts = steps / max(np.median(steps), 1)
+    return bool((counts == counts.round()).mean() >= _MOSTLY and (counts - 1).mean() <= _MAX_MISSING)
 
 
 def are_short_dates(values) -> bool:

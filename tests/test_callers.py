@@ -3,6 +3,7 @@
 import linecache
 import traceback
 import warnings
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -70,8 +71,10 @@ def test_a_warning_from_a_callback_names_the_line_that_called_keras(photos):
 
 
 def frames_of(error):
-    """Return the files of a traceback below the test itself, those of kzoo without the path before `kzoo/`."""
-    return [frame.filename.rpartition("/kzoo/")[2] for frame in traceback.extract_tb(error.__traceback__)][1:]
+    """Return the files of a traceback below the test itself, those of the package relative to it."""
+    files = [Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)][1:]
+    package = Path(kzoo.__file__).parent
+    return [(file.relative_to(package) if file.is_relative_to(package) else file).as_posix() for file in files]
 
 
 REFUSED = {

@@ -4,6 +4,8 @@ A step is a module of this folder, or of an installed package under the entry-po
 
     STAGE = "calibrate"                        one of `STAGES`, in whose order steps are applied
     FACTS = frozenset({"classes"})             facts that the task must have (see `kzoo.tasks.Task`)
+    CLASSES = (2, 2)                           optional: the fewest and most classes (None: any number) of a task whose
+                                               rows have one each
     learn(outputs, truth, *, target, logits) -> dict    plain JSON data, learned on validation rows; optionally also
                                                of settings= (of training) and weight= (N,), where it has these arguments
     apply(learned, outputs, *, logits) -> outputs       in stages before "decide": same number of rows, same form

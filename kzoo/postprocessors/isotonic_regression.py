@@ -9,6 +9,7 @@ from kzoo.postprocessors.calibration import binary_logits, fitted_binary, has_bo
 
 STAGE = "calibrate"
 FACTS = frozenset({"probabilities"})
+CLASSES = (2, 2)
 FEWEST = 200  # rows with and without a label; labels with fewer keep their probabilities
 
 

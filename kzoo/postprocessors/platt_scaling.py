@@ -10,6 +10,7 @@ from kzoo.postprocessors.threshold import line_of_logits
 
 STAGE = "calibrate"
 FACTS = frozenset({"probabilities"})
+CLASSES = (2, 2)
 FEWEST = 50  # rows with and without a label; labels with fewer keep their logits
 
 

@@ -239,15 +239,23 @@ def _combine(steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return _module(steps[0]["name"]).combine([step["learned"] for step in steps])
 
 
-def check_names(names: Sequence[str], facts: frozenset[str]) -> None:
+def _takes(module: Any, facts: frozenset[str], classes: int) -> bool:
+    """Return whether a step suits a task with these facts and number of classes; of labels, any number does."""
+    fewest, most = getattr(module, "CLASSES", (1, None))
+    return module.FACTS <= facts and ("labels" in facts or fewest <= classes <= (most or classes))
+
+
+def check_names(names: Sequence[str], facts: frozenset[str], classes: int) -> None:
     """Check that steps can be used together with a task.
 
     Args:
         names: the names of the steps.
         facts: the facts of the task (see `kzoo.tasks`).
+        classes: number of classes, labels or values that are predicted.
 
     Raises:
-        KzooError: an unknown step, two steps of the same stage, or a step that needs facts that the task does not have.
+        KzooError: an unknown step, two steps of the same stage, or a step that needs facts that the task does not have,
+            or another number of classes.
     """
     stages: dict[str, str] = {}
     for name in names:
@@ -260,6 +268,12 @@ def check_names(names: Sequence[str], facts: frozenset[str]) -> None:
             raise KzooError(
                 f"postprocess={name!r} needs a task with {', '.join(missing)}, which this task does not have."
             )
+        if not _takes(module, facts, classes):
+            fewest, most = module.CLASSES
+            number = f"{fewest} classes" if fewest == most else f"{fewest} classes or more"
+            steps = [step for step in NAMES if _module(step).STAGE == module.STAGE]
+            others = ", ".join(step for step in steps if _takes(_module(step), facts, classes))
+            raise KzooError(f"postprocess={name!r} is for {number}, and this data has {classes}. Use one of: {others}.")
         if (other := stages.get(module.STAGE)) is not None:
             raise KzooError(
                 f"postprocess={other},{name}: both steps belong to stage {module.STAGE!r}; choose one of them."

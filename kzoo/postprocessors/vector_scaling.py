@@ -9,6 +9,7 @@ from kzoo.postprocessors.calibration import log_softmax, logits_from, outputs_fr
 
 STAGE = "calibrate"
 FACTS = frozenset({"classes", "probabilities"})
+CLASSES = (3, None)
 FEWEST = 1000  # rows
 _MOST = 50  # classes
 _STEPS = 50

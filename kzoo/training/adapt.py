@@ -17,7 +17,7 @@ from kzoo.registry.budget import resolve_budget
 from kzoo.registry.family import builder_of
 from kzoo.registry.preset import unused_names
 from kzoo.tasks import problem
-from kzoo.training.decision import adapt_decision, adapt_objective
+from kzoo.training.decision import adapt_decision, adapt_objective, check_probabilities
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed
 
@@ -112,7 +112,7 @@ def adapt_to_data(preset, config, training, requested, data):
     logits = logits_of(config.get("output_activation") or "linear", training.get("loss"), single=config["outputs"] == 1)
     notes += adapt_decision(training, requested, data, logits=logits)
     notes += adapt_objective(training, requested, data, metrics_for(data.task, config))
-    notes += adapt_fit(training, requested, data)
+    notes += adapt_fit(training, requested, data, logits=logits)
     return config, training, notes
 
 
@@ -139,12 +139,15 @@ def adapt_build(preset, config, training, requested, data):
     return config, with_labels(data.task, config, training)[0], notes
 
 
-def adapt_fit(training, requested, data):
+def adapt_fit(training, requested, data, *, logits):
     """Adapt the settings of `fit` in `training` (epochs, callbacks), in place, and return a note for each change.
 
+    Args:
+        training, requested, data, logits: see `adapt_decision`.
+
     Raises:
-        KzooError: class weights for unknown classes, or for a task without classes; postprocessing steps that the task
-            does not support, or without validation data to learn them from.
+        KzooError: class weights for unknown classes, or for a task without classes; calibration or postprocessing steps
+            that the task or the outputs do not support, or without validation data to learn them from.
     """
     if training.get("class_weight") is not None and "classes" not in data.problem.facts:
         raise _not_for_classes("class_weight", training, data)
@@ -153,22 +156,7 @@ def adapt_fit(training, requested, data):
         training["postprocess"] = steps if data.validation is not None else ()
         if data.validation is None:
             notes.append(f"There is no validation data to learn {','.join(steps)}: probabilities of a half decide.")
-    if training.get("calibrate") is not None and "probabilities" not in data.problem.facts:
-        raise KzooError(
-            f"calibrate={training['calibrate']!r} is for probabilities, and {data.problem.name} has none. Leave it out."
-        )
-    if training.get("postprocess"):
-        check_names(training["postprocess"], data.problem.facts)
-        steps = [name for name in training["postprocess"] if stage_of(name) == "calibrate"]
-        if steps and training.get("calibrate") not in (None, "off"):
-            raise KzooError(
-                f"calibrate={training['calibrate']!r} and postprocess={steps[0]} both calibrate. Set only one of them."
-            )
-        if data.validation is None:
-            steps = ",".join(training["postprocess"])
-            raise KzooError(
-                f"postprocess={steps} is learned on validation data, and there is none. Set validation=0.1."
-            )
+    _check_learned(training, data, logits)
     notes += resolve_budget(training, requested, len(data.train))
     if "patience" in requested and not stops_early(training):
         notes.append(
@@ -181,6 +169,24 @@ def adapt_fit(training, requested, data):
         training["ema"] = 0.99
         notes.append("callbacks='long' averages the weights: ema=0.99. Set ema=0 to turn averaging off.")
     return notes
+
+
+def _check_learned(training, data, logits):
+    """Raise `KzooError` for steps in `postprocess` or `calibrate` that cannot be learned from this data."""
+    steps, method, facts = training.get("postprocess", ()), training.get("calibrate"), data.problem.facts
+    if method is not None and "probabilities" not in facts:
+        raise KzooError(f"calibrate={method!r} is for probabilities, and {data.problem.name} has none. Leave it out.")
+    check_names(steps, facts, data.outputs)
+    step = next((name for name in steps if stage_of(name) == "calibrate"), None)
+    if step and method not in (None, "off"):
+        raise KzooError(f"calibrate={method!r} and postprocess={step} both calibrate. Set only one of them.")
+    method = "temperature" if method == "temperature" else None  # "auto" calibrates where it can
+    for name, value in (("postprocess", ",".join(steps)), ("calibrate", method)):
+        if value and data.validation is None:
+            raise KzooError(f"{name}={value} is learned on validation data, and there is none. Set validation=0.1.")
+    for name, value in (("postprocess", step), ("calibrate", method)):
+        if value and "numbered" in facts:  # of labels, what is no logit is a probability
+            check_probabilities(name, value, logits)
 
 
 def adapt_monitor(training, requested, data):

@@ -106,11 +106,7 @@ def adapt_decision(training, requested, data, *, logits) -> list[str]:
     rule = _rule(training, values, requested, data)
     if rule is None:
         return notes
-    if logits is None:
-        raise KzooError(
-            f"decision={str(rule)!r} needs probabilities, and the outputs of this network are none: its loss or its "
-            "last activation is for other scores. Set loss='crossentropy'."
-        )
+    check_probabilities("decision", str(rule), logits)
     if len(names) == 2:
         notes += _set_positive(training, data)
     if data.validation is None:
@@ -118,6 +114,15 @@ def adapt_decision(training, requested, data, *, logits) -> list[str]:
     training["decision"] = rule
     training["postprocess"] = (*(step for step in steps if step != STEP), STEP)
     return notes
+
+
+def check_probabilities(name, value, logits):
+    """Raise `KzooError` if a setting needs probabilities, and the outputs of classes are none (`logits` is None)."""
+    if logits is None:
+        raise KzooError(
+            f"{name}={value!r} needs probabilities, and the outputs of this network are none: its loss or its "
+            "last activation is for other scores. Set loss='crossentropy'."
+        )
 
 
 def _shown(value):

@@ -338,9 +338,10 @@ def plan_training(
             f"{model.name!r} is a custom model. Leave quantiles= out, or train a preset."
         )
     requested |= requested_settings(model)
-    notes = adapt_decision(training, requested, data, logits=gives_logits(model))
+    logits = gives_logits(model)
+    notes = adapt_decision(training, requested, data, logits=logits)
     notes += adapt_objective(training, requested, data, reported_metrics(model) or ())
-    notes += adapt_fit(training, requested, data)
+    notes += adapt_fit(training, requested, data, logits=logits)
     return TrainingPlan(
         preset=preset, custom_model=model, config=config, training=training, requested=requested, data=data, seed=seed,
         notes=tuple(notes), as_built=preset is not None and contract.is_compiled_unchanged(model, preset.training),

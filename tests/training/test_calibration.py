@@ -315,6 +315,35 @@ def test_wrong_settings_are_refused(tmp_path):
         kzoo.train("tabular_fnn", frame, target="y", calibrate="temperature", out=tmp_path / "x")
 
 
+COLUMNS = pd.DataFrame({"a": np.arange(120) % 7, "b": np.arange(120) % 5})
+TWO, THREE = COLUMNS.assign(y=np.arange(120) % 2 == 0), COLUMNS.assign(y=list("pqr") * 40)
+BEFORE_TRAINING = {
+    "Platt, three classes": (
+        THREE, dict(postprocess="platt_scaling"), ("platt_scaling", "2 classes", "3", "temperature_scaling", "vector_scaling"),
+    ),
+    "isotonic, three classes": (THREE, dict(postprocess="isotonic_regression"), ("2 classes", "3", "vector_scaling")),
+    "vector, two classes": (TWO, dict(postprocess="vector_scaling"), ("3 classes or more", "has 2", "platt_scaling")),
+    "a step, hinge": (TWO, dict(postprocess="platt_scaling", loss="hinge"), ("platt_scaling", "probabilities", "loss=")),
+    "a temperature, hinge": (TWO, dict(calibrate="temperature", loss="hinge"), ("calibrate", "probabilities", "loss=")),
+    "no validation": (TWO, dict(calibrate="temperature", validation=0), ("calibrate", "validation=0.1")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BEFORE_TRAINING)
+def test_a_step_that_cannot_be_learned_is_refused_before_training(tmp_path, case):
+    frame, options, parts = BEFORE_TRAINING[case]
+    with refuses(*parts):
+        kzoo.train("tabular_fnn", frame, target="y", epochs=1, progress=False, out=tmp_path / "run", **options)
+    assert not (tmp_path / "run").exists()
+
+
+def test_tokens_are_calibrated_by_a_temperature_only(tmp_path):
+    (tmp_path / "text.txt").write_text("a text of a few words\nagain and again\n" * 60)
+    for step in ("platt_scaling", "isotonic_regression"):
+        with refuses(step, "2 classes", "temperature_scaling"):
+            kzoo.train("char_gpt", tmp_path / "text.txt", postprocess=step, progress=False, out=tmp_path / "run")
+
+
 def test_the_report_and_the_plot_show_reliability(pair, tmp_path):
     (run, _), _ = pair
     page = kzoo.report(run, out=tmp_path / "report.html").read_text()

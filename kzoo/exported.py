@@ -195,6 +195,8 @@ class Manifest:
             return cls.read(read_json(file))
         except Malformed as error:
             raise KzooError(f"{file} {error}.") from None
+        except KzooError:
+            raise
         except (ValueError, RecursionError):
             raise KzooError(f"{file} is damaged: it is not JSON. Export again.") from None
 

@@ -144,6 +144,8 @@ class Run:
             raise KzooError(f"{self.path} has no {name}: the run did not finish. Train again.") from None
         except OSError as error:
             raise self._damaged(name, f"cannot be read: {error.strerror}") from None
+        except KzooError:
+            raise
         except (ValueError, RecursionError):
             raise self._damaged(name, "is not valid JSON") from None
         if wrong := misfit(stored, form):

@@ -119,6 +119,19 @@ def test_a_file_of_an_export(made):
     assert_refused(lambda: kzoo.runtime.load(made / "table" / "export", "onnx"), str(file))
 
 
+def test_a_pipe_in_place_of_a_file_of_a_run_or_an_image(made):
+    """It is called one, not damaged JSON or an unreadable image."""
+    for file, call in (
+        (made / "table" / "run" / "summary.json", lambda: kzoo.Run(made / "table" / "run").summary),
+        (Path("p.png"), lambda: kzoo.predict(made / "images" / "run", "p.png")),
+    ):
+        file.unlink(missing_ok=True)
+        pipe(file)
+        with pytest.raises(kzoo.KzooError) as caught:
+            call()
+        assert str(caught.value).startswith(f"{str(file)!r} is a pipe")
+
+
 def test_a_pipe_with_the_name_of_a_model_or_preset_file():
     assert_refused(lambda: kzoo.load_model(pipe("p.keras")), "p.keras")
     assert_refused(lambda: kzoo.load_presets(pipe("p.toml")), "p.toml")

@@ -218,5 +218,5 @@ def _baselines(data: Dataset) -> list[Candidate]:
 def _seconds_used(folder: Path) -> float:
     try:
         return float(result_of(folder).get("seconds_used", 0.0))
-    except (OSError, ValueError, TypeError):
+    except (KzooError, OSError, ValueError, TypeError):
         return 0.0

@@ -242,7 +242,7 @@ def _combine(steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _takes(module: Any, facts: frozenset[str], classes: int) -> bool:
     """Return whether a step suits a task with these facts and number of classes; of labels, any number does."""
     fewest, most = getattr(module, "CLASSES", (1, None))
-    return module.FACTS <= facts and ("labels" in facts or fewest <= classes <= (most or classes))
+    return facts >= module.FACTS and ("labels" in facts or fewest <= classes <= (most or classes))
 
 
 def check_names(names: Sequence[str], facts: frozenset[str], classes: int) -> None:

@@ -290,7 +290,7 @@ def spec_of(thing: "str | os.PathLike[str] | keras.Model") -> dict[str, Any]:
         for name in ("config.json", "kzoo.json"):
             try:
                 return read_json(Path(thing) / name)["spec"]
-            except (OSError, ValueError, KeyError, TypeError):
+            except (KzooError, OSError, ValueError, KeyError, TypeError):
                 continue
         raise KzooError(f"{str(thing)!r} is not the folder of a run or export. kzoo.train and kzoo.export write one.")
     try:

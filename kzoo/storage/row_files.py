@@ -339,5 +339,7 @@ def read_metadata(folder) -> dict:
     """
     try:
         return read_json(folder / _ABOUT)
+    except KzooError:
+        raise
     except (OSError, ValueError):
         raise KzooError(f"{str(folder)!r} is damaged. Remove it; it is created again when it is needed.") from None

@@ -12,6 +12,7 @@ from typing import Any
 from kzoo import baselines
 from kzoo.data import Dataset
 from kzoo.postprocessors.decision import settings_of
+from kzoo.utils.errors import KzooError
 from kzoo.utils.files import cache_folder, read_json, write_json
 from kzoo.utils.formatting import first_line
 from kzoo.utils.optional import is_installed
@@ -94,7 +95,7 @@ def _read_cache(file: Path | None, time_limit: float) -> list[dict[str, Any]] | 
         cached = read_json(file)
         summaries: list[dict[str, Any]] = cached["baselines"]
         return summaries if cached["seconds"] >= time_limit or cached["complete"] else None
-    except (OSError, ValueError, LookupError, TypeError):  # no such file, or a damaged one
+    except (KzooError, OSError, ValueError, LookupError, TypeError):  # no such file, or a damaged one
         return None
 
 

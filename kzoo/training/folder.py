@@ -192,7 +192,7 @@ def _holds_run(folder, names):
         return names <= {_ASIDE, "preprocessing.json"}
     try:
         config = read_json(folder / "config.json")
-    except ValueError:
+    except (KzooError, ValueError):
         return "preprocessing.json" in names
     return isinstance(config, dict) and "spec" in config
 

@@ -112,7 +112,7 @@ def _holds_search(folder, names):
         return names <= {"preprocessing.json", "worker.log", ".lock"}
     try:
         return "kzoo_search" in read_json(folder / "search.json")
-    except (ValueError, TypeError):
+    except (KzooError, ValueError, TypeError):
         return False
 
 

@@ -117,6 +117,8 @@ class Request:
         file = Path(folder) / "search.json"
         try:
             document = read_json(file)
+        except KzooError:
+            raise
         except ValueError:
             raise KzooError(f"{file} is damaged: it is not valid JSON. Start a new search with kzoo.tune.") from None
         if not isinstance(document, dict) or document.pop("kzoo_search", None) is None:

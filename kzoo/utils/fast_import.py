@@ -16,6 +16,7 @@ from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from pathlib import Path
 
+from kzoo.utils.errors import KzooError
 from kzoo.utils.files import read_json
 
 _OPTIONAL = ("matplotlib", "pandas", "sklearn")
@@ -65,5 +66,5 @@ def _backend():
     settings = Path(os.path.expanduser(os.environ.get("KERAS_HOME", "~/.keras"))) / "keras.json"
     try:
         return os.environ.get("KERAS_BACKEND") or read_json(settings)["backend"]
-    except (OSError, ValueError, LookupError, TypeError):  # no readable keras.json
+    except (KzooError, OSError, ValueError, LookupError, TypeError):  # no readable keras.json
         return None

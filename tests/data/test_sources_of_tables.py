@@ -280,6 +280,12 @@ def test_what_cannot_be_read_is_refused_in_a_line(case, tmp_path):
     assert "\n" not in str(caught.value)
 
 
+def test_an_archive_that_can_be_read_is_not_to_be_made_again(tmp_path):
+    with refuses("holds 2 tables", "Unpack it") as caught:
+        kzoo.load_data(zipped(tmp_path, **{"a.csv": "a", "b.csv": "b"}), target="species")
+    assert "again" not in str(caught.value)
+
+
 @pytest.mark.parametrize("name", ["a.csv.gz", "a.jsonl", "iris.zip", "b-*.csv", "sqlite"])
 def test_an_expanded_table_takes_no_more_than_memory(name, tmp_path, monkeypatch):
     text = "a,b\n" + "1,xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n" * 100_000

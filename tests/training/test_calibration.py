@@ -319,11 +319,12 @@ COLUMNS = pd.DataFrame({"a": np.arange(120) % 7, "b": np.arange(120) % 5})
 TWO, THREE = COLUMNS.assign(y=np.arange(120) % 2 == 0), COLUMNS.assign(y=list("pqr") * 40)
 BEFORE_TRAINING = {
     "Platt, three classes": (
-        THREE, dict(postprocess="platt_scaling"), ("platt_scaling", "2 classes", "3", "temperature_scaling", "vector_scaling"),
+        THREE, dict(postprocess="platt_scaling"),
+        ("platt_scaling", "2 classes", "has 3", "temperature_scaling", "vector_scaling"),
     ),
     "isotonic, three classes": (THREE, dict(postprocess="isotonic_regression"), ("2 classes", "3", "vector_scaling")),
     "vector, two classes": (TWO, dict(postprocess="vector_scaling"), ("3 classes or more", "has 2", "platt_scaling")),
-    "a step, hinge": (TWO, dict(postprocess="platt_scaling", loss="hinge"), ("platt_scaling", "probabilities", "loss=")),
+    "a step, hinge": (TWO, dict(postprocess="platt_scaling", loss="hinge"), ("platt_scaling", "probabilities")),
     "a temperature, hinge": (TWO, dict(calibrate="temperature", loss="hinge"), ("calibrate", "probabilities", "loss=")),
     "no validation": (TWO, dict(calibrate="temperature", validation=0), ("calibrate", "validation=0.1")),
 }  # fmt: skip

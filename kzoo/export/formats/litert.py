@@ -135,6 +135,8 @@ class Session:
             _check_sizes(self._model.get_tensor_details(), len(content), name)
             self._model.allocate_tensors()
             input_detail, output_detail = self._model.get_input_details()[0], self._model.get_output_details()[0]
+        except KzooError:
+            raise
         except (ValueError, RuntimeError, IndexError) as error:
             raise KzooError(f"LiteRT cannot open {name}: {first_line(error)}") from None
         self._input, self._output, self._type = input_detail["index"], output_detail["index"], input_detail["dtype"]

@@ -163,6 +163,8 @@ def decode(source, shape):
         return _decode_file(source, shape)
     except FileNotFoundError:
         raise KzooError(f"Cannot find {_describe(source)}.") from None
+    except KzooError:
+        raise
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         # Pillow raises all of these for a broken file.
         raise KzooError(f"Cannot read {_describe(source)}: {_reason(error)}.") from None

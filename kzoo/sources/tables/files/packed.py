@@ -86,6 +86,8 @@ def _unpacked(content, name):
             if tables[0].file_size > most:  # no more than this is read
                 raise too_long(name, most, _FIX)
             return archive.read(tables[0]), tables[0].filename
+    except KzooError:
+        raise
     except RuntimeError:  # NotImplementedError too: a method of compression
         raise KzooError(f"{name!r} is protected by a password, or compressed by another method. Unpack it.") from None
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError) as error:

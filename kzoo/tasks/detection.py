@@ -5,7 +5,7 @@ from decimal import Decimal
 import numpy as np
 
 from kzoo.sources.tables.numbers import learn_number_format
-from kzoo.sources.tables.values import to_numbers
+from kzoo.sources.tables.values import Texts, not_missing, plain, to_numbers
 from kzoo.tasks import Problem, problem, problems, tasks
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint, listed, shown
@@ -156,8 +156,9 @@ def check_numbers(chosen: Problem, targets, task: str) -> None:
         task: task that the user has set.
     """
     for name, column in targets.items() if "values" in chosen.facts else ():
-        cells = [cell for cell in column if cell is not None and cell == cell]
-        if cells and not np.isfinite(to_numbers(cells)).any():
+        values = plain(column)
+        cells = values[not_missing(values)]
+        if len(cells) and not np.isfinite(to_numbers(cells)).any():
             raise KzooError(
                 f"task={task!r} needs a target of numbers, but {name!r} has {shown(cells[0])}. Choose another target, "
                 "or remove this option to predict classes."
@@ -208,8 +209,11 @@ def suits_problem(candidate: Problem, columns) -> bool:
 
 def _numbers(column):
     """Return a column as numbers; None if it contains strings or booleans."""
+    if isinstance(column, Texts):
+        return None
     if column.dtype == object:
-        if not all(isinstance(v, int | float | np.number | Decimal) and not isinstance(v, bool) for v in column):
+        types = set(map(type, column))
+        if bool in types or not all(issubclass(kind, int | float | np.number | Decimal) for kind in types):
             return None
         try:
             column = column.astype(np.float64)

@@ -232,4 +232,4 @@ def _hash(frame, rows, wall_clock):
     for name in columns:  # a category has the hash of its text
         if isinstance(texts := rows[name], Texts) and not pd.api.types.is_object_dtype(frame[name]):
             columns[name] = pd.Categorical.from_codes(texts.codes, texts.different)
-    return pd.util.hash_pandas_object(pd.DataFrame(columns), index=False).to_numpy()
+    return pd.util.hash_pandas_object(pd.DataFrame(columns, copy=False), index=False).to_numpy()

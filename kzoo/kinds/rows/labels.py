@@ -8,7 +8,7 @@ import numpy as np
 
 from kzoo.sources.tables.label_cells import flags, free_separator, has_lists, label_sets, likely_separator
 from kzoo.sources.tables.raw import Rows, as_names, find_target
-from kzoo.sources.tables.values import plain
+from kzoo.sources.tables.values import distinct, plain, texts_of
 from kzoo.tasks import Problem, detection
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed, shown
@@ -102,30 +102,31 @@ def label_columns(
             return LabelColumns(names, "", "all of them are 0 or 1, yes or no" if task is None else f"task={task!r}")
         if requested is None:
             return None
-        cells = [cell for cell in plain(frame[wrong[0]]) if cell is not None and flags([cell]) is None]
+        cells = [cell for cell in plain(distinct(frame[wrong[0]])) if cell is not None and flags([cell]) is None]
         raise KzooError(
             f"task={task!r} with several target columns needs 0 and 1, or yes and no, in each, but {wrong[0]!r} "
             + (f"has {shown(cells[0])}." if cells else "is empty.")
         )
     name, option = names[0], overrides.get(names[0], {})
-    if any(isinstance(cell, dict) for cell in frame[name]):
+    texts = texts_of(frame[name])
+    cells = distinct(frame[name] if texts is None else texts)
+    if any(issubclass(cell_type, dict) for cell_type in set(map(type, cells))):
         return None
-    if has_lists(frame[name]):
-        labels = [label for labels in label_sets(frame[name]) if labels for label in labels]
+    if has_lists(cells):
+        labels = [label for labels in label_sets(cells) if labels for label in labels]
         return LabelColumns(names, free_separator(labels), "its cells are lists", lists=True)
     if separator := option.get("separator"):
-        if not any(cell is not None and separator in str(cell) for cell in plain(frame[name])):
+        if not any(cell is not None and separator in str(cell) for cell in plain(cells)):
             raise KzooError(
                 f"columns: {name!r} has separator={separator!r}, which is in no cell. Correct it, or use "
                 "task='classification' for one class per row."
             )
         return LabelColumns(names, separator, f"its cells are separated at {separator!r}, as requested")
-    texts = plain(frame[name])
-    if requested is None and (option or not hasattr(texts, "different")):
+    if requested is None and (option or texts is None):
         return None
-    separator = likely_separator(list(texts), sure=requested is not None)
+    separator = likely_separator(cells if texts is None else texts, sure=requested is not None)
     if separator:
-        example = next(cell for cell in texts if cell is not None and separator in cell.strip())
+        example = next(cell for cell in cells if isinstance(cell, str) and separator in cell.strip())
         return LabelColumns(names, separator, f"cells such as {shown(example)} are separated at {separator!r}")
     if requested is None:
         return None

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from kzoo.sources.tables.values import Texts, not_missing, plain, to_words, value_counts
+from kzoo.sources.tables.values import NUMBERS, Texts, not_missing, plain, to_words, value_counts
 from kzoo.utils.errors import KzooError
 
 _MOSTLY = 0.95  # share of the values that must parse for a text column to count as numbers or dates
@@ -48,6 +48,8 @@ def are_dates(values) -> bool:
 def _share_of_dates(values):
     if isinstance(values, Texts):
         return np.mean(values.each([bool(_DATE.match(text)) for text in values.different], False, bool))
+    if set(map(type, values)) <= NUMBERS:
+        return 0.0
     return np.mean([bool(_DATE.match(str(value))) for value in values])
 
 

@@ -2,12 +2,12 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from kzoo.sources.tables.values import MISSING, Texts, plain, to_numbers
+from kzoo.sources.tables.values import MISSING, Texts, distinct, each_distinct, plain, to_numbers, value_counts
 
 SEPARATORS = (";", "|", ",", " ")
 _SURE = (";", "|")  # separators that are rarely part of a name
@@ -29,10 +29,10 @@ def flags(values: Any) -> np.ndarray | None:
             return None
         numbers = values.each(number_of, np.nan, np.float64)
     elif values.dtype == object:
-        cells = [np.nan if value is None else _flag(value) for value in values]
-        if any(cell is None for cell in cells):
+        flags_of_cells = each_distinct(lambda cell: np.nan if cell is None else _flag(cell), values)
+        if None in flags_of_cells:
             return None
-        numbers = np.array(cells, np.float64)
+        numbers = np.array(flags_of_cells, np.float64)
     elif values.dtype.kind in "biuf":
         numbers = values.astype(np.float64)
     else:
@@ -59,8 +59,10 @@ def _flag(value: Any) -> float | None:
 
 def has_lists(values: Any) -> bool:
     """Return whether the cells of a column (N,) are lists, tuples, sets or arrays, apart from missing ones."""
-    cells = [value for value in values if not _is_none(value)]
-    return bool(cells) and all(isinstance(cell, _LISTS) for cell in cells)
+    cells = distinct(values)
+    if not any(issubclass(cell_type, _LISTS) for cell_type in set(map(type, cells))):
+        return False
+    return all(isinstance(cell, _LISTS) or _is_none(cell) for cell in cells)
 
 
 def label_sets(values: Iterable[Any], separator: str = "") -> list[tuple[str, ...] | None]:
@@ -70,24 +72,24 @@ def label_sets(values: Iterable[Any], separator: str = "") -> list[tuple[str, ..
         values: cells: lists, tuples, sets or arrays of labels, or texts; numbers are the name of a label.
         separator: between the labels of a text; empty if a text is one label. Without text there are no labels.
     """
-    sets: list[tuple[str, ...] | None] = []
-    is_list_column = has_lists(values := list(values))
-    for value in values:
-        if isinstance(value, _LISTS):
-            sets.append(_distinct(sorted(value, key=str) if isinstance(value, set | frozenset) else value))
-        elif _is_none(value):
-            sets.append(None if is_list_column else ())
-        else:
-            sets.append(split_cell(_name(value), separator))
-    return sets
+    is_list_column = has_lists(values := values if hasattr(values, "__len__") else list(values))
+
+    def labels_of(cell):
+        if isinstance(cell, _LISTS):
+            return _label_names(sorted(cell, key=str) if isinstance(cell, set | frozenset) else cell)
+        if _is_none(cell):
+            return None if is_list_column else ()
+        return split_cell(_name(cell), separator)
+
+    return each_distinct(labels_of, values)
 
 
 def split_cell(text: str, separator: str) -> tuple[str, ...]:
     """Return the labels of a text such as `a;b`, each once."""
-    return _distinct(text.split(separator) if separator.strip() else text.split() if separator else [text])
+    return _label_names(text.split(separator) if separator.strip() else text.split() if separator else [text])
 
 
-def _distinct(labels: Iterable[Any]) -> tuple[str, ...]:
+def _label_names(labels: Iterable[Any]) -> tuple[str, ...]:
     names = (_name(label) for label in labels if not _is_none(label))
     return tuple(dict.fromkeys(name for name in names if name))
 
@@ -106,7 +108,7 @@ def _is_none(value: Any) -> bool:
     return isinstance(value, float | np.floating) and bool(value != value)
 
 
-def likely_separator(texts: Sequence[Any], *, sure: bool = False) -> str:
+def likely_separator(texts: Any, *, sure: bool = False) -> str:
     """Return the separator of a column of texts such as `a;b`; empty if none is likely.
 
     A separator is likely if the cells are combinations of fewer labels: many cells have several, cells differ in their
@@ -117,8 +119,10 @@ def likely_separator(texts: Sequence[Any], *, sure: bool = False) -> str:
         texts: (N,) the cells; missing ones are None.
         sure: whether the column is known to have labels, so that any separator that occurs is the one.
     """
-    cells = [text.strip() for text in texts if isinstance(text, str) and text.strip() not in MISSING]
-    counts = Counter(cells)
+    counts: Counter[str] = Counter()
+    for text, count in value_counts(texts).items():
+        if isinstance(text, str) and (cell := text.strip()) not in MISSING:
+            counts[cell] += count
     if not counts:
         return ""
     for separator in SEPARATORS:
@@ -127,7 +131,7 @@ def likely_separator(texts: Sequence[Any], *, sure: bool = False) -> str:
             continue
         if sure and separator.strip():
             return separator
-        if with_it >= _FEWEST_SPLIT * len(cells) and _is_combined(counts, separator, strict=separator not in _SURE):
+        if with_it >= _FEWEST_SPLIT * counts.total() and _is_combined(counts, separator, strict=separator not in _SURE):
             return separator
     return ""
 

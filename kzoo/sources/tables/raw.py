@@ -12,7 +12,7 @@ from kzoo.sources.arrays import as_array, check_count
 from kzoo.sources.files import existing_path
 from kzoo.sources.tables.dates import to_dates
 from kzoo.sources.tables.files import read_content, read_rows
-from kzoo.sources.tables.values import Texts, not_missing, plain, read_numbers
+from kzoo.sources.tables.values import NUMBERS, Texts, distinct, not_missing, plain, read_numbers
 from kzoo.sources.tables.zones import aware, minutes_in, on_clock, zone_of
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint, listed, plural, shown
@@ -365,20 +365,19 @@ def check_cells(table, names, lists=()):
                 f"The column name {name!r} contains a lone surrogate (half of a character). Rename the column."
             )
         values = table.iloc[:, index]
-        if str(values.dtype) == "category" and not any(map(_is_wrong, values.cat.categories)):
-            continue  # far fewer than rows
-        cells = values if values.dtype.kind in "OU" or str(values.dtype).startswith("str") else ()
+        cells = distinct(values) if values.dtype.kind in "OU" else ()
+        if set(map(type, cells)) <= NUMBERS or not any(map(_is_wrong, cells)):
+            continue
         if name in lists and any(map(_is_sequence, cells)):
             continue
-        bad = next((row for row, cell in enumerate(cells) if _is_wrong(cell)), None)
-        if bad is not None:
-            where = f"Row {bad + 1} has {shown(values.iloc[bad])} in column {name!r}"
-            if _is_sequence(values.iloc[bad]):
-                raise KzooError(f"{where}. A cell must be a number, a text or a date.")
-            raise KzooError(
-                f"{where}, which contains a lone surrogate (half of a character). Repair it, for example with "
-                "text.encode('utf-8', 'replace').decode()."
-            )
+        row, cell = next((row, cell) for row, cell in enumerate(values, start=1) if _is_wrong(cell))
+        where = f"Row {row} has {shown(cell)} in column {name!r}"
+        if _is_sequence(cell):
+            raise KzooError(f"{where}. A cell must be a number, a text or a date.")
+        raise KzooError(
+            f"{where}, which contains a lone surrogate (half of a character). Repair it, for example with "
+            "text.encode('utf-8', 'replace').decode()."
+        )
 
 
 def _is_wrong(cell):

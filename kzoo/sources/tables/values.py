@@ -6,6 +6,7 @@ meaning.
 """
 
 from collections import Counter
+from contextlib import suppress
 from datetime import timedelta
 
 import numpy as np
@@ -17,6 +18,7 @@ MISSING = frozenset(
     ("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
      "NULL", "NaN", "None", "n/a", "nan", "null")
 )  # fmt: skip
+NUMBERS = frozenset((bool, int, float, type(None)))  # types of cells that are read without a call for each
 _SECOND = np.timedelta64(1, "s")
 
 
@@ -76,7 +78,7 @@ def plain(values) -> "np.ndarray | Texts":
     if not isinstance(values, np.ndarray) and hasattr(values, "notna"):  # a Series: pandas is already imported
         if str(values.dtype).startswith("datetime64") and getattr(values.dt, "tz", None) is not None:
             values = values.dt.tz_localize(None)
-        if (texts := _texts(values)) is not None:
+        if (texts := texts_of(values)) is not None:
             return texts
         if not isinstance(values.dtype, np.dtype) or values.dtype.kind not in "biufmM":
             values = values.astype(object).where(values.notna(), None)
@@ -85,25 +87,31 @@ def plain(values) -> "np.ndarray | Texts":
         return values / _SECOND
     if isinstance(values, np.ndarray) and values.dtype.kind in "biufM":
         return values
-    out = np.empty(len(values), object)
-    out[:] = [
-        None if _is_missing(value) else value / _SECOND if isinstance(value, timedelta | np.timedelta64) else value
-        for value in values
-    ]
+    out, cells = np.empty(len(values), object), list(values)
+    if set(map(type, cells)) <= NUMBERS | {str}:
+        out[:] = cells
+        out[out != out] = None
+    else:
+        out[:] = [
+            None if _is_missing(cell) else cell / _SECOND if isinstance(cell, timedelta | np.timedelta64) else cell
+            for cell in cells
+        ]
     return out
 
 
-def _texts(series):
-    """Return a Series of texts as `Texts`; None for any other Series."""
-    if type(series.dtype).__name__ == "CategoricalDtype":
-        different = list(series.cat.categories)
+def texts_of(values) -> "Texts | None":
+    """Return a column of texts, `Texts` or a Series, as `Texts`; None for any other column."""
+    if isinstance(values, Texts) or not hasattr(values, "notna"):
+        return values if isinstance(values, Texts) else None
+    if type(values.dtype).__name__ == "CategoricalDtype":
+        different = list(values.cat.categories)
         is_text = all(isinstance(text, str) for text in different)
-        return Texts(different, series.cat.codes.to_numpy().astype(np.int32, copy=False)) if is_text else None
-    is_string_dtype = type(series.dtype).__name__ == "StringDtype"
+        return Texts(different, values.cat.codes.to_numpy().astype(np.int32, copy=False)) if is_text else None
+    is_string_dtype = getattr(values.dtype, "type", None) is str
     # A column of objects may hold texts and missing values, which are None or a float (NaN).
-    if not is_string_dtype and (series.dtype != object or {type(cell) for cell in series} - {str, float, type(None)}):
+    if not is_string_dtype and (values.dtype != object or set(map(type, values)) - {str, float, type(None)}):
         return None
-    codes, different = series.factorize()
+    codes, different = values.factorize()
     if not all(isinstance(text, str) for text in different):  # a float that is not NaN
         return None
     return Texts(list(different), codes.astype(np.int32))
@@ -136,6 +144,9 @@ def to_numbers(values, *writings) -> np.ndarray:
     if isinstance(values, Texts):
         return values.each([_number(text, writings or (PLAIN,)) for text in values.different], np.nan, np.float64)
     if values.dtype == object:
+        if set(map(type, values)) <= NUMBERS:
+            with suppress(OverflowError):  # a large int
+                return to_numbers(values.astype(np.float64))
         # Texts repeat: each unique one is parsed once.
         texts = dict.fromkeys(value for value in values if isinstance(value, str))
         read = {text: _number(text, writings or (PLAIN,)) for text in texts}
@@ -232,6 +243,33 @@ def _is_whole_float(values):
         floats = (value if isinstance(value, float | np.floating) else 0.5 for value in values)
         return np.array([value.is_integer() and abs(value) < 2**53 for value in floats], bool)
     return np.zeros(len(values), bool)
+
+
+def distinct(values) -> list:
+    """Return the cells of a column of any type, missing ones too: equal cells of one type once, lists each time."""
+    if (texts := texts_of(values)) is not None:
+        return [*texts.seen, *([None] if (texts.codes < 0).any() else [])]
+    dtype = getattr(values, "dtype", np.dtype(object))
+    if dtype.kind in "biufmM" or type(dtype).__name__ == "CategoricalDtype":
+        return list(values.unique() if hasattr(values, "notna") else np.unique(values))
+    cells = list(values)
+    try:
+        return [cell for _, cell in dict.fromkeys(zip(map(type, cells), cells, strict=True))]
+    except TypeError:  # a list has no hash
+        return cells
+
+
+def each_distinct(function, values) -> list:
+    """Return `function` of each cell of a column (N,) of any type, called once for equal cells (see `distinct`)."""
+    if (texts := texts_of(values)) is not None:
+        results = [*map(function, texts.different), function(None)]
+        return list(map(results.__getitem__, texts.codes.tolist()))
+    cells = list(values)
+    keys, once = list(zip(map(type, cells), cells, strict=True)), distinct(cells)
+    if len(once) == len(cells):
+        return list(map(function, cells))
+    result_of = {(type(cell), cell): function(cell) for cell in once}
+    return list(map(result_of.__getitem__, keys))
 
 
 def value_counts(values) -> dict:

@@ -69,17 +69,20 @@ def encode(target, values, notes=None) -> np.ndarray:
         return columns
     number_of = {name: number for number, name in enumerate(target.classes)}
     sets = _sets(values)
-    y = np.zeros((len(sets), len(number_of)), np.float32)
+    counts: Counter = Counter(sets)
     unknown: Counter[str] = Counter()
-    for row, labels in zip(y, sets, strict=True):
+    rows = np.zeros((len(counts), len(number_of)), np.float32)  # one for each distinct set
+    for row, (labels, count) in zip(rows, counts.items(), strict=True):
         if labels is None:
             row[:] = np.nan
             continue
         for label in labels:
             if (number := number_of.get(label)) is None:
-                unknown[label] += 1
+                unknown[label] += count
             else:
                 row[number] = 1
+    index_of = {labels: index for index, labels in enumerate(counts)}
+    y = rows[np.fromiter(map(index_of.__getitem__, sets), int, len(sets))]
     if unknown:
         names = listed((f"{name!r} ({plural(count, 'row')})" for name, count in unknown.most_common()), _NAMED)
         if not (y == 1).any():

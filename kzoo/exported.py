@@ -119,6 +119,7 @@ class Manifest:
         origin: `source` and `licence` of the data set, if kzoo knows it by name.
         typical: an encoded row of medians and most frequent categories of the training rows, with which explanations
             compare; empty if the preprocessor has them, or if they are not known.
+        row_bytes: bytes of the outputs of all layers for a row, which limit the rows of a batch; 0 if not known.
     """
 
     name: str
@@ -140,6 +141,7 @@ class Manifest:
     baselines: list = field(default_factory=list)
     origin: dict = field(default_factory=dict)
     typical: list = field(default_factory=list)
+    row_bytes: int = 0
 
     @classmethod
     def read(cls, document: Any) -> "Manifest":

@@ -47,7 +47,7 @@ MAY_IMPORT = {
     "plots": {"gradients", "postprocessors", "predictions"},
     "data": {"dataset", "postprocessors", "registry", "sources", "storage"},
     "predictions": set(),
-    "runtime": {"data", "explanations", "export", "exported", "postprocessors", "predictions", "sources"},
+    "runtime": {"data", "explanations", "export", "exported", "postprocessors", "predictions", "sources", "storage"},
     "checks": {"data", "dataset", "gradients", "plots", "sources", "storage"},
     "export": {
         "untracked", "checks", "data", "dataset", "exported", "loading", "postprocessors", "predictions", "registry",
@@ -62,7 +62,7 @@ MAY_IMPORT = {
     "training": {
         "baselines", "callbacks", "checks", "command", "contract", "data", "dataset", "families", "gradients",
         "loading", "network", "plots", "postprocessors", "predictions", "registry", "results", "run", "sources",
-        "suggestions", "weights",
+        "storage", "suggestions", "weights",
     },
     "sklearn": {"postprocessors", "registry", "run"},
     "serve": {"data", "exported", "postprocessors", "predictions", "results", "runtime", "sources"},

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from kzoo.data.batch_memory import rows_at_once
 from kzoo.plots.graph import nodes_of
 
 _NORMS = (
@@ -14,6 +15,7 @@ _NORMS = (
 )  # fmt: skip
 _SQUASHING = ("tanh", "sigmoid")
 _RECURRENT = (layers.RNN, layers.Bidirectional)
+_FEW = 64  # rows; a network that cannot compute them at once is large
 
 
 class Probe:
@@ -82,10 +84,9 @@ def _forward(model, tensors, x):
             *([v.value for v in variables] for variables in variable_lists), x, training=training
         )[0]
 
-    if keras.backend.backend() == "tensorflow" and any(
-        issubclass(layer_type, _RECURRENT) for layer_type in layer_types
-    ):
-        # Eager execution takes up to three times as long.
+    is_recurrent = any(issubclass(layer_type, _RECURRENT) for layer_type in layer_types)
+    if keras.backend.backend() == "tensorflow" and (is_recurrent or rows_at_once(extended, _FEW) < _FEW):
+        # Eager execution takes up to three times as long, and keeps the outputs of all layers.
         call = import_module("tensorflow").function(call, autograph=False)
     outputs = call(x)
     return outputs if isinstance(outputs, list | tuple) else [outputs]

@@ -8,6 +8,7 @@ import numpy as np
 
 from kzoo.checks.losses import last_activation, loss_info
 from kzoo.checks.probe import Probe
+from kzoo.data.batch_memory import rows_at_once
 from kzoo.dataset.sample import in_memory, sample_dataset
 from kzoo.kinds import kind
 from kzoo.kinds.rows.layout import text_columns
@@ -178,7 +179,8 @@ class Subject:
     @cached_property
     def batch(self):
         """(x, y) of a few training rows as `fit` gets them, without augmentation."""
-        rows = self.some(most=self.kind.batch)
+        most = self.kind.batch if self.model is None else max(2, rows_at_once(self.model, self.kind.batch))
+        rows = self.some(most=most)
         x, y = read(self.data.train.x, rows), read(self.data.train.y, rows)
         x = x.astype(self.kind.dtype)
         if self.label_rows is not None:  # unknown labels do not count in training

@@ -47,6 +47,11 @@ def sample_split(part, most=None):
     return sample if part.rows is not None else replace(sample, rows=indices)
 
 
+def even_sample(split, most):
+    """Return `most` rows of a split at even distances; the split itself if it has no more."""
+    return split if len(split) <= most else split.select(np.linspace(0, len(split) - 1, most).astype(int))
+
+
 def sample_dataset(data) -> Dataset:
     """Return a data set with `sampled` splits, for functions that need all rows of a split in memory."""
     parts = {name: sample_split(part) for name in _SPLITS if (part := getattr(data, name)) is not None}

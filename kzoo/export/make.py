@@ -172,6 +172,7 @@ def _manifest(subject, job, network_facts, exports) -> Manifest:
         created=time.strftime("%Y-%m-%d"),
         spec=spec | {"kzoo": network_facts["versions"]["kzoo"]},
         parameters=network_facts["parameters"],
+        row_bytes=network_facts["row_bytes"],
         inputs=[{k: input_spec[k] for k in ("name", "shape", "dtype", "meaning")}],
         outputs=[dict(name=subject.kind, shape=network_facts["answer"], kind=subject.kind)],
         labels=list(subject.labels),

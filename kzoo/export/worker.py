@@ -11,6 +11,7 @@ import numpy as np
 from keras import layers
 
 from kzoo import __version__
+from kzoo.data.batch_memory import bytes_of_row
 from kzoo.export.export_source import ConversionJob
 from kzoo.export.formats import file_of, formats, split_key
 from kzoo.export.golden_inputs import golden_batches
@@ -116,6 +117,7 @@ class _Steps:
         return dict(
             answer=[None, *golden_outputs["y_7"].shape[1:]],
             parameters=self.network.core.count_params(),
+            row_bytes=bytes_of_row(model),
             predict_ms=latencies(predict, x_7),
             versions={"kzoo": __version__, "python": platform.python_version()}
             | {name: metadata.version(name) for name in ("keras", "tensorflow", "numpy")},

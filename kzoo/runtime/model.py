@@ -30,6 +30,7 @@ from kzoo.postprocessors.prediction_options import PredictionOptions
 from kzoo.predictions import ANSWERS, Predictions, probabilities
 from kzoo.sources.arrays import all_finite, as_array, check_count
 from kzoo.sources.unreadable import MAX_SHARE_EVALUATION
+from kzoo.storage.memory import rows_that_fit
 from kzoo.tasks import Target, problem, problem_for
 from kzoo.utils.argument_checks import checked_arguments, checked_count, checked_seed
 from kzoo.utils.deprecation import deprecated
@@ -343,6 +344,7 @@ class Model:
 
     def run(self, x: np.ndarray, batch_size: int = 128) -> np.ndarray:
         """Return the unchecked outputs (N, ...) of the network for encoded rows, as float32."""
+        batch_size = rows_that_fit(self._manifest.row_bytes, batch_size)
         return in_batches(self._session, x, batch_size).astype(np.float32, copy=False)
 
     def check(self, outputs: np.ndarray) -> np.ndarray:

@@ -8,6 +8,8 @@ from pathlib import Path
 from kzoo.utils.errors import KzooError
 
 SHARE = 0.5  # of free memory that data may take: reading needs more temporarily, and training needs some as well
+_MOST_OF_BATCH = 1 << 30  # bytes of the outputs of all layers for a batch; most networks hold a fraction of them
+_NEGLIGIBLE = 1 << 26  # bytes that are not compared with the free memory
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*", re.I)
 _UNLIMITED = 1 << 50  # bytes; control groups v1 write "no limit" as a larger number
 
@@ -28,6 +30,18 @@ def free_memory() -> int:
 def too_large(size) -> bool:
     """Return True if data of `size` bytes should stay on disk and be read on demand instead of being held in memory."""
     return size > SHARE * free_memory()
+
+
+def rows_that_fit(row_size: int, rows: int) -> int:
+    """Return `rows`, or fewer, at least 1, if a network holds too many bytes for that many rows.
+
+    Args:
+        row_size: bytes of the outputs of all layers of a network for a row; 0 if they are unknown.
+        rows: the number of rows that is wanted.
+    """
+    if rows * row_size <= _NEGLIGIBLE:
+        return rows
+    return max(1, min(rows, int(min(_MOST_OF_BATCH, SHARE * free_memory()) // row_size)))
 
 
 def _parse_size(setting):

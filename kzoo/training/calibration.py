@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from kzoo.data.pipeline import Batches
-from kzoo.dataset.sample import sample_split
+from kzoo.dataset.sample import even_sample, sample_split
 from kzoo.families.protocol import LOG_RATIOS, MEMBERS, OUTPUT_BIAS, OUTPUTS, layer_with
 from kzoo.postprocessors import calibration, temperature_scaling
 from kzoo.postprocessors.postprocessor import stage_of
@@ -152,10 +152,8 @@ def _validation_outputs(setup, logits, batch_size):
     """
     features = setup.features is not None and setup.features[1] is not None
     model, split = (setup.core, setup.features[1]) if features else (setup.saved_weights(), setup.data.validation)
-    split = sample_split(split)
     most = _MOST if "kept" in setup.data.problem.facts else max(1, _TOKENS // int(np.prod(model.output_shape[1:])))
-    if len(split) > most:
-        split = split.select(np.linspace(0, len(split) - 1, most).astype(int))
+    split = even_sample(sample_split(split), most)
     members = _member_network(setup, model, logits)
     outputs, *more, truth = _forward_all([model] if members is None else [model, members], split, batch_size)
     return outputs, more[0] if more else None, truth, split.weight

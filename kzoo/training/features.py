@@ -4,11 +4,13 @@ If nothing below that layer is trainable and images are not augmented, an exampl
 so that an epoch takes only moments. The saved network is the whole one; it shares the trained layers.
 """
 
+import math
 from dataclasses import replace
 
 import keras
 import numpy as np
 
+from kzoo.data.batch_memory import rows_at_once
 from kzoo.data.pipeline import Batches
 from kzoo.dataset.dataset import Split
 from kzoo.families.protocol import FEATURES, PIECES, layer_with
@@ -28,16 +30,27 @@ def head_above(frozen: keras.Model, core: keras.Model) -> keras.Model:
     return keras.Model(frozen.output, core.output, name=core.name)
 
 
+def feature_bytes(frozen: keras.Model, *splits: Split | None) -> int:
+    """Return the size of the outputs of a network for the rows of some splits, in float32."""
+    return 4 * math.prod(frozen.output_shape[1:]) * sum(len(split) for split in splits if split is not None)
+
+
 def with_features(frozen: keras.Model, split: Split, *, batch_size: int) -> Split:
     """Return a split whose inputs are the outputs of a network, (N, F) in float32.
 
     Texts are cut to a length that is not much longer than they are: most have far fewer tokens than the longest.
     """
+    batch_size = rows_at_once(frozen, batch_size)
     if layer_with(frozen, PIECES) is not None:
         return replace(split, x=_features_of_texts(frozen, np.asarray(split.x[:]), batch_size))
-    batches = Batches(split, batch_size=batch_size)
-    features = (frozen.predict_on_batch(batches.batch(0, step)[0]) for step in range(len(batches)))
-    return replace(split, x=np.concatenate([keras.ops.convert_to_numpy(batch).astype("float32") for batch in features]))
+    batches, features = (
+        Batches(split, batch_size=batch_size),
+        np.empty((len(split), *frozen.output_shape[1:]), "float32"),
+    )
+    for step in range(len(batches)):
+        outputs = keras.ops.convert_to_numpy(frozen.predict_on_batch(batches.batch(0, step)[0]))
+        features[step * batch_size : step * batch_size + len(outputs)] = outputs
+    return replace(split, x=features)
 
 
 _SHORTEST = 16  # tokens to which texts are padded at least; each length doubles it

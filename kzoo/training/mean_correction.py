@@ -16,7 +16,7 @@ from kzoo.baselines.baseline import Unfit
 from kzoo.baselines.data import BaselineData
 from kzoo.baselines.rows import ridge
 from kzoo.data.pipeline import Batches
-from kzoo.dataset.sample import sample_dataset, sample_split
+from kzoo.dataset.sample import even_sample, sample_dataset, sample_split
 from kzoo.families.protocol import OUTPUTS, layer_with
 from kzoo.kinds import kind
 from kzoo.training.score import forward
@@ -154,9 +154,7 @@ def correct(setup, *, batch_size: int) -> list[float]:
         setup: the `TrainingSetup`.
         batch_size: examples per step.
     """
-    part = _correction_rows(setup.data)
-    if len(part) > _MOST_ROWS:
-        part = part.select(np.linspace(0, len(part) - 1, _MOST_ROWS).astype(int))
+    part = even_sample(_correction_rows(setup.data), _MOST_ROWS)
     model, batches = setup.saved_weights(), Batches(part, batch_size=batch_size)
     pairs = []
     for step in range(len(batches)):

@@ -18,12 +18,13 @@ from kzoo.dataset.options import DataOptions
 from kzoo.families.protocol import PIECES, RIDGE, layer_with
 from kzoo.kinds.text.sentence_encoder import LICENCE
 from kzoo.registry import Preset, build, get_preset, rebuild, requested_settings, resolve, spec_of, with_settings
+from kzoo.storage.memory import too_large
 from kzoo.stored_types import Spec
 from kzoo.training.adapt import adapt_fit, adapt_monitor, adapt_to_data
 from kzoo.training.custom_model import check_shape, custom_model_settings, match_loss
 from kzoo.training.decision import adapt_decision, adapt_objective
 from kzoo.training.device import computes_bfloat16, prepare_device
-from kzoo.training.features import frozen_below, head_above, with_features
+from kzoo.training.features import feature_bytes, frozen_below, head_above, with_features
 from kzoo.training.initial_weights import initialize_from_data, load_initial_weights
 from kzoo.training.linear_probe import linear_probe
 from kzoo.training.masked_labels import has_unknown_labels, refuse_unknown_labels, with_known_labels
@@ -193,6 +194,9 @@ class TrainingPlan:
                 later = self.training.get("augment") or layer_with(model, RIDGE) is not None  # `compiled` has features
                 frozen = None if later else frozen_below(model)
                 inputs, train = model.input, self.data.train
+                if frozen is not None and too_large(feature_bytes(frozen, train, self.data.validation)):
+                    frozen = None
+                    notes.append("The backbone's features do not fit into memory: they are computed in every epoch.")
                 if frozen is not None:
                     core, features = head_above(frozen, core), self._features_of(frozen)
                     inputs, train = frozen.output, features[0]
@@ -244,7 +248,7 @@ class TrainingPlan:
                 standardize=None if unscaled(model) is None else self._scaling,
                 class_weight=class_weights(self.training, self.data),
             )  # fmt: skip
-            core = core if features is None else head_above(frozen_below(model), core)
+            core = head_above(frozen_below(model), core)
             notes.append(note)
         norm_bias_rate = self.training.get("norm_bias_rate", 1.0)
         if norm_bias_rate != 1.0 and not any(v.name == contract.NORM_BIAS for v in core.trainable_variables):

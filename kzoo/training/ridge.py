@@ -6,14 +6,17 @@ rows and -1 for the others; scores are no probabilities, so the softmax above ge
 the leave-one-out scores (temperature scaling, arXiv:1706.04599).
 """
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 
 from kzoo.dataset.dataset import Dataset, Split
+from kzoo.dataset.sample import even_sample
 from kzoo.families.protocol import FEATURES, RIDGE, is_shares, layer_with
+from kzoo.storage.memory import SHARE, free_memory
 from kzoo.training.features import frozen_below, with_features
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural
@@ -106,7 +109,7 @@ def fit_ridge(
     batch_size: int,
     standardize: tuple[Any, Any] | None = None,
     class_weight: dict[int, float] | None = None,
-) -> tuple[tuple[Split, Split | None] | None, str]:
+) -> tuple[tuple[Split, Split | None], str]:
     """Set the layer "ridge" of a network, and return the features of the splits, and a note.
 
     Args:
@@ -117,7 +120,8 @@ def fit_ridge(
         class_weight: class number -> factor of the weight of its rows; None for 1.
 
     Returns:
-        The training and validation splits with features as inputs, None if there are too many rows; and a note.
+        The training and validation splits with features as inputs, of an even sample if there are too many rows; and a
+        note.
 
     Raises:
         KzooError: fewer than two training rows.
@@ -126,11 +130,10 @@ def fit_ridge(
     if frozen is None:
         raise KzooError(f"{model.name} has trainable layers below {FEATURES!r}. Freeze them.")
     unit = isinstance(layer_with(model, FEATURES), keras.layers.UnitNormalization)
-    most = _MOST_UNIT_ROWS if unit else _MOST_ROWS
-    train, sampled = data.train, len(data.train) > most
-    if len(train) < 2:
+    if len(data.train) < 2:
         raise KzooError("Ridge regression needs at least two training rows.")
-    train = train.select(np.linspace(0, len(train) - 1, most).astype(int)) if sampled else train
+    most = _most_rows(frozen.output_shape[-1], unit)
+    train = even_sample(data.train, most)
     features = with_features(frozen, train, batch_size=batch_size)
     y, weight = np.asarray(train.y[:]), None if train.weight is None else np.asarray(train.weight, np.float64)
     is_class, is_labels = ("classes" in data.problem.facts), ("labels" in data.problem.facts)
@@ -164,10 +167,25 @@ def fit_ridge(
         )
         kernel, bias = kernel * factors, bias * factors
     layer.set_weights([kernel, bias])
-    if sampled:
-        return None, f"{note} There are {len(data.train):,} training rows; it learns from an even sample of them."
-    validation = data.validation and with_features(frozen, data.validation, batch_size=batch_size)
-    return (replace(features, x=features.x), validation), note
+    if len(train) < len(data.train):
+        note = f"{note} There are {len(data.train):,} training rows; it learns from an even sample of them."
+    validation = data.validation and with_features(frozen, even_sample(data.validation, most), batch_size=batch_size)
+    return (features, validation), note
+
+
+def _most_rows(width, unit):
+    """Return the number of rows of the regression, which needs at least two: fewer if memory is short.
+
+    Args:
+        width: number of features.
+        unit: whether they are vectors of unit length.
+    """
+    memory = SHARE * free_memory()
+    if unit:  # copies of the features, and their squares
+        return max(2, min(_MOST_UNIT_ROWS, int(memory / (8 * 5 * width))))
+    # Features of training and validation rows, blocks of them, and five matrices of (rows, rows).
+    of_row, of_pair = 2 * 4 * width + 8 * 5 * min(width, _BLOCK), 8 * 5
+    return max(2, min(_MOST_ROWS, int((math.sqrt(of_row**2 + 4 * of_pair * memory) - of_row) / (2 * of_pair))))
 
 
 def _label_factor(scores, truth, weight):

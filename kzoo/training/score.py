@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from kzoo.checks.losses import last_activation, loss_info
+from kzoo.data.batch_memory import rows_at_once
 from kzoo.data.pipeline import Batches
 from kzoo.dataset.sample import sample_split
 from kzoo.kinds import kind, shape_matches
@@ -137,6 +138,8 @@ def tta_views(kind, tta):
 def forward(model, x, size, views=None):
     """Return the outputs for at most `size` rows, which are padded to `size`, so that the model is traced only once.
 
+    Fewer rows are computed at once if their layers would take too much memory (see `rows_at_once`).
+
     Args:
         model: the model.
         x: its inputs, at most `size` rows.
@@ -145,6 +148,9 @@ def forward(model, x, size, views=None):
     """
     if views is not None:
         return sum(np.float32(share) * forward(model, view, size) for share, view in views(x))
+    if (at_once := rows_at_once(model, size)) < size:
+        starts = range(0, max(len(x), 1), at_once)
+        return np.concatenate([forward(model, x[start : start + at_once], at_once) for start in starts])
     rows, expected = len(x), model.input_shape
     if rows and getattr(model, "output_shape", None) == (None, size, 1):
         size += 1  # with as many windows as steps, networks of earlier versions add the level of a window wrongly

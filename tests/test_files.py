@@ -176,4 +176,7 @@ def test_an_error_names_the_file_and_not_the_temporary_one(tmp_path):
     with pytest.raises(OSError, match="full") as caught, whole_file(tmp_path / "a.json") as temporary:
         raise OSError(28, "full", str(temporary))
     assert caught.value.filename == str(tmp_path / "a.json")
+    with pytest.raises(OSError, match="large") as caught, whole_file(tmp_path / "a.json"):
+        raise OSError(27, "File too large")  # as a write raises it, which knows no name
+    assert caught.value.filename == str(tmp_path / "a.json")
     assert not list(tmp_path.iterdir())

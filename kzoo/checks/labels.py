@@ -1,11 +1,9 @@
 """Checks of class labels: range, form, missing and rare classes, conflicting labels."""
 
-from typing import Any
-
 import numpy as np
 
 from kzoo.checks.finding import check, error, warning
-from kzoo.checks.rows import enough_variety, hashes
+from kzoo.checks.rows import contradict, enough_variety, equal_rows
 from kzoo.checks.subject import class_name
 from kzoo.utils.formatting import listed
 
@@ -105,23 +103,32 @@ def imbalance(subject):
 
 @check("data", "labels")
 def conflicting_labels(subject):
-    """Find equal inputs with different labels."""
+    """Find equal inputs with different labels. Images are not equal by chance: a single one is reported."""
     if not enough_variety(subject):
         return
-    keys, labels = hashes(subject, "train"), subject.labels["train"]
-    first: dict[Any, Any] = {}
-    conflicts: list[Any] = []
-    for row, key in enumerate(keys):
-        first_row = first.setdefault(key, row)
-        if key is not None and labels[first_row] != labels[row]:
-            conflicts.append((first_row, row))
-    if len(conflicts) > max(2, _CONFLICTS * len(keys)):
-        yield warning(
-            f"{len(conflicts)} of {len(keys)} sampled rows repeat an input with a different label",
-            where=f"train, rows {listed(f'{a} and {b}' for a, b in conflicts)}",
-            why="No network can predict both labels, and one of them may be wrong.",
-            fix="Correct the labels, or add a column that distinguishes these rows.",
+    for split in subject.splits:
+        pairs, sampled = equal_rows(subject, split)
+        conflicts = [pair for pair in pairs if contradict(subject, split, pair)]
+        if len(conflicts) <= (0 if "pixels" in subject.kind.facts else max(2, _CONFLICTS * sampled)):
+            continue
+        of_train = "" if split == "train" else "train row "
+        rows = listed(
+            f"{_shown(subject, split, row)} and {of_train}{_shown(subject, 'train', other)}" for row, other in conflicts
         )
+        yield warning(
+            f"{len(conflicts)} of {sampled} sampled rows repeat an input with a different label",
+            where=f"{split}, rows {rows}",
+            why="No network can predict both labels, and one of them may be wrong.",
+            fix="Correct the labels, or remove the wrong one of each pair of images."
+            if "pixels" in subject.kind.facts
+            else "Correct the labels, or add a column that distinguishes these rows.",
+        )
+
+
+def _shown(subject, split, row):
+    """Return the number of a row; of an image file also its folder and name."""
+    x = subject.splits[split].x
+    return f"{row} ({'/'.join(x.path(row).parts[-2:])})" if hasattr(x, "path") else str(row)
 
 
 def _valid_labels(labels, classes):

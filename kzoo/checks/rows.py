@@ -26,6 +26,29 @@ def hashes(subject, split):
     return subject.hashes[split]
 
 
+def equal_rows(subject, split):
+    """Return (row, training row) of equal rows of a split and the training split, and how many rows were compared.
+
+    Of the training split itself, the second row is the first of the equal ones. Of files, a few hundred are compared.
+    """
+    x, train = subject.splits[split].x, subject.data.train.x
+    if hasattr(x, "copies") and hasattr(train, "copies"):
+        rows = subject.some(split)
+        pairs, compared = x.copies(train, rows).items(), len(rows)
+    else:
+        first, keys = {}, hashes(subject, split)
+        for row, key in enumerate(hashes(subject, "train")):
+            first.setdefault(key, row)
+        pairs = ((row, first[key]) for row, key in enumerate(keys) if key is not None and key in first)
+        compared = len(keys)
+    return [(row, other) for row, other in pairs if split != "train" or row != other], compared
+
+
+def contradict(subject, split, pair):
+    """Return whether a row of a split and a training row have different classes."""
+    return subject.labels is not None and subject.labels[split][pair[0]] != subject.labels["train"][pair[1]]
+
+
 def enough_variety(subject):
     """Return whether rows vary so much that duplicates are unlikely by chance.
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from kzoo.checks.finding import check, warning
-from kzoo.checks.rows import enough_variety, hashes, row_keys
+from kzoo.checks.rows import contradict, enough_variety, equal_rows, hashes, row_keys
 from kzoo.checks.subject import class_name, read
 from kzoo.kinds.text.tokenizer import UNKNOWN
 from kzoo.storage.windows import series_of
@@ -24,14 +24,17 @@ def duplicates_across_splits(subject):
     """Find validation or test rows that are also training rows; windows of one series share values by design."""
     if len(subject.splits) < 2:
         return
-    if hasattr(subject.data.train.x, "copies"):
-        duplicates = _equal_files(subject)
-    else:
-        varied = enough_variety(subject)
-        duplicates = _equal_rows(subject) if varied else {}
-        for split in subject.splits:
-            if _is_second_source(subject, split) and (not varied or not all(hashes(subject, split))):
-                duplicates[split] = _equal_runs(subject, split)
+    varied = enough_variety(subject)
+    duplicates = {}
+    for split in subject.splits:
+        if split == "train":
+            continue
+        if varied:  # `conflicting_labels` reports those with different labels
+            pairs, sampled = equal_rows(subject, split)
+            duplicates[split] = [pair for pair in pairs if not contradict(subject, split, pair)], sampled
+        is_files = hasattr(subject.data.train.x, "copies")
+        if _is_second_source(subject, split) and not is_files and (not varied or not all(hashes(subject, split))):
+            duplicates[split] = _equal_runs(subject, split)
     for split, (pairs, sampled) in duplicates.items():
         if len(pairs) >= _FEWEST and len(pairs) >= _SHARE * sampled:
             rows = listed(f"{row} (train row {train_row})" for row, train_row in pairs)
@@ -43,7 +46,8 @@ def duplicates_across_splits(subject):
                 why="The network can memorise such rows, so the score is too optimistic.",
                 fix=f"Set {split}= to a source with other rows, or leave it out: rows of the training source are drawn."
                 if own
-                else "Remove the duplicates before splitting, or set a column with group=.",
+                else "Remove the duplicates before splitting"
+                + (", or set a column with group=." if subject.seen.get("read") else "."),
             )
 
 
@@ -134,27 +138,6 @@ def _hashes_of_runs(keys, length):
     factors = np.random.default_rng(0).integers(1, 2**63, length, np.uint64) | np.uint64(1)
     count = max(len(keys) - length + 1, 0)
     return sum((keys[i : i + count] * factor for i, factor in enumerate(factors)), np.zeros(count, np.uint64))
-
-
-def _equal_rows(subject):
-    """Return split -> (pairs of equal rows, number of rows) of the other splits."""
-    train = {key: row for row, key in enumerate(hashes(subject, "train")) if key is not None}
-    duplicates = {}
-    for split in subject.splits:
-        if split != "train":
-            keys = hashes(subject, split)
-            duplicates[split] = [(row, train[key]) for row, key in enumerate(keys) if key in train], len(keys)
-    return duplicates
-
-
-def _equal_files(subject):
-    """Return files of a few hundred images of the other splits that equal training files."""
-    train, duplicates = subject.data.train.x, {}
-    for split, part in subject.splits.items():
-        if split != "train" and hasattr(part.x, "copies"):
-            rows = subject.some(split)
-            duplicates[split] = list(part.x.copies(train, rows).items()), len(rows)
-    return duplicates
 
 
 @check("data", "seen", "unordered")

@@ -117,17 +117,18 @@ class Postprocessor:
         Raises:
             KzooError: another kind of predictions, or a run without what a promise is made from.
         """
+        other = "labels" if "labels" in facts else "the next token of a text" if "continues" in facts else "numbers"
         for name, value in options.given.items():
-            if facts & {"labels", "continues"} or not facts & {"classes", "values"}:
-                what = "labels" if "labels" in facts else "the next token of a text"
-                raise KzooError(f"{name}={shown(value)} is for classes and numbers, and this model predicts {what}.")
-            if name in ("min_probability", "accuracy_when_answered", "conformal") and "classes" not in facts:
-                raise KzooError(f"{name}={shown(value)} is for classes, and this model predicts numbers. Remove it.")
+            suited = {"classes", "values"} if name == "confidence" else {"classes"}
+            if other != "numbers" or not facts & suited:
+                use = "classes and numbers" if name == "confidence" else "classes"
+                raise KzooError(f"{name}={shown(value)} is for {use}, and this model predicts {other}. Remove it.")
             if name in ("confidence", "accuracy_when_answered") and promise and self.step(conformal.NAME) is None:
                 raise KzooError(
-                    f"{name}={shown(value)} needs scores of calibration or validation rows, which this model does not "
-                    f"have: earlier versions stored none, nor do ensembles of folds, models with scores in place of "
-                    f"probabilities (hinge), or fewer than {conformal.FEWEST} such rows. Train again (calibration=0.1)."
+                    f"{name}={shown(value)} needs scores of {conformal.FEWEST} calibration or validation rows, which "
+                    "this model does not have. Nor have ensembles of folds, models with scores in place of "
+                    "probabilities (hinge), and runs of earlier versions. Train again with more such rows "
+                    "(calibration=0.1)."
                 )
 
     def answered(

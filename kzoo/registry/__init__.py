@@ -44,6 +44,7 @@ _fitted_on: "weakref.WeakKeyDictionary[keras.Model, tuple[dict[str, Any], dict[s
     weakref.WeakKeyDictionary()
 )  # see `fitted_on`
 _UNSET = object()
+IGNORED_BY_FIT = "model.fit(x, y) alone ignores"  # how the warning about settings of `fit` begins
 _overridden: "weakref.WeakKeyDictionary[keras.Model, frozenset[str]]" = (
     weakref.WeakKeyDictionary()
 )  # see `requested_settings`
@@ -107,8 +108,7 @@ def build(
         task, steps = data.task, steps or steps_of(training, len(data.train))
     if ignored_by_fit := _ignored_by_fit(overrides, training, steps) if compile else ():
         notes.append(
-            f"model.fit(x, y) alone ignores {' and '.join(ignored_by_fit)}. Use kzoo.fit_arguments(model, data) or "
-            "kzoo.train."
+            f"{IGNORED_BY_FIT} {' and '.join(ignored_by_fit)}. Use kzoo.fit_arguments(model, data) or kzoo.train."
         )
     if compile and (precision := training["precision"]) != "auto" and "precision" in overrides:
         notes.append(

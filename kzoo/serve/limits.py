@@ -1,11 +1,12 @@
 """Limits of requests, and parsing of untrusted JSON. Standard library only."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kzoo.utils.errors import KzooError
-from kzoo.utils.formatting import first_line
+from kzoo.utils.formatting import first_line, shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,16 +57,34 @@ def read_json(body: bytes | memoryview) -> Any:
     """Return the parsed JSON of a request.
 
     Raises:
-        KzooError: not JSON, NaN or infinity, or nested too deeply.
+        KzooError: not JSON, NaN or infinity, nested too deeply, or an object with the same key twice.
     """
     try:
-        return json.loads(bytes(body), parse_constant=_refuse_constant)
+        return json.loads(bytes(body), parse_constant=_refuse_constant, object_pairs_hook=_object)
     except RecursionError:
         raise KzooError("The JSON of the request is nested too deeply.") from None
     except KzooError:
         raise
     except ValueError as error:  # includes UnicodeDecodeError and numbers with thousands of digits
         raise KzooError(f"The request is not JSON: {first_line(error)}.") from None
+
+
+def once(pairs: Sequence[tuple[str, Any]], where: str) -> dict[str, Any]:
+    """Return pairs of names and values as a dict.
+
+    Raises:
+        KzooError: a name is there twice: which value is meant cannot be told.
+    """
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        seen: set[str] = set()
+        name = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise KzooError(f"{where} has {shown(name)} twice. Send it once.")
+    return values
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return once(pairs, "A JSON object of the request")
 
 
 def _refuse_constant(constant: str) -> None:

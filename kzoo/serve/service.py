@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from kzoo.kinds.text.generation import Generation
 from kzoo.serve import explanation, generation
 from kzoo.serve.codecs import JSON, NOTES, DecodedRequest, ModelRequest, as_json
-from kzoo.serve.limits import Limits, Refused, busy
+from kzoo.serve.limits import Limits, Refused, busy, once
 from kzoo.serve.model_repository import Loaded, ModelRepository
 from kzoo.utils.errors import KzooError
 
@@ -100,7 +100,7 @@ class Service:
                 NOTES.set([])
                 model_request = ModelRequest(
                     model=loaded.model, name=model.name, version=str(number), header=context["header"],
-                    query=request.query_params, body=body, max_rows=loaded.max_rows,
+                    query=once(request.query_params.multi_items(), "The URL"), body=body, max_rows=loaded.max_rows,
                 )  # fmt: skip
                 response = await respond(request, model_request, loaded)
             except BaseException:

@@ -9,6 +9,7 @@ from kzoo.dataset.dataset import Dataset
 from kzoo.dataset.sample import sample_split
 from kzoo.kinds import kind
 from kzoo.kinds.rows.layout import code_columns
+from kzoo.postprocessors.conformal import FEWEST
 from kzoo.postprocessors.postprocessor import check_names, stage_of
 from kzoo.predictions import logits_of
 from kzoo.registry import family_builder, general_first, get_preset, list_presets
@@ -19,7 +20,7 @@ from kzoo.registry.preset import unused_names
 from kzoo.tasks import problem
 from kzoo.training.decision import adapt_decision, adapt_objective, check_probabilities
 from kzoo.utils.errors import KzooError
-from kzoo.utils.formatting import listed
+from kzoo.utils.formatting import listed, plural
 
 _STEPS_OF_SERIES = 1_500  # training steps of presets for forecasts on labelled series
 # Training settings with an effect on networks that ridge regression fits.
@@ -172,7 +173,13 @@ def adapt_fit(training, requested, data, *, logits):
 
 
 def _check_learned(training, data, logits):
-    """Raise `KzooError` for steps in `postprocess` or `calibrate` that cannot be learned from this data."""
+    """Raise `KzooError` for steps in `postprocess` or `calibrate`, or intervals, that this data cannot teach."""
+    rows = FEWEST if data.calibration is None else len(data.calibration)
+    if rows < FEWEST:
+        raise KzooError(
+            f"{data.name} has {plural(rows, 'calibration row')}, and sets and intervals need at least {FEWEST}. Set a "
+            "larger calibration=, such as 0.1, or leave it out."
+        )
     steps, method, facts = training.get("postprocess", ()), training.get("calibrate"), data.problem.facts
     if method is not None and "probabilities" not in facts:
         raise KzooError(f"calibrate={method!r} is for probabilities, and {data.problem.name} has none. Leave it out.")

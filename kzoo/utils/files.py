@@ -142,8 +142,8 @@ def whole_file(path, *, sync=True):
     except BaseException as error:
         with suppress(OSError):
             os.unlink(temporary)
-        if isinstance(error, OSError) and error.filename is not None and str(error.filename) == temporary:
-            error.filename = str(path)
+        if isinstance(error, OSError) and error.errno and (error.filename is None or str(error.filename) == temporary):
+            error.filename = str(path)  # also of a write, whose error names no file
         raise
 
 

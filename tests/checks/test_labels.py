@@ -1,6 +1,7 @@
 """Each fault in the labels is reported; data without it has no finding."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from messages import assert_mentions, refuses
+from PIL import Image
 from small_models import CANCER, DIGITS, IRIS, dense, find, finding_of, images
 
 import kzoo
@@ -114,6 +116,32 @@ def test_the_same_input_with_two_labels():
     assert finding.level == "warning"
     assert_mentions(finding.where, str(threes[0]), str(eights[0]))
     assert find("conflicting_labels", images(), DIGITS) == []
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_photo_in_two_classes_contradicts_itself_and_is_no_duplicate(kept, tmp_path, monkeypatch):
+    random, photos = np.random.default_rng(0), tmp_path / "photos"
+    for name in "ab":
+        (photos / name).mkdir(parents=True)
+        for number in range(30):
+            Image.fromarray(random.integers(0, 255, (8, 8, 3)).astype("uint8")).save(photos / name / f"{number}.png")
+    if not kept:
+        monkeypatch.setenv("KZOO_MEMORY", "1")  # read from their files
+
+    def findings(copy_into):
+        for number in range(20):
+            shutil.copy(photos / "a" / f"{number}.png", photos / copy_into / f"copy{number}.png")
+        found = {finding.check: finding for finding in kzoo.check("digits_cnn", photos, deep=False)}
+        for number in range(20):
+            (photos / copy_into / f"copy{number}.png").unlink()
+        return found
+
+    same, other = findings("a"), findings("b")
+    assert "duplicates_across_splits" in same and "conflicting_labels" not in same
+    assert "group=" not in same["duplicates_across_splits"].fix  # photos in folders have no columns
+    assert "conflicting_labels" in other and "duplicates_across_splits" not in other
+    if not kept:
+        assert "b/copy" in other["conflicting_labels"].where
 
 
 def test_equal_rows_of_a_few_categories_do_not_conflict():

@@ -132,7 +132,12 @@ def test_runs_that_promise_nothing_refuse(home, new):
     two = points(200)
     labels = small("labels", two.assign(a=two.a > 0, b=two.b > 0).drop(columns=["kind", "value"]), home,
                    target=["a", "b"], task="labels")  # fmt: skip
-    with refuses("confidence=0.9", "predicts labels"):
+    for name in ("min_probability", "accuracy_when_answered"):
+        with refuses(f"{name}=0.9", "is for classes, and", "predicts labels"):
+            kzoo.predict(labels, new, **{name: 0.9})
+    with refuses("4 calibration rows", "at least 10", "calibration="):
+        small("fewer", points(200).drop(columns="value"), home, target="kind", calibration=0.02)
+    with refuses("confidence=0.9", "is for classes and numbers", "predicts labels"):
         kzoo.predict(labels, two, confidence=0.9)
 
 

@@ -60,12 +60,14 @@ def test_the_server_promises_what_the_runtime_does(exported, tmp_path):
         for path, body, part in (
             ("/v1/models/kinds/answer?confidence=2", rows, "confidence=2"),
             ("/v1/models/kinds/answer?confidence=x", rows, "must be a number"),
+            ("/v1/models/kinds/answer?confidence=.9&confidence=.8", rows, "'confidence' twice"),
+            ("/v1/models/kinds/answer", '[{"a": 1, "b": 2, "a": 3}]', "'a' twice"),
             ("/v1/models/heights/answer?min_probability=0.5", rows, "predicts numbers"),
             ("/v1/models/kinds:predict?confidence=0.9", {"instances": x.tolist()}, "TensorFlow Serving"),
             ("/v1/models/kinds:predict", {"instances": x.tolist(), "min_probability": 0.5}, "TensorFlow Serving"),
             ("/v2/models/kinds/infer?confidence=0.9", {"inputs": [tensor]}, "parameters"),
         ):
-            refused = server.post(path, json=body)
+            refused = server.post(path, data=body) if isinstance(body, str) else server.post(path, json=body)
             assert refused.status_code == 400 and part in refused.json()["error"]
         about = server.get("/v1/models/kinds/about").json()
         assert about["answer"]["confidence"] is True

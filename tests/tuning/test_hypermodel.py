@@ -54,6 +54,12 @@ def test_fit_uses_the_batch_size_of_the_point_and_a_schedule_over_all_steps(iris
     assert type(net.loss).__name__ == "CategoricalCrossentropy" and net.loss.label_smoothing == 0.1
 
 
+def test_no_warning_says_that_fit_ignores_what_the_search_applies(recwarn):
+    model = kzoo.hypermodel("iris_fnn", kzoo.space("iris_fnn", "quick").fix(batch_size=8))
+    model.build(point(model))
+    assert [str(warning.message) for warning in recwarn if "fit" in str(warning.message)] == []
+
+
 def test_plateau_halves_the_rate_when_nothing_improves(iris):
     x, y = iris
     model = kzoo.hypermodel("iris_fnn", patience=2)

@@ -10,6 +10,7 @@ import math
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -79,11 +80,11 @@ class ImageFiles:
 
         Files are only read if a file of `other` has the same size.
         """
-        copies, sizes = {}, other.sizes
+        copies, sizes, of_other = {}, other.sizes, cache(lambda index: _digest(other.path(index)))
         for row, size in zip(rows, self.sizes[rows], strict=True):
             candidates = np.flatnonzero(sizes == size)
             digest = _digest(self.path(row)) if len(candidates) else None
-            duplicate = next((int(index) for index in candidates if _digest(other.path(index)) == digest), None)
+            duplicate = next((int(index) for index in candidates if of_other(index) == digest), None)
             if duplicate is not None:
                 copies[int(row)] = duplicate
         return copies

@@ -1,6 +1,7 @@
 """`hypermodel`: a preset and its space as a KerasTuner `HyperModel`, for use with KerasTuner's tuners."""
 
 import math
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ import keras_tuner
 import numpy as np
 
 from kzoo import contract
-from kzoo.registry import Preset, build, get_preset, resolve
+from kzoo.registry import IGNORED_BY_FIT, Preset, build, get_preset, resolve
 from kzoo.registry.arguments import OF_FIT
 from kzoo.training.adapt import balanced_class_weights
 from kzoo.tuning.engines.keras_tuner_private import round_of
@@ -153,7 +154,7 @@ class PresetHyperModel(keras_tuner.HyperModel):
 def without_fit_warnings() -> Iterator[None]:
     """Silence the warnings of `kzoo.build` about settings that Keras' fit ignores: the caller applies them."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".* for kzoo.fit_arguments", KzooWarning)
+        warnings.filterwarnings("ignore", re.escape(IGNORED_BY_FIT), KzooWarning)
         yield
 
 

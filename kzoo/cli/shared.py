@@ -67,7 +67,12 @@ def replace_unencodable():
 def add_data_options(parser):
     """Add the options of `kzoo.load_data` that control how data is read and split."""
     add = parser.add_argument
-    add("--target", metavar="COLUMN", action="append", help="column to predict; repeat the option for several targets")
+    add(
+        "--target",
+        metavar="COLUMN",
+        action="append",
+        help="column to predict; repeat the option for several, or give a pattern ('label_*') or a range (q1:q9)",
+    )
     add(
         "--data-seed",
         type=int,

@@ -4,6 +4,7 @@
 only.
 """
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +19,8 @@ from kzoo.kinds import Kind, Source, kind, kind_of, kinds, takes_ready_arrays
 from kzoo.registry import Preset, general_first, get_preset, list_presets
 from kzoo.sources.folders import ignored_files_note, walked
 from kzoo.sources.tables.dates import DATE_ORDERS
-from kzoo.sources.tables.files import is_table, labelled_folders, read_header, suffixes
+from kzoo.sources.tables.files import is_table, labelled_folders, labels_file, read_header, read_rows, suffixes
+from kzoo.sources.tables.raw import has_patterns, matching_columns
 from kzoo.tasks import Problem, detection, problem
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import path_of
@@ -81,15 +83,36 @@ def check_source(source: str | Path, preset: Preset | None, options: DataOptions
 def located(source: Any, options: DataOptions) -> tuple[Any, DataOptions]:
     """Return a source and options in which paths of workbooks have the sheet and the header row of the options.
 
+    In the options, patterns and ranges of target columns are replaced by the names of these columns.
+
     Raises:
-        KzooError: `sheet` or `header_row` is set, and no source is a workbook.
+        KzooError: `sheet` or `header_row` is set, and no source is a workbook; a pattern that matches no column.
     """
     sheet, row = options.sheet, options.header_row
     others = second_sources(options.validation, options.test, options.calibration)
     if not any(map(is_workbook, others.values())):
         check_sheet(source, sheet, row)
     parts = {part: with_sheet(other, sheet, row) for part, other in others.items()}
-    return with_sheet(source, sheet, row), replace(options, **parts)
+    source = with_sheet(source, sheet, row)
+    if options.target is not None and has_patterns(options.target) and (names := _column_names(source)) is not None:
+        options = replace(options, target=matching_columns(options.target, names))
+    return source, replace(options, **parts)
+
+
+def _column_names(source: Any) -> list[str] | None:
+    """Return the names of the columns of a table, of one that labels images included; None if it is no table."""
+    if isinstance(source, str | Path):
+        if isinstance(source, str) and source in NAMES:
+            return None
+        table: Any = source if is_table(source) else None
+        if table is None and os.path.isdir(source) and (folders := labelled_folders(source)):
+            table = labels_file(folders["train"])
+        if table is None:
+            return None
+        header = read_header(table)
+        return list((read_rows(table) if header is None else header).columns)
+    names = getattr(source, "column_names", getattr(source, "columns", None))  # of Arrow, of a DataFrame
+    return None if names is None else [str(name).strip() for name in names]
 
 
 def check_splits(options: DataOptions) -> None:

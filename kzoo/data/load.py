@@ -80,8 +80,9 @@ def load_data(
         preset: what the data is for, a name or a `Preset`: it determines how a table is read, the length of texts and
             windows, the size of images, the vocabulary. Without it the source decides.
         target: column to predict (tables, text, labels of images), or columns to forecast (series); separate several
-            with commas. Several columns of 0 and 1, or one of lists or of texts such as `a;b`, are labels: a row has
-            any number of them.
+            with commas, or name them by patterns such as `label_*` and ranges such as `q1:q9`. A column whose name is
+            literally that wins. Several columns of 0 and 1, or one of lists or of texts such as `a;b`, are labels: a
+            row has any number of them.
         validation: fraction of the rows that are not in the test split; of all rows for a series or plain text. Or a
             second source, read as one for `test` is.
         test: fraction of all rows (0.2 unless the source has its own test split), a second source, or a

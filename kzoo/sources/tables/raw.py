@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Set
+from fnmatch import fnmatchcase
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
@@ -21,6 +22,7 @@ MOST = 12  # columns named in a message
 _MOST_CELLS = 1_000_000  # of uploaded rows that have few columns in common
 _MOST_ROWS = 20  # with different keys that are checked
 TARGET_NAMES = ("target", "label", "class", "y")
+_WILDCARDS, _RANGE = ("*", "?"), ":"  # in names of targets
 
 
 class Rows:
@@ -432,6 +434,42 @@ def as_names(names):
     if isinstance(names, str):
         return [part.strip() for part in names.split(",")]
     return [str(name) for name in names] if isinstance(names, Iterable) else [str(names)]
+
+
+def has_patterns(target) -> bool:
+    """Return whether names of targets may be patterns or ranges, which `matching_columns` replaces."""
+    return any(sign in name for name in as_names(target) for sign in (*_WILDCARDS, _RANGE))
+
+
+def matching_columns(target, columns) -> list[str]:
+    """Return the target columns that names, patterns such as `label_*` and ranges such as `q1:q9` mean.
+
+    `*` is any text and `?` any character; a range goes from one column to another, in the order of the table. A column
+    whose name is literally that wins.
+
+    Args:
+        target: see `as_names`.
+        columns: the names of all columns.
+
+    Raises:
+        KzooError: a pattern that matches no column.
+    """
+    columns, targets = list(columns), list[str]()
+    for name in [target] if isinstance(target, str) and target in columns else as_names(target):
+        first, _, last = (part.strip() for part in name.partition(_RANGE))
+        matched = [name]
+        if name in columns:
+            pass
+        elif first in columns and last in columns:
+            matched = columns[columns.index(first) : columns.index(last) + 1]
+        elif any(sign in name for sign in _WILDCARDS):
+            pattern = name.replace("[", "[[]")  # a bracket is a part of a name
+            matched = [column for column in columns if fnmatchcase(column, pattern)]
+        if not matched:
+            near = hint(name.strip("".join((*_WILDCARDS, _RANGE))), columns)
+            raise KzooError(f"target={name!r} matches no column. {near}Columns: {listed(columns, MOST)}.")
+        targets += matched if matched == [name] else [column for column in matched if column not in targets]
+    return targets
 
 
 def find_target(table, target):

@@ -46,7 +46,8 @@ def test_a_column_with_literally_this_name_wins():
 
 
 def test_columns_of_a_series_are_named_likewise():
-    frame = FRAME[["a", "b", "c"]].assign(time=pd.date_range("2024-01-01", periods=80, freq="h"))
+    frame = pd.DataFrame(random.normal(size=(700, 3)), columns=["a", "b", "c"])
+    frame = frame.assign(time=pd.date_range("2024-01-01", periods=700, freq="h"))
     data = kzoo.load_data(frame, target="a:b", time="time", preset="series_linear")
     assert data.target.names == ("a", "b")
 

@@ -176,7 +176,8 @@ def test_a_batch_of_as_many_windows_as_steps_is_forecast_like_any_other(preset):
     model = randomize(kzoo.build(preset, input_shape=(32, 1), outputs=1, horizon=8))
     x = np.random.default_rng(0).normal(5, 2, size=(9, 32, 1)).astype("float32")
     expected = np.concatenate([predict(model, x[i : i + 1]) for i in range(8)])
-    np.testing.assert_allclose(predict(model, x[:8]), expected, atol=1e-5)
+    # Random weights of many layers give numbers of up to 10^7.
+    np.testing.assert_allclose(predict(model, x[:8]), expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
 
 
 def test_networks_of_earlier_versions_forecast_as_many_windows_as_steps_right():

@@ -5,7 +5,7 @@ import numpy as np
 from kzoo.checks.finding import check, error, warning
 from kzoo.checks.subject import class_name, column_names, read, values_of
 from kzoo.kinds.rows.layout import text_columns
-from kzoo.utils.formatting import listed, plural
+from kzoo.utils.formatting import listed, percent, plural
 
 _MOST_VALUES = 50_000_000  # numbers of a split searched for NaN
 _BLANK = 0.01  # share of blank images
@@ -60,22 +60,24 @@ def constant_columns(subject):
 
 @check("data", "rows")
 def numbers_in_doubt(subject):
-    """Find numbers with an ambiguous format or unit, and cells that could not be read."""
+    """Find numbers with ambiguous formats or units, categories that are mostly numbers, and unread cells."""
     for line in subject.data.seen.get("doubts", ()):
         problem, _, fix = line.partition(" If that is wrong, ")
         yield warning(
             problem.rstrip("."),
             where="the table",
-            why="A misread value may be wrong by a factor of 100 or 1000, and training does not fail on it.",
+            why="A number may be wrong by a factor of 100 or 1000, or without its order, and training does not fail.",
             fix=f"If that is wrong, {fix}",
         )
-    for name, (count, row, rows) in subject.data.seen.get("unread", {}).items():
+    for name, (count, row, rows, cells) in subject.data.seen.get("unread", {}).items():
         if count >= _UNREAD * rows:
             yield warning(
-                f"{count} of {rows} values of column {name!r} cannot be read and are treated as missing",
+                f"{count} of {rows} values of column {name!r} ({percent(count / rows)}) cannot be read and are treated "
+                f"as missing, such as {listed(cells)}",
                 where=f"row {row + 1}",
                 why="Each is replaced by the median, which may be far from the value in the cell.",
-                fix="Use the same format as in the other cells, or set the type of the column with columns=.",
+                fix="Use the same format as in the other cells, or set the type of the column, for example with "
+                f"columns={{{name!r}: 'category'}}.",
             )
 
 

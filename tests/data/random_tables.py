@@ -247,6 +247,11 @@ def _word(text):
     return Cell(text, word=text.strip())
 
 
+def _figure(text):
+    """Return a cell of a number that is a text in a DataFrame too, and may be a category."""
+    return Cell(text, number=float(text), word=text)
+
+
 def _words(texts):
     return [_word(str(text)) for text in texts]
 
@@ -408,8 +413,16 @@ def padded_categories(draw):
 
 def letters_and_figures(draw):
     """Return codes, some of which are figures."""
-    pool = ["01067", "1067", "10.670", "A12", "B07", "1e5", "0", "00"]
-    return Column("letters and figures", lambda count: _words(pool[n] for n in draw.integers(0, len(pool), count)))
+    pool = [
+        _figure("01067"),
+        _figure("1067"),
+        _word("1067-A"),
+        _word("A12"),
+        _word("B07"),
+        _figure("1e5"),
+        _figure("0"),
+    ]
+    return Column("letters and figures", lambda count: [pool[n] for n in draw.integers(0, len(pool), count)])
 
 
 def leading_zeros(draw):
@@ -510,8 +523,10 @@ def integers_then_decimals(draw):
 def figures_then_words(draw):
     return _changing(
         "figures, then words",
-        lambda count: _words(draw.integers(0, 5, count)),
-        lambda count: _words(draw.choice(["low", "high", "3"], count)),
+        lambda count: [_figure(str(number)) for number in draw.integers(0, 5, count)],
+        lambda count: [
+            _figure(word) if word == "3" else _word(word) for word in draw.choice(["low", "high", "3"], count)
+        ],
     )
 
 
@@ -526,7 +541,10 @@ def truths_then_words(draw):
 def dates_then_words(draw):
     return _changing(
         "dates, then words",
-        lambda count: _words(f"2024-0{month}-01" for month in draw.integers(1, 5, count)),
+        lambda count: [
+            Cell(f"2024-0{month}-01", moment=datetime(2024, month, 1), word=f"2024-0{month}-01")
+            for month in draw.integers(1, 5, count).tolist()
+        ],
         lambda count: _words(draw.choice(["soon", "never"], count)),
     )
 

@@ -271,30 +271,39 @@ def test_words_such_as_na_stay_categories_in_every_source(suffix, tmp_path, monk
         assert encode(reader, "empty.csv")[:, -1].tolist() == [0, 0]
 
 
-def test_an_empty_text_that_is_a_category_stays_a_category_in_a_file(tmp_path, monkeypatch):
+def test_blank_cells_are_missing_in_every_source(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    frame = towns().assign(town=["", "Rome", "Bern", ""] * (N // 4), answer=["a", "b"] * (N // 2))
-    data = load_data(frame, target="answer", validation=0, test=0)
-    assert data.preprocessing["columns"][-1]["values"] == ["", "Bern", "Rome"]
+    frame = towns().assign(town=["", "Rome", "Bern", " "] * (N // 4), answer=["a", "b", "a", ""] * (N // 4))
     file = written(frame)
-    np.testing.assert_array_equal(encode(data.preprocessing, file), data.train.x)
-    np.testing.assert_array_equal(labelled(data.preprocessing, file).x, data.train.x)
-
-
-def test_blanks_of_a_file_are_a_category_and_empty_cells_are_missing(tmp_path, monkeypatch):
-    """Empty cells of new rows stay empty, although training has seen a blank."""
-    monkeypatch.chdir(tmp_path)
-    frame = towns().assign(town=[" ", "Rome", "Bern", None] * (N // 4), answer=["a", "b"] * (N // 2))
-    data = load_data(file := written(frame), target="answer", validation=0, test=0)
-    assert data.train.x[:4, -1].tolist() == [1, 3, 2, 0]
-    for read in (lambda: encode(data.preprocessing, file), lambda: labelled(data.preprocessing, file).x):
-        np.testing.assert_array_equal(read(), data.train.x)
+    sources = [frame, frame.to_dict("records"), file]
+    if importlib.util.find_spec("pyarrow"):
+        frame.to_parquet("flats.parquet")
+        sources.append("flats.parquet")
+    for source in sources:
+        data = load_data(source, target="answer", validation=0, test=0)
+        assert data.preprocessing["columns"][-1]["values"] == ["Bern", "Rome"] and data.class_names == ("a", "b")
+        assert data.train.x[:3, -1].tolist() == [0, 2, 1] and notes_with(data.notes, "30 rows without a target")
+        assert not notes_with(data.notes, "Read as")
+    assert encode(data.preprocessing, file)[:, -1].tolist() == [0, 2, 1, 0] * (N // 4)
+    assert len(labelled(data.preprocessing, frame).x) == N - 30
     if importlib.util.find_spec("pyarrow"):
         monkeypatch.setenv("KZOO_MEMORY", "1KiB")
         monkeypatch.setenv("KZOO_CACHE", str(tmp_path / "cache"))
-        large = load_data(file, target="answer", validation=0, test=file)
-        assert large.preprocessing["columns"][-1] == data.preprocessing["columns"][-1]
-        assert np.bincount(large.test.x[:][:, -1].astype(int)).tolist() == [N // 4] * 4
+        for source in (file, "flats.parquet"):
+            large = load_data(source, target="answer", validation=0, test=source)
+            assert large.preprocessing["columns"][-1] == data.preprocessing["columns"][-1]
+            assert np.bincount(large.test.x[:][:, -1].astype(int)).tolist() == [N // 4] * 3
+            assert large.class_names == ("a", "b")
+
+
+def test_blank_categories_of_earlier_versions_are_still_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    frame = towns().assign(town=["", "Rome", "Bern", ""] * (N // 4), answer=["a", "b"] * (N // 2))
+    file, reader = written(frame), load_data(frame, target="answer").preprocessing
+    for of_file, codes in (({}, [1, 3, 2, 1]), ({"blank": True}, [0, 3, 2, 0])):
+        reader["columns"][-1] |= {"values": ["", "Bern", "Rome"]} | of_file
+        assert encode(reader, file)[:4, -1].tolist() == codes
+        assert encode(reader, frame)[:4, -1].tolist() == [1, 3, 2, 1]
 
 
 def test_a_note_names_words_that_a_file_reads_as_missing_values(tmp_path, monkeypatch):

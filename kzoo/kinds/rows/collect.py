@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kzoo.kinds.rows.columns import MAX_CATEGORIES
+from kzoo.kinds.rows.column_kind import MAX_CATEGORIES
 from kzoo.sources.tables.arrow import arrow, mix_bits
 from kzoo.sources.tables.values import Texts, category_word, to_words
 from kzoo.storage.progress import track_progress
@@ -100,14 +100,18 @@ class Sample:
 class CategoryCounts:
     """The categories of a column, numbered from 1 in order of appearance, and their counts in the training rows.
 
+    Args:
+        categories: those of the sample.
+        missing: words that are missing values.
+
     Attributes:
         codes: category -> number.
         is_full: whether categories were ignored because there are more than `MAX_COUNTED_CATEGORIES`.
     """
 
-    def __init__(self, categories):
+    def __init__(self, categories, missing):
         self.codes = {category: code for code, category in enumerate(categories, start=1)}
-        self.counts, self.is_full = np.zeros(1024, np.int64), False
+        self.missing, self.counts, self.is_full = missing, np.zeros(1024, np.int64), False
 
     def codes_of(self, values, train):
         """Return the number of the category in each cell (N,), 0 for none. `train` masks the training rows."""
@@ -123,6 +127,8 @@ class CategoryCounts:
     def _code(self, category):
         """Return the number of a category; a new category gets the next one, or 0 if there are too many."""
         code = self.codes.get(category)
+        if code is None and category in self.missing:
+            return 0
         if code is None:
             if len(self.codes) >= MAX_COUNTED_CATEGORIES:
                 self.is_full = True

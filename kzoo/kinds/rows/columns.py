@@ -1,38 +1,39 @@
 """Columns of a table, learned on training rows: kinds, number formats, statistics. `inference.py` applies them."""
 
 import re
-from collections import Counter
+from functools import partial
 
 import numpy as np
 
-from kzoo.kinds.rows.texts import are_texts, cell_texts, learn_texts
-from kzoo.sources.tables.dates import (
-    are_dates,
-    are_short_dates,
-    date_parts,
-    detect_day_first,
-    may_have_offset,
-    to_dates,
-)
+from kzoo.kinds.rows.column_kind import MAX_CATEGORIES, are_filled, column_kind
+from kzoo.kinds.rows.texts import cell_texts, learn_texts
+from kzoo.sources.tables.dates import are_short_dates, date_parts, detect_day_first, may_have_offset, to_dates
 from kzoo.sources.tables.numbers import NumberFormat, is_padded, learn_number_format
 from kzoo.sources.tables.raw import MOST
-from kzoo.sources.tables.values import Texts, category_word, not_missing, plain, to_numbers, to_words, value_counts
+from kzoo.sources.tables.values import MISSING, Texts, not_missing, plain, value_counts
 from kzoo.tasks.values.inference import ColumnStatistics
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed
-from kzoo.utils.optional import pandas as pd
 
-_MIN_NUMERIC_SHARE = 0.95  # of the values of a text column that counts as numbers
-MAX_CATEGORIES = 1000
+_MIN_READABLE = 0.75  # share of the training cells, below which new rows with more unreadable cells are not refused
 _LAST = ("category", "text")  # kinds of the last features of a row, in this order
 _WEIGHT_NAMES = ("sample_weight", "sample_weights")
 _WEIGHTS = "If it says how much each row counts, set sample_weight={!r}. "
-_INFINITE = re.compile(r"\s*+[+-]?inf(inity)?\s*+", re.IGNORECASE)
 _ID_NAME = re.compile(r"(.*[_ ])?((?i:id|uuid|guid|index)|Unnamed: 0)|[A-Za-z]*[a-z](Id|ID)|.*(编号|序号)")
 
 
 def learn_columns(
-    table, train, *, decimal=None, clip=False, notes, overrides=(), format_warnings=None, excluded=None, date_order=None
+    table,
+    train,
+    *,
+    decimal=None,
+    clip=False,
+    notes,
+    overrides=(),
+    format_warnings=None,
+    excluded=None,
+    file=False,
+    date_order=None,
 ):
     """Learn each useful column on the training rows, as JSON data.
 
@@ -43,8 +44,10 @@ def learn_columns(
         clip: clip numbers at their 0.1 and 99.9 percentiles.
         notes: list that notes for the user are appended to.
         overrides: column options of the user, see `column_options`.
-        format_warnings: list that a line is appended to for each column with ambiguous numbers or mixed units.
+        format_warnings: list that a line is appended to for each column with ambiguous numbers or mixed units, or whose
+            categories are mostly numbers.
         excluded: dict that gets name -> reason for each column that is not useful.
+        file: whether the cells come from a CSV file, or are read like those of one.
         date_order: see `kzoo.load_data`.
 
     Returns:
@@ -53,7 +56,7 @@ def learn_columns(
     requested, format_warnings = dict(overrides), [] if format_warnings is None else format_warnings
     learned = {
         name: _learn_column(
-            name, table[name][train], clip, notes, requested.get(name), format_warnings, decimal, date_order
+            name, table[name][train], clip, notes, requested.get(name), format_warnings, decimal, file, date_order
         )
         for name in table.columns
     }
@@ -113,41 +116,35 @@ def check_any_column(columns, targets, excluded):
     )
 
 
-def _learn_column(name, values, clip, notes, override, format_warnings, decimal, date_order):
+def _learn_column(name, values, clip, notes, override, format_warnings, decimal, file, date_order):
     """Return what is learned of a column, or the reason why it is excluded."""
-    present, kind = not_missing(values), (override or {}).get("kind")
-    if kind == "text":
+    values, requested = plain(values), (override or {}).get("kind")
+    if requested == "text":
         return _learn_text_column(name, values)
-    if not present.any():
-        return "empty in the training rows"
-    filled = values[present]
-    if present.all() and _is_constant(filled):
-        return "constant"
-    if kind == "date" or (kind is None and are_dates(filled)):
-        return _learn_date_column(name, values, notes, date_order, requested=kind == "date")
     column_warnings: list = []
-    number_format = number_format_of(name, values, override, column_warnings, decimal)
-    numbers = to_numbers(values, *([] if number_format is None else [number_format]))
-    is_number = np.isfinite(numbers[present])
-    if kind == "number" and not is_number.any():
-        raise KzooError(
-            f"columns: {name!r} is declared as a number, but no value can be read as one, for example {filled[0]!r}."
-        )
-    are_floats = _are_floats(filled)  # then values that are not finite are infinite, not categories
-    if are_floats and not is_number.any():
-        return "infinite in all training rows"
-    if kind == "number" or (kind is None and (are_floats or _numeric_share(filled, is_number) >= _MIN_NUMERIC_SHARE)):
-        if kind is None and _is_row_id(name, numbers):
+    learn_format = partial(number_format_of, name, values, override, column_warnings, decimal)
+    detected = column_kind(values, learn_format, requested=requested, file=file)
+    if detected.excluded:
+        return detected.excluded
+    if detected.kind == "text":
+        return _learn_text_column(name, values)
+    if detected.kind == "date":
+        return _learn_date_column(name, values, notes, date_order, requested=requested == "date")
+    if detected.kind == "number":
+        numbers, is_filled = detected.numbers, are_filled(values)
+        if not np.isfinite(numbers).any():
+            example = values[np.flatnonzero(is_filled)[0]]
+            raise KzooError(
+                f"columns: {name!r} is declared as a number, but no value can be read as one, for example {example!r}."
+            )
+        if requested is None and _is_row_id(name, numbers):
             return "unique in all rows, like a row number or ID"
         format_warnings += column_warnings
-        return _learn_number_column(
-            name, numbers, clip, stored_number_format(number_format, decimal), notes
-        ) | _unreadable_flag(is_number)
-    counts = _category_counts(filled)
-    if kind is None and are_texts(counts, len(filled), MAX_CATEGORIES):
-        return _learn_text_column(name, values)
-    if kind is None and len(counts) > 0.9 * len(filled):
-        return "a different text in nearly every row"
+        number_format = stored_number_format(detected.number_format, decimal)
+        column = _learn_number_column(name, numbers, clip, number_format, notes)
+        return column | _unreadable_flag(np.isfinite(numbers[is_filled]))
+    format_warnings += filter(None, [detected.finding(name)])
+    counts = detected.categories
     if len(counts) > MAX_CATEGORIES:
         notes.append(f"Column {name!r} has {len(counts)} categories; only the {MAX_CATEGORIES} most frequent are used.")
     categories = sorted(counts, key=lambda category: (-counts[category], category))[:MAX_CATEGORIES]
@@ -162,24 +159,34 @@ def _learn_text_column(name, values):
 
 
 def _unreadable_flag(is_readable):
-    """Return the mark of a column with mostly unreadable training cells, so that new rows are not refused for it."""
-    return {"unreadable": True} if is_readable.mean() <= 0.5 else {}
+    """Return the mark of a column with many unreadable training cells, so that new rows are not refused for it."""
+    return {"unreadable": True} if is_readable.mean() < _MIN_READABLE else {}
 
 
-def missing_value_notes(words, columns, targets=()) -> list:
-    """Return a note about words in a file that are read as missing values but may be categories, if there are any.
+def missing_value_notes(words, columns, targets=(), classes=(), *, file=True) -> list:
+    """Return a note about words such as `NA` that are missing values in a file and may be categories, or the reverse.
 
     Args:
         words: name of a column -> words that the reader of the file took for missing values.
         columns: columns of `learn_columns`.
-        targets: names of targets that are classes.
+        targets, classes: names of targets that are classes, and of the classes.
+        file: whether the table is a CSV file, or is read like one.
     """
-    names = [*targets, *(column["name"] for column in columns if column["kind"] == "category")]
-    examples = [f"{listed(map(repr, sorted(words[name])))} in {name!r}" for name in names if words.get(name)]
+    categories = {column["name"]: column["values"] for column in columns if column["kind"] == "category"}
+    if not file:
+        words = {name: MISSING.intersection(values) for name, values in categories.items()}
+        words |= {name: MISSING.intersection(classes) for name in targets}
+    names = [name for name in (*targets, *categories) if words.get(name)]
+    examples = listed([f"{listed(map(repr, sorted(words[name])))} in {name!r}" for name in names])
     if not examples:
         return []
+    if not file:
+        return [
+            f"Read as categories: {examples}. In a CSV file these are missing values. If they are missing here, "
+            "replace them by None."
+        ]
     return [
-        f"Read as missing values, as is usual for CSV files: {listed(examples)}. If these are categories, pass a "
+        f"Read as missing values, as is usual for CSV files: {examples}. If these are categories, pass a "
         "DataFrame of pandas.read_csv(..., keep_default_na=False)."
     ]
 
@@ -209,49 +216,6 @@ def zero_padding_notes(cells):
         )
 
 
-def _is_constant(values):
-    """Return whether all values of a column without missing values are equal."""
-    if values.dtype == object:
-        return len(value_counts(values)) == 1 if isinstance(values, Texts) else pd.Series(values).nunique() == 1
-    return bool((values == values[0]).all())
-
-
-def _are_floats(values):
-    """Return whether a column without missing values contains only numbers, at least one of them a float."""
-    values = plain(values)
-    if isinstance(values, Texts) or values.dtype != object:
-        return values.dtype.kind == "f"
-    types = set(map(type, values))
-    any_float = any(issubclass(cell_type, float | np.floating) for cell_type in types)
-    return (
-        any_float and bool not in types and all(issubclass(cell_type, int | float | np.number) for cell_type in types)
-    )
-
-
-def _numeric_share(values, is_number):
-    """Return the share of numbers in a column without missing values; infinite values are ignored.
-
-    Args:
-        values: the column (N,).
-        is_number: (N,) whether a cell is a finite number.
-    """
-    if is_number.all() or not is_number.any():
-        return is_number.mean()
-    not_numbers = value_counts(values[~is_number])
-    infinite = sum(count for text, count in not_numbers.items() if isinstance(text, str) and _INFINITE.fullmatch(text))
-    return is_number.sum() / (len(is_number) - infinite)
-
-
-def _category_counts(values) -> Counter:
-    """Return the counts of the categories in a column without missing values."""
-    if not isinstance(values, Texts):
-        return Counter(to_words(values).tolist())
-    categories: Counter = Counter()
-    for text, count in value_counts(values).items():
-        categories[category_word(text)] += count
-    return categories
-
-
 def number_format_of(name, values, override=None, format_warnings=None, decimal=None) -> NumberFormat | None:
     """Return the format of the numbers in a text column; None if the column contains no texts.
 
@@ -265,7 +229,8 @@ def number_format_of(name, values, override=None, format_warnings=None, decimal=
     values = plain(values)
     if values.dtype != object:
         return None
-    texts = values.seen if isinstance(values, Texts) else [value for value in values if isinstance(value, str)]
+    texts = values.seen if isinstance(values, Texts) else dict.fromkeys(v for v in values if isinstance(v, str))
+    texts = [text for text in texts if text.strip() not in MISSING]
     if not texts:
         return None
     override = override or {}
@@ -363,21 +328,6 @@ def time_zones_of(columns, table) -> dict:
     dates = [column for column in columns if column["kind"] == "date"]
     zones = {column["name"]: table.zone(column["name"], column.get("day_first", False)) for column in dates}
     return {"zones": zones} if zones else {}
-
-
-def mark_blank_categories(columns, table=None) -> list:
-    """Return columns of a CSV file, where empty cells are missing; those with a blank category are marked.
-
-    Args:
-        columns: columns of `learn_columns`.
-        table: `Rows`. pandas may have left empty cells in a column of very large numbers: there they are a category.
-    """
-
-    def has_blanks(column):
-        """Return whether a column has a blank category that is not an empty cell left by pandas."""
-        return "" in column.get("values", ()) and (table is None or "" not in value_counts(table[column["name"]]))
-
-    return [column | {"blank": True} if has_blanks(column) else column for column in columns]
 
 
 def fingerprint_columns(columns):

@@ -18,11 +18,10 @@ from kzoo.kinds.rows.collect import (
     Sample,
     TablePieces,
 )
+from kzoo.kinds.rows.column_kind import MAX_CATEGORIES, missing_categories
 from kzoo.kinds.rows.column_options import named_columns
 from kzoo.kinds.rows.columns import (
-    MAX_CATEGORIES,
     fingerprint_columns,
-    mark_blank_categories,
     number_format_of,
     stored_number_format,
 )
@@ -41,7 +40,7 @@ from kzoo.kinds.rows.row_columns import invalid_weight
 from kzoo.kinds.rows.scaling import config_of
 from kzoo.kinds.rows.table import TableFit
 from kzoo.kinds.rows.target import empty_target_message, missing_target_note
-from kzoo.sources.tables.arrow import Piece, arrow, hashes, mix_bits, normalize_table, plain_column
+from kzoo.sources.tables.arrow import Piece, arrow, hashes, is_texts, mix_bits, normalize_table, plain_column
 from kzoo.sources.tables.files import is_table, pieces_of
 from kzoo.sources.tables.frame import as_frame
 from kzoo.sources.tables.label_cells import flags
@@ -150,6 +149,11 @@ class Encoding(TableFit):
             first: index of its first row.
         """
         compute, indices = arrow("pyarrow.compute"), first + np.arange(table.num_rows)
+        for name in self.targets:
+            column = table.column(name)
+            if is_texts(column):
+                blank = compute.equal(compute.utf8_trim_whitespace(column), "")
+                table = table.set_column(table.schema.get_field_index(name), name, compute.if_else(blank, None, column))
         present = [compute.is_null(table.column(name), nan_is_null=True).to_numpy() == 0 for name in self.targets]
         has_target = np.all(present, axis=0) if self.labels is None else np.any(present, axis=0)
         if has_target.all():
@@ -193,7 +197,8 @@ class Encoding(TableFit):
             train = weighted_rows(train, self.weights_of(Piece(table, decimal), indices))
         self.learn_inputs(
             rows.only(self.inputs, decimal), train, decimal, words=self.pieces.words,
-            classes=self.class_target is not None, text_cells=Piece(table),
+            classes=self.class_target.classes if self.class_target is not None else (), file=self.pieces.written,
+            text_cells=Piece(table),
         )  # fmt: skip
         for part, other in self.others.items():
             with in_table(part):
@@ -250,7 +255,9 @@ class Encoding(TableFit):
         ]
         self.text_inputs = [column for column in self.columns if column["kind"] == "text"]
         self.category_counts = {
-            column["name"]: CategoryCounts(column["values"]) for column in self.columns if column["kind"] == "category"
+            column["name"]: CategoryCounts(column["values"], missing_categories(self.pieces.written))
+            for column in self.columns
+            if column["kind"] == "category"
         }
         feature_count = sum(len(column.get("medians", " ")) for column in self.numeric_columns)
         id_count = sum(column["length"] for column in self.text_inputs)
@@ -284,8 +291,7 @@ class Encoding(TableFit):
             zones: name -> time zone of a date column.
         """
         self.target_missing, first = 0, 0
-        missing_words = MISSING - {""} if self.pieces.written else MISSING
-        other.kept = {name: missing_words.intersection(counts.codes) for name, counts in self.category_counts.items()}
+        other.kept = {name: MISSING.intersection(counts.codes) for name, counts in self.category_counts.items()}
         other.kept |= dict.fromkeys(self.targets, MISSING.intersection(self.class_codes or ()))
         training_unread = {name: (count, list(cells)) for name, (count, cells) in self.unread.items()}
         training_missing = self.missing.copy()
@@ -485,7 +491,6 @@ class Encoding(TableFit):
     def write_splits(self):
         """Fill missing values, convert category numbers to codes, write each split shuffled; return the row counts."""
         self.columns = [self._with_exact_counts(column) for column in self.columns]
-        self.columns = mark_blank_categories(self.columns) if self.pieces.written else self.columns
         target_width, weighted = self.tail_width, self.sample_weight is not None
         categories = (column["values"] for column in self.columns if column["kind"] == "category")
         stored_codes = {
@@ -599,7 +604,9 @@ class Encoding(TableFit):
         self.notes += self.format_warnings
         for name, (count, cells) in unread.items():
             column = columns[name]
-            self.notes.append(unread_note(name, column["kind"], count, row_count, cells, column.get("writing")))
+            self.notes.append(
+                unread_note(name, column["kind"], count, row_count, cells, column.get("writing"), name in self.guessed)
+            )
         if self.has_duplicates:
             self.notes.append(
                 "Many rows are equal because few distinct rows are possible: rows are split by their index as well as "
@@ -626,7 +633,10 @@ class Encoding(TableFit):
             notes=self.notes,
             seen=self.facts | {
                 "doubts": self.format_warnings,
-                "unread": {name: [count, cells[0][0], row_count] for name, (count, cells) in unread.items()},
+                "unread": {
+                    name: [count, cells[0][0], row_count, list(dict.fromkeys(shown(cell) for _, cell in cells))]
+                    for name, (count, cells) in unread.items()
+                },
                 **({"of_class": self.class_counts} if self.class_counts else {}),
                 **(
                     {"of_label": self.label_counts, "unknown_labels": self.unknown_labels} if self.label_counts else {}

@@ -10,6 +10,7 @@ from kzoo.dataset.dataset import Split
 from kzoo.dataset.weights import weighted_statistics
 from kzoo.kinds import Fresh
 from kzoo.kinds.arrays import as_type, checked
+from kzoo.kinds.rows.column_kind import missing_categories
 from kzoo.kinds.rows.in_memory import load_table
 from kzoo.kinds.rows.inference import (
     ambiguity_hint,
@@ -25,6 +26,7 @@ from kzoo.kinds.rows.merged import merge_preprocessors as merge_preprocessors
 from kzoo.kinds.rows.out_of_core import frame_of, is_large, load_large
 from kzoo.kinds.rows.row_columns import new_weights
 from kzoo.kinds.rows.scaling import robust_scaling
+from kzoo.kinds.rows.target import without_missing_words
 from kzoo.sources.tables.label_cells import has_lists
 from kzoo.sources.tables.numbers import learned_from_texts, number_formats, shown_sign
 from kzoo.sources.tables.raw import check_keys, decimal_of, require, rows_of
@@ -82,6 +84,15 @@ def labelled(reader, source, *, targets, config, sample_weight=None):
     return Split(x=read(reader, frame)[0], y=_targets_as_learned(frame, targets, reader), weight=weight)
 
 
+def _without_missing_words(frame, targets, reader):
+    """Return a table in which words for missing values among its targets are missing, unless they are classes."""
+    if "separator" in reader:
+        return frame
+    classes = reader.get("classes", ())
+    words = (missing_categories(file=False) if classes else MISSING).difference(classes)
+    return without_missing_words(frame, dict.fromkeys(targets, words))
+
+
 def usable_rows(reader, source, *, targets):
     """Return the rows of a table that have a target, as a DataFrame with all of its columns.
 
@@ -96,6 +107,7 @@ def _read_labelled(reader, source, targets):
     """Return a table as a DataFrame, and which rows (N,) have a target."""
     frame = frame_of(source, _text_columns(reader, targets), targets)
     require(frame, targets, "the table")
+    frame = _without_missing_words(frame, targets, reader)
     has_target = _has_target(frame, targets, reader)
     if not has_target.any():
         raise KzooError(f"No row of the table has a target ({', '.join(targets)}).")
@@ -206,6 +218,7 @@ def fresh(reader, source, *, targets):
     frame = frame_of(source, _text_columns(reader, targets), targets)
     if not len(frame):
         raise KzooError("The table has no rows.")
+    frame = _without_missing_words(frame, [name for name in targets if name in frame.columns], reader)
     missing = [name for name in names if name not in frame.columns]
     x = None
     if len(missing) < len(names):

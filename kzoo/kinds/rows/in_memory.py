@@ -6,18 +6,21 @@ from kzoo.dataset import splits
 from kzoo.dataset.dataset import Dataset, Split
 from kzoo.dataset.weights import part_weights, scaled_weights, weights_note
 from kzoo.kinds.rows.column_options import named_columns
-from kzoo.kinds.rows.columns import fingerprint_columns, mark_blank_categories
+from kzoo.kinds.rows.columns import fingerprint_columns
 from kzoo.kinds.rows.inference import apply_columns, encode_new_rows, feature_names, in_table, unread_notes
 from kzoo.kinds.rows.labels import label_targets, list_targets
 from kzoo.kinds.rows.rare_classes import RareClasses, check_classes_dropped
 from kzoo.kinds.rows.row_columns import moments, row_weights, time_note
 from kzoo.kinds.rows.scaling import config_of
 from kzoo.kinds.rows.table import TableFit
-from kzoo.kinds.rows.target import group_labels, rows_with_target, target_rows
+from kzoo.kinds.rows.target import group_labels, missing_words, rows_with_target, target_rows, without_missing_words
 from kzoo.sources.tables.frame import as_frame, index_notes
 from kzoo.sources.tables.raw import Rows, decimal_of, require, rows_of
-from kzoo.sources.tables.values import MISSING, Texts, read_numbers
+from kzoo.sources.tables.values import MISSING, Texts, plain, read_numbers, value_counts
+from kzoo.utils.formatting import shown
 from kzoo.utils.optional import pandas as pd
+
+_SHOWN = 3  # unreadable cells in a message
 
 
 def load_table(
@@ -61,6 +64,10 @@ def load_table(
 
     # 2. Keep rows with a target. Those of the other tables are appended, so that they are encoded alike.
     frame = fit.learn_labels(frame)
+    if fit.labels is None:
+        words = missing_words(frame, targets, decimal)
+        frame = without_missing_words(frame, words)
+        others = {part: without_missing_words(other, words) for part, other in others.items()}
     if drop_rare is not None:
         rare = RareClasses(frame, [*targets, "labels"] if fit.labels is not None else targets, drop_rare)
         frame = rare.without(frame)
@@ -109,12 +116,10 @@ def load_table(
     inputs = rows.only([column for column in rows.columns if column not in fit.excluded], file_decimal)
     train = split_rows["train"]
     fit.learn_inputs(
-        inputs, train, decimal, words=attrs.get("words", {}), classes=bool(learned.classes),
+        inputs, train, decimal, words=attrs.get("words", {}), classes=learned.classes, file="words" in attrs,
         padded_cells=attrs.get("padded", ()),
         zoned=(inputs.take(np.arange(count)) if others else inputs).updated(zoned_columns),
     )  # fmt: skip
-    if "words" in attrs:  # read from a file
-        fit.columns = mark_blank_categories(fit.columns, inputs)
     preprocessing = fit.preprocessing(learned.classes)
 
     # 5. Encode all rows; rows of the other tables as new data of a run are.
@@ -142,7 +147,7 @@ def load_table(
         }
     # Rare categories may be in validation or test rows only: that is not worth a note.
     unread = {name: indices for name, indices in unread.items() if name not in categories}
-    notes += [*fit.format_warnings, *unread_notes(fit.columns, inputs, unread)]
+    notes += [*fit.format_warnings, *unread_notes(fit.columns, inputs, unread, fit.guessed)]
     hashes = _hash(frame, rows, wall_clock="of_arrow" in attrs)
     return Dataset(
         name=name,
@@ -163,7 +168,7 @@ def load_table(
         seen=fit.data_facts(rows, unread)
         | {"columns": list(frame.columns)}
         | ({"in_order": True} if times is not None else {})
-        | cell_findings(fit.format_warnings, unread, len(frame)),
+        | cell_findings(fit.format_warnings, unread, rows),
         fingerprint=splits.fingerprint(
             hashes, list(frame.columns), targets, fit.problem.name, *split_rows.values(),
             fingerprint_columns(fit.columns), *([] if weight is None else [weight]),
@@ -188,10 +193,23 @@ def _read_as_training_file(test_frame, train_frame, decimal):
     return test_frame.assign(**{name: numbers for name, numbers in numbers_of.items() if np.isfinite(numbers).all()})
 
 
-def cell_findings(format_warnings, unread, rows):
-    """Return facts for the checks: format warnings, and name -> (number of unread cells, first row, number of rows)."""
-    first_cells = {name: (len(indices), int(indices[0]), rows) for name, indices in unread.items() if len(indices)}
-    return {"doubts": format_warnings, "unread": first_cells}
+def cell_findings(format_warnings, unread, table):
+    """Return facts for the checks: format warnings, and what could not be read.
+
+    That is name of a column -> (number of unread cells, first row, number of rows, the most frequent of the cells).
+
+    Args:
+        format_warnings: lines on ambiguous numbers, mixed units, and categories that are mostly numbers.
+        unread: name -> indices of the unread cells.
+        table: the table, `Rows` or a DataFrame.
+    """
+    facts = {}
+    for name, indices in unread.items():
+        if len(indices):
+            counts = value_counts(plain(table[name])[indices])
+            cells = sorted(counts, key=counts.__getitem__, reverse=True)[:_SHOWN]
+            facts[name] = (len(indices), int(indices[0]), len(table), list(map(shown, cells)))
+    return {"doubts": format_warnings, "unread": facts}
 
 
 def text_columns(frame, targets=()) -> dict:
@@ -207,7 +225,7 @@ def text_columns(frame, targets=()) -> dict:
     texts = [
         name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name]) and name not in object_targets
     ]
-    return {name: MISSING.intersection(frame[name].unique()) for name in texts}
+    return {name: MISSING.intersection(frame[name].unique()) - {""} for name in texts}
 
 
 def _is_text(cell):

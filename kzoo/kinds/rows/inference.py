@@ -28,7 +28,7 @@ from kzoo.sources.tables.raw import (
 from kzoo.sources.tables.values import MISSING, Texts, category_word, plain, to_words, unreadable_cells
 from kzoo.sources.tables.zones import offset_of, zone_notes
 from kzoo.utils.errors import KzooError, warn
-from kzoo.utils.formatting import hint, listed, plural, shown
+from kzoo.utils.formatting import hint, listed, percent, plural, shown
 
 _MAX_SHOWN_COLUMNS = 16
 _DECIMAL_NAMES = {",": "commas", ".": "points"}
@@ -170,13 +170,14 @@ def with_date_formats(reader, rows, notes) -> list:
     return columns
 
 
-def unread_notes(columns, table, unread):
+def unread_notes(columns, table, unread, guessed=()):
     """Yield a note for each column with unreadable cells or unknown categories, which count as missing.
 
     Args:
         columns: the learned columns, or names of number columns.
         table: `Rows`.
         unread: name -> indices of the cells that could not be read, see `apply_columns`.
+        guessed: names of columns whose kind was detected: their notes say how to set it.
     """
     learned = {column["name"]: column for column in columns if isinstance(column, Mapping)}
     for name, indices in unread.items():
@@ -184,10 +185,10 @@ def unread_notes(columns, table, unread):
             cells, column = plain(table[name]), learned.get(name, {})
             examples = [(int(row), cells[row]) for row in indices[:3]]
             kind = column.get("kind", "number")
-            yield unread_note(name, kind, len(indices), len(cells), examples, column.get("writing"))
+            yield unread_note(name, kind, len(indices), len(cells), examples, column.get("writing"), name in guessed)
 
 
-def unread_note(name, kind, count, rows, cells, number_format=None) -> str:
+def unread_note(name, kind, count, rows, cells, number_format=None, guessed=False) -> str:
     """Return a note about unreadable cells of a column.
 
     Args:
@@ -195,6 +196,7 @@ def unread_note(name, kind, count, rows, cells, number_format=None) -> str:
         count, rows: number of these cells, and of all cells.
         cells: the first of them: (row, value).
         number_format: stored number format of the column.
+        guessed: whether the kind was detected, so that the note says how to set it.
     """
     single, examples = count == 1, _cell_examples(cells)
     if kind == "category":
@@ -202,9 +204,15 @@ def unread_note(name, kind, count, rows, cells, number_format=None) -> str:
     else:
         reason = f"cannot be read as a {kind}"
     more = f" and {count - len(examples)} more" if count > len(examples) else ""
+    option = ""
+    if guessed and any(isinstance(cell, str) for _, cell in cells):
+        option = (
+            f" {'It is' if single else 'They are'} {percent(count / rows)} of the column: if its cells are categories, "
+            f"use columns={{{name!r}: 'category'}}."
+        )
     return (
         f"Column {name!r}: {count} of {plural(rows, 'value')} {reason} and {'counts' if single else 'count'} as "
-        f"missing ({', '.join(examples)}{more}).{ambiguity_hint(cells, number_format)}"
+        f"missing ({', '.join(examples)}{more}).{ambiguity_hint(cells, number_format)}{option}"
     )
 
 
@@ -467,11 +475,13 @@ def text_ids(column, rows) -> np.ndarray:
 def codes_of(categories) -> dict:
     """Return category -> code, from 1.
 
-    Earlier versions stored `1067.0` for `1067`, and other line breaks: both spellings are included.
+    `1067.0` is `1067`: a DataFrame has floats where a cell is missing. Earlier versions stored it so, and other line
+    breaks: both spellings are included.
     """
     codes = {category: code for code, category in enumerate(categories, start=1)}
     integers = {category[:-2]: code for category, code in codes.items() if category.endswith(".0")}
-    return integers | {category_word(category): code for category, code in codes.items()} | codes
+    floats = {f"{category}.0": code for category, code in codes.items() if category.isdecimal()}
+    return floats | integers | {category_word(category): code for category, code in codes.items()} | codes
 
 
 def missing_value_categories(column) -> frozenset:

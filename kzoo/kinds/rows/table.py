@@ -40,7 +40,7 @@ class TableFit:
         columns: the learned input columns, set by `learn_inputs`.
         excluded_inputs: name -> reason for each possible input that is not useful, set by `learn_inputs`.
         number_formats: name -> stored number format of each text target, set by `learn_task`.
-        format_warnings: lines about ambiguous numbers and mixed units.
+        format_warnings: lines about ambiguous numbers, mixed units, and categories that are mostly numbers.
 
     Raises:
         KzooError: unknown column.
@@ -65,6 +65,11 @@ class TableFit:
         self.inputs = [name for name in names if name not in self.excluded]
         self.format_warnings, self.excluded_inputs, self.number_formats = [], {}, {}
         self.labels = None
+
+    @property
+    def guessed(self) -> list:
+        """Names of the inputs whose kind was detected."""
+        return [column["name"] for column in self.columns if column["name"] not in self.overrides]
 
     def learn_labels(self, frame):
         """Learn whether the target is labels, and return the table with lists written as texts."""
@@ -105,7 +110,7 @@ class TableFit:
         self.notes.append(reason)
         return frame
 
-    def learn_inputs(self, raw, train, decimal, *, words, classes, padded_cells=(), text_cells=None, zoned=None):
+    def learn_inputs(self, raw, train, decimal, *, words, classes, file, padded_cells=(), text_cells=None, zoned=None):
         """Learn the input columns on training rows.
 
         Args:
@@ -113,14 +118,16 @@ class TableFit:
             train: indices of the training rows.
             decimal: decimal sign of the file.
             words: name -> words that the reader of the file took for missing values.
-            classes: whether the target is a class.
+            classes: names of the classes; empty for other targets.
+            file: whether the table is a CSV file, or is read like one.
             padded_cells: see `zero_padded_cells`.
             text_cells: `Rows` whose text columns show how numbers are written; `raw` by default.
             zoned: `Rows` with the time zones to learn; `raw` by default.
         """
         self.columns = learn_columns(
             raw, train, decimal=decimal, clip=self.clip, notes=self.notes, overrides=self.overrides,
-            format_warnings=self.format_warnings, excluded=self.excluded_inputs, date_order=self.date_order,
+            format_warnings=self.format_warnings, excluded=self.excluded_inputs, file=file,
+            date_order=self.date_order,
         )  # fmt: skip
         check_any_column(self.columns, self.targets, self.excluded_inputs)
         if self.date_order is not None and not any(column["kind"] == "date" for column in self.columns):
@@ -132,7 +139,7 @@ class TableFit:
         )
         self.month_first = month_first_columns(self.columns, raw, train, self.date_order)
         self.zones = time_zones_of(self.columns, raw if zoned is None else zoned)
-        self.notes += missing_value_notes(words, self.columns, self.targets if classes else ())
+        self.notes += missing_value_notes(words, self.columns, self.targets if classes else (), classes, file=file)
 
     def preprocessing(self, classes) -> dict:
         """Return the preprocessor, as it is stored.

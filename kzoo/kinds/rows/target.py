@@ -1,16 +1,47 @@
 """The target of a table: rows that have one, the format of its numbers, and the task."""
 
+import math
+from functools import partial
+
 import numpy as np
 
+from kzoo.kinds.rows.column_kind import column_kind, decides, missing_categories
 from kzoo.kinds.rows.columns import number_format_of, stored_number_format
 from kzoo.sources.tables.label_cells import flags
 from kzoo.sources.tables.raw import MOST
-from kzoo.sources.tables.values import plain, to_numbers, to_words
+from kzoo.sources.tables.values import MISSING, plain, to_numbers, to_words, value_counts
 from kzoo.tasks import detection
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed, plural, shown
 
-_MIN_NUMERIC_SHARE = 0.95  # of the texts of a target; the others are then mistakes, not class names
+
+def missing_words(frame, targets, decimal=None) -> dict:
+    """Return name -> the words that are missing values in a target: beside numbers those of `MISSING`, else blanks."""
+    words = {}
+    for name in targets:
+        values = frame[name]
+        if values.dtype.kind not in "biufM" and any(_is_missing_word(cell, MISSING) for cell in values.unique()):
+            values = plain(values)
+            kind = column_kind(values, partial(number_format_of, name, values, None, None, decimal)).kind
+            words[name] = MISSING if kind == "number" else missing_categories(file=False)
+    return words
+
+
+def without_missing_words(frame, words):
+    """Return a frame in which cells of target columns that are words for a missing value are missing.
+
+    Args:
+        frame: the table.
+        words: name of a target -> the words.
+    """
+    for name in words:
+        missing = [cell for cell in frame[name].unique() if _is_missing_word(cell, words[name])]
+        frame = frame.assign(**{name: frame[name].mask(frame[name].isin(missing))}) if missing else frame
+    return frame
+
+
+def _is_missing_word(cell, words):
+    return isinstance(cell, str) and cell.strip() in words
 
 
 def rows_with_target(frame, targets, notes, noun, labels=None):
@@ -95,13 +126,12 @@ def read_targets(frame, targets, overrides, task, format_warnings, decimal, *, d
         )
         if number_format is None and (stored := stored_number_format(None, decimal)) and values.dtype != object:
             number_formats[name] = stored
-        if number_format is None or (
-            kind is None and name not in ambiguous_columns and np.isfinite(to_numbers(values)).all()
-        ):
-            continue  # numbers that are quoted in the file are class names
+        if number_format is None:
+            continue
         numbers = to_numbers(values, number_format)
         share = np.isfinite(numbers).mean()
-        if share < 1 and (kind == "number" or share >= _MIN_NUMERIC_SHARE):
+        cells = math.inf if distinct else len(values)
+        if share < 1 and (kind == "number" or decides(share, len(value_counts(values)), cells)):
             bad = np.flatnonzero(np.isnan(numbers))
             noun, row = ("different values", "") if distinct else ("rows", f"row {bad[0] + 1}: ")
             raise KzooError(

@@ -197,7 +197,7 @@ def load_examples(
         feature_names=tuple(features),
         target_names=learned.names,
         notes=[*notes, *format_warnings, *unread_notes(features, rows, unread), *more],
-        seen=cell_findings(format_warnings, unread, len(rows)) | {
+        seen=cell_findings(format_warnings, unread, rows) | {
             "read": describe_columns(
                 frame, [{"name": column, "kind": "number", "writing": formats.get(column)} for column in features],
                 unread, targets=targets,

@@ -194,7 +194,7 @@ def load_series(
     if times is not None:
         excluded[times.column] = ("time", f"{times.step} apart, from {' to '.join(times.ends)}")
     number_columns = [{"name": name, "kind": "number", "writing": number_formats.get(name)} for name in names]
-    facts = cell_findings(format_warnings, unread, len(frame)) | _time_facts(times, missing)
+    facts = cell_findings(format_warnings, unread, frame) | _time_facts(times, missing)
     facts["read"] = describe_columns(unsorted, number_columns, unread, targets=targets, apart=excluded)
     number_formats = {name: number_formats[name] for name in names if name in number_formats}
 

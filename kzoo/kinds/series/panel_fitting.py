@@ -162,7 +162,7 @@ def load_panel(
     apart |= {column: (role, "known ahead" if role == "known" else "constant") for column, role in roles.items()}
     apart[times] = ("time", f"{calendar.description} apart")
     number_columns = [{"name": n, "kind": "number", "writing": number_formats.get(n)} for n in past]
-    seen = cell_findings(format_warnings, unread, len(frame)) | {"time": None, "gone": {}}
+    seen = cell_findings(format_warnings, unread, frame) | {"time": None, "gone": {}}
     seen["read"] = describe_columns(frame, number_columns, unread, targets=targets, apart=apart)
     seen["series"] = _series_facts(panel, calendar, observed) | {"empty_ahead": content.empty_ahead}
     channels = channel_names(covariates, calendar)

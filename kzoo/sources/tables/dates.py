@@ -34,15 +34,15 @@ _WEEKEND = 3  # days by which the first working day of a month may move
 _MAX_MISSING = 0.5  # steps per row that may be missing in a regular series
 
 
-def are_dates(values) -> bool:
-    """Return True if nearly all values of a column are numeric dates."""
+def are_dates(values, share=_MOSTLY) -> bool:
+    """Return True if at least this share of the values of a column are numeric dates."""
     values = plain(values)
     if values.dtype != object:
         return values.dtype.kind == "M"
     values = values[not_missing(values)]
-    if not len(values) or _share_of_dates(values) < _MOSTLY:
+    if not len(values) or _share_of_dates(values) < share:
         return False
-    return not_missing(to_dates(values)).mean() >= _MOSTLY
+    return not_missing(to_dates(values)).mean() >= share
 
 
 def _share_of_dates(values):

@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 
 import kzoo
+from kzoo.kinds import kind_of
 from tests.messages import assert_mentions, notes_with, refuses, warns
 
 pa = pytest.importorskip("pyarrow")
@@ -320,3 +321,31 @@ def test_words_for_missing_values_that_are_categories_are_named():
     data = kzoo.load_data(table, target="y")
     assert column_of(data)["values"] == ["blue", "nan", "red"]
     assert notes_with(data.notes, "Read as categories: 'nan' in 'x'", "replace them by None")
+
+
+def test_targets_of_texts_follow_the_same_rule(tmp_path):
+    texts = [f"a long sentence number {i} about {'cats' if i % 2 else 'dogs'}" for i in range(120)]
+    for answers in ([["a", "b", ""][i % 3] for i in range(120)], ["" if i % 7 == 0 else f"{i}.5" for i in range(120)]):
+        table = {"text": texts, "label": answers}
+        path = as_csv(table, tmp_path / "t.csv")
+        data, expected = (kzoo.load_data(source, preset="text_ngrams") for source in (rows_of(table), path))
+        assert (data.task, data.class_names, data.notes) == (expected.task, expected.class_names, expected.notes)
+        np.testing.assert_array_equal(data.train.y, expected.train.y)
+        labelled = kind_of(data.preprocessing).fitting.labelled
+        with warns("without text or label"):
+            scored = labelled(data.preprocessing, object_frame(table), targets=["label"], config={})
+        assert len(scored.x) == len(answers) - answers.count("")
+
+
+def test_known_columns_of_series_follow_the_same_rule(tmp_path):
+    """An empty text made a column of numbers that is known ahead a category of its numbers."""
+    days = [str(np.datetime64("2024-01-01") + i) for i in range(100)]
+    rows = [
+        {"shop": shop, "day": day, "sales": str(10 + i % 7), "temp": ["", "NA"][i % 2] if i % 11 == 0 else f"{i}.5"}
+        for shop in "ab" for i, day in enumerate(days)
+    ]  # fmt: skip
+    path = as_csv({name: [row[name] for row in rows] for name in rows[0]}, tmp_path / "t.csv")
+    options = dict(preset="series_fnn", target="sales", time="day", series_id="shop", known_covariates="temp")
+    data, expected = (kzoo.load_data(source, **options) for source in (rows, path))
+    assert data.preprocessing["covariates"][0].get("categories", []) == [] and data.notes == expected.notes
+    np.testing.assert_array_equal(data.train.x[:8], expected.train.x[:8])

@@ -104,7 +104,7 @@ def test_names_that_a_header_leaves_out_are_no_column(tmp_path):
     """R writes the names of rows like this. The last column may be empty here and there."""
     (tmp_path / "a.csv").write_text("a,b,y\n" + "".join(f"r{i},{i},{i % 7},{'uv '[i % 3]}\n" for i in range(99)))
     data = load_data(tmp_path / "a.csv", target="y", validation=0, test=0)
-    assert data.feature_names == ("a", "b") and data.train.x[4].tolist() == [4, 4]
+    assert data.feature_names == ("a", "b") and data.train.x[3].tolist() == [4, 4]
     assert any(not missing_from(note, ["'a.csv'", "header", "first", "name"]) for note in data.notes)
 
 

@@ -16,7 +16,16 @@ import numpy as np
 from kzoo.kinds.rows.texts import are_texts
 from kzoo.sources.tables.dates import are_dates, to_dates
 from kzoo.sources.tables.numbers import NumberFormat
-from kzoo.sources.tables.values import MISSING, Texts, category_word, not_missing, to_numbers, to_words, value_counts
+from kzoo.sources.tables.values import (
+    MISSING,
+    Texts,
+    are_filled,
+    category_word,
+    not_missing,
+    to_numbers,
+    to_words,
+    value_counts,
+)
 from kzoo.utils.formatting import listed, percent, shown
 from kzoo.utils.optional import pandas as pd
 
@@ -123,16 +132,6 @@ def decides(share, different, cells) -> bool:
     """
     are_few = different <= min(_FEW, cells / _REPEATS)
     return share >= _SURE or (share > _MOSTLY and not are_few)
-
-
-def are_filled(values) -> np.ndarray:
-    """Return which cells (N,) of a plain column are not missing, nor a word for a missing value."""
-    if isinstance(values, Texts):
-        return values.each([text.strip() not in MISSING for text in values.different], False, bool)
-    present = not_missing(values)
-    if values.dtype == object:
-        present[[isinstance(cell, str) and cell.strip() in MISSING for cell in values]] = False
-    return present
 
 
 def missing_categories(file) -> frozenset:

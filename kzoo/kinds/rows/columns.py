@@ -5,12 +5,12 @@ from functools import partial
 
 import numpy as np
 
-from kzoo.kinds.rows.column_kind import MAX_CATEGORIES, are_filled, column_kind
+from kzoo.kinds.rows.column_kind import MAX_CATEGORIES, column_kind
 from kzoo.kinds.rows.texts import cell_texts, learn_texts
 from kzoo.sources.tables.dates import are_short_dates, date_parts, detect_day_first, may_have_offset, to_dates
 from kzoo.sources.tables.numbers import NumberFormat, is_padded, learn_number_format
 from kzoo.sources.tables.raw import MOST
-from kzoo.sources.tables.values import MISSING, Texts, not_missing, plain, value_counts
+from kzoo.sources.tables.values import MISSING, Texts, are_filled, not_missing, plain, value_counts
 from kzoo.tasks.values.inference import ColumnStatistics
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed

@@ -16,7 +16,7 @@ from kzoo.kinds.rows.inference import unread_notes
 from kzoo.kinds.series.calendar import Calendar, Moments, learn_calendar
 from kzoo.kinds.series.time_formats import require_times, time_format_of, times_and_zone
 from kzoo.sources.tables.raw import MOST, Rows, require
-from kzoo.sources.tables.values import Texts, category_word, not_missing, plain, to_words, unreadable_cells
+from kzoo.sources.tables.values import Texts, are_filled, category_word, not_missing, plain, to_words, unreadable_cells
 from kzoo.sources.tables.zones import format_offset, offset_of, zone_notes
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed, plural, shown
@@ -84,7 +84,7 @@ class Covariate:
             return numbers[:, None], []
         words = to_words(rows[self.name])
         values = np.stack([words == category for category in self.categories], axis=1).astype(np.float64)
-        empty = np.array([word is None for word in words], bool)
+        empty = ~are_filled(rows[self.name]) & ~(values == 1).any(axis=1)
         values[empty] = np.nan
         unknown = sorted({str(word) for word in words[~empty & ~(values == 1).any(axis=1)]})
         notes = [

@@ -37,7 +37,7 @@ from kzoo.kinds.series.times import Times
 from kzoo.sources.tables.frame import as_frame
 from kzoo.sources.tables.overview import describe_columns
 from kzoo.sources.tables.raw import as_names, check_distinct, require, rows_of
-from kzoo.sources.tables.values import to_words
+from kzoo.sources.tables.values import are_filled, to_words
 from kzoo.storage.windows import SeriesOfWindows, Windows, sample_indices
 from kzoo.tasks import problem
 from kzoo.tasks.values.inference import spread
@@ -237,6 +237,7 @@ def _learned_covariate(rows, name, role, override, warnings, decimal) -> Covaria
     stored = stored_number_format(number_format, decimal)
     numbers = rows.numbers(name, stored)
     words = to_words(rows[name])
+    words[~are_filled(rows[name])] = None
     if not len(present := np.flatnonzero([word is not None for word in words])):
         raise KzooError(f"{role.capitalize()} column {name!r} is empty. Fill it in, or leave it out with drop=.")
     infinite = [row for row in present if words[row].lstrip("+-").lower() in ("inf", "infinity")]

@@ -14,6 +14,7 @@ from kzoo.dataset.summary import AS_REQUESTED
 from kzoo.dataset.weights import scaled_by_split, weights_note
 from kzoo.kinds import Fresh
 from kzoo.kinds.arrays import as_type, checked
+from kzoo.kinds.rows.column_kind import missing_categories
 from kzoo.kinds.rows.column_options import check_target_options, column_options
 from kzoo.kinds.rows.columns import missing_value_notes
 from kzoo.kinds.rows.fitting import targets_in
@@ -21,7 +22,7 @@ from kzoo.kinds.rows.labels import describe as describe_labels
 from kzoo.kinds.rows.labels import label_columns, labels_problem, list_targets, sets_of
 from kzoo.kinds.rows.rare_classes import RareClasses, check_classes_dropped
 from kzoo.kinds.rows.row_columns import check_row_columns, moments, new_weights, row_weights, time_note
-from kzoo.kinds.rows.target import group_labels
+from kzoo.kinds.rows.target import group_labels, missing_words, without_missing_words
 from kzoo.kinds.text.folders import SUFFIXES, check_classes, classes_below, new_data_folder, split_folders, texts_below
 from kzoo.kinds.text.inference import AsTexts, preprocessing_of, read, reads_last_tokens, texts_in
 from kzoo.kinds.text.language import cut_into_windows, labelled_windows, load_language, text_settings
@@ -187,7 +188,8 @@ def load_text_table(
     excluded = [*targets, *as_names(drop), *(name for name in (group, sample_weight, time) if name is not None)]
     require(frame, excluded, "the table")
     labels = label_columns(frame, targets, "tokens", task=task, overrides=overrides, preset=preset)
-    frame = frame if labels is None else labels.prepare(frame)
+    blank = missing_words(frame, targets) if labels is None else {}
+    frame = without_missing_words(frame, blank) if labels is None else labels.prepare(frame)
     column = _text_column(frame.drop(columns=list(dict.fromkeys(excluded))))
     rare = None
     if drop_rare is not None:
@@ -202,6 +204,7 @@ def load_text_table(
         part_frame = as_frame(part_source, words, notes, targets)
         part_frame = part_frame if labels is None else labels.prepare(part_frame)
         require(part_frame, [column, *targets], f"the {part} table")
+        part_frame = without_missing_words(part_frame, blank)
         part_frame = part_frame if rare is None else rare.without(part_frame, part)
         keep = _has_text_and_targets(part_frame, column, targets, labels)
         if sample_weight in part_frame.columns:
@@ -218,9 +221,7 @@ def load_text_table(
         chosen = labels_problem("tokens")
         notes.append(describe_labels(labels, chosen, task))
     else:
-        cells = {name: plain(complete[name]) for name in targets}
-        if isinstance(source, str | Path):  # cells are texts as written
-            cells = {name: detection.numbers_or_texts(column) for name, column in cells.items()}
+        cells = {name: detection.numbers_or_texts(plain(complete[name])) for name in targets}
         chosen, line = detection.choose_problem("tokens", cells, task, preset)
         notes += [line] if task is None and "values" in chosen.facts else []
     check_classes_dropped(chosen, drop_rare)
@@ -461,6 +462,8 @@ def _usable(reader, source, targets):
     require(frame, targets, "the table")
     texts = np.array(texts_in(reader, frame), object)
     has_text = np.array([text.strip() != "" for text in texts], bool)
+    if "separator" not in reader:
+        frame = without_missing_words(frame, dict.fromkeys(targets, missing_categories(file=False)))
     present = frame[targets].notna()
     if reader.get("separator"):  # a cell without text has no label
         return frame, texts, has_text

@@ -134,6 +134,16 @@ def not_missing(values) -> np.ndarray:
     return ~np.isnan(values) if values.dtype.kind == "f" else np.ones(len(values), bool)
 
 
+def are_filled(values) -> np.ndarray:
+    """Return which cells (N,) of a plain column are not missing, nor a word for a missing value."""
+    if isinstance(values, Texts):
+        return values.each([text.strip() not in MISSING for text in values.different], False, bool)
+    present = not_missing(values)
+    if values.dtype == object:
+        present[[isinstance(cell, str) and cell.strip() in MISSING for cell in values]] = False
+    return present
+
+
 def to_numbers(values, *writings) -> np.ndarray:
     """Return a column as float64; cells that are not finite numbers become NaN.
 

@@ -3,12 +3,15 @@
 python recipes/weights.py digits_cnn-digits                        a named data set: train, score, write
 python recipes/weights.py text_ngrams-reviews --data reviews/      data from your own path
 python recipes/weights.py cifar_speed-cifar10 --data cifar/ --run runs/cifar_speed-01    a finished run
+python recipes/weights.py cifar_speed-cifar10 --data cifar/ --calibrate       the weights in the package, calibrated
 python recipes/weights.py --list                                   all weights, and which of them exist
 
 `WEIGHTS` below has the training data, its source and its licence. Licences that forbid or restrict derived works (ND,
 SA, NC) are not accepted. The file is written to `kzoo/weights/`, and a few test examples to `tests/weights/`, where a
-test scores them again. An entry may take up to 4 MB, all of them together 16 MB. The test split is scored once more
-here, with the rounded weights; nothing is selected by it.
+test scores them again. Training calibrates, so that only weights of earlier versions need `--calibrate`, which learns
+the temperature on validation rows; with `--folds`, on all training rows, each predicted by a network that was trained
+on others. An entry may take up to 4 MB, all of them together 16 MB. The test split is scored once more here, with the
+rounded weights; nothing is selected by it.
 """
 
 # %%
@@ -26,11 +29,15 @@ import pandas as pd
 import kzoo
 from kzoo import weights
 from kzoo.data.named_loaders import waves
+from kzoo.data.pipeline import Batches
 from kzoo.data.reload import load_again
 from kzoo.kinds import kind
 from kzoo.kinds.text.fitting import read_folder
 from kzoo.loading import weights_by_name
+from kzoo.postprocessors import calibration, temperature_scaling
 from kzoo.sources.tables.frame import as_frame
+from kzoo.training.calibration import last_layers
+from kzoo.training.score import forward
 from kzoo.utils.files import finite, whole_file, write_json, write_text
 from kzoo.weights.packaged import PretrainedWeights
 
@@ -88,19 +95,76 @@ def round_array(array):
     return small if np.isfinite(small).all() else np.asarray(array, "float32")
 
 
-def pack(run, name):
-    """Return the content of the file with the weights of a run."""
+def pack(run, name, *, exact=()):
+    """Return the content of the file with the weights of a run; layers named in `exact` keep float32."""
     config = {key: value for key, value in run.config.items() if key not in ("machine", "network", "created")}
     texts = dict(config=config, preprocessing=run.preprocessing)
     texts = {key: json.dumps(value, ensure_ascii=False).encode() for key, value in texts.items()}
     texts = {key: np.frombuffer(text, "uint8") for key, text in texts.items()}
     content = io.BytesIO()
     np.savez_compressed(
-        content, **texts, **{key: round_array(array) for key, array in weights_by_name(run.model).items()}
+        content,
+        **texts,
+        **{
+            key: array if key.rpartition("/")[0] in exact else round_array(array)
+            for key, array in weights_by_name(run.model).items()
+        },
     )
     if content.tell() > MAX_BYTES:
         raise kzoo.KzooError(f"{name} takes {content.tell():,} bytes; the maximum is {MAX_BYTES:,}.")
     return content.getvalue()
+
+
+# %% Calibrate
+def predictions(model, split):
+    """Return the outputs of a network for a split, and the truth."""
+    batches, outputs, truth = Batches(split, batch_size=128), [], []
+    for step in range(len(batches)):
+        x, y = batches.batch(0, step)[:2]
+        outputs.append(forward(model, x, min(128, len(split))))
+        truth.append(np.asarray(y))
+    return np.concatenate(outputs), np.concatenate(truth)
+
+
+def calibration_error(outputs, truth):
+    """Return the expected calibration error of probabilities (N, ..., classes)."""
+    p = outputs.reshape(-1, outputs.shape[-1])
+    return calibration.calibration_scores(p, truth.reshape(-1), labels=False)["ece"]
+
+
+def held_out(run, data, source, folds, name):
+    """Return probabilities and truth of rows that were not trained on: those of the validation split, or of folds."""
+    if folds is None:
+        return predictions(run.model, data.validation)
+    rows = np.sort(np.concatenate([data.train.rows, data.validation.rows]))
+    frame = (folder_frame(source) if isinstance(source, str) else as_frame(source)).iloc[rows].reset_index(drop=True)
+    options = dict(target="label", calibrate="off", baselines=False, progress=False)
+    scores = kzoo.cross_validate(run.spec.preset, frame, folds=folds, out=f"runs/weights/{name}-folds", **options)
+    return scores["out_of_fold"]["answers"], scores["out_of_fold"]["truth"]
+
+
+def calibrate(name, source, folds):
+    """Divide the last layer of packaged weights by a temperature, and write them; no label may change."""
+    preset, _, short_name = name.partition("-")
+    run = PretrainedWeights(preset, short_name)
+    data = load_again(run.spec, run.data, source)
+    before, truth = predictions(run.model, data.test)
+    outputs, known = held_out(run, data, source, folds, name)
+    temperature = temperature_scaling.learn(outputs, known, target=data.target, logits=False)["temperature"]
+    layers = last_layers(run.model)
+    for layer in layers:
+        layer.set_weights([array / np.float32(temperature) for array in layer.get_weights()])
+    unrounded = numeric_scores(kzoo.evaluate(run, data))
+    exact = [] if temperature == 1 else [layer.name for layer in layers]  # rounding again could change labels
+    content = pack(run, name, exact=exact)
+    entry = write_content(replace(run.entry, unrounded=unrounded), content)
+    after, _ = predictions(PretrainedWeights(preset, short_name).model, data.test)
+    changed = int((before.argmax(-1) != after.argmax(-1)).sum())
+    assert changed == 0, f"{changed} labels have changed"
+    errors = dict(ece_before=calibration_error(before, truth), ece=calibration_error(after, truth))
+    entry = replace(entry, calibration=dict(temperature=temperature, rows=int(known.size), **errors))
+    finish(entry, data, next(SAMPLES.glob(f"{name}.*")))
+    print(f"{name}: temperature {temperature:.3g}, ECE {errors['ece_before']:.2%} -> {errors['ece']:.2%}")
 
 
 # %% Evaluate
@@ -161,24 +225,41 @@ def folder_frame(source):
 def write(name, run, data, source):
     """Write file, sample and index entry. The scores of the entry are measured with the written file."""
     info, (preset, _, short_name) = WEIGHTS[name], name.partition("-")
-    content, (metric, baselines) = pack(run, name), baseline_scores(data)
+    metric, baselines = baseline_scores(data)
+    learned = run.summary.get("calibration") or {}
+    test = learned.get("test")
     entry = weights.Entry(
-        preset=preset, name=short_name, file=f"{name}.npz", sha256=hashlib.sha256(content).hexdigest(),
-        bytes=len(content), data=info["data"], source=info["source"], licence=info["licence"],
+        preset=preset, name=short_name, file=f"{name}.npz", sha256="", bytes=0, data=info["data"],
+        source=info["source"], licence=info["licence"],
         examples=len(data.train), metric=metric, scores={}, unrounded=numeric_scores(run.summary["test"]),
         beside=baselines, parameters=run.summary["parameters"],
         command=run.config["command"] or f"python recipes/weights.py {name}", versions=run.config["versions"],
         created=run.config["created"][:10], sample={}, elsewhere=info.get("elsewhere", ""),
-        tested_by=info.get("tested_by", ()),
+        tested_by=info.get("tested_by", ()), calibration={} if test is None else dict(
+            temperature=learned["temperature"], rows=learned["rows"], ece_before=test["before"]["ece"],
+            ece=test["after"]["ece"],
+        ),
     )  # fmt: skip
+    finish(write_content(entry, pack(run, name)), data, write_sample(run, data, source, name))
+
+
+def write_content(entry, content):
+    """Write the file of an entry, and return the entry with its size and checksum, which is in the index."""
     with whole_file(weights.FOLDER / entry.file) as temporary:
         temporary.write_bytes(content)
+    entry = replace(entry, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
     add_to_index(entry)
-    scores = numeric_scores(kzoo.evaluate(PretrainedWeights(preset, short_name), data))
-    sample = write_sample(run, data, source, name)
-    sample_scores = numeric_scores(kzoo.evaluate(PretrainedWeights(preset, short_name), sample))
-    add_to_index(replace(entry, scores=scores, sample=sample_scores))
-    print(f"{name}: {len(content):,} bytes, {metric} {entry.unrounded.get(metric)} -> {scores.get(metric)}")
+    return entry
+
+
+def finish(entry, data, sample):
+    """Score the written file on the test split and on the sample, and write the index entry."""
+    scores, of_sample = (
+        numeric_scores(kzoo.evaluate(PretrainedWeights(entry.preset, entry.name), part)) for part in (data, sample)
+    )
+    add_to_index(replace(entry, scores=scores, sample=of_sample))
+    metric = entry.metric
+    print(f"{entry.file}: {entry.bytes:,} bytes, {metric} {entry.unrounded.get(metric)} -> {scores.get(metric)}")
 
 
 def add_to_index(entry):
@@ -198,6 +279,8 @@ def main():
     parser.add_argument("name", nargs="?", choices=list(WEIGHTS), help="PRESET-DATA")
     parser.add_argument("--data", help="training data; default: the named data set, if there is one")
     parser.add_argument("--run", help="a finished run; default: train in runs/weights/NAME")
+    parser.add_argument("--calibrate", action="store_true", help="calibrate the weights in the package")
+    parser.add_argument("--folds", type=int, help="with --calibrate: folds of the training rows of texts")
     parser.add_argument("--list", action="store_true", help="list all weights")
     args = parser.parse_args()
     if args.list or args.name is None:
@@ -212,6 +295,9 @@ def main():
         raise kzoo.KzooError(f"{args.name} has no named data set: use --data.")
     if "labels" in info:
         source = with_label_names(source, info["labels"])
+    if args.calibrate:
+        calibrate(args.name, source, args.folds)
+        return
     if args.run is None:
         preset = args.name.partition("-")[0]
         run = kzoo.train(preset, source, out=Path("runs/weights") / args.name, **info.get("options", {}))

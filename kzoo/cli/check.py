@@ -145,16 +145,16 @@ def _repair_command(args, result):
 
 
 def _wrong_labels_lines(document):
-    """Return the lines that show the most certain suspects, and where all of them are."""
+    """Return the lines that show the first suspects, and where all of them are."""
     result = document["wrong_labels"]
     suspects, count = result["suspects"], result["rows"]
     share = percent(len(suspects) / max(count, 1))
     lines = [f"{plural(len(suspects), 'label')} of {count:,} rows {'looks' if len(suspects) == 1 else 'look'} wrong "
              f"({share}); {percent(result['noise'])} are estimated to be wrong"]  # fmt: skip
     if suspects:
-        rows = [("row", "label", "suggestion", "sure", "")]
+        rows = [("row", "label", "suggestion", "rank", "")]
         rows += [
-            (str(s["row"]), s["label"], s["suggestion"], f"{100 * s['sure']:.0f} %", cut(s["input"], _INPUT))
+            (str(s["row"]), s["label"], s["suggestion"], str(s["rank"]), cut(s["input"], _INPUT))
             for s in suspects[:_MAX_SUSPECTS]
         ]
         lines += ["", *tables.columns(rows, align=">")]

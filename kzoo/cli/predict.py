@@ -18,7 +18,7 @@ from kzoo.predictions import set_text
 from kzoo.sources.unreadable import MAX_SHARE_EVALUATION
 from kzoo.untracked import as_run
 from kzoo.utils.errors import KzooError
-from kzoo.utils.formatting import plural
+from kzoo.utils.formatting import plural, spelled
 from kzoo.utils.table_path import check_sheet, with_sheet
 
 _SAMPLING = ("length", "temperature", "top_k", "top_p", "seed")  # options that continue a text
@@ -129,7 +129,7 @@ def run(args):
     top = None if predictions.separator else args.top
     document = dict(run=args.run, predictions=predictions.rows(top))
     if predictions.promise:
-        document["promise"] = predictions.promise
+        document["promise"] = spelled(predictions.promise)
     if len(predictions.unread) > MAX_SHARE_EVALUATION * len(predictions):
         document["exit_code"] = 1
     if args.out is not None:

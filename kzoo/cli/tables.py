@@ -4,7 +4,7 @@ import io
 from importlib.util import find_spec
 
 from kzoo.cli.shared import hanging_indent, terminal_width
-from kzoo.results.coverage import HEAD, coverage_note, coverage_rows
+from kzoo.results.coverage import coverage_note, coverage_table
 from kzoo.tasks.target_scores import subgroup_table, target_table
 from kzoo.utils.formatting import spelled
 
@@ -83,7 +83,7 @@ def coverage_lines(coverage) -> list[str]:
     """Return the table of the coverage of sets or intervals; no lines without any."""
     if not coverage:
         return []
-    rows = [HEAD, *coverage_rows(coverage)]
+    rows = coverage_table(coverage)
     return ["", "coverage of sets or intervals:", *columns(rows, align="><>>>"), *_note_lines(coverage_note(coverage))]
 
 

@@ -246,9 +246,9 @@ def _targets(y, kind, task, preset, names, notes):
             f"{chosen.name.replace('_', ' ').capitalize()}: y has classes ({reason})."
             + (" If they are values, set task='regression'." if y.dtype.kind in "biuf" else "")
         )
+    if task is None and not names and (note := detection.count_note(chosen, columns)):
+        notes.append(f"y: {note}")
     if "classes" not in chosen.facts:
-        if task is None and (note := detection.count_note(kind, columns)):
-            notes.append(f"y: {note}")
         return chosen, y, None
     if onehot:
         y = y.argmax(axis=1)

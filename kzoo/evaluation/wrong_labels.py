@@ -4,7 +4,7 @@ import csv
 import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,8 @@ class Suspect:
         key: hash of its content, by which `repairs=` recognises it.
         label: the recorded label; of several labels a row, `NAME=1` or `NAME=0`.
         suggestion: the label that the models and the neighbours suggest.
-        sure: estimated probability of the suggestion, 0 to 1.
+        rank: 1 for the row whose label is contradicted most, by networks and neighbours together. It is no probability:
+            how many suspects are wrong depends on the share of wrong labels and on how hard the rows are.
         why: the evidence, in words.
         input: the row as text, shortened; empty for images.
         cells: the row for the page: a data URL of an image, or cells.
@@ -60,7 +61,7 @@ class Suspect:
     key: str
     label: str
     suggestion: str
-    sure: float
+    rank: int
     why: str
     input: str
     cells: Any = field(default=(), repr=False)
@@ -71,7 +72,7 @@ class WrongLabels:
     """The result of a search for wrong labels.
 
     Args:
-        suspects: most certain first.
+        suspects: those whose label is contradicted most first.
         rows: number of rows that were judged.
         noise: estimated share of wrong labels, by confident learning; larger than the share of suspects, because not
             every wrong label can be recognised.
@@ -300,7 +301,7 @@ def _features(run: Run, split: Split, order: np.ndarray) -> np.ndarray | None:
 def _result(judged: _Judged, folder: Path) -> WrongLabels:
     """Return the suspects of all rows."""
     numbers, has_features = judged.joined("rows"), all(part["features"] is not None for part in judged.parts)
-    suspects, confidence = [], np.full(len(numbers), np.inf)
+    scored, confidence = [], np.full(len(numbers), np.inf)
     wrong = known = 0.0
     for question in judged.questions():
         rows = np.flatnonzero(question.labels >= 0)
@@ -318,8 +319,11 @@ def _result(judged: _Judged, folder: Path) -> WrongLabels:
         confidence[rows] = np.minimum(confidence[rows], self_confidence(ranked, own))
         for position in np.flatnonzero(suspected(probabilities, own) & (both.argmax(axis=1) != own)):
             opinions = both[position], probabilities[position], None if shares is None else shares[position]
-            suspects.append(_suspect(judged, question.names, int(rows[position]), int(own[position]), *opinions))
-    suspects.sort(key=lambda suspect: (-suspect.sure, suspect.row))
+            suspect = _suspect(judged, question.names, int(rows[position]), int(own[position]), *opinions)
+            scored.append((-float(both[position].max()), suspect.row, suspect))
+    suspects = [
+        replace(suspect, rank=rank) for rank, (*_, suspect) in enumerate(sorted(scored, key=lambda each: each[:2]), 1)
+    ]
     return WrongLabels(
         suspects=suspects,
         rows=len(numbers),
@@ -359,7 +363,7 @@ def _suspect(
         key=row_keys(part["split"], [position])[0],
         label=names[label],
         suggestion=names[best],
-        sure=round(float(both[best]), 4),
+        rank=0,
         why=why,
         input=text,
         cells=cells,
@@ -382,7 +386,7 @@ def _shown_row(data: Dataset, split: Split, position: int) -> tuple[Any, str]:
 
 def _write(result: WrongLabels, judged: _Judged, folder: Path) -> None:
     """Write the table, the page and a summary."""
-    names = ("row", "key", "label", "suggestion", "sure", "accept", "why", "input")
+    names = ("row", "key", "label", "suggestion", "rank", "accept", "why", "input")
     assert set(COLUMNS) <= set(names)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -396,7 +400,7 @@ def _write(result: WrongLabels, judged: _Judged, folder: Path) -> None:
 
 
 def _page(result: WrongLabels, data: Dataset) -> str:
-    """Return the page of the suspects, most certain first."""
+    """Return the page of the suspects, by rank."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(

@@ -3,7 +3,8 @@
 A threshold of the probability promises an accuracy among the answered rows if the upper bound of the risk, exact for
 binomial errors (Clopper and Pearson, 1934), allows it. Thresholds are tested in a fixed order from several starts, so
 that the error of all tests together is at most 10 % (fixed-sequence testing; Angelopoulos et al., 2021,
-arXiv:2110.01052).
+arXiv:2110.01052). That is the probability that a threshold is offered and does not keep the promise. Given that one is
+offered, it is higher: where no threshold is true, each that is offered is wrong.
 """
 
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from kzoo.utils.formatting import percent
 UNSURE = "unsure"  # the label of rows that are not answered
 _STEPS = 40  # thresholds, at equal steps of the share of answered rows
 _STARTS = (0.1, 0.25, 0.5, 0.75, 1.0)  # shares of answered rows at which a sequence of tests begins
-ERROR = 0.1  # probability that a chosen threshold does not keep the promise
+ERROR = 0.1  # probability that a threshold is chosen and does not keep the promise
 _LEVEL = ERROR / len(_STARTS)
 
 
@@ -75,8 +76,10 @@ def threshold_for(curve: list[list[float]], accuracy: float) -> tuple[float, flo
 def answers_line(accuracy: float, share: float) -> str:
     """Return what a threshold promises, as a sentence."""
     return (
-        f"Of the answered rows, at least {100 * accuracy:.6g}\u00a0% are right (a bound that holds with "
-        f"{100 * (1 - ERROR):g}\u00a0% probability); about {percent(share)} of the rows are answered."
+        f"Of the answered rows, at least {100 * accuracy:.6g}\u00a0% are right; about {percent(share)} of the rows are "
+        f"answered. Of all samples of rows that it may be learned on, at most {100 * ERROR:g}\u00a0% give a threshold "
+        "that breaks this. Samples that give none count as kept: if the accuracy is hard to reach, a threshold that is "
+        "given breaks it more often."
     )
 
 

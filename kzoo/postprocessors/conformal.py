@@ -7,7 +7,7 @@ be asked of a prediction; without a question, predictions stay as they are.
 Each row counts once, also those with row weights.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +24,7 @@ from kzoo.postprocessors.conformal_scores import (
     quantile_scores,
     raps_scores,
     score_at,
+    share_up_to,
     spread_at,
     stored,
     stored_cells,
@@ -40,7 +41,7 @@ from kzoo.postprocessors.coverage import (
 from kzoo.postprocessors.prediction_options import PredictionOptions
 from kzoo.predictions import Predictions
 from kzoo.utils.errors import KzooError, warn
-from kzoo.utils.formatting import plural, shown
+from kzoo.utils.formatting import percent, plural, shown
 
 NAME = "conformal"
 STAGE = "intervals"
@@ -49,6 +50,7 @@ LEVELS = (0.8, 0.9, 0.95)  # at which coverage is reported
 FEWEST = 10  # rows, with fewer nothing is learned
 _MOST_STORED = 10_000  # scores of all classes, or of all steps and targets, together
 _FEWEST_STORED, _MOST_OF_CELL = 40, 2_000  # of a class, or of a step and target
+_BELOW = 0.05  # below the level, from which on a class is named
 _ROWS = {"calibration": "calibration row", "validation": "validation row", "out of fold": "out-of-fold row"}
 
 
@@ -256,6 +258,8 @@ def _with_sets(
         )
         names = list(predictions.class_names)
         sets = [tuple(names[number] for number in np.flatnonzero(row)) for row in inside]
+        if (options.conformal or "lac") != "class":
+            about += f", over all classes together{_lowest_class(learned, rows, names, options)}"
         promise = f"The sets contain the class of {about}.{note}"
         return replace(predictions, sets=sets, confidence=confidence, promise=promise + _approximate(rows))
     if options.conformal is not None:
@@ -274,6 +278,26 @@ def _with_sets(
         promise = f"The intervals contain the value of {about}{' for each target' if lower.shape[-1] > 1 else ''}."
         promise += _approximate(rows)
     return replace(predictions, lower=lower, upper=upper, confidence=confidence, promise=promise)
+
+
+def _lowest_class(learned: Mapping[str, Any], rows: str, names: Sequence[Any], options: PredictionOptions) -> str:
+    """Return how often the sets hold the class that they hold least often, if that is well below the level."""
+    confidence: Any = options.confidence
+    if options.conformal == "raps":  # its scores are not stored by class
+        return "; a rare class may have less (conformal='class' promises the level for each class)"
+    limit = score_at(learned["lac"], confidence)
+    shares = [
+        (share_up_to(scores, limit), str(name), scores["count"])
+        for scores, name in zip(learned["class"], names, strict=True)
+        if scores["count"] >= FEWEST
+    ]
+    share, name, count = min(shares, default=(1.0, "", 0))
+    if share >= confidence - _BELOW:
+        return ""
+    return (
+        f"; of the {plural(count, _ROWS[rows])} of class {name!r}, {percent(share)} (conformal='class' promises the "
+        "level for each class)"
+    )
 
 
 def check_level(learned: Mapping[str, Any], rows: str, confidence: float) -> None:
@@ -366,7 +390,8 @@ def coverage(
 
     Returns:
         `confidence`, `rows`, `method`, `coverage`, `size` (mean number of classes) or `width` (mean, of each target),
-        and `expected`, the interval that holds the coverage with 90 % probability if the promise holds; None of
+        of classes `classes` (name -> coverage of its rows, of classes that have ten or more), and `expected`, the
+        interval that holds the coverage with 90 % probability if the promise holds; None of
         forecasts, whose errors depend on each other.
     """
     truth, results = np.asarray(truth), []
@@ -382,7 +407,12 @@ def coverage(
                 inside, _ = class_sets(learned, np.asarray(predictions.probabilities), level, method)
                 covered = inside[np.arange(len(truth)), truth.astype(int)]
                 size = float(inside.sum(axis=1).mean())
-                results.append(shared | {"method": method, "coverage": float(covered.mean()), "size": size})
+                of_class = {
+                    str(predictions.class_names[number]): float(covered[truth == number].mean())
+                    for number in np.flatnonzero(np.bincount(truth.astype(int)) >= FEWEST)
+                }
+                result = {"method": method, "coverage": float(covered.mean()), "size": size, "classes": of_class}
+                results.append(shared | result)
             continue
         lower, upper = intervals(learned, predictions, level)
         results.append(shared | interval_coverage(lower, upper, truth))

@@ -77,6 +77,14 @@ def score_at(scores: Mapping[str, Any], confidence: float) -> float:
     return np.inf if index is None else scores["values"][index]
 
 
+def share_up_to(scores: Mapping[str, Any], limit: float) -> float:
+    """Return the share of scores (the return value of `stored`) that are at most a limit."""
+    index = int(np.searchsorted(scores["values"], limit, side="right"))
+    ranks = scores.get("ranks")
+    covered = index if ranks is None else ranks[index - 1] if index else 0
+    return covered / max(scores["count"], 1)
+
+
 def _index_at(scores: Mapping[str, Any], confidence: float) -> int | None:
     rank, ranks = corrected_rank(scores["count"], confidence), scores.get("ranks")
     if rank > scores["count"]:

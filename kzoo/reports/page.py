@@ -19,7 +19,7 @@ from kzoo.reports.figures import curve_figures, prediction_figures
 from kzoo.reports.scores import baseline_rows, primary_score, run_warnings, score_rows, series_table
 from kzoo.reports.search import search_page
 from kzoo.reports.setting_format import format_setting, format_shape
-from kzoo.results.coverage import DRIFT, HEAD, coverage_note, coverage_rows
+from kzoo.results.coverage import DRIFT, coverage_note, coverage_table
 from kzoo.results.repairs import gain_line
 from kzoo.run import Run
 from kzoo.stored_types import BASELINE
@@ -181,7 +181,7 @@ def _scores(run: Run) -> dict[str, Any]:
         targets=target_table(scores[split]) if split else [],
         series=series_table(scores[split]) if split else [],
         baselines=baseline_rows(summary),
-        coverage=[HEAD, *coverage_rows(coverage)] if (coverage := summary.get("conformal")) else [],
+        coverage=coverage_table(coverage) if (coverage := summary.get("conformal")) else [],
         coverage_note=f"{coverage_note(coverage)} {DRIFT}" if coverage else "",
         warnings=run_warnings(run, split) if run.tracked else [_NO_SCORES_NOTE],
         ensemble=_ensemble(summary.get("ensemble")),

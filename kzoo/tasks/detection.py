@@ -12,6 +12,7 @@ from kzoo.utils.formatting import hint, listed, shown
 
 _NAMED = 40  # columns named in a message
 _MOST_CLASSES = 20  # targets with at most this many distinct whole numbers are classes
+_FEWEST_COUNTS, _SKEWED = 5, 0.25  # distinct numbers and skewness from which on classes are suggested as counts
 _TYPICAL_COUNT = 20  # median up to which whole numbers of 0 or more are suggested as counts
 
 
@@ -122,7 +123,7 @@ def choose_problem(kind: str, targets, task: str | None, preset) -> tuple[Proble
         raise KzooError(f"A classification takes one target column; got {listed(names, _NAMED)}.")
     override = "" if task is not None else "; task= overrides"
     title = chosen.name.replace("_", " ").capitalize()
-    counts = count_note(kind, columns) if task is None and "values" in chosen.facts else ""
+    counts = count_note(chosen, columns) if task is None else ""
     return chosen, f"{title} of {listed(names, _NAMED)}: {reason}{override}. {counts}".rstrip()
 
 
@@ -171,18 +172,30 @@ def numbers_or_texts(column) -> np.ndarray:
     return numbers if np.isfinite(numbers).all() else column
 
 
-def count_note(kind: str, columns) -> str:
-    """Return a sentence that suggests the counts of a kind of input, if the only target looks like one; else "".
+def count_note(chosen: Problem, columns) -> str:
+    """Return a sentence that suggests counts to a problem of values or classes, if its only target looks like one.
 
-    A count is a whole number, 0 or more. Targets of larger numbers, such as years or prices, are not suggested.
+    A count is a whole number, 0 or more. Targets of larger numbers, such as years or prices, are not suggested. Numbers
+    of classes may be whole numbers from 0 too: counts have at least five different ones, and large ones are rare.
     """
-    word = next((word for word, candidate in supported_problems(kind).items() if "counts" in candidate.facts), None)
+    available = supported_problems(chosen.kind) if chosen.facts & {"values", "classes"} else {}
+    word = next((word for word, candidate in available.items() if "counts" in candidate.facts), None)
     if word is None or len(columns) > 1 or (numbers := _numbers(columns[0])) is None or not len(numbers):
         return ""
     if numbers.min() < 0 or np.median(numbers) > _TYPICAL_COUNT or (numbers != np.round(numbers)).any():
         return ""
+    if "classes" in chosen.facts and (
+        numbers.min() > 0 or len(np.unique(numbers)) < _FEWEST_COUNTS or _skewness(numbers) < _SKEWED
+    ):
+        return ""
     extent = f"{int(numbers.min())} to {int(numbers.max()):,}"
     return f"Its whole numbers from {extent} may be counts: if so, set task={word!r}."
+
+
+def _skewness(numbers) -> float:
+    """Return the third standardized moment: 0 of balanced classes, 0.5 of Poisson numbers with the mean 4."""
+    deviations = numbers - numbers.mean(dtype="float64")
+    return float((deviations**3).mean() / max((deviations**2).mean(), 1e-30) ** 1.5)
 
 
 def class_like_targets(kind: str, columns) -> tuple[list[int], bool]:

@@ -178,14 +178,19 @@ def _forward_all(models, split, batch_size) -> list[np.ndarray]:
     return [np.concatenate(part) for part in collected]
 
 
+def last_layers(model) -> list:
+    """Return the layers whose weights, divided by a temperature, divide the logits of a network by it."""
+    names = (OUTPUTS,) if layer_with(model, OUTPUTS) is not None else (LOG_RATIOS, OUTPUT_BIAS)
+    return [layer for name in names if (layer := layer_with(model, name)) is not None]
+
+
 def _fold(setup, scaling, *, logits) -> bool:
     """Divide the weights of the last layer by the temperature of a step, and return whether the outputs follow.
 
     Weights are restored if they do not: a network of another package may end in other layers. Frozen layers stay as
     they are.
     """
-    names = (OUTPUTS,) if layer_with(setup.model, OUTPUTS) is not None else (LOG_RATIOS, OUTPUT_BIAS)
-    layers = [layer for name in names if (layer := layer_with(setup.model, name)) is not None]
+    layers = last_layers(setup.model)
     if not layers or not all(layer.trainable for layer in layers):  # none, or frozen by the user
         return False
     split = setup.data.validation.select(np.arange(min(_CHECKED, len(setup.data.validation))))

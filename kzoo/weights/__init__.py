@@ -6,7 +6,7 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,9 @@ class Entry:
         versions, created: package versions, and the date.
         elsewhere: a sentence about the score on data of another origin, if measured.
         sample: scores on the few test examples in `tests/weights/`.
+        calibration: of probabilities: `temperature`, which is part of the last layer, the number of held-out training
+            `rows` that it was learned on, and the expected calibration error on the test split before and after it
+            (`ece_before`, `ece`); empty if it was not measured.
         tested_by: named data sets whose test split is part of the training data, so that it must not be used for
             scores.
     """
@@ -73,6 +76,7 @@ class Entry:
     sample: Mapping[str, Any]
     elsewhere: str = ""
     tested_by: tuple[str, ...] = ()
+    calibration: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def path(self) -> Path:

@@ -83,7 +83,7 @@ def test_unsure_rows(kinds_run, new):
     expected = predictions.probabilities.max(axis=1) < 0.7
     assert [label == "unsure" for label in predictions.labels] == expected.tolist()
     predictions = kzoo.predict(kinds_run, new, accuracy_when_answered=0.6)
-    assert_mentions(predictions.promise, "60\xa0% are right", "90\xa0% probability")
+    assert_mentions(predictions.promise, "60\xa0% are right", "at most 10\xa0%", "samples that give none count as kept")
     with refuses("accuracy_when_answered=0.99", "cannot be promised", "180 rows", "calibration="):
         kzoo.predict(kinds_run, new, accuracy_when_answered=0.99)
 
@@ -98,6 +98,7 @@ def test_coverage_is_measured(kinds_run, values_run):
     assert stored[0.9]["coverage"] == next(
         entry["coverage"] for entry in coverage if entry["confidence"] == 0.9 and entry["method"] == "lac"
     )
+    assert set(stored[0.9]["classes"]) == set(kinds_run.class_names)
     low, high = stored[0.9]["expected"]
     assert 0.8 < low < 0.9 < high < 1
     assert [entry["rows"] for entry in values_run.summary["conformal"]] == ["validation"] * 3

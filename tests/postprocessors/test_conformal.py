@@ -1,15 +1,18 @@
 """Prediction sets, intervals and abstention: their numbers beside independent loops, and their coverage."""
 
 import math
+from functools import cache
 
 import numpy as np
 import pytest
-from messages import refuses, warns
+from messages import assert_mentions, refuses, warns
 from scipy import stats
 
 from kzoo.postprocessors import abstention, adaptive_band, conformal, conformal_scores, coverage
 from kzoo.postprocessors.prediction_options import PredictionOptions
 from kzoo.predictions import Predictions
+from kzoo.results.coverage import coverage_note, coverage_table
+from kzoo.utils.errors import KzooError
 
 CLASSES = ("a", "b", "c", "d")
 FACTS = frozenset({"classes", "probabilities", "kept"})
@@ -201,6 +204,68 @@ def test_the_threshold_keeps_its_accuracy_in_nine_of_ten_cuts():
     assert broken <= 10 and np.mean(shares) > 0.2
     with refuses("accuracy_when_answered=0.999", "1,500 rows"):
         abstention.threshold_for(curve, 0.999)
+
+
+def offered_and_broken(share_right, accuracy, rows=200, draws=2_000):
+    """Return in how many draws of rows a threshold is offered, and in how many of these the accuracy is lower.
+
+    Args:
+        share_right: function of (N,) confidences that returns the probabilities of being right.
+        accuracy: which is promised.
+        rows: number of calibration rows.
+        draws: number of draws.
+    """
+    new = np.sort(np.random.default_rng(1).uniform(0.5, 1, 200_000))[::-1]
+    kept = np.cumsum(share_right(new)) / np.arange(1, len(new) + 1) >= accuracy - 1e-12
+    offered = broken = 0
+    for seed in range(draws):
+        random = np.random.default_rng(seed)
+        confidence = random.uniform(0.5, 1, rows)
+        curve = abstention.learned_curve(confidence, random.random(rows) < share_right(confidence))
+        try:
+            threshold, _ = abstention.threshold_for(curve, accuracy)
+        except KzooError:
+            continue
+        offered += 1
+        broken += not kept[max(int((new >= threshold).sum()) - 1, 0)]
+    return offered, broken
+
+
+def test_a_broken_threshold_is_offered_in_at_most_a_tenth_of_the_draws(monkeypatch):
+    """Of the draws that offer one, more may be broken: all of them where no threshold is true, as `promise` says."""
+    monkeypatch.setattr(abstention, "upper_bound", cache(coverage.upper_bound))
+    easy, hard, never = (
+        offered_and_broken(share, 0.8)
+        for share in (lambda p: p, lambda p: 0.5 + 0.62 * (p - 0.5), lambda p: np.full(len(p), 0.79))
+    )
+    for _, broken in (easy, hard, never):
+        assert broken <= 0.1 * 2_000 + 3 * np.sqrt(2_000 * 0.1 * 0.9)
+    assert easy[0] > 1_000 and easy[1] < 0.1 * easy[0]
+    assert 0 < never[0] == never[1]
+    line = abstention.answers_line(0.8, 0.5).replace("\xa0", " ")
+    assert_mentions(line, "at least 80 %", "at most 10 %", "samples that give none count as kept")
+
+
+def test_sets_state_the_class_that_they_hold_least_often():
+    """A model that never names the rare class: the sets hold 90 % of all rows, and few of its rows."""
+    random = np.random.default_rng(0)
+    truth = random.choice(4, 2_000, p=[0.5, 0.3, 0.15, 0.05])
+    p = 0.55 * np.eye(4)[np.where(truth == 3, 0, truth)] + 0.4 * random.dirichlet(np.ones(4), 2_000) + 0.0125
+    learned, new = learn_classes(p[:1_000], truth[:1_000]), of_classes(p[1_000:])
+    (entry,) = conformal.coverage(learned, "calibration", new, truth[1_000:], (0.9,))
+    assert 0.87 < entry["coverage"] < 0.93 and entry["classes"]["d"] < 0.4 and entry["classes"]["a"] > 0.9
+    limit = loop_quantile((1 - p[np.arange(1_000), truth[:1_000]]).tolist(), 0.9)
+    expected = np.mean([1 - row[3] <= limit for row, k in zip(p[:1_000], truth[:1_000], strict=True) if k == 3])
+    options = dict(confidence=0.9)
+    answered = conformal.answered(learned, "calibration", new, PredictionOptions(**options))
+    assert_mentions(answered.promise, "together", "class 'd'", f"{100 * expected:.1f}", "conformal='class'")
+    (row,) = coverage_table([entry])[1:]
+    assert row[-1].endswith("(d)") and "conformal='class'" in coverage_note([entry])
+    by_class = conformal.answered(learned, "calibration", new, PredictionOptions(conformal="class", **options))
+    assert "together" not in by_class.promise
+    assert np.mean(["d" in chosen for chosen, k in zip(by_class.sets, truth[1_000:], strict=True) if k == 3]) > 0.8
+    even = learn_classes(*drawn(1_000))
+    assert "conformal=" not in conformal.answered(even, "calibration", new, PredictionOptions(**options)).promise
 
 
 def test_rows_below_a_probability_are_unsure():

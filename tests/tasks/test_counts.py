@@ -113,6 +113,22 @@ def test_whole_numbers_that_may_be_counts_are_mentioned_and_nothing_else():
     assert not notes_with(kzoo.load_data(data, target="visits", task="count").notes, "may be counts")
 
 
+def test_few_different_counts_are_mentioned_although_they_are_classes():
+    random = np.random.default_rng(0)
+    frame, rows = table(500, 0).drop(columns="visits"), 500
+    for counts in (random.poisson(2.5, rows), np.minimum(random.negative_binomial(1, 0.4, rows), 8)):
+        data = kzoo.load_data(frame.assign(visits=counts), target="visits")
+        (note,) = notes_with(data.notes, "task='count'")
+        assert "classes" in data.problem.facts
+        assert_mentions(note, f"0 to {counts.max()}")
+        assert notes_with(kzoo.load_data((frame[["a", "b"]].to_numpy(), counts)).notes, "task='count'")
+    texts = pd.DataFrame({"text": [f"word{i % 7} word{i % 5}" for i in range(rows)], "visits": counts})
+    assert notes_with(kzoo.load_data(texts, target="visits", preset="text_cnn").notes, "task='count'")
+    # Numbers of classes, marks from 1 to 5, and three species
+    for classes in (random.integers(0, 9, rows), 1 + random.binomial(4, 0.2, rows), random.integers(0, 3, rows) // 2):
+        assert not notes_with(kzoo.load_data(frame.assign(visits=classes), target="visits").notes, "task='count'")
+
+
 @pytest.mark.parametrize(("change", "value"), [(-100.0, "-100"), (0.5, "0.5")])
 def test_targets_that_are_no_counts_are_refused(change, value, tmp_path, capsys):
     data = table(100, 0).assign(visits=lambda data: data.visits * 0 + change)

@@ -189,7 +189,7 @@ def choose_task(values, task, preset):
         )
     override = "" if task is not None else "; task= overrides"
     note = f"{problem.name.replace('_', ' ').capitalize()} of {listed(values, MOST)}: {reason}{override}."
-    counts = detection.count_note("rows", columns) if task is None and "values" in problem.facts else ""
+    counts = detection.count_note(problem, columns) if task is None else ""
     return problem, f"{note} {counts}".rstrip()
 
 

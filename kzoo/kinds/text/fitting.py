@@ -223,7 +223,8 @@ def load_text_table(
     else:
         cells = {name: detection.numbers_or_texts(plain(complete[name])) for name in targets}
         chosen, line = detection.choose_problem("tokens", cells, task, preset)
-        notes += [line] if task is None and "values" in chosen.facts else []
+        is_notable = "values" in chosen.facts or detection.count_note(chosen, list(cells.values()))
+        notes += [line] if task is None and is_notable else []
     check_classes_dropped(chosen, drop_rare)
     texts, values = _texts_and_labels(complete, column, targets, chosen, labels)
     official = {part: _texts_and_labels(table, column, targets, chosen, labels) for part, table in tables.items()}

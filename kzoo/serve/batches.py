@@ -1,9 +1,12 @@
 """Dynamic batching without delay: rows that arrive while a model is busy run in its next batch."""
 
 import asyncio
+import heapq
+import itertools
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 
 import numpy as np
 
@@ -88,3 +91,42 @@ class Batches:
             else:
                 if not future.done():
                     future.set_result(outputs)
+
+
+class Turns:
+    """Turns of texts that are continued, those with the fewest tokens first: a new text does not wait for long ones.
+
+    Args:
+        most: number of texts that have their turn at the same time.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._free, self._numbers = most, itertools.count()
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []  # a heap
+
+    @asynccontextmanager
+    async def __call__(self, tokens: int) -> AsyncIterator[None]:
+        """Wait for the turn of a text that has so many tokens; the turn ends with the block."""
+        if self._free:
+            self._free -= 1
+        else:
+            future = asyncio.get_running_loop().create_future()
+            heapq.heappush(self._waiting, (tokens, next(self._numbers), future))
+            try:
+                await future
+            except asyncio.CancelledError:
+                if not future.cancelled():  # its turn had begun
+                    self._end()
+                raise
+        try:
+            yield
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        while self._waiting:
+            _, _, future = heapq.heappop(self._waiting)
+            if not future.done():
+                future.set_result(None)
+                return
+        self._free += 1

@@ -16,12 +16,14 @@ class Limits:
     Args:
         body: bytes of the body of a request.
         bodies: bytes of all bodies in memory.
-        seconds: time for receiving a header or a body, and for the client to receive the response.
+        seconds: time for receiving a header or a body.
+        sending: seconds that the sending of a response may make no progress, because the client does not read.
+        responses: bytes of all large responses in memory; a single one is always allowed.
         rows: inputs per request.
         row_bytes: bytes of the encoded inputs of a request.
         numbers: output numbers per request; a single input is always allowed.
         tokens: tokens that a request may add to a text.
-        waiting: pending requests per model.
+        waiting: pending requests per model; a text that is continued is pending until its first token.
         batch: rows in a batch.
         connections: open connections, including idle ones.
         ending: seconds for pending requests after the server is told to stop; it exits shortly afterwards.
@@ -30,6 +32,8 @@ class Limits:
     body: int = 8 << 20
     bodies: int = 64 << 20
     seconds: float = 20.0
+    sending: float = 30.0
+    responses: int = 256 << 20
     rows: int = 10_000
     row_bytes: int = 64 << 20
     numbers: int = 4 << 20

@@ -12,7 +12,7 @@ import numpy as np
 
 from kzoo import runtime
 from kzoo.exported import MANIFEST, ExportedModel
-from kzoo.serve.batches import Batches
+from kzoo.serve.batches import Batches, Turns
 from kzoo.serve.limits import Limits, Refused
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import path_of
@@ -24,7 +24,7 @@ LogFunction = Callable[..., object]  # called with the name of an event and its 
 
 
 class Loaded:
-    """The open model of a version, its batch queue, and the largest number of rows per request."""
+    """The open model of a version, its batch queue, turns of texts, and the largest number of rows per request."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Loaded:
         )
         batch = max(1, min(limits.batch, limits.numbers // output_numbers))
         self.model = model
-        self.batches = Batches(lambda x: model.run(x, batch), batch, on_batch)
+        self.batches, self.turns = Batches(lambda x: model.run(x, batch), batch, on_batch), Turns(batch)
         self.max_rows = max(
             1, min(limits.rows, limits.row_bytes // (4 * input_numbers), limits.numbers // output_numbers)
         )

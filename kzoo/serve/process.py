@@ -2,6 +2,7 @@
 
 import asyncio
 import faulthandler
+import gc
 import logging
 import os
 import signal
@@ -12,6 +13,7 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 import uvicorn
@@ -82,10 +84,10 @@ class _Server(uvicorn.Server):
             limit_concurrency=limits.connections, timeout_keep_alive=_KEEP_ALIVE, backlog=_BACKLOG,
             timeout_graceful_shutdown=max(1, int(limits.ending)),
         )  # fmt: skip
-        options["http"] = _bounded_protocol() if is_installed("httptools") else "h11"
+        options["http"] = _bounded_protocol() if is_installed("httptools") else _counting(_h11_protocol())
         super().__init__(uvicorn.Config(app, **options))
         self._middleware, self._limits, self._log = app, limits, log
-        self._silent: dict[Any, tuple] = {}  # connection -> (time of the last progress, bytes still to send)
+        self._silent: dict[Any, tuple] = {}  # connection -> (time of the last progress, bytes sent by then)
         self._deadline = float("inf")  # deadline of the shutdown, on the monotonic clock
         self._exit_timer: threading.Timer | None = None
 
@@ -121,6 +123,7 @@ class _Server(uvicorn.Server):
         """Cancel the forced exit if all worker threads end in time; else keep it, since Python waits for threads."""
         if self._exit_timer is None:
             return
+        gc.collect()  # a model's thread ends with its last reference, which errors of cancelled requests may hold
         deadline = self._deadline + _LATE / 2
         while any(thread.name.startswith(_WORKERS) for thread in threading.enumerate()):
             if time.monotonic() > deadline:
@@ -146,14 +149,14 @@ class _Server(uvicorn.Server):
         connection: Any
         for connection in self.server_state.connections:
             cycle, unsent = connection.cycle, connection.transport.get_write_buffer_size()
-            answered = cycle is None or cycle.response_complete
+            answered, sent = cycle is None or cycle.response_complete, connection.transport.written - unsent
             if unsent or (answered and connection.timeout_keep_alive_task is None):
-                since, unsent_before = self._silent.get(connection, (current_time, unsent))
-                silent[connection] = (since if unsent == unsent_before else current_time, unsent)
+                since, sent_before = self._silent.get(connection, (current_time, sent))
+                since = since if sent == sent_before else current_time
+                silent[connection] = (since, sent)
+                if current_time - since > (self._limits.sending if unsent else self._limits.seconds):
+                    connection.transport.abort()
         self._silent = silent
-        for connection, (since, _) in silent.items():
-            if current_time - since > self._limits.seconds:
-                connection.transport.abort()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening, answer pending requests and one more per connection, then end."""
@@ -191,6 +194,34 @@ class _Server(uvicorn.Server):
         return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
 
+class _CountingTransport:
+    """A transport that counts the bytes written to it: what is still to be sent grows while a response is made."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport, self.written = transport, 0
+
+    def write(self, data: bytes) -> None:
+        self.written += len(data)
+        self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+def _counting(protocol: Any) -> type:
+    """Return a protocol of uvicorn whose connections have a `_CountingTransport`."""
+
+    class Counting(protocol):
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(_CountingTransport(transport))
+
+    return Counting
+
+
+def _h11_protocol() -> type:
+    return import_module("uvicorn.protocols.http.h11_impl").H11Protocol
+
+
 def _bounded_protocol() -> type:
     """Return uvicorn's httptools protocol with a limit on header size, which its h11 protocol already has."""
     import httptools
@@ -214,4 +245,4 @@ def _bounded_protocol() -> type:
             if self._header_bytes > _MAX_HEADER:
                 raise httptools.HttpParserError("the header is too long")  # uvicorn responds with 400
 
-    return Bounded
+    return _counting(Bounded)

@@ -4,13 +4,13 @@ import asyncio
 import contextvars
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -23,6 +23,7 @@ from kzoo.utils.errors import KzooError
 
 _T = TypeVar("_T")
 _SMALL = 1 << 16  # bytes of JSON, or output numbers, that take little time
+_SLOW = 1.0  # seconds without progress after which a large response may be aborted for another
 _JSON_BEGINS = (b"{", b"[", b'"', b" ", b"\n")
 Protocol = Callable[[ModelRequest], DecodedRequest]
 
@@ -31,8 +32,25 @@ Respond = Callable[[Request, ModelRequest, Loaded], Awaitable[Response]]
 FAULT = "Internal server error. See the server log for the id of this request."
 
 
+class _Pending:
+    """A request: it is counted as waiting for its model until `answered`, and its body until `end`."""
+
+    def __init__(self, service: "Service", model: Any) -> None:
+        self._service, self._model, self._waits, self.body_bytes = service, model, True, 0
+        model.waiting += 1
+
+    def answered(self) -> None:
+        """Count the request no longer as waiting."""
+        self._model.waiting -= self._waits
+        self._waits = False
+
+    def end(self) -> None:
+        self.answered()
+        self._service.body_bytes -= self.body_bytes
+
+
 class _Stream(StreamingResponse):
-    """A response whose body is sent while it is made; `on_end` is called after its end, also if it is cut off."""
+    """A response that is sent while it is made; `on_end` is called after its end, also if it is cut off."""
 
     on_end: Callable[[], object]
 
@@ -41,6 +59,47 @@ class _Stream(StreamingResponse):
             await super().__call__(scope, receive, send)
         finally:
             self.on_end()
+
+
+class _LargeResponse(StreamingResponse):
+    """A response that is sent in pieces, so that a client that does not read holds no second copy of it.
+
+    Attributes:
+        size: in bytes.
+        time: of the last progress.
+    """
+
+    def __init__(self, body: bytes, responses: "set[_LargeResponse]", **options: Any) -> None:
+        super().__init__(self._pieces(body), **options)
+        self.headers["Content-Length"] = str(len(body))
+        self.size, self.time, self._responses = len(body), time.monotonic(), responses
+        self._task: asyncio.Future[None] | None = None
+        self._is_complete = False
+        responses.add(self)
+
+    async def _pieces(self, body: bytes) -> AsyncIterator[bytes]:
+        async for piece in _split(body):
+            yield piece
+            self.time = time.monotonic()
+        self._is_complete = True
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._task = asyncio.ensure_future(super().__call__(scope, receive, send))
+        try:
+            await self._task
+        except asyncio.CancelledError:
+            if self in self._responses:  # the server ends
+                raise
+        finally:
+            self._responses.discard(self)
+        if not self._is_complete:
+            raise ClientDisconnect
+
+    def abort(self) -> None:
+        """End the response, whose client does not read."""
+        self._responses.discard(self)
+        if self._task is not None:
+            self._task.cancel()
 
 
 class Service:
@@ -53,6 +112,7 @@ class Service:
 
     def __init__(self, repository: ModelRepository, limits: Limits) -> None:
         self.repository, self.limits, self.body_bytes = repository, limits, 0
+        self._responses: set[_LargeResponse] = set()
         # Requests are decoded and replies encoded in threads, so that the event loop stays responsive. Large ones run a
         # few at a time, which limits their memory; small ones have separate threads, so that they do not wait.
         self._small = ThreadPoolExecutor(2, thread_name_prefix="kzoo-small")
@@ -85,13 +145,7 @@ class Service:
             context["model"] = model.name
             if model.waiting >= self.limits.waiting:
                 raise busy(f"{model.waiting} requests to {model.name!r} are already waiting")
-            model.waiting += 1
-            context["held"] = 0  # bytes of the body
-
-            def end() -> None:
-                model.waiting -= 1
-                self.body_bytes -= context["held"]
-
+            pending = context["pending"] = _Pending(self, model)
             try:
                 model.version(version)  # raises Refused before the body is received
                 body = await self._body(request, context)
@@ -104,12 +158,12 @@ class Service:
                 )  # fmt: skip
                 response = await respond(request, model_request, loaded)
             except BaseException:
-                end()
+                pending.end()
                 raise
             if isinstance(response, _Stream):
-                response.on_end = end  # the request is pending until its last event is sent
+                response.on_end = pending.end
             else:
-                end()
+                pending.end()
             return response
 
         return endpoint
@@ -121,7 +175,23 @@ class Service:
         request.scope["kzoo"]["rows"] = len(decoded.encoded.x)
         outputs = loaded.model.check(await loaded.batches(decoded.encoded.x))
         reply = await self._done(outputs.size <= _SMALL, decoded.reply, outputs)
-        return Response(reply.body, media_type=reply.media, headers=dict(reply.headers))
+        return self._response(reply.body, reply.media, reply.headers)
+
+    def _response(self, body: bytes, media: str, headers: Mapping[str, str] | None = None) -> Response:
+        """Return a response; those that are large share the memory for them.
+
+        Raises:
+            Refused: their memory is used up by others, whose clients read.
+        """
+        options: dict[str, Any] = dict(media_type=media, headers=dict(headers or {}))
+        if len(body) <= _SMALL:
+            return Response(body, **options)
+        while self._responses and sum(other.size for other in self._responses) + len(body) > self.limits.responses:
+            slowest = min(self._responses, key=lambda response: response.time)
+            if time.monotonic() - slowest.time < _SLOW:
+                raise busy("The memory for large responses is used up by other requests")
+            slowest.abort()
+        return _LargeResponse(body, self._responses, **options)
 
     async def _explained(self, request: Request, model_request: ModelRequest, loaded: Loaded) -> Response:
         """Explain one input. Its many predictions run in batches that alternate with those of other requests."""
@@ -133,14 +203,14 @@ class Service:
             return asyncio.run_coroutine_threadsafe(loaded.batches(x), loop).result()
 
         body = await self._done(False, partial(explanation.reply, model_request, encoded), run)
-        return Response(body, media_type=JSON)
+        return self._response(body, JSON)
 
     async def _continued(self, request: Request, model_request: ModelRequest, loaded: Loaded) -> Response:
         read = partial(generation.read, most=self.limits.tokens)
         text = await self._done(_is_small(model_request.body), read, model_request)
         request.scope["kzoo"]["rows"] = 1
         ids = {"model": model_request.name, "version": model_request.version}
-        pieces = self._pieces(loaded, text, request.scope["kzoo"]["is_ending"])
+        pieces = self._pieces(loaded, text, request.scope["kzoo"])
         if generation.wants_events(model_request):
             events = self._events(request, text.prompt, pieces, ids)
             return _Stream(events, media_type=generation.EVENTS, headers=generation.HEADERS)
@@ -150,18 +220,24 @@ class Service:
             if await request.is_disconnected():
                 request.scope["kzoo"]["lost"] = True
                 return Response()
-        return Response(as_json(ids | {"text": "".join(parts)}), media_type=JSON)
+        return self._response(as_json(ids | {"text": "".join(parts)}), JSON)
 
-    async def _pieces(self, loaded: Loaded, text: Generation, is_ending: Callable[[], bool]) -> AsyncIterator[str]:
-        """Yield what each token adds to a text; its rows run in the same batches as those of other requests."""
+    async def _pieces(self, loaded: Loaded, text: Generation, context: dict[str, Any]) -> AsyncIterator[str]:
+        """Yield what each token adds to a text; its rows run in the same batches as those of other requests.
+
+        A text with its first token is no longer waiting: it holds no place while it grows, or its client does not read.
+        """
         last_time = math.inf  # soon after the server has been told to stop
-        for _ in range(text.sampling.length):
-            if is_ending():
+        for tokens in range(text.sampling.length):
+            if context["is_ending"]():
                 last_time = min(last_time, time.monotonic() + self.limits.ending / 4)
                 if time.monotonic() > last_time:
                     raise Refused(503, "The server is stopping, and the text is not complete.")
-            outputs = await loaded.batches(text.window())
-            yield await self._done(True, partial(loaded.model.next_token, text), outputs)
+            async with loaded.turns(tokens):
+                outputs = await loaded.batches(text.window())
+                piece = await self._done(True, partial(loaded.model.next_token, text), outputs)
+            context["pending"].answered()
+            yield piece
 
     async def _events(
         self, request: Request, prompt: str, pieces: AsyncIterator[str], ids: dict[str, str]
@@ -172,7 +248,8 @@ class Service:
             async for piece in pieces:
                 parts.append(piece)
                 yield generation.event({"text": piece})
-            yield generation.event(ids | {"text": "".join(parts)}, "end")
+            async for part in _split(generation.event(ids | {"text": "".join(parts)}, "end")):
+                yield part
         except (KzooError, Refused) as error:
             context["error"] = str(error)
             yield generation.event({"error": str(error)}, "error")
@@ -200,7 +277,7 @@ class Service:
                 async for part in request.stream():
                     if part:
                         self.body_bytes += len(part)
-                        context["held"] += len(part)
+                        context["pending"].body_bytes += len(part)
                         parts.append(part)
                         if self.body_bytes > self.limits.bodies:
                             refused = busy("The memory for request bodies is used up by other requests")
@@ -213,6 +290,13 @@ class Service:
                 {"Connection": "close"},
             ) from None
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def _split(body: bytes) -> AsyncIterator[bytes]:
+    """Yield a body in pieces: the server goes on after each once the client has read most of it."""
+    for start in range(0, len(body), _SMALL):
+        yield body[start : start + _SMALL]
+        await asyncio.sleep(0)  # a response is cancelled here if its client has disconnected
 
 
 def _is_small(body: bytes) -> bool:

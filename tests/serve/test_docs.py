@@ -95,6 +95,8 @@ def test_the_limits_are_those_of_the_server():
     assert f"{limits.rows:,}, and {limits.row_bytes >> 20} MiB" in TEXT and f"| {limits.connections} |" in TEXT
     assert f"{limits.numbers / 1e6:.1f} million numbers" in TEXT
     assert f"| tokens added to a text | {limits.tokens:,} |" in TEXT
+    assert f"reads nothing of its response | {limits.sending:g} |" in TEXT
+    assert f"| large responses in memory at once | {limits.responses >> 20} MiB |" in TEXT
     assert f"| {limits.seconds:g} |" in TEXT and f"{decode._MAX_DECODED_PIXELS / 1e6:.1f} million" in TEXT
     assert f"| `--max-batch` | {limits.batch} |" in TEXT and f"| `--max-waiting` | {limits.waiting} |" in TEXT
 

@@ -5,6 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import requests
 from messages import assert_mentions
 from served import serving
 
@@ -99,10 +100,9 @@ def test_malformed_requests_are_refused_in_one_line(server):
     assert server.post("/v1/models/nothing/generate", json={}).status_code == 404
 
 
-def waiting(server):
-    (line,) = [
-        line for line in server.get("/metrics").text.splitlines() if line.startswith('kzoo_waiting{model="language"}')
-    ]
+def waiting(server, **options):
+    lines = server.get("/metrics", **options).text.splitlines()
+    (line,) = [line for line in lines if line.startswith('kzoo_waiting{model="language"}')]
     return int(line.split()[1])
 
 
@@ -126,10 +126,9 @@ def test_a_client_that_disconnects_stops_the_generation(server, headers):
     else:
         server.wait_for(lambda: rows(server) > before)
     connection.close()
-    server.wait_for(lambda: not waiting(server))
-    assert rows(server) - before < Limits().tokens
     (line,) = server.wait_for(lambda: [r for r in server.log("request")[logged:] if r["path"] == PATH])
     assert line["status"] == 499 and not line.get("trace") and not line.get("error")
+    assert rows(server) - before < Limits().tokens and not waiting(server)
 
 
 def test_requests_are_answered_while_texts_are_generated(server, model):
@@ -144,23 +143,24 @@ def test_requests_are_answered_while_texts_are_generated(server, model):
 
 
 def ask_once(url, body, path="generate"):
-    import requests
-
     return requests.post(f"{url}/v1/models/language/{path}", json=body, timeout=60).json()
 
 
 def test_waiting_texts_count_as_requests_and_need_the_token(exports, tmp_path):
-    words = [str(exports / "language"), "--max-waiting", "1", "--token", "a-secret-token"]
-    with serving(tmp_path, code=SLOW.format(words=words)) as server:
+    """A text is waiting until its first token; the model runs once the test has written a file."""
+    words, gate = [str(exports / "language"), "--max-waiting", "1", "--token", "a-secret-token"], tmp_path / "gate"
+    wait = f"while not __import__('os').path.exists({str(gate)!r}): time.sleep(0.01)"
+    with serving(tmp_path, code=SLOW.format(words=words).replace("time.sleep(0.02)", wait)) as server:
+        headers = {"Authorization": "Bearer a-secret-token"}
         assert ask(server, {}).status_code == 401
-        headers = EVENTS | {"Authorization": "Bearer a-secret-token"}
-        streamed = ask(server, {"length": Limits().tokens}, headers=headers, stream=True)
-        lines = streamed.iter_lines()
-        assert next(lines).startswith(b"data: ")
-        refused = ask(server, {}, headers=headers)
-        assert refused.status_code == 503 and refused.headers["Retry-After"] == "1"
-        streamed.close()
-        server.wait_for(lambda: ask(server, {"length": 1}, headers=headers).status_code == 200)
+        with ThreadPoolExecutor(1) as pool:
+            first = pool.submit(requests.post, server.url + PATH, json={"length": 9}, headers=headers, timeout=60)
+            server.wait_for(lambda: waiting(server, headers=headers) == 1)
+            refused = ask(server, {}, headers=headers)
+            gate.touch()
+            assert refused.status_code == 503 and refused.headers["Retry-After"] == "1"
+            assert first.result().status_code == 200
+        assert ask(server, {"length": 1}, headers=headers).status_code == 200
 
 
 def test_a_server_that_stops_ends_its_texts_with_an_error(exports, tmp_path):

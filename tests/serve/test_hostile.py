@@ -25,7 +25,7 @@ pytest.importorskip("starlette", reason="pip install 'kzoo[serve]'")
 TOKEN = "a-token-of-tests"
 SERVER = """
 from kzoo.serve import app, limits, log, process
-limits = limits.Limits(seconds=1.0, rows=100, bodies=24 << 20)
+limits = limits.Limits(seconds=1.0, sending=1.0, rows=100, bodies=24 << 20)
 log = log.Log()
 app = app.make_app({exported!r}, token={token!r}, limits=limits, log=log)
 process.serve(app, host="127.0.0.1", port=0, limits=limits, log=log)

@@ -49,11 +49,14 @@ class CsvWriter:
     Args:
         name: of the source, for messages.
         fix: sentence for a table that is too large.
+
+    Attributes:
+        length: characters written.
     """
 
     def __init__(self, name: str, fix: str) -> None:
         self._name, self._fix = name, fix
-        self._stream, self._most, self._length = io.StringIO(), most_text(), 0
+        self._stream, self._most, self.length = io.StringIO(), most_text(), 0
         self._header = csv.writer(self._stream, quoting=csv.QUOTE_ALL, lineterminator="\n")
         self._rows = csv.writer(self._stream, lineterminator="\n")
 
@@ -70,8 +73,8 @@ class CsvWriter:
         self._write(self._rows, cells)
 
     def _write(self, writer, cells):
-        self._length += sum(map(len, cells)) + len(cells)
-        if self._length > self._most:
+        self.length += sum(map(len, cells)) + len(cells)
+        if self.length > self._most:
             raise too_long(self._name, self._most, self._fix)
         writer.writerow(cells)
 

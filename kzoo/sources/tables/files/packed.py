@@ -8,7 +8,8 @@ from io import BytesIO
 from pathlib import Path, PurePosixPath
 
 from kzoo.sources.files import decode_text, read_bytes
-from kzoo.sources.tables.written import CsvText, most_text, too_long
+from kzoo.sources.tables.expanded import most_expanded
+from kzoo.sources.tables.written import CsvText, too_long
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed
 from kzoo.utils.table_path import WORKBOOKS, name_of_table
@@ -59,7 +60,7 @@ def _module(name):
 
 def _unzipped(content, name):
     """Return the bytes of a gzip file."""
-    most = most_text()
+    most = most_expanded(len(content))
     try:
         with gzip.GzipFile(fileobj=BytesIO(content)) as file:
             data = file.read(most + 1)
@@ -72,7 +73,7 @@ def _unzipped(content, name):
 
 def _unpacked(content, name):
     """Return the bytes and the name of the only table in a zip archive."""
-    most = most_text()
+    most = most_expanded(len(content))
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
             files = [part for part in archive.infolist() if not part.is_dir() and not _is_hidden(part.filename)]

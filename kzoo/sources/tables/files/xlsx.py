@@ -8,16 +8,17 @@ unless `header_row` says which row does.
 import re
 import warnings
 import zipfile
-from contextlib import closing
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from importlib import import_module
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 from xml.parsers import expat
 
 from kzoo.sources.files import read_bytes
-from kzoo.sources.tables.written import CsvText, CsvWriter, check_filled, most_text, too_long
+from kzoo.sources.tables.expanded import WorkbookArchive
+from kzoo.sources.tables.written import CsvText, CsvWriter, check_filled
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint, listed, plural, shown
 from kzoo.utils.optional import require
@@ -65,25 +66,30 @@ def written(path) -> CsvText:
 def written_content(content: bytes, name: str, sheet=None, usual_sheet=None, header_row=None) -> CsvText:
     """Return a sheet of a workbook in memory as the text of a CSV file (see `written`)."""
     _check_content(content, name)
-    openpyxl = require("openpyxl")
+    require("openpyxl")
+    reader = import_module("openpyxl.reader.excel").ExcelReader(
+        BytesIO(content), read_only=True, data_only=True, keep_links=False
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # on parts of a workbook that are not cells
         try:
-            with closing(openpyxl.load_workbook(BytesIO(content), read_only=True, data_only=True)) as book:
-                chosen, hidden = _sheet(book, name, sheet, usual_sheet)
-                marks = _Marks(content, chosen._worksheet_path)  # openpyxl has no name for it
+            with WorkbookArchive(content, name, _EXPORT) as reader.archive:
+                reader.read()
+                reader.archive.begin_sheets()
+                chosen, hidden = _sheet(reader.wb, name, sheet, usual_sheet)
+                marks = _Marks(reader.archive, chosen._worksheet_path)  # openpyxl has no name for it
                 return _table(chosen, marks, name, header_row, [*hidden])
         except (KzooError, MemoryError):
             raise
         except Exception as error:  # a damaged file: openpyxl raises errors of many types
             why = " ".join(str(error).split())[:200] or type(error).__name__
-            raise KzooError(
+            raise getattr(reader.archive, "refused", None) or KzooError(
                 f"Cannot read {name!r} as a workbook: {why}. Open it in a spreadsheet and save it."
             ) from None
 
 
 def _check_content(content, name):
-    """Raise `KzooError` for a file that is no workbook, or one that does not fit into memory once it is expanded."""
+    """Raise `KzooError` for a file that is no workbook."""
     if content.startswith(_OLD):
         raise KzooError(
             f"{name!r} is an old .xls file, or is protected by a password. Open it in a spreadsheet and save it as "
@@ -91,7 +97,7 @@ def _check_content(content, name):
         )
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
-            parts = {part.filename: part.file_size for part in archive.infolist()}
+            parts = set(archive.namelist())
     except (zipfile.BadZipFile, ValueError, OSError):
         raise KzooError(
             f"{name!r} is not a workbook, whatever its suffix. Rename it if it is another type of file, such as .csv, "
@@ -101,9 +107,6 @@ def _check_content(content, name):
         other = " It is a text document of Office." if any(part.startswith("word/") for part in parts) else ""
         other = " It is an OpenDocument spreadsheet: save it as .xlsx." if "content.xml" in parts else other
         raise KzooError(f"{name!r} is not an .xlsx workbook.{other or ' Save it as .xlsx again.'}")
-    # Of a cell, the file has some 30 bytes besides its text; texts are stored once and may repeat (see `CsvWriter`).
-    if sum(size for part, size in parts.items() if part.endswith((".xml", ".rels"))) > (most := 2 * most_text()):
-        raise too_long(name, most, _EXPORT)
 
 
 def _sheet(book, name, wanted, usual):
@@ -137,10 +140,12 @@ def _names(titles):
 
 
 def _has_cells(sheet):
+    archive = sheet.parent._archive
     sheet.reset_dimensions()
     for number, row in enumerate(sheet.iter_rows(values_only=True)):
         if any(value is not None for value in row):
             return True
+        archive.count_row(len(row), 0)
         if number >= _MOST_ROWS:
             break
     return False
@@ -150,7 +155,7 @@ class _Marks:
     """What openpyxl does not tell of a sheet that it reads row by row.
 
     Args:
-        content: the workbook.
+        archive: the workbook.
         part: name of the sheet's file in it.
 
     Attributes:
@@ -159,7 +164,7 @@ class _Marks:
         unsolved: the first formula without a result in each row: row -> column.
     """
 
-    def __init__(self, content, part):
+    def __init__(self, archive, part):
         self.merged: list[tuple[int, int, int, int]] = []
         self.hidden_rows: list[int] = []
         self.hidden_columns: list[tuple[int, int]] = []
@@ -169,8 +174,10 @@ class _Marks:
         self._formula = self._result = False
         self._parser = expat.ParserCreate()
         self._parser.StartElementHandler, self._parser.EndElementHandler = self._start, self._end
-        with zipfile.ZipFile(BytesIO(content)) as archive, archive.open(part) as file:
-            self._parser.ParseFile(file)
+        with archive.open(part) as file:
+            while piece := file.read(1):  # more than a byte: see `WorkbookArchive`
+                self._parser.Parse(piece)
+            self._parser.Parse(b"", True)
 
     def _start(self, tag, attributes):
         tag = tag.rpartition(":")[2]
@@ -297,6 +304,7 @@ def _cells(sheet, where):
             if type(value) in (int, float) and (style := cell.number_format) not in percent:
                 percent[style] = _is_percent(style)
             row[cell.column] = _text(value, type(value) in (int, float) and percent[style])
+        sheet.parent._archive.count_row(len(cells), len(row))
         if any(not text.isspace() for text in row.values()):
             rows[number] = row
     blank = {column for row in rows.values() for column in row}

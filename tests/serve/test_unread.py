@@ -69,21 +69,21 @@ def test_a_response_that_nobody_reads_is_cut_off(exports, tmp_path, kind):
 def test_large_responses_that_nobody_reads_give_way_to_others(exports, tmp_path):
     """The memory for responses is that of one; a response that is read is whole."""
     limits = {"responses": 1, "rows": COUNT}
-    with serving(tmp_path, code=SERVER.format(words=[str(exports / "digits")], limits=limits)) as server:
-        with ExitStack() as stack:
-            for _ in range(2):  # the system takes some 3 MB for a client that does not read
-                stack.enter_context(unread(server, INFER, ROWS))
+    code = SERVER.format(words=[str(exports / "digits")], limits=limits)
+    with serving(tmp_path, code=code) as server, ExitStack() as stack:
+        for _ in range(2):  # the system takes some 3 MB for a client that does not read
+            stack.enter_context(unread(server, INFER, ROWS))
 
-            def is_answered():
-                response = server.post(INFER, ROWS)
-                assert response.status_code in (200, 503)
-                return response.status_code == 200 and response
+        def is_answered():
+            response = server.post(INFER, ROWS)
+            assert response.status_code in (200, 503)
+            return response.status_code == 200 and response
 
-            response = server.wait_for(is_answered)
-            assert response.headers["Content-Length"] == str(len(response.content)) and len(response.content) > 4 << 20
-            assert len(response.json()["outputs"][0]["data"]) == 10 * COUNT
-            assert server.answers("digits", X).shape == (1, 10)
-            server.wait_for(lambda: len([line for line in server.log("request") if line["status"] in (499, 503)]) >= 2)
+        response = server.wait_for(is_answered)
+        assert response.headers["Content-Length"] == str(len(response.content)) and len(response.content) > 4 << 20
+        assert len(response.json()["outputs"][0]["data"]) == 10 * COUNT
+        assert server.answers("digits", X).shape == (1, 10)
+        server.wait_for(lambda: len([line for line in server.log("request") if line["status"] in (499, 503)]) >= 2)
 
 
 class Transport:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kzoo.results import deciding_score, displayed_metric, value_of
-from kzoo.run import Run
+from kzoo.run import Run, run_of_search
 from kzoo.tasks import problem, score_named
 from kzoo.tasks.objectives import Objective, deciding
 from kzoo.tasks.target_scores import mixes_units
@@ -143,7 +143,7 @@ def find_runs(paths: Any, *, searches: bool = False) -> list[Any]:
     for path in paths:
         for run in [path] if isinstance(path, Run | Search) else _runs_at(path):
             if isinstance(run, Search) and not searches:
-                raise KzooError(f"{run.path} is a search, not a run: Search({str(run.path)!r}).retrain() makes a run.")
+                raise KzooError(f"{run.path} is a search, not a run: {run_of_search(run.path)}.")
             runs.setdefault(os.path.abspath(run.path), run)
     if not runs:
         raise KzooError("No runs to compare. kzoo.train writes a run.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kzoo.kinds import preprocessor_mismatch
 from kzoo.postprocessors import STEP
+from kzoo.registry import AUTO
 from kzoo.stored_types import CONFIG, FOLDS, Description, Spec, check_format, summary_form, with_current_names
 from kzoo.tasks import Problem, Target, problem
 from kzoo.utils.errors import KzooError
@@ -28,6 +29,15 @@ JOURNALS = ("journal.next", "journal", "journal.previous")  # the states to resu
 def has_journal(folder: str | os.PathLike[str]) -> bool:
     """Return whether the folder of a run has a journal, even a damaged one."""
     return any((Path(folder) / name).is_file() for name in JOURNALS)
+
+
+def run_of_search(folder: str | os.PathLike[str]) -> str:
+    """Return where the run of a search is, or how to get it, as the end of a sentence."""
+    if (winner := Path(folder) / "winner" / "summary.json").is_file():  # of "auto"
+        return f"its model is the run {winner.parent}"
+    if (read_json(Path(folder) / "search.json").get("spec") or {}).get("preset") == AUTO:
+        return "it is not finished, and the same call of kzoo.tune continues it"
+    return f"kzoo.Search({str(folder)!r}).retrain() trains its winner"
 
 
 class Run:
@@ -59,9 +69,7 @@ class Run:
                     f"{self.path} is an exported model, not a run. Use it with `kzoo predict` or kzoo.runtime.load."
                 )
             if (self.path / "search.json").is_file():
-                raise KzooError(
-                    f"{self.path} is a search, not a run: kzoo.Search({str(self.path)!r}).retrain() trains its winner."
-                )
+                raise KzooError(f"{self.path} is a search, not a run: {run_of_search(self.path)}.")
             raise KzooError(f"{self.path} is not a run: it {problem_of_path}. kzoo.train writes a run.")
 
     tracked = True  # the training data is known, and the model was scored

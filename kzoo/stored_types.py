@@ -155,6 +155,10 @@ class Member:
         return self.spec.json() | dict(run=self.run, created=self.created)
 
 
+APPROXIMATE = {  # rows that a promise was learned on -> why it is approximate
+    "validation": "the validation rows also stopped the training",
+    "out of fold": "it was learned on predictions of models that had fewer training rows",
+}
 FOLDS = ", folds"  # suffix of the name of data all of whose rows trained members of an ensemble
 
 

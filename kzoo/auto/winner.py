@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from kzoo import __version__
 from kzoo.auto.scoring import Answers
@@ -26,8 +27,8 @@ def write_mean(
 ) -> Run:  # fmt: skip
     """Write the run of a weighted mean of models, scored on the test split, and return it.
 
-    Its temperature, and the thresholds of labels, are learned on answers for rows that the members that gave them were
-    not trained on.
+    Its temperature, the thresholds of labels, and the scores of sets and intervals are learned on answers for rows that
+    the members that gave them were not trained on.
 
     Args:
         folder: of the run.
@@ -55,13 +56,17 @@ def write_mean(
     write_json(
         folder / "config.json", request.json() | {"command": None, "backend": backend} | statistics | provenance()
     )
+    answers = Answers.together(out_of_fold)
     options: dict[str, Any] = dict(logits=False, settings=spec.training)
-    if (steps := _learned_steps(data, out_of_fold)) is not None:
+    if (steps := _learned_steps(data, answers)) is not None:
         options["postprocessor"] = steps
         write_json(folder / POSTPROCESSING, steps.json())
     with whole_file(folder / "best.keras") as temporary:
         model.save(temporary)
-    scores = score_and_store(model, replace(data, validation=None), folder, **options)
+    once = answers.select(np.unique(answers.rows, return_index=True)[1])  # repeats of folds predict rows again
+    scores = score_and_store(
+        model, replace(data, validation=None), folder, out_of_fold=(once.outputs, once.truth), **options
+    )
     rows = [dict(run=run.path.name, preset=run.spec.preset, seed=run.spec.seed) for run in members]
     summary = dict(
         **scores,
@@ -76,13 +81,12 @@ def write_mean(
     return Run(folder)
 
 
-def _learned_steps(data: Dataset, out_of_fold: Sequence[Answers]) -> Postprocessor | None:
+def _learned_steps(data: Dataset, answers: Answers) -> Postprocessor | None:
     """Return the temperature and the thresholds that are learned on answers for rows that were not trained on."""
     names = [*data.problem.task.postprocess]
     if data.problem.facts >= {"probabilities", "kept"}:
         names = ["temperature_scaling", *names]
     if not names:
         return None
-    answers = Answers.together(out_of_fold)
     options: Any = dict(target=data.target, logits=False, rows="out of fold", weight=answers.weight)
     return learn(names, answers.outputs, answers.truth, **options)

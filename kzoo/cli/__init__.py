@@ -176,7 +176,8 @@ def _run_command(argv):
         if name in vars(args):
             setattr(args, name, expand_user(getattr(args, name)))
     module = import_module(f"kzoo.cli.{args.command}")
-    with spelling(partial(with_option_names, options=_subparser(parser, args.command).options())):
+    of_data = (f"--{name.replace('_', '-')}" for name in shared.DATA_OPTIONS)  # `kzoo predict` names those of training
+    with spelling(partial(with_option_names, options=[*_subparser(parser, args.command).options(), *of_data])):
         try:
             # What libraries print goes to stderr: stdout holds the document alone.
             with redirect_stdout(sys.stderr):

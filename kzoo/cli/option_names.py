@@ -35,7 +35,7 @@ def with_option_names(text, options: Iterable[str]) -> str:
 
     Args:
         text: the message of a `KzooError`.
-        options: the options of the command, such as `--target`.
+        options: the options of the command, such as `--target`, and those of the data, which `kzoo train` has.
     """
     options = set(options)
 

@@ -40,6 +40,7 @@ from kzoo.postprocessors.coverage import (
 )
 from kzoo.postprocessors.prediction_options import PredictionOptions
 from kzoo.predictions import Predictions
+from kzoo.stored_types import APPROXIMATE
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import percent, plural, shown
 
@@ -202,9 +203,8 @@ def _joined(*sentences: str) -> str:
 
 
 def _approximate(rows: str) -> str:
-    if rows == "validation":
-        return " This is approximate: the validation rows also stopped the training (calibration= sets rows apart)."
-    return ""
+    why = APPROXIMATE.get(rows)
+    return "" if why is None else f" This is approximate: {why}. Rows set apart by calibration= avoid that."
 
 
 def with_unsure(predictions: Predictions, threshold: float) -> Predictions:

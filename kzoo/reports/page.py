@@ -193,7 +193,12 @@ def _ensemble(ensemble: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if ensemble is None:
         return None
     rows = [
-        [member["run"], member["preset"], member["seed"], number(member["validation"]), number(member["test"])]
+        [
+            member["run"],
+            member["preset"],
+            member["seed"],
+            *(number(member.get(name)) for name in ("validation", "test")),
+        ]
         for member in ensemble["members"]
     ]
     gain = None if ensemble["gain"] is None else f"{ensemble['gain']:+.4f}"

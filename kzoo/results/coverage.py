@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kzoo.stored_types import APPROXIMATE
 from kzoo.utils.formatting import number, percent
 
 _METHODS = {"lac": "LAC", "raps": "RAPS", "class": "per class", "adaptive": "adaptive"}
@@ -46,8 +47,8 @@ def coverage_note(coverage: Sequence[Mapping[str, Any]]) -> str:
     note = f"Learned on {rows} rows; expected: the range that holds the coverage with 90 % probability."
     if coverage[0]["expected"] is None:
         note = f"Learned on {rows} rows. Errors of forecasts depend on each other, so that there is no expected range."
-    if rows == "validation":
-        note += " These rows also stopped the training, so that the promise is approximate."
+    if rows in APPROXIMATE:
+        note += f" The promise is approximate: {APPROXIMATE[rows]}."
     lowest = [(_lowest_class(entry), entry) for entry in coverage if entry.get("method") != "class"]
     if any(found is not None and found[1] < entry["confidence"] - _BELOW for found, entry in lowest):
         note += " The level holds for all classes together; conformal='class' promises it for each class."

@@ -43,14 +43,14 @@ def learned_conformal(
 ) -> tuple[Postprocessor | None, list[dict[str, Any]]]:
     """Return the postprocessor with the step "conformal", and its coverage on the test split.
 
-    The step is learned on the calibration split, else on the validation split.
+    The step is learned on the calibration split, else on the out-of-fold rows, else on the validation split.
 
     Args:
-        parts: name of a split -> (outputs, truth) of its batches.
+        parts: name of a split, or "out of fold", -> (outputs, truth) of its batches.
         data, postprocessor, logits: see `predicted`.
     """
     read = {name: predicted(pairs, data, postprocessor, logits=logits) for name, pairs in parts.items() if len(pairs)}
-    rows = next((name for name in ("calibration", "validation") if name in read), None)
+    rows = next((name for name in ("calibration", "out of fold", "validation") if name in read), None)
     if rows is None or not _fits(*read[rows]):
         return postprocessor, []
     tuning = read.get("validation") if rows == "calibration" else None

@@ -23,7 +23,7 @@ _TOP_LOSSES, _EXAMPLES = 24, 12  # numbers of rows whose inputs are stored
 
 
 def score_and_store(
-    model, data, folder, *, logits, postprocessor=None, settings=None, batch_size=128, observe=None
+    model, data, folder, *, logits, postprocessor=None, settings=None, batch_size=128, observe=None, out_of_fold=None
 ) -> dict:
     """Score the validation and the test split, and store the predictions of the test, else the validation split.
 
@@ -39,6 +39,7 @@ def score_and_store(
         batch_size: examples per step.
         observe: function that is called with the name of each split, the `Split`, outputs of the network before
             postprocessing, and truth; None for no calls.
+        out_of_fold: (outputs, truth) of rows that other models, like this one, were not trained on; None without any.
 
     Returns:
         Name of the split -> its scores; and "conformal", the coverage of the sets or intervals on the test split (see
@@ -46,6 +47,8 @@ def score_and_store(
     """
     scores: dict[str, Any] = {}
     kept: dict[str, list] = {}  # split -> (outputs, truth) of its batches
+    if out_of_fold is not None:
+        kept["out of fold"] = [out_of_fold]
     splits = {
         name: sample_split(getattr(data, name)) for name in ("validation", "test") if getattr(data, name) is not None
     }

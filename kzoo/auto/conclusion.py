@@ -10,7 +10,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from kzoo import baselines
 from kzoo.auto.candidates import reader_of_baselines
 from kzoo.auto.choice import Difference, choose
 from kzoo.auto.mean import cross_fitted, fitted_weights, measured_lead_of_means
@@ -22,13 +21,14 @@ from kzoo.baselines.fitted import fit
 from kzoo.data.load import load
 from kzoo.dataset.dataset import Dataset
 from kzoo.dataset.options import DataOptions
+from kzoo.dataset.pooled import with_all_rows
 from kzoo.registry import get_preset
 from kzoo.run import Run
 from kzoo.stored_types import plain
 from kzoo.training import train
+from kzoo.training.baseline_run import train_baseline
 from kzoo.training.max_time import TimeTooShort, counted_from
 from kzoo.tuning.folder import write_leaderboard
-from kzoo.tuning.folds import with_all_rows
 from kzoo.tuning.records import trial_folder
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural
@@ -257,7 +257,7 @@ class Conclusion:
         folder, data = self.folder / WINNER, self._data_of(model)
         shutil.rmtree(folder, ignore_errors=True)  # of a search that is extended
         if model.is_baseline:
-            run = self._train_baseline(model.contenders[0], data, folder)
+            run = self._train_baseline(model.contenders[0], data, folder, list(model.answers.values()))
         elif self.schedule.parts.folds > 1 or len(model.contenders) > 1:
             members, weights = self._members(model, data)
             run = write_mean(
@@ -271,11 +271,14 @@ class Conclusion:
             return None
         return stored_answers(answers)
 
-    def _train_baseline(self, contender: Contender, data: Dataset, folder: Path) -> Run:
-        preset = reader_of_baselines(self.schedule.presets)
-        return baselines.train(
-            contender.candidate.name, data, out=folder, overwrite=True, seed=self.schedule.seed, preset=preset
-        )
+    def _train_baseline(self, contender: Contender, data: Dataset, folder: Path, answers: Sequence[Answers]) -> Run:
+        """Fit a baseline to all development rows, with its choices for the training split."""
+        judged = Answers.together(answers).once()
+        return train_baseline(
+            contender.candidate.name, data, out=folder, overwrite=True, seconds=None, seed=self.schedule.seed,
+            baselines=True, preset=reader_of_baselines(self.schedule.presets),
+            out_of_fold=(judged.outputs, judged.truth, judged.weight),
+        )  # fmt: skip
 
     def _train(self, contender: Contender, data: Dataset, folder: Path, seconds: float) -> Run:
         """Train the winner on the training split; it stops on the validation split, on which it was chosen.
@@ -318,7 +321,7 @@ class Conclusion:
         for contender, weight in zip(model.contenders, model.weights, strict=True):
             path = trial_folder(self.folder, contender.trial.number)
             if contender.candidate.is_baseline:
-                runs = [self._train_baseline(contender, data, path / "run")]
+                runs = [self._train_baseline(contender, data, path / "run", list(contender.answers.values()))]
             elif self.schedule.parts.folds == 1:
                 seconds = (self.end - time.monotonic()) / networks
                 networks -= 1
@@ -338,7 +341,7 @@ class Conclusion:
             difference = self._difference(winner, baseline)
             text = lead_over(baseline.label, self.score, difference)
             return f"{winner.label}: {text} on the judged rows; there are no test rows.", difference
-        fitted = fit(self.data, baseline.contenders[0].candidate.name, seed=self.schedule.seed)
+        fitted = fit(self.data, baseline.contenders[0].candidate.name, seed=self.schedule.seed, all_rows=True)
         other = baseline_answers(fitted, self.data.test).select(answers.rows)
         if not np.array_equal(other.truth, answers.truth, equal_nan=answers.truth.dtype.kind == "f"):
             raise KzooError(f"{winner.label} and {baseline.label} read different test rows.")

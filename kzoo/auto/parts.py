@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from kzoo.dataset.dataset import Dataset, Split
+from kzoo.dataset.pooled import pooled
 from kzoo.dataset.splits import Fold, fingerprint
-from kzoo.tuning.folds import check_folds, divide_into_folds, pooled
+from kzoo.tuning.folds import check_folds, divide_into_folds
 from kzoo.utils.errors import KzooError
 
 _INNER_PARTS = 8  # one of these parts of the training rows is the inner validation split

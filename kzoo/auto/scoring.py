@@ -58,6 +58,10 @@ class Answers:
         together = cls(**_concatenated(parts), is_probability=parts[0].is_probability)
         return together.select(np.argsort(rows, kind="stable"))
 
+    def once(self) -> "Answers":
+        """Return the answers for each row once: repeated folds predict rows again."""
+        return self.select(np.unique(self.rows, return_index=True)[1])
+
     def select(self, indices: np.ndarray) -> "Answers":
         """Return the answers for some of the rows."""
         weight = None if self.weight is None else self.weight[indices]

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from kzoo import __version__
 from kzoo.auto.scoring import Answers
@@ -63,7 +62,7 @@ def write_mean(
         write_json(folder / POSTPROCESSING, steps.json())
     with whole_file(folder / "best.keras") as temporary:
         model.save(temporary)
-    once = answers.select(np.unique(answers.rows, return_index=True)[1])  # repeats of folds predict rows again
+    once = answers.once()
     scores = score_and_store(
         model, replace(data, validation=None), folder, out_of_fold=(once.outputs, once.truth), **options
     )

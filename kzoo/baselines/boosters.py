@@ -101,7 +101,15 @@ class _Fits:
             rows: the training rows.
         """
         model = self.library(self.subset, self.codes, loss, classes)
-        model.fit(self.x[rows], y, weight, validation if validation is not None and len(validation[0]) else None)
+        validation = validation if validation is not None and len(validation[0]) else None
+
+        def stopped():
+            model.fit(self.x[rows], y, weight, _FEW_ROUNDS if validation is None else _ROUNDS, validation)
+            return model.rounds
+
+        rounds = self.subset.chosen(stopped)
+        if model.rounds is None:
+            model.fit(self.x[rows], y, weight, rounds, None)
         return model
 
     def _of_column(self, column):
@@ -202,9 +210,13 @@ class _LightGbm:
         codes: columns of categories (see `_codes`).
         loss: "binary", "multiclass", "regression" or "poisson".
         classes: number of classes.
+
+    Attributes:
+        rounds: number of rounds that count, once it is fitted.
     """
 
     def __init__(self, subset, codes, loss, classes):
+        self.rounds = None
         self.codes, self.outputs = codes, classes if loss == "multiclass" else 1
         self.settings: dict[str, Any] = dict(
             objective=loss, seed=subset.seed, learning_rate=0.05, num_threads=1, deterministic=True,
@@ -213,7 +225,8 @@ class _LightGbm:
         if loss == "multiclass":
             self.settings["num_class"] = classes
 
-    def fit(self, x, y, weight, validation):
+    def fit(self, x, y, weight, rounds, validation):
+        """Fit it with so many rounds, or fewer if the loss on validation rows, (x, y, weight) or None, stops it."""
         library = import_module("lightgbm")
         columns = [column for column, *_ in self.codes]
         data = library.Dataset(x, y, weight=weight, categorical_feature=columns or "auto", params={"verbose": -1})
@@ -222,7 +235,6 @@ class _LightGbm:
             held_x, held_y, held_weight = validation
             options["valid_sets"] = [library.Dataset(held_x, held_y, weight=held_weight, reference=data)]
             options["callbacks"] = [library.early_stopping(_PATIENCE, verbose=False)]
-        rounds = _FEW_ROUNDS if validation is None else _ROUNDS
         self.model = library.train(self.settings, data, rounds, **options)
         self.rounds = self.model.best_iteration if validation is not None else rounds
 
@@ -275,6 +287,7 @@ class _CatBoost:
     """A model of CatBoost; see `_LightGbm`."""
 
     def __init__(self, subset, codes, loss, classes):
+        self.rounds = None
         self.codes, self.outputs = codes, classes if loss == "multiclass" else 1
         self.numbers = _column_count(subset) - len(codes)
         names = {"binary": "Logloss", "multiclass": "MultiClass", "regression": "RMSE", "poisson": "Poisson"}
@@ -286,7 +299,7 @@ class _CatBoost:
         each = [x[:, column, None] == frequent for column, _, frequent in self.codes]
         return np.concatenate([x[:, : self.numbers], *each], axis=1, dtype="float32")
 
-    def fit(self, x, y, weight, validation):
+    def fit(self, x, y, weight, rounds, validation):
         library, options = import_module("catboost"), {}
         if validation is not None:
             held_x, held_y, held_weight = validation
@@ -294,11 +307,12 @@ class _CatBoost:
                 eval_set=library.Pool(self._features(held_x), held_y, weight=held_weight), use_best_model=True,
                 early_stopping_rounds=_PATIENCE,
             )  # fmt: skip
-        self.model = library.CatBoost(self.settings | {"iterations": _FEW_ROUNDS if validation is None else _ROUNDS})
+        self.model = library.CatBoost(self.settings | {"iterations": rounds})
         try:
             self.model.fit(library.Pool(self._features(x), y, weight=weight), **options)
         except library.CatBoostError as error:
             raise Unfit(f"CatBoost: {str(error).splitlines()[0][:200].rsplit(': ', 1)[-1]}") from None
+        self.rounds = self.model.tree_count_
 
     def raw(self, x):
         """Return the sums of the trees (B, outputs)."""

@@ -47,12 +47,15 @@ class BaselineData:
         logits: form of its outputs (see `Baseline`).
         shared: a dict in which baselines on the same data cache what several of them need.
         settings: training settings, whose objective, decision and costs are scored too.
+        choices: the `choices` of an earlier fit, which are repeated; None to choose.
 
     Attributes:
         notes: remarks of the baseline.
+        choices: what it has chosen, such as a strength or a number of rounds, in the order in which it did.
     """
 
-    def __init__(self, data, *, seed=0, most=None, logits=False, shared=None, settings=None):
+    def __init__(self, data, *, seed=0, most=None, logits=False, shared=None, settings=None, choices=None):
+        self.choices, self._earlier = [], choices
         self.data, self.seed, self.logits, self.notes, self.settings = data, seed, logits, [], settings or {}
         self.shared = {} if shared is None else shared
         count = len(data.train)
@@ -127,6 +130,16 @@ class BaselineData:
 
     def choose(self, candidates):
         """Return the name of the candidate with the best score on validation data; the first one without that."""
+        return self.chosen(lambda: self._best_name(candidates))
+
+    def chosen(self, choose):
+        """Return a choice: what `choose()` returns, or the same choice of the earlier fit that is repeated."""
+        number = len(self.choices)
+        repeats = self._earlier is not None and number < len(self._earlier)
+        self.choices.append(self._earlier[number] if repeats else choose())
+        return self.choices[-1]
+
+    def _best_name(self, candidates):
         names = list(candidates)
         if self.validation is None or len(names) == 1:
             return names[0]

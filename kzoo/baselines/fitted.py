@@ -2,7 +2,8 @@
 
 import time
 import warnings
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from kzoo.baselines.baseline import Baseline, Unfit
 from kzoo.baselines.data import BaselineData
 from kzoo.baselines.score import LONGEST, checked_seconds, most_rows, select
 from kzoo.dataset.dataset import Dataset, Split
+from kzoo.dataset.pooled import with_all_rows
 from kzoo.dataset.sample import sample_dataset
 from kzoo.utils.argument_checks import checked_seed
 from kzoo.utils.errors import KzooError
@@ -32,6 +34,7 @@ class Fitted:
         notes: remarks: what was chosen, and on how many rows it learned if not on all.
         seconds: that fitting took.
         rows: number of training rows that it learned from if there was no time for all; else None.
+        choices: what it has chosen, see `BaselineData`.
         data: the `Dataset`.
         predictor: function of a `Split` that yields pairs (outputs, truth).
     """
@@ -43,6 +46,7 @@ class Fitted:
     notes: tuple[str, ...]
     seconds: float
     rows: int | None
+    choices: tuple[Any, ...]
     data: Dataset
     predictor: Any = field(repr=False)
 
@@ -89,7 +93,7 @@ class Fitted:
             raise KzooError(f"{self.label} on {self.data.name} cannot be written as a network: {reason}.") from None
 
 
-def fit(data: Dataset, name: str, *, seconds: float | None = None, seed: int = 0) -> Fitted:
+def fit(data: Dataset, name: str, *, seconds: float | None = None, seed: int = 0, all_rows: bool = False) -> Fitted:
     """Fit a baseline, and return it.
 
     It learns from the training split and makes its choices on the validation split, as `kzoo.baselines.score` does.
@@ -100,12 +104,14 @@ def fit(data: Dataset, name: str, *, seconds: float | None = None, seed: int = 0
         seconds: the estimated seconds that it may take; the default is half a minute. One that would take longer learns
             from fewer rows, and its notes state how many.
         seed: of random draws.
+        all_rows: whether it is fitted again, with its choices, to the training and validation rows.
 
     Raises:
         KzooError: an unknown baseline, or one that cannot be fitted to this data or in this time.
     """
     candidate, seed, rows = checked_fit(data, name, seconds=seconds, seed=seed)
-    return fit_checked(candidate, data, rows, seed)
+    fitted = fit_checked(candidate, data, rows, seed)
+    return refit(candidate, fitted, data, seed) if all_rows else fitted
 
 
 def checked_fit(data: Dataset, name: str, *, seconds: float | None, seed: int) -> tuple[Baseline, int, int]:
@@ -125,14 +131,25 @@ def checked_fit(data: Dataset, name: str, *, seconds: float | None, seed: int) -
     return candidate, seed, rows
 
 
-def fit_checked(candidate: Baseline, data: Dataset, rows: int, seed: int) -> Fitted:
-    """Return a baseline fitted to at most `rows` training rows.
+def refit(candidate: Baseline, fitted: Fitted, data: Dataset, seed: int) -> Fitted:
+    """Return a fitted baseline that is fitted again to the training and validation rows, with the same choices."""
+    rows = len(data.train) + (0 if data.validation is None else len(data.validation))
+    again = fit_checked(candidate, with_all_rows(data), fitted.rows or rows, seed, fitted.choices)
+    if len(again.choices) != len(fitted.choices):  # such as rounds of a label that only validation rows have
+        return fitted
+    return replace(again, notes=tuple(dict.fromkeys([*fitted.notes, *again.notes])))
+
+
+def fit_checked(
+    candidate: Baseline, data: Dataset, rows: int, seed: int, choices: Sequence[Any] | None = None
+) -> Fitted:
+    """Return a baseline fitted to at most `rows` training rows; `choices` of an earlier fit are repeated.
 
     Raises:
         KzooError: it cannot be fitted to this data.
     """
     data = sample_dataset(data)
-    subset = BaselineData(data, seed=seed, most=rows, logits=candidate.logits)
+    subset = BaselineData(data, seed=seed, most=rows, logits=candidate.logits, choices=choices)
     start = time.perf_counter()
     try:
         with threadpool_limits(1), warnings.catch_warnings():
@@ -143,5 +160,5 @@ def fit_checked(candidate: Baseline, data: Dataset, rows: int, seed: int) -> Fit
     return Fitted(
         name=candidate.name, label=candidate.label, reference=candidate.reference, logits=candidate.logits,
         notes=tuple(subset.notes), seconds=round(time.perf_counter() - start, 3),
-        rows=rows if rows < len(data.train) else None, data=data, predictor=predictor,
+        rows=rows if rows < len(data.train) else None, choices=tuple(subset.choices), data=data, predictor=predictor,
     )  # fmt: skip

@@ -107,9 +107,9 @@ def ngrams(subset):
 
         return predict
 
-    orders = {f"{order + 1}-grams": order for order in range(len(grams.counts))}
-    if subset.validation is None:
-        return predictor(min(_DEFAULT_LONGEST, len(grams.counts) - 1))
+    default = min(_DEFAULT_LONGEST, len(grams.counts) - 1)
+    default_first = sorted(range(len(grams.counts)), key=lambda order: order != default)
+    orders = {f"{order + 1}-grams": order for order in default_first}
     return predictor(orders[subset.choose({name: predictor(order, _CHOSEN_ON) for name, order in orders.items()})])
 
 

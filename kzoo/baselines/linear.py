@@ -290,10 +290,14 @@ def best_by_folds(subset, strengths, folds, loss, label):
         label: function of a strength that returns its text.
     """
     weight = np.ones(len(subset.y)) if subset.weight is None else subset.weight
-    sums = {s: sum(float(loss(s, train, held) @ weight[held]) for train, held in folds) for s in strengths}
-    best = min(sums, key=sums.__getitem__)
-    subset.notes.append(f"{label(best)}, chosen by {len(folds)} folds of the training rows")
-    return best
+
+    def best():
+        sums = {s: sum(float(loss(s, train, held) @ weight[held]) for train, held in folds) for s in strengths}
+        name = label(min(sums, key=sums.__getitem__))
+        subset.notes.append(f"{name}, chosen by {len(folds)} folds of the training rows")
+        return name
+
+    return {label(strength): strength for strength in strengths}[subset.chosen(best)]
 
 
 def _log_losses(p, y):

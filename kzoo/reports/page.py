@@ -273,6 +273,6 @@ def _provenance(run: Run) -> dict[str, Any]:
         ("Postprocessing", ", ".join(f"{step['name']} (learned on {step['rows']})" for step in run.postprocessing)),
     ]
     command = config.get("command")
-    if spec.get("method") == BASELINE:
+    if spec.get("method") == BASELINE and "all_rows" not in spec["training"]:  # else it is part of a search
         command = f"kzoo.baselines.train({spec['preset']!r}, data, seed={spec['seed']})  # Python"
     return dict(command=command, provenance=[(name, text) for name, text in rows if text])

@@ -131,6 +131,13 @@ class Windows(_PickledByPath):
         series = None if self.series is None else self.series.part(rows)
         return Windows(self.values, self.starts[rows], self.length, series)
 
+    def followed_by(self, other):
+        """Return these windows and others of the same array."""
+        starts, series = np.concatenate([np.asarray(self.starts), np.asarray(other.starts)]), self.series
+        if series is not None:
+            series = replace(series, codes=np.concatenate([series.codes, other.series.codes]))
+        return Windows(self.values, starts, self.length, series)
+
     def with_values(self, values):
         """Return the same windows of another array of the same length."""
         return Windows(values, self.starts, self.length, self.series)

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,14 @@ import keras
 import numpy as np
 
 from kzoo import __version__
-from kzoo.baselines.fitted import Fitted, checked_fit, fit_checked
+from kzoo.baselines.fitted import Fitted, checked_fit, fit_checked, refit
 from kzoo.data import Dataset, load_data
 from kzoo.data.statistics import statistics
 from kzoo.dataset.dataset import Loadable, Split
 from kzoo.dataset.options import DataOptions
 from kzoo.network import table_of
 from kzoo.postprocessors.decision import SETTINGS
+from kzoo.postprocessors.postprocessor import learn
 from kzoo.predictions import ANSWERS
 from kzoo.registry import get_preset, list_presets
 from kzoo.registry.arguments import plain_settings
@@ -40,9 +42,13 @@ _TOLERANCE = 1e-4  # of the largest output: float32 has seven digits
 
 def train_baseline(
     name: str, data: "Loadable", *, out: str | os.PathLike[str] | None, overwrite: bool, seconds: float | None,
-    seed: int, baselines: bool, **more: Any,
+    seed: int, baselines: bool, out_of_fold: Any = None, **more: Any,
 ) -> Run:  # fmt: skip
-    """Fit a baseline and write a run; see `kzoo.baselines.train`. `more` has its settings and options of the data."""
+    """Fit a baseline and write a run; see `kzoo.baselines.train`. `more` has its settings and options of the data.
+
+    With `out_of_fold`, (outputs, truth, weight or None) of rows that it was not fitted to, it is fitted again to the
+    training and validation rows after its choices; postprocessing steps are then learned on these outputs.
+    """
     settings = {name: more.pop(name) for name in _DECIDING if name in more}
     preset, is_dataset = more.get("preset"), isinstance(data, Dataset)
     legal = {"preset", *(() if is_dataset else ("data_seed", *signature(load_data).parameters))} - {"seed", "source"}
@@ -56,6 +62,7 @@ def train_baseline(
         preset = name_of_preset if name_of_preset in list_presets() else None  # others cannot be found again
     candidate, seed, rows = checked_fit(data, name, seconds=seconds, seed=seed)
     training = _adapted_settings(settings, data, candidate.logits)
+    training |= {} if out_of_fold is None else {"all_rows": True}
     spec = Spec(
         preset=candidate.name, family=None, task=data.task,
         config={"inputs": data.inputs, **data.config} | ({} if preset is None else {DATA_PRESET: preset}),
@@ -68,10 +75,12 @@ def train_baseline(
             return claim.done
         start = time.perf_counter()
         fitted = fit_checked(candidate, data, rows, seed)
+        if out_of_fold is not None:
+            fitted = refit(candidate, fitted, data, seed)
         model = fitted.network()
         _check_agreement(fitted, model)
         with run_set_aside(claim.folder):
-            _write(claim.folder, request, fitted, model, data, start, baselines=baselines)
+            _write(claim.folder, request, fitted, model, data, start, baselines=baselines, out_of_fold=out_of_fold)
         return Run(claim.folder)
 
 
@@ -100,23 +109,31 @@ def _check_agreement(fitted: Fitted, model: keras.Model) -> None:
 
 
 def _write(
-    folder: Path, request: Request, fitted: Fitted, model: keras.Model, data: Dataset, start: float, *, baselines: bool
-) -> None:
+    folder: Path, request: Request, fitted: Fitted, model: keras.Model, data: Dataset, start: float, *,
+    baselines: bool, out_of_fold: Any,
+) -> None:  # fmt: skip
     """Write the files of the run; last the summary, which completes it."""
     settings = request.spec.training
     network = table_of(model) | {"flops": None}  # look-ups and comparisons are not counted
-    config = request.json() | {"command": None, "statistics": statistics(data), "network": network}
+    config = request.json() | {"command": None, "statistics": statistics(fitted.data), "network": network}
     if "probabilities" in data.problem.facts:
         config["answers"] = next(name for name, logits in ANSWERS.items() if logits is fitted.logits)
     write_json(folder / "preprocessing.json", data.preprocessing)
     write_json(folder / "config.json", config | provenance())
     options: dict[str, Any] = dict(logits=fitted.logits, settings=settings)
     steps = tuple(settings.get("postprocess", ()))
-    if steps and data.validation is not None:
+    if out_of_fold is not None:
+        outputs, truth, weight = out_of_fold
+        learned = dict(target=data.target, rows="out of fold", weight=weight)
+        options["postprocessor"] = learn(steps, outputs, truth, **options, **learned) if steps else None
+        options["out_of_fold"] = outputs, truth
+    elif steps and data.validation is not None:
         options["postprocessor"] = learned_postprocessor(model, data, steps, **options)
+    if options.get("postprocessor") is not None:
         write_json(folder / POSTPROCESSING, options["postprocessor"].json())
+    scored = data if out_of_fold is None else replace(data, validation=None)  # it was fitted to the validation rows
     summary = dict(
-        **score_and_store(model, data, folder, **options),
+        **score_and_store(model, scored, folder, **options),
         baseline=dict(name=fitted.name, label=fitted.label, reference=fitted.reference, notes=list(fitted.notes)),
         seconds=round(time.perf_counter() - start, 2),
         parameters=model.count_params(),

@@ -12,6 +12,7 @@ from kzoo.callbacks.monitor import reported_metrics
 from kzoo.contract import metrics_for, needs_onehot, stops_early
 from kzoo.data.named import NAMES
 from kzoo.data.reload import load_again
+from kzoo.dataset.pooled import with_all_rows
 from kzoo.loading import load_model
 from kzoo.registry import preset_of, rebuild
 from kzoo.registry.catalogue import list_presets
@@ -21,7 +22,6 @@ from kzoo.tasks import problem
 from kzoo.tasks.objectives import is_score
 from kzoo.training import train
 from kzoo.training.identity import weights_hash
-from kzoo.tuning.folds import with_all_rows
 from kzoo.tuning.spaces.function_space import TUNED, FunctionSpace, checked_build, code_of
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import write_text

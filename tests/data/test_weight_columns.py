@@ -280,7 +280,8 @@ def test_balanced_class_weights_count_the_weights_of_rows(tmp_path):
 
 
 def test_folds_of_a_search_do_not_train_on_rows_of_weight_0():
-    from kzoo.tuning.folds import fold_of, with_all_rows
+    from kzoo.dataset.pooled import with_all_rows
+    from kzoo.tuning.folds import fold_of
 
     data = kzoo.load_data(classes(), target="y", sample_weight="w")
     assert (fold_of(data, 0, 3, 0).train.weight > 0).all()

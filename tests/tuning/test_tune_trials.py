@@ -9,9 +9,10 @@ import pytest
 from messages import missing_from
 
 import kzoo
+from kzoo.dataset.pooled import pooled, with_all_rows
 from kzoo.registry import resolve
 from kzoo.training.adapt import adapt_to_data
-from kzoo.tuning.folds import fold_of, pooled, with_all_rows
+from kzoo.tuning.folds import fold_of
 from kzoo.tuning.records import Objective, Outcome
 from kzoo.tuning.trial import Median, Trainer, below_median, estimate_all_folds, peers_of, running_best
 from kzoo.workers.worker import Stop

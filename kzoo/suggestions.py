@@ -18,13 +18,16 @@ from kzoo.kinds.text import sentence_encoder
 from kzoo.registry import Preset, general_first, get_preset, is_general, list_presets
 from kzoo.results.suggest import Suggestion, order
 from kzoo.sources.tables.files import is_table, pieces_of, size_of
+from kzoo.sources.tables.frame import as_frame
 from kzoo.tasks import Problem, problem
 from kzoo.tasks import detection as task_detection
 from kzoo.utils.errors import KzooError, KzooWarning
 from kzoo.utils.files import path_of
+from kzoo.utils.table_path import with_sheet
 
 _LARGE = 2**28  # bytes in memory: of a larger table, only the first rows are inspected
 _ROWS = 20_000  # rows of a large table that are inspected
+_ID, _MOST_IDS = r"(?=\S*\d)[!-~]+", 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +143,7 @@ def load_without_preset(source: Any, options: DataOptions) -> Dataset:
     """Return data for which no preset was chosen. A table whose only input is a column of texts is read as texts.
 
     Raises:
-        KzooError: the data cannot be loaded.
+        KzooError: the data cannot be loaded, or its only column besides the target has ids.
     """
     try:
         data = load(source, None, options)
@@ -149,13 +152,24 @@ def load_without_preset(source: Any, options: DataOptions) -> Dataset:
         if not is_a_table or options.time is not None:
             raise
         try:
-            return load(source, text_preset(), options)
+            texts = load(source, text_preset(), options)
         except KzooError:
             raise error from None
+        if _are_ids(with_sheet(source, options.sheet, options.header_row), texts.preprocessing.get("column")):
+            raise
+        return texts
     if data.config.get("text_lengths") == data.input_shape:  # a single text column is all input
         with suppress(KzooError):
             return load(source, text_preset(), options)
     return data
+
+
+def _are_ids(source: Any, column: str | None) -> bool:
+    """Return whether nearly all cells of a column are codes with a digit and without blanks, such as C-00017."""
+    if column is None:
+        return False
+    cells = as_frame(source, {column}, [])[column].dropna().astype(str)
+    return bool(cells.str.fullmatch(_ID).mean() > _MOST_IDS)
 
 
 def text_preset() -> str:

@@ -39,7 +39,7 @@ from kzoo.tuning.folder import claimed, clear_search, with_provenance
 from kzoo.tuning.plan import AutoPlan
 from kzoo.tuning.records import End, Objective, Request
 from kzoo.tuning.search import Search
-from kzoo.utils.argument_checks import checked_count, checked_seed
+from kzoo.utils.argument_checks import checked_count, checked_seed, seconds_like
 from kzoo.utils.errors import Interrupted, KzooError
 from kzoo.utils.files import read_json, write_json
 from kzoo.utils.formatting import duration
@@ -80,7 +80,8 @@ def auto(
     clock = Clock(_DEFAULT_TIME if max_time is None else max_time)
     started, seconds = clock.started, clock.seconds
     if seconds < _FEWEST_SECONDS:
-        raise KzooError(f"max_time={max_time!r} is too short for 'auto': use {_FEWEST_SECONDS:.0f} seconds or more.")
+        least = seconds_like(_FEWEST_SECONDS, max_time)
+        raise KzooError(f"max_time={max_time!r} is too short for 'auto'. Use max_time={least} or more.")
     if source is None:
         raise KzooError("'auto' needs data: pass a file, a folder, a DataFrame or anything that kzoo.load_data takes.")
     threads = checked_threads(parallel, threads, executor)
@@ -161,7 +162,7 @@ def auto(
                 return Search(folder, data)
             raise Interrupted(Search(folder, data))
         # 3. Choose, write the winner, and look at the test rows once.
-        result = Conclusion(schedule, source, options, end).result()
+        result = Conclusion(schedule, source, options, end, seconds_like(2 * seconds, clock.max_time)).result()
         if previous_model is not None:
             result |= previous_model.compared_with(Run(folder / WINNER), schedule)
         result["seconds_used"] = round(used + time.monotonic() - started, 1)
@@ -216,6 +217,9 @@ def _baselines(data: Dataset) -> list[Candidate]:
 
 
 def _seconds_used(folder: Path) -> float:
+    """Return the seconds that a search has used; 0 if it has nothing to go on with, so that it may try again."""
+    if not any(folder.glob("trials/*/part-*/fitted.json")):
+        return 0.0
     try:
         return float(result_of(folder).get("seconds_used", 0.0))
     except (KzooError, OSError, ValueError, TypeError):

@@ -27,10 +27,10 @@ from kzoo.run import Run
 from kzoo.stored_types import plain
 from kzoo.training import train
 from kzoo.training.baseline_run import train_baseline
-from kzoo.training.max_time import TimeTooShort, counted_from
+from kzoo.training.max_time import counted_from
 from kzoo.tuning.folder import write_leaderboard
 from kzoo.tuning.records import trial_folder
-from kzoo.utils.errors import KzooError
+from kzoo.utils.errors import KzooError, TimeTooShort
 from kzoo.utils.formatting import plural
 
 WINNER = "winner"  # folder of the chosen model's run
@@ -67,10 +67,18 @@ class Model:
 
 
 class Conclusion:
-    """The choice among the candidates of a schedule, and its statement on the test rows."""
+    """The choice among the candidates of a schedule, and its statement on the test rows.
 
-    def __init__(self, schedule: Schedule, source: Any, options: DataOptions, end: float) -> None:
+    Args:
+        schedule: the `Schedule`, which has ended.
+        source, options: the data, as `kzoo.load_data` takes it.
+        end: time (`time.monotonic()`) at which the search has to end.
+        more_time: a longer `max_time`, as the user would write it, for advice.
+    """
+
+    def __init__(self, schedule: Schedule, source: Any, options: DataOptions, end: float, more_time: str = "") -> None:
         self.schedule, self.source, self.options, self.end = schedule, source, options, end
+        self.more_time = more_time
         self.score, self.data = schedule.score, schedule.data
         self.folder = schedule.folder
 
@@ -85,13 +93,15 @@ class Conclusion:
             causes = "; ".join(
                 f"{contender.candidate.text}: {contender.trial.error}" for contender in self.schedule.contenders
             )
-            raise KzooError(f"No model could be fitted within the time. {causes}")
+            raise KzooError(
+                f"No model could be fitted within the time. {causes}. Use max_time={self.more_time} or more."
+            )
         shared = self._shared_parts(models)
         scores = {number: self.score.sign * self._score(model, shared) for number, model in enumerate(models)}
         storable = {number: score for number, score in scores.items() if models[number].contenders[0].has_network}
         if not storable:
             raise KzooError(
-                "Only baselines that cannot be stored as a run were fitted. Allow more time with max_time=."
+                f"Only baselines that cannot be stored as a run were fitted. Use max_time={self.more_time} or more."
             )
         number, best = choose(
             self.expected_scores(storable, models), {number: model.complexity for number, model in enumerate(models)},
@@ -133,11 +143,22 @@ class Conclusion:
             verdict = f"{winner.label} is the only kind of model that was fitted."
         else:
             verdict, lead = self._lead(winner, models[baseline], test_answers)
+        verdict += self._shortages()
         stored = None
         if lead is not None:
             low, high = lead.interval(LEVEL)
             stored = dict(mean=lead.mean, low=low, high=high)
         return result | dict(verdict=verdict, difference=stored)
+
+    def _shortages(self) -> str:
+        """Return a sentence with the networks that had too little time, after a blank; empty without any."""
+        folds = self.schedule.parts.folds
+        short = [
+            f"{contender.candidate.text} ({shortage})"
+            for contender in self.schedule.contenders
+            if (shortage := contender.shortage(folds))
+        ]
+        return f" More time may change the choice, as it was short for {', '.join(short)}." if short else ""
 
     # Models
 

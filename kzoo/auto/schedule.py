@@ -13,7 +13,7 @@ from kzoo.auto.candidates import Candidate
 from kzoo.auto.choice import Difference
 from kzoo.auto.parts import Parts
 from kzoo.auto.scoring import Answers, PrimaryScore
-from kzoo.auto.trainer import TIMED_OUT, part_folder
+from kzoo.auto.trainer import NO_TIME, TIMED_OUT, part_folder
 from kzoo.dataset.dataset import Dataset
 from kzoo.registry import get_preset
 from kzoo.registry.family import builder_of
@@ -50,6 +50,7 @@ class Contender:
         limit: seconds that a part may take.
         complete: whether no training was stopped by its time.
         has_network: whether it can be stored as a run; a few baselines cannot.
+        cut: "1 of 200 epochs" if the time was only enough for a few epochs of the first part; else empty.
         length: settings of the length that the training had on the first part, which other parts get too.
     """
 
@@ -60,6 +61,7 @@ class Contender:
     limit: float = 0.0
     complete: bool = True
     has_network: bool = True
+    cut: str = ""
     length: Mapping[str, Any] | None = None
 
     @property
@@ -71,6 +73,14 @@ class Contender:
     def in_closed_form(self) -> bool:
         """Whether it is a network that needs no rows on which to stop."""
         return not self.candidate.is_baseline and builder_of(get_preset(self.candidate.name).family).closed_form
+
+    def shortage(self, folds: int) -> str:
+        """Return how far the time was too short for a network, such as "1 of 200 epochs"; empty if it was not."""
+        if self.candidate.is_baseline or self.candidate.overrides or self.trial.status == "pruned":
+            return ""
+        if self.failed:
+            return "not fitted" if self.trial.error.startswith(NO_TIME) else ""
+        return self.cut or (f"{len(self.answers)} of {folds} folds" if len(self.answers) < folds else "")
 
     @property
     def refit_seconds(self) -> float:
@@ -168,7 +178,7 @@ class Schedule:
         if not self.stopped:
             for contender in self.contenders:
                 if contender.trial.status == "running":
-                    contender.trial = replace(contender.trial, status="failed", error="no time was left for it")
+                    contender.trial = replace(contender.trial, status="failed", error=f"{NO_TIME}: none was left")
                     self._write(contender)
 
     def contender(self, candidate: Candidate) -> Contender:
@@ -204,7 +214,8 @@ class Schedule:
         contender.seconds[part], contender.limit = fitted["seconds"], fitted["limit"]
         contender.complete = contender.complete and fitted["complete"]
         contender.has_network = contender.has_network and fitted["has_network"]
-        contender.length = fitted["length"] if part == 0 else contender.length
+        if part == 0:
+            contender.length, contender.cut = fitted["length"], fitted.get("cut", "")
         self.truths.setdefault(part, contender.answers[part].truth)
 
     # Fitting
@@ -268,6 +279,7 @@ class Schedule:
                 limit=contender.limit,
                 complete=fitted.complete,
                 has_network=fitted.has_network,
+                cut=fitted.cut,
                 length=fitted.length,
             ),
             sync=False,
@@ -275,7 +287,8 @@ class Schedule:
         contender.answers[part], contender.seconds[part] = answers, fitted.seconds
         contender.complete = contender.complete and fitted.complete
         contender.has_network = contender.has_network and fitted.has_network
-        contender.length = fitted.length if part == 0 else contender.length
+        if part == 0:
+            contender.length, contender.cut = fitted.length, fitted.cut
         parts = sorted(contender.answers)
         try:
             scores = self.score.of_parts([contender.answers[p] for p in parts])
@@ -462,7 +475,7 @@ def groups_of(split: Any, rows: np.ndarray) -> np.ndarray:
 
 
 def _cause(error: str, seconds: float) -> str:
-    return f"it took longer than {seconds:.0f} s" if f"code {TIMED_OUT}" in error else error
+    return f"{NO_TIME}: a fit takes longer than {seconds:.0f} s" if f"code {TIMED_OUT}" in error else error
 
 
 def _points(candidate: Candidate, seed: int) -> list[dict[str, Any]]:

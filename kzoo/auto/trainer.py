@@ -21,13 +21,17 @@ from kzoo.dataset.dataset import Dataset
 from kzoo.dataset.options import DataOptions
 from kzoo.registry import Preset
 from kzoo.registry.family import builder_of
+from kzoo.run import Run
 from kzoo.training import train
 from kzoo.training.max_time import repeating_settings
 from kzoo.training.train import without_curves
-from kzoo.utils.errors import KzooError
+from kzoo.utils.errors import KzooError, TimeTooShort
 from kzoo.utils.files import whole_file
+from kzoo.utils.formatting import duration, plural
 
 TIMED_OUT = 75  # exit code of a worker that has used more than its time
+NO_TIME = "its share of the time was too short"  # the cause of a failure with more time might not
+_FEW_EPOCHS = 10
 _GRACE = 1.25  # a candidate may use this many times its seconds, and the following seconds, before it is ended
 _GRACE_SECONDS = 3.0
 
@@ -42,6 +46,7 @@ class Fitted:
         epochs, best_epoch: of a network.
         complete: whether the training ended by itself, not because its time was up.
         has_network: whether a baseline can be stored as a run.
+        cut: "1 of 200 epochs" if the time was only enough for a few epochs of a network; else empty.
         length: settings that repeat the length of a network's training; None for a baseline.
     """
 
@@ -51,6 +56,7 @@ class Fitted:
     best_epoch: int | None = None
     complete: bool = True
     has_network: bool = True
+    cut: str = ""
     length: Mapping[str, Any] | None = None
 
 
@@ -95,14 +101,17 @@ class Trainer:
         target.mkdir(parents=True)
         with _Watchdog(_GRACE * seconds + _GRACE_SECONDS, self.stop):
             data = self.parts.part(self._data(preset or self.preset), part)
-            if baseline is not None:
-                fitted = self._fit_baseline(target, data, baseline, seconds, check_network=part == 0)
-            else:
-                assert preset is not None
-                left = seconds - (time.monotonic() - started)
-                limit = {"max_time": round(max(left, 1.0), 1)} if length is None else length
-                limit = {} if builder_of(preset.family).closed_form else limit  # one fit; the watchdog limits it
-                fitted = self._fit_network(target, data, preset, {**overrides, **limit})
+            try:
+                if baseline is not None:
+                    fitted = self._fit_baseline(target, data, baseline, seconds, check_network=part == 0)
+                else:
+                    assert preset is not None
+                    left = seconds - (time.monotonic() - started)
+                    limit = {"max_time": round(max(left, 1.0), 1)} if length is None else length
+                    limit = {} if builder_of(preset.family).closed_form else limit  # one fit; the watchdog limits it
+                    fitted = self._fit_network(target, data, preset, {**overrides, **limit})
+            except TimeTooShort as error:  # its advice is about the time of a fit, not about that of the search
+                raise KzooError(f"{NO_TIME}: a fit takes about {duration(error.needed)}") from None
         keras.utils.clear_session(free_memory=True)
         gc.collect()
         return replace(fitted, seconds=round(time.monotonic() - started, 3))
@@ -145,8 +154,20 @@ class Trainer:
         return Fitted(
             seconds=0.0, params=summary["parameters"], epochs=summary["epochs"], best_epoch=summary["best_epoch"],
             complete="time was up" not in summary["stopped_because"],
+            cut=_cut(run),
             length={} if closed_form else repeating_settings(run.spec.training, preset),
         )  # fmt: skip
+
+
+def _cut(run: Run) -> str:
+    """Return how few epochs the time limit left for a training, such as "1 of 200 epochs"; empty if enough."""
+    epochs, limit = run.summary["epochs"], run.config.get("max_time")
+    is_cut = limit is not None and (
+        "time was up" in run.summary["stopped_because"]
+        or epochs == run.spec.training["epochs"] < limit["epochs"]
+        or run.spec.training.get("max_steps") != limit.get("max_steps")
+    )
+    return f"{epochs} of {plural(limit['epochs'], 'epoch')}" if is_cut and epochs < _FEW_EPOCHS else ""
 
 
 def _has_network(fitted: Any) -> bool:

@@ -16,7 +16,7 @@ from kzoo.dataset.dataset import Dataset, Split
 from kzoo.dataset.pooled import with_all_rows
 from kzoo.dataset.sample import sample_dataset
 from kzoo.utils.argument_checks import checked_seed
-from kzoo.utils.errors import KzooError
+from kzoo.utils.errors import KzooError, TimeTooShort
 from kzoo.utils.formatting import duration
 from kzoo.utils.optional import keras
 
@@ -127,7 +127,9 @@ def checked_fit(data: Dataset, name: str, *, seconds: float | None, seed: int) -
     cost = candidate.seconds(BaselineData(data))
     rows = most_rows(candidate, data, cost, LONGEST if seconds is None else seconds)
     if rows is None:
-        raise KzooError(f"{candidate.label} on {data.name} takes about {duration(cost)}: allow more with seconds=.")
+        raise TimeTooShort(
+            f"{candidate.label} on {data.name} takes about {duration(cost)}: allow more with seconds=.", cost
+        )
     return candidate, seed, rows
 
 

@@ -23,8 +23,8 @@ from kzoo.registry import Preset, steps_of_epoch
 from kzoo.training.fit import Fit
 from kzoo.training.resume import Signals, assign, random_states, set_random_states
 from kzoo.training.setup import TrainingSetup
-from kzoo.utils.argument_checks import checked_seconds
-from kzoo.utils.errors import KzooError
+from kzoo.utils.argument_checks import checked_seconds, seconds_like
+from kzoo.utils.errors import TimeTooShort
 from kzoo.utils.formatting import plural
 
 _PROBE_SECONDS, _PROBE_SHARE = 5.0, 0.05  # length of the probe after the first step: the smaller of seconds and share
@@ -68,10 +68,6 @@ class Speed:
     def epoch_seconds(self, steps: int) -> float:
         """Return the seconds of an epoch of this many steps."""
         return steps * self.step + self.validation if self.epoch is None else self.epoch
-
-
-class TimeTooShort(KzooError):
-    """Not even one step fits into the time limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,8 +155,8 @@ class Clock:
         needed = math.ceil(1.1 * (self.seconds - left + first))
         raise TimeTooShort(
             f"max_time={self.max_time!r} is too short: reading the data, compiling, one step and the scores take about "
-            f"{needed} s here. Use max_time={needed} or more."
-        )
+            f"{needed} s here. Use max_time={seconds_like(needed, self.max_time)} or more.", needed,
+        )  # fmt: skip
 
     def note(self, chosen: Length, longest: Length, speed: Speed, steps: int) -> str:
         """Return the line about the length that was chosen."""

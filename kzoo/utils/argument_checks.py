@@ -161,6 +161,20 @@ def checked_seconds(name: str, value: Any) -> float:
     return seconds
 
 
+def seconds_like(seconds: float, example: Any) -> str:
+    """Return seconds, rounded up, as an argument in the unit of another value: 42, or '1m' beside '5m'.
+
+    Args:
+        seconds: the seconds.
+        example: a valid argument of `checked_seconds`.
+    """
+    unit = re.search(r"[a-z]+$", str(example).strip().lower())
+    if unit is None:
+        number = math.ceil(seconds)
+        return repr(str(number)) if isinstance(example, str) else str(number)
+    return repr(f"{math.ceil(seconds / _UNITS[unit[0]])}{unit[0]}")
+
+
 def _normalized(name: str | None, value: Any) -> Any:
     """Return an argument with NumPy types and `~` converted."""
     value = as_python(value)

@@ -40,6 +40,19 @@ class KzooError(ValueError):
         return "".join(short.format()).splitlines()
 
 
+class TimeTooShort(KzooError):
+    """Training does not fit into a time limit.
+
+    Args:
+        message: the error.
+        needed: seconds that it takes, about.
+    """
+
+    def __init__(self, message: str, needed: float) -> None:
+        super().__init__(message)
+        self.needed = needed
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error of Python, TensorFlow, JAX or PyTorch means that memory ran out."""
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":

@@ -11,6 +11,7 @@ from sklearn.metrics import f1_score, log_loss, r2_score
 
 import kzoo
 from kzoo import results
+from kzoo.auto.auto import _seconds_used
 from kzoo.auto.candidates import Candidate
 from kzoo.auto.choice import Difference, choose, mean_difference
 from kzoo.auto.conclusion import Conclusion, Model, lead_over
@@ -18,10 +19,11 @@ from kzoo.auto.mean import cross_fitted, fitted_weights, loss_of
 from kzoo.auto.parts import Parts
 from kzoo.auto.schedule import Contender, Schedule
 from kzoo.auto.scoring import Answers, PrimaryScore, baseline_answers
-from kzoo.auto.trainer import Trainer
+from kzoo.auto.trainer import NO_TIME, Trainer, _cut
 from kzoo.dataset.options import DataOptions
 from kzoo.results.suggest import GENERATED, measured_lead
 from kzoo.tasks import problems
+from kzoo.utils.argument_checks import seconds_like
 
 
 def test_the_error_of_a_mean_difference_is_that_of_a_paired_test():
@@ -266,3 +268,71 @@ def test_rows_in_order_of_time_are_judged_on_the_validation_split():
     assert keys(part.test) == keys(data.validation)
     # No training target reaches into the targets on which networks stop.
     assert part.train.y.moments.max() + part.train.y.length <= part.validation.y.moments.min()
+
+
+def contender(name, status="completed", *, error="", cut="", parts=3, is_baseline=False):
+    trial = SimpleNamespace(status=status, error=error)
+    fitted = Contender(Candidate(name=name, label=name, is_baseline=is_baseline), trial, cut=cut)
+    fitted.answers.update(dict.fromkeys(range(parts)))
+    return fitted
+
+
+def test_the_verdict_names_networks_that_had_too_little_time():
+    contenders = [
+        contender("logistic", "failed", error=NO_TIME, is_baseline=True), contender("tabular_fnn"),
+        contender("tabular_tabm", cut="1 of 200 epochs"), contender("tabular_cnn", "pruned", parts=1),
+        contender("tabular_resnet", parts=2),
+        contender("tabular_mlp", "failed", error=f"{NO_TIME}: none was left", parts=0),
+        contender("tabular_rnn", "failed", error="it reads other rows", parts=0),
+    ]  # fmt: skip
+    schedule = SimpleNamespace(
+        folder=None, data=None, score=None, parts=SimpleNamespace(folds=3), contenders=contenders
+    )
+    assert Conclusion(schedule, None, None, 0)._shortages() == (
+        " More time may change the choice, as it was short for tabular_tabm (1 of 200 epochs), tabular_resnet (2 of 3 "
+        "folds), tabular_mlp (not fitted)."
+    )
+    schedule.contenders = contenders[:2]
+    assert Conclusion(schedule, None, None, 0)._shortages() == ""
+
+
+def cut_run(epochs, *, length, longest, because="the last epoch"):
+    summary = dict(epochs=epochs, stopped_because=because)
+    limit = None if longest is None else dict(seconds=5.0, epochs=longest)
+    return SimpleNamespace(
+        summary=summary, config=dict(max_time=limit), spec=SimpleNamespace(training=dict(epochs=length, max_steps=None))
+    )
+
+
+def test_a_network_is_cut_if_the_clock_left_it_a_few_epochs():
+    assert _cut(cut_run(1, length=1, longest=200)) == "1 of 200 epochs"
+    assert _cut(cut_run(2, length=50, longest=50, because="the time was up (max_time=5)")) == "2 of 50 epochs"
+    assert _cut(cut_run(5, length=50, longest=200, because="patience")) == ""  # it ended by itself
+    assert _cut(cut_run(3, length=3, longest=3)) == _cut(cut_run(40, length=40, longest=200)) == ""
+    assert _cut(cut_run(1, length=1, longest=None)) == ""  # the length of the first part, repeated
+
+
+def test_a_search_without_a_model_says_how_much_more_time_to_allow():
+    schedule = SimpleNamespace(
+        folder=None, data=None, score=None, parts=SimpleNamespace(folds=3, rows=0),
+        contenders=[contender("tabular_fnn", "failed", error=f"{NO_TIME}: none was left", parts=0)],
+    )  # fmt: skip
+    schedule.complete = lambda parts: []
+    with pytest.raises(kzoo.KzooError, match="Use max_time='10m' or more"):
+        Conclusion(schedule, None, None, 0, seconds_like(600, "5m")).result()
+
+
+def test_a_search_that_was_killed_before_its_first_fit_has_all_of_its_time(tmp_path):
+    (tmp_path / "auto.json").write_text('{"seconds_used": 28.5}')
+    assert _seconds_used(tmp_path) == 0
+    part = tmp_path / "trials" / "0000" / "part-01"
+    part.mkdir(parents=True)
+    assert _seconds_used(tmp_path) == 0
+    (part / "fitted.json").write_text("{}")
+    assert _seconds_used(tmp_path) == 28.5
+
+
+def test_advice_on_the_time_is_in_the_unit_that_was_used():
+    assert [seconds_like(42, example) for example in (10, 2.5, "7", "30s", "5m", "1h30m", "5 min")] == [
+        "42", "42", "'42'", "'42s'", "'1m'", "'1m'", "'1min'",
+    ]  # fmt: skip

@@ -161,13 +161,12 @@ class Trainer:
 
 def _cut(run: Run) -> str:
     """Return how few epochs the time limit left for a training, such as "1 of 200 epochs"; empty if enough."""
-    epochs, limit = run.summary["epochs"], run.config.get("max_time")
-    is_cut = limit is not None and (
-        "time was up" in run.summary["stopped_because"]
-        or epochs == run.spec.training["epochs"] < limit["epochs"]
-        or run.spec.training.get("max_steps") != limit.get("max_steps")
-    )
-    return f"{epochs} of {plural(limit['epochs'], 'epoch')}" if is_cut and epochs < _FEW_EPOCHS else ""
+    epochs, limit, training = run.summary["epochs"], run.config.get("max_time"), run.spec.training
+    if limit is None or epochs >= _FEW_EPOCHS:
+        return ""
+    is_shorter = epochs == training["epochs"] < limit["epochs"] or training.get("max_steps") != limit.get("max_steps")
+    is_cut = is_shorter or "time was up" in run.summary["stopped_because"]
+    return f"{epochs} of {plural(limit['epochs'], 'epoch')}" if is_cut else ""
 
 
 def _has_network(fitted: Any) -> bool:

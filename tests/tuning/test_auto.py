@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from in_process import auto_in_process
 from sklearn.datasets import load_wine
 from sklearn.metrics import accuracy_score
 
@@ -17,7 +18,7 @@ import kzoo
 from kzoo.cli import main
 from kzoo.tuning.records import read_trials
 
-SECONDS = 30  # enough for the baselines on any machine; networks may or may not be fitted
+OPTIONS = dict(max_time="10m", folds=3, test=0.3, progress=False)
 
 
 def wine(path, rows=slice(None), seed=0):
@@ -38,10 +39,9 @@ def previous(folder):
 
 @pytest.fixture(scope="module")
 def search(folder, previous):
-    return kzoo.tune(
-        "auto", wine(folder / "newer.csv", slice(80, None)), max_time=SECONDS, previous=previous, test=0.3,
-        out=folder / "search", progress=False,
-    )  # fmt: skip
+    data = wine(folder / "newer.csv", slice(80, None))
+    with auto_in_process("tabular_fnn"):
+        return kzoo.tune("auto", data, previous=previous, out=folder / "search", **OPTIONS)
 
 
 def test_the_winner_is_a_run_with_the_answers_it_states(search, folder):
@@ -83,11 +83,12 @@ def test_the_previous_model_is_compared_on_the_same_test_rows(search, previous, 
 
 
 def test_the_same_call_returns_the_finished_search_and_another_is_refused(search, folder, previous, capsys):
-    options = dict(out=search.path, previous=previous, test=0.3)
-    again = kzoo.tune("auto", folder / "newer.csv", max_time=SECONDS, **options)
-    assert again.path == search.path and search.verdict in capsys.readouterr().err
-    with pytest.raises(kzoo.KzooError, match="contains a different search"):
-        kzoo.tune("auto", folder / "newer.csv", max_time=SECONDS, seed=1, **options)
+    options = OPTIONS | dict(out=search.path, previous=previous, progress=True)
+    with auto_in_process("tabular_fnn"):
+        again = kzoo.tune("auto", folder / "newer.csv", **options)
+        assert again.path == search.path and search.verdict in capsys.readouterr().err
+        with pytest.raises(kzoo.KzooError, match="contains a different search"):
+            kzoo.tune("auto", folder / "newer.csv", seed=1, **options)
 
 
 def test_report_and_compare_read_the_search(search, folder):
@@ -122,6 +123,27 @@ def test_the_command_states_the_plan_and_refuses_what_it_cannot_do(folder, capsy
         if code != 2 or message not in err or len(err.strip().splitlines()) != 1:
             wrong[" ".join(words)] = (code, err)
     assert wrong == {}, "\n".join(map(str, wrong.items()))
+
+
+def test_labels_of_test_rows_do_not_change_the_choice(folder, tmp_path):
+    rows = pd.read_csv(wine(folder / "both.csv"))
+    rows[:120].to_csv(tmp_path / "train.csv", index=False)
+    searches = []
+    for name, seed in (("as they are", None), ("shuffled", 0), ("turned", 1)):
+        test = rows[120:].reset_index(drop=True)
+        if seed is not None:
+            test["target"] = test.target.sample(frac=1, random_state=seed).to_numpy()
+        test.to_csv(tmp_path / f"{name}.csv", index=False)
+        options = OPTIONS | dict(test=tmp_path / f"{name}.csv", target="target", folds=2, out=tmp_path / name)
+        with auto_in_process("tabular_fnn"):
+            searches.append(kzoo.tune("auto", tmp_path / "train.csv", **options))
+    boards = [search.leaderboard().drop(columns="seconds") for search in searches]
+    results = [json.loads((search.path / "auto.json").read_text()) for search in searches]
+    for board, result in zip(boards[1:], results[1:], strict=True):
+        pd.testing.assert_frame_equal(board, boards[0], check_exact=False, rtol=1e-4)
+        assert (result["label"], result["lines"]) == (results[0]["label"], results[0]["lines"])
+    scores = {search.winner.summary["test"]["accuracy"] for search in searches}
+    assert len(scores) > 1  # the test rows are scored by the labels that they have
 
 
 @pytest.mark.slow

@@ -1,13 +1,14 @@
 """`Predictions`: a model's predictions as named columns, from a run by Keras or from an export. NumPy only."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kzoo.utils.formatting import aligned, csv_cell, cut, moments, plural
+from kzoo.utils.formatting import aligned, cut, moments, plural
+from kzoo.utils.spreadsheets import write_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -338,16 +339,21 @@ class Predictions:
             rows.append(row)
         return rows
 
-    def write_csv(self, file: Any) -> None:
-        """Write `columns()` to a text stream as CSV; missing values are empty cells, labels are joined: `a;b`."""
+    def write_csv(self, file: Any, *, spreadsheet_safe: bool = False) -> None:
+        """Write `columns()` to a text stream as CSV; missing values are empty cells, labels are joined: `a;b`.
+
+        Args:
+            file: the stream.
+            spreadsheet_safe: whether texts that begin with =, +, -, @, a tab or a carriage return get an apostrophe in
+                front, because a spreadsheet would run them as formulas; numbers never do.
+        """
         columns = {name: moments(c) if _is_times(c) else c for name, c in self.columns().items()}
         if self.separator:
             columns["labels"] = [None if labels is None else self.separator.join(labels) for labels in self.labels]
         if self.sets:
             columns["set"] = [None if classes is None else set_text(classes) for classes in self.sets]
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(csv_cell(name) for name in columns)
-        writer.writerows([_cell(value) for value in row] for row in zip(*columns.values(), strict=True))
+        rows = ([_cell(value) for value in row] for row in zip(*columns.values(), strict=True))
+        write_rows(file, chain([columns], rows), spreadsheet_safe)
 
     def to_frame(self) -> "pd.DataFrame":
         """Return `columns()` as a pandas DataFrame."""
@@ -370,7 +376,7 @@ def _json(cell: Any) -> Any:
 
 
 def _cell(value: Any) -> str:
-    return "" if value is None or value != value else csv_cell(str(value))
+    return "" if value is None or value != value else str(value)
 
 
 def _with_target_columns(columns: dict[str, Any], names: Sequence[str], values: np.ndarray) -> dict[str, Any]:

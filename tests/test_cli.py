@@ -615,7 +615,8 @@ def test_a_spreadsheet_gets_no_formula_and_a_terminal_no_escape(call, tmp_path, 
     assert code == 0
     shown = out + err
     for words in (
-        ("predict", "run", "a.csv", "--out", "answers.csv"),
+        ("predict", "run", "a.csv", "--out", "answers.csv", "--spreadsheet-safe"),
+        ("predict", "run", "a.csv", "--out", "as_they_are.csv"),
         ("predict", "run", red),
         ("evaluate", f"r/{red}"),
     ):
@@ -623,5 +624,8 @@ def test_a_spreadsheet_gets_no_formula_and_a_terminal_no_escape(call, tmp_path, 
     assert not {"\x1b", "\x9b", "\u202e"} & set(shown) and "\\x1b[31mred" in shown
     answers = pd.read_csv("answers.csv", encoding="utf-8-sig", dtype=str)
     assert set(answers["label"]) <= {f"'{formula}", f"'{red}"} and list(answers)[:2] == ["input", "label"]
+    as_they_are = pd.read_csv("as_they_are.csv", encoding="utf-8-sig", dtype=str)
+    assert set(as_they_are["label"]) <= {formula, red}
+    assert "--spreadsheet-safe" in shown  # the note on the file that is not
     assert call("report", "run")[0] == 0
     assert "\x1b" not in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")

@@ -4,10 +4,10 @@ A language model predicts the next token of each text or, with --length or
 another of the options for generation, continues one text.
 """
 
-import csv
 import sys
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 
 from kzoo.cli import keras_import, shared
@@ -19,8 +19,10 @@ from kzoo.sources.unreadable import MAX_SHARE_EVALUATION
 from kzoo.untracked import as_run
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural, spelled
+from kzoo.utils.spreadsheets import write_rows
 from kzoo.utils.table_path import check_sheet, with_sheet
 
+_SHOWN = 5  # predictions that are printed if all are written to a file
 _SAMPLING = ("length", "temperature", "top_k", "top_p", "seed")  # options that continue a text
 EXAMPLES = """\
 examples:
@@ -78,6 +80,10 @@ def add_arguments(parser):
         "--make-future", metavar="FILE",
         help="for many series: write the rows to forecast to a .csv file, with empty known columns to fill in",
     )  # fmt: skip
+    parser.add_argument(
+        "--spreadsheet-safe", action="store_true",
+        help="put an apostrophe in front of texts in .csv files that a spreadsheet would run as formulas",
+    )  # fmt: skip
     shared.add_sheet_options(parser)
     shared.add_promise_options(parser)
     group = parser.add_argument_group("generation of text by language models")
@@ -112,6 +118,8 @@ def run(args):
     if args.make_future is not None:
         return _make_future(args)
     shared.check_output_file("out", args.out, (".csv",))
+    if args.spreadsheet_safe and args.out is None:
+        raise KzooError("--spreadsheet-safe is for a file: add --out FILE.csv, or remove it.")
     shared.promise_options(args)  # refuses values before anything is read
     if args.plot is not None:
         shared.check_output_file("plot", args.plot, shared.PICTURES)
@@ -133,7 +141,7 @@ def run(args):
     if len(predictions.unread) > MAX_SHARE_EVALUATION * len(predictions):
         document["exit_code"] = 1
     if args.out is not None:
-        _save_csv(predictions, args.out)
+        _save_csv(predictions, args.out, args.spreadsheet_safe)
         document["out"] = args.out
     if args.plot is not None:
         _save_plot(predictions, args)
@@ -156,9 +164,8 @@ def _make_future(args):
         import_module("kzoo.utils.files").whole_file(args.make_future) as temporary,
         open(temporary, "w", encoding="utf-8-sig", newline="") as stream,
     ):
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(["" if cell is None else cell for cell in row] for row in zip(*columns.values(), strict=True))
+        rows = (["" if cell is None else cell for cell in row] for row in zip(*columns.values(), strict=True))
+        write_rows(stream, chain([columns], rows), args.spreadsheet_safe)
     rows = len(next(iter(columns.values())))
     return dict(run=args.run, predictions=[], make_future=args.make_future, rows=rows)
 
@@ -207,13 +214,13 @@ def _at_sheet(inputs, args, options=None):
     return inputs
 
 
-def _save_csv(predictions, path):
+def _save_csv(predictions, path, spreadsheet_safe):
     with (
         import_module("kzoo.utils.files").whole_file(path) as temporary,
         # Spreadsheets recognize UTF-8 by the BOM.
         open(temporary, "w", encoding="utf-8-sig", newline="") as stream,
     ):
-        predictions.write_csv(stream)
+        predictions.write_csv(stream, spreadsheet_safe=spreadsheet_safe)
 
 
 def collect_inputs(kind, words):
@@ -239,7 +246,7 @@ def render(document, args):
     if "pieces" in document:
         return document["pieces"]
     rows, forecasts = [], []
-    for row in document["predictions"]:
+    for row in document["predictions"][: _SHOWN if "out" in document else None]:
         if row.get("targets"):
             forecasts += _forecast_lines(row)
             continue
@@ -260,8 +267,11 @@ def render(document, args):
     lines = [
         line for label, prediction in rows for line in shared.hanging_indent(f"{label:{label_width}}  ", prediction)
     ] + forecasts
+    count = len(document["predictions"])
+    lines += [f"... and {count - _SHOWN:,} more"] if "out" in document and count > _SHOWN else []
     lines += [document["promise"]] if "promise" in document else []
-    lines += [f"Written to {document[key]}" for key in ("out", "plot") if key in document]
+    lines += [f"{plural(count, 'prediction')} written to {document['out']}"] if "out" in document else []
+    lines += [f"Written to {document['plot']}"] if "plot" in document else []
     if "make_future" in document:
         lines.append(
             f"{plural(document['rows'], 'row')} written to {document['make_future']}. Fill in the known columns, and "

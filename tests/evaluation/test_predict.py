@@ -383,7 +383,9 @@ def test_columns_of_a_table_are_kept(table_run, tmp_path, capsys):
 
     command = ["predict", str(table_run.path), str(tmp_path / "new.csv"), "--keep", "id", "--out"]
     assert main([*command, str(tmp_path / "out.csv")]) == 0
-    assert_mentions(capsys.readouterr().out, "0012")
+    printed = capsys.readouterr().out
+    assert_mentions(printed, "0007", "a,b", "1 more", "6 predictions", str(tmp_path / "out.csv"))
+    assert "0012" not in printed and len(printed.splitlines()) == 7
     written = pd.read_csv(tmp_path / "out.csv", dtype=str, keep_default_na=False)
     assert written["id"].tolist() == ["0007", "NA", "0009", "", "a,b", "0012"]
 

@@ -11,7 +11,7 @@ _SHOWN = 3  # gaps and repeated times that are listed
 
 @check("data", "series")
 def uneven_times(subject):
-    """Find time steps of different lengths, which the network treats as equal."""
+    """Find time steps of different lengths."""
     time = _time(subject)
     # With a step of 0, most rows repeat a time, which `repeated_times` reports.
     if time and time["uneven"] > _UNEVEN and time["seconds"] != 0:
@@ -19,7 +19,7 @@ def uneven_times(subject):
         yield warning(
             f"{time['uneven']:.0%} of the steps are not {time['step']} long, the longest is {time['longest']}{worst}",
             where=f"column {time['column']!r}",
-            why="The network sees rows, not times, so it cannot notice a gap.",
+            why="If the step is regular, missing rows are filled in; otherwise the network counts rows as steps.",
             fix="Resample the rows to a constant step, for example with DataFrame.resample.",
         )
 
@@ -34,8 +34,8 @@ def holes_in_time(subject):
             f"{plural(time['missing'], 'row')} missing in {plural(time['holes'], 'gap')} (step: {time['step']}); "
             f"longest: {listed(holes[:_SHOWN], separator='; ')}",
             where=f"column {time['column']!r}",
-            why="The network treats the rows before and after a gap as neighbours.",
-            fix="Fill short gaps (DataFrame.asfreq and interpolate); start the data after a long gap.",
+            why="Short gaps are filled in from the season before; no window crosses a long one.",
+            fix="Add the rows if they exist; start the data after a long gap.",
         )
 
 
@@ -48,7 +48,7 @@ def repeated_times(subject):
             f"{plural(time['repeats'], 'row')} of {time['rows']:,} with a repeated time, the first ones at "
             f"{listed(time['repeated'][:_SHOWN])}",
             where=f"column {time['column']!r}",
-            why="The network treats them as time steps. The file may contain duplicates, or several series.",
+            why="If the step is regular, the last row of each time is used. They may be duplicates or several series.",
             fix="Name the column that tells several series apart in series_id=, or keep one row per time "
             "(DataFrame.drop_duplicates, or groupby and mean).",
         )
@@ -93,7 +93,7 @@ def clock_changes(subject):
 
 @check("data", "series")
 def runs_of_missing_values(subject):
-    """Find missing values of a series, which are replaced by the previous value."""
+    """Find missing values of a series, which are filled in."""
     missing = subject.seen.get("gone")
     if not missing:
         return
@@ -108,9 +108,10 @@ def runs_of_missing_values(subject):
     yield warning(
         f"{plural(total, 'value')} missing: {listed(columns)}",
         where="the whole series",
-        why="They are replaced by the previous value, also in the targets of training and scoring: a long gap becomes "
-        "a flat line.",
-        fix="Interpolate short gaps; exclude (drop=) a column that is mostly empty, or start after a long gap.",
+        why="Targets are filled in from the season before, other columns with the last value. Windows that would "
+        "forecast filled values are left out, if enough others are left.",
+        fix="Fill in the values if you have them; exclude (drop=) a column that is mostly empty, or start after a long "
+        "gap.",
     )
 
 

@@ -14,6 +14,7 @@ _ARGUMENT = re.compile(
     re.VERBOSE,
 )
 _WITH_COMMAS = ("--quantiles",)  # options that take several values, as 0.1,0.5,0.9
+_WITH_BLANKS = ("--series-id",)  # options that take several values, as country city
 # Several assignments in a row, such as: use input_shape=24, horizon=12
 _ASSIGNMENT = r"[a-z]\w*=[-+\w.]*\w"
 _ASSIGNMENTS = re.compile(rf"(?P<advice>\b(?:[Uu]se|[Aa]dd|[Pp]ass) )(?P<pairs>{_ASSIGNMENT}(?:, {_ASSIGNMENT})+)")
@@ -57,6 +58,8 @@ def with_option_names(text, options: Iterable[str]) -> str:
                 value = shlex.quote(value[1:-1])
             if value[:1] == "(" and option in _WITH_COMMAS:
                 value = value[1:-1].strip().removesuffix(",").replace(", ", ",")
+            if value[:1] == "[" and option in _WITH_BLANKS:
+                value = shlex.join(ast.literal_eval(value))
             return f"{advice}{option}" if value in ("", "True") else f"{advice}{option} {value}"
         if advice and value and name in ARGUMENTS and "--set" in options:
             advice = f"{'Use' if advice[0] == 'S' else 'use'} " if advice.lower() == "set " else advice

@@ -21,7 +21,8 @@ def backtest(
         score: function that scores some windows.
         part: the `Split`.
         n_windows: number of moments.
-        step_size: steps between two of them; None for the horizon, so that forecasts do not overlap.
+        step_size: steps between two of them, or a few more before a gap; None for the horizon, so that forecasts do not
+            overlap.
         metrics: names of the scores whose mean and spread are returned.
 
     Returns:
@@ -36,14 +37,15 @@ def backtest(
         raise KzooError(f"n_windows={n_windows} is for forecasts of series in a table. Leave it out.")
     moments = windows.moments
     step = windows.length if step_size is None else step_size
-    wanted = moments.max() - step * np.arange(n_windows)[::-1]
-    present = np.isin(wanted, moments)
-    if not present.all():
-        possible = 1 + int((moments.max() - moments.min()) // step)
+    wanted = [moments.max()]
+    while len(wanted) < n_windows and len(earlier := moments[moments <= wanted[-1] - step]):
+        wanted.append(earlier.max())
+    wanted = wanted[::-1]
+    if len(wanted) < n_windows:
         raise KzooError(
-            f"n_windows={n_windows} with step_size={step} needs {plural(step * (n_windows - 1) + 1, 'moment')} without "
-            f"gaps, and the split has windows for {possible} of them at most. Lower n_windows= or step_size=, or raise "
-            "test=."
+            f"n_windows={n_windows} with step_size={step} needs {plural(step * (n_windows - 1) + 1, 'moment')}, and "
+            f"the split has windows for {len(wanted)} of these forecasts at most. Lower n_windows= or step_size=, or "
+            "raise test=."
         )
     scores = [score(part.select(np.flatnonzero(moments == moment))).scores for moment in wanted]
     spread = {}

@@ -120,7 +120,7 @@ NOTED_IN_TRAINING = {
     "a series without a target": (PAST.assign(sales=PAST.sales.where(PAST["shop"] != "b")), ("'b'", "left out")),
     "a text in the target": (put(PAST, "sales", 9, "many"), ("'sales'", "row 10", "'many'")),
     "infinity in the target": (put(PAST, "sales", 9, np.inf), ("'sales'", "row 10", "inf")),
-    "missing rows": (PAST.drop(index=[9, 10]), ("2 rows", "'a'", "2024-06-09", "2024-06-12", "not filled")),
+    "missing rows": (PAST.drop(index=[9, 10]), ("2 rows", "'a'", "2024-06-09", "2024-06-12", "filled")),
     "a time far ahead": (put(PAST, "day", 7, "2124-06-30"), ("'a'", "2024-06-30", "2124-06-30", "missing")),
     "blanks in ids": (PAST.assign(shop=np.where(PAST.index % 2, PAST["shop"], PAST["shop"] + " ")), ("'shop'", "'a'")),
     "ids in capitals": (PAST.replace({"shop": {"c": "A"}}), ("'a'", "'A'", "two series")),

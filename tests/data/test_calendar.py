@@ -231,7 +231,7 @@ def test_new_rows_of_another_step_are_refused_or_warned_of():
     with refuses("1 day", "1 hour"):
         ahead(reader, table(pd.date_range("2024-01-01", periods=30, freq="D")))
     reader = reader_of(pd.date_range("2024-01-01", periods=160, freq="D"))
-    with warns("1 business day", "1 day"):
+    with warns("1 business day", "1 day"), warns("2 rows", "2024-02-02", "2024-02-05", "7 steps"):
         ahead(reader, table(pd.date_range("2024-01-01", periods=30, freq="B")))
 
 
@@ -282,7 +282,7 @@ def test_one_missing_value_and_one_repeated_time_are_singular():
     rows = table(times[[0, *range(159)]])
     rows.loc[20, "load"] = np.nan
     notes = load_data(rows, preset=preset(), time="when").notes
-    assert notes_with(notes, "1 missing value was") and notes_with(notes, "1 row repeats", "it is")
+    assert notes_with(notes, "1 missing value was") and notes_with(notes, "1 row repeats")
 
 
 def test_a_step_beyond_the_years_names_the_column():

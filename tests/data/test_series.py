@@ -66,12 +66,13 @@ def test_scale_is_learned_on_training_rows():
     assert one.fingerprint != two.fingerprint
 
 
-def test_gaps_are_filled_from_the_past_and_order_is_restored():
+def test_gaps_are_filled_in_and_order_is_restored():
     frame = table()
     frame.loc[50:52, "load"] = np.nan
     data = load_data(frame.sample(frac=1, random_state=0), preset=preset())
-    np.testing.assert_array_equal(data.train.x[45][:, 0], [45, 46, 47, 48, 49, 49, 49, 49, 53, 54, 55, 56])
-    assert notes_with(data.notes, "3", "missing") and notes_with(data.notes, "'date'", "sorted")
+    x = data.train.x[:][..., 0]  # the load counts the hours, and so do the values that are filled in
+    assert set(np.diff(x).ravel()) == {1} and [49, 50, 51, 52, 53] in x[:, -5:].tolist()
+    assert notes_with(data.notes, "3", "missing", "24 steps") and notes_with(data.notes, "'date'", "sorted")
 
 
 @pytest.mark.parametrize("format", ["%d.%m.%Y %H:%M", "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M"])
@@ -123,7 +124,7 @@ def test_second_series_for_test():
     assert len(data.test) == 60 - 12 - 3 + 1
 
 
-SEVERAL_SERIES = ("'date'", "'shop'", "2 series", "DataFrame.pivot(index='date', columns='shop')")
+SEVERAL_SERIES = ("'date'", "'shop'", "2 series", "rows repeat a time", "series_id='shop'")
 
 
 def test_several_series_in_one_table_are_refused(tmp_path):
@@ -133,8 +134,14 @@ def test_several_series_in_one_table_are_refused(tmp_path):
         with refuses(*SEVERAL_SERIES):
             load_data(frame, preset=preset(), target="load", drop=["shop"])
     data = load_data(one, preset=preset(), target="load")
-    with refuses(*SEVERAL_SERIES):
+    with refuses(*SEVERAL_SERIES[:-1], "Pass the rows of one of them"):
         encode(data.preprocessing, both)
+    areas = pd.concat([both.assign(area=area) for area in ("north", "south")])
+    with refuses("300 of 400 rows", "'date'", "4 series", "'shop', 'area'", "series_id=['shop', 'area']") as caught:
+        load_data(areas, preset=preset(), target="load")
+    assert "--series-id shop area" in with_option_names(str(caught.value), ["--series-id"])
+    with refuses("100 of 200 rows", "'date'", "no columns", "mean"):
+        load_data(both.drop(columns="shop"), preset=preset(), target="load")
     twice = pd.concat([one, one.iloc[40:43]])  # an hour that a clock shows twice is no other series
     assert notes_with(load_data(twice, preset=preset()).notes, "3 rows", "time", "'date'")
 
@@ -192,14 +199,15 @@ def test_several_series_in_levels_of_an_index_are_refused():
 
 
 def test_no_window_has_targets_across_a_gap():
-    """Steps count rows: the three rows after a gap are not the next three hours."""
+    """The three rows after a gap are not the next three hours, which are filled in in the inputs only."""
     frame = table()
     with_hole = frame.drop(index=[60, 61, 62])
     data = load_data(with_hole, preset=preset())
     targets = data.train.y[:][..., 0]
     assert all(set(np.diff(steps)) == {1} for steps in targets)  # the load counts the hours
-    assert len(data.train) == 138 - 12 - 3 + 1 - 3 and notes_with(data.notes, "3 windows", "missing")
-    assert 63 in data.train.x[:][..., 0] and [58, 59, 63] in data.train.x[:][:, -3:, 0].tolist()  # inputs may
+    assert not {60, 61, 62} & set(targets.ravel()) and notes_with(data.notes, "6 windows", "missing")
+    inputs = data.train.x[:][..., 0]
+    assert [59, 60, 61, 62, 63] in inputs[:, -5:].tolist() and not {60, 61, 62} & set(inputs[:, -1])
     assert data.fingerprint != load_data(with_hole.drop(columns="date"), preset=preset()).fingerprint
     whole = load_data(frame, preset=preset())
     assert len(whole.train) == 140 - 12 - 3 + 1 and not any("window" in note.casefold() for note in whole.notes)
@@ -221,11 +229,15 @@ def test_a_series_with_many_gaps_is_read_as_it_is_with_a_note():
 def test_new_rows_with_a_gap():
     data = load_data(table(), preset=preset(), target="oil")
     new = table(100).drop(index=[90])
-    with warns("3 windows", "rows", "missing"):
+    with pytest.warns(KzooWarning) as caught:
         split = kind("series").fitting.labelled(data.preprocessing, new, targets=["oil"], config=data.config)
-    assert len(split) == 99 - 12 - 3 + 1 - 3 and (np.diff(split.y[:][..., 0]) == -2).all()
+    for message, parts in zip(caught, [("1 row", "missing", "24 steps"), ("4 windows", "missing")], strict=True):
+        assert_mentions(str(message.message), *parts)
+    assert len(split) == 100 - 12 - 3 + 1 - 4 and (np.diff(split.y[:][..., 0]) == -2).all()
     with warns("missing", "12", "2024-01-04 17:00", "2024-01-04 19:00"):
-        encode(data.preprocessing, new)
+        x = encode(data.preprocessing, new)
+    np.testing.assert_array_equal(x[0, :, 1], [88, 89, 89, *range(91, 100)])  # `load` is no target
+    np.testing.assert_array_equal(x[0, :, 0], -2 * np.arange(88, 100))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         encode(data.preprocessing, table(100).drop(index=[60]))  # before the last 12 rows
@@ -279,7 +291,7 @@ def test_rows_at_the_end_without_a_target_are_not_learned_from(target):
         assert notes_with(data.notes, "50 rows", *map(repr, target.split(",") if target else ()))
         assert data.fingerprint == whole.fingerprint and data.test.y[-1][-1, 0] == 149
         assert data.seen["time"] is None or data.seen["time"]["last"] == whole.seen["time"]["last"]
-    frame.loc[199, "load"] = 1.0
+    frame.loc[150:189, ["load", "oil"]] = frame.loc[199, "load"] = 1.0
     assert not any(re.search(r"\d rows?\b", note) for note in load_data(frame, preset=preset(), target=target).notes)
 
 
@@ -290,7 +302,7 @@ def test_missing_inputs_of_a_forecast_are_reported():
     new.loc[97, "oil"] = "sensor error"
     with pytest.warns(KzooWarning) as caught:
         x = encode(reader, new)
-    np.testing.assert_array_equal(x[0, -6:, 0], [94, 94, 94, 97, 98, 99])
+    np.testing.assert_array_equal(x[0, -6:, 0], [94, 95, 96, 97, 98, 99])
     unreadable, missing = (str(warning.message) for warning in caught)
     assert_mentions(unreadable, "'oil'", "1 of 100", "row 98", "'sensor error'")
     assert_mentions(missing, "24", "3", "missing", "'load' 2", "'oil' 1")
@@ -305,15 +317,19 @@ def test_values_that_were_filled_in_are_not_scored():
     reader, config = (data := load_data(frame, preset=preset(), target="load")).preprocessing, data.config
     new = table(100).astype({"load": object})
     new.loc[50, "load"], new.loc[80:, "load"], new.loc[20, "oil"] = "sensor error", None, None
-    expected = ("'load'", "1 of 100", "row 51", "'sensor error'"), ("22", "missing"), ("23 windows", "value", "missing")
+    expected = (
+        ("'load'", "1 of 100", "row 51", "'sensor error'"),
+        ("22", "missing"),
+        ("24 windows", "a value is missing"),
+    )
     with pytest.warns(KzooWarning) as caught:
         split = kind("series").fitting.labelled(reader, new, targets=["load"], config=config)
     tested = load_data(frame, preset=preset(), target="load", test=new)
     for part in (split, tested.test):
         steps = part.y[:][..., 0]
-        assert len(part) == len(part.y) == 86 - 3 - 20 and 50 not in steps and (np.diff(steps) == 1).all()
-        assert steps.max() == 79 and 50 in part.x[:][..., 0] - 1  # 49 stands in for it in inputs
-    for messages in ([str(warning.message) for warning in caught], notes_with(tested.notes, "test")):
+        assert len(part) == len(part.y) == 86 - 4 - 20 and 50 not in steps and (np.diff(steps) == 1).all()
+        assert steps.max() == 79 and [49, 50, 51] in part.x[:][:, -3:, 0].tolist()  # in inputs it is filled in
+    for messages in ([str(warning.message) for warning in caught], tested.notes[-4:-1]):
         for message, parts in zip(messages, expected, strict=True):
             assert_mentions(message, *parts)
     assert tested.fingerprint == load_data(frame, preset=preset(), target="load", test=table(100)).fingerprint
@@ -383,7 +399,7 @@ def test_arrays_of_series_are_scaled_by_column_over_all_steps(shape):
 
 def test_a_single_row_is_singular_in_the_refusal():
     with refuses("'load'", "1 row", "1 step", "horizon of 3"):
-        cut_windows(np.zeros((9, 1)), "test", 2, 3, 1, 3, 1, "load")
+        cut_windows("test", 2, 3, 1, 3, "load")
 
 
 def test_sizes_that_fit_a_short_test_series_are_advised():

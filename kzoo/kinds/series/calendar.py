@@ -29,7 +29,7 @@ _MIN_TIMES = 3  # fewer show no step
 _MAX_FIRST_ROWS = 2_000  # tried first, because parsing dates is slow
 _DAY = 86_400
 _WEEK = re.compile("(?=.*1)[01]{7}")
-_STEP_TOLERANCE = 0.3  # share of a step by which new rows may be off
+STEP_TOLERANCE = 0.3  # share of a step by which rows may be off
 
 
 @dataclass(frozen=True)
@@ -128,6 +128,11 @@ class Calendar:
         return {}
 
     @property
+    def season(self) -> int | None:
+        """Length of the shortest season in steps; None without any."""
+        return min(self.seasons.values(), default=None)
+
+    @property
     def _week(self) -> str:
         """The days of the week with business days, "1" or "0" for each from Monday."""
         return self.week or MONDAY_TO_FRIDAY
@@ -137,20 +142,41 @@ class Calendar:
         """The `tzinfo` of the training; None if no zone is known."""
         return zone_named(self.zone) if self.zone else None
 
-    def matching_steps(self, moments: Moments) -> np.ndarray:
-        """Return whether each interval between distinct times of a series matches the step (distinct times - 1,)."""
-        times, first_rows = np.unique(moments.times, return_index=True)
-        wall = moments.wall[first_rows]
+    def fits(self, times: np.ndarray) -> bool:
+        """Return whether times are of the type of the calendar: dates or numbers."""
+        return (times.dtype.kind == "M") != (self.step == "numbers")
+
+    def intervals(self, moments: Moments) -> np.ndarray:
+        """Return the number of steps from each row to the next (N - 1,), in order of time."""
         if self.step == "numbers":
-            steps = np.diff(times)
+            steps = np.diff(moments.times)
         elif self.step == "business days":
-            days = wall.astype("datetime64[D]")
+            days = moments.wall.astype("datetime64[D]")
             steps = np.busday_count(days[:-1], days[1:], weekmask=self._week)
         elif self.step == "months":
-            steps = np.diff(wall.astype("datetime64[M]").astype(int))
+            steps = np.diff(moments.wall.astype("datetime64[M]").astype(int))
         else:
-            steps = np.diff(times) / np.timedelta64(1, "s") / (_DAY if self.step == "days" else 1)
-        return np.abs(steps / self.every - 1) <= _STEP_TOLERANCE
+            steps = np.diff(moments.times) / np.timedelta64(1, "s") / (_DAY if self.step == "days" else 1)
+        return steps / self.every
+
+    def matching_steps(self, moments: Moments) -> np.ndarray:
+        """Return whether each interval between distinct times of a series matches the step (distinct times - 1,)."""
+        _, first_rows = np.unique(moments.times, return_index=True)
+        return np.abs(self.intervals(moments.part(first_rows)) - 1) <= STEP_TOLERANCE
+
+    def later(self, wall: np.ndarray, steps: np.ndarray) -> np.ndarray:
+        """Return the local times (N,) some steps after others, without changes of the clocks; or numbers."""
+        if self.step in ("numbers", "seconds"):
+            size = steps * self.every
+            return wall + (size if self.step == "numbers" else (size * 1e6).astype("m8[us]"))
+        days, steps = wall.astype("datetime64[D]"), steps.astype(int) * int(self.every)
+        if self.step == "days":
+            return wall + steps.astype("m8[D]")
+        if self.step == "business days":
+            later = np.busday_offset(days, steps, roll="backward", weekmask=self._week)
+        else:
+            later = day_of_month(days.astype("datetime64[M]") + steps, self.day, self.business)
+        return later + (wall - days)
 
     def next_times(self, moments: Moments, count: int) -> list:
         """Return the times of the next steps: `datetime`s in the zone, or numbers.

@@ -31,16 +31,17 @@ from kzoo.kinds.series.inference import (
     check_not_empty,
     check_step,
     detect_time_column,
-    forward_fill,
+    learned_series,
     learned_time_format,
     read_times,
-    repeat_notes,
+    series_values,
     time_column_notes,
 )
 from kzoo.kinds.series.order import order_of
 from kzoo.kinds.series.panel_fitting import fresh_panel, labelled_panel, load_panel
-from kzoo.kinds.series.season import window_length
+from kzoo.kinds.series.season import MAX_STEPS, window_length
 from kzoo.kinds.series.simple_forecasts import season_history, seasonal_scales, simple_forecasts
+from kzoo.kinds.series.steps import MAX_FILLED, WindowRules, window_notes
 from kzoo.sources.tables.frame import as_frame, index_notes
 from kzoo.sources.tables.numbers import learned_from_texts
 from kzoo.sources.tables.overview import describe_columns
@@ -89,7 +90,7 @@ def load_series(
 
     Windows have the length of the preset, or at least two seasons if it has none (see `season.window_length`). Inputs
     of validation and test windows may reach back into the split before; their targets never do. Missing values are
-    replaced by the last value before them.
+    filled in (see `kzoo.kinds.series.steps`).
 
     Args:
         source: a DataFrame, or the path of a table file.
@@ -166,7 +167,7 @@ def load_series(
         other_notes[part] += check_step(time_settings, other_times, f"the {part} series")
 
     # 3. Learn the columns on the training rows, and fill missing values.
-    overrides, format_warnings, unread, missing = column_options(columns, frame), [], {}, {}
+    overrides, format_warnings = column_options(columns, frame), []
     if not_numbers := [name for name, option in overrides.items() if option["kind"] != "number"]:
         raise KzooError(
             f"columns: {not_numbers[0]!r} cannot be a {overrides[not_numbers[0]]['kind']}: a series contains only "
@@ -184,7 +185,12 @@ def load_series(
     }
     names, targets = _numeric_columns(train_frame, target, as_names(drop), number_formats)
     format_warnings = [note for note in format_warnings if any(repr(name) in note for name in names)]
-    values = forward_fill(frame, names, notes, number_formats, unread, missing)
+    longest = int(MAX_FILLED * (steps or MAX_STEPS))
+    whole = series_values(
+        frame, times, names, len(targets), number_formats, calendar, longest=longest, where=repr(name)
+    )
+    values, unread, missing = whole.values, whole.unread, whole.missing
+    notes += [*whole.missing_note(), *whole.step_notes(times)]
     notes += [*format_warnings, *unread_notes(names, frame, unread), *weight_column_notes(names, weighted=False)]
     if target is not None:
         binary = [name for name, column in zip(targets, values.T, strict=False) if np.isin(column, (0, 1)).all()]
@@ -199,6 +205,10 @@ def load_series(
     number_formats = {name: number_formats[name] for name in names if name in number_formats}
 
     # 4. Cut each split into windows.
+    first_validation, first_calibration, first_test = (
+        int(np.append(whole.steps.of_rows, len(values))[row])
+        for row in (first_validation, first_calibration, first_test)
+    )
     bounds = {
         "train": (0, first_validation),
         "validation": (first_validation, first_calibration),
@@ -206,18 +216,18 @@ def load_series(
     }
     if first_calibration < first_test:
         bounds["calibration"] = (first_calibration, first_test)
-    series = {part: (values, *rows_of_part, gaps_of(times)) for part, rows_of_part in bounds.items()}
-    unknown_rows = {}
+    series = {part: (whole, *rows_of_part) for part, rows_of_part in bounds.items()}
     for part, (other_frame, other_times) in others.items():
         where = f"the {part} series"
         require(other_frame, names, where)
-        other_values, unknown_rows[part], fill_notes = _fill_new_series(
-            other_frame, names, number_formats, len(targets), where
+        other = series_values(
+            other_frame, other_times, names, len(targets), number_formats, calendar, longest=longest, where=where
         )
-        part_notes = (*other_notes[part], *repeat_notes(other_times), *fill_notes)
+        check_not_empty(other.missing, len(other_frame), where)
+        part_notes = (*other_notes[part], *_new_notes(other, other_frame, other_times))
         notes += [f"{part.capitalize()} series: {note}" for note in part_notes]
-        series[part] = (other_values, 0, len(other_values), gaps_of(other_times))
-    fix = shorter_sizes([(start, end) for _, start, end, _ in series.values()], steps or DEFAULT_STEPS, horizon, preset)
+        series[part] = (other, 0, len(other.values))
+    fix = shorter_sizes([(start, end) for _, start, end in series.values()], steps or DEFAULT_STEPS, horizon, preset)
     if steps is None:
         max_steps = min([len(values), *(len(other_frame) - horizon for other_frame, _ in others.values())])
         steps, note = window_length(
@@ -225,11 +235,8 @@ def load_series(
             max_steps=max_steps, min_steps=preset.config.get("patch_size") or 1,
         )  # fmt: skip
         notes.append(note)
-    parts, excluded_windows, windows_over_gaps = split_windows(series, steps, horizon, len(targets), name, fix=fix)
-    notes += _gap_notes(excluded_windows, windows_over_gaps)
-    for part, rows in unknown_rows.items():
-        parts[part], excluded_notes = _windows_with_targets(parts[part], rows, f"the {part} series")
-        notes += [f"{part.capitalize()} series: {note}" for note in excluded_notes]
+    parts, notes_of_windows, uneven = split_windows(series, steps, horizon, name, fix=fix)
+    notes += notes_of_windows
     notes += ColumnStatistics.of(values[:first_validation]).coarse(names)
     mean, std = spread(values[:first_validation])
     return Dataset(
@@ -247,8 +254,8 @@ def load_series(
         },
         preprocessing={"kind": "series", "columns": names, "outputs": len(targets), "steps": steps, "time": time}
         | ({"writings": number_formats} if number_formats else {})
-        # With regular gaps, such as closing hours, new rows are treated as consecutive, too.
-        | ({"uneven": True} if windows_over_gaps else {})
+        # Without a regular step, as of opening hours, new rows are treated as consecutive, too.
+        | ({"uneven": True} if uneven else {})
         | ({"times": times.time_format} if times is not None and times.time_format else {})
         | time_settings,
         feature_names=tuple(names),
@@ -262,8 +269,8 @@ def load_series(
             steps,
             horizon,
             len(targets),
-            *([excluded_windows] if excluded_windows else []),
-            *([series["validation"][0]] if "validation" in others else []),
+            *([whole.steps.missing] if whole.steps.missing else []),
+            *([series["validation"][0].values] if "validation" in others else []),
         ),
     )
 
@@ -340,11 +347,6 @@ def _longest_run(indices, times):
     return {"count": len(indices), "longest": len(run), "first": names[0], "last": names[1]}
 
 
-def gaps_of(times):
-    """Return the indices of rows before which rows are missing; empty without a time column."""
-    return () if times is None else times.gaps
-
-
 def _numeric_columns(frame, target, drop, number_formats):
     """Return the numeric columns, targets first, and the targets.
 
@@ -394,112 +396,79 @@ def shorter_sizes(parts, steps, horizon, preset):
     return f"provide more rows, or use input_shape={max_steps}, horizon={max_horizon}"
 
 
-def cut_windows(values, part, start, end, steps, horizon, targets, name, gaps=(), fix="provide more rows"):
-    """Return the windows with targets within rows start..end as a `Split`; None for an empty split other than "train".
+def cut_windows(part, start, end, steps, horizon, name, fix="provide more rows"):
+    """Return the first step (N,) of each window with targets within steps start..end.
 
     Args:
-        values: (rows, F), targets first.
         part: name of the split, for messages.
-        gaps: rows before which rows are missing. Windows with a gap among their targets are excluded: these are not the
-            values that follow.
         fix: advice in the error if no window fits.
     """
-    if start == end and part != "train":
-        return None
     starts = np.arange(max(0, start - steps), end - steps - horizon + 1)
     if not len(starts):
         raise KzooError(
             f"The {part} part of {name!r} has {plural(end - start, 'row')}, which is too few for a window of "
             f"{plural(steps, 'step')} and a horizon of {horizon}; {fix}."
         )
-    if len(gaps):
-        gaps_before = np.searchsorted(gaps, starts + steps)
-        starts = starts[gaps_before == np.searchsorted(gaps, starts + steps + horizon)]
-    y = Windows(np.ascontiguousarray(values[:, :targets]), starts + steps, horizon)
-    return Split(x=Windows(values, starts, steps), y=y)
+    return starts
 
 
-def split_windows(series, steps, horizon, targets, name, *, fix="provide more rows"):
+def split_windows(series, steps, horizon, name, *, fix="provide more rows"):
     """Return the windows of each split of a series.
 
-    Windows with a gap among their targets are excluded, unless that would remove more than half of those of a split.
+    Windows with a target that was filled in, or with a gap that was not, among the values to forecast are left out. If
+    these are more than half of a split, those with few such targets are used.
 
     Args:
-        series: split -> (values, first row, end, rows before which rows are missing).
+        series: split -> (`SeriesValues`, first step, end).
         fix: see `cut_windows`.
 
     Returns:
-        (split -> `Split` or None, number of windows excluded, number of windows with a gap among their targets that
-        stay).
+        (split -> `Split` or None, notes, whether windows with a gap that was not filled in are used).
+
+    Raises:
+        KzooError: a split has no window.
     """
-
-    def cut(exclude):
-        """Return split -> windows, with or without those that have a gap among their targets."""
-        return {
-            part: cut_windows(values, part, start, end, steps, horizon, targets, name, gaps if exclude else (), fix)
-            for part, (values, start, end, gaps) in series.items()
-        }
-
-    all_windows, gapless = cut(False), cut(True)
-    sizes = [(len(all_windows[part]), len(gapless[part])) for part in series if all_windows[part] is not None]
-    over_gaps = sum(count - gapless_count for count, gapless_count in sizes)
-    if all(2 * gapless_count >= count for count, gapless_count in sizes):
-        return gapless, over_gaps, 0
-    return all_windows, 0, over_gaps
-
-
-def _gap_notes(excluded, over_gaps):
-    """Yield a note about windows with a gap among their targets, excluded or not."""
-    if excluded:
-        yield f"{plural(excluded, 'window')} excluded: rows are missing in their forecast horizon."
+    parts, shares, left_out, over_gaps = {}, {}, 0, 0
+    for part, (content, start, end) in series.items():
+        if start == end and part != "train":
+            parts[part] = None
+            continue
+        every = cut_windows(part, start, end, steps, horizon, name, fix)
+        rules = WindowRules(filled=content.filled, steps=steps, horizon=horizon)
+        strict, usable = (mask & ~_reach_over(content.steps.parts[1:-1], every, 1, steps + horizon)
+                          for mask in rules.usable(every))  # fmt: skip
+        over_gap = _reach_over(content.gaps, every, steps, steps + horizon)
+        strict &= ~over_gap
+        is_strict = 2 * strict.sum() >= usable.sum()
+        starts = every[strict if is_strict else usable]
+        if not len(starts):
+            raise KzooError(
+                f"No {horizon} consecutive rows of {name!r}{'' if part == 'all' else f' ({part})'} after a window of "
+                f"{plural(steps, 'step')} have values of all targets: there is nothing to "
+                f"{'train on' if part == 'train' else 'score'}."
+            )
+        left_out += len(every) - len(starts)
+        over_gaps += 0 if is_strict else int(over_gap.sum())
+        shares[part] = rules.share_filled(starts)
+        y = Windows(np.ascontiguousarray(content.values[:, : content.filled.shape[1]]), starts + steps, horizon)
+        parts[part] = Split(x=Windows(content.values, starts, steps), y=y)
+    notes = window_notes(left_out, shares)
     if over_gaps:
-        yield (
+        notes.append(
             f"{plural(over_gaps, 'window')} with missing rows in the forecast horizon: excluding them would remove "
             "more than half of a split, so the rows are treated as consecutive."
         )
+    return parts, notes, over_gaps > 0
 
 
-def _fill_new_series(frame, names, number_formats, targets, where):
-    """Return a series to score, with missing values filled as in training.
-
-    Args:
-        targets: number of columns to forecast, the first ones.
-        where: the series, for messages.
-
-    Returns:
-        (values, indices of rows in which a target is missing, notes about missing and unreadable values).
-
-    Raises:
-        KzooError: a column without numbers.
-    """
-    notes, unread, missing = [], {}, {}
-    values = forward_fill(frame, names, notes, number_formats, unread, missing)
-    check_not_empty(missing, len(frame), where)
-    unknown_rows = np.unique(np.concatenate([missing[name] for name in names[:targets]]))
-    return values, unknown_rows, [*unread_notes(names, frame, unread), *notes]
+def _reach_over(gaps, starts, first, end):
+    """Return whether a gap is before one of the steps from `first` to before `end` of each window (N,)."""
+    return np.searchsorted(gaps, starts + first) != np.searchsorted(gaps, starts + end)
 
 
-def _windows_with_targets(split, unknown_rows, where):
-    """Return a split without windows in which a target is missing, and notes about them.
-
-    Args:
-        unknown_rows: indices of the rows in which a target is missing.
-        where: the series, for the message.
-
-    Raises:
-        KzooError: no window is left.
-    """
-    starts, steps = split.y.starts, split.y.length
-    is_known = np.searchsorted(unknown_rows, starts) == np.searchsorted(unknown_rows, starts + steps)
-    if is_known.all():
-        return split, []
-    if not is_known.any():
-        raise KzooError(
-            f"No {steps} consecutive rows of {where} have values of all targets: there is nothing to score."
-        )
-    x, y = (Windows(part.values, part.starts[is_known], part.length) for part in (split.x, split.y))
-    note = f"{plural(int((~is_known).sum()), 'window')} excluded: a target value is missing."
-    return Split(x=x, y=y), [note]
+def _new_notes(series, frame, times):
+    """Return notes about missing and unreadable values of a new series."""
+    return [*unread_notes(series.unread, frame, series.unread), *series.missing_note(), *series.step_notes(times)]
 
 
 def take(x, preset):
@@ -549,14 +518,14 @@ def labelled(reader, source, *, targets, config):
     frame, times = sort_by_time(frame, reader.get("time"), [], learned_time_format(reader), notes)
     require(frame, reader["columns"], "the series")
     notes += [*time_column_notes(reader, times), *check_step(reader, times, name)]
-    outputs = config["outputs"]
-    values, unknown_rows, fill_notes = _fill_new_series(frame, reader["columns"], reader.get("writings"), outputs, name)
-    series = {"whole": (values, 0, len(values), () if reader.get("uneven") else gaps_of(times))}
-    parts, excluded, over_gaps = split_windows(series, reader["steps"], config["horizon"], outputs, name)
-    split, target_notes = _windows_with_targets(parts["whole"], unknown_rows, name)
-    for line in (*notes, *repeat_notes(times), *fill_notes, *_gap_notes(excluded, over_gaps), *target_notes):
+    whole = learned_series(reader, rows_of(frame), times, where=name, targets=config["outputs"])
+    check_not_empty(whole.missing, len(frame), name)
+    parts, notes_of_windows, _ = split_windows(
+        {"all": (whole, 0, len(whole.values))}, reader["steps"], config["horizon"], name
+    )
+    for line in (*notes, *_new_notes(whole, frame, times), *notes_of_windows):
         warn(line)
-    return split
+    return parts["all"]
 
 
 def _text_columns(reader):
@@ -579,7 +548,8 @@ def fresh(reader, source, *, targets):
     check_step(reader, times, "the new series")
     x, missing_values = None, {}
     if len(frame) and not missing:
-        x = forward_fill(frame, names, [], reader.get("writings"), missing=missing_values)
+        series = learned_series(reader, rows_of(frame), times)
+        x, missing_values = series.values, series.missing
     return Fresh(x=x, frame=frame, missing=missing, seen=_time_facts(times, missing_values))
 
 

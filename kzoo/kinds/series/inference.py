@@ -3,6 +3,7 @@
 import os
 import weakref
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,9 +17,11 @@ from kzoo.kinds.rows.inference import edges as edges_of_rows
 from kzoo.kinds.series import calendar as calendars
 from kzoo.kinds.series import examples
 from kzoo.kinds.series.calendar import Calendar, Moments
+from kzoo.kinds.series.id_columns import id_columns
 from kzoo.kinds.series.index import with_index
 from kzoo.kinds.series.input_parts import parts
 from kzoo.kinds.series.panel import example_rows, future_rows, input_width, read_panel, times_ahead
+from kzoo.kinds.series.steps import MAX_FILLED, Steps, fill_rule, fill_targets
 from kzoo.kinds.series.time_formats import NUMBERS, are_digit_dates, require_times, time_format_of, times_and_zone
 from kzoo.kinds.series.times import Times
 from kzoo.sources.arrays import check_count, numeric_array
@@ -31,6 +34,7 @@ from kzoo.utils.formatting import listed, plural
 
 _LARGE_FILE = 32 << 20  # bytes of a CSV file of many series, from which pandas reads it
 _MAX_ROWS = 500_000  # of a series in a request
+_SEASONS_READ = 4  # windows of steps before a forecast that are read: a gap is filled in from the season before it
 _MIN_STEP_ROWS = 4  # rows that a step is computed from, so that a single gap does not decide it
 _MIN_REPEATED_SHARE = 0.2  # of the rows, from which they may belong to several series
 
@@ -57,35 +61,68 @@ def read(reader, raw):
                 f"({listed(names, MOST)}); got {x.shape[1:]}."
             )
         return x, raw
-    notes, unread, missing = [], {}, {}
+    notes = []
     if reader.get("series_id"):
-        windows, series, last = read_panel(reader, _panel_rows(reader, raw), notes)
+        windows, series, rows_of_windows = read_panel(reader, _panel_rows(reader, raw), notes)
         for line in notes:
             warn(line)
-        _remember(windows, series, last)
+        _remember(windows, series, rows_of_windows)
         return windows, series.names
     rows, times, future = _past_rows(reader, raw, notes)
-    if len(rows) < steps:
+    notes += [] if times is None else time_column_notes(reader, times)
+    notes += check_step(reader, times, "the series", last=steps)
+    series = learned_series(reader, rows, times, last=_SEASONS_READ * steps)
+    if (count := len(series.values)) < steps:
         requirement = f" with a value of {_joined_by_or(_target_columns(reader))}" if future else ""
-        raise KzooError(f"A forecast needs the last {steps} rows{requirement}; got {len(rows)}.")
-    # `ahead` warns about rows without times.
-    notes += [
-        *([] if times is None else time_column_notes(reader, times)),
-        *check_step(reader, times, "the series", last=steps),
-    ]
-    x = forward_fill(rows, names, [], reader.get("writings"), unread, missing)[None, -steps:]
-    check_not_empty(missing, len(rows), "the series")
-    messages = (
+        raise KzooError(f"A forecast needs the last {steps} rows{requirement}; got {count}.")
+    check_not_empty(series.missing, len(rows), "the series")
+    first = count - steps
+    _check_filled(series, times, steps)
+    messages = (  # `ahead` warns about rows without times
         *notes,
-        *unread_notes(names, rows, unread),
+        *unread_notes(names, rows, series.unread),
         *_future_note(reader, rows, times, future),
-        *_missing_note(missing, len(rows), steps),
-        *_gap_note(None if reader.get("uneven") else times, steps),
-        *_repeat_note(times, steps),
+        *_missing_note(series, steps),
+        *_gap_notes(reader, series, times, first),
     )
     for line in messages:
         warn(line)
-    return x, raw
+    return series.values[None, first:], raw
+
+
+def learned_series(reader, rows, times, *, targets=None, last=None, where="the series"):
+    """Return the `SeriesValues` of new rows, read as the training rows were.
+
+    Args:
+        rows, times: the rows, and their `Times` or None.
+        targets: number of targets; that of `_target_columns` by default.
+        last: number of steps that are read, the last ones; all by default.
+        where: the series, for messages.
+    """
+    calendar = None if reader.get("uneven") else Calendar.of(reader)
+    longest = int(MAX_FILLED * reader["steps"]) if last is None else last
+    times = None if reader.get("uneven") else times
+    return series_values(
+        rows, times, reader["columns"], targets or len(_target_columns(reader)), reader.get("writings"), calendar,
+        longest=longest, where=where, last=last,
+    )  # fmt: skip
+
+
+def _check_filled(series, times, steps):
+    """Refuse a forecast if more than half of the targets that it is based on would be filled in.
+
+    Raises:
+        KzooError: this is so.
+    """
+    filled = series.filled[-steps:]
+    if filled.mean() <= MAX_FILLED:
+        return
+    rows = series.steps.rows[-steps:]
+    window = "" if times is None else f", from {times.at(rows[0])} on"
+    raise KzooError(
+        f"{int(filled.sum())} of the {filled.size} targets in the last {plural(steps, 'step')}, which the forecast is "
+        f"based on{window}, are missing. At most half of them are filled in: add the rows or the values."
+    )
 
 
 def past(reader, raw, horizon, most):
@@ -103,15 +140,12 @@ def past(reader, raw, horizon, most):
     """
     if isinstance(raw, np.ndarray) or reader.get("series_id"):
         return None
-    names, steps, missing = reader["columns"], reader["steps"], {}
-    rows, _, _ = _past_rows(reader, raw, [])
-    values = forward_fill(rows, names, [], reader.get("writings"), {}, missing)
-    targets = _target_columns(reader)
-    truth = values[:, : len(targets)].copy()
-    for number, name in enumerate(targets):
-        truth[missing[name], number] = np.nan
-    truth = np.concatenate([truth, np.full((horizon, len(targets)), np.nan, truth.dtype)])
-    first = np.arange(max(steps, len(values) - most), len(values))  # the rows of the first values that are forecast
+    steps = reader["steps"]
+    rows, times, _ = _past_rows(reader, raw, [])
+    series = learned_series(reader, rows, times, last=_SEASONS_READ * steps + most)
+    values, truth = series.values, np.where(series.filled, np.nan, series.values[:, : series.filled.shape[1]])
+    truth = np.concatenate([truth, np.full((horizon, truth.shape[1]), np.nan, truth.dtype)])
+    first = np.arange(max(steps, len(values) - most), len(values))  # the steps of the first values that are forecast
     return values[first[:, None] - steps + np.arange(steps)], truth[first[:, None] + np.arange(horizon)]
 
 
@@ -151,7 +185,7 @@ def check_step(reader, times, where, *, last=None) -> list:
     calendar = Calendar.of(reader)
     if calendar is None or times is None:
         return []
-    if (times.timestamps.dtype.kind == "M") == (calendar.step == "numbers"):
+    if not calendar.fits(times.timestamps):
         new_type, learned_type = ("numbers", "dates") if calendar.step != "numbers" else ("dates", "numbers")
         return [
             f"Times of {times.column!r} are {new_type} in {where}, but were {learned_type} in training. Their steps "
@@ -233,14 +267,15 @@ def _future_note(reader, rows, times, future):
     )
 
 
-def _missing_note(missing, rows, steps):
-    """Yield a note if values are missing among the last steps."""
-    counts = {name: int((indices >= rows - steps).sum()) for name, indices in missing.items()}
+def _missing_note(series, steps):
+    """Yield a note if cells are empty among the last steps."""
+    first = series.steps.rows[len(series.values) - steps]
+    counts = {name: int((indices >= first).sum()) for name, indices in series.missing.items()}
     if total := sum(counts.values()):
         per_column = listed(f"{name!r} {count}" for name, count in counts.items() if count)
         yield (
             f"{total} of the {steps * len(counts)} values that the forecast is based on "
-            f"{'is' if total == 1 else 'are'} missing ({per_column}). The last value before is used instead."
+            f"{'is' if total == 1 else 'are'} missing ({per_column}). {fill_rule(series.season)}"
         )
 
 
@@ -262,28 +297,22 @@ def glance_new(reader, table, targets):
     require(table, reader["columns"], "the series")
 
 
-def _gap_note(times, steps):
-    """Yield a note if rows are missing among the last steps."""
-    if times is None or not len(gaps := times.gaps[times.gaps > len(times.timestamps) - steps]):
-        return
-    after, before = (times.format_time(time) for time in times.timestamps[times.order][gaps[-1] - 1 :][:2])
-    yield (
-        f"Rows are missing among the last {steps}, which the forecast is based on: there is none between {after} and "
-        f"{before}. The model treats the rows around the gap as consecutive."
-    )
+def _gap_notes(reader, series, times, first):
+    """Yield notes if rows are missing from a step on.
 
-
-def _repeat_note(times, steps):
-    """Yield a note if rows repeat a time among the last steps."""
-    first = 0 if times is None else len(times.timestamps) - steps
-    if times is None or not (count := int(times.is_repeat[first:].sum())):
+    Of a run of an earlier version that was trained on consecutive rows across gaps, new rows are consecutive, too.
+    """
+    if times is None:
         return
-    first_time = times.format_time(times.timestamps[times.order][first + int(np.argmax(times.is_repeat[first:]))])
-    rows = "1 row has" if count == 1 else f"{count} rows have"
-    yield (
-        f"Among the last {steps} rows, which the forecast is based on, {rows} the time of the row before (first: "
-        f"{first_time}). The model treats each as a separate step."
-    )
+    steps = f"the last {plural(len(series.values) - first, 'step')}, which the forecast is based on"
+    yield from (f"Of {steps}: {note}" for note in series.step_notes(times, first))
+    gaps = times.gaps[times.gaps > first] if reader.get("uneven") else series.gaps[series.gaps > first]
+    if len(gaps) and not (reader.get("uneven") and Calendar.of(reader) is None):  # the notes of the training say so
+        reason = "as in training" if reader.get("uneven") else "because no regular step was found in training"
+        yield (
+            f"Rows are missing in {steps}: there is none between {times.at(gaps[-1] - 1)} and "
+            f"{times.at(gaps[-1])}. The rows around the gap count as consecutive, {reason}."
+        )
 
 
 def _panel_rows(reader, raw):
@@ -296,12 +325,12 @@ def _panel_rows(reader, raw):
     return checked_rows(with_index(raw, reader["time"]))
 
 
-_panels: dict = {}  # id of windows -> (`Panel`, last row with targets of each series), as long as the windows exist
+_panels: dict = {}  # id of windows -> (`Panel`, rows of the windows, of `read_panel`), as long as the windows exist
 
 
-def _remember(windows, panel, last):
+def _remember(windows, panel, rows):
     """Keep the panel that windows were read from, so that `ahead` need not read it again."""
-    _panels[id(windows)] = panel, last
+    _panels[id(windows)] = panel, rows
     weakref.finalize(windows, _panels.pop, id(windows), None).atexit = False
 
 
@@ -323,11 +352,10 @@ def ahead(reader, raw, steps, x=None):
     if reader.get("series_id"):
         if (known := _panels.get(id(x))) is None:
             known = read_panel(reader, _panel_rows(reader, raw), [])[1:]
-        series, last = known
-        return calendar.column, *times_ahead(reader, series, last, steps)
+        return calendar.column, *times_ahead(reader, *known, steps)
     rows, times, _ = _past_rows(reader, raw, [])
     moments = None if times is None else calendars.read_moments(rows, times.column, times.time_format, times.timestamps)
-    if moments is None or (moments.times.dtype.kind == "M") == (calendar.step == "numbers"):
+    if moments is None or not calendar.fits(moments.times):
         message = (
             "There is no time column" if moments is None else "Times are not in the format of the training in column"
         )
@@ -341,7 +369,11 @@ def ahead(reader, raw, steps, x=None):
             "apart. The times of the forecast have the step of the training."
         )
         warn(message)
-    return calendar.column, [calendar.next_times(moments, steps)], [calendar.last_times(moments, reader["steps"])]
+    window = moments
+    if not reader.get("uneven"):
+        series = learned_series(reader, rows, times, last=_SEASONS_READ * reader["steps"])
+        window = series.steps.moments(calendar, moments)
+    return calendar.column, [calendar.next_times(moments, steps)], [calendar.last_times(window, reader["steps"])]
 
 
 def make_future(reader, raw):
@@ -474,63 +506,116 @@ def read_times(rows, column, notes, *, learned=None, time_notes=None, date_order
     require_times(rows, column, timestamps)
     times = Times.of(column, timestamps, offsets, time_format, zone)
     if repeated := int(times.is_repeat.sum()):
-        _refuse_several_series(rows, column, timestamps, repeated)
-    notes += repeat_notes(times)
+        _refuse_several_series(rows, column, timestamps, repeated, new=learned is not None)
     if not times.is_sorted:
         notes.append(f"The rows were not in order of {column!r} and were sorted.")
     return times
 
 
-def repeat_notes(times) -> list:
-    """Return a list with a note if rows of a series repeat a time; or []."""
-    if times is None or not (repeated := int(times.is_repeat.sum())):
-        return []
-    rows = "1 row repeats" if repeated == 1 else f"{repeated:,} rows repeat"
-    return [f"{rows} a time in {times.column!r}; {'it is' if repeated == 1 else 'they are'} kept."]
-
-
-def _refuse_several_series(rows, column, timestamps, repeated):
+def _refuse_several_series(rows, column, timestamps, repeated, *, new):
     """Refuse a table of several series in rows: sorted by time, they would be mixed up to noise."""
     if repeated < _MIN_REPEATED_SHARE * len(timestamps):
         return
-    for name in rows.columns:
-        values = to_words(rows[name])
-        series_count = len(set(values))
-        if (
-            name == column
-            or series_count < 2
-            or series_count > len(timestamps) - repeated
-            or len(set(zip(timestamps, values, strict=True))) < len(timestamps)
-        ):
-            continue
+    line = f"{repeated:,} of {len(timestamps):,} rows repeat a time in {column!r}"
+    if not (ids := id_columns(rows, column, timestamps)):
         raise KzooError(
-            f"Times in {column!r} are repeated, and {name!r} distinguishes the rows: the table contains {series_count} "
-            f"series. Pass the rows of one of them, or one column per series, for example with "
-            f"DataFrame.pivot(index={column!r}, columns={name!r})."
+            f"{line}, and no columns tell several series apart. A series has one row per time: keep one, or use the "
+            "mean or sum of them."
         )
+    count = len(set(zip(*(to_words(rows[name]) for name in ids), strict=True)))
+    advice = "Pass the rows of one of them."
+    if not new:
+        argument = repr(ids[0]) if len(ids) == 1 else repr(ids)
+        advice = f"Set series_id={argument} to forecast each of them, or pass the rows of one."
+    raise KzooError(f"{line}: the table has {count:,} series, told apart by {listed(map(repr, ids), MOST)}. {advice}")
 
 
-def forward_fill(table, names, notes, number_formats=None, unread=None, missing=None):
-    """Return columns as float32 (rows, F), missing values filled with the last value before, or else the first.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SeriesValues:
+    """The values of one series, a row for each step of its calendar.
+
+    Args:
+        values: (G, F) float32, missing ones filled in.
+        filled: (G, T) whether each target was filled in.
+        steps: the `Steps`.
+        gaps: steps before which rows are missing that are not filled in, because the series has no regular step.
+        missing: name -> indices of rows with an empty or unreadable cell.
+        unread: name -> indices of unreadable cells.
+        season: steps of the season that targets are filled in from, or None.
+    """
+
+    values: np.ndarray
+    filled: np.ndarray
+    steps: Steps
+    gaps: np.ndarray
+    missing: dict
+    unread: dict
+    season: int | None
+
+    def missing_note(self) -> list:
+        """Return a list with a note about empty cells; or []."""
+        if not (count := sum(map(len, self.missing.values()))):
+            return []
+        was = "was" if count == 1 else "were"
+        return [f"{plural(count, 'missing value')} {was} filled in. {fill_rule(self.season)}"]
+
+    def step_notes(self, times, first=0) -> list:
+        """Return notes about steps without a row, and about rows with the time of another row.
+
+        Args:
+            times: the `Times` of the rows, or None.
+            first: the first step that counts.
+        """
+        if times is None:
+            return []
+        lines = self.steps.notes(times.at, self.season, first)
+        first_row = self.steps.rows[first - 1] + 1 if first else 0
+        unused = self.steps.unused[self.steps.unused >= first_row]
+        kept = np.flatnonzero(times.is_repeat[first_row:]) + first_row if not len(self.steps.unused) else unused
+        if len(kept):
+            rows = "1 row repeats" if len(kept) == 1 else f"{len(kept):,} rows repeat"
+            rule = "The last row of each is used" if len(unused) else "Each row counts as a step"
+            lines.append(f"{rows} a time step in {times.column!r} (first: {times.at(kept[0])}). {rule}.")
+        return lines
+
+
+def series_values(
+    table, times, names, targets, number_formats, calendar, *, longest, where="the series", last=None
+) -> SeriesValues:  # fmt: skip
+    """Return the values of a series in order of time, with the steps that have no row.
 
     Args:
         table: `Rows` or a DataFrame, in order of time.
-        names: names of the columns.
-        notes: list that a note about missing values is appended to.
-        number_formats: name -> stored number format of a text column.
-        unread: dict that gets name -> indices of unreadable cells.
-        missing: dict that gets name -> indices of all cells without a number.
+        times: their `Times`, in the same order or in that of the table that was sorted; or None.
+        names: names of the columns, targets first.
+        targets: number of targets.
+        number_formats: name -> stored number format of a text column; or None.
+        calendar: the `Calendar` of the training; None if rows are steps.
+        longest, where, last: see `Steps.of_series`.
     """
-    rows, number_formats, unread = rows_of(table), number_formats or {}, {} if unread is None else unread
-    values = np.stack([rows.numbers(name, number_formats.get(name)) for name in names], axis=1)
-    unread |= {name: unreadable_cells(rows[name], column) for name, column in zip(names, values.T, strict=True)}
+    rows, number_formats, times = rows_of(table), number_formats or {}, times and times.take(times.order)
+    raw = np.stack([rows.numbers(name, number_formats.get(name)) for name in names], axis=1)
+    unread = {name: unreadable_cells(rows[name], column) for name, column in zip(names, raw.T, strict=True)}
+    missing = {name: np.flatnonzero(np.isnan(column)) for name, column in zip(names, raw.T, strict=True)}
+    gaps, season = np.empty(0, int), None
+    if calendar is None or times is None or not len(rows) or not calendar.fits(times.timestamps):
+        steps = Steps.consecutive(len(rows))
+        gaps = gaps if times is None else times.gaps
+    else:
+        steps = Steps.of_series(calendar, Moments(times.standard, times.wall), longest, where, last)
+        season = calendar.season
+    values = steps.take(raw)
+    filled = fill_targets(values[:, :targets], steps.parts, season)
+    return SeriesValues(
+        values=np.ascontiguousarray(forward_fill(values), np.float32), filled=filled, steps=steps, gaps=gaps,
+        missing=missing, unread=unread, season=season,
+    )  # fmt: skip
+
+
+def forward_fill(values):
+    """Return values (N, F) with missing ones (NaN) replaced by the last value before, or else the first."""
     is_present = ~np.isnan(values)
-    if missing is not None:
-        missing |= {name: np.flatnonzero(~column) for name, column in zip(names, is_present.T, strict=True)}
-    if missing_count := int((~is_present).sum()):
-        was, them = ("was", "it") if missing_count == 1 else ("were", "them")
-        notes.append(f"{plural(missing_count, 'missing value')} {was} replaced by the last value before {them}.")
-        # Only earlier values may fill a gap, except at the start of a column.
-        last = np.maximum.accumulate(np.where(is_present, np.arange(len(values))[:, None], -1), axis=0)
-        values = np.take_along_axis(values, np.where(last < 0, is_present.argmax(axis=0), last), axis=0)
-    return np.ascontiguousarray(values, np.float32)
+    if is_present.all():
+        return values
+    last = np.maximum.accumulate(np.where(is_present, np.arange(len(values))[:, None], -1), axis=0)
+    return np.take_along_axis(values, np.where(last < 0, is_present.argmax(axis=0), last), axis=0)

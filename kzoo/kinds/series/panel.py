@@ -7,13 +7,14 @@ steps later, so that the last `horizon` steps of a window have those of the step
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from kzoo.kinds.rows.inference import unread_notes
 from kzoo.kinds.series.calendar import Calendar, Moments, learn_calendar
+from kzoo.kinds.series.steps import MAX_FILLED, Steps, fill_rule, fill_targets
 from kzoo.kinds.series.time_formats import require_times, time_format_of, times_and_zone
 from kzoo.sources.tables.raw import MOST, Rows, require
 from kzoo.sources.tables.values import Texts, are_filled, category_word, not_missing, plain, to_words, unreadable_cells
@@ -239,6 +240,7 @@ class Panel:
         order: (R,) row numbers in the table.
         numbers: (R,) step numbers (see `step_numbers`).
         moments: the times, in this order.
+        parts: (P + 1,) first rows of the parts of series between gaps that are not filled in; `bounds` by default.
     """
 
     names: list[str]
@@ -246,6 +248,41 @@ class Panel:
     order: np.ndarray
     numbers: np.ndarray
     moments: Moments
+    parts: Any = None
+
+    def with_missing_steps(self, calendar: Calendar, longest: int) -> "Panel":
+        """Return the panel with a row for each step without one, whose row number in the table is -1.
+
+        Args:
+            calendar: its step.
+            longest: number of missing rows from which a gap is not filled in.
+        """
+        if not len(self.gaps()):
+            return self
+        steps = Steps.of(self.numbers, self.bounds, longest)
+        has_row = steps.since == 0
+        return replace(
+            self, bounds=np.append(steps.of_rows[self.bounds[:-1]], len(steps)), parts=steps.parts,
+            order=np.where(has_row, self.order[steps.rows], -1), moments=steps.moments(calendar, self.moments),
+            numbers=(self.numbers[steps.rows] + steps.since).astype(self.numbers.dtype),
+        )  # fmt: skip
+
+    @property
+    def has_row(self) -> np.ndarray:
+        """(R,) whether the table has a row for each step."""
+        return self.order >= 0
+
+    def of_rows(self, column: np.ndarray) -> np.ndarray:
+        """Return a column (N,) or (N, K) of numbers of the table in order of the panel, NaN where it has no row."""
+        values = column[self.order]
+        if not self.has_row.all():
+            values[~self.has_row] = np.nan
+        return values
+
+    def part_firsts(self, rows: np.ndarray) -> np.ndarray:
+        """Return the first row of the part that each of some rows is in."""
+        parts = self.bounds if self.parts is None else self.parts
+        return parts[np.searchsorted(parts, rows, side="right") - 1]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -476,6 +513,8 @@ class PanelValues:
         values: (R, F) of the columns of the past, targets first, missing ones filled.
         covariates: (R, K) `Channels` of the known and static columns and of the calendar; NaN where a cell is empty.
         observed: (R,) whether all targets are present.
+        filled: (R, targets) whether each target was filled in.
+        is_past: (R,) whether each row is at or before the last observed one of its series.
         targets: number of targets.
         notes: about missing values and unknown categories.
         empty_ahead: names of known columns without any value in the rows to forecast.
@@ -484,6 +523,8 @@ class PanelValues:
     values: np.ndarray
     covariates: Channels
     observed: np.ndarray
+    filled: np.ndarray
+    is_past: np.ndarray
     targets: int
     notes: list[str]
     empty_ahead: tuple[str, ...] = ()
@@ -506,23 +547,28 @@ def panel_values(
             a static column of numbers.
     """
     names, formats = reader["columns"], reader.get("writings") or {}
-    raw = np.empty((len(rows), len(names)))
+    raw = np.empty((len(panel.numbers), len(names)))
     for i, name in enumerate(names):
         numbers = rows.numbers(name, formats.get(name))
         unread[name] = unreadable_cells(rows[name], numbers)
-        raw[:, i] = numbers[panel.order]
+        raw[:, i] = panel.of_rows(numbers)
     del numbers
-    targets, notes = reader["outputs"], list[str]()
-    values, present = filled(raw, panel)
+    targets, notes, calendar = reader["outputs"], list[str](), Calendar.of(reader)
+    present = ~np.isnan(raw)
+    season = calendar and calendar.season
+    fill_targets(raw[:, :targets], panel.bounds if panel.parts is None else panel.parts, season)
+    values, _ = filled(raw, panel)
     observed = np.asarray(present[:, :targets].all(axis=1))
     past = _past_rows(observed, panel)
-    if missing := int((~present[past]).sum()):
-        notes.append(f"{plural(missing, 'missing value')} replaced by the last value before in the same series.")
+    known_rows = past & panel.has_row
+    if missing := int((~present[known_rows]).sum()):
+        was = "was" if missing == 1 else "were"
+        notes.append(f"{plural(missing, 'missing value')} {was} filled in. {fill_rule(season)}")
     channels: list[np.ndarray] = []
     empty, empty_ahead = dict[str, int](), list[str]()
     for covariate in covariates_of(reader):
         column, more = covariate.values(rows)
-        column = column[panel.order]
+        column = panel.of_rows(column)
         notes += more
         if len(without := _without_values(column, panel)):
             notes += _check_without(covariate, [panel.names[series] for series in without])
@@ -531,7 +577,7 @@ def panel_values(
             check_constant(panel, column, covariate.name)
         if covariate.role == "known" and not past.all() and np.isnan(column[~past]).all():
             empty_ahead.append(covariate.name)
-        if covariate.role == "known" and (count := int(np.isnan(column[past]).any(axis=1).sum())):
+        if covariate.role == "known" and (count := int(np.isnan(column[known_rows]).any(axis=1).sum())):
             empty[covariate.name] = count
         channels.append(filled(column, panel)[0] if fill or covariate.role == "static" else column)
     if empty:
@@ -541,8 +587,8 @@ def panel_values(
         )
     own = np.concatenate(channels, axis=1) if channels else np.empty((len(panel.numbers), 0))
     return PanelValues(
-        values=values, covariates=Channels(own, Calendar.of(reader), panel.numbers), observed=observed,
-        targets=targets, notes=notes, empty_ahead=tuple(empty_ahead),
+        values=values, covariates=Channels(own, calendar, panel.numbers), observed=observed,
+        filled=~present[:, :targets], is_past=past, targets=targets, notes=notes, empty_ahead=tuple(empty_ahead),
     )  # fmt: skip
 
 
@@ -639,13 +685,13 @@ def read_panel(reader: Mapping[str, Any], rows: Rows, notes: list[str]):
         notes: list that notes are appended to.
 
     Returns:
-        (windows (S, steps, F + 2 K), the `Panel`, last row with targets (S,)).
+        (windows (S, steps, F + 2 K), the `Panel`, (first row, last row with targets) (S,) of each window).
 
     Raises:
         KzooError: a series without a row with targets, or a known column that is empty in a step to forecast.
     """
     steps, horizon = reader["steps"], reader["horizon"]
-    panel, calendar = panel_of(reader, rows, notes)
+    panel, calendar = panel_of(reader, rows, notes, longest=steps)
     unread: dict[str, Any] = {}
     content = panel_values(reader, rows, panel, unread, fill=False)
     last = _last_observed(content.observed, panel)
@@ -657,11 +703,15 @@ def read_panel(reader: Mapping[str, Any], rows: Rows, notes: list[str]):
             "rows before the forecast, or remove the series."
         )
     _check_ends(reader, rows, panel, last, unread)
-    notes += [*content.notes, *unread_notes(reader["columns"], rows, unread), *_end_notes(panel, last, steps, horizon)]
+    notes += [
+        *content.notes,
+        *unread_notes(reader["columns"], rows, unread),
+        *_end_notes(panel, last, steps, horizon, calendar),
+    ]
+    window_firsts, after_gap = _window_firsts(panel, content.filled, last, steps)
     covariates, future = _with_future(reader, panel, content, last, calendar)
     # Rows of the windows (S, steps), the first repeated, and `horizon` rows later, of which the last are the future.
-    firsts = panel.bounds[:-1][:, None]
-    positions = np.maximum(last[:, None] - np.arange(steps)[::-1], firsts)
+    positions = np.maximum(last[:, None] - np.arange(steps)[::-1], window_firsts[:, None])
     later = positions + horizon
     beyond = later - last[:, None] - 1  # step of the forecast, below 0 in the past
     ahead = np.where(
@@ -669,7 +719,14 @@ def read_panel(reader: Mapping[str, Any], rows: Rows, notes: list[str]):
         covariates[np.minimum(later, last[:, None])],
     )  # fmt: skip
     windows = np.concatenate([content.values[positions], covariates[positions], ahead], axis=2, dtype=np.float32)
-    short = [panel.names[i] for i in np.flatnonzero(last + 1 - panel.bounds[:-1] < steps)]
+    if after_gap.any():
+        names = listed_series([panel.names[i] for i in np.flatnonzero(after_gap)])
+        notes.append(
+            f"{int(after_gap.sum())} of {len(panel)} series ({names}) have no values in more than half of the last "
+            f"{plural(steps, 'step')}, or a longer gap before: only the rows after their last gap are read, the first "
+            "of which is repeated before them."
+        )
+    short = [panel.names[i] for i in np.flatnonzero((last + 1 - window_firsts < steps) & ~after_gap)]
     if short:
         notes.append(
             f"{len(short)} of {len(panel)} series have fewer than {plural(steps, 'row')} ({listed_series(short)}): the "
@@ -677,11 +734,33 @@ def read_panel(reader: Mapping[str, Any], rows: Rows, notes: list[str]):
         )
     if (known := reader.get("ids")) and (new := [name for name in panel.names if name not in set(known)]):
         notes.append(f"{len(new)} series not in the training rows: {listed_series(new)}.")
-    return windows, panel, last
+    return windows, panel, (window_firsts, last)
 
 
-def panel_of(reader: Mapping[str, Any], rows: Rows, notes: list[str]) -> tuple[Panel, Calendar]:
-    """Return the panel of new rows, and the calendar of the training.
+def _window_firsts(panel, filled, last, steps) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first row of the window of each series (S,), and whether a gap before it is too long to be filled in.
+
+    Args:
+        panel: the `Panel`.
+        filled: (R, T) whether each target was filled in.
+        last: (S,) last row of each window.
+        steps: length of a window.
+    """
+    firsts = np.maximum(panel.part_firsts(last), last + 1 - steps)
+    after_gap = (firsts > last + 1 - steps) & (firsts > panel.bounds[:-1])
+    counts = np.append(0, np.cumsum(filled.sum(axis=1)))
+    is_sparse = counts[last + 1] - counts[firsts] > MAX_FILLED * steps * filled.shape[1]
+    unknown = np.maximum.accumulate(np.where(filled.any(axis=1), np.arange(len(filled)), -1))
+    firsts = np.where(is_sparse, unknown[last] + 1, firsts)
+    return firsts, after_gap | is_sparse
+
+
+def panel_of(reader: Mapping[str, Any], rows: Rows, notes: list[str], *, longest: int) -> tuple[Panel, Calendar]:
+    """Return the panel of new rows, with the steps that have none, and the calendar of the training.
+
+    Args:
+        reader, rows, notes: see `read_panel`.
+        longest: see `Panel.with_missing_steps`.
 
     Raises:
         KzooError: a missing column, a row without an id or a time, times of another type, or another step.
@@ -702,6 +781,8 @@ def panel_of(reader: Mapping[str, Any], rows: Rows, notes: list[str]) -> tuple[P
         )
     panel = sorted_panel(codes, names, moments, calendar)
     check_steps(panel, calendar, "the training rows were")
+    if not reader.get("uneven"):  # of a run of an earlier version that counts rows across gaps as consecutive
+        panel = panel.with_missing_steps(calendar, longest)
     return panel, calendar
 
 
@@ -732,28 +813,43 @@ def check_steps(panel: Panel, calendar: Calendar, others: str) -> None:
         )
 
 
-def gap_notes(panel: Panel, first: np.ndarray | None = None, last: np.ndarray | None = None) -> list[str]:
-    """Return a note about missing rows, with the series and the times of the longest gap; [] without any.
+def gap_notes(panel: Panel, calendar: Calendar, first: np.ndarray | None = None, last: Any = None) -> list[str]:
+    """Return notes about missing rows, with the series and the times of the longest gap; [] without any.
 
     Args:
         panel: the panel.
+        calendar: its step.
         first, last: (S,) first and last row of each series that count; all by default.
     """
-    rows = panel.gaps()
+    notes = []
+    missing = _between(panel, np.flatnonzero(~panel.has_row), first, last)
+    if len(missing):
+        starts = np.flatnonzero(np.diff(missing, prepend=-2) != 1)
+        lengths = np.diff(starts, append=len(missing))
+        longest = missing[starts[lengths.argmax()]]
+        count, name = len(missing), panel.names[panel.codes[longest]]
+        notes.append(
+            f"{plural(count, 'row')} {'is' if count == 1 else 'are'} missing in "
+            f"{len(np.unique(panel.codes[missing]))} of {len(panel)} series, most in a row in {name!r} between "
+            f"{panel.time(longest - 1)} and {panel.time(longest + lengths.max())}. {fill_rule(calendar.season)}"
+        )
+    gaps = _between(panel, panel.gaps(), first, last)
+    if len(gaps):
+        row = gaps[np.argmax(panel.numbers[gaps] - panel.numbers[gaps - 1])]
+        notes.append(
+            f"Rows are missing in {plural(len(gaps), 'gap')} too long to be filled in, the longest in "
+            f"{panel.names[panel.codes[row]]!r} between {panel.time(row - 1)} and {panel.time(row)}. No window crosses "
+            "such a gap."
+        )
+    return notes
+
+
+def _between(panel, rows, first, last):
+    """Return those of some rows that are after the first and up to the last row of their series (S,)."""
+    if first is None or not len(rows):
+        return rows
     codes = panel.codes[rows]
-    if first is not None and last is not None:
-        inside = (rows > first[codes]) & (rows <= last[codes])
-        rows, codes = rows[inside], codes[inside]
-    if not len(rows):
-        return []
-    missing = panel.numbers[rows] - panel.numbers[rows - 1] - 1
-    longest = rows[missing.argmax()]
-    count, name = int(missing.sum()), panel.names[codes[missing.argmax()]]
-    return [
-        f"{plural(count, 'row')} {'is' if count == 1 else 'are'} missing in {len(np.unique(codes))} of {len(panel)} "
-        f"series, most in a row in {name!r} between {panel.time(longest - 1)} and {panel.time(longest)}. They are not "
-        "filled in."
-    ]
+    return rows[(rows > first[codes]) & (rows <= last[codes])]
 
 
 def _check_ends(reader, rows, panel, last, unread) -> None:
@@ -762,8 +858,9 @@ def _check_ends(reader, rows, panel, last, unread) -> None:
     Raises:
         KzooError: there is such a cell.
     """
-    place = np.empty(len(panel.order), np.int64)
-    place[panel.order] = np.arange(len(panel.order))
+    own = np.flatnonzero(panel.has_row)
+    place = np.empty(len(own), np.int64)
+    place[panel.order[own]] = own
     for name in reader["columns"][: reader["outputs"]]:
         cells = place[unread.get(name, np.empty(0, int))]
         later = cells[cells > last[panel.codes[cells]]]
@@ -776,9 +873,9 @@ def _check_ends(reader, rows, panel, last, unread) -> None:
             )
 
 
-def _end_notes(panel, last, steps, horizon) -> list[str]:
+def _end_notes(panel, last, steps, horizon, calendar) -> list[str]:
     """Return notes about gaps among the last rows, series that end before the others, and rows after the forecast."""
-    notes = gap_notes(panel, np.maximum(last - steps + 1, panel.bounds[:-1]), last)
+    notes = gap_notes(panel, calendar, np.maximum(last - steps + 1, panel.bounds[:-1]), last)
     notes = [f"Among the last {plural(steps, 'row')} of the series: {note[0].lower()}{note[1:]}" for note in notes]
     early = np.flatnonzero(panel.numbers[last] < panel.numbers[last].max())
     if len(early):
@@ -786,7 +883,7 @@ def _end_notes(panel, last, steps, horizon) -> list[str]:
         notes.append(
             f"{len(early)} of {len(panel)} series end before the others ({names}). Their forecasts begin there."
         )
-    beyond = np.flatnonzero(panel.numbers > panel.numbers[last][panel.codes] + horizon)
+    beyond = np.flatnonzero(panel.has_row & (panel.numbers > panel.numbers[last][panel.codes] + horizon))
     if len(beyond):
         notes.append(
             f"{plural(len(beyond), 'row')} after the {plural(horizon, 'step')} of the forecast are not read, such as "
@@ -832,13 +929,13 @@ def _with_future(reader, panel, content, last, calendar):
     return past, np.concatenate(parts, axis=2).astype(np.float32)
 
 
-def times_ahead(reader, panel, last, steps):
-    """Return the times of the next steps of each series, and of its window."""
+def times_ahead(reader, panel, windows, steps):
+    """Return the times of the next steps of each series, and of its window, given its (first row, last row) (S,)."""
     calendar = Calendar.of(reader)
     ahead, history, known = [], [], {}
     shared = offset_of(calendar.zone) is None or not panel.moments.zone  # else all rows of a series decide its zone
-    for series, end in enumerate(last):
-        moments = panel.moments.part(slice(panel.bounds[series], end + 1))
+    for series, (first, end) in enumerate(zip(*windows, strict=True)):
+        moments = panel.moments.part(slice(first, end + 1))
         window = slice(-reader["steps"], None)
         key = (moments.times[window].tobytes(), moments.wall[window].tobytes()) if shared else series
         if key not in known:  # most series end together
@@ -869,9 +966,9 @@ def future_rows(reader: Mapping[str, Any], rows: Rows) -> dict[str, list[Any]]:
     without_known = dict(reader) | {
         "covariates": [stored for stored in reader["covariates"] if stored["role"] == "static"]
     }
-    _, panel, last = read_panel(without_known, rows, [])
-    times, _ = times_ahead(reader, panel, last, reader["horizon"])
-    horizon, source = reader["horizon"], panel.order[last]
+    _, panel, windows = read_panel(without_known, rows, [])
+    times, _ = times_ahead(reader, panel, windows, reader["horizon"])
+    horizon, source = reader["horizon"], panel.order[windows[1]]
     static = [covariate.name for covariate in covariates_of(reader) if covariate.role == "static"]
     columns: dict[str, list[Any]] = {
         name: np.repeat(np.asarray(rows[name], object)[source], horizon).tolist() for name in reader["series_id"]

@@ -32,7 +32,8 @@ from kzoo.kinds.series.panel import (
     sorted_panel,
     window_columns,
 )
-from kzoo.kinds.series.season import window_length
+from kzoo.kinds.series.season import MAX_STEPS, window_length
+from kzoo.kinds.series.steps import MAX_FILLED, WindowRules, window_notes
 from kzoo.kinds.series.times import Times
 from kzoo.sources.tables.frame import as_frame
 from kzoo.sources.tables.overview import describe_columns
@@ -83,7 +84,8 @@ def load_panel(
     panel = sorted_panel(codes, names, moments, calendar)
     del codes, moments  # of a large table, each takes much memory
     check_steps(panel, calendar, "those of the longest series are")
-    notes += gap_notes(panel)
+    panel = panel.with_missing_steps(calendar, int(MAX_FILLED * (steps or MAX_STEPS)))
+    notes += gap_notes(panel, calendar)
 
     # 2. The columns of the past, and those that are known ahead.
     overrides = column_options(columns, frame)
@@ -136,16 +138,15 @@ def load_panel(
         )
         notes.append(note)
     reader["steps"] = steps
-    parts, window_notes, uneven = panel_windows(
+    parts, notes_of_windows = panel_windows(
         panel, content, steps, horizon, {"train": (None, cuts[0]), "validation": cuts, "test": (cuts[1], end)}
     )
-    notes += window_notes
+    notes += notes_of_windows
     if parts["train"] is None:
         raise KzooError(
             f"No series of {name!r} has a window of {plural(steps, 'step')} and {plural(horizon, 'step')} to forecast "
             f"before the validation rows. Provide more rows, or lower input_shape= or horizon=."
         )
-    reader |= {"uneven": True} if uneven else {}
     for part, source in second.items():
         parts[part] = labelled_panel(reader, as_frame(source), notes, f"the {part} series")
 
@@ -301,57 +302,49 @@ def _window_length(panel, values, training, column, calendar, horizon, preset):
     )  # fmt: skip
 
 
-def panel_windows(panel, content, steps, horizon, ranges, *, exclude_gaps=True):
+def panel_windows(panel, content, steps, horizon, ranges, *, consecutive=False):
     """Return the windows of each split of a panel.
 
     Series with few rows get the first row repeated before it, so that they have a window of the full length. Windows
-    with a row that is missing in the horizon, or without a target there, are excluded; those with a missing row stay if
-    more than half of a split would be lost.
+    with a target that was filled in among the values to forecast are left out. If these are more than half of a split,
+    those with few such targets are used (see `WindowRules`).
 
     Args:
         panel, content: the `Panel` and its `PanelValues`.
         steps, horizon: sizes of a window.
         ranges: split -> (first step number of its targets, end), None for no limit.
+        consecutive: whether rows are consecutive across gaps, as for runs of an earlier version.
 
     Returns:
-        (split -> `Split` or None, notes, whether windows with missing rows stay).
+        (split -> `Split` or None, notes).
     """
     rows_of_windows = padded(panel, content.observed, steps, horizon)
     source, firsts, ends = rows_of_windows.source, rows_of_windows.firsts, rows_of_windows.ends
     rows = np.arange(len(source), dtype=source.dtype)
-    numbers, observed = panel.numbers[source], content.observed[source] & rows_of_windows.is_row
+    numbers, is_row = panel.numbers[source], rows_of_windows.is_row
     series = SeriesOfWindows(panel.codes[source], rows_of_windows.own_firsts, tuple(panel.names), numbers)
-    complete = (rows - firsts >= steps) & (rows + horizon <= ends)
     last = np.minimum(rows + horizon, len(rows)) - 1
-    complete &= _all_of(observed, rows, last + 1)
-    gapless = complete & _all_of(np.append(np.diff(numbers) == 1, True), rows, last)  # followed by the next step
+    complete = (rows - firsts >= steps) & (rows + horizon <= ends) & is_row & content.is_past[source[last]]
+    follows = np.append(np.diff(numbers) == 1, True) | ~is_row | consecutive
+    complete &= _all_of(follows, np.maximum(rows - steps, 0), last)  # crosses no gap that is not filled in
+    rules = WindowRules(filled=content.filled[source] & is_row[:, None], steps=steps, horizon=horizon)
     values = window_columns(content.values, content.covariates, source, ends, horizon)
     targets = np.ascontiguousarray(content.values[source, : content.targets])
-
-    def chosen(mask, part):
-        low, high = ranges[part]
-        inside = mask if low is None else mask & (numbers >= low)
-        return np.flatnonzero(inside if high is None else inside & (last_numbers < high))
-
     last_numbers = numbers[last]
-    counts = {part: (len(chosen(complete, part)), len(chosen(gapless, part))) for part in ranges}
-    uneven = not exclude_gaps or any(2 * kept < every for every, kept in counts.values())
     parts: dict[str, Split | None] = {}
-    for part in ranges:
-        starts = chosen(complete if uneven else gapless, part)
+    left_out, shares = 0, dict[str, float]()
+    for part, (low, high) in ranges.items():
+        inside = complete if low is None else complete & (numbers >= low)
+        every = np.flatnonzero(inside if high is None else inside & (last_numbers < high)).astype(rows.dtype)
+        strict, usable = rules.usable(every - steps)
+        starts = every[strict if 2 * strict.sum() >= usable.sum() else usable]
+        left_out += len(every) - len(starts)
+        shares[part] = rules.share_filled(starts - steps) if len(starts) else 0.0
         parts[part] = None if not len(starts) else Split(
             x=Windows(values, starts - steps, steps, series.part(starts)),
             y=Windows(targets, starts, horizon, series.part(starts)),
         )  # fmt: skip
-    over_gaps = sum(every - kept for every, kept in counts.values())
-    notes = []
-    if over_gaps and not uneven:
-        notes.append(f"{plural(over_gaps, 'window')} excluded: rows are missing in their forecast horizon.")
-    elif over_gaps and exclude_gaps:
-        notes.append(
-            f"{plural(over_gaps, 'window')} with missing rows in the forecast horizon: excluding them would remove "
-            "more than half of a split, so the rows are treated as consecutive."
-        )
+    notes = window_notes(left_out, shares)
     short, too_short = rows_of_windows.short, rows_of_windows.too_short
     if short:
         notes.append(
@@ -363,7 +356,7 @@ def panel_windows(panel, content, steps, horizon, ranges, *, exclude_gaps=True):
             f"{len(too_short)} of {len(panel)} series have no more than {plural(horizon, 'row')} with targets "
             f"and are left out ({listed_series(too_short)})."
         )
-    return parts, notes, uneven and over_gaps > 0
+    return parts, notes
 
 
 def _all_of(flags, first, end):
@@ -382,11 +375,13 @@ def fresh_panel(reader: Mapping[str, Any], frame, missing) -> Fresh:
     if missing or not len(frame):
         return Fresh(frame=frame, missing=missing, seen=seen)
     rows = rows_of(frame)
-    panel, _ = panel_of(reader, rows, [])
+    panel, _ = panel_of(reader, rows, [], longest=int(MAX_FILLED * reader["steps"]))
     content = panel_values(reader, rows, panel, {})
     ends = np.repeat(panel.bounds[1:], panel.sizes)
     x = np.asarray(
-        window_columns(content.values, content.covariates, np.arange(len(rows)), ends, reader["horizon"])[-_MOST_FRESH:]
+        window_columns(content.values, content.covariates, np.arange(len(panel.numbers)), ends, reader["horizon"])[
+            -_MOST_FRESH:
+        ]
     )
     return Fresh(x=x, frame=frame, missing=missing, seen=seen)
 
@@ -398,20 +393,21 @@ def labelled_panel(reader: Mapping[str, Any], frame, notes, where) -> Split:
         KzooError: no window has all of its targets.
     """
     rows, unread = rows_of(frame), dict[str, Any]()
-    panel, _ = panel_of(reader, rows, notes)
+    panel, calendar = panel_of(reader, rows, notes, longest=int(MAX_FILLED * reader["steps"]))
+    notes += gap_notes(panel, calendar)
     content = panel_values(reader, rows, panel, unread)
     notes += [*unread_notes(reader["columns"], frame, unread), *content.notes]
-    parts, window_notes, _ = panel_windows(
-        panel, content, reader["steps"], reader["horizon"], {"whole": (None, None)},
-        exclude_gaps=not reader.get("uneven"),
+    parts, notes_of_windows = panel_windows(
+        panel, content, reader["steps"], reader["horizon"], {"all": (None, None)},
+        consecutive=bool(reader.get("uneven")),
     )  # fmt: skip
-    notes += window_notes
-    if parts["whole"] is None:
+    notes += notes_of_windows
+    if parts["all"] is None:
         raise KzooError(
             f"No series of {where} has {plural(reader['horizon'], 'consecutive row')} with all targets after a first "
             "row: there is nothing to score."
         )
-    return parts["whole"]
+    return parts["all"]
 
 
 def _window_norm(content, training, targets, preset, known, task):

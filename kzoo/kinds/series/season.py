@@ -6,10 +6,9 @@ import numpy as np
 
 from kzoo.kinds import DEFAULT_STEPS
 
-_MAX_STEPS = 1_000  # default windows are no longer: the time of recurrent networks grows with the length
+MAX_STEPS = 1_000  # default windows are no longer: the time of recurrent networks grows with the length
 _MAX_VALUES = 50_000  # steps times columns of a window: the checks read 5,000 windows, 1 GB of float32
 _MIN_SEASONS = 2  # seasons in a window, so that it shows what repeats
-_MAX_MISSING_SHARE = 0.05  # of the rows, for seasons that are counted in rows
 _MAX_ROWS, _MAX_COLUMNS = 20_000, 16  # used to detect a season
 _MIN_AUTOCORRELATION = 0.1  # at a season
 _NOISE_DEVIATIONS = 4.0  # standard deviations that the autocorrelation of noise has, which a season must exceed
@@ -17,7 +16,7 @@ _TIE_TOLERANCE = 0.05  # share of the highest peak by which peaks at its multipl
 
 
 def window_length(
-    values, horizon, *, columns=1, times=None, calendar=None, max_steps=_MAX_STEPS, min_steps=1
+    values, horizon, *, columns=1, times=None, calendar=None, max_steps=MAX_STEPS, min_steps=1
 ) -> tuple[int, str]:
     """Return the default length of a window, and a note with the reason.
 
@@ -39,7 +38,7 @@ def window_length(
     """
     rows = len(values)
     bounds = {
-        f"the limit of {_MAX_STEPS:,} steps": _MAX_STEPS,
+        f"the limit of {MAX_STEPS:,} steps": MAX_STEPS,
         f"the limit of {_MAX_VALUES:,} numbers": _MAX_VALUES // columns,
         f"half of the {rows:,} training rows": (rows - horizon) // 2,
         "the length of the test series": max_steps,
@@ -50,7 +49,7 @@ def window_length(
         return f"{steps:,} steps would exceed {next(name for name, limit in bounds.items() if limit < steps)}"
 
     longest = max(min(bounds.values()), min_steps, 1)
-    calendar_seasons = [] if calendar is None or not _has_few_gaps(times, rows) else sorted(calendar.seasons.values())
+    calendar_seasons = [] if calendar is None else sorted(calendar.seasons.values())
     detected = (
         [] if calendar_seasons else [season] if (season := detect_season(values, longest // _MIN_SEASONS)) else []
     )
@@ -140,11 +139,6 @@ def _autocorrelation(values, longest):
 def _without_constants(centred):
     """Return the columns of centred values (rows, F) that are not constant."""
     return centred[:, (centred**2).sum(axis=0) > 0]
-
-
-def _has_few_gaps(times, rows):
-    """Return whether hardly any row is missing among the first `rows`."""
-    return times is not None and float(times.intervals[: rows - 1].sum()) <= (1 + _MAX_MISSING_SHARE) * (rows - 1)
 
 
 def _steps_formatter(times):

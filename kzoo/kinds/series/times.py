@@ -201,6 +201,10 @@ class Times:
             day if self._are_days else f"{day} {time_of_day[:5] if time_of_day.endswith(':00') else time_of_day}{zone}"
         )
 
+    def at(self, row) -> str:
+        """Return the time of a row, counted in order of time, as text."""
+        return self.format_time(self.timestamps[self.order[row]])
+
     @property
     def ends(self) -> tuple[str, str]:
         """The first and the last time as text."""

@@ -1,0 +1,193 @@
+"""Steps without a row: in training and in new rows, every value stands on the calendar, so that no season moves.
+
+The class of faults: rows around a gap counted as consecutive, which moves the season by the length of the gap.
+"""
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+from messages import assert_mentions, notes_with, refuses, warns
+from shortcuts import undrawn, untraced
+
+import kzoo
+import kzoo.runtime
+from kzoo.data import encode, load_data
+from kzoo.kinds.series.steps import Steps, fill_targets
+from kzoo.utils.errors import KzooWarning
+
+RIDGE = "ridge_windows"
+
+
+def monthly(years=20, level=500.0):
+    """Return sales with a trend and a peak in January."""
+    days = pd.date_range("2000-01-01", periods=12 * years, freq="MS")
+    noise = np.random.default_rng(0).normal(0, 0.01, len(days))
+    sales = level * (1 + np.arange(len(days)) / 500) * (1 + (days.month == 1) + 0.02 * days.month + noise)
+    return pd.DataFrame({"day": days, "sales": sales})
+
+
+def hourly(days=40):
+    times = pd.date_range("2024-01-01", periods=24 * days, freq="h")
+    load = 100 + 50 * np.cos(2 * np.pi * (times.hour - 15) / 24) + np.random.default_rng(0).normal(0, 1, len(times))
+    return pd.DataFrame({"time": times, "load": load})
+
+
+def preset(steps, horizon):
+    base = kzoo.get_preset("series_linear")
+    return kzoo.registry.with_settings(
+        base, {**base.config, "input_shape": (steps, 1), "horizon": horizon}, base.training
+    )
+
+
+def fitted(source, folder, steps, horizon, **options):
+    with untraced(), undrawn():
+        return kzoo.baselines.train(RIDGE, load_data(source, preset=preset(steps, horizon), **options), out=folder)
+
+
+@pytest.fixture(scope="module")
+def months(tmp_path_factory):
+    return fitted(monthly(), tmp_path_factory.mktemp("months") / "run", 24, 12)
+
+
+def test_a_missing_month_of_new_rows_does_not_move_january(months, tmp_path):
+    frame = monthly()
+    whole = kzoo.predict(months, frame).values[0, :, 0]
+    model = kzoo.runtime.load(kzoo.export(months, tmp_path / "export", formats=["onnx"]).path)
+    for row in (-4, -12, -20):  # January is one of them
+        new, missing = frame.drop(index=len(frame) + row), frame["day"].iloc[row]
+        before, after = (f"{missing + pd.DateOffset(months=count):%Y-%m-%d}" for count in (-1, 1))
+        for predict in (partial(kzoo.predict, months), model.predict):
+            with warns("1 row", "missing", before, after, "12 steps"):
+                predictions = predict(new)
+            np.testing.assert_allclose(predictions.values[0, :, 0], whole, rtol=0.05)
+            history = predictions.history_times[0]
+            assert [time.month for time in history] == [1 + i % 12 for i in range(24)]
+            assert predictions.times[0][0].month == 1
+
+
+def test_missing_hours_of_new_rows_do_not_move_the_daily_maximum(tmp_path):
+    frame = hourly()
+    run = fitted(frame, tmp_path / "run", 48, 24)
+    with warns("6 rows", "missing", "24 steps"):
+        forecast = kzoo.predict(run, frame.drop(index=range(len(frame) - 20, len(frame) - 14)))
+    assert forecast.times[0][int(forecast.values[0, :, 0].argmax())].hour in (14, 15, 16)
+
+
+def test_a_month_that_is_always_missing_leaves_a_season_of_12(tmp_path):
+    frame = monthly()[lambda rows: rows["day"].dt.month != 8]
+    run = fitted(frame, tmp_path / "run", 24, 12)
+    notes = load_data(frame, preset=preset(24, 12)).notes
+    assert notes_with(notes, "20 rows", "missing", "12 steps") and notes_with(notes, "filled in", "scoring", "train")
+    with pytest.warns(KzooWarning):
+        forecast = kzoo.predict(run, frame)
+    assert [time.month for time in forecast.times[0]] == list(range(1, 13))
+    assert forecast.values[0, :, 0].argmax() == 0
+    assert load_data(frame, preset="series_linear").config["input_shape"][0] % 12 == 0  # the default window, too
+
+
+def test_rows_are_missing_in_half_of_a_window(months):
+    frame = monthly()
+    with refuses("13 of the 24", "24 steps", "missing", "half"):
+        kzoo.predict(months, frame.drop(index=range(len(frame) - 14, len(frame) - 1)))
+    with warns("11 rows", "missing"):
+        forecast = kzoo.predict(months, frame.drop(index=range(len(frame) - 12, len(frame) - 1)))
+    assert forecast.values[0, :, 0].argmax() == 0
+
+
+def test_scores_of_rows_with_gaps(months):
+    frame = monthly()
+    with warns("1 row", "missing"), warns("windows", "excluded"):
+        scores = kzoo.evaluate(months, frame.drop(index=200), n_windows=3)
+    whole = kzoo.evaluate(months, frame)
+    assert scores["mae"] == pytest.approx(whole["mae"], rel=0.2)
+
+
+def test_training_rows_with_random_gaps_keep_their_season():
+    frame = hourly()
+    kept = frame[np.random.default_rng(0).random(len(frame)) > 0.03]
+    data = load_data(kept, preset=preset(48, 24))
+    x, y = data.train.x[:][..., 0], data.train.y[:][..., 0]
+    clock = np.cos(2 * np.pi * (np.arange(72) - 15) / 24)
+    phases = [np.abs(np.fft.rfft(window)[3]) for window in np.concatenate([x, y], axis=1)]
+    assert min(phases) > 30 * 36  # a daily wave of the full size in every window and its horizon
+    assert len(clock) == 72 and notes_with(data.notes, "rows", "missing") and notes_with(data.notes, "excluded")
+
+
+def test_a_gap_that_is_too_long_divides_a_series():
+    frame = hourly()
+    data = load_data(frame.drop(index=range(400, 500)), preset=preset(48, 24))
+    assert notes_with(data.notes, "2024-01-17 15:00", "2024-01-21 20:00", "too long")
+    assert len(data.train.x.values) == len(frame) - 100
+    starts = data.train.x.starts
+    assert not ((starts < 400) & (starts + 72 > 400)).any()
+    x = encode(data.preprocessing, frame.drop(index=range(400, 500)))
+    np.testing.assert_allclose(x[0, :, 0], frame["load"].iloc[-48:], rtol=1e-6)
+
+
+def test_rows_of_one_step_are_one_step():
+    frame = hourly()
+    twice = pd.concat([frame, frame.iloc[[500, -5]].assign(load=0.0)])
+    data = load_data(twice, preset=preset(48, 24))
+    assert notes_with(data.notes, "2 rows repeat", "'time'", "2024-01-21 20:00", "last")
+    assert data.train.x.values.shape == (len(frame), 1) and data.train.x.values[500, 0] == 0
+    with warns("1 row repeats", "'time'", "last"):
+        x = encode(data.preprocessing, twice)
+    assert x[0, -5, 0] == 0 and x[0, 0, 0] == pytest.approx(frame["load"].iloc[-48])
+    half_hours = frame.assign(time=pd.date_range("2024-01-01", periods=len(frame), freq="30min"))
+    with refuses("1 hour", "30 minutes"):
+        encode(data.preprocessing, half_hours)
+
+
+def panel():
+    return pd.concat([monthly(level=level).assign(shop=shop) for shop, level in (("a", 500), ("b", 50), ("c", 5e4))])
+
+
+def test_a_missing_month_of_a_panel_moves_no_series(tmp_path):
+    frame = panel().reset_index(drop=True)
+    run = fitted(frame, tmp_path / "run", 24, 12, target="sales", series_id="shop")
+    whole = kzoo.predict(run, frame).values[..., 0]
+    model = kzoo.runtime.load(kzoo.export(run, tmp_path / "export", formats=["onnx"]).path)
+    new = frame.drop(index=frame.index[(frame["shop"] == "b") & (frame["day"] == "2019-06-01")])
+    for predict in (partial(kzoo.predict, run), model.predict):
+        with warns("1 row", "'b'", "2019-05-01", "2019-07-01", "12 steps"):
+            forecast = predict(new)
+        np.testing.assert_allclose(forecast.values[..., 0], whole, rtol=0.05)
+        assert [time.month for time in forecast.history_times[1]] == [1 + i % 12 for i in range(24)]
+    short = frame.drop(
+        index=frame.index[(frame["shop"] == "b") & (frame["day"] > "2018-01-01") & (frame["day"] < "2019-09-01")]
+    )
+    with warns("1 of 3 series", "'b'", "last gap"), warns("rows", "missing"):
+        forecast = kzoo.predict(run, short)
+    np.testing.assert_allclose(forecast.values[[0, 2], :, 0], whole[[0, 2]], rtol=1e-5)
+    without = frame[frame["day"].dt.month != 8]
+    data = load_data(without, preset=preset(24, 12), target="sales", series_id="shop")
+    januaries = data.train.x.series.numbers[data.train.x.starts] % 12 == 0
+    assert januaries.any() and (data.train.x[:][januaries, :, 0].argmax(axis=1) % 12 == 0).all()
+
+
+def test_values_that_are_filled_in_follow_season_and_trend():
+    season, trend = np.tile([5.0, 1, 2, 8], 10), np.arange(40) * 0.5
+    for missing in ([9], [9, 10, 11], range(9, 20), [0 + 6, 7, 30], [4, 5, 6]):
+        values = (season + trend)[:, None].copy()
+        values[list(missing)] = np.nan
+        filled = fill_targets(values, np.array([0, 40]), 4)
+        np.testing.assert_allclose(values[:, 0], season + trend)
+        assert np.flatnonzero(filled).tolist() == list(missing)
+    first = (season + trend)[:, None].copy()
+    first[[1, 2]] = np.nan  # from the season after it
+    fill_targets(first, np.array([0, 40]), 4)
+    np.testing.assert_allclose(first[:, 0], season + trend)
+    line = np.arange(10.0)[:, None]
+    line[[3, 4, 8, 9]] = np.nan
+    fill_targets(line, np.array([0, 10]), None)
+    assert line[:, 0].tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 7, 7]
+
+
+def test_steps_between_rows():
+    steps = Steps.of(np.array([0, 1, 4, 5, 20, 3, 5]), np.array([0, 5, 7]), 5)
+    assert steps.rows.tolist() == [0, 1, 1, 1, 2, 3, 4, 5, 5, 6]
+    assert steps.since.tolist() == [0, 0, 1, 2, 0, 0, 0, 0, 1, 0]
+    assert steps.parts.tolist() == [0, 6, 7, 10] and steps.of_rows.tolist() == [0, 1, 4, 5, 6, 7, 9]
+    assert_mentions(" ".join(steps.notes(str, 12)), "3 rows", "between 1 and 2", "12 steps", "between 3 and 4")

@@ -36,7 +36,7 @@ def equal_rows(subject, split):
         rows = subject.some(split)
         pairs, compared = x.copies(train, rows).items(), len(rows)
     else:
-        first, keys = {}, hashes(subject, split)
+        first, keys = dict[int | None, int](), hashes(subject, split)
         for row, key in enumerate(hashes(subject, "train")):
             first.setdefault(key, row)
         pairs = ((row, first[key]) for row, key in enumerate(keys) if key is not None and key in first)

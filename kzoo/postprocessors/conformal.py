@@ -409,7 +409,7 @@ def coverage(
                 size = float(inside.sum(axis=1).mean())
                 of_class = {
                     str(predictions.class_names[number]): float(covered[truth == number].mean())
-                    for number in np.flatnonzero(np.bincount(truth.astype(int)) >= FEWEST)
+                    for number in np.flatnonzero(np.bincount(truth.astype(int)) >= FEWEST).tolist()
                 }
                 result = {"method": method, "coverage": float(covered.mean()), "size": size, "classes": of_class}
                 results.append(shared | result)

@@ -143,7 +143,8 @@ def frame_of(content, name, notes=(), text=(), *, compact=False):
     opened = partial(_Stream, content)
     layout = _layout(_head(opened()), name, opened, notes)
     width, most = len(layout.cells), max(len(content), _MOST_FILLED)
-    if width * (content.count("\n") + content.count("\r") + 1) > most:  # or texts have line ends
+    line_ends = content.count("\n") + (content.count("\r") if "\r" in content else 0)
+    if width * (line_ends + 1) > most:  # or texts have line ends
         rows = sum(1 for _ in _iter_rows(opened(), layout.separator)) - 1
         _check_filled(name, rows, width, len(content), _MOST_FILLED)
     table = _frame(opened, layout, text, compact=compact and len(content) > _COMPACT_FROM)
@@ -302,18 +303,24 @@ def _padded(content, opened, layout, table) -> dict:
 
 def _is_whole(values):
     """Return True if a numeric column holds only integers."""
-    if values.dtype.kind != "f":
-        return values.dtype.kind in "iu"
-    finite = values[np.isfinite(values)]
-    return bool(len(finite)) and bool((finite == np.round(finite)).all())
+    return values.dtype.kind in "iu" or _are_rounded(values, 0)
 
 
 def _has_three_decimals(values):
     """Return True if no number of a column has more than three decimals: `1.234` may be 1234."""
+    return _are_rounded(values, 3)
+
+
+def _are_rounded(values, decimals):
+    """Return True if a column holds floats, and no number has more decimals. The first rows rule out most columns."""
     if values.dtype.kind != "f":
         return False
-    finite = values[np.isfinite(values)]
-    return bool(len(finite)) and bool((finite.round(3) == finite).all())
+    numbers = values.to_numpy()
+    for some in (numbers[:_FIRST_ROWS], numbers):
+        finite = some[np.isfinite(some)]
+        if not (finite.round(decimals) == finite).all():
+            return False
+    return bool(len(finite))
 
 
 def rows(path) -> Rows:

@@ -27,10 +27,12 @@ from kzoo.dataset.dataset import Dataset, Loadable
 from kzoo.dataset.options import DataOptions
 from kzoo.dataset.summary import summary_line
 from kzoo.registry import AUTO
+from kzoo.results import value_of
 from kzoo.run import Run
 from kzoo.sources.tables.frame import as_table
 from kzoo.stored_types import Spec, plain
 from kzoo.suggestions import is_installed, suggestions
+from kzoo.tasks.objectives import deciding
 from kzoo.training.folder import check_resume
 from kzoo.training.max_time import Clock
 from kzoo.training.resume import Signals
@@ -100,7 +102,14 @@ def auto(
     usual = _FOLDS if seconds > _SHORT else _FOLDS_OF_SHORT
     count = usual if folds is None else checked_count("folds", folds, least=2)
     parts, candidates = Parts.of(data, count, seed), _baselines(data)
-    score = _primary_score(data, objective, candidates[0].name)
+    decides = None if old_run is None else next(iter(deciding(old_run.spec.training)), None)
+    score = _primary_score(data, objective, candidates[0].name, decides)
+    notes = list(data.notes)
+    if decides is not None and objective is None and decides != score.metric:
+        notes.append(
+            f"The previous model was trained for {decides}, which 'auto' does not compute: models are compared by "
+            f"{score.metric}."
+        )
     judged = f"{parts.folds} folds" if parts.folds > 1 else f"the validation split ({parts.reason})"
     plan = AutoPlan(
         data=summary_line(data.overview), metric=score.metric, parts=f"judged on {judged}",
@@ -108,7 +117,7 @@ def auto(
         seconds=seconds,
     )  # fmt: skip
     if dry_run:
-        print_notes([str(plan)], progress)
+        print_notes([*notes[len(data.notes) :], str(plan)], progress)
         return plan
     # 2. Claim the folder, and fit candidates in workers, which never get the test rows.
     direction = "max" if score.sign > 0 else "min"
@@ -127,7 +136,7 @@ def auto(
         used = 0.0 if earlier is None else _seconds_used(folder)
         if earlier is None:
             clear_search(folder)
-        print_notes([plan.data, *data.notes, str(plan)], progress)
+        print_notes([plan.data, *notes, str(plan)], progress)
         write_json(folder / "preprocessing.json", plain(data.preprocessing))
         with_provenance(request).write(folder)
         end = started + seconds - used
@@ -192,8 +201,10 @@ def _presets(source: Any, options: DataOptions, seconds: float) -> list[Candidat
     return [Candidate(name=each.preset, label=each.preset) for each in suggested[:most]]
 
 
-def _primary_score(data: Dataset, objective: str | None, baseline: str) -> PrimaryScore:
+def _primary_score(data: Dataset, objective: str | None, baseline: str, decides: str | None = None) -> PrimaryScore:
     """Return the score by which candidates are compared; a baseline shows whether it can be computed on this data.
+
+    Without an objective, it is the one that the previous model was trained for (`decides`), else the primary score.
 
     Raises:
         KzooError: the objective is not among the scores of the task.
@@ -202,7 +213,9 @@ def _primary_score(data: Dataset, objective: str | None, baseline: str) -> Prima
     answers = baseline_answers(fit(data, baseline), split)
     score = PrimaryScore(data, objective)
     if objective is None:
-        score = PrimaryScore(data, metric_of(data, dict(score.scores(answers))))
+        scores = dict(score.scores(answers))
+        known = decides is not None and value_of(scores, decides) is not None
+        score = PrimaryScore(data, str(decides) if known else str(metric_of(data, scores)))
     score.value(answers)  # raises if it is not available
     return score
 

@@ -64,6 +64,19 @@ def test_the_previous_models_own_data_in_another_split_is_refused(tmp_path):
         previous_of(previous, wine(), options_of(previous, DataOptions(seed=1)), other)
 
 
+def test_models_are_compared_by_the_objective_of_the_previous_one(tmp_path, capsys):
+    frame = wine()
+    costs = dict(cost={("a", "b"): 9}, decision="default")
+    for settings, metric in ((dict(objective="auc"), "auc"), ({}, "accuracy"), (costs, "accuracy")):
+        previous = baselines.train(
+            "logistic", frame, target="target", out=tmp_path / metric, overwrite=True, **settings
+        )
+        plan = kzoo.tune("auto", frame, previous=previous, dry_run=True)
+        assert plan.metric == metric
+        assert ("trained for expected_cost" in capsys.readouterr().err) == (settings is costs)
+    assert kzoo.tune("auto", frame, previous=tmp_path / "auc", objective="f1", dry_run=True).metric == "f1"
+
+
 def test_labels_are_decided_by_the_thresholds_of_each_model(tmp_path):
     previous = baselines.train("logistic", moods(300, 0), target=LABELS, out=tmp_path / "old")
     newer = moods(400, 1)

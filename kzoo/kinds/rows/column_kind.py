@@ -45,6 +45,7 @@ class ColumnKind:
         excluded: why the column is of no use; empty if it is.
         number_format, numbers: the format of a column of numbers (None without texts), and its numbers (N,), NaN where
             a cell is none.
+        readable: share of these numbers among the cells that are not missing.
         categories: category -> number of cells, of a category or a text.
         mostly, others: "number" or "date" if most cells of a category are, and the other cells: cell -> number.
     """
@@ -53,6 +54,7 @@ class ColumnKind:
     excluded: str = ""
     number_format: NumberFormat | None = None
     numbers: np.ndarray | None = field(default=None, compare=False)
+    readable: float = 1.0
     categories: Mapping[str, int] = field(default_factory=dict)
     mostly: str = ""
     others: Mapping[Any, int] = field(default_factory=dict)
@@ -85,10 +87,10 @@ def column_kind(values, learn_format, *, requested=None, file=False) -> ColumnKi
         file: whether the cells come from a CSV file, or are read like those of one.
     """
     is_filled = are_filled(values)
-    filled = values[is_filled]
+    filled = values if is_filled.all() else values[is_filled]
     if not len(filled):
         return ColumnKind(excluded="empty in the training rows")
-    if is_filled.all() and _is_constant(filled):
+    if len(filled) == len(values) and _is_constant(filled):
         return ColumnKind(excluded="constant")
     if requested == "category":
         return ColumnKind("category", categories=category_counts(values, file=file))
@@ -96,10 +98,12 @@ def column_kind(values, learn_format, *, requested=None, file=False) -> ColumnKi
         return ColumnKind("date")
     number_format = learn_format()
     numbers = to_numbers(values, *([] if number_format is None else [number_format]))
-    as_numbers = ColumnKind("number", number_format=number_format, numbers=numbers)
+    is_number = np.isfinite(numbers)
+    is_number = is_number if len(filled) == len(values) else is_number[is_filled]
+    readable = float(is_number.mean())
+    as_numbers = ColumnKind("number", number_format=number_format, numbers=numbers, readable=readable)
     if requested == "number":
         return as_numbers
-    is_number = np.isfinite(numbers[is_filled])
     others = {} if is_number.all() else value_counts(filled[~is_number])
     infinite = sum(count for cell, count in others.items() if _is_infinite(cell))
     if infinite == len(filled):

@@ -131,9 +131,9 @@ def _learn_column(name, values, clip, notes, override, format_warnings, decimal,
     if detected.kind == "date":
         return _learn_date_column(name, values, notes, date_order, requested=requested == "date")
     if detected.kind == "number":
-        numbers, is_filled = detected.numbers, are_filled(values)
-        if not np.isfinite(numbers).any():
-            example = values[np.flatnonzero(is_filled)[0]]
+        numbers = detected.numbers
+        if not detected.readable:
+            example = next(iter(value_counts(values[are_filled(values)])))
             raise KzooError(
                 f"columns: {name!r} is declared as a number, but no value can be read as one, for example {example!r}."
             )
@@ -142,7 +142,7 @@ def _learn_column(name, values, clip, notes, override, format_warnings, decimal,
         format_warnings += column_warnings
         number_format = stored_number_format(detected.number_format, decimal)
         column = _learn_number_column(name, numbers, clip, number_format, notes)
-        return column | _unreadable_flag(np.isfinite(numbers[is_filled]))
+        return column | _unreadable_flag(detected.readable)
     format_warnings += filter(None, [detected.finding(name)])
     counts = detected.categories
     if len(counts) > MAX_CATEGORIES:
@@ -158,9 +158,9 @@ def _learn_text_column(name, values):
     return {"name": name, "kind": "text", **learn_texts(values)}
 
 
-def _unreadable_flag(is_readable):
+def _unreadable_flag(readable):
     """Return the mark of a column with many unreadable training cells, so that new rows are not refused for it."""
-    return {"unreadable": True} if is_readable.mean() < _MIN_READABLE else {}
+    return {"unreadable": True} if readable < _MIN_READABLE else {}
 
 
 def missing_value_notes(words, columns, targets=(), classes=(), *, file=True) -> list:
@@ -287,7 +287,7 @@ def _learn_date_column(name, values, notes, date_order, requested):
     """
     day_first = detect_day_first(name, values, notes, date_order)
     dates = to_dates(values, day_first, wall_clock=True)
-    is_date = not_missing(dates)[not_missing(values)]
+    is_date = not_missing(dates)[are_filled(values)]
     if requested and not is_date.any():
         example = next(iter(value_counts(values)))
         raise KzooError(
@@ -301,7 +301,7 @@ def _learn_date_column(name, values, notes, date_order, requested):
     missing = np.isnat(dates)
     zoned = may_have_offset(values) and bool((dates != to_dates(values, day_first))[~missing].any())
     column = {"name": name, "kind": "date", **order, "zoned": zoned, "medians": medians}
-    return column | {"missing": bool(missing.any())} | _unreadable_flag(is_date)
+    return column | {"missing": bool(missing.any())} | _unreadable_flag(is_date.mean())
 
 
 def month_first_columns(columns, table, train, date_order=None) -> dict:

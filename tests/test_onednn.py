@@ -54,7 +54,15 @@ def test_a_tensorflow_that_was_imported_first_stays_without_onednn_and_a_single_
     (_, enabled, variable), (first, second) = output_of(LATE, PLAIN, tmp_path)
     assert (enabled, variable, second) == (False, None, [])
     (line,) = first
-    assert_mentions(line, "TensorFlow", "import kzoo", "oneDNN", "TF_ENABLE_ONEDNN_OPTS=1")
+    assert_mentions(line, "TensorFlow", "`import kzoo` before `import keras`", "1.3 to 1.7 times as fast", "oneDNN")
+    assert_mentions(line, "TF_ENABLE_ONEDNN_OPTS=1")
+
+
+def test_nothing_switches_onednn_once_tensorflow_is_imported(tmp_path):
+    """If this fails, TensorFlow reads the variable later, and `prepare` can run after its import."""
+    later = f"import os, tensorflow\nos.environ[{onednn.VARIABLE!r}] = '1'\n"
+    (is_on, *_), _ = output_of(later + SCRIPT, PLAIN, tmp_path, TF_ENABLE_ONEDNN_OPTS="0")
+    assert is_on is False
 
 
 @pytest.fixture

@@ -87,7 +87,8 @@ def test_cross_validation_and_the_range_test_are_short_and_still_dicts():
     result = kzoo.cross_validate("iris_fnn", "iris", folds=3, epochs=1, progress=False, callbacks="quick")
     lines = repr(result).splitlines()
     assert_mentions(lines[0], "3 folds", "runs/cross-iris_fnn")
-    assert len(lines) < 12
+    optional = [line for line in lines if "catboost" in line or "lightgbm" in line]  # where they are installed
+    assert len(lines) - len(optional) < 12
     assert lines[2].split()[:2] == ["accuracy", f"{result['mean']['accuracy']:.4g}"]
     assert isinstance(result, dict) and len(result["folds"]) == 3
     rates = kzoo.learning_rate_range("iris_fnn")

@@ -4,8 +4,8 @@ TensorFlow on Linux enables it only on processors with VNNI, bfloat16 or AMX, wh
 it is faster without these, too (`tests/benchmarks/README.md`). Results differ by rounding, so a run records the setting
 and keeps it when it is resumed.
 
-TensorFlow reads the environment variable `TF_ENABLE_ONEDNN_OPTS` once, when it is imported. A value set by the user is
-kept.
+TensorFlow reads the environment variable `TF_ENABLE_ONEDNN_OPTS` once, when its library is loaded, and keeps the value
+in a static variable: nothing switches oneDNN afterwards. A value set by the user is kept.
 """
 
 import os
@@ -82,6 +82,7 @@ def advice() -> list[str]:
         return []
     _advised = True
     return [
-        "TensorFlow was imported before kzoo and runs without oneDNN, which is faster on this processor. Import kzoo "
-        f"first, or set {VARIABLE}=1."
+        "TensorFlow was imported before kzoo and runs without oneDNN, with which convolutions and attention are 1.3 to "
+        "1.7 times as fast on this processor. It cannot be switched afterwards: write `import kzoo` before `import "
+        f"keras`, or set {VARIABLE}=1."
     ]

@@ -86,7 +86,8 @@ def test_its_labels_are_the_medians(results):
 def test_checks_ranking_and_report_support_it(results):
     assert [row[1] for row in results["ranked"]] == ["rank_error"] * 2
     assert results["ranked"][0][2] <= results["ranked"][1][2]
-    assert results["beside"] == ["gradient-boosted trees", "logistic regression", "most frequent class"]
+    beside = [name for name in results["beside"] if name not in ("CatBoost", "LightGBM")]  # where they are installed
+    assert beside == ["gradient-boosted trees", "logistic regression", "most frequent class"]
     assert f"It is off by {results['test']['rank_error']:.2f} ranks" in results["page"]  # as the package words it
     assert_mentions(results["page"], "always the median", "confusion matrix")
     assert results["versus"] == 0

@@ -36,6 +36,7 @@ class Split:
         rows: (N,) row numbers among the usable rows of the source; None if unknown.
         weight: (N,) float32, 0 or more: how much each row counts in the loss, metrics, scores and baselines; None if
             all rows count equally.
+        texts: (N,) the beginning of each text as it was written, for people; None if rows are no texts.
         keys: (N,) uint64 hashes of the content of each row in its source, whatever it is read for; None: that of `x`.
     """
 
@@ -43,6 +44,7 @@ class Split:
     y: Any
     rows: Any = None
     weight: Any = None
+    texts: Any = None
     keys: Any = None
 
     def select(self, indices: Any) -> "Split":
@@ -51,12 +53,11 @@ class Split:
         Args:
             indices: (M,) row numbers.
         """
-        rows, weight, keys = (
-            None if part is None else np.asarray(part)[indices] for part in (self.rows, self.weight, self.keys)
-        )
-        return Split(
-            x=select_rows(self.x, indices), y=select_rows(self.y, indices), rows=rows, weight=weight, keys=keys
-        )
+        more = {
+            name: None if (part := getattr(self, name)) is None else np.asarray(part)[indices]
+            for name in ("rows", "weight", "texts", "keys")
+        }
+        return Split(x=select_rows(self.x, indices), y=select_rows(self.y, indices), **more)
 
     def __len__(self) -> int:
         return len(self.x)

@@ -372,6 +372,9 @@ def _suspect(
 
 def _shown_row(data: Dataset, split: Split, position: int) -> tuple[Any, str]:
     """Return a row as the report shows it, and as text."""
+    if split.texts is not None:
+        text = " ".join(str(split.texts[position]).split())
+        return [text], cut(text, _PREVIEW)
     x = np.asarray(split.x[np.array([position])])
     view = kind(data.inputs).inference.show(data.preprocessing, x, data.feature_names)
     if view is None:
@@ -412,7 +415,7 @@ def _page(result: WrongLabels, data: Dataset) -> str:
     return environment.get_template("suspects.html.j2").render(
         title=f"Labels of {data.name} that look wrong",
         form="" if view is None else view.form,
-        heads=[] if view is None else view.heads,
+        heads=["text"] if data.train.texts is not None else [] if view is None else view.heads,
         suspects=result.suspects[:_SHOWN],
         hidden=max(0, len(result.suspects) - _SHOWN),
         rows=f"{result.rows:,}",

@@ -1,5 +1,7 @@
 """Files of an exported model for people: `README.md` (model card), `requirements.txt` and `labels.json`."""
 
+import re
+
 from kzoo.export.formats import formats
 from kzoo.kinds.text.sentence_encoder import LICENCE
 from kzoo.postprocessors.postprocessor import Postprocessor
@@ -9,7 +11,7 @@ from kzoo.tasks import problem
 from kzoo.tasks.target_scores import mixes_units, target_table
 from kzoo.tasks.weighted import by_weighting
 from kzoo.utils.files import write_json, write_text
-from kzoo.utils.formatting import number
+from kzoo.utils.formatting import number, shown
 
 _SHOWN = 20
 _FEW = 100  # with fewer test examples, the card warns that scores are uncertain
@@ -47,13 +49,16 @@ def card(manifest) -> str:
     decision = Postprocessor.read(manifest.postprocessing).describe()
     parts = [
         f"---\nlibrary_name: keras\ntags:\n- kzoo\n- {tag}\n---\n",
-        f"# {manifest.name}\n",
+        f"# {_plain(manifest.name)}\n",
         f"A network for {task.replace('-', ' ')} with {manifest.parameters:,} parameters, built {origin}. Exported on "
         f"{manifest.created}.\n",
         "## Input and output\n",
         f"* `{input_spec['name']}`: {input_spec['dtype']} {_shape(input_spec['shape'])}, {input_spec['meaning']}.",
         f"* `{output_spec['name']}`: float32 {_shape(output_spec['shape'])}, {_meaning(manifest, output_spec)}.\n",
-        *(f"* Labels: {line} `kzoo.runtime` does this; other runtimes return the outputs only.\n" for line in decision),
+        *(
+            f"* Labels: {_plain(line)} `kzoo.runtime` does this; other runtimes return the outputs only.\n"
+            for line in decision
+        ),
         *([f"{LICENCE}\n"] if "charsmap" in (manifest.preprocessing or {}) else []),
         *_data(manifest),
         *_baselines(manifest),
@@ -85,14 +90,22 @@ def _coverage(manifest):
     return ["## Sets and intervals\n", f"{text} {DRIFT}\n"]
 
 
+def _plain(text):
+    """Return a name from data as Markdown that shows it: on one line, without markup, HTML or links."""
+    line = shown(str(text))[1:-1] if not str(text).isprintable() else str(text)
+    return re.sub(r"[\\`*_\[\]<>|&~$@]|(?<=\w):(?=/)|(?<=\bwww)\.", r"\\\g<0>", line, flags=re.I)
+
+
 def _shape(shape):
     return "(" + ", ".join("N" if size is None else str(size) for size in shape) + ")"
 
 
 def _meaning(manifest, output_spec):
-    labels = manifest.labels
+    labels = list(map(_plain, manifest.labels))
     if output_spec["kind"] == "values":
-        return "values in the unit of the target" + (f": {', '.join(manifest.targets)}" if manifest.targets else "")
+        return "values in the unit of the target" + (
+            f": {', '.join(map(_plain, manifest.targets))}" if manifest.targets else ""
+        )
     if not labels:
         return output_spec["kind"]
     shown_labels = ", ".join(labels[:_SHOWN]) + (", ... (labels.json)" if len(labels) > _SHOWN else "")
@@ -112,7 +125,10 @@ def _data(manifest):
         ]
     held_out = [f"{number(data[split])} for {label}" for split, label in _HELD_OUT if data.get(split)]
     held_out_text = f"; {' and '.join(held_out)} were held out" if held_out else ""
-    lines = ["## Data and scores\n", f"Trained on {number(data['train'])} examples of {data['name']}{held_out_text}.\n"]
+    lines = [
+        "## Data and scores\n",
+        f"Trained on {number(data['train'])} examples of {_plain(data['name'])}{held_out_text}.\n",
+    ]
     if origin:
         lines.append(f"* Source of the data set with this name: {origin['source']}")
         lines.append(f"* Licence of that data: {origin['licence']}")
@@ -126,7 +142,8 @@ def _data(manifest):
         headers, *rows = target_table(scores) or [[]]
         if "labels" in scores:
             lines += [
-                f"* {split}, {name}: " + ", ".join(f"{h} {cell}" for h, cell in zip(headers[1:], cells, strict=True))
+                f"* {split}, {_plain(name)}: "
+                + ", ".join(f"{h} {cell}" for h, cell in zip(headers[1:], cells, strict=True))
                 for name, *cells in rows[:_SHOWN]
             ]
             continue
@@ -135,7 +152,7 @@ def _data(manifest):
             baseline_text = (
                 f"; mean absolute error of baselines: {', '.join(score_texts[3:])}" if score_texts[3:] else ""
             )
-            lines.append(f"* {split}, {name}: {', '.join(score_texts[:3])}{baseline_text}")
+            lines.append(f"* {split}, {_plain(name)}: {', '.join(score_texts[:3])}{baseline_text}")
     return [*lines, ""]
 
 
@@ -182,7 +199,7 @@ def _pair(ms):
 
 def _row(key, entry):
     if entry.status == "failed":
-        return f"| {key} | failed: {entry.error} | | | | |"
+        return f"| {key} | failed: {_plain(entry.error)} | | | | |"
     difference, agreement, ms = entry.difference, entry.agreement, entry.latency_ms
     cells = [
         f"`{entry.file}`",

@@ -4,13 +4,14 @@ import csv
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import load_wine
 from sklearn.neighbors import NearestNeighbors
 
 import kzoo
 from kzoo.cli import main
-from kzoo.evaluation import confident_learning
+from kzoo.evaluation import confident_learning, wrong_labels
 from tests.messages import assert_mentions, refuses
 
 NAMES = {0: "red", 1: "rose", 2: "white"}
@@ -181,3 +182,14 @@ def test_what_has_no_wrong_labels_is_refused(tmp_path):
         kzoo.check("iris_fnn", wrong_labels=True, learning_curve=True, out=tmp_path)
     assert main(["check", "iris_fnn", "--wrong-labels", "--quick"]) == 2
     assert not list(tmp_path.iterdir())
+
+
+def test_a_text_is_shown_as_it_was_written(tmp_path):
+    """Not as its tokens, which repeat the characters of a text and leave out those that are rare."""
+    texts = [f"四星饭店,  房间{n}很干净。" if n % 2 else f"Das Hotel {n} war laut!" for n in range(60)]
+    frame = pd.DataFrame({"text": texts, "label": ["good" if n % 2 else "bad" for n in range(60)]})
+    data = kzoo.load_data(frame, preset="text_ngrams", target="label")
+    for split in (data.train, data.validation, data.test, data.train.select([3, 1])):
+        for position, row in enumerate(split.rows[:5]):
+            cells, text = wrong_labels._shown_row(data, split, position)
+            assert cells == [text] == [" ".join(texts[row].split())]

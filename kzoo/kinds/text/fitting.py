@@ -44,6 +44,7 @@ from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import listed, percent, shown
 from kzoo.utils.optional import pandas as pd
 
+_BEGINNING = 300  # characters of a text that are kept for people
 _WITHOUT = "{} rows without text or label were dropped."
 
 
@@ -354,6 +355,7 @@ def build_text(
             y=pair[1],
             rows=None if part in official else parts[part],
             weight=weights.get(part),
+            texts=np.array([text[:_BEGINNING] for text in pair[0]], object),
             keys=keys_of(text.encode("utf-8", "surrogatepass") for text in pair[0]),
         )
         for part, pair in chosen.items()

@@ -15,7 +15,7 @@ from kzoo.dataset.options import DataOptions
 from kzoo.dataset.splits import second_sources
 from kzoo.kinds import kind
 from kzoo.kinds.text import sentence_encoder
-from kzoo.registry import Preset, general_first, get_preset, is_general, list_presets
+from kzoo.registry import Preset, general_first, get_preset, is_general, list_presets, resolve, with_settings
 from kzoo.results.suggest import Suggestion, order
 from kzoo.sources.tables.files import is_table, pieces_of, size_of
 from kzoo.sources.tables.frame import as_frame
@@ -23,6 +23,7 @@ from kzoo.tasks import Problem, problem
 from kzoo.tasks import detection as task_detection
 from kzoo.utils.errors import KzooError, KzooWarning
 from kzoo.utils.files import path_of
+from kzoo.utils.formatting import shown
 from kzoo.utils.table_path import with_sheet
 
 _LARGE = 2**28  # bytes in memory: of a larger table, only the first rows are inspected
@@ -45,17 +46,18 @@ class InspectedData:
     rows: int | None = None
 
 
-def suggestions(source: Any, options: DataOptions) -> list[Suggestion]:
+def suggestions(source: Any, options: DataOptions, horizon: int | None = None) -> list[Suggestion]:
     """Return the presets that accept some data in the order in which to try them (see `kzoo.results.suggest.order`).
 
     Args:
         source: anything that `kzoo.load_data` takes.
         options: how to read and split it.
+        horizon: number of steps to forecast, for series; None for any data.
 
     Raises:
         KzooError: the data cannot be loaded.
     """
-    data = inspect(source, options)
+    data = inspect(source, options) if horizon is None else _of_dataset(load_with_horizon(source, options, horizon))
     return order(data.problem.name, suitable_presets(data.inputs, data.problem), data.rows)
 
 
@@ -170,6 +172,28 @@ def _are_ids(source: Any, column: str | None) -> bool:
         return False
     cells = as_frame(source, {column}, [])[column].dropna().astype(str)
     return bool(cells.str.fullmatch(_ID).mean() > _MOST_IDS)
+
+
+def preset_with_horizon(name: str, horizon: int) -> Preset:
+    """Return a preset with another number of steps to forecast.
+
+    Raises:
+        KzooError: the preset does not forecast, or the number is not positive.
+    """
+    preset = get_preset(name)
+    if "horizon" not in preset.config:
+        raise KzooError(f"horizon={shown(horizon)} has no effect: the data is not for forecasts. Omit it.")
+    return with_settings(preset, *resolve(preset, {"horizon": horizon}))
+
+
+def load_with_horizon(source: Any, options: DataOptions, horizon: int) -> Dataset:
+    """Return a series for which no preset was chosen, with a number of steps to forecast.
+
+    Raises:
+        KzooError: the data cannot be loaded, or is not for forecasts.
+    """
+    name = general_first(list_presets(task="forecasting"))[0]
+    return load(source, preset_with_horizon(name, horizon), options)
 
 
 def text_preset() -> str:

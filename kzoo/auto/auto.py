@@ -74,6 +74,7 @@ def auto(
     source: "Loadable | None", options: DataOptions, *, max_time: float | str | None, objective: str | None,
     folds: int | None, previous: Run | str | os.PathLike[str] | None, parallel: int, threads: int | None,
     executor: Any, seed: int, out: str | os.PathLike[str] | None, resume: str, dry_run: bool, progress: bool,
+    horizon: int | None = None,
 ) -> "Search | AutoPlan":  # fmt: skip
     """Choose a model; see `kzoo.tune`, whose arguments these are."""
     # 1. Check the arguments, and read the data.
@@ -93,7 +94,7 @@ def auto(
         options = options_of(old_run, options)
     if not (isinstance(source, str | os.PathLike) or can_be_sent(source)):
         raise KzooError("'auto' fits models in other processes, which cannot receive this data. Pass a file instead.")
-    presets = _presets(source, options, seconds)
+    presets = _presets(source, options, seconds, horizon)
     reader = reader_of_baselines(presets)
     data = source if isinstance(source, Dataset) else load(source, reader, options)
     if "kept" not in data.problem.facts:
@@ -188,17 +189,19 @@ def result_of(folder: str | os.PathLike[str]) -> dict[str, Any]:
     return dict(read_json(Path(folder) / RESULT))
 
 
-def _presets(source: Any, options: DataOptions, seconds: float) -> list[Candidate]:
+def _presets(source: Any, options: DataOptions, seconds: float, horizon: int | None) -> list[Candidate]:
     """Return the first suggested presets, best first; the time limits their number.
 
     Raises:
         KzooError: no preset takes such data.
     """
-    suggested = [each for each in suggestions(source, options) if not each.weights and is_installed(each.preset)]
+    suggested = [
+        each for each in suggestions(source, options, horizon) if not each.weights and is_installed(each.preset)
+    ]
     if not suggested:
         raise KzooError("'auto' has no preset for this data. kzoo.list_presets() shows the task of each preset.")
     most = max(int(seconds / 60 * _PRESETS_EACH_MINUTE), _FEWEST_PRESETS)
-    return [Candidate(name=each.preset, label=each.preset) for each in suggested[:most]]
+    return [Candidate(name=each.preset, label=each.preset, horizon=horizon) for each in suggested[:most]]
 
 
 def _primary_score(data: Dataset, objective: str | None, baseline: str, decides: str | None = None) -> PrimaryScore:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kzoo.registry import Preset, get_preset
+from kzoo.suggestions import preset_with_horizon
 from kzoo.tuning.spaces.entry import format_value
 
 
@@ -17,12 +18,19 @@ class Candidate:
         label: the name for people.
         is_baseline: whether it is a baseline.
         overrides: settings of the preset that differ.
+        horizon: steps to forecast, for series; None for those of the preset.
     """
 
     name: str
     label: str
     is_baseline: bool = False
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    horizon: int | None = None
+
+    @property
+    def preset(self) -> Preset:
+        """The preset, which forecasts as many steps as are asked for."""
+        return get_preset(self.name) if self.horizon is None else preset_with_horizon(self.name, self.horizon)
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
@@ -38,5 +46,5 @@ class Candidate:
 
 def reader_of_baselines(presets: Sequence[Candidate]) -> Preset:
     """Return the preset for which the data of baselines is read: that of texts as words, as pieces make them worse."""
-    all_presets = [get_preset(each.name) for each in presets]
+    all_presets = [each.preset for each in presets]
     return next((each for each in all_presets if each.training.get("tokenizer") != "pieces"), all_presets[0])

@@ -22,7 +22,6 @@ from kzoo.data.load import load
 from kzoo.dataset.dataset import Dataset
 from kzoo.dataset.options import DataOptions
 from kzoo.dataset.pooled import with_all_rows
-from kzoo.registry import get_preset
 from kzoo.run import Run
 from kzoo.stored_types import plain
 from kzoo.training import train
@@ -307,7 +306,7 @@ class Conclusion:
         Where the time is too short, its training has the length that it had when it was judged.
         """
         options: dict[str, Any] = dict(out=folder, seed=self.schedule.seed, progress=False, check=False, overwrite=True)
-        preset, overrides = get_preset(contender.candidate.name), contender.candidate.overrides
+        preset, overrides = contender.candidate.preset, contender.candidate.overrides
         if not contender.in_closed_form:
             try:
                 with counted_from(time.monotonic()):
@@ -319,7 +318,7 @@ class Conclusion:
     def _refit(self, contender: Contender, data: Dataset, folder: Path) -> Run:
         """Fit a network in closed form to all development rows; it is not scored, the winner is."""
         return train(
-            get_preset(contender.candidate.name), with_all_rows(replace(data, test=None)), out=folder,
+            contender.candidate.preset, with_all_rows(replace(data, test=None)), out=folder,
             seed=self.schedule.seed, progress=False, check=False, baselines=False, overwrite=True,
             **contender.candidate.overrides,
         )  # fmt: skip
@@ -328,7 +327,7 @@ class Conclusion:
         networks = [contender for contender in model.contenders if not contender.candidate.is_baseline]
         if not networks or isinstance(self.source, Dataset):
             return self.data
-        return load(self.source, get_preset(networks[0].candidate.name), self.options)
+        return load(self.source, networks[0].candidate.preset, self.options)
 
     def _members(self, model: Model, data: Dataset) -> tuple[list[Run], list[float]]:
         """Return the runs whose mean is the winner, and their weights.

@@ -15,7 +15,6 @@ from kzoo.auto.parts import Parts
 from kzoo.auto.scoring import Answers, PrimaryScore
 from kzoo.auto.trainer import NO_TIME, TIMED_OUT, part_folder
 from kzoo.dataset.dataset import Dataset
-from kzoo.registry import get_preset
 from kzoo.registry.family import builder_of
 from kzoo.results.suggest import measured_lead
 from kzoo.tuning.engines.base import random_points
@@ -72,7 +71,7 @@ class Contender:
     @property
     def in_closed_form(self) -> bool:
         """Whether it is a network that needs no rows on which to stop."""
-        return not self.candidate.is_baseline and builder_of(get_preset(self.candidate.name).family).closed_form
+        return not self.candidate.is_baseline and builder_of(self.candidate.preset.family).closed_form
 
     def shortage(self, folds: int) -> str:
         """Return how far the time was too short for a network, such as "1 of 200 epochs"; empty if it was not."""
@@ -244,7 +243,7 @@ class Schedule:
         contender.trial.write(self.folder)
         return self.pool.submit(
             contender.trial.number, signals=self.signals, deadline=None, folder=str(folder), part=part, seconds=seconds,
-            preset=None if candidate.is_baseline else get_preset(candidate.name),
+            preset=None if candidate.is_baseline else candidate.preset,
             baseline=candidate.name if candidate.is_baseline else None, overrides=dict(candidate.overrides),
             length=contender.length if part > 0 else None,
         )  # fmt: skip
@@ -481,7 +480,7 @@ def _cause(error: str, seconds: float) -> str:
 def _points(candidate: Candidate, seed: int) -> list[dict[str, Any]]:
     """Return settings near those of a preset, drawn from its quick search space."""
     try:
-        drawn_from = space(get_preset(candidate.name), "quick")
+        drawn_from = space(candidate.preset, "quick")
     except KzooError:
         return []
     overrides = [drawn_from.overrides(values) for values in random_points(drawn_from, seed, _MOST_VARIANTS)]

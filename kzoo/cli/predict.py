@@ -164,8 +164,8 @@ def _make_future(args):
         import_module("kzoo.utils.files").whole_file(args.make_future) as temporary,
         open(temporary, "w", encoding="utf-8-sig", newline="") as stream,
     ):
-        rows = (["" if cell is None else cell for cell in row] for row in zip(*columns.values(), strict=True))
-        write_rows(stream, chain([columns], rows), args.spreadsheet_safe)
+        cells = (["" if cell is None else cell for cell in row] for row in zip(*columns.values(), strict=True))
+        write_rows(stream, chain([columns], cells), args.spreadsheet_safe)
     rows = len(next(iter(columns.values())))
     return dict(run=args.run, predictions=[], make_future=args.make_future, rows=rows)
 

@@ -204,7 +204,11 @@ def preset_for(spec):
     """Return the preset for which data was read, for an ensemble that of its members; None without one."""
     spec = spec.of_data
     if spec.is_baseline:
-        return None if spec.config.get(DATA_PRESET) is None else get_preset(spec.config[DATA_PRESET])
+        if (name := spec.config.get(DATA_PRESET)) is None:
+            return None
+        preset = get_preset(name)
+        read_as = {"horizon": spec.config["horizon"]} if spec.config.get("horizon") else {}
+        return replace(preset, config=preset.config | read_as)
     return None if spec.family is None else preset_of(spec.json())
 
 

@@ -170,8 +170,8 @@ def examine(
         source = data if model_or_run is None else model_or_run
         if source is None:
             raise KzooError("Nothing to check: pass a preset, a run, or data=.")
-        _refuse_settings(training_settings)
-        return check_data(as_table(source), options, deep=deep, seed=seed)
+        _refuse_settings({name: value for name, value in training_settings.items() if name != "horizon"})
+        return check_data(as_table(source), options, deep=deep, seed=seed, horizon=training_settings.get("horizon"))
     # 2. A model that does not record its training data: check the given data and the network.
     run = (
         as_run(model_or_run)

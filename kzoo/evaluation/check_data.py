@@ -15,13 +15,15 @@ from kzoo.dataset.dataset import Dataset
 from kzoo.dataset.options import DataOptions
 from kzoo.kinds import kind
 from kzoo.results.suggest import order
-from kzoo.suggestions import load_without_preset, suitable_presets, text_preset
+from kzoo.suggestions import load_with_horizon, load_without_preset, suitable_presets, text_preset
 from kzoo.utils.errors import KzooError, KzooWarning
 
 _QUICK_SECONDS = 5.0  # seconds for each baseline if deep=False
 
 
-def check_data(source: Any, options: DataOptions, *, deep: bool, seed: int) -> tuple[Findings, list[str]]:
+def check_data(
+    source: Any, options: DataOptions, *, deep: bool, seed: int, horizon: int | None = None
+) -> tuple[Findings, list[str]]:
     """Check data for which no preset has been chosen.
 
     Args:
@@ -29,11 +31,15 @@ def check_data(source: Any, options: DataOptions, *, deep: bool, seed: int) -> t
         options: how to read and split it.
         deep: let baselines take longer than five seconds each, and learn from more rows.
         seed: of the baselines' random draws.
+        horizon: number of steps to forecast, for series; None for the default.
+
+    Raises:
+        KzooError: data that cannot be read, or a horizon for data without forecasts.
 
     Returns:
         (findings with `overview`, `baselines` and `presets`, names of the checks that were run).
     """
-    data = load_without_preset(source, options)
+    data = load_without_preset(source, options) if horizon is None else load_with_horizon(source, options, horizon)
     if "ids" not in kind(data.inputs).facts:
         data.notes += _alternative_readings(data, source, options)
     finding_list, names = run_checks(Subject(data), ("settings", "data"))

@@ -13,7 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kzoo import __version__
-from kzoo.registry.arguments import ARGUMENTS, CLIPPING, CONFIG, OF_FIT, SGD, STORED_IF_SET, SYNONYMS, TRAINING, checked
+from kzoo.registry.arguments import (
+    ARGUMENTS,
+    CLIPPING,
+    CONFIG,
+    DATA_ARGUMENTS,
+    OF_FIT,
+    SGD,
+    STORED_IF_SET,
+    SYNONYMS,
+    TRAINING,
+    checked,
+)  # fmt: skip
 from kzoo.registry.catalogue import (  # noqa: F401 (re-exported)
     general_first,
     get_preset,
@@ -346,7 +357,8 @@ def _unknown_override(preset: Preset, name: str) -> str:
         owners = f", which is a setting of {listed(families)}" if families else ""
         guess = f"{preset.name} does not have it{owners}. "
     else:
-        guess = hint(name, legal)
+        longer = [f"Did you mean {other!r}? " for other in DATA_ARGUMENTS if other.startswith(f"{name}_")]
+        guess = longer[0] if longer else hint(name, [*legal, *DATA_ARGUMENTS])
     return f"Unknown argument {name!r} for {preset.name}. {guess}It takes: {', '.join(sorted(legal))}."
 
 

@@ -546,4 +546,12 @@ SYNONYMS = {
     "ff_dim": "intermediate_dim", "mlp_dim": "intermediate_dim", "dim_feedforward": "intermediate_dim",
     "act": "activation", "act_layer": "activation", "channels": "filters", "kernel": "kernel_size",
     "global_pool": "pooling", "pred_len": "horizon", "output_sequence_length": "horizon",
+    "prediction_length": "horizon", "steps_ahead": "horizon",
 }  # fmt: skip
+
+# Arguments of `kzoo.load_data` that `kzoo.train`, `tune` and `check` take beside settings; used for hints only.
+DATA_ARGUMENTS = (
+    "target", "validation", "test", "drop", "group", "task", "time", "columns", "sample_weight", "split", "sheet",
+    "header_row", "drop_rare", "calibration", "repairs", "series_id", "segment", "stride", "known_covariates",
+    "static_covariates", "date_order", "quantiles",
+)  # fmt: skip

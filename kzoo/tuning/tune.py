@@ -270,11 +270,12 @@ def tune(
                 weights=weights is not None,
                 freeze=freeze is not None,
             )
-            | dict.fromkeys(overrides, True)
+            | dict.fromkeys(overrides.keys() - {"horizon"}, True)
         )
         searched: Search | AutoPlan = import_module("kzoo.auto.auto").auto(
             data, options, max_time=max_time, objective=objective, folds=folds, previous=previous, parallel=parallel,
             threads=threads, executor=executor, seed=seed, out=out, resume=resume, dry_run=dry_run, progress=progress,
+            horizon=overrides.get("horizon"),
         )  # fmt: skip
         return searched
     if previous is not None:

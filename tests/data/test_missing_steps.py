@@ -3,6 +3,7 @@
 The class of faults: rows around a gap counted as consecutive, which moves the season by the length of the gap.
 """
 
+import warnings
 from functools import partial
 
 import numpy as np
@@ -14,6 +15,7 @@ from shortcuts import undrawn, untraced
 import kzoo
 import kzoo.runtime
 from kzoo.data import encode, load_data
+from kzoo.data.reload import load_again
 from kzoo.kinds.series.steps import Steps, fill_targets
 from kzoo.utils.errors import KzooWarning
 
@@ -117,13 +119,21 @@ def test_training_rows_with_random_gaps_keep_their_season():
 
 def test_a_gap_that_is_too_long_divides_a_series():
     frame = hourly()
-    data = load_data(frame.drop(index=range(400, 500)), preset=preset(48, 24))
-    assert notes_with(data.notes, "2024-01-17 15:00", "2024-01-21 20:00", "too long")
-    assert len(data.train.x.values) == len(frame) - 100
+    data = load_data(frame.drop(index=range(400, 650)), preset=preset(48, 24))
+    assert notes_with(data.notes, "2024-01-17 15:00", "2024-01-28 02:00", "too long")
+    assert len(data.train.x.values) == len(frame) - 250
     starts = data.train.x.starts
     assert not ((starts < 400) & (starts + 72 > 400)).any()
-    x = encode(data.preprocessing, frame.drop(index=range(400, 500)))
+    x = encode(data.preprocessing, frame.drop(index=range(400, 650)))
     np.testing.assert_allclose(x[0, :, 0], frame["load"].iloc[-48:], rtol=1e-6)
+
+
+def test_a_run_on_rows_with_gaps_reads_them_again(tmp_path):
+    """The data of a run is read with the length of its windows, which was found when it was read first."""
+    frame = hourly(20).drop(index=range(100, 180))
+    with untraced(), undrawn():
+        run = kzoo.train("series_linear", frame, out=tmp_path / "run", horizon=6, epochs=1, progress=False)
+    assert load_again(run.spec, run.data, frame).fingerprint == run.data.fingerprint
 
 
 def test_rows_of_one_step_are_one_step():
@@ -191,3 +201,19 @@ def test_steps_between_rows():
     assert steps.since.tolist() == [0, 0, 1, 2, 0, 0, 0, 0, 1, 0]
     assert steps.parts.tolist() == [0, 6, 7, 10] and steps.of_rows.tolist() == [0, 1, 4, 5, 6, 7, 9]
     assert_mentions(" ".join(steps.notes(str, 12)), "3 rows", "between 1 and 2", "12 steps", "between 3 and 4")
+
+
+def test_a_value_far_from_the_training_rows_is_named(tmp_path):
+    frame = monthly().assign(price=5.0)
+    data = load_data(frame, preset=preset(24, 12), target="sales")
+    new = frame.assign(sales=frame["sales"].where(frame.index < len(frame) - 1, 1e9))
+    with warns("'sales'", "1e+09", "2019-12-01", "training rows"):
+        encode(data.preprocessing, new)
+    many = load_data(panel(), preset=preset(24, 12), target="sales", series_id="shop")
+    new = panel().reset_index(drop=True)
+    new.loc[new.index[-3], "sales"] = -1e9
+    with warns("'sales'", "-1e+09", "'c'", "2019-10-01", "training rows"):
+        encode(many.preprocessing, new)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        encode(data.preprocessing, frame.assign(sales=frame["sales"] * 1.5))

@@ -3,7 +3,7 @@
 import re
 import warnings
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pandas as pd
@@ -16,10 +16,12 @@ from kzoo.cli.option_names import with_option_names
 from kzoo.cli.shared import parse_settings
 from kzoo.data import encode, load_data
 from kzoo.data.encode import with_times
+from kzoo.dataset.options import DataOptions
 from kzoo.kinds import kind
 from kzoo.kinds.series.fitting import cut_windows, shorter_sizes
 from kzoo.predictions import Predictions
 from kzoo.registry import resolve, with_settings
+from kzoo.registry.arguments import DATA_ARGUMENTS
 from kzoo.utils.errors import KzooWarning
 
 
@@ -144,6 +146,22 @@ def test_several_series_in_one_table_are_refused(tmp_path):
         load_data(both.drop(columns="shop"), preset=preset(), target="load")
     twice = pd.concat([one, one.iloc[40:43]])  # an hour that a clock shows twice is no other series
     assert notes_with(load_data(twice, preset=preset()).notes, "3 rows", "time", "'date'")
+
+
+def test_near_names_of_arguments_of_series():
+    assert {*DATA_ARGUMENTS, "clip", "seed"} == {field.name for field in fields(DataOptions)}
+    for wrong, right in (("known", "known_covariates"), ("static", "static_covariates"), ("serie_id", "series_id")):
+        with refuses(f"'{wrong}'", f"Did you mean '{right}'?"):
+            kzoo.train("series_linear", table(), **{wrong: "oil"})
+
+
+def test_a_check_without_a_preset_takes_a_horizon():
+    findings = kzoo.check(table(), time="date", target="load", task="forecasting", horizon=5, deep=False)
+    assert findings.overview["about"]["ahead"] == 5 and findings.baselines and findings.presets
+    with refuses("'word'", "numeric"):
+        kzoo.check(table().assign(word="a"), target="word", horizon=5)
+    with refuses("units=", "preset"):
+        kzoo.check(table(), target="load", units=5)
 
 
 HOURS = pd.date_range("2024-01-01", periods=200, freq="h")

@@ -8,7 +8,7 @@ _TIMES = Words(("numbers", "day first", "month first", "YYYYMMDD", "YYYYMM"))  #
 _COVARIATE = {"name": str, "role": Words(("known", "static")), "categories?": [str], "writing?": (_SIGNS, None)}
 _WINDOW = {
     "columns": [str], "steps": int, "time?": (str, None), "writings?": (Each((_SIGNS, None)), None),
-    "times?": (_TIMES, None), "outputs?": (int, None), "zones?": Each(str),
+    "times?": (_TIMES, None), "outputs?": (int, None), "zones?": Each(str), "ranges?": Each(Some(float, count=2)),
     # Of a panel (see `kzoo.kinds.series.panel`):
     "series_id?": [str], "covariates?": [_COVARIATE], "horizon?": int, "ids?": [str],
 }  # fmt: skip

@@ -38,10 +38,11 @@ from kzoo.kinds.series.inference import (
     time_column_notes,
 )
 from kzoo.kinds.series.order import order_of
+from kzoo.kinds.series.panel import ranges_of
 from kzoo.kinds.series.panel_fitting import fresh_panel, labelled_panel, load_panel
-from kzoo.kinds.series.season import MAX_STEPS, window_length
+from kzoo.kinds.series.season import window_length
 from kzoo.kinds.series.simple_forecasts import season_history, seasonal_scales, simple_forecasts
-from kzoo.kinds.series.steps import MAX_FILLED, WindowRules, window_notes
+from kzoo.kinds.series.steps import WindowRules, window_notes
 from kzoo.sources.tables.frame import as_frame, index_notes
 from kzoo.sources.tables.numbers import learned_from_texts
 from kzoo.sources.tables.overview import describe_columns
@@ -185,10 +186,7 @@ def load_series(
     }
     names, targets = _numeric_columns(train_frame, target, as_names(drop), number_formats)
     format_warnings = [note for note in format_warnings if any(repr(name) in note for name in names)]
-    longest = int(MAX_FILLED * (steps or MAX_STEPS))
-    whole = series_values(
-        frame, times, names, len(targets), number_formats, calendar, longest=longest, where=repr(name)
-    )
+    whole = series_values(frame, times, names, len(targets), number_formats, calendar, where=repr(name))
     values, unread, missing = whole.values, whole.unread, whole.missing
     notes += [*whole.missing_note(), *whole.step_notes(times)]
     notes += [*format_warnings, *unread_notes(names, frame, unread), *weight_column_notes(names, weighted=False)]
@@ -220,9 +218,7 @@ def load_series(
     for part, (other_frame, other_times) in others.items():
         where = f"the {part} series"
         require(other_frame, names, where)
-        other = series_values(
-            other_frame, other_times, names, len(targets), number_formats, calendar, longest=longest, where=where
-        )
+        other = series_values(other_frame, other_times, names, len(targets), number_formats, calendar, where=where)
         check_not_empty(other.missing, len(other_frame), where)
         part_notes = (*other_notes[part], *_new_notes(other, other_frame, other_times))
         notes += [f"{part.capitalize()} series: {note}" for note in part_notes]
@@ -257,7 +253,8 @@ def load_series(
         # Without a regular step, as of opening hours, new rows are treated as consecutive, too.
         | ({"uneven": True} if uneven else {})
         | ({"times": times.time_format} if times is not None and times.time_format else {})
-        | time_settings,
+        | time_settings
+        | {"ranges": ranges_of(names, values[:first_validation])},
         feature_names=tuple(names),
         target_names=tuple(targets),
         notes=[*notes, "The series is split in order of time."],

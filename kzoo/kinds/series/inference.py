@@ -20,8 +20,8 @@ from kzoo.kinds.series.calendar import Calendar, Moments
 from kzoo.kinds.series.id_columns import id_columns
 from kzoo.kinds.series.index import with_index
 from kzoo.kinds.series.input_parts import parts
-from kzoo.kinds.series.panel import example_rows, future_rows, input_width, read_panel, times_ahead
-from kzoo.kinds.series.steps import MAX_FILLED, Steps, fill_rule, fill_targets
+from kzoo.kinds.series.panel import example_rows, far_notes, future_rows, input_width, read_panel, times_ahead
+from kzoo.kinds.series.steps import LONGEST_GAP, MAX_FILLED, Steps, fill_rule, fill_targets
 from kzoo.kinds.series.time_formats import NUMBERS, are_digit_dates, require_times, time_format_of, times_and_zone
 from kzoo.kinds.series.times import Times
 from kzoo.sources.arrays import check_count, numeric_array
@@ -84,6 +84,11 @@ def read(reader, raw):
         *_future_note(reader, rows, times, future),
         *_missing_note(series, steps),
         *_gap_notes(reader, series, times, first),
+        *far_notes(
+            reader,
+            series.values[first:],
+            lambda step: f"in step {step + 1}" if times is None else f"at {times.at(series.steps.rows[first + step])}",
+        ),
     )
     for line in messages:
         warn(line)
@@ -100,11 +105,10 @@ def learned_series(reader, rows, times, *, targets=None, last=None, where="the s
         where: the series, for messages.
     """
     calendar = None if reader.get("uneven") else Calendar.of(reader)
-    longest = int(MAX_FILLED * reader["steps"]) if last is None else last
     times = None if reader.get("uneven") else times
     return series_values(
         rows, times, reader["columns"], targets or len(_target_columns(reader)), reader.get("writings"), calendar,
-        longest=longest, where=where, last=last,
+        where=where, last=last,
     )  # fmt: skip
 
 
@@ -580,7 +584,7 @@ class SeriesValues:
 
 
 def series_values(
-    table, times, names, targets, number_formats, calendar, *, longest, where="the series", last=None
+    table, times, names, targets, number_formats, calendar, *, where="the series", last=None
 ) -> SeriesValues:  # fmt: skip
     """Return the values of a series in order of time, with the steps that have no row.
 
@@ -591,7 +595,7 @@ def series_values(
         targets: number of targets.
         number_formats: name -> stored number format of a text column; or None.
         calendar: the `Calendar` of the training; None if rows are steps.
-        longest, where, last: see `Steps.of_series`.
+        where, last: see `Steps.of_series`.
     """
     rows, number_formats, times = rows_of(table), number_formats or {}, times and times.take(times.order)
     raw = np.stack([rows.numbers(name, number_formats.get(name)) for name in names], axis=1)
@@ -602,7 +606,8 @@ def series_values(
         steps = Steps.consecutive(len(rows))
         gaps = gaps if times is None else times.gaps
     else:
-        steps = Steps.of_series(calendar, Moments(times.standard, times.wall), longest, where, last)
+        moments = Moments(times.standard, times.wall)
+        steps = Steps.of_series(calendar, moments, max(LONGEST_GAP, last or 0), where, last)
         season = calendar.season
     values = steps.take(raw)
     filled = fill_targets(values[:, :targets], steps.parts, season)

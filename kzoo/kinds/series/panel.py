@@ -6,7 +6,7 @@ the static columns of the user, and the calendar. Each has two channels: its val
 steps later, so that the last `horizon` steps of a window have those of the steps to forecast.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from kzoo.kinds.rows.inference import unread_notes
 from kzoo.kinds.series.calendar import Calendar, Moments, learn_calendar
-from kzoo.kinds.series.steps import MAX_FILLED, Steps, fill_rule, fill_targets
+from kzoo.kinds.series.steps import LONGEST_GAP, MAX_FILLED, Steps, fill_rule, fill_targets
 from kzoo.kinds.series.time_formats import require_times, time_format_of, times_and_zone
 from kzoo.sources.tables.raw import MOST, Rows, require
 from kzoo.sources.tables.values import Texts, are_filled, category_word, not_missing, plain, to_words, unreadable_cells
@@ -28,6 +28,7 @@ _HARMONICS = 3  # pairs of sine and cosine for each season of the calendar
 _YEAR = {"days": 365.2425, "business days": 261.0}  # steps of a year, where it is no season of the calendar
 YEAR_OF_WEEKS = {"days": 364, "business days": 260}  # a year of whole weeks
 _YEAR_HARMONICS = 2
+_FAR = 3.0  # times the range of a column in training, by which a value of new rows is outside of it
 _MIN_ROWS = 4  # of a series whose step is compared with that of the panel
 _MOST_BYTES = 128 << 20  # of the columns of windows that are kept in memory
 _ROWS_AT_ONCE = 200_000
@@ -691,7 +692,7 @@ def read_panel(reader: Mapping[str, Any], rows: Rows, notes: list[str]):
         KzooError: a series without a row with targets, or a known column that is empty in a step to forecast.
     """
     steps, horizon = reader["steps"], reader["horizon"]
-    panel, calendar = panel_of(reader, rows, notes, longest=steps)
+    panel, calendar = panel_of(reader, rows, notes, longest=max(steps, LONGEST_GAP))
     unread: dict[str, Any] = {}
     content = panel_values(reader, rows, panel, unread, fill=False)
     last = _last_observed(content.observed, panel)
@@ -719,6 +720,12 @@ def read_panel(reader: Mapping[str, Any], rows: Rows, notes: list[str]):
         covariates[np.minimum(later, last[:, None])],
     )  # fmt: skip
     windows = np.concatenate([content.values[positions], covariates[positions], ahead], axis=2, dtype=np.float32)
+    own = np.unique(positions)
+    notes += far_notes(
+        reader,
+        content.values[own],
+        lambda row: f"in series {panel.names[panel.codes[own[row]]]!r} at {panel.time(own[row])}",
+    )
     if after_gap.any():
         names = listed_series([panel.names[i] for i in np.flatnonzero(after_gap)])
         notes.append(
@@ -927,6 +934,35 @@ def _with_future(reader, panel, content, last, calendar):
         parts.append(values)
     parts.append(calendar_values(calendar, numbers.reshape(-1)).reshape(*numbers.shape, -1))
     return past, np.concatenate(parts, axis=2).astype(np.float32)
+
+
+def ranges_of(names: Sequence[str], values: np.ndarray) -> dict[str, list[float]]:
+    """Return name -> lowest and highest value of columns (N, F), as a preprocessor stores them."""
+    pairs = zip(values.min(axis=0).tolist(), values.max(axis=0).tolist(), strict=True)
+    return {name: list(pair) for name, pair in zip(names, pairs, strict=True)}
+
+
+def far_notes(reader: Mapping[str, Any], values: np.ndarray, position: Callable[[int], str]) -> list[str]:
+    """Return notes about values of windows that are far from those of the training rows: three times their range.
+
+    Args:
+        reader: preprocessor; those of earlier versions do not store the ranges of their columns.
+        values: (N, F) of the columns of the past.
+        position: function that returns where a row is, in words.
+    """
+    notes = []
+    for name, column in zip(reader["columns"], values.T, strict=False):
+        low, high = reader.get("ranges", {}).get(name, (-np.inf, np.inf))
+        width = _FAR * ((high - low) or abs(high) or 1.0)
+        far = np.flatnonzero((column < low - width) | (column > high + width))
+        if len(far):
+            row = far[np.abs(column[far]).argmax()]
+            more = f"; {len(far)} such values" if len(far) > 1 else ""
+            notes.append(
+                f"{name!r} is {column[row]:.6g} {position(row)}{more}, far from the training rows ({low:.6g} to "
+                f"{high:.6g}). The forecast follows from it: correct it if it is a mistake."
+            )
+    return notes
 
 
 def times_ahead(reader, panel, windows, steps):

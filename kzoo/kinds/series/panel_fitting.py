@@ -28,12 +28,13 @@ from kzoo.kinds.series.panel import (
     panel_moments,
     panel_of,
     panel_values,
+    ranges_of,
     series_names,
     sorted_panel,
     window_columns,
 )
-from kzoo.kinds.series.season import MAX_STEPS, window_length
-from kzoo.kinds.series.steps import MAX_FILLED, WindowRules, window_notes
+from kzoo.kinds.series.season import window_length
+from kzoo.kinds.series.steps import LONGEST_GAP, WindowRules, window_notes
 from kzoo.kinds.series.times import Times
 from kzoo.sources.tables.frame import as_frame
 from kzoo.sources.tables.overview import describe_columns
@@ -84,7 +85,7 @@ def load_panel(
     panel = sorted_panel(codes, names, moments, calendar)
     del codes, moments  # of a large table, each takes much memory
     check_steps(panel, calendar, "those of the longest series are")
-    panel = panel.with_missing_steps(calendar, int(MAX_FILLED * (steps or MAX_STEPS)))
+    panel = panel.with_missing_steps(calendar, LONGEST_GAP)
     notes += gap_notes(panel, calendar)
 
     # 2. The columns of the past, and those that are known ahead.
@@ -137,7 +138,7 @@ def load_panel(
             panel, content.values[:, : len(targets)], training, times, calendar, horizon, preset
         )
         notes.append(note)
-    reader["steps"] = steps
+    reader |= {"steps": steps, "ranges": ranges_of(past, content.values[training])}
     parts, notes_of_windows = panel_windows(
         panel, content, steps, horizon, {"train": (None, cuts[0]), "validation": cuts, "test": (cuts[1], end)}
     )
@@ -375,7 +376,7 @@ def fresh_panel(reader: Mapping[str, Any], frame, missing) -> Fresh:
     if missing or not len(frame):
         return Fresh(frame=frame, missing=missing, seen=seen)
     rows = rows_of(frame)
-    panel, _ = panel_of(reader, rows, [], longest=int(MAX_FILLED * reader["steps"]))
+    panel, _ = panel_of(reader, rows, [], longest=LONGEST_GAP)
     content = panel_values(reader, rows, panel, {})
     ends = np.repeat(panel.bounds[1:], panel.sizes)
     x = np.asarray(
@@ -393,7 +394,7 @@ def labelled_panel(reader: Mapping[str, Any], frame, notes, where) -> Split:
         KzooError: no window has all of its targets.
     """
     rows, unread = rows_of(frame), dict[str, Any]()
-    panel, calendar = panel_of(reader, rows, notes, longest=int(MAX_FILLED * reader["steps"]))
+    panel, calendar = panel_of(reader, rows, notes, longest=LONGEST_GAP)
     notes += gap_notes(panel, calendar)
     content = panel_values(reader, rows, panel, unread)
     notes += [*unread_notes(reader["columns"], frame, unread), *content.notes]

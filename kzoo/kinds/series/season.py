@@ -6,7 +6,7 @@ import numpy as np
 
 from kzoo.kinds import DEFAULT_STEPS
 
-MAX_STEPS = 1_000  # default windows are no longer: the time of recurrent networks grows with the length
+_MAX_STEPS = 1_000  # default windows are no longer: the time of recurrent networks grows with the length
 _MAX_VALUES = 50_000  # steps times columns of a window: the checks read 5,000 windows, 1 GB of float32
 _MIN_SEASONS = 2  # seasons in a window, so that it shows what repeats
 _MAX_ROWS, _MAX_COLUMNS = 20_000, 16  # used to detect a season
@@ -16,7 +16,7 @@ _TIE_TOLERANCE = 0.05  # share of the highest peak by which peaks at its multipl
 
 
 def window_length(
-    values, horizon, *, columns=1, times=None, calendar=None, max_steps=MAX_STEPS, min_steps=1
+    values, horizon, *, columns=1, times=None, calendar=None, max_steps=_MAX_STEPS, min_steps=1
 ) -> tuple[int, str]:
     """Return the default length of a window, and a note with the reason.
 
@@ -38,7 +38,7 @@ def window_length(
     """
     rows = len(values)
     bounds = {
-        f"the limit of {MAX_STEPS:,} steps": MAX_STEPS,
+        f"the limit of {_MAX_STEPS:,} steps": _MAX_STEPS,
         f"the limit of {_MAX_VALUES:,} numbers": _MAX_VALUES // columns,
         f"half of the {rows:,} training rows": (rows - horizon) // 2,
         "the length of the test series": max_steps,

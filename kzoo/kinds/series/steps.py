@@ -2,8 +2,8 @@
 
 A step without a row gets one, so that the steps of a window are those of the calendar, in training and in new rows. Its
 targets, and those of empty cells, are filled in: with the values one season before, shifted so that they meet the
-values around the gap, or with a straight line if there is no season. Other columns keep their last value. A longer gap
-than a window may have divides a series. Imports only NumPy.
+values around the gap, or with a straight line if there is no season. Other columns keep their last value. A very long
+gap divides a series. Imports only NumPy.
 """
 
 from dataclasses import dataclass, field
@@ -16,6 +16,7 @@ from kzoo.utils.formatting import listed, plural
 
 MAX_FILLED = 0.5  # share of the targets in a window that may be filled in
 MAX_FILLED_AHEAD = 0.25  # share of the targets after a window, if half of the windows would be left out otherwise
+LONGEST_GAP = 200  # missing rows; a longer gap divides a series (the same for windows of any length)
 _MAX_SHARED = 0.2  # share of the rows that may have the step of another row
 
 

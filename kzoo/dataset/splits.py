@@ -11,6 +11,7 @@ import numpy as np
 from kzoo.dataset.stratified import divide
 from kzoo.dataset.time_order import split_moments
 from kzoo.dataset.weights import weighted_rows, weighted_statistics
+from kzoo.sources.tables.cell_notes import sentinel_notes, spelling_notes
 from kzoo.storage.windows import Mapped, blocks
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed, plural, shown
@@ -420,7 +421,7 @@ def split_target(task, values, count, *, names=(), classes=None, groups=None, we
             classes if weight is None else weighted_statistics(inference.encode(None, train), weight[parts["train"]])
         )
         target = inference.learn(train, names, known=known)
-    return target, y, parts, [*notes, *target_notes(target)]
+    return target, y, parts, [*notes, *target_notes(target, None if target.classes else y[parts["train"]])]
 
 
 def _split_label_target(inference, values, rows, count, names, classes, groups, weight, others, options):
@@ -529,11 +530,21 @@ def check_enough(n):
         raise KzooError(f"Too few usable rows: {n}. At least {SMALLEST} are needed to train, validate and test.")
 
 
-def target_notes(target) -> list:
-    """Return notes about what was learned of a target."""
+def target_notes(target, values=None) -> list:
+    """Return notes about what was learned of a target.
+
+    Args:
+        target: the `Target`.
+        values: (N, targets) training values, if it is not classes.
+    """
+    notes = spelling_notes("Classes", target.classes)
+    if values is not None:
+        notes += [
+            note for name, column in zip(target.names, values.T, strict=True) for note in sentinel_notes(name, column)
+        ]
     if loss := target.config.get("loss"):
-        return [f"The target has heavy tails: loss='auto' selects {loss!r}, which is robust to outliers."]
-    return []
+        notes.append(f"The target has heavy tails: loss='auto' selects {loss!r}, which is robust to outliers.")
+    return notes
 
 
 def check_seed(seed):

@@ -46,7 +46,7 @@ class ColumnKind:
         number_format, numbers: the format of a column of numbers (None without texts), and its numbers (N,), NaN where
             a cell is none.
         readable: share of these numbers among the cells that are not missing.
-        categories: category -> number of cells, of a category or a text.
+        categories: category -> number of cells, of a category, a text, or a different text in nearly every row.
         mostly, others: "number" or "date" if most cells of a category are, and the other cells: cell -> number.
     """
 
@@ -123,7 +123,7 @@ def column_kind(values, learn_format, *, requested=None, file=False) -> ColumnKi
     if are_texts(categories, total, MAX_CATEGORIES):
         return ColumnKind("text", categories=categories)
     if len(categories) > 0.9 * total:
-        return ColumnKind(excluded="a different text in nearly every row")
+        return ColumnKind(excluded="a different text in nearly every row", categories=categories)
     return ColumnKind("category", categories=categories)
 
 

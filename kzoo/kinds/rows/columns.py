@@ -7,8 +7,16 @@ import numpy as np
 
 from kzoo.kinds.rows.column_kind import MAX_CATEGORIES, column_kind
 from kzoo.kinds.rows.texts import cell_texts, learn_texts
-from kzoo.sources.tables.dates import are_short_dates, date_parts, detect_day_first, may_have_offset, to_dates
-from kzoo.sources.tables.numbers import NumberFormat, is_padded, learn_number_format
+from kzoo.sources.tables.cell_notes import measure_notes, sentinel_notes, spelling_notes
+from kzoo.sources.tables.dates import (
+    are_short_dates,
+    date_parts,
+    detect_day_first,
+    may_have_offset,
+    to_dates,
+    writing_notes,
+)
+from kzoo.sources.tables.numbers import CLOCK, NumberFormat, is_padded, learn_number_format
 from kzoo.sources.tables.raw import MOST
 from kzoo.sources.tables.values import MISSING, Texts, are_filled, not_missing, plain, value_counts
 from kzoo.tasks.values.inference import ColumnStatistics
@@ -124,6 +132,8 @@ def _learn_column(name, values, clip, notes, override, format_warnings, decimal,
     column_warnings: list = []
     learn_format = partial(number_format_of, name, values, override, column_warnings, decimal)
     detected = column_kind(values, learn_format, requested=requested, file=file)
+    if requested is None and not detected.mostly:
+        notes += measure_notes(name, detected.categories)
     if detected.excluded:
         return detected.excluded
     if detected.kind == "text":
@@ -148,6 +158,7 @@ def _learn_column(name, values, clip, notes, override, format_warnings, decimal,
     if len(counts) > MAX_CATEGORIES:
         notes.append(f"Column {name!r} has {len(counts)} categories; only the {MAX_CATEGORIES} most frequent are used.")
     categories = sorted(counts, key=lambda category: (-counts[category], category))[:MAX_CATEGORIES]
+    notes += spelling_notes(f"Categories of {name!r}", categories)
     return {"name": name, "kind": "category", "values": sorted(categories)}
 
 
@@ -268,7 +279,9 @@ def stored_number_format(number_format, decimal) -> dict | None:
 def _learn_number_column(name, numbers, clip, number_format, notes):
     """Return a number column: its median, number format, limits, and whether values are missing."""
     finite = numbers[np.isfinite(numbers)]
-    notes += ColumnStatistics.of(finite[:, None]).coarse([name])
+    notes += [*ColumnStatistics.of(finite[:, None]).coarse([name]), *sentinel_notes(name, finite)]
+    if number_format is not None and CLOCK in number_format.get("marks", ()):
+        notes.append(f"Times of day in {name!r} are read as hours, 18:30 as 18.5.")
     column = {"name": name, "kind": "number", "median": float(np.median(finite))}
     if number_format is not None:
         column["writing"] = number_format
@@ -286,6 +299,7 @@ def _learn_date_column(name, values, notes, date_order, requested):
         requested: whether the user has declared it a date, so that it must contain some.
     """
     day_first = detect_day_first(name, values, notes, date_order)
+    notes += writing_notes(name, values, day_first)
     dates = to_dates(values, day_first, wall_clock=True)
     is_date = not_missing(dates)[are_filled(values)]
     if requested and not is_date.any():

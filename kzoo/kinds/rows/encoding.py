@@ -587,7 +587,7 @@ class Encoding(TableFit):
             y = sample[:, input_width + (self.sample_weight is not None) :]
             extent = None if self.labels is not None else self.target_moments.extent()
             target = self.problem.task.inference.learn(y, self.targets, known=extent)
-            self.notes += splits.target_notes(target)
+            self.notes += splits.target_notes(target, y if self.labels is None else None)
         for column in self.facts["read"]:
             name = column["name"]
             if name in self.missing:

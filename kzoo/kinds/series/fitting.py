@@ -43,6 +43,7 @@ from kzoo.kinds.series.panel_fitting import fresh_panel, labelled_panel, load_pa
 from kzoo.kinds.series.season import window_length
 from kzoo.kinds.series.simple_forecasts import season_history, seasonal_scales, simple_forecasts
 from kzoo.kinds.series.steps import WindowRules, window_notes
+from kzoo.sources.tables.cell_notes import sentinel_notes
 from kzoo.sources.tables.frame import as_frame, index_notes
 from kzoo.sources.tables.numbers import learned_from_texts
 from kzoo.sources.tables.overview import describe_columns
@@ -234,6 +235,8 @@ def load_series(
     parts, notes_of_windows, uneven = split_windows(series, steps, horizon, name, fix=fix)
     notes += notes_of_windows
     notes += ColumnStatistics.of(values[:first_validation]).coarse(names)
+    for column_name, column in zip(names, values[:first_validation].T, strict=True):
+        notes += sentinel_notes(column_name, column[np.isfinite(column)])
     mean, std = spread(values[:first_validation])
     return Dataset(
         name=name,

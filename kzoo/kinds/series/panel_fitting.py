@@ -36,6 +36,7 @@ from kzoo.kinds.series.panel import (
 from kzoo.kinds.series.season import window_length
 from kzoo.kinds.series.steps import LONGEST_GAP, WindowRules, window_notes
 from kzoo.kinds.series.times import Times
+from kzoo.sources.tables.cell_notes import sentinel_notes
 from kzoo.sources.tables.frame import as_frame
 from kzoo.sources.tables.overview import describe_columns
 from kzoo.sources.tables.raw import as_names, check_distinct, require, rows_of
@@ -112,6 +113,8 @@ def load_panel(
     content = panel_values(reader, rows, panel, unread)
     notes += [n for n in format_warnings if any(repr(column) in n for column in (*past, *roles))]
     notes += [*unread_notes(past, frame, unread), *content.notes]
+    for column_name, column_values in zip(past, content.values.T, strict=True):
+        notes += sentinel_notes(column_name, column_values[np.isfinite(column_values)])
 
     # 3. Split at the same moments, and cut into windows.
     observed = content.observed

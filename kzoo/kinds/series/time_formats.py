@@ -6,17 +6,21 @@ pandas.
 
 import numpy as np
 
-from kzoo.sources.tables.dates import are_short_dates, day_first_of_new_rows, detect_day_first, to_dates
+from kzoo.sources.tables.dates import (
+    DIGIT_FORMATS,
+    are_short_dates,
+    dates_of_digits,
+    day_first_of_new_rows,
+    detect_day_first,
+    to_dates,
+    writing_notes,
+)
 from kzoo.sources.tables.values import not_missing, plain, to_numbers
 from kzoo.sources.tables.zones import in_utc, zone_of
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import shown
 
 NUMBERS, DAY_FIRST, MONTH_FIRST = "numbers", "day first", "month first"
-_DIGIT_FORMATS = {
-    "YYYYMMDD": (1900_00_00, 2101_00_00),
-    "YYYYMM": (1900_00, 2101_00),
-}  # first number, and end of the range
 _MIN_DATE_SHARE = 0.95  # of the numbers; the others are mistakes
 _MIN_DISTINCT = 3  # numbers; fewer show no format
 
@@ -47,13 +51,14 @@ def time_format_of(name, values, notes, learned=None, date_order=None) -> str | 
     if values.dtype.kind == "M":
         return None
     if (numbers := _all_numbers(values)) is not None:
-        return learned if learned in (NUMBERS, *_DIGIT_FORMATS) else _format_of_numbers(numbers, notes, name)
+        return learned if learned in (NUMBERS, *DIGIT_FORMATS) else _format_of_numbers(numbers, notes, name)
     if not are_short_dates(values):
         return None if date_order is None else date_order.replace("-", " ")  # for new rows
     if learned in (DAY_FIRST, MONTH_FIRST):
         day_first = day_first_of_new_rows(name, values, notes, learned == DAY_FIRST)
     else:
         day_first = detect_day_first(name, values, notes, date_order, required=learned is None)
+        notes += writing_notes(name, values, day_first)
     return DAY_FIRST if day_first else MONTH_FIRST
 
 
@@ -68,8 +73,8 @@ def times_of(values, time_format) -> np.ndarray:
     if time_format == NUMBERS:
         return to_numbers(values)
     return (
-        _dates_of_digits(to_numbers(values), time_format)
-        if time_format in _DIGIT_FORMATS
+        dates_of_digits(to_numbers(values), time_format)
+        if time_format in DIGIT_FORMATS
         else to_dates(values, time_format == DAY_FIRST)
     )
 
@@ -121,14 +126,14 @@ def _all_numbers(values):
 def _format_of_numbers(numbers, notes, name):
     """Return the format of numbers: dates if all are dates. If nearly all are, a note names one that is not."""
     finite = numbers[np.isfinite(numbers)]
-    for time_format, (low, end) in _DIGIT_FORMATS.items():
+    for time_format, (low, end) in DIGIT_FORMATS.items():
         if (
             not len(finite)
             or ((finite >= low) & (finite < end)).mean() < _MIN_DATE_SHARE
             or len(np.unique(finite)) < _MIN_DISTINCT
         ):
             continue
-        is_invalid = np.isnat(_dates_of_digits(finite, time_format))
+        is_invalid = np.isnat(dates_of_digits(finite, time_format))
         if not is_invalid.any():
             return time_format
         if is_invalid.mean() <= 1 - _MIN_DATE_SHARE:
@@ -137,16 +142,3 @@ def _format_of_numbers(numbers, notes, name):
                 "date."
             )
     return NUMBERS
-
-
-def _dates_of_digits(numbers, time_format):
-    """Return numbers such as 20240131 as datetime64[us]; NaT for numbers that are no date from 1900 to 2100."""
-    low, end = _DIGIT_FORMATS[time_format]
-    is_valid = (numbers >= low) & (numbers < end) & (numbers == np.floor(numbers))  # False for NaN
-    integers = np.where(is_valid, numbers, 0).astype(np.int64)
-    months, day = (integers // 100, integers % 100) if time_format == "YYYYMMDD" else (integers, np.ones_like(integers))
-    year, month = months // 100, months % 100
-    start = ((year - 1970) * 12 + month - 1).astype("datetime64[M]")
-    dates = start.astype("datetime64[D]") + (day - 1)
-    is_valid &= (month >= 1) & (month <= 12) & (day >= 1) & (dates.astype("datetime64[M]") == start)
-    return np.where(is_valid, dates.astype("datetime64[us]"), np.datetime64("NaT", "us"))

@@ -1,4 +1,4 @@
-"""Number formats of people and spreadsheets: `1,234.5`, `1.234,50 €`, `1 234`, `12 %`, `(5)`, `3.2万`.
+"""Number formats of people and spreadsheets: `1,234.5`, `1.234,50 €`, `12 %`, `(5)`, `3.2万`, `2 TEUR`, `18:25`.
 
 The format of a column is learned once, on the training rows, and stored: the same text always gives the same number,
 and a text that does not match the format is not a number. NumPy and the standard library only.
@@ -15,6 +15,12 @@ import numpy as np
 _SPOKEN = {"true": "1", "false": "0"}
 DECIMALS, THOUSANDS = (".", ","), (",", ".", " ", "'")
 _MULTIPLIERS = {"千": 1e3, "万": 1e4, "萬": 1e4, "亿": 1e8, "億": 1e8}
+# Letters count next to a decimal sign or a currency only: "4K" may be a category.
+_LETTERS = {"k": 1e3, "K": 1e3, "T": 1e3, "M": 1e6}
+_WORDS = {
+    "tsd": 1e3, "thousand": 1e3, "lakh": 1e5, "lakhs": 1e5, "mio": 1e6, "mln": 1e6, "mn": 1e6, "million": 1e6,
+    "millions": 1e6, "crore": 1e7, "crores": 1e7, "mrd": 1e9, "bn": 1e9, "billion": 1e9, "billions": 1e9,
+}  # fmt: skip
 _CURRENCIES = (
     r"(?:US|A|C|NZ|HK|S|NT|R)?\$|[€£¥₹₩₽₺₫฿₪₦₱₴元圆圓円]|(?:USD|EUR|GBP|CHF|JPY|CNY|RMB|INR|AUD|CAD|NZD|HKD|SGD|TWD|KRW|"
     r"SEK|NOK|DKK|PLN|CZK|HUF|RON|TRY|BRL|MXN|ZAR|RUB|UAH|ILS|THB|IDR|MYR|PHP|VND|SFr|Fr|Rs|kr|zł|Kč|Ft)\.?"
@@ -23,7 +29,7 @@ _CURRENCIES = (
 _CELL = re.compile(
     rf"(?P<sign>[+-]?)\s*+(?P<before>{_CURRENCIES})?\s*+(?P<inner>[+-]?)\s*+"
     rf"(?P<digits>[\d.](?:[\d.,'e]|e[+-]|\ ++(?=[\d.,'e]))*?)(?P<cents>[.,][-–—]{{1,2}})?"
-    rf"\s*+(?P<times>[{''.join(_MULTIPLIERS)}])?\s*+(?P<percent>%)?\s*+(?P<after>{_CURRENCIES})?(?P<rupees>/-)?(?P<behind>-)?",
+    rf"\s*+(?P<times>[{''.join(_MULTIPLIERS)}]|(?:{'|'.join(_WORDS)})\.?|[KM]|T(?={_CURRENCIES}))?\s*+(?P<percent>%)?\s*+(?P<after>{_CURRENCIES})?(?P<rupees>/-)?(?P<behind>-)?",
     re.ASCII | re.IGNORECASE,
 )
 _LONGEST = 500  # characters of a cell with more than digits and separators that may be a number
@@ -35,7 +41,11 @@ _CURRENCY_CODES = {
     "SFr": "CHF", "Fr": "CHF", "zł": "PLN", "Kč": "CZK", "Ft": "HUF",
 }  # fmt: skip
 _CURRENCY_CODES = {word.upper(): code for word, code in _CURRENCY_CODES.items()}
-_UNITLESS = frozenset(("%", "()", "5-", *_MULTIPLIERS))  # marks that are not currencies
+_LETTER, _WORD, CLOCK = "k", "million", ":"  # marks of `_LETTERS`, of `_WORDS`, and of `18:25`
+_UNITLESS = frozenset(("%", "()", "5-", _LETTER, _WORD, CLOCK, *_MULTIPLIERS))  # marks that are not currencies
+_CLOCK_TIME = re.compile(
+    r"(\d{1,3}):([0-5]\d)(?::([0-5]\d)(?:[.,](\d{1,9}))?)?\s*+(?:([AP])\.?M\.?)?", re.ASCII | re.IGNORECASE
+)
 _BARE = re.compile(r"[+-]?\d[\d.,']*", re.ASCII)
 _NO_MARKS: frozenset = frozenset()
 _MINUS = str.maketrans({"−": "-", "‒": "-", "﹣": "-", "’": "'", "‘": "'", "ʼ": "'", "´": "'", "`": "'"})
@@ -49,7 +59,8 @@ class NumberFormat:
         decimal: the decimal sign, "." or ","; empty if only integers were seen. Then a cell that the two signs read as
             different numbers, such as `1.234`, is not a number.
         thousands: the separators allowed between groups of digits, from `THOUSANDS`, one kind per cell; empty for none.
-        marks: other marks in the cells: "%", a currency such as "€", "()" for minus, "万".
+        marks: other marks in the cells: "%", a currency such as "€", "()" for minus, "万"; "k" and "million" for all
+            letters and words of that kind; ":" for hours and minutes.
     """
 
     decimal: str = "."
@@ -211,6 +222,7 @@ class _Cell:
     digits: str
     factor: float
     marks: frozenset
+    hours: float | None = None  # of a time of day or a duration such as 18:25
 
     @classmethod
     def of(cls, value) -> "_Cell | None":
@@ -222,6 +234,8 @@ class _Cell:
         text = unicodedata.normalize("NFKC", text).translate(_MINUS).strip()
         if text.lower() in _SPOKEN:
             return cls(_SPOKEN[text.lower()], 1.0, frozenset())
+        if (match := _CLOCK_TIME.fullmatch(text)) is not None:
+            return cls._of_clock(*match.groups())
         marks, factor = set(), 1.0
         if text.startswith("(") and text.endswith(")"):
             text, factor = text[1:-1].strip(), -1.0
@@ -239,12 +253,31 @@ class _Cell:
         marks |= {word.rstrip(".") for word in currencies}
         if match["percent"]:
             marks.add("%")
-        if match["times"]:
-            marks.add(match["times"])
-            factor *= _MULTIPLIERS[match["times"]]
+        if times := match["times"]:
+            mark, multipliers = (
+                (_LETTER, _LETTERS) if len(times) == 1 and times.isascii() else (times, _MULTIPLIERS)
+                if len(times) == 1 else (_WORD, _WORDS)
+            )  # fmt: skip
+            times = times.lower().rstrip(".") if mark == _WORD else times
+            if times not in multipliers:  # m and t are not M and T
+                return None
+            marks.add(mark)
+            factor *= multipliers[times]
         return cls(match["digits"].strip(), factor, frozenset(marks))
 
+    @classmethod
+    def _of_clock(cls, hour, minute, second, fraction, half) -> "_Cell | None":
+        hours = int(hour)
+        if half:
+            if not 1 <= hours <= 12:
+                return None
+            hours = hours % 12 + (12 if half in "pP" else 0)
+        seconds = float(f"{second or 0}.{fraction or 0}")
+        return cls("", 1.0, frozenset({CLOCK}), hours + int(minute) / 60 + seconds / 3600)
+
     def number(self, writing) -> float:
+        if self.hours is not None:
+            return self.hours
         match = _pattern(writing.decimal, writing.thousands).fullmatch(self.digits)
         if match is None:
             return np.nan
@@ -273,6 +306,7 @@ def shown_by(decimal) -> str:
 
 
 _SHOWN = re.compile(rf"[+-]?(?:{'|'.join(map(shown_by, DECIMALS))})", re.ASCII)
+_GROUP = 3  # digits
 _GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(?:[.,]\d{3})+", re.ASCII)
 
 
@@ -340,6 +374,8 @@ def learn_number_format(
     """
     cells = {text: _Cell.of(text) for text in dict.fromkeys(values)}
     numeric = {text: cell for text, cell in cells.items() if cell is not None}
+    if not any(_LETTER in cell.marks and _shows_amount(cell) for cell in numeric.values()):
+        numeric = {text: cell for text, cell in numeric.items() if _LETTER not in cell.marks}
     marks = frozenset().union(*(cell.marks for cell in numeric.values()))
     signs = (decimal,) if decimal else (",", ".") if file_decimal == "," else DECIMALS
     separators = ("", thousands) if thousands else ("", *THOUSANDS)
@@ -360,12 +396,38 @@ def learn_number_format(
     return LearnedFormat(best, units=units)
 
 
+def _shows_amount(cell):
+    """Return whether a cell with a letter for thousands has a decimal sign or a currency, too."""
+    return not cell.digits.isdecimal() or len(cell.marks) > 1
+
+
+def thousands_beside_integers(texts) -> tuple:
+    """Return two texts, such as `1.900` and `656`, if all with a decimal point may have a thousands separator.
+
+    Empty if another text shows that they have none, or if no integer is beside them.
+    """
+    grouped = whole = None
+    for text in map(str.strip, texts):
+        if text.lstrip("+-").isdecimal() and len(text.lstrip("+-")) <= _GROUP:
+            whole = whole or text
+        elif _GROUPS.fullmatch(text) and "," not in text:
+            grouped = grouped or text
+        else:
+            return ()
+    return (grouped, whole) if grouped and whole else ()
+
+
 def _units(cells):
-    """Return two texts of `cells`, one in percent and one not, or of two currencies; empty if there are none."""
+    """Return two texts of `cells`: one in percent and one not, of two currencies, or of hours with and without seconds.
+
+    Empty if there are none.
+    """
     percent: dict = {}
+    clock: dict = {}
     money: dict = {}
     for text, cell in cells.items():
         percent.setdefault("%" in cell.marks, text)
+        clock.setdefault(text.count(":"), text)
         for currency in cell.marks - _UNITLESS:
             money.setdefault(_CURRENCY_CODES.get(currency.upper(), currency.upper()), text)
-    return next((tuple(examples.values())[:2] for examples in (percent, money) if len(examples) > 1), ())
+    return next((tuple(examples.values())[:2] for examples in (percent, money, clock) if len(examples) > 1), ())

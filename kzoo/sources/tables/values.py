@@ -7,7 +7,7 @@ meaning.
 
 from collections import Counter
 from contextlib import suppress
-from datetime import timedelta
+from datetime import time, timedelta
 
 import numpy as np
 
@@ -20,6 +20,7 @@ MISSING = frozenset(
 )  # fmt: skip
 NUMBERS = frozenset((bool, int, float, type(None)))  # types of cells that are read without a call for each
 _SECOND = np.timedelta64(1, "s")
+_CONVERTED = (timedelta, np.timedelta64, time)
 
 
 class Texts:
@@ -70,8 +71,8 @@ class Texts:
 def plain(values) -> "np.ndarray | Texts":
     """Return a column of any type (an array, a list, a pandas Series) as an array (N,).
 
-    Numbers, booleans and times keep their NumPy type; durations become seconds; a Series of texts only becomes `Texts`;
-    everything else becomes objects, with None for missing values.
+    Numbers, booleans and times keep their NumPy type; durations become seconds, and times of day texts; a Series of
+    texts only becomes `Texts`; everything else becomes objects, with None for missing values.
     """
     if isinstance(values, Texts):
         return values
@@ -93,10 +94,15 @@ def plain(values) -> "np.ndarray | Texts":
         out[out != out] = None
     else:
         out[:] = [
-            None if _is_missing(cell) else cell / _SECOND if isinstance(cell, timedelta | np.timedelta64) else cell
+            None if _is_missing(cell) else cell if not isinstance(cell, _CONVERTED) else _converted(cell)
             for cell in cells
         ]
     return out
+
+
+def _converted(value):
+    """Return a duration as seconds, and a time of day as text."""
+    return value.isoformat() if isinstance(value, time) else value / _SECOND
 
 
 def texts_of(values) -> "Texts | None":

@@ -25,7 +25,7 @@ import numpy as np
 from kzoo.sources.arrays import check_count
 from kzoo.sources.files import TextFile, decode_text, read_bytes
 from kzoo.sources.tables.arrow import Piece, arrow
-from kzoo.sources.tables.numbers import are_ambiguous, is_padded, is_unambiguous, shown_by
+from kzoo.sources.tables.numbers import are_ambiguous, is_padded, is_unambiguous, shown_by, thousands_beside_integers
 from kzoo.sources.tables.raw import Rows
 from kzoo.sources.tables.values import MISSING, plain
 from kzoo.sources.tables.written import CsvText, most_text, too_long
@@ -247,6 +247,7 @@ def _frame(opened, layout, text=(), points=None, *, compact=False):
             written = read(usecols=short, dtype=str) if short else {}
             figures = [name for name in short if are_ambiguous(written[name].dropna().unique(), layout.decimal)]
             table = table.assign(**{name: written[name] for name in figures})
+        notes = [*layout.notes, *_thousands_notes(table, read)]
         incomplete = [name for name in layout.names if table[name].dtype.kind == "O" and table[name].isna().any()]
         written = read(usecols=incomplete, dtype=str, na_values=[]) if incomplete else {}
         words = {name: set(written[name][table[name].isna()].dropna().unique()) - {""} for name in incomplete}
@@ -254,8 +255,27 @@ def _frame(opened, layout, text=(), points=None, *, compact=False):
         why = str(error).strip().splitlines()[-1]
         raise KzooError(f"Cannot read {layout.name!r} as a table: {why}") from None
     words = {name: column_words for name, column_words in words.items() if column_words}
-    table.attrs |= {"decimal": layout.decimal, "figures": figures, "words": words, "notes": list(layout.notes)}
+    table.attrs |= {"decimal": layout.decimal, "figures": figures, "words": words, "notes": notes}
     return table
+
+
+def _thousands_notes(table, read) -> list:
+    """Return a note for each number column whose decimal points may be thousands separators, such as `1.900`.
+
+    Args:
+        table: the DataFrame.
+        read: function that reads the file with other options.
+    """
+    names = [name for name in table if _has_three_decimals(table[name]) and (table[name].abs() < 1000).all()]
+    names = [name for name in names if (table[name] % 1 == 0).any() and (table[name] % 1 != 0).any()]
+    written = read(usecols=names, dtype=str) if names else {}
+    examples = {name: thousands_beside_integers(written[name].dropna().unique()) for name in names}
+    return [
+        f"Numbers of {name!r} may have thousands separators: {pair[0]!r} beside {pair[1]!r} is read as "
+        f"{float(pair[0]):.12g}. If that is wrong, use columns={{{name!r}: {{'decimal': ','}}}}."
+        for name, pair in examples.items()
+        if pair
+    ]
 
 
 def _in_categories(pieces):

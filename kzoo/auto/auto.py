@@ -22,7 +22,7 @@ from kzoo.auto.scoring import PrimaryScore, baseline_answers
 from kzoo.baselines.data import BaselineData, metric_of
 from kzoo.baselines.fitted import fit
 from kzoo.baselines.score import select
-from kzoo.data.load import load
+from kzoo.data.load import load_longer
 from kzoo.dataset.dataset import Dataset, Loadable
 from kzoo.dataset.options import DataOptions
 from kzoo.dataset.summary import summary_line
@@ -96,7 +96,7 @@ def auto(
         raise KzooError("'auto' fits models in other processes, which cannot receive this data. Pass a file instead.")
     presets = _presets(source, options, seconds, horizon)
     reader = reader_of_baselines(presets)
-    data = source if isinstance(source, Dataset) else load(source, reader, options)
+    data = source if isinstance(source, Dataset) else load_longer(source, reader, options)
     if "kept" not in data.problem.facts:
         raise KzooError(f"'auto' compares predictions, which are not stored for {data.task}. Choose a preset.")
     previous_model = None if old_run is None else previous_of(old_run, source, options, data)

@@ -18,7 +18,7 @@ from kzoo.auto.scoring import Answers, PrimaryScore, baseline_answers
 from kzoo.auto.trainer import part_folder
 from kzoo.auto.winner import write_mean
 from kzoo.baselines.fitted import fit
-from kzoo.data.load import load
+from kzoo.data.load import load_longer
 from kzoo.dataset.dataset import Dataset
 from kzoo.dataset.options import DataOptions
 from kzoo.dataset.pooled import with_all_rows
@@ -327,7 +327,7 @@ class Conclusion:
         networks = [contender for contender in model.contenders if not contender.candidate.is_baseline]
         if not networks or isinstance(self.source, Dataset):
             return self.data
-        return load(self.source, networks[0].candidate.preset, self.options)
+        return load_longer(self.source, networks[0].candidate.preset, self.options)
 
     def _members(self, model: Model, data: Dataset) -> tuple[list[Run], list[float]]:
         """Return the runs whose mean is the winner, and their weights.

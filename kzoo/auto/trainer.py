@@ -16,7 +16,7 @@ import numpy as np
 from kzoo.auto.parts import Parts
 from kzoo.auto.scoring import baseline_answers
 from kzoo.baselines.fitted import fit
-from kzoo.data.load import load
+from kzoo.data.load import load_longer
 from kzoo.dataset.dataset import Dataset
 from kzoo.dataset.options import DataOptions
 from kzoo.registry import Preset
@@ -119,7 +119,7 @@ class Trainer:
     def _data(self, preset: Preset) -> Dataset:
         if preset.name not in self.loaded:
             self.loaded.clear()  # only one at a time: they may be large
-            data = self.source if isinstance(self.source, Dataset) else load(self.source, preset, self.options)
+            data = self.source if isinstance(self.source, Dataset) else load_longer(self.source, preset, self.options)
             self.loaded[preset.name] = replace(data, test=None)
         return self.loaded[preset.name]
 

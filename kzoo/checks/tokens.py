@@ -43,7 +43,7 @@ def _vocabulary(model):
 def sequences_cut(subject):
     """Find training texts that are longer than a row."""
     _, x = subject.sample
-    cut = subject.data.seen.get("cut")  # known if kzoo truncated them
+    cut, longer = (subject.data.seen.get(name) for name in ("cut", "longer"))  # known if kzoo truncated them
     if cut is None:
         padded = (x == 0).any(axis=1)
         if not padded.any():  # rows without padding: it is unknown whether texts were truncated
@@ -54,7 +54,7 @@ def sequences_cut(subject):
             f"{cut:.0%} of the training texts are longer than {x.shape[1]} tokens and are truncated",
             where="train x",
             why="The rest is not read, although the conclusion is often at the end of a text.",
-            fix="Set a larger input_shape.",
+            fix="Set a larger input_shape." if longer is None else f"Use input_shape={longer}.",
         )
 
 

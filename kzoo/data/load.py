@@ -149,6 +149,15 @@ def load_data(
     return load(source, preset, options)
 
 
+def load_longer(source: Loadable, preset: str | Preset, options: DataOptions) -> Dataset:
+    """Return data whose texts are read as far as most of them reach, where a preset would truncate many."""
+    data = load(source, preset, options)
+    if (longer := data.seen.get("longer")) is None or data is source:
+        return data
+    preset = preset if isinstance(preset, Preset) else get_preset(preset)
+    return load(source, replace(preset, config={**preset.config, "input_shape": (longer,)}), options)
+
+
 def load(source: Loadable, preset: str | Preset | None, options: DataOptions) -> Dataset:
     """Load data as `load_data` does, with all options as one value."""
     if isinstance(source, Dataset):

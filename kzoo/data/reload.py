@@ -208,6 +208,8 @@ def preset_for(spec):
             return None
         preset = get_preset(name)
         read_as = {"horizon": spec.config["horizon"]} if spec.config.get("horizon") else {}
+        if spec.config.get("inputs") == "tokens":
+            read_as["input_shape"] = spec.config["input_shape"]
         return replace(preset, config=preset.config | read_as)
     return None if spec.family is None else preset_of(spec.json())
 

@@ -135,3 +135,11 @@ def test_no_preset_can_be_called_auto(capsys):
         file.write('[auto]\nbase = "tabular_fnn"\n')
     assert main(["train", "mine.toml", "--data", "iris"]) == 2
     assert_mentions(capsys.readouterr().err, "'auto'", "mine.toml")
+
+
+def test_a_column_of_ids_gets_no_preset_for_texts():
+    ids = pd.DataFrame({"customer": [f"C-{number:05d}" for number in range(120)], "bought": ["yes", "no", "no"] * 40})
+    with refuses("'customer'", "a different text in nearly every row"):
+        suggested_preset(ids, DataOptions(target="bought"))
+    names = ids.assign(customer=ids.customer.map(lambda code: "".join(chr(97 + int(c)) for c in code[2:])))
+    assert first(names, target="bought").startswith("text_")

@@ -16,6 +16,7 @@ from sklearn.metrics import accuracy_score
 
 import kzoo
 from kzoo.cli import main
+from kzoo.cli.option_names import with_option_names
 from kzoo.tuning.records import read_trials
 
 OPTIONS = dict(max_time="10m", folds=3, test=0.3, progress=False)
@@ -144,6 +145,26 @@ def test_labels_of_test_rows_do_not_change_the_choice(folder, tmp_path):
         assert (result["label"], result["lines"]) == (results[0]["label"], results[0]["lines"])
     scores = {search.winner.summary["test"]["accuracy"] for search in searches}
     assert len(scores) > 1  # the test rows are scored by the labels that they have
+
+
+def test_long_texts_are_read_as_far_as_most_of_them_reach(tmp_path):
+    random = np.random.default_rng(0)
+    words = [f"word{number}" for number in range(30)]
+    rows = [(" ".join([*random.choice(words, 80), *[mood] * 20]), mood) for mood in ["good", "bad"] * 60]
+    file = tmp_path / "texts.csv"
+    pd.DataFrame(rows, columns=["text", "mood"]).to_csv(file, index=False)
+    length = kzoo.get_preset("text_cnn").config["input_shape"][0]
+    data = kzoo.load_data(file, target="mood", preset="text_cnn")
+    assert data.input_shape == (length,) and data.seen["longer"] == 2 * length
+    (note,) = (note for note in data.notes if "truncated" in note)
+    assert note.endswith(f"Use input_shape={2 * length} to read more of them.")
+    assert f"Use --set input_shape={2 * length} to" in with_option_names(note, ["--set"])
+    with auto_in_process("text_cnn"):
+        search = kzoo.tune("auto", file, target="mood", out=tmp_path / "search", **OPTIONS | dict(folds=2))
+    winner = search.winner
+    assert winner.model.input_shape == (None, 2 * length)
+    assert winner.summary["test"]["accuracy"] > 0.9  # by the last words
+    assert kzoo.evaluate(winner, file)["accuracy"] == pytest.approx(winner.summary["test"]["accuracy"])
 
 
 @pytest.mark.slow

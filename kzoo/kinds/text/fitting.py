@@ -45,6 +45,8 @@ from kzoo.utils.formatting import listed, percent, shown
 from kzoo.utils.optional import pandas as pd
 
 _BEGINNING = 300  # characters of a text that are kept for people
+_CUT = 0.05  # share of the training texts that may be truncated without a note
+_LOOKED_AT, _LONGEST = 500, 8  # texts from which a longer length is estimated, and the longest one, in lengths
 _WITHOUT = "{} rows without text or label were dropped."
 
 
@@ -261,6 +263,14 @@ def load_text_table(
     return data
 
 
+def _longer(tokenizer, texts, length):
+    """Return a multiple of a length that few texts reach, of at most `_LONGEST` lengths."""
+    sample, longer = texts[:: 1 + len(texts) // _LOOKED_AT], 2 * length
+    while longer < _LONGEST * length and (tokenizer.encode(sample, longer)[:, -1] != 0).mean() > _CUT:
+        longer *= 2
+    return longer
+
+
 def _text_column(frame):
     lengths = {
         name: frame[name].dropna().astype(str).str.len().mean()
@@ -360,9 +370,13 @@ def build_text(
         )
         for part, pair in chosen.items()
     }
-    full = parts_by_name["train"].x[:, -1] != 0
-    if full.mean() > 0.05:
-        notes.append(f"{full.mean():.0%} of the training texts reach {length} tokens. Longer texts are truncated.")
+    cut = float((parts_by_name["train"].x[:, -1] != 0).mean())
+    longer = _longer(tokenizer, texts, length) if cut > _CUT else None
+    if longer is not None:
+        notes.append(
+            f"{cut:.0%} of the training texts reach {length} tokens. Longer texts are truncated. Use "
+            f"input_shape={longer} to read more of them."
+        )
     return Dataset(
         name=name,
         task=problem.name,
@@ -379,7 +393,7 @@ def build_text(
         feature_names=(column or "text",),
         target_names=learned.names,
         notes=notes + more,
-        seen={"cut": float(full.mean())},
+        seen={"cut": cut, "longer": longer},
         fingerprint=splits.fingerprint(
             [None if pair is None else [pair[0], pair[1].tolist()] for pair in chosen.values()],
             list(learned.classes),

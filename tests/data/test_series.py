@@ -155,13 +155,17 @@ def test_near_names_of_arguments_of_series():
             kzoo.train("series_linear", table(), **{wrong: "oil"})
 
 
-def test_a_check_without_a_preset_takes_a_horizon():
+def test_a_check_without_a_preset_and_auto_take_a_horizon():
     findings = kzoo.check(table(), time="date", target="load", task="forecasting", horizon=5, deep=False)
     assert findings.overview["about"]["ahead"] == 5 and findings.baselines and findings.presets
     with refuses("'word'", "numeric"):
         kzoo.check(table().assign(word="a"), target="word", horizon=5)
     with refuses("units=", "preset"):
         kzoo.check(table(), target="load", units=5)
+    options = dict(time="date", target="load", task="forecasting", dry_run=True, progress=False)
+    assert kzoo.tune("auto", table(), horizon=5, **options).presets
+    with refuses("units=", "'auto'"):
+        kzoo.tune("auto", table(), horizon=5, units=5, **options)
 
 
 HOURS = pd.date_range("2024-01-01", periods=200, freq="h")

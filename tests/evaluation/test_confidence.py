@@ -136,7 +136,7 @@ def test_runs_that_promise_nothing_refuse(home, new):
     for name in ("min_probability", "accuracy_when_answered"):
         with refuses(f"{name}=0.9", "is for classes, and", "predicts labels"):
             kzoo.predict(labels, new, **{name: 0.9})
-    with refuses("4 calibration rows", "at least 10", "calibration="):
+    with refuses("3 calibration rows", "at least 10", "calibration="):
         small("fewer", points(200).drop(columns="value"), home, target="kind", calibration=0.02)
     with refuses("confidence=0.9", "is for classes and numbers", "predicts labels"):
         kzoo.predict(labels, two, confidence=0.9)

@@ -211,9 +211,7 @@ costly(
         "rows": lambda: rows_of(30_000_000),
         "rows just allowed": lambda: rows_of(9_000_000),
         "empty rows": lambda: rows_of(60_000_000, "\n"),
-        "columns": lambda: rows_of(
-            1, ",".join("0" * 2_000_000) + "\n", ",".join(f"c{n}" for n in range(2_000_000)) + "\n"
-        ),
+        "columns": lambda: rows_of(1, ",".join("0" * 200_000) + "\n", ",".join(f"c{n}" for n in range(200_000)) + "\n"),
         "quotes": lambda: rows_of(1, '"' * 40_000_001),
         "zeros": lambda: bytes(200_000_000),
     },

@@ -4,6 +4,7 @@ The class of faults: a value that counts as missing although the file has it, wi
 """
 
 import importlib.util
+import itertools
 import json
 import re
 
@@ -16,7 +17,8 @@ import kzoo
 from kzoo.cli import main
 from kzoo.data import encode, load_data
 from kzoo.kinds import kind_of
-from kzoo.sources.tables.numbers import learned_from_texts
+from kzoo.sources.tables.numbers import NumberFormat, learned_from_texts, number_formats
+from kzoo.sources.tables.values import to_numbers
 
 CHECK = "numbers_in_doubt"
 N = 120
@@ -400,3 +402,16 @@ def test_a_series_of_numbers_with_separators(tmp_path):
     np.testing.assert_array_equal(window[0], data.train.x[0])
     with refuses("'load'", "category", "drop="):
         load_data(file, preset="series_gru", columns={"load": "category"})
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [None, {"decimal": ","}, *(NumberFormat(sign, more).json() for sign, more in (("", ""), (".", ","), (",", ". ")))],
+    ids=str,
+)
+def test_a_column_is_read_like_each_of_its_cells(stored):
+    texts = ["".join(cell) for length in range(1, 6) for cell in itertools.product("05.,-+", repeat=length)]
+    formats = number_formats(stored, "")
+    cells = [next((n for n in (each.read(text) for each in formats) if n == n), np.nan) for text in texts]
+    np.testing.assert_array_equal(to_numbers(np.array(texts, object), *formats), cells)
+    assert np.isfinite(cells).sum() > 100

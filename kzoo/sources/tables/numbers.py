@@ -299,6 +299,19 @@ def _pattern(decimal, thousands):
     )
 
 
+@cache
+def simple_number(decimal: str) -> re.Pattern:
+    """Return a pattern of numbers that begin with a digit and have neither marks nor separators of thousands.
+
+    Every format with this decimal sign reads them alike.
+
+    Args:
+        decimal: the decimal sign; empty for integers.
+    """
+    point = re.escape(decimal)
+    return re.compile(rf"[+-]?\d+(?:{point}\d*)?" if decimal else r"[+-]?\d+", re.ASCII)
+
+
 def shown_by(decimal) -> str:
     """Return a pattern of numbers that show a decimal sign: before exactly three digits it may separate thousands."""
     sign = re.escape(decimal)

@@ -11,7 +11,7 @@ from datetime import time, timedelta
 
 import numpy as np
 
-from kzoo.sources.tables.numbers import PLAIN, contradicts, number_formats, shown_sign
+from kzoo.sources.tables.numbers import PLAIN, contradicts, number_formats, shown_sign, simple_number
 
 # Words for a missing value.
 MISSING = frozenset(
@@ -156,16 +156,16 @@ def to_numbers(values, *writings) -> np.ndarray:
     Args:
         writings: formats of numbers in texts; the first one that can read a cell is used. The plain format by default.
     """
-    values = plain(values)
+    values, writings = plain(values), writings or (PLAIN,)
     if isinstance(values, Texts):
-        return values.each([_number(text, writings or (PLAIN,)) for text in values.different], np.nan, np.float64)
+        return values.each(_text_numbers(values.different, writings), np.nan, np.float64)
     if values.dtype == object:
         if set(map(type, values)) <= NUMBERS:
             with suppress(OverflowError):  # a large int
                 return to_numbers(values.astype(np.float64))
         # Texts repeat: each unique one is parsed once.
-        texts = dict.fromkeys(value for value in values if isinstance(value, str))
-        read = {text: _number(text, writings or (PLAIN,)) for text in texts}
+        texts = list(dict.fromkeys(value for value in values if isinstance(value, str)))
+        read = dict(zip(texts, _text_numbers(texts, writings), strict=True))
         return np.array([read[v] if isinstance(v, str) else _number(v, (PLAIN,)) for v in values], np.float64)
     if values.dtype.kind == "M":
         return np.full(len(values), np.nan)
@@ -198,15 +198,29 @@ def read_numbers(values, stored=None, decimal=None) -> np.ndarray:
     return to_numbers(values, *by_file)
 
 
+def _text_numbers(texts, writings):
+    """Return the number in each text: most have digits and the decimal sign only, which every format reads alike."""
+    decimal = writings[0].decimal
+    is_simple = simple_number(decimal).fullmatch
+    return [
+        _finite(text.replace(decimal, ".") if decimal else text) if is_simple(text) else _number(text, writings)
+        for text in texts
+    ]
+
+
+def _finite(value):
+    number = float(value)
+    return number if abs(number) != np.inf else np.nan
+
+
 def _number(value, writings):
     if value is None:
         return np.nan
     if isinstance(value, int | float | np.integer | np.floating):
         try:
-            number = float(value)
+            return _finite(value)
         except OverflowError:  # a large int
             return np.nan
-        return number if abs(number) != np.inf else np.nan
     return next((number for number in (writing.read(value) for writing in writings) if number == number), np.nan)
 
 

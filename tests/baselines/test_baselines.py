@@ -372,7 +372,7 @@ def test_little_time_means_fewer_rows_and_cheaper_baselines(monkeypatch):
 def test_score_refuses_bad_arguments():
     data = load_data("iris")
     for arguments, parts in (
-        (dict(names=["tree"]), ("'tree'", "tabular_classification", "'trees'", "logistic, trees, majority")),
+        (dict(names=["tree"]), ("'tree'", "tabular_classification", "'trees'", "logistic, trees", "majority")),
         (dict(split="train"), ("split='train'", "validation", "test")),
         (dict(target="y"), ("target=", "Dataset", "load_data")),
         (dict(seed=-1), ("seed=-1",)),

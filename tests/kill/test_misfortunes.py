@@ -133,7 +133,7 @@ def test_a_read_only_folder_is_refused(tmp_path):
     assert_mentions(done.stderr, "disk/run", repr(str(tmp_path / "disk")), "folder")
 
 
-# Calls that are killed several times at random moments, and the result that they must print as JSON.
+# Calls that are killed several times at random moments, and the result that they must print as JSON, to the bit.
 CALLS = {
     "cross_validate": """
 output = kzoo.cross_validate("iris_fnn", folds=3, epochs=3, out=folder / "cv", progress=False)
@@ -143,12 +143,26 @@ printed = {"mean": output["mean"], "rows": output["out_of_fold"]["rows"].tolist(
 runs = [kzoo.train("iris_fnn", epochs=2, seed=s, out=folder / f"run-{s}", progress=False) for s in range(3)]
 output = kzoo.ensemble(runs, out=folder / "ensemble")
 printed = {"test": output.summary["test"], "members": len(output.config["spec"]["members"])}
+printed["weights"] = digest(output.model.get_weights())
 """,
     "export": """
 run = kzoo.train("iris_fnn", epochs=2, out=folder / "run", progress=False)
 there = (folder / "exported" / "kzoo.json").is_file()
 exported = kzoo.export(run, folder / "exported", ["keras", "onnx"], overwrite=there, progress=False)
 printed = {key: entry["status"] for key, entry in exported.exports.items()}
+outputs = runtime.load(exported, "onnx").predict(kzoo.load_data("iris").test.x[:]).probabilities
+printed["bits"] = digest([outputs, *kzoo.load_model(exported).get_weights()])
+""",
+    "explain": """
+run = kzoo.train("iris_fnn", epochs=2, out=folder / "run", progress=False)
+(folder / "explained").mkdir(exist_ok=True)
+printed = {part.name: part.repeats for part in kzoo.explain(run, repeats=20).importances}
+page = kzoo.report(run, out=folder / "explained" / "report.html", explain=True)
+printed["page"] = "</html>" in page.read_text(encoding="utf-8")
+""",
+    "learning_curve": """
+curve = kzoo.check("iris_fnn", learning_curve=True, epochs=1, out=folder / "curve").learning_curve
+printed = {"sizes": curve.sizes, "scores": curve.scores, "forecast": curve.forecast(400)}
 """,
     "tune": """
 search = kzoo.tune("iris_fnn", trials=4, epochs=2, out=folder / "search", progress=False, max_time=None)
@@ -156,10 +170,14 @@ printed = {"best": search.best_trial().score, "points": [trial.hyperparameters f
 """,
 }  # fmt: skip
 CALL = """
-import json, sys
+import hashlib, json, sys
 from pathlib import Path
 import kzoo
+import numpy as np
+from kzoo import runtime
 folder = Path(sys.argv[1])
+def digest(arrays):
+    return hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)).hexdigest()
 print("begun", flush=True)
 {call}
 print(json.dumps(printed, sort_keys=True, default=float))

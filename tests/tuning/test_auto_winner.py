@@ -90,7 +90,7 @@ def test_a_command_names_the_options_of_training_and_the_model_of_a_search(winne
     shutil.copytree(winner.path, without)
     (without / "postprocessing.json").write_text("[]")
     assert main(["predict", str(without), str(file), "--confidence", ".9"]) == 2
-    assert "Train again (--calibration 0.1)" in capsys.readouterr().err
+    assert "(--calibration 0.1)" in capsys.readouterr().err
     search = tmp_path / "search"
     search.mkdir()
     (search / "search.json").write_text('{"spec": {"preset": "auto"}}')

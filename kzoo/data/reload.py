@@ -17,7 +17,7 @@ from kzoo.data.statistics import rows_in_training
 from kzoo.dataset.dataset import Dataset, Split
 from kzoo.dataset.options import DataOptions
 from kzoo.dataset.weights import weights_of, weights_to_score
-from kzoo.kinds import encoding_settings, kind_of, takes_ready_arrays
+from kzoo.kinds import encoding_settings, kind, kind_of, takes_ready_arrays
 from kzoo.registry import get_preset, preset_of
 from kzoo.sources.arrays import array_of_rows, class_numbers
 from kzoo.sources.tables.files import is_table, labelled_folders
@@ -208,7 +208,7 @@ def preset_for(spec):
             return None
         preset = get_preset(name)
         read_as = {"horizon": spec.config["horizon"]} if spec.config.get("horizon") else {}
-        if spec.config.get("inputs") == "tokens":
+        if "ids" in kind(spec.config["inputs"]).facts:
             read_as["input_shape"] = spec.config["input_shape"]
         return replace(preset, config=preset.config | read_as)
     return None if spec.family is None else preset_of(spec.json())

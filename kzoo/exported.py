@@ -206,7 +206,13 @@ class Manifest:
         """Return the document of `kzoo.json`; it shares no data with the manifest."""
         document = {f.name: copy.deepcopy(getattr(self, f.name)) for f in fields(self)}
         document["exports"] = {key: entry.json() for key, entry in self.exports.items()}
-        for name in ("postprocessing", "baselines", "origin", "typical"):  # earlier exports do not have these keys
+        for name in (
+            "postprocessing",
+            "baselines",
+            "origin",
+            "typical",
+            "row_bytes",
+        ):  # earlier exports do not have these keys
             if not document[name]:
                 del document[name]
         return {"format_version": FORMAT_VERSION} | document

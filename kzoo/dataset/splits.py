@@ -535,10 +535,10 @@ def target_notes(target, values=None) -> list:
 
     Args:
         target: the `Target`.
-        values: (N, targets) training values, if it is not classes.
+        values: (N, ...) what the training targets are encoded as, if it is not classes.
     """
     notes = spelling_notes("Classes", target.classes)
-    if values is not None:
+    if values is not None and values.shape[1:] == (len(target.names),):  # a column for each target
         notes += [
             note for name, column in zip(target.names, values.T, strict=True) for note in sentinel_notes(name, column)
         ]

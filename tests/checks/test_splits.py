@@ -203,7 +203,7 @@ def test_images_in_folders(folder, monkeypatch):
 
     assert find(TWICE, "image_cnn", lazy()) == []
     for i in range(4):
-        shutil.copy(folder / "train" / "cat" / f"{i}.png", folder / "test" / "dog" / f"{i + 3}.png")
+        shutil.copy(folder / "train" / "cat" / f"{i}.png", folder / "test" / "cat" / f"{i + 3}.png")
     finding = finding_of(TWICE, "image_cnn", lazy())
     assert_mentions(finding.what, "4", "30")
     assert_mentions(finding.where, "train row 0")

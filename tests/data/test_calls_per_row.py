@@ -26,6 +26,7 @@ def table(rows):
     """Return a table with the target columns of `TARGETS`, and numbers, texts, dates and missing cells."""
     draw = np.random.default_rng(0)
     frame = pd.DataFrame({f"number {n}": draw.normal(size=rows).round(3) for n in range(3)})
+    frame.iloc[0] = 1.0  # whole numbers among others are looked at twice, in few rows and in many
     frame["color"] = draw.choice(["red", "green", "blue"], rows)
     frame["cost"] = draw.choice([f"{n}.50 EUR" for n in range(40)], rows)
     frame["day"] = draw.choice([f"2024-{month:02}-{day:02}" for month in range(1, 13) for day in range(1, 6)], rows)
@@ -92,6 +93,6 @@ def test_nothing_is_called_for_each_row_of_a_table(door, target, tmp_path):
     def load(source):
         return kzoo.load_data(source, target=names, drop=sorted(others), **options)
 
-    assert len(load(few).train) > 0  # what is imported and compiled once
+    assert all(len(load(source).train) > 0 for source in (few, many))  # what is imported and compiled once
     more = (calls(lambda: load(many)) - calls(lambda: load(few))) / (MANY - FEW)
     assert more < MOST_CALLS, f"{more:.1f} calls for each row"

@@ -66,7 +66,7 @@ def test_measured_epochs_count_with_their_files(frozen_clock):
 
 
 def test_a_clock_that_is_too_short_is_refused_with_the_time_needed(frozen_clock):
-    with refuses("max_time='5s'", "7 s", "max_time=7"):
+    with refuses("max_time='5s'", "7 s", "max_time='7s'"):
         Clock("5s").choose(SPEED, Length(epochs=60, max_steps=None), steps=100)
     assert Clock(7).choose(SPEED, Length(epochs=60, max_steps=None), steps=100).epochs == 1
 

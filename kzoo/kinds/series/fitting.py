@@ -565,6 +565,6 @@ def overview(data):
     if "read" not in data.seen:
         return {"noun": "series", "about": about | {"columns": data.input_shape[-1]}}
     time, rows = data.seen["time"], len(data.train.x.values)
-    if time:
-        about = {"step": time["step"], "from": time["first"], "to": time["last"]} | about
+    if time:  # then the rows of the source, without those that are filled in
+        rows, about = time["rows"], {"step": time["step"], "from": time["first"], "to": time["last"]} | about
     return {"noun": "windows", "rows": rows, "columns": data.seen["read"], "about": about}

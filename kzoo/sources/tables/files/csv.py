@@ -268,8 +268,12 @@ def _thousands_notes(table, read) -> list:
     """
     names = [name for name in table if _has_three_decimals(table[name]) and (table[name].abs() < 1000).all()]
     names = [name for name in names if (table[name] % 1 == 0).any() and (table[name] % 1 != 0).any()]
-    written = read(usecols=names, dtype=str) if names else {}
-    examples = {name: thousands_beside_integers(written[name].dropna().unique()) for name in names}
+    examples: dict = {}
+    for rows in (_FIRST_ROWS, None):  # the first rows rule out most columns quickly
+        written = read(usecols=names, dtype=str, nrows=rows) if names else {}
+        texts = {name: written[name].dropna().unique() for name in names}
+        names = [name for name in names if not any(map(is_unambiguous, texts[name]))]
+        examples = {name: thousands_beside_integers(texts[name]) for name in names}
     return [
         f"Numbers of {name!r} may have thousands separators: {pair[0]!r} beside {pair[1]!r} is read as "
         f"{float(pair[0]):.12g}. If that is wrong, use columns={{{name!r}: {{'decimal': ','}}}}."

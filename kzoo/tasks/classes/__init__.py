@@ -33,7 +33,7 @@ TASK = Task(
         "precision_positive": Score(label="precision of the positive class", short="precision", form="percent"),
         "recall_positive": Score(label="recall of the positive class", short="recall", form="percent"),
         "recall@precision": Score(label="recall at a precision", form="percent"),
-        "expected_cost": Score(best="min", label="expected cost per 1,000 rows", short="cost of 1,000", interval=90),
+        "expected_cost": Score(best="min", label="expected cost per 1,000 rows", short="expected cost", interval=90),
         "expected_cost_interval": Score(label="90 % interval of the cost", form="bounds"),
         "accuracy_default": Score(label="accuracy at 0.5", form="percent", baseline=True),
         "f1_default": Score(label="F1 (mean of the classes) at 0.5", form="digits", baseline=True),

@@ -13,7 +13,7 @@ from kzoo.storage.memory import SHARE, free_memory
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import in_bytes, shown
 
-_MEMORY_FACTOR = 5.0  # memory of a table as a multiple of its text
+_MEMORY_FACTOR = 6.0  # memory of a table as a multiple of its text; more of narrow ones
 _MOST_FILLED = 20_000_000  # cells of a table most of whose cells are empty
 
 

@@ -29,6 +29,7 @@ from kzoo.sources.tables.numbers import are_ambiguous, is_padded, is_unambiguous
 from kzoo.sources.tables.raw import Rows
 from kzoo.sources.tables.values import MISSING, plain
 from kzoo.sources.tables.written import CsvText, most_text, too_long
+from kzoo.storage.memory import free_memory
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural, shown
 
@@ -40,6 +41,8 @@ _LINES = 6  # used to detect separator and decimal sign
 _FIRST_ROWS = 1000  # rows that are searched first for cells with an unambiguous number
 _HEAD = 2**20  # bytes of a file that must hold the header
 _MEMORY_FACTOR = 5.0  # memory as a multiple of the file size (measured on 20 columns: 4.8 to 5.2)
+_BYTES_OF_COLUMN = 2_000  # of a table with few rows
+_ALWAYS = 10_000  # columns that a table may always have
 _PIECE = 4 << 20  # bytes of a piece
 _COMPACT_FROM = 32 << 20  # characters of a file whose texts become categories
 _ROWS_AT_ONCE = 500_000  # read from such a file
@@ -100,6 +103,8 @@ def _layout(head, name, opened, encoding_notes=(), columns=None):
         lines = list(islice(_iter_rows(file, separator), 2))
     if columns is not None and (count := max(map(len, lines))) > columns:
         raise KzooError(f"{name!r} has {count:,} columns. At most {columns:,} are allowed.")
+    if (count := len(lines[0])) > (most := max(_ALWAYS, free_memory() // _BYTES_OF_COLUMN)):
+        raise KzooError(f"{name!r} has {count:,} columns: at most {most:,} fit into memory. Keep those that you need.")
     names, renamed = _column_names(lines[0], name)
     notes = (*encoding_notes, *renamed)
     width, surplus = len(lines[0]), len(lines[-1]) - len(lines[0])

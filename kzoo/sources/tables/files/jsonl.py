@@ -5,11 +5,14 @@ from pathlib import Path
 
 from kzoo.sources.files import decode_text, read_bytes
 from kzoo.sources.tables.written import CsvText, CsvWriter, check_filled, most_text
+from kzoo.storage.memory import free_memory
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import in_bytes, shown
 from kzoo.utils.table_path import name_of_table
 
 SUFFIXES = (".jsonl", ".ndjson")
+_BYTES_OF_CELL = 160  # as an object of Python
+_ALWAYS = 1_000_000  # cells that a table may always have
 _FIX = "Write it as CSV or Parquet, which are read piece by piece."
 
 
@@ -30,7 +33,7 @@ def written_content(content: bytes, name: str) -> CsvText:
     notes: list[str] = []
     rows: list[dict[str, str]] = []
     names: dict[str, None] = {}
-    cells = 0
+    cells, most = 0, max(_ALWAYS, free_memory() // _BYTES_OF_CELL)
     for number, line in enumerate(decode_text(content, name, notes).split("\n"), start=1):
         if not line.strip():
             continue
@@ -38,6 +41,8 @@ def written_content(content: bytes, name: str) -> CsvText:
         rows.append(row)
         names |= dict.fromkeys(row)
         cells += len(row)
+        if cells > most:
+            raise KzooError(f"{name!r} has more than {most:,} cells, more than fit into memory. {_FIX}")
     if not names:
         raise KzooError(f"{name!r} is empty. It should have a JSON object on each line.")
     check_filled(name, len(rows), names, cells)

@@ -18,7 +18,7 @@ FOLDERS = True  # a folder of such files is a table too
 _PIECE = 4 << 20  # bytes of a piece, about
 _MOST_ROWS = 65_536
 _MOST_TEXT = 64 << 20  # bytes of the texts of a piece; a file may store each unique text once
-_LARGE = 1 << 30  # bytes that a table may always take
+_LARGE = 1 << 28  # bytes that a table may always take
 _TEXT = 70  # approximate bytes of a text in a DataFrame
 
 

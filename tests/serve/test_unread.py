@@ -83,7 +83,7 @@ def test_others_are_answered_within_a_second_beside_300_clients_that_do_not_read
                 assert send().status_code == 200
                 seconds.append(time.perf_counter() - before)
         assert not [line for line in server.log("request") if line["status"] == 499]  # they are all still there
-    print(f"slowest of {len(seconds)} answers: {max(seconds):.2f} s")
+    print(f"slowest of {len(seconds)} answers: {sorted(seconds)[-3:]} s")
     assert max(seconds) < 1
 
 

@@ -81,9 +81,11 @@ def once(pairs: Sequence[tuple[str, Any]], where: str) -> dict[str, Any]:
     """
     values = dict(pairs)
     if len(values) < len(pairs):
-        seen: set[str] = set()
-        name = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise KzooError(f"{where} has {shown(name)} twice. Send it once.")
+        names: set[str] = set()
+        for name, _ in pairs:
+            if name in names:
+                raise KzooError(f"{where} has {shown(name)} twice. Send it once.")
+            names.add(name)
     return values
 
 

@@ -1,4 +1,4 @@
-"""Dates whose order of day and month is not said: what decides it, what is asked for, and where the answer goes."""
+"""Dates whose order of day and month is ambiguous: what decides it, and where date_order= is required and used."""
 
 import json
 

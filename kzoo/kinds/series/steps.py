@@ -7,6 +7,7 @@ gap divides a series. Imports only NumPy.
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -236,6 +237,11 @@ class WindowRules:
     steps: int
     horizon: int
 
+    @cached_property
+    def _counts(self):
+        """Number of values (G + 1,) before each step that are filled in."""
+        return np.append(0, np.cumsum(self.filled.sum(axis=1)))
+
     def usable(self, starts) -> tuple[np.ndarray, np.ndarray]:
         """Return whether no value after each window is filled in, and whether at most a quarter is (N,).
 
@@ -246,7 +252,7 @@ class WindowRules:
         """
         if not self.filled.any():
             return (np.ones(len(starts), bool),) * 2
-        counts = np.append(0, np.cumsum(self.filled.sum(axis=1)))
+        counts = self._counts
         first, end, targets = starts + self.steps, starts + self.steps + self.horizon, self.filled.shape[1]
         is_full = counts[first] - counts[starts] <= MAX_FILLED * self.steps * targets
         is_full &= counts[first] == counts[first - 1]
@@ -257,7 +263,7 @@ class WindowRules:
         """Return the share of the values after windows that are filled in."""
         if not self.filled.any():
             return 0.0
-        counts, first = np.append(0, np.cumsum(self.filled.sum(axis=1))), starts + self.steps
+        counts, first = self._counts, starts + self.steps
         return float((counts[first + self.horizon] - counts[first]).mean() / self.horizon / self.filled.shape[1])
 
 
